@@ -1,0 +1,191 @@
+//! What the core is told, and what it wants done.
+
+use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::message::{
+    FailureKind, Holder, InputSpec, Registration, TaskReport, ToWorker, Work, WorkerMetrics,
+};
+use partita_shared::model::JobState;
+
+/// Microseconds since the epoch, on the scheduler's clock.
+pub type Time = u64;
+
+/// One group of a job that is submitted.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// What it does, in a few words.
+    pub name: String,
+    /// The plan that its tasks run, for people.
+    pub plan: String,
+    /// How many tasks it has, at least one.
+    pub tasks: u32,
+    /// What they do.
+    pub work: Work,
+    /// What they read. Groups read earlier groups alone.
+    pub inputs: Vec<InputSpec>,
+}
+
+/// A job that is submitted. Its last group's partitions go to the client, in their order.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    /// What was asked: the SQL, or a name.
+    pub text: String,
+    /// Who sent it.
+    pub client: String,
+    /// Its share of the slots, relative to other jobs'. At least 1.
+    pub priority: u32,
+    /// Whether figures of each operator are wanted.
+    pub analyze: bool,
+    /// The folder to remove if the job does not end well.
+    pub staging: Option<String>,
+    /// Its groups; the last one's output is the result.
+    pub groups: Vec<GroupSpec>,
+}
+
+/// What the core is told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A worker registered.
+    WorkerJoined {
+        /// Names the registration in [`Effect::WorkerAccepted`].
+        request: u64,
+        /// What it said of itself.
+        registration: Box<Registration>,
+    },
+    /// A worker takes no new tasks.
+    WorkerLeaving {
+        /// The worker.
+        worker: WorkerId,
+        /// Why.
+        reason: String,
+    },
+    /// A worker's link ended.
+    WorkerLost {
+        /// The worker.
+        worker: WorkerId,
+        /// Why.
+        cause: String,
+    },
+    /// A supervisor says how a worker process ended.
+    ProcessDied {
+        /// Its host.
+        host: String,
+        /// Its process id there.
+        pid: u32,
+        /// Exit code, signal, or out of memory.
+        cause: String,
+    },
+    /// A worker is alive.
+    Heartbeat {
+        /// The worker.
+        worker: WorkerId,
+        /// What it measured.
+        metrics: WorkerMetrics,
+    },
+    /// What became of attempts.
+    Reports {
+        /// The worker that reports.
+        worker: WorkerId,
+        /// The attempts.
+        reports: Vec<TaskReport>,
+    },
+    /// A client submitted a job.
+    JobSubmitted {
+        /// Names the submission in [`Effect::JobAccepted`] or [`Effect::JobRefused`].
+        request: u64,
+        /// The job.
+        spec: Box<JobSpec>,
+    },
+    /// Someone stopped a job, or its client went away.
+    JobCancelled {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
+    },
+    /// The client has a result partition.
+    Delivered {
+        /// The job.
+        job: JobId,
+        /// The partition.
+        index: u32,
+        /// Its rows.
+        rows: u64,
+    },
+    /// A result can never be delivered right: some rows of a partition that is gone were sent.
+    DeliveryBroken {
+        /// The job.
+        job: JobId,
+        /// What happened.
+        error: String,
+    },
+    /// A worker that is there cannot give a partition that it should hold.
+    Unreadable {
+        /// The task whose output it is.
+        task: TaskId,
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// What the core wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A registration has got its identifier. Everything else for the worker follows as `Send`.
+    WorkerAccepted {
+        /// Which registration.
+        request: u64,
+        /// The identifier.
+        worker: WorkerId,
+    },
+    /// A message for a worker.
+    Send {
+        /// The worker.
+        worker: WorkerId,
+        /// The message.
+        message: ToWorker,
+    },
+    /// The core has given a worker up: close its link.
+    Disconnect {
+        /// The worker.
+        worker: WorkerId,
+        /// Why.
+        cause: String,
+    },
+    /// A submission became a job.
+    JobAccepted {
+        /// Which submission.
+        request: u64,
+        /// The job.
+        job: JobId,
+    },
+    /// A submission was refused.
+    JobRefused {
+        /// Which submission.
+        request: u64,
+        /// Why, and what to do.
+        error: String,
+    },
+    /// The next result partition is there: bring it to the client, then say `Delivered`. Sent
+    /// again with another holder if the first one is lost before that.
+    Deliver {
+        /// The job.
+        job: JobId,
+        /// The partition.
+        index: u32,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// A job ended.
+    JobEnded {
+        /// The job.
+        job: JobId,
+        /// How: a final state.
+        state: JobState,
+        /// Why, if not well.
+        error: String,
+        /// The kind of failure, if a task's failure was the reason.
+        kind: Option<FailureKind>,
+    },
+}

@@ -1,0 +1,136 @@
+//! What must hold after every event: walked in full by tests and the simulation.
+
+use crate::data::{Core, Job, NOBODY};
+use crate::lineage::{count_of, is_whole, own_partitions, twin};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::model::{TaskCounts, TaskState};
+use std::collections::BTreeMap;
+
+impl Core {
+    /// Walks every structure and compares each counter with what it counts.
+    ///
+    /// # Errors
+    /// The first thing that does not hold, in words.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        let mut assigned: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut held: BTreeMap<u32, u32> = BTreeMap::new();
+        for (id, job) in &self.jobs {
+            job.check(*id)?;
+            for task in job.groups.iter().flat_map(|group| &group.tasks) {
+                if task.worker == NOBODY {
+                    continue;
+                }
+                if !self.workers.contains_key(&WorkerId(task.worker)) {
+                    return Err(format!(
+                        "{id} has a task at worker-{}, which is gone",
+                        task.worker
+                    ));
+                }
+                match task.state {
+                    TaskState::Running => *assigned.entry(task.worker).or_default() += 1,
+                    TaskState::Done => *held.entry(task.worker).or_default() += 1,
+                    TaskState::Waiting | TaskState::Ready | TaskState::Failed => {
+                        return Err(format!(
+                            "{id} has a task at worker-{} in {:?}",
+                            task.worker, task.state
+                        ));
+                    }
+                }
+            }
+        }
+        for (id, worker) in &self.workers {
+            let expect =
+                (assigned.get(&id.0).copied().unwrap_or(0), held.get(&id.0).copied().unwrap_or(0));
+            if (worker.assigned, worker.held) != expect {
+                return Err(format!(
+                    "{id} counts {} assigned and {} held, but has {expect:?}",
+                    worker.assigned, worker.held
+                ));
+            }
+            if self.by_load.contains(&(worker.load(), *id)) == worker.leaving.is_some() {
+                return Err(format!("{id} is listed by load and leaving, or neither"));
+            }
+        }
+        if self.by_load.iter().any(|(_, id)| !self.workers.contains_key(id)) {
+            return Err("a worker that is gone is listed by load".to_string());
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    fn check(&self, id: JobId) -> Result<(), String> {
+        let mut running = 0;
+        for (number, group) in self.groups.iter().enumerate() {
+            let mut counts = TaskCounts::default();
+            for task in &group.tasks {
+                *count_of(&mut counts, task.state) += 1;
+            }
+            if counts != group.counts {
+                return Err(format!("{id}.{number} counts {:?}, but has {counts:?}", group.counts));
+            }
+            running += counts.running;
+            let available = group.tasks.iter().filter(|task| task.holder().is_some()).count();
+            if available != group.available as usize {
+                return Err(format!(
+                    "{id}.{number} says {} held, but {available} are",
+                    group.available
+                ));
+            }
+            let whole = group.inputs().iter().filter(|input| is_whole(&input.exchange));
+            let blocked = whole.filter(|i| !self.groups[i.group as usize].is_held()).count();
+            if blocked != group.blocked as usize {
+                return Err(format!(
+                    "{id}.{number} says {} block it, but {blocked} do",
+                    group.blocked
+                ));
+            }
+            self.check_tasks(id, number)?;
+        }
+        if running != u64::from(self.running) {
+            return Err(format!("{id} says {} run, but {running} do", self.running));
+        }
+        Ok(())
+    }
+
+    fn check_tasks(&self, id: JobId, number: usize) -> Result<(), String> {
+        let group = &self.groups[number];
+        let mut queued = vec![false; group.tasks.len()];
+        for index in group.ready.iter().chain(group.ready_at.values().flatten()) {
+            queued[*index as usize] = true;
+        }
+        for (index, task) in group.tasks.iter().enumerate() {
+            let mut pending = 0;
+            for input in group.inputs() {
+                let upstream = &self.groups[input.group as usize].tasks;
+                let missing = |partition: &u32| upstream[*partition as usize].holder().is_none();
+                pending += twin(input, index as u32).iter().filter(|p| missing(p)).count();
+                pending +=
+                    own_partitions(input, index as u32).iter().filter(|p| missing(p)).count();
+            }
+            if pending != task.pending as usize {
+                return Err(format!(
+                    "{id}.{number}.{index} says {} pending, but {pending} are",
+                    task.pending
+                ));
+            }
+            let can_run = pending == 0 && group.blocked == 0;
+            match task.state {
+                TaskState::Waiting if can_run => {
+                    return Err(format!("{id}.{number}.{index} waits for nothing"));
+                }
+                TaskState::Ready if !can_run || !queued[index] => {
+                    return Err(format!(
+                        "{id}.{number}.{index} is ready, but cannot run or is in no queue"
+                    ));
+                }
+                TaskState::Waiting
+                | TaskState::Ready
+                | TaskState::Running
+                | TaskState::Done
+                | TaskState::Failed => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Jobs: taken, delivered, ended.
+
+use crate::data::{Consumer, Core, EndedJob, Group, Job, NOBODY, Task, task_id};
+use crate::event::{Effect, GroupSpec, JobSpec};
+use crate::lineage::is_whole;
+use partita_shared::ids::{GroupId, JobId};
+use partita_shared::limits;
+use partita_shared::message::{Exchange, FailureKind, Fragment, ToWorker};
+use partita_shared::model::{JobState, TaskCounts, TaskState};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+pub(crate) fn on_submitted(
+    core: &mut Core,
+    request: u64,
+    mut spec: JobSpec,
+    effects: &mut Vec<Effect>,
+) {
+    if let Err(error) = check(core, &spec) {
+        effects.push(Effect::JobRefused { request, error });
+        return;
+    }
+    let id = JobId(core.next_job);
+    core.next_job += 1;
+    let mut groups: Vec<Group> = std::mem::take(&mut spec.groups)
+        .into_iter()
+        .enumerate()
+        .map(|(index, group)| new_group(id, index as u32, group, spec.analyze))
+        .collect();
+    for reader in 0..groups.len() {
+        for input in 0..groups[reader].inputs().len() {
+            let from = groups[reader].inputs()[input].group as usize;
+            let consumer = Consumer { group: reader as u32, input: input as u32 };
+            groups[from].consumers.push(consumer);
+        }
+    }
+    spec.priority = spec.priority.max(1);
+    let mut job = Job {
+        spec,
+        state: JobState::Queued,
+        submitted: core.now,
+        started: None,
+        groups,
+        running: 0,
+        delivered: 0,
+        delivered_rows: 0,
+        delivering: None,
+        retries: 0,
+        touched: BTreeSet::new(),
+        causes: BTreeMap::new(),
+        avoid: BTreeMap::new(),
+    };
+    for group in 0..job.groups.len() {
+        if job.groups[group].blocked == 0 {
+            job.unblock(group);
+        }
+    }
+    core.jobs.insert(id, job);
+    effects.push(Effect::JobAccepted { request, job: id });
+}
+
+fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
+    let id = GroupId { job, index };
+    let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
+    let mut tasks = vec![Task::new(); spec.tasks as usize];
+    for input in &spec.inputs {
+        match &input.exchange {
+            Exchange::OneToOne => {
+                let range = input.first as usize..(input.first + input.count) as usize;
+                tasks[range].iter_mut().for_each(|task| task.pending += 1);
+            }
+            Exchange::Explicit(lists) => {
+                for (task, list) in tasks[input.first as usize..].iter_mut().zip(lists.iter()) {
+                    task.pending += list.len() as u32;
+                }
+            }
+            Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {}
+        }
+    }
+    Group {
+        name: spec.name,
+        plan: spec.plan,
+        fragment: Arc::new(Fragment { group: id, work: spec.work, inputs: spec.inputs, analyze }),
+        consumers: Vec::new(),
+        counts: TaskCounts { waiting: tasks.len() as u64, ..TaskCounts::default() },
+        tasks,
+        available: 0,
+        blocked,
+        ready: VecDeque::new(),
+        ready_at: BTreeMap::new(),
+        locations: Vec::new(),
+        version: 0,
+        told: BTreeMap::new(),
+        rows: 0,
+        bytes: 0,
+        busy_us: 0,
+        finished: 0,
+        operators: Vec::new(),
+    }
+}
+
+/// Whether a job makes sense: every reference is to something that is there.
+fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
+    if core.jobs.len() >= limits::LIVE_JOBS_MAX {
+        return Err(format!(
+            "{} jobs are waiting or running, which is the limit: try again when some have ended",
+            limits::LIVE_JOBS_MAX
+        ));
+    }
+    if spec.groups.is_empty() || spec.groups.len() > limits::JOB_GROUPS_MAX {
+        return Err(format!(
+            "a job has 1 to {} groups, this one has {}",
+            limits::JOB_GROUPS_MAX,
+            spec.groups.len()
+        ));
+    }
+    for (number, group) in spec.groups.iter().enumerate() {
+        if group.tasks == 0 || group.tasks > limits::GROUP_TASKS_MAX {
+            return Err(format!(
+                "a group has 1 to {} tasks, group {number} has {}",
+                limits::GROUP_TASKS_MAX,
+                group.tasks
+            ));
+        }
+        for input in &group.inputs {
+            let Some(from) = spec.groups[..number].get(input.group as usize) else {
+                return Err(format!(
+                    "group {number} reads group {}, which is not before it",
+                    input.group
+                ));
+            };
+            let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(group.tasks);
+            let matched = match &input.exchange {
+                Exchange::OneToOne => input.count <= from.tasks,
+                Exchange::Explicit(lists) => {
+                    lists.len() == input.count as usize
+                        && lists.iter().flatten().all(|partition| *partition < from.tasks)
+                }
+                Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
+            };
+            if !inside || !matched {
+                return Err(format!(
+                    "group {number} reads partitions of group {} that are not there",
+                    input.group
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the shell to bring the next result partition to the client, once it is held.
+pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let result = job.result();
+    let index = job.delivered;
+    let Some(task) = job.groups[result].tasks.get(index as usize) else { return };
+    if let Some(holder) = task.holder()
+        && job.delivering != Some(holder)
+    {
+        job.delivering = Some(holder);
+        effects.push(Effect::Deliver { job: id, index, holder });
+    }
+}
+
+pub(crate) fn on_delivered(
+    core: &mut Core,
+    id: JobId,
+    index: u32,
+    rows: u64,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let result = job.result();
+    if index != job.delivered || index as usize >= job.groups[result].tasks.len() {
+        return;
+    }
+    job.delivered += 1;
+    job.delivered_rows += rows;
+    job.delivering = None;
+    let mut dropped = None;
+    match job.groups[result].tasks[index as usize].state {
+        TaskState::Done => {
+            if let Some(holder) = job.groups[result].tasks[index as usize].holder() {
+                job.groups[result].tasks[index as usize].worker = NOBODY;
+                job.no_longer_held(result, index);
+                dropped = Some(holder.worker);
+            }
+        }
+        // Its holder was lost after the last row was taken: it need not be made again.
+        TaskState::Waiting | TaskState::Ready => job.set_state(result, index, TaskState::Done),
+        TaskState::Running | TaskState::Failed => {}
+    }
+    let finished = job.delivered as usize == job.groups[result].tasks.len();
+    if let Some(worker) = dropped {
+        core.add_held(worker.0, -1);
+        let message = ToWorker::DropPartition(task_id(id, result as u32, index));
+        effects.push(Effect::Send { worker, message });
+    }
+    if finished {
+        end(core, id, JobState::Done, String::new(), None, effects);
+    } else {
+        deliver_next(core, id, effects);
+    }
+}
+
+pub(crate) fn on_broken(core: &mut Core, id: JobId, error: String, effects: &mut Vec<Effect>) {
+    fail(core, id, error, None, effects);
+}
+
+pub(crate) fn on_cancelled(core: &mut Core, id: JobId, reason: String, effects: &mut Vec<Effect>) {
+    end(core, id, JobState::Cancelled, reason, None, effects);
+}
+
+pub(crate) fn fail(
+    core: &mut Core,
+    id: JobId,
+    error: String,
+    kind: Option<FailureKind>,
+    effects: &mut Vec<Effect>,
+) {
+    end(core, id, JobState::Failed, error, kind, effects);
+}
+
+/// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
+fn end(
+    core: &mut Core,
+    id: JobId,
+    state: JobState,
+    error: String,
+    kind: Option<FailureKind>,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(mut job) = core.jobs.remove(&id) else { return };
+    for group in &job.groups {
+        for task in &group.tasks {
+            match task.state {
+                TaskState::Running => {
+                    core.add_assigned(partita_shared::ids::WorkerId(task.worker), -1)
+                }
+                TaskState::Done => core.add_held(task.worker, -1),
+                TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
+            }
+        }
+    }
+    let staging = if state == JobState::Done { None } else { job.spec.staging.clone() };
+    // A worker that was never given a task can still remove what others left in a shared folder.
+    let mut told: BTreeSet<_> =
+        job.touched.iter().copied().filter(|w| core.workers.contains_key(w)).collect();
+    if told.is_empty() && staging.is_some() {
+        told.extend(core.workers.keys().next().copied());
+    }
+    effects.extend(told.into_iter().map(|worker| Effect::Send {
+        worker,
+        message: ToWorker::DropJob { job: id, staging: staging.clone() },
+    }));
+    job.state = state;
+    effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
+    let row = job.row(id, error, Some(core.now));
+    let groups = job.group_rows(id);
+    let operators = job.groups.into_iter().map(|group| group.operators).collect();
+    if core.ended.len() == limits::FINISHED_JOBS_MAX {
+        core.ended.pop_front();
+    }
+    core.ended.push_back(EndedJob { row, groups, operators });
+}

@@ -1,0 +1,61 @@
+//! The scheduler's state machine.
+//!
+//! [`Core::handle`] takes one event and appends the effects that follow from it; [`Core::place`]
+//! gives ready tasks to workers after the events at hand. Nothing here reads a clock, draws an
+//! unseeded number, opens a socket, starts a thread or waits: time is an argument, effects are
+//! data, and the same events give the same effects, byte for byte. That is what lets the
+//! simulation in `tests/` drive it with hundreds of virtual workers.
+//!
+//! What must never happen: an event about an attempt that is not the current one changes
+//! anything; a task runs while an input of it is missing; a partition is dropped while a task or
+//! a client still wants it; a queue grows with anything but the tasks that exist.
+
+mod data;
+mod event;
+mod invariants;
+mod jobs;
+mod lineage;
+mod place;
+mod tasks;
+mod view;
+mod workers;
+
+pub use data::{Core, Options};
+pub use event::{Effect, Event, GroupSpec, JobSpec, Time};
+
+impl Core {
+    /// Takes one event at the time `now` and appends what follows from it to `effects`.
+    ///
+    /// Ready tasks are given out by [`Core::place`], which the caller runs after a batch of events.
+    pub fn handle(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
+        self.now = self.now.max(now);
+        match event {
+            Event::WorkerJoined { request, registration } => {
+                workers::on_joined(self, request, *registration, effects);
+            }
+            Event::WorkerLeaving { worker, reason } => workers::on_leaving(self, worker, reason),
+            Event::WorkerLost { worker, cause } => {
+                workers::on_lost(self, worker, cause, effects);
+            }
+            Event::ProcessDied { host, pid, cause } => {
+                workers::on_process_died(self, &host, pid, cause, effects);
+            }
+            Event::Heartbeat { worker, metrics } => workers::on_heartbeat(self, worker, metrics),
+            Event::Reports { worker, reports } => {
+                tasks::on_reports(self, worker, reports, effects);
+            }
+            Event::JobSubmitted { request, spec } => {
+                jobs::on_submitted(self, request, *spec, effects);
+            }
+            Event::JobCancelled { job, reason } => jobs::on_cancelled(self, job, reason, effects),
+            Event::Delivered { job, index, rows } => {
+                jobs::on_delivered(self, job, index, rows, effects);
+            }
+            Event::DeliveryBroken { job, error } => jobs::on_broken(self, job, error, effects),
+            Event::Unreadable { task, worker } => {
+                lineage::on_unreadable(self, task, worker, effects)
+            }
+            Event::Tick => workers::on_tick(self, effects),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What is held, what waits for it, and what must be made again when it is lost.
+//!
+//! Two counters carry the readiness of every task: its group's `blocked` (inputs read whole that
+//! are not all held) and its own `pending` (partitions it alone reads that are not held). A task
+//! may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only places
+//! that change them, so they agree with what is held at every moment.
+
+use crate::data::{Core, Job, NOBODY};
+use crate::event::Effect;
+use partita_shared::ids::{TaskId, WorkerId};
+use partita_shared::message::{Exchange, Holder, InputSpec};
+use partita_shared::model::{TaskCounts, TaskState};
+use std::sync::Arc;
+
+/// The counter of a state.
+pub(crate) fn count_of(counts: &mut TaskCounts, state: TaskState) -> &mut u64 {
+    match state {
+        TaskState::Waiting => &mut counts.waiting,
+        TaskState::Ready => &mut counts.ready,
+        TaskState::Running => &mut counts.running,
+        TaskState::Done => &mut counts.done,
+        TaskState::Failed => &mut counts.failed,
+    }
+}
+
+/// Whether every task that reads this input reads all its partitions, at least in part.
+pub(crate) fn is_whole(exchange: &Exchange) -> bool {
+    match exchange {
+        Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
+        Exchange::OneToOne | Exchange::Explicit(_) => false,
+    }
+}
+
+/// The partitions that a task alone reads of an input that is not read whole.
+pub(crate) fn own_partitions(input: &InputSpec, task: u32) -> &[u32] {
+    match &input.exchange {
+        Exchange::Explicit(lists) if task >= input.first => {
+            lists.get((task - input.first) as usize).map_or(&[], Vec::as_slice)
+        }
+        Exchange::Explicit(_)
+        | Exchange::OneToOne
+        | Exchange::Shuffle
+        | Exchange::Gather
+        | Exchange::Broadcast => &[],
+    }
+}
+
+/// The index of the one partition that a task reads of a `OneToOne` input.
+pub(crate) fn twin(input: &InputSpec, task: u32) -> Option<u32> {
+    let inside = task >= input.first && task - input.first < input.count;
+    (input.exchange == Exchange::OneToOne && inside).then(|| task - input.first)
+}
+
+impl Job {
+    pub(crate) fn set_state(&mut self, group: usize, index: u32, state: TaskState) {
+        let group = &mut self.groups[group];
+        let task = &mut group.tasks[index as usize];
+        *count_of(&mut group.counts, task.state) -= 1;
+        *count_of(&mut group.counts, state) += 1;
+        task.state = state;
+    }
+
+    /// The tasks of a consumer that read this one partition and no other task's.
+    fn own_readers(&self, consumer: usize, input: usize, partition: u32) -> Vec<u32> {
+        let spec = &self.groups[consumer].inputs()[input];
+        match &spec.exchange {
+            Exchange::OneToOne if partition < spec.count => vec![spec.first + partition],
+            Exchange::OneToOne | Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {
+                Vec::new()
+            }
+            Exchange::Explicit(lists) => {
+                let reads = |list: &Vec<u32>| list.iter().filter(|p| **p == partition).count();
+                let all = lists.iter().enumerate();
+                all.flat_map(|(i, list)| vec![spec.first + i as u32; reads(list)]).collect()
+            }
+        }
+    }
+
+    /// A partition has come to be held. Tasks that waited for it alone become ready.
+    pub(crate) fn became_held(&mut self, group: usize, index: u32) {
+        self.groups[group].available += 1;
+        let full = self.groups[group].is_held();
+        for at in 0..self.groups[group].consumers.len() {
+            let consumer = self.groups[group].consumers[at];
+            let (reader, input) = (consumer.group as usize, consumer.input as usize);
+            if is_whole(&self.groups[reader].inputs()[input].exchange) {
+                if full {
+                    self.groups[reader].blocked -= 1;
+                    if self.groups[reader].blocked == 0 {
+                        self.unblock(reader);
+                    }
+                }
+                continue;
+            }
+            for task in self.own_readers(reader, input, index) {
+                self.groups[reader].tasks[task as usize].pending -= 1;
+                self.make_ready_if_it_can(reader, task);
+            }
+        }
+    }
+
+    /// A partition is not held any more. Tasks that need it wait again.
+    pub(crate) fn no_longer_held(&mut self, group: usize, index: u32) {
+        let was_full = self.groups[group].is_held();
+        self.groups[group].available -= 1;
+        for at in 0..self.groups[group].consumers.len() {
+            let consumer = self.groups[group].consumers[at];
+            let (reader, input) = (consumer.group as usize, consumer.input as usize);
+            if is_whole(&self.groups[reader].inputs()[input].exchange) {
+                if was_full {
+                    self.groups[reader].blocked += 1;
+                    if self.groups[reader].blocked == 1 {
+                        self.block(reader);
+                    }
+                }
+                continue;
+            }
+            for task in self.own_readers(reader, input, index) {
+                self.groups[reader].tasks[task as usize].pending += 1;
+                if self.groups[reader].tasks[task as usize].state == TaskState::Ready {
+                    self.set_state(reader, task, TaskState::Waiting);
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, group: usize) {
+        for index in 0..self.groups[group].tasks.len() as u32 {
+            if self.groups[group].tasks[index as usize].state == TaskState::Ready {
+                self.set_state(group, index, TaskState::Waiting);
+            }
+        }
+        self.groups[group].ready.clear();
+        self.groups[group].ready_at.clear();
+    }
+
+    /// All inputs that are read whole are held: note where, and let the tasks run.
+    pub(crate) fn unblock(&mut self, group: usize) {
+        let mut locations = Vec::new();
+        for (number, input) in self.groups[group].inputs().iter().enumerate() {
+            if is_whole(&input.exchange) {
+                let upstream = &self.groups[input.group as usize];
+                let holders: Vec<Holder> =
+                    upstream.tasks.iter().filter_map(|t| t.holder()).collect();
+                locations.push((number as u32, Arc::new(holders)));
+            }
+        }
+        self.groups[group].locations = locations;
+        self.groups[group].version += 1;
+        for index in 0..self.groups[group].tasks.len() as u32 {
+            self.make_ready_if_it_can(group, index);
+        }
+    }
+
+    pub(crate) fn make_ready_if_it_can(&mut self, group: usize, index: u32) {
+        let task = &self.groups[group].tasks[index as usize];
+        let waits = task.state == TaskState::Waiting;
+        if !waits || task.pending > 0 || self.groups[group].blocked > 0 {
+            return;
+        }
+        let again = task.attempt > 0;
+        let near = self.nearest(group, index);
+        self.set_state(group, index, TaskState::Ready);
+        let group = &mut self.groups[group];
+        let queue = match near {
+            Some(worker) => group.ready_at.entry(worker).or_default(),
+            None => &mut group.ready,
+        };
+        // What was tried before goes first: others may have waited for it for long.
+        if again { queue.push_front(index) } else { queue.push_back(index) }
+    }
+
+    /// The worker where most of a task's input lies, if it lies unevenly: what a task alone reads,
+    /// or everything that the one task of a group reads. Buckets of a shuffle lie everywhere.
+    fn nearest(&self, group: usize, index: u32) -> Option<WorkerId> {
+        let alone = self.groups[group].tasks.len() == 1;
+        let mut bytes_at: Vec<(u32, u64)> = Vec::new();
+        let mut add = |task: &crate::data::Task| {
+            if let Some(holder) = task.holder() {
+                // One more byte, so that an empty partition still counts as a reason to be near.
+                match bytes_at.iter_mut().find(|(worker, _)| *worker == holder.worker.0) {
+                    Some((_, bytes)) => *bytes += task.bytes + 1,
+                    None => bytes_at.push((holder.worker.0, task.bytes + 1)),
+                }
+            }
+        };
+        for input in self.groups[group].inputs() {
+            let upstream = &self.groups[input.group as usize];
+            if alone && is_whole(&input.exchange) {
+                upstream.tasks.iter().for_each(&mut add);
+            } else if let Some(partition) = twin(input, index) {
+                add(&upstream.tasks[partition as usize]);
+            } else {
+                for partition in own_partitions(input, index) {
+                    add(&upstream.tasks[*partition as usize]);
+                }
+            }
+        }
+        let most =
+            bytes_at.into_iter().max_by_key(|(worker, bytes)| (*bytes, u32::MAX - worker))?;
+        Some(WorkerId(most.0))
+    }
+
+    /// Whether some task that has not its output yet reads this partition of this group, or the
+    /// client still wants it.
+    fn is_wanted(&self, group: usize, index: u32) -> bool {
+        if group == self.result() {
+            return index >= self.delivered;
+        }
+        self.groups[group].consumers.iter().any(|consumer| {
+            let (reader, input) = (consumer.group as usize, consumer.input as usize);
+            let readers = &self.groups[reader];
+            if is_whole(&readers.inputs()[input].exchange) {
+                return !readers.is_done();
+            }
+            self.own_readers(reader, input, index)
+                .into_iter()
+                .any(|task| readers.tasks[task as usize].state != TaskState::Done)
+        })
+    }
+
+    /// Puts back to work what is wanted and held nowhere, through the lineage. Groups read earlier
+    /// groups alone, so one pass from the last to the first finds everything.
+    pub(crate) fn restore(&mut self) {
+        for group in (0..self.groups.len()).rev() {
+            for index in 0..self.groups[group].tasks.len() as u32 {
+                let task = &self.groups[group].tasks[index as usize];
+                let gone = task.state == TaskState::Done && task.worker == NOBODY;
+                if gone && self.is_wanted(group, index) {
+                    self.set_state(group, index, TaskState::Waiting);
+                    self.retries += 1;
+                }
+            }
+        }
+        for group in 0..self.groups.len() {
+            for index in 0..self.groups[group].tasks.len() as u32 {
+                self.make_ready_if_it_can(group, index);
+            }
+        }
+    }
+}
+
+/// A worker that is there cannot give a partition: it is made again.
+pub(crate) fn on_unreadable(
+    core: &mut Core,
+    task: TaskId,
+    worker: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
+    let group = task.group.index as usize;
+    let held = job.groups.get(group).and_then(|g| g.tasks.get(task.index as usize)).copied();
+    let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
+        return;
+    };
+    job.groups[group].tasks[task.index as usize].worker = NOBODY;
+    job.no_longer_held(group, task.index);
+    if group == job.result() && job.delivered == task.index {
+        job.delivering = None;
+    }
+    job.restore();
+    core.add_held(found.worker, -1);
+    crate::jobs::deliver_next(core, task.group.job, effects);
+}

@@ -1,0 +1,291 @@
+//! Placement: which worker gets which ready task.
+//!
+//! A batch step after the events at hand. The least loaded worker chooses first: among the jobs,
+//! the one with the fewest attempts running for its priority; in the job, the latest group that
+//! has a ready task, so that what is begun is finished and its memory freed; in the group, a task
+//! whose input lies on that worker, then any, then one that lies where there is no free slot.
+//! No worker gets more than its slots and a small read-ahead, measured in expected time.
+
+use crate::data::{Core, Group, Job, Worker, task_id};
+use crate::event::Effect;
+use crate::lineage::{own_partitions, twin};
+use crate::{jobs, workers};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
+use partita_shared::model::{JobState, TaskState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Result partitions, for each slot of the cluster, that may be made before the client has taken
+/// those before them: a client that reads slowly holds back the workers.
+const RESULTS_AHEAD_PER_SLOT: u32 = 2;
+
+/// Tasks that may wait on a worker beyond its slots, however short they are.
+const READ_AHEAD_TASKS_MAX: u64 = 1024;
+
+/// Ready tasks looked at for one that may run on a given worker, where some may not.
+const AVOIDED_TASKS_MAX: usize = 16;
+
+/// What goes to the workers in one placement.
+type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
+
+impl Core {
+    /// Gives ready tasks to workers. To be called after every batch of events.
+    pub fn place(&mut self, effects: &mut Vec<Effect>) {
+        let mut runs = Runs::new();
+        let mut passed: BTreeSet<WorkerId> = BTreeSet::new();
+        let mut exhausted = Vec::new();
+        let slots: u32 = self.workers.values().map(Worker::slots).sum();
+        let window = slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4);
+        while let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(|id| !passed.contains(id))
+        {
+            let Some((job, group, index)) = self.pick(id, window) else {
+                if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
+                    break;
+                }
+                passed.insert(id);
+                continue;
+            };
+            if !self.assign(id, job, group, index, &mut runs, effects) {
+                exhausted.push((job, group, index));
+                break;
+            }
+        }
+        for (worker, tasks) in runs {
+            for part in tasks.chunks(limits::TASKS_PER_MESSAGE_MAX) {
+                let message = ToWorker::Run(part.to_vec());
+                effects.push(Effect::Send { worker, message });
+            }
+        }
+        for (job, group, index) in exhausted {
+            let task = task_id(job, group as u32, index);
+            let tries = limits::TASK_ATTEMPTS_MAX;
+            let error =
+                format!("task {task} was started {tries} times without an end: it is given up");
+            jobs::fail(self, job, error, None, effects);
+        }
+        workers::dismiss(self, effects);
+    }
+
+    /// Chooses a task for a worker and takes it out of its queue.
+    fn pick(&mut self, id: WorkerId, window: u32) -> Option<(JobId, usize, u32)> {
+        let now = self.now;
+        let read_ahead_us = self.options.read_ahead_us;
+        let worker = self.workers.get(&id)?;
+        // Above its mark, a worker only goes on with what it has; one that has nothing must be
+        // let on, or nothing would ever be freed.
+        if worker.metrics.above_mark && worker.assigned > 0 {
+            return None;
+        }
+        let mut order: Vec<(u64, JobId)> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.groups.iter().any(|group| group.counts.ready > 0))
+            .map(|(id, job)| (u64::from(job.running) * 1000 / u64::from(job.spec.priority), *id))
+            .collect();
+        order.sort_unstable();
+        for (_, job_id) in order {
+            let Some(job) = self.jobs.get(&job_id) else { continue };
+            for group in (0..job.groups.len()).rev() {
+                if has_room(worker, &job.groups[group], now, read_ahead_us) {
+                    let limit =
+                        if group == job.result() { job.delivered + window } else { u32::MAX };
+                    if let Some((queue, index)) = find(job, group, id, limit, &self.workers) {
+                        self.take(job_id, group, queue, index);
+                        return Some((job_id, group, index));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a task out of the queue where it was found.
+    fn take(&mut self, job: JobId, group: usize, queue: Option<WorkerId>, index: u32) {
+        let Some(job) = self.jobs.get_mut(&job) else { return };
+        let group = &mut job.groups[group];
+        let found = match queue {
+            Some(worker) => group.ready_at.get_mut(&worker),
+            None => Some(&mut group.ready),
+        };
+        let Some(found) = found else { return };
+        // It is at the front, or behind a few that are stale or may not run there.
+        let states = &group.tasks;
+        while found.front().is_some_and(|i| states[*i as usize].state != TaskState::Ready) {
+            found.pop_front();
+        }
+        if let Some(at) = found.iter().position(|i| *i == index) {
+            found.remove(at);
+        }
+        if let Some(worker) = queue
+            && group.ready_at.get(&worker).is_some_and(|queue| queue.is_empty())
+        {
+            group.ready_at.remove(&worker);
+        }
+    }
+
+    /// Gives a task to a worker, with whatever the worker must know before. False if the task was
+    /// started too often.
+    fn assign(
+        &mut self,
+        id: WorkerId,
+        job_id: JobId,
+        group: usize,
+        index: u32,
+        runs: &mut Runs,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&job_id) else { return true };
+        let task = &mut job.groups[group].tasks[index as usize];
+        if task.attempt >= limits::TASK_ATTEMPTS_MAX {
+            return false;
+        }
+        task.attempt += 1;
+        task.worker = id.0;
+        let attempt = task.attempt;
+        job.set_state(group, index, TaskState::Running);
+        job.running += 1;
+        if job.state == JobState::Queued {
+            job.state = JobState::Running;
+            job.started = Some(now);
+        }
+        job.touched.insert(id);
+        let holders = own_holders(job, group, index);
+        tell(job, group, id, &holders, &mut self.workers, effects);
+        let task = task_id(job_id, group as u32, index);
+        runs.entry(id).or_default().push(RunTask { task, attempt, holders });
+        self.add_assigned(id, 1);
+        true
+    }
+}
+
+/// Whether a worker may have one more task of a group.
+fn has_room(worker: &Worker, group: &Group, now: u64, read_ahead_us: u64) -> bool {
+    if group.counts.ready == 0 {
+        return false;
+    }
+    let mean_us = group.mean_us();
+    if let Some(ends) = worker.ends
+        && now + mean_us.unwrap_or(0) > ends
+    {
+        return false;
+    }
+    let slots = u64::from(worker.slots());
+    let ahead =
+        mean_us.map_or(0, |mean| (read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
+    u64::from(worker.assigned) < slots + ahead
+}
+
+/// A ready task below `limit` for a worker, and the queue in which it is: `None` for the group's.
+fn find(
+    job: &Job,
+    group: usize,
+    id: WorkerId,
+    limit: u32,
+    workers: &BTreeMap<WorkerId, Worker>,
+) -> Option<(Option<WorkerId>, u32)> {
+    let at = &job.groups[group];
+    let may_run = |index: &&u32| {
+        let ready = at.tasks[**index as usize].state == TaskState::Ready;
+        ready && **index < limit && !is_avoided(job, group, **index, id, workers)
+    };
+    let own = at.ready_at.get(&id).and_then(|queue| first(queue.iter(), at, may_run));
+    if let Some(index) = own {
+        return Some((Some(id), index));
+    }
+    if let Some(index) = first(at.ready.iter(), at, may_run) {
+        return Some((None, index));
+    }
+    at.ready_at.iter().find_map(|(near, queue)| {
+        let busy = workers.get(near).is_none_or(|w| w.assigned >= w.slots() || w.leaving.is_some());
+        let index = if busy { first(queue.iter(), at, may_run) } else { None };
+        index.map(|index| (Some(*near), index))
+    })
+}
+
+/// The first entry that may run, among the stale ones and the first few others.
+fn first<'a>(
+    queue: impl Iterator<Item = &'a u32>,
+    group: &Group,
+    may_run: impl Fn(&&'a u32) -> bool,
+) -> Option<u32> {
+    queue
+        .filter(|index| group.tasks[**index as usize].state == TaskState::Ready)
+        .take(AVOIDED_TASKS_MAX)
+        .find(may_run)
+        .copied()
+}
+
+/// Whether a task failed on this worker in a way that is worth another try elsewhere, and there is
+/// an elsewhere.
+fn is_avoided(
+    job: &Job,
+    group: usize,
+    index: u32,
+    id: WorkerId,
+    workers: &BTreeMap<WorkerId, Worker>,
+) -> bool {
+    let Some(avoid) = job.avoid.get(&(group as u32, index)) else { return false };
+    avoid.contains(&id)
+        && workers.iter().any(|(other, w)| !avoid.contains(other) && w.leaving.is_none())
+}
+
+/// Holders of what a task alone reads, in the order of its inputs.
+fn own_holders(job: &Job, group: usize, index: u32) -> Vec<Holder> {
+    let mut holders = Vec::new();
+    for input in job.groups[group].inputs() {
+        let tasks = &job.groups[input.group as usize].tasks;
+        if let Some(partition) = twin(input, index) {
+            holders.extend(tasks[partition as usize].holder());
+        }
+        let own = own_partitions(input, index);
+        holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
+    }
+    holders
+}
+
+/// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,
+/// and where those are.
+fn tell(
+    job: &mut Job,
+    group: usize,
+    id: WorkerId,
+    holders: &[Holder],
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    effects: &mut Vec<Effect>,
+) {
+    let at = &mut job.groups[group];
+    let told = at.told.insert(id, at.version);
+    let fresh = told != Some(at.version);
+    let mut unknown: BTreeSet<WorkerId> = holders.iter().map(|holder| holder.worker).collect();
+    if fresh {
+        unknown.extend(at.locations.iter().flat_map(|(_, all)| all.iter().map(|h| h.worker)));
+    }
+    unknown.remove(&id);
+    if let Some(worker) = workers.get(&id) {
+        unknown.retain(|other| !worker.knows.contains(other));
+    }
+    for other in unknown {
+        let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
+            continue;
+        };
+        if let Some(worker) = workers.get_mut(&id) {
+            worker.knows.insert(other);
+        }
+        let message = ToWorker::Peer { worker: other, address };
+        effects.push(Effect::Send { worker: id, message });
+    }
+    if told.is_none() {
+        let message = ToWorker::Fragment(Arc::clone(&at.fragment));
+        effects.push(Effect::Send { worker: id, message });
+    }
+    if fresh {
+        for (input, holders) in &at.locations {
+            let group = at.fragment.group;
+            let locations = Locations { group, input: *input, holders: Arc::clone(holders) };
+            effects.push(Effect::Send { worker: id, message: ToWorker::Locations(locations) });
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What follows from the reports on attempts.
+
+use crate::data::{Core, NOBODY, task_id};
+use crate::event::Effect;
+use crate::jobs;
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
+use partita_shared::model::{OperatorRow, TaskState};
+use std::collections::BTreeSet;
+
+/// Times in a row that others could not read from a worker, after which it is given up.
+const UNREADABLE_MAX: u32 = 3;
+
+pub(crate) fn on_reports(
+    core: &mut Core,
+    worker: WorkerId,
+    reports: Vec<TaskReport>,
+    effects: &mut Vec<Effect>,
+) {
+    let now = core.now;
+    if let Some(worker) = core.workers.get_mut(&worker) {
+        worker.heard = now;
+    }
+    for report in reports {
+        let job = report.task.group.job;
+        if !is_current(core, worker, &report) {
+            continue;
+        }
+        let (group, index) = (report.task.group.index as usize, report.task.index);
+        match report.outcome {
+            Outcome::Finished(figures) => {
+                on_finished(core, job, group, index, worker, figures, effects);
+            }
+            Outcome::Failed { kind, error } => {
+                on_failed(core, job, group, index, worker, kind, error, effects);
+            }
+        }
+    }
+}
+
+/// Whether a report is about the attempt that runs now, on the worker that has it.
+fn is_current(core: &Core, worker: WorkerId, report: &TaskReport) -> bool {
+    core.jobs
+        .get(&report.task.group.job)
+        .and_then(|job| job.groups.get(report.task.group.index as usize))
+        .and_then(|group| group.tasks.get(report.task.index as usize))
+        .is_some_and(|task| match task.state {
+            TaskState::Running => task.worker == worker.0 && task.attempt == report.attempt,
+            TaskState::Waiting | TaskState::Ready | TaskState::Done | TaskState::Failed => false,
+        })
+}
+
+fn on_finished(
+    core: &mut Core,
+    id: JobId,
+    group: usize,
+    index: u32,
+    worker: WorkerId,
+    figures: TaskFigures,
+    effects: &mut Vec<Effect>,
+) {
+    core.tasks_finished += 1;
+    core.add_assigned(worker, -1);
+    if let Some(worker) = core.workers.get_mut(&worker) {
+        worker.finished += 1;
+        worker.held += 1;
+    }
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.running -= 1;
+    job.set_state(group, index, TaskState::Done);
+    let at = &mut job.groups[group];
+    at.rows += figures.rows;
+    at.bytes += figures.bytes;
+    at.busy_us += figures.busy_us;
+    at.finished += 1;
+    add_operators(&mut at.operators, figures.operators);
+    let task = &mut at.tasks[index as usize];
+    task.rows = figures.rows;
+    task.bytes = figures.bytes;
+    task.busy_us = u32::try_from(figures.busy_us).unwrap_or(u32::MAX);
+    job.became_held(group, index);
+    if job.groups[group].is_done() {
+        release_inputs(core, id, group, effects);
+    }
+    jobs::deliver_next(core, id, effects);
+}
+
+/// Sums figures over the tasks of a group, operator by operator.
+fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
+    if sums.len() < figures.len() {
+        sums.resize_with(figures.len(), OperatorRow::default);
+    }
+    for (sum, figure) in sums.iter_mut().zip(figures) {
+        sum.rows += figure.rows;
+        sum.elapsed_ns += figure.elapsed_ns;
+        sum.spilled_bytes += figure.spilled_bytes;
+        sum.line = figure.line;
+    }
+}
+
+/// A group is done: what its inputs hold is dropped where no other group needs it.
+fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let inputs: BTreeSet<usize> =
+        job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
+    let mut dropped = Vec::new();
+    for input in inputs {
+        let consumers = &job.groups[input].consumers;
+        if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+            continue;
+        }
+        let mut holders = BTreeSet::new();
+        for index in 0..job.groups[input].tasks.len() as u32 {
+            if let Some(holder) = job.groups[input].tasks[index as usize].holder() {
+                holders.insert(holder.worker);
+                dropped.push(holder.worker.0);
+                job.groups[input].tasks[index as usize].worker = NOBODY;
+                job.no_longer_held(input, index);
+            }
+        }
+        let gone = task_id(id, input as u32, 0).group;
+        effects.extend(
+            holders
+                .into_iter()
+                .map(|worker| Effect::Send { worker, message: ToWorker::DropGroups(vec![gone]) }),
+        );
+    }
+    for worker in dropped {
+        core.add_held(worker, -1);
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one report, taken apart by its only caller"
+)]
+fn on_failed(
+    core: &mut Core,
+    id: JobId,
+    group: usize,
+    index: u32,
+    worker: WorkerId,
+    kind: FailureKind,
+    error: String,
+    effects: &mut Vec<Effect>,
+) {
+    let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
+    let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
+    core.add_assigned(worker, -1);
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.running -= 1;
+    let at = (group as u32, index);
+    let task = task_id(id, at.0, index);
+    match kind {
+        FailureKind::Fatal | FailureKind::Memory => {
+            job.set_state(group, index, TaskState::Failed);
+            let error = format!("{error} (task {task} on {name})");
+            jobs::fail(core, id, error, Some(kind), effects);
+        }
+        FailureKind::Retry => {
+            let cause = format!("on {name}: {error}");
+            job.causes.entry(at).or_default().push((Some(worker), cause));
+            job.avoid.entry(at).or_default().insert(worker);
+            let failures = &mut job.groups[group].tasks[index as usize].failures;
+            *failures += 1;
+            let failures = *failures;
+            if failures >= limits::TASK_FAILURES_MAX {
+                let error =
+                    format!("task {task} failed {failures} times: {}", causes(core, id, at));
+                jobs::fail(core, id, error, Some(kind), effects);
+            } else {
+                put_back(core, id, group, index);
+            }
+        }
+        FailureKind::Input(from) => {
+            put_back(core, id, group, index);
+            suspect(core, from, worker, &error, effects);
+        }
+    }
+}
+
+/// Why a task's attempts failed, in one line.
+pub(crate) fn causes(core: &Core, id: JobId, at: (u32, u32)) -> String {
+    let found = core.jobs.get(&id).and_then(|job| job.causes.get(&at));
+    let texts: Vec<_> = found.into_iter().flatten().map(|(_, text)| text.as_str()).collect();
+    texts.join("; ")
+}
+
+/// An attempt is over without an output: the task waits for another.
+pub(crate) fn put_back(core: &mut Core, id: JobId, group: usize, index: u32) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.retries += 1;
+    job.groups[group].tasks[index as usize].worker = NOBODY;
+    job.set_state(group, index, TaskState::Waiting);
+    job.make_ready_if_it_can(group, index);
+}
+
+/// A worker could not be read from. If that goes on while it says that it is alive, it is given
+/// up: its data is as lost as if it were dead.
+fn suspect(
+    core: &mut Core,
+    from: WorkerId,
+    reader: WorkerId,
+    error: &str,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(worker) = core.workers.get_mut(&from) else { return };
+    worker.unreadable += 1;
+    if worker.unreadable >= UNREADABLE_MAX {
+        let cause = format!("{reader} could not read from it {UNREADABLE_MAX} times: {error}");
+        effects.push(Effect::Disconnect { worker: from, cause: cause.clone() });
+        crate::workers::on_lost(core, from, cause, effects);
+    }
+}

@@ -1,0 +1,194 @@
+//! The rows that listings, the REST API and the dashboard show, made from the state.
+
+use crate::data::{Core, Job, Worker, task_id};
+use crate::event::Time;
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::model::{
+    ClusterRow, GroupRow, JobRow, OperatorRow, TaskCounts, TaskRow, TaskState, WorkerRow,
+    WorkerState,
+};
+
+/// Milliseconds of a time.
+fn ms(time: Time) -> u64 {
+    time / 1000
+}
+
+impl Worker {
+    pub(crate) fn row(&self, id: WorkerId) -> WorkerRow {
+        WorkerRow {
+            id,
+            name: self.registration.name.clone(),
+            host: self.registration.host.clone(),
+            pid: self.registration.pid,
+            address: self.registration.data_address.clone(),
+            state: if self.leaving.is_some() { WorkerState::Leaving } else { WorkerState::Up },
+            cause: self.leaving.clone().unwrap_or_default(),
+            slots: self.slots(),
+            memory_limit_bytes: self.registration.memory_limit_bytes,
+            local_directory: self.registration.local_directory.clone(),
+            slurm_job: self.registration.slurm_job.clone(),
+            ends_ms: self.ends.map(ms),
+            joined_ms: ms(self.joined),
+            heard_ms: ms(self.heard),
+            metrics: self.metrics,
+            assigned: self.assigned,
+            finished: self.finished,
+        }
+    }
+}
+
+impl Job {
+    fn counts(&self) -> TaskCounts {
+        let mut counts = TaskCounts::default();
+        self.groups.iter().for_each(|group| counts.add(&group.counts));
+        counts
+    }
+
+    pub(crate) fn row(&self, id: JobId, error: String, ended: Option<Time>) -> JobRow {
+        JobRow {
+            id,
+            text: self.spec.text.clone(),
+            state: self.state,
+            error,
+            client: self.spec.client.clone(),
+            priority: self.spec.priority,
+            submitted_ms: ms(self.submitted),
+            started_ms: self.started.map(ms),
+            ended_ms: ended.map(ms),
+            tasks: self.counts(),
+            groups: self.groups.len() as u32,
+            rows: self.groups.iter().map(|group| group.rows).sum(),
+            bytes: self.groups.iter().map(|group| group.bytes).sum(),
+            delivered_rows: self.delivered_rows,
+            retries: self.retries,
+        }
+    }
+
+    pub(crate) fn group_rows(&self, id: JobId) -> Vec<GroupRow> {
+        let row = |(index, group): (usize, &crate::data::Group)| GroupRow {
+            id: task_id(id, index as u32, 0).group,
+            name: group.name.clone(),
+            inputs: group.inputs().iter().map(|input| input.group).collect(),
+            tasks: group.counts,
+            rows: group.rows,
+            bytes: group.bytes,
+            busy_us: group.busy_us,
+            plan: group.plan.clone(),
+        };
+        self.groups.iter().enumerate().map(row).collect()
+    }
+}
+
+impl Core {
+    /// The cluster in a few figures. The caller fills in the address and the start.
+    pub fn cluster(&self) -> ClusterRow {
+        let mut row = ClusterRow {
+            name: self.options.cluster.clone(),
+            version: partita_shared::VERSION.to_string(),
+            workers: self.workers.len() as u32,
+            workers_lost: self.workers_lost,
+            jobs_live: self.jobs.len() as u32,
+            tasks_finished: self.tasks_finished,
+            ..ClusterRow::default()
+        };
+        for worker in self.workers.values() {
+            row.slots += worker.slots();
+            row.memory_limit_bytes += worker.registration.memory_limit_bytes;
+            row.reserved_bytes += worker.metrics.reserved_bytes;
+            row.stored_bytes += worker.metrics.stored_bytes;
+            row.spilled_bytes += worker.metrics.spilled_bytes;
+        }
+        self.jobs.values().for_each(|job| row.tasks.add(&job.counts()));
+        row
+    }
+
+    /// The number of workers that take tasks.
+    pub fn workers_up(&self) -> u32 {
+        self.by_load.len() as u32
+    }
+
+    /// Slots of the workers that take tasks, and the smallest memory limit for one slot, in bytes.
+    pub fn capacity(&self) -> (u32, u64) {
+        let up = self.by_load.iter().filter_map(|(_, id)| self.workers.get(id));
+        let share = |w: &Worker| w.registration.memory_limit_bytes / u64::from(w.slots());
+        (up.clone().map(Worker::slots).sum(), up.map(share).min().unwrap_or(0))
+    }
+
+    /// The data address of a worker that is there.
+    pub fn data_address(&self, worker: WorkerId) -> Option<&str> {
+        self.workers.get(&worker).map(|w| w.registration.data_address.as_str())
+    }
+
+    /// The workers that are there, and the latest of those that are not if `gone` is set.
+    pub fn workers(&self, gone: bool) -> Vec<WorkerRow> {
+        let mut rows: Vec<_> = self.workers.iter().map(|(id, worker)| worker.row(*id)).collect();
+        if gone {
+            rows.extend(self.gone.iter().cloned());
+        }
+        rows.sort_by_key(|row| row.id);
+        rows
+    }
+
+    /// The jobs that are remembered, the latest first, at most `limit` below `before`.
+    pub fn jobs(&self, before: Option<JobId>, limit: usize) -> Vec<JobRow> {
+        let ended = self.ended.iter().map(|ended| ended.row.clone());
+        let live = self.jobs.iter().map(|(id, job)| job.row(*id, String::new(), None));
+        let mut rows: Vec<_> =
+            ended.chain(live).filter(|row| before.is_none_or(|before| row.id < before)).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+        rows.truncate(limit);
+        rows
+    }
+
+    /// One job, if it is remembered.
+    pub fn job(&self, id: JobId) -> Option<JobRow> {
+        let live = self.jobs.get(&id).map(|job| job.row(id, String::new(), None));
+        live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.row.clone()))
+    }
+
+    /// The groups of a job, if it is remembered.
+    pub fn groups(&self, id: JobId) -> Option<Vec<GroupRow>> {
+        let live = self.jobs.get(&id).map(|job| job.group_rows(id));
+        live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.groups.clone()))
+    }
+
+    /// Figures of each operator of each group of a job that was run with them.
+    pub fn operators(&self, id: JobId) -> Option<Vec<Vec<OperatorRow>>> {
+        let of = |job: &Job| job.groups.iter().map(|group| group.operators.clone()).collect();
+        let live = self.jobs.get(&id).map(of);
+        live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.operators.clone()))
+    }
+
+    /// Tasks of a job that is live, after a task (group, index), in order, at most `limit`.
+    pub fn tasks(
+        &self,
+        id: JobId,
+        state: Option<TaskState>,
+        after: Option<(u32, u32)>,
+        limit: usize,
+    ) -> Option<Vec<TaskRow>> {
+        let job = self.jobs.get(&id)?;
+        let (from_group, from_index) = after.map_or((0, 0), |(group, index)| (group, index + 1));
+        let mut rows = Vec::new();
+        for (group, at) in job.groups.iter().enumerate().skip(from_group as usize) {
+            let from = if group == from_group as usize { from_index as usize } else { 0 };
+            for (index, task) in at.tasks.iter().enumerate().skip(from) {
+                if rows.len() == limit {
+                    return Some(rows);
+                }
+                if state.is_none_or(|state| state == task.state) {
+                    rows.push(TaskRow {
+                        id: task_id(id, group as u32, index as u32),
+                        state: task.state,
+                        attempts: task.attempt,
+                        worker: task.worker(),
+                        rows: task.rows,
+                        bytes: task.bytes,
+                        busy_us: u64::from(task.busy_us),
+                    });
+                }
+            }
+        }
+        Some(rows)
+    }
+}

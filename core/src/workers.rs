@@ -1,0 +1,218 @@
+//! Workers: they join, leave, fall silent, are lost.
+
+use crate::data::{Core, GONE_WORKERS_MAX, NOBODY, Worker, task_id};
+use crate::event::Effect;
+use crate::{jobs, tasks};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{Registration, ToWorker, WorkerMetrics};
+use partita_shared::model::{TaskState, WorkerState};
+use std::collections::BTreeSet;
+
+pub(crate) fn on_joined(
+    core: &mut Core,
+    request: u64,
+    registration: Registration,
+    effects: &mut Vec<Effect>,
+) {
+    let id = WorkerId(core.next_worker);
+    core.next_worker += 1;
+    let ends = registration.lifetime_left_s.map(|left| core.now + left.saturating_mul(1_000_000));
+    let worker = Worker {
+        registration,
+        joined: core.now,
+        heard: core.now,
+        ends,
+        leaving: None,
+        metrics: WorkerMetrics::default(),
+        assigned: 0,
+        held: 0,
+        finished: 0,
+        unreadable: 0,
+        knows: BTreeSet::new(),
+        dismissed: false,
+    };
+    core.by_load.insert((worker.load(), id));
+    core.workers.insert(id, worker);
+    effects.push(Effect::WorkerAccepted { request, worker: id });
+    let message = ToWorker::Welcome {
+        worker: id,
+        cluster: core.options.cluster.clone(),
+        heartbeat_ms: core.options.heartbeat_ms,
+    };
+    effects.push(Effect::Send { worker: id, message });
+}
+
+pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
+    if let Some(worker) = core.workers.get_mut(&id) {
+        core.by_load.remove(&(worker.load(), id));
+        worker.leaving = Some(reason);
+    }
+}
+
+/// Lets those go that are leaving and have nothing that anyone wants.
+pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
+    for (id, worker) in &mut core.workers {
+        if let Some(reason) = &worker.leaving
+            && worker.assigned == 0
+            && worker.held == 0
+            && !worker.dismissed
+        {
+            worker.dismissed = true;
+            let message = ToWorker::Shutdown { reason: reason.clone() };
+            effects.push(Effect::Send { worker: *id, message });
+        }
+    }
+}
+
+pub(crate) fn on_heartbeat(core: &mut Core, id: WorkerId, metrics: WorkerMetrics) {
+    let now = core.now;
+    if let Some(worker) = core.workers.get_mut(&id) {
+        worker.heard = now;
+        worker.metrics = metrics;
+    }
+}
+
+pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
+    let now = core.now;
+    let limit = core.options.silence_us_max;
+    let silent: Vec<WorkerId> = core
+        .workers
+        .iter()
+        .filter(|(_, worker)| now.saturating_sub(worker.heard) > limit)
+        .map(|(id, _)| *id)
+        .collect();
+    for id in silent {
+        let cause = format!("nothing was heard of it for {} s", limit / 1_000_000);
+        effects.push(Effect::Disconnect { worker: id, cause: cause.clone() });
+        on_lost(core, id, cause, effects);
+    }
+}
+
+/// A worker is gone. What it ran goes back, what it held is made again where someone wants it, and
+/// nothing else is touched.
+pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
+    let Some(worker) = core.workers.remove(&id) else { return };
+    core.by_load.remove(&(worker.load(), id));
+    let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
+    if state == WorkerState::Lost {
+        core.workers_lost += 1;
+    }
+    let blameless = worker.leaving.is_some();
+    let mut row = worker.row(id);
+    row.state = state;
+    row.cause.clone_from(&cause);
+    row.assigned = 0;
+    if core.gone.len() == GONE_WORKERS_MAX {
+        core.gone.pop_front();
+    }
+    core.gone.push_back(row);
+    for (other, peer) in &mut core.workers {
+        if peer.knows.remove(&id) {
+            effects.push(Effect::Send { worker: *other, message: ToWorker::PeerLost(id) });
+        }
+    }
+    let name = worker.registration.name;
+    let text = format!("{name} on {}: {cause}", worker.registration.host);
+    let ids: Vec<JobId> = core.jobs.keys().copied().collect();
+    for job in ids {
+        take_back(core, job, id, &text, blameless, effects);
+    }
+}
+
+/// Takes back from a lost worker what it had of one job.
+fn take_back(
+    core: &mut Core,
+    id: JobId,
+    lost: WorkerId,
+    text: &str,
+    blameless: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    if !job.touched.remove(&lost) {
+        return;
+    }
+    let mut poison = None;
+    for group in 0..job.groups.len() {
+        job.groups[group].told.remove(&lost);
+        if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
+            job.groups[group].ready.extend(queue);
+        }
+        for index in 0..job.groups[group].tasks.len() as u32 {
+            let task = &mut job.groups[group].tasks[index as usize];
+            if task.worker != lost.0 {
+                continue;
+            }
+            task.worker = NOBODY;
+            match task.state {
+                TaskState::Running => {
+                    if !blameless {
+                        task.kills += 1;
+                        let at = (group as u32, index);
+                        if task.kills >= limits::TASK_KILLS_MAX {
+                            poison = Some(at);
+                        }
+                        job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
+                    }
+                    job.running -= 1;
+                    job.retries += 1;
+                    job.set_state(group, index, TaskState::Waiting);
+                }
+                TaskState::Done => {
+                    if group == job.groups.len() - 1 && index == job.delivered {
+                        job.delivering = None;
+                    }
+                    job.no_longer_held(group, index);
+                }
+                TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
+            }
+        }
+    }
+    if let Some(at) = poison {
+        let task = task_id(id, at.0, at.1);
+        let kills = limits::TASK_KILLS_MAX;
+        let error = format!(
+            "task {task} was running on {kills} workers when they died, so it is not tried again: {}",
+            tasks::causes(core, id, at)
+        );
+        jobs::fail(core, id, error, None, effects);
+        return;
+    }
+    job.restore();
+    jobs::deliver_next(core, id, effects);
+}
+
+/// A supervisor knows why a worker of it died, and the broken link does not: the cause is put
+/// where people look for it.
+pub(crate) fn on_process_died(
+    core: &mut Core,
+    host: &str,
+    pid: u32,
+    cause: String,
+    effects: &mut Vec<Effect>,
+) {
+    let live = core
+        .workers
+        .iter()
+        .find(|(_, w)| w.registration.host == host && w.registration.pid == pid)
+        .map(|(id, _)| *id);
+    if let Some(id) = live {
+        effects.push(Effect::Disconnect { worker: id, cause: cause.clone() });
+        on_lost(core, id, cause, effects);
+        return;
+    }
+    let Some(row) = core.gone.iter_mut().rev().find(|row| row.host == host && row.pid == pid)
+    else {
+        return;
+    };
+    row.cause.clone_from(&cause);
+    let (id, text) = (row.id, format!("{} on {host}: {cause}", row.name));
+    for job in core.jobs.values_mut() {
+        for (worker, found) in job.causes.values_mut().flatten() {
+            if *worker == Some(id) {
+                found.clone_from(&text);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What is shown without a token, and nothing else is.
+
+use wasm_bindgen::JsCast;
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+/// What the form knows and whom it tells.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// Whether a token was given and refused.
+    pub refused: bool,
+    /// Gets the token.
+    pub on_token: Callback<String>,
+}
+
+/// Asks for the token.
+#[component]
+pub fn TokenForm(props: &Props) -> Html {
+    let input = use_node_ref();
+    let onsubmit = {
+        let input = input.clone();
+        let on_token = props.on_token.clone();
+        Callback::from(move |event: SubmitEvent| {
+            // The form must not load the page anew, which would put the token into the address.
+            event.prevent_default();
+            let field = input.get().and_then(|node| node.dyn_into::<HtmlInputElement>().ok());
+            let token = field.map(|field| field.value()).unwrap_or_default();
+            if !token.trim().is_empty() {
+                on_token.emit(token.trim().to_string());
+            }
+        })
+    };
+    html! {
+        <main class="gate">
+            <h1><span class="mark" aria-hidden="true">{ "▣" }</span>{ "Partita" }</h1>
+            <form {onsubmit}>
+                if props.refused {
+                    <p class="warning" role="alert">
+                        { "The scheduler refused this token. A cluster has a new one each time it \
+                           starts." }
+                    </p>
+                }
+                <label for="token">{ "This page needs the cluster's token" }</label>
+                <input id="token" ref={input} type="password" autocomplete="off" required=true
+                    spellcheck="false" aria-describedby="where" />
+                <button type="submit">{ "Show the cluster" }</button>
+                <p id="where" class="hint">
+                    { "Where the cluster runs, " }<code>{ "partita dashboard" }</code>
+                    { " prints a link to this page that has the token in it." }
+                </p>
+            </form>
+        </main>
+    }
+}

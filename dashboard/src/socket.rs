@@ -1,0 +1,95 @@
+//! The one WebSocket of the page.
+//!
+//! The page sends the token as the first text frame. Each binary frame from the scheduler is one
+//! [`DashboardFrame`], and the page asks for the next with an empty binary frame once it has drawn
+//! this one: a slow page gets fewer frames, and none wait for it.
+
+use crate::browser;
+use gloo_events::EventListener;
+use partita_shared::{message::DashboardFrame, wire};
+use wasm_bindgen::JsCast;
+use web_sys::{BinaryType, CloseEvent, MessageEvent, Url, WebSocket};
+use yew::Callback;
+
+/// The address, relative to the page's own.
+const PATH: &str = "ws/dashboard";
+
+/// The scheduler closes with this code when it refuses the token.
+pub const CLOSE_CODE_REFUSED: u16 = 4401;
+
+/// What happens on the socket.
+#[derive(Debug)]
+pub enum SocketEvent {
+    /// A frame came.
+    Frame(Box<DashboardFrame>),
+    /// Something came that is no frame of this build.
+    Unreadable,
+    /// It was closed, or never opened.
+    Closed {
+        /// The code of the WebSocket protocol, or one above 4000 of our own.
+        code: u16,
+    },
+}
+
+/// An open socket. Dropping it closes it, and none of its events come after that.
+pub struct Socket {
+    socket: WebSocket,
+    _listeners: [EventListener; 3],
+}
+
+impl Socket {
+    /// Begins a connection. Events come to `on_event` from then on. Gives nothing if the page's
+    /// own address is unknown or the browser forbids it.
+    pub fn open(token: String, on_event: Callback<SocketEvent>) -> Option<Self> {
+        let socket = WebSocket::new(&address()?).ok()?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let opened = {
+            let socket = socket.clone();
+            EventListener::new(&socket.clone(), "open", move |_| {
+                // If it is closed by now, its close event says so.
+                let _ = socket.send_with_str(&token);
+            })
+        };
+        let message = {
+            let on_event = on_event.clone();
+            EventListener::new(&socket, "message", move |event| {
+                if let Some(message) = event.dyn_ref::<MessageEvent>() {
+                    on_event.emit(read(message));
+                }
+            })
+        };
+        let closed = EventListener::new(&socket, "close", move |event| {
+            let code = event.dyn_ref::<CloseEvent>().map_or(0, CloseEvent::code);
+            on_event.emit(SocketEvent::Closed { code });
+        });
+        Some(Self { socket, _listeners: [opened, message, closed] })
+    }
+
+    /// Asks for the next frame.
+    pub fn acknowledge(&self) {
+        let _ = self.socket.send_with_u8_array(&[]);
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = self.socket.close();
+    }
+}
+
+/// `ws://` or `wss://` below the page's own address, whatever prefix a proxy put before it.
+fn address() -> Option<String> {
+    let url = Url::new_with_base(PATH, &browser::base_uri()?).ok()?;
+    url.set_protocol(if url.protocol() == "https:" { "wss:" } else { "ws:" });
+    Some(url.href())
+}
+
+fn read(message: &MessageEvent) -> SocketEvent {
+    let Ok(buffer) = message.data().dyn_into::<js_sys::ArrayBuffer>() else {
+        return SocketEvent::Unreadable;
+    };
+    match wire::decode::<DashboardFrame>(&js_sys::Uint8Array::new(&buffer).to_vec()) {
+        Ok(frame) => SocketEvent::Frame(Box::new(frame)),
+        Err(_) => SocketEvent::Unreadable,
+    }
+}

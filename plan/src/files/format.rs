@@ -1,0 +1,145 @@
+//! What a file's name says about what is in it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::common::config::{CsvOptions, JsonOptions};
+use datafusion::common::parsers::CompressionTypeVariant;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::arrow::ArrowFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+
+/// The known extensions, as error messages list them.
+pub(super) const KNOWN: &str = ".parquet .pq .csv .tsv .json .ndjson .jsonl .arrow .ipc \
+                                .feather, and for csv, tsv and json also compressed with \
+                                .gz .bz2 .xz .zst after it";
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Parquet,
+    Csv { delimiter: u8 },
+    Json,
+    Arrow,
+}
+
+/// A format and how its files are compressed: what all files of a table have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) format: Format,
+    pub(super) compression: CompressionTypeVariant,
+}
+
+impl Kind {
+    /// The kind of a file of this name; `None` if its extension is not known.
+    pub(super) fn of(file_name: &str) -> Option<Self> {
+        let name = file_name.to_ascii_lowercase();
+        let (stem, extension) = name.rsplit_once('.')?;
+        let compression = match extension {
+            "gz" => CompressionTypeVariant::GZIP,
+            "bz2" => CompressionTypeVariant::BZIP2,
+            "xz" => CompressionTypeVariant::XZ,
+            "zst" => CompressionTypeVariant::ZSTD,
+            _ => CompressionTypeVariant::UNCOMPRESSED,
+        };
+        let compressed = compression != CompressionTypeVariant::UNCOMPRESSED;
+        let extension = if compressed { stem.rsplit_once('.')?.1 } else { extension };
+        let format = match extension {
+            "csv" => Format::Csv { delimiter: b',' },
+            "tsv" => Format::Csv { delimiter: b'\t' },
+            "json" | "ndjson" | "jsonl" => Format::Json,
+            // These compress inside the file; a compressed one could not be read from the middle.
+            _ if compressed => return None,
+            "parquet" | "pq" => Format::Parquet,
+            "arrow" | "ipc" | "feather" => Format::Arrow,
+            _ => return None,
+        };
+        Some(Self { format, compression })
+    }
+
+    /// The session's options for CSV, with what the file's name says.
+    pub(super) fn csv_options(self, state: &dyn Session, delimiter: u8) -> CsvOptions {
+        CsvOptions {
+            delimiter,
+            compression: self.compression,
+            // It would take part in inferring types but not in reading.
+            null_regex: None,
+            ..state.default_table_options().csv
+        }
+    }
+
+    /// DataFusion's reader.
+    pub(super) fn reader(self, state: &dyn Session) -> Arc<dyn FileFormat> {
+        match self.format {
+            Format::Parquet => Arc::new(
+                ParquetFormat::new().with_options(state.default_table_options().parquet),
+            ),
+            Format::Csv { delimiter } => {
+                Arc::new(CsvFormat::default().with_options(self.csv_options(state, delimiter)))
+            }
+            Format::Json => Arc::new(JsonFormat::default().with_options(JsonOptions {
+                compression: self.compression,
+                ..state.default_table_options().json
+            })),
+            Format::Arrow => Arc::new(ArrowFormat),
+        }
+    }
+
+    /// Whether a file's size in bytes says how much data is in it.
+    pub(super) fn is_plain_text(self) -> bool {
+        matches!(self.format, Format::Csv { .. } | Format::Json)
+            && self.compression == CompressionTypeVariant::UNCOMPRESSED
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.format {
+            Format::Parquet => "parquet",
+            Format::Csv { delimiter: b'\t' } => "tsv",
+            Format::Csv { .. } => "csv",
+            Format::Json => "json",
+            Format::Arrow => "arrow",
+        })?;
+        f.write_str(match self.compression {
+            CompressionTypeVariant::GZIP => " in gzip",
+            CompressionTypeVariant::BZIP2 => " in bzip2",
+            CompressionTypeVariant::XZ => " in xz",
+            CompressionTypeVariant::ZSTD => " in zstd",
+            CompressionTypeVariant::UNCOMPRESSED => "",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every extension that the documentation lists is known, in any case, and no other.
+    #[test]
+    fn extensions() {
+        for (name, kind) in [
+            ("a.parquet", "parquet"),
+            ("a.snappy.PARQUET", "parquet"),
+            ("a.pq", "parquet"),
+            ("a.csv", "csv"),
+            ("A.CSV.GZ", "csv in gzip"),
+            ("a.tsv", "tsv"),
+            ("a.tsv.bz2", "tsv in bzip2"),
+            ("a.json", "json"),
+            ("a.ndjson.xz", "json in xz"),
+            ("a.jsonl.zst", "json in zstd"),
+            ("a.arrow", "arrow"),
+            ("a.ipc", "arrow"),
+            ("a.feather", "arrow"),
+        ] {
+            assert_eq!(Kind::of(name).expect(name).to_string(), kind, "{name}");
+        }
+        for name in ["csv", "a", "a.txt", "a.parquet.gz", "a.arrow.zst", "a.gz", "gz", ""] {
+            assert_eq!(Kind::of(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Plan fragments: how a DataFusion plan is cut, named and sent

@@ -1,0 +1,1 @@
+//! The scheduler process: planning, the one port, the observer

@@ -1,0 +1,106 @@
+//! Identifiers. Each is a newtype, so that one kind is never taken for another.
+//!
+//! `Display` is what people read (`job-3`), `Debug` is for logs.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! define_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u32);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "-{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+            /// Reads `prefix-7` or plain `7`.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.strip_prefix(concat!($prefix, "-")).unwrap_or(text).parse().map(Self)
+            }
+        }
+    };
+}
+
+define_id!(
+    /// One registration of a worker process. A worker that was lost and comes back gets a new one.
+    WorkerId,
+    "worker"
+);
+define_id!(
+    /// What a client submits: a query or a graph.
+    JobId,
+    "job"
+);
+
+/// The like tasks of one step of a job.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupId {
+    /// The job it belongs to.
+    pub job: JobId,
+    /// Its position in the job's list of groups.
+    pub index: u32,
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.job, self.index)
+    }
+}
+
+impl fmt::Debug for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GroupId({}.{})", self.job.0, self.index)
+    }
+}
+
+/// One task: an index into its group.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskId {
+    /// The group it belongs to.
+    pub group: GroupId,
+    /// Its index in the group.
+    pub index: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.group, self.index)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({}.{}.{})", self.group.job.0, self.group.index, self.index)
+    }
+}
+
+/// A task's number of starts, counted from 1. Every message about a task carries it, so that a
+/// late or repeated message is recognised and harms nothing.
+pub type Attempt = u16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// People type what they read: both forms name the same job.
+    #[test]
+    fn ids_are_read_as_they_are_shown() {
+        assert_eq!("job-7".parse::<JobId>(), Ok(JobId(7)));
+        assert_eq!("7".parse::<JobId>(), Ok(JobId(7)));
+        assert!("worker-7".parse::<JobId>().is_err());
+        assert_eq!(JobId(7).to_string(), "job-7");
+    }
+}

@@ -1,0 +1,35 @@
+//! What every part of Partita shares: identifiers, the messages between processes, the rows that
+//! the dashboard and the REST API show, sizes, durations, and the access file.
+//!
+//! Nothing here knows DataFusion, Arrow, sockets or clocks, and all of it but [`access`] compiles
+//! to wasm32, because the dashboard reads the same types.
+
+#[cfg(unix)]
+pub mod access;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod model;
+pub mod units;
+pub mod wire;
+
+/// The version of the messages between processes. Peers of another version are refused with an
+/// error that names both: there is no negotiation, because every process runs the same binary.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The version of this build, as it is shown to people.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The HTTP header in which a peer names its [`PROTOCOL_VERSION`].
+pub const PROTOCOL_HEADER: &str = "x-partita-protocol";
+
+/// The HTTP header (or gRPC metadata key) in which a client names its session. Tables and views
+/// that a client creates are seen in its session alone.
+pub const SESSION_HEADER: &str = "x-partita-session";
+
+/// The HTTP header (or gRPC metadata key) in which a client names its working directory, against
+/// which relative paths in queries are resolved.
+pub const DIRECTORY_HEADER: &str = "x-partita-directory";
+
+/// The HTTP header (or gRPC metadata key) in which a client asks for a job priority.
+pub const PRIORITY_HEADER: &str = "x-partita-priority";

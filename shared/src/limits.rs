@@ -1,0 +1,60 @@
+//! The limits of what passes between processes, each named with its unit.
+
+use std::time::Duration;
+
+/// The port that a scheduler takes when it is told none.
+pub const DEFAULT_PORT: u16 = 8786;
+
+/// The largest control message that is read or written, in bytes. Plans are the largest part.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Control messages that may wait for one worker. A worker that falls further behind does not read.
+pub const WORKER_QUEUE_MESSAGES_MAX: usize = 4096;
+
+/// Events that may wait for the scheduler's core.
+pub const CORE_QUEUE_EVENTS_MAX: usize = 16_384;
+
+/// Reports that a worker may have waiting for its control link.
+pub const REPORT_QUEUE_MESSAGES_MAX: usize = 4096;
+
+/// Tasks in one message, so that no message nears [`CONTROL_FRAME_BYTES_MAX`].
+pub const TASKS_PER_MESSAGE_MAX: usize = 4096;
+
+/// The largest gRPC message, in bytes. One record batch with long values must fit.
+pub const FLIGHT_MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// How often a worker sends a heartbeat.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A worker that was not heard of for this long is lost.
+pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a worker looks for a scheduler that is gone, unless `--death-timeout` says otherwise.
+pub const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a peer may take to answer the handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Groups in one job.
+pub const JOB_GROUPS_MAX: usize = 10_000;
+
+/// Tasks in one group.
+pub const GROUP_TASKS_MAX: u32 = 16_000_000;
+
+/// Finished jobs that the scheduler remembers for listings.
+pub const FINISHED_JOBS_MAX: usize = 1000;
+
+/// Jobs that may wait or run at once.
+pub const LIVE_JOBS_MAX: usize = 1000;
+
+/// Characters of one error text that travel.
+pub const ERROR_TEXT_CHARS_MAX: usize = 4000;
+
+/// Worker deaths after which a task is held to be the cause.
+pub const TASK_KILLS_MAX: u8 = 3;
+
+/// Failures after which a task that is worth another try is not tried again.
+pub const TASK_FAILURES_MAX: u8 = 3;
+
+/// Starts of one task, for whatever reason, after which its job fails: a bound on every cycle.
+pub const TASK_ATTEMPTS_MAX: u16 = 100;

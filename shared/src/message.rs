@@ -1,0 +1,356 @@
+//! The control messages between scheduler, workers and clients.
+//!
+//! They travel as postcard in binary WebSocket frames (see [`crate::wire`]), or as they are between
+//! the parts of an embedded cluster. Data never travels here: record batches go by Arrow Flight.
+
+use crate::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use crate::model::{ClusterRow, GroupRow, JobRow, OperatorRow, WorkerRow};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a group reads the partitions of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exchange {
+    /// Task `i` reads partition `i`.
+    OneToOne,
+    /// Task `i` reads bucket `i` of every partition.
+    Shuffle,
+    /// The one task reads every partition.
+    Gather,
+    /// Every task reads every partition.
+    Broadcast,
+    /// Task `i` reads the partitions listed at `i`.
+    Explicit(Arc<Vec<Vec<u32>>>),
+}
+
+/// One input of a group. Tasks outside `first .. first + count` do not read it; task `first + i`
+/// reads what [`Exchange`] says of index `i`. So a union of several inputs costs one entry each,
+/// however many tasks there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// The group that is read: its index in the same job.
+    pub group: u32,
+    /// The pattern.
+    pub exchange: Exchange,
+    /// The first task that reads it.
+    pub first: u32,
+    /// How many tasks read it.
+    pub count: u32,
+}
+
+/// What the tasks of a group do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Work {
+    /// Nothing: what the machinery itself costs.
+    Empty,
+    /// Run one partition of a physical plan. Its root says what becomes of the rows: a repartition
+    /// splits them into buckets, a sink writes them to a file, anything else is kept whole.
+    Plan(Arc<Vec<u8>>),
+    /// Run a whole statement in one task, planned on the worker: for the plans that have no wire
+    /// form. The statements before it make the session's tables and views.
+    Statement {
+        /// Statements that make the session.
+        session: Vec<String>,
+        /// The directory against which relative paths are resolved.
+        directory: String,
+        /// The query.
+        sql: String,
+    },
+    /// Put the files that the write tasks before it left in a staging folder in their places.
+    Commit(CommitSpec),
+}
+
+/// Where a written result goes. Write tasks write below `staging`; the commit task moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitSpec {
+    /// The folder below which attempts write, each in a folder `<task>-<attempt>`.
+    pub staging: String,
+    /// The folder, or the one file, that the user named.
+    pub target: String,
+    /// Whether `target` is one file.
+    pub single_file: bool,
+}
+
+/// A group's work and inputs, as a worker gets it: once, before its first task there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// The group.
+    pub group: GroupId,
+    /// What its tasks do.
+    pub work: Work,
+    /// What its tasks read, in the order in which the plan numbers its exchanges.
+    pub inputs: Vec<InputSpec>,
+    /// Whether figures of each operator are wanted.
+    pub analyze: bool,
+}
+
+/// Who holds the partitions of an input that every task of a group reads in part or whole.
+/// Sent before the first task that needs it and again when a holder changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locations {
+    /// The group that reads.
+    pub group: GroupId,
+    /// Which of its inputs.
+    pub input: u32,
+    /// The holder and the attempt that made it, for each partition of the input.
+    pub holders: Arc<Vec<Holder>>,
+}
+
+/// The worker that holds a partition, and the attempt that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Holder {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The attempt whose output it is.
+    pub attempt: Attempt,
+}
+
+/// One task to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTask {
+    /// The task.
+    pub task: TaskId,
+    /// Which start of it this is.
+    pub attempt: Attempt,
+    /// Holders of the partitions that this task alone reads (`OneToOne`, `Explicit`), in the order
+    /// of its inputs and their lists.
+    pub holders: Vec<Holder>,
+}
+
+/// From the scheduler to a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The registration was accepted.
+    Welcome {
+        /// The identifier of this registration.
+        worker: WorkerId,
+        /// The cluster's name.
+        cluster: String,
+        /// How often to send a heartbeat, in milliseconds.
+        heartbeat_ms: u64,
+    },
+    /// Another worker: where its data port is.
+    Peer {
+        /// The worker.
+        worker: WorkerId,
+        /// `host:port` of its Flight service.
+        address: String,
+    },
+    /// A worker is gone. Reads from it must end at once.
+    PeerLost(WorkerId),
+    /// A group whose tasks will follow.
+    Fragment(Arc<Fragment>),
+    /// Holders of an input.
+    Locations(Locations),
+    /// Tasks to run, in this order.
+    Run(Vec<RunTask>),
+    /// Stop these attempts, or never start them. No report follows.
+    Cancel(Vec<(TaskId, Attempt)>),
+    /// Forget the partitions of these groups.
+    DropGroups(Vec<GroupId>),
+    /// Forget one partition, which its reader has taken.
+    DropPartition(TaskId),
+    /// Forget everything about a job, and remove what its attempts left in this staging folder.
+    DropJob {
+        /// The job.
+        job: JobId,
+        /// The staging folder to remove, if the job wrote and did not commit.
+        staging: Option<String>,
+    },
+    /// Leave. The process ends with 0.
+    Shutdown {
+        /// Why, for the log.
+        reason: String,
+    },
+}
+
+/// What kind of failure a task met: what the scheduler does depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The computation is wrong and would be wrong anywhere: the job fails.
+    Fatal,
+    /// This worker cannot do it now (a full disk, say): tried elsewhere a few times.
+    Retry,
+    /// An input could not be read from this worker: not the task's fault.
+    Input(WorkerId),
+    /// It needs more memory than there is.
+    Memory,
+}
+
+/// How an attempt went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Its output is in the store.
+    Finished(TaskFigures),
+    /// It failed.
+    Failed {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// What failed, on which file, and what to do.
+        error: String,
+    },
+}
+
+/// What a finished attempt did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskFigures {
+    /// Rows of its output.
+    pub rows: u64,
+    /// Bytes of its output, as they lie in memory.
+    pub bytes: u64,
+    /// Time on its slot, in microseconds.
+    pub busy_us: u64,
+    /// Bytes read from other workers.
+    pub fetched_bytes: u64,
+    /// Figures of each operator, in the plan's order, if they were asked for.
+    pub operators: Vec<OperatorRow>,
+}
+
+/// A report on one attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The task.
+    pub task: TaskId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// What a worker says of itself when it registers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The name that people know it by.
+    pub name: String,
+    /// The host it runs on.
+    pub host: String,
+    /// Its process id on that host.
+    pub pid: u32,
+    /// Tasks it runs at once.
+    pub slots: u32,
+    /// Bytes it may use.
+    pub memory_limit_bytes: u64,
+    /// `host:port` of its Flight service. An unspecified host stands for the address that the
+    /// scheduler sees it connect from.
+    pub data_address: String,
+    /// Its scratch folder.
+    pub local_directory: String,
+    /// The Slurm job it runs in.
+    pub slurm_job: Option<String>,
+    /// Seconds until it must end, if it knows.
+    pub lifetime_left_s: Option<u64>,
+}
+
+/// What a worker measures of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerMetrics {
+    /// Processor time used since the last heartbeat, in thousandths of one core.
+    pub cpu_milli: u32,
+    /// Resident set of the process.
+    pub resident_bytes: u64,
+    /// Reserved in the one budget: operators and stored partitions.
+    pub reserved_bytes: u64,
+    /// Partitions in memory.
+    pub stored_bytes: u64,
+    /// Partitions on disk.
+    pub spilled_bytes: u64,
+    /// Partitions held, in memory or on disk.
+    pub partitions: u32,
+    /// Tasks on slots.
+    pub running: u32,
+    /// Tasks waiting for a slot.
+    pub queued: u32,
+    /// Bytes read from other workers since the start.
+    pub fetched_bytes: u64,
+    /// Bytes sent to others since the start.
+    pub served_bytes: u64,
+    /// Whether it takes no task that only adds bytes, since its memory is above the second mark.
+    pub above_mark: bool,
+}
+
+/// From a worker to the scheduler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The first message.
+    Register(Registration),
+    /// It is alive.
+    Heartbeat(WorkerMetrics),
+    /// What became of attempts.
+    Reports(Vec<TaskReport>),
+    /// It takes no new tasks and will leave when those it has are done and its partitions are not
+    /// wanted any more, or when its time is over.
+    Leaving {
+        /// Why.
+        reason: String,
+    },
+    /// The supervisor above the worker says how a child of it ended, since the child cannot.
+    Died {
+        /// The process id of the child that died.
+        pid: u32,
+        /// Its host.
+        host: String,
+        /// Exit code, signal, or out of memory.
+        cause: String,
+    },
+}
+
+/// A question of a command-line client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The cluster's state in a few figures.
+    Cluster,
+    /// All workers.
+    Workers,
+    /// All jobs that the scheduler remembers.
+    Jobs,
+    /// One job.
+    Job(JobId),
+    /// The groups of a job.
+    Groups(JobId),
+    /// Answered when that many workers are there.
+    WaitWorkers(u32),
+    /// Stop a job.
+    Cancel(JobId),
+    /// End the cluster.
+    Shutdown,
+    /// Send [`Reply::Job`] and [`Reply::Groups`] of this job as they change, until it has ended.
+    Watch(JobId),
+    /// Run a group of tasks that do nothing, answered when all are done.
+    EmptyTasks(u32),
+}
+
+/// An answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The cluster.
+    Cluster(ClusterRow),
+    /// The workers.
+    Workers(Vec<WorkerRow>),
+    /// The jobs.
+    Jobs(Vec<JobRow>),
+    /// One job, if it is remembered.
+    Job(Option<JobRow>),
+    /// Its groups.
+    Groups(Vec<GroupRow>),
+    /// It was done.
+    Done,
+    /// It was not done.
+    Error(String),
+}
+
+/// What the scheduler streams to a dashboard over its WebSocket, whole each time: the page asks
+/// for the next by acknowledging this one, so a slow page gets fewer.
+///
+/// The page opens `ws/dashboard` and sends the token as its first text frame. Each binary frame
+/// from the scheduler is one `DashboardFrame`; the page answers each with an empty binary frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DashboardFrame {
+    /// When it was taken, in milliseconds since the epoch.
+    pub now_ms: u64,
+    /// The cluster.
+    pub cluster: ClusterRow,
+    /// Its workers: those that are there, and the latest of those that are not.
+    pub workers: Vec<WorkerRow>,
+    /// The jobs that have not ended, and the latest of those that have.
+    pub jobs: Vec<JobRow>,
+}

@@ -1,0 +1,278 @@
+//! The rows that listings, the REST API and the dashboard show.
+//!
+//! Times are milliseconds since the epoch (of the scheduler's clock); durations are in the unit
+//! that the field names.
+
+use crate::ids::{GroupId, JobId, TaskId, WorkerId};
+use crate::message::WorkerMetrics;
+use serde::{Deserialize, Serialize};
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Some input is not there yet.
+    Waiting,
+    /// It could run, and waits for a slot.
+    Ready,
+    /// It was given to a worker.
+    Running,
+    /// Its output is held, or was and is not wanted any more.
+    Done,
+    /// It will not be tried again.
+    Failed,
+}
+
+impl TaskState {
+    /// All states, in the order of [`TaskCounts`].
+    pub const ALL: [TaskState; 5] = [
+        TaskState::Waiting,
+        TaskState::Ready,
+        TaskState::Running,
+        TaskState::Done,
+        TaskState::Failed,
+    ];
+}
+
+/// How many tasks are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// [`TaskState::Waiting`].
+    pub waiting: u64,
+    /// [`TaskState::Ready`].
+    pub ready: u64,
+    /// [`TaskState::Running`].
+    pub running: u64,
+    /// [`TaskState::Done`].
+    pub done: u64,
+    /// [`TaskState::Failed`].
+    pub failed: u64,
+}
+
+impl TaskCounts {
+    /// All tasks.
+    pub fn total(&self) -> u64 {
+        self.waiting + self.ready + self.running + self.done + self.failed
+    }
+
+    /// Adds another count to this one.
+    pub fn add(&mut self, other: &TaskCounts) {
+        self.waiting += other.waiting;
+        self.ready += other.ready;
+        self.running += other.running;
+        self.done += other.done;
+        self.failed += other.failed;
+    }
+}
+
+/// The state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// No task of it has started.
+    Queued,
+    /// Some task of it has started.
+    Running,
+    /// Every row was delivered.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// Someone stopped it, or its client went away.
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether it will not change any more.
+    pub fn is_final(self) -> bool {
+        match self {
+            JobState::Queued | JobState::Running => false,
+            JobState::Done | JobState::Failed | JobState::Cancelled => true,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A cluster in a few figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    /// Its name.
+    pub name: String,
+    /// The version of the scheduler.
+    pub version: String,
+    /// `host:port` of the scheduler.
+    pub address: String,
+    /// When the scheduler started.
+    pub started_ms: u64,
+    /// Workers that are there.
+    pub workers: u32,
+    /// Workers that were lost since the start.
+    pub workers_lost: u32,
+    /// Slots of the workers that are there.
+    pub slots: u32,
+    /// The sum of the workers' memory limits.
+    pub memory_limit_bytes: u64,
+    /// The sum of what they reserved.
+    pub reserved_bytes: u64,
+    /// The sum of what they store in memory.
+    pub stored_bytes: u64,
+    /// The sum of what they spilled.
+    pub spilled_bytes: u64,
+    /// Jobs that have not ended.
+    pub jobs_live: u32,
+    /// Tasks of all live jobs.
+    pub tasks: TaskCounts,
+    /// Tasks that finished since the start.
+    pub tasks_finished: u64,
+}
+
+/// Whether a worker is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It takes tasks.
+    #[default]
+    Up,
+    /// It takes no new tasks and will go.
+    Leaving,
+    /// It said good-bye.
+    Left,
+    /// It went without a word.
+    Lost,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    /// Its identifier.
+    pub id: WorkerId,
+    /// Its name.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// `host:port` of its data service.
+    pub address: String,
+    /// Whether it is there.
+    pub state: WorkerState,
+    /// Why it is not, or why it is leaving.
+    pub cause: String,
+    /// Tasks it runs at once.
+    pub slots: u32,
+    /// Bytes it may use.
+    pub memory_limit_bytes: u64,
+    /// Its scratch folder.
+    pub local_directory: String,
+    /// The Slurm job it runs in.
+    pub slurm_job: Option<String>,
+    /// When it must end.
+    pub ends_ms: Option<u64>,
+    /// When it joined.
+    pub joined_ms: u64,
+    /// When it was last heard of.
+    pub heard_ms: u64,
+    /// What it measured last.
+    pub metrics: WorkerMetrics,
+    /// Tasks given to it that have not ended.
+    pub assigned: u32,
+    /// Tasks it finished.
+    pub finished: u64,
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Its identifier.
+    pub id: JobId,
+    /// What was asked: the SQL, or a name.
+    pub text: String,
+    /// Its state.
+    pub state: JobState,
+    /// Why it failed or was cancelled.
+    pub error: String,
+    /// Who sent it.
+    pub client: String,
+    /// Its priority: a job with twice another's gets twice its slots.
+    pub priority: u32,
+    /// When it was submitted.
+    pub submitted_ms: u64,
+    /// When its first task started.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// Its tasks.
+    pub tasks: TaskCounts,
+    /// How many groups it has.
+    pub groups: u32,
+    /// Rows that its finished tasks made, over all groups.
+    pub rows: u64,
+    /// Bytes that its finished tasks made, over all groups.
+    pub bytes: u64,
+    /// Rows that the client got.
+    pub delivered_rows: u64,
+    /// Tasks that were started again.
+    pub retries: u64,
+}
+
+/// A group of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupRow {
+    /// Its identifier.
+    pub id: GroupId,
+    /// What it does, in a few words.
+    pub name: String,
+    /// The groups that it reads.
+    pub inputs: Vec<u32>,
+    /// Its tasks.
+    pub tasks: TaskCounts,
+    /// Rows that its finished tasks made.
+    pub rows: u64,
+    /// Bytes that its finished tasks made.
+    pub bytes: u64,
+    /// The time that its finished tasks spent on slots.
+    pub busy_us: u64,
+    /// The plan that its tasks run, one operator a line.
+    pub plan: String,
+}
+
+/// A task, as the REST API lists it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskRow {
+    /// Its identifier.
+    pub id: TaskId,
+    /// Its state.
+    pub state: TaskState,
+    /// Times it was started.
+    pub attempts: u16,
+    /// The worker that runs it, or holds its output.
+    pub worker: Option<WorkerId>,
+    /// Rows of its output.
+    pub rows: u64,
+    /// Bytes of its output.
+    pub bytes: u64,
+    /// Time on its slot.
+    pub busy_us: u64,
+}
+
+/// Figures of one operator of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperatorRow {
+    /// Its line in the plan, indented by its depth.
+    pub line: String,
+    /// Rows it made.
+    pub rows: u64,
+    /// Its own processor time, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// Bytes it spilled.
+    pub spilled_bytes: u64,
+}

@@ -1,0 +1,1 @@
+//! The worker process: slots, the partition store, exchanges, the control link
