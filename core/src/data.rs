@@ -50,6 +50,10 @@ pub struct Core {
     pub(crate) next_job: u32,
     pub(crate) workers_lost: u32,
     pub(crate) tasks_finished: u64,
+    /// Workers that others could not read from since someone last could.
+    pub(crate) suspects: BTreeSet<WorkerId>,
+    /// Where the jobs' turns have got to; see [`Job::turn`].
+    pub(crate) turn: u64,
     /// Workers that are gone, the latest last; at most [`GONE_WORKERS_MAX`].
     pub(crate) gone: VecDeque<WorkerRow>,
     /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
@@ -107,6 +111,9 @@ pub(crate) struct Job {
     pub(crate) groups: Vec<Group>,
     /// Attempts that workers have.
     pub(crate) running: u32,
+    /// Its next turn among jobs with an equal share: each start moves it on by a step that is the
+    /// smaller the higher its priority. A job that had nothing to start saves up no turns.
+    pub(crate) turn: u64,
     /// Result partitions that the client has: the first so many.
     pub(crate) delivered: u32,
     pub(crate) delivered_rows: u64,
@@ -246,6 +253,8 @@ impl Core {
             next_job: 1,
             workers_lost: 0,
             tasks_finished: 0,
+            suspects: BTreeSet::new(),
+            turn: 0,
             gone: VecDeque::new(),
             ended: VecDeque::new(),
         }

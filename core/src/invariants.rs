@@ -95,6 +95,9 @@ impl Job {
 
     fn check_tasks(&self, id: JobId, number: usize) -> Result<(), String> {
         let group = &self.groups[number];
+        if !group.ready_at.values().chain([&group.ready]).all(|queue| queue.iter().is_sorted()) {
+            return Err(format!("{id}.{number} has a queue that is out of order"));
+        }
         let mut queued = vec![false; group.tasks.len()];
         for index in group.ready.iter().chain(group.ready_at.values().flatten()) {
             queued[*index as usize] = true;

@@ -3,6 +3,7 @@
 use crate::data::{Consumer, Core, EndedJob, Group, Job, NOBODY, Task, task_id};
 use crate::event::{Effect, GroupSpec, JobSpec};
 use crate::lineage::is_whole;
+use crate::tasks;
 use partita_shared::ids::{GroupId, JobId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, FailureKind, Fragment, ToWorker};
@@ -42,6 +43,7 @@ pub(crate) fn on_submitted(
         started: None,
         groups,
         running: 0,
+        turn: 0,
         delivered: 0,
         delivered_rows: 0,
         delivering: None,
@@ -179,6 +181,7 @@ pub(crate) fn on_delivered(
     job.delivered_rows += rows;
     job.delivering = None;
     let mut dropped = None;
+    let mut done = Vec::new();
     match job.groups[result].tasks[index as usize].state {
         TaskState::Done => {
             if let Some(holder) = job.groups[result].tasks[index as usize].holder() {
@@ -188,7 +191,12 @@ pub(crate) fn on_delivered(
             }
         }
         // Its holder was lost after the last row was taken: it need not be made again.
-        TaskState::Waiting | TaskState::Ready => job.set_state(result, index, TaskState::Done),
+        TaskState::Waiting | TaskState::Ready => {
+            job.set_state(result, index, TaskState::Done);
+            done.extend(job.settle());
+            done.extend(job.groups[result].is_done().then_some(result));
+        }
+        // What is being made again is dropped when it comes.
         TaskState::Running | TaskState::Failed => {}
     }
     let finished = job.delivered as usize == job.groups[result].tasks.len();
@@ -196,6 +204,9 @@ pub(crate) fn on_delivered(
         core.add_held(worker.0, -1);
         let message = ToWorker::DropPartition(task_id(id, result as u32, index));
         effects.push(Effect::Send { worker, message });
+    }
+    for group in done {
+        tasks::release_inputs(core, id, group, effects);
     }
     if finished {
         end(core, id, JobState::Done, String::new(), None, effects);

@@ -10,6 +10,7 @@ use crate::event::Effect;
 use partita_shared::ids::{TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, InputSpec};
 use partita_shared::model::{TaskCounts, TaskState};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The counter of a state.
@@ -49,6 +50,17 @@ pub(crate) fn own_partitions(input: &InputSpec, task: u32) -> &[u32] {
 pub(crate) fn twin(input: &InputSpec, task: u32) -> Option<u32> {
     let inside = task >= input.first && task - input.first < input.count;
     (input.exchange == Exchange::OneToOne && inside).then(|| task - input.first)
+}
+
+/// Puts a task in its place in a queue. Queues are in the order of the tasks: the next result must
+/// never be behind later ones that the client's window shuts out, and what is tried again, which
+/// others may have waited for, comes before what was not tried yet.
+fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
+    if queue.back().is_none_or(|last| *last < index) {
+        queue.push_back(index);
+    } else if let Err(at) = queue.binary_search(&index) {
+        queue.insert(at, index);
+    }
 }
 
 impl Job {
@@ -158,16 +170,18 @@ impl Job {
         if !waits || task.pending > 0 || self.groups[group].blocked > 0 {
             return;
         }
-        let again = task.attempt > 0;
-        let near = self.nearest(group, index);
+        // Where it must not run it would only be in the way.
+        let avoid = self.avoid.get(&(group as u32, index));
+        let near = self
+            .nearest(group, index)
+            .filter(|worker| avoid.is_none_or(|avoid| !avoid.contains(worker)));
         self.set_state(group, index, TaskState::Ready);
         let group = &mut self.groups[group];
         let queue = match near {
             Some(worker) => group.ready_at.entry(worker).or_default(),
             None => &mut group.ready,
         };
-        // What was tried before goes first: others may have waited for it for long.
-        if again { queue.push_front(index) } else { queue.push_back(index) }
+        enqueue(queue, index);
     }
 
     /// The worker where most of a task's input lies, if it lies unevenly: what a task alone reads,
@@ -233,10 +247,41 @@ impl Job {
             }
         }
         for group in 0..self.groups.len() {
-            for index in 0..self.groups[group].tasks.len() as u32 {
+            // From the last, so that each goes to the front of its queue, which costs nothing.
+            for index in (0..self.groups[group].tasks.len() as u32).rev() {
                 self.make_ready_if_it_can(group, index);
             }
         }
+    }
+
+    /// The reverse of [`Job::restore`]: what was to be made again and is not wanted any more is
+    /// done. The groups that are done by that, the latest first.
+    pub(crate) fn settle(&mut self) -> Vec<usize> {
+        let mut done = Vec::new();
+        for group in (0..self.groups.len()).rev() {
+            let mut settled = false;
+            for index in 0..self.groups[group].tasks.len() as u32 {
+                let task = &self.groups[group].tasks[index as usize];
+                let waits = matches!(task.state, TaskState::Waiting | TaskState::Ready);
+                if waits && task.attempt > 0 && !self.is_wanted(group, index) {
+                    self.set_state(group, index, TaskState::Done);
+                    settled = true;
+                }
+            }
+            if settled && self.groups[group].is_done() {
+                done.push(group);
+            }
+        }
+        done
+    }
+
+    /// Whether a partition that comes to be held now is kept: for a group that is not done, or for
+    /// the client.
+    pub(crate) fn is_kept(&self, group: usize, index: u32) -> bool {
+        if group == self.result() {
+            return index >= self.delivered;
+        }
+        self.groups[group].consumers.iter().any(|c| !self.groups[c.group as usize].is_done())
     }
 }
 

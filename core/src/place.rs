@@ -27,6 +27,9 @@ const READ_AHEAD_TASKS_MAX: u64 = 1024;
 /// Ready tasks looked at for one that may run on a given worker, where some may not.
 const AVOIDED_TASKS_MAX: usize = 16;
 
+/// How far one start moves on the turn of a job of priority 1.
+const TURN_STEP: u64 = 1 << 20;
+
 /// What goes to the workers in one placement.
 type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 
@@ -40,7 +43,7 @@ impl Core {
         let window = slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4);
         while let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(|id| !passed.contains(id))
         {
-            let Some((job, group, index)) = self.pick(id, window) else {
+            let Some((job, group, index)) = self.pick(id, slots, window) else {
                 if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
@@ -69,7 +72,7 @@ impl Core {
     }
 
     /// Chooses a task for a worker and takes it out of its queue.
-    fn pick(&mut self, id: WorkerId, window: u32) -> Option<(JobId, usize, u32)> {
+    fn pick(&mut self, id: WorkerId, slots: u32, window: u32) -> Option<(JobId, usize, u32)> {
         let now = self.now;
         let read_ahead_us = self.options.read_ahead_us;
         let worker = self.workers.get(&id)?;
@@ -78,27 +81,56 @@ impl Core {
         if worker.metrics.above_mark && worker.assigned > 0 {
             return None;
         }
-        let mut order: Vec<(u64, JobId)> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.groups.iter().any(|group| group.counts.ready > 0))
-            .map(|(id, job)| (u64::from(job.running) * 1000 / u64::from(job.spec.priority), *id))
-            .collect();
-        order.sort_unstable();
-        for (_, job_id) in order {
-            let Some(job) = self.jobs.get(&job_id) else { continue };
+        let order = self.by_share();
+        let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
+        let owed = |job: &Job| {
+            let fair = u64::from(slots) * u64::from(job.spec.priority);
+            u64::from(job.running) * priorities < fair
+        };
+        let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);
+        // What comes first and waits for a slot of this worker: nothing goes ahead of it, or short
+        // tasks would fill the worker again and again before it has a slot free.
+        let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
+        let mut found = None;
+        'search: for (job_id, job) in order {
             for group in (0..job.groups.len()).rev() {
-                if has_room(worker, &job.groups[group], now, read_ahead_us) {
-                    let limit =
-                        if group == job.result() { job.delivered + window } else { u32::MAX };
-                    if let Some((queue, index)) = find(job, group, id, limit, &self.workers) {
-                        self.take(job_id, group, queue, index);
-                        return Some((job_id, group, index));
-                    }
+                let at = &job.groups[group];
+                if at.counts.ready == 0 || !has_time(worker, at, now) {
+                    continue;
+                }
+                if !has_room(worker, at, read_ahead_us) {
+                    waiting.push((job_id, job, group));
+                    continue;
+                }
+                let Some((queue, index)) = find(job, group) else { continue };
+                let after = waiting.iter().any(|(other_id, other, group)| {
+                    (*other_id == job_id || owed(other)) && find(other, *group).is_some()
+                });
+                if !after {
+                    found = Some((job_id, group, queue, index));
+                    break 'search;
                 }
             }
         }
-        None
+        let (job, group, queue, index) = found?;
+        self.take(job, group, queue, index);
+        Some((job, group, index))
+    }
+
+    /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,
+    /// among equals the one whose turn it is.
+    fn by_share(&self) -> Vec<(JobId, &Job)> {
+        let mut order: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.groups.iter().any(|group| group.counts.ready > 0))
+            .map(|(id, job)| {
+                let share = u64::from(job.running) * 1000 / u64::from(job.spec.priority);
+                ((share, job.turn.max(self.turn), *id), job)
+            })
+            .collect();
+        order.sort_unstable_by_key(|(key, _)| *key);
+        order.into_iter().map(|((_, _, id), job)| (id, job)).collect()
     }
 
     /// Takes a task out of the queue where it was found.
@@ -115,7 +147,7 @@ impl Core {
         while found.front().is_some_and(|i| states[*i as usize].state != TaskState::Ready) {
             found.pop_front();
         }
-        if let Some(at) = found.iter().position(|i| *i == index) {
+        if let Ok(at) = found.binary_search(&index) {
             found.remove(at);
         }
         if let Some(worker) = queue
@@ -151,6 +183,8 @@ impl Core {
             job.state = JobState::Running;
             job.started = Some(now);
         }
+        self.turn = self.turn.max(job.turn);
+        job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
         let holders = own_holders(job, group, index);
         tell(job, group, id, &holders, &mut self.workers, effects);
@@ -161,35 +195,44 @@ impl Core {
     }
 }
 
+/// Whether a task of a group can be expected to end before the worker must.
+fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
+    worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
+}
+
 /// Whether a worker may have one more task of a group.
-fn has_room(worker: &Worker, group: &Group, now: u64, read_ahead_us: u64) -> bool {
-    if group.counts.ready == 0 {
-        return false;
-    }
-    let mean_us = group.mean_us();
-    if let Some(ends) = worker.ends
-        && now + mean_us.unwrap_or(0) > ends
-    {
-        return false;
-    }
+fn has_room(worker: &Worker, group: &Group, read_ahead_us: u64) -> bool {
     let slots = u64::from(worker.slots());
-    let ahead =
-        mean_us.map_or(0, |mean| (read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
+    let ahead = group
+        .mean_us()
+        .map_or(0, |mean| (read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
     u64::from(worker.assigned) < slots + ahead
 }
 
-/// A ready task below `limit` for a worker, and the queue in which it is: `None` for the group's.
+/// Whether a worker could take a task of a group now, so that those whose input lies on it are
+/// left to it.
+fn is_open(worker: &Worker, group: &Group, now: u64) -> bool {
+    worker.leaving.is_none()
+        && worker.assigned < worker.slots()
+        && !(worker.metrics.above_mark && worker.assigned > 0)
+        && has_time(worker, group, now)
+}
+
+/// A ready task for a worker, and the queue in which it is: `None` for the group's. Results are not
+/// more than `window` ahead of the client.
 fn find(
     job: &Job,
     group: usize,
     id: WorkerId,
-    limit: u32,
+    window: u32,
     workers: &BTreeMap<WorkerId, Worker>,
+    now: u64,
 ) -> Option<(Option<WorkerId>, u32)> {
     let at = &job.groups[group];
+    let limit = if group == job.result() { job.delivered.saturating_add(window) } else { u32::MAX };
     let may_run = |index: &&u32| {
         let ready = at.tasks[**index as usize].state == TaskState::Ready;
-        ready && **index < limit && !is_avoided(job, group, **index, id, workers)
+        ready && **index < limit && !is_avoided(job, group, **index, id, workers, now)
     };
     let own = at.ready_at.get(&id).and_then(|queue| first(queue.iter(), at, may_run));
     if let Some(index) = own {
@@ -199,8 +242,8 @@ fn find(
         return Some((None, index));
     }
     at.ready_at.iter().find_map(|(near, queue)| {
-        let busy = workers.get(near).is_none_or(|w| w.assigned >= w.slots() || w.leaving.is_some());
-        let index = if busy { first(queue.iter(), at, may_run) } else { None };
+        let open = workers.get(near).is_some_and(|worker| is_open(worker, at, now));
+        let index = if open { None } else { first(queue.iter(), at, may_run) };
         index.map(|index| (Some(*near), index))
     })
 }
@@ -226,10 +269,13 @@ fn is_avoided(
     index: u32,
     id: WorkerId,
     workers: &BTreeMap<WorkerId, Worker>,
+    now: u64,
 ) -> bool {
     let Some(avoid) = job.avoid.get(&(group as u32, index)) else { return false };
     avoid.contains(&id)
-        && workers.iter().any(|(other, w)| !avoid.contains(other) && w.leaving.is_none())
+        && workers.iter().any(|(other, w)| {
+            !avoid.contains(other) && w.leaving.is_none() && has_time(w, &job.groups[group], now)
+        })
 }
 
 /// Holders of what a task alone reads, in the order of its inputs.
@@ -244,6 +290,18 @@ fn own_holders(job: &Job, group: usize, index: u32) -> Vec<Holder> {
         holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
     }
     holders
+}
+
+/// Whether a task of a group reads something that a worker holds.
+pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) -> bool {
+    let at = &job.groups[group];
+    let whole = at.locations.iter().filter(|(input, _)| {
+        let spec = &at.inputs()[*input as usize];
+        index >= spec.first && index - spec.first < spec.count
+    });
+    let mut holders = whole.flat_map(|(_, holders)| holders.iter());
+    holders.any(|holder| holder.worker == worker)
+        || own_holders(job, group, index).iter().any(|holder| holder.worker == worker)
 }
 
 /// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,

@@ -1,8 +1,9 @@
 //! What follows from the reports on attempts.
 
-use crate::data::{Core, NOBODY, task_id};
+use crate::data::{Core, Job, NOBODY, task_id};
 use crate::event::Effect;
 use crate::jobs;
+use crate::place::reads_from;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
@@ -62,11 +63,15 @@ fn on_finished(
 ) {
     core.tasks_finished += 1;
     core.add_assigned(worker, -1);
-    if let Some(worker) = core.workers.get_mut(&worker) {
-        worker.finished += 1;
-        worker.held += 1;
+    if figures.fetched_bytes > 0 {
+        trust(core, id, group, index, worker);
     }
     let Some(job) = core.jobs.get_mut(&id) else { return };
+    let kept = job.is_kept(group, index);
+    if let Some(worker) = core.workers.get_mut(&worker) {
+        worker.finished += 1;
+        worker.held += u32::from(kept);
+    }
     job.running -= 1;
     job.set_state(group, index, TaskState::Done);
     let at = &mut job.groups[group];
@@ -79,7 +84,13 @@ fn on_finished(
     task.rows = figures.rows;
     task.bytes = figures.bytes;
     task.busy_us = u32::try_from(figures.busy_us).unwrap_or(u32::MAX);
-    job.became_held(group, index);
+    if kept {
+        job.became_held(group, index);
+    } else {
+        task.worker = NOBODY;
+        let message = ToWorker::DropPartition(task_id(id, group as u32, index));
+        effects.push(Effect::Send { worker, message });
+    }
     if job.groups[group].is_done() {
         release_inputs(core, id, group, effects);
     }
@@ -100,35 +111,55 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
 }
 
 /// A group is done: what its inputs hold is dropped where no other group needs it.
-fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
+pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
-    let inputs: BTreeSet<usize> =
-        job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
+    let mut done = vec![group];
     let mut dropped = Vec::new();
-    for input in inputs {
-        let consumers = &job.groups[input].consumers;
-        if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
-            continue;
-        }
-        let mut holders = BTreeSet::new();
-        for index in 0..job.groups[input].tasks.len() as u32 {
-            if let Some(holder) = job.groups[input].tasks[index as usize].holder() {
-                holders.insert(holder.worker);
-                dropped.push(holder.worker.0);
-                job.groups[input].tasks[index as usize].worker = NOBODY;
-                job.no_longer_held(input, index);
+    while let Some(group) = done.pop() {
+        let inputs: BTreeSet<usize> =
+            job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
+        let mut left = false;
+        for input in inputs {
+            let consumers = &job.groups[input].consumers;
+            if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+                continue;
             }
+            // Parts of it were lost while the last task that read them ran.
+            left |= !job.groups[input].is_done();
+            release(job, id, input, &mut dropped, effects);
         }
-        let gone = task_id(id, input as u32, 0).group;
-        effects.extend(
-            holders
-                .into_iter()
-                .map(|worker| Effect::Send { worker, message: ToWorker::DropGroups(vec![gone]) }),
-        );
+        if left {
+            done.extend(job.settle());
+        }
     }
     for worker in dropped {
-        core.add_held(worker, -1);
+        core.add_held(worker.0, -1);
     }
+}
+
+/// Drops everything that a group holds. A worker is added to `dropped` for each partition.
+fn release(
+    job: &mut Job,
+    id: JobId,
+    group: usize,
+    dropped: &mut Vec<WorkerId>,
+    effects: &mut Vec<Effect>,
+) {
+    let mut holders = BTreeSet::new();
+    for index in 0..job.groups[group].tasks.len() as u32 {
+        if let Some(holder) = job.groups[group].tasks[index as usize].holder() {
+            holders.insert(holder.worker);
+            dropped.push(holder.worker);
+            job.groups[group].tasks[index as usize].worker = NOBODY;
+            job.no_longer_held(group, index);
+        }
+    }
+    let gone = task_id(id, group as u32, 0).group;
+    effects.extend(
+        holders
+            .into_iter()
+            .map(|worker| Effect::Send { worker, message: ToWorker::DropGroups(vec![gone]) }),
+    );
 }
 
 #[expect(
@@ -174,6 +205,10 @@ fn on_failed(
             }
         }
         FailureKind::Input(from) => {
+            // It may be the way between the two: another reader may have more luck.
+            if from != worker && core.workers.contains_key(&from) {
+                job.avoid.entry(at).or_default().insert(worker);
+            }
             put_back(core, id, group, index);
             suspect(core, from, worker, &error, effects);
         }
@@ -207,9 +242,23 @@ fn suspect(
 ) {
     let Some(worker) = core.workers.get_mut(&from) else { return };
     worker.unreadable += 1;
+    core.suspects.insert(from);
     if worker.unreadable >= UNREADABLE_MAX {
         let cause = format!("{reader} could not read from it {UNREADABLE_MAX} times: {error}");
         effects.push(Effect::Disconnect { worker: from, cause: cause.clone() });
         crate::workers::on_lost(core, from, cause, effects);
+    }
+}
+
+/// A task has read from other workers: those of them that were under suspicion are readable.
+fn trust(core: &mut Core, id: JobId, group: usize, index: u32, reader: WorkerId) {
+    let Some(job) = core.jobs.get(&id) else { return };
+    let read = |from: &WorkerId| *from != reader && reads_from(job, group, index, *from);
+    let cleared: Vec<WorkerId> = core.suspects.iter().copied().filter(read).collect();
+    for from in cleared {
+        core.suspects.remove(&from);
+        if let Some(worker) = core.workers.get_mut(&from) {
+            worker.unreadable = 0;
+        }
     }
 }

@@ -17,7 +17,9 @@ pub(crate) fn on_joined(
 ) {
     let id = WorkerId(core.next_worker);
     core.next_worker += 1;
-    let ends = registration.lifetime_left_s.map(|left| core.now + left.saturating_mul(1_000_000));
+    let ends = registration
+        .lifetime_left_s
+        .map(|left| core.now.saturating_add(left.saturating_mul(1_000_000)));
     let worker = Worker {
         registration,
         joined: core.now,
@@ -94,6 +96,7 @@ pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
 pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
     let Some(worker) = core.workers.remove(&id) else { return };
     core.by_load.remove(&(worker.load(), id));
+    core.suspects.remove(&id);
     let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
     if state == WorkerState::Lost {
         core.workers_lost += 1;
@@ -137,7 +140,9 @@ fn take_back(
     for group in 0..job.groups.len() {
         job.groups[group].told.remove(&lost);
         if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
-            job.groups[group].ready.extend(queue);
+            let ready = &mut job.groups[group].ready;
+            ready.extend(queue);
+            ready.make_contiguous().sort_unstable();
         }
         for index in 0..job.groups[group].tasks.len() as u32 {
             let task = &mut job.groups[group].tasks[index as usize];

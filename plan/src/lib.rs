@@ -1,1 +1,21 @@
-//! Plan fragments: how a DataFusion plan is cut, named and sent
+//! Plan fragments: what the scheduler cuts and the workers run.
+//!
+//! DataFusion plans a query; its optimiser decides where rows must change partitions. [`cut`]
+//! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
+//! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
+//! holds the settings that planning and running must agree on; [`data`] says how partitions are
+//! asked for; [`files`] finds the tables that queries name by path.
+//!
+//! The scheduler and the worker both need these and must not know each other, which is why this is
+//! a crate of its own. It runs nothing and talks to nobody.
+
+pub mod codec;
+pub mod cut;
+pub mod data;
+pub mod error;
+pub mod exchange;
+pub mod files;
+pub mod session;
+pub mod sink;
+
+pub use error::PlanError;

@@ -1,1 +1,61 @@
-//! The worker process: slots, the partition store, exchanges, the control link
+//! The worker: it runs tasks on its slots, keeps what they make, and gives it to others.
+//!
+//! Three runtimes never wait for each other: `control` (heartbeats and messages, one thread),
+//! `data` (Flight, reads from other workers) and `compute` (the slots, one thread each). What must
+//! never happen: computing on the control runtime; a byte stored without a reservation; a report
+//! for an attempt that was cancelled.
+
+mod budget;
+mod config;
+mod control;
+mod error;
+mod exec;
+pub mod place;
+mod serve;
+mod store;
+pub mod supervisor;
+
+pub use config::WorkerConfig;
+pub use control::{Connector, ControlLink, LinkError, WebSocketConnector};
+pub use error::WorkerError;
+pub use exec::Engine;
+pub use serve::LocalPlane;
+
+use control::agent;
+use std::sync::Arc;
+
+/// A worker's runtimes and engine, ready to be connected.
+#[derive(Debug)]
+pub struct Worker {
+    engine: Arc<Engine>,
+    config: WorkerConfig,
+}
+
+impl Worker {
+    /// Sets up the store, the slots and, if the configuration names an address, the data service.
+    ///
+    /// # Errors
+    /// If the scratch folder or the data port cannot be had.
+    pub async fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
+        let engine = Engine::new(&config).await?;
+        Ok(Worker { engine, config })
+    }
+
+    /// The engine, for an embedded cluster that reads results in its own process.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Serves the scheduler that `connector` finds, until it says to leave or `stop` resolves and
+    /// what was begun is done.
+    ///
+    /// # Errors
+    /// If no scheduler answers for the death timeout, or it refuses this worker.
+    pub async fn run(
+        self,
+        connector: impl Connector,
+        stop: impl Future<Output = String>,
+    ) -> Result<(), WorkerError> {
+        agent::run(&self.config, &self.engine, connector, stop).await
+    }
+}

@@ -1,1 +1,78 @@
-fn main() {}
+//! Project automation: `cargo xtask help` lists what it does.
+//!
+//! It depends on next to nothing, so that it builds in seconds before anything else is there.
+//! Whatever it installs or builds lies in one cache folder (see [`paths`]), except for the
+//! packages of the system, which it asks apt for when they are missing.
+
+mod apt;
+mod bench;
+mod command;
+mod dashboard;
+mod data;
+mod demo;
+mod options;
+mod paths;
+mod python;
+mod setup;
+mod test;
+mod web;
+mod web_debian;
+
+use anyhow::Result;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+Commands:
+  setup [--web] [--browser] [--slurm] [--python]
+                 install what tests, demo and page need, where it is missing;
+                 without flags: --web and --python
+                   --web      compiler, trunk and wasm-opt for the dashboard
+                   --browser  Chromium and its driver
+                   --slurm    Slurm and munge, without starting them
+                   --python   Python packages, example data, promtool
+  test [--quick] format, lints, build, dashboard, and all tests;
+                 the last line is `N passed, N failed`
+                   --quick    leave out the dashboard and all that needs wasm
+  demo [--no-dashboard]
+                 build Partita, start a cluster on this machine, and ask it three
+                 questions of a year of flights
+  bench [ARGS]   build for release and run the benchmarks
+  dashboard [--if-possible]
+                 build the dashboard
+                   --if-possible  go on without it where its tools cannot be had
+  help           this text
+
+Environment:
+  PARTITA_TARGET_DIR  where cargo builds (default: partita/target in the cache folder)
+  XDG_CACHE_HOME      the cache folder (default: ~/.cache)
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_else(|| "help".into());
+    let rest: Vec<String> = args.collect();
+    match run(&command, &rest) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask {command}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, args: &[String]) -> Result<ExitCode> {
+    match command {
+        "setup" => setup::run(args)?,
+        "test" => return test::run(args),
+        "demo" => return demo::run(args),
+        // Not listed: what the demo runs inside the cluster that it started.
+        demo::QUESTIONS_COMMAND => demo::ask_questions(args)?,
+        "bench" => return bench::run(args),
+        "dashboard" => dashboard::run_command(args)?,
+        "help" | "--help" | "-h" => print!("{HELP}"),
+        other => anyhow::bail!("there is no command `{other}`; `cargo xtask help` lists them"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -6,7 +6,7 @@ use super::strip::Strip;
 use super::token_form::TokenForm;
 use super::workers::Workers;
 use crate::browser;
-use crate::model::{Frame, Health, Model};
+use crate::model::{Health, Model};
 use crate::socket::{CLOSE_CODE_REFUSED, Socket, SocketEvent};
 use crate::token;
 use gloo_events::EventListener;
@@ -198,7 +198,7 @@ impl Component for App {
 
 impl App {
     fn view_panels(&self, health: Health, now_ms: u64) -> Html {
-        match self.model.frame().map(Frame::clone) {
+        match self.model.frame().cloned() {
             Some(frame) => html! {
                 <>
                     <Strip frame={frame.clone()} />

@@ -46,7 +46,7 @@ pub fn Header(props: &Props) -> Html {
                     <span class="extra">
                         { format!(" · up {}", age(props.now_ms, cluster.started_ms)) }
                         if cluster.jobs_live > 0 {
-                            { format!(" · {}", counted(cluster.jobs_live.into(), "job", "jobs")) }
+                            { format!(" · {}", counted(cluster.jobs_live.into(), "live job", "live jobs")) }
                         }
                     </span>
                 </p>

@@ -109,8 +109,8 @@ fn row(worker: &WorkerRow, now_ms: u64) -> Html {
     let figure = |text: String| if is_there { text } else { NONE.to_string() };
     let bytes = |bytes: u64| html! { figure(format_bytes(bytes)) };
     let title = format!(
-        "{}, process {}, data at {}, files in {}",
-        worker.id, worker.pid, worker.address, worker.local_directory
+        "{}: {}, process {}, data at {}, files in {}",
+        worker.name, worker.id, worker.pid, worker.address, worker.local_directory
     );
     let heard = html! {
         <span title={browser::date_and_zone(worker.heard_ms)}>

@@ -74,9 +74,9 @@ impl Kind {
     /// DataFusion's reader.
     pub(super) fn reader(self, state: &dyn Session) -> Arc<dyn FileFormat> {
         match self.format {
-            Format::Parquet => Arc::new(
-                ParquetFormat::new().with_options(state.default_table_options().parquet),
-            ),
+            Format::Parquet => {
+                Arc::new(ParquetFormat::new().with_options(state.default_table_options().parquet))
+            }
             Format::Csv { delimiter } => {
                 Arc::new(CsvFormat::default().with_options(self.csv_options(state, delimiter)))
             }

@@ -101,7 +101,8 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let digit = |offset: usize| bytes.get(at + offset).and_then(|d| char::from(*d).to_digit(16));
+        let digit =
+            |offset: usize| bytes.get(at + offset).and_then(|d| char::from(*d).to_digit(16));
         match (byte, digit(1), digit(2)) {
             (b'%', Some(high), Some(low)) => {
                 out.extend(u8::try_from(high * 16 + low));

@@ -136,12 +136,8 @@ pub fn enable(context: SessionContext, tables: Arc<FileTables>) -> SessionContex
     let factory: Arc<dyn UrlTableFactory> = Arc::<FileTables>::clone(&tables);
     let catalogs = Arc::new(DynamicFileCatalog::new(catalogs, factory));
     let id = context.session_id();
-    let context: SessionContext = context
-        .into_state_builder()
-        .with_session_id(id)
-        .with_catalog_list(catalogs)
-        .build()
-        .into();
+    let context: SessionContext =
+        context.into_state_builder().with_session_id(id).with_catalog_list(catalogs).build().into();
     let holder = DynamicListTableFactory::default();
     holder.session_store().with_state(context.state_weak_ref());
     *tables.session.write().unwrap_or_else(PoisonError::into_inner) = Some(holder);

@@ -25,7 +25,10 @@ enum Part {
     /// One character.
     One,
     /// One character inside (or, negated, outside) the ranges.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     Literal(char),
 }
 

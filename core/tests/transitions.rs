@@ -1,0 +1,17 @@
+//! Unit tests of the core's transitions.
+//!
+//! A test tells the core something and takes every effect that follows, each as one short line;
+//! one that was not taken fails it. The invariants are walked after every step.
+
+#[cfg(test)]
+mod transitions {
+    mod cost;
+    mod exchanges;
+    mod failures;
+    mod fixture;
+    mod lineage;
+    mod refusals;
+    mod results;
+    mod shares;
+    mod workers;
+}

@@ -1,0 +1,48 @@
+//! What an event costs. Figures are printed, not judged: machines differ.
+
+use partita_core::{Core, Effect, Event, Options};
+use partita_shared::message::{Outcome, TaskFigures, TaskReport, ToWorker};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::fixture::{gather, job, registration};
+
+const TASKS: u32 = 100_000;
+
+/// A group of many tasks on two workers, each report an event of its own. Run it with
+/// `--nocapture` for the figure.
+#[test]
+fn the_cost_of_an_event_is_printed() {
+    let mut core = Core::new(Options::new("cost"));
+    let mut effects = Vec::new();
+    for name in ["a", "b"] {
+        let registration = Box::new(registration(name, 4));
+        core.handle(0, Event::WorkerJoined { request: 0, registration }, &mut effects);
+    }
+    let spec = Box::new(job().source(TASKS).group(1, [gather(0)]).spec);
+    core.handle(0, Event::JobSubmitted { request: 0, spec }, &mut effects);
+    core.place(&mut effects);
+    let mut runs = VecDeque::new();
+    let mut now = 0;
+    let start = Instant::now();
+    let mut finished = 0_u32;
+    while finished < TASKS {
+        for effect in effects.drain(..) {
+            if let Effect::Send { worker, message: ToWorker::Run(tasks) } = effect {
+                runs.extend(tasks.into_iter().map(|run| (worker, run)));
+            }
+        }
+        let (worker, run) = runs.pop_front().unwrap();
+        let figures = TaskFigures { bytes: 8, busy_us: 100, ..TaskFigures::default() };
+        let outcome = Outcome::Finished(figures);
+        let reports = vec![TaskReport { task: run.task, attempt: run.attempt, outcome }];
+        now += 10;
+        core.handle(now, Event::Reports { worker, reports }, &mut effects);
+        core.place(&mut effects);
+        finished += 1;
+    }
+    let ns = start.elapsed().as_nanos() / u128::from(TASKS);
+    println!("{ns} ns for each of {TASKS} events, placement and the driver included");
+    assert_eq!(core.cluster().tasks_finished, u64::from(TASKS));
+    core.check_invariants().unwrap();
+}

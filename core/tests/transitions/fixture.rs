@@ -1,0 +1,421 @@
+//! A core with named workers, and its effects as lines of text.
+//!
+//! Tasks are written `job.group.index`, attempts `job.group.index#attempt`, holders
+//! `worker#attempt`, workers by the names that they registered with.
+
+use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options, Time};
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::message::{
+    Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, TaskFigures,
+    TaskReport, ToWorker, Work, WorkerMetrics,
+};
+use partita_shared::model::TaskState;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Microseconds of a second.
+pub(crate) const SECOND: Time = 1_000_000;
+
+/// A core, the workers by name, and the effects that no test has taken yet.
+pub(crate) struct Cluster {
+    pub(crate) core: Core,
+    pub(crate) now: Time,
+    names: BTreeMap<WorkerId, String>,
+    ids: BTreeMap<String, WorkerId>,
+    /// The latest attempt that a worker was told to run, by task.
+    runs: BTreeMap<TaskId, (WorkerId, Attempt)>,
+    pending: Vec<Effect>,
+    requests: u64,
+}
+
+impl Cluster {
+    /// A core without read-ahead, so that tests see plainly who gets what.
+    pub(crate) fn new() -> Self {
+        Self::with(Options { read_ahead_us: 0, ..Options::new("test") })
+    }
+
+    pub(crate) fn with(options: Options) -> Self {
+        Cluster {
+            core: Core::new(options),
+            now: SECOND,
+            names: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            pending: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// Workers of these names and one slot each, joined and welcomed.
+    pub(crate) fn with_workers(names: &[&str]) -> Self {
+        let mut cluster = Self::new();
+        names.iter().for_each(|name| cluster.join(name, 1));
+        cluster
+    }
+
+    /// One event, and the placement that follows.
+    #[track_caller]
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.tell_without_placement(event);
+        self.place();
+    }
+
+    #[track_caller]
+    pub(crate) fn tell_without_placement(&mut self, event: Event) {
+        let mut effects = Vec::new();
+        self.core.handle(self.now, event, &mut effects);
+        self.note(effects);
+    }
+
+    #[track_caller]
+    pub(crate) fn place(&mut self) {
+        let mut effects = Vec::new();
+        self.core.place(&mut effects);
+        self.note(effects);
+    }
+
+    #[track_caller]
+    fn note(&mut self, effects: Vec<Effect>) {
+        self.core.check_invariants().unwrap();
+        for effect in effects {
+            if let Effect::Send { worker, message: ToWorker::Run(tasks) } = &effect {
+                for run in tasks {
+                    self.runs.insert(run.task, (*worker, run.attempt));
+                }
+            }
+            if let Effect::WorkerAccepted { worker, .. } = &effect {
+                let row = self.core.workers(false).into_iter().find(|row| row.id == *worker);
+                let name = row.unwrap().name;
+                self.ids.insert(name.clone(), *worker);
+                self.names.insert(*worker, name);
+            }
+            self.pending.push(effect);
+        }
+    }
+
+    /// Takes all effects and compares them with what is expected, line by line.
+    #[track_caller]
+    pub(crate) fn check(&mut self, expected: &[&str]) {
+        assert_eq!(self.take(), expected);
+    }
+
+    /// Takes all effects.
+    pub(crate) fn take(&mut self) -> Vec<String> {
+        let effects = std::mem::take(&mut self.pending);
+        effects.iter().map(|effect| self.line(effect)).collect()
+    }
+
+    pub(crate) fn id(&self, name: &str) -> WorkerId {
+        self.ids[name]
+    }
+
+    /// Registers a worker and takes its welcome.
+    #[track_caller]
+    pub(crate) fn join(&mut self, name: &str, slots: u32) {
+        self.register(registration(name, slots));
+        self.check(&[&format!("{name}: accepted"), &format!("{name}: welcome")]);
+    }
+
+    #[track_caller]
+    pub(crate) fn register(&mut self, registration: Registration) {
+        self.requests += 1;
+        let request = self.requests;
+        self.tell_without_placement(Event::WorkerJoined {
+            request,
+            registration: Box::new(registration),
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn lose(&mut self, name: &str, cause: &str) {
+        self.tell(Event::WorkerLost { worker: self.id(name), cause: cause.into() });
+    }
+
+    #[track_caller]
+    pub(crate) fn leave(&mut self, name: &str) {
+        self.tell(Event::WorkerLeaving { worker: self.id(name), reason: "asked".into() });
+    }
+
+    #[track_caller]
+    pub(crate) fn heartbeat(&mut self, name: &str, metrics: WorkerMetrics) {
+        self.tell(Event::Heartbeat { worker: self.id(name), metrics });
+    }
+
+    #[track_caller]
+    pub(crate) fn tick_after(&mut self, time: Time) {
+        self.now += time;
+        self.tell(Event::Tick);
+    }
+
+    #[track_caller]
+    pub(crate) fn submit(&mut self, job: JobBuilder) {
+        self.requests += 1;
+        let request = self.requests;
+        self.tell(Event::JobSubmitted { request, spec: Box::new(job.spec) });
+    }
+
+    /// Submits a job and drops the effects: what is given out first is not what the test is about.
+    #[track_caller]
+    pub(crate) fn submit_quietly(&mut self, job: JobBuilder) {
+        self.submit(job);
+        self.take();
+    }
+
+    #[track_caller]
+    pub(crate) fn cancel(&mut self, job: u32) {
+        self.tell(Event::JobCancelled { job: JobId(job), reason: "asked".into() });
+    }
+
+    #[track_caller]
+    pub(crate) fn delivered(&mut self, job: u32, index: u32) {
+        self.tell(Event::Delivered { job: JobId(job), index, rows: 1 });
+    }
+
+    /// The latest attempt of a task finishes, after a millisecond, with one row of eight bytes,
+    /// and eight bytes read from others.
+    #[track_caller]
+    pub(crate) fn finish(&mut self, task: &str) {
+        self.finish_in(task, 1000);
+    }
+
+    #[track_caller]
+    pub(crate) fn finish_in(&mut self, task: &str, busy_us: u64) {
+        let (worker, attempt) = self.attempt(task);
+        self.finished(worker, task, attempt, busy_us);
+    }
+
+    /// Any attempt of a task finishes, as any worker tells it.
+    #[track_caller]
+    pub(crate) fn finished(&mut self, worker: WorkerId, task: &str, attempt: Attempt, us: u64) {
+        let figures = TaskFigures {
+            rows: 1,
+            bytes: 8,
+            busy_us: us,
+            fetched_bytes: 8,
+            ..TaskFigures::default()
+        };
+        self.report(worker, task, attempt, Outcome::Finished(figures));
+    }
+
+    /// The latest attempt of a task fails.
+    #[track_caller]
+    pub(crate) fn fail(&mut self, task: &str, kind: FailureKind, error: &str) {
+        let (worker, attempt) = self.attempt(task);
+        self.report(worker, task, attempt, Outcome::Failed { kind, error: error.into() });
+    }
+
+    /// Finishes these tasks, and drops the effects.
+    #[track_caller]
+    pub(crate) fn finish_quietly(&mut self, tasks: &[&str]) {
+        tasks.iter().for_each(|task| self.finish(task));
+        self.take();
+    }
+
+    #[track_caller]
+    pub(crate) fn report(
+        &mut self,
+        worker: WorkerId,
+        task: &str,
+        attempt: Attempt,
+        outcome: Outcome,
+    ) {
+        let reports = vec![TaskReport { task: parse(task), attempt, outcome }];
+        self.tell(Event::Reports { worker, reports });
+    }
+
+    /// The worker and the number of a task's latest attempt.
+    #[track_caller]
+    pub(crate) fn attempt(&self, task: &str) -> (WorkerId, Attempt) {
+        *self.runs.get(&parse(task)).unwrap_or_else(|| panic!("{task} was never started"))
+    }
+
+    /// Attempts that a worker has now.
+    pub(crate) fn assigned(&self, name: &str) -> u32 {
+        let id = self.id(name);
+        self.core.workers(false).iter().find(|row| row.id == id).map_or(0, |row| row.assigned)
+    }
+
+    /// Tasks of a job that were given out and have not ended.
+    pub(crate) fn running(&self, job: u32) -> Vec<String> {
+        let rows = self.core.tasks(JobId(job), Some(TaskState::Running), None, usize::MAX);
+        rows.unwrap_or_default().iter().map(|row| short(row.id)).collect()
+    }
+
+    fn name(&self, worker: WorkerId) -> &str {
+        self.names.get(&worker).map_or("?", String::as_str)
+    }
+
+    fn holder(&self, holder: &Holder) -> String {
+        format!("{}#{}", self.name(holder.worker), holder.attempt)
+    }
+
+    fn holders(&self, holders: &[Holder]) -> String {
+        holders.iter().map(|holder| self.holder(holder)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn run(&self, run: &RunTask) -> String {
+        let task = format!("{}#{}", short(run.task), run.attempt);
+        match run.holders.is_empty() {
+            true => task,
+            false => format!("{task}({})", self.holders(&run.holders)),
+        }
+    }
+
+    fn line(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::WorkerAccepted { worker, .. } => format!("{}: accepted", self.name(*worker)),
+            Effect::Send { worker, message } => {
+                format!("{}: {}", self.name(*worker), self.message(message))
+            }
+            Effect::Disconnect { worker, cause } => {
+                format!("{}: disconnect ({cause})", self.name(*worker))
+            }
+            Effect::JobAccepted { job, .. } => format!("{job} accepted"),
+            Effect::JobRefused { error, .. } => format!("refused: {error}"),
+            Effect::Deliver { job, index, holder } => {
+                format!("deliver {}[{index}] from {}", job.0, self.holder(holder))
+            }
+            Effect::JobEnded { job, state, error, kind } => {
+                let kind = kind.map_or(String::new(), |kind| format!(" ({kind:?})"));
+                let error = if error.is_empty() { String::new() } else { format!(": {error}") };
+                format!("{job} {}{kind}{error}", state.as_str())
+            }
+        }
+    }
+
+    fn message(&self, message: &ToWorker) -> String {
+        match message {
+            ToWorker::Welcome { .. } => "welcome".into(),
+            ToWorker::Peer { worker, .. } => format!("peer {}", self.name(*worker)),
+            ToWorker::PeerLost(worker) => format!("lost {}", self.name(*worker)),
+            ToWorker::Fragment(fragment) => format!("fragment {}", short_group(fragment.group)),
+            ToWorker::Locations(l) => {
+                let holders = self.holders(&l.holders);
+                format!("locations {}/{} = {holders}", short_group(l.group), l.input)
+            }
+            ToWorker::Run(tasks) => {
+                let tasks: Vec<_> = tasks.iter().map(|run| self.run(run)).collect();
+                format!("run {}", tasks.join(" "))
+            }
+            ToWorker::Cancel(attempts) => format!("cancel {attempts:?}"),
+            ToWorker::DropGroups(groups) => {
+                let groups: Vec<_> = groups.iter().map(|group| short_group(*group)).collect();
+                format!("drop {}", groups.join(" "))
+            }
+            ToWorker::DropPartition(task) => format!("drop {}", short(*task)),
+            ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
+            ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
+            ToWorker::Shutdown { reason } => format!("shutdown ({reason})"),
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.take(), Vec::<String>::new(), "effects that no check has taken");
+        }
+    }
+}
+
+pub(crate) fn registration(name: &str, slots: u32) -> Registration {
+    Registration {
+        name: name.into(),
+        host: format!("host-{name}"),
+        pid: 1,
+        slots,
+        memory_limit_bytes: 1 << 30,
+        data_address: format!("host-{name}:1"),
+        ..Registration::default()
+    }
+}
+
+fn short_group(group: GroupId) -> String {
+    format!("{}.{}", group.job.0, group.index)
+}
+
+fn short(task: TaskId) -> String {
+    format!("{}.{}", short_group(task.group), task.index)
+}
+
+/// Reads `job.group.index`.
+#[track_caller]
+pub(crate) fn parse(task: &str) -> TaskId {
+    let numbers: Vec<u32> = task.split('.').map(|part| part.parse().unwrap()).collect();
+    TaskId { group: GroupId { job: JobId(numbers[0]), index: numbers[1] }, index: numbers[2] }
+}
+
+/// A job, group by group.
+pub(crate) struct JobBuilder {
+    pub(crate) spec: JobSpec,
+}
+
+pub(crate) fn job() -> JobBuilder {
+    let spec = JobSpec {
+        text: "test".into(),
+        client: "tester".into(),
+        priority: 1,
+        analyze: false,
+        staging: None,
+        groups: Vec::new(),
+    };
+    JobBuilder { spec }
+}
+
+impl JobBuilder {
+    /// A group that reads nothing.
+    pub(crate) fn source(self, tasks: u32) -> Self {
+        self.group(tasks, [])
+    }
+
+    /// A group with inputs. Those that name no tasks are read by all of them.
+    pub(crate) fn group<const N: usize>(mut self, tasks: u32, inputs: [InputSpec; N]) -> Self {
+        let mut inputs = Vec::from(inputs);
+        inputs.iter_mut().filter(|i| i.count == u32::MAX).for_each(|input| input.count = tasks);
+        let name = format!("group {}", self.spec.groups.len());
+        let group = GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs };
+        self.spec.groups.push(group);
+        self
+    }
+
+    pub(crate) fn priority(mut self, priority: u32) -> Self {
+        self.spec.priority = priority;
+        self
+    }
+
+    pub(crate) fn staging(mut self, folder: &str) -> Self {
+        self.spec.staging = Some(folder.into());
+        self
+    }
+}
+
+fn input(group: u32, exchange: Exchange) -> InputSpec {
+    InputSpec { group, exchange, first: 0, count: u32::MAX }
+}
+
+pub(crate) fn one_to_one(group: u32) -> InputSpec {
+    input(group, Exchange::OneToOne)
+}
+
+pub(crate) fn shuffle(group: u32) -> InputSpec {
+    input(group, Exchange::Shuffle)
+}
+
+pub(crate) fn gather(group: u32) -> InputSpec {
+    input(group, Exchange::Gather)
+}
+
+pub(crate) fn broadcast(group: u32) -> InputSpec {
+    input(group, Exchange::Broadcast)
+}
+
+pub(crate) fn explicit(group: u32, lists: &[&[u32]]) -> InputSpec {
+    let lists: Vec<Vec<u32>> = lists.iter().map(|list| list.to_vec()).collect();
+    let count = lists.len() as u32;
+    InputSpec { count, ..input(group, Exchange::Explicit(Arc::new(lists))) }
+}
+
+/// The tasks that read an input.
+pub(crate) fn at(first: u32, count: u32, input: InputSpec) -> InputSpec {
+    InputSpec { first, count, ..input }
+}

@@ -1,0 +1,64 @@
+//! Jobs that are refused at the door.
+
+use super::fixture::{Cluster, JobBuilder, at, explicit, job, one_to_one, shuffle};
+use partita_shared::limits;
+
+#[track_caller]
+fn refused(job: JobBuilder, error: &str) {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit(job);
+    t.check(&[&format!("refused: {error}")]);
+    assert_eq!(t.core.cluster().jobs_live, 0);
+}
+
+/// A job has a group, and not too many.
+#[test]
+fn the_number_of_groups_is_checked() {
+    refused(job(), "a job has 1 to 10000 groups, this one has 0");
+    let many = (0..=limits::JOB_GROUPS_MAX).fold(job(), |job, _| job.source(1));
+    refused(many, "a job has 1 to 10000 groups, this one has 10001");
+}
+
+/// A group has a task, and not too many.
+#[test]
+fn the_number_of_tasks_is_checked() {
+    refused(job().source(0), "a group has 1 to 16000000 tasks, group 0 has 0");
+    let many = limits::GROUP_TASKS_MAX + 1;
+    refused(job().source(1).source(many), "a group has 1 to 16000000 tasks, group 1 has 16000001");
+}
+
+/// A group reads earlier groups: not itself, not later ones.
+#[test]
+fn groups_read_earlier_groups_alone() {
+    refused(job().group(1, [shuffle(0)]), "group 0 reads group 0, which is not before it");
+    refused(
+        job().source(1).group(1, [shuffle(7)]),
+        "group 1 reads group 7, which is not before it",
+    );
+}
+
+/// What a group reads is there, and so are the tasks that read it.
+#[test]
+fn what_is_read_is_there() {
+    let error = "group 1 reads partitions of group 0 that are not there";
+    refused(job().source(2).group(3, [one_to_one(0)]), error);
+    refused(job().source(2).group(1, [explicit(0, &[&[2]])]), error);
+    refused(job().source(2).group(3, [at(0, 3, explicit(0, &[&[0]]))]), error);
+    refused(job().source(2).group(2, [at(1, 2, one_to_one(0))]), error);
+    refused(job().source(2).group(2, [at(u32::MAX, 2, shuffle(0))]), error);
+}
+
+/// No more than so many jobs wait or run at once; when one has ended there is room again.
+#[test]
+fn the_number_of_live_jobs_is_bounded() {
+    let mut t = Cluster::new();
+    (0..limits::LIVE_JOBS_MAX).for_each(|_| t.submit_quietly(job().source(1)));
+    t.submit(job().source(1));
+    t.check(&[
+        "refused: 1000 jobs are waiting or running, which is the limit: try again when some have \
+         ended",
+    ]);
+    t.cancel(1);
+    t.submit(job().source(1));
+    t.check(&["job-1 cancelled: asked", "job-1001 accepted"]);
+}

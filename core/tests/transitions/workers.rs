@@ -1,0 +1,175 @@
+//! Workers: they join, leave, fall silent, are lost, near their end.
+
+use super::fixture::{Cluster, SECOND, job, one_to_one, registration, shuffle};
+use partita_core::Event;
+use partita_shared::message::{Registration, WorkerMetrics};
+use partita_shared::model::WorkerState;
+
+/// A worker that joins is welcomed under an identifier of its own, and work that waited for a
+/// worker goes to it at once.
+#[test]
+fn a_worker_that_joins_gets_what_waits() {
+    let mut t = Cluster::new();
+    t.submit(job().source(3));
+    t.check(&["job-1 accepted"]);
+    t.register(registration("a", 2));
+    t.place();
+    t.check(&["a: accepted", "a: welcome", "a: fragment 1.0", "a: run 1.0.0#1 1.0.1#1"]);
+}
+
+/// A worker that is leaving finishes what it has, gets nothing more, and is told to go when
+/// nothing that it ran or holds is wanted, not before.
+#[test]
+fn a_leaving_worker_goes_when_nothing_of_it_is_wanted() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(job().source(2).group(1, [shuffle(0)]));
+    t.leave("a");
+    t.check(&[]);
+    t.finish("1.0.0");
+    t.check(&[]);
+    t.join("b", 1);
+    t.place();
+    t.check(&["b: fragment 1.0", "b: run 1.0.1#1"]);
+    t.finish("1.0.1");
+    t.check(&["b: peer a", "b: fragment 1.1", "b: locations 1.1/0 = a#1 b#1", "b: run 1.1.0#1"]);
+    t.finish("1.1.0");
+    t.check(&["a: drop 1.0", "b: drop 1.0", "deliver 1[0] from b#1", "a: shutdown (asked)"]);
+    t.lose("a", "closed");
+    t.check(&["b: lost a"]);
+    assert_eq!(t.core.workers(true)[0].state, WorkerState::Left);
+    assert_eq!(t.core.cluster().workers_lost, 0);
+}
+
+/// A worker without work that wants to leave is let go at once, and told so once.
+#[test]
+fn an_idle_worker_leaves_at_once() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.leave("a");
+    t.check(&["a: shutdown (asked)"]);
+    t.place();
+    t.leave("a");
+    t.check(&[]);
+}
+
+/// A lost worker is remembered with its cause, and what it ran is given to another.
+#[test]
+fn what_a_lost_worker_ran_is_run_elsewhere() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(job().source(2));
+    t.lose("a", "reset by peer");
+    t.check(&[]);
+    t.finish("1.0.1");
+    t.check(&["b: run 1.0.0#2"]);
+    let gone = &t.core.workers(true)[0];
+    assert_eq!((gone.state, gone.cause.as_str()), (WorkerState::Lost, "reset by peer"));
+    assert_eq!(t.core.cluster().workers_lost, 1);
+}
+
+/// A worker is silent when nothing came from it for longer than the limit, no sooner; then its
+/// link is closed and it is lost like any other.
+#[test]
+fn a_silent_worker_is_lost_after_the_limit() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.tick_after(6 * SECOND);
+    t.heartbeat("b", WorkerMetrics::default());
+    t.tick_after(4 * SECOND);
+    t.check(&[]);
+    t.tick_after(1);
+    t.check(&["a: disconnect (nothing was heard of it for 10 s)"]);
+    assert_eq!(t.core.workers_up(), 1);
+}
+
+/// Reports are a sign of life as good as a heartbeat.
+#[test]
+fn a_worker_that_reports_is_not_silent() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(job().source(2));
+    t.now += 9 * SECOND;
+    t.finish_quietly(&["1.0.0"]);
+    t.tick_after(9 * SECOND);
+    t.check(&[]);
+}
+
+/// What comes from a worker after it was lost changes nothing: it must register anew.
+#[test]
+fn a_late_heartbeat_does_not_bring_a_worker_back() {
+    let mut t = Cluster::with_workers(&["a"]);
+    let old = t.id("a");
+    t.lose("a", "closed");
+    t.heartbeat("a", WorkerMetrics::default());
+    t.tell(Event::WorkerLeaving { worker: old, reason: "late".into() });
+    t.lose("a", "closed again");
+    t.check(&[]);
+    assert_eq!(t.core.workers_up(), 0);
+    t.join("a", 1);
+    assert_ne!(t.id("a"), old);
+}
+
+/// A worker is given no task that cannot end before the worker must; the others are not held up
+/// by that, though the task's input lies on it.
+#[test]
+fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
+    let mut t = Cluster::new();
+    t.register(Registration { lifetime_left_s: Some(60), ..registration("short", 1) });
+    t.take();
+    t.join("long", 1);
+    t.submit_quietly(job().source(4).group(4, [one_to_one(0)]));
+    t.finish_in("1.0.0", 50 * SECOND);
+    t.check(&["short: fragment 1.1", "short: run 1.1.0#1(short#1)"]);
+    t.now += 20 * SECOND;
+    t.finish_in("1.1.0", 50 * SECOND);
+    t.check(&["deliver 1[0] from short#1"]);
+    t.finish_in("1.0.1", 50 * SECOND);
+    t.check(&["long: fragment 1.1", "long: run 1.1.1#1(long#1)"]);
+}
+
+/// A lifetime longer than any clock is no end, and no overflow.
+#[test]
+fn a_lifetime_beyond_all_clocks_is_taken() {
+    let mut t = Cluster::new();
+    t.register(Registration { lifetime_left_s: Some(u64::MAX), ..registration("a", 1) });
+    t.submit(job().source(1));
+    t.check(&["a: accepted", "a: welcome", "job-1 accepted", "a: fragment 1.0", "a: run 1.0.0#1"]);
+}
+
+/// An idle worker that is near its end does not keep tasks whose input lies on it from others.
+#[test]
+fn input_on_a_worker_near_its_end_is_read_from_elsewhere() {
+    let mut t = Cluster::new();
+    t.register(Registration { lifetime_left_s: Some(60), ..registration("short", 1) });
+    t.take();
+    t.submit_quietly(job().source(1).group(1, [one_to_one(0)]));
+    t.now += 61 * SECOND;
+    t.finish("1.0.0");
+    t.check(&[]);
+    t.join("long", 1);
+    t.place();
+    t.check(&["long: peer short", "long: fragment 1.1", "long: run 1.1.0#1(short#1)"]);
+}
+
+/// A worker above its memory mark gets nothing while it has something, and one task when it has
+/// nothing, since else nothing would ever be freed.
+#[test]
+fn a_worker_above_its_mark_goes_on_with_what_it_has() {
+    let mut t = Cluster::new();
+    t.join("a", 2);
+    t.heartbeat("a", WorkerMetrics { above_mark: true, ..WorkerMetrics::default() });
+    t.submit(job().source(3));
+    t.check(&["job-1 accepted", "a: fragment 1.0", "a: run 1.0.0#1"]);
+    t.heartbeat("a", WorkerMetrics::default());
+    t.check(&["a: run 1.0.1#1"]);
+}
+
+/// Tasks whose input lies on a worker above its mark are run by others meanwhile.
+#[test]
+fn input_on_a_worker_above_its_mark_is_read_from_elsewhere() {
+    let mut t = Cluster::new();
+    t.join("a", 3);
+    t.submit_quietly(job().source(3).group(3, [one_to_one(0)]));
+    t.heartbeat("a", WorkerMetrics { above_mark: true, ..WorkerMetrics::default() });
+    t.finish("1.0.0");
+    t.check(&[]);
+    t.join("b", 1);
+    t.place();
+    t.check(&["b: peer a", "b: fragment 1.1", "b: run 1.1.0#1(a#1)"]);
+}

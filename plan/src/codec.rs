@@ -1,0 +1,87 @@
+//! The wire form of fragments: DataFusion's own, and one node of ours.
+
+use crate::error::PlanError;
+use crate::exchange::{ExchangeExec, Reading};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::bytes::{
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
+use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use datafusion_proto::protobuf;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The wire form of an [`ExchangeExec`]. The schema is DataFusion's protobuf of it.
+#[derive(Serialize, Deserialize)]
+struct ExchangeNode {
+    input: u32,
+    reading: Reading,
+    partitions: u32,
+    schema: Vec<u8>,
+}
+
+/// Encodes and decodes the nodes that are ours.
+#[derive(Debug)]
+struct Codec;
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+impl PhysicalExtensionCodec for Codec {
+    fn try_decode(
+        &self,
+        bytes: &[u8],
+        _: &[Arc<dyn ExecutionPlan>],
+        _: &TaskContext,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let node: ExchangeNode = postcard::from_bytes(bytes).map_err(external)?;
+        let schema = protobuf::Schema::decode(node.schema.as_slice()).map_err(external)?;
+        let schema: Schema = (&schema).try_into()?;
+        Ok(Arc::new(ExchangeExec::new(node.input, node.reading, node.partitions, Arc::new(schema))))
+    }
+
+    fn try_encode(
+        &self,
+        node: Arc<dyn ExecutionPlan>,
+        bytes: &mut Vec<u8>,
+        _: &dyn PhysicalProtoConverterExtension,
+    ) -> Result<()> {
+        let exchange = node.downcast_ref::<ExchangeExec>().ok_or_else(|| {
+            DataFusionError::NotImplemented(format!("{} has no wire form", node.name()))
+        })?;
+        let schema: protobuf::Schema = exchange.schema().as_ref().try_into()?;
+        let node = ExchangeNode {
+            input: exchange.input(),
+            reading: exchange.reading(),
+            partitions: exchange.partitions(),
+            schema: schema.encode_to_vec(),
+        };
+        bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
+        Ok(())
+    }
+}
+
+/// The wire form of a fragment.
+///
+/// # Errors
+/// [`PlanError::NotSendable`] if some operator has none.
+pub fn encode(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, PlanError> {
+    physical_plan_to_bytes_with_extension_codec(plan, &Codec)
+        .map(|bytes| bytes.to_vec())
+        .map_err(PlanError::NotSendable)
+}
+
+/// The fragment that these bytes are.
+///
+/// # Errors
+/// [`PlanError::Malformed`] if they are none.
+pub fn decode(bytes: &[u8], context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
+    physical_plan_from_bytes_with_extension_codec(bytes, context, &Codec)
+        .map_err(PlanError::Malformed)
+}

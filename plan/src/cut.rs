@@ -1,0 +1,410 @@
+//! Cutting a plan into groups of tasks at its exchanges.
+//!
+//! A plan is walked from its root. Where rows must change partitions, the part below becomes a
+//! group of its own and an [`ExchangeExec`] takes its place:
+//!
+//! | operator | below it | in its place |
+//! |---|---|---|
+//! | `RepartitionExec` | split into buckets | one bucket of every partition |
+//! | `CoalescePartitionsExec` | kept whole | every partition |
+//! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
+//! | the collected side of a join | kept whole | every partition, for every task |
+//!
+//! Unions need no cut: a task of a union runs one partition of one of its inputs, and
+//! [`InputSpec::first`] says which tasks those are.
+
+use crate::exchange::{ExchangeExec, Reading};
+use datafusion::common::JoinType;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, PiecewiseMergeJoinExec,
+};
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, Partitioning, displayable,
+};
+use partita_shared::message::{Exchange, InputSpec};
+use std::sync::Arc;
+
+/// One group of a plan that was cut.
+#[derive(Debug)]
+pub struct PlanGroup {
+    /// What its tasks run: task `i` runs partition `i`.
+    pub plan: Arc<dyn ExecutionPlan>,
+    /// How many tasks it has.
+    pub tasks: u32,
+    /// What they read, in the order in which the plan's exchanges are numbered.
+    pub inputs: Vec<InputSpec>,
+}
+
+impl PlanGroup {
+    /// The plan, one operator a line.
+    pub fn text(&self) -> String {
+        displayable(self.plan.as_ref()).indent(false).to_string()
+    }
+
+    /// What the group does, in a few words: its leaves and its most telling operator.
+    pub fn name(&self) -> String {
+        let mut words = Vec::new();
+        describe(&self.plan, &mut words);
+        words.dedup();
+        words.truncate(4);
+        if words.is_empty() { "read".to_string() } else { words.join(", ") }
+    }
+}
+
+fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
+    let word = match plan.name() {
+        "DataSourceExec" => "scan",
+        "AggregateExec" => "aggregate",
+        "HashJoinExec" | "SortMergeJoinExec" | "NestedLoopJoinExec" | "CrossJoinExec" => "join",
+        "SortExec" => "sort",
+        "SortPreservingMergeExec" => "merge",
+        "WindowAggExec" | "BoundedWindowAggExec" => "window",
+        "RepartitionExec" => "shuffle",
+        "DataSinkExec" => "write",
+        "UnionExec" => "union",
+        "UnnestExec" => "unnest",
+        "GlobalLimitExec" | "LocalLimitExec" => "limit",
+        _ => "",
+    };
+    plan.children().into_iter().for_each(|child| describe(child, words));
+    if !word.is_empty() && words.last() != Some(&word) {
+        words.push(word);
+    }
+}
+
+/// Cuts a plan into groups, each reading earlier ones. The last one's output is the result.
+///
+/// # Errors
+/// If the plan has a form that cannot be cut.
+pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
+    let mut cutter = Cutter { groups: Vec::new() };
+    cutter.add_group(&plan)?;
+    Ok(cutter.groups)
+}
+
+struct Cutter {
+    groups: Vec<PlanGroup>,
+}
+
+/// The groups that the exchanges of the fragment at hand read, by the exchanges' numbers.
+type Sources = Vec<u32>;
+
+impl Cutter {
+    /// Makes a group of a plan, after the groups that it reads, and returns its index.
+    fn add_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
+        let mut sources = Sources::new();
+        let plan = self.visit(plan, &mut sources)?;
+        self.push(plan, &sources)
+    }
+
+    /// Makes a group whose output is split into the buckets of a partitioning.
+    fn add_split_group(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        partitioning: Partitioning,
+    ) -> Result<u32> {
+        let mut sources = Sources::new();
+        let plan = self.visit(plan, &mut sources)?;
+        let tasks = plan.output_partitioning().partition_count();
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(RepartitionExec::try_new(plan, partitioning)?);
+        self.push_with_tasks(plan, tasks, &sources)
+    }
+
+    fn push(&mut self, plan: Arc<dyn ExecutionPlan>, sources: &Sources) -> Result<u32> {
+        let tasks = plan.output_partitioning().partition_count();
+        self.push_with_tasks(plan, tasks, sources)
+    }
+
+    fn push_with_tasks(
+        &mut self,
+        plan: Arc<dyn ExecutionPlan>,
+        tasks: usize,
+        sources: &Sources,
+    ) -> Result<u32> {
+        let mut inputs = vec![None; sources.len()];
+        // A split is not run as an operator: its tasks are those of what is below it.
+        let below = match plan.downcast_ref::<RepartitionExec>() {
+            Some(split) => Arc::clone(split.input()),
+            None => Arc::clone(&plan),
+        };
+        let range = Range { first: 0, count: tasks as u32, all: tasks as u32 };
+        find_inputs(&below, range, sources, &mut inputs)?;
+        let inputs = inputs.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
+            DataFusionError::Internal("an exchange of a fragment is nowhere in it".to_string())
+        })?;
+        self.groups.push(PlanGroup { plan, tasks: tasks as u32, inputs });
+        Ok(self.groups.len() as u32 - 1)
+    }
+
+    /// Replaces the exchanges in a plan, from its root down.
+    fn visit(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(node) = plan.downcast_ref::<RepartitionExec>() {
+            return self.visit_repartition(plan, node, sources);
+        }
+        if let Some(node) = plan.downcast_ref::<CoalescePartitionsExec>() {
+            return self.visit_coalesce(plan, node, sources);
+        }
+        if let Some(node) = plan.downcast_ref::<SortPreservingMergeExec>() {
+            let partitions = node.input().output_partitioning().partition_count();
+            if partitions > 1 {
+                let group = self.add_group(node.input())?;
+                let leaf = leaf(sources, group, Reading::Partition, node.input());
+                return replace_children_if_necessary(Arc::clone(plan), vec![leaf]);
+            }
+        }
+        if let Some(node) = plan.downcast_ref::<HashJoinExec>()
+            && *node.partition_mode() != PartitionMode::Partitioned
+        {
+            return self.visit_collected_hash_join(plan, node, sources);
+        }
+        if plan.is::<NestedLoopJoinExec>()
+            || plan.is::<CrossJoinExec>()
+            || plan.is::<PiecewiseMergeJoinExec>()
+        {
+            return self.visit_collected_join(plan, sources);
+        }
+        if plan.name() == "RecursiveQueryExec" || plan.name() == "ScalarSubqueryExec" {
+            let error = format!("{} runs in one process", plan.name());
+            return Err(DataFusionError::NotImplemented(error));
+        }
+        let mut children = Vec::new();
+        for child in plan.children() {
+            children.push(self.visit(child, sources)?);
+        }
+        if children.is_empty() {
+            return Ok(Arc::clone(plan));
+        }
+        replace_children_if_necessary(Arc::clone(plan), children)
+    }
+
+    fn visit_repartition(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        node: &RepartitionExec,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let group = self.add_split_group(node.input(), node.partitioning().clone())?;
+        let leaf = leaf(sources, group, Reading::Bucket, plan);
+        if !node.preserve_order() {
+            return Ok(leaf);
+        }
+        // Buckets of several sorted partitions come one after the other: sorted again, since the
+        // operators above rely on it. The optimiser makes such plans only for endless inputs.
+        match plan.output_ordering() {
+            Some(ordering) => {
+                Ok(Arc::new(SortExec::new(ordering.clone(), leaf).with_preserve_partitioning(true)))
+            }
+            None => Ok(leaf),
+        }
+    }
+
+    fn visit_coalesce(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        node: &CoalescePartitionsExec,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = node.input();
+        let fetch = plan.fetch();
+        let below = if input.output_partitioning().partition_count() == 1 {
+            self.visit(input, sources)?
+        } else {
+            let limited: Arc<dyn ExecutionPlan> = match fetch {
+                Some(fetch) => Arc::new(LocalLimitExec::new(Arc::clone(input), fetch)),
+                None => Arc::clone(input),
+            };
+            let group = self.add_group(&limited)?;
+            leaf(sources, group, Reading::All, plan)
+        };
+        Ok(match fetch {
+            Some(fetch) => Arc::new(GlobalLimitExec::new(below, 0, Some(fetch))),
+            None => below,
+        })
+    }
+
+    /// A hash join whose left side is read whole by every task. Where the join must also give the
+    /// left rows that matched nothing, no task alone can know which those are: such a join is
+    /// partitioned instead, or, if it must see every right row, run as one task.
+    fn visit_collected_hash_join(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        node: &HashJoinExec,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let tasks = node.right().output_partitioning().partition_count();
+        if tasks == 1 || !gives_left_rows(*node.join_type()) {
+            return self.visit_collected_join(plan, sources);
+        }
+        if node.null_aware {
+            let right = Arc::new(CoalescePartitionsExec::new(Arc::clone(node.right())));
+            let children = vec![Arc::clone(node.left()), right as Arc<dyn ExecutionPlan>];
+            let single = replace_children_if_necessary(Arc::clone(plan), children)?;
+            return self.visit_collected_join(&single, sources);
+        }
+        let (left_keys, right_keys) = node.on().iter().cloned().unzip();
+        let left = Arc::new(RepartitionExec::try_new(
+            uncollected(node.left()),
+            Partitioning::Hash(left_keys, tasks),
+        )?);
+        let right = Arc::new(RepartitionExec::try_new(
+            Arc::clone(node.right()),
+            Partitioning::Hash(right_keys, tasks),
+        )?);
+        let join = node
+            .builder()
+            .with_partition_mode(PartitionMode::Partitioned)
+            .with_new_children(vec![left, right])?
+            .recompute_properties()
+            .build_exec()?;
+        self.visit(&join, sources)
+    }
+
+    /// A join whose left side is read whole by every task.
+    fn visit_collected_join(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let children = plan.children();
+        let [left, right] = children.as_slice() else {
+            return Err(DataFusionError::Internal(format!("{} has not two inputs", plan.name())));
+        };
+        let must_see_all = match (
+            plan.downcast_ref::<NestedLoopJoinExec>(),
+            plan.downcast_ref::<PiecewiseMergeJoinExec>(),
+        ) {
+            (Some(join), _) => gives_left_rows(*join.join_type()),
+            (_, Some(join)) => gives_left_rows(join.join_type()),
+            (None, None) => false,
+        };
+        let many = right.output_partitioning().partition_count() > 1;
+        let right: Arc<dyn ExecutionPlan> = if must_see_all && many {
+            Arc::new(CoalescePartitionsExec::new(Arc::clone(right)))
+        } else {
+            Arc::clone(right)
+        };
+        let left = self.visit_collected(left, sources)?;
+        let right = self.visit(&right, sources)?;
+        replace_children_if_necessary(Arc::clone(plan), vec![left, right])
+    }
+
+    /// The side of a join that every task reads whole: made once, read by all.
+    fn visit_collected(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if plan.is::<EmptyExec>() || plan.is::<PlaceholderRowExec>() {
+            return Ok(Arc::clone(plan));
+        }
+        let group = self.add_group(&uncollected(plan))?;
+        Ok(leaf(sources, group, Reading::All, plan))
+    }
+}
+
+/// Whether a join gives rows of its left side that depend on all of its right side.
+fn gives_left_rows(join: JoinType) -> bool {
+    match join {
+        JoinType::Left
+        | JoinType::Full
+        | JoinType::LeftSemi
+        | JoinType::LeftAnti
+        | JoinType::LeftMark => true,
+        JoinType::Inner
+        | JoinType::Right
+        | JoinType::RightSemi
+        | JoinType::RightAnti
+        | JoinType::RightMark => false,
+    }
+}
+
+/// What is below a plain collection of partitions.
+fn uncollected(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match plan.downcast_ref::<CoalescePartitionsExec>() {
+        Some(node) if plan.fetch().is_none() => Arc::clone(node.input()),
+        _ => Arc::clone(plan),
+    }
+}
+
+/// A leaf that reads a group in the place of `replaced`.
+fn leaf(
+    sources: &mut Sources,
+    group: u32,
+    reading: Reading,
+    replaced: &Arc<dyn ExecutionPlan>,
+) -> Arc<dyn ExecutionPlan> {
+    let number = sources.len() as u32;
+    sources.push(group);
+    let partitions = match reading {
+        Reading::All => 1,
+        Reading::Bucket | Reading::Partition => {
+            replaced.output_partitioning().partition_count() as u32
+        }
+    };
+    let leaf = ExchangeExec::new(number, reading, partitions, replaced.schema());
+    if replaced.output_partitioning().partition_count() == partitions as usize {
+        return Arc::new(leaf.with_properties(Arc::clone(replaced.properties())));
+    }
+    Arc::new(leaf)
+}
+
+/// Which tasks run an operator: task `first + i` runs its partition `i`, of `all` tasks.
+#[derive(Clone, Copy)]
+struct Range {
+    first: u32,
+    count: u32,
+    all: u32,
+}
+
+/// Finds the exchanges of a fragment and what each of its tasks reads through them.
+fn find_inputs(
+    plan: &Arc<dyn ExecutionPlan>,
+    range: Range,
+    sources: &Sources,
+    inputs: &mut [Option<InputSpec>],
+) -> Result<()> {
+    if let Some(leaf) = plan.downcast_ref::<ExchangeExec>() {
+        let exchange = match leaf.reading() {
+            Reading::Bucket if leaf.partitions() == range.count => Exchange::Shuffle,
+            // One bucket that several tasks read, or several buckets that one task reads.
+            Reading::Bucket | Reading::Partition | Reading::All => {
+                if range.all == 1 {
+                    Exchange::Gather
+                } else {
+                    Exchange::Broadcast
+                }
+            }
+        };
+        let number = leaf.input() as usize;
+        let (Some(slot), Some(group)) = (inputs.get_mut(number), sources.get(number)) else {
+            return Err(DataFusionError::Internal(format!("there is no exchange {number}")));
+        };
+        *slot = Some(InputSpec { group: *group, exchange, first: range.first, count: range.count });
+        return Ok(());
+    }
+    let mut first = range.first;
+    for child in plan.children() {
+        let mut below = range;
+        if plan.is::<UnionExec>() {
+            below.first = first;
+            below.count = child.output_partitioning().partition_count() as u32;
+            first += below.count;
+        }
+        find_inputs(child, below, sources, inputs)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! How the output of tasks is asked for and comes: Arrow Flight between processes, the same stream
+//! of messages inside one.
+
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{FlightData, Ticket};
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt};
+use partita_shared::ids::{Attempt, GroupId};
+use partita_shared::{limits, wire};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a connection to a peer may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a silent connection is probed, and how long an answer may take: silent peers are
+/// found out by the scheduler's heartbeats, this is for a link that only these two use.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the answer to a probe may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What may be under way on one stream, in bytes.
+pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// What may be under way on one connection, in bytes.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Asks a worker for partitions that it holds: all of the same group, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchTicket {
+    /// The group.
+    pub group: GroupId,
+    /// The bucket of each partition, or all of it.
+    pub bucket: Option<u32>,
+    /// The tasks whose outputs are wanted, and the attempts that made them.
+    pub tasks: Vec<(u32, Attempt)>,
+}
+
+/// Why partitions did not come.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The holder is not there, or the way to it is cut.
+    #[error("{address} cannot be reached: {cause}")]
+    Unreachable {
+        /// Its `host:port`.
+        address: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// The holder has not what it should have.
+    #[error("{address} does not hold {what}")]
+    NotHeld {
+        /// Its `host:port`.
+        address: String,
+        /// What was asked for.
+        what: String,
+    },
+}
+
+/// Messages of a Flight stream: the schema first, then record batches.
+pub type FlightStream = BoxStream<'static, Result<FlightData, FetchError>>;
+
+/// The way to the data of workers.
+#[async_trait]
+pub trait DataPlane: Send + Sync + std::fmt::Debug {
+    /// Asks the worker at `address`.
+    ///
+    /// # Errors
+    /// If it cannot be reached or refuses; later trouble comes in the stream.
+    async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
+}
+
+/// The way over the network: one connection for each peer, kept.
+#[derive(Debug)]
+pub struct FlightPlane {
+    token: String,
+    channels: Mutex<HashMap<String, Channel>>,
+}
+
+impl FlightPlane {
+    /// A way to workers that know this token.
+    pub fn new(token: String) -> Self {
+        FlightPlane { token, channels: Mutex::new(HashMap::new()) }
+    }
+
+    /// Forgets the connection to a peer that is gone.
+    pub fn forget(&self, address: &str) {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    }
+
+    async fn channel(&self, address: &str) -> Result<Channel, FetchError> {
+        let known =
+            self.channels.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+        if let Some(channel) = known {
+            return Ok(channel);
+        }
+        let unreachable = |error: tonic::transport::Error| {
+            let cause = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), |source| source.to_string());
+            FetchError::Unreachable { address: address.to_string(), cause }
+        };
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .map_err(unreachable)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .connect()
+            .await
+            .map_err(unreachable)?;
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.insert(address.to_string(), channel.clone());
+        Ok(channel)
+    }
+}
+
+#[async_trait]
+impl DataPlane for FlightPlane {
+    async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+        let failed = |status: tonic::Status| -> FetchError {
+            let address = address.to_string();
+            match status.code() {
+                tonic::Code::NotFound => {
+                    FetchError::NotHeld { address, what: status.message().to_string() }
+                }
+                _ => FetchError::Unreachable { address, cause: describe(&status) },
+            }
+        };
+        let channel = self.channel(address).await?;
+        let bytes = wire::encode(ticket).map_err(|error| FetchError::Unreachable {
+            address: address.to_string(),
+            cause: error.to_string(),
+        })?;
+        let mut request = tonic::Request::new(Ticket { ticket: bytes.into() });
+        let bearer = format!("Bearer {}", self.token);
+        if let Ok(value) = bearer.parse() {
+            request.metadata_mut().insert("authorization", value);
+        }
+        let mut client = FlightServiceClient::new(channel)
+            .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
+        let stream = client.do_get(request).await.map_err(|status| {
+            self.forget(address);
+            failed(status)
+        })?;
+        let address = address.to_string();
+        let stream = stream.into_inner().map(move |item| {
+            item.map_err(|status| FetchError::Unreachable {
+                address: address.clone(),
+                cause: describe(&status),
+            })
+        });
+        Ok(stream.boxed())
+    }
+}
+
+fn describe(status: &tonic::Status) -> String {
+    match std::error::Error::source(status) {
+        Some(source) => format!("{} ({source})", status.message()),
+        None => status.message().to_string(),
+    }
+}

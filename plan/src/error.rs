@@ -1,0 +1,40 @@
+//! What can go wrong with plans.
+
+use datafusion::error::DataFusionError;
+
+/// Why a plan could not be made, cut or sent.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The query is wrong: its author must change it.
+    #[error("{0}")]
+    Query(DataFusionError),
+    /// A part of the plan has no wire form, so it can only run whole, planned where it runs.
+    #[error("a part of the plan cannot be sent: {0}")]
+    NotSendable(DataFusionError),
+    /// A fragment from a peer is no fragment.
+    #[error("a plan fragment could not be read: {0}")]
+    Malformed(DataFusionError),
+}
+
+/// A DataFusion error without the internal prefixes that tell a user nothing.
+pub fn plain(error: &DataFusionError) -> String {
+    let text = error.find_root().to_string();
+    let text = error_prefixes()
+        .iter()
+        .fold(text, |text, prefix| text.strip_prefix(prefix).map(str::to_string).unwrap_or(text));
+    // DataFusion writes "No field named x." and then a paragraph of help: one line is enough here.
+    text.trim().to_string()
+}
+
+fn error_prefixes() -> [&'static str; 8] {
+    [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "SQL error: ",
+        "Schema error: ",
+        "Arrow error: ",
+        "Object Store error: ",
+        "This feature is not implemented: ",
+    ]
+}

@@ -1,0 +1,373 @@
+//! The table over a list of files.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, FieldRef, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{
+    ColumnStatistics, DFSchema, Result, ScalarValue, Statistics, project_schema,
+};
+use datafusion::datasource::TableType;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::cache::TableScopedPath;
+use datafusion::execution::cache::cache_manager::{CachedFileMetadata, SchemaFingerprint};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use futures::{StreamExt, stream};
+use object_store::ObjectStore;
+
+use super::format::{Format, Kind};
+use super::infer::{Columns, Inference};
+use super::listing::{DataFile, Listing};
+use super::location::Location;
+use super::{blocking, convert, hive, plan_error};
+
+/// How long a listing serves scans. One query plans within it and lists once; a view that keeps
+/// the table for longer sees files that came, went or were written anew.
+const LISTING_LIFETIME: Duration = Duration::from_secs(2);
+
+/// A table over files: a file, a folder or a pattern.
+///
+/// DataFusion's `ListingTable` cannot leave out hidden files, mix extensions of one format or
+/// match patterns across partition folders, and lists twice. This one plans the same scan: file
+/// groups that split by size, with statistics from Parquet footers and folders left out that the
+/// query's filters rule out.
+#[derive(Debug)]
+pub struct FileTable {
+    location: Location,
+    kind: Kind,
+    reader: Arc<dyn FileFormat>,
+    columns: TableSchema,
+    fingerprint: Arc<SchemaFingerprint>,
+    /// For each partition column its place among the keys in a file's path.
+    keys: Vec<usize>,
+    listing: Mutex<(Instant, Arc<Vec<DataFile>>)>,
+}
+
+/// Opens the files that were found at a location.
+pub(super) async fn open(
+    state: &dyn Session,
+    location: Location,
+    listing: Listing,
+) -> Result<Arc<dyn TableProvider>> {
+    let kind = listing.kind(&location)?;
+    let listed = Instant::now();
+    let files = data(listing);
+    if files.is_empty() {
+        return Err(plan_error(format!(
+            "'{}' ({}) is empty: it has no columns",
+            location.name,
+            location.path.display()
+        )));
+    }
+    let keys = hive::columns(files.iter().map(|f| (f.path.as_path(), f.keys.as_slice())))?;
+    let reader = kind.reader(state);
+    let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
+    let name = location.name.clone();
+    let inference =
+        Inference { state, store, kind, reader: Arc::clone(&reader), name: &location.name };
+    let Columns { read, converted } = inference.columns(&files).await?;
+    let (places, partitions): (Vec<usize>, Vec<FieldRef>) = keys
+        .into_iter()
+        .enumerate()
+        .filter(|(_, (key, _))| read.field_with_name(key).is_err())
+        .map(|(at, (key, data_type))| (at, Arc::new(Field::new(key, data_type, true))))
+        .unzip();
+    let table = FileTable {
+        location,
+        kind,
+        reader,
+        fingerprint: Arc::new(SchemaFingerprint::from_schema(&read)),
+        columns: TableSchema::builder(read).with_table_partition_cols(partitions).build(),
+        keys: places,
+        listing: Mutex::new((listed, Arc::new(files))),
+    };
+    match converted {
+        Some(converted) => convert::view(&name, table, &converted),
+        None => Ok(Arc::new(table)),
+    }
+}
+
+/// The files with something in them: the readers cannot make sense of empty ones.
+fn data(listing: Listing) -> Vec<DataFile> {
+    listing.files.into_iter().filter(|file| file.meta.size > 0).collect()
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.columns.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| match self.is_about_folders(filter) {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Inexact,
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (folder_filters, others): (Vec<_>, Vec<_>) =
+            filters.iter().cloned().partition(|filter| self.is_about_folders(filter));
+        let files = self.files().await?;
+        let files = files.iter().map(|f| self.partitioned(f)).collect::<Result<Vec<_>>>()?;
+        let files = self.chosen(state, files, folder_filters)?;
+        // Rows that other filters drop do not count towards a limit.
+        let enough = if others.is_empty() { limit } else { None };
+        let (files, skipped_some) = self.with_statistics(state, files, enough).await?;
+        if files.is_empty() {
+            let schema = project_schema(&self.schema(), projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions().max(1));
+        let (groups, statistics) = self.summed(groups, skipped_some)?;
+        let source = self.reader.file_source(self.columns.clone());
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        self.reader.create_physical_plan(state, scan).await
+    }
+}
+
+impl FileTable {
+    /// The size of all files as they were listed last, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        listing.1.iter().map(|file| file.meta.size).sum()
+    }
+
+    /// The files, listed anew if the last listing is old.
+    async fn files(&self) -> Result<Arc<Vec<DataFile>>> {
+        {
+            let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+            if listing.0.elapsed() < LISTING_LIFETIME {
+                return Ok(Arc::clone(&listing.1));
+            }
+        }
+        let (location, kind) = (self.location.clone(), self.kind);
+        let files = blocking(move || {
+            let listing = Listing::new(&location)?;
+            let found = listing.kind(&location)?;
+            if found != kind {
+                return Err(plan_error(format!(
+                    "'{}' was {kind} and is {found} now: open it anew",
+                    location.name
+                )));
+            }
+            Ok(Arc::new(data(listing)))
+        })
+        .await?;
+        hive::columns(files.iter().map(|f| (f.path.as_path(), f.keys.as_slice())))?;
+        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        *listing = (Instant::now(), Arc::clone(&files));
+        Ok(files)
+    }
+
+    /// Makes the next scan list the files anew.
+    #[cfg(test)]
+    pub(super) fn expire(&self) {
+        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = listing.0.checked_sub(LISTING_LIFETIME) {
+            listing.0 = earlier;
+        }
+    }
+
+    fn is_about_folders(&self, filter: &Expr) -> bool {
+        let fields = self.columns.table_partition_cols();
+        let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+        !names.is_empty() && expr_applicable_for_cols(&names, filter)
+    }
+
+    fn partitioned(&self, file: &DataFile) -> Result<PartitionedFile> {
+        let fields = self.columns.table_partition_cols().iter();
+        let values = self.keys.iter().zip(fields).map(|(&at, field)| match file.keys.get(at) {
+            Some(key) if key.0 == *field.name() => hive::value(&file.path, key, field.data_type()),
+            _ => Err(plan_error(format!(
+                "'{}' is in no folder {}=...",
+                file.path.display(),
+                field.name()
+            ))),
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        Ok(PartitionedFile::new_from_meta(file.meta.clone()).with_partition_values(values))
+    }
+
+    /// The files whose folders satisfy the filters, all evaluated at once.
+    fn chosen(
+        &self,
+        state: &dyn Session,
+        files: Vec<PartitionedFile>,
+        filters: Vec<Expr>,
+    ) -> Result<Vec<PartitionedFile>> {
+        let Some(filter) = conjunction(filters) else { return Ok(files) };
+        if files.is_empty() {
+            return Ok(files);
+        }
+        let fields = self.columns.table_partition_cols();
+        let schema = DFSchema::from_unqualified_fields(fields.clone(), Default::default())?;
+        let columns = (0..fields.len())
+            .map(|at| {
+                ScalarValue::iter_to_array(files.iter().map(|f| f.partition_values[at].clone()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
+        let batch =
+            RecordBatch::try_new_with_options(Arc::clone(schema.inner()), columns, &options)?;
+        let predicate = state.create_physical_expr(filter, &schema)?;
+        let fits = predicate.evaluate(&batch)?.into_array(files.len())?;
+        let fits = fits.as_boolean();
+        let is_chosen = |at: usize| fits.is_valid(at) && fits.value(at);
+        Ok(files.into_iter().enumerate().filter(|(at, _)| is_chosen(*at)).map(|(_, f)| f).collect())
+    }
+
+    /// Attaches statistics to files, in order, until they have more than `enough` rows; also
+    /// whether files were left out.
+    async fn with_statistics(
+        &self,
+        state: &dyn Session,
+        files: Vec<PartitionedFile>,
+        enough: Option<usize>,
+    ) -> Result<(Vec<PartitionedFile>, bool)> {
+        let count = files.len();
+        let has_footers = self.kind.format == Format::Parquet;
+        if !has_footers || !state.config().collect_statistics() {
+            let files = files.into_iter().map(|file| {
+                let statistics = Arc::new(self.guessed_statistics(&file));
+                complete(file, statistics)
+            });
+            return Ok((files.collect(), false));
+        }
+        let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
+        let concurrency = state.config_options().execution.meta_fetch_concurrency.get();
+        let mut read = stream::iter(files)
+            .map(|file| async {
+                let statistics = self.file_statistics(state, &store, &file).await?;
+                Ok::<_, datafusion::common::DataFusionError>(complete(file, statistics))
+            })
+            .boxed()
+            .buffered(concurrency);
+        let mut out = Vec::with_capacity(count);
+        let mut rows = Some(0_usize);
+        while let Some(file) = read.next().await.transpose()? {
+            let known = match file.statistics.as_ref().map(|statistics| statistics.num_rows) {
+                Some(Precision::Exact(rows)) => Some(rows),
+                _ => None,
+            };
+            rows = rows.zip(known).map(|(sum, more)| sum.saturating_add(more));
+            out.push(file);
+            if enough.zip(rows).is_some_and(|(enough, rows)| rows > enough) {
+                break;
+            }
+        }
+        let skipped_some = out.len() < count;
+        Ok((out, skipped_some))
+    }
+
+    /// Statistics from a file's footer, kept in the session's cache.
+    async fn file_statistics(
+        &self,
+        state: &dyn Session,
+        store: &Arc<dyn ObjectStore>,
+        file: &PartitionedFile,
+    ) -> Result<Arc<Statistics>> {
+        let meta = &file.object_meta;
+        let cache = state.runtime_env().cache_manager.get_file_statistic_cache();
+        let key = TableScopedPath { table: None, path: meta.location.clone() };
+        if let Some(known) = cache.as_ref().and_then(|cache| cache.get(&key))
+            && known.is_valid_for(meta, &self.fingerprint)
+        {
+            return Ok(known.statistics);
+        }
+        let schema = Arc::clone(self.columns.file_schema());
+        let statistics = Arc::new(self.reader.infer_stats(state, store, schema, meta).await?);
+        if let Some(cache) = cache {
+            let (meta, fingerprint) = (meta.clone(), Arc::clone(&self.fingerprint));
+            let entry = CachedFileMetadata::new(meta, fingerprint, Arc::clone(&statistics), None);
+            cache.put(&key, entry);
+        }
+        Ok(statistics)
+    }
+
+    /// What is known without opening a file: the size of plain text is about that of its rows,
+    /// which is enough to tell the small side of a join.
+    fn guessed_statistics(&self, file: &PartitionedFile) -> Statistics {
+        let mut statistics = Statistics::new_unknown(self.columns.file_schema());
+        if self.kind.is_plain_text()
+            && let Ok(size) = usize::try_from(file.object_meta.size)
+        {
+            statistics.total_byte_size = Precision::Inexact(size);
+        }
+        statistics
+    }
+
+    fn summed(
+        &self,
+        groups: Vec<FileGroup>,
+        skipped_some: bool,
+    ) -> Result<(Vec<FileGroup>, Statistics)> {
+        let schema = self.columns.table_schema();
+        let mut out = Vec::with_capacity(groups.len());
+        let mut sums = Vec::with_capacity(groups.len());
+        for group in groups {
+            let files = group.iter().filter_map(|file| file.statistics.as_deref());
+            let sum = Arc::new(Statistics::try_merge_iter(files, schema)?);
+            sums.push(Arc::clone(&sum));
+            out.push(group.with_statistics(sum));
+        }
+        let total = Statistics::try_merge_iter(sums.iter().map(AsRef::as_ref), schema)?;
+        Ok((out, if skipped_some { total.to_inexact() } else { total }))
+    }
+}
+
+/// Adds a file's statistics, and what follows from its folders.
+fn complete(mut file: PartitionedFile, statistics: Arc<Statistics>) -> PartitionedFile {
+    let mut statistics = Arc::unwrap_or_clone(statistics);
+    let rows = statistics.num_rows;
+    for value in &file.partition_values {
+        statistics.column_statistics.push(if value.is_null() {
+            // DataFusion's own `with_statistics` would claim that there are no nulls.
+            ColumnStatistics { null_count: rows, ..ColumnStatistics::new_unknown() }
+        } else {
+            ColumnStatistics {
+                null_count: Precision::Exact(0),
+                min_value: Precision::Exact(value.clone()),
+                max_value: Precision::Exact(value.clone()),
+                distinct_count: Precision::Exact(1),
+                ..ColumnStatistics::new_unknown()
+            }
+        });
+    }
+    file.statistics = Some(Arc::new(statistics));
+    file
+}

@@ -1,0 +1,53 @@
+//! The settings on which planning and running must agree.
+
+use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use std::sync::Arc;
+
+/// The settings under which a query is planned for `partitions` tasks a step.
+///
+/// Some of DataFusion's optimisations make the partitions of one plan talk to each other while
+/// they run. Here the partitions of a plan run in several processes, each with a copy of the plan,
+/// so those are switched off: dynamic filters wait for the build sides of all partitions, scans
+/// steal files from each other, and uncorrelated subqueries hand their value over in memory.
+pub fn planning_config(partitions: usize) -> SessionConfig {
+    let mut config = running_config()
+        .with_target_partitions(partitions.max(1))
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(true)
+        .with_default_catalog_and_schema("partita", "public");
+    let options = config.options_mut();
+    options.optimizer.enable_round_robin_repartition = false;
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    options.optimizer.prefer_existing_sort = false;
+    options.execution.listing_table_ignore_subdirectory = false;
+    config
+}
+
+/// The settings under which fragments run.
+pub fn running_config() -> SessionConfig {
+    let mut config = SessionConfig::new();
+    let options = config.options_mut();
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.execution.enable_file_stream_work_stealing = false;
+    // A write task makes one file.
+    options.execution.minimum_parallel_output_files = one();
+    options.execution.soft_max_rows_per_output_file = many();
+    config
+}
+
+/// What a fragment is decoded and run in: every built-in function, this budget and this scratch
+/// folder.
+pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<TaskContext> {
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
+    SessionContext::new_with_state(state).task_ctx()
+}

@@ -1,0 +1,33 @@
+//! What a worker is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of a worker, all decided.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The name that people know it by.
+    pub name: String,
+    /// The address to listen on, or none for a worker inside the scheduler's process.
+    pub host: Option<String>,
+    /// The host that others are told, if it is not the one that the scheduler sees.
+    pub contact_host: Option<String>,
+    /// The port to listen on; 0 takes any.
+    pub port: u16,
+    /// Tasks at once.
+    pub slots: u32,
+    /// Bytes that it may use.
+    pub memory_limit_bytes: u64,
+    /// Its own scratch folder, which is there.
+    pub local_directory: PathBuf,
+    /// The cluster's token.
+    pub token: String,
+    /// How long to look for a scheduler that does not answer.
+    pub death_timeout: Duration,
+    /// How long to wait, when told to stop, for what was begun.
+    pub grace: Duration,
+    /// When it must end, counted from its start.
+    pub lifetime: Option<Duration>,
+    /// The Slurm job it runs in.
+    pub slurm_job: Option<String>,
+}

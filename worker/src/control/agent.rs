@@ -1,0 +1,207 @@
+//! The agent: keeps the link, obeys the scheduler, reports.
+
+use crate::config::WorkerConfig;
+use crate::control::link::{Connector, ControlLink, LinkError};
+use crate::control::measure::Meter;
+use crate::error::WorkerError;
+use crate::exec::{Done, Engine};
+use futures::FutureExt;
+use partita_shared::access::host_name;
+use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
+use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+/// The first pause before the scheduler is looked for again; each next one is longer.
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
+/// The longest pause before the scheduler is looked for again.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How a session with a scheduler ended.
+enum End {
+    /// It said to leave.
+    Dismissed(String),
+    /// The link is gone.
+    Cut,
+}
+
+/// Serves schedulers one after the other, until one says to leave, none is found for too long, or
+/// `stop` resolves and what was begun is done.
+pub(crate) async fn run(
+    config: &WorkerConfig,
+    engine: &Arc<Engine>,
+    mut connector: impl Connector,
+    stop: impl Future<Output = String>,
+) -> Result<(), WorkerError> {
+    let started = Instant::now();
+    let mut stop = std::pin::pin!(stop.fuse());
+    let Some(mut done) = engine.take_done() else { return Ok(()) };
+    loop {
+        let link = tokio::select! {
+            link = find(config, &mut connector) => link?,
+            reason = &mut stop => {
+                tracing::info!(reason, "leaving");
+                return Ok(());
+            }
+        };
+        let address = link.address.clone();
+        let end = session(config, engine, link, &mut done, stop.as_mut(), started).await;
+        engine.clear();
+        match end {
+            End::Dismissed(reason) => {
+                tracing::info!(reason, "the scheduler said to leave");
+                engine.give_back_done(done);
+                return Ok(());
+            }
+            End::Cut => {
+                tracing::warn!(scheduler = address, "the link to the scheduler is gone");
+            }
+        }
+    }
+}
+
+/// Looks for the scheduler until the death timeout is over.
+async fn find(
+    config: &WorkerConfig,
+    connector: &mut impl Connector,
+) -> Result<ControlLink, WorkerError> {
+    let start = Instant::now();
+    let mut pause = RETRY_PAUSE_FIRST;
+    loop {
+        let cause = match connector.connect().await {
+            Ok(link) => return Ok(link),
+            Err(LinkError::Refused { address, reason }) => {
+                return Err(WorkerError::Refused { address, reason });
+            }
+            Err(LinkError::NotYet(cause)) => cause,
+        };
+        if start.elapsed() >= config.death_timeout {
+            return Err(WorkerError::NoScheduler { waited: config.death_timeout, cause });
+        }
+        tracing::debug!(cause, "no scheduler yet");
+        sleep(pause.min(config.death_timeout.saturating_sub(start.elapsed()))).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+}
+
+fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Registration {
+    let data_address = match (&config.contact_host, engine.address().rsplit_once(':')) {
+        (Some(host), Some((_, port))) => format!("{host}:{port}"),
+        (_, _) => engine.address().to_string(),
+    };
+    Registration {
+        name: config.name.clone(),
+        host: host_name(),
+        pid: std::process::id(),
+        slots: config.slots,
+        memory_limit_bytes: config.memory_limit_bytes,
+        data_address,
+        local_directory: config.local_directory.display().to_string(),
+        slurm_job: config.slurm_job.clone(),
+        lifetime_left_s: config.lifetime.map(|all| all.saturating_sub(started.elapsed()).as_secs()),
+    }
+}
+
+/// One registration, from the first message to the last.
+async fn session<S: Future<Output = String>>(
+    config: &WorkerConfig,
+    engine: &Arc<Engine>,
+    link: ControlLink,
+    done: &mut mpsc::Receiver<Done>,
+    mut stop: Pin<&mut S>,
+    started: Instant,
+) -> End {
+    let ControlLink { sender, mut receiver, address } = link;
+    let hello = FromWorker::Register(registration(config, engine, started));
+    if sender.send(hello).await.is_err() {
+        return End::Cut;
+    }
+    let Ok(Some(ToWorker::Welcome { worker, cluster, heartbeat_ms })) =
+        timeout(HANDSHAKE_TIMEOUT, receiver.recv()).await
+    else {
+        return End::Cut;
+    };
+    engine.set_worker(worker);
+    tracing::info!(%worker, cluster, scheduler = address, "registered");
+    let mut beat = interval(Duration::from_millis(heartbeat_ms.max(1)));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut meter = Meter::new();
+    let mut leaving: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    loop {
+        tokio::select! {
+            message = receiver.recv() => match message {
+                Some(ToWorker::Shutdown { reason }) => return End::Dismissed(reason),
+                Some(message) => obey(engine, message),
+                None if leaving.is_some() => {
+                    return End::Dismissed("the scheduler is gone".to_string());
+                }
+                None => return End::Cut,
+            },
+            Some(report) = done.recv() => {
+                if sender.send(FromWorker::Reports(gather(report, done))).await.is_err() {
+                    return End::Cut;
+                }
+            }
+            _ = beat.tick() => {
+                // A full queue means that the scheduler does not read; the next beat will tell.
+                let metrics = meter.measure(engine);
+                if let Err(mpsc::error::TrySendError::Closed(_)) =
+                    sender.try_send(FromWorker::Heartbeat(metrics))
+                {
+                    return End::Cut;
+                }
+            }
+            reason = &mut stop, if leaving.is_none() => {
+                tracing::info!(reason, "told to stop: finishing what was begun");
+                leaving = Some(Box::pin(sleep(config.grace)));
+                if sender.send(FromWorker::Leaving { reason }).await.is_err() {
+                    return End::Cut;
+                }
+            }
+            () = async { match &mut leaving { Some(over) => over.await, None => std::future::pending().await } } => {
+                return End::Dismissed("the time to finish what was begun is over".to_string());
+            }
+        }
+    }
+}
+
+/// All reports that are there, as one message.
+fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport> {
+    let mut reports = vec![first];
+    while reports.len() < TASKS_PER_MESSAGE_MAX {
+        match done.try_recv() {
+            Ok(report) => reports.push(report),
+            Err(_) => break,
+        }
+    }
+    reports
+}
+
+fn obey(engine: &Arc<Engine>, message: ToWorker) {
+    match message {
+        ToWorker::Welcome { .. } | ToWorker::Shutdown { .. } => {}
+        ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
+        ToWorker::PeerLost(worker) => engine.lose_peer(worker),
+        ToWorker::Fragment(fragment) => engine.add_fragment(fragment),
+        ToWorker::Locations(locations) => engine.set_locations(locations),
+        ToWorker::Run(tasks) => engine.run(tasks),
+        ToWorker::Cancel(attempts) => engine.cancel(&attempts),
+        ToWorker::DropGroups(groups) => engine.drop_groups(&groups),
+        ToWorker::DropPartition(task) => engine.store().drop_partition(task),
+        ToWorker::DropJob { job, staging } => {
+            engine.drop_job(job);
+            if let Some(staging) = staging {
+                engine.data_runtime().spawn_blocking(move || {
+                    if let Err(error) = std::fs::remove_dir_all(&staging)
+                        && error.kind() != std::io::ErrorKind::NotFound
+                    {
+                        tracing::warn!(folder = staging, cause = %error, "a staging folder was not removed");
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The link itself: a WebSocket to a scheduler elsewhere, or a pair of queues to one in this
+//! process. Both look the same to the agent.
+
+use futures::{SinkExt, StreamExt};
+use partita_shared::limits::{
+    CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT, REPORT_QUEUE_MESSAGES_MAX,
+    WORKER_QUEUE_MESSAGES_MAX,
+};
+use partita_shared::message::{FromWorker, ToWorker};
+use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, access, wire};
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+/// Two queues. When the scheduler's side goes, `receiver` ends.
+#[derive(Debug)]
+pub struct ControlLink {
+    /// To the scheduler.
+    pub sender: mpsc::Sender<FromWorker>,
+    /// From the scheduler.
+    pub receiver: mpsc::Receiver<ToWorker>,
+    /// The scheduler's address, for messages to people.
+    pub address: String,
+}
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It may come: worth trying again.
+    #[error("{0}")]
+    NotYet(String),
+    /// It never will.
+    #[error("{reason}")]
+    Refused {
+        /// The scheduler.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// Finds the scheduler and connects to it.
+pub trait Connector: Send {
+    /// Tries once.
+    fn connect(&mut self) -> impl Future<Output = Result<ControlLink, LinkError>> + Send;
+}
+
+/// Connects to the scheduler that the arguments, the environment or the access file name, looked up
+/// again each time: a scheduler that is started later may have another port.
+#[derive(Clone, Debug)]
+pub struct WebSocketConnector {
+    /// The address given, if one was.
+    pub address: Option<String>,
+    /// The access file given, if one was.
+    pub file: Option<PathBuf>,
+}
+
+impl Connector for WebSocketConnector {
+    async fn connect(&mut self) -> Result<ControlLink, LinkError> {
+        let not_yet = |error: access::AccessError| LinkError::NotYet(error.to_string());
+        let found = access::find(self.address.as_deref(), self.file.as_deref()).map_err(not_yet)?;
+        connect(&found.address, &found.token).await
+    }
+}
+
+async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
+    let not_yet = |cause: String| LinkError::NotYet(format!("{address}: {cause}"));
+    let mut request = format!("ws://{address}/ws/worker")
+        .into_client_request()
+        .map_err(|error| not_yet(error.to_string()))?;
+    let headers = request.headers_mut();
+    if let Ok(bearer) = format!("Bearer {token}").parse() {
+        headers.insert("authorization", bearer);
+    }
+    headers.insert(PROTOCOL_HEADER, PROTOCOL_VERSION.into());
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(CONTROL_FRAME_BYTES_MAX))
+        .max_frame_size(Some(CONTROL_FRAME_BYTES_MAX));
+    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+    let connected = tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await;
+    let (socket, _) = match connected {
+        Err(_) => return Err(not_yet("no answer to the handshake".to_string())),
+        Ok(Err(tungstenite::Error::Http(response))) => {
+            let body = response.body().as_deref().unwrap_or_default();
+            let reason = match String::from_utf8_lossy(body).trim() {
+                "" => format!("HTTP status {}", response.status()),
+                text => text.to_string(),
+            };
+            if response.status().is_client_error() {
+                return Err(LinkError::Refused { address: address.to_string(), reason });
+            }
+            return Err(not_yet(reason));
+        }
+        Ok(Err(error)) => return Err(not_yet(error.to_string())),
+        Ok(Ok(connected)) => connected,
+    };
+    let (mut sink, mut stream) = socket.split();
+    let (to_scheduler, mut outgoing) = mpsc::channel::<FromWorker>(REPORT_QUEUE_MESSAGES_MAX);
+    let (incoming, from_scheduler) = mpsc::channel(WORKER_QUEUE_MESSAGES_MAX);
+    tokio::spawn(async move {
+        while let Some(message) = outgoing.recv().await {
+            match wire::encode(&message) {
+                Ok(bytes) => {
+                    if sink.send(Message::Binary(bytes.into())).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::error!(cause = %error, "a message was not sent"),
+            }
+        }
+        let _ = sink.close().await;
+    });
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = stream.next().await {
+            let Message::Binary(bytes) = message else { continue };
+            match wire::decode::<ToWorker>(&bytes) {
+                Ok(message) => {
+                    if incoming.send(message).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(cause = %error, "the scheduler sent what is no message");
+                    return;
+                }
+            }
+        }
+    });
+    Ok(ControlLink { sender: to_scheduler, receiver: from_scheduler, address: address.to_string() })
+}

@@ -1,0 +1,61 @@
+//! What a worker measures of itself, for its heartbeats.
+
+use crate::exec::Engine;
+use partita_shared::message::WorkerMetrics;
+use std::time::Instant;
+
+/// Clock ticks of `/proc/self/stat` in a second: fixed for user space on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Remembers the last measurement, for rates.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    at: Instant,
+    cpu_seconds: f64,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Meter { at: Instant::now(), cpu_seconds: cpu_seconds() }
+    }
+
+    pub(crate) fn measure(&mut self, engine: &Engine) -> WorkerMetrics {
+        let (now, cpu) = (Instant::now(), cpu_seconds());
+        let elapsed = now.duration_since(self.at).as_secs_f64().max(0.001);
+        let cpu_milli = ((cpu - self.cpu_seconds) / elapsed * 1000.0).max(0.0) as u32;
+        (self.at, self.cpu_seconds) = (now, cpu);
+        let (reserved_bytes, above_mark, store) = engine.memory();
+        let (running, queued) = engine.load();
+        let (fetched_bytes, served_bytes) = engine.traffic();
+        WorkerMetrics {
+            cpu_milli,
+            resident_bytes: resident_bytes(),
+            reserved_bytes,
+            stored_bytes: store.stored_bytes,
+            spilled_bytes: store.spilled_bytes,
+            partitions: store.partitions,
+            running,
+            queued,
+            fetched_bytes,
+            served_bytes,
+            above_mark,
+        }
+    }
+}
+
+/// Processor time of this process so far.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The second field, the name in brackets, may hold spaces: count from behind it.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+}
+
+/// The resident set of this process.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|f| f.parse().ok()).unwrap_or(0);
+    pages * 4096
+}

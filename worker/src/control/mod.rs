@@ -1,0 +1,7 @@
+//! The control link: messages to and from the scheduler.
+
+pub(crate) mod agent;
+mod link;
+mod measure;
+
+pub use link::{Connector, ControlLink, LinkError, WebSocketConnector};

@@ -1,0 +1,53 @@
+//! What can go wrong with a worker.
+
+use crate::place::PlaceError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a worker could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// Its place is not fit for it.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A runtime or a file could not be had.
+    #[error("{what}: {source}")]
+    System {
+        /// What was wanted.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data port cannot be taken.
+    #[error("cannot listen on {address}: {source}: choose another with --host and --port")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The scheduler will not have it: another version, a wrong token. Trying again is no use.
+    #[error("the scheduler at {address} refused this worker: {reason}")]
+    Refused {
+        /// The scheduler.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
+    /// No scheduler answered for too long.
+    #[error("no scheduler answered for {} s (--death-timeout): {cause}", waited.as_secs())]
+    NoScheduler {
+        /// How long it waited.
+        waited: Duration,
+        /// The last thing that went wrong.
+        cause: String,
+    },
+    /// The scratch folder is full or broken.
+    #[error("{}: {source}: free some space, or choose another folder with --local-directory", path.display())]
+    Scratch {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

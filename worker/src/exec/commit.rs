@@ -1,0 +1,153 @@
+//! The end of a write: the files of the attempts that count take their places.
+
+use crate::exec::engine::Engine;
+use crate::exec::inputs::TaskInputs;
+use datafusion::arrow::array::{Array, UInt64Array};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use partita_plan::exchange::{Inputs, Selection};
+use partita_plan::files::FileTables;
+use partita_plan::{files, session};
+use partita_shared::ids::Attempt;
+use partita_shared::message::CommitSpec;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Left in the staging folder when the files are in place, so that a second commit, after a worker
+/// died between the two, does nothing.
+const DONE_MARK: &str = "committed";
+
+/// A file that could not be written, by name, with the remedy.
+pub(crate) fn write_error(path: &Path, error: std::io::Error) -> DataFusionError {
+    let text = format!("cannot write {}: {error}", path.display());
+    DataFusionError::IoError(std::io::Error::new(error.kind(), text))
+}
+
+/// Names the folder in an error of a writer.
+pub(crate) fn explain(folder: &Path, error: DataFusionError) -> DataFusionError {
+    error.context(format!("writing below {}", folder.display()))
+}
+
+/// The rows that the write tasks counted.
+pub(crate) async fn counted(inputs: &TaskInputs, schema: SchemaRef) -> Result<u64> {
+    let mut rows = inputs.read(0, Selection::All, schema)?;
+    let mut sum = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        if let Some(counts) = batch.column(0).as_any().downcast_ref::<UInt64Array>() {
+            sum += counts.iter().flatten().sum::<u64>();
+        }
+    }
+    Ok(sum)
+}
+
+/// Puts the files of these attempts of the write tasks in their places.
+pub(crate) fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
+    let (staging, target) = (Path::new(&spec.staging), Path::new(&spec.target));
+    if staging.join(DONE_MARK).exists() {
+        return remove_staging(staging);
+    }
+    let files = written_files(staging, attempts)?;
+    if spec.single_file {
+        let single = files.first().map(|(_, file, _)| file.clone());
+        match single {
+            Some(file) => std::fs::rename(&file, target).map_err(|e| write_error(target, e))?,
+            // No row came, so no writer was opened: an empty file says so.
+            None => std::fs::write(target, b"").map_err(|e| write_error(target, e))?,
+        }
+    } else {
+        place_folder(staging, target, &files)?;
+    }
+    let _ = std::fs::write(staging.join(DONE_MARK), b"");
+    remove_staging(staging)
+}
+
+fn remove_staging(staging: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(staging) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(write_error(staging, error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The files of each attempt: the task, the file, and the folder below the target it belongs to.
+fn written_files(staging: &Path, attempts: &[Attempt]) -> Result<Vec<(usize, PathBuf, PathBuf)>> {
+    let mut files = Vec::new();
+    for (task, attempt) in attempts.iter().enumerate() {
+        let folder = staging.join(format!("{task}-{attempt}"));
+        let mut waiting = vec![folder.clone()];
+        while let Some(at) = waiting.pop() {
+            let mut entries: Vec<_> = std::fs::read_dir(&at)
+                .and_then(Iterator::collect::<std::io::Result<_>>)
+                .map_err(|error| write_error(&at, error))?;
+            entries.sort_by_key(std::fs::DirEntry::file_name);
+            for entry in entries {
+                let path = entry.path();
+                if path.is_dir() {
+                    waiting.push(path);
+                } else {
+                    let below = at.strip_prefix(&folder).unwrap_or(Path::new("")).to_path_buf();
+                    files.push((task, path, below));
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Assembles the folder aside and moves it to its place in one step; where the place is taken by a
+/// folder with files in it (an INSERT), the new files are moved in beside them.
+fn place_folder(staging: &Path, target: &Path, files: &[(usize, PathBuf, PathBuf)]) -> Result<()> {
+    let aside = staging.join("assembled");
+    std::fs::create_dir_all(&aside).map_err(|error| write_error(&aside, error))?;
+    for (number, (task, file, below)) in files.iter().enumerate() {
+        let folder = aside.join(below);
+        std::fs::create_dir_all(&folder).map_err(|error| write_error(&folder, error))?;
+        let place = folder.join(file_name(*task, number, file));
+        // A link leaves the original for a second try; not every file system has links.
+        if std::fs::hard_link(file, &place).is_err() {
+            std::fs::rename(file, &place).map_err(|error| write_error(&place, error))?;
+        }
+    }
+    // Succeeds if the target is not there or is an empty folder.
+    if std::fs::rename(&aside, target).is_ok() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(target).map_err(|error| write_error(target, error))?;
+    for (number, (task, file, below)) in files.iter().enumerate() {
+        let name = file_name(*task, number, file);
+        let folder = target.join(below);
+        std::fs::create_dir_all(&folder).map_err(|error| write_error(&folder, error))?;
+        let mut place = folder.join(&name);
+        let mut more = 0;
+        while place.exists() {
+            more += 1;
+            place = folder.join(format!("{more}-{name}"));
+        }
+        std::fs::rename(aside.join(below).join(&name), &place)
+            .map_err(|error| write_error(&place, error))?;
+    }
+    Ok(())
+}
+
+/// `part-00003.parquet`, or `part-00003-7.parquet` for one of several files of a task.
+fn file_name(task: usize, number: usize, file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let extension = name.split_once('.').map_or("", |(_, extension)| extension);
+    format!("part-{task:05}-{number}.{extension}")
+}
+
+/// A session in which a whole statement is planned as the scheduler would, in one partition.
+pub(crate) fn statement_context(engine: &Arc<Engine>, directory: &str) -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(session::planning_config(1))
+        .with_runtime_env(Arc::clone(engine.runtime()))
+        .with_default_features()
+        .build();
+    let tables = Arc::new(FileTables::new());
+    tables.set_directory(PathBuf::from(directory));
+    files::enable(SessionContext::new_with_state(state), tables)
+}

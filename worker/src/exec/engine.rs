@@ -1,0 +1,396 @@
+//! The engine of a worker: its runtimes, its store, its fragments, its slots.
+
+use crate::budget::Budget;
+use crate::config::WorkerConfig;
+use crate::error::WorkerError;
+use crate::exec::task;
+use crate::serve;
+use crate::store::{Store, StoreFigures};
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::ExecutionPlan;
+use partita_plan::data::{DataPlane, FlightPlane};
+use partita_plan::session;
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::message::{Fragment, Holder, Locations, Outcome, RunTask, TaskReport};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Threads of the data runtime.
+const DATA_THREADS: usize = 2;
+/// Blocking threads of the compute runtime, for reads and writes of the disk.
+const BLOCKING_THREADS_MAX: usize = 32;
+/// The share of the budget above which a worker takes no task that only adds bytes: the second mark.
+const SECOND_MARK: f64 = 0.9;
+
+/// A finished attempt, as the control loop gets it.
+pub(crate) type Done = TaskReport;
+/// Finished attempts that may wait for the control loop.
+const DONE_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
+
+/// Everything a task needs, and what the control loop changes.
+#[derive(Debug)]
+pub struct Engine {
+    worker: AtomicU32,
+    slots: u32,
+    budget: Arc<Budget>,
+    store: Arc<Store>,
+    peers: Peers,
+    plane: Arc<FlightPlane>,
+    runtime: Arc<RuntimeEnv>,
+    context: Arc<TaskContext>,
+    compute: OwnedRuntime,
+    data: OwnedRuntime,
+    groups: Mutex<HashMap<GroupId, Arc<Group>>>,
+    slots_state: Mutex<Slots>,
+    done: mpsc::Sender<Done>,
+    done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
+    fetched_bytes: AtomicU64,
+    served_bytes: AtomicU64,
+    address: String,
+}
+
+/// A runtime that may be dropped anywhere: it does not wait for what still runs.
+#[derive(Debug)]
+struct OwnedRuntime(Option<Runtime>, Handle);
+
+impl OwnedRuntime {
+    fn new(builder: &mut Builder, what: &str) -> Result<Self, WorkerError> {
+        let runtime = builder.enable_all().build().map_err(|source| WorkerError::System {
+            what: format!("threads for {what}"),
+            source,
+        })?;
+        let handle = runtime.handle().clone();
+        Ok(OwnedRuntime(Some(runtime), handle))
+    }
+}
+
+impl Drop for OwnedRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A group as this worker knows it.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) fragment: Arc<Fragment>,
+    locations: Mutex<BTreeMap<u32, Arc<Vec<Holder>>>>,
+    /// The decoded plan, shared by the tasks of the group here, so that the collected side of a
+    /// join is read once for all of them.
+    plan: Mutex<Option<Arc<dyn ExecutionPlan>>>,
+}
+
+impl Group {
+    pub(crate) fn locations(&self) -> BTreeMap<u32, Arc<Vec<Holder>>> {
+        self.locations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The plan for a task: the shared one, unless it must be the task's own.
+    pub(crate) fn plan<E>(
+        &self,
+        own: bool,
+        decode: impl FnOnce() -> Result<Arc<dyn ExecutionPlan>, E>,
+    ) -> Result<Arc<dyn ExecutionPlan>, E> {
+        if own {
+            return decode();
+        }
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = &*plan {
+            return Ok(Arc::clone(plan));
+        }
+        let fresh = decode()?;
+        *plan = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    /// Forgets the shared plan: a task failed in it, and what it shares may be broken.
+    pub(crate) fn forget_plan(&self) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// The slots and what waits for them.
+#[derive(Debug, Default)]
+struct Slots {
+    queue: VecDeque<RunTask>,
+    running: HashMap<(TaskId, Attempt), tokio::task::AbortHandle>,
+}
+
+/// Other workers: where they are, and whether they are gone.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(Mutex<HashMap<WorkerId, (String, CancellationToken)>>);
+
+impl Peers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, (String, CancellationToken)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn address(&self, worker: WorkerId) -> Option<String> {
+        self.lock().get(&worker).map(|(address, _)| address.clone())
+    }
+
+    /// Resolves when the worker is gone.
+    pub(crate) fn lost(&self, worker: WorkerId) -> CancellationToken {
+        match self.lock().get(&worker) {
+            Some((_, lost)) => lost.clone(),
+            None => {
+                let lost = CancellationToken::new();
+                lost.cancel();
+                lost
+            }
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) async fn new(config: &WorkerConfig) -> Result<Arc<Self>, WorkerError> {
+        let budget = Arc::new(Budget::new(config.memory_limit_bytes));
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&budget) as Arc<dyn MemoryPool>;
+        let folder = config.local_directory.clone();
+        let system = |what: &str, error: datafusion::error::DataFusionError| WorkerError::System {
+            what: what.to_string(),
+            source: std::io::Error::other(error.to_string()),
+        };
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&pool))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|error| system("the scratch folder", error))?;
+        let store = Arc::new(Store::new(pool, budget.bytes(), folder));
+        budget.set_store(&store);
+        let compute = OwnedRuntime::new(
+            Builder::new_multi_thread()
+                .worker_threads(config.slots.max(1) as usize)
+                .max_blocking_threads(BLOCKING_THREADS_MAX)
+                .thread_name("slot"),
+            "the slots",
+        )?;
+        let data = OwnedRuntime::new(
+            Builder::new_multi_thread().worker_threads(DATA_THREADS).thread_name("data"),
+            "the data service",
+        )?;
+        let (done, done_receiver) = mpsc::channel(DONE_MAX);
+        let listener = match &config.host {
+            Some(host) => Some(serve::listen(host, config.port).await?),
+            None => None,
+        };
+        let address = listener.as_ref().map_or(String::new(), |(_, address)| address.clone());
+        let engine = Arc::new(Engine {
+            worker: AtomicU32::new(0),
+            slots: config.slots.max(1),
+            budget,
+            store,
+            peers: Peers::default(),
+            plane: Arc::new(FlightPlane::new(config.token.clone())),
+            context: session::task_context(Arc::clone(&runtime), session::running_config()),
+            runtime,
+            compute,
+            data,
+            groups: Mutex::default(),
+            slots_state: Mutex::default(),
+            done,
+            done_receiver: Mutex::new(Some(done_receiver)),
+            fetched_bytes: AtomicU64::new(0),
+            served_bytes: AtomicU64::new(0),
+            address,
+        });
+        if let Some((listener, _)) = listener {
+            serve::start(&engine, listener, config.token.clone());
+        }
+        Ok(engine)
+    }
+
+    pub(crate) fn worker(&self) -> WorkerId {
+        WorkerId(self.worker.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_worker(&self, worker: WorkerId) {
+        self.worker.store(worker.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    pub(crate) fn plane(&self) -> &dyn DataPlane {
+        self.plane.as_ref()
+    }
+
+    pub(crate) fn context(&self) -> &Arc<TaskContext> {
+        &self.context
+    }
+
+    pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    pub(crate) fn data_runtime(&self) -> &Handle {
+        &self.data.1
+    }
+
+    /// `host:port` of the data service; empty without one.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn count_fetched(&self, bytes: u64) {
+        self.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_served(&self, bytes: u64) {
+        self.served_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Fetched and served bytes since the start.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.fetched_bytes.load(Ordering::Relaxed), self.served_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Reserved bytes, whether they are above the second mark, and what the store holds.
+    pub(crate) fn memory(&self) -> (u64, bool, StoreFigures) {
+        let reserved = self.budget.reserved();
+        let above = reserved as f64 > self.budget.bytes() as f64 * SECOND_MARK;
+        (reserved as u64, above, self.store.figures())
+    }
+
+    /// Running and queued tasks.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let slots = self.slots();
+        (slots.running.len() as u32, slots.queue.len() as u32)
+    }
+
+    pub(crate) fn take_done(&self) -> Option<mpsc::Receiver<Done>> {
+        self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn give_back_done(&self, receiver: mpsc::Receiver<Done>) {
+        *self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots_state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&self) -> MutexGuard<'_, HashMap<GroupId, Arc<Group>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_peer(&self, worker: WorkerId, address: String) {
+        self.peers.lock().insert(worker, (address, CancellationToken::new()));
+    }
+
+    pub(crate) fn lose_peer(&self, worker: WorkerId) {
+        if let Some((address, lost)) = self.peers.lock().remove(&worker) {
+            lost.cancel();
+            self.plane.forget(&address);
+        }
+    }
+
+    pub(crate) fn add_fragment(&self, fragment: Arc<Fragment>) {
+        let group = Group { fragment, locations: Mutex::default(), plan: Mutex::default() };
+        self.groups().insert(group.fragment.group, Arc::new(group));
+    }
+
+    pub(crate) fn set_locations(&self, locations: Locations) {
+        if let Some(group) = self.groups().get(&locations.group) {
+            let mut known = group.locations.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(locations.input, locations.holders);
+        }
+    }
+
+    /// Puts tasks in the queue and starts what slots are free for.
+    pub(crate) fn run(self: &Arc<Self>, tasks: Vec<RunTask>) {
+        self.slots().queue.extend(tasks);
+        self.fill_slots();
+    }
+
+    /// Starts tasks on free slots.
+    pub(crate) fn fill_slots(self: &Arc<Self>) {
+        let mut slots = self.slots();
+        while slots.running.len() < self.slots as usize {
+            let Some(run) = slots.queue.pop_front() else { return };
+            let key = (run.task, run.attempt);
+            let group = self.groups().get(&run.task.group).cloned();
+            let engine = Arc::clone(self);
+            // The slot is taken before the task can end: it waits for this lock to say that it has.
+            let handle = self.compute.1.spawn(async move {
+                let outcome = task::run(&engine, group, &run).await;
+                engine.finished(run.task, run.attempt, outcome).await;
+            });
+            slots.running.insert(key, handle.abort_handle());
+        }
+    }
+
+    /// An attempt is over: its slot goes to the next, and the control loop hears of it.
+    async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
+        if self.slots().running.remove(&(task, attempt)).is_none() {
+            return;
+        }
+        self.fill_slots();
+        let _ = self.done.send(TaskReport { task, attempt, outcome }).await;
+    }
+
+    /// Stops attempts, or takes them out of the queue.
+    pub(crate) fn cancel(self: &Arc<Self>, attempts: &[(TaskId, Attempt)]) {
+        {
+            let mut slots = self.slots();
+            slots.queue.retain(|run| !attempts.contains(&(run.task, run.attempt)));
+            for key in attempts {
+                if let Some(handle) = slots.running.remove(key) {
+                    handle.abort();
+                }
+            }
+        }
+        self.fill_slots();
+    }
+
+    pub(crate) fn drop_groups(&self, dropped: &[GroupId]) {
+        for group in dropped {
+            self.store.drop_group(*group);
+        }
+    }
+
+    /// Stops and forgets everything of a job.
+    pub(crate) fn drop_job(self: &Arc<Self>, job: JobId) {
+        {
+            let mut slots = self.slots();
+            slots.queue.retain(|run| run.task.group.job != job);
+            slots.running.retain(|(task, _), handle| {
+                if task.group.job == job {
+                    handle.abort();
+                }
+                task.group.job != job
+            });
+        }
+        self.groups().retain(|group, _| group.job != job);
+        self.store.drop_job(job);
+        self.fill_slots();
+    }
+
+    /// Stops and forgets everything: the scheduler that wanted it is gone.
+    pub(crate) fn clear(&self) {
+        let mut slots = self.slots();
+        slots.queue.clear();
+        slots.running.drain().for_each(|(_, handle)| handle.abort());
+        drop(slots);
+        self.groups().clear();
+        let peers: Vec<WorkerId> = self.peers.lock().keys().copied().collect();
+        peers.into_iter().for_each(|worker| self.lose_peer(worker));
+        self.store.clear();
+    }
+}

@@ -1,0 +1,246 @@
+//! The inputs of a task: from this worker's store by reference, from others by Flight.
+
+use crate::exec::engine::Engine;
+use crate::exec::failure::InputLost;
+use crate::store::Found;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::{self, BoxStream, StreamExt};
+use partita_plan::data::{FetchError, FetchTicket};
+use partita_plan::exchange::{Inputs, Selection};
+use partita_shared::ids::{GroupId, TaskId, WorkerId};
+use partita_shared::message::{Exchange, Fragment, Holder};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Workers that one task reads from at once.
+const FETCHES_MAX: usize = 8;
+/// Messages of one fetch that may wait to be decoded.
+const FETCH_MESSAGES_MAX: usize = 4;
+/// Batches that may wait between the disk and a reader.
+const DISK_BATCHES_MAX: usize = 2;
+
+/// What one task may read.
+#[derive(Debug)]
+pub(crate) struct TaskInputs {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) fragment: Arc<Fragment>,
+    /// The holders of inputs that are read whole, by input.
+    pub(crate) locations: BTreeMap<u32, Arc<Vec<Holder>>>,
+    /// The holders of what this task alone reads, by input.
+    pub(crate) own: BTreeMap<u32, Vec<(u32, Holder)>>,
+    pub(crate) fetched_bytes: Arc<AtomicU64>,
+}
+
+/// Spreads the holders in a message over the inputs that they belong to.
+pub(crate) fn own_holders(
+    fragment: &Fragment,
+    index: u32,
+    holders: &[Holder],
+) -> BTreeMap<u32, Vec<(u32, Holder)>> {
+    let mut left = holders.iter().copied();
+    let mut own = BTreeMap::new();
+    for (number, input) in fragment.inputs.iter().enumerate() {
+        let inside = index >= input.first && index - input.first < input.count;
+        let partitions: Vec<u32> = match &input.exchange {
+            Exchange::OneToOne if inside => vec![index - input.first],
+            Exchange::Explicit(lists) if inside => {
+                lists.get((index - input.first) as usize).cloned().unwrap_or_default()
+            }
+            Exchange::OneToOne
+            | Exchange::Explicit(_)
+            | Exchange::Shuffle
+            | Exchange::Gather
+            | Exchange::Broadcast => continue,
+        };
+        own.insert(number as u32, partitions.into_iter().zip(left.by_ref()).collect());
+    }
+    own
+}
+
+impl TaskInputs {
+    /// The partitions that a selection means, with their holders.
+    fn partitions(&self, input: u32, selection: Selection) -> Vec<(u32, Holder)> {
+        if let Some(own) = self.own.get(&input) {
+            return own.clone();
+        }
+        let Some(holders) = self.locations.get(&input) else { return Vec::new() };
+        match selection {
+            Selection::Partition(partition) => holders
+                .get(partition as usize)
+                .map(|holder| vec![(partition, *holder)])
+                .unwrap_or_default(),
+            Selection::Bucket(_) | Selection::All => {
+                holders.iter().enumerate().map(|(at, holder)| (at as u32, *holder)).collect()
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Inputs for TaskInputs {
+    fn read(
+        &self,
+        input: u32,
+        selection: Selection,
+        schema: SchemaRef,
+    ) -> Result<SendableRecordBatchStream> {
+        let spec = self.fragment.inputs.get(input as usize).ok_or_else(|| {
+            DataFusionError::Internal(format!("the fragment has no input {input}"))
+        })?;
+        let group = GroupId { job: self.fragment.group.job, index: spec.group };
+        let bucket = match selection {
+            Selection::Bucket(bucket) => Some(bucket),
+            Selection::Partition(_) | Selection::All => None,
+        };
+        let mut here = Vec::new();
+        let mut elsewhere: BTreeMap<WorkerId, Vec<(u32, u16)>> = BTreeMap::new();
+        let this = self.engine.worker();
+        for (partition, holder) in self.partitions(input, selection) {
+            if holder.worker == this {
+                here.push((partition, holder.attempt));
+            } else {
+                elsewhere.entry(holder.worker).or_default().push((partition, holder.attempt));
+            }
+        }
+        let mut streams: Vec<BoxStream<'static, Result<RecordBatch>>> = Vec::new();
+        for (index, attempt) in here {
+            let task = TaskId { group, index };
+            let found =
+                self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
+                    InputLost::error(this, format!("{task} is not held any more"))
+                })?;
+            streams.push(local(found));
+        }
+        for (worker, tasks) in elsewhere {
+            let ticket = FetchTicket { group, bucket, tasks };
+            let fetched = Arc::clone(&self.fetched_bytes);
+            streams.push(remote(Arc::clone(&self.engine), worker, ticket, fetched));
+        }
+        // Batches carry the schema of the task that made them, which may say less or more of
+        // nullability than the plan of this one; the plan's counts here.
+        let expected = Arc::clone(&schema);
+        let rows = stream::iter(streams)
+            .flatten_unordered(FETCHES_MAX)
+            .map(move |batch| batch.and_then(|batch| with_schema(batch, &expected)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+}
+
+fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    if batch.schema_ref() == schema {
+        return Ok(batch);
+    }
+    let rows =
+        datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let columns = batch.columns().to_vec();
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
+}
+
+/// The rows of a partition of this worker: first what is on disk, then what is in memory.
+pub(crate) fn local(found: Found) -> BoxStream<'static, Result<RecordBatch>> {
+    let memory = stream::iter(found.bucket.batches.into_iter().map(Ok));
+    let Some(file) = found.file.filter(|_| !found.bucket.sections.is_empty()) else {
+        return memory.boxed();
+    };
+    let sections = found.bucket.sections;
+    let (sender, receiver) = tokio::sync::mpsc::channel(DISK_BATCHES_MAX);
+    // Reading waits for the disk, so it is done where waiting harms nobody.
+    tokio::task::spawn_blocking(move || {
+        for section in sections {
+            match file.read(section) {
+                Ok(batches) => {
+                    for batch in batches {
+                        if sender.blocking_send(batch).is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let _ = sender.blocking_send(Err(error));
+                    return;
+                }
+            }
+        }
+    });
+    tokio_stream::wrappers::ReceiverStream::new(receiver).chain(memory).boxed()
+}
+
+/// The rows that another worker holds. They are received on the data runtime and decoded where
+/// they are used; a few messages may wait between the two.
+fn remote(
+    engine: Arc<Engine>,
+    worker: WorkerId,
+    ticket: FetchTicket,
+    fetched_bytes: Arc<AtomicU64>,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(FETCH_MESSAGES_MAX);
+    let lost = engine.peers().lost(worker);
+    let fetching = Arc::clone(&engine);
+    let fetch = engine.data_runtime().spawn(async move {
+        let work = async {
+            let Some(address) = fetching.peers().address(worker) else {
+                let cause = format!("the address of {worker} is not known");
+                let _ = sender.send(Err(cause)).await;
+                return;
+            };
+            let mut stream = match fetching.plane().fetch(&address, &ticket).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let _ = sender.send(Err(error.to_string())).await;
+                    return;
+                }
+            };
+            while let Some(message) = stream.next().await {
+                if let Ok(data) = &message {
+                    let bytes = data.data_body.len() as u64;
+                    fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+                    fetching.count_fetched(bytes);
+                }
+                let message = message.map_err(|error: FetchError| error.to_string());
+                if sender.send(message).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = work => {}
+            () = lost.cancelled() => {
+                let _ = sender.send(Err(format!("{worker} is gone"))).await;
+            }
+        }
+    });
+    let guard = AbortOnDrop(fetch.abort_handle());
+    let messages = tokio_stream::wrappers::ReceiverStream::new(receiver).map(|message| {
+        message.map_err(|cause| FlightError::Tonic(Box::new(tonic::Status::unavailable(cause))))
+    });
+    let batches = FlightRecordBatchStream::new_from_flight_data(messages);
+    batches
+        .map(move |batch| {
+            let _keep = &guard;
+            batch.map_err(|error| match error {
+                FlightError::Tonic(status) => {
+                    InputLost::error(worker, status.message().to_string())
+                }
+                FlightError::Arrow(error) => DataFusionError::ArrowError(Box::new(error), None),
+                other => InputLost::error(worker, other.to_string()),
+            })
+        })
+        .boxed()
+}
+
+/// Ends a fetch that nobody waits for any more.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,12 @@
+//! Running tasks: fragments, slots, inputs, outputs.
+
+mod commit;
+mod engine;
+mod failure;
+mod figures;
+mod inputs;
+mod task;
+
+pub(crate) use engine::Done;
+pub use engine::Engine;
+pub(crate) use inputs::local as local_rows;

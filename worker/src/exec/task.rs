@@ -1,0 +1,246 @@
+//! One attempt: from a fragment and its inputs to an output in the store.
+
+use crate::exec::commit;
+use crate::exec::engine::{Engine, Group};
+use crate::exec::failure::classify;
+use crate::exec::figures;
+use crate::exec::inputs::{TaskInputs, own_holders};
+use crate::store::Output;
+use datafusion::arrow::array::{ArrayRef, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::datasource::sink::DataSinkExec;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::Time;
+use datafusion::physical_plan::repartition::{BatchPartitioner, RepartitionExec};
+use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use futures::{FutureExt, StreamExt};
+use partita_plan::exchange::InputsExtension;
+use partita_plan::{codec, sink};
+use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
+use partita_shared::model::OperatorRow;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Runs an attempt and says how it went. It never panics: what panics in it is its failure.
+pub(crate) async fn run(
+    engine: &Arc<Engine>,
+    group: Option<Arc<Group>>,
+    task: &RunTask,
+) -> Outcome {
+    let Some(group) = group else {
+        let error = format!("the fragment of {} is not known here", task.task.group);
+        return Outcome::Failed { kind: FailureKind::Retry, error };
+    };
+    if group.fragment.work == Work::Empty {
+        return Outcome::Finished(TaskFigures::default());
+    }
+    let start = Instant::now();
+    let fetched = Arc::new(AtomicU64::new(0));
+    let work = run_work(engine, &group, task, &fetched);
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok((output, operators))) => {
+            let (rows, bytes) = output.size();
+            if let Err(error) = engine.store().put(task.task, task.attempt, output) {
+                let (kind, error) = classify(&error);
+                return Outcome::Failed { kind, error };
+            }
+            Outcome::Finished(TaskFigures {
+                rows,
+                bytes,
+                busy_us: start.elapsed().as_micros() as u64,
+                fetched_bytes: fetched.load(Ordering::Relaxed),
+                operators,
+            })
+        }
+        Ok(Err(error)) => {
+            group.forget_plan();
+            let (kind, error) = classify(&error);
+            tracing::warn!(task = %task.task, attempt = task.attempt, ?kind, cause = %error, "a task failed");
+            Outcome::Failed { kind, error }
+        }
+        Err(panic) => {
+            group.forget_plan();
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Outcome::Failed {
+                kind: FailureKind::Fatal,
+                error: format!("the task panicked: {text}"),
+            }
+        }
+    }
+}
+
+async fn run_work(
+    engine: &Arc<Engine>,
+    group: &Arc<Group>,
+    task: &RunTask,
+    fetched: &Arc<AtomicU64>,
+) -> Result<(Output, Vec<OperatorRow>)> {
+    let index = task.task.index;
+    let inputs = TaskInputs {
+        engine: Arc::clone(engine),
+        fragment: Arc::clone(&group.fragment),
+        locations: group.locations(),
+        own: own_holders(&group.fragment, index, &task.holders),
+        fetched_bytes: Arc::clone(fetched),
+    };
+    match &group.fragment.work {
+        Work::Empty => Ok((Output::new(engine.store(), Arc::new(Schema::empty()), 1), Vec::new())),
+        Work::Plan(bytes) => {
+            let decode = || {
+                codec::decode(bytes, engine.context())
+                    .map_err(|error| DataFusionError::External(Box::new(error)))
+            };
+            // A second attempt must not meet what the first one left in a shared plan, and
+            // figures must be the task's alone.
+            let own = group.fragment.analyze || task.attempt > 1;
+            let plan = group.plan(own, decode)?;
+            let context = context_with(engine, inputs);
+            let output = run_plan(engine, &plan, task, &context).await?;
+            let wanted = group.fragment.analyze;
+            Ok((output, if wanted { figures::operators(&plan) } else { Vec::new() }))
+        }
+        Work::Statement { session, directory, sql } => {
+            let output = run_statement(engine, session, directory, sql).await?;
+            Ok((output, Vec::new()))
+        }
+        Work::Commit(spec) => {
+            let holders = inputs.locations.get(&0).cloned().unwrap_or_default();
+            let written: Vec<_> = holders.iter().map(|holder| holder.attempt).collect();
+            let rows = commit::counted(&inputs, count_schema()).await?;
+            commit::commit(spec, &written)?;
+            Ok((counted_output(engine, rows)?, Vec::new()))
+        }
+    }
+}
+
+/// A task context in which exchanges find this task's inputs.
+fn context_with(engine: &Engine, inputs: TaskInputs) -> Arc<TaskContext> {
+    let base = engine.context();
+    let config = base.session_config().clone();
+    let config = config.with_extension(Arc::new(InputsExtension(Arc::new(inputs))));
+    Arc::new(TaskContext::new(
+        None,
+        base.session_id(),
+        config,
+        base.scalar_functions().clone(),
+        base.higher_order_functions().clone(),
+        base.aggregate_functions().clone(),
+        base.window_functions().clone(),
+        Arc::clone(engine.runtime()),
+    ))
+}
+
+/// Runs one partition of a plan. Its root says what becomes of the rows.
+async fn run_plan(
+    engine: &Arc<Engine>,
+    plan: &Arc<dyn ExecutionPlan>,
+    task: &RunTask,
+    context: &Arc<TaskContext>,
+) -> Result<Output> {
+    let index = task.task.index as usize;
+    if let Some(split) = plan.downcast_ref::<RepartitionExec>() {
+        let rows = split.input().execute(index, Arc::clone(context))?;
+        let tasks = split.input().properties().partitioning.partition_count();
+        return split_rows(engine, rows, split.partitioning(), index, tasks).await;
+    }
+    if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
+        let rows = exec.input().execute(index, Arc::clone(context))?;
+        let folder = sink::target(exec)?.join(format!("{index}-{}", task.attempt));
+        return write_rows(engine, exec, rows, folder, context).await;
+    }
+    let rows = plan.execute(index, Arc::clone(context))?;
+    keep_rows(engine, rows).await
+}
+
+async fn keep_rows(engine: &Arc<Engine>, mut rows: SendableRecordBatchStream) -> Result<Output> {
+    let mut output = Output::new(engine.store(), rows.schema(), 1);
+    while let Some(batch) = rows.next().await {
+        output.push(0, batch?)?;
+    }
+    output.finish()?;
+    Ok(output)
+}
+
+async fn split_rows(
+    engine: &Arc<Engine>,
+    mut rows: SendableRecordBatchStream,
+    partitioning: &Partitioning,
+    index: usize,
+    tasks: usize,
+) -> Result<Output> {
+    let buckets = partitioning.partition_count();
+    let mut output = Output::new(engine.store(), rows.schema(), buckets);
+    let mut partitioner =
+        BatchPartitioner::try_new(partitioning.clone(), Time::new(), index, tasks)?;
+    while let Some(batch) = rows.next().await {
+        partitioner.partition(batch?, |bucket, part| output.push(bucket, part))?;
+    }
+    output.finish()?;
+    Ok(output)
+}
+
+/// Writes rows below a folder of this attempt's own, which goes if the attempt does.
+async fn write_rows(
+    engine: &Arc<Engine>,
+    exec: &DataSinkExec,
+    rows: SendableRecordBatchStream,
+    folder: PathBuf,
+    context: &Arc<TaskContext>,
+) -> Result<Output> {
+    std::fs::create_dir_all(&folder).map_err(|error| commit::write_error(&folder, error))?;
+    let mut guard = RemoveUnlessKept(Some(folder.clone()));
+    let written = sink::redirected(exec.sink(), &folder)?.write_all(rows, context).await;
+    let count = written.map_err(|error| commit::explain(&folder, error))?;
+    guard.0 = None;
+    counted_output(engine, count)
+}
+
+struct RemoveUnlessKept(Option<PathBuf>);
+
+impl Drop for RemoveUnlessKept {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.take()
+            && let Err(error) = std::fs::remove_dir_all(&folder)
+        {
+            tracing::warn!(folder = %folder.display(), cause = %error, "a half-written folder was not removed");
+        }
+    }
+}
+
+/// The schema of what writing gives: how many rows were written.
+pub(crate) fn count_schema() -> Arc<Schema> {
+    Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+fn counted_output(engine: &Arc<Engine>, count: u64) -> Result<Output> {
+    let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
+    let mut output = Output::new(engine.store(), count_schema(), 1);
+    output.push(0, RecordBatch::try_new(count_schema(), vec![column])?)?;
+    output.finish()?;
+    Ok(output)
+}
+
+/// Plans and runs a whole statement here.
+async fn run_statement(
+    engine: &Arc<Engine>,
+    session: &[String],
+    directory: &str,
+    sql: &str,
+) -> Result<Output> {
+    let context = commit::statement_context(engine, directory);
+    for statement in session {
+        context.sql(statement).await?.collect().await?;
+    }
+    let plan = context.sql(sql).await?.create_physical_plan().await?;
+    let rows = datafusion::physical_plan::execute_stream(plan, context.task_ctx())?;
+    keep_rows(engine, rows).await
+}

@@ -1,0 +1,202 @@
+//! The data service: other workers and the scheduler read partitions here, by Arrow Flight.
+
+use crate::error::WorkerError;
+use crate::exec::Engine;
+use crate::store::Found;
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use partita_plan::data::{
+    CONNECTION_WINDOW_BYTES, DataPlane, FetchError, FetchTicket, FlightStream, STREAM_WINDOW_BYTES,
+};
+use partita_shared::ids::TaskId;
+use partita_shared::{limits, wire};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The size above which a batch is sent in several messages, in bytes.
+const MESSAGE_BYTES: usize = 8 << 20;
+
+/// Takes the data port.
+pub(crate) async fn listen(host: &str, port: u16) -> Result<(TcpListener, String), WorkerError> {
+    let address = format!("{host}:{port}");
+    let failed = |source| WorkerError::Listen { address: address.clone(), source };
+    let listener = TcpListener::bind(&address).await.map_err(failed)?;
+    let taken = listener.local_addr().map_err(failed)?.to_string();
+    Ok((listener, taken))
+}
+
+/// Serves on the data runtime, until the engine goes.
+pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener, token: String) {
+    let weak = Arc::downgrade(engine);
+    let expected = format!("Bearer {token}");
+    let check = move |request: Request<()>| match request.metadata().get("authorization") {
+        Some(given) if same(given.as_bytes(), expected.as_bytes()) => Ok(request),
+        Some(_) | None => Err(Status::unauthenticated("the cluster's token is needed")),
+    };
+    let service = FlightServiceServer::new(Service { engine: weak })
+        .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
+    let service = tonic::service::interceptor::InterceptedService::new(service, check);
+    engine.data_runtime().spawn(async move {
+        // The listener was made on another runtime: it must be driven by this one.
+        let listener = match listener.into_std().and_then(TcpListener::from_std) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(cause = %error, "the data service did not start");
+                return;
+            }
+        };
+        let connections =
+            tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let served = tonic::transport::Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(Some(1 << 20))
+            .add_service(service)
+            .serve_with_incoming(connections)
+            .await;
+        if let Err(error) = served {
+            tracing::error!(cause = %error, "the data service ended");
+        }
+    });
+}
+
+/// Compares without saying, by the time it takes, where the first difference is.
+fn same(given: &[u8], expected: &[u8]) -> bool {
+    given.len() == expected.len()
+        && given.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+/// The messages that answer a ticket.
+///
+/// # Errors
+/// [`FetchError::NotHeld`] if a partition is not here, or not from that attempt.
+fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+    let mut found: Vec<Found> = Vec::new();
+    for (index, attempt) in &ticket.tasks {
+        let task = TaskId { group: ticket.group, index: *index };
+        let partition = engine.store().get(task, *attempt, ticket.bucket);
+        found.push(partition.ok_or_else(|| FetchError::NotHeld {
+            address: engine.address().to_string(),
+            what: format!("the output of {task}, attempt {attempt}"),
+        })?);
+    }
+    let Some(schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
+        return Ok(stream::empty().boxed());
+    };
+    let streams: Vec<_> = found.into_iter().map(crate::exec::local_rows).collect();
+    let batches = stream::iter(streams).flatten();
+    let counting = Arc::clone(engine);
+    let messages =
+        FlightDataEncoderBuilder::new()
+            .with_schema(schema)
+            .with_max_flight_data_size(MESSAGE_BYTES)
+            .with_dictionary_handling(DictionaryHandling::Resend)
+            .build(batches.map(|batch| {
+                batch.map_err(|error| FlightError::from_external_error(Box::new(error)))
+            }))
+            .map(move |message| match message {
+                Ok(data) => {
+                    counting.count_served(data.data_body.len() as u64);
+                    Ok(data)
+                }
+                Err(error) => Err(FetchError::Unreachable {
+                    address: counting.address().to_string(),
+                    cause: error.to_string(),
+                }),
+            });
+    Ok(messages.boxed())
+}
+
+/// The way to the data of a worker in this process.
+#[derive(Debug)]
+pub struct LocalPlane(pub Arc<Engine>);
+
+#[async_trait]
+impl DataPlane for LocalPlane {
+    async fn fetch(&self, _: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+        answer(&self.0, ticket)
+    }
+}
+
+struct Service {
+    engine: std::sync::Weak<Engine>,
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+fn unsupported<T>() -> Reply<T> {
+    Err(Status::unimplemented("workers give partitions alone: ask the scheduler"))
+}
+
+#[async_trait]
+impl FlightService for Service {
+    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
+    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
+    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
+
+    async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
+        let ticket: FetchTicket = wire::decode(&request.into_inner().ticket)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let engine =
+            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is leaving"))?;
+        let stream = answer(&engine, &ticket).map_err(|error| match error {
+            FetchError::NotHeld { what, .. } => Status::not_found(what),
+            FetchError::Unreachable { cause, .. } => Status::unavailable(cause),
+        })?;
+        Ok(Response::new(stream.map(|m| m.map_err(|e| Status::data_loss(e.to_string()))).boxed()))
+    }
+
+    async fn handshake(
+        &self,
+        _: Request<Streaming<HandshakeRequest>>,
+    ) -> Reply<Self::HandshakeStream> {
+        unsupported()
+    }
+
+    async fn list_flights(&self, _: Request<Criteria>) -> Reply<Self::ListFlightsStream> {
+        unsupported()
+    }
+
+    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<FlightInfo> {
+        unsupported()
+    }
+
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<PollInfo> {
+        unsupported()
+    }
+
+    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Reply<SchemaResult> {
+        unsupported()
+    }
+
+    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
+        unsupported()
+    }
+
+    async fn do_action(&self, _: Request<Action>) -> Reply<Self::DoActionStream> {
+        unsupported()
+    }
+
+    async fn list_actions(&self, _: Request<Empty>) -> Reply<Self::ListActionsStream> {
+        unsupported()
+    }
+
+    async fn do_exchange(
+        &self,
+        _: Request<Streaming<FlightData>>,
+    ) -> Reply<Self::DoExchangeStream> {
+        unsupported()
+    }
+}

@@ -1,0 +1,108 @@
+//! Spilled partitions: one file each, of Arrow IPC streams one after the other.
+
+use crate::store::file_error;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::CompressionType;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes read ahead of one section.
+const READ_BUFFER_BYTES: usize = 1 << 20;
+
+/// One IPC stream in a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section {
+    offset: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A file of sections, removed when nobody reads it any more.
+#[derive(Debug)]
+pub(crate) struct SpillFile {
+    path: PathBuf,
+    end: Mutex<(File, u64)>,
+}
+
+/// Counts what passes.
+struct Counting<'a> {
+    file: &'a mut File,
+    bytes: u64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl SpillFile {
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| file_error(&path, error))?;
+        Ok(SpillFile { path, end: Mutex::new((file, 0)) })
+    }
+
+    /// Writes batches as one section.
+    pub(crate) fn append(&self, schema: &Schema, batches: &[RecordBatch]) -> Result<Section> {
+        let failed = |error: ArrowError| match error {
+            ArrowError::IoError(_, error) => file_error(&self.path, error),
+            other => DataFusionError::ArrowError(Box::new(other), None),
+        };
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, offset) = &mut *end;
+        let at = *offset;
+        // After a failed write the next section starts where this one should have.
+        file.seek(SeekFrom::Start(at)).map_err(|error| file_error(&self.path, error))?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(Some(CompressionType::LZ4_FRAME))
+            .map_err(failed)?;
+        let counting =
+            std::io::BufWriter::with_capacity(READ_BUFFER_BYTES, Counting { file, bytes: 0 });
+        let mut writer =
+            StreamWriter::try_new_with_options(counting, schema, options).map_err(failed)?;
+        for batch in batches {
+            writer.write(batch).map_err(failed)?;
+        }
+        writer.finish().map_err(failed)?;
+        let counting = writer.into_inner().map_err(failed)?;
+        let counting =
+            counting.into_inner().map_err(|error| file_error(&self.path, error.into_error()))?;
+        let bytes = counting.bytes;
+        *offset = at + bytes;
+        Ok(Section { offset: at, bytes })
+    }
+
+    /// A reader of one section, with a file handle of its own.
+    pub(crate) fn read(
+        &self,
+        section: Section,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let path = self.path.clone();
+        let mut file = File::open(&path).map_err(|error| file_error(&path, error))?;
+        file.seek(SeekFrom::Start(section.offset)).map_err(|error| file_error(&path, error))?;
+        let reader = BufReader::with_capacity(READ_BUFFER_BYTES, file.take(section.bytes));
+        let stream = StreamReader::try_new(reader, None)?;
+        Ok(stream.map(|batch| batch.map_err(DataFusionError::from)))
+    }
+}
+
+impl Drop for SpillFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(file = %self.path.display(), cause = %error, "a spilled partition was not removed");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The partition store: what finished tasks made, by (task, attempt) and bucket.
+//!
+//! Every batch is reserved in the worker's budget before it is kept. When there is no room, the
+//! least recently used partitions go to the scratch folder as Arrow IPC (lz4), and an output that
+//! is being made goes there piece by piece. Readers get batches by reference from memory, and
+//! stream them back from disk.
+
+mod file;
+mod output;
+
+pub(crate) use output::Output;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use file::{Section, SpillFile};
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The name of the store's reservations in the budget.
+pub(crate) const CONSUMER: &str = "partition store";
+
+/// The share of the budget that stored partitions may have in memory before the least recently
+/// used go to disk: the first mark.
+const STORED_SHARE_MAX: f64 = 0.6;
+
+/// One bucket of an output, or all of it: what is on disk comes before what is in memory.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Bucket {
+    pub(crate) sections: Vec<Section>,
+    pub(crate) batches: Vec<RecordBatch>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    attempt: Attempt,
+    schema: SchemaRef,
+    buckets: Vec<Bucket>,
+    file: Option<Arc<SpillFile>>,
+    /// What its batches in memory take, reserved in the budget.
+    reservation: MemoryReservation,
+    spilled_bytes: u64,
+    used: u64,
+    /// Whether it is being written to disk.
+    spilling: bool,
+}
+
+/// What the store holds, in figures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StoreFigures {
+    pub(crate) stored_bytes: u64,
+    pub(crate) spilled_bytes: u64,
+    pub(crate) partitions: u32,
+}
+
+/// The partitions of one worker.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pool: Arc<dyn MemoryPool>,
+    stored_bytes_max: usize,
+    folder: PathBuf,
+    files: AtomicU64,
+    clock: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    partitions: BTreeMap<TaskId, Partition>,
+    /// Jobs that were dropped: what their last attempts still make is not kept.
+    dropped: HashSet<JobId>,
+}
+
+/// What a reader of a bucket gets.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) schema: SchemaRef,
+    pub(crate) bucket: Bucket,
+    pub(crate) file: Option<Arc<SpillFile>>,
+}
+
+impl Store {
+    pub(crate) fn new(pool: Arc<dyn MemoryPool>, budget_bytes: usize, folder: PathBuf) -> Self {
+        Store {
+            pool,
+            stored_bytes_max: (budget_bytes as f64 * STORED_SHARE_MAX) as usize,
+            folder,
+            files: AtomicU64::new(0),
+            clock: AtomicU64::new(0),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held left no half-made change that matters more than going on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reservation in the budget for something that will be stored.
+    pub(crate) fn reservation(&self) -> MemoryReservation {
+        MemoryConsumer::new(CONSUMER).register(&self.pool)
+    }
+
+    fn new_file(&self) -> Result<Arc<SpillFile>> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("partition-{number}.arrow"));
+        SpillFile::create(path).map(Arc::new)
+    }
+
+    /// Keeps a finished output, and lets older ones go to disk if it is too much.
+    pub(crate) fn put(&self, task: TaskId, attempt: Attempt, output: Output) -> Result<()> {
+        let used = self.clock.fetch_add(1, Ordering::Relaxed);
+        let partition = output.into_partition(attempt, used)?;
+        {
+            let mut state = self.lock();
+            if state.dropped.contains(&task.group.job) {
+                return Ok(());
+            }
+            state.partitions.insert(task, partition);
+        }
+        let stored = self.figures().stored_bytes as usize;
+        if stored > self.stored_bytes_max {
+            self.make_room(stored - self.stored_bytes_max);
+        }
+        Ok(())
+    }
+
+    /// The output of a task, or one bucket of it, if that attempt's is held.
+    pub(crate) fn get(&self, task: TaskId, attempt: Attempt, bucket: Option<u32>) -> Option<Found> {
+        let mut state = self.lock();
+        let partition = state.partitions.get_mut(&task)?;
+        if partition.attempt != attempt {
+            return None;
+        }
+        partition.used = self.clock.fetch_add(1, Ordering::Relaxed);
+        let bucket = match bucket {
+            Some(bucket) => partition.buckets.get(bucket as usize).cloned().unwrap_or_default(),
+            None => {
+                let mut all = Bucket::default();
+                for bucket in &partition.buckets {
+                    all.sections.extend_from_slice(&bucket.sections);
+                    all.batches.extend_from_slice(&bucket.batches);
+                }
+                all
+            }
+        };
+        Some(Found { schema: Arc::clone(&partition.schema), bucket, file: partition.file.clone() })
+    }
+
+    /// Writes the least recently used partitions to disk until about `bytes` are free. Returns how
+    /// much that gave; 0 means that there is nothing left to write, or no room on the disk.
+    pub(crate) fn make_room(&self, bytes: usize) -> usize {
+        let mut freed = 0;
+        while freed < bytes.max(1) {
+            match self.spill_oldest() {
+                Ok(0) => break,
+                Ok(size) => freed += size,
+                Err(error) => {
+                    tracing::error!(cause = %error, "a partition could not be spilled");
+                    break;
+                }
+            }
+        }
+        freed
+    }
+
+    /// Writes one partition to disk. Nobody waits for the disk meanwhile: the partition is read
+    /// from memory until it is written.
+    fn spill_oldest(&self) -> Result<usize> {
+        let (task, attempt, schema, mut buckets, file) = {
+            let mut state = self.lock();
+            let oldest = state
+                .partitions
+                .iter_mut()
+                .filter(|(_, partition)| partition.reservation.size() > 0 && !partition.spilling)
+                .min_by_key(|(_, partition)| partition.used);
+            let Some((task, partition)) = oldest else { return Ok(0) };
+            partition.spilling = true;
+            let schema = Arc::clone(&partition.schema);
+            (*task, partition.attempt, schema, partition.buckets.clone(), partition.file.clone())
+        };
+        let written = match file {
+            Some(file) => Ok(file),
+            None => self.new_file(),
+        }
+        .and_then(|file| write_out(&file, &schema, &mut buckets).map(|bytes| (file, bytes)));
+        let mut state = self.lock();
+        let partition = state.partitions.get_mut(&task).filter(|p| p.attempt == attempt);
+        let Some(partition) = partition else {
+            // It was dropped meanwhile: its memory is free all the same.
+            return Ok(1);
+        };
+        partition.spilling = false;
+        let (file, bytes) = written?;
+        let size = partition.reservation.free();
+        // Readers that hold the batches keep them alive; for all others they come from disk.
+        let in_memory = std::mem::replace(&mut partition.buckets, buckets);
+        partition.file = Some(file);
+        partition.spilled_bytes += bytes;
+        drop(state);
+        drop(in_memory);
+        Ok(size)
+    }
+
+    /// Forgets the partitions of a group.
+    pub(crate) fn drop_group(&self, group: GroupId) {
+        self.drop_where(TaskId { group, index: 0 }, TaskId { group, index: u32::MAX });
+    }
+
+    /// Forgets the partitions of a job, and those that its last attempts may still bring.
+    pub(crate) fn drop_job(&self, job: JobId) {
+        self.lock().dropped.insert(job);
+        let first = TaskId { group: GroupId { job, index: 0 }, index: 0 };
+        let last = TaskId { group: GroupId { job, index: u32::MAX }, index: u32::MAX };
+        self.drop_where(first, last);
+    }
+
+    /// Forgets one partition.
+    pub(crate) fn drop_partition(&self, task: TaskId) {
+        self.lock().partitions.remove(&task);
+    }
+
+    /// Forgets everything: the scheduler that knew of it is gone.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        state.partitions.clear();
+        state.dropped.clear();
+    }
+
+    fn drop_where(&self, first: TaskId, last: TaskId) {
+        let mut state = self.lock();
+        let found: Vec<TaskId> = state.partitions.range(first..=last).map(|(id, _)| *id).collect();
+        let gone: Vec<_> = found.iter().filter_map(|id| state.partitions.remove(id)).collect();
+        drop(state);
+        // Freeing much memory and removing files takes time that no reader should wait for.
+        drop(gone);
+    }
+
+    /// What is held, in figures.
+    pub(crate) fn figures(&self) -> StoreFigures {
+        let state = self.lock();
+        let mut figures =
+            StoreFigures { partitions: state.partitions.len() as u32, ..StoreFigures::default() };
+        for partition in state.partitions.values() {
+            figures.stored_bytes += partition.reservation.size() as u64;
+            figures.spilled_bytes += partition.spilled_bytes;
+        }
+        figures
+    }
+}
+
+/// A DataFusion error for a file that could not be written or read, which names it.
+pub(crate) fn file_error(path: &std::path::Path, error: std::io::Error) -> DataFusionError {
+    let kind = error.kind();
+    let text = format!(
+        "{}: {error}: free some space there, or choose another folder with --local-directory",
+        path.display()
+    );
+    DataFusionError::IoError(std::io::Error::new(kind, text))
+}
+
+/// Writes what buckets have in memory to a file. Returns the bytes written.
+pub(crate) fn write_out(
+    file: &SpillFile,
+    schema: &datafusion::arrow::datatypes::Schema,
+    buckets: &mut [Bucket],
+) -> Result<u64> {
+    let mut bytes = 0;
+    for bucket in buckets {
+        if !bucket.batches.is_empty() {
+            let section = file.append(schema, &bucket.batches)?;
+            bytes += section.bytes;
+            bucket.sections.push(section);
+            bucket.batches.clear();
+        }
+    }
+    Ok(bytes)
+}

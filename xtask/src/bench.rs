@@ -1,0 +1,31 @@
+//! `cargo xtask bench`: builds for release and runs the benchmarks.
+
+use crate::command::{self, cargo, exit_code, program, status, step};
+use crate::dashboard;
+use crate::paths::Paths;
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Runs the command. All arguments are the benchmarks' own.
+///
+/// # Errors
+/// If the build fails.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    step("release build", || {
+        let mut build = cargo(&paths);
+        build.args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "partita-cli",
+            "-p",
+            "partita-benches",
+        ]);
+        command::run(dashboard::embed(&paths, &mut build))
+    })?;
+    let mut benches = program(paths.binary("release", "partita-benches"));
+    let ended = step("benchmarks", || status(benches.current_dir(&paths.root).args(args)))?;
+    Ok(exit_code(ended))
+}

@@ -1,0 +1,304 @@
+//! `cargo xtask dashboard`: builds the page that the scheduler embeds.
+
+use crate::command::{self, program, run, step};
+use crate::options::Flags;
+use crate::paths::Paths;
+use crate::setup;
+use crate::web::Toolchain;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Largest sizes, in bytes as they lie on disk. The page travels through SSH tunnels.
+const SIZE_LIMITS: [(&str, u64); 3] = [("wasm", 900 << 10), ("js", 40 << 10), ("css", 20 << 10)];
+
+/// The sources of the page, below the root of the checkout.
+const SOURCES: [&str; 8] = [
+    "dashboard/src",
+    "dashboard/Cargo.toml",
+    "dashboard/Cargo.lock",
+    "dashboard/Trunk.toml",
+    "dashboard/index.html",
+    "dashboard/icon.svg",
+    "dashboard/style.css",
+    "shared",
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// If the page cannot be built, or is too large. With `--if-possible`, not having the tools is
+/// no error.
+pub(crate) fn run_command(args: &[String]) -> Result<()> {
+    let flags = Flags::parse(args, &["--if-possible"])?;
+    let paths = Paths::find()?;
+    if flags.has("--if-possible") {
+        return build_if_possible(&paths);
+    }
+    build_with(&paths, &setup::web(&paths)?)
+}
+
+/// Builds the page if its tools are there or can be had, and says why if not.
+///
+/// # Errors
+/// If the tools are there and the build fails.
+pub(crate) fn build_if_possible(paths: &Paths) -> Result<()> {
+    match setup::web(paths) {
+        Ok(toolchain) => build_with(paths, &toolchain),
+        Err(error) => {
+            eprintln!("going on without the dashboard: {error:#}");
+            Ok(())
+        }
+    }
+}
+
+/// Tells a build of the scheduler where the page lies, if it was built.
+pub(crate) fn embed<'a>(paths: &Paths, cargo: &'a mut Command) -> &'a mut Command {
+    if paths.dist().is_dir() {
+        cargo.env("PARTITA_DASHBOARD_DIST", paths.dist());
+    }
+    cargo
+}
+
+/// Cargo, on the dashboard for this machine: to check and test it, not to run it.
+pub(crate) fn host_cargo(paths: &Paths) -> Command {
+    let mut command = program("cargo");
+    command.current_dir(paths.dashboard()).env("CARGO_TARGET_DIR", paths.dashboard_target());
+    command
+}
+
+/// Builds the page with tools that are there, unless it is there and none of its sources changed.
+///
+/// # Errors
+/// If the build fails or the page is too large.
+pub(crate) fn build_with(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
+    step("dashboard", || {
+        let dist = paths.dist();
+        let stamp_path = dist.with_extension("stamp");
+        let stamp = fingerprint(paths, toolchain)?;
+        let is_fresh = dist.join("index.html").is_file()
+            && fs::read_to_string(&stamp_path).is_ok_and(|present| present == stamp);
+        if !is_fresh {
+            let _ = fs::remove_file(&stamp_path);
+            let staged = trunk(paths, toolchain)?;
+            move_script_out(&staged)?;
+            replace(&staged, &dist)?;
+            fs::write(&stamp_path, stamp)?;
+        }
+        check_sizes(&dist)
+    })
+}
+
+/// What the page is made of, in one number. It notices changes; it withstands no attacker.
+fn fingerprint(paths: &Paths, toolchain: &Toolchain) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(toolchain.identity.as_bytes());
+    hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
+    for source in SOURCES {
+        hash_tree(&paths.root.join(source), &mut hasher)?;
+    }
+    // The shared crate takes its versions from the workspace.
+    hash_tree(&paths.root.join("Cargo.toml"), &mut hasher)?;
+    Ok(format!("{:016x}\n", hasher.finish()))
+}
+
+fn hash_tree(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    let context = || format!("could not read {}", path.display());
+    hasher.write(path.as_os_str().as_encoded_bytes());
+    if path.is_dir() {
+        let mut entries: Vec<PathBuf> = fs::read_dir(path)
+            .with_context(context)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()
+            .with_context(context)?;
+        entries.sort();
+        return entries.iter().try_for_each(|entry| hash_tree(entry, hasher));
+    }
+    let content = fs::read(path).with_context(context)?;
+    hasher.write_usize(content.len());
+    hasher.write(&content);
+    Ok(())
+}
+
+/// Builds into a folder beside the final one, and gives it.
+fn trunk(paths: &Paths, toolchain: &Toolchain) -> Result<PathBuf> {
+    // trunk works offline; what its cargo needs is fetched before.
+    let fetch = || {
+        let mut cargo = toolchain.command("cargo");
+        cargo.current_dir(paths.dashboard()).args(["fetch", "--quiet", "--locked"]);
+        run(&mut cargo)
+    };
+    fetch()?;
+    let staged = paths.dist().with_extension("new");
+    if staged.exists() {
+        fs::remove_dir_all(&staged)?;
+    }
+    fs::create_dir_all(&staged).with_context(|| format!("could not make {}", staged.display()))?;
+    let mut trunk = toolchain.command("trunk");
+    trunk
+        .current_dir(paths.dashboard())
+        .env("CARGO_TARGET_DIR", paths.web_target())
+        .args(["build", "--release", "--locked", "--quiet", "--dist"])
+        .arg(&staged);
+    run(&mut trunk)?;
+    Ok(staged)
+}
+
+/// Puts what trunk wrote as an inline script into a file of its own: the page is served under a
+/// policy that forbids inline scripts. Also takes the indentation out of the glue.
+fn move_script_out(dist: &Path) -> Result<()> {
+    let glue = only_file(dist, ".js")?;
+    let wasm = only_file(dist, "_bg.wasm")?;
+    let glue_path = dist.join(&glue);
+    let compact: Vec<String> = fs::read_to_string(&glue_path)?
+        .lines()
+        .map(|line| line.trim_start().to_string())
+        .filter(|line| !line.is_empty())
+        .collect();
+    fs::write(&glue_path, compact.join("\n"))?;
+
+    let loader = format!(
+        "import init from \"./{glue}\";\n\
+         await init({{ module_or_path: new URL(\"./{wasm}\", import.meta.url) }});\n"
+    );
+    let mut hasher = DefaultHasher::new();
+    hasher.write(loader.as_bytes());
+    let name = format!("start-{:016x}.js", hasher.finish());
+    fs::write(dist.join(&name), loader)?;
+
+    let index = dist.join("index.html");
+    let page = fs::read_to_string(&index)
+        .with_context(|| format!("could not read {}", index.display()))?;
+    let page = with_external_script(&page, &name)?;
+    check_policy(&page)?;
+    fs::write(&index, page)?;
+    Ok(())
+}
+
+fn only_file(folder: &Path, ending: &str) -> Result<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(ending) {
+            found.push(name);
+        }
+    }
+    match <[String; 1]>::try_from(found) {
+        Ok([name]) => Ok(name),
+        Err(found) => bail!("trunk made {} files ending in {ending}, not one", found.len()),
+    }
+}
+
+/// The page with `name` in the place of the inline script that starts it.
+fn with_external_script(page: &str, name: &str) -> Result<String> {
+    const END: &str = "</script>";
+    let marker = page.find("import init").context("trunk wrote no script into the page")?;
+    let start = page[..marker].rfind("<script").context("trunk's script has no beginning")?;
+    let end = page[marker..].find(END).context("trunk's script has no end")? + marker + END.len();
+    let script = format!("<script type=\"module\" src=\"./{name}\"></script>");
+    Ok(format!("{}{script}{}", &page[..start], &page[end..]))
+}
+
+/// Refuses what the policy `default-src 'self'` would block in the browser.
+fn check_policy(page: &str) -> Result<()> {
+    let inline = page
+        .split("<script")
+        .skip(1)
+        .any(|tag| tag.split('>').next().is_none_or(|attributes| !attributes.contains("src=")));
+    if inline {
+        bail!("the page still has an inline script");
+    }
+    let forbidden = ["<style", " style=", " onload=", " onclick=", "http://", "https://", "{{__"];
+    if let Some(found) = forbidden.iter().find(|text| page.contains(**text)) {
+        bail!("the page has `{found}` in it, which its policy forbids");
+    }
+    Ok(())
+}
+
+/// Puts the new folder in the place of the old one.
+fn replace(staged: &Path, dist: &Path) -> Result<()> {
+    let old = dist.with_extension("old");
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    if dist.exists() {
+        fs::rename(dist, &old)?;
+    }
+    fs::rename(staged, dist).with_context(|| format!("could not make {}", dist.display()))?;
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}
+
+fn check_sizes(dist: &Path) -> Result<()> {
+    let mut sizes = SIZE_LIMITS.map(|(kind, limit)| (kind, limit, 0));
+    for entry in fs::read_dir(dist)? {
+        let entry = entry?;
+        let extension = entry.path().extension().map(|text| text.to_string_lossy().into_owned());
+        for (kind, _, size) in &mut sizes {
+            if extension.as_deref() == Some(*kind) {
+                *size += entry.metadata()?.len();
+            }
+        }
+    }
+    let shown: Vec<String> = sizes
+        .iter()
+        .map(|(kind, limit, size)| format!("{kind} {:.1} of {} KiB", kib(*size), limit >> 10))
+        .collect();
+    println!("           {}", shown.join(", "));
+    for (kind, limit, size) in sizes {
+        if size > limit {
+            bail!("the page's {kind} is too large: {size} bytes, {limit} at most");
+        }
+        if size == 0 {
+            bail!("the page has no {kind}");
+        }
+    }
+    Ok(())
+}
+
+fn kib(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0
+}
+
+/// Lints the page, with its build for this machine.
+///
+/// # Errors
+/// If there is something to mend.
+pub(crate) fn lint(paths: &Paths) -> Result<()> {
+    let mut clippy = host_cargo(paths);
+    clippy.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]);
+    command::run(&mut clippy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<head><link href=a.css><script type=\"module\">\nimport init, * as b from \
+                        './x.js';\n</script>\n<link rel=\"modulepreload\"></head>";
+
+    /// The inline script goes, and what stands around it stays.
+    #[test]
+    fn the_inline_script_becomes_a_file() {
+        let page = with_external_script(PAGE, "start-1.js").unwrap();
+        assert_eq!(
+            page,
+            "<head><link href=a.css><script type=\"module\" src=\"./start-1.js\"></script>\n\
+             <link rel=\"modulepreload\"></head>"
+        );
+        check_policy(&page).unwrap();
+    }
+
+    /// What the policy would block in a browser is an error of the build.
+    #[test]
+    fn a_page_against_the_policy_is_refused() {
+        assert!(check_policy(PAGE).is_err());
+        assert!(check_policy("<p style=\"color: red\">").is_err());
+        assert!(check_policy("<link href=\"https://example.org/a.css\">").is_err());
+        assert!(with_external_script("<head></head>", "start-1.js").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Where things lie: the checkout, and one cache folder for all that is installed or built.
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+
+/// The folders that every command uses.
+pub(crate) struct Paths {
+    /// The root of the checkout.
+    pub(crate) root: PathBuf,
+    /// `partita` in the user's cache folder.
+    pub(crate) cache: PathBuf,
+    /// Where the workspace is built.
+    pub(crate) target: PathBuf,
+}
+
+impl Paths {
+    /// Finds the folders.
+    ///
+    /// # Errors
+    /// If this is no checkout of the project, or there is no home folder.
+    pub(crate) fn find() -> Result<Self> {
+        let cache = cache_folder()?;
+        let target = match std::env::var_os("PARTITA_TARGET_DIR") {
+            Some(folder) if !folder.is_empty() => {
+                std::path::absolute(&folder).context("PARTITA_TARGET_DIR is no usable path")?
+            }
+            _ => cache.join("target"),
+        };
+        Ok(Self { root: checkout()?, cache, target })
+    }
+
+    /// The dashboard's sources.
+    pub(crate) fn dashboard(&self) -> PathBuf {
+        self.root.join("dashboard")
+    }
+
+    /// The built dashboard: the files that the scheduler embeds.
+    pub(crate) fn dist(&self) -> PathBuf {
+        self.cache.join("dashboard/dist")
+    }
+
+    /// Where the dashboard is built for this machine, to be checked and tested.
+    pub(crate) fn dashboard_target(&self) -> PathBuf {
+        self.cache.join("dashboard-target")
+    }
+
+    /// Where crates are built for wasm32. It is a folder of its own, because another compiler
+    /// builds them: in a common one each would evict the other's work.
+    pub(crate) fn web_target(&self) -> PathBuf {
+        self.cache.join("web-target")
+    }
+
+    /// The tools that build for wasm32.
+    pub(crate) fn web(&self) -> PathBuf {
+        self.cache.join("web")
+    }
+
+    /// The Python environment of tests and demo.
+    pub(crate) fn venv(&self) -> PathBuf {
+        self.cache.join("venv")
+    }
+
+    /// The folder of data sets.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.cache.join("data")
+    }
+
+    /// An executable of the workspace.
+    pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
+        self.target.join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+}
+
+fn cache_folder() -> Result<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = match named.filter(|folder| folder.is_absolute()) {
+        Some(folder) => folder,
+        None => std::env::home_dir().context("there is no home folder: set HOME")?.join(".cache"),
+    };
+    Ok(base.join("partita"))
+}
+
+/// The checkout: cargo names the package's folder when it runs this; else it is looked for from
+/// the working directory upwards.
+fn checkout() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let start = std::env::current_dir().context("there is no working directory")?;
+    let is_root = |folder: &&Path| folder.join("xtask/Cargo.toml").is_file();
+    let found = package.iter().flat_map(|folder| folder.ancestors()).find(is_root);
+    found
+        .or_else(|| start.ancestors().find(is_root))
+        .map(Path::to_path_buf)
+        .context("this is no checkout of Partita: run it inside one")
+}

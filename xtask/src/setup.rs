@@ -1,0 +1,75 @@
+//! `cargo xtask setup`: what tests, demo and dashboard need and a new machine lacks.
+
+use crate::apt::{self, Services};
+use crate::command::step;
+use crate::options::Flags;
+use crate::paths::Paths;
+use crate::web::Toolchain;
+use crate::{data, python};
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// The browser that tests drive.
+const BROWSER_PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
+
+/// A Slurm whose daemons the tests start themselves.
+const SLURM_PACKAGES: [&str; 4] = ["slurmctld", "slurmd", "slurm-client", "munge"];
+
+/// What tests use besides cargo.
+pub(crate) struct TestTools {
+    /// An interpreter with the packages of other makers' clients.
+    pub(crate) python: PathBuf,
+    /// The folder of data sets.
+    pub(crate) data: PathBuf,
+    /// The checker of metrics.
+    pub(crate) promtool: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If something is missing and cannot be had.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let flags = Flags::parse(args, &["--web", "--browser", "--slurm", "--python"])?;
+    let paths = Paths::find()?;
+    if flags.has("--web") || flags.is_empty() {
+        web(&paths)?;
+    }
+    if flags.has("--python") || flags.is_empty() {
+        test_tools(&paths)?;
+    }
+    if flags.has("--browser") {
+        step("browser", || apt::install(&BROWSER_PACKAGES, Services::AsUsual))?;
+    }
+    if flags.has("--slurm") {
+        step("slurm", || apt::install(&SLURM_PACKAGES, Services::Down))?;
+    }
+    Ok(())
+}
+
+/// The tools that build the dashboard.
+///
+/// # Errors
+/// If they cannot be had.
+pub(crate) fn web(paths: &Paths) -> Result<Toolchain> {
+    step("web tools", || Toolchain::ensure(paths))
+}
+
+/// The example data, in its folder.
+///
+/// # Errors
+/// If it cannot be had.
+pub(crate) fn flights(paths: &Paths) -> Result<PathBuf> {
+    step("example data", || data::flights(paths, &python::ensure(paths)?))
+}
+
+/// What tests use besides cargo.
+///
+/// # Errors
+/// If something of it cannot be had.
+pub(crate) fn test_tools(paths: &Paths) -> Result<TestTools> {
+    let python = step("python packages", || python::ensure(paths))?;
+    step("example data", || data::flights(paths, &python))?;
+    let promtool = step("promtool", || apt::promtool(paths))?;
+    Ok(TestTools { python, data: paths.data(), promtool })
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask test`: all that must hold before a change lands.
+
+use crate::command::{self, cargo, shown, step};
+use crate::dashboard;
+use crate::options::Flags;
+use crate::paths::Paths;
+use crate::setup::{self, TestTools};
+use crate::web::{TARGET, Toolchain};
+use anyhow::{Context, Result};
+use std::io::{BufRead, BufReader, Write};
+use std::ops::AddAssign;
+use std::process::{Command, ExitCode, Stdio};
+
+/// The crates that must not know an operating system.
+const WASM_CRATES: [&str; 2] = ["partita-shared", "partita-core"];
+
+/// Tests that passed and that failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// Runs the command. Gives a failure if a test failed; the count is the last line either way.
+///
+/// # Errors
+/// If a step before the tests fails.
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let flags = Flags::parse(args, &["--quick"])?;
+    let paths = Paths::find()?;
+    step("format", || {
+        command::run(cargo(&paths).args(["fmt", "--all", "--", "--check"]))?;
+        command::run(dashboard::host_cargo(&paths).args(["fmt", "--", "--check"]))
+    })?;
+    let mut tally = Tally::default();
+    if !flags.has("--quick") {
+        let toolchain = setup::web(&paths)?;
+        step("check for wasm32", || check_for_wasm(&paths, &toolchain))?;
+        dashboard::build_with(&paths, &toolchain)?;
+        step("lints of the dashboard", || dashboard::lint(&paths))?;
+        let mut tests = dashboard::host_cargo(&paths);
+        tests.args(["test", "--locked", "--no-fail-fast"]);
+        tally += step("tests of the dashboard", || run_tests(&mut tests))?;
+    }
+    let tools = setup::test_tools(&paths)?;
+    step("lints", || {
+        let mut clippy = cargo(&paths);
+        clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+        command::run(dashboard::embed(&paths, &mut clippy))
+    })?;
+    step("build", || {
+        let mut build = cargo(&paths);
+        build.args(["build", "--workspace", "--locked"]);
+        command::run(dashboard::embed(&paths, &mut build))
+    })?;
+    tally += step("tests", || run_tests(&mut workspace_tests(&paths, &tools)))?;
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_for_wasm(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
+    let mut check = toolchain.command("cargo");
+    check.current_dir(&paths.root).env("CARGO_TARGET_DIR", paths.web_target());
+    check.args(["check", "--locked", "--target", TARGET]);
+    for name in WASM_CRATES {
+        check.args(["-p", name]);
+    }
+    command::run(&mut check)
+}
+
+fn workspace_tests(paths: &Paths, tools: &TestTools) -> Command {
+    let mut tests = cargo(paths);
+    tests
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .env("PARTITA_TEST_DATA", &tools.data)
+        .env("PARTITA_TEST_PYTHON", &tools.python)
+        .env("PARTITA_PROMTOOL", &tools.promtool);
+    dashboard::embed(paths, &mut tests);
+    tests
+}
+
+/// Runs `cargo test`, shows what it writes, and counts its tests. If it fails without counting a
+/// failed test (a test process that crashed, code that does not compile), that is one failure.
+fn run_tests(tests: &mut Command) -> Result<Tally> {
+    let name = shown(tests);
+    let mut child = tests
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{name}`"))?;
+    let mut tally = match child.stdout.take() {
+        Some(output) => show_and_count(BufReader::new(output), &mut std::io::stdout())
+            .with_context(|| format!("could not read what `{name}` writes"))?,
+        None => Tally::default(),
+    };
+    let status = child.wait()?;
+    if !status.success() {
+        eprintln!("`{name}` ended with {status}");
+        tally.failed = tally.failed.max(1);
+    }
+    Ok(tally)
+}
+
+fn show_and_count(output: impl BufRead, out: &mut impl Write) -> std::io::Result<Tally> {
+    let mut tally = Tally::default();
+    // Not `lines()`: a test may print what is no UTF-8.
+    for line in output.split(b'\n') {
+        let line = line?;
+        out.write_all(&line)?;
+        out.write_all(b"\n")?;
+        tally += parse_result(&String::from_utf8_lossy(&line)).unwrap_or_default();
+    }
+    Ok(tally)
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; …`.
+fn parse_result(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?;
+    let count = |name: &str| {
+        let words: Vec<&str> = counts.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
+        let at = words.iter().position(|word| *word == name)?;
+        words.get(at.checked_sub(1)?)?.parse::<u64>().ok()
+    };
+    Some(Tally { passed: count("passed")?, failed: count("failed")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The counts are read off both outcomes; other lines count nothing.
+    #[test]
+    fn results_are_counted() {
+        let ok = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(parse_result(ok), Some(Tally { passed: 12, failed: 0 }));
+        let bad = "test result: FAILED. 3 passed; 2 failed; 0 ignored; finished in 0.03s";
+        assert_eq!(parse_result(bad), Some(Tally { passed: 3, failed: 2 }));
+        assert_eq!(parse_result("test model::tests::works ... ok"), None);
+        assert_eq!(parse_result("test result: unreadable"), None);
+    }
+
+    /// Counts of several test programs are summed, and all they write is passed on, text or not.
+    #[test]
+    fn output_is_shown_and_summed() {
+        let written = b"test result: ok. 2 passed; 0 failed; 0 ignored\n\xff said a test\n\
+            test result: FAILED. 1 passed; 3 failed; 0 ignored\n";
+        let mut shown = Vec::new();
+        let tally = show_and_count(&written[..], &mut shown).unwrap();
+        assert_eq!(tally, Tally { passed: 3, failed: 3 });
+        assert_eq!(shown, written);
+    }
+
+    /// A run that ends badly without a failed test is a failure all the same.
+    #[test]
+    fn a_crash_is_a_failure() {
+        let tally = run_tests(Command::new("sh").args(["-c", "exit 101"])).unwrap();
+        assert_eq!(tally, Tally { passed: 0, failed: 1 });
+    }
+}
