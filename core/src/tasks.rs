@@ -1,14 +1,14 @@
 //! What follows from the reports on attempts.
 
-use crate::data::{Core, Job, NOBODY, task_id};
+use crate::data::{Core, NOBODY, task_id};
 use crate::event::Effect;
 use crate::jobs;
 use crate::place::reads_from;
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
 use partita_shared::model::{OperatorRow, TaskState};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Times in a row that others could not read from a worker, after which it is given up.
 const UNREADABLE_MAX: u32 = 3;
@@ -112,47 +112,60 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
 
 /// A group is done: what its inputs hold is dropped where no other group needs it.
 pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id) else { return };
     let mut done = vec![group];
-    let mut dropped = Vec::new();
     while let Some(group) = done.pop() {
+        let Some(job) = core.jobs.get(&id) else { return };
         let inputs: BTreeSet<usize> =
             job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
         let mut left = false;
         for input in inputs {
+            let Some(job) = core.jobs.get(&id) else { return };
             let consumers = &job.groups[input].consumers;
-            if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
-                continue;
+            if consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+                // Parts of it may have been lost while the last task that read them ran.
+                left |= !job.groups[input].is_done();
+                release(core, id, input, effects);
             }
-            // Parts of it were lost while the last task that read them ran.
-            left |= !job.groups[input].is_done();
-            release(job, id, input, &mut dropped, effects);
         }
-        if left {
+        if left && let Some(job) = core.jobs.get_mut(&id) {
             done.extend(job.settle());
         }
     }
-    for worker in dropped {
-        core.add_held(worker.0, -1);
-    }
 }
 
-/// Drops everything that a group holds. A worker is added to `dropped` for each partition.
-fn release(
-    job: &mut Job,
-    id: JobId,
-    group: usize,
-    dropped: &mut Vec<WorkerId>,
-    effects: &mut Vec<Effect>,
-) {
-    let mut holders = BTreeSet::new();
+/// Drops everything that a group holds, and stops what makes it again.
+fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let mut held = Vec::new();
+    let mut stopped: BTreeMap<WorkerId, Vec<(TaskId, Attempt)>> = BTreeMap::new();
     for index in 0..job.groups[group].tasks.len() as u32 {
-        if let Some(holder) = job.groups[group].tasks[index as usize].holder() {
-            holders.insert(holder.worker);
-            dropped.push(holder.worker);
-            job.groups[group].tasks[index as usize].worker = NOBODY;
-            job.no_longer_held(group, index);
+        let task = &mut job.groups[group].tasks[index as usize];
+        let (state, attempt) = (task.state, task.attempt);
+        let Some(worker) = task.worker() else { continue };
+        task.worker = NOBODY;
+        match state {
+            TaskState::Done => {
+                held.push(worker);
+                job.no_longer_held(group, index);
+            }
+            TaskState::Running => {
+                let task = task_id(id, group as u32, index);
+                stopped.entry(worker).or_default().push((task, attempt));
+                job.running -= 1;
+                job.set_state(group, index, TaskState::Done);
+            }
+            TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
         }
+    }
+    for worker in &held {
+        core.add_held(worker.0, -1);
+    }
+    let mut holders = BTreeSet::from_iter(held);
+    for (worker, attempts) in stopped {
+        core.add_assigned(worker, -(attempts.len() as i64));
+        effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
+        // It may have ended before that arrives, and then its output is dropped with the rest.
+        holders.insert(worker);
     }
     let gone = task_id(id, group as u32, 0).group;
     effects.extend(
@@ -197,6 +210,7 @@ fn on_failed(
             *failures += 1;
             let failures = *failures;
             if failures >= limits::TASK_FAILURES_MAX {
+                job.set_state(group, index, TaskState::Failed);
                 let error =
                     format!("task {task} failed {failures} times: {}", causes(core, id, at));
                 jobs::fail(core, id, error, Some(kind), effects);

@@ -1,5 +1,6 @@
 //! The settings on which planning and running must agree.
 
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -36,8 +37,10 @@ pub fn running_config() -> SessionConfig {
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
     // A write task makes one file.
-    options.execution.minimum_parallel_output_files = one();
-    options.execution.soft_max_rows_per_output_file = many();
+    if let (Ok(one), Ok(all)) = (ConfigNonZeroUsize::try_new(1), ConfigNonZeroUsize::try_new(usize::MAX)) {
+        options.execution.minimum_parallel_output_files = one;
+        options.execution.soft_max_rows_per_output_file = all;
+    }
     config
 }
 

@@ -1,1 +1,295 @@
-//! The scheduler process: planning, the one port, the observer
+//! The scheduler: it plans queries, drives the core, and answers everyone on one port.
+//!
+//! The core runs on a thread of its own ([`hub`]) and is told everything through one bounded
+//! queue. Planning runs on threads of its own too, so that neither a large plan nor a slow client
+//! makes a worker wait. What must never happen: a row computed here; a request without the token
+//! answered, but for `/healthz` and the dashboard's own files.
+
+mod error;
+mod flight;
+mod hub;
+mod query;
+mod web;
+
+pub use error::SchedulerError;
+pub use hub::{Hub, JobNotice, LocalLink};
+pub use query::{QueryError, Running};
+
+use partita_core::Options;
+use partita_plan::data::{DataPlane, FlightPlane};
+use partita_shared::access::{Access, host_name};
+use query::Sessions;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a token, before it is written as text.
+const TOKEN_BYTES: usize = 32;
+/// Threads that plan queries.
+const PLANNING_THREADS: usize = 2;
+
+/// The settings of a scheduler, all decided.
+#[derive(Clone, Debug)]
+pub struct SchedulerConfig {
+    /// The cluster's name.
+    pub name: String,
+    /// The address to listen on.
+    pub host: String,
+    /// The host that others are told, if it is not the one listened on.
+    pub contact_host: Option<String>,
+    /// The port to listen on; 0 takes any.
+    pub port: u16,
+    /// Where the access file goes, if one is wanted.
+    pub scheduler_file: Option<PathBuf>,
+    /// Whether the dashboard is served.
+    pub dashboard: bool,
+    /// End when no job and no client was there for so long.
+    pub idle_timeout: Option<Duration>,
+    /// The token, if it is given; a new one is made otherwise.
+    pub token: Option<String>,
+}
+
+/// What every part of a scheduler shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SchedulerConfig,
+    pub(crate) hub: Hub,
+    pub(crate) sessions: Sessions,
+    pub(crate) plane: Arc<dyn DataPlane>,
+    pub(crate) planning: PlanningRuntime,
+    pub(crate) token: String,
+    pub(crate) address: String,
+    pub(crate) started_ms: u64,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// The threads that plan queries.
+#[derive(Debug)]
+pub(crate) struct PlanningRuntime(Option<tokio::runtime::Runtime>);
+
+impl PlanningRuntime {
+    fn new() -> Result<Self, SchedulerError> {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(PLANNING_THREADS)
+            .thread_name("planning")
+            .enable_all()
+            .build()
+            .map(|runtime| PlanningRuntime(Some(runtime)))
+            .map_err(|source| SchedulerError::System {
+                what: "threads for planning".into(),
+                source,
+            })
+    }
+
+    /// Runs something there and waits for it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        self.0.as_ref()?.spawn(work).await.ok()
+    }
+}
+
+impl Drop for PlanningRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// A new token: 32 random bytes, as text that fits in a link.
+pub fn new_token() -> Result<String, SchedulerError> {
+    use base64::Engine;
+    let mut bytes = [0u8; TOKEN_BYTES];
+    rand::rngs::OsRng.try_fill(&mut bytes).map_err(|error| SchedulerError::System {
+        what: "random bytes for the token".into(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+trait TryFill {
+    fn try_fill(&mut self, bytes: &mut [u8]) -> Result<(), rand::rand_core::OsError>;
+}
+
+impl TryFill for rand::rngs::OsRng {
+    fn try_fill(&mut self, bytes: &mut [u8]) -> Result<(), rand::rand_core::OsError> {
+        use rand::TryRngCore;
+        self.try_fill_bytes(bytes)
+    }
+}
+
+/// A scheduler that listens, or one that is embedded and does not.
+#[derive(Debug)]
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    listener: Option<TcpListener>,
+    access: Access,
+}
+
+impl Scheduler {
+    /// Takes the port and writes the access file.
+    ///
+    /// # Errors
+    /// If the port is taken or the file cannot be written.
+    pub async fn bind(config: SchedulerConfig) -> Result<Self, SchedulerError> {
+        let wanted = format!("{}:{}", config.host, config.port);
+        let failed = |source| SchedulerError::Listen { address: wanted.clone(), source };
+        let listener = TcpListener::bind(&wanted).await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let unspecified = matches!(config.host.as_str(), "0.0.0.0" | "[::]" | "::");
+        let host = match &config.contact_host {
+            Some(host) => host.clone(),
+            None if unspecified => host_name(),
+            None => config.host.clone(),
+        };
+        let address = format!("{host}:{port}");
+        let token = match &config.token {
+            Some(token) => token.clone(),
+            None => new_token()?,
+        };
+        let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(token.clone()));
+        let shared = share(config, plane, token, address)?;
+        let access = Access {
+            name: shared.config.name.clone(),
+            address: shared.address.clone(),
+            token: shared.token.clone(),
+            version: partita_shared::VERSION.to_string(),
+            pid: std::process::id(),
+            host: host_name(),
+        };
+        if let Some(path) = &shared.config.scheduler_file {
+            access.write(path)?;
+        }
+        Ok(Scheduler { shared, listener: Some(listener), access })
+    }
+
+    /// A scheduler inside another program: no port, no file; results are read through `plane`.
+    ///
+    /// # Errors
+    /// If threads cannot be had.
+    pub fn embedded(plane: Arc<dyn DataPlane>) -> Result<Self, SchedulerError> {
+        let config = SchedulerConfig {
+            name: "embedded".to_string(),
+            host: String::new(),
+            contact_host: None,
+            port: 0,
+            scheduler_file: None,
+            dashboard: false,
+            idle_timeout: None,
+            token: None,
+        };
+        let shared = share(config, plane, String::new(), String::new())?;
+        let access = Access {
+            name: shared.config.name.clone(),
+            address: String::new(),
+            token: String::new(),
+            version: partita_shared::VERSION.to_string(),
+            pid: std::process::id(),
+            host: host_name(),
+        };
+        Ok(Scheduler { shared, listener: None, access })
+    }
+
+    /// Where it is and the token that opens it.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The way to the core.
+    pub fn hub(&self) -> &Hub {
+        &self.shared.hub
+    }
+
+    /// Plans a statement and runs it, for a client in this process.
+    ///
+    /// # Errors
+    /// If the statement is wrong or no job may be added.
+    pub async fn query(
+        &self,
+        directory: &str,
+        sql: &str,
+        analyze: bool,
+    ) -> Result<Running, QueryError> {
+        let shared = &self.shared;
+        let asked = query::Asked {
+            session: String::new(),
+            directory: Some(directory.to_string()),
+            client: "this process".to_string(),
+            priority: 1,
+            analyze,
+        };
+        let prepared = query::prepare(shared, &asked, sql).await?;
+        query::run(shared, &asked, prepared).await
+    }
+
+    /// Resolves when someone asked for the end, or the idle timeout is over.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.shutdown.clone().cancelled_owned()
+    }
+
+    /// Answers everyone until the end is asked for; then removes the access file.
+    ///
+    /// # Errors
+    /// If the port fails.
+    pub async fn serve(mut self) -> Result<(), SchedulerError> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let ticker = tokio::spawn(hub::tick(self.shared.hub.clone()));
+        let idle = tokio::spawn(watch_idle(Arc::clone(&self.shared)));
+        let served = web::serve(Arc::clone(&self.shared), listener).await;
+        ticker.abort();
+        idle.abort();
+        if let Some(path) = &self.shared.config.scheduler_file {
+            self.access.remove(path);
+        }
+        served
+    }
+}
+
+fn share(
+    config: SchedulerConfig,
+    plane: Arc<dyn DataPlane>,
+    token: String,
+    address: String,
+) -> Result<Arc<Shared>, SchedulerError> {
+    let hub = Hub::start(Options::new(config.name.clone()))?;
+    Ok(Arc::new(Shared {
+        hub,
+        sessions: Sessions::new(),
+        plane,
+        planning: PlanningRuntime::new()?,
+        token,
+        address,
+        started_ms: now_ms(),
+        shutdown: CancellationToken::new(),
+        config,
+    }))
+}
+
+/// Asks for the end when nothing was going on for the idle timeout.
+async fn watch_idle(shared: Arc<Shared>) {
+    let Some(limit) = shared.config.idle_timeout else { return };
+    let mut busy = Instant::now();
+    let mut seen = 0;
+    loop {
+        tokio::time::sleep(limit.min(Duration::from_secs(1))).await;
+        let Some(row) = shared.hub.query(|core| core.cluster()).await else { return };
+        if row.jobs_live > 0 || row.tasks_finished != seen {
+            seen = row.tasks_finished;
+            busy = Instant::now();
+        }
+        if busy.elapsed() >= limit {
+            tracing::info!(seconds = limit.as_secs(), "nothing was going on: leaving");
+            shared.shutdown.cancel();
+            return;
+        }
+    }
+}

@@ -65,6 +65,19 @@ fn three_readers() -> Cluster {
     t
 }
 
+/// The slot of a task that failed for the last time is given back once: what other jobs have on
+/// that worker is still counted.
+#[test]
+fn the_last_failure_gives_back_one_slot() {
+    let mut t = Cluster::new();
+    t.join("a", 2);
+    t.submit_quietly(job().source(1));
+    t.submit_quietly(job().source(2));
+    (0..3).for_each(|_| t.fail("1.0.0", FailureKind::Retry, "disk full"));
+    t.take();
+    assert_eq!((t.assigned("a"), t.running(2).len()), (2, 2));
+}
+
 /// An input that could not be read is not the task's fault: another worker tries. When three
 /// could not read it, one after the other, the holder is given up, though it says that it lives.
 #[test]

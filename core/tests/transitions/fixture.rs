@@ -297,7 +297,13 @@ impl Cluster {
                 let tasks: Vec<_> = tasks.iter().map(|run| self.run(run)).collect();
                 format!("run {}", tasks.join(" "))
             }
-            ToWorker::Cancel(attempts) => format!("cancel {attempts:?}"),
+            ToWorker::Cancel(attempts) => {
+                let attempts: Vec<_> = attempts
+                    .iter()
+                    .map(|(task, attempt)| format!("{}#{attempt}", short(*task)))
+                    .collect();
+                format!("cancel {}", attempts.join(" "))
+            }
             ToWorker::DropGroups(groups) => {
                 let groups: Vec<_> = groups.iter().map(|group| short_group(*group)).collect();
                 format!("drop {}", groups.join(" "))

@@ -72,16 +72,19 @@ fn what_nobody_wants_any_more_is_not_made_again() {
     t.check(&["a: drop 1.1", "deliver 1[0] from a#1"]);
 }
 
-/// What was being made again when nobody wanted it any more is dropped as it comes.
+/// What is being made again when nobody wants it any more is stopped. If it has just ended, it is
+/// dropped with the rest, and its late report is not believed.
 #[test]
-fn what_is_made_for_nothing_is_dropped_at_once() {
+fn what_is_made_for_nothing_is_stopped() {
     let mut t = Cluster::with_workers(&["a", "b", "c"]);
     t.submit_quietly(job().source(3).group(1, [gather(0)]));
     t.finish_quietly(&["1.0.2", "1.0.1", "1.0.0"]);
     t.lose("c", "killed");
     t.check(&["a: lost c", "b: run 1.0.2#2"]);
     t.finish("1.1.0");
-    t.check(&["a: drop 1.0", "b: drop 1.0", "deliver 1[0] from a#1"]);
+    t.check(&["b: cancel 1.0.2#2", "a: drop 1.0", "b: drop 1.0", "deliver 1[0] from a#1"]);
     t.finish("1.0.2");
-    t.check(&["b: drop 1.0.2"]);
+    t.check(&[]);
+    t.lose("a", "killed");
+    t.check(&["b: run 1.0.0#2"]);
 }

@@ -52,6 +52,8 @@ pub(super) struct Inference<'a> {
     pub(super) reader: Arc<dyn FileFormat>,
     /// The table's name, for messages.
     pub(super) name: &'a str,
+    /// Whether there are or will be more files than one.
+    pub(super) grows: bool,
 }
 
 impl Inference<'_> {
@@ -63,7 +65,8 @@ impl Inference<'_> {
             Format::Arrow => self.arrow(files).await.map(plain),
             Format::Parquet => {
                 let metas: Vec<_> = files.iter().map(|file| file.meta.clone()).collect();
-                self.reader.infer_schema(self.state, &self.store, &metas).await.map(plain)
+                let read = self.reader.infer_schema(self.state, &self.store, &metas).await;
+                read.map(|read| plain(if self.grows { nullable(&read) } else { read }))
             }
         };
         match columns {
@@ -302,6 +305,13 @@ fn nulls_as_text(schema: &Schema) -> SchemaRef {
         _ => Arc::clone(field),
     });
     Arc::new(Schema::new(fields.collect::<Fields>()))
+}
+
+/// A column that some files do not have is null there, though it is never null in the others.
+fn nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let fields = fields.collect::<Fields>();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 fn with_type(field: &Field, data_type: DataType) -> FieldRef {

@@ -122,6 +122,9 @@ impl fmt::Debug for FileTables {
 #[async_trait]
 impl UrlTableFactory for FileTables {
     async fn try_new(&self, url: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if REGISTERED_ONLY.try_with(|()| ()).is_ok() {
+            return Ok(None);
+        }
         open(&self.state()?, &self.directory(), url).await
     }
 }
@@ -142,6 +145,20 @@ pub fn enable(context: SessionContext, tables: Arc<FileTables>) -> SessionContex
     holder.session_store().with_state(context.state_weak_ref());
     *tables.session.write().unwrap_or_else(PoisonError::into_inner) = Some(holder);
     context
+}
+
+tokio::task_local! {
+    /// Set while names do not stand for files.
+    static REGISTERED_ONLY: ();
+}
+
+/// Runs `work` with names standing for registered tables only.
+///
+/// A statement such as `create view flights as select * from 'flights/'` is to be executed, once
+/// it is planned, within this: DataFusion first looks whether there is a table `flights`, would
+/// find the folder of that name and refuse. Nothing that is planned already needs names.
+pub async fn registered_only<F: Future>(work: F) -> F::Output {
+    REGISTERED_ONLY.scope((), work).await
 }
 
 /// Opens what `name` stands for, relative to `directory`; `None` if it is no path.

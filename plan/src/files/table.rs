@@ -30,7 +30,7 @@ use object_store::ObjectStore;
 use super::format::{Format, Kind};
 use super::infer::{Columns, Inference};
 use super::listing::{DataFile, Listing};
-use super::location::Location;
+use super::location::{Location, Place};
 use super::{blocking, convert, hive, plan_error};
 
 /// How long a listing serves scans. One query plans within it and lists once; a view that keeps
@@ -75,8 +75,14 @@ pub(super) async fn open(
     let reader = kind.reader(state);
     let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
     let name = location.name.clone();
-    let inference =
-        Inference { state, store, kind, reader: Arc::clone(&reader), name: &location.name };
+    let inference = Inference {
+        state,
+        store,
+        kind,
+        reader: Arc::clone(&reader),
+        name: &location.name,
+        grows: location.place != Place::File,
+    };
     let Columns { read, converted } = inference.columns(&files).await?;
     let (places, partitions): (Vec<usize>, Vec<FieldRef>) = keys
         .into_iter()

@@ -1,0 +1,197 @@
+//! Random jobs, the values of their partitions, and what they must deliver.
+
+use super::rng::{Rng, mix};
+use super::settings::Settings;
+use partita_core::{GroupSpec, JobSpec, Time};
+use partita_shared::message::{Exchange, InputSpec, Work};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Something that goes wrong with a task wherever it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hazard {
+    /// It fails so many times in a way that is worth another try.
+    Retry(u32),
+    /// It fails for good.
+    Fatal,
+    /// It needs more memory than there is.
+    Memory,
+    /// It kills its worker so many times.
+    Poison(u32),
+}
+
+/// A job that will be submitted.
+pub(crate) struct SimJob {
+    pub(crate) spec: JobSpec,
+    /// Makes the values of one job differ from another's.
+    pub(crate) salt: u64,
+    /// The usual time of a task of each group.
+    pub(crate) task_us: Vec<Time>,
+    pub(crate) hazards: BTreeMap<(u32, u32), Hazard>,
+    /// The values that the client must get.
+    pub(crate) expected: Vec<u64>,
+    /// How long the client takes for a partition, at most.
+    pub(crate) client_delay: Time,
+}
+
+/// One partition, or one bucket of it, that a task reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    /// Which input of the group.
+    pub(crate) input: usize,
+    /// The group and the index of the partition.
+    pub(crate) group: u32,
+    pub(crate) partition: u32,
+    /// The bucket and the number of buckets, if only that is read.
+    pub(crate) bucket: Option<(u32, u32)>,
+}
+
+/// What a task reads, in the order of its inputs. `tasks` says how many partitions a group has.
+pub(crate) fn reads(inputs: &[InputSpec], tasks: impl Fn(u32) -> u32, task: u32) -> Vec<Read> {
+    let mut reads = Vec::new();
+    for (input, spec) in inputs.iter().enumerate() {
+        if task < spec.first || task - spec.first >= spec.count {
+            continue;
+        }
+        let place = task - spec.first;
+        let mut add = |partition, bucket| {
+            reads.push(Read { input, group: spec.group, partition, bucket });
+        };
+        match &spec.exchange {
+            Exchange::OneToOne => add(place, None),
+            Exchange::Shuffle => {
+                (0..tasks(spec.group)).for_each(|p| add(p, Some((place, spec.count))));
+            }
+            Exchange::Gather | Exchange::Broadcast => {
+                (0..tasks(spec.group)).for_each(|p| add(p, None));
+            }
+            Exchange::Explicit(lists) => lists[place as usize].iter().for_each(|p| add(*p, None)),
+        }
+    }
+    reads
+}
+
+/// The value of a partition, of the values that its task read.
+pub(crate) fn value(salt: u64, group: u32, index: u32, inputs: &[u64]) -> u64 {
+    let own = mix(salt, (u64::from(group) << 32) | u64::from(index));
+    inputs.iter().fold(own, |value, input| mix(value.wrapping_add(1), *input))
+}
+
+/// The value of a bucket of a partition of that value.
+pub(crate) fn in_bucket(value: u64, bucket: Option<(u32, u32)>) -> u64 {
+    match bucket {
+        None => value,
+        Some((bucket, of)) => mix(value, (u64::from(bucket) << 32) | u64::from(of)),
+    }
+}
+
+/// The values of the last group's partitions, evaluated directly.
+fn evaluate(salt: u64, groups: &[GroupSpec]) -> Vec<u64> {
+    let mut values: Vec<Vec<u64>> = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        let made = (0..group.tasks).map(|index| {
+            let read: Vec<u64> = reads(&group.inputs, |g| groups[g as usize].tasks, index)
+                .iter()
+                .map(|r| in_bucket(values[r.group as usize][r.partition as usize], r.bucket))
+                .collect();
+            value(salt, number as u32, index, &read)
+        });
+        let made = made.collect();
+        values.push(made);
+    }
+    values.pop().unwrap_or_default()
+}
+
+impl SimJob {
+    pub(crate) fn draw(salt: u64, settings: &Settings, rng: &mut Rng) -> Self {
+        let mut groups: Vec<GroupSpec> = Vec::new();
+        let count = rng.range(1, settings.groups_max);
+        for number in 0..count {
+            let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
+            let inputs = draw_inputs(tasks, &groups, rng);
+            let name = format!("group {number}");
+            groups.push(GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs });
+        }
+        let mut hazards = BTreeMap::new();
+        for (number, group) in groups.iter().enumerate() {
+            for index in 0..group.tasks {
+                // In a large job the same chance would leave none unharmed.
+                if rng.chance(settings.hazard) && (settings.tasks_max < 50 || rng.chance(20)) {
+                    hazards.insert((number as u32, index), draw_hazard(settings, rng));
+                }
+            }
+        }
+        SimJob {
+            salt,
+            task_us: groups.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
+            hazards,
+            expected: evaluate(salt, &groups),
+            client_delay: rng.scaled(1, settings.client_delay_max),
+            spec: JobSpec {
+                text: format!("simulated {salt}"),
+                client: "simulation".into(),
+                priority: rng.range(0, 3) as u32,
+                analyze: false,
+                staging: rng.chance(300).then(|| format!("/staging/{salt}")),
+                groups,
+            },
+        }
+    }
+}
+
+fn draw_hazard(settings: &Settings, rng: &mut Rng) -> Hazard {
+    if rng.chance(settings.poison) {
+        return Hazard::Poison(rng.range(1, 4) as u32);
+    }
+    match rng.below(10) {
+        0 => Hazard::Fatal,
+        1 => Hazard::Memory,
+        _ => Hazard::Retry(rng.scaled(1, 3) as u32),
+    }
+}
+
+/// Some of the groups before: each read by all tasks, or as the branches of a union.
+fn draw_inputs(tasks: u32, before: &[GroupSpec], rng: &mut Rng) -> Vec<InputSpec> {
+    if before.is_empty() || rng.chance(100) {
+        return Vec::new();
+    }
+    let mut inputs = Vec::new();
+    let number = rng.range(1, 3) as u32;
+    if rng.chance(300) {
+        let mut first = 0;
+        while first < tasks {
+            let count = rng.range(1, u64::from(tasks - first)) as u32;
+            inputs.push(draw_input(first, count, before, rng));
+            first += count;
+        }
+    } else {
+        inputs.extend((0..number).map(|_| draw_input(0, tasks, before, rng)));
+    }
+    inputs
+}
+
+fn draw_input(first: u32, count: u32, before: &[GroupSpec], rng: &mut Rng) -> InputSpec {
+    // The latest group more often than the others, so that jobs are deep.
+    let latest = before.len() - 1;
+    let group = if rng.chance(600) { latest } else { rng.index(before.len()) };
+    let from = before[group].tasks;
+    let exchange = match rng.below(6) {
+        0 | 1 if count <= from => Exchange::OneToOne,
+        0..=2 => Exchange::Shuffle,
+        3 if count == 1 => Exchange::Gather,
+        3 | 4 => Exchange::Broadcast,
+        _ => {
+            let mut list = || {
+                let len = rng.scaled(0, 4);
+                (0..len).map(|_| rng.below(u64::from(from)) as u32).collect()
+            };
+            Exchange::Explicit(Arc::new((0..count).map(|_| list()).collect()))
+        }
+    };
+    // All to all between large groups would be all that a large run does.
+    let exchange = match exchange {
+        Exchange::Broadcast if from > 50 && count > 50 => Exchange::Shuffle,
+        other => other,
+    };
+    InputSpec { group: group as u32, exchange, first, count }
+}

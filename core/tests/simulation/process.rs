@@ -1,0 +1,183 @@
+//! A virtual worker process: it keeps what it is told and does as a worker must.
+
+use super::settings::{HEARTBEAT_MS, MS};
+use partita_core::Time;
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::message::{
+    Fragment, Holder, Registration, RunTask, TaskReport, ToWorker, WorkerMetrics,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// A task on a slot.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) run: RunTask,
+    /// What it will store, once its inputs are read.
+    pub(crate) value: Option<u64>,
+    /// Bytes that it read from others.
+    pub(crate) fetched_bytes: u64,
+    pub(crate) started: Time,
+}
+
+/// Everything that belongs to one registration, and is forgotten with it.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// Once welcomed.
+    pub(crate) id: Option<WorkerId>,
+    pub(crate) store: BTreeMap<TaskId, (Attempt, u64)>,
+    /// Partitions that a fault has taken away.
+    pub(crate) spoiled: BTreeSet<TaskId>,
+    pub(crate) fragments: BTreeMap<GroupId, Arc<Fragment>>,
+    pub(crate) locations: BTreeMap<(GroupId, u32), Arc<Vec<Holder>>>,
+    /// Addresses of other workers; those of lost ones are gone.
+    pub(crate) peers: BTreeMap<WorkerId, String>,
+    pub(crate) lost: BTreeSet<WorkerId>,
+    pub(crate) queue: VecDeque<RunTask>,
+    pub(crate) running: BTreeMap<TaskId, Running>,
+    /// The latest attempt of each task that came: they only grow.
+    latest: BTreeMap<TaskId, Attempt>,
+    pub(crate) outbox: Vec<TaskReport>,
+    pub(crate) told_to_go: bool,
+}
+
+/// A process, alive or not.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) name: String,
+    pub(crate) pid: u32,
+    pub(crate) slots: u32,
+    /// Its time for a task, in hundredths of the usual.
+    pub(crate) slowness: u64,
+    /// Partitions above which it says that its memory is above the mark.
+    pub(crate) mark: Option<usize>,
+    /// When it must end.
+    pub(crate) ends: Option<Time>,
+    /// No fault befalls it.
+    pub(crate) anchor: bool,
+    pub(crate) alive: bool,
+    pub(crate) leaving: bool,
+    /// The link of the present registration.
+    pub(crate) link: Option<usize>,
+    /// Counts registrations: what was planned in an earlier one does not happen.
+    pub(crate) epoch: u32,
+    pub(crate) session: Session,
+}
+
+impl Process {
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.name, self.pid)
+    }
+
+    pub(crate) fn registration(&self, now: Time) -> Registration {
+        Registration {
+            name: self.name.clone(),
+            host: format!("host of {}", self.name),
+            pid: self.pid,
+            slots: self.slots,
+            memory_limit_bytes: 1 << 30,
+            data_address: self.address(),
+            lifetime_left_s: self.ends.map(|ends| ends.saturating_sub(now) / (1000 * MS)),
+            ..Registration::default()
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> WorkerMetrics {
+        let session = &self.session;
+        WorkerMetrics {
+            partitions: session.store.len() as u32,
+            running: session.running.len() as u32,
+            queued: session.queue.len() as u32,
+            above_mark: self.mark.is_some_and(|mark| session.store.len() > mark),
+            ..WorkerMetrics::default()
+        }
+    }
+
+    /// Ends the registration: everything that belonged to it is forgotten.
+    pub(crate) fn forget(&mut self) {
+        self.epoch += 1;
+        self.link = None;
+        self.session = Session::default();
+    }
+}
+
+impl Session {
+    /// Takes a message. Panics where the scheduler breaks its promises.
+    pub(crate) fn take(&mut self, message: ToWorker, slots: u32) {
+        match message {
+            ToWorker::Welcome { worker, heartbeat_ms, .. } => {
+                assert_eq!((self.id, heartbeat_ms), (None, HEARTBEAT_MS), "welcomed twice");
+                self.id = Some(worker);
+            }
+            ToWorker::Peer { worker, address } => {
+                assert!(!self.lost.contains(&worker), "{worker} is a peer after it was lost");
+                assert_eq!(self.peers.insert(worker, address), None, "{worker} is told twice");
+            }
+            ToWorker::PeerLost(worker) => {
+                assert!(self.peers.remove(&worker).is_some(), "{worker} was no peer");
+                self.lost.insert(worker);
+            }
+            ToWorker::Fragment(fragment) => {
+                let old = self.fragments.insert(fragment.group, fragment);
+                assert_eq!(old, None, "a fragment came twice");
+            }
+            ToWorker::Locations(told) => {
+                assert!(self.fragments.contains_key(&told.group), "places of an unknown group");
+                self.locations.insert((told.group, told.input), told.holders);
+            }
+            ToWorker::Run(tasks) => tasks.into_iter().for_each(|run| self.take_task(run, slots)),
+            ToWorker::Cancel(attempts) => {
+                for (task, attempt) in attempts {
+                    self.queue.retain(|run| (run.task, run.attempt) != (task, attempt));
+                    if self.running.get(&task).is_some_and(|r| r.run.attempt == attempt) {
+                        self.running.remove(&task);
+                    }
+                }
+            }
+            ToWorker::DropGroups(groups) => {
+                self.store.retain(|task, _| !groups.contains(&task.group));
+            }
+            ToWorker::DropPartition(task) => {
+                self.store.remove(&task);
+            }
+            ToWorker::DropJob { job, .. } => self.drop_job(job),
+            ToWorker::Shutdown { .. } => {
+                assert!(self.running.is_empty() && self.queue.is_empty(), "told to go at work");
+                assert!(self.store.is_empty(), "told to go with {:?}", self.store);
+                self.told_to_go = true;
+            }
+        }
+    }
+
+    fn take_task(&mut self, run: RunTask, slots: u32) {
+        assert!(self.fragments.contains_key(&run.task.group), "{} has no fragment", run.task);
+        let before = self.latest.insert(run.task, run.attempt).unwrap_or(0);
+        assert!(before < run.attempt, "{}#{} comes after #{before}", run.task, run.attempt);
+        assert!(!self.running.contains_key(&run.task), "{} runs twice", run.task);
+        self.queue.push_back(run);
+        let waiting = self.queue.len() + self.running.len();
+        assert!(waiting <= slots as usize + 1024, "{waiting} tasks at once");
+    }
+
+    fn drop_job(&mut self, job: JobId) {
+        let stays = |task: &TaskId| task.group.job != job;
+        self.store.retain(|task, _| stays(task));
+        self.spoiled.retain(stays);
+        self.latest.retain(|task, _| stays(task));
+        self.running.retain(|task, _| stays(task));
+        self.queue.retain(|run| stays(&run.task));
+        self.outbox.retain(|report| stays(&report.task));
+        self.fragments.retain(|group, _| group.job != job);
+        self.locations.retain(|(group, _), _| group.job != job);
+    }
+
+    /// Whether nothing is left of any job.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.store.is_empty()
+            && self.running.is_empty()
+            && self.queue.is_empty()
+            && self.fragments.is_empty()
+            && self.locations.is_empty()
+            && self.outbox.is_empty()
+    }
+}

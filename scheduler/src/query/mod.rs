@@ -1,0 +1,84 @@
+//! From a statement to a job, and from its result partitions to a stream.
+
+mod explain;
+mod partitions;
+mod prepare;
+mod results;
+mod sessions;
+mod write;
+
+pub(crate) use prepare::{Kind, Prepared, prepare, prepare_with};
+pub(crate) use results::run;
+pub(crate) use sessions::Sessions;
+
+use arrow_flight::FlightData;
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::stream::BoxStream;
+use partita_plan::PlanError;
+use partita_shared::ids::JobId;
+
+/// Who asks, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The session whose tables and views are seen; empty for the one that all share.
+    pub(crate) session: String,
+    /// The directory against which relative paths are resolved.
+    pub(crate) directory: Option<String>,
+    /// Who asks, for people.
+    pub(crate) client: String,
+    /// The job's priority.
+    pub(crate) priority: u32,
+    /// Whether the answer is the plan with figures of each operator instead of the rows.
+    pub(crate) analyze: bool,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The statement is wrong.
+    #[error("{0}")]
+    Statement(String),
+    /// The job failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The job was stopped.
+    #[error("the job was cancelled: {0}")]
+    Cancelled(String),
+    /// The scheduler is ending.
+    #[error("the scheduler is ending")]
+    Ending,
+}
+
+impl QueryError {
+    /// From a plan that could not be made.
+    pub(crate) fn plan(error: &datafusion::error::DataFusionError) -> Self {
+        QueryError::Statement(partita_plan::error::plain(error))
+    }
+}
+
+impl From<PlanError> for QueryError {
+    fn from(error: PlanError) -> Self {
+        match &error {
+            PlanError::Query(inner) => QueryError::plan(inner),
+            PlanError::NotSendable(_) | PlanError::Malformed(_) => {
+                QueryError::Statement(error.to_string())
+            }
+        }
+    }
+}
+
+/// A statement that was answered, or whose job has begun.
+pub struct Running {
+    /// The job; none if no worker was needed.
+    pub job: Option<JobId>,
+    /// The schema of the rows.
+    pub schema: SchemaRef,
+    /// The rows, as messages of a Flight stream: the schema first.
+    pub messages: BoxStream<'static, Result<FlightData, QueryError>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("job", &self.job).field("schema", &self.schema).finish()
+    }
+}

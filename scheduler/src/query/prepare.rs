@@ -1,0 +1,302 @@
+//! A statement becomes a plan, and a plan a job.
+
+use crate::Shared;
+use crate::query::partitions::{Capacity, Thrift, file_bytes};
+use crate::query::sessions::Session;
+use crate::query::{Asked, QueryError, explain, write};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ParamValues, TableReference};
+use datafusion::datasource::sink::DataSinkExec;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::physical_plan::ExecutionPlan;
+use partita_core::{GroupSpec, JobSpec};
+use partita_plan::{codec, cut, files};
+use partita_shared::message::Work;
+use std::sync::Arc;
+
+/// A statement that was understood.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// The statement.
+    pub(crate) sql: String,
+    /// The schema of its rows.
+    pub(crate) schema: SchemaRef,
+    /// What is to be done.
+    pub(crate) kind: Kind,
+    /// The types of its parameters, if it has any.
+    pub(crate) parameters: Vec<datafusion::arrow::datatypes::FieldRef>,
+}
+
+/// What a statement needs.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A job on the workers.
+    Job {
+        /// The plan, before the optimiser.
+        logical: LogicalPlan,
+        /// The session.
+        session: Arc<Session>,
+    },
+    /// Nothing more: these are the rows.
+    Rows(Vec<RecordBatch>),
+}
+
+/// Understands a statement; one that makes a table or a view is carried out.
+pub(crate) async fn prepare(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+) -> Result<Prepared, QueryError> {
+    prepare_with(shared, asked, sql, None).await
+}
+
+/// The same, with values for the parameters of a prepared statement.
+pub(crate) async fn prepare_with(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    values: Option<ParamValues>,
+) -> Result<Prepared, QueryError> {
+    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+    let capacity = capacity(shared).await?;
+    let sql = sql.to_string();
+    let work = async move { understand(session, sql, values, capacity).await };
+    shared.planning.run(work).await.ok_or(QueryError::Ending)?
+}
+
+/// What the cluster has now.
+pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
+    let found = shared.hub.query(|core| core.capacity()).await;
+    let (slots, slot_bytes) = found.ok_or(QueryError::Ending)?;
+    Ok(Capacity { slots, slot_bytes })
+}
+
+async fn understand(
+    session: Arc<Session>,
+    sql: String,
+    values: Option<ParamValues>,
+    capacity: Capacity,
+) -> Result<Prepared, QueryError> {
+    let state = session.context.state();
+    let wrong = |error: DataFusionError| QueryError::Statement(located(&sql, &error));
+    let plan = state.create_logical_plan(&sql).await.map_err(wrong)?;
+    let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
+    let plan = match values {
+        Some(values) => plan.with_param_values(values).map_err(wrong)?,
+        None => plan,
+    };
+    let parameters = plan
+        .get_parameter_fields()
+        .map_err(wrong)?
+        .into_iter()
+        .collect::<std::collections::BTreeMap<_, _>>()
+        .into_values()
+        .flatten()
+        .collect();
+    let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
+        sql: sql.clone(),
+        schema,
+        kind: Kind::Rows(rows),
+        parameters: Vec::new(),
+    };
+    match &plan {
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(QueryError::Statement(
+            "CREATE TABLE would keep its rows in the scheduler: use CREATE VIEW, or COPY (query) TO 'folder' and CREATE EXTERNAL TABLE".to_string(),
+        )),
+        LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
+            if !session.remember(&sql) {
+                return Err(QueryError::Statement("this session has too many statements: open another".into()));
+            }
+            session.context.execute_logical_plan(plan).await.map_err(wrong)?;
+            Ok(rows(Arc::new(Schema::empty()), Vec::new()))
+        }
+        LogicalPlan::Explain(explained) => {
+            let inner = explained.plan.as_ref().clone();
+            let groups = build(&session, &sql, &inner, capacity, Thrift::Normal, false).await?;
+            let (schema, batch) = explain::plans(&inner, &groups).map_err(wrong)?;
+            Ok(rows(schema, vec![batch]))
+        }
+        _ if is_about_the_session(&plan) => {
+            let frame = session.context.execute_logical_plan(plan).await.map_err(wrong)?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            Ok(rows(schema, frame.collect().await.map_err(wrong)?))
+        }
+        _ => {
+            let schema = match &plan {
+                LogicalPlan::Analyze(_) => explain::schema(),
+                _ => Arc::new(plan.schema().as_arrow().clone()),
+            };
+            Ok(Prepared { sql, schema, kind: Kind::Job { logical: plan, session }, parameters })
+        }
+    }
+}
+
+/// Whether a plan reads nothing but what the session itself knows: `SHOW`, `DESCRIBE`, the
+/// information schema.
+fn is_about_the_session(plan: &LogicalPlan) -> bool {
+    if matches!(plan, LogicalPlan::DescribeTable(_)) {
+        return true;
+    }
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let schema = match &scan.table_name {
+                TableReference::Bare { .. } => None,
+                TableReference::Partial { schema, .. } | TableReference::Full { schema, .. } => {
+                    Some(schema)
+                }
+            };
+            if schema.is_some_and(|schema| schema.as_ref() == "information_schema") {
+                found = true;
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_ok() && found
+}
+
+/// An error with the place in the statement marked, where the parser says where it is.
+fn located(sql: &str, error: &DataFusionError) -> String {
+    let text = partita_plan::error::plain(error);
+    let Some((line, column)) = place(&text) else { return text };
+    let Some(source) = sql.lines().nth(line - 1) else { return text };
+    format!("{text}\n  {source}\n  {}^", " ".repeat(column.saturating_sub(1)))
+}
+
+/// Reads `Line: 3, Column: 14` out of a parser's message.
+fn place(text: &str) -> Option<(usize, usize)> {
+    let number = |text: &str| -> Option<usize> {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let line = number(text.split("Line: ").nth(1)?)?;
+    let column = number(text.split("Column: ").nth(1)?)?;
+    (line > 0).then_some((line, column))
+}
+
+/// The physical plan of a query, with as many tasks a step as the cluster and the data ask for.
+async fn physical(
+    state: &SessionState,
+    logical: &LogicalPlan,
+    capacity: Capacity,
+    thrift: Thrift,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let planned = |partitions: usize| {
+        let mut state = state.clone();
+        let options = state.config_mut().options_mut();
+        options.execution.target_partitions = partitions;
+        if thrift == Thrift::Frugal {
+            options.optimizer.prefer_hash_join = false;
+            options.optimizer.hash_join_single_partition_threshold = 0;
+            options.optimizer.hash_join_single_partition_threshold_rows = 0;
+        }
+        async move { state.create_physical_plan(logical).await }
+    };
+    let first = capacity.partitions(0, thrift);
+    let plan = planned(first).await?;
+    match capacity.partitions(file_bytes(&plan), thrift) {
+        wanted if wanted > first => planned(wanted).await,
+        _ => Ok(plan),
+    }
+}
+
+/// Makes the groups of a job.
+async fn build(
+    session: &Session,
+    sql: &str,
+    logical: &LogicalPlan,
+    capacity: Capacity,
+    thrift: Thrift,
+    for_run: bool,
+) -> Result<Built, QueryError> {
+    let state = session.context.state();
+    let plan = physical(&state, logical, capacity, thrift).await;
+    let plan = plan.map_err(|error| QueryError::Statement(located(sql, &error)))?;
+    if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
+        let is_copy = matches!(logical, LogicalPlan::Copy(_));
+        return write::build(exec, is_copy, for_run);
+    }
+    let whole = |reason: String| {
+        tracing::debug!(reason, "the statement runs whole, in one task");
+        Built {
+            groups: vec![GroupSpec {
+                name: "whole statement".to_string(),
+                plan: datafusion::physical_plan::displayable(plan.as_ref())
+                    .indent(false)
+                    .to_string(),
+                tasks: 1,
+                work: Work::Statement {
+                    session: session.made_by(),
+                    directory: session.directory().display().to_string(),
+                    sql: sql.to_string(),
+                },
+                inputs: Vec::new(),
+            }],
+            staging: None,
+        }
+    };
+    let groups = match cut::cut(Arc::clone(&plan)) {
+        Ok(groups) => groups,
+        Err(DataFusionError::NotImplemented(reason)) => return Ok(whole(reason)),
+        Err(error) => return Err(QueryError::plan(&error)),
+    };
+    match encode(&groups) {
+        Ok(groups) => Ok(Built { groups, staging: None }),
+        Err(error) => Ok(whole(error.to_string())),
+    }
+}
+
+/// The groups of a job, and the folder that it writes in before it is complete.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) groups: Vec<GroupSpec>,
+    pub(crate) staging: Option<String>,
+}
+
+/// Gives groups their wire form.
+pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partita_plan::PlanError> {
+    groups
+        .iter()
+        .map(|group| {
+            Ok(GroupSpec {
+                name: group.name(),
+                plan: group.text(),
+                tasks: group.tasks,
+                work: Work::Plan(Arc::new(codec::encode(Arc::clone(&group.plan))?)),
+                inputs: group.inputs.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Makes the job of a statement.
+pub(crate) async fn job(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    logical: &LogicalPlan,
+    session: &Arc<Session>,
+    thrift: Thrift,
+) -> Result<JobSpec, QueryError> {
+    let capacity = capacity(shared).await?;
+    let (session, text, logical) = (Arc::clone(session), sql.to_string(), logical.clone());
+    let (analyze, logical) = match &logical {
+        LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
+        _ => (asked.analyze, logical),
+    };
+    let work = async move { build(&session, &text, &logical, capacity, thrift, true).await };
+    let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
+    Ok(JobSpec {
+        text: sql.to_string(),
+        client: asked.client.clone(),
+        priority: asked.priority,
+        analyze,
+        staging: built.staging,
+        groups: built.groups,
+    })
+}

@@ -1,0 +1,371 @@
+//! A job's result, from the workers that hold its partitions to the client, in order.
+//!
+//! The messages pass through as they are: nothing is decoded. A partition up to
+//! [`BUFFER_BYTES_MAX`] is taken whole before any of it is passed on, so that if its holder dies
+//! meanwhile it can be made again and nobody notices. Of a larger one rows may have been passed on
+//! that a second attempt could give in another order: then the client gets an error, never a wrong
+//! answer.
+
+use crate::Shared;
+use crate::hub::JobNotice;
+use crate::query::partitions::Thrift;
+use crate::query::prepare::{self, Kind, Prepared};
+use crate::query::sessions::Session;
+use crate::query::{Asked, QueryError, Running, explain};
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, SchemaAsIpc};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc;
+use datafusion::arrow::ipc::writer::IpcWriteOptions;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::LogicalPlan;
+use futures::stream::{self, StreamExt};
+use partita_core::{Event, JobSpec};
+use partita_plan::data::FetchTicket;
+use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::message::{FailureKind, Holder};
+use partita_shared::model::JobState;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Messages that may wait for the client.
+const RESULT_MESSAGES_MAX: usize = 4;
+/// The largest partition that is taken whole before it is passed on, in bytes.
+const BUFFER_BYTES_MAX: usize = 8 << 20;
+
+type Message = Result<FlightData, QueryError>;
+
+/// Answers a statement that was prepared.
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    prepared: Prepared,
+) -> Result<Running, QueryError> {
+    let schema = Arc::clone(&prepared.schema);
+    let (logical, session) = match prepared.kind {
+        Kind::Rows(rows) => {
+            let messages = encode(Arc::clone(&schema), rows);
+            return Ok(Running { job: None, schema, messages });
+        }
+        Kind::Job { logical, session } => (logical, session),
+    };
+    let sql = prepared.sql;
+    let spec = prepare::job(shared, asked, &sql, &logical, &session, Thrift::Normal).await?;
+    let analyzed = spec.analyze;
+    let schema = if analyzed { explain::schema() } else { schema };
+    let (job, delivery) = submit(shared, spec).await?;
+    let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
+    let query = Query {
+        shared: Arc::clone(shared),
+        asked: asked.clone(),
+        sql,
+        logical,
+        session,
+        schema: Arc::clone(&schema),
+        analyzed,
+        client,
+    };
+    tokio::spawn(query.drive(delivery));
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
+    Ok(Running { job: Some(job), schema, messages })
+}
+
+async fn submit(shared: &Shared, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
+    let result = spec.groups.len() as u32 - 1;
+    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
+    let group = GroupId { job, index: result };
+    Ok((job, Delivery { group, notices, passed_on: false }))
+}
+
+/// The messages of a few batches that are here.
+fn encode(
+    schema: SchemaRef,
+    rows: Vec<RecordBatch>,
+) -> futures::stream::BoxStream<'static, Message> {
+    FlightDataEncoderBuilder::new()
+        .with_schema(schema)
+        .build(stream::iter(rows.into_iter().map(Ok::<_, FlightError>)))
+        .map(|message| message.map_err(|error| QueryError::Failed(error.to_string())))
+        .boxed()
+}
+
+/// The message that announces a schema.
+fn announce(schema: &SchemaRef) -> FlightData {
+    SchemaAsIpc::new(schema, &IpcWriteOptions::default()).into()
+}
+
+/// A query whose result someone waits for.
+struct Query {
+    shared: Arc<Shared>,
+    asked: Asked,
+    sql: String,
+    logical: LogicalPlan,
+    session: Arc<Session>,
+    schema: SchemaRef,
+    analyzed: bool,
+    client: mpsc::Sender<Message>,
+}
+
+/// One job's result partitions.
+struct Delivery {
+    group: GroupId,
+    notices: mpsc::Receiver<JobNotice>,
+    /// Whether the client has rows of this job.
+    passed_on: bool,
+}
+
+/// How a job ended, as the client hears it.
+enum Ending {
+    Done,
+    /// It ran out of memory before the client had any row: it may be tried another way.
+    OutOfMemory(String),
+    Error(QueryError),
+    /// The client is gone.
+    Nobody,
+}
+
+/// How reading one partition went.
+enum Read {
+    /// All of it is with the client.
+    Passed {
+        rows: u64,
+    },
+    /// Its holder failed, and nothing of it was passed on.
+    Unreadable,
+    /// Its holder failed when rows had been passed on.
+    Broken(String),
+    /// Something happened to the job meanwhile.
+    Notice(JobNotice, bool),
+    Nobody,
+}
+
+impl Query {
+    async fn drive(self, mut delivery: Delivery) {
+        if self.client.send(Ok(announce(&self.schema))).await.is_err() {
+            self.cancel(delivery.group.job).await;
+            return;
+        }
+        let mut ending = self.deliver(&mut delivery).await;
+        if let Ending::OutOfMemory(error) = ending {
+            ending = self.try_frugally(&mut delivery, error).await;
+        }
+        match ending {
+            Ending::Done if self.analyzed => self.send_figures(delivery.group.job).await,
+            Ending::Done | Ending::Nobody => {}
+            Ending::OutOfMemory(error) => {
+                let _ = self.client.send(Err(QueryError::Failed(error))).await;
+            }
+            Ending::Error(error) => {
+                let _ = self.client.send(Err(error)).await;
+            }
+        }
+    }
+
+    /// Plans the query again for little memory, and runs that.
+    async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
+        tracing::info!(job = %delivery.group.job, cause = error, "tried again with joins that spill");
+        let Query { shared, asked, sql, logical, session, .. } = self;
+        let spec = prepare::job(shared, asked, sql, logical, session, Thrift::Frugal).await;
+        let submitted = match spec {
+            Ok(spec) => submit(shared, spec).await,
+            Err(error) => Err(error),
+        };
+        match submitted {
+            Ok((_, again)) => {
+                *delivery = again;
+                self.deliver(delivery).await
+            }
+            Err(error) => Ending::Error(error),
+        }
+    }
+
+    async fn cancel(&self, job: JobId) {
+        let reason = "its client went away".to_string();
+        self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+    }
+
+    async fn send_figures(&self, job: JobId) {
+        let found = self
+            .shared
+            .hub
+            .query(move |core| core.groups(job).zip(core.operators(job)))
+            .await
+            .flatten();
+        let Some((groups, operators)) = found else { return };
+        let Ok(batch) = explain::figures(&groups, &operators) else { return };
+        let mut messages = encode(Arc::clone(&self.schema), vec![batch]).skip(1);
+        while let Some(message) = messages.next().await {
+            if self.client.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Brings partition after partition, until the job has ended.
+    async fn deliver(&self, delivery: &mut Delivery) -> Ending {
+        let job = delivery.group.job;
+        let mut next = None;
+        loop {
+            let notice = match next.take() {
+                Some(notice) => notice,
+                None => tokio::select! {
+                    notice = delivery.notices.recv() => match notice {
+                        Some(notice) => notice,
+                        None => return Ending::Error(QueryError::Ending),
+                    },
+                    () = self.client.closed() => {
+                        self.cancel(job).await;
+                        return Ending::Nobody;
+                    }
+                },
+            };
+            let (index, holder, address) = match notice {
+                JobNotice::Deliver { index, holder, address } => (index, holder, address),
+                JobNotice::Ended { state, error, kind } => {
+                    return ending(state, error, kind, delivery.passed_on);
+                }
+            };
+            match self.read(delivery, index, holder, &address).await {
+                Read::Passed { rows } => {
+                    self.shared.hub.tell(Event::Delivered { job, index, rows }).await;
+                }
+                Read::Unreadable => {
+                    let task = TaskId { group: delivery.group, index };
+                    let worker = holder.worker;
+                    self.shared.hub.tell(Event::Unreadable { task, worker }).await;
+                }
+                Read::Broken(error) => self.broken(job, error).await,
+                Read::Notice(notice, rows_passed) => {
+                    if rows_passed && matches!(notice, JobNotice::Deliver { .. }) {
+                        let error = format!("{} was lost", holder.worker);
+                        self.broken(job, error).await;
+                    } else {
+                        next = Some(notice);
+                    }
+                }
+                Read::Nobody => {
+                    self.cancel(job).await;
+                    return Ending::Nobody;
+                }
+            }
+        }
+    }
+
+    async fn broken(&self, job: JobId, cause: String) {
+        let error = format!(
+            "a large part of the result was lost while it was being read, after rows of it had been passed on: run the query again ({cause})"
+        );
+        self.shared.hub.tell(Event::DeliveryBroken { job, error }).await;
+    }
+
+    /// Brings one partition to the client.
+    async fn read(
+        &self,
+        delivery: &mut Delivery,
+        index: u32,
+        holder: Holder,
+        address: &str,
+    ) -> Read {
+        let tasks = vec![(index, holder.attempt)];
+        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
+        let mut buffer: Option<(Vec<FlightData>, usize)> = Some((Vec::new(), 0));
+        let mut rows = 0;
+        let fetching = self.shared.plane.fetch(address, &ticket);
+        let mut stream = tokio::select! {
+            fetched = fetching => match fetched {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%index, cause = %error, "a result partition could not be read");
+                    return Read::Unreadable;
+                }
+            },
+            Some(notice) = delivery.notices.recv() => return Read::Notice(notice, false),
+        };
+        loop {
+            let message = tokio::select! {
+                message = stream.next() => message,
+                Some(notice) = delivery.notices.recv() => {
+                    return Read::Notice(notice, buffer.is_none());
+                }
+                () = self.client.closed() => return Read::Nobody,
+            };
+            let data = match message {
+                Some(Ok(data)) => data,
+                Some(Err(error)) if buffer.is_some() => {
+                    tracing::warn!(%index, cause = %error, "a result partition could not be read");
+                    return Read::Unreadable;
+                }
+                Some(Err(error)) => return Read::Broken(error.to_string()),
+                None => break,
+            };
+            let Some(found) = kind(&data) else { continue };
+            rows += found;
+            if self.analyzed {
+                continue;
+            }
+            match &mut buffer {
+                Some((held, bytes)) => {
+                    *bytes += data.data_body.len();
+                    held.push(data);
+                    if *bytes > BUFFER_BYTES_MAX {
+                        let held = std::mem::take(held);
+                        buffer = None;
+                        delivery.passed_on = true;
+                        if !self.pass_on(held).await {
+                            return Read::Nobody;
+                        }
+                    }
+                }
+                None => {
+                    if !self.pass_on(vec![data]).await {
+                        return Read::Nobody;
+                    }
+                }
+            }
+        }
+        if let Some((held, _)) = buffer
+            && !held.is_empty()
+        {
+            delivery.passed_on = true;
+            if !self.pass_on(held).await {
+                return Read::Nobody;
+            }
+        }
+        Read::Passed { rows }
+    }
+
+    async fn pass_on(&self, messages: Vec<FlightData>) -> bool {
+        for message in messages {
+            if self.client.send(Ok(message)).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn ending(state: JobState, error: String, kind: Option<FailureKind>, passed_on: bool) -> Ending {
+    match state {
+        JobState::Done => Ending::Done,
+        JobState::Cancelled => Ending::Error(QueryError::Cancelled(error)),
+        JobState::Failed if kind == Some(FailureKind::Memory) && !passed_on => {
+            Ending::OutOfMemory(error)
+        }
+        JobState::Failed | JobState::Queued | JobState::Running => {
+            Ending::Error(QueryError::Failed(error))
+        }
+    }
+}
+
+/// The rows of a message; none for one that carries no data of its own, such as a schema.
+fn kind(data: &FlightData) -> Option<u64> {
+    let message = ipc::root_as_message(&data.data_header).ok()?;
+    match message.header_type() {
+        ipc::MessageHeader::RecordBatch => {
+            Some(message.header_as_record_batch()?.length().max(0) as u64)
+        }
+        ipc::MessageHeader::DictionaryBatch => Some(0),
+        _ => None,
+    }
+}

@@ -1,0 +1,64 @@
+//! The token: every request needs it, but for `/healthz` and the dashboard's own files.
+
+use crate::Shared;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+/// Whether a token is the cluster's, compared in a time that says nothing.
+pub(crate) fn is_token(shared: &Shared, given: &[u8]) -> bool {
+    bool::from(given.ct_eq(shared.token.as_bytes()))
+}
+
+fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let text = value.as_bytes();
+        let (scheme, rest) = text.split_at_checked(7)?;
+        return scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.to_vec());
+    }
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == "token").map(|(_, token)| token.as_bytes().to_vec())
+}
+
+/// Lets those pass who know the token. A peer of another protocol version is told so.
+pub(crate) async fn require_token(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let token = given(request.headers(), request.uri().query());
+    let is_grpc = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    match token {
+        Some(token) if is_token(&shared, &token) => {}
+        found => {
+            let text = match found {
+                Some(_) => "the token is not this cluster's: take it from the access file",
+                None => "this cluster's token is needed: send it as `Authorization: Bearer TOKEN`",
+            };
+            if is_grpc {
+                return tonic::Status::unauthenticated(text).into_http();
+            }
+            return (StatusCode::UNAUTHORIZED, format!("{text}\n")).into_response();
+        }
+    }
+    if let Some(version) = request.headers().get(PROTOCOL_HEADER)
+        && version.as_bytes() != PROTOCOL_VERSION.to_string().as_bytes()
+    {
+        let text = format!(
+            "the scheduler (version {VERSION}) speaks protocol {PROTOCOL_VERSION}, you speak {}: use the same version of partita on both sides",
+            String::from_utf8_lossy(version.as_bytes())
+        );
+        if is_grpc {
+            return tonic::Status::failed_precondition(text).into_http();
+        }
+        return (StatusCode::UPGRADE_REQUIRED, format!("{text}\n")).into_response();
+    }
+    next.run(request).await
+}

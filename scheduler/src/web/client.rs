@@ -1,0 +1,176 @@
+//! The control link of a command-line client: questions and answers.
+
+use crate::Shared;
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use partita_core::{Event, GroupSpec, JobSpec};
+use partita_shared::ids::JobId;
+use partita_shared::limits::{
+    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, LIVE_JOBS_MAX,
+};
+use partita_shared::message::{Reply, Request, Work};
+use partita_shared::model::{ClusterRow, JobState};
+use partita_shared::wire;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest time between two messages about a job that is watched.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(crate) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade
+        .max_message_size(CONTROL_FRAME_BYTES_MAX)
+        .max_frame_size(CONTROL_FRAME_BYTES_MAX)
+        .on_upgrade(move |socket| serve(shared, socket))
+}
+
+async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            Message::Close(_) => return,
+            Message::Text(_) | Message::Ping(_) | Message::Pong(_) => continue,
+        };
+        let answered = match wire::decode::<Request>(&bytes) {
+            Ok(Request::Watch(job)) => watch(&shared, &mut socket, job).await,
+            Ok(request) => {
+                let reply = answer(&shared, request).await;
+                send(&mut socket, reply).await
+            }
+            Err(error) => send(&mut socket, Reply::Error(error.to_string())).await,
+        };
+        if answered.is_none() {
+            return;
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, reply: Reply) -> Option<()> {
+    let bytes = wire::encode(&reply).ok()?;
+    socket.send(Message::Binary(bytes.into())).await.ok()
+}
+
+/// The cluster's row, with what only the shell knows.
+pub(crate) async fn cluster(shared: &Shared) -> Option<ClusterRow> {
+    let row = shared.hub.query(|core| core.cluster()).await?;
+    let (address, started_ms) = (shared.address.clone(), shared.started_ms);
+    Some(ClusterRow { address, started_ms, ..row })
+}
+
+async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
+    let found = match request {
+        Request::Cluster => cluster(shared).await.map(Reply::Cluster),
+        Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
+        Request::Jobs => {
+            let all = FINISHED_JOBS_MAX + LIVE_JOBS_MAX;
+            shared.hub.query(move |core| core.jobs(None, all)).await.map(Reply::Jobs)
+        }
+        Request::Job(job) => shared.hub.query(move |core| core.job(job)).await.map(Reply::Job),
+        Request::Groups(job) => {
+            let groups = shared.hub.query(move |core| core.groups(job)).await;
+            groups.map(|groups| Reply::Groups(groups.unwrap_or_default()))
+        }
+        Request::WaitWorkers(count) => wait_workers(shared, count).await,
+        Request::Cancel(job) => cancel(shared, job).await,
+        Request::Shutdown => {
+            tracing::info!("a client asked for the end");
+            shared.shutdown.cancel();
+            Some(Reply::Done)
+        }
+        Request::EmptyTasks(count) => Some(empty_tasks(shared, count).await),
+        Request::Watch(_) => None,
+    };
+    found.unwrap_or_else(|| Reply::Error("the scheduler is ending".to_string()))
+}
+
+async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
+    let mut changes = shared.hub.changes();
+    loop {
+        if shared.hub.query(|core| core.workers_up()).await? >= count {
+            return Some(Reply::Done);
+        }
+        changes.changed().await.ok()?;
+    }
+}
+
+/// Stops a job, if it is there and has not ended.
+pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
+    let row = shared.hub.query(move |core| core.job(job)).await?;
+    Some(match row {
+        None => Reply::Error(format!("{job} is not known: see `partita jobs`")),
+        Some(row) if row.state.is_final() => {
+            Reply::Error(format!("{job} has ended already: {}", row.state.as_str()))
+        }
+        Some(_) => {
+            let reason = "someone asked for it".to_string();
+            shared.hub.tell(Event::JobCancelled { job, reason }).await;
+            Reply::Done
+        }
+    })
+}
+
+async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()> {
+    let mut changes = shared.hub.changes();
+    let mut last = None;
+    loop {
+        changes.mark_unchanged();
+        let (row, groups) = shared.hub.query(move |core| (core.job(job), core.groups(job))).await?;
+        let state = row.as_ref().map(|row| row.state);
+        if last.as_ref() != Some(&row) {
+            send(socket, Reply::Groups(groups.unwrap_or_default())).await?;
+            send(socket, Reply::Job(row.clone())).await?;
+            last = Some(row);
+        }
+        if state.is_none_or(JobState::is_final) {
+            return Some(());
+        }
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        changes.changed().await.ok()?;
+    }
+}
+
+/// Runs tasks that do nothing: what the machinery itself costs.
+async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
+    if count == 0 || count > GROUP_TASKS_MAX {
+        return Reply::Error(format!("1 to {GROUP_TASKS_MAX} tasks"));
+    }
+    let group = |name: &str, tasks, inputs| GroupSpec {
+        name: name.to_string(),
+        plan: String::new(),
+        tasks,
+        work: Work::Empty,
+        inputs,
+    };
+    let gather = partita_shared::message::InputSpec {
+        group: 0,
+        exchange: partita_shared::message::Exchange::Gather,
+        first: 0,
+        count: 1,
+    };
+    let spec = JobSpec {
+        text: format!("{count} empty tasks"),
+        client: "bench".to_string(),
+        priority: 1,
+        analyze: false,
+        staging: None,
+        groups: vec![group("empty", count, Vec::new()), group("end", 1, vec![gather])],
+    };
+    let (job, mut notices) = match shared.hub.submit(spec).await {
+        Ok(submitted) => submitted,
+        Err(error) => return Reply::Error(error),
+    };
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            crate::JobNotice::Deliver { index, .. } => {
+                shared.hub.tell(Event::Delivered { job, index, rows: 0 }).await;
+            }
+            crate::JobNotice::Ended { state: JobState::Done, .. } => return Reply::Done,
+            crate::JobNotice::Ended { error, .. } => return Reply::Error(error),
+        }
+    }
+    Reply::Error("the scheduler is ending".to_string())
+}

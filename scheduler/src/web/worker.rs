@@ -1,0 +1,97 @@
+//! The control link of a worker.
+
+use crate::Shared;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use futures::{SinkExt, StreamExt};
+use partita_core::Event;
+use partita_shared::limits::{CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT};
+use partita_shared::message::{FromWorker, Registration};
+use partita_shared::wire;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub(crate) async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    upgrade
+        .max_message_size(CONTROL_FRAME_BYTES_MAX)
+        .max_frame_size(CONTROL_FRAME_BYTES_MAX)
+        .on_upgrade(move |socket| serve(shared, peer, socket))
+}
+
+async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, stream.next()).await;
+    let registration = match first {
+        Ok(Some(Ok(Message::Binary(bytes)))) => match wire::decode::<FromWorker>(&bytes) {
+            Ok(FromWorker::Register(registration)) => reachable(registration, peer),
+            // A supervisor has no slots: it only says how its children ended.
+            Ok(message @ FromWorker::Died { .. }) => {
+                shared.hub.take(partita_shared::ids::WorkerId(0), message).await;
+                return supervise(shared, stream).await;
+            }
+            Ok(_) | Err(_) => return,
+        },
+        _ => return,
+    };
+    let Some((worker, mut outbox)) = shared.hub.join(registration).await else { return };
+    let writing = tokio::spawn(async move {
+        while let Some(message) = outbox.recv().await {
+            let Ok(bytes) = wire::encode(&message) else {
+                tracing::error!("a message to a worker is too large");
+                break;
+            };
+            if sink.send(Message::Binary(bytes.into())).await.is_err() {
+                break;
+            }
+        }
+        let _ = sink.close().await;
+    });
+    let cause = loop {
+        match stream.next().await {
+            Some(Ok(Message::Binary(bytes))) => match wire::decode::<FromWorker>(&bytes) {
+                Ok(message) => shared.hub.take(worker, message).await,
+                Err(error) => break format!("it sent what is no message: {error}"),
+            },
+            Some(Ok(Message::Close(_))) | None => break "its connection was closed".to_string(),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => break format!("its connection broke: {error}"),
+        }
+    };
+    shared.hub.tell(Event::WorkerLost { worker, cause }).await;
+    writing.abort();
+}
+
+async fn supervise(
+    shared: Arc<Shared>,
+    mut stream: impl futures::Stream<Item = Result<Message, axum::Error>> + Unpin,
+) {
+    while let Some(Ok(message)) = stream.next().await {
+        if let Message::Binary(bytes) = message
+            && let Ok(message @ FromWorker::Died { .. }) = wire::decode::<FromWorker>(&bytes)
+        {
+            shared.hub.take(partita_shared::ids::WorkerId(0), message).await;
+        }
+    }
+}
+
+/// A worker that listens everywhere is told to others under the address that it came from.
+fn reachable(mut registration: Registration, peer: SocketAddr) -> Registration {
+    if let Some((host, port)) = registration.data_address.rsplit_once(':')
+        && matches!(host, "0.0.0.0" | "[::]")
+    {
+        let address = match peer.ip() {
+            std::net::IpAddr::V4(ip) => format!("{ip}:{port}"),
+            std::net::IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+                Some(ip) => format!("{ip}:{port}"),
+                None => format!("[{ip}]:{port}"),
+            },
+        };
+        registration.data_address = address;
+    }
+    registration
+}
