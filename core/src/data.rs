@@ -102,6 +102,10 @@ impl Worker {
     }
 }
 
+/// Why an attempt failed or was lost. With the worker whose loss it was, if it was one, so that a
+/// cause that is learnt later takes its place.
+pub(crate) type Cause = (Option<WorkerId>, String);
+
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) spec: JobSpec,
@@ -123,7 +127,7 @@ pub(crate) struct Job {
     /// Workers that were told something of the job.
     pub(crate) touched: BTreeSet<WorkerId>,
     /// Why attempts of a task failed or were lost, for tasks where that happened.
-    pub(crate) causes: BTreeMap<(u32, u32), Vec<(Option<WorkerId>, String)>>,
+    pub(crate) causes: BTreeMap<(u32, u32), Vec<Cause>>,
     /// Workers on which a task failed that is worth another try elsewhere.
     pub(crate) avoid: BTreeMap<(u32, u32), BTreeSet<WorkerId>>,
 }

@@ -204,7 +204,7 @@ fn on_failed(
         }
         FailureKind::Retry => {
             let cause = format!("on {name}: {error}");
-            job.causes.entry(at).or_default().push((Some(worker), cause));
+            job.causes.entry(at).or_default().push((None, cause));
             job.avoid.entry(at).or_default().insert(worker);
             let failures = &mut job.groups[group].tasks[index as usize].failures;
             *failures += 1;

@@ -13,6 +13,17 @@ fn ms(time: Time) -> u64 {
     time / 1000
 }
 
+/// How many tasks are in a state.
+fn count_of(counts: &TaskCounts, state: TaskState) -> u64 {
+    match state {
+        TaskState::Waiting => counts.waiting,
+        TaskState::Ready => counts.ready,
+        TaskState::Running => counts.running,
+        TaskState::Done => counts.done,
+        TaskState::Failed => counts.failed,
+    }
+}
+
 impl Worker {
     pub(crate) fn row(&self, id: WorkerId) -> WorkerRow {
         WorkerRow {
@@ -167,10 +178,29 @@ impl Core {
         after: Option<(u32, u32)>,
         limit: usize,
     ) -> Option<Vec<TaskRow>> {
+        self.tasks_of(id, None, state, after, limit)
+    }
+
+    /// The same, of one group alone if `only` names one.
+    pub fn tasks_of(
+        &self,
+        id: JobId,
+        only: Option<u32>,
+        state: Option<TaskState>,
+        after: Option<(u32, u32)>,
+        limit: usize,
+    ) -> Option<Vec<TaskRow>> {
         let job = self.jobs.get(&id)?;
-        let (from_group, from_index) = after.map_or((0, 0), |(group, index)| (group, index + 1));
+        let (from_group, from_index) =
+            after.map_or((0, 0), |(group, index)| (group, index.saturating_add(1)));
         let mut rows = Vec::new();
         for (group, at) in job.groups.iter().enumerate().skip(from_group as usize) {
+            // A group may have millions of tasks: one that cannot have any of these is not walked.
+            if only.is_some_and(|only| only as usize != group)
+                || state.is_some_and(|state| count_of(&at.counts, state) == 0)
+            {
+                continue;
+            }
             let from = if group == from_group as usize { from_index as usize } else { 0 };
             for (index, task) in at.tasks.iter().enumerate().skip(from) {
                 if rows.len() == limit {

@@ -33,3 +33,11 @@ pub const DIRECTORY_HEADER: &str = "x-partita-directory";
 
 /// The HTTP header (or gRPC metadata key) in which a client asks for a job priority.
 pub const PRIORITY_HEADER: &str = "x-partita-priority";
+
+/// The HTTP header (or gRPC metadata key) by which a client asks, with `1`, for the plan with
+/// figures of each operator instead of the rows.
+pub const ANALYZE_HEADER: &str = "x-partita-analyze";
+
+/// The HTTP header (or gRPC metadata key) in which the scheduler names the job of an answer, as a
+/// plain number.
+pub const JOB_HEADER: &str = "x-partita-job";

@@ -102,6 +102,17 @@ fn explicit_lists_are_waited_for_and_named_in_order() {
     t.check(&["a: run 1.1.0#1(a#1 a#1 a#1)"]);
 }
 
+/// `Explicit`: the holders are named in the order of the list, whoever they are, and the task
+/// runs where most of them lie.
+#[test]
+fn explicit_holders_are_in_the_order_of_the_list() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(job().source(2).group(1, [explicit(0, &[&[1, 0, 1]])]));
+    t.finish_quietly(&["1.0.0"]);
+    t.finish("1.0.1");
+    t.check(&["b: peer a", "b: fragment 1.1", "b: run 1.1.0#1(b#1 a#1 b#1)"]);
+}
+
 /// A union: each input is read by its own tasks alone, from index 0, so a branch that is ready
 /// does not wait for the others.
 #[test]

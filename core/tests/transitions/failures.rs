@@ -149,6 +149,28 @@ fn a_task_that_kills_three_workers_is_stopped() {
     assert_eq!(t.core.workers(true)[0].cause, "killed by signal 9");
 }
 
+/// What a supervisor tells replaces the cause of a loss, not that of an earlier failure there.
+#[test]
+fn an_earlier_failure_keeps_its_cause() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(job().source(1));
+    t.fail("1.0.0", FailureKind::Retry, "disk full");
+    t.check(&["a: run 1.0.0#2"]);
+    t.lose("a", "link closed");
+    let (host, cause) = ("host-a".to_string(), "killed by signal 9".to_string());
+    t.tell(Event::ProcessDied { host, pid: 1, cause });
+    t.join("b", 1);
+    t.place();
+    t.fail("1.0.0", FailureKind::Retry, "disk full");
+    t.take();
+    t.fail("1.0.0", FailureKind::Retry, "disk full");
+    t.check(&[
+        "b: drop job-1",
+        "job-1 failed (Retry): task job-1.0.0 failed 3 times: on a: disk full; a on host-a: \
+         killed by signal 9; on b: disk full; on b: disk full",
+    ]);
+}
+
 /// A worker that said that it would leave and then goes is not held against what it ran.
 #[test]
 fn a_leaving_worker_that_is_lost_blames_nobody() {

@@ -37,6 +37,7 @@
 //! files are taken to write missing values so, and those words are null in every column that is
 //! not text. Columns of text keep them: `NA` may be Namibia.
 
+mod compressed;
 mod convert;
 mod format;
 mod hive;
@@ -60,6 +61,7 @@ use datafusion::datasource::dynamic_file::DynamicListTableFactory;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 
+pub use compressed::CompressedScan;
 use listing::Listing;
 use location::Location;
 pub use location::absolute_locations;

@@ -1,9 +1,84 @@
-//! Flight SQL.
+//! Flight SQL: how SQL clients of any make ask the cluster.
+//!
+//! The messages of a result pass through as the workers made them. A statement is planned when a
+//! client asks for its [`FlightInfo`] and runs when the client fetches the ticket; the job lives as
+//! long as someone reads. What must never happen: a statement carried out because a client only
+//! asked what it would answer.
+
+mod asked;
+mod catalog;
+mod handles;
+mod info;
+mod parameters;
+mod prepared;
+mod rpc;
+mod service;
+mod statements;
+mod status;
 
 use crate::Shared;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::FlightServiceServer;
+use arrow_flight::{FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use axum::Router;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::record_batch::RecordBatch;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use partita_shared::limits::FLIGHT_MESSAGE_BYTES_MAX;
+use prepared::PreparedStatements;
+use bytes::Bytes;
+use statements::Statements;
 use std::sync::Arc;
+use tonic::service::Routes;
+use tonic::{Response, Status};
 
-pub(crate) fn routes(_: &Arc<Shared>) -> Router {
-    Router::new()
+/// The messages that answer a `DoGet`.
+type DataStream = BoxStream<'static, Result<FlightData, Status>>;
+
+/// The Flight service of a scheduler, to be merged with its other routes.
+pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
+    let sql = FlightSql {
+        shared: Arc::clone(shared),
+        statements: Statements::new(),
+        prepared: PreparedStatements::new(),
+    };
+    let service = FlightServiceServer::new(rpc::Service(sql))
+        .max_decoding_message_size(FLIGHT_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(FLIGHT_MESSAGE_BYTES_MAX);
+    // The dashboard's files are the fallback of the port, and one router has only one.
+    Routes::new(service).into_axum_router().reset_fallback()
+}
+
+/// The service: what Flight SQL clients hold here between their calls.
+#[derive(Debug)]
+struct FlightSql {
+    shared: Arc<Shared>,
+    statements: Statements,
+    prepared: PreparedStatements,
+}
+
+/// What a client learns before it fetches: the schema, and the ticket to fetch with.
+fn flight_info(
+    schema: &Schema,
+    ticket: impl Into<Bytes>,
+    descriptor: FlightDescriptor,
+) -> Result<Response<FlightInfo>, Status> {
+    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+    let info = FlightInfo::new()
+        .try_with_schema(schema)
+        .map_err(|error| Status::internal(format!("the schema cannot be sent: {error}")))?
+        .with_endpoint(endpoint)
+        .with_descriptor(descriptor);
+    Ok(Response::new(info))
+}
+
+/// Answers with rows that are here.
+fn rows(batch: RecordBatch) -> Response<DataStream> {
+    let messages = FlightDataEncoderBuilder::new()
+        .with_schema(batch.schema())
+        .build(stream::iter([Ok::<_, FlightError>(batch)]))
+        .map(|message| message.map_err(Status::from));
+    Response::new(messages.boxed())
 }

@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, explain, write};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, TableReference};
@@ -27,8 +27,18 @@ pub(crate) struct Prepared {
     pub(crate) schema: SchemaRef,
     /// What is to be done.
     pub(crate) kind: Kind,
-    /// The types of its parameters, if it has any.
-    pub(crate) parameters: Vec<datafusion::arrow::datatypes::FieldRef>,
+    /// Its parameters that have no value, each named as in the statement (`$1`, `$name`).
+    pub(crate) parameters: Vec<FieldRef>,
+}
+
+/// What a statement would answer.
+#[derive(Debug)]
+pub(crate) struct Described {
+    /// The schema of its rows; empty if it gives none.
+    pub(crate) schema: SchemaRef,
+    /// Its parameters in their order, each named as in the statement (`$1`, `$name`); of type
+    /// null where the type cannot be told.
+    pub(crate) parameters: Vec<FieldRef>,
 }
 
 /// What a statement needs.
@@ -63,8 +73,24 @@ pub(crate) async fn prepare_with(
 ) -> Result<Prepared, QueryError> {
     let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
     let capacity = capacity(shared).await?;
-    let sql = sql.to_string();
-    let work = async move { understand(session, sql, values, capacity).await };
+    let (sql, analyze) = (sql.to_string(), asked.analyze);
+    let work = async move { understand(session, sql, values, analyze, capacity).await };
+    shared.planning.run(work).await.ok_or(QueryError::Ending)?
+}
+
+/// Says what a statement would answer. Nothing is carried out.
+pub(crate) async fn describe(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+) -> Result<Described, QueryError> {
+    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+    let (sql, analyze) = (sql.to_string(), asked.analyze);
+    let work = async move {
+        let plan = logical(&session, &sql, None).await?;
+        let schema = answer_schema(&plan, analyze);
+        Ok(Described { schema, parameters: parameters(&sql, &plan)? })
+    };
     shared.planning.run(work).await.ok_or(QueryError::Ending)?
 }
 
@@ -75,28 +101,59 @@ pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
     Ok(Capacity { slots, slot_bytes })
 }
 
+/// The plan of a statement, with the values of its parameters and with absolute paths.
+async fn logical(
+    session: &Session,
+    sql: &str,
+    values: Option<ParamValues>,
+) -> Result<LogicalPlan, QueryError> {
+    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
+    let plan = session.context.state().create_logical_plan(sql).await.map_err(wrong)?;
+    let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
+    if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) = &plan {
+        return Err(QueryError::Statement(
+            "CREATE TABLE would keep its rows in the scheduler: use CREATE VIEW, or COPY (query) TO 'folder' and CREATE EXTERNAL TABLE".to_string(),
+        ));
+    }
+    match values {
+        Some(values) => plan.with_param_values(values).map_err(wrong),
+        None => Ok(plan),
+    }
+}
+
+/// The parameters of a plan that have no value: numbered ones by number, then named ones by name.
+fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError> {
+    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
+    let mut found: Vec<_> = plan.get_parameter_fields().map_err(wrong)?.into_iter().collect();
+    let number = |id: &str| id.get(1..).and_then(|rest| rest.parse().ok()).unwrap_or(usize::MAX);
+    found.sort_by(|(a, _), (b, _)| (number(a), a).cmp(&(number(b), b)));
+    let field = |(id, field): (String, Option<FieldRef>)| {
+        let kind = field.map_or(DataType::Null, |field| field.data_type().clone());
+        Arc::new(Field::new(id, kind, true))
+    };
+    Ok(found.into_iter().map(field).collect())
+}
+
+/// The schema of what a plan answers.
+fn answer_schema(plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+    match plan {
+        LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
+        plan if analyze && !is_about_the_session(plan) => explain::schema(),
+        plan => Arc::new(plan.schema().as_arrow().clone()),
+    }
+}
+
 async fn understand(
     session: Arc<Session>,
     sql: String,
     values: Option<ParamValues>,
+    analyze: bool,
     capacity: Capacity,
 ) -> Result<Prepared, QueryError> {
-    let state = session.context.state();
     let wrong = |error: DataFusionError| QueryError::Statement(located(&sql, &error));
-    let plan = state.create_logical_plan(&sql).await.map_err(wrong)?;
-    let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
-    let plan = match values {
-        Some(values) => plan.with_param_values(values).map_err(wrong)?,
-        None => plan,
-    };
-    let parameters = plan
-        .get_parameter_fields()
-        .map_err(wrong)?
-        .into_iter()
-        .collect::<std::collections::BTreeMap<_, _>>()
-        .into_values()
-        .flatten()
-        .collect();
+    let plan = logical(&session, &sql, values).await?;
+    let parameters = parameters(&sql, &plan)?;
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         sql: sql.clone(),
         schema,
@@ -104,9 +161,6 @@ async fn understand(
         parameters: Vec::new(),
     };
     match &plan {
-        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(QueryError::Statement(
-            "CREATE TABLE would keep its rows in the scheduler: use CREATE VIEW, or COPY (query) TO 'folder' and CREATE EXTERNAL TABLE".to_string(),
-        )),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
             if !session.remember(&sql) {
                 return Err(QueryError::Statement("this session has too many statements: open another".into()));
@@ -126,10 +180,7 @@ async fn understand(
             Ok(rows(schema, frame.collect().await.map_err(wrong)?))
         }
         _ => {
-            let schema = match &plan {
-                LogicalPlan::Analyze(_) => explain::schema(),
-                _ => Arc::new(plan.schema().as_arrow().clone()),
-            };
+            let schema = answer_schema(&plan, analyze);
             Ok(Prepared { sql, schema, kind: Kind::Job { logical: plan, session }, parameters })
         }
     }

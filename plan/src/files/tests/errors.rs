@@ -174,7 +174,7 @@ async fn unreadable() {
     f.write("shut/a.csv", "n\n1\n");
     f.write("some/a.csv", "n\n1\n");
     for name in ["shut.csv", "shut", "some/a.csv"] {
-        fs::set_permissions(f.path(name), fs::Permissions::from_mode(0)).expect("permissions");
+        fs::set_permissions(f.path(name), fs::Permissions::from_mode(0o000)).expect("permissions");
     }
     if reads_anything(&f.path("shut.csv")) {
         return;

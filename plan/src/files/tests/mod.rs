@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
@@ -61,14 +62,7 @@ impl Fixture {
     /// The rows of a query: values joined by commas, null as nothing.
     async fn try_rows(&self, sql: &str) -> Result<Vec<String>> {
         let batches = self.context.sql(sql).await?.collect().await?;
-        let mut rows = Vec::new();
-        for batch in &batches {
-            for row in 0..batch.num_rows() {
-                let values = batch.columns().iter().map(|c| array_value_to_string(c, row));
-                rows.push(values.collect::<Result<Vec<_>, _>>()?.join(","));
-            }
-        }
-        Ok(rows)
+        lines(&batches)
     }
 
     async fn rows(&self, sql: &str) -> Vec<String> {
@@ -105,4 +99,16 @@ impl Fixture {
 /// Whether this process may read anything, as root may: permissions cannot be tested then.
 fn reads_anything(unreadable: &Path) -> bool {
     fs::File::open(unreadable).is_ok() || fs::read_dir(unreadable).is_ok()
+}
+
+/// The rows of batches: values joined by commas, null as nothing.
+fn lines(batches: &[RecordBatch]) -> Result<Vec<String>> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let values = batch.columns().iter().map(|c| array_value_to_string(c, row));
+            rows.push(values.collect::<Result<Vec<_>, _>>()?.join(","));
+        }
+    }
+    Ok(rows)
 }

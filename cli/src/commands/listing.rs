@@ -1,0 +1,251 @@
+//! Commands that ask one question: `status`, `workers`, `jobs`, `wait`, `cancel`, `shutdown`,
+//! `dashboard`.
+
+use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, Target, WaitArgs};
+use crate::cluster::find;
+use crate::output::columns::Columns;
+use anyhow::{Result, bail};
+use partita_client::Control;
+use partita_shared::access::{self, Access};
+use partita_shared::message::{Reply, Request};
+use partita_shared::model::{JobRow, WorkerRow, WorkerState};
+use partita_shared::units::{format_bytes, format_count, format_duration};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Characters of a job's text in a listing.
+const TEXT_CHARS_MAX: usize = 60;
+/// The pause between two looks for a scheduler that is not there yet.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+async fn ask(target: &Target, request: Request) -> Result<Reply> {
+    let access = find(target)?;
+    Ok(Control::connect(&access).await?.ask(request).await?)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<u8> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(0)
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn ago(ms: u64) -> String {
+    format_duration(Duration::from_millis(now_ms().saturating_sub(ms)))
+}
+
+pub(crate) async fn status(args: ListArgs) -> Result<u8> {
+    let Reply::Cluster(row) = ask(&args.target, Request::Cluster).await? else {
+        bail!("the scheduler gave another answer than was asked for");
+    };
+    if args.output == ListFormat::Json {
+        return json(&row);
+    }
+    let lost = match row.workers_lost {
+        0 => String::new(),
+        lost => format!(", {lost} lost since the start"),
+    };
+    println!("cluster    {} at tcp://{} (partita {})", row.name, row.address, row.version);
+    println!("running    {}", ago(row.started_ms));
+    println!("workers    {}, {} slots{lost}", row.workers, row.slots);
+    println!(
+        "memory     {} reserved of {}, {} of it stored; {} spilled",
+        format_bytes(row.reserved_bytes),
+        format_bytes(row.memory_limit_bytes),
+        format_bytes(row.stored_bytes),
+        format_bytes(row.spilled_bytes)
+    );
+    let tasks = row.tasks;
+    println!(
+        "jobs       {} live; tasks: {} waiting, {} ready, {} running, {} done",
+        row.jobs_live, tasks.waiting, tasks.ready, tasks.running, tasks.done
+    );
+    println!("finished   {} tasks since the start", format_count(row.tasks_finished));
+    Ok(0)
+}
+
+pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
+    let Reply::Workers(rows) = ask(&args.target, Request::Workers).await? else {
+        bail!("the scheduler gave another answer than was asked for");
+    };
+    if args.output == ListFormat::Json {
+        return json(&rows);
+    }
+    let mut table = Columns::new(&[
+        "worker", "name", "host", "pid", "state", "slots", "running", "done", "cpu", "resident",
+        "reserved", "stored", "spilled", "limit", "heard",
+    ]);
+    for row in &rows {
+        let metrics = row.metrics;
+        table.push(vec![
+            row.id.to_string(),
+            row.name.clone(),
+            row.host.clone(),
+            row.pid.to_string(),
+            state(row).to_string(),
+            row.slots.to_string(),
+            metrics.running.to_string(),
+            row.finished.to_string(),
+            format!("{:.0}%", f64::from(metrics.cpu_milli) / 10.0),
+            format_bytes(metrics.resident_bytes),
+            format_bytes(metrics.reserved_bytes),
+            format_bytes(metrics.stored_bytes),
+            format_bytes(metrics.spilled_bytes),
+            format_bytes(row.memory_limit_bytes),
+            format!("{} ago", ago(row.heard_ms)),
+        ]);
+    }
+    table.print("no worker has joined: start some with `partita worker`");
+    for row in rows.iter().filter(|row| !row.cause.is_empty()) {
+        println!("{} {}: {}", row.id, state(row), row.cause);
+    }
+    Ok(0)
+}
+
+fn state(row: &WorkerRow) -> &'static str {
+    match row.state {
+        WorkerState::Up => "up",
+        WorkerState::Leaving => "leaving",
+        WorkerState::Left => "left",
+        WorkerState::Lost => "lost",
+    }
+}
+
+pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
+    let Reply::Jobs(rows) = ask(&args.target, Request::Jobs).await? else {
+        bail!("the scheduler gave another answer than was asked for");
+    };
+    if args.output == ListFormat::Json {
+        return json(&rows);
+    }
+    let mut table = Columns::new(&[
+        "job",
+        "state",
+        "tasks",
+        "running",
+        "tried again",
+        "rows",
+        "bytes",
+        "time",
+        "from",
+        "text",
+    ]);
+    for row in &rows {
+        table.push(vec![
+            row.id.to_string(),
+            row.state.as_str().to_string(),
+            format!("{}/{}", row.tasks.done, row.tasks.total()),
+            row.tasks.running.to_string(),
+            row.retries.to_string(),
+            format_count(row.rows),
+            format_bytes(row.bytes),
+            format_duration(lasted(row)),
+            row.client.clone(),
+            one_line(&row.text),
+        ]);
+    }
+    table.print("no job was submitted yet");
+    for row in rows.iter().filter(|row| !row.error.is_empty()) {
+        println!("{}: {}", row.id, row.error);
+    }
+    Ok(0)
+}
+
+fn lasted(row: &JobRow) -> Duration {
+    let end = row.ended_ms.unwrap_or_else(now_ms);
+    Duration::from_millis(end.saturating_sub(row.submitted_ms))
+}
+
+/// The beginning of a text, on one line.
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() <= TEXT_CHARS_MAX {
+        return words;
+    }
+    words.chars().take(TEXT_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
+    let start = Instant::now();
+    let waiting = async {
+        loop {
+            // The scheduler may not have started yet: that is waited for as well.
+            if let Ok(access) = find(&args.target)
+                && let Ok(mut control) = Control::connect(&access).await
+                && control.ask(Request::WaitWorkers(args.workers)).await.is_ok()
+            {
+                return;
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(args.timeout, waiting).await.is_ok() {
+        println!("{} workers are there after {}", args.workers, format_duration(start.elapsed()));
+        return Ok(0);
+    }
+    match ask(&args.target, Request::Cluster).await {
+        Ok(Reply::Cluster(row)) => bail!(
+            "{} of {} workers are there after {} s (--timeout)",
+            row.workers,
+            args.workers,
+            args.timeout.as_secs()
+        ),
+        Ok(_) => bail!("the scheduler gave another answer than was asked for"),
+        Err(error) => Err(error.context(format!("after {} s (--timeout)", args.timeout.as_secs()))),
+    }
+}
+
+pub(crate) async fn cancel(args: CancelArgs) -> Result<u8> {
+    ask(&args.target, Request::Cancel(args.job)).await?;
+    println!("{} is cancelled", args.job);
+    Ok(0)
+}
+
+pub(crate) async fn shutdown(target: Target) -> Result<u8> {
+    let access = find(&target)?;
+    Control::connect(&access).await?.ask(Request::Shutdown).await?;
+    println!("the cluster at tcp://{} is ending", access.address);
+    Ok(0)
+}
+
+pub(crate) fn dashboard(target: &Target) -> Result<u8> {
+    let named = target.scheduler.is_some() || target.scheduler_file.is_some();
+    if !named {
+        let running = access::list();
+        if running.len() > 1 {
+            for (_, access) in &running {
+                println!("{}\n{}", access.name, links(access));
+            }
+            return Ok(0);
+        }
+    }
+    print!("{}", links(&find(target)?));
+    Ok(0)
+}
+
+/// The link to the dashboard, and the tunnel that leads to it from elsewhere.
+pub(crate) fn links(access: &Access) -> String {
+    let (host, port) = access.address.rsplit_once(':').unwrap_or((access.address.as_str(), ""));
+    let is_local = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
+    let user = std::env::var("USER").unwrap_or_else(|_| "USER".to_string());
+    // Slurm says where the job was submitted: that is the host that can be reached from outside.
+    let login = std::env::var("SLURM_SUBMIT_HOST").ok().filter(|login| !login.is_empty());
+    let (through, end) = match (&login, is_local) {
+        (Some(login), _) => (login.clone(), host),
+        (None, true) => (access::host_name(), "localhost"),
+        (None, false) => (host.to_string(), "localhost"),
+    };
+    format!(
+        "dashboard   http://localhost:{port}/#token={}\nfrom afar   ssh -N -L {port}:{end}:{port} {user}@{through}\n",
+        access.token
+    )
+}
+
+pub(crate) async fn empty_tasks(args: EmptyTasksArgs) -> Result<u8> {
+    let start = Instant::now();
+    ask(&args.target, Request::EmptyTasks(args.count)).await?;
+    let each = start.elapsed().as_secs_f64() * 1e6 / f64::from(args.count);
+    println!("{} tasks, {each:.2} microseconds each", args.count);
+    Ok(0)
+}

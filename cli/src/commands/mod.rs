@@ -1,0 +1,45 @@
+//! One module for each command, or for a few that are alike.
+
+mod around;
+mod listing;
+mod scheduler;
+mod signals;
+mod sql;
+mod worker;
+
+use crate::args::{Args, Command};
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use tokio::runtime::{Builder, Runtime};
+
+/// Does what was asked. The number is the exit code.
+pub(crate) fn run(args: Args) -> Result<u8> {
+    match args.command {
+        Command::Scheduler(args) => serving()?.block_on(scheduler::run(args)),
+        Command::Worker(args) => worker::run(args),
+        Command::Run(args) => serving()?.block_on(around::run(args)),
+        Command::Sql(args) => serving()?.block_on(sql::run(args)),
+        Command::Wait(args) => asking()?.block_on(listing::wait(args)),
+        Command::Status(args) => asking()?.block_on(listing::status(args)),
+        Command::Workers(args) => asking()?.block_on(listing::workers(args)),
+        Command::Jobs(args) => asking()?.block_on(listing::jobs(args)),
+        Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
+        Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
+        Command::Dashboard(target) => listing::dashboard(&target),
+        Command::EmptyTasks(args) => asking()?.block_on(listing::empty_tasks(args)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "partita", &mut std::io::stdout());
+            Ok(0)
+        }
+    }
+}
+
+/// The runtime of a program that others wait for.
+fn serving() -> Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().context("threads")
+}
+
+/// The runtime of a program that asks one question.
+fn asking() -> Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("a runtime")
+}

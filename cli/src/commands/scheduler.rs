@@ -1,0 +1,80 @@
+//! `partita scheduler`
+
+use crate::args::SchedulerArgs;
+use crate::commands::{listing, signals};
+use anyhow::{Context, Result};
+use partita_scheduler::{Scheduler, SchedulerConfig};
+use partita_shared::access::{self, Access};
+use partita_shared::message::Request;
+
+/// The address that stands for all of a machine's.
+const EVERYWHERE: &str = "0.0.0.0";
+
+pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
+    let file = match &args.scheduler_file {
+        Some(file) => file.clone(),
+        None => access::default_path(&args.name)?,
+    };
+    refuse_second(&file, &args.name).await?;
+    let config = SchedulerConfig {
+        name: args.name.clone(),
+        host: args.host.clone().map_or_else(|| EVERYWHERE.to_string(), |host| bracketed(&host)),
+        contact_host: None,
+        port: args.port,
+        scheduler_file: Some(file.clone()),
+        dashboard: !args.no_dashboard,
+        idle_timeout: args.idle_timeout,
+        token: std::env::var(access::TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
+    };
+    if let Some(path) = &args.pid_file {
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("the pid file {}", path.display()))?;
+    }
+    let scheduler = Scheduler::bind(config).await?;
+    let access = scheduler.access().clone();
+    eprintln!("scheduler   tcp://{}", access.address);
+    eprintln!("access file {}", file.display());
+    if !args.no_dashboard {
+        eprint!("{}", listing::links(&access));
+    }
+    let served = tokio::select! {
+        served = scheduler.serve() => served,
+        reason = signals::stop() => {
+            tracing::info!(reason, "leaving");
+            access.remove(&file);
+            Ok(())
+        }
+    };
+    if let Some(path) = &args.pid_file {
+        let _ = std::fs::remove_file(path);
+    }
+    served?;
+    Ok(0)
+}
+
+/// An address as it is written before a port.
+pub(crate) fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_string()
+    }
+}
+
+/// A cluster of the same name that answers is not pushed aside.
+async fn refuse_second(file: &std::path::Path, name: &str) -> Result<()> {
+    let Ok(found) = Access::read(file) else { return Ok(()) };
+    let answers = async {
+        let mut control = partita_client::Control::connect(&found).await?;
+        control.ask(Request::Cluster).await
+    };
+    if answers.await.is_ok() {
+        anyhow::bail!(
+            "a cluster named `{name}` is running at {} (process {} on {}): choose another with --name, or end it with `partita shutdown`",
+            found.address,
+            found.pid,
+            found.host
+        );
+    }
+    Ok(())
+}

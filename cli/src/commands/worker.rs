@@ -1,0 +1,174 @@
+//! `partita worker`
+
+use crate::args::WorkerArgs;
+use crate::commands::scheduler::bracketed;
+use crate::commands::{asking, signals};
+use anyhow::{Context, Result};
+use partita_shared::access::{self, host_name};
+use partita_shared::message::FromWorker;
+use partita_shared::units::MemoryLimit;
+use partita_worker::place::slurm::SlurmJob;
+use partita_worker::place::{memory, scratch::Scratch, threads};
+use partita_worker::supervisor::{Death, Supervisor};
+use partita_worker::{Connector, ControlLink, WebSocketConnector, Worker, WorkerConfig};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc;
+
+/// How long a worker that is told to stop may take for what was begun. Slurm waits 30 s by default
+/// between the signal that warns and the one that kills.
+const GRACE: Duration = Duration::from_secs(20);
+
+pub(crate) fn run(args: WorkerArgs) -> Result<u8> {
+    // The control link has a thread of its own: nothing that computes runs on it.
+    let runtime = asking()?;
+    if args.nworkers > 1 { runtime.block_on(supervise(args)) } else { runtime.block_on(one(args)) }
+}
+
+fn connector(args: &WorkerArgs) -> WebSocketConnector {
+    WebSocketConnector { address: args.address.clone(), file: args.scheduler_file.clone() }
+}
+
+async fn one(args: WorkerArgs) -> Result<u8> {
+    let plan = memory::limit(args.memory_limit, 1)?;
+    let slots = threads::slots(args.nthreads, 1);
+    let name =
+        args.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));
+    let scratch = Scratch::create(args.local_directory.as_deref(), &name)?;
+    let slurm = SlurmJob::detect();
+    let left = slurm.as_ref().and_then(|job| job.remaining(SystemTime::now()));
+    let lifetime = match (args.lifetime, left) {
+        (Some(given), Some(left)) => Some(given.min(left)),
+        (given, left) => given.or(left),
+    };
+    let token = wait_for_token(&args).await?;
+    tracing::info!(
+        name,
+        slots,
+        memory_limit = %partita_shared::units::format_bytes(plan.limit_bytes),
+        of = %plan.source,
+        scratch = %scratch.path().display(),
+        "starting"
+    );
+    let config = WorkerConfig {
+        name,
+        host: Some(args.host.as_deref().map_or_else(|| "0.0.0.0".to_string(), bracketed)),
+        contact_host: None,
+        port: args.port,
+        slots,
+        memory_limit_bytes: plan.limit_bytes,
+        local_directory: scratch.path().to_path_buf(),
+        token,
+        death_timeout: args.death_timeout,
+        grace: GRACE,
+        lifetime,
+        slurm_job: slurm.map(|job| job.job_id.to_string()),
+    };
+    let stop = async {
+        tokio::select! {
+            reason = signals::stop() => reason,
+            () = lifetime_over(lifetime) => "its lifetime is over".to_string(),
+        }
+    };
+    Worker::new(config).await?.run(connector(&args), stop).await?;
+    Ok(0)
+}
+
+/// Resolves a grace before the end of the lifetime.
+async fn lifetime_over(lifetime: Option<Duration>) {
+    match lifetime {
+        Some(all) => tokio::time::sleep(all.saturating_sub(GRACE.min(all / 4))).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The token also opens the data port, so it is needed before that: looked for as long as the
+/// scheduler is.
+async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
+    let looking = async {
+        loop {
+            match access::find(args.address.as_deref(), args.scheduler_file.as_deref()) {
+                Ok(access) => return Ok(access.token),
+                Err(error @ access::AccessError::Address(_)) => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::select! {
+        found = tokio::time::timeout(args.death_timeout, looking) => match found {
+            Ok(found) => Ok(found?),
+            Err(_) => {
+                let waited = args.death_timeout.as_secs();
+                access::find(args.address.as_deref(), args.scheduler_file.as_deref())
+                    .map(|access| access.token)
+                    .with_context(|| format!("no scheduler was found for {waited} s (--death-timeout)"))
+            }
+        },
+        reason = signals::stop() => anyhow::bail!("{reason}"),
+    }
+}
+
+/// Several workers, each a process.
+async fn supervise(args: WorkerArgs) -> Result<u8> {
+    let n = args.nworkers;
+    let plan = memory::limit(args.memory_limit, n)?;
+    let slots = threads::slots(args.nthreads, n);
+    let program = std::env::current_exe().context("this program's file")?;
+    let given = args.clone();
+    let mut supervisor = Supervisor::new(n, move |index| {
+        let mut command = Command::new(&program);
+        command.arg("worker");
+        if let Some(address) = &given.address {
+            command.arg(address);
+        }
+        if let Some(file) = &given.scheduler_file {
+            command.arg("--scheduler-file").arg(file);
+        }
+        command.arg("--nworkers=1").arg(format!("--nthreads={slots}"));
+        command.arg(format!("--memory-limit={}", plan.limit_bytes));
+        command.arg(format!("--death-timeout={}s", given.death_timeout.as_secs_f64()));
+        if let Some(folder) = &given.local_directory {
+            command.arg("--local-directory").arg(folder);
+        }
+        if let Some(host) = &given.host {
+            command.arg("--host").arg(host);
+        }
+        if given.port != 0 {
+            command.arg(format!("--port={}", u32::from(given.port) + index));
+        }
+        if let Some(name) = &given.name {
+            command.arg(format!("--name={name}-{index}"));
+        }
+        if let Some(lifetime) = given.lifetime {
+            command.arg(format!("--lifetime={}s", lifetime.as_secs_f64()));
+        }
+        command
+    });
+    let deaths = supervisor.deaths();
+    let reporting = tokio::spawn(report_deaths(connector(&args), deaths));
+    let code = supervisor.run().await?;
+    reporting.abort();
+    Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// Tells the scheduler how workers ended, which it cannot see.
+async fn report_deaths(mut connector: WebSocketConnector, mut deaths: mpsc::Receiver<Death>) {
+    let mut link: Option<ControlLink> = None;
+    while let Some(death) = deaths.recv().await {
+        let message = FromWorker::Died { pid: death.pid, host: host_name(), cause: death.cause };
+        if let Some(open) = &link
+            && open.sender.send(message.clone()).await.is_ok()
+        {
+            continue;
+        }
+        link = connector.connect().await.ok();
+        if let Some(open) = &link {
+            let _ = open.sender.send(message).await;
+        }
+    }
+}
+
+/// The arguments of a worker process that `partita run` starts.
+pub(crate) fn child_limit(limit: MemoryLimit, workers: u32) -> Result<u64> {
+    Ok(memory::limit(limit, workers)?.limit_bytes)
+}

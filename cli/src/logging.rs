@@ -1,0 +1,23 @@
+//! The log, on standard error.
+
+use crate::args::{Args, Command, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log. What nobody asked for is kept short: programs that serve say what they do,
+/// programs that answer say only what is wrong.
+pub(crate) fn start(args: &Args) {
+    let usual = match &args.command {
+        Command::Scheduler(_) | Command::Worker(_) => "info",
+        _ => "warn",
+    };
+    let wanted = args.log.clone().unwrap_or_else(|| usual.to_string());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(usual));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    match args.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,4 @@
+//! Writing listings and rows.
+
+pub(crate) mod columns;
+pub(crate) mod rows;

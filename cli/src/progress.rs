@@ -1,0 +1,157 @@
+//! Progress, on standard error: bars on a terminal, plain lines in a log, JSON for programs.
+
+use crate::args::ProgressFormat;
+use crate::cluster::JobChange;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use partita_shared::model::{GroupRow, JobRow};
+use partita_shared::units::{format_bytes, format_count, format_duration};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// A job that ends sooner shows nothing: a bar that flashes helps nobody.
+const QUIET: Duration = Duration::from_millis(300);
+/// The time between two plain lines.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the last change may take to come.
+const LAST_CHANGE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Groups that have a bar at once.
+const BARS_MAX: usize = 8;
+
+/// Shows the progress of one job.
+pub(crate) struct Progress {
+    bars: MultiProgress,
+    showing: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Begins to show the changes that come.
+    pub(crate) fn start(
+        format: ProgressFormat,
+        changes: Option<mpsc::Receiver<JobChange>>,
+    ) -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let format = match format {
+            ProgressFormat::Auto if std::io::stderr().is_terminal() => ProgressFormat::Bars,
+            ProgressFormat::Auto => ProgressFormat::Plain,
+            format => format,
+        };
+        let showing = changes.and_then(|changes| match format {
+            ProgressFormat::Auto | ProgressFormat::None => None,
+            ProgressFormat::Bars => Some(tokio::spawn(show_bars(bars.clone(), changes))),
+            ProgressFormat::Plain => Some(tokio::spawn(show_lines(changes))),
+            ProgressFormat::Json => Some(tokio::spawn(show_json(changes))),
+        });
+        Progress { bars, showing }
+    }
+
+    /// Does something that prints, with the bars out of its way.
+    pub(crate) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.bars.suspend(work)
+    }
+
+    /// Shows the last change and stops.
+    pub(crate) async fn finish(&mut self) {
+        if let Some(mut showing) = self.showing.take()
+            && tokio::time::timeout(LAST_CHANGE_TIMEOUT, &mut showing).await.is_err()
+        {
+            showing.abort();
+        }
+        let _ = self.bars.clear();
+    }
+
+    /// Stops at once.
+    pub(crate) fn abandon(&mut self) {
+        if let Some(showing) = self.showing.take() {
+            showing.abort();
+        }
+        let _ = self.bars.clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:<24} {bar:30} {pos:>6}/{len:<6} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("█▓░")
+}
+
+async fn show_bars(bars: MultiProgress, mut changes: mpsc::Receiver<JobChange>) {
+    let start = Instant::now();
+    let mut shown: BTreeMap<u32, ProgressBar> = BTreeMap::new();
+    while let Some((row, groups)) = changes.recv().await {
+        if start.elapsed() < QUIET && shown.is_empty() {
+            continue;
+        }
+        for group in &groups {
+            let begun = group.tasks.running > 0 || group.tasks.done > 0;
+            let room = shown.len() < BARS_MAX || shown.contains_key(&group.id.index);
+            if !begun || !room {
+                continue;
+            }
+            let bar = shown.entry(group.id.index).or_insert_with(|| {
+                let bar = bars.add(ProgressBar::new(group.tasks.total()).with_style(style()));
+                bar.set_prefix(format!("{} {}", group.id.index, group.name));
+                bar
+            });
+            bar.set_position(group.tasks.done);
+            bar.set_message(figures(group, start.elapsed()));
+        }
+        if row.state.is_final() {
+            break;
+        }
+    }
+    let _ = bars.clear();
+}
+
+fn figures(group: &GroupRow, elapsed: Duration) -> String {
+    let rate = group.rows as f64 / elapsed.as_secs_f64().max(0.001);
+    format!(
+        "{} running, {}, {} rows/s",
+        group.tasks.running,
+        format_bytes(group.bytes),
+        format_count(rate as u64)
+    )
+}
+
+async fn show_lines(mut changes: mpsc::Receiver<JobChange>) {
+    let start = Instant::now();
+    let mut last = start;
+    while let Some((row, groups)) = changes.recv().await {
+        if last.elapsed() >= PLAIN_INTERVAL {
+            last = Instant::now();
+            eprintln!("{}", line(&row, &groups, start.elapsed()));
+        }
+    }
+}
+
+fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {
+    let done = groups.iter().filter(|group| group.tasks.done == group.tasks.total()).count();
+    let rate = row.rows as f64 / elapsed.as_secs_f64().max(0.001);
+    format!(
+        "{} {}: {} of {} tasks done, {} running, {done} of {} groups, {}, {} rows/s, {}",
+        row.id,
+        row.state.as_str(),
+        row.tasks.done,
+        row.tasks.total(),
+        row.tasks.running,
+        row.groups,
+        format_bytes(row.bytes),
+        format_count(rate as u64),
+        format_duration(elapsed)
+    )
+}
+
+async fn show_json(mut changes: mpsc::Receiver<JobChange>) {
+    while let Some((row, groups)) = changes.recv().await {
+        let line = serde_json::json!({ "job": row, "groups": groups });
+        eprintln!("{line}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Who asks, and how: read from the metadata of a request.
+
+use crate::query::Asked;
+use axum::extract::ConnectInfo;
+use partita_shared::{ANALYZE_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER};
+use std::net::SocketAddr;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+/// Characters of a client's description of itself that are kept.
+const CLIENT_TEXT_CHARS_MAX: usize = 100;
+
+/// Reads who asks.
+///
+/// # Errors
+/// If a header cannot be understood; the error names it.
+pub(crate) fn read<T>(request: &Request<T>) -> Result<Asked, Status> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    from_parts(request.metadata(), peer)
+}
+
+fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked, Status> {
+    let directory = match text(metadata, DIRECTORY_HEADER)? {
+        Some(escaped) if !escaped.is_empty() => Some(directory(escaped)?),
+        _ => None,
+    };
+    let priority = match text(metadata, PRIORITY_HEADER)? {
+        Some(number) => number
+            .trim()
+            .parse()
+            .map_err(|_| wrong(PRIORITY_HEADER, &format!("{number:?} is not a whole number")))?,
+        None => 1,
+    };
+    let analyze = match text(metadata, ANALYZE_HEADER)? {
+        None | Some("" | "0") => false,
+        Some("1") => true,
+        Some(other) => return Err(wrong(ANALYZE_HEADER, &format!("{other:?} is neither 0 nor 1"))),
+    };
+    Ok(Asked {
+        session: text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string(),
+        directory,
+        client: client(metadata, peer),
+        priority,
+        analyze,
+    })
+}
+
+fn wrong(header: &str, what: &str) -> Status {
+    Status::invalid_argument(format!("the header {header}: {what}"))
+}
+
+fn text<'a>(metadata: &'a MetadataMap, header: &str) -> Result<Option<&'a str>, Status> {
+    let Some(value) = metadata.get(header) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(Some).map_err(|_| wrong(header, "it is not UTF-8"))
+}
+
+fn directory(escaped: &str) -> Result<String, Status> {
+    let unescaped = unescape(escaped)
+        .ok_or_else(|| wrong(DIRECTORY_HEADER, "`%` must be written as `%25`, bytes as `%xx`"))?;
+    if !unescaped.starts_with('/') {
+        return Err(wrong(DIRECTORY_HEADER, &format!("{unescaped:?} is not an absolute path")));
+    }
+    Ok(unescaped)
+}
+
+/// Puts bytes in the place of `%xx`. None if an escape is broken or the bytes are not UTF-8.
+fn unescape(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let [high, low, tail @ ..] = rest else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push(u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Who asks, for people.
+fn client(metadata: &MetadataMap, peer: Option<SocketAddr>) -> String {
+    let agent = metadata.get("user-agent").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let agent: String =
+        agent.as_deref().unwrap_or("unknown client").chars().take(CLIENT_TEXT_CHARS_MAX).collect();
+    match peer {
+        Some(peer) => format!("{agent} at {}", peer.ip()),
+        None => agent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(headers: &[(&'static str, &'static str)]) -> Result<Asked, Status> {
+        let mut metadata = MetadataMap::new();
+        for (name, value) in headers {
+            metadata.insert(*name, value.parse().unwrap());
+        }
+        from_parts(&metadata, Some(([10, 0, 0, 7], 4711).into()))
+    }
+
+    /// Proves that escapes become bytes, and that broken ones are refused.
+    #[test]
+    fn escapes_are_decoded() {
+        assert_eq!(unescape("/data/a b").as_deref(), Some("/data/a b"));
+        assert_eq!(unescape("/d%C3%A4ta/100%25").as_deref(), Some("/däta/100%"));
+        assert_eq!(unescape("/d%c3%a4ta").as_deref(), Some("/däta"));
+        for broken in ["100%", "%2", "%zz", "%+1", "%C3"] {
+            assert_eq!(unescape(broken), None, "{broken}");
+        }
+    }
+
+    /// Proves that every header is read, and what holds without any.
+    #[test]
+    fn headers_are_read() {
+        let asked = with(&[
+            (SESSION_HEADER, "mine"),
+            (DIRECTORY_HEADER, "/home/%C3%A4"),
+            (PRIORITY_HEADER, "7"),
+            (ANALYZE_HEADER, "1"),
+            ("user-agent", "tester/1"),
+        ])
+        .unwrap();
+        assert_eq!(asked.session, "mine");
+        assert_eq!(asked.directory.as_deref(), Some("/home/ä"));
+        assert_eq!((asked.priority, asked.analyze), (7, true));
+        assert_eq!(asked.client, "tester/1 at 10.0.0.7");
+        let plain = with(&[]).unwrap();
+        assert_eq!((plain.session.as_str(), plain.directory), ("", None));
+        assert_eq!((plain.priority, plain.analyze), (1, false));
+        assert_eq!(plain.client, "unknown client at 10.0.0.7");
+    }
+
+    /// Proves that what cannot be understood is refused, and that the error names the header.
+    #[test]
+    fn nonsense_is_refused() {
+        for (header, value) in [
+            (PRIORITY_HEADER, "high"),
+            (DIRECTORY_HEADER, "data"),
+            (DIRECTORY_HEADER, "/100%"),
+            (ANALYZE_HEADER, "yes"),
+        ] {
+            let status = with(&[(header, value)]).unwrap_err();
+            assert_eq!(status.code(), tonic::Code::InvalidArgument);
+            assert!(status.message().contains(header), "{status}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The Flight calls. What lists things is answered here; statements go the way of Flight SQL.
+
+use crate::flight::{DataStream, FlightSql, asked, catalog, flight_info, rows, status};
+use crate::query;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{Any, Command};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, PollInfo, SchemaAsIpc, SchemaResult, Ticket,
+};
+use datafusion::arrow::ipc::writer::IpcWriteOptions;
+use futures::stream;
+use prost::Message;
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The actions that clients may ask for, and what each does.
+const ACTIONS: [(&str, &str); 4] = [
+    ("CreatePreparedStatement", "prepares a statement"),
+    ("ClosePreparedStatement", "forgets a prepared statement"),
+    ("CancelQuery", "stops a statement, by its FlightInfo"),
+    ("CancelFlightInfo", "stops a statement, by its FlightInfo"),
+];
+
+/// The service as gRPC sees it.
+#[derive(Debug)]
+pub(crate) struct Service(pub(crate) FlightSql);
+
+/// Reads the command of a ticket or a descriptor.
+fn command(bytes: &[u8]) -> Result<Command, Status> {
+    let unreadable = |error: String| {
+        Status::invalid_argument(format!("this is not a command of Flight SQL: {error}"))
+    };
+    let any = Any::decode(bytes).map_err(|error| unreadable(error.to_string()))?;
+    Command::try_from(any).map_err(|error| unreadable(error.to_string()))
+}
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = <FlightSql as FlightService>::HandshakeStream;
+    type ListFlightsStream = <FlightSql as FlightService>::ListFlightsStream;
+    type DoGetStream = DataStream;
+    type DoPutStream = <FlightSql as FlightService>::DoPutStream;
+    type DoExchangeStream = <FlightSql as FlightService>::DoExchangeStream;
+    type DoActionStream = <FlightSql as FlightService>::DoActionStream;
+    type ListActionsStream = <FlightSql as FlightService>::ListActionsStream;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        self.0.handshake(request).await
+    }
+
+    async fn list_flights(
+        &self,
+        _request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        Err(Status::unimplemented("there are no flights to list: ask with Flight SQL"))
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let command = command(&request.get_ref().cmd)?;
+        match catalog::schema(&command)? {
+            Some(schema) => {
+                let ticket = command.into_any().encode_to_vec();
+                flight_info(&schema, ticket, request.into_inner())
+            }
+            None => self.0.get_flight_info(request).await,
+        }
+    }
+
+    async fn poll_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        Err(Status::unimplemented("ask with GetFlightInfo, and read the result as it is made"))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let asked = asked::read(&request)?;
+        let command = command(&request.get_ref().cmd)?;
+        let schema = match &command {
+            Command::CommandStatementQuery(query) => {
+                let described = query::describe(&self.0.shared, &asked, &query.query).await;
+                described.map_err(status::of)?.schema
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                self.0.prepared_schema(&query.prepared_statement_handle)?
+            }
+            other => catalog::schema(other)?.ok_or_else(|| {
+                Status::unimplemented(format!("{} has no schema", other.type_url()))
+            })?,
+        };
+        let options = IpcWriteOptions::default();
+        let result = SchemaAsIpc::new(&schema, &options).try_into();
+        Ok(Response::new(result.map_err(status::unanswerable)?))
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        let command = command(&request.get_ref().ticket)?;
+        if catalog::schema(&command)?.is_none() {
+            return self.0.do_get(request).await;
+        }
+        let asked = asked::read(&request)?;
+        let session = self.0.shared.sessions.get(&asked.session, asked.directory.as_deref());
+        let context = session.context.clone();
+        Ok(rows(catalog::answer(&context, command).await?))
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        self.0.do_put(request).await
+    }
+
+    async fn do_exchange(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        self.0.do_exchange(request).await
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        self.0.do_action(request).await
+    }
+
+    async fn list_actions(
+        &self,
+        _request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        let actions = ACTIONS.map(|(name, does)| {
+            Ok(ActionType { r#type: name.to_string(), description: does.to_string() })
+        });
+        Ok(Response::new(Box::pin(stream::iter(actions))))
+    }
+}

@@ -1,0 +1,183 @@
+//! The calls of Flight SQL that are about statements.
+
+use crate::flight::{DataStream, FlightSql, asked, parameters};
+use crate::query::Asked;
+use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
+use arrow_flight::sql::{
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    CommandPreparedStatementQuery, CommandPreparedStatementUpdate, CommandStatementIngest,
+    CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult, SqlInfo,
+    TicketStatementQuery,
+};
+use arrow_flight::{
+    Action, CancelFlightInfoRequest, CancelFlightInfoResult, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, Ticket,
+};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use prost::Message;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The action of plain Flight that stops what a `FlightInfo` describes.
+const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
+
+/// Refuses what would be part of a transaction.
+fn no_transaction(transaction: Option<&Bytes>) -> Result<(), Status> {
+    match transaction {
+        Some(id) if !id.is_empty() => Err(Status::unimplemented("there are no transactions")),
+        _ => Ok(()),
+    }
+}
+
+fn unreadable(error: &prost::DecodeError) -> Status {
+    Status::invalid_argument(format!("the request cannot be read: {error}"))
+}
+
+#[tonic::async_trait]
+impl FlightSqlService for FlightSql {
+    type FlightService = FlightSql;
+
+    async fn do_handshake(
+        &self,
+        _request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+        Err(Status::unimplemented(
+            "there is no handshake: send the token with every call, as `authorization: Bearer TOKEN`",
+        ))
+    }
+
+    async fn get_flight_info_statement(
+        &self,
+        query: CommandStatementQuery,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        no_transaction(query.transaction_id.as_ref())?;
+        let asked = asked::read(&request)?;
+        let prepared = self.prepare(&asked, &query.query).await?;
+        self.offer(asked, prepared, request.into_inner())
+    }
+
+    async fn get_flight_info_prepared_statement(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let asked = asked::read(&request)?;
+        let handle = query.prepared_statement_handle;
+        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
+        self.offer(asked, prepared, request.into_inner())
+    }
+
+    async fn do_get_statement(
+        &self,
+        ticket: TicketStatementQuery,
+        _request: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        self.fetch(ticket.statement_handle).await
+    }
+
+    async fn do_get_prepared_statement(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<Ticket>,
+    ) -> Result<Response<DataStream>, Status> {
+        let asked = asked::read(&request)?;
+        let handle = query.prepared_statement_handle;
+        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
+        self.run(&asked, prepared, None).await
+    }
+
+    async fn do_put_statement_update(
+        &self,
+        command: CommandStatementUpdate,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        no_transaction(command.transaction_id.as_ref())?;
+        let asked = asked::read(&request)?;
+        let prepared = self.prepare(&asked, &command.query).await?;
+        self.update(&asked, prepared).await
+    }
+
+    async fn do_put_statement_ingest(
+        &self,
+        _command: CommandStatementIngest,
+        _request: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        Err(Status::unimplemented(
+            "rows cannot be sent to the cluster: write them to files that the workers see, and name these in the query",
+        ))
+    }
+
+    async fn do_put_prepared_statement_query(
+        &self,
+        query: CommandPreparedStatementQuery,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<DoPutPreparedStatementResult, Status> {
+        let handle = query.prepared_statement_handle;
+        let names = self.prepared_parameters(&handle)?;
+        let values = parameters::read(request.into_inner(), &names).await?;
+        self.bind(&handle, values)?;
+        Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) })
+    }
+
+    async fn do_put_prepared_statement_update(
+        &self,
+        command: CommandPreparedStatementUpdate,
+        request: Request<PeekableFlightDataStream>,
+    ) -> Result<i64, Status> {
+        let asked = Asked { analyze: false, ..asked::read(&request)? };
+        let handle = command.prepared_statement_handle;
+        let names = self.prepared_parameters(&handle)?;
+        if let Some(values) = parameters::read(request.into_inner(), &names).await? {
+            self.bind(&handle, Some(values))?;
+        }
+        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
+        self.update(&asked, prepared).await
+    }
+
+    async fn do_action_create_prepared_statement(
+        &self,
+        query: ActionCreatePreparedStatementRequest,
+        request: Request<Action>,
+    ) -> Result<ActionCreatePreparedStatementResult, Status> {
+        no_transaction(query.transaction_id.as_ref())?;
+        self.create_prepared(asked::read(&request)?, &query.query).await
+    }
+
+    async fn do_action_close_prepared_statement(
+        &self,
+        query: ActionClosePreparedStatementRequest,
+        _request: Request<Action>,
+    ) -> Result<(), Status> {
+        self.close_prepared(&query.prepared_statement_handle);
+        Ok(())
+    }
+
+    async fn do_action_cancel_query(
+        &self,
+        query: ActionCancelQueryRequest,
+        _request: Request<Action>,
+    ) -> Result<ActionCancelQueryResult, Status> {
+        let info = FlightInfo::decode(query.info).map_err(|error| unreadable(&error))?;
+        // The numbers of Flight SQL's own list of results are the same.
+        let result = self.cancel(&info).await? as i32;
+        Ok(ActionCancelQueryResult { result })
+    }
+
+    async fn do_action_fallback(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<BoxStream<'static, Result<arrow_flight::Result, Status>>>, Status> {
+        let Action { r#type: name, body } = request.into_inner();
+        if name != CANCEL_FLIGHT_INFO {
+            return Err(Status::unimplemented(format!("there is no action {name:?}")));
+        }
+        let request = CancelFlightInfoRequest::decode(body).map_err(|error| unreadable(&error))?;
+        let status = self.cancel(&request.info.unwrap_or_default()).await? as i32;
+        let body = CancelFlightInfoResult { status }.encode_to_vec().into();
+        Ok(Response::new(Box::pin(stream::iter([Ok(arrow_flight::Result { body })]))))
+    }
+
+    async fn register_sql_info(&self, _id: i32, _info: &SqlInfo) {}
+}

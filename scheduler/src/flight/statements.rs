@@ -1,0 +1,194 @@
+//! Statements that are run once: planned, then fetched.
+
+use crate::flight::handles::Handles;
+use crate::flight::{DataStream, FlightSql, flight_info, status};
+use crate::query::{self, Asked, Kind, Prepared};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{CancelStatus, FlightDescriptor, FlightInfo};
+use datafusion::arrow::array::UInt64Array;
+use datafusion::logical_expr::LogicalPlan;
+use futures::{StreamExt, TryStreamExt};
+use partita_core::Event;
+use partita_shared::JOB_HEADER;
+use partita_shared::ids::JobId;
+use prost::Message;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tonic::{Response, Status};
+
+/// Statements that may be planned and wait for their clients to fetch them.
+const WAITING_STATEMENTS_MAX: usize = 1000;
+/// How long a planned statement waits to be fetched.
+const WAITING_TIME_MAX: Duration = Duration::from_mins(10);
+
+/// A statement that was planned for someone.
+#[derive(Debug)]
+struct Waiting {
+    asked: Asked,
+    prepared: Prepared,
+}
+
+type Jobs = Arc<Mutex<HashMap<Bytes, JobId>>>;
+
+/// The statements between their planning and the end of their streams.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    waiting: Handles<Waiting>,
+    /// The jobs whose results are being read, by the handles that they were fetched with. The
+    /// core limits how many there are.
+    running: Jobs,
+}
+
+impl Statements {
+    pub(crate) fn new() -> Self {
+        Statements {
+            waiting: Handles::new(WAITING_STATEMENTS_MAX, WAITING_TIME_MAX),
+            running: Jobs::default(),
+        }
+    }
+
+    fn track(&self, handle: Bytes, job: JobId) -> Tracked {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(handle.clone(), job);
+        Tracked { running: Arc::clone(&self.running), handle }
+    }
+
+    fn job(&self, handle: &[u8]) -> Option<JobId> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(handle).copied()
+    }
+}
+
+/// Keeps a job known under its handle as long as its stream lives.
+#[derive(Debug)]
+struct Tracked {
+    running: Jobs,
+    handle: Bytes,
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.handle);
+    }
+}
+
+impl FlightSql {
+    /// Plans a statement.
+    pub(crate) async fn prepare(&self, asked: &Asked, sql: &str) -> Result<Prepared, Status> {
+        query::prepare(&self.shared, asked, sql).await.map_err(status::of)
+    }
+
+    /// Keeps a planned statement until it is fetched, and says how to fetch it.
+    pub(crate) fn offer(
+        &self,
+        asked: Asked,
+        prepared: Prepared,
+        descriptor: FlightDescriptor,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let schema = Arc::clone(&prepared.schema);
+        let handle = self.statements.waiting.insert(Instant::now(), Waiting { asked, prepared });
+        let handle = handle.ok_or_else(|| {
+            Status::resource_exhausted(format!(
+                "{WAITING_STATEMENTS_MAX} statements wait to be fetched: fetch some, or try again later"
+            ))
+        })?;
+        let ticket = TicketStatementQuery { statement_handle: handle };
+        flight_info(&schema, ticket.as_any().encode_to_vec(), descriptor)
+    }
+
+    /// Runs the statement of a ticket.
+    pub(crate) async fn fetch(&self, handle: Bytes) -> Result<Response<DataStream>, Status> {
+        let waiting = self.statements.waiting.take(Instant::now(), &handle);
+        let Waiting { asked, prepared } = waiting.ok_or_else(|| {
+            Status::not_found(
+                "this ticket was fetched already, or not within ten minutes: run the statement again",
+            )
+        })?;
+        self.run(&asked, prepared, Some(handle)).await
+    }
+
+    /// Runs a statement. The job's number is in the metadata of the answer.
+    pub(crate) async fn run(
+        &self,
+        asked: &Asked,
+        prepared: Prepared,
+        handle: Option<Bytes>,
+    ) -> Result<Response<DataStream>, Status> {
+        bound(&prepared)?;
+        let running = query::run(&self.shared, asked, prepared).await.map_err(status::of)?;
+        let tracked = running.job.zip(handle).map(|(job, handle)| self.statements.track(handle, job));
+        let messages = running.messages.map(move |message| {
+            let _until_the_stream_is_dropped = &tracked;
+            message.map_err(status::of)
+        });
+        let mut response = Response::new(messages.boxed());
+        if let Some(JobId(number)) = running.job {
+            response.metadata_mut().insert(JOB_HEADER, number.into());
+        }
+        Ok(response)
+    }
+
+    /// Runs a statement that gives no rows to its client. Gives the number of rows it wrote.
+    pub(crate) async fn update(&self, asked: &Asked, prepared: Prepared) -> Result<i64, Status> {
+        bound(&prepared)?;
+        let writes = match &prepared.kind {
+            Kind::Rows(_) if prepared.schema.fields().is_empty() => return Ok(0),
+            Kind::Rows(_) => false,
+            Kind::Job { logical, .. } => {
+                matches!(logical, LogicalPlan::Copy(_) | LogicalPlan::Dml(_))
+            }
+        };
+        if !writes {
+            return Err(Status::invalid_argument(
+                "the statement gives rows: run it as a query, not as an update",
+            ));
+        }
+        let asked = Asked { analyze: false, ..asked.clone() };
+        let running = query::run(&self.shared, &asked, prepared).await.map_err(status::of)?;
+        let messages = running.messages.map_err(|error| FlightError::from(status::of(error)));
+        let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+        let mut written: u64 = 0;
+        while let Some(batch) = batches.try_next().await? {
+            let counts = batch.columns().first().and_then(|c| c.as_any().downcast_ref());
+            let counts: &UInt64Array = counts.ok_or_else(|| {
+                Status::internal("a statement that writes did not answer with a count of rows")
+            })?;
+            written = counts.iter().flatten().fold(written, u64::saturating_add);
+        }
+        Ok(i64::try_from(written).unwrap_or(i64::MAX))
+    }
+
+    /// Stops what a client was told to fetch, whether it fetches already or not.
+    pub(crate) async fn cancel(&self, info: &FlightInfo) -> Result<CancelStatus, Status> {
+        let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
+        for handle in tickets.filter_map(|ticket| statement_handle(&ticket.ticket)) {
+            if self.statements.waiting.take(Instant::now(), &handle).is_some() {
+                return Ok(CancelStatus::Cancelled);
+            }
+            if let Some(job) = self.statements.job(&handle) {
+                let reason = "its client asked for it".to_string();
+                self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+                return Ok(CancelStatus::Cancelling);
+            }
+        }
+        Err(Status::not_found("nothing to cancel: the statement has ended, or was never fetched"))
+    }
+}
+
+/// The handle in a ticket that was given out for a statement.
+fn statement_handle(ticket: &[u8]) -> Option<Bytes> {
+    let ticket: TicketStatementQuery = Any::decode(ticket).ok()?.unpack().ok()??;
+    Some(ticket.statement_handle)
+}
+
+/// Refuses a statement with parameters that nobody gave values to.
+fn bound(prepared: &Prepared) -> Result<(), Status> {
+    let Some(first) = prepared.parameters.first() else { return Ok(()) };
+    Err(Status::invalid_argument(format!(
+        "the parameter {} has no value: prepare the statement and bind values",
+        first.name()
+    )))
+}

@@ -1,0 +1,186 @@
+//! The REST API: what the cluster does, as JSON, and the end of a job.
+//!
+//! Lists are read in pages by key: an answer says in `next` where the next page begins, so that
+//! walking all pages shows each row once, however much is added meanwhile.
+
+mod answer;
+mod parameters;
+#[cfg(test)]
+mod tests;
+
+use crate::Shared;
+use crate::web::client;
+use answer::{Answer, ApiError, Groups, Jobs, Named, Tasks, Workers, split_page};
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::routing::{any, get, post};
+use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits::{FINISHED_JOBS_MAX, LIVE_JOBS_MAX};
+use partita_shared::message::Reply;
+use partita_shared::model::{ClusterRow, JobRow, JobState};
+use std::sync::Arc;
+
+/// Workers in one answer.
+const WORKERS_PAGE_MAX: usize = 1000;
+/// Jobs in one answer.
+const JOBS_PAGE_MAX: usize = 1000;
+/// Tasks in one answer.
+const TASKS_PAGE_MAX: usize = 200;
+
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v1/cluster", get(cluster))
+        .route("/api/v1/workers", get(workers))
+        .route("/api/v1/jobs", get(jobs))
+        .route("/api/v1/jobs/{id}", get(job))
+        .route("/api/v1/jobs/{id}/groups", get(groups))
+        .route("/api/v1/jobs/{id}/tasks", get(tasks))
+        .route("/api/v1/jobs/{id}/cancel", post(cancel))
+        .route("/api/{*rest}", any(nothing_here))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+type Answered<T> = Result<Answer<T>, ApiError>;
+
+async fn cluster(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Answered<ClusterRow> {
+    Parameters::read(query.as_deref(), &[])?;
+    client::cluster(&shared).await.map(Answer).ok_or_else(ApiError::ending)
+}
+
+async fn workers(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Answered<Workers> {
+    let parameters = Parameters::read(query.as_deref(), &["state", "limit", "after"])?;
+    let state = parameters.choice("state", &WORKER_STATES)?;
+    let limit = parameters.limit(WORKERS_PAGE_MAX)?;
+    let after: Option<WorkerId> = parameters.id("after", "a worker such as 7")?;
+    let mut rows =
+        shared.hub.query(|core| core.workers(true)).await.ok_or_else(ApiError::ending)?;
+    rows.retain(|row| {
+        state.is_none_or(|state| row.state == state) && after.is_none_or(|after| row.id > after)
+    });
+    let (workers, next) = split_page(rows, limit, |row| row.id.0.to_string());
+    Ok(Answer(Workers { workers, next }))
+}
+
+async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answered<Jobs> {
+    let parameters = Parameters::read(query.as_deref(), &["state", "limit", "before"])?;
+    let state = parameters.choice("state", &JOB_STATES)?;
+    let limit = parameters.limit(JOBS_PAGE_MAX)?;
+    let before: Option<JobId> = parameters.id("before", "a job such as 7")?;
+    // One more than the page tells whether there is another. A state is looked for among all.
+    let wanted = if state.is_some() { FINISHED_JOBS_MAX + LIVE_JOBS_MAX } else { limit + 1 };
+    let mut rows = shared
+        .hub
+        .query(move |core| core.jobs(before, wanted))
+        .await
+        .ok_or_else(ApiError::ending)?;
+    rows.retain(|row| state.is_none_or(|state| row.state == state));
+    let (rows, next) = split_page(rows, limit, |row| row.id.0.to_string());
+    Ok(Answer(Jobs { jobs: rows.into_iter().map(named).collect(), next }))
+}
+
+async fn job(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Named<JobRow>> {
+    Parameters::read(query.as_deref(), &[])?;
+    let id = parameters::job_id(&id)?;
+    Ok(Answer(named(find(&shared, id).await?)))
+}
+
+async fn groups(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Groups> {
+    Parameters::read(query.as_deref(), &[])?;
+    let id = parameters::job_id(&id)?;
+    let groups =
+        shared.hub.query(move |core| core.groups(id)).await.ok_or_else(ApiError::ending)?;
+    groups.map(|groups| Answer(Groups { groups })).ok_or_else(|| ApiError::unknown(id))
+}
+
+async fn tasks(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Tasks> {
+    let parameters = Parameters::read(query.as_deref(), &["state", "group", "limit", "after"])?;
+    let id = parameters::job_id(&id)?;
+    let state = parameters.choice("state", &TASK_STATES)?;
+    let limit = parameters.limit(TASKS_PAGE_MAX)?;
+    let after = parameters.task_key("after")?;
+    let group: Option<u32> = parameters.id("group", "the number of a group, from 0")?;
+    let question = move |core: &partita_core::Core| {
+        (core.job(id), core.tasks_of(id, group, state, after, limit + 1))
+    };
+    let (row, rows) = shared.hub.query(question).await.ok_or_else(ApiError::ending)?;
+    let row = row.ok_or_else(|| ApiError::unknown(id))?;
+    if let Some(group) = group
+        && group >= row.groups
+    {
+        let last = row.groups.saturating_sub(1);
+        return Err(ApiError::parameter("group", &group.to_string(), &format!("0 to {last}")));
+    }
+    let Some(rows) = rows else {
+        let text = format!(
+            "{id} has ended ({}) and its tasks are not kept: see its groups",
+            row.state.as_str()
+        );
+        return Err(ApiError::new(StatusCode::GONE, text));
+    };
+    let key =
+        |row: &partita_shared::model::TaskRow| format!("{}.{}", row.id.group.index, row.id.index);
+    let (rows, next) = split_page(rows, limit, key);
+    let tasks = rows.into_iter().map(|row| Named { name: row.id.to_string(), row }).collect();
+    Ok(Answer(Tasks { tasks, next }))
+}
+
+async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<Named<JobRow>> {
+    Parameters::read(query.as_deref(), &[])?;
+    let id = parameters::job_id(&id)?;
+    find(&shared, id).await?;
+    if let Reply::Error(text) = client::cancel(&shared, id).await.ok_or_else(ApiError::ending)? {
+        return Err(ApiError::new(StatusCode::CONFLICT, text));
+    }
+    let row = find(&shared, id).await?;
+    // It may have ended by itself between the question and the order.
+    if row.state != JobState::Cancelled {
+        let text = format!("{id} has ended already: {}", row.state.as_str());
+        return Err(ApiError::new(StatusCode::CONFLICT, text));
+    }
+    Ok(Answer(named(row)))
+}
+
+async fn nothing_here() -> ApiError {
+    let text = "there is nothing here: the paths begin with /api/v1/cluster, /api/v1/workers \
+                and /api/v1/jobs";
+    ApiError::new(StatusCode::NOT_FOUND, text.to_string())
+}
+
+async fn wrong_method() -> ApiError {
+    let text = "this path does not know the method: the `allow` header lists those it knows";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text.to_string())
+}
+
+/// One job, or the answer that there is none.
+async fn find(shared: &Shared, id: JobId) -> Result<JobRow, ApiError> {
+    let row = shared.hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
+    row.ok_or_else(|| ApiError::unknown(id))
+}
+
+fn named(row: JobRow) -> Named<JobRow> {
+    Named { name: row.id.to_string(), row }
+}

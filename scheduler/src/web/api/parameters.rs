@@ -1,0 +1,143 @@
+//! The parameters of a request. One that is not understood is refused, not passed over: a script
+//! with a misspelt filter must not take all rows for those it wanted.
+
+use super::answer::ApiError;
+use axum::http::StatusCode;
+use partita_shared::ids::JobId;
+use partita_shared::model::{JobState, TaskState, WorkerState};
+use std::str::FromStr;
+use url::form_urlencoded;
+
+/// Rows in an answer where `limit` does not say.
+const PAGE_DEFAULT: usize = 100;
+/// The parameter that may carry the token, on every path.
+const TOKEN: &str = "token";
+
+/// The states of a worker, as JSON has them.
+pub(super) const WORKER_STATES: [(&str, WorkerState); 4] = [
+    ("up", WorkerState::Up),
+    ("leaving", WorkerState::Leaving),
+    ("left", WorkerState::Left),
+    ("lost", WorkerState::Lost),
+];
+
+/// The states of a job, as JSON has them.
+pub(super) const JOB_STATES: [(&str, JobState); 5] = [
+    ("queued", JobState::Queued),
+    ("running", JobState::Running),
+    ("done", JobState::Done),
+    ("failed", JobState::Failed),
+    ("cancelled", JobState::Cancelled),
+];
+
+/// The states of a task, as JSON has them.
+pub(super) const TASK_STATES: [(&str, TaskState); 5] = [
+    ("waiting", TaskState::Waiting),
+    ("ready", TaskState::Ready),
+    ("running", TaskState::Running),
+    ("done", TaskState::Done),
+    ("failed", TaskState::Failed),
+];
+
+/// The parameters of one request, each at most once.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// If one is not among `known`, or is there twice.
+    pub(super) fn read(query: Option<&str>, known: &[&str]) -> Result<Self, ApiError> {
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if name == TOKEN {
+                continue;
+            }
+            let error = if !known.contains(&name.as_ref()) {
+                let known = match known {
+                    [] => "none".to_string(),
+                    known => known.join(", "),
+                };
+                format!("`{name}` is no parameter of this path, which knows {known}")
+            } else if found.iter().any(|(other, _)| *other == name) {
+                format!("`{name}` is there twice: give it once")
+            } else {
+                found.push((name.into_owned(), value.into_owned()));
+                continue;
+            };
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, error));
+        }
+        Ok(Parameters(found))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// One of several words.
+    ///
+    /// # Errors
+    /// If it is another.
+    pub(super) fn choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match choices.iter().find(|(word, _)| *word == text) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => {
+                let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+                Err(ApiError::parameter(name, text, &words.join(", ")))
+            }
+        }
+    }
+
+    /// How many rows are wanted at most.
+    ///
+    /// # Errors
+    /// If it is not from 1 to `max`.
+    pub(super) fn limit(&self, max: usize) -> Result<usize, ApiError> {
+        let Some(text) = self.get("limit") else { return Ok(PAGE_DEFAULT.min(max)) };
+        match text.parse() {
+            Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+            Ok(_) | Err(_) => Err(ApiError::parameter("limit", text, &format!("1 to {max}"))),
+        }
+    }
+
+    /// A number or an identifier.
+    ///
+    /// # Errors
+    /// If it is none; `allowed` says what would be.
+    pub(super) fn id<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>, ApiError> {
+        let read =
+            |text: &str| text.parse().map_err(|_: T::Err| ApiError::parameter(name, text, allowed));
+        self.get(name).map(read).transpose()
+    }
+
+    /// A task of a job: its group and its index there.
+    ///
+    /// # Errors
+    /// If it is not two numbers with a point between.
+    pub(super) fn task_key(&self, name: &str) -> Result<Option<(u32, u32)>, ApiError> {
+        let read = |text: &str| {
+            let key = text
+                .split_once('.')
+                .and_then(|(group, index)| Some((group.parse().ok()?, index.parse().ok()?)));
+            key.ok_or_else(|| ApiError::parameter(name, text, "GROUP.INDEX, such as 0.199"))
+        };
+        self.get(name).map(read).transpose()
+    }
+}
+
+/// The job that a path names.
+///
+/// # Errors
+/// If it names none.
+pub(super) fn job_id(text: &str) -> Result<JobId, ApiError> {
+    text.parse().map_err(|_| {
+        let error = format!("`{text}` is no job: write its number or its name, 7 or job-7");
+        ApiError::new(StatusCode::BAD_REQUEST, error)
+    })
+}
