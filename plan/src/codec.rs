@@ -2,6 +2,7 @@
 
 use crate::error::PlanError;
 use crate::exchange::{ExchangeExec, Reading};
+use crate::files::CompressedScan;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -24,6 +25,14 @@ struct ExchangeNode {
     schema: Vec<u8>,
 }
 
+/// A node that DataFusion has no wire form for.
+#[derive(Serialize, Deserialize)]
+enum Node {
+    Exchange(ExchangeNode),
+    /// A scan of compressed files, which is the node's one input; the name of the compression.
+    Compressed(String),
+}
+
 /// Encodes and decodes the nodes that are ours.
 #[derive(Debug)]
 struct Codec;
@@ -36,11 +45,19 @@ impl PhysicalExtensionCodec for Codec {
     fn try_decode(
         &self,
         bytes: &[u8],
-        _: &[Arc<dyn ExecutionPlan>],
+        inputs: &[Arc<dyn ExecutionPlan>],
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let node: ExchangeNode = postcard::from_bytes(bytes).map_err(external)?;
+        let node = match postcard::from_bytes(bytes).map_err(external)? {
+            Node::Exchange(node) => node,
+            Node::Compressed(name) => {
+                let [input] = inputs else {
+                    return Err(DataFusionError::Internal("a scan has one input".to_string()));
+                };
+                return CompressedScan::restore(&name, input);
+            }
+        };
         let schema = protobuf::Schema::decode(node.schema.as_slice()).map_err(external)?;
         let schema: Schema = (&schema).try_into()?;
         Ok(Arc::new(ExchangeExec::new(node.input, node.reading, node.partitions, Arc::new(schema))))
@@ -52,16 +69,21 @@ impl PhysicalExtensionCodec for Codec {
         bytes: &mut Vec<u8>,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(scan) = node.downcast_ref::<CompressedScan>() {
+            let node = Node::Compressed(scan.compression().to_string());
+            bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
+            return Ok(());
+        }
         let exchange = node.downcast_ref::<ExchangeExec>().ok_or_else(|| {
             DataFusionError::NotImplemented(format!("{} has no wire form", node.name()))
         })?;
         let schema: protobuf::Schema = exchange.schema().as_ref().try_into()?;
-        let node = ExchangeNode {
+        let node = Node::Exchange(ExchangeNode {
             input: exchange.input(),
             reading: exchange.reading(),
             partitions: exchange.partitions(),
             schema: schema.encode_to_vec(),
-        };
+        });
         bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
         Ok(())
     }
@@ -72,6 +94,7 @@ impl PhysicalExtensionCodec for Codec {
 /// # Errors
 /// [`PlanError::NotSendable`] if some operator has none.
 pub fn encode(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, PlanError> {
+    let plan = CompressedScan::mark(plan).map_err(PlanError::NotSendable)?;
     physical_plan_to_bytes_with_extension_codec(plan, &Codec)
         .map(|bytes| bytes.to_vec())
         .map_err(PlanError::NotSendable)

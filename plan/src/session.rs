@@ -37,7 +37,9 @@ pub fn running_config() -> SessionConfig {
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
     // A write task makes one file.
-    if let (Ok(one), Ok(all)) = (ConfigNonZeroUsize::try_new(1), ConfigNonZeroUsize::try_new(usize::MAX)) {
+    if let (Ok(one), Ok(all)) =
+        (ConfigNonZeroUsize::try_new(1), ConfigNonZeroUsize::try_new(usize::MAX))
+    {
         options.execution.minimum_parallel_output_files = one;
         options.execution.soft_max_rows_per_output_file = all;
     }

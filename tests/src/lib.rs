@@ -1,1 +1,5 @@
-//! End-to-end tests
+//! What the end-to-end tests share: clusters to test against, and the oracle.
+
+pub mod local;
+pub mod oracle;
+pub mod process;

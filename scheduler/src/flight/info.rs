@@ -122,8 +122,7 @@ fn column_types() -> XdbcTypeInfoDataBuilder {
     let mut list = XdbcTypeInfoDataBuilder::new();
     for (name, kind, size, radix, unsigned, quote) in TYPES {
         let is_decimal = kind == XdbcDataType::XdbcDecimal;
-        let create_params =
-            is_decimal.then(|| vec!["precision".to_string(), "scale".to_string()]);
+        let create_params = is_decimal.then(|| vec!["precision".to_string(), "scale".to_string()]);
         list.append(XdbcTypeInfo {
             type_name: name.to_string(),
             data_type: kind,

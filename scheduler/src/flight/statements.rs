@@ -7,6 +7,7 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{CancelStatus, FlightDescriptor, FlightInfo};
+use bytes::Bytes;
 use datafusion::arrow::array::UInt64Array;
 use datafusion::logical_expr::LogicalPlan;
 use futures::{StreamExt, TryStreamExt};
@@ -14,7 +15,6 @@ use partita_core::Event;
 use partita_shared::JOB_HEADER;
 use partita_shared::ids::JobId;
 use prost::Message;
-use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -119,7 +119,8 @@ impl FlightSql {
     ) -> Result<Response<DataStream>, Status> {
         bound(&prepared)?;
         let running = query::run(&self.shared, asked, prepared).await.map_err(status::of)?;
-        let tracked = running.job.zip(handle).map(|(job, handle)| self.statements.track(handle, job));
+        let tracked =
+            running.job.zip(handle).map(|(job, handle)| self.statements.track(handle, job));
         let messages = running.messages.map(move |message| {
             let _until_the_stream_is_dropped = &tracked;
             message.map_err(status::of)

@@ -163,9 +163,12 @@ async fn understand(
     match &plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
             if !session.remember(&sql) {
-                return Err(QueryError::Statement("this session has too many statements: open another".into()));
+                return Err(QueryError::Statement(
+                    "this session has too many statements: open another".into(),
+                ));
             }
-            session.context.execute_logical_plan(plan).await.map_err(wrong)?;
+            let made = session.context.execute_logical_plan(plan);
+            files::registered_only(made).await.map_err(wrong)?;
             Ok(rows(Arc::new(Schema::empty()), Vec::new()))
         }
         LogicalPlan::Explain(explained) => {

@@ -1,0 +1,1 @@
+//! A cluster inside the test's process, over real sockets on loopback.

@@ -1,0 +1,1 @@
+//! The oracle: the same query on single-node DataFusion.
