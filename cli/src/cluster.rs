@@ -12,7 +12,6 @@ use partita_scheduler::{Hub, Scheduler};
 use partita_shared::access::{self, Access, AccessError};
 use partita_shared::ids::JobId;
 use partita_shared::limits;
-use partita_shared::message::Request;
 use partita_shared::model::{GroupRow, JobRow};
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::{memory, scratch::Scratch, threads};
@@ -43,7 +42,7 @@ pub(crate) fn find(target: &Target) -> Result<Access, AccessError> {
 
 /// A cluster.
 pub(crate) enum Cluster {
-    Remote(Box<Client>, Box<Access>),
+    Remote(Box<Client>),
     Embedded(Box<Embedded>),
 }
 
@@ -99,7 +98,7 @@ impl Cluster {
     /// Runs one statement.
     pub(crate) async fn sql(&self, statement: &str, analyze: bool) -> Result<Rows> {
         match self {
-            Cluster::Remote(client, _) => {
+            Cluster::Remote(client) => {
                 let client = client.as_ref().clone().with_analyze(analyze);
                 let query = client.sql(statement).await?;
                 let batches = query.batches.map(|batch| batch.map_err(anyhow::Error::from)).boxed();
@@ -128,7 +127,7 @@ impl Cluster {
     pub(crate) fn watch(&self, job: JobId) -> mpsc::Receiver<JobChange> {
         let (sender, receiver) = mpsc::channel(CHANGES_MAX);
         match self {
-            Cluster::Remote(client, _) => {
+            Cluster::Remote(client) => {
                 let client = client.as_ref().clone();
                 tokio::spawn(async move {
                     let Ok(mut control) = client.control().await else { return };
@@ -156,17 +155,5 @@ impl Cluster {
             }
         }
         receiver
-    }
-
-    /// Stops a job.
-    pub(crate) async fn cancel(&self, job: JobId) -> Result<()> {
-        match self {
-            Cluster::Remote(client, _) => {
-                client.control().await?.ask(Request::Cancel(job)).await?;
-            }
-            // Its stream is dropped by whoever read it, which stops it.
-            Cluster::Embedded(_) => {}
-        }
-        Ok(())
     }
 }

@@ -125,6 +125,11 @@ impl Core {
         (up.clone().map(Worker::slots).sum(), up.map(share).min().unwrap_or(0))
     }
 
+    /// Whether a worker said that it would go, or was told to.
+    pub fn is_leaving(&self, worker: WorkerId) -> bool {
+        self.workers.get(&worker).is_some_and(|w| w.leaving.is_some() || w.dismissed)
+    }
+
     /// The data address of a worker that is there.
     pub fn data_address(&self, worker: WorkerId) -> Option<&str> {
         self.workers.get(&worker).map(|w| w.registration.data_address.as_str())

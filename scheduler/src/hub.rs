@@ -269,8 +269,12 @@ impl Shell {
         };
         match &event {
             Event::WorkerLost { worker, cause } => {
-                self.outboxes.remove(worker);
-                tracing::warn!(%worker, cause, "a worker is gone");
+                let known = self.outboxes.remove(worker).is_some();
+                if self.core.is_leaving(*worker) {
+                    tracing::info!(%worker, "a worker left");
+                } else if known {
+                    tracing::warn!(%worker, cause, "a worker is gone");
+                }
             }
             Event::ProcessDied { host, pid, cause } => {
                 tracing::warn!(host, pid, cause, "a worker process died");

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
 /// The first interrupt drops the stream, which cancels the job; a second one leaves at once.
 async fn interrupted(cluster: &Cluster) -> Result<u8> {
     eprintln!("\ncancelled");
-    if let Cluster::Remote(client, _) = cluster {
+    if let Cluster::Remote(client) = cluster {
         tokio::select! {
             // Dropping the stream reaches the scheduler by itself; an answer shows that it did.
             _ = client.control() => {}
@@ -80,7 +80,7 @@ async fn open(args: &SqlArgs) -> Result<Cluster> {
             let session =
                 format!("sql-{}-{}", partita_shared::access::host_name(), std::process::id());
             let client = client.with_session(session).with_priority(args.priority);
-            Ok(Cluster::Remote(Box::new(client), Box::new(access)))
+            Ok(Cluster::Remote(Box::new(client)))
         }
         Err(AccessError::NoCluster) => {
             let embedded = Embedded::start(args.threads, args.memory_limit).await?;

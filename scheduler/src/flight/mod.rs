@@ -53,7 +53,7 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
 
 /// The service: what Flight SQL clients hold here between their calls.
 #[derive(Debug)]
-struct FlightSql {
+pub(crate) struct FlightSql {
     shared: Arc<Shared>,
     statements: Statements,
     prepared: PreparedStatements,

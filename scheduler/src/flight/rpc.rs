@@ -11,7 +11,6 @@ use arrow_flight::{
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream;
 use prost::Message;
-use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The actions that clients may ask for, and what each does.

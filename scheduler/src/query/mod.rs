@@ -7,7 +7,7 @@ mod results;
 mod sessions;
 mod write;
 
-pub(crate) use prepare::{Kind, Prepared, describe, prepare, prepare_with};
+pub(crate) use prepare::{Described, Kind, Prepared, describe, prepare, prepare_with};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
 

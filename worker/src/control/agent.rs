@@ -20,6 +20,9 @@ const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause before the scheduler is looked for again.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How long a good-bye may take.
+const FAREWELL: Duration = Duration::from_millis(300);
+
 /// How a session with a scheduler ended.
 enum End {
     /// It said to leave.
@@ -130,19 +133,19 @@ async fn session<S: Future<Output = String>>(
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut meter = Meter::new();
     let mut leaving: Option<Pin<Box<tokio::time::Sleep>>> = None;
-    loop {
+    let end = loop {
         tokio::select! {
             message = receiver.recv() => match message {
-                Some(ToWorker::Shutdown { reason }) => return End::Dismissed(reason),
+                Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
-                    return End::Dismissed("the scheduler is gone".to_string());
+                    break End::Dismissed("the scheduler is gone".to_string());
                 }
-                None => return End::Cut,
+                None => break End::Cut,
             },
             Some(report) = done.recv() => {
                 if sender.send(FromWorker::Reports(gather(report, done))).await.is_err() {
-                    return End::Cut;
+                    break End::Cut;
                 }
             }
             _ = beat.tick() => {
@@ -151,21 +154,27 @@ async fn session<S: Future<Output = String>>(
                 if let Err(mpsc::error::TrySendError::Closed(_)) =
                     sender.try_send(FromWorker::Heartbeat(metrics))
                 {
-                    return End::Cut;
+                    break End::Cut;
                 }
             }
             reason = &mut stop, if leaving.is_none() => {
                 tracing::info!(reason, "told to stop: finishing what was begun");
                 leaving = Some(Box::pin(sleep(config.grace)));
                 if sender.send(FromWorker::Leaving { reason }).await.is_err() {
-                    return End::Cut;
+                    break End::Cut;
                 }
             }
             () = async { match &mut leaving { Some(over) => over.await, None => std::future::pending().await } } => {
-                return End::Dismissed("the time to finish what was begun is over".to_string());
+                break End::Dismissed("the time to finish what was begun is over".to_string());
             }
         }
+    };
+    if let End::Dismissed(_) = end {
+        // A good-bye, so that the scheduler does not take this for an accident.
+        drop(sender);
+        let _ = timeout(FAREWELL, async { while receiver.recv().await.is_some() {} }).await;
     }
+    end
 }
 
 /// All reports that are there, as one message.

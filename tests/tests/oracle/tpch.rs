@@ -1,0 +1,109 @@
+//! The 22 queries of TPC-H at a small scale.
+
+use crate::data::parquet;
+use crate::fixture::fixture;
+use anyhow::{Context, Result, ensure};
+use arrow::array::RecordBatch;
+use arrow::record_batch::RecordBatchReader;
+use partita_tests::oracle::{Oracle, Sameness};
+use std::path::Path;
+use tempfile::TempDir;
+use tpchgen::generators::{
+    CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator,
+    PartSuppGenerator, RegionGenerator, SupplierGenerator,
+};
+use tpchgen_arrow::{
+    CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow,
+    SupplierArrow,
+};
+
+/// 60 thousand line items.
+const SCALE: f64 = 0.01;
+/// Files of the large tables.
+const PARTS: i32 = 4;
+
+const TABLES: &[(&str, &str)] = &[
+    ("lineitem", "lineitem/"),
+    ("orders", "orders/"),
+    ("partsupp", "partsupp/"),
+    ("part", "part.parquet"),
+    ("supplier", "supplier.parquet"),
+    ("customer", "customer.parquet"),
+    ("nation", "nation.parquet"),
+    ("region", "region.parquet"),
+];
+
+macro_rules! queries {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../queries/tpch/", $name, ".sql")))),*]
+    };
+}
+
+const QUERIES: &[(&str, &str)] = queries!(
+    "q01", "q02", "q03", "q04", "q05", "q06", "q07", "q08", "q09", "q10", "q11", "q12", "q13",
+    "q14", "q15", "q16", "q17", "q18", "q19", "q20", "q21", "q22",
+);
+
+fn write(path: &Path, reader: impl RecordBatchReader) -> Result<()> {
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
+    parquet(path, schema, batches)
+}
+
+fn generate(folder: &Path) -> Result<()> {
+    for table in ["lineitem", "orders", "partsupp"] {
+        std::fs::create_dir(folder.join(table))?;
+    }
+    for part in 1..=PARTS {
+        let file = |table: &str| folder.join(table).join(format!("{part}.parquet"));
+        let lines = LineItemGenerator::new(SCALE, part, PARTS);
+        write(&file("lineitem"), LineItemArrow::new(lines))?;
+        write(&file("orders"), OrderArrow::new(OrderGenerator::new(SCALE, part, PARTS)))?;
+        write(&file("partsupp"), PartSuppArrow::new(PartSuppGenerator::new(SCALE, part, PARTS)))?;
+    }
+    let file = |table: &str| folder.join(format!("{table}.parquet"));
+    write(&file("part"), PartArrow::new(PartGenerator::new(SCALE, 1, 1)))?;
+    write(&file("supplier"), SupplierArrow::new(SupplierGenerator::new(SCALE, 1, 1)))?;
+    write(&file("customer"), CustomerArrow::new(CustomerGenerator::new(SCALE, 1, 1)))?;
+    write(&file("nation"), NationArrow::new(NationGenerator::new(SCALE, 1, 1)))?;
+    write(&file("region"), RegionArrow::new(RegionGenerator::new(SCALE, 1, 1)))
+}
+
+/// All 22, with the joins that the planner chooses for small tables (whole tables to every task),
+/// for large ones (both sides split by key), and where memory is short (sorted and merged).
+#[test]
+fn the_22_queries() -> Result<()> {
+    let fixture = fixture()?;
+    let folder = TempDir::with_prefix("partita-tpch-")?;
+    generate(folder.path())?;
+    let partitioned = [
+        "datafusion.optimizer.hash_join_single_partition_threshold = 0",
+        "datafusion.optimizer.hash_join_single_partition_threshold_rows = 0",
+    ];
+    let sorted = ["datafusion.optimizer.prefer_hash_join = false"];
+    for (name, settings) in [("broadcast", &[][..]), ("split", &partitioned), ("sorted", &sorted)] {
+        fixture.cluster.run(async {
+            let oracle = Oracle::new(&fixture.cluster, folder.path()).await?;
+            for (table, path) in TABLES {
+                let view = format!("create view {table} as select * from '{{dir}}/{path}'");
+                oracle.both(&view).await?;
+            }
+            for setting in settings {
+                oracle.on_cluster_only(&format!("set {setting}")).await?;
+            }
+            check_all(&oracle).await.with_context(|| format!("with joins {name}"))
+        })?;
+    }
+    Ok(())
+}
+
+async fn check_all(oracle: &Oracle) -> Result<()> {
+    let mut failures = Vec::new();
+    for (name, sql) in QUERIES {
+        if let Err(error) = oracle.check(sql, Sameness::Rows).await {
+            failures.push(format!("{name}: {error:#}"));
+        }
+    }
+    ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
+    Ok(())
+}
