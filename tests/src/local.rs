@@ -152,7 +152,8 @@ fn worker_config(
 
 async fn start_worker(config: WorkerConfig, file: PathBuf) -> Result<()> {
     let folder = config.local_directory.clone();
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     let worker = Worker::new(config).await?;
     let connector = WebSocketConnector { address: None, file: Some(file) };
     tokio::spawn(async move {

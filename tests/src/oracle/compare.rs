@@ -89,7 +89,11 @@ pub(super) fn key_columns(plan: &LogicalPlan) -> Vec<usize> {
 }
 
 /// Says how an answer differs from the one that is expected; none if it does not.
-pub(super) fn mismatch(expected: &Answer, found: &Answer, keys: &[usize]) -> Result<Option<String>> {
+pub(super) fn mismatch(
+    expected: &Answer,
+    found: &Answer,
+    keys: &[usize],
+) -> Result<Option<String>> {
     if let Some(text) = schema_mismatch(expected, found) {
         return Ok(Some(text));
     }

@@ -56,7 +56,9 @@ pub fn numbers() -> PathBuf {
             .expect("text");
         }
         let file = place.write("numbers.sql", sql);
-        place.run(["sql".as_ref(), "--embedded".as_ref(), "--file".as_ref(), file.as_os_str()]).ok();
+        place
+            .run(["sql".as_ref(), "--embedded".as_ref(), "--file".as_ref(), file.as_os_str()])
+            .ok();
     })
 }
 

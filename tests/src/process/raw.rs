@@ -31,8 +31,10 @@ pub fn get(access: &Access, path: &str) -> (u16, String) {
 /// `GET path` with these header lines, each with its line's end.
 pub fn get_with(access: &Access, path: &str, headers: &str) -> (u16, String) {
     let mut stream = connect(access);
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", access.address);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+        access.address
+    );
     stream.write_all(request.as_bytes()).expect("a request");
     let mut text = Vec::new();
     stream.read_to_end(&mut text).expect("an answer");

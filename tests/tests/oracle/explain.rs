@@ -51,7 +51,8 @@ fn explain_analyze_counts_rows() -> Result<()> {
         let rows = plan_rows(&answer)?;
         assert!(rows.iter().enumerate().all(|(n, (kind, _))| kind == &format!("group {n}")));
         let all: String = rows.iter().map(|(_, text)| format!("{text}\n")).collect();
-        let scan = all.lines().find(|line| line.contains("DataSourceExec") && line.contains("facts"));
+        let scan =
+            all.lines().find(|line| line.contains("DataSourceExec") && line.contains("facts"));
         assert!(scan.is_some_and(|line| line.contains("[6000 rows")), "{all}");
         let (expected, _) = oracle.single(QUERY).await?;
         let merge = all.lines().find(|line| line.contains("SortPreservingMergeExec"));
@@ -76,8 +77,11 @@ fn everything_is_explained() -> Result<()> {
         for (sql, part) in [
             ("select 1", "ProjectionExec"),
             ("select id from facts union all select k from dims", "UnionExec"),
-            ("with recursive n (i) as (select 1 union all select i + 1 from n where i < 5)
-                select * from n", "RecursiveQueryExec"),
+            (
+                "with recursive n (i) as (select 1 union all select i + 1 from n where i < 5)
+                select * from n",
+                "RecursiveQueryExec",
+            ),
             ("copy (select id from facts) to '{dir}/never/' stored as parquet", "DataSinkExec"),
         ] {
             let rows = oracle.explain(sql).await?;

@@ -76,7 +76,5 @@ pub(crate) fn check(queries: &[&str]) -> Result<()> {
 /// Checks the number of rows of these queries in a new session.
 pub(crate) fn check_counts(queries: &[&str]) -> Result<()> {
     let fixture = fixture()?;
-    fixture.cluster.run(async {
-        fixture.oracle().await?.check_all(queries, Sameness::Count).await
-    })
+    fixture.cluster.run(async { fixture.oracle().await?.check_all(queries, Sameness::Count).await })
 }

@@ -3,18 +3,17 @@
 use crate::data::parquet;
 use crate::fixture::fixture;
 use anyhow::{Context, Result, ensure};
-use arrow::array::RecordBatch;
-use arrow::record_batch::RecordBatchReader;
 use partita_tests::oracle::{Oracle, Sameness};
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
 use tpchgen::generators::{
     CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator,
     PartSuppGenerator, RegionGenerator, SupplierGenerator,
 };
 use tpchgen_arrow::{
-    CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow,
-    SupplierArrow,
+    CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow,
+    RecordBatchIterator, RegionArrow, SupplierArrow,
 };
 
 /// 60 thousand line items.
@@ -44,10 +43,8 @@ const QUERIES: &[(&str, &str)] = queries!(
     "q14", "q15", "q16", "q17", "q18", "q19", "q20", "q21", "q22",
 );
 
-fn write(path: &Path, reader: impl RecordBatchReader) -> Result<()> {
-    let schema = reader.schema();
-    let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>()?;
-    parquet(path, schema, batches)
+fn write(path: &Path, rows: impl RecordBatchIterator) -> Result<()> {
+    parquet(path, Arc::clone(rows.schema()), rows)
 }
 
 fn generate(folder: &Path) -> Result<()> {

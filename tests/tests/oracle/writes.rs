@@ -1,6 +1,6 @@
 //! `COPY` and `INSERT`: what they write, and that a failure leaves nothing.
 
-use crate::fixture::{Fixture, fixture};
+use crate::fixture::fixture;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::UInt64Type;
@@ -73,13 +73,13 @@ async fn reads_back(oracle: &Oracle, query: &str, written: &str) -> Result<()> {
     oracle.check(&format!("select * from '{written}'"), Sameness::Rows).await.map(|_| ())
 }
 
-async fn with_oracle(
-    test: impl AsyncFnOnce(&Oracle, &Fixture, &Target) -> Result<()>,
-) -> Result<()> {
+fn with_target(test: impl AsyncFnOnce(&Oracle, &Target) -> Result<()>) -> Result<()> {
     let fixture = fixture()?;
     let target = Target::new()?;
-    let oracle = fixture.oracle().await?;
-    test(&oracle, &fixture, &target).await
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        test(&oracle, &target).await
+    })
 }
 
 /// Every task of the last step writes one file, in each format, and the files have the query's
@@ -88,7 +88,7 @@ async fn with_oracle(
 fn one_file_for_each_partition() -> Result<()> {
     let query = "select id, k, v, txt, flag from facts where id % 5 <> 0";
     let grouped = "select k, count(*) as c from facts where k is not null group by k";
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         for (format, extension) in [("parquet", "parquet"), ("csv", "csv"), ("json", "json")] {
             for (name, query, rows) in [("scanned", query, 4800), ("grouped", grouped, 100)] {
                 let name = format!("{name}-{extension}");
@@ -104,14 +104,14 @@ fn one_file_for_each_partition() -> Result<()> {
         }
         assert_eq!(target.names().len(), 6, "{:?}", target.names());
         Ok(())
-    }))
+    })
 }
 
 /// A target with an extension is one file; a sorted one is sorted.
 #[test]
 fn one_file_in_order() -> Result<()> {
     let query = "select id, k, txt from facts order by id desc";
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         let file = target.path("sorted.parquet").display().to_string();
         assert_eq!(copied(oracle, query, &file, "parquet").await?, 6000);
         assert_eq!(target.names(), ["sorted.parquet"]);
@@ -119,23 +119,24 @@ fn one_file_in_order() -> Result<()> {
         let ids: Vec<i64> = read
             .batches
             .iter()
-            .flat_map(|batch| batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().values())
+            .flat_map(|batch| {
+                batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().values()
+            })
             .copied()
             .collect();
         assert!(ids.is_sorted_by(|a, b| a > b), "the file is not sorted");
         reads_back(oracle, query, &file).await
-    }))
+    })
 }
 
 /// Partition folders are written and read back as columns, and an `INSERT` adds files.
 #[test]
 fn partition_folders_and_inserts() -> Result<()> {
     let query = "select id, cast(k as varchar) as k, grp from facts where id < 1000 and k < 4";
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         let folder = format!("{}/", target.path("parted").display());
-        let statement = format!(
-            "copy ({query}) to '{folder}' stored as parquet partitioned by (k)"
-        );
+        let statement =
+            format!("copy ({query}) to '{folder}' stored as parquet partitioned by (k)");
         oracle.cluster(&statement).await?;
         assert_eq!(names(&target.path("parted")), ["k=0", "k=1", "k=2", "k=3"]);
         let read = format!("select id, cast(k as varchar) as k, grp from '{folder}'");
@@ -152,32 +153,36 @@ fn partition_folders_and_inserts() -> Result<()> {
         assert_eq!(rows, 15);
         assert_eq!(target.names(), ["parted", "plain"]);
         Ok(())
-    }))
+    })
 }
 
 /// Queries without rows, and those that run whole in one task, are written too.
 #[test]
 fn unusual_queries_are_written() -> Result<()> {
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         let file = target.path("empty.csv").display().to_string();
         assert_eq!(copied(oracle, "select id from facts where id < 0", &file, "csv").await?, 0);
-        let recursive = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 9)
+        let recursive =
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 9)
             select i from n";
         let file = target.path("numbers.parquet").display().to_string();
         assert_eq!(copied(oracle, recursive, &file, "parquet").await?, 9);
         reads_back(oracle, recursive, &file).await?;
         assert_eq!(target.names(), ["empty.csv", "numbers.parquet"]);
         Ok(())
-    }))
+    })
 }
 
 /// A query that fails when part of its rows is written leaves neither files nor folders.
 #[test]
 fn a_failed_copy_leaves_nothing() -> Result<()> {
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         for (query, part) in [
             ("select id, 1 / (id - 5900) as x from facts", "ivide by zero"),
-            ("select id, cast(case when id = 4321 then 'x' else '1' end as int) as x from facts", "x"),
+            (
+                "select id, cast(case when id = 4321 then 'x' else '1' end as int) as x from facts",
+                "x",
+            ),
             ("select k, sum(10 / (id - 3000)) as x from facts group by k", "ivide by zero"),
         ] {
             for format in ["parquet", "csv", "json"] {
@@ -193,7 +198,7 @@ fn a_failed_copy_leaves_nothing() -> Result<()> {
             }
         }
         Ok(())
-    }))
+    })
 }
 
 /// A `COPY` that is stopped while it writes, by a command or because its client went away, leaves
@@ -203,7 +208,7 @@ fn a_cancelled_copy_leaves_nothing() -> Result<()> {
     // Far more than can be written before it is stopped.
     let query = "select a.id as a, b.id as b, c.id as c, concat(a.txt, b.txt, c.txt) as txt
         from facts a, facts b, facts c";
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         for by_command in [true, false] {
             let place = target.path("endless/").display().to_string();
             let statement = format!("copy ({query}) to '{place}' stored as csv");
@@ -227,17 +232,19 @@ fn a_cancelled_copy_leaves_nothing() -> Result<()> {
             oracle.check("select count(*) from facts", Sameness::Rows).await?;
         }
         Ok(())
-    }))
+    })
 }
 
 /// What would mix with, or take the place of, what is there is refused before anything runs.
 #[test]
 fn what_is_there_is_not_touched() -> Result<()> {
-    fixture()?.cluster.run(with_oracle(async |oracle, _, target| {
+    with_target(async |oracle, target| {
         let folder = target.path("there");
         std::fs::create_dir(&folder)?;
         std::fs::write(folder.join("precious.txt"), "keep")?;
-        for place in [format!("{}/", folder.display()), folder.join("precious.txt/").display().to_string()] {
+        for place in
+            [format!("{}/", folder.display()), folder.join("precious.txt/").display().to_string()]
+        {
             let written = copied(oracle, "select id from facts", &place, "parquet").await;
             assert!(written.is_err(), "{place} was written to");
         }
@@ -245,5 +252,5 @@ fn what_is_there_is_not_touched() -> Result<()> {
         assert_eq!(std::fs::read_to_string(folder.join("precious.txt"))?, "keep");
         assert_eq!(target.names(), ["there"]);
         Ok(())
-    }))
+    })
 }

@@ -1,0 +1,106 @@
+//! Random queries over random tables.
+
+use crate::data::parquet;
+use crate::fixture::fixture;
+use crate::grammar::{Grammar, TABLES, rows};
+use anyhow::{Context, Result, ensure};
+use partita_tests::oracle::{Oracle, Sameness};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Sets of tables.
+const DATA_SETS: u64 = 12;
+/// Queries over each.
+const QUERIES_EACH: u64 = 10;
+/// Files of a table at most.
+const FILES_MAX: u32 = 5;
+/// The seed of the first set; that of a failure, given in the variable below, comes first too.
+const FIRST_SEED: u64 = 20_130_901;
+/// The environment variable with the seed of the first set.
+const SEED_VARIABLE: &str = "PARTITA_TEST_SEED";
+/// The environment variable with the number of sets, for a long search.
+const SETS_VARIABLE: &str = "PARTITA_TEST_SETS";
+
+/// Ways of planning of which each set gets some.
+const SETTINGS: &[&[&str]] = &[
+    &[
+        "datafusion.optimizer.hash_join_single_partition_threshold = 0",
+        "datafusion.optimizer.hash_join_single_partition_threshold_rows = 0",
+    ],
+    &["datafusion.optimizer.prefer_hash_join = false"],
+    &["datafusion.execution.batch_size = 7"],
+    &["datafusion.optimizer.repartition_file_min_size = 1"],
+    &["datafusion.optimizer.enable_piecewise_merge_join = true"],
+    &["datafusion.optimizer.prefer_existing_union = true"],
+];
+
+fn number(variable: &str, otherwise: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
+        Err(_) => Ok(otherwise),
+    }
+}
+
+fn write_tables(rng: &mut SmallRng, folder: &Path) -> Result<()> {
+    for table in TABLES {
+        std::fs::create_dir(folder.join(table))?;
+        for file in 0..rng.random_range(1..=FILES_MAX) {
+            let batch = rows(rng);
+            parquet(&folder.join(table).join(format!("{file}.parquet")), batch.schema(), [batch])?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the queries of one seed. Gives how many a single node refused: the grammar knows more
+/// than the planner.
+async fn check_seed(oracle: &Oracle, rng: &mut SmallRng) -> Result<u64> {
+    for table in TABLES {
+        oracle.both(&format!("create view {table} as select * from '{{dir}}/{table}/'")).await?;
+    }
+    for group in SETTINGS {
+        if rng.random_bool(0.3) {
+            for setting in *group {
+                oracle.on_cluster_only(&format!("set {setting}")).await?;
+            }
+        }
+    }
+    let mut refused = 0;
+    for _ in 0..QUERIES_EACH {
+        let sql = Grammar::new(rng).query();
+        if oracle.single(&sql).await.is_err() {
+            refused += 1;
+            continue;
+        }
+        oracle.check(&sql, Sameness::Rows).await?;
+    }
+    Ok(refused)
+}
+
+/// Queries that nobody thought of have the same answers too. A failure names its seed.
+#[test]
+fn random_queries() -> Result<()> {
+    let fixture = fixture()?;
+    let first = number(SEED_VARIABLE, FIRST_SEED)?;
+    let sets = number(SETS_VARIABLE, DATA_SETS)?;
+    let (mut refused, mut failures) = (0, Vec::new());
+    for seed in first..first + sets {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let folder = TempDir::with_prefix("partita-random-")?;
+        write_tables(&mut rng, folder.path())?;
+        let checked = fixture.cluster.run(async {
+            let oracle = Oracle::new(&fixture.cluster, folder.path()).await?;
+            check_seed(&oracle, &mut rng).await
+        });
+        match checked {
+            Ok(count) => refused += count,
+            Err(error) => failures.push(format!("{SEED_VARIABLE}={seed}: {error:#}")),
+        }
+    }
+    ensure!(failures.is_empty(), "{} sets failed\n\n{}", failures.len(), failures.join("\n\n"));
+    let all = sets * QUERIES_EACH;
+    ensure!(refused * 4 < all, "a single node refuses {refused} of {all}: the grammar is no good");
+    Ok(())
+}
