@@ -152,14 +152,14 @@ impl Client {
         let failed = |error| ClientError::query(&self.access, error);
         let mut client = self.flight();
         let info =
-            client.execute(statement.to_string(), None).await.map_err(|e| failed(e.into()))?;
+            client.execute(statement.to_string(), None).await.map_err(failed)?;
         let schema =
             std::sync::Arc::new(info.clone().try_decode_schema().map_err(|e| failed(e.into()))?);
         let ticket = info.endpoint.into_iter().next().and_then(|endpoint| endpoint.ticket);
         let Some(ticket) = ticket else {
             return Ok(Query { job: None, schema, batches: futures::stream::empty().boxed() });
         };
-        let stream = client.do_get(ticket).await.map_err(|e| failed(e.into()))?;
+        let stream = client.do_get(ticket).await.map_err(failed)?;
         let job = stream
             .headers()
             .get(JOB_HEADER)

@@ -25,7 +25,7 @@ pub(crate) async fn serve(uri: Uri) -> Response {
         path => path,
     };
     if let Some((_, bytes)) = ASSETS.iter().find(|(name, _)| *name == path) {
-        return with_headers(path, *bytes);
+        return with_headers(path, bytes);
     }
     if path == "index.html" {
         return with_headers(path, WITHOUT.as_bytes());

@@ -1,0 +1,27 @@
+//! Real processes: the binary as people start it, and everything that can happen to it.
+//!
+//! The binary is taken from beside the test's executable: build it first
+//! (`cargo build -p partita-cli`).
+
+#[path = "processes/around.rs"]
+mod around;
+#[path = "processes/cancel.rs"]
+mod cancel;
+#[path = "processes/fair.rs"]
+mod fair;
+#[path = "processes/input.rs"]
+mod input;
+#[path = "processes/listing.rs"]
+mod listing;
+#[path = "processes/memory.rs"]
+mod memory;
+#[path = "processes/recovery.rs"]
+mod recovery;
+#[path = "processes/scheduler.rs"]
+mod scheduler;
+#[path = "processes/sql.rs"]
+mod sql;
+#[path = "processes/strangers.rs"]
+mod strangers;
+#[path = "processes/supervised.rs"]
+mod supervised;
