@@ -4,7 +4,7 @@ use crate::measure::{Background, command, median, resident_bytes, say, timed};
 use crate::report::Row;
 use crate::{Options, core_cost, dask};
 use anyhow::{Context, Result, bail};
-use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -163,13 +163,18 @@ pub(crate) fn datafusion_child() -> Result<()> {
         let tables = std::sync::Arc::new(partita_plan::files::FileTables::new());
         let context = partita_plan::files::enable(context, tables);
         for statement in sql.split(';').filter(|s| !s.trim().is_empty()) {
-            let frame = partita_plan::files::registered_only(context.sql(statement)).await?;
+            let plan = context.state().create_logical_plan(statement).await?;
+            let is_ddl = matches!(plan, datafusion::logical_expr::LogicalPlan::Ddl(_));
+            let executed = context.execute_logical_plan(plan);
+            let frame = match is_ddl {
+                true => partita_plan::files::registered_only(executed).await?,
+                false => executed.await?,
+            };
             let mut rows = frame.execute_stream().await?;
             while let Some(batch) = rows.next().await {
                 println!("{:?}", batch?.num_rows());
             }
         }
-        let _ = ParquetReadOptions::default();
         anyhow::Ok(())
     })
 }

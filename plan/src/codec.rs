@@ -3,6 +3,7 @@
 use crate::error::PlanError;
 use crate::exchange::{ExchangeExec, Reading};
 use crate::files::CompressedScan;
+use crate::properties::{Reader, WireProperties, Writer};
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -23,6 +24,7 @@ struct ExchangeNode {
     reading: Reading,
     partitions: u32,
     schema: Vec<u8>,
+    properties: WireProperties,
 }
 
 /// A node that DataFusion has no wire form for.
@@ -46,8 +48,8 @@ impl PhysicalExtensionCodec for Codec {
         &self,
         bytes: &[u8],
         inputs: &[Arc<dyn ExecutionPlan>],
-        _: &TaskContext,
-        _: &dyn PhysicalProtoConverterExtension,
+        context: &TaskContext,
+        converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let node = match postcard::from_bytes(bytes).map_err(external)? {
             Node::Exchange(node) => node,
@@ -60,14 +62,18 @@ impl PhysicalExtensionCodec for Codec {
         };
         let schema = protobuf::Schema::decode(node.schema.as_slice()).map_err(external)?;
         let schema: Schema = (&schema).try_into()?;
-        Ok(Arc::new(ExchangeExec::new(node.input, node.reading, node.partitions, Arc::new(schema))))
+        let schema = Arc::new(schema);
+        let reader = Reader { schema: &schema, context, codec: self, converter };
+        let properties = Arc::new(reader.read(&node.properties)?);
+        let leaf = ExchangeExec::new(node.input, node.reading, node.partitions, schema);
+        Ok(Arc::new(leaf.with_properties(properties)))
     }
 
     fn try_encode(
         &self,
         node: Arc<dyn ExecutionPlan>,
         bytes: &mut Vec<u8>,
-        _: &dyn PhysicalProtoConverterExtension,
+        converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         if let Some(scan) = node.downcast_ref::<CompressedScan>() {
             let node = Node::Compressed(scan.compression().to_string());
@@ -83,6 +89,7 @@ impl PhysicalExtensionCodec for Codec {
             reading: exchange.reading(),
             partitions: exchange.partitions(),
             schema: schema.encode_to_vec(),
+            properties: Writer { codec: self, converter }.write(exchange.properties())?,
         });
         bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
         Ok(())

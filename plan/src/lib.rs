@@ -15,6 +15,7 @@ pub mod data;
 pub mod error;
 pub mod exchange;
 pub mod files;
+mod properties;
 pub mod session;
 pub mod sink;
 

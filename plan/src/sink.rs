@@ -25,7 +25,9 @@ pub fn target(exec: &DataSinkExec) -> Result<std::path::PathBuf> {
     let config = config(exec.sink())?;
     let url = config.table_paths.first().ok_or_else(|| not_local(&config.original_url))?;
     let text: &url::Url = url.as_ref();
-    text.to_file_path().map_err(|()| not_local(text.as_str()))
+    let path = text.to_file_path().map_err(|()| not_local(text.as_str()))?;
+    // Without the slash at the end of a folder's name: with it the system finds no file there.
+    Ok(path.components().collect())
 }
 
 /// Whether the target of a sink is one file rather than a folder.

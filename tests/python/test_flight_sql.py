@@ -378,13 +378,15 @@ def endless(path):
 
 
 def test_cancel(connection, flights):
-    """A statement that would run for long can be cancelled; the connection goes on."""
+    """A job that would run for long ends when its reader cancels; the connection goes on."""
     with connection.cursor() as cursor:
-        cursor.execute(endless(flights))
+        cursor.execute(f"select 1 as n union all {endless(flights)}")
         reader = cursor.fetch_record_batch()
+        # The job runs: its first part is here.
+        assert reader.read_next_batch().to_pydict() == {"n": [1]}
         cursor.adbc_cancel()
         with pytest.raises((flightsql.Error, pyarrow.lib.ArrowException, OSError)):
-            reader.read_all()
+            reader.read_next_batch()
     with connection.cursor() as cursor:
         assert rows(cursor, "select 1") == [(1,)]
 
@@ -496,8 +498,9 @@ def test_cancel_by_action(flight, flights, action):
         body = command("ActionCancelQueryRequest", info.serialize())
     (answer,) = flight.action(action, body)
     assert answer.endswith(b"\x08\x02")
-    with pytest.raises(pyarrow.ArrowException, match="cancelled"):
-        reader.read_all()
+    # Not read_all(), which takes any cancelling for that of its own user's keyboard.
+    with pytest.raises(pyarrow.ArrowException, match="its client asked for it"):
+        reader.read_chunk()
 
 
 def test_no_nonsense(flight):

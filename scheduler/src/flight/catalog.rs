@@ -1,9 +1,7 @@
 //! What there is: catalogs, schemas and tables of a session; and keys, of which there are none.
 
 use crate::flight::{info, status};
-use arrow_flight::sql::{
-    Command, CommandGetCatalogs, CommandGetDbSchemas, CommandGetTableTypes, CommandGetTables,
-};
+use arrow_flight::sql::{Command, CommandGetCatalogs, CommandGetTableTypes, CommandGetTables};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -155,8 +153,9 @@ fn foreign_keys() -> SchemaRef {
 mod tests {
     use super::*;
     use arrow_flight::sql::{
-        CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys,
-        CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetXdbcTypeInfo, CommandStatementQuery,
+        CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,
+        CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetXdbcTypeInfo,
+        CommandStatementQuery,
     };
     use datafusion::arrow::array::{AsArray, BinaryArray};
     use datafusion::prelude::SessionConfig;

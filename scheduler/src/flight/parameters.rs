@@ -60,9 +60,8 @@ pub(crate) async fn read(
         .map_err(FlightError::from);
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
     let mut row: Option<RecordBatch> = None;
-    let (mut rows, mut columns) = (0, 0);
+    let mut rows = 0;
     while let Some(batch) = batches.try_next().await? {
-        columns = batch.num_columns();
         rows += batch.num_rows();
         if rows > 1 {
             return Err(Status::invalid_argument(
@@ -73,6 +72,7 @@ pub(crate) async fn read(
             row = Some(batch);
         }
     }
+    let columns = batches.schema().map_or(0, |schema| schema.fields().len());
     match row {
         Some(batch) if columns > 0 => values(&batch, names).map(Some),
         _ if columns == 0 || names.is_empty() => Ok(None),

@@ -88,7 +88,7 @@ pub(crate) async fn describe(
     let (sql, analyze) = (sql.to_string(), asked.analyze);
     let work = async move {
         let plan = logical(&session, &sql, None).await?;
-        let schema = answer_schema(&plan, analyze);
+        let schema = answer_schema(&session.context.state(), &plan, analyze);
         Ok(Described { schema, parameters: parameters(&sql, &plan)? })
     };
     shared.planning.run(work).await.ok_or(QueryError::Ending)?
@@ -135,12 +135,20 @@ fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError
 }
 
 /// The schema of what a plan answers.
-fn answer_schema(plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
-        plan => Arc::new(plan.schema().as_arrow().clone()),
+        plan => {
+            // Only the analyzer decides on the types of columns that a union puts together. Where
+            // it fails, so will the planner, with a better error.
+            let options = state.config_options();
+            match state.analyzer().execute_and_check(plan.clone(), options, |_, _| {}) {
+                Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
+                Err(_) => Arc::new(plan.schema().as_arrow().clone()),
+            }
+        }
     }
 }
 
@@ -183,7 +191,7 @@ async fn understand(
             Ok(rows(schema, frame.collect().await.map_err(wrong)?))
         }
         _ => {
-            let schema = answer_schema(&plan, analyze);
+            let schema = answer_schema(&session.context.state(), &plan, analyze);
             Ok(Prepared { sql, schema, kind: Kind::Job { logical: plan, session }, parameters })
         }
     }

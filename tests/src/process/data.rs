@@ -1,6 +1,6 @@
 //! Data that tests of processes query. It is made once and kept below the target folder.
 
-use crate::process::{Place, program};
+use crate::process::{LONG, Place, program};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +15,15 @@ pub const NUMBERS_GROUPS: u64 = 1000;
 const VERSION: u32 = 1;
 /// Applications of `md5` in [`slow`]: one row costs some microseconds.
 const SLOW_ROUNDS: usize = 12;
+
+/// Rows of [`wide`]: a prime, so that multiplying by another and taking the rest is a permutation.
+pub const WIDE_ROWS: u64 = 8_000_009;
+/// The factor of that permutation.
+const WIDE_FACTOR: u64 = 7919;
+/// Files of [`wide`].
+const WIDE_FILES: u64 = 4;
+/// Bytes of each text in [`wide`].
+const WIDE_TEXT_BYTES: u64 = 32;
 
 /// One process makes the data at a time: the others wait for it.
 static MAKING: Mutex<()> = Mutex::new(());
@@ -35,6 +44,13 @@ fn kept(name: &str, make: impl FnOnce(&Place, &Path)) -> PathBuf {
         std::fs::remove_dir_all(&draft).expect("the draft goes");
     }
     folder
+}
+
+/// Runs statements that write data.
+fn make(place: &Place, sql: &str) {
+    place.write("make.sql", sql);
+    let args = ["sql", "--embedded", "--progress=none", "--file=make.sql"];
+    place.start(args).finish(LONG).ok();
 }
 
 /// Parquet files with [`NUMBERS_ROWS`] rows: `k` counts from 0, `g` is `k` modulo
@@ -60,6 +76,34 @@ pub fn numbers() -> PathBuf {
             .run(["sql".as_ref(), "--embedded".as_ref(), "--file".as_ref(), file.as_os_str()])
             .ok();
     })
+}
+
+/// Parquet files with [`WIDE_ROWS`] rows: `k` counts from 0, `a` is a permutation of it, `s` is a text
+/// that is different in each row. In memory that is more than half a gigabyte.
+pub fn wide() -> PathBuf {
+    kept("wide", |place, folder| {
+        let each = WIDE_ROWS.div_ceil(WIDE_FILES);
+        let mut sql = String::new();
+        for file in 0..WIDE_FILES {
+            let (first, end) = (file * each, ((file + 1) * each).min(WIDE_ROWS));
+            let path = folder.join(format!("{file}.parquet"));
+            writeln!(
+                sql,
+                "copy (select value as k, value * {WIDE_FACTOR} % {WIDE_ROWS} as a, \
+                 md5(cast(value as varchar)) as s \
+                 from generate_series({first}, {})) to '{}';",
+                end - 1,
+                path.display()
+            )
+            .expect("text");
+        }
+        make(place, &sql);
+    })
+}
+
+/// Bytes of all texts of [`wide`].
+pub fn wide_text_bytes() -> u64 {
+    WIDE_ROWS * WIDE_TEXT_BYTES
 }
 
 /// An expression over an expression that gives text: it costs some microseconds, and its value is
@@ -105,4 +149,30 @@ pub fn slow_join() -> String {
 pub fn slow_join_rows() -> String {
     let n = NUMBERS_ROWS;
     format!("{n},{},{}\n", n * (n - 1) / 2, n * 32)
+}
+
+/// A query over [`numbers`] in many tasks of a second or less each: one for each of `tasks`.
+pub fn many_tasks(tasks: u64) -> String {
+    let (folder, slow) = (numbers(), slow("s"));
+    let part = |number: u64| {
+        let file = folder.join(format!("{}.parquet", number % NUMBERS_FILES));
+        format!("select sum({slow}) as c from '{}'", file.display())
+    };
+    let parts: Vec<String> = (0..tasks).map(part).collect();
+    format!("select sum(c) as chars from ({})", parts.join(" union all "))
+}
+
+/// The rows of [`many_tasks`] as CSV.
+pub fn many_tasks_rows(tasks: u64) -> String {
+    format!("{}\n", tasks * (NUMBERS_ROWS / NUMBERS_FILES) * 32)
+}
+
+/// A query whose second group is one task that works for half a minute or more.
+pub fn one_long_task() -> String {
+    let (file, slow) = (numbers().join("0.parquet"), slow("concat(s, cast(j as varchar))"));
+    format!(
+        "select count(*) as n, sum({slow}) as chars from '{}' \
+         cross join generate_series(1, 40) as t(j)",
+        file.display()
+    )
 }

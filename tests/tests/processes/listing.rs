@@ -20,10 +20,10 @@ fn listings_show_the_cluster() {
     assert_eq!(workers.len(), 2);
     assert!(workers.iter().all(|row| row.state == WorkerState::Up && row.slots == 2));
     let jobs = cluster.jobs();
-    assert_eq!(jobs.iter().map(|job| job.state).collect::<Vec<_>>(), [
-        JobState::Done,
-        JobState::Failed
-    ]);
+    assert_eq!(
+        jobs.iter().map(|job| job.state).collect::<Vec<_>>(),
+        [JobState::Done, JobState::Failed]
+    );
     assert!(!jobs[1].error.is_empty() && jobs[0].delivered_rows == 1, "{jobs:?}");
     let show = |command: &str| cluster.place.run([command]).ok();
     assert!(show("status").contains("2, 4 slots"), "{}", show("status"));

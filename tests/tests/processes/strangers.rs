@@ -1,0 +1,148 @@
+//! Peers that do not know the token, speak another version, or send noise.
+
+use partita_shared::limits::CONTROL_FRAME_BYTES_MAX;
+use partita_shared::message::{FromWorker, Registration, Request};
+use partita_shared::model::WorkerState;
+use partita_shared::{PROTOCOL_VERSION, wire};
+use partita_tests::process::raw::{self, Socket, frame};
+use partita_tests::process::{Cluster, Place, SOON, status_bytes, wait_for};
+use rand::rngs::SmallRng;
+use rand::{Rng, RngCore, SeedableRng};
+
+/// WebSocket opcodes.
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+/// Frames of noise for each path.
+const FRAMES: u32 = 200;
+
+/// Nobody gets in with another token: no client, no worker, no request; each is told why, and the
+/// token that was tried is not repeated.
+#[test]
+fn a_wrong_token_opens_nothing() {
+    let cluster = Cluster::start(1, &[]);
+    let address = format!("tcp://{}", cluster.access.address);
+    let run = |args: &[&str]| {
+        let place = Place::new();
+        let mut command = place.command(args);
+        command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", "not-the-token");
+        let ran = place.spawn("stranger", command).finish(SOON);
+        assert!(!ran.stderr.contains("not-the-token"), "{}", ran.stderr);
+        ran.fails(1, &["refused", "token"]);
+    };
+    run(&["sql", "select 1"]);
+    run(&["status"]);
+    run(&["shutdown"]);
+    run(&["worker", "--host=127.0.0.1"]);
+    for path in ["/api/v1/workers", "/metrics", "/ws/client", "/ws/worker", "/nowhere/else"] {
+        let wrong = raw::get_with(&cluster.access, path, "Authorization: Bearer x\r\n");
+        let none = raw::get_with(&cluster.access, path, "");
+        let open = path == "/nowhere/else";
+        assert_eq!((wrong.0, none.0), if open { (404, 404) } else { (401, 401) }, "{path}");
+    }
+    assert_eq!(cluster.status().workers, 1);
+}
+
+/// A peer of another version is refused with a message that names both.
+#[test]
+fn another_version_is_refused() {
+    let cluster = Cluster::start(0, &[]);
+    let other = (PROTOCOL_VERSION + 998).to_string();
+    for path in ["/ws/worker", "/ws/client"] {
+        let refused = Socket::open(&cluster.access, path, &cluster.access.token, &other);
+        let (status, body) = refused.expect_err("another version");
+        assert_eq!(status, 426);
+        let ours = format!("speaks protocol {PROTOCOL_VERSION}");
+        assert!(body.contains(&ours) && body.contains(&other), "{body}");
+    }
+}
+
+fn open(cluster: &Cluster, path: &str) -> Socket {
+    let version = PROTOCOL_VERSION.to_string();
+    Socket::open(&cluster.access, path, &cluster.access.token, &version).expect("it is let in")
+}
+
+fn noise(random: &mut SmallRng) -> Vec<u8> {
+    let mut bytes = vec![0; random.random_range(0..300)];
+    random.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Noise from peers that know the token is refused: whole messages, parts of them, what is no
+/// WebSocket frame at all, and lengths that are merely claimed. The scheduler stays as it is, with
+/// its memory.
+#[test]
+fn noise_changes_nothing() {
+    let mut cluster = Cluster::start(1, &[]);
+    let mut random = SmallRng::seed_from_u64(7);
+    let before = status_bytes(cluster.scheduler.pid(), "VmRSS").expect("its memory");
+    for path in ["/ws/worker", "/ws/client"] {
+        for _ in 0..FRAMES {
+            let mut socket = open(&cluster, path);
+            let bytes = noise(&mut random);
+            let length = bytes.len() as u64;
+            let more = match random.random_range(0..5) {
+                0 => frame(BINARY, length, &bytes),
+                1 => frame(TEXT, length, &bytes),
+                2 => frame(BINARY, length + 7, &bytes),
+                3 => frame(BINARY, u64::MAX >> random.random_range(1..30), &bytes),
+                _ => bytes,
+            };
+            socket.send(&more);
+            socket.send(&frame(BINARY, 3, &noise(&mut random)));
+        }
+    }
+    let mut socket = open(&cluster, "/ws/worker");
+    socket.send(&frame(BINARY, CONTROL_FRAME_BYTES_MAX as u64 + 1, b"never sent"));
+    assert!(socket.is_closed());
+    for _ in 0..FRAMES {
+        let mut socket = open(&cluster, "/ws/client");
+        let mut bytes = wire::encode(&Request::Workers).expect("a request");
+        bytes.extend(noise(&mut random));
+        socket.send(&frame(BINARY, bytes.len() as u64, &bytes));
+    }
+    assert!(cluster.scheduler.is_running());
+    assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
+    let after = status_bytes(cluster.scheduler.pid(), "VmRSS").expect("its memory");
+    assert!(after < before + (64 << 20), "{before} bytes became {after}");
+    assert!(!cluster.scheduler.log().contains("panicked"), "{}", cluster.scheduler.log());
+}
+
+/// A worker that registers and then sends noise is given up, and the listing says why; so is one
+/// that registers with figures that cannot be.
+#[test]
+fn a_worker_that_sends_noise_is_given_up() {
+    let cluster = Cluster::start(1, &[]);
+    let register = |name: &str, registration: Registration| {
+        let mut socket = open(&cluster, "/ws/worker");
+        let hello = FromWorker::Register(Registration { name: name.to_string(), ..registration });
+        let bytes = wire::encode(&hello).expect("a message");
+        socket.send(&frame(BINARY, bytes.len() as u64, &bytes));
+        wait_for("its row", SOON, || {
+            cluster.workers().into_iter().find(|row| row.name == name).map(|_| ())
+        });
+        socket
+    };
+    let mut noisy = register("noisy", Registration { slots: 1, ..Registration::default() });
+    noisy.send(&frame(BINARY, 5, &[0xff; 5]));
+    assert!(noisy.is_closed());
+    let row = wait_for("its loss", SOON, || {
+        cluster
+            .workers()
+            .into_iter()
+            .find(|row| row.name == "noisy" && row.state != WorkerState::Up)
+    });
+    assert_eq!(row.state, WorkerState::Lost);
+    assert!(row.cause.contains("it sent what is no message"), "{}", row.cause);
+    let huge = Registration {
+        slots: u32::MAX,
+        memory_limit_bytes: u64::MAX,
+        lifetime_left_s: Some(u64::MAX),
+        ..Registration::default()
+    };
+    let socket = register("huge", huge);
+    let status = cluster.status();
+    assert_eq!(status.workers, 2, "{status:?}");
+    drop(socket);
+    wait_for("its loss", SOON, || (cluster.status().workers == 1).then_some(()));
+    assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
+}
