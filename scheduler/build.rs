@@ -1,7 +1,7 @@
 //! Puts the built dashboard into the binary, if there is one.
 //!
-//! `PARTITA_DASHBOARD_DIST` names the folder of its files (`cargo xtask dashboard` makes it).
-//! Without it everything builds as well: a plain page takes the dashboard's place.
+//! `PARTITA_DASHBOARD_DIST` names the folder of its files; the default is where `cargo xtask
+//! dashboard` puts them. Without them everything builds as well: a plain page takes their place.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,20 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The folder of the built dashboard, if it is named or the cache folder is known.
+fn dist() -> Option<PathBuf> {
+    let var =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    var("PARTITA_DASHBOARD_DIST").or_else(|| {
+        let cache = var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?;
+        Some(cache.join("partita").join("dashboard").join("dist"))
+    })
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-env-changed=PARTITA_DASHBOARD_DIST");
     let mut text = String::from("const ASSETS: &[Asset] = &[\n");
-    if let Some(folder) = std::env::var_os("PARTITA_DASHBOARD_DIST").map(PathBuf::from) {
+    if let Some(folder) = dist() {
         println!("cargo:rerun-if-changed={}", folder.display());
         let mut found = Vec::new();
         files(&folder, &mut found);

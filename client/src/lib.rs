@@ -151,8 +151,7 @@ impl Client {
     pub async fn sql(&self, statement: &str) -> Result<Query, ClientError> {
         let failed = |error| ClientError::query(&self.access, error);
         let mut client = self.flight();
-        let info =
-            client.execute(statement.to_string(), None).await.map_err(failed)?;
+        let info = client.execute(statement.to_string(), None).await.map_err(failed)?;
         let schema =
             std::sync::Arc::new(info.clone().try_decode_schema().map_err(|e| failed(e.into()))?);
         let ticket = info.endpoint.into_iter().next().and_then(|endpoint| endpoint.ticket);

@@ -254,6 +254,11 @@ fn end(
             }
         }
     }
+    // Nothing of it runs any more, whatever was about to.
+    for group in &mut job.groups {
+        let counts = &mut group.counts;
+        counts.waiting += std::mem::take(&mut counts.running) + std::mem::take(&mut counts.ready);
+    }
     let staging = if state == JobState::Done { None } else { job.spec.staging.clone() };
     // A worker that was never given a task can still remove what others left in a shared folder.
     let mut told: BTreeSet<_> =

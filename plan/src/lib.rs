@@ -3,7 +3,8 @@
 //! DataFusion plans a query; its optimiser decides where rows must change partitions. [`cut`]
 //! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
-//! holds the settings that planning and running must agree on; [`data`] says how partitions are
+//! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
+//! joins that keep their meaning; [`data`] says how partitions are
 //! asked for; [`files`] finds the tables that queries name by path.
 //!
 //! The scheduler and the worker both need these and must not know each other, which is why this is
@@ -17,6 +18,7 @@ pub mod exchange;
 pub mod files;
 mod properties;
 pub mod session;
+pub mod single;
 pub mod sink;
 
 pub use error::PlanError;

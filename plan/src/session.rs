@@ -1,5 +1,6 @@
 //! The settings on which planning and running must agree.
 
+use crate::single::{SingleValueRule, single_value};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -46,7 +47,14 @@ pub fn running_config() -> SessionConfig {
     config
 }
 
-/// What a fragment is decoded and run in: every built-in function, this budget and this scratch
+/// A session in which queries are planned for one partition; [`planning_config`] says for more.
+pub fn planning_context() -> SessionContext {
+    let context = SessionContext::new_with_config(planning_config(1));
+    context.add_analyzer_rule(Arc::new(SingleValueRule));
+    context
+}
+
+/// What a fragment is decoded and run in: every function that plans may call, this budget and this scratch
 /// folder.
 pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<TaskContext> {
     let state = SessionStateBuilder::new()
@@ -54,5 +62,7 @@ pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<Task
         .with_runtime_env(runtime)
         .with_default_features()
         .build();
-    SessionContext::new_with_state(state).task_ctx()
+    let context = SessionContext::new_with_state(state);
+    context.register_udaf(single_value().as_ref().clone());
+    context.task_ctx()
 }

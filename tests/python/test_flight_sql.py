@@ -378,15 +378,15 @@ def endless(path):
 
 
 def test_cancel(connection, flights):
-    """A job that would run for long ends when its reader cancels; the connection goes on."""
+    """A reader that cancels gets no more than what was on its way; the connection goes on."""
     with connection.cursor() as cursor:
-        cursor.execute(f"select 1 as n union all {endless(flights)}")
+        cursor.execute(copies_of(flights, 4))
         reader = cursor.fetch_record_batch()
-        # The job runs: its first part is here.
-        assert reader.read_next_batch().to_pydict() == {"n": [1]}
+        reader.read_next_batch()
         cursor.adbc_cancel()
         with pytest.raises((flightsql.Error, pyarrow.lib.ArrowException, OSError)):
-            reader.read_next_batch()
+            for _ in reader:
+                pass
     with connection.cursor() as cursor:
         assert rows(cursor, "select 1") == [(1,)]
 

@@ -9,7 +9,7 @@ mod compare;
 use crate::local::LocalCluster;
 use anyhow::{Context, Result, bail, ensure};
 use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use compare::{key_columns, mismatch};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -45,6 +45,12 @@ impl Answer {
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
+}
+
+/// The names and types of columns.
+fn columns(schema: &Schema) -> Vec<String> {
+    let fields = schema.fields().iter();
+    fields.map(|field| format!("{}: {}", field.name(), field.data_type())).collect()
 }
 
 /// How much of two answers must be the same.
@@ -134,7 +140,10 @@ impl Oracle {
         let answer = async {
             let Query { schema, batches, .. } = self.client.sql(&sql).await?;
             let batches: Vec<RecordBatch> = batches.try_collect().await?;
-            let schema = batches.first().map_or(schema, RecordBatch::schema);
+            for batch in &batches {
+                let (announced, came) = (columns(&schema), columns(batch.schema_ref()));
+                ensure!(announced == came, "columns {announced:?} announced, {came:?} came");
+            }
             anyhow::Ok(Answer { schema, batches })
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {

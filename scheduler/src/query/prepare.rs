@@ -11,7 +11,7 @@ use datafusion::common::{ParamValues, TableReference};
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use partita_core::{GroupSpec, JobSpec};
 use partita_plan::{codec, cut, files};
@@ -169,14 +169,20 @@ async fn understand(
         parameters: Vec::new(),
     };
     match &plan {
+        LogicalPlan::Statement(Statement::Execute(_) | Statement::Prepare(_)) => {
+            Err(QueryError::Statement(
+                "PREPARE and EXECUTE are not understood: prepare statements through Flight SQL"
+                    .into(),
+            ))
+        }
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
+            let made = session.context.execute_logical_plan(plan);
+            files::registered_only(made).await.map_err(wrong)?;
             if !session.remember(&sql) {
                 return Err(QueryError::Statement(
                     "this session has too many statements: open another".into(),
                 ));
             }
-            let made = session.context.execute_logical_plan(plan);
-            files::registered_only(made).await.map_err(wrong)?;
             Ok(rows(Arc::new(Schema::empty()), Vec::new()))
         }
         LogicalPlan::Explain(explained) => {
@@ -279,28 +285,25 @@ async fn build(
     let state = session.context.state();
     let plan = physical(&state, logical, capacity, thrift).await;
     let plan = plan.map_err(|error| QueryError::Statement(located(sql, &error)))?;
+    let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
+        name: "whole statement".to_string(),
+        plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
+        tasks: 1,
+        work: Work::Statement {
+            session: session.made_by(),
+            directory: session.directory().display().to_string(),
+            sql,
+        },
+        inputs: Vec::new(),
+    };
     if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
         let is_copy = matches!(logical, LogicalPlan::Copy(_));
-        return write::build(exec, is_copy, for_run);
+        let query = |sql| whole(exec.input(), sql);
+        return write::build(exec, sql, is_copy, for_run, query);
     }
     let whole = |reason: String| {
         tracing::debug!(reason, "the statement runs whole, in one task");
-        Built {
-            groups: vec![GroupSpec {
-                name: "whole statement".to_string(),
-                plan: datafusion::physical_plan::displayable(plan.as_ref())
-                    .indent(false)
-                    .to_string(),
-                tasks: 1,
-                work: Work::Statement {
-                    session: session.made_by(),
-                    directory: session.directory().display().to_string(),
-                    sql: sql.to_string(),
-                },
-                inputs: Vec::new(),
-            }],
-            staging: None,
-        }
+        Built { groups: vec![whole(&plan, sql.to_string())], staging: None }
     };
     let groups = match cut::cut(Arc::clone(&plan)) {
         Ok(groups) => groups,

@@ -2,7 +2,7 @@
 
 use datafusion::prelude::SessionContext;
 use partita_plan::files::{self, FileTables};
-use partita_plan::session::planning_config;
+use partita_plan::session::planning_context;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +31,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     fn new() -> Self {
         let tables = Arc::new(FileTables::new());
-        let context = SessionContext::new_with_config(planning_config(1));
-        let context = files::enable(context, Arc::clone(&tables));
+        let context = files::enable(planning_context(), Arc::clone(&tables));
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         tables.set_directory(directory.clone());
         Session { context, tables, directory: Mutex::new(directory), made_by: Mutex::default() }

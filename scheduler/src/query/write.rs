@@ -2,20 +2,27 @@
 
 use crate::query::QueryError;
 use crate::query::prepare::{Built, encode};
-use datafusion::datasource::sink::DataSinkExec;
+use datafusion::datasource::sink::{DataSink, DataSinkExec};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::sql::parser::{CopyToSource, DFParser, Statement};
 use partita_core::GroupSpec;
-use partita_plan::{cut, sink};
+use partita_plan::exchange::{ExchangeExec, Reading};
+use partita_plan::{PlanError, cut, sink};
 use partita_shared::message::{CommitSpec, Exchange, InputSpec, Work};
 use rand::RngCore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The groups of a statement that writes: the query's, whose last tasks write, and the commit.
+/// `whole` makes the group of a query that runs whole, in one task, from the query's text.
 pub(crate) fn build(
     exec: &DataSinkExec,
+    sql: &str,
     is_copy: bool,
     for_run: bool,
+    whole: impl FnOnce(String) -> GroupSpec,
 ) -> Result<Built, QueryError> {
     let failed = |error| QueryError::plan(&error);
     let target = sink::target(exec).map_err(failed)?;
@@ -31,12 +38,17 @@ pub(crate) fn build(
     {
         input = Arc::clone(node.input());
     }
-    let mut groups = cut::cut(input).map_err(failed)?;
-    if let Some(last) = groups.last_mut() {
-        let writer = sink::redirected(exec.sink(), &staging).map_err(failed)?;
-        last.plan = Arc::new(DataSinkExec::new(Arc::clone(&last.plan), writer, None));
-    }
-    let mut groups = encode(&groups)?;
+    let writer = sink::redirected(exec.sink(), &staging).map_err(failed)?;
+    let mut groups = match query_groups(&input, &writer) {
+        Ok(groups) => groups,
+        Err(PlanError::NotSendable(error)) => {
+            let query = copied_query(sql).ok_or_else(|| failed(error))?;
+            let mut groups = vec![whole(query)];
+            groups.extend(encode(&[write_from_whole(&input, writer)])?);
+            groups
+        }
+        Err(error) => return Err(error.into()),
+    };
     let writers = groups.len() as u32 - 1;
     groups.push(GroupSpec {
         name: "commit".to_string(),
@@ -50,6 +62,47 @@ pub(crate) fn build(
         inputs: vec![InputSpec { group: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
     });
     Ok(Built { groups, staging: Some(staging.display().to_string()) })
+}
+
+/// The groups of a query whose last tasks write.
+fn query_groups(
+    input: &Arc<dyn ExecutionPlan>,
+    writer: &Arc<dyn DataSink>,
+) -> Result<Vec<GroupSpec>, PlanError> {
+    let mut groups = cut::cut(Arc::clone(input)).map_err(|error| match error {
+        DataFusionError::NotImplemented(_) => PlanError::NotSendable(error),
+        other => PlanError::Query(other),
+    })?;
+    if let Some(last) = groups.last_mut() {
+        let plan = Arc::clone(&last.plan);
+        last.plan = Arc::new(DataSinkExec::new(plan, Arc::clone(writer), None));
+    }
+    encode(&groups)
+}
+
+/// The group that writes what the one task of the first group gives.
+fn write_from_whole(input: &Arc<dyn ExecutionPlan>, writer: Arc<dyn DataSink>) -> cut::PlanGroup {
+    let rows = Arc::new(ExchangeExec::new(0, Reading::All, 1, input.schema()));
+    cut::PlanGroup {
+        plan: Arc::new(DataSinkExec::new(rows, writer, None)),
+        tasks: 1,
+        inputs: vec![InputSpec { group: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
+    }
+}
+
+/// The query in a `COPY (query) TO`, as text. None if the statement is another one.
+fn copied_query(sql: &str) -> Option<String> {
+    let mut statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
+    while let Statement::Explain(explained) = statement {
+        statement = *explained.statement;
+    }
+    match statement {
+        Statement::CopyTo(copy) => Some(match copy.source {
+            CopyToSource::Query(query) => query.to_string(),
+            CopyToSource::Relation(table) => format!("SELECT * FROM {table}"),
+        }),
+        _ => None,
+    }
 }
 
 /// Refuses to mix what is written with what is there.

@@ -5,7 +5,7 @@
 //! names too. Where the query sorts, the values that it sorts by must come in the same sequence:
 //! rows that are equal in these may be in any order among each other.
 
-use crate::oracle::Answer;
+use crate::oracle::{Answer, columns};
 use anyhow::{Context, Result};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -114,11 +114,7 @@ pub(super) fn mismatch(
 }
 
 fn schema_mismatch(expected: &Answer, found: &Answer) -> Option<String> {
-    let describe = |answer: &Answer| -> Vec<String> {
-        let fields = answer.schema.fields().iter();
-        fields.map(|field| format!("{}: {}", field.name(), field.data_type())).collect()
-    };
-    let (left, right) = (describe(expected), describe(found));
+    let (left, right) = (columns(&expected.schema), columns(&found.schema));
     (left != right).then(|| format!("columns {left:?} expected, {right:?} found"))
 }
 

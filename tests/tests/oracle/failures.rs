@@ -22,7 +22,8 @@ fn errors_are_the_same() -> Result<()> {
             ("select cast(txt as int) from facts", "row"),
             ("select sum(cast(grp as int)) from facts", "common"),
             ("select k, sum(1 / (id - 77)) from facts group by k order by k", "ivide by zero"),
-            ("select id from facts where k = (select k from events)", ""),
+            ("select id from facts where k = (select k from events)", "more than one row"),
+            ("select (select label from tiny), id from facts", "more than one row"),
             ("select id from facts f join events e on f.k = 1 / (e.eid - 9)", "ivide by zero"),
             ("select a from (values (1), (2, 3)) as t (a)", ""),
         ] {

@@ -32,7 +32,6 @@ const SETTINGS: &[&[&str]] = &[
     &["datafusion.optimizer.prefer_hash_join = false"],
     &["datafusion.execution.batch_size = 7"],
     &["datafusion.optimizer.repartition_file_min_size = 1"],
-    &["datafusion.optimizer.enable_piecewise_merge_join = true"],
     &["datafusion.optimizer.prefer_existing_union = true"],
 ];
 

@@ -21,6 +21,10 @@ fn scalar_subqueries() -> Result<()> {
             having count(*) > (select count(*) / 20 from facts)",
         "select case when (select count(*) from tiny) > 3 then 'many' else 'few' end",
         "select id from facts where k = (select min(k) from events) + 1",
+        "select id from facts where k = (select k from events where eid = 77)",
+        "select id, (select label from tiny where k = 60) as label from facts where id < 9",
+        "select (select k from facts where id = 30000) as nothing, (select day from facts limit 1)",
+        "select k from dims where k < (select distinct amount from events where amount = 7)",
     ])
 }
 
@@ -28,7 +32,6 @@ fn scalar_subqueries() -> Result<()> {
 #[test]
 fn sets_of_values() -> Result<()> {
     check(&[
-        "select id from facts where (k, grp) in (select k, 'common' from events)",
         "select id from facts where k in (select k from dims where parent = 3) and flag",
         "select k from dims d where exists (
             select 1 from facts f where f.k = d.k and f.v > 100 and f.grp <> 'common')",

@@ -37,7 +37,7 @@ const TYPES: &[&str] = &[
     "select f.dict, g.id from facts f join facts g on f.id = g.id and f.dict = g.dict",
     "select price, price * 2, price + 0.005, price / 7, round(price, 1) from facts",
     "select sum(price), avg(price), min(price), max(price) from facts group by flag",
-    "select at, date_trunc('day', at), at + interval '1 month', cast(at as date) from facts",
+    "select at, date_trunc('day', at), at + interval '1 month', cast(at as date) as d from facts",
     "select to_char(at, '%Y-%m-%d %H:%M'), extract(epoch from at) from facts where id < 200",
     "select day, day + interval '1 day', date_part('week', day) from facts where id < 200",
     "select id, flag, not flag, flag and k > 3, flag or v is null, coalesce(flag, false) from facts",
@@ -50,7 +50,8 @@ const TYPES: &[&str] = &[
     "select arrow_cast(k, 'Int8'), arrow_cast(k, 'UInt64'), arrow_cast(v, 'Float32') from facts",
     "select arrow_cast(txt, 'LargeUtf8') as a, arrow_cast(txt, 'Utf8View') as b,
         arrow_cast(txt, 'Binary') as c, count(*) from facts where id < 300 group by a, b, c",
-    "select interval '1 day' * k as i, count(*) from facts where k < 9 group by i",
+    "select at - lag(at) over (order by id) as gap, id from facts where id < 300",
+    "select cast(concat(k, ' days') as interval) as i, count(*) from facts where k < 9 group by i",
     "select arrow_cast(id, 'Duration(Second)') as d, id from facts order by d desc limit 9",
     "select cast('nan' as double) as x, cast('-inf' as double) as y, -0.0 as z, k from tiny",
     "select arrow_typeof(k), arrow_typeof(dict), arrow_typeof(at), arrow_typeof(price) from facts

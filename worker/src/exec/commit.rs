@@ -142,8 +142,11 @@ fn file_name(task: usize, number: usize, file: &Path) -> String {
 
 /// A session in which a whole statement is planned as the scheduler would, in one partition.
 pub(crate) fn statement_context(engine: &Arc<Engine>, directory: &str) -> SessionContext {
+    let mut config = session::planning_config(1);
+    // In one process the value of a subquery can be handed over.
+    config.options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = true;
     let state = SessionStateBuilder::new()
-        .with_config(session::planning_config(1))
+        .with_config(config)
         .with_runtime_env(Arc::clone(engine.runtime()))
         .with_default_features()
         .build();

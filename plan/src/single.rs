@@ -1,0 +1,165 @@
+//! Scalar subqueries that may give several rows.
+//!
+//! `where x = (select y from t)` is an error if `t` has two rows. Here such a subquery becomes a
+//! join, since its value cannot be handed over in memory, and a join would give a row for each.
+//! So [`SingleValueRule`] puts the aggregate [`single_value`] on top of every subquery that is not
+//! known to give one row at most: it gives null for no row, the value of one, and an error for
+//! more.
+
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, Result, ScalarValue, exec_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, LogicalPlanBuilder, Signature,
+    Subquery, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+use std::sync::{Arc, LazyLock};
+
+/// The name of the aggregate, as plans show it.
+const NAME: &str = "single_value";
+
+static SINGLE_VALUE: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(1, Volatility::Immutable);
+    Arc::new(AggregateUDF::new_from_impl(SingleValue { signature }))
+});
+
+/// The aggregate that gives the value of a single row. Workers must know it by its name.
+pub fn single_value() -> Arc<AggregateUDF> {
+    Arc::clone(&SINGLE_VALUE)
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SingleValue {
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for SingleValue {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [only] => Ok(only.clone()),
+            _ => exec_err!("{NAME} has one argument"),
+        }
+    }
+
+    fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let value = ScalarValue::try_from(arguments.return_field.data_type())?;
+        Ok(Box::new(Single { value, rows: 0 }))
+    }
+
+    fn state_fields(&self, arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let value = Field::new("value", arguments.return_field.data_type().clone(), true);
+        Ok(vec![Arc::new(value), Arc::new(Field::new("rows", DataType::UInt64, false))])
+    }
+}
+
+/// What was seen so far: at most one row.
+#[derive(Debug)]
+struct Single {
+    value: ScalarValue,
+    rows: u64,
+}
+
+impl Single {
+    fn take(&mut self, values: &ArrayRef, at: usize) -> Result<()> {
+        if self.rows > 0 {
+            return exec_err!("a scalar subquery gave more than one row");
+        }
+        self.value = ScalarValue::try_from_array(values, at)?;
+        self.rows = 1;
+        Ok(())
+    }
+}
+
+impl Accumulator for Single {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        // The second row is an error already: there is no need to look at more.
+        (0..values.len().min(2)).try_for_each(|at| self.take(values, at))
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [values, rows] = states else { return exec_err!("{NAME} has a state of two columns") };
+        for at in 0..rows.len() {
+            if ScalarValue::try_from_array(rows, at)? != ScalarValue::UInt64(Some(0)) {
+                self.take(values, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.value.clone(), ScalarValue::UInt64(Some(self.rows))])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.value.size()
+    }
+}
+
+/// Makes subqueries that stand for a value give one row.
+#[derive(Debug)]
+pub struct SingleValueRule;
+
+impl AnalyzerRule for SingleValueRule {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_down_with_subqueries(|node| {
+            node.map_expressions(|expr| expr.transform_down(in_expression))
+        })?;
+        Ok(rewritten.data)
+    }
+
+    fn name(&self) -> &str {
+        NAME
+    }
+}
+
+fn in_expression(expr: Expr) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::ScalarSubquery(subquery) if may_give_several_rows(&subquery) => {
+            Ok(Transformed::yes(Expr::ScalarSubquery(single(subquery)?)))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Subqueries that refer to the query around them are DataFusion's own affair: it refuses those
+/// that are no aggregates.
+fn may_give_several_rows(subquery: &Subquery) -> bool {
+    subquery.outer_ref_columns.is_empty() && subquery.subquery.max_rows().is_none_or(|max| max > 1)
+}
+
+fn single(subquery: Subquery) -> Result<Subquery> {
+    let inner = Arc::unwrap_or_clone(subquery.subquery);
+    let (qualifier, field) = inner.schema().qualified_field(0);
+    let (qualifier, name) = (qualifier.cloned(), field.name().clone());
+    let value = Expr::Column(Column::new(qualifier.clone(), name.clone()));
+    let aggregate = LogicalPlanBuilder::from(inner)
+        .aggregate(Vec::<Expr>::new(), vec![single_value().call(vec![value])])?
+        .build()?;
+    let found = aggregate
+        .schema()
+        .columns()
+        .into_iter()
+        .next()
+        .ok_or_else(|| DataFusionError::Internal("an aggregate has no column".to_string()))?;
+    let named = Expr::Column(found).alias_qualified(qualifier, name);
+    let plan = LogicalPlanBuilder::from(aggregate).project([named])?.build()?;
+    Ok(Subquery { subquery: Arc::new(plan), ..subquery })
+}
