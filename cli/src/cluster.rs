@@ -59,7 +59,8 @@ impl Connector for LocalConnector {
     async fn connect(&mut self) -> Result<ControlLink, LinkError> {
         let link = self.0.local_link();
         let address = "this process".to_string();
-        Ok(ControlLink { sender: link.sender, receiver: link.receiver, address })
+        let token = String::new();
+        Ok(ControlLink { sender: link.sender, receiver: link.receiver, address, token })
     }
 }
 

@@ -61,6 +61,7 @@ enum Command {
         reply: oneshot::Sender<Result<JobId, String>>,
     },
     Query(Query),
+    Dismiss(String),
 }
 
 /// The way to the core.
@@ -119,6 +120,11 @@ impl Hub {
         });
         self.commands.send(Command::Query(query)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Tells every worker to leave.
+    pub(crate) async fn dismiss(&self, reason: &str) {
+        let _ = self.commands.send(Command::Dismiss(reason.to_string())).await;
     }
 
     /// A number that changes when something happened.
@@ -266,6 +272,7 @@ impl Shell {
                 query(&self.core);
                 return;
             }
+            Command::Dismiss(reason) => return self.dismiss(&reason, effects),
         };
         match &event {
             Event::WorkerLost { worker, cause } => {
@@ -282,6 +289,16 @@ impl Shell {
             _ => {}
         }
         self.core.handle(now_us(), event, effects);
+    }
+
+    fn dismiss(&mut self, reason: &str, effects: &mut Vec<Effect>) {
+        let workers: Vec<WorkerId> = self.outboxes.keys().copied().collect();
+        for worker in workers {
+            let reason = reason.to_string();
+            let leaving = Event::WorkerLeaving { worker, reason: reason.clone() };
+            self.core.handle(now_us(), leaving, effects);
+            self.send(worker, ToWorker::Shutdown { reason }, effects);
+        }
     }
 
     fn perform(&mut self, effect: Effect, effects: &mut Vec<Effect>) {

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
             "-p",
             "partita-benches",
         ]);
-        command::run(dashboard::embed(&paths, &mut build))
+        command::run(&mut build)
     })?;
     let mut benches = program(paths.binary("release", "partita-benches"));
     let ended = step("benchmarks", || status(benches.current_dir(&paths.root).args(args)))?;

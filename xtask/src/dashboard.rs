@@ -54,14 +54,6 @@ pub(crate) fn build_if_possible(paths: &Paths) -> Result<()> {
     }
 }
 
-/// Tells a build of the scheduler where the page lies, if it was built.
-pub(crate) fn embed<'a>(paths: &Paths, cargo: &'a mut Command) -> &'a mut Command {
-    if paths.dist().is_dir() {
-        cargo.env("PARTITA_DASHBOARD_DIST", paths.dist());
-    }
-    cargo
-}
-
 /// Cargo, on the dashboard for this machine: to check and test it, not to run it.
 pub(crate) fn host_cargo(paths: &Paths) -> Command {
     let mut command = program("cargo");

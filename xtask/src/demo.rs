@@ -85,7 +85,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     step("build", || {
         let mut build = cargo(&paths);
         build.args(["build", "--locked", "-p", "partita-cli"]);
-        command::run(dashboard::embed(&paths, &mut build))
+        command::run(&mut build)
     })?;
     let data = setup::flights(&paths)?;
     let partita = paths.binary("debug", "partita");

@@ -53,14 +53,15 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     step("lints", || {
         let mut clippy = cargo(&paths);
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
-        command::run(dashboard::embed(&paths, &mut clippy))
+        command::run(&mut clippy)
     })?;
     step("build", || {
         let mut build = cargo(&paths);
         build.args(["build", "--workspace", "--locked"]);
-        command::run(dashboard::embed(&paths, &mut build))
+        command::run(&mut build)
     })?;
     tally += step("tests", || run_tests(&mut workspace_tests(&paths, &tools)))?;
+    tally += step("tests of the Python clients", || run_tests(&mut python_tests(&paths, &tools)))?;
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -82,11 +83,19 @@ fn workspace_tests(paths: &Paths, tools: &TestTools) -> Command {
         .env("PARTITA_TEST_DATA", &tools.data)
         .env("PARTITA_TEST_PYTHON", &tools.python)
         .env("PARTITA_PROMTOOL", &tools.promtool);
-    dashboard::embed(paths, &mut tests);
     tests
 }
 
-/// Runs `cargo test`, shows what it writes, and counts its tests. If it fails without counting a
+/// Clients of others, in Python, against a cluster that stands around them.
+fn python_tests(paths: &Paths, tools: &TestTools) -> Command {
+    let mut tests = command::program(paths.binary("debug", "partita"));
+    tests.args(["run", "--workers", "2", "--threads", "1", "--headless", "--"]);
+    tests.arg(&tools.python).args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"]);
+    tests.current_dir(&paths.root).env("PARTITA_TEST_DATA", &tools.data);
+    tests
+}
+
+/// Runs tests, shows what it writes, and counts its tests. If it fails without counting a
 /// failed test (a test process that crashed, code that does not compile), that is one failure.
 fn run_tests(tests: &mut Command) -> Result<Tally> {
     let name = shown(tests);
@@ -120,15 +129,33 @@ fn show_and_count(output: impl BufRead, out: &mut impl Write) -> std::io::Result
     Ok(tally)
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; …`.
+/// Reads `test result: ok. 3 passed; 0 failed; …`, or pytest's `1 failed, 3 passed in 0.10s`.
 fn parse_result(line: &str) -> Option<Tally> {
-    let counts = line.strip_prefix("test result: ")?;
+    let Some(counts) = line.strip_prefix("test result: ") else {
+        return parse_pytest(line);
+    };
     let count = |name: &str| {
         let words: Vec<&str> = counts.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
         let at = words.iter().position(|word| *word == name)?;
         words.get(at.checked_sub(1)?)?.parse::<u64>().ok()
     };
     Some(Tally { passed: count("passed")?, failed: count("failed")? })
+}
+
+fn parse_pytest(line: &str) -> Option<Tally> {
+    let (counts, _) = line.trim_matches(['=', ' ']).split_once(" in ")?;
+    let mut tally = Tally::default();
+    for part in counts.split(", ") {
+        let (count, what) = part.split_once(' ')?;
+        let count: u64 = count.parse().ok()?;
+        match what {
+            "passed" => tally.passed += count,
+            "failed" | "error" | "errors" => tally.failed += count,
+            "skipped" | "warning" | "warnings" | "deselected" | "xfailed" => {}
+            _ => return None,
+        }
+    }
+    Some(tally)
 }
 
 #[cfg(test)]
@@ -144,6 +171,9 @@ mod tests {
         assert_eq!(parse_result(bad), Some(Tally { passed: 3, failed: 2 }));
         assert_eq!(parse_result("test model::tests::works ... ok"), None);
         assert_eq!(parse_result("test result: unreadable"), None);
+        let pytest = "1 failed, 37 passed, 2 warnings in 7.10s";
+        assert_eq!(parse_result(pytest), Some(Tally { passed: 37, failed: 1 }));
+        assert_eq!(parse_result("3 apples in a row"), None);
     }
 
     /// Counts of several test programs are summed, and all they write is passed on, text or not.

@@ -26,12 +26,15 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         idle_timeout: args.idle_timeout,
         token: std::env::var(access::TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
     };
-    if let Some(path) = &args.pid_file {
-        std::fs::write(path, format!("{}\n", std::process::id()))
-            .with_context(|| format!("the pid file {}", path.display()))?;
-    }
     let scheduler = Scheduler::bind(config).await?;
     let access = scheduler.access().clone();
+    if let Some(path) = &args.pid_file {
+        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        if let Err(error) = written {
+            access.remove(&file);
+            return Err(error).with_context(|| format!("the pid file {}", path.display()));
+        }
+    }
     eprintln!("scheduler   tcp://{}", access.address);
     eprintln!("access file {}", file.display());
     if !args.no_dashboard {

@@ -57,13 +57,16 @@ pub(crate) async fn serve(
     });
     let farewell = async {
         shared.shutdown.cancelled().await;
+        shared.hub.dismiss("the cluster is ending").await;
         tokio::time::sleep(FAREWELL).await;
     };
-    tokio::select! {
-        served = async { serving.await } => served.map_err(|source| SchedulerError::System {
-            what: "the port".to_string(),
-            source,
-        }),
-        () = farewell => Ok(()),
-    }
+    let mut farewell = std::pin::pin!(farewell);
+    let served = tokio::select! {
+        served = async { serving.await } => served,
+        () = &mut farewell => return Ok(()),
+    };
+    served.map_err(|source| SchedulerError::System { what: "the port".to_string(), source })?;
+    // Those who asked were answered; the workers may still have to hear of it.
+    farewell.await;
+    Ok(())
 }

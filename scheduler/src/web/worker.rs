@@ -7,10 +7,19 @@ use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
 use partita_shared::limits::{CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT};
-use partita_shared::message::{FromWorker, Registration};
+use partita_shared::message::{FromWorker, Outcome, Registration};
+use partita_shared::model::OperatorRow;
 use partita_shared::wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// The most slots that one worker may have.
+const SLOTS_MAX: u32 = 1 << 16;
+/// The largest number of bytes, rows or microseconds that a worker may report at once. Sums over
+/// everything that a scheduler ever hears of stay below what they can hold.
+const FIGURE_MAX: u64 = 1 << 50;
+/// The longest name, address or path of a worker, in bytes.
+const TEXT_BYTES_MAX: usize = 4096;
 
 pub(crate) async fn upgrade(
     State(shared): State<Arc<Shared>>,
@@ -28,6 +37,10 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
     let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, stream.next()).await;
     let registration = match first {
         Ok(Some(Ok(Message::Binary(bytes)))) => match wire::decode::<FromWorker>(&bytes) {
+            Ok(message) if !is_possible(&message) => {
+                tracing::warn!(%peer, "a worker was refused: its figures cannot be");
+                return;
+            }
             Ok(FromWorker::Register(registration)) => reachable(registration, peer),
             // A supervisor has no slots: it only says how its children ended.
             Ok(message @ FromWorker::Died { .. }) => {
@@ -54,7 +67,8 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
     let cause = loop {
         match stream.next().await {
             Some(Ok(Message::Binary(bytes))) => match wire::decode::<FromWorker>(&bytes) {
-                Ok(message) => shared.hub.take(worker, message).await,
+                Ok(message) if is_possible(&message) => shared.hub.take(worker, message).await,
+                Ok(_) => break "it sent figures that cannot be".to_string(),
                 Err(error) => break format!("it sent what is no message: {error}"),
             },
             Some(Ok(Message::Close(_))) | None => break "its connection was closed".to_string(),
@@ -76,6 +90,38 @@ async fn supervise(
         {
             shared.hub.take(partita_shared::ids::WorkerId(0), message).await;
         }
+    }
+}
+
+/// Whether a message's figures are such as a worker can have.
+fn is_possible(message: &FromWorker) -> bool {
+    let small = |figures: &[u64]| figures.iter().all(|figure| *figure <= FIGURE_MAX);
+    let short = |texts: &[&str]| texts.iter().all(|text| text.len() <= TEXT_BYTES_MAX);
+    match message {
+        FromWorker::Register(r) => {
+            (1..=SLOTS_MAX).contains(&r.slots)
+                && small(&[r.memory_limit_bytes, r.lifetime_left_s.unwrap_or(0)])
+                && short(&[&r.name, &r.host, &r.data_address, &r.local_directory])
+                && short(&[r.slurm_job.as_deref().unwrap_or_default()])
+        }
+        FromWorker::Heartbeat(m) => small(&[
+            m.resident_bytes,
+            m.reserved_bytes,
+            m.stored_bytes,
+            m.spilled_bytes,
+            m.fetched_bytes,
+            m.served_bytes,
+        ]),
+        FromWorker::Reports(reports) => reports.iter().all(|report| match &report.outcome {
+            Outcome::Finished(f) => {
+                let operator = |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
+                small(&[f.rows, f.bytes, f.busy_us, f.fetched_bytes])
+                    && f.operators.iter().all(operator)
+            }
+            Outcome::Failed { .. } => true,
+        }),
+        FromWorker::Leaving { reason } => short(&[reason]),
+        FromWorker::Died { host, cause, .. } => short(&[host, cause]),
     }
 }
 

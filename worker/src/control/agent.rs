@@ -117,7 +117,9 @@ async fn session<S: Future<Output = String>>(
     mut stop: Pin<&mut S>,
     started: Instant,
 ) -> End {
-    let ControlLink { sender, mut receiver, address } = link;
+    let ControlLink { sender, mut receiver, address, token } = link;
+    // A scheduler that took the place of another has a token of its own.
+    engine.set_token(&token);
     let hello = FromWorker::Register(registration(config, engine, started));
     if sender.send(hello).await.is_err() {
         return End::Cut;

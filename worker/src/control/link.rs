@@ -23,6 +23,8 @@ pub struct ControlLink {
     pub receiver: mpsc::Receiver<ToWorker>,
     /// The scheduler's address, for messages to people.
     pub address: String,
+    /// The scheduler's token, which opens the data ports of its workers too.
+    pub token: String,
 }
 
 /// Why there is no link.
@@ -128,5 +130,6 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
             }
         }
     });
-    Ok(ControlLink { sender: to_scheduler, receiver: from_scheduler, address: address.to_string() })
+    let (address, token) = (address.to_string(), token.to_string());
+    Ok(ControlLink { sender: to_scheduler, receiver: from_scheduler, address, token })
 }

@@ -42,7 +42,7 @@ pub struct Engine {
     budget: Arc<Budget>,
     store: Arc<Store>,
     peers: Peers,
-    plane: Arc<FlightPlane>,
+    key: Mutex<Key>,
     runtime: Arc<RuntimeEnv>,
     context: Arc<TaskContext>,
     compute: OwnedRuntime,
@@ -54,6 +54,20 @@ pub struct Engine {
     fetched_bytes: AtomicU64,
     served_bytes: AtomicU64,
     address: String,
+}
+
+/// The token, and the way to other workers that it opens. Both change with the scheduler.
+#[derive(Debug)]
+struct Key {
+    token: String,
+    plane: Arc<FlightPlane>,
+}
+
+impl Key {
+    fn new(token: String) -> Self {
+        let plane = Arc::new(FlightPlane::new(token.clone()));
+        Key { token, plane }
+    }
 }
 
 /// A runtime that may be dropped anywhere: it does not wait for what still runs.
@@ -192,7 +206,7 @@ impl Engine {
             budget,
             store,
             peers: Peers::default(),
-            plane: Arc::new(FlightPlane::new(config.token.clone())),
+            key: Mutex::new(Key::new(config.token.clone())),
             context: session::task_context(Arc::clone(&runtime), session::running_config()),
             runtime,
             compute,
@@ -206,7 +220,7 @@ impl Engine {
             address,
         });
         if let Some((listener, _)) = listener {
-            serve::start(&engine, listener, config.token.clone());
+            serve::start(&engine, listener);
         }
         Ok(engine)
     }
@@ -227,8 +241,29 @@ impl Engine {
         &self.peers
     }
 
-    pub(crate) fn plane(&self) -> &dyn DataPlane {
-        self.plane.as_ref()
+    fn key(&self) -> MutexGuard<'_, Key> {
+        self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn plane(&self) -> Arc<dyn DataPlane> {
+        Arc::clone(&self.key().plane) as Arc<dyn DataPlane>
+    }
+
+    /// Takes the token of the scheduler that was found.
+    pub(crate) fn set_token(&self, token: &str) {
+        let mut key = self.key();
+        if key.token != token {
+            *key = Key::new(token.to_string());
+        }
+    }
+
+    /// Whether this is the token, compared in a time that does not say where the first
+    /// difference is.
+    pub(crate) fn is_token(&self, given: &[u8]) -> bool {
+        let key = self.key();
+        let expected = key.token.as_bytes();
+        given.len() == expected.len()
+            && given.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
     }
 
     pub(crate) fn context(&self) -> &Arc<TaskContext> {
@@ -297,7 +332,7 @@ impl Engine {
     pub(crate) fn lose_peer(&self, worker: WorkerId) {
         if let Some((address, lost)) = self.peers.lock().remove(&worker) {
             lost.cancel();
-            self.plane.forget(&address);
+            self.key().plane.forget(&address);
         }
     }
 

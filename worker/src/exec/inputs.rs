@@ -11,7 +11,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use partita_plan::data::{FetchError, FetchTicket};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{GroupId, TaskId, WorkerId};
@@ -19,6 +19,7 @@ use partita_shared::message::{Exchange, Fragment, Holder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Workers that one task reads from at once.
 const FETCHES_MAX: usize = 8;
@@ -26,6 +27,9 @@ const FETCHES_MAX: usize = 8;
 const FETCH_MESSAGES_MAX: usize = 4;
 /// Batches that may wait between the disk and a reader.
 const DISK_BATCHES_MAX: usize = 2;
+
+/// How long a task may go from batch to batch without looking up.
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What one task may read.
 #[derive(Debug)]
@@ -130,8 +134,28 @@ impl Inputs for TaskInputs {
         let rows = stream::iter(streams)
             .flatten_unordered(FETCHES_MAX)
             .map(move |batch| batch.and_then(|batch| with_schema(batch, &expected)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, looking_up(rows))))
     }
+}
+
+/// Has the task look up now and then, also where all its batches lie in memory and it never has to
+/// wait: only there can it be stopped.
+fn looking_up(
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let mut last = Instant::now();
+    rows.then(move |batch| {
+        let due = last.elapsed() >= LOOK_UP_INTERVAL;
+        if due {
+            last = Instant::now();
+        }
+        async move {
+            if due {
+                tokio::task::yield_now().await;
+            }
+            batch
+        }
+    })
 }
 
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {

@@ -210,6 +210,8 @@ impl Drop for RemoveUnlessKept {
     fn drop(&mut self) {
         if let Some(folder) = self.0.take()
             && let Err(error) = std::fs::remove_dir_all(&folder)
+            // The end of a job removes the folder around it, maybe sooner.
+            && error.kind() != std::io::ErrorKind::NotFound
         {
             tracing::warn!(folder = %folder.display(), cause = %error, "a half-written folder was not removed");
         }
