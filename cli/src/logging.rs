@@ -3,6 +3,10 @@
 use crate::args::{Args, Command, LogFormat};
 use tracing_subscriber::EnvFilter;
 
+/// Where traces show the headers of requests, and so the token, they are left out.
+const WITHOUT_HEADERS: [&str; 4] =
+    ["tungstenite=debug", "tokio_tungstenite=debug", "hyper=debug", "h2=debug"];
+
 /// Starts the log. What nobody asked for is kept short: programs that serve say what they do,
 /// programs that answer say only what is wrong.
 pub(crate) fn start(args: &Args) {
@@ -11,7 +15,14 @@ pub(crate) fn start(args: &Args) {
         _ => "warn",
     };
     let wanted = args.log.clone().unwrap_or_else(|| usual.to_string());
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(usual));
+    let mut filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(usual));
+    for directive in WITHOUT_HEADERS {
+        if wanted.contains("trace")
+            && let Ok(directive) = directive.parse()
+        {
+            filter = filter.add_directive(directive);
+        }
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

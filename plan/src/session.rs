@@ -1,5 +1,6 @@
 //! The settings on which planning and running must agree.
 
+use crate::files::LISTING_LIFETIME;
 use crate::single::{SingleValueRule, single_value};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
@@ -50,6 +51,10 @@ pub fn running_config() -> SessionConfig {
 /// A session in which queries are planned for one partition; [`planning_config`] says for more.
 pub fn planning_context() -> SessionContext {
     let context = SessionContext::new_with_config(planning_config(1));
+    if let Some(listings) = context.runtime_env().cache_manager.get_list_files_cache() {
+        // Otherwise the files of an external table are listed once, for as long as it is there.
+        listings.update_cache_ttl(Some(LISTING_LIFETIME));
+    }
     context.add_analyzer_rule(Arc::new(SingleValueRule));
     context
 }

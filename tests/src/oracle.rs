@@ -12,6 +12,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use compare::{key_columns, mismatch};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use partita_client::{Client, Query};
@@ -159,9 +160,11 @@ impl Oracle {
     pub async fn single(&self, sql: &str) -> Result<(Answer, LogicalPlan)> {
         let frame = self.single.0.sql(&self.expand(sql)).await?;
         let plan = frame.logical_plan().clone();
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await?;
-        let schema = batches.first().map_or(schema, RecordBatch::schema);
+        let context = frame.task_ctx();
+        // The types before the optimiser, those of the frame, are not always those of the rows.
+        let physical = frame.create_physical_plan().await?;
+        let schema = physical.schema();
+        let batches = collect(physical, Arc::new(context)).await?;
         Ok((Answer { schema, batches }, plan))
     }
 

@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: builds for release and runs the benchmarks.
 
 use crate::command::{self, cargo, exit_code, program, status, step};
-use crate::dashboard;
 use crate::paths::Paths;
 use anyhow::Result;
 use std::process::ExitCode;

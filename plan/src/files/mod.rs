@@ -66,6 +66,7 @@ use listing::Listing;
 use location::Location;
 pub use location::absolute_locations;
 pub use table::FileTable;
+pub(crate) use table::LISTING_LIFETIME;
 
 /// Resolves the names of files for one session: which directory they are relative to.
 ///

@@ -35,7 +35,7 @@ use super::{blocking, convert, hive, plan_error};
 
 /// How long a listing serves scans. One query plans within it and lists once; a view that keeps
 /// the table for longer sees files that came, went or were written anew.
-const LISTING_LIFETIME: Duration = Duration::from_secs(2);
+pub(crate) const LISTING_LIFETIME: Duration = Duration::from_secs(2);
 
 /// A table over files: a file, a folder or a pattern.
 ///

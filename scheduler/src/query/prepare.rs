@@ -140,15 +140,12 @@ fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> Sch
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
-        plan => {
-            // Only the analyzer decides on the types of columns that a union puts together. Where
-            // it fails, so will the planner, with a better error.
-            let options = state.config_options();
-            match state.analyzer().execute_and_check(plan.clone(), options, |_, _| {}) {
-                Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
-                Err(_) => Arc::new(plan.schema().as_arrow().clone()),
-            }
-        }
+        // Only the analyzer and the optimiser decide on all types: on those of columns that a union
+        // puts together, say. Where they fail, so will the planner, with a better error.
+        plan => match state.optimize(plan) {
+            Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
+            Err(_) => Arc::new(plan.schema().as_arrow().clone()),
+        },
     }
 }
 
@@ -303,7 +300,7 @@ async fn build(
     }
     let whole = |reason: String| {
         tracing::debug!(reason, "the statement runs whole, in one task");
-        Built { groups: vec![whole(&plan, sql.to_string())], staging: None }
+        Built { groups: vec![whole(&plan, sql.to_string())], staging: None, schema: plan.schema() }
     };
     let groups = match cut::cut(Arc::clone(&plan)) {
         Ok(groups) => groups,
@@ -311,7 +308,7 @@ async fn build(
         Err(error) => return Err(QueryError::plan(&error)),
     };
     match encode(&groups) {
-        Ok(groups) => Ok(Built { groups, staging: None }),
+        Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema() }),
         Err(error) => Ok(whole(error.to_string())),
     }
 }
@@ -321,6 +318,8 @@ async fn build(
 pub(crate) struct Built {
     pub(crate) groups: Vec<GroupSpec>,
     pub(crate) staging: Option<String>,
+    /// The schema of the rows that the workers make.
+    pub(crate) schema: SchemaRef,
 }
 
 /// Gives groups their wire form.
@@ -339,7 +338,7 @@ pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partit
         .collect()
 }
 
-/// Makes the job of a statement.
+/// Makes the job of a statement, and says what its rows are.
 pub(crate) async fn job(
     shared: &Arc<Shared>,
     asked: &Asked,
@@ -347,7 +346,7 @@ pub(crate) async fn job(
     logical: &LogicalPlan,
     session: &Arc<Session>,
     thrift: Thrift,
-) -> Result<JobSpec, QueryError> {
+) -> Result<(JobSpec, SchemaRef), QueryError> {
     let capacity = capacity(shared).await?;
     let (session, text, logical) = (Arc::clone(session), sql.to_string(), logical.clone());
     let (analyze, logical) = match &logical {
@@ -356,12 +355,13 @@ pub(crate) async fn job(
     };
     let work = async move { build(&session, &text, &logical, capacity, thrift, true).await };
     let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
-    Ok(JobSpec {
+    let spec = JobSpec {
         text: sql.to_string(),
         client: asked.client.clone(),
         priority: asked.priority,
         analyze,
         staging: built.staging,
         groups: built.groups,
-    })
+    };
+    Ok((spec, if analyze { explain::schema() } else { built.schema }))
 }

@@ -42,18 +42,19 @@ pub(crate) async fn run(
     asked: &Asked,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
-    let schema = Arc::clone(&prepared.schema);
     let (logical, session) = match prepared.kind {
         Kind::Rows(rows) => {
+            let schema = prepared.schema;
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
         Kind::Job { logical, session } => (logical, session),
     };
     let sql = prepared.sql;
-    let spec = prepare::job(shared, asked, &sql, &logical, &session, Thrift::Normal).await?;
+    // The rows are announced as the workers make them, which the plan knows best.
+    let (spec, schema) =
+        prepare::job(shared, asked, &sql, &logical, &session, Thrift::Normal).await?;
     let analyzed = spec.analyze;
-    let schema = if analyzed { explain::schema() } else { schema };
     let (job, delivery) = submit(shared, spec).await?;
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
@@ -168,7 +169,7 @@ impl Query {
         let Query { shared, asked, sql, logical, session, .. } = self;
         let spec = prepare::job(shared, asked, sql, logical, session, Thrift::Frugal).await;
         let submitted = match spec {
-            Ok(spec) => submit(shared, spec).await,
+            Ok((spec, _)) => submit(shared, spec).await,
             Err(error) => Err(error),
         };
         match submitted {

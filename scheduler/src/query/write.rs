@@ -61,7 +61,8 @@ pub(crate) fn build(
         }),
         inputs: vec![InputSpec { group: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
     });
-    Ok(Built { groups, staging: Some(staging.display().to_string()) })
+    let schema = exec.schema();
+    Ok(Built { groups, staging: Some(staging.display().to_string()), schema })
 }
 
 /// The groups of a query whose last tasks write.

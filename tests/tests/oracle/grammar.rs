@@ -276,6 +276,7 @@ impl<'a> Grammar<'a> {
     fn join(&mut self, depth: u32) -> (String, Vec<Column>) {
         let (left, mut columns) = self.from(depth - 1);
         let (right, others) = self.from(depth - 1);
+        let right = if right.contains(" join ") { format!("({right})") } else { right };
         let pairs: Vec<(&Column, &Column)> = columns
             .iter()
             .flat_map(|l| others.iter().map(move |r| (l, r)))
@@ -360,15 +361,15 @@ impl<'a> Grammar<'a> {
         let kind = self.pick(&KINDS);
         let left = self.value(kind, columns, 1);
         match self.rng.random_range(0..6) {
-            0 => format!("{left} is null"),
-            1 => format!("{left} is not null"),
-            2 => format!("{left} is distinct from {}", self.value(kind, columns, 1)),
-            3 if kind == Kind::Text => format!("{left} like '%y%'"),
-            3 if kind == Kind::Int => format!("{left} between 1 and 7"),
-            4 if kind == Kind::Int => format!("{left} in (0, 2, 5, null)"),
+            0 => format!("({left} is null)"),
+            1 => format!("({left} is not null)"),
+            2 => format!("({left} is distinct from {})", self.value(kind, columns, 1)),
+            3 if kind == Kind::Text => format!("({left} like '%y%')"),
+            3 if kind == Kind::Int => format!("({left} between 1 and 7)"),
+            4 if kind == Kind::Int => format!("({left} in (0, 2, 5, null))"),
             _ => {
                 let comparison = self.pick(&["=", "<>", "<", "<=", ">", ">="]);
-                format!("{left} {comparison} {}", self.value(kind, columns, 1))
+                format!("({left} {comparison} {})", self.value(kind, columns, 1))
             }
         }
     }

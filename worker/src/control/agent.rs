@@ -4,7 +4,7 @@ use crate::config::WorkerConfig;
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::error::WorkerError;
-use crate::exec::{Done, Engine};
+use crate::exec::{Done, Engine, remove_abandoned};
 use futures::FutureExt;
 use partita_shared::access::host_name;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
@@ -205,13 +205,8 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::DropJob { job, staging } => {
             engine.drop_job(job);
             if let Some(staging) = staging {
-                engine.data_runtime().spawn_blocking(move || {
-                    if let Err(error) = std::fs::remove_dir_all(&staging)
-                        && error.kind() != std::io::ErrorKind::NotFound
-                    {
-                        tracing::warn!(folder = staging, cause = %error, "a staging folder was not removed");
-                    }
-                });
+                let removal = remove_abandoned(Arc::clone(engine), job, staging);
+                engine.data_runtime().spawn(removal);
             }
         }
     }

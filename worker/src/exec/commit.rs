@@ -11,15 +11,25 @@ use futures::StreamExt;
 use partita_plan::exchange::{Inputs, Selection};
 use partita_plan::files::FileTables;
 use partita_plan::{files, session};
-use partita_shared::ids::Attempt;
+use partita_shared::ids::{Attempt, JobId};
 use partita_shared::message::CommitSpec;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Left in the staging folder when the files are in place, so that a second commit, after a worker
 /// died between the two, does nothing.
 const DONE_MARK: &str = "committed";
+
+/// How long the attempts of a job that was dropped may take to end.
+const ENDING_TIME_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether they have.
+const ENDING_INTERVAL: Duration = Duration::from_millis(10);
+/// Pauses before each removal of an abandoned folder: a write of an attempt that was under way in
+/// another thread makes its folder again.
+const REMOVAL_PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(5)];
 
 /// A file that could not be written, by name, with the remedy.
 pub(crate) fn write_error(path: &Path, error: std::io::Error) -> DataFusionError {
@@ -64,6 +74,23 @@ pub(crate) fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
     }
     let _ = std::fs::write(staging.join(DONE_MARK), b"");
     remove_staging(staging)
+}
+
+/// Removes the staging folder of a job that was dropped, once its attempts here have ended.
+pub(crate) async fn remove_abandoned(engine: Arc<Engine>, job: JobId, staging: String) {
+    let start = Instant::now();
+    while engine.is_stopping(job) && start.elapsed() < ENDING_TIME_MAX {
+        tokio::time::sleep(ENDING_INTERVAL).await;
+    }
+    let staging = PathBuf::from(staging);
+    for pause in REMOVAL_PAUSES {
+        tokio::time::sleep(pause).await;
+        let folder = staging.clone();
+        let removed = tokio::task::spawn_blocking(move || remove_staging(&folder)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(folder = %staging.display(), cause = %error, "a staging folder was not removed");
+        }
+    }
 }
 
 fn remove_staging(staging: &Path) -> Result<()> {

@@ -137,6 +137,18 @@ impl Group {
 struct Slots {
     queue: VecDeque<RunTask>,
     running: HashMap<(TaskId, Attempt), tokio::task::AbortHandle>,
+    /// Attempts that were stopped. They end where they would have waited next.
+    stopped: Vec<(JobId, tokio::task::AbortHandle)>,
+}
+
+impl Slots {
+    fn stop(&mut self, key: &(TaskId, Attempt)) {
+        if let Some(handle) = self.running.remove(key) {
+            handle.abort();
+            self.stopped.retain(|(_, stopped)| !stopped.is_finished());
+            self.stopped.push((key.0.group.job, handle));
+        }
+    }
 }
 
 /// Other workers: where they are, and whether they are gone.
@@ -385,11 +397,7 @@ impl Engine {
         {
             let mut slots = self.slots();
             slots.queue.retain(|run| !attempts.contains(&(run.task, run.attempt)));
-            for key in attempts {
-                if let Some(handle) = slots.running.remove(key) {
-                    handle.abort();
-                }
-            }
+            attempts.iter().for_each(|key| slots.stop(key));
         }
         self.fill_slots();
     }
@@ -405,16 +413,18 @@ impl Engine {
         {
             let mut slots = self.slots();
             slots.queue.retain(|run| run.task.group.job != job);
-            slots.running.retain(|(task, _), handle| {
-                if task.group.job == job {
-                    handle.abort();
-                }
-                task.group.job != job
-            });
+            let keys: Vec<_> =
+                slots.running.keys().filter(|(task, _)| task.group.job == job).copied().collect();
+            keys.iter().for_each(|key| slots.stop(key));
         }
         self.groups().retain(|group, _| group.job != job);
         self.store.drop_job(job);
         self.fill_slots();
+    }
+
+    /// Whether some attempt of a job was stopped and has not ended.
+    pub(crate) fn is_stopping(&self, job: JobId) -> bool {
+        self.slots().stopped.iter().any(|(of, handle)| *of == job && !handle.is_finished())
     }
 
     /// Stops and forgets everything: the scheduler that wanted it is gone.

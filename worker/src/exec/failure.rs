@@ -1,11 +1,13 @@
 //! What a task's failure means for the scheduler.
 
+use crate::store::file_text;
 use datafusion::error::DataFusionError;
 use partita_plan::error::plain;
 use partita_shared::ids::WorkerId;
 use partita_shared::message::FailureKind;
 use std::error::Error;
 use std::io::ErrorKind;
+use std::path::Path;
 
 /// An input that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -21,16 +23,10 @@ impl InputLost {
     }
 }
 
-/// Looks through an error and what caused it for one of a kind.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        at = error.source();
-    }
-    None
+/// An error and what caused it, one after the other, those of a kind alone.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+        .filter_map(|error| error.downcast_ref::<T>())
 }
 
 /// Whether a file could not be written for want of room, or a device failed: elsewhere it may go.
@@ -41,18 +37,29 @@ fn is_local(error: &std::io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(libc::EIO | libc::EMFILE | libc::ENFILE))
 }
 
-/// The kind of a failure, and its text.
-pub(crate) fn classify(error: &DataFusionError) -> (FailureKind, String) {
-    if let Some(lost) = find::<InputLost>(error) {
+/// The kind of a failure, and its text. `scratch` is where operators spill, which they do not say.
+pub(crate) fn classify(error: &DataFusionError, scratch: &Path) -> (FailureKind, String) {
+    if let Some(lost) = find::<InputLost>(error).next() {
         return (FailureKind::Input(lost.holder), lost.to_string());
     }
-    if let Some(io) = find::<std::io::Error>(error)
-        && is_local(io)
-    {
-        return (FailureKind::Retry, io.to_string());
+    let context = match error {
+        DataFusionError::Context(text, _) => Some(text),
+        _ => None,
+    };
+    if let Some(io) = find::<std::io::Error>(error).find(|io| is_local(io)) {
+        let text = io.to_string();
+        let text = match (context, io.raw_os_error()) {
+            (Some(context), _) => format!("{context}: {text}"),
+            // What the system said alone names no file: then it was an operator that spilled.
+            (None, Some(_)) => file_text(scratch, &text),
+            (None, None) => text,
+        };
+        return (FailureKind::Retry, text);
     }
     if let DataFusionError::ResourcesExhausted(text) = error.find_root() {
         return (FailureKind::Memory, format!("not enough memory: {text}"));
     }
-    (FailureKind::Fatal, plain(error))
+    let text = plain(error);
+    let text = context.map_or(text.clone(), |context| format!("{context}: {text}"));
+    (FailureKind::Fatal, text)
 }

@@ -4,9 +4,11 @@ mod commit;
 mod engine;
 mod failure;
 mod figures;
+mod files;
 mod inputs;
 mod task;
 
+pub(crate) use commit::remove_abandoned;
 pub(crate) use engine::Done;
 pub use engine::Engine;
 pub(crate) use inputs::local as local_rows;

@@ -4,6 +4,7 @@ use crate::exec::commit;
 use crate::exec::engine::{Engine, Group};
 use crate::exec::failure::classify;
 use crate::exec::figures;
+use crate::exec::files;
 use crate::exec::inputs::{TaskInputs, own_holders};
 use crate::store::Output;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -46,7 +47,7 @@ pub(crate) async fn run(
         Ok(Ok((output, operators))) => {
             let (rows, bytes) = output.size();
             if let Err(error) = engine.store().put(task.task, task.attempt, output) {
-                let (kind, error) = classify(&error);
+                let (kind, error) = classify(&error, engine.store().folder());
                 return Outcome::Failed { kind, error };
             }
             Outcome::Finished(TaskFigures {
@@ -59,7 +60,7 @@ pub(crate) async fn run(
         }
         Ok(Err(error)) => {
             group.forget_plan();
-            let (kind, error) = classify(&error);
+            let (kind, error) = classify(&error, engine.store().folder());
             tracing::warn!(task = %task.task, attempt = task.attempt, ?kind, cause = %error, "a task failed");
             Outcome::Failed { kind, error }
         }
@@ -104,7 +105,8 @@ async fn run_work(
             let own = group.fragment.analyze || task.attempt > 1;
             let plan = group.plan(own, decode)?;
             let context = context_with(engine, inputs);
-            let output = run_plan(engine, &plan, task, &context).await?;
+            let output = run_plan(engine, &plan, task, &context).await;
+            let output = output.map_err(|error| files::named(&plan, index, error))?;
             let wanted = group.fragment.analyze;
             Ok((output, if wanted { figures::operators(&plan) } else { Vec::new() }))
         }

@@ -18,7 +18,7 @@ use file::{Section, SpillFile};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The name of the store's reservations in the budget.
@@ -65,6 +65,8 @@ pub(crate) struct Store {
     folder: PathBuf,
     files: AtomicU64,
     clock: AtomicU64,
+    /// What outputs in the making have in memory.
+    making_bytes: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -91,6 +93,7 @@ impl Store {
             folder,
             files: AtomicU64::new(0),
             clock: AtomicU64::new(0),
+            making_bytes: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
         }
     }
@@ -100,9 +103,22 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The folder of what is spilled.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// A reservation in the budget for something that will be stored.
     pub(crate) fn reservation(&self) -> MemoryReservation {
         MemoryConsumer::new(CONSUMER).register(&self.pool)
+    }
+
+    /// Whether outputs in the making may have so many bytes more in memory, beside what is stored.
+    /// They leave to operators what is above the first mark: an operator that cannot spill, such
+    /// as the merge that feeds an output, would find no room otherwise.
+    fn has_room(&self, bytes: usize) -> bool {
+        let stored = self.figures().stored_bytes as usize;
+        stored + self.making_bytes.load(Ordering::Relaxed) + bytes <= self.stored_bytes_max
     }
 
     fn new_file(&self) -> Result<Arc<SpillFile>> {
@@ -256,11 +272,16 @@ impl Store {
 /// A DataFusion error for a file that could not be written or read, which names it.
 pub(crate) fn file_error(path: &std::path::Path, error: std::io::Error) -> DataFusionError {
     let kind = error.kind();
-    let text = format!(
+    let text = file_text(path, &error.to_string());
+    DataFusionError::IoError(std::io::Error::new(kind, text))
+}
+
+/// What is said of a file or folder that could not be written or read.
+pub(crate) fn file_text(path: &std::path::Path, error: &str) -> String {
+    format!(
         "{}: {error}: free some space there, or choose another folder with --local-directory",
         path.display()
-    );
-    DataFusionError::IoError(std::io::Error::new(kind, text))
+    )
 }
 
 /// Writes what buckets have in memory to a file. Returns the bytes written.

@@ -2,14 +2,16 @@
 
 use crate::store::file::SpillFile;
 use crate::store::{Bucket, Partition, Store, write_out};
+use datafusion::arrow::array::{ArrayRef, AsArray, GenericByteViewArray};
 use datafusion::arrow::compute::BatchCoalescer;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{ByteViewType, DataType, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use partita_shared::ids::Attempt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Rows that small batches are gathered into.
 const BATCH_ROWS: usize = 8192;
@@ -71,9 +73,10 @@ impl Output {
 
     fn take_completed(&mut self, bucket: usize) -> Result<()> {
         while let Some(batch) = self.coalescers[bucket].next_completed_batch() {
+            let batch = compacted(batch)?;
             let size = get_record_batch_memory_size(&batch);
             self.bytes += size as u64;
-            if self.reservation.try_grow(size).is_err() {
+            if !self.try_grow(size) {
                 self.make_room(size)?;
             }
             self.buckets[bucket].batches.push(batch);
@@ -81,17 +84,31 @@ impl Output {
         Ok(())
     }
 
+    fn try_grow(&mut self, size: usize) -> bool {
+        let fits = self.store.has_room(size) && self.reservation.try_grow(size).is_ok();
+        if fits {
+            self.store.making_bytes.fetch_add(size, Ordering::Relaxed);
+        }
+        fits
+    }
+
     /// Makes room for a batch: first older partitions go to disk, then what this output has.
     fn make_room(&mut self, size: usize) -> Result<()> {
         while self.store.make_room(size) > 0 {
-            if self.reservation.try_grow(size).is_ok() {
+            if self.try_grow(size) {
                 return Ok(());
             }
         }
         self.spill()?;
         // One batch over the budget is better than no way on: it goes to disk with the next.
         self.reservation.grow(size);
+        self.store.making_bytes.fetch_add(size, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Gives back what was reserved for batches that are not in the making any more.
+    fn made(&self) {
+        self.store.making_bytes.fetch_sub(self.reservation.size(), Ordering::Relaxed);
     }
 
     fn spill(&mut self) -> Result<()> {
@@ -101,6 +118,7 @@ impl Output {
         };
         self.spilled_bytes += write_out(&file, &self.schema, &mut self.buckets)?;
         self.file = Some(file);
+        self.made();
         self.reservation.free();
         Ok(())
     }
@@ -115,16 +133,50 @@ impl Output {
         Ok(())
     }
 
-    pub(super) fn into_partition(self, attempt: Attempt, used: u64) -> Result<Partition> {
+    pub(super) fn into_partition(mut self, attempt: Attempt, used: u64) -> Result<Partition> {
+        self.made();
         Ok(Partition {
             attempt,
-            schema: self.schema,
-            buckets: self.buckets,
-            file: self.file,
-            reservation: self.reservation,
+            schema: Arc::clone(&self.schema),
+            buckets: std::mem::take(&mut self.buckets),
+            file: self.file.take(),
+            reservation: self.reservation.take(),
             spilled_bytes: self.spilled_bytes,
             used,
             spilling: false,
         })
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // Nothing is left of one that became a partition.
+        self.made();
+    }
+}
+
+/// The batch without what it does not use of the buffers behind its texts: an operator that picks
+/// rows, such as a merge, leaves them in the buffers of all the batches that they came from, which
+/// would be counted and written as a whole with each batch.
+fn compacted(batch: RecordBatch) -> Result<RecordBatch> {
+    let compact: Vec<Option<ArrayRef>> = batch.columns().iter().map(compact).collect();
+    if compact.iter().all(Option::is_none) {
+        return Ok(batch);
+    }
+    let columns = compact.into_iter().zip(batch.columns());
+    let columns = columns.map(|(compact, column)| compact.unwrap_or_else(|| Arc::clone(column)));
+    Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
+}
+
+/// A copy of a column with what it uses of its buffers, if that is less than half of them.
+fn compact(column: &ArrayRef) -> Option<ArrayRef> {
+    fn copy<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
+        let held: usize = array.data_buffers().iter().map(|buffer| buffer.capacity()).sum();
+        (held / 2 > array.total_buffer_bytes_used()).then(|| Arc::new(array.gc()) as ArrayRef)
+    }
+    match column.data_type() {
+        DataType::Utf8View => copy(column.as_string_view()),
+        DataType::BinaryView => copy(column.as_binary_view()),
+        _ => None,
     }
 }
