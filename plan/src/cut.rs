@@ -14,8 +14,10 @@
 //! [`InputSpec::first`] says which tasks those are.
 
 use crate::exchange::{ExchangeExec, Reading};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
@@ -23,7 +25,9 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, PiecewiseMergeJoinExec,
 };
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -181,6 +185,11 @@ impl Cutter {
             let error = format!("{} runs in one process", plan.name());
             return Err(DataFusionError::NotImplemented(error));
         }
+        if let Some(node) = plan.downcast_ref::<LazyMemoryExec>()
+            && plan.schema().fields().is_empty()
+        {
+            return counted(node);
+        }
         let mut children = Vec::new();
         for child in plan.children() {
             children.push(self.visit(child, sources)?);
@@ -330,6 +339,22 @@ fn gives_left_rows(join: JoinType) -> bool {
         | JoinType::RightAnti
         | JoinType::RightMark => false,
     }
+}
+
+/// A generated series of which only the number of rows is wanted. DataFusion's wire form does not
+/// carry that nothing of it is read, so its column is sent and dropped on the other side.
+fn counted(node: &LazyMemoryExec) -> Result<Arc<dyn ExecutionPlan>> {
+    let generators = node.generators().clone();
+    let mut schema = Arc::new(Schema::new(vec![Field::new("value", DataType::Int64, false)]));
+    if let Some(generator) = generators.first() {
+        let fresh = generator.read().reset_state();
+        if let Some(batch) = fresh.write().generate_next_batch()? {
+            schema = batch.schema();
+        }
+    }
+    let whole: Arc<dyn ExecutionPlan> = Arc::new(LazyMemoryExec::try_new(schema, generators)?);
+    let nothing: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
+    Ok(Arc::new(ProjectionExec::try_new(nothing, whole)?))
 }
 
 /// What is below a plain collection of partitions.

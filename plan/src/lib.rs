@@ -16,6 +16,7 @@ pub mod data;
 pub mod error;
 pub mod exchange;
 pub mod files;
+mod projections;
 mod properties;
 pub mod session;
 pub mod single;

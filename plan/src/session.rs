@@ -1,6 +1,7 @@
 //! The settings on which planning and running must agree.
 
 use crate::files::LISTING_LIFETIME;
+use crate::projections;
 use crate::single::{SingleValueRule, single_value};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
@@ -48,9 +49,17 @@ pub fn running_config() -> SessionConfig {
     config
 }
 
+/// What plans queries: DataFusion's functions and rules, as far as these are right.
+pub fn planner(config: SessionConfig) -> SessionStateBuilder {
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_physical_optimizer_rules(projections::rules())
+}
+
 /// A session in which queries are planned for one partition; [`planning_config`] says for more.
 pub fn planning_context() -> SessionContext {
-    let context = SessionContext::new_with_config(planning_config(1));
+    let context = SessionContext::new_with_state(planner(planning_config(1)).build());
     if let Some(listings) = context.runtime_env().cache_manager.get_list_files_cache() {
         // Otherwise the files of an external table are listed once, for as long as it is there.
         listings.update_cache_ttl(Some(LISTING_LIFETIME));
@@ -59,8 +68,8 @@ pub fn planning_context() -> SessionContext {
     context
 }
 
-/// What a fragment is decoded and run in: every function that plans may call, this budget and this scratch
-/// folder.
+/// What a fragment is decoded and run in: every function that plans may call, this budget and
+/// this scratch folder.
 pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<TaskContext> {
     let state = SessionStateBuilder::new()
         .with_config(config)

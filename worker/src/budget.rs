@@ -8,9 +8,14 @@ use datafusion::execution::memory_pool::{
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-/// The share of a worker's limit that is reserved from. The rest is for what no reservation
-/// counts: the program itself, buffers of connections, the batch that an operator works on.
-const BUDGET_SHARE: f64 = 0.8;
+/// The share of a worker's limit that is reserved from, after [`PROGRAM_BYTES`]. The rest is for what
+/// no reservation counts: buffers of readers and connections, the batches that operators work on,
+/// what the allocator keeps for a moment.
+const BUDGET_SHARE: f64 = 0.75;
+/// What the program itself takes, before any data.
+const PROGRAM_BYTES: u64 = 96 << 20;
+/// The least share of the limit that is reserved from, however small the limit.
+const BUDGET_SHARE_MIN: f64 = 0.25;
 
 /// A pool that shares fairly between the operators that can spill, and that makes room, before it
 /// refuses anyone, by having stored partitions written to disk.
@@ -24,7 +29,8 @@ pub(crate) struct Budget {
 impl Budget {
     /// The budget of a worker that may use so many bytes.
     pub(crate) fn new(limit_bytes: u64) -> Self {
-        let bytes = (limit_bytes as f64 * BUDGET_SHARE) as usize;
+        let after_program = limit_bytes.saturating_sub(PROGRAM_BYTES) as f64 * BUDGET_SHARE;
+        let bytes = after_program.max(limit_bytes as f64 * BUDGET_SHARE_MIN) as usize;
         Budget { inner: FairSpillPool::new(bytes), bytes, store: OnceLock::new() }
     }
 

@@ -90,8 +90,7 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
     let Some(schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
         return Ok(stream::empty().boxed());
     };
-    let streams: Vec<_> = found.into_iter().map(crate::exec::local_rows).collect();
-    let batches = stream::iter(streams).flatten();
+    let batches = stream::iter(found).flat_map(crate::exec::local_rows);
     let counting = Arc::clone(engine);
     let messages =
         FlightDataEncoderBuilder::new()

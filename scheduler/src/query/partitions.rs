@@ -6,7 +6,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 
 /// What a byte of a file may become in memory: files are compressed and encoded.
-const EXPANSION: u64 = 2;
+const EXPANSION: u64 = 4;
 /// The part of a slot's memory that the input of one task should fill.
 const SLOT_MEMORY_DIVISOR: u64 = 2;
 /// Tasks of one step that are planned at most for the size of the data.

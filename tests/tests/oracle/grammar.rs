@@ -340,9 +340,13 @@ impl<'a> Grammar<'a> {
                 )
             }
             5 => {
-                let (table, value) = (self.pick(&TABLES), self.value(Kind::Int, columns, 0));
+                let (table, column) = (self.pick(&TABLES), self.any(columns));
+                // With a constant instead of the column, DataFusion wrongly moves the condition
+                // below an aggregate without groups.
                 let function = self.pick(&["max(a)", "min(b)", "count(*)"]);
-                format!(" where {value} <= (select {function} from {table})")
+                format!(
+                    " where length(cast({column} as varchar)) <= (select {function} from {table})"
+                )
             }
             _ => format!(" where {}", self.predicate(columns, 2)),
         }

@@ -42,6 +42,10 @@ const EQUAL: &[&str] = &[
         on f.k = e.k and f.id + e.eid > 9000 and f.v < e.amount",
     "select f.id, e.eid from facts f left join events e on f.k = e.k and f.id * 2 < e.eid + 30",
     "select a.id, b.id from facts a join facts b on a.id = b.id + 5000",
+    // The columns of the second condition are not selected.
+    "select f.k, e.k from facts f join events e on f.k = e.k and f.id < e.eid",
+    "select distinct f.k, e.k from facts f left join events e on f.k = e.k and f.id * 9 < e.eid
+        where e.k > 100 or f.k is distinct from e.k",
     "select f.id, d.name, t.label, e.eid from facts f
         join dims d on f.k = d.k join events e on e.k = d.k left join tiny t on t.k = f.k
         where f.id < 500 and e.eid < 500",

@@ -12,6 +12,7 @@ mod fixture;
 mod grammar;
 mod joins;
 mod random;
+mod scratch;
 mod sets;
 mod sorts;
 mod subqueries;

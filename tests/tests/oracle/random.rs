@@ -4,6 +4,7 @@ use crate::data::parquet;
 use crate::fixture::fixture;
 use crate::grammar::{Grammar, TABLES, rows};
 use anyhow::{Context, Result, ensure};
+use partita_tests::local::LocalCluster;
 use partita_tests::oracle::{Oracle, Sameness};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -16,6 +17,8 @@ const DATA_SETS: u64 = 12;
 const QUERIES_EACH: u64 = 10;
 /// Files of a table at most.
 const FILES_MAX: u32 = 5;
+/// Memory of each worker of other clusters.
+const MEMORY_BYTES_EACH: u64 = 256 << 20;
 /// One of so many queries may be refused by a single node.
 const REFUSED_SHARE_MAX: u64 = 10;
 /// The seed of the first set; that of a failure, given in the variable below, comes first too.
@@ -83,16 +86,29 @@ async fn check_seed(oracle: &Oracle, rng: &mut SmallRng) -> Result<Vec<String>> 
 /// Queries that nobody thought of have the same answers too. A failure names its seed.
 #[test]
 fn random_queries() -> Result<()> {
-    let fixture = fixture()?;
+    check_seeds(&fixture()?.cluster, number(SETS_VARIABLE, DATA_SETS)?)
+}
+
+/// The same where every step is one task, and where the tasks of a step are more than the files.
+#[test]
+fn random_queries_on_other_clusters() -> Result<()> {
+    for (workers, slots_each) in [(1, 1), (3, 3)] {
+        let cluster = LocalCluster::start(workers, slots_each, MEMORY_BYTES_EACH)?;
+        let checked = check_seeds(&cluster, number(SETS_VARIABLE, DATA_SETS)? / 3);
+        checked.with_context(|| format!("on {workers} workers with {slots_each} slots"))?;
+    }
+    Ok(())
+}
+
+fn check_seeds(cluster: &LocalCluster, sets: u64) -> Result<()> {
     let first = number(SEED_VARIABLE, FIRST_SEED)?;
-    let sets = number(SETS_VARIABLE, DATA_SETS)?;
     let (mut refused, mut failures) = (Vec::new(), Vec::new());
     for seed in first..first + sets {
         let mut rng = SmallRng::seed_from_u64(seed);
         let folder = TempDir::with_prefix("partita-random-")?;
         write_tables(&mut rng, folder.path())?;
-        let checked = fixture.cluster.run(async {
-            let oracle = Oracle::new(&fixture.cluster, folder.path()).await?;
+        let checked = cluster.run(async {
+            let oracle = Oracle::new(cluster, folder.path()).await?;
             check_seed(&oracle, &mut rng).await
         });
         match checked {

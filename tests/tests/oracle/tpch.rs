@@ -3,6 +3,7 @@
 use crate::data::parquet;
 use crate::fixture::fixture;
 use anyhow::{Context, Result, ensure};
+use partita_tests::local::LocalCluster;
 use partita_tests::oracle::{Oracle, Sameness};
 use std::path::Path;
 use std::sync::Arc;
@@ -66,6 +67,9 @@ fn generate(folder: &Path) -> Result<()> {
     write(&file("region"), RegionArrow::new(RegionGenerator::new(SCALE, 1, 1)))
 }
 
+/// Memory of each worker where it is short: less than the tables take.
+const LITTLE_MEMORY_BYTES: u64 = 96 << 20;
+
 /// All 22, with the joins that the planner chooses for small tables (whole tables to every task),
 /// for large ones (both sides split by key), and where memory is short (sorted and merged).
 #[test]
@@ -79,22 +83,35 @@ fn the_22_queries() -> Result<()> {
     ];
     let sorted = ["datafusion.optimizer.prefer_hash_join = false"];
     for (name, settings) in [("broadcast", &[][..]), ("split", &partitioned), ("sorted", &sorted)] {
-        fixture.cluster.run(async {
-            let oracle = Oracle::new(&fixture.cluster, folder.path()).await?;
-            for (table, path) in TABLES {
-                let view = format!("create view {table} as select * from '{{dir}}/{path}'");
-                oracle.both(&view).await?;
-            }
-            for setting in settings {
-                oracle.on_cluster_only(&format!("set {setting}")).await?;
-            }
-            check_all(&oracle).await.with_context(|| format!("with joins {name}"))
-        })?;
+        let checked = check_all(&fixture.cluster, folder.path(), settings);
+        checked.with_context(|| format!("with joins {name}"))?;
     }
     Ok(())
 }
 
-async fn check_all(oracle: &Oracle) -> Result<()> {
+/// All 22 where partitions go to disk and come back, and joins that do not fit are planned again.
+#[test]
+fn the_22_queries_in_little_memory() -> Result<()> {
+    let folder = TempDir::with_prefix("partita-tpch-")?;
+    generate(folder.path())?;
+    check_all(&LocalCluster::start(2, 1, LITTLE_MEMORY_BYTES)?, folder.path(), &[])
+}
+
+fn check_all(cluster: &LocalCluster, folder: &Path, settings: &[&str]) -> Result<()> {
+    cluster.run(async {
+        let oracle = Oracle::new(cluster, folder).await?;
+        for (table, path) in TABLES {
+            let view = format!("create view {table} as select * from '{{dir}}/{path}'");
+            oracle.both(&view).await?;
+        }
+        for setting in settings {
+            oracle.on_cluster_only(&format!("set {setting}")).await?;
+        }
+        check_queries(&oracle).await
+    })
+}
+
+async fn check_queries(oracle: &Oracle) -> Result<()> {
     let mut failures = Vec::new();
     for (name, sql) in QUERIES {
         if let Err(error) = oracle.check(sql, Sameness::Rows).await {

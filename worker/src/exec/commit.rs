@@ -5,7 +5,6 @@ use crate::exec::inputs::TaskInputs;
 use datafusion::arrow::array::{Array, UInt64Array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use partita_plan::exchange::{Inputs, Selection};
@@ -172,11 +171,7 @@ pub(crate) fn statement_context(engine: &Arc<Engine>, directory: &str) -> Sessio
     let mut config = session::planning_config(1);
     // In one process the value of a subquery can be handed over.
     config.options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = true;
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(Arc::clone(engine.runtime()))
-        .with_default_features()
-        .build();
+    let state = session::planner(config).with_runtime_env(Arc::clone(engine.runtime())).build();
     let tables = Arc::new(FileTables::new());
     tables.set_directory(PathBuf::from(directory));
     files::enable(SessionContext::new_with_state(state), tables)

@@ -114,25 +114,29 @@ impl Inputs for TaskInputs {
                 elsewhere.entry(holder.worker).or_default().push((partition, holder.attempt));
             }
         }
-        let mut streams: Vec<BoxStream<'static, Result<RecordBatch>>> = Vec::new();
+        let mut held = Vec::new();
         for (index, attempt) in here {
             let task = TaskId { group, index };
             let found =
                 self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
                     InputLost::error(this, format!("{task} is not held any more"))
                 })?;
-            streams.push(local(found));
+            held.push(found);
         }
+        // One partition of this worker after the other, each opened when it is its turn: what waits
+        // between the disk and the reader is of one alone.
+        let near = stream::iter(held).flat_map(local);
+        let mut fetches = Vec::new();
         for (worker, tasks) in elsewhere {
             let ticket = FetchTicket { group, bucket, tasks };
             let fetched = Arc::clone(&self.fetched_bytes);
-            streams.push(remote(Arc::clone(&self.engine), worker, ticket, fetched));
+            fetches.push(remote(Arc::clone(&self.engine), worker, ticket, fetched));
         }
         // Batches carry the schema of the task that made them, which may say less or more of
         // nullability than the plan of this one; the plan's counts here.
         let expected = Arc::clone(&schema);
-        let rows = stream::iter(streams)
-            .flatten_unordered(FETCHES_MAX)
+        let far = stream::iter(fetches).flatten_unordered(FETCHES_MAX);
+        let rows = stream::select(near, far)
             .map(move |batch| batch.and_then(|batch| with_schema(batch, &expected)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, looking_up(rows))))
     }
