@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The size above which a batch is sent in several messages, in bytes.
-const MESSAGE_BYTES: usize = 8 << 20;
+const MESSAGE_BYTES: usize = 2 << 20;
 
 /// Takes the data port.
 pub(crate) async fn listen(host: &str, port: u16) -> Result<(TcpListener, String), WorkerError> {

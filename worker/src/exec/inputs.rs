@@ -126,16 +126,16 @@ impl Inputs for TaskInputs {
         // One partition of this worker after the other, each opened when it is its turn: what waits
         // between the disk and the reader is of one alone.
         let near = stream::iter(held).flat_map(local);
-        let mut fetches = Vec::new();
-        for (worker, tasks) in elsewhere {
-            let ticket = FetchTicket { group, bucket, tasks };
-            let fetched = Arc::clone(&self.fetched_bytes);
-            fetches.push(remote(Arc::clone(&self.engine), worker, ticket, fetched));
-        }
+        let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
+        let far = stream::iter(elsewhere)
+            .map(move |(worker, tasks)| {
+                let ticket = FetchTicket { group, bucket, tasks };
+                remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched))
+            })
+            .flatten_unordered(FETCHES_MAX);
         // Batches carry the schema of the task that made them, which may say less or more of
         // nullability than the plan of this one; the plan's counts here.
         let expected = Arc::clone(&schema);
-        let far = stream::iter(fetches).flatten_unordered(FETCHES_MAX);
         let rows = stream::select(near, far)
             .map(move |batch| batch.and_then(|batch| with_schema(batch, &expected)));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, looking_up(rows))))
