@@ -12,6 +12,8 @@ const WITHOUT_HEADERS: [&str; 4] =
 pub(crate) fn start(args: &Args) {
     let usual = match &args.command {
         Command::Scheduler(_) | Command::Worker(_) => "info",
+        // The one error that it ends with says what a cluster inside it would log.
+        Command::Sql(_) => "error",
         _ => "warn",
     };
     let wanted = args.log.clone().unwrap_or_else(|| usual.to_string());

@@ -12,9 +12,13 @@ use std::collections::BTreeSet;
 pub(crate) fn on_joined(
     core: &mut Core,
     request: u64,
-    registration: Registration,
+    mut registration: Registration,
     effects: &mut Vec<Effect>,
 ) {
+    // What a peer says of itself is added up over all workers: no figure may break the sums.
+    registration.slots = registration.slots.clamp(1, limits::WORKER_SLOTS_MAX);
+    registration.memory_limit_bytes =
+        registration.memory_limit_bytes.min(limits::WORKER_MEMORY_BYTES_MAX);
     let id = WorkerId(core.next_worker);
     core.next_worker += 1;
     let ends = registration

@@ -58,3 +58,9 @@ pub const TASK_FAILURES_MAX: u8 = 3;
 
 /// Starts of one task, for whatever reason, after which its job fails: a bound on every cycle.
 pub const TASK_ATTEMPTS_MAX: u16 = 100;
+
+/// Slots that one worker may say it has; more is taken for this many.
+pub const WORKER_SLOTS_MAX: u32 = 65_536;
+
+/// Memory that one worker may say it has, in bytes; more is taken for this much.
+pub const WORKER_MEMORY_BYTES_MAX: u64 = 1 << 50;

@@ -13,6 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement as DFStatement;
 use partita_core::{GroupSpec, JobSpec};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
@@ -108,7 +109,7 @@ async fn logical(
     values: Option<ParamValues>,
 ) -> Result<LogicalPlan, QueryError> {
     let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
-    let plan = session.context.state().create_logical_plan(sql).await.map_err(wrong)?;
+    let plan = parsed(&session.context.state(), sql).await.map_err(wrong)?;
     let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
     if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) = &plan {
         return Err(QueryError::Statement(
@@ -198,6 +199,19 @@ async fn understand(
             Ok(Prepared { sql, schema, kind: Kind::Job { logical: plan, session }, parameters })
         }
     }
+}
+
+/// The plan of a statement. `COPY (query) TO 'folder'` without a format writes Parquet.
+async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
+    let dialect = state.config().options().sql_parser.dialect;
+    let mut statement = state.sql_to_statement(sql, &dialect)?;
+    if let DFStatement::CopyTo(copy) = &mut statement
+        && copy.stored_as.is_none()
+        && std::path::Path::new(&copy.target).extension().is_none()
+    {
+        copy.stored_as = Some("PARQUET".to_string());
+    }
+    state.statement_to_plan(statement).await
 }
 
 /// Whether a plan reads nothing but what the session itself knows: `SHOW`, `DESCRIBE`, the

@@ -10,9 +10,8 @@ use std::io::BufReader;
 
 /// The worker's limit, in bytes.
 const LIMIT_BYTES: u64 = 256 << 20;
-/// What its resident set may be at most: the limit, a quarter more, and what the program itself
-/// takes.
-const PEAK_BYTES_MAX: u64 = LIMIT_BYTES + LIMIT_BYTES / 4 + (100 << 20);
+/// What its resident set may be at most: the limit, a half more, and what the program itself takes.
+const PEAK_BYTES_MAX: u64 = LIMIT_BYTES + LIMIT_BYTES / 2 + (100 << 20);
 
 /// The largest resident set so far.
 fn check_peak(cluster: &Cluster, what: &str) {

@@ -180,6 +180,6 @@ fn progress_is_json_lines() {
             ran.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let last = lines.last().expect("a line");
         assert_eq!(last["job"]["state"], serde_json::json!(JobState::Done), "{last}");
-        assert!(last["groups"].as_array().is_some_and(|groups| groups.len() >= 2), "{last}");
+        assert!(last["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{last}");
     }
 }
