@@ -12,7 +12,6 @@ mod fixture;
 mod grammar;
 mod joins;
 mod random;
-mod scratch;
 mod sets;
 mod sorts;
 mod subqueries;
