@@ -16,7 +16,8 @@ pub mod data;
 pub mod error;
 pub mod exchange;
 pub mod files;
-mod projections;
+mod guards;
+
 mod properties;
 pub mod session;
 pub mod single;

@@ -1,7 +1,7 @@
 //! The settings on which planning and running must agree.
 
 use crate::files::LISTING_LIFETIME;
-use crate::projections;
+use crate::guards;
 use crate::single::{SingleValueRule, single_value};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
@@ -54,7 +54,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
-        .with_physical_optimizer_rules(projections::rules())
+        .with_physical_optimizer_rules(guards::rules())
 }
 
 /// A session in which queries are planned for one partition; [`planning_config`] says for more.

@@ -114,13 +114,22 @@ impl Oracle {
     /// # Errors
     /// If one of them refuses it.
     pub async fn both(&self, sql: &str) -> Result<()> {
+        self.on_single_node_only(sql).await?;
+        self.on_cluster_only(sql).await
+    }
+
+    /// Runs such a statement on the single node alone: to keep it from a bug of its own, say.
+    ///
+    /// # Errors
+    /// If it refuses the statement.
+    pub async fn on_single_node_only(&self, sql: &str) -> Result<()> {
         let sql = self.expand(sql);
         let single = async {
             let plan = self.single.0.state().create_logical_plan(&sql).await?;
             files::registered_only(self.single.0.execute_logical_plan(plan)).await?.collect().await
         };
         single.await.with_context(|| format!("single node: {sql}"))?;
-        self.on_cluster_only(&sql).await
+        Ok(())
     }
 
     /// Runs such a statement on the cluster alone: a setting that steers the plan, say.

@@ -90,7 +90,7 @@ fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, Fe
     let Some(schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
         return Ok(stream::empty().boxed());
     };
-    let batches = stream::iter(found).flat_map(crate::exec::local_rows);
+    let batches = stream::iter(found).flat_map(crate::store::rows);
     let counting = Arc::clone(engine);
     let messages =
         FlightDataEncoderBuilder::new()

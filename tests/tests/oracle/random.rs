@@ -40,6 +40,11 @@ const SETTINGS: &[&[&str]] = &[
     &["datafusion.optimizer.prefer_existing_union = true"],
 ];
 
+/// Keeps a single node from wrong answers: DataFusion 55 moves a condition on a scalar subquery
+/// below outer joins and global aggregates as if it were one on a constant.
+const SCALAR_SUBQUERIES_BY_JOIN: &str =
+    "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery = false";
+
 fn number(variable: &str, otherwise: u64) -> Result<u64> {
     match std::env::var(variable) {
         Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
@@ -64,6 +69,7 @@ async fn check_seed(oracle: &Oracle, rng: &mut SmallRng) -> Result<Vec<String>> 
     for table in TABLES {
         oracle.both(&format!("create view {table} as select * from '{{dir}}/{table}/'")).await?;
     }
+    oracle.on_single_node_only(&format!("set {SCALAR_SUBQUERIES_BY_JOIN}")).await?;
     for group in SETTINGS {
         if rng.random_bool(0.3) {
             for setting in *group {

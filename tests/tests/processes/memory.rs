@@ -3,7 +3,7 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::ipc::reader::StreamReader;
-use partita_tests::process::data::{WIDE_ROWS, wide, wide_text_bytes};
+use partita_tests::process::data::{NUMBERS_ROWS, WIDE_ROWS, numbers, wide, wide_text_bytes};
 use partita_tests::process::{Cluster, LONG, status_bytes};
 use std::fs::File;
 use std::io::BufReader;
@@ -52,6 +52,31 @@ fn a_join_spills() {
     let expected = format!("{n},{},{}\n", n * (n - 1) / 2, 2 * wide_text_bytes());
     assert_eq!(cluster.sql(&query), expected);
     check_peak(&cluster, "join");
+}
+
+/// A merge reads far more spilled partitions at once than there are threads that read the disk: none
+/// of them holds a thread while it waits for its turn, or the merge would wait for ever.
+#[test]
+fn many_spilled_partitions_are_merged() {
+    const COPIES: i64 = 6;
+    let cluster = Cluster::start(1, &["--memory-limit=128MiB"]);
+    let part = format!("select k, s from '{}'", numbers().display());
+    let parts = vec![part; COPIES as usize].join(" union all ");
+    let query = format!("select k, s from ({parts}) order by k");
+    let args = ["sql", "--output=arrow", "--output-file=merged.arrow", &query];
+    cluster.place.start(args).finish(LONG).ok();
+    let job = cluster.last_job().expect("the job");
+    assert!(cluster.groups(&job)[0].tasks.done >= 24, "{job:?}");
+    let file = File::open(cluster.place.path("data").join("merged.arrow")).expect("the result");
+    let reader = StreamReader::try_new(BufReader::new(file), None).expect("a stream");
+    let mut next = 0;
+    for batch in reader {
+        for k in batch.expect("a batch").column(0).as_primitive::<Int64Type>().values() {
+            assert_eq!(*k, next / COPIES);
+            next += 1;
+        }
+    }
+    assert_eq!(next, NUMBERS_ROWS as i64 * COPIES);
 }
 
 /// A sort of all columns finishes by spilling, and what streams to the client is in order and whole.

@@ -24,8 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Threads of the data runtime.
 const DATA_THREADS: usize = 2;
-/// Blocking threads of the compute runtime, for reads and writes of the disk.
-const BLOCKING_THREADS_MAX: usize = 32;
+/// Threads beside the slots that read and write the disk for them. Few: the allocator keeps for each
+/// thread what it had, and what they read is freed by others.
+const DISK_THREADS: usize = 3;
 /// The share of the budget above which a worker takes no task that only adds bytes: the second mark.
 const SECOND_MARK: f64 = 0.9;
 
@@ -198,12 +199,15 @@ impl Engine {
         let compute = OwnedRuntime::new(
             Builder::new_multi_thread()
                 .worker_threads(config.slots.max(1) as usize)
-                .max_blocking_threads(BLOCKING_THREADS_MAX)
+                .max_blocking_threads(config.slots.max(1) as usize + DISK_THREADS)
                 .thread_name("slot"),
             "the slots",
         )?;
         let data = OwnedRuntime::new(
-            Builder::new_multi_thread().worker_threads(DATA_THREADS).thread_name("data"),
+            Builder::new_multi_thread()
+                .worker_threads(DATA_THREADS)
+                .max_blocking_threads(DISK_THREADS)
+                .thread_name("data"),
             "the data service",
         )?;
         let (done, done_receiver) = mpsc::channel(DONE_MAX);

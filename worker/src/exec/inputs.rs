@@ -2,7 +2,7 @@
 
 use crate::exec::engine::Engine;
 use crate::exec::failure::InputLost;
-use crate::store::Found;
+use crate::store;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use async_trait::async_trait;
@@ -25,8 +25,6 @@ use std::time::{Duration, Instant};
 const FETCHES_MAX: usize = 8;
 /// Messages of one fetch that may wait to be decoded.
 const FETCH_MESSAGES_MAX: usize = 4;
-/// Batches that may wait between the disk and a reader.
-const DISK_BATCHES_MAX: usize = 2;
 
 /// How long a task may go from batch to batch without looking up.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
@@ -125,7 +123,7 @@ impl Inputs for TaskInputs {
         }
         // One partition of this worker after the other, each opened when it is its turn: what waits
         // between the disk and the reader is of one alone.
-        let near = stream::iter(held).flat_map(local);
+        let near = stream::iter(held).flat_map(store::rows);
         let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
@@ -170,35 +168,6 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().to_vec();
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)?)
-}
-
-/// The rows of a partition of this worker: first what is on disk, then what is in memory.
-pub(crate) fn local(found: Found) -> BoxStream<'static, Result<RecordBatch>> {
-    let memory = stream::iter(found.bucket.batches.into_iter().map(Ok));
-    let Some(file) = found.file.filter(|_| !found.bucket.sections.is_empty()) else {
-        return memory.boxed();
-    };
-    let sections = found.bucket.sections;
-    let (sender, receiver) = tokio::sync::mpsc::channel(DISK_BATCHES_MAX);
-    // Reading waits for the disk, so it is done where waiting harms nobody.
-    tokio::task::spawn_blocking(move || {
-        for section in sections {
-            match file.read(section) {
-                Ok(batches) => {
-                    for batch in batches {
-                        if sender.blocking_send(batch).is_err() {
-                            return;
-                        }
-                    }
-                }
-                Err(error) => {
-                    let _ = sender.blocking_send(Err(error));
-                    return;
-                }
-            }
-        }
-    });
-    tokio_stream::wrappers::ReceiverStream::new(receiver).chain(memory).boxed()
 }
 
 /// The rows that another worker holds. They are received on the data runtime and decoded where

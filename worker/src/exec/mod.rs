@@ -11,4 +11,3 @@ mod task;
 pub(crate) use commit::remove_abandoned;
 pub(crate) use engine::Done;
 pub use engine::Engine;
-pub(crate) use inputs::local as local_rows;

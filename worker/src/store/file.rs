@@ -13,8 +13,10 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes read ahead of one section.
-const READ_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes read ahead of one section. A merge reads many at once, and what is larger passes it by.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// Bytes gathered for one write.
+const WRITE_BUFFER_BYTES: usize = 1 << 20;
 
 /// One IPC stream in a file.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +72,7 @@ impl SpillFile {
             .try_with_compression(Some(CompressionType::LZ4_FRAME))
             .map_err(failed)?;
         let counting =
-            std::io::BufWriter::with_capacity(READ_BUFFER_BYTES, Counting { file, bytes: 0 });
+            std::io::BufWriter::with_capacity(WRITE_BUFFER_BYTES, Counting { file, bytes: 0 });
         let mut writer =
             StreamWriter::try_new_with_options(counting, schema, options).map_err(failed)?;
         for batch in batches {

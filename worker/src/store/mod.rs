@@ -7,8 +7,10 @@
 
 mod file;
 mod output;
+mod read;
 
 pub(crate) use output::Output;
+pub(crate) use read::rows;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;

@@ -1,0 +1,139 @@
+//! DataFusion's rules for physical plans, kept away from where they are wrong.
+//!
+//! Three of them, in DataFusion 55, lose rows without an error. One does it in plans with columns
+//! of the same name:
+//!
+//! - `FilterPushdown` finds the columns of a filter by name when it passes operators: a filter on
+//!   the `id` of one side of an outer join (`where a.id is null`) may reach the scan of the other.
+//!   Filters stay above operators that give two columns of one name; all others still move.
+//!
+//! Two do it where a plan has a `SortMergeJoinExec`, as it is planned when memory is short:
+//!
+//! - `ProjectionPushdown` moves a projection below the join and leaves the join's filter as it was,
+//!   whose columns are then others or gone. Plans with such a filter keep their projections where
+//!   they are; scans read no more for it.
+//! - `EnsureRequirements` hands the limit of a sort to the sorts below the join if the join gives
+//!   rows in that order already: the join then sees the first rows alone. There the limit is put
+//!   above the sort, as an operator of its own, which the rule leaves where it is.
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::SortMergeJoinExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+type Plan = Arc<dyn ExecutionPlan>;
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// DataFusion's rules, those three guarded.
+pub(crate) fn rules() -> Vec<Rule> {
+    let guard = |rule: Rule| -> Rule {
+        match rule.name() {
+            "FilterPushdown" => Arc::new(Filters(rule)),
+            "ProjectionPushdown" => Arc::new(Projections(rule)),
+            "EnsureRequirements" => Arc::new(Requirements(rule)),
+            _ => rule,
+        }
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(guard).collect()
+}
+
+#[derive(Debug)]
+struct Filters(Rule);
+
+impl Filters {
+    /// Applies the rule to the parts of a plan that are below all columns of the same name.
+    fn apply(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
+        if !any(&plan, &has_namesakes) {
+            return self.0.optimize(plan, config);
+        }
+        let children =
+            plan.children().into_iter().map(|child| self.apply(Arc::clone(child), config));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        replace_children_if_necessary(plan, children)
+    }
+}
+
+impl PhysicalOptimizerRule for Filters {
+    fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
+        self.apply(plan, config)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+/// Whether two columns of an operator's rows have the same name.
+fn has_namesakes(plan: &Plan) -> bool {
+    let schema = plan.schema();
+    let mut names = HashSet::new();
+    !schema.fields().iter().all(|field| names.insert(field.name()))
+}
+
+#[derive(Debug)]
+struct Projections(Rule);
+
+impl PhysicalOptimizerRule for Projections {
+    fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
+        let at_risk = any(&plan, &|node| {
+            node.downcast_ref::<SortMergeJoinExec>().is_some_and(|join| join.filter().is_some())
+        });
+        if at_risk { Ok(plan) } else { self.0.optimize(plan, config) }
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+#[derive(Debug)]
+struct Requirements(Rule);
+
+impl PhysicalOptimizerRule for Requirements {
+    fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
+        self.0.optimize(plan.transform_up(limit_above)?.data, config)
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
+
+/// Puts the limit of a sort above such a join above the sort.
+fn limit_above(plan: Plan) -> Result<Transformed<Plan>> {
+    let Some(sort) = plan.downcast_ref::<SortExec>() else { return Ok(Transformed::no(plan)) };
+    let Some(fetch) = sort.fetch() else { return Ok(Transformed::no(plan)) };
+    if !any(&plan, &|node| node.is::<SortMergeJoinExec>()) {
+        return Ok(Transformed::no(plan));
+    }
+    let all: Plan = Arc::new(sort.with_fetch(None));
+    let limited: Plan = match sort.preserve_partitioning() {
+        true => Arc::new(LocalLimitExec::new(all, fetch)),
+        false => Arc::new(GlobalLimitExec::new(all, 0, Some(fetch))),
+    };
+    Ok(Transformed::yes(limited))
+}
+
+fn any(plan: &Plan, is: &impl Fn(&Plan) -> bool) -> bool {
+    is(plan) || plan.children().into_iter().any(|child| any(child, is))
+}
