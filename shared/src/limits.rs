@@ -23,6 +23,21 @@ pub const TASKS_PER_MESSAGE_MAX: usize = 4096;
 /// The largest gRPC message, in bytes. One record batch with long values must fit.
 pub const FLIGHT_MESSAGE_BYTES_MAX: usize = 256 << 20;
 
+/// Tasks on slots that one heartbeat lists.
+pub const SLOT_TASKS_MAX: usize = 64;
+
+/// Partitions that a worker lists while someone looks at it.
+pub const DETAIL_PARTITIONS_MAX: usize = 50;
+
+/// Lines of its log that a worker sends while someone looks at it.
+pub const DETAIL_LOG_LINES_MAX: usize = 200;
+
+/// Characters of one line of a log that is sent.
+pub const DETAIL_LOG_LINE_CHARS_MAX: usize = 400;
+
+/// Other workers in one message about traffic.
+pub const TRAFFIC_PEERS_MAX: usize = 1024;
+
 /// How often a worker sends a heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 

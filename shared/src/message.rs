@@ -157,6 +157,8 @@ pub enum ToWorker {
         /// The staging folder to remove, if the job wrote and did not commit.
         staging: Option<String>,
     },
+    /// Someone looks at it: send [`FromWorker::Detail`] every second, or no more.
+    Watch(bool),
     /// Leave. The process ends with 0.
     Shutdown {
         /// Why, for the log.
@@ -202,6 +204,14 @@ pub struct TaskFigures {
     pub busy_us: u64,
     /// Bytes read from other workers.
     pub fetched_bytes: u64,
+    /// The slot on which it ran, counted from 0.
+    pub slot: u16,
+    /// Time in the worker's queue before it had the slot, in microseconds.
+    pub queued_us: u64,
+    /// The part of `busy_us` that it waited for other workers' partitions.
+    pub transfer_us: u64,
+    /// The part of `busy_us` that it waited for partitions on disk.
+    pub disk_us: u64,
     /// Figures of each operator, in the plan's order, if they were asked for.
     pub operators: Vec<OperatorRow>,
 }
@@ -266,6 +276,35 @@ pub struct WorkerMetrics {
     pub served_bytes: u64,
     /// Whether it takes no task that only adds bytes, since its memory is above the second mark.
     pub above_mark: bool,
+    /// Partitions of which a part is on disk.
+    pub spilled_partitions: u32,
+    /// Bytes that the process read from disks since its start.
+    pub disk_read_bytes: u64,
+    /// Bytes that the process wrote to disks since its start.
+    pub disk_written_bytes: u64,
+}
+
+/// A task on a slot of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotTask {
+    /// The slot, counted from 0.
+    pub slot: u16,
+    /// The task.
+    pub task: TaskId,
+    /// Which start of it.
+    pub attempt: Attempt,
+    /// For how long it has been on the slot.
+    pub since_us: u64,
+}
+
+/// What a worker tells of itself while someone looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WorkerDetail {
+    /// Its largest partitions: the task, bytes in memory, bytes on disk; at most
+    /// [`crate::limits::DETAIL_PARTITIONS_MAX`].
+    pub partitions: Vec<(TaskId, u64, u64)>,
+    /// The last lines of its log, at most [`crate::limits::DETAIL_LOG_LINES_MAX`].
+    pub log: Vec<String>,
 }
 
 /// From a worker to the scheduler.
@@ -274,9 +313,19 @@ pub enum FromWorker {
     /// The first message.
     Register(Registration),
     /// It is alive.
-    Heartbeat(WorkerMetrics),
+    Heartbeat {
+        /// What it measured.
+        metrics: WorkerMetrics,
+        /// Tasks on its slots, at most [`crate::limits::SLOT_TASKS_MAX`].
+        on_slots: Vec<SlotTask>,
+    },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
+    /// Bytes read from other workers since the start, by worker, where that changed; at most
+    /// [`crate::limits::TRAFFIC_PEERS_MAX`].
+    Traffic(Vec<(WorkerId, u64)>),
+    /// What it was asked for by [`ToWorker::Watch`].
+    Detail(WorkerDetail),
     /// It takes no new tasks and will leave when those it has are done and its partitions are not
     /// wanted any more, or when its time is over.
     Leaving {
