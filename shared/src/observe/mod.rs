@@ -13,4 +13,7 @@
 pub mod event;
 pub mod follower;
 pub mod frame;
+pub mod model;
+pub mod session;
+pub mod table;
 pub mod view;
