@@ -2,7 +2,9 @@
 
 use crate::report::Row;
 use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options};
-use partita_shared::message::{Outcome, Registration, TaskFigures, TaskReport, ToWorker, Work};
+use partita_shared::message::{
+    Outcome, Registration, Spent, TaskFigures, TaskReport, ToWorker, Work,
+};
 use std::time::Instant;
 
 /// Tasks of the group.
@@ -58,6 +60,7 @@ pub(crate) fn measure() -> Row {
                 .map(|run| TaskReport {
                     task: run.task,
                     attempt: run.attempt,
+                    spent: Spent::default(),
                     outcome: Outcome::Finished(TaskFigures::default()),
                 })
                 .collect();

@@ -7,6 +7,7 @@ use partita_shared::message::{Fragment, Holder, InputSpec, Registration, WorkerM
 use partita_shared::model::{
     GroupRow, JobRow, JobState, OperatorRow, TaskCounts, TaskState, WorkerRow,
 };
+use partita_shared::observe::event::Seen;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Options {
     /// Work, in microseconds of expected time for each slot, that a worker may have waiting beyond
     /// its slots, so that short tasks do not wait for a message each.
     pub read_ahead_us: u64,
+    /// Whether someone takes what [`Core::take_seen`] gives: nothing is gathered otherwise.
+    pub observed: bool,
 }
 
 impl Options {
@@ -32,6 +35,7 @@ impl Options {
             silence_us_max: limits::WORKER_SILENCE_MAX.as_micros() as u64,
             heartbeat_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64,
             read_ahead_us: 4_000,
+            observed: false,
         }
     }
 }
@@ -58,6 +62,8 @@ pub struct Core {
     pub(crate) gone: VecDeque<WorkerRow>,
     /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
     pub(crate) ended: VecDeque<EndedJob>,
+    /// What an observer has not been told yet; the shell takes it after each batch of events.
+    pub(crate) seen: Vec<Seen>,
 }
 
 /// Workers that are gone and still listed.
@@ -90,6 +96,8 @@ pub(crate) struct Worker {
     pub(crate) knows: BTreeSet<WorkerId>,
     /// Whether it was told to go.
     pub(crate) dismissed: bool,
+    /// Whether its figures changed since an observer was told them.
+    pub(crate) changed: bool,
 }
 
 impl Worker {
@@ -130,6 +138,11 @@ pub(crate) struct Job {
     pub(crate) causes: BTreeMap<(u32, u32), Vec<Cause>>,
     /// Workers on which a task failed that is worth another try elsewhere.
     pub(crate) avoid: BTreeMap<(u32, u32), BTreeSet<WorkerId>>,
+    /// Tasks that a worker had when it died, and that have not finished since. While there are any,
+    /// no task of the job waits on a worker behind others: what dies with them is not to blame.
+    pub(crate) suspects: BTreeSet<(u32, u32)>,
+    /// Whether its figures, or those of a group of it, changed since an observer was told them.
+    pub(crate) changed: bool,
 }
 
 impl Job {
@@ -155,6 +168,8 @@ pub(crate) struct Group {
     pub(crate) counts: TaskCounts,
     /// Tasks whose output is held somewhere.
     pub(crate) available: u32,
+    /// Bytes of that, as they lie in memory.
+    pub(crate) held_bytes: u64,
     /// Inputs that tasks read whole (`Shuffle`, `Gather`, `Broadcast`) and that are not all held.
     pub(crate) blocked: u32,
     /// Ready tasks that any worker may take, in order.
@@ -172,6 +187,8 @@ pub(crate) struct Group {
     pub(crate) busy_us: u64,
     pub(crate) finished: u64,
     pub(crate) operators: Vec<OperatorRow>,
+    /// Whether its figures changed since an observer was told them.
+    pub(crate) changed: bool,
 }
 
 impl Group {
@@ -261,6 +278,7 @@ impl Core {
             turn: 0,
             gone: VecDeque::new(),
             ended: VecDeque::new(),
+            seen: Vec::new(),
         }
     }
 
@@ -269,6 +287,7 @@ impl Core {
         if let Some(worker) = self.workers.get_mut(&id) {
             let listed = self.by_load.remove(&(worker.load(), id));
             worker.assigned = u32::try_from(i64::from(worker.assigned) + change).unwrap_or(0);
+            worker.changed = true;
             if listed {
                 self.by_load.insert((worker.load(), id));
             }

@@ -2,7 +2,8 @@
 
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    FailureKind, Holder, InputSpec, Registration, TaskReport, ToWorker, Work, WorkerMetrics,
+    FailureKind, Holder, InputSpec, Registration, SlotTask, TaskReport, ToWorker, Work,
+    WorkerMetrics,
 };
 use partita_shared::model::JobState;
 
@@ -80,6 +81,8 @@ pub enum Event {
         worker: WorkerId,
         /// What it measured.
         metrics: WorkerMetrics,
+        /// Tasks on its slots.
+        on_slots: Vec<SlotTask>,
     },
     /// What became of attempts.
     Reports {

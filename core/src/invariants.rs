@@ -77,6 +77,14 @@ impl Job {
                     group.available
                 ));
             }
+            let held = group.tasks.iter().filter(|task| task.holder().is_some());
+            let held_bytes: u64 = held.map(|task| task.bytes).sum();
+            if held_bytes != group.held_bytes {
+                return Err(format!(
+                    "{id}.{number} says {} bytes held, but {held_bytes} are",
+                    group.held_bytes
+                ));
+            }
             let whole = group.inputs().iter().filter(|input| is_whole(&input.exchange));
             let blocked = whole.filter(|i| !self.groups[i.group as usize].is_held()).count();
             if blocked != group.blocked as usize {

@@ -3,7 +3,7 @@
 use crate::data::{Consumer, Core, EndedJob, Group, Job, NOBODY, Task, task_id};
 use crate::event::{Effect, GroupSpec, JobSpec};
 use crate::lineage::is_whole;
-use crate::tasks;
+use crate::{seen, tasks};
 use partita_shared::ids::{GroupId, JobId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, FailureKind, Fragment, ToWorker};
@@ -51,6 +51,8 @@ pub(crate) fn on_submitted(
         touched: BTreeSet::new(),
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
+        suspects: BTreeSet::new(),
+        changed: true,
     };
     for group in 0..job.groups.len() {
         if job.groups[group].blocked == 0 {
@@ -58,6 +60,7 @@ pub(crate) fn on_submitted(
         }
     }
     core.jobs.insert(id, job);
+    seen::job(core, id);
     effects.push(Effect::JobAccepted { request, job: id });
 }
 
@@ -87,6 +90,7 @@ fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
         counts: TaskCounts { waiting: tasks.len() as u64, ..TaskCounts::default() },
         tasks,
         available: 0,
+        held_bytes: 0,
         blocked,
         ready: VecDeque::new(),
         ready_at: BTreeMap::new(),
@@ -98,6 +102,7 @@ fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
         busy_us: 0,
         finished: 0,
         operators: Vec::new(),
+        changed: true,
     }
 }
 
@@ -179,6 +184,7 @@ pub(crate) fn on_delivered(
     }
     job.delivered += 1;
     job.delivered_rows += rows;
+    job.changed = true;
     job.delivering = None;
     let mut dropped = None;
     let mut done = Vec::new();
@@ -242,6 +248,7 @@ fn end(
     kind: Option<FailureKind>,
     effects: &mut Vec<Effect>,
 ) {
+    seen::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
     for group in &job.groups {
         for task in &group.tasks {
@@ -274,6 +281,7 @@ fn end(
     effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
     let row = job.row(id, error, Some(core.now));
     let groups = job.group_rows(id);
+    seen::job_ended(core, id, &mut job, &row);
     let operators = job.groups.into_iter().map(|group| group.operators).collect();
     if core.ended.len() == limits::FINISHED_JOBS_MAX {
         core.ended.pop_front();

@@ -16,8 +16,10 @@ mod invariants;
 mod jobs;
 mod lineage;
 mod place;
+mod seen;
 mod tasks;
 mod view;
+mod why;
 mod workers;
 
 pub use data::{Core, Options};
@@ -40,7 +42,9 @@ impl Core {
             Event::ProcessDied { host, pid, cause } => {
                 workers::on_process_died(self, &host, pid, cause, effects);
             }
-            Event::Heartbeat { worker, metrics } => workers::on_heartbeat(self, worker, metrics),
+            Event::Heartbeat { worker, metrics, on_slots } => {
+                workers::on_heartbeat(self, worker, metrics, on_slots);
+            }
             Event::Reports { worker, reports } => {
                 tasks::on_reports(self, worker, reports, effects);
             }

@@ -65,7 +65,9 @@ fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
 
 impl Job {
     pub(crate) fn set_state(&mut self, group: usize, index: u32, state: TaskState) {
+        self.changed = true;
         let group = &mut self.groups[group];
+        group.changed = true;
         let task = &mut group.tasks[index as usize];
         *count_of(&mut group.counts, task.state) -= 1;
         *count_of(&mut group.counts, state) += 1;
@@ -90,6 +92,8 @@ impl Job {
 
     /// A partition has come to be held. Tasks that waited for it alone become ready.
     pub(crate) fn became_held(&mut self, group: usize, index: u32) {
+        let bytes = self.groups[group].tasks[index as usize].bytes;
+        self.groups[group].held_bytes += bytes;
         self.groups[group].available += 1;
         let full = self.groups[group].is_held();
         for at in 0..self.groups[group].consumers.len() {
@@ -114,7 +118,10 @@ impl Job {
     /// A partition is not held any more. Tasks that need it wait again.
     pub(crate) fn no_longer_held(&mut self, group: usize, index: u32) {
         let was_full = self.groups[group].is_held();
+        let bytes = self.groups[group].tasks[index as usize].bytes;
+        self.groups[group].held_bytes -= bytes;
         self.groups[group].available -= 1;
+        (self.changed, self.groups[group].changed) = (true, true);
         for at in 0..self.groups[group].consumers.len() {
             let consumer = self.groups[group].consumers[at];
             let (reader, input) = (consumer.group as usize, consumer.input as usize);

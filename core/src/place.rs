@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Result partitions, for each slot of the cluster, that may be made before the client has taken
 /// those before them: a client that reads slowly holds back the workers.
-const RESULTS_AHEAD_PER_SLOT: u32 = 2;
+pub(crate) const RESULTS_AHEAD_PER_SLOT: u32 = 2;
 
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
@@ -98,7 +98,7 @@ impl Core {
                 if at.counts.ready == 0 || !has_time(worker, at, now) {
                     continue;
                 }
-                if !has_room(worker, at, read_ahead_us) {
+                if !has_room(worker, job, at, read_ahead_us) {
                     waiting.push((job_id, job, group));
                     continue;
                 }
@@ -186,6 +186,7 @@ impl Core {
         self.turn = self.turn.max(job.turn);
         job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
+        job.changed = true;
         let holders = own_holders(job, group, index);
         tell(job, group, id, &holders, &mut self.workers, effects);
         let task = task_id(job_id, group as u32, index);
@@ -196,15 +197,16 @@ impl Core {
 }
 
 /// Whether a task of a group can be expected to end before the worker must.
-fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
+pub(crate) fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
     worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
 }
 
 /// Whether a worker may have one more task of a group.
-fn has_room(worker: &Worker, group: &Group, read_ahead_us: u64) -> bool {
+fn has_room(worker: &Worker, job: &Job, group: &Group, read_ahead_us: u64) -> bool {
     let slots = u64::from(worker.slots());
     let ahead = group
         .mean_us()
+        .filter(|_| job.suspects.is_empty())
         .map_or(0, |mean| (read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
     u64::from(worker.assigned) < slots + ahead
 }
@@ -263,7 +265,7 @@ fn first<'a>(
 
 /// Whether a task failed on this worker in a way that is worth another try elsewhere, and there is
 /// an elsewhere.
-fn is_avoided(
+pub(crate) fn is_avoided(
     job: &Job,
     group: usize,
     index: u32,

@@ -2,12 +2,13 @@
 
 use crate::data::{Core, NOBODY, task_id};
 use crate::event::Effect;
-use crate::jobs;
 use crate::place::reads_from;
+use crate::{jobs, seen};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
 use partita_shared::model::{OperatorRow, TaskState};
+use partita_shared::observe::event::Ending;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Times in a row that others could not read from a worker, after which it is given up.
@@ -28,10 +29,12 @@ pub(crate) fn on_reports(
         if !is_current(core, worker, &report) {
             continue;
         }
+        seen::reported(core, worker, &report);
         let (group, index) = (report.task.group.index as usize, report.task.index);
         match report.outcome {
             Outcome::Finished(figures) => {
-                on_finished(core, job, group, index, worker, figures, effects);
+                let busy_us = report.spent.busy_us;
+                on_finished(core, job, group, index, worker, busy_us, figures, effects);
             }
             Outcome::Failed { kind, error } => {
                 on_failed(core, job, group, index, worker, kind, error, effects);
@@ -52,17 +55,23 @@ fn is_current(core: &Core, worker: WorkerId, report: &TaskReport) -> bool {
         })
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one report, taken apart by its only caller"
+)]
 fn on_finished(
     core: &mut Core,
     id: JobId,
     group: usize,
     index: u32,
     worker: WorkerId,
+    busy_us: u64,
     figures: TaskFigures,
     effects: &mut Vec<Effect>,
 ) {
     core.tasks_finished += 1;
     core.add_assigned(worker, -1);
+
     if figures.fetched_bytes > 0 {
         trust(core, id, group, index, worker);
     }
@@ -73,17 +82,18 @@ fn on_finished(
         worker.held += u32::from(kept);
     }
     job.running -= 1;
+    job.suspects.remove(&(group as u32, index));
     job.set_state(group, index, TaskState::Done);
     let at = &mut job.groups[group];
     at.rows += figures.rows;
     at.bytes += figures.bytes;
-    at.busy_us += figures.busy_us;
+    at.busy_us += busy_us;
     at.finished += 1;
     add_operators(&mut at.operators, figures.operators);
     let task = &mut at.tasks[index as usize];
     task.rows = figures.rows;
     task.bytes = figures.bytes;
-    task.busy_us = u32::try_from(figures.busy_us).unwrap_or(u32::MAX);
+    task.busy_us = u32::try_from(busy_us).unwrap_or(u32::MAX);
     if kept {
         job.became_held(group, index);
     } else {
@@ -163,6 +173,9 @@ fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) 
     let mut holders = BTreeSet::from_iter(held);
     for (worker, attempts) in stopped {
         core.add_assigned(worker, -(attempts.len() as i64));
+        for (task, attempt) in &attempts {
+            seen::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
+        }
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
         // It may have ended before that arrives, and then its output is dropped with the rest.
         holders.insert(worker);
@@ -192,10 +205,10 @@ fn on_failed(
     let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
     core.add_assigned(worker, -1);
-    let Some(job) = core.jobs.get_mut(&id) else { return };
-    job.running -= 1;
     let at = (group as u32, index);
     let task = task_id(id, at.0, index);
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.running -= 1;
     match kind {
         FailureKind::Fatal | FailureKind::Memory => {
             job.set_state(group, index, TaskState::Failed);

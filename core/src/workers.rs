@@ -2,11 +2,12 @@
 
 use crate::data::{Core, GONE_WORKERS_MAX, NOBODY, Worker, task_id};
 use crate::event::Effect;
-use crate::{jobs, tasks};
+use crate::{jobs, seen, tasks};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
-use partita_shared::message::{Registration, ToWorker, WorkerMetrics};
+use partita_shared::message::{Registration, SlotTask, ToWorker, WorkerMetrics};
 use partita_shared::model::{TaskState, WorkerState};
+use partita_shared::observe::event::{Ending, Observation};
 use std::collections::BTreeSet;
 
 pub(crate) fn on_joined(
@@ -37,9 +38,11 @@ pub(crate) fn on_joined(
         unreadable: 0,
         knows: BTreeSet::new(),
         dismissed: false,
+        changed: false,
     };
     core.by_load.insert((worker.load(), id));
     core.workers.insert(id, worker);
+    seen::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
     let message = ToWorker::Welcome {
         worker: id,
@@ -52,7 +55,8 @@ pub(crate) fn on_joined(
 pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
     if let Some(worker) = core.workers.get_mut(&id) {
         core.by_load.remove(&(worker.load(), id));
-        worker.leaving = Some(reason);
+        worker.leaving = Some(reason.clone());
+        seen::worker_ended(core, id, WorkerState::Leaving, &reason);
     }
 }
 
@@ -71,11 +75,17 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-pub(crate) fn on_heartbeat(core: &mut Core, id: WorkerId, metrics: WorkerMetrics) {
+pub(crate) fn on_heartbeat(
+    core: &mut Core,
+    id: WorkerId,
+    metrics: WorkerMetrics,
+    on_slots: Vec<SlotTask>,
+) {
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&id) {
         worker.heard = now;
         worker.metrics = metrics;
+        seen::note(core, || Observation::Measured { worker: id, metrics, on_slots });
     }
 }
 
@@ -114,6 +124,7 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
         core.gone.pop_front();
     }
     core.gone.push_back(row);
+    seen::worker_ended(core, id, state, &cause);
     for (other, peer) in &mut core.workers {
         if peer.knows.remove(&id) {
             effects.push(Effect::Send { worker: *other, message: ToWorker::PeerLost(id) });
@@ -141,6 +152,7 @@ fn take_back(
         return;
     }
     let mut poison = None;
+    let mut ended = Vec::new();
     for group in 0..job.groups.len() {
         job.groups[group].told.remove(&lost);
         if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
@@ -156,9 +168,11 @@ fn take_back(
             task.worker = NOBODY;
             match task.state {
                 TaskState::Running => {
+                    ended.push((task_id(id, group as u32, index), task.attempt));
                     if !blameless {
                         task.kills += 1;
                         let at = (group as u32, index);
+                        job.suspects.insert(at);
                         if task.kills >= limits::TASK_KILLS_MAX {
                             poison = Some(at);
                         }
@@ -178,6 +192,9 @@ fn take_back(
             }
         }
     }
+    for (task, attempt) in ended {
+        seen::unreported(core, task, attempt, lost, Ending::Lost, text);
+    }
     if let Some(at) = poison {
         let task = task_id(id, at.0, at.1);
         let kills = limits::TASK_KILLS_MAX;
@@ -188,6 +205,7 @@ fn take_back(
         jobs::fail(core, id, error, None, effects);
         return;
     }
+    let Some(job) = core.jobs.get_mut(&id) else { return };
     job.restore();
     jobs::deliver_next(core, id, effects);
 }
@@ -216,7 +234,8 @@ pub(crate) fn on_process_died(
         return;
     };
     row.cause.clone_from(&cause);
-    let (id, text) = (row.id, format!("{} on {host}: {cause}", row.name));
+    let (id, state, text) = (row.id, row.state, format!("{} on {host}: {cause}", row.name));
+    seen::worker_ended(core, id, state, &cause);
     for job in core.jobs.values_mut() {
         for (worker, found) in job.causes.values_mut().flatten() {
             if *worker == Some(id) {

@@ -12,6 +12,7 @@ mod transitions {
     mod lineage;
     mod refusals;
     mod results;
+    mod seen;
     mod shares;
     mod workers;
 }

@@ -193,7 +193,9 @@ impl Hub {
             FromWorker::Register(_) => {
                 tracing::warn!(%worker, "registered twice on one link");
             }
-            FromWorker::Heartbeat(metrics) => self.tell(Event::Heartbeat { worker, metrics }).await,
+            FromWorker::Heartbeat { metrics, on_slots } => {
+                self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
+            }
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;

@@ -200,20 +200,25 @@ pub struct TaskFigures {
     pub rows: u64,
     /// Bytes of its output, as they lie in memory.
     pub bytes: u64,
-    /// Time on its slot, in microseconds.
-    pub busy_us: u64,
     /// Bytes read from other workers.
     pub fetched_bytes: u64,
-    /// The slot on which it ran, counted from 0.
+    /// Figures of each operator, in the plan's order, if they were asked for.
+    pub operators: Vec<OperatorRow>,
+}
+
+/// Where an attempt was, and what time it took there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The slot, counted from 0.
     pub slot: u16,
     /// Time in the worker's queue before it had the slot, in microseconds.
     pub queued_us: u64,
+    /// Time on the slot, in microseconds.
+    pub busy_us: u64,
     /// The part of `busy_us` that it waited for other workers' partitions.
     pub transfer_us: u64,
     /// The part of `busy_us` that it waited for partitions on disk.
     pub disk_us: u64,
-    /// Figures of each operator, in the plan's order, if they were asked for.
-    pub operators: Vec<OperatorRow>,
 }
 
 /// A report on one attempt.
@@ -223,6 +228,8 @@ pub struct TaskReport {
     pub task: TaskId,
     /// The attempt.
     pub attempt: Attempt,
+    /// Where it was, and for how long.
+    pub spent: Spent,
     /// How it went.
     pub outcome: Outcome,
 }

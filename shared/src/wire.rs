@@ -54,12 +54,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
 mod tests {
     use super::*;
     use crate::ids::{GroupId, JobId, TaskId};
-    use crate::message::{FailureKind, FromWorker, Outcome, TaskReport, ToWorker};
+    use crate::message::{FailureKind, FromWorker, Outcome, Spent, TaskReport, ToWorker};
 
     fn report() -> FromWorker {
         let task = TaskId { group: GroupId { job: JobId(3), index: 1 }, index: 9 };
         let outcome = Outcome::Failed { kind: FailureKind::Retry, error: "no space".into() };
-        FromWorker::Reports(vec![TaskReport { task, attempt: 2, outcome }])
+        FromWorker::Reports(vec![TaskReport { task, attempt: 2, spent: Spent::default(), outcome }])
     }
 
     /// Every prefix and every one-byte change of a message decodes or is refused, and none panics.

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod error;
 mod exec;
+pub mod log_tail;
 pub mod place;
 mod serve;
 mod store;

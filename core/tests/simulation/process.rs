@@ -141,6 +141,7 @@ impl Session {
                 self.store.remove(&task);
             }
             ToWorker::DropJob { job, .. } => self.drop_job(job),
+            ToWorker::Watch(_) => panic!("the core watches nobody"),
             ToWorker::Shutdown { .. } => {
                 assert!(self.running.is_empty() && self.queue.is_empty(), "told to go at work");
                 assert!(self.store.is_empty(), "told to go with {:?}", self.store);

@@ -8,7 +8,7 @@ use super::world::{Happening, World, event};
 use partita_core::{Event, Time};
 use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::message::{
-    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, TaskFigures, TaskReport,
+    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TaskFigures, TaskReport,
 };
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
             Happening::Connect { process } => self.connect(process),
             Happening::Heartbeat { process, epoch } if self.is_epoch(process, epoch) => {
                 let metrics = self.processes[process].metrics();
-                self.send_up(process, FromWorker::Heartbeat(metrics));
+                self.send_up(process, FromWorker::Heartbeat { metrics, on_slots: Vec::new() });
                 self.plan_in(HEARTBEAT_MS * MS, Happening::Heartbeat { process, epoch });
             }
             Happening::Fetched { process, epoch, task, attempt }
@@ -306,14 +306,12 @@ impl World {
 
     /// Stores what a task has made.
     fn store(&mut self, process: usize, task: TaskId, attempt: Attempt) -> Outcome {
-        let now = self.now;
         let session = &mut self.processes[process].session;
         let running = &session.running[&task];
         let made = running.value.unwrap();
         let figures = TaskFigures {
             rows: made % 100,
             bytes: made % 1000,
-            busy_us: now - running.started,
             fetched_bytes: running.fetched_bytes,
             operators: Vec::new(),
         };
@@ -326,8 +324,10 @@ impl World {
     fn leave_slot(&mut self, process: usize, run: &RunTask, outcome: Outcome) {
         let epoch = self.processes[process].epoch;
         let session = &mut self.processes[process].session;
-        session.running.remove(&run.task);
-        session.outbox.push(TaskReport { task: run.task, attempt: run.attempt, outcome });
+        let started = session.running.remove(&run.task).map(|running| running.started);
+        let busy_us = started.map_or(0, |started| self.now - started);
+        let spent = Spent { busy_us, ..Spent::default() };
+        session.outbox.push(TaskReport { task: run.task, attempt: run.attempt, spent, outcome });
         match self.settings.report_batch {
             None => self.flush(process),
             Some(after) => {

@@ -349,7 +349,10 @@ impl World {
 pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
     match message {
         FromWorker::Register(_) => panic!("{worker} registers twice"),
-        FromWorker::Heartbeat(metrics) => Event::Heartbeat { worker, metrics },
+        FromWorker::Heartbeat { metrics, on_slots } => {
+            Event::Heartbeat { worker, metrics, on_slots }
+        }
+        FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),
         FromWorker::Reports(reports) => Event::Reports { worker, reports },
         FromWorker::Leaving { reason } => Event::WorkerLeaving { worker, reason },
         FromWorker::Died { pid, host, cause } => Event::ProcessDied { host, pid, cause },

@@ -1,7 +1,7 @@
 //! What an event costs. Figures are printed, not judged: machines differ.
 
 use partita_core::{Core, Effect, Event, Options};
-use partita_shared::message::{Outcome, TaskFigures, TaskReport, ToWorker};
+use partita_shared::message::{Outcome, Spent, TaskFigures, TaskReport, ToWorker};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -33,9 +33,10 @@ fn the_cost_of_an_event_is_printed() {
             }
         }
         let (worker, run) = runs.pop_front().unwrap();
-        let figures = TaskFigures { bytes: 8, busy_us: 100, ..TaskFigures::default() };
+        let figures = TaskFigures { bytes: 8, ..TaskFigures::default() };
+        let spent = Spent { busy_us: 100, ..Spent::default() };
         let outcome = Outcome::Finished(figures);
-        let reports = vec![TaskReport { task: run.task, attempt: run.attempt, outcome }];
+        let reports = vec![TaskReport { task: run.task, attempt: run.attempt, spent, outcome }];
         now += 10;
         core.handle(now, Event::Reports { worker, reports }, &mut effects);
         core.place(&mut effects);

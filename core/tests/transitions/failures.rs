@@ -1,7 +1,7 @@
 //! Failures of tasks, by kind, and tasks that kill their workers.
 
 use super::fixture::{Cluster, broadcast, gather, job, one_to_one};
-use partita_core::Event;
+use partita_core::{Event, Options};
 use partita_shared::message::{FailureKind, Outcome};
 
 /// A computation that is wrong would be wrong anywhere: the job fails at once, with the task and
@@ -208,4 +208,37 @@ fn late_and_repeated_reports_change_nothing() {
     t.report(a, "1.0.0", 2, fatal());
     t.check(&[]);
     assert_eq!(t.core.cluster().tasks_finished, 1);
+}
+
+/// Short tasks wait on a worker behind others. When one of those that run kills it, they are tried
+/// again one by one, on a slot each: only what runs when a worker dies is under suspicion again, and
+/// a task that merely waited twice behind the killer does not fail its job.
+#[test]
+fn what_waits_behind_a_killer_is_not_blamed_again() {
+    let mut t = Cluster::with(Options::new("test"));
+    t.join("a", 1);
+    t.submit_quietly(job().source(40));
+    // Short ones: from the first on, more are given out than there are slots.
+    t.finish_in("1.0.0", 10);
+    t.delivered(1, 0);
+    t.take();
+    assert!(t.assigned("a") > 1);
+    t.lose("a", "killed");
+    for (name, slots) in [("b", 1), ("c", 1)] {
+        t.join(name, slots);
+        t.place();
+        t.take();
+        assert_eq!(t.assigned(name), 1, "no read-ahead while some are under suspicion");
+        if name == "b" {
+            t.lose("b", "killed");
+            t.take();
+        }
+    }
+    // The one that ran each time is the only one with two deaths: the third stops the job.
+    t.lose("c", "killed");
+    let ended = t.take();
+    assert!(
+        ended.iter().any(|line| line.contains("task job-1.0.1 was running on 3 workers")),
+        "{ended:?}"
+    );
 }

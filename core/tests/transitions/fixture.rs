@@ -6,7 +6,7 @@
 use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options, Time};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, TaskFigures,
+    Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, Spent, TaskFigures,
     TaskReport, ToWorker, Work, WorkerMetrics,
 };
 use partita_shared::model::TaskState;
@@ -138,7 +138,7 @@ impl Cluster {
 
     #[track_caller]
     pub(crate) fn heartbeat(&mut self, name: &str, metrics: WorkerMetrics) {
-        self.tell(Event::Heartbeat { worker: self.id(name), metrics });
+        self.tell(Event::Heartbeat { worker: self.id(name), metrics, on_slots: Vec::new() });
     }
 
     #[track_caller]
@@ -187,14 +187,8 @@ impl Cluster {
     /// Any attempt of a task finishes, as any worker tells it.
     #[track_caller]
     pub(crate) fn finished(&mut self, worker: WorkerId, task: &str, attempt: Attempt, us: u64) {
-        let figures = TaskFigures {
-            rows: 1,
-            bytes: 8,
-            busy_us: us,
-            fetched_bytes: 8,
-            ..TaskFigures::default()
-        };
-        self.report(worker, task, attempt, Outcome::Finished(figures));
+        let figures = TaskFigures { rows: 1, bytes: 8, fetched_bytes: 8, ..TaskFigures::default() };
+        self.report_after(worker, task, attempt, us, Outcome::Finished(figures));
     }
 
     /// The latest attempt of a task fails.
@@ -219,7 +213,20 @@ impl Cluster {
         attempt: Attempt,
         outcome: Outcome,
     ) {
-        let reports = vec![TaskReport { task: parse(task), attempt, outcome }];
+        self.report_after(worker, task, attempt, 0, outcome);
+    }
+
+    #[track_caller]
+    fn report_after(
+        &mut self,
+        worker: WorkerId,
+        task: &str,
+        attempt: Attempt,
+        busy_us: u64,
+        outcome: Outcome,
+    ) {
+        let spent = Spent { busy_us, ..Spent::default() };
+        let reports = vec![TaskReport { task: parse(task), attempt, spent, outcome }];
         self.tell(Event::Reports { worker, reports });
     }
 
@@ -311,6 +318,7 @@ impl Cluster {
             ToWorker::DropPartition(task) => format!("drop {}", short(*task)),
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
+            ToWorker::Watch(_) => panic!("the core watches nobody"),
             ToWorker::Shutdown { reason } => format!("shutdown ({reason})"),
         }
     }

@@ -6,7 +6,10 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
-use partita_shared::limits::{CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT};
+use partita_shared::limits::{
+    CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
+    SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
+};
 use partita_shared::message::{FromWorker, Outcome, Registration};
 use partita_shared::model::OperatorRow;
 use partita_shared::wire;
@@ -104,21 +107,42 @@ fn is_possible(message: &FromWorker) -> bool {
                 && short(&[&r.name, &r.host, &r.data_address, &r.local_directory])
                 && short(&[r.slurm_job.as_deref().unwrap_or_default()])
         }
-        FromWorker::Heartbeat(m) => small(&[
-            m.resident_bytes,
-            m.reserved_bytes,
-            m.stored_bytes,
-            m.spilled_bytes,
-            m.fetched_bytes,
-            m.served_bytes,
-        ]),
-        FromWorker::Reports(reports) => reports.iter().all(|report| match &report.outcome {
-            Outcome::Finished(f) => {
-                let operator = |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
-                small(&[f.rows, f.bytes, f.busy_us, f.fetched_bytes])
-                    && f.operators.iter().all(operator)
-            }
-            Outcome::Failed { .. } => true,
+        FromWorker::Heartbeat { metrics: m, on_slots } => {
+            on_slots.len() <= SLOT_TASKS_MAX
+                && on_slots.iter().all(|task| small(&[task.since_us]))
+                && small(&[
+                    m.resident_bytes,
+                    m.reserved_bytes,
+                    m.stored_bytes,
+                    m.spilled_bytes,
+                    m.fetched_bytes,
+                    m.served_bytes,
+                    m.disk_read_bytes,
+                    m.disk_written_bytes,
+                ])
+        }
+        FromWorker::Traffic(traffic) => {
+            traffic.len() <= TRAFFIC_PEERS_MAX && traffic.iter().all(|(_, bytes)| small(&[*bytes]))
+        }
+        FromWorker::Detail(detail) => {
+            let lines = detail.log.iter().map(String::as_str).collect::<Vec<_>>();
+            detail.log.len() <= DETAIL_LOG_LINES_MAX
+                && detail.partitions.len() <= DETAIL_PARTITIONS_MAX
+                && detail.partitions.iter().all(|(_, memory, disk)| small(&[*memory, *disk]))
+                && short(&lines)
+        }
+        FromWorker::Reports(reports) => reports.iter().all(|report| {
+            let s = &report.spent;
+            small(&[s.queued_us, s.busy_us, s.transfer_us, s.disk_us])
+                && match &report.outcome {
+                    Outcome::Finished(f) => {
+                        let operator =
+                            |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
+                        small(&[f.rows, f.bytes, f.fetched_bytes])
+                            && f.operators.iter().all(operator)
+                    }
+                    Outcome::Failed { .. } => true,
+                }
         }),
         FromWorker::Leaving { reason } => short(&[reason]),
         FromWorker::Died { host, cause, .. } => short(&[host, cause]),

@@ -1,6 +1,7 @@
 //! The agent: keeps the link, obeys the scheduler, reports.
 
 use crate::config::WorkerConfig;
+use crate::control::detail::Detail;
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::error::WorkerError;
@@ -19,6 +20,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause before the scheduler is looked for again.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// How often a worker tells of its traffic, and of its detail while someone looks at it.
+const DETAIL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a good-bye may take.
 const FAREWELL: Duration = Duration::from_millis(300);
@@ -134,11 +138,15 @@ async fn session<S: Future<Output = String>>(
     let mut beat = interval(Duration::from_millis(heartbeat_ms.max(1)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut meter = Meter::new();
+    let mut look = interval(DETAIL_INTERVAL);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut detail = Detail::default();
     let mut leaving: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let end = loop {
         tokio::select! {
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
+                Some(ToWorker::Watch(watched)) => detail.watched = watched,
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
                     break End::Dismissed("the scheduler is gone".to_string());
@@ -153,8 +161,19 @@ async fn session<S: Future<Output = String>>(
             _ = beat.tick() => {
                 // A full queue means that the scheduler does not read; the next beat will tell.
                 let metrics = meter.measure(engine);
-                if let Err(mpsc::error::TrySendError::Closed(_)) =
-                    sender.try_send(FromWorker::Heartbeat(metrics))
+                let heartbeat = FromWorker::Heartbeat { metrics, on_slots: engine.on_slots() };
+                if is_closed(sender.try_send(heartbeat)) {
+                    break End::Cut;
+                }
+            }
+            _ = look.tick() => {
+                if let Some(traffic) = detail.traffic(engine)
+                    && is_closed(sender.try_send(FromWorker::Traffic(traffic)))
+                {
+                    break End::Cut;
+                }
+                if let Some(detail) = detail.measure(engine)
+                    && is_closed(sender.try_send(FromWorker::Detail(detail)))
                 {
                     break End::Cut;
                 }
@@ -179,6 +198,10 @@ async fn session<S: Future<Output = String>>(
     end
 }
 
+fn is_closed<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
+    matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
+}
+
 /// All reports that are there, as one message.
 fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport> {
     let mut reports = vec![first];
@@ -193,7 +216,7 @@ fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport>
 
 fn obey(engine: &Arc<Engine>, message: ToWorker) {
     match message {
-        ToWorker::Welcome { .. } | ToWorker::Shutdown { .. } => {}
+        ToWorker::Welcome { .. } | ToWorker::Shutdown { .. } | ToWorker::Watch(_) => {}
         ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
         ToWorker::PeerLost(worker) => engine.lose_peer(worker),
         ToWorker::Fragment(fragment) => engine.add_fragment(fragment),

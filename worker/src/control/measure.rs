@@ -27,6 +27,7 @@ impl Meter {
         let (reserved_bytes, above_mark, store) = engine.memory();
         let (running, queued) = engine.load();
         let (fetched_bytes, served_bytes) = engine.traffic();
+        let (disk_read_bytes, disk_written_bytes) = disk_bytes();
         WorkerMetrics {
             cpu_milli,
             resident_bytes: resident_bytes(),
@@ -39,6 +40,9 @@ impl Meter {
             fetched_bytes,
             served_bytes,
             above_mark,
+            spilled_partitions: store.spilled_partitions,
+            disk_read_bytes,
+            disk_written_bytes,
         }
     }
 }
@@ -58,4 +62,14 @@ fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split_whitespace().nth(1).and_then(|f| f.parse().ok()).unwrap_or(0);
     pages * 4096
+}
+
+/// Bytes that this process read from disks and wrote to them.
+fn disk_bytes() -> (u64, u64) {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let field = |name: &str| {
+        let line = io.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    };
+    (field("read_bytes:"), field("write_bytes:"))
 }

@@ -1,6 +1,7 @@
 //! The control link: messages to and from the scheduler.
 
 pub(crate) mod agent;
+mod detail;
 mod link;
 mod measure;
 

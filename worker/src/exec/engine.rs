@@ -3,7 +3,10 @@
 use crate::budget::Budget;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
+use crate::exec::peers::{Peer, Peers};
+use crate::exec::slots::{OnSlot, Slots};
 use crate::exec::task;
+use crate::exec::waits::Waits;
 use crate::serve;
 use crate::store::{Store, StoreFigures};
 use datafusion::execution::TaskContext;
@@ -14,10 +17,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use partita_plan::data::{DataPlane, FlightPlane};
 use partita_plan::session;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
-use partita_shared::message::{Fragment, Holder, Locations, Outcome, RunTask, TaskReport};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use partita_shared::message::{
+    Fragment, Holder, Locations, Outcome, RunTask, SlotTask, Spent, TaskReport,
+};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -130,51 +136,6 @@ impl Group {
     /// Forgets the shared plan: a task failed in it, and what it shares may be broken.
     pub(crate) fn forget_plan(&self) {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-/// The slots and what waits for them.
-#[derive(Debug, Default)]
-struct Slots {
-    queue: VecDeque<RunTask>,
-    running: HashMap<(TaskId, Attempt), tokio::task::AbortHandle>,
-    /// Attempts that were stopped. They end where they would have waited next.
-    stopped: Vec<(JobId, tokio::task::AbortHandle)>,
-}
-
-impl Slots {
-    fn stop(&mut self, key: &(TaskId, Attempt)) {
-        if let Some(handle) = self.running.remove(key) {
-            handle.abort();
-            self.stopped.retain(|(_, stopped)| !stopped.is_finished());
-            self.stopped.push((key.0.group.job, handle));
-        }
-    }
-}
-
-/// Other workers: where they are, and whether they are gone.
-#[derive(Debug, Default)]
-pub(crate) struct Peers(Mutex<HashMap<WorkerId, (String, CancellationToken)>>);
-
-impl Peers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkerId, (String, CancellationToken)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn address(&self, worker: WorkerId) -> Option<String> {
-        self.lock().get(&worker).map(|(address, _)| address.clone())
-    }
-
-    /// Resolves when the worker is gone.
-    pub(crate) fn lost(&self, worker: WorkerId) -> CancellationToken {
-        match self.lock().get(&worker) {
-            Some((_, lost)) => lost.clone(),
-            None => {
-                let lost = CancellationToken::new();
-                lost.cancel();
-                lost
-            }
-        }
     }
 }
 
@@ -299,12 +260,23 @@ impl Engine {
         &self.address
     }
 
-    pub(crate) fn count_fetched(&self, bytes: u64) {
+    pub(crate) fn count_fetched(&self, from: WorkerId, bytes: u64) {
         self.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(peer) = self.peers.lock().get_mut(&from) {
+            peer.fetched_bytes += bytes;
+        }
     }
 
-    pub(crate) fn count_served(&self, bytes: u64) {
-        self.served_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Bytes read from other workers since they were first told of, by worker.
+    pub(crate) fn fetched_from(&self) -> BTreeMap<WorkerId, u64> {
+        let peers = self.peers.lock();
+        let read = peers.iter().filter(|(_, peer)| peer.fetched_bytes > 0);
+        read.map(|(id, peer)| (*id, peer.fetched_bytes)).collect()
+    }
+
+    /// The tasks on slots, as a heartbeat lists them.
+    pub(crate) fn on_slots(&self) -> Vec<SlotTask> {
+        self.slots().list()
     }
 
     /// Fetched and served bytes since the start.
@@ -342,13 +314,15 @@ impl Engine {
     }
 
     pub(crate) fn add_peer(&self, worker: WorkerId, address: String) {
-        self.peers.lock().insert(worker, (address, CancellationToken::new()));
+        let peer = Peer { address, lost: CancellationToken::new(), fetched_bytes: 0 };
+        self.peers.lock().insert(worker, peer);
     }
 
     pub(crate) fn lose_peer(&self, worker: WorkerId) {
-        if let Some((address, lost)) = self.peers.lock().remove(&worker) {
-            lost.cancel();
-            self.key().plane.forget(&address);
+        let peer = self.peers.lock().remove(&worker);
+        if let Some(peer) = peer {
+            peer.lost.cancel();
+            self.key().plane.forget(&peer.address);
         }
     }
 
@@ -366,7 +340,8 @@ impl Engine {
 
     /// Puts tasks in the queue and starts what slots are free for.
     pub(crate) fn run(self: &Arc<Self>, tasks: Vec<RunTask>) {
-        self.slots().queue.extend(tasks);
+        let now = Instant::now();
+        self.slots().queue.extend(tasks.into_iter().map(|task| (task, now)));
         self.fill_slots();
     }
 
@@ -374,33 +349,36 @@ impl Engine {
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let mut slots = self.slots();
         while slots.running.len() < self.slots as usize {
-            let Some(run) = slots.queue.pop_front() else { return };
+            let Some((run, came)) = slots.queue.pop_front() else { return };
             let key = (run.task, run.attempt);
             let group = self.groups().get(&run.task.group).cloned();
             let engine = Arc::clone(self);
+            let waits = Waits::default();
+            let (since, counted) = (Instant::now(), waits.clone());
             // The slot is taken before the task can end: it waits for this lock to say that it has.
             let handle = self.compute.1.spawn(async move {
-                let outcome = task::run(&engine, group, &run).await;
+                let outcome = task::run(&engine, group, &run, &counted).await;
                 engine.finished(run.task, run.attempt, outcome).await;
             });
-            slots.running.insert(key, handle.abort_handle());
+            let slot = slots.take_slot();
+            let (handle, queued) = (handle.abort_handle(), since.duration_since(came));
+            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits });
         }
     }
 
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
     async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
-        if self.slots().running.remove(&(task, attempt)).is_none() {
-            return;
-        }
+        let Some(on_slot) = self.slots().leave(&(task, attempt)) else { return };
         self.fill_slots();
-        let _ = self.done.send(TaskReport { task, attempt, outcome }).await;
+        let spent = on_slot.spent();
+        let _ = self.done.send(TaskReport { task, attempt, spent, outcome }).await;
     }
 
     /// Stops attempts, or takes them out of the queue.
     pub(crate) fn cancel(self: &Arc<Self>, attempts: &[(TaskId, Attempt)]) {
         {
             let mut slots = self.slots();
-            slots.queue.retain(|run| !attempts.contains(&(run.task, run.attempt)));
+            slots.queue.retain(|(run, _)| !attempts.contains(&(run.task, run.attempt)));
             attempts.iter().for_each(|key| slots.stop(key));
         }
         self.fill_slots();
@@ -416,7 +394,7 @@ impl Engine {
     pub(crate) fn drop_job(self: &Arc<Self>, job: JobId) {
         {
             let mut slots = self.slots();
-            slots.queue.retain(|run| run.task.group.job != job);
+            slots.queue.retain(|(run, _)| run.task.group.job != job);
             let keys: Vec<_> =
                 slots.running.keys().filter(|(task, _)| task.group.job == job).copied().collect();
             keys.iter().for_each(|key| slots.stop(key));
@@ -435,7 +413,8 @@ impl Engine {
     pub(crate) fn clear(&self) {
         let mut slots = self.slots();
         slots.queue.clear();
-        slots.running.drain().for_each(|(_, handle)| handle.abort());
+        slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
+        slots.free_all();
         drop(slots);
         self.groups().clear();
         let peers: Vec<WorkerId> = self.peers.lock().keys().copied().collect();

@@ -2,6 +2,7 @@
 
 use crate::exec::engine::Engine;
 use crate::exec::failure::InputLost;
+use crate::exec::waits::{Waits, waited};
 use crate::store;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
@@ -39,6 +40,7 @@ pub(crate) struct TaskInputs {
     /// The holders of what this task alone reads, by input.
     pub(crate) own: BTreeMap<u32, Vec<(u32, Holder)>>,
     pub(crate) fetched_bytes: Arc<AtomicU64>,
+    pub(crate) waits: Waits,
 }
 
 /// Spreads the holders in a message over the inputs that they belong to.
@@ -123,7 +125,7 @@ impl Inputs for TaskInputs {
         }
         // One partition of this worker after the other, each opened when it is its turn: what waits
         // between the disk and the reader is of one alone.
-        let near = stream::iter(held).flat_map(store::rows);
+        let near = waited(stream::iter(held).flat_map(store::rows), &self.waits.disk_us);
         let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
@@ -131,6 +133,7 @@ impl Inputs for TaskInputs {
                 remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched))
             })
             .flatten_unordered(FETCHES_MAX);
+        let far = waited(far, &self.waits.transfer_us);
         // Batches carry the schema of the task that made them, which may say less or more of
         // nullability than the plan of this one; the plan's counts here.
         let expected = Arc::clone(&schema);
@@ -199,7 +202,7 @@ fn remote(
                 if let Ok(data) = &message {
                     let bytes = data.data_body.len() as u64;
                     fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
-                    fetching.count_fetched(bytes);
+                    fetching.count_fetched(worker, bytes);
                 }
                 let message = message.map_err(|error: FetchError| error.to_string());
                 if sender.send(message).await.is_err() {

@@ -6,7 +6,10 @@ mod failure;
 mod figures;
 mod files;
 mod inputs;
+mod peers;
+mod slots;
 mod task;
+mod waits;
 
 pub(crate) use commit::remove_abandoned;
 pub(crate) use engine::Done;

@@ -6,6 +6,7 @@ use crate::exec::failure::classify;
 use crate::exec::figures;
 use crate::exec::files;
 use crate::exec::inputs::{TaskInputs, own_holders};
+use crate::exec::waits::Waits;
 use crate::store::Output;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -25,13 +26,13 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Runs an attempt and says how it went. It never panics: what panics in it is its failure.
 pub(crate) async fn run(
     engine: &Arc<Engine>,
     group: Option<Arc<Group>>,
     task: &RunTask,
+    waits: &Waits,
 ) -> Outcome {
     let Some(group) = group else {
         let error = format!("the fragment of {} is not known here", task.task.group);
@@ -40,9 +41,8 @@ pub(crate) async fn run(
     if group.fragment.work == Work::Empty {
         return Outcome::Finished(TaskFigures::default());
     }
-    let start = Instant::now();
     let fetched = Arc::new(AtomicU64::new(0));
-    let work = run_work(engine, &group, task, &fetched);
+    let work = run_work(engine, &group, task, &fetched, waits);
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(Ok((output, operators))) => {
             let (rows, bytes) = output.size();
@@ -53,7 +53,6 @@ pub(crate) async fn run(
             Outcome::Finished(TaskFigures {
                 rows,
                 bytes,
-                busy_us: start.elapsed().as_micros() as u64,
                 fetched_bytes: fetched.load(Ordering::Relaxed),
                 operators,
             })
@@ -84,6 +83,7 @@ async fn run_work(
     group: &Arc<Group>,
     task: &RunTask,
     fetched: &Arc<AtomicU64>,
+    waits: &Waits,
 ) -> Result<(Output, Vec<OperatorRow>)> {
     let index = task.task.index;
     let inputs = TaskInputs {
@@ -92,6 +92,7 @@ async fn run_work(
         locations: group.locations(),
         own: own_holders(&group.fragment, index, &task.holders),
         fetched_bytes: Arc::clone(fetched),
+        waits: waits.clone(),
     };
     match &group.fragment.work {
         Work::Empty => Ok((Output::new(engine.store(), Arc::new(Schema::empty()), 1), Vec::new())),

@@ -18,6 +18,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use file::{Section, SpillFile};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -57,6 +58,7 @@ pub(crate) struct StoreFigures {
     pub(crate) stored_bytes: u64,
     pub(crate) spilled_bytes: u64,
     pub(crate) partitions: u32,
+    pub(crate) spilled_partitions: u32,
 }
 
 /// The partitions of one worker.
@@ -266,8 +268,22 @@ impl Store {
         for partition in state.partitions.values() {
             figures.stored_bytes += partition.reservation.size() as u64;
             figures.spilled_bytes += partition.spilled_bytes;
+            figures.spilled_partitions += u32::from(partition.spilled_bytes > 0);
         }
         figures
+    }
+
+    /// The largest partitions, the largest first: the task, bytes in memory, bytes on disk.
+    pub(crate) fn largest(&self, count: usize) -> Vec<(TaskId, u64, u64)> {
+        let state = self.lock();
+        let sizes = state.partitions.iter().map(|(task, partition)| {
+            (*task, partition.reservation.size() as u64, partition.spilled_bytes)
+        });
+        let mut sizes: Vec<_> = sizes.collect();
+        drop(state);
+        sizes.sort_unstable_by_key(|(task, memory, disk)| (Reverse(memory + disk), *task));
+        sizes.truncate(count);
+        sizes
     }
 }
 

@@ -56,6 +56,7 @@ fn made_up() -> Core {
         fetched_bytes: 100,
         served_bytes: 200,
         above_mark: true,
+        ..WorkerMetrics::default()
     };
     let worker = WorkerId(1);
     let events = [
@@ -63,7 +64,7 @@ fn made_up() -> Core {
         Event::WorkerJoined { request: 2, registration: registration("twin", "node-2") },
         Event::WorkerJoined { request: 3, registration: registration("twin", "node-2") },
         Event::WorkerJoined { request: 4, registration: registration("gone", "node-3") },
-        Event::Heartbeat { worker, metrics },
+        Event::Heartbeat { worker, metrics, on_slots: Vec::new() },
         Event::WorkerLeaving { worker: WorkerId(2), reason: "asked".to_string() },
         Event::WorkerLost { worker: WorkerId(4), cause: "it burnt".to_string() },
         Event::JobSubmitted { request: 5, spec: job(100) },

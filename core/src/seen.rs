@@ -1,0 +1,215 @@
+//! What an observer is told. Nothing is gathered unless [`crate::Options::observed`] is set.
+//!
+//! An event costs what it adds here, which does not depend on how much there is: attempts are told
+//! one by one, figures of jobs, groups and workers are marked as changed and told by
+//! [`Core::counters`] when the shell asks for them.
+
+use crate::data::{Core, Job, task_id};
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{Exchange, Outcome, TaskFigures, TaskReport};
+use partita_shared::model::{JobRow, TaskState, WorkerState};
+use partita_shared::observe::event::{
+    AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
+    Observation, Seen,
+};
+
+/// Notes something at the present time, if anyone wants to know.
+pub(crate) fn note(core: &mut Core, what: impl FnOnce() -> Observation) {
+    if core.options.observed {
+        core.seen.push(Seen { at_us: core.now, what: what() });
+    }
+}
+
+pub(crate) fn worker(core: &mut Core, id: WorkerId) {
+    let Some(row) = core.workers.get(&id).map(|worker| worker.row(id)) else { return };
+    note(core, || Observation::Worker(Box::new(row)));
+}
+
+pub(crate) fn worker_ended(core: &mut Core, worker: WorkerId, state: WorkerState, cause: &str) {
+    let cause = cause.to_string();
+    note(core, || Observation::WorkerEnded { worker, state, cause });
+}
+
+pub(crate) fn job(core: &mut Core, id: JobId) {
+    if !core.options.observed {
+        return;
+    }
+    let Some(facts) = core.jobs.get(&id).map(|job| facts(id, job)) else { return };
+    note(core, || Observation::Job(Box::new(facts)));
+}
+
+fn facts(id: JobId, job: &Job) -> JobFacts {
+    let groups = job.groups.iter().map(|group| GroupFacts {
+        name: group.name.clone(),
+        plan: group.plan.clone(),
+        tasks: group.tasks.len() as u32,
+        inputs: group
+            .inputs()
+            .iter()
+            .map(|input| InputFacts {
+                group: input.group,
+                exchange: exchange_name(&input.exchange).to_string(),
+            })
+            .collect(),
+    });
+    JobFacts { row: job.row(id, String::new(), None), groups: groups.collect() }
+}
+
+/// The name of an exchange, as people read it.
+pub(crate) fn exchange_name(exchange: &Exchange) -> &'static str {
+    match exchange {
+        Exchange::OneToOne => "OneToOne",
+        Exchange::Shuffle => "Shuffle",
+        Exchange::Gather => "Gather",
+        Exchange::Broadcast => "Broadcast",
+        Exchange::Explicit(_) => "Explicit",
+    }
+}
+
+/// An attempt ended, as its worker reports.
+pub(crate) fn reported(core: &mut Core, worker: WorkerId, report: &TaskReport) {
+    if !core.options.observed {
+        return;
+    }
+    let nothing = TaskFigures::default();
+    let (ending, figures, error) = match &report.outcome {
+        Outcome::Finished(figures) => (Ending::Finished, figures, String::new()),
+        Outcome::Failed { kind, error } => {
+            let error = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
+            (Ending::Failed(*kind), &nothing, error)
+        }
+    };
+    let end = AttemptEnd {
+        task: report.task,
+        attempt: report.attempt,
+        worker,
+        slot: report.spent.slot,
+        ending,
+        queued_us: report.spent.queued_us,
+        busy_us: report.spent.busy_us,
+        transfer_us: report.spent.transfer_us,
+        disk_us: report.spent.disk_us,
+        rows: figures.rows,
+        bytes: figures.bytes,
+        fetched_bytes: figures.fetched_bytes,
+        error,
+    };
+    note(core, || Observation::Attempt(Box::new(end)));
+}
+
+/// An attempt ended without a report: it was lost or stopped.
+pub(crate) fn unreported(
+    core: &mut Core,
+    task: TaskId,
+    attempt: Attempt,
+    worker: WorkerId,
+    ending: Ending,
+    error: &str,
+) {
+    if !core.options.observed {
+        return;
+    }
+    let end = AttemptEnd {
+        task,
+        attempt,
+        worker,
+        slot: 0,
+        ending,
+        queued_us: 0,
+        busy_us: 0,
+        transfer_us: 0,
+        disk_us: 0,
+        rows: 0,
+        bytes: 0,
+        fetched_bytes: 0,
+        error: error.to_string(),
+    };
+    note(core, || Observation::Attempt(Box::new(end)));
+}
+
+/// A job is about to end: what still runs of it is stopped.
+pub(crate) fn stopped(core: &mut Core, id: JobId) {
+    if !core.options.observed {
+        return;
+    }
+    let Some(job) = core.jobs.get(&id) else { return };
+    let mut running = Vec::new();
+    for (number, group) in job.groups.iter().enumerate().filter(|(_, g)| g.counts.running > 0) {
+        for (index, task) in group.tasks.iter().enumerate() {
+            if let (TaskState::Running, Some(worker)) = (task.state, task.worker()) {
+                running.push((task_id(id, number as u32, index as u32), task.attempt, worker));
+            }
+        }
+    }
+    for (task, attempt, worker) in running {
+        unreported(core, task, attempt, worker, Ending::Stopped, "");
+    }
+}
+
+/// A job has ended: its last figures, then the end.
+pub(crate) fn job_ended(core: &mut Core, id: JobId, job: &mut Job, row: &JobRow) {
+    if !core.options.observed {
+        return;
+    }
+    for group in &mut job.groups {
+        // Everything that it held was let go.
+        (group.available, group.held_bytes, group.changed) = (0, 0, true);
+    }
+    let mut counters = Counters { tasks_finished: core.tasks_finished, ..Counters::default() };
+    add_job(&mut counters, id, job);
+    let operators = job.groups.iter().map(|group| group.operators.clone()).collect();
+    let row = Box::new(row.clone());
+    note(core, || Observation::Counters(Box::new(counters)));
+    note(core, || Observation::JobEnded { row, operators });
+}
+
+fn add_job(counters: &mut Counters, id: JobId, job: &mut Job) {
+    job.changed = false;
+    counters.jobs.push(JobCounters {
+        job: id,
+        state: job.state,
+        started_ms: job.started.map(|at| at / 1000),
+        delivered_rows: job.delivered_rows,
+        retries: job.retries,
+    });
+    for (number, group) in job.groups.iter_mut().enumerate().filter(|(_, group)| group.changed) {
+        group.changed = false;
+        counters.groups.push(GroupCounters {
+            group: task_id(id, number as u32, 0).group,
+            tasks: group.counts,
+            rows: group.rows,
+            bytes: group.bytes,
+            busy_us: group.busy_us,
+            held: group.available,
+            held_bytes: group.held_bytes,
+        });
+    }
+}
+
+impl Core {
+    /// What was seen since it was last asked, in order. Empty unless the core is observed.
+    pub fn take_seen(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
+    }
+
+    /// Notes the figures that changed since they were last noted, if any did. Costs a look at each
+    /// live job and worker, and the groups of those that changed: to be called a few times a second.
+    pub fn note_counters(&mut self) {
+        if !self.options.observed {
+            return;
+        }
+        let mut counters = Counters { tasks_finished: self.tasks_finished, ..Counters::default() };
+        for (id, job) in self.jobs.iter_mut().filter(|(_, job)| job.changed) {
+            add_job(&mut counters, *id, job);
+        }
+        for (id, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.changed) {
+            worker.changed = false;
+            counters.workers.push((*id, worker.assigned, worker.finished));
+        }
+        let is_empty = counters.jobs.is_empty() && counters.workers.is_empty();
+        if !is_empty {
+            note(self, || Observation::Counters(Box::new(counters)));
+        }
+    }
+}

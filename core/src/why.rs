@@ -1,0 +1,201 @@
+//! One task, for people: where its inputs lie, and why it is not running.
+
+use crate::data::{Core, Group, Job, Worker};
+use crate::lineage::{is_whole, own_partitions, twin};
+use crate::place::{RESULTS_AHEAD_PER_SLOT, has_time, is_avoided};
+use crate::seen::exchange_name;
+use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::message::InputSpec;
+use partita_shared::model::{TaskRow, TaskState};
+use partita_shared::observe::view::{InputView, REASONS_MAX, Reason, TaskView};
+use std::collections::BTreeMap;
+
+impl Core {
+    /// A task of a live job: its row, its inputs, and why it is not running. Its attempts and its
+    /// story are the observer's.
+    pub fn task_view(&self, id: TaskId) -> Option<TaskView> {
+        let job = self.jobs.get(&id.group.job)?;
+        let group = job.groups.get(id.group.index as usize)?;
+        let task = group.tasks.get(id.index as usize)?;
+        let row = TaskRow {
+            id,
+            state: task.state,
+            attempts: task.attempt,
+            worker: task.worker(),
+            rows: task.rows,
+            bytes: task.bytes,
+            busy_us: u64::from(task.busy_us),
+        };
+        let inputs = group.inputs().iter().filter(|input| is_read(input, id.index));
+        Some(TaskView {
+            row,
+            group_name: group.name.clone(),
+            attempts: Vec::new(),
+            inputs: inputs.map(|input| input_view(job, input, id.index)).collect(),
+            why: self.why(id.group.job, job, id.group.index as usize, id.index),
+            story: Vec::new(),
+        })
+    }
+
+    /// Why a task is not running, if it is not and is not done.
+    fn why(&self, id: JobId, job: &Job, group: usize, index: u32) -> Vec<Reason> {
+        let at = &job.groups[group];
+        let mut reasons = match at.tasks[index as usize].state {
+            TaskState::Waiting => waits_for(job, at, index),
+            TaskState::Ready => self.waits_for_slot(id, job, group, index),
+            TaskState::Running | TaskState::Done | TaskState::Failed => Vec::new(),
+        };
+        reasons.truncate(REASONS_MAX);
+        reasons
+    }
+
+    fn waits_for_slot(&self, id: JobId, job: &Job, group: usize, index: u32) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let mut whole = |text: String| reasons.push(Reason { worker: None, text });
+        if self.workers.is_empty() {
+            whole("no worker is there: start one with `partita worker`".to_string());
+        }
+        let slots: u32 = self.workers.values().map(Worker::slots).sum();
+        let window = slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4);
+        if group == job.result() && index >= job.delivered.saturating_add(window) {
+            whole(format!(
+                "the client has taken {} result partitions: at most {window} are made ahead of it",
+                job.delivered
+            ));
+        }
+        let later = job.groups.iter().enumerate().skip(group + 1);
+        let ready: u64 = later.map(|(_, group)| group.counts.ready).sum();
+        if ready > 0 {
+            whole(format!("{ready} ready tasks of later groups of its job go first"));
+        }
+        let before = job.groups[group].tasks[..index as usize]
+            .iter()
+            .filter(|task| task.state == TaskState::Ready)
+            .count();
+        if before > 0 {
+            whole(format!("{before} ready tasks of its group are before it"));
+        }
+        let share = |job: &Job| u64::from(job.running) * 1000 / u64::from(job.spec.priority);
+        for (other, rival) in self.jobs.iter().filter(|(other, _)| **other != id) {
+            if rival.groups.iter().any(|group| group.counts.ready > 0)
+                && (share(rival), rival.turn) < (share(job), job.turn)
+            {
+                whole(format!(
+                    "{other} comes first: it has {} tasks running with priority {}, this job {} with {}",
+                    rival.running, rival.spec.priority, job.running, job.spec.priority
+                ));
+            }
+        }
+        for (worker, found) in self.workers.iter().take(REASONS_MAX) {
+            let text = self.not_there(*worker, found, job, group, index);
+            reasons.push(Reason { worker: Some(*worker), text });
+        }
+        reasons
+    }
+
+    /// Why a ready task does not run on a worker now.
+    fn not_there(
+        &self,
+        id: WorkerId,
+        worker: &Worker,
+        job: &Job,
+        group: usize,
+        index: u32,
+    ) -> String {
+        let at = &job.groups[group];
+        if let Some(reason) = &worker.leaving {
+            return format!("it is leaving: {reason}");
+        }
+        if !has_time(worker, at, self.now) {
+            let left = worker.ends.map_or(0, |ends| ends.saturating_sub(self.now)) / 1_000_000;
+            let takes = at.mean_us().unwrap_or(0) / 1_000_000;
+            return format!(
+                "it must end in {left} s, and tasks of this group take about {takes} s"
+            );
+        }
+        if is_avoided(job, group, index, id, &self.workers, self.now) {
+            return "the task failed there before and can be tried elsewhere".to_string();
+        }
+        if worker.metrics.above_mark && worker.assigned > 0 {
+            return "its memory is above its mark: it only goes on with what it has".to_string();
+        }
+        if worker.assigned >= worker.slots() {
+            return format!(
+                "its {} slots are taken: {} tasks were given to it",
+                worker.slots(),
+                worker.assigned
+            );
+        }
+        "it could take it: it will with the next round, or another task goes first".to_string()
+    }
+}
+
+/// What a waiting task waits for.
+fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for input in group.inputs() {
+        let from = &job.groups[input.group as usize];
+        // What one task of the group reads whole holds back all of them.
+        if !is_whole(&input.exchange) && !is_read(input, index) {
+            continue;
+        }
+        let view = input_view(job, input, index);
+        let (needed, held) = match is_whole(&input.exchange) {
+            true => (from.tasks.len() as u32, from.available),
+            false => (view.partitions, view.held),
+        };
+        if held < needed {
+            reasons.push(Reason {
+                worker: None,
+                text: format!(
+                    "it reads group {} ({}): {held} of {needed} partitions are there; of its tasks {} \
+                     run, {} are ready, {} wait",
+                    input.group,
+                    from.name,
+                    from.counts.running,
+                    from.counts.ready,
+                    from.counts.waiting
+                ),
+            });
+        }
+    }
+    reasons
+}
+
+/// Whether a task reads something of an input.
+fn is_read(input: &InputSpec, index: u32) -> bool {
+    index >= input.first && index - input.first < input.count
+}
+
+fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {
+    let from = &job.groups[input.group as usize];
+    let read: Vec<u32> = if is_whole(&input.exchange) {
+        (0..from.tasks.len() as u32).collect()
+    } else if let Some(partition) = twin(input, index) {
+        vec![partition]
+    } else {
+        own_partitions(input, index).to_vec()
+    };
+    let mut held = 0;
+    let mut places: BTreeMap<WorkerId, (u32, u64)> = BTreeMap::new();
+    for partition in &read {
+        let task = &from.tasks[*partition as usize];
+        if let Some(holder) = task.holder() {
+            held += 1;
+            let place = places.entry(holder.worker).or_default();
+            place.0 += 1;
+            place.1 += task.bytes;
+        }
+    }
+    let mut places: Vec<_> = places.into_iter().map(|(id, (n, bytes))| (id, n, bytes)).collect();
+    places.sort_by_key(|(id, _, bytes)| (std::cmp::Reverse(*bytes), *id));
+    places.truncate(REASONS_MAX);
+    InputView {
+        group: input.group,
+        name: from.name.clone(),
+        exchange: exchange_name(&input.exchange).to_string(),
+        partitions: read.len() as u32,
+        held,
+        places,
+    }
+}

@@ -1,0 +1,85 @@
+//! The slots of a worker, what runs on them and what waits for them.
+
+use crate::exec::waits::Waits;
+use partita_shared::ids::{Attempt, JobId, TaskId};
+use partita_shared::limits::SLOT_TASKS_MAX;
+use partita_shared::message::{RunTask, SlotTask, Spent};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// An attempt on a slot.
+#[derive(Debug)]
+pub(crate) struct OnSlot {
+    pub(crate) handle: tokio::task::AbortHandle,
+    pub(crate) slot: u16,
+    pub(crate) since: Instant,
+    pub(crate) queued: Duration,
+    pub(crate) waits: Waits,
+}
+
+impl OnSlot {
+    /// Where it was, and for how long until now.
+    pub(crate) fn spent(&self) -> Spent {
+        let busy_us = self.since.elapsed().as_micros() as u64;
+        let (transfer_us, disk_us) = self.waits.within(busy_us);
+        let queued_us = self.queued.as_micros() as u64;
+        Spent { slot: self.slot, queued_us, busy_us, transfer_us, disk_us }
+    }
+}
+
+/// The slots and what waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    /// Tasks, and when they came.
+    pub(crate) queue: VecDeque<(RunTask, Instant)>,
+    pub(crate) running: HashMap<(TaskId, Attempt), OnSlot>,
+    /// Slots that nothing runs on; those beyond the highest that was ever taken are not listed.
+    free: BTreeSet<u16>,
+    /// Slots that were taken at least once.
+    taken: u16,
+    /// Attempts that were stopped. They end where they would have waited next.
+    pub(crate) stopped: Vec<(JobId, tokio::task::AbortHandle)>,
+}
+
+impl Slots {
+    pub(crate) fn stop(&mut self, key: &(TaskId, Attempt)) {
+        if let Some(on_slot) = self.leave(key) {
+            on_slot.handle.abort();
+            self.stopped.retain(|(_, stopped)| !stopped.is_finished());
+            self.stopped.push((key.0.group.job, on_slot.handle));
+        }
+    }
+
+    /// The lowest slot that is free.
+    pub(crate) fn take_slot(&mut self) -> u16 {
+        self.free.pop_first().unwrap_or_else(|| {
+            self.taken = self.taken.saturating_add(1);
+            self.taken - 1
+        })
+    }
+
+    pub(crate) fn leave(&mut self, key: &(TaskId, Attempt)) -> Option<OnSlot> {
+        let on_slot = self.running.remove(key)?;
+        self.free.insert(on_slot.slot);
+        Some(on_slot)
+    }
+
+    /// Takes all slots to be free.
+    pub(crate) fn free_all(&mut self) {
+        (self.taken, self.free) = (0, BTreeSet::new());
+    }
+
+    /// The tasks on slots, at most [`SLOT_TASKS_MAX`], those on the lowest slots.
+    pub(crate) fn list(&self) -> Vec<SlotTask> {
+        let listed = |((task, attempt), on_slot): (&(TaskId, Attempt), &OnSlot)| SlotTask {
+            slot: on_slot.slot,
+            task: *task,
+            attempt: *attempt,
+            since_us: on_slot.since.elapsed().as_micros() as u64,
+        };
+        let mut tasks: Vec<SlotTask> = self.running.iter().map(listed).collect();
+        tasks.sort_unstable_by_key(|task| task.slot);
+        tasks.truncate(SLOT_TASKS_MAX);
+        tasks
+    }
+}

@@ -1,0 +1,90 @@
+//! The end of this process's log, for those who look at the worker from elsewhere.
+//!
+//! A process has one log, so there is one tail. The program that sets up its log has everything
+//! written through [`tee`]; without that, the tail is empty.
+
+use partita_shared::limits::{DETAIL_LOG_LINE_CHARS_MAX, DETAIL_LOG_LINES_MAX};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+static TAIL: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+
+fn tail() -> MutexGuard<'static, VecDeque<String>> {
+    TAIL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The last lines, the oldest first, at most `count`.
+pub(crate) fn lines(count: usize) -> Vec<String> {
+    let tail = tail();
+    tail.iter().skip(tail.len().saturating_sub(count)).cloned().collect()
+}
+
+fn keep(text: &str) {
+    let mut tail = tail();
+    for line in text.lines() {
+        if tail.len() == DETAIL_LOG_LINES_MAX {
+            tail.pop_front();
+        }
+        tail.push_back(without_colours(line));
+    }
+}
+
+/// A line without the escape sequences that colour it on a terminal, and not too long.
+fn without_colours(line: &str) -> String {
+    let mut plain = String::new();
+    let mut chars = line.chars();
+    while let Some(next) = chars.next() {
+        if next == '\u{1b}' {
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else if plain.len() < DETAIL_LOG_LINE_CHARS_MAX {
+            plain.push(next);
+        }
+    }
+    plain
+}
+
+/// Writes to `out`, and keeps the end of it.
+#[derive(Debug)]
+pub struct Tee<W>(W);
+
+/// A writer that keeps the end of what passes through it.
+pub fn tee<W: Write>(out: W) -> Tee<W> {
+    Tee(out)
+}
+
+impl<W: Write> Write for Tee<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.0.write(bytes)?;
+        keep(&String::from_utf8_lossy(&bytes[..written]));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tail has the last lines, without colours and cut, and what is written arrives whole.
+    #[test]
+    fn the_tail_keeps_the_end() {
+        let mut out = Vec::new();
+        let long = "x".repeat(DETAIL_LOG_LINE_CHARS_MAX * 2);
+        let text = format!("\u{1b}[2mfirst\u{1b}[0m line\n{long}\n");
+        tee(&mut out).write_all(text.as_bytes()).unwrap();
+        assert_eq!(out, text.as_bytes());
+        let kept = lines(2);
+        assert_eq!(kept[0], "first line");
+        assert_eq!(kept[1].len(), DETAIL_LOG_LINE_CHARS_MAX);
+        for number in 0..DETAIL_LOG_LINES_MAX + 5 {
+            tee(&mut out).write_all(format!("{number}\n").as_bytes()).unwrap();
+        }
+        let kept = lines(usize::MAX);
+        assert_eq!(kept.len(), DETAIL_LOG_LINES_MAX);
+        assert_eq!(kept.last().unwrap(), &format!("{}", DETAIL_LOG_LINES_MAX + 4));
+    }
+}
