@@ -3,7 +3,8 @@
 //! `PARTITA_DASHBOARD_DIST` names the folder of its files; the default is where `cargo xtask
 //! dashboard` puts them. Without them everything builds as well: a plain page takes their place.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -24,8 +25,23 @@ fn dist() -> Option<PathBuf> {
     })
 }
 
+fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(plain)?;
+    encoder.finish()
+}
+
+/// Packed as well as brotli can: once here, and never while a page waits.
+fn brotli(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    let params = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    brotli::BrotliCompress(&mut &plain[..], &mut packed, &params)?;
+    Ok(packed)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-env-changed=PARTITA_DASHBOARD_DIST");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut text = String::from("const ASSETS: &[Asset] = &[\n");
     if let Some(folder) = dist() {
         println!("cargo:rerun-if-changed={}", folder.display());
@@ -34,11 +50,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         found.sort();
         for path in found {
             let name = path.strip_prefix(&folder)?.display().to_string();
-            writeln!(text, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())?;
+            let plain = std::fs::read(&path)?;
+            let packed = |ending: &str| out.join(format!("{}.{ending}", name.replace('/', "_")));
+            std::fs::write(packed("gz"), gzip(&plain)?)?;
+            std::fs::write(packed("br"), brotli(&plain)?)?;
+            writeln!(
+                text,
+                "    Asset {{ name: {name:?}, plain: include_bytes!({:?}), gzip: include_bytes!({:?}), brotli: include_bytes!({:?}) }},",
+                path.display().to_string(),
+                packed("gz").display().to_string(),
+                packed("br").display().to_string(),
+            )?;
         }
     }
     text.push_str("];\n");
-    let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("assets.rs"), text)?;
     Ok(())
 }

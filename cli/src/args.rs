@@ -118,8 +118,10 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// End the cluster: scheduler and workers
     Shutdown(Target),
-    /// Print the link to the dashboard, and the tunnel that leads to it
-    Dashboard(Target),
+    /// Print the link to the dashboard, and the tunnel that leads to it; or show a journal
+    Dashboard(DashboardArgs),
+    /// Put a journal and the pages that show it in one HTML file that needs no network
+    Report(ReportArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -148,6 +150,13 @@ pub(crate) struct SchedulerArgs {
     /// Do not serve the dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
+    /// Where to write down what happens, for `partita dashboard --replay`; the default is NAME.journal
+    /// beside the access file
+    #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Write down nothing of what happens
+    #[arg(long)]
+    pub(crate) no_journal: bool,
     /// Write the process id to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
@@ -186,6 +195,14 @@ pub(crate) struct WorkerArgs {
     /// The port to listen on; 0 takes any that is free
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
+    /// The host, or host:port, under which others reach this worker, if it is not what the scheduler sees
+    #[arg(
+        long,
+        env = "PARTITA_CONTACT_ADDRESS",
+        value_name = "ADDRESS",
+        conflicts_with = "nworkers"
+    )]
+    pub(crate) contact_address: Option<String>,
     /// Leave after so long, such as 55m
     #[arg(long, env = "PARTITA_LIFETIME", value_name = "DURATION", value_parser = duration)]
     pub(crate) lifetime: Option<Duration>,
@@ -218,6 +235,9 @@ pub(crate) struct RunArgs {
     /// How long the workers may take to be ready
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) timeout: Duration,
+    /// Where to write down what happens, for `partita dashboard --replay` and `partita report`
+    #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
     /// No link to the dashboard and no bars, for logs
     #[arg(long, env = "PARTITA_HEADLESS")]
     pub(crate) headless: bool,
@@ -307,6 +327,33 @@ pub(crate) struct CancelArgs {
     /// Which cluster
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// `partita dashboard`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct DashboardArgs {
+    /// Which cluster
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Serve the pages of this journal instead, until interrupted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// The address on which a journal is served
+    #[arg(long, default_value = "127.0.0.1", requires = "replay")]
+    pub(crate) host: String,
+    /// The port on which a journal is served; 0 takes any that is free
+    #[arg(long, default_value_t = 0, requires = "replay")]
+    pub(crate) port: u16,
+}
+
+/// `partita report`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    /// The journal
+    pub(crate) journal: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub(crate) output_file: PathBuf,
 }
 
 /// `partita empty-tasks`

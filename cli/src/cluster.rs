@@ -72,7 +72,7 @@ impl Embedded {
         let config = WorkerConfig {
             name: "embedded".to_string(),
             host: None,
-            contact_host: None,
+            contact_address: None,
             port: 0,
             slots: threads::slots(threads, 1),
             memory_limit_bytes: memory.limit_bytes,

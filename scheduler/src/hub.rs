@@ -4,20 +4,27 @@
 //! before the next is taken. Messages to workers go into a bounded queue for each: a worker that
 //! does not read is given up, so that it cannot fill the scheduler's memory.
 
+mod shell;
+mod telling;
+
 use crate::error::SchedulerError;
-use partita_core::{Core, Effect, Event, JobSpec, Options};
+use crate::observer::Observer;
+use partita_core::{Core, Event, JobSpec, Options};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
     CORE_QUEUE_EVENTS_MAX, REPORT_QUEUE_MESSAGES_MAX, WORKER_QUEUE_MESSAGES_MAX,
 };
 use partita_shared::message::{FailureKind, FromWorker, Holder, Registration, ToWorker};
 use partita_shared::model::JobState;
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use partita_shared::observe::event::Observation;
+use partita_shared::observe::session::Watched;
+use shell::Shell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use telling::Telling;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Commands taken before ready tasks are given out.
-const BATCH_COMMANDS_MAX: usize = 512;
 /// Notices that may wait for the one who streams a job's result.
 const JOB_NOTICES_MAX: usize = 64;
 /// How often the core looks for silent workers.
@@ -48,6 +55,15 @@ pub enum JobNotice {
 
 type Query = Box<dyn FnOnce(&Core) + Send>;
 
+/// Bytes of the messages between scheduler and workers, since the start.
+#[derive(Debug, Default)]
+pub(crate) struct LinkBytes {
+    /// From workers.
+    pub(crate) received: AtomicU64,
+    /// To workers.
+    pub(crate) sent: AtomicU64,
+}
+
 enum Command {
     Event(Event),
     Join {
@@ -61,6 +77,10 @@ enum Command {
         reply: oneshot::Sender<Result<JobId, String>>,
     },
     Query(Query),
+    /// Told to the observer as it is.
+    Seen(Observation),
+    /// Those whose detail someone looks at.
+    Watch(Watched),
     Dismiss(String),
 }
 
@@ -69,6 +89,7 @@ enum Command {
 pub struct Hub {
     commands: mpsc::Sender<Command>,
     changes: watch::Receiver<u64>,
+    bytes: Arc<LinkBytes>,
 }
 
 /// A link to a worker in this process: the same queues that a WebSocket's ends have.
@@ -82,18 +103,16 @@ pub struct LocalLink {
 
 impl Hub {
     /// Starts the core on a thread of its own.
-    pub(crate) fn start(options: Options) -> Result<Self, SchedulerError> {
+    pub(crate) fn start(
+        mut options: Options,
+        observer: Option<&Observer>,
+    ) -> Result<Self, SchedulerError> {
         let (commands, receiver) = mpsc::channel(CORE_QUEUE_EVENTS_MAX);
         let (changed, changes) = watch::channel(0);
-        let shell = Shell {
-            core: Core::new(options),
-            outboxes: HashMap::new(),
-            notices: HashMap::new(),
-            joins: HashMap::new(),
-            submissions: HashMap::new(),
-            requests: 0,
-            changed,
-        };
+        options.observed = observer.is_some();
+        let bytes = Arc::<LinkBytes>::default();
+        let telling = observer.map(|observer| Telling::new(observer.outlet(), Arc::clone(&bytes)));
+        let shell = Shell::new(Core::new(options), telling, changed);
         std::thread::Builder::new()
             .name("core".to_string())
             .spawn(move || shell.run(receiver))
@@ -101,7 +120,7 @@ impl Hub {
                 what: "a thread for the core".into(),
                 source,
             })?;
-        Ok(Hub { commands, changes })
+        Ok(Hub { commands, changes, bytes })
     }
 
     /// Tells the core of something. Waits if the queue is full.
@@ -120,6 +139,16 @@ impl Hub {
         });
         self.commands.send(Command::Query(query)).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Bytes of the messages between scheduler and workers.
+    pub(crate) fn bytes(&self) -> &LinkBytes {
+        &self.bytes
+    }
+
+    /// Says whose detail is looked at from now on.
+    pub(crate) async fn watch(&self, watched: Watched) {
+        let _ = self.commands.send(Command::Watch(watched)).await;
     }
 
     /// Tells every worker to leave.
@@ -197,6 +226,14 @@ impl Hub {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
             }
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
+            FromWorker::Traffic(fetched_from) => {
+                let traffic = Observation::Traffic { worker, fetched_from };
+                let _ = self.commands.send(Command::Seen(traffic)).await;
+            }
+            FromWorker::Detail(detail) => {
+                let detail = Observation::Detail { worker, detail };
+                let _ = self.commands.send(Command::Seen(detail)).await;
+            }
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;
             }
@@ -213,157 +250,5 @@ pub(crate) async fn tick(hub: Hub) {
     loop {
         interval.tick().await;
         hub.tell(Event::Tick).await;
-    }
-}
-
-fn now_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
-}
-
-/// A submission that the core has not answered yet.
-type Submission = (mpsc::Sender<JobNotice>, oneshot::Sender<Result<JobId, String>>);
-
-/// The thread's own state: the core, and where its effects go.
-struct Shell {
-    core: Core,
-    outboxes: HashMap<WorkerId, mpsc::Sender<ToWorker>>,
-    notices: HashMap<JobId, mpsc::Sender<JobNotice>>,
-    joins: HashMap<u64, (mpsc::Sender<ToWorker>, oneshot::Sender<WorkerId>)>,
-    submissions: HashMap<u64, Submission>,
-    requests: u64,
-    changed: watch::Sender<u64>,
-}
-
-impl Shell {
-    fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut effects = Vec::new();
-        while let Some(command) = commands.blocking_recv() {
-            self.take(command, &mut effects);
-            for _ in 1..BATCH_COMMANDS_MAX {
-                let Ok(command) = commands.try_recv() else { break };
-                self.take(command, &mut effects);
-            }
-            // Performing may find out that a worker does not read, which has effects of its own.
-            loop {
-                self.core.place(&mut effects);
-                if effects.is_empty() {
-                    break;
-                }
-                for effect in std::mem::take(&mut effects) {
-                    self.perform(effect, &mut effects);
-                }
-            }
-            self.changed.send_modify(|number| *number += 1);
-        }
-    }
-
-    fn take(&mut self, command: Command, effects: &mut Vec<Effect>) {
-        self.requests += 1;
-        let request = self.requests;
-        let event = match command {
-            Command::Event(event) => event,
-            Command::Join { registration, outbox, reply } => {
-                self.joins.insert(request, (outbox, reply));
-                Event::WorkerJoined { request, registration }
-            }
-            Command::Submit { spec, notices, reply } => {
-                self.submissions.insert(request, (notices, reply));
-                Event::JobSubmitted { request, spec }
-            }
-            Command::Query(query) => {
-                query(&self.core);
-                return;
-            }
-            Command::Dismiss(reason) => return self.dismiss(&reason, effects),
-        };
-        match &event {
-            Event::WorkerLost { worker, cause } => {
-                let known = self.outboxes.remove(worker).is_some();
-                if self.core.is_leaving(*worker) {
-                    tracing::info!(%worker, "a worker left");
-                } else if known {
-                    tracing::warn!(%worker, cause, "a worker is gone");
-                }
-            }
-            Event::ProcessDied { host, pid, cause } => {
-                tracing::warn!(host, pid, cause, "a worker process died");
-            }
-            _ => {}
-        }
-        self.core.handle(now_us(), event, effects);
-    }
-
-    fn dismiss(&mut self, reason: &str, effects: &mut Vec<Effect>) {
-        let workers: Vec<WorkerId> = self.outboxes.keys().copied().collect();
-        for worker in workers {
-            let reason = reason.to_string();
-            let leaving = Event::WorkerLeaving { worker, reason: reason.clone() };
-            self.core.handle(now_us(), leaving, effects);
-            self.send(worker, ToWorker::Shutdown { reason }, effects);
-        }
-    }
-
-    fn perform(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
-        match effect {
-            Effect::WorkerAccepted { request, worker } => {
-                if let Some((outbox, reply)) = self.joins.remove(&request) {
-                    self.outboxes.insert(worker, outbox);
-                    let _ = reply.send(worker);
-                    tracing::info!(%worker, "a worker joined");
-                }
-            }
-            Effect::Send { worker, message } => self.send(worker, message, effects),
-            Effect::Disconnect { worker, cause } => {
-                self.outboxes.remove(&worker);
-                tracing::warn!(%worker, cause, "a worker was given up");
-            }
-            Effect::JobAccepted { request, job } => {
-                if let Some((notices, reply)) = self.submissions.remove(&request) {
-                    self.notices.insert(job, notices);
-                    let _ = reply.send(Ok(job));
-                }
-            }
-            Effect::JobRefused { request, error } => {
-                if let Some((_, reply)) = self.submissions.remove(&request) {
-                    let _ = reply.send(Err(error));
-                }
-            }
-            Effect::Deliver { job, index, holder } => {
-                let address = self.core.data_address(holder.worker).unwrap_or_default().to_string();
-                self.notify(job, JobNotice::Deliver { index, holder, address }, effects);
-            }
-            Effect::JobEnded { job, state, error, kind } => {
-                tracing::info!(%job, state = state.as_str(), cause = error, "a job ended");
-                self.notify(job, JobNotice::Ended { state, error, kind }, effects);
-                self.notices.remove(&job);
-            }
-        }
-    }
-
-    fn send(&mut self, worker: WorkerId, message: ToWorker, effects: &mut Vec<Effect>) {
-        let Some(outbox) = self.outboxes.get(&worker) else { return };
-        match outbox.try_send(message) {
-            Ok(()) => {}
-            Err(error) => {
-                let cause = match error {
-                    mpsc::error::TrySendError::Full(_) => {
-                        format!("it left {WORKER_QUEUE_MESSAGES_MAX} messages unread")
-                    }
-                    mpsc::error::TrySendError::Closed(_) => "its connection was closed".to_string(),
-                };
-                self.outboxes.remove(&worker);
-                tracing::warn!(%worker, cause, "a worker is gone");
-                self.core.handle(now_us(), Event::WorkerLost { worker, cause }, effects);
-            }
-        }
-    }
-
-    fn notify(&mut self, job: JobId, notice: JobNotice, effects: &mut Vec<Effect>) {
-        let Some(notices) = self.notices.get(&job) else { return };
-        if notices.try_send(notice).is_err() {
-            self.notices.remove(&job);
-            let reason = "its client does not take its result any more".to_string();
-            self.core.handle(now_us(), Event::JobCancelled { job, reason }, effects);
-        }
     }
 }

@@ -8,22 +8,28 @@
 mod error;
 mod flight;
 mod hub;
+mod observer;
 mod query;
 mod web;
 
 pub use error::SchedulerError;
 pub use hub::{Hub, JobNotice, LocalLink};
+pub use observer::{Entries, JournalError, read_journal};
 pub use query::{QueryError, Running};
+pub use web::{Replay, report};
 
+use observer::Observer;
 use partita_core::Options;
 use partita_plan::data::{DataPlane, FlightPlane};
 use partita_shared::access::{Access, host_name};
+use partita_shared::observe::event::SchedulerFacts;
 use query::Sessions;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use web::Token;
 
 /// Bytes of a token, before it is written as text.
 const TOKEN_BYTES: usize = 32;
@@ -49,6 +55,8 @@ pub struct SchedulerConfig {
     pub idle_timeout: Option<Duration>,
     /// The token, if it is given; a new one is made otherwise.
     pub token: Option<String>,
+    /// Where what the observer sees is written down, if it is.
+    pub journal: Option<PathBuf>,
 }
 
 /// What every part of a scheduler shares.
@@ -59,7 +67,9 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) plane: Arc<dyn DataPlane>,
     pub(crate) planning: PlanningRuntime,
-    pub(crate) token: String,
+    pub(crate) token: Token,
+    /// Who watches the core, unless neither pages nor a journal are wanted.
+    pub(crate) observer: Option<Observer>,
     pub(crate) address: String,
     pub(crate) started_ms: u64,
     pub(crate) shutdown: CancellationToken,
@@ -161,7 +171,7 @@ impl Scheduler {
         let access = Access {
             name: shared.config.name.clone(),
             address: shared.address.clone(),
-            token: shared.token.clone(),
+            token: shared.token.0.clone(),
             version: partita_shared::VERSION.to_string(),
             pid: std::process::id(),
             host: host_name(),
@@ -186,6 +196,7 @@ impl Scheduler {
             dashboard: false,
             idle_timeout: None,
             token: None,
+            journal: None,
         };
         let shared = share(config, plane, String::new(), String::new())?;
         let access = Access {
@@ -231,6 +242,11 @@ impl Scheduler {
         query::run(shared, &asked, prepared).await
     }
 
+    /// Asks for the end: the workers are told to leave, then [`Scheduler::serve`] returns.
+    pub fn ender(&self) -> CancellationToken {
+        self.shared.shutdown.clone()
+    }
+
     /// Resolves when someone asked for the end, or the idle timeout is over.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
         self.shared.shutdown.clone().cancelled_owned()
@@ -244,9 +260,19 @@ impl Scheduler {
         let Some(listener) = self.listener.take() else { return Ok(()) };
         let ticker = tokio::spawn(hub::tick(self.shared.hub.clone()));
         let idle = tokio::spawn(watch_idle(Arc::clone(&self.shared)));
+        let observer = self.shared.observer.clone();
+        let watching = observer
+            .clone()
+            .map(|observer| tokio::spawn(pass_on_watched(observer, self.shared.hub.clone())));
         let served = web::serve(Arc::clone(&self.shared), listener).await;
         ticker.abort();
         idle.abort();
+        if let Some(watching) = watching {
+            watching.abort();
+        }
+        if let Some(observer) = observer {
+            observer.end().await;
+        }
         if let Some(path) = &self.shared.config.scheduler_file {
             self.access.remove(path);
         }
@@ -260,18 +286,65 @@ fn share(
     token: String,
     address: String,
 ) -> Result<Arc<Shared>, SchedulerError> {
-    let hub = Hub::start(Options::new(config.name.clone()))?;
+    let options = Options::new(config.name.clone());
+    let observer = match config.dashboard || config.journal.is_some() {
+        true => {
+            let facts = facts(&config, &options, &address);
+            Some(Observer::start(facts, config.journal.clone())?)
+        }
+        false => None,
+    };
+    let hub = Hub::start(options, observer.as_ref())?;
     Ok(Arc::new(Shared {
         hub,
+        observer,
         sessions: Sessions::new(),
         plane,
         planning: PlanningRuntime::new()?,
-        token,
+        token: Token(token),
         address,
         started_ms: now_ms(),
         shutdown: CancellationToken::new(),
         config,
     }))
+}
+
+/// What pages show of the scheduler itself.
+fn facts(config: &SchedulerConfig, options: &Options, address: &str) -> SchedulerFacts {
+    let seconds = |time: Option<Duration>| {
+        time.map_or("never".to_string(), |time| format!("{} s", time.as_secs()))
+    };
+    let settings = [
+        ("listens on", format!("{}:{}", config.host, config.port)),
+        ("access file", shown(config.scheduler_file.as_deref())),
+        ("journal", shown(config.journal.as_deref())),
+        ("ends when idle for", seconds(config.idle_timeout)),
+        ("heartbeats every", format!("{} ms", options.heartbeat_ms)),
+        ("a silent worker is lost after", format!("{} s", options.silence_us_max / 1_000_000)),
+        ("work given ahead to a slot", format!("{} us", options.read_ahead_us)),
+    ];
+    SchedulerFacts {
+        cluster: config.name.clone(),
+        version: partita_shared::VERSION.to_string(),
+        address: address.to_string(),
+        started_ms: now_ms(),
+        host: host_name(),
+        pid: std::process::id(),
+        settings: settings.map(|(name, value)| (name.to_string(), value)).to_vec(),
+    }
+}
+
+fn shown(path: Option<&std::path::Path>) -> String {
+    path.map_or("none".to_string(), |path| path.display().to_string())
+}
+
+/// Hands on to the workers whose detail someone looks at.
+async fn pass_on_watched(observer: Observer, hub: Hub) {
+    let mut watched = observer.watched();
+    while watched.changed().await.is_ok() {
+        let now = watched.borrow_and_update().clone();
+        hub.watch(now).await;
+    }
 }
 
 /// Asks for the end when nothing was going on for the idle timeout.

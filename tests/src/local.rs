@@ -115,6 +115,7 @@ async fn start_scheduler(file: &Path) -> Result<Access> {
         dashboard: false,
         idle_timeout: None,
         token: None,
+        journal: None,
     })
     .await?;
     let access = scheduler.access().clone();
@@ -137,7 +138,7 @@ fn worker_config(
     WorkerConfig {
         name: format!("local-{number}"),
         host: Some("127.0.0.1".to_string()),
-        contact_host: None,
+        contact_address: None,
         port: 0,
         slots,
         memory_limit_bytes,

@@ -11,6 +11,7 @@
 
 pub mod data;
 pub mod raw;
+pub mod slow;
 
 use partita_shared::access::Access;
 use partita_shared::model::{ClusterRow, GroupRow, JobRow, JobState, WorkerRow, WorkerState};

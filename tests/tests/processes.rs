@@ -15,6 +15,8 @@ mod input;
 mod listing;
 #[path = "processes/memory.rs"]
 mod memory;
+#[path = "processes/network.rs"]
+mod network;
 #[path = "processes/recovery.rs"]
 mod recovery;
 #[path = "processes/scheduler.rs"]

@@ -10,8 +10,8 @@ pub struct WorkerConfig {
     pub name: String,
     /// The address to listen on, or none for a worker inside the scheduler's process.
     pub host: Option<String>,
-    /// The host that others are told, if it is not the one that the scheduler sees.
-    pub contact_host: Option<String>,
+    /// The host, or host and port, that others are told, if it is not what the scheduler sees.
+    pub contact_address: Option<String>,
     /// The port to listen on; 0 takes any.
     pub port: u16,
     /// Tasks at once.

@@ -23,10 +23,12 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8> {
         dashboard: true,
         idle_timeout: None,
         token: None,
+        journal: args.journal.clone(),
     };
     let scheduler = Scheduler::bind(config).await?;
     let access = scheduler.access().clone();
     let hub = scheduler.hub().clone();
+    let ender = scheduler.ender();
     let serving = tokio::spawn(scheduler.serve());
     let mut supervisor = supervisor(&args, &access)?;
     let mut deaths = supervisor.deaths();
@@ -67,7 +69,9 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8> {
     let status = command(&args, &access).await;
     over.cancel();
     let _ = workers.await;
-    serving.abort();
+    // The journal is ended properly; nobody is left to be told anything else.
+    ender.cancel();
+    let _ = serving.await;
     Ok(exit_code(status?))
 }
 

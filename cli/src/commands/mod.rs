@@ -1,6 +1,7 @@
 //! One module for each command, or for a few that are alike.
 
 mod around;
+mod journals;
 mod listing;
 mod scheduler;
 mod signals;
@@ -25,7 +26,11 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Jobs(args) => asking()?.block_on(listing::jobs(args)),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
-        Command::Dashboard(target) => listing::dashboard(&target),
+        Command::Dashboard(args) => match &args.replay {
+            Some(journal) => serving()?.block_on(journals::replay(journal, &args)),
+            None => listing::dashboard(&args.target),
+        },
+        Command::Report(args) => journals::report(&args),
         Command::EmptyTasks(args) => asking()?.block_on(listing::empty_tasks(args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "partita", &mut std::io::stdout());

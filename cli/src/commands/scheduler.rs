@@ -24,6 +24,11 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         scheduler_file: Some(file.clone()),
         dashboard: !args.no_dashboard,
         idle_timeout: args.idle_timeout,
+        journal: match (&args.journal, args.no_journal) {
+            (_, true) => None,
+            (Some(path), false) => Some(path.clone()),
+            (None, false) => Some(file.with_extension("journal")),
+        },
         token: std::env::var(access::TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
     };
     let scheduler = Scheduler::bind(config).await?;
@@ -40,14 +45,13 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     if !args.no_dashboard {
         eprint!("{}", listing::links(&access));
     }
-    let served = tokio::select! {
-        served = scheduler.serve() => served,
-        reason = signals::stop() => {
-            tracing::info!(reason, "leaving");
-            access.remove(&file);
-            Ok(())
-        }
-    };
+    let ender = scheduler.ender();
+    tokio::spawn(async move {
+        let reason = signals::stop().await;
+        tracing::info!(reason, "leaving");
+        ender.cancel();
+    });
+    let served = scheduler.serve().await;
     if let Some(path) = &args.pid_file {
         let _ = std::fs::remove_file(path);
     }

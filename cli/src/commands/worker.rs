@@ -53,7 +53,7 @@ async fn one(args: WorkerArgs) -> Result<u8> {
     let config = WorkerConfig {
         name,
         host: Some(args.host.as_deref().map_or_else(|| "0.0.0.0".to_string(), bracketed)),
-        contact_host: None,
+        contact_address: args.contact_address.clone(),
         port: args.port,
         slots,
         memory_limit_bytes: plan.limit_bytes,

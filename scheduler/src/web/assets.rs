@@ -1,13 +1,25 @@
 //! The dashboard's own files, built into the binary.
 
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-/// A file of the dashboard: its path below the root, and its bytes.
-type Asset = (&'static str, &'static [u8]);
+/// A file of the dashboard.
+struct Asset {
+    /// Its path below the root.
+    name: &'static str,
+    /// As it is.
+    plain: &'static [u8],
+    /// Packed with gzip.
+    gzip: &'static [u8],
+    /// Packed with brotli.
+    brotli: &'static [u8],
+}
 
 // `ASSETS: &[Asset]`, written by the build script; empty where the dashboard was not built.
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// How the name of the script begins that only starts the page.
+const STARTER: &str = "start-";
 
 /// What is served where the dashboard was not built into the binary.
 const WITHOUT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Partita</title>\
@@ -19,21 +31,59 @@ const WITHOUT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
 img-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'";
 
-pub(crate) async fn serve(uri: Uri) -> Response {
+pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
         "" => "index.html",
         path => path,
     };
-    if let Some((_, bytes)) = ASSETS.iter().find(|(name, _)| *name == path) {
-        return with_headers(path, bytes);
+    if let Some(asset) = ASSETS.iter().find(|asset| asset.name == path) {
+        return asset.answer(&headers);
     }
     if path == "index.html" {
-        return with_headers(path, WITHOUT.as_bytes());
+        return with_headers(path, None, WITHOUT.as_bytes());
     }
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
 }
 
-fn with_headers(path: &str, bytes: &'static [u8]) -> Response {
+/// The first file whose name ends so.
+pub(crate) fn find(ending: &str) -> Option<&'static [u8]> {
+    all(ending).next()
+}
+
+/// The page's own script, without the lines that start it.
+pub(crate) fn glue() -> Option<&'static [u8]> {
+    let is_glue = |name: &str| name.ends_with(".js") && !name.starts_with(STARTER);
+    ASSETS.iter().find(|asset| is_glue(asset.name)).map(|asset| asset.plain)
+}
+
+/// The files whose names end so.
+pub(crate) fn all(ending: &str) -> impl Iterator<Item = &'static [u8]> {
+    ASSETS.iter().filter(move |asset| asset.name.ends_with(ending)).map(|asset| asset.plain)
+}
+
+impl Asset {
+    /// The file, packed as the browser takes it. What does not get smaller is sent as it is.
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
+        let accepted: Vec<&str> = accepted
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter(|entry| !entry.replace(' ', "").ends_with(";q=0"))
+            .filter_map(|entry| entry.split(';').next())
+            .map(str::trim)
+            .collect();
+        let packed = [("br", self.brotli), ("gzip", self.gzip)];
+        let chosen = packed
+            .into_iter()
+            .find(|(name, bytes)| accepted.contains(name) && bytes.len() < self.plain.len());
+        match chosen {
+            Some((name, bytes)) => with_headers(self.name, Some(name), bytes),
+            None => with_headers(self.name, None, self.plain),
+        }
+    }
+}
+
+fn with_headers(path: &str, encoding: Option<&'static str>, bytes: &'static [u8]) -> Response {
     let kind = match path.rsplit('.').next() {
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
@@ -52,6 +102,12 @@ fn with_headers(path: &str, bytes: &'static [u8]) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (header::VARY, "accept-encoding"),
     ];
-    (headers, bytes).into_response()
+    let mut response = (headers, bytes).into_response();
+    if let Some(encoding) = encoding {
+        let value = header::HeaderValue::from_static(encoding);
+        response.headers_mut().insert(header::CONTENT_ENCODING, value);
+    }
+    response
 }

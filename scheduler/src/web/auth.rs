@@ -9,9 +9,21 @@ use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// Whether a token is the cluster's, compared in a time that says nothing.
-pub(crate) fn is_token(shared: &Shared, given: &[u8]) -> bool {
-    bool::from(given.ct_eq(shared.token.as_bytes()))
+/// A token. It is compared in a time that says nothing, and not shown.
+#[derive(Clone)]
+pub(crate) struct Token(pub(crate) String);
+
+impl Token {
+    /// Whether this is it.
+    pub(crate) fn is(&self, given: &[u8]) -> bool {
+        bool::from(given.ct_eq(self.0.as_bytes()))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(..)")
+    }
 }
 
 fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
@@ -36,7 +48,7 @@ pub(crate) async fn require_token(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     match token {
-        Some(token) if is_token(&shared, &token) => {}
+        Some(token) if shared.token.is(&token) => {}
         found => {
             let text = match found {
                 Some(_) => "the token is not this cluster's: take it from the access file",

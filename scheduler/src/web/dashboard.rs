@@ -1,44 +1,84 @@
-//! The feed of the dashboard: whole frames, each sent when the page has taken the one before.
+//! The link of a page: it says what it follows, and gets what changed.
+//!
+//! The same door serves a live cluster and a replay.
 
-use crate::web::auth::is_token;
-use crate::web::client::cluster;
-use crate::{Shared, now_ms};
+use crate::observer::Observer;
+use crate::web::answers::Answers;
+use crate::web::auth::Token;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use partita_shared::limits::HANDSHAKE_TIMEOUT;
-use partita_shared::message::DashboardFrame;
+use partita_shared::observe::frame::{
+    FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, Source, ToPage,
+};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// The close code that says that the token was refused.
 const CLOSE_REFUSED: u16 = 4401;
-/// The shortest time between two frames.
-const FRAME_INTERVAL: Duration = Duration::from_millis(250);
-/// A page that does not take a frame for so long is gone.
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Jobs in a frame.
-const FRAME_JOBS_MAX: usize = 100;
-/// Bytes of a message from a page.
-const PAGE_MESSAGE_BYTES_MAX: usize = 4096;
+/// The close code that says that too many pages are connected.
+const CLOSE_FULL: u16 = 4429;
+/// How long a wrong token is left without an answer, so that nobody tries many.
+const REFUSAL_DELAY: Duration = Duration::from_millis(500);
+/// Wrong tokens that are left without an answer at once; further pages wait for their turn.
+const REFUSALS_MAX: usize = 4;
+/// How long one message to a page may take.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a page may reach, and with which token.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Opens it.
+    pub(crate) token: Token,
+    /// What the page follows.
+    pub(crate) observer: Observer,
+    /// Who answers its questions.
+    pub(crate) answers: Answers,
+    /// What is served.
+    pub(crate) source: Source,
+    /// The cluster's name.
+    pub(crate) cluster: String,
+    /// Permits to refuse a token.
+    pub(crate) refusals: Semaphore,
+}
+
+impl Door {
+    /// A door.
+    pub(crate) fn new(
+        token: Token,
+        observer: Observer,
+        answers: Answers,
+        source: Source,
+        cluster: String,
+    ) -> Self {
+        let refusals = Semaphore::new(REFUSALS_MAX);
+        Door { token, observer, answers, source, cluster, refusals }
+    }
+}
 
 pub(crate) async fn upgrade(
-    State(shared): State<Arc<Shared>>,
+    State(door): State<Arc<Door>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !shared.config.dashboard {
-        return (StatusCode::NOT_FOUND, "this scheduler runs without a dashboard\n")
-            .into_response();
-    }
     if !is_same_origin(&headers) {
         return (StatusCode::FORBIDDEN, "pages of other sites may not read this\n").into_response();
     }
-    upgrade.max_message_size(PAGE_MESSAGE_BYTES_MAX).on_upgrade(move |socket| async move {
-        serve(shared, socket).await;
-    })
+    upgrade
+        .max_message_size(PAGE_MESSAGE_BYTES_MAX)
+        .max_frame_size(PAGE_MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| async move {
+            serve(door, socket).await;
+        })
+}
+
+/// What is said where there are no pages.
+pub(crate) async fn none() -> Response {
+    (StatusCode::NOT_FOUND, "this scheduler runs without a dashboard\n").into_response()
 }
 
 /// Whether the page that asks was served from the host that it asks. A program sends no origin.
@@ -48,43 +88,57 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     let host = text(header::HOST);
     let forwarded = text(header::HeaderName::from_static("x-forwarded-host"));
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, o)| o);
-    origin.is_some_and(|origin| Some(origin) == host || Some(origin) == forwarded)
+    origin.is_some() && (origin == host || origin == forwarded)
 }
 
-async fn serve(shared: Arc<Shared>, mut socket: WebSocket) -> Option<()> {
-    let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, socket.recv()).await.ok()??.ok()?;
-    let known = match &first {
-        Message::Text(token) => is_token(&shared, token.as_bytes()),
+async fn serve(door: Arc<Door>, mut socket: WebSocket) -> Option<()> {
+    let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, socket.recv()).await;
+    let known = match first {
+        Ok(Some(Ok(Message::Text(token)))) => door.token.is(token.as_bytes()),
         _ => false,
     };
     if !known {
-        let reason = "the token is not this cluster's".into();
-        let close = CloseFrame { code: CLOSE_REFUSED, reason };
-        let _ = socket.send(Message::Close(Some(close))).await;
-        return None;
+        if let Ok(_permit) = door.refusals.acquire().await {
+            tokio::time::sleep(REFUSAL_DELAY).await;
+        }
+        return close(socket, CLOSE_REFUSED, "the token is not this cluster's").await;
     }
+    let Some(mut page) = door.observer.connect().await else {
+        return close(socket, CLOSE_FULL, "too many pages are open: close some").await;
+    };
+    let hello = ToPage::Hello {
+        protocol: PAGE_PROTOCOL,
+        version: partita_shared::VERSION.to_string(),
+        cluster: door.cluster.clone(),
+        source: door.source,
+    };
+    send(&mut socket, wire::encode(&hello).ok()?).await?;
     loop {
-        let frame = frame(&shared).await?;
-        let bytes = wire::encode(&frame).ok()?;
-        socket.send(Message::Binary(bytes.into())).await.ok()?;
-        tokio::time::sleep(FRAME_INTERVAL).await;
-        tokio::time::timeout(ACKNOWLEDGE_TIMEOUT, acknowledged(&mut socket)).await.ok()??;
-    }
-}
-
-async fn acknowledged(socket: &mut WebSocket) -> Option<()> {
-    loop {
-        match socket.recv().await?.ok()? {
-            Message::Binary(_) => return Some(()),
-            Message::Close(_) => return None,
-            Message::Text(_) | Message::Ping(_) | Message::Pong(_) => {}
+        tokio::select! {
+            message = page.inbox.recv() => send(&mut socket, message?).await?,
+            message = socket.recv() => match message?.ok()? {
+                Message::Binary(bytes) => match wire::decode::<FromPage>(&bytes).ok()? {
+                    FromPage::Ask(number, question) => {
+                        let answer = door.answers.answer(&door.observer, question).await;
+                        let answer = ToPage::Answer(number, answer);
+                        send(&mut socket, wire::encode(&answer).ok()?).await?;
+                    }
+                    message => page.say(message).await,
+                },
+                Message::Close(_) => return None,
+                Message::Text(_) | Message::Ping(_) | Message::Pong(_) => {}
+            },
         }
     }
 }
 
-async fn frame(shared: &Shared) -> Option<DashboardFrame> {
-    let cluster = cluster(shared).await?;
-    let (workers, jobs) =
-        shared.hub.query(|core| (core.workers(true), core.jobs(None, FRAME_JOBS_MAX))).await?;
-    Some(DashboardFrame { now_ms: now_ms(), cluster, workers, jobs })
+/// Sends a message. A page whose connection takes nothing for too long is gone.
+async fn send(socket: &mut WebSocket, bytes: Vec<u8>) -> Option<()> {
+    let sending = socket.send(Message::Binary(bytes.into()));
+    tokio::time::timeout(SEND_TIMEOUT, sending).await.ok()?.ok()
+}
+
+async fn close(mut socket: WebSocket, code: u16, reason: &str) -> Option<()> {
+    let frame = CloseFrame { code, reason: reason.into() };
+    socket.send(Message::Close(Some(frame))).await.ok()
 }

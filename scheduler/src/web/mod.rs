@@ -1,20 +1,31 @@
 //! The one port: pages, REST, WebSockets (HTTP/1.1) and Flight (HTTP/2).
 
+mod answers;
 mod api;
 mod assets;
 mod auth;
 mod client;
 mod dashboard;
 mod metrics;
+mod replay;
+mod report;
 mod worker;
 
+pub(crate) use auth::Token;
+pub use replay::Replay;
+pub use report::report;
+
 use crate::error::SchedulerError;
+use crate::hub::Hub;
+use crate::web::answers::Answers;
+use crate::web::dashboard::Door;
 use crate::{Shared, flight};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{any, get};
 use axum::serve::ListenerExt;
+use partita_shared::observe::frame::Source;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +35,25 @@ use tokio::net::TcpListener;
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long those who are connected may take to hear that the scheduler ends.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The door for pages, if this scheduler has one.
+fn door(shared: &Shared) -> Option<Arc<Door>> {
+    let observer = shared.observer.clone().filter(|_| shared.config.dashboard)?;
+    let (token, answers) = (shared.token.clone(), Answers::Live(shared.hub.clone()));
+    Some(Arc::new(Door::new(token, observer, answers, Source::Live, shared.config.name.clone())))
+}
+
+/// What is served without the token in a header: the page's own files, and its link.
+fn pages(door: Option<Arc<Door>>) -> Router {
+    let pages = match door {
+        Some(door) => Router::new()
+            .route("/ws/dashboard", any(dashboard::upgrade))
+            .fallback(assets::serve)
+            .with_state(door),
+        None => Router::new().route("/ws/dashboard", any(dashboard::none)),
+    };
+    pages.route("/healthz", get(|| async { "ok\n" }))
+}
 
 /// Serves until the end is asked for.
 pub(crate) async fn serve(
@@ -39,13 +69,7 @@ pub(crate) async fn serve(
         .with_state(Arc::clone(&shared))
         .merge(flight::routes(&shared))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_token));
-    let mut open = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/ws/dashboard", any(dashboard::upgrade));
-    if shared.config.dashboard {
-        open = open.fallback(assets::serve);
-    }
-    let app = open.with_state(Arc::clone(&shared)).merge(guarded);
+    let app = pages(door(&shared)).merge(guarded);
     // Small messages go out at once: a task's answer must not wait for the next one.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
@@ -58,15 +82,29 @@ pub(crate) async fn serve(
     let farewell = async {
         shared.shutdown.cancelled().await;
         shared.hub.dismiss("the cluster is ending").await;
+        all_left(&shared.hub).await;
+    };
+    let over = async {
+        shared.shutdown.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
     };
-    let mut farewell = std::pin::pin!(farewell);
-    let served = tokio::select! {
-        served = async { serving.await } => served,
-        () = &mut farewell => return Ok(()),
-    };
-    served.map_err(|source| SchedulerError::System { what: "the port".to_string(), source })?;
-    // Those who asked were answered; the workers may still have to hear of it.
-    farewell.await;
-    Ok(())
+    // Those who asked are answered, and the workers hear of the end, if that does not take long.
+    let ended = async { tokio::join!(async { serving.await }, farewell).0 };
+    tokio::select! {
+        served = ended => served.map_err(|source| SchedulerError::System {
+            what: "the port".to_string(),
+            source,
+        }),
+        () = over => Ok(()),
+    }
+}
+
+/// Resolves when no worker is there.
+async fn all_left(hub: &Hub) {
+    let mut changes = hub.changes();
+    while hub.query(|core| !core.workers(false).is_empty()).await == Some(true) {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
 }

@@ -15,6 +15,7 @@ use partita_shared::model::OperatorRow;
 use partita_shared::wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The most slots that one worker may have.
 const SLOTS_MAX: u32 = 1 << 16;
@@ -55,12 +56,14 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         _ => return,
     };
     let Some((worker, mut outbox)) = shared.hub.join(registration).await else { return };
+    let hub = shared.hub.clone();
     let writing = tokio::spawn(async move {
         while let Some(message) = outbox.recv().await {
             let Ok(bytes) = wire::encode(&message) else {
                 tracing::error!("a message to a worker is too large");
                 break;
             };
+            hub.bytes().sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             if sink.send(Message::Binary(bytes.into())).await.is_err() {
                 break;
             }
@@ -69,11 +72,14 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
     });
     let cause = loop {
         match stream.next().await {
-            Some(Ok(Message::Binary(bytes))) => match wire::decode::<FromWorker>(&bytes) {
-                Ok(message) if is_possible(&message) => shared.hub.take(worker, message).await,
-                Ok(_) => break "it sent figures that cannot be".to_string(),
-                Err(error) => break format!("it sent what is no message: {error}"),
-            },
+            Some(Ok(Message::Binary(bytes))) => {
+                shared.hub.bytes().received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                match wire::decode::<FromWorker>(&bytes) {
+                    Ok(message) if is_possible(&message) => shared.hub.take(worker, message).await,
+                    Ok(_) => break "it sent figures that cannot be".to_string(),
+                    Err(error) => break format!("it sent what is no message: {error}"),
+                }
+            }
             Some(Ok(Message::Close(_))) | None => break "its connection was closed".to_string(),
             Some(Ok(_)) => {}
             Some(Err(error)) => break format!("its connection broke: {error}"),

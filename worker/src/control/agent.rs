@@ -95,9 +95,9 @@ async fn find(
 }
 
 fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Registration {
-    let data_address = match (&config.contact_host, engine.address().rsplit_once(':')) {
-        (Some(host), Some((_, port))) => format!("{host}:{port}"),
-        (_, _) => engine.address().to_string(),
+    let data_address = match &config.contact_address {
+        Some(contact) => contact_address(contact, engine.address()),
+        None => engine.address().to_string(),
     };
     Registration {
         name: config.name.clone(),
@@ -110,6 +110,23 @@ fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Reg
         slurm_job: config.slurm_job.clone(),
         lifetime_left_s: config.lifetime.map(|all| all.saturating_sub(started.elapsed()).as_secs()),
     }
+}
+
+/// What others are told: the contact address, with the port that was taken if it names none.
+fn contact_address(contact: &str, taken: &str) -> String {
+    // The colons of a bare IPv6 address stand before no port.
+    let names_port = match contact.rsplit_once(':') {
+        Some((host, port)) => {
+            port.parse::<u16>().is_ok() && (host.ends_with(']') || !host.contains(':'))
+        }
+        None => false,
+    };
+    if names_port {
+        return contact.to_string();
+    }
+    let port = taken.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_bare_v6 = contact.contains(':') && !contact.starts_with('[');
+    if is_bare_v6 { format!("[{contact}]:{port}") } else { format!("{contact}:{port}") }
 }
 
 /// One registration, from the first message to the last.
@@ -232,5 +249,21 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
                 engine.data_runtime().spawn(removal);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A contact address may name a port, or leave it to what was taken, in all forms of a host.
+    #[test]
+    fn contact_addresses_have_a_port() {
+        let told = |contact| contact_address(contact, "0.0.0.0:4000");
+        assert_eq!(told("node-1"), "node-1:4000");
+        assert_eq!(told("node-1:5000"), "node-1:5000");
+        assert_eq!(told("fd00::1"), "[fd00::1]:4000");
+        assert_eq!(told("[fd00::1]"), "[fd00::1]:4000");
+        assert_eq!(told("[fd00::1]:5000"), "[fd00::1]:5000");
     }
 }

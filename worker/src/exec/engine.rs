@@ -18,7 +18,7 @@ use partita_plan::data::{DataPlane, FlightPlane};
 use partita_plan::session;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, Holder, Locations, Outcome, RunTask, SlotTask, Spent, TaskReport,
+    Fragment, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -272,6 +272,10 @@ impl Engine {
         let peers = self.peers.lock();
         let read = peers.iter().filter(|(_, peer)| peer.fetched_bytes > 0);
         read.map(|(id, peer)| (*id, peer.fetched_bytes)).collect()
+    }
+
+    pub(crate) fn count_served(&self, bytes: u64) {
+        self.served_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The tasks on slots, as a heartbeat lists them.

@@ -3,6 +3,7 @@
 use super::parameters::{JOB_STATES, TASK_STATES, WORKER_STATES};
 use super::routes;
 use crate::web::auth;
+use crate::web::auth::Token;
 use crate::{JobNotice, Scheduler, Shared};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -35,7 +36,7 @@ impl Api {
     fn new() -> Self {
         let plane = Arc::new(FlightPlane::new(String::new()));
         let mut shared = Scheduler::embedded(plane).unwrap().shared;
-        Arc::get_mut(&mut shared).unwrap().token = TOKEN.to_string();
+        Arc::get_mut(&mut shared).unwrap().token = Token(TOKEN.to_string());
         let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
         let router = routes().with_state(Arc::clone(&shared)).layer(guard);
         Api { router, shared, notices: Vec::new(), inboxes: Vec::new() }

@@ -1,0 +1,54 @@
+//! What is done with a journal: `partita dashboard --replay` and `partita report`.
+
+use crate::args::{DashboardArgs, ReportArgs};
+use crate::commands::listing::links;
+use crate::commands::scheduler::bracketed;
+use crate::commands::signals;
+use anyhow::{Context, Result, bail};
+use partita_scheduler::{Entries, Replay, read_journal};
+use partita_shared::access::{Access, host_name};
+use std::path::Path;
+
+fn read(path: &Path) -> Result<Entries> {
+    let entries = read_journal(path)?;
+    if entries.seen.is_empty() {
+        bail!("the journal {} has no entries", path.display());
+    }
+    if entries.passed_over > 0 {
+        eprintln!(
+            "{} lines of {} were passed over: they are damaged, or of a later version",
+            entries.passed_over,
+            path.display()
+        );
+    }
+    Ok(entries)
+}
+
+/// Serves the pages of a journal until interrupted.
+pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
+    let host = bracketed(&args.host);
+    let replay = Replay::bind(read(journal)?, &host, args.port).await?;
+    let access = Access {
+        name: "replay".to_string(),
+        address: format!("{host}:{}", replay.port()),
+        token: replay.token().to_string(),
+        version: partita_shared::VERSION.to_string(),
+        pid: std::process::id(),
+        host: host_name(),
+    };
+    print!("{}", links(&access));
+    tokio::select! {
+        served = replay.serve() => served?,
+        _ = signals::stop() => {}
+    }
+    Ok(0)
+}
+
+/// Writes the report of a journal.
+pub(crate) fn report(args: &ReportArgs) -> Result<u8> {
+    let page = partita_scheduler::report(&read(&args.journal)?)?;
+    let file = &args.output_file;
+    std::fs::write(file, page).with_context(|| format!("the report {}", file.display()))?;
+    println!("{}", file.display());
+    Ok(0)
+}

@@ -1,0 +1,320 @@
+//! The observer: a thread with a runtime of its own that keeps what is known of the cluster and
+//! serves any number of browsers from it.
+//!
+//! The core's thread hands over what it saw and never waits: what does not fit into the backlog is
+//! dropped and counted. Pages talk to the observer through bounded queues; a slow one gets fewer and
+//! larger steps. The same thread serves a replay, where a journal takes the core's place.
+
+mod journal;
+mod replay;
+mod stage;
+
+pub use journal::{Entries, JournalError, read as read_journal};
+pub(crate) use replay::start as start_replay;
+
+use crate::error::SchedulerError;
+use journal::Journal;
+use partita_shared::observe::event::{Observation, SchedulerFacts, Seen};
+use partita_shared::observe::frame::{Answer, FromPage, Question};
+use partita_shared::observe::model::Model;
+use partita_shared::observe::session::Watched;
+use stage::Stage;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+/// Observations that may wait for the observer. What comes beyond them is dropped and counted.
+const BACKLOG_OBSERVATIONS_MAX: usize = 65_536;
+/// Observations that the core's thread keeps for an observer whose queue is full. It is as good as
+/// dead beyond that.
+const HELD_OBSERVATIONS_MAX: usize = 262_144;
+/// Messages that may wait for the observer.
+const QUEUE_MESSAGES_MAX: usize = 8_192;
+/// Messages that may wait for one page: the frames that it has not taken, and answers.
+pub(crate) const PAGE_QUEUE_MESSAGES_MAX: usize = 16;
+/// Browsers that may follow at once.
+pub(crate) const PAGES_MAX: usize = 32;
+/// How often pages get what changed, at most.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the model advances while no page follows.
+const QUIET_TICKS: u32 = 5;
+
+/// How long the observer may take to end its journal.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A page's own number.
+type PageId = u64;
+
+/// What the observer is told.
+enum Told {
+    Seen(Vec<Seen>),
+    Connect { page: PageId, outbox: mpsc::Sender<Vec<u8>> },
+    Message { page: PageId, message: FromPage },
+    Gone { page: PageId },
+    Ask { question: Question, reply: oneshot::Sender<Answer> },
+    End { ended: oneshot::Sender<()> },
+}
+
+/// The way to the observer.
+#[derive(Clone, Debug)]
+pub(crate) struct Observer {
+    told: mpsc::Sender<Told>,
+    backlog: Arc<AtomicUsize>,
+    dropped: Arc<AtomicU64>,
+    pages: Arc<AtomicUsize>,
+    next_page: Arc<AtomicU64>,
+    watched: watch::Receiver<Watched>,
+}
+
+/// A page that is connected. When it is dropped, the observer forgets the page.
+#[derive(Debug)]
+pub(crate) struct Page {
+    id: PageId,
+    observer: Observer,
+    /// Encoded messages for the page.
+    pub(crate) inbox: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Page {
+    /// Hands on what the page said.
+    pub(crate) async fn say(&self, message: FromPage) {
+        let _ = self.observer.told.send(Told::Message { page: self.id, message }).await;
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.observer.pages.fetch_sub(1, Ordering::Relaxed);
+        // If the queue is full, the page's own queue, which nobody reads any more, says it too.
+        let _ = self.observer.told.try_send(Told::Gone { page: self.id });
+    }
+}
+
+/// Observations from the core's thread, in order.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    observer: Observer,
+    /// What there was no room for and must not be lost.
+    held: Vec<Seen>,
+    /// Dropped since the observer was last told.
+    untold: u64,
+}
+
+impl Outlet {
+    /// Hands over what was seen. Never waits: if the observer is behind, what only adds to a ring is
+    /// dropped, and the rest, which says what there is, goes with the next.
+    pub(crate) fn tell(&mut self, mut seen: Vec<Seen>) {
+        if seen.is_empty() && self.held.is_empty() {
+            return;
+        }
+        let waiting = self.observer.backlog.load(Ordering::Relaxed) + self.held.len();
+        if waiting + seen.len() > BACKLOG_OBSERVATIONS_MAX {
+            let all = seen.len();
+            seen.retain(|seen| must_arrive(&seen.what));
+            self.count_dropped(all - seen.len());
+        }
+        self.held.append(&mut seen);
+        if self.held.len() > HELD_OBSERVATIONS_MAX {
+            self.count_dropped(self.held.len());
+            self.held.clear();
+        }
+        let Ok(permit) = self.observer.told.try_reserve() else { return };
+        let mut seen = std::mem::take(&mut self.held);
+        if let Some(last) = seen.last().filter(|_| self.untold > 0) {
+            let what = Observation::Gap { dropped: std::mem::take(&mut self.untold) };
+            seen.push(Seen { at_us: last.at_us, what });
+        }
+        self.observer.backlog.fetch_add(seen.len(), Ordering::Relaxed);
+        permit.send(Told::Seen(seen));
+    }
+
+    fn count_dropped(&mut self, count: usize) {
+        self.untold += count as u64;
+        self.observer.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Observations that were dropped since the start.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.observer.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether what is known would be wrong for long without an observation.
+fn must_arrive(what: &Observation) -> bool {
+    match what {
+        Observation::Attempt(_)
+        | Observation::Measured { .. }
+        | Observation::Detail { .. }
+        | Observation::Traffic { .. }
+        | Observation::Core(_) => false,
+        Observation::Started(_)
+        | Observation::Worker(_)
+        | Observation::WorkerEnded { .. }
+        | Observation::Job(_)
+        | Observation::Counters(_)
+        | Observation::JobEnded { .. }
+        | Observation::Note(_)
+        | Observation::Gap { .. } => true,
+    }
+}
+
+impl Observer {
+    /// Starts the observer of a live cluster. Its journal, if one is wanted, is begun at once.
+    pub(crate) fn start(
+        facts: SchedulerFacts,
+        journal: Option<PathBuf>,
+    ) -> Result<Self, SchedulerError> {
+        let journal = journal.map(|path| Journal::create(path, &facts)).transpose()?;
+        let (observer, inbox, watched) = Observer::new();
+        let work = Work { observer: observer.clone(), journal, watched };
+        spawn(move || work.observe(inbox, facts))?;
+        Ok(observer)
+    }
+
+    fn new() -> (Self, mpsc::Receiver<Told>, watch::Sender<Watched>) {
+        let (told, inbox) = mpsc::channel(QUEUE_MESSAGES_MAX);
+        let (watch, watched) = watch::channel(Watched::default());
+        let observer = Observer {
+            told,
+            backlog: Arc::default(),
+            dropped: Arc::default(),
+            pages: Arc::default(),
+            next_page: Arc::default(),
+            watched,
+        };
+        (observer, inbox, watch)
+    }
+
+    /// The core thread's end.
+    pub(crate) fn outlet(&self) -> Outlet {
+        Outlet { observer: self.clone(), held: Vec::new(), untold: 0 }
+    }
+
+    /// Workers whose detail someone looks at.
+    pub(crate) fn watched(&self) -> watch::Receiver<Watched> {
+        self.watched.clone()
+    }
+
+    /// Adds a page, unless there are too many.
+    pub(crate) async fn connect(&self) -> Option<Page> {
+        if self.pages.fetch_add(1, Ordering::Relaxed) >= PAGES_MAX {
+            self.pages.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let id = self.next_page.fetch_add(1, Ordering::Relaxed);
+        let (outbox, inbox) = mpsc::channel(PAGE_QUEUE_MESSAGES_MAX);
+        let page = Page { id, observer: self.clone(), inbox };
+        self.told.send(Told::Connect { page: id, outbox }).await.ok()?;
+        Some(page)
+    }
+
+    /// Answers a question from what is remembered.
+    pub(crate) async fn ask(&self, question: Question) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.told.send(Told::Ask { question, reply }).await;
+        answer.await.unwrap_or_else(|_| Answer::None("the observer has ended".to_string()))
+    }
+
+    /// Ends the observer, and its journal properly.
+    pub(crate) async fn end(&self) {
+        let (ended, end) = oneshot::channel();
+        let ending = async {
+            let _ = self.told.send(Told::End { ended }).await;
+            let _ = end.await;
+        };
+        let _ = tokio::time::timeout(END_TIMEOUT, ending).await;
+    }
+}
+
+/// Starts the observer's thread.
+fn spawn<W: Future<Output = ()>>(
+    work: impl FnOnce() -> W + Send + 'static,
+) -> Result<(), SchedulerError> {
+    let system = |source| SchedulerError::System { what: "the observer's thread".into(), source };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(system)?;
+    std::thread::Builder::new()
+        .name("observer".to_string())
+        .spawn(move || runtime.block_on(work()))
+        .map(drop)
+        .map_err(system)
+}
+
+/// What a live observer works with.
+struct Work {
+    observer: Observer,
+    journal: Option<Journal>,
+    watched: watch::Sender<Watched>,
+}
+
+impl Work {
+    async fn observe(mut self, mut inbox: mpsc::Receiver<Told>, facts: SchedulerFacts) {
+        let mut stage = Stage::new(Model::new());
+        stage.model.apply(Seen {
+            at_us: facts.started_ms * 1000,
+            what: Observation::Started(Box::new(facts)),
+        });
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks: u32 = 0;
+        let mut ended = None;
+        // The observer holds an end of its own queue: the core's and the pages' are what counts.
+        while Arc::strong_count(&self.observer.backlog) > 1 {
+            tokio::select! {
+                biased;
+                _ = tick.tick() => {
+                    ticks = ticks.wrapping_add(1);
+                    if stage.has_pages() || ticks.is_multiple_of(QUIET_TICKS) {
+                        self.tick(&mut stage);
+                    }
+                }
+                told = inbox.recv() => match told {
+                    Some(Told::Seen(seen)) => self.take(&mut stage, seen),
+                    Some(Told::End { ended: reply }) => {
+                        ended = Some(reply);
+                        break;
+                    }
+                    Some(told) => { stage.take(told); }
+                    None => break,
+                },
+            }
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.finish();
+        }
+        if let Some(ended) = ended {
+            let _ = ended.send(());
+        }
+    }
+
+    fn take(&mut self, stage: &mut Stage, seen: Vec<Seen>) {
+        self.observer.backlog.fetch_sub(seen.len(), Ordering::Relaxed);
+        for seen in seen {
+            if let Some(journal) = &mut self.journal {
+                journal.write(&seen, &stage.model);
+            }
+            stage.model.apply(seen);
+        }
+    }
+
+    fn tick(&mut self, stage: &mut Stage) {
+        let now_ms = crate::now_ms();
+        if let Some(journal) = &mut self.journal {
+            journal.flush();
+            stage.model.set_journal(Some(journal.path()), journal.bytes());
+        }
+        stage.model.tick(now_ms * 1000);
+        stage.tick(now_ms);
+        let watched = stage.watched();
+        self.watched.send_if_modified(|present| {
+            let changed = *present != watched;
+            if changed {
+                *present = watched;
+            }
+            changed
+        });
+    }
+}

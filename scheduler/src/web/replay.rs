@@ -1,0 +1,61 @@
+//! `partita dashboard --replay`: the pages of a journal.
+
+use crate::error::SchedulerError;
+use crate::observer::{Entries, start_replay};
+use crate::web::answers::Answers;
+use crate::web::auth::Token;
+use crate::web::dashboard::Door;
+use crate::web::pages;
+use partita_shared::observe::event::Observation;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// A journal that is served.
+#[derive(Debug)]
+pub struct Replay {
+    listener: TcpListener,
+    door: Arc<Door>,
+    port: u16,
+}
+
+impl Replay {
+    /// Takes the port and begins to show the journal from its end.
+    ///
+    /// # Errors
+    /// If the port is taken or there is no thread to be had.
+    pub async fn bind(entries: Entries, host: &str, port: u16) -> Result<Self, SchedulerError> {
+        let address = format!("{host}:{port}");
+        let failed = |source| SchedulerError::Listen { address: address.clone(), source };
+        let listener = TcpListener::bind(&address).await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let cluster = entries.seen.iter().find_map(|seen| match &seen.what {
+            Observation::Started(facts) => Some(facts.cluster.clone()),
+            _ => None,
+        });
+        let (observer, source) = start_replay(entries)?;
+        let token = Token(crate::new_token()?);
+        let cluster = cluster.unwrap_or_else(|| "journal".to_string());
+        let door = Door::new(token, observer, Answers::Remembered, source, cluster);
+        Ok(Replay { listener, door: Arc::new(door), port })
+    }
+
+    /// The port that was taken.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What opens the pages.
+    pub fn token(&self) -> &str {
+        &self.door.token.0
+    }
+
+    /// Serves until the future is dropped.
+    ///
+    /// # Errors
+    /// If the port fails.
+    pub async fn serve(self) -> Result<(), SchedulerError> {
+        axum::serve(self.listener, pages(Some(self.door)).into_make_service())
+            .await
+            .map_err(|source| SchedulerError::System { what: "the port".to_string(), source })
+    }
+}

@@ -1,0 +1,93 @@
+//! A slow network: a proxy on loopback that passes on what it gets late and piece by piece, and can
+//! be cut.
+
+#![expect(clippy::expect_used, reason = "a harness of tests: what goes wrong here fails the test")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Bytes that are passed on at once.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What a proxy's threads share.
+#[derive(Debug, Default)]
+struct Wire {
+    bytes: AtomicU64,
+    is_cut: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
+}
+
+/// Listens on a port of its own, and passes everything on to another.
+#[derive(Debug)]
+pub struct SlowProxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    wire: Arc<Wire>,
+}
+
+impl SlowProxy {
+    /// A proxy before `target` that holds back each piece for `delay`.
+    ///
+    /// # Panics
+    /// If there is no port to be had.
+    pub fn start(target: SocketAddr, delay: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let wire = Arc::<Wire>::default();
+        let shared = Arc::clone(&wire);
+        std::thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Ok(far) = TcpStream::connect(target) else { continue };
+                if shared.is_cut.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let ends = [(&near, &far), (&far, &near)];
+                for (from, to) in ends {
+                    let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else { continue };
+                    let wire = Arc::clone(&shared);
+                    std::thread::spawn(move || pass_on(from, to, delay, &wire));
+                }
+                if let Ok(mut open) = shared.open.lock() {
+                    open.extend([near, far]);
+                }
+            }
+        });
+        SlowProxy { address, wire }
+    }
+
+    /// Bytes that were passed on, both ways.
+    pub fn bytes(&self) -> u64 {
+        self.wire.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Cuts the network: what is connected breaks, and what connects breaks at once.
+    pub fn cut(&self) {
+        self.wire.is_cut.store(true, Ordering::SeqCst);
+        if let Ok(mut open) = self.wire.open.lock() {
+            for stream in open.drain(..) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    /// Mends it.
+    pub fn mend(&self) {
+        self.wire.is_cut.store(false, Ordering::SeqCst);
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, delay: Duration, wire: &Wire) {
+    let mut piece = vec![0; PIECE_BYTES];
+    while let Ok(bytes) = from.read(&mut piece) {
+        // This is the slow network itself, not a wait for something to happen.
+        std::thread::sleep(delay);
+        if bytes == 0 || to.write_all(&piece[..bytes]).is_err() {
+            break;
+        }
+        wire.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}
