@@ -109,7 +109,7 @@ pub struct Model {
     pub(crate) events: Events,
     notices: Notices,
     spans: Spans,
-    /// Changes with what is on slots.
+    /// Changes with what timelines show beside attempts that ended.
     slots_revision: u64,
     /// From, to (milliseconds since the epoch), how many observations.
     pub(crate) gaps: VecDeque<(u64, u64, u64)>,
@@ -129,6 +129,7 @@ pub struct Model {
     looked_s: u64,
     /// Timelines that were drawn at this moment: several pages may want the same.
     drawn: Vec<(TimelineWindow, TimelineView)>,
+    drawn_at: (u64, (u64, u64)),
 }
 
 impl Default for Model {
@@ -194,6 +195,7 @@ impl Model {
             journal_bytes: 0,
             looked_s: 0,
             drawn: Vec::new(),
+            drawn_at: (0, (0, 0)),
         }
     }
 
@@ -252,6 +254,7 @@ impl Model {
 
     fn on_gap(&mut self, before_us: u64, dropped: u64) {
         let (from, to) = (before_us / 1000, self.now_ms());
+        self.slots_revision += 1;
         let joins = |last: &&mut (u64, u64, u64)| last.1 >= from;
         match self.gaps.back_mut().filter(joins) {
             Some(last) => *last = (last.0, to, last.2 + dropped),

@@ -78,9 +78,10 @@ impl Model {
         })
     }
 
-    /// Changes with what [`Model::job_view`] gives; `None` if the job is not remembered.
-    pub(crate) fn job_view_revision(&self, job: JobId) -> Option<u64> {
-        self.job_records.get(&job).map(|record| record.text_revision)
+    /// Changes with what [`Model::job_view`] gives.
+    pub(crate) fn job_view_revision(&self, job: JobId) -> (u64, u64) {
+        let revision = self.job_records.get(&job).map_or(0, |record| record.text_revision);
+        (self.first_revision, revision)
     }
 
     /// A worker's page, if it is remembered.
@@ -181,24 +182,23 @@ impl Model {
         (self.core_rates.busy_us.per_s() / 1000.0) as u32
     }
 
-    /// Changes with the attempts that a timeline of the past shows.
+    /// Changes with what a timeline of the past shows.
     pub(crate) fn timeline_revision(&self) -> (u64, u64) {
         (self.spans.pushed(), self.slots_revision)
     }
 
     /// The same as [`Model::timeline`], drawn once for all pages that want it at this moment.
     pub(crate) fn timeline_shared(&mut self, window: &TimelineWindow) -> TimelineView {
-        let now_ms = self.now_ms();
-        let is_it = |(drawn, view): &&(TimelineWindow, TimelineView)| {
-            drawn == window && drawn.end_ms.is_none() && view.to_ms == now_ms
-        };
-        if let Some((_, view)) = self.drawn.iter().find(is_it) {
+        let moment = (self.now_us, self.timeline_revision());
+        if self.drawn_at != moment {
+            self.drawn.clear();
+            self.drawn_at = moment;
+        }
+        if let Some((_, view)) = self.drawn.iter().find(|(drawn, _)| drawn == window) {
             return view.clone();
         }
         let view = self.timeline(window);
-        if window.end_ms.is_none() {
-            self.drawn.retain(|(drawn, view)| view.to_ms == now_ms && drawn != window);
-            self.drawn.truncate(DRAWN_MAX - 1);
+        if self.drawn.len() < DRAWN_MAX {
             self.drawn.push((*window, view.clone()));
         }
         view

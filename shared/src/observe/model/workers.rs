@@ -202,7 +202,6 @@ impl Model {
             record.ended_ms = Some(now_ms);
             record.on_slots = Vec::new();
         }
-        self.slots_revision += 1;
         self.mark(now_ms, kind, id);
         self.note(about(kind, level, id, text, &cause));
         self.is_gone(id);
@@ -222,6 +221,7 @@ impl Model {
     }
 
     fn mark(&mut self, at_ms: u64, kind: EventKind, worker: WorkerId) {
+        self.slots_revision += 1;
         let at = self.marks.partition_point(|mark| mark.at_ms <= at_ms);
         let mark = Mark { at_ms, kind, worker };
         if at == self.marks.len() {

@@ -180,18 +180,20 @@ fn tell(kind: &Kind, workers: Vec<(WorkerId, String)>, all: usize, found: &mut V
     });
 }
 
+/// A Slurm job, or a worker that is in none.
+type Allocation<'a> = (Option<&'a str>, Option<WorkerId>);
+
 /// Workers whose time is nearly over, those of one Slurm job together.
 fn ends(model: &Model, found: &mut Vec<Found>) {
     let now_ms = model.now_ms();
-    // By allocation, or alone: the first worker, how many, and when they end.
-    let mut ending: BTreeMap<(Option<&str>, Option<WorkerId>), (&WorkerRow, u64, u64)> =
-        BTreeMap::new();
+    let mut ending: BTreeMap<Allocation<'_>, (&WorkerRow, u64, u64)> = BTreeMap::new();
     for row in there(model) {
         let Some(ends_ms) = row.ends_ms else { continue };
         if ends_ms > now_ms + ENDS_MS {
             continue;
         }
         let alone = row.slurm_job.is_none().then_some(row.id);
+        // The first worker, how many, and when the first of them ends.
         let entry = ending.entry((row.slurm_job.as_deref(), alone)).or_insert((row, 0, ends_ms));
         (entry.1, entry.2) = (entry.1 + 1, entry.2.min(ends_ms));
     }
