@@ -197,7 +197,7 @@ fn run(seed: u64, limits: ModelLimits) {
         if rng.random_range(0..3) == 0 {
             model.tick(script.now_us);
         }
-        jobs = oracle.jobs().len() as u32;
+        jobs = script.jobs_submitted();
         let now_ms = now_ms(&script);
         for page in &mut pages {
             page.poll(&mut model, now_ms);

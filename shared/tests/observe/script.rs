@@ -77,6 +77,10 @@ impl Script {
         told.into_iter().map(|what| Seen { at_us: self.now_us, what }).collect()
     }
 
+    pub(crate) fn jobs_submitted(&self) -> u32 {
+        self.next_job - 1
+    }
+
     /// The last counters.
     pub(crate) fn settle(&mut self) -> Seen {
         let what = Observation::Counters(Box::new(self.count()));

@@ -34,13 +34,21 @@ fn pages_have_all_rows_when_they_have_taken_all() {
         for _ in 0..rng.random_range(1..2_000) {
             let key: u8 = rng.random_range(0..50);
             match rng.random_range(0..10) {
-                0..4 => drop(table.set(key, u32::from(key) + 256 * rng.random_range(0..4))),
-                4 => drop(table.edit(key, |row| {
-                    *row += 256;
-                    true
-                })),
-                5 | 6 => drop(table.remove(key)),
-                7 => drop(step(&mut page, &table, &mut at, rng.random_range(1..9))),
+                0..4 => {
+                    table.set(key, u32::from(key) + 256 * rng.random_range(0..4));
+                }
+                4 => {
+                    table.edit(key, |row| {
+                        *row += 256;
+                        true
+                    });
+                }
+                5 | 6 => {
+                    table.remove(key);
+                }
+                7 => {
+                    step(&mut page, &table, &mut at, rng.random_range(1..9));
+                }
                 8 if rng.random_range(0..100) == 0 => table.clear(),
                 _ => {}
             }
