@@ -6,6 +6,8 @@
 use crate::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use crate::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
 use crate::model::{JobRow, JobState, OperatorRow, TaskCounts, WorkerRow, WorkerState};
+use crate::observe::spread::Spread;
+use crate::observe::view::{AttemptView, EventRow};
 use serde::{Deserialize, Serialize};
 
 /// Something that was seen, and when.
@@ -78,6 +80,68 @@ pub enum Observation {
         /// How many observations.
         dropped: u64,
     },
+    /// At the start of a journal file: what rows and counters do not tell of what came before.
+    Carried(Box<Carried>),
+}
+
+/// What a journal file takes over from what came before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Carried {
+    /// From here to [`Carried::End`], nothing that is told is new.
+    Begin {
+        /// Workers that were lost since the start.
+        workers_lost: u32,
+        /// Attempts that failed since the start.
+        attempts_failed: u64,
+        /// Observations that were dropped since the start.
+        dropped: u64,
+    },
+    /// When a worker that is gone ended.
+    WorkerEnded {
+        /// The worker.
+        worker: WorkerId,
+        /// When, in milliseconds since the epoch.
+        at_ms: u64,
+    },
+    /// What a group's attempts told of it.
+    Group {
+        /// The group.
+        group: GroupId,
+        /// The figures.
+        figures: GroupCarried,
+    },
+    /// An attempt that failed or was lost, as its job's page lists it.
+    Failure(AttemptView),
+    /// An event.
+    Event {
+        /// The event.
+        row: EventRow,
+        /// What later events have in common with it.
+        reason: String,
+    },
+    /// What follows is new.
+    End,
+}
+
+/// Figures of a group that were made from its attempts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupCarried {
+    /// Time that its finished tasks waited for other workers' partitions.
+    pub transfer_us: u64,
+    /// Time that they waited for the disk.
+    pub disk_us: u64,
+    /// Attempts that failed or were lost.
+    pub failures: u64,
+    /// About when its first task started.
+    pub started_ms: Option<u64>,
+    /// When the last of its tasks so far ended.
+    pub ended_ms: Option<u64>,
+    /// Time on the slot, in microseconds.
+    pub time_us: Spread,
+    /// Rows of the output.
+    pub task_rows: Spread,
+    /// Bytes of the output.
+    pub task_bytes: Spread,
 }
 
 /// What does not change of a scheduler.

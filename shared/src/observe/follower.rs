@@ -210,6 +210,6 @@ fn add_points(points: &mut Rc<BTreeMap<u64, Point>>, delta: Delta<u64, (u64, Poi
     }
     points.extend(delta.rows);
     if let Some(last) = points.keys().next_back().copied() {
-        *points = points.split_off(&last.saturating_sub(HISTORY_SECONDS));
+        *points = points.split_off(&(last + 1).saturating_sub(HISTORY_SECONDS));
     }
 }

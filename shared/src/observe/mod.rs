@@ -11,9 +11,15 @@
 //! the whole of it in the browser.
 
 pub mod event;
+pub mod events;
 pub mod follower;
 pub mod frame;
 pub mod model;
+pub mod notices;
+pub mod series;
 pub mod session;
+pub mod spans;
+pub mod spread;
 pub mod table;
+pub mod timeline;
 pub mod view;
