@@ -10,6 +10,7 @@
 )]
 
 pub mod data;
+pub mod page;
 pub mod raw;
 pub mod slow;
 
@@ -158,6 +159,11 @@ impl Process {
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.with_extension("err")).unwrap_or_default()
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.log.with_extension("out")).unwrap_or_default()
     }
 
     /// Waits for its end, and returns what it left.

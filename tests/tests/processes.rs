@@ -17,6 +17,8 @@ mod listing;
 mod memory;
 #[path = "processes/network.rs"]
 mod network;
+#[path = "processes/pages.rs"]
+mod pages;
 #[path = "processes/recovery.rs"]
 mod recovery;
 #[path = "processes/scheduler.rs"]

@@ -154,6 +154,7 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::Worker(_)
         | Observation::WorkerEnded { .. }
         | Observation::Job(_)
+        | Observation::Carried(_)
         | Observation::Counters(_)
         | Observation::JobEnded { .. }
         | Observation::Note(_)
@@ -252,8 +253,8 @@ struct Work {
 
 impl Work {
     async fn observe(mut self, mut inbox: mpsc::Receiver<Told>, facts: SchedulerFacts) {
-        let mut stage = Stage::new(Model::new());
-        stage.model.apply(Seen {
+        let (mut stage, mut model) = (Stage::default(), Model::new());
+        model.apply(Seen {
             at_us: facts.started_ms * 1000,
             what: Observation::Started(Box::new(facts)),
         });
@@ -268,16 +269,16 @@ impl Work {
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
                     if stage.has_pages() || ticks.is_multiple_of(QUIET_TICKS) {
-                        self.tick(&mut stage);
+                        self.tick(&mut stage, &mut model);
                     }
                 }
                 told = inbox.recv() => match told {
-                    Some(Told::Seen(seen)) => self.take(&mut stage, seen),
+                    Some(Told::Seen(seen)) => self.take(&mut model, seen),
                     Some(Told::End { ended: reply }) => {
                         ended = Some(reply);
                         break;
                     }
-                    Some(told) => { stage.take(told); }
+                    Some(told) => { stage.take(&model, told); }
                     None => break,
                 },
             }
@@ -290,24 +291,24 @@ impl Work {
         }
     }
 
-    fn take(&mut self, stage: &mut Stage, seen: Vec<Seen>) {
+    fn take(&mut self, model: &mut Model, seen: Vec<Seen>) {
         self.observer.backlog.fetch_sub(seen.len(), Ordering::Relaxed);
         for seen in seen {
             if let Some(journal) = &mut self.journal {
-                journal.write(&seen, &stage.model);
+                journal.write(&seen, model);
             }
-            stage.model.apply(seen);
+            model.apply(seen);
         }
     }
 
-    fn tick(&mut self, stage: &mut Stage) {
+    fn tick(&mut self, stage: &mut Stage, model: &mut Model) {
         let now_ms = crate::now_ms();
         if let Some(journal) = &mut self.journal {
             journal.flush();
-            stage.model.set_journal(Some(journal.path()), journal.bytes());
+            model.set_journal(Some(journal.path()), journal.bytes());
         }
-        stage.model.tick(now_ms * 1000);
-        stage.tick(now_ms);
+        model.tick(now_ms * 1000);
+        stage.tick(model, now_ms);
         let watched = stage.watched();
         self.watched.send_if_modified(|present| {
             let changed = *present != watched;

@@ -1,4 +1,4 @@
-//! The model and the pages that follow it.
+//! The pages that follow a model.
 
 use crate::observer::{PageId, Told};
 use partita_shared::observe::frame::{FromPage, ToPage};
@@ -14,23 +14,19 @@ struct Follower {
     outbox: mpsc::Sender<Vec<u8>>,
 }
 
-/// What pages see, and the pages.
+/// The pages.
+#[derive(Default)]
 pub(crate) struct Stage {
-    pub(crate) model: Model,
     followers: BTreeMap<PageId, Follower>,
 }
 
 impl Stage {
-    pub(crate) fn new(model: Model) -> Self {
-        Stage { model, followers: BTreeMap::new() }
-    }
-
     pub(crate) fn has_pages(&self) -> bool {
         !self.followers.is_empty()
     }
 
     /// Takes what is told of pages. What a page wants that changes what all see is returned.
-    pub(crate) fn take(&mut self, told: Told) -> Option<Wanted> {
+    pub(crate) fn take(&mut self, model: &Model, told: Told) -> Option<Wanted> {
         match told {
             // The caller takes these, since it keeps the journal.
             Told::Seen(_) | Told::End { .. } => {}
@@ -38,22 +34,22 @@ impl Stage {
                 let session = Session::new(crate::now_ms());
                 self.followers.insert(page, Follower { session, outbox });
             }
-            Told::Message { page, message } => return self.message(page, message),
+            Told::Message { page, message } => return self.message(model, page, message),
             Told::Gone { page } => {
                 self.followers.remove(&page);
             }
             Told::Ask { question, reply } => {
-                let _ = reply.send(self.model.answer(&question));
+                let _ = reply.send(model.answer(&question));
             }
         }
         None
     }
 
-    fn message(&mut self, page: PageId, message: FromPage) -> Option<Wanted> {
+    fn message(&mut self, model: &Model, page: PageId, message: FromPage) -> Option<Wanted> {
         let follower = self.followers.get_mut(&page)?;
         match follower.session.on_message(message, crate::now_ms())? {
             Wanted::Answer(number, question) => {
-                let answer = ToPage::Answer(number, self.model.answer(&question));
+                let answer = ToPage::Answer(number, model.answer(&question));
                 // A page that asks faster than it reads gets no answer, and asks again.
                 if let Ok(bytes) = wire::encode(&answer) {
                     let _ = follower.outbox.try_send(bytes);
@@ -65,9 +61,8 @@ impl Stage {
     }
 
     /// Gives each page what it may get now, and forgets those that are gone or take nothing.
-    pub(crate) fn tick(&mut self, now_ms: u64) {
-        self.model.set_audience(self.followers.len() as u32);
-        let model = &mut self.model;
+    pub(crate) fn tick(&mut self, model: &mut Model, now_ms: u64) {
+        model.set_audience(self.followers.len() as u32);
         self.followers.retain(|_, follower| {
             while let Some(frame) = follower.session.poll(model, now_ms) {
                 let Ok(bytes) = wire::encode(&frame) else { return false };
@@ -92,9 +87,8 @@ impl Stage {
         all
     }
 
-    /// Another moment of a replay: all pages get everything again.
-    pub(crate) fn restart(&mut self, model: Model) {
-        self.model = model;
+    /// The model was made anew: all pages get everything again.
+    pub(crate) fn restart(&mut self) {
         self.followers.values_mut().for_each(|follower| follower.session.restart());
     }
 

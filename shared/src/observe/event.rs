@@ -127,8 +127,10 @@ pub enum Carried {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupCarried {
     /// Time that its finished tasks waited for other workers' partitions.
+    #[serde(default)]
     pub transfer_us: u64,
     /// Time that they waited for the disk.
+    #[serde(default)]
     pub disk_us: u64,
     /// Attempts that failed or were lost.
     pub failures: u64,
@@ -269,6 +271,7 @@ pub struct AttemptEnd {
     /// How it ended.
     pub ending: Ending,
     /// Time in the worker's queue before it had a slot, in microseconds.
+    #[serde(default)]
     pub queued_us: u64,
     /// Time on its slot, in microseconds. It ended when this was seen.
     pub busy_us: u64,

@@ -7,7 +7,7 @@
 //! costs no memory. A [`follower::Follower`] is the page's side.
 //!
 //! All of it is plain data and functions, without clock or socket, and compiles to wasm32: a
-//! scheduler serves it live, `partita dashboard --replay` from a [`journal`], and a report runs
+//! scheduler serves it live, `partita dashboard --replay` from a journal by a [`replay::Replay`], and a report runs
 //! the whole of it in the browser.
 
 pub mod event;
@@ -16,6 +16,7 @@ pub mod follower;
 pub mod frame;
 pub mod model;
 pub mod notices;
+pub mod replay;
 pub mod series;
 pub mod session;
 pub mod spans;
