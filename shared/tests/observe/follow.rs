@@ -242,7 +242,7 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 /// adding up the whole script directly gives, over the wire's encoding.
 #[test]
 fn every_page_comes_to_show_what_is() {
-    for seed in seeds(60) {
+    for seed in seeds(30) {
         let result = std::panic::catch_unwind(|| run(seed, ModelLimits::default()));
         assert!(result.is_ok(), "seed {seed} failed");
     }
@@ -252,7 +252,7 @@ fn every_page_comes_to_show_what_is() {
 #[test]
 fn pages_that_are_too_far_behind_begin_anew() {
     let limits = ModelLimits { tombstones: 0, ..ModelLimits::default() };
-    for seed in seeds(20) {
+    for seed in seeds(10) {
         let result = std::panic::catch_unwind(|| run(1_000 + seed, limits));
         assert!(result.is_ok(), "seed {} failed", 1_000 + seed);
     }
