@@ -2,11 +2,11 @@
 
 use crate::observe::fixture::{BEGIN_US, Bench, counters, finished, job, running, task};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::message::{FailureKind, WorkerDetail, WorkerMetrics};
+use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{JobState, OperatorRow, TaskCounts};
 use partita_shared::observe::event::{CoreFigures, Counters, Ending, Observation};
 use partita_shared::observe::model::ModelLimits;
-use partita_shared::observe::view::{FAILURES_MAX, HOSTS_MAX};
+use partita_shared::observe::view::{FAILURES_MAX, HOSTS_MAX, TimelineWindow};
 
 fn end_job(bench: &mut Bench, id: u32, error: &str) {
     let mut row = job(id, &[1]).row;
@@ -50,6 +50,21 @@ fn what_is_over_is_forgotten() {
     bench.pass(100);
     let jobs: Vec<u32> = bench.model.jobs().iter().map(|(id, _)| id.0).collect();
     assert_eq!(jobs, [50, 1_000]);
+}
+
+/// A job that is told as over from the first is one of those that are forgotten.
+#[test]
+fn a_job_may_be_over_from_the_first() {
+    let limits = ModelLimits { ended_jobs: 2, ..ModelLimits::default() };
+    let mut bench = Bench::with_limits(limits);
+    for id in 0..5 {
+        let mut facts = job(id, &[3]);
+        facts.row.state = JobState::Done;
+        bench.see(Observation::Job(Box::new(facts)));
+    }
+    bench.pass(100);
+    let jobs: Vec<u32> = bench.model.jobs().iter().map(|(id, _)| id.0).collect();
+    assert_eq!((jobs, bench.model.cluster().row.jobs_live), (vec![3, 4], 0));
 }
 
 /// Texts of jobs that ended are forgotten when they are too many, the oldest first, and say so; the
@@ -212,4 +227,56 @@ fn figures_in_a_second() {
     assert_eq!((cluster.row.tasks_finished, cluster.cpu_milli), (6_000, 1_500));
     let (points, _) = bench.model.history().after(Some(BEGIN_US / 1_000_000 + 5), 10);
     assert!(points.iter().all(|(_, point)| point.finished == 300 && point.cpu_milli == 1_500));
+}
+
+/// Workers' figures are taken as they are told: absurd ones break nothing.
+#[test]
+fn absurd_figures_break_nothing() {
+    const HUGE: u64 = u64::MAX;
+    let mut bench = Bench::new();
+    (1..4).for_each(|id| bench.join(id, 4));
+    bench.submit(1, &[20]);
+    bench.count_job(running(1));
+    let metrics = WorkerMetrics {
+        cpu_milli: u32::MAX,
+        resident_bytes: HUGE,
+        reserved_bytes: HUGE,
+        stored_bytes: HUGE,
+        spilled_bytes: HUGE,
+        running: u32::MAX,
+        fetched_bytes: HUGE,
+        served_bytes: HUGE,
+        disk_read_bytes: HUGE,
+        above_mark: true,
+        ..WorkerMetrics::default()
+    };
+    for index in 0..20 {
+        let mut end = finished(task(1, 0, index), 1 + index % 3, u16::MAX, HUGE - u64::from(index));
+        (end.transfer_us, end.disk_us, end.queued_us) = (HUGE, HUGE, HUGE);
+        (end.rows, end.bytes, end.fetched_bytes) = (HUGE, HUGE, HUGE);
+        if index % 4 == 0 {
+            end.ending = Ending::Failed(FailureKind::Retry);
+            end.error = "the disk is gone".into();
+        }
+        bench.end(end);
+        let on = SlotTask { slot: u16::MAX, task: task(1, 0, 3), attempt: 9, since_us: HUGE };
+        bench.measure(1 + index % 3, metrics, vec![on]);
+        let fetched_from = vec![(WorkerId(1), HUGE), (WorkerId(2), HUGE)];
+        bench.see(Observation::Traffic { worker: WorkerId(1 + index % 3), fetched_from });
+        bench.pass(1_100);
+    }
+    let window = TimelineWindow {
+        end_ms: None,
+        span_ms: HUGE,
+        width_px: 9,
+        first_lane: 0,
+        lanes: 500_000,
+        job: None,
+    };
+    assert_eq!(bench.model.timeline(&window).lanes_total, 3 * 65_536);
+    assert!(!bench.model.snapshot().is_empty() && !bench.model.notices().is_empty());
+    assert_eq!(bench.model.data_view().hosts.len(), 1);
+    assert!(bench.model.worker_view(WorkerId(1)).is_some());
+    assert!(!bench.model.attempts(task(1, 0, 3)).is_empty());
+    assert!(bench.model.cluster().resident_bytes > 0);
 }

@@ -168,9 +168,8 @@ fn assert_shows(page: &Page, model: &Model, oracle: &Oracle, jobs: u32, what: &s
         assert_eq!(sums, expected, "{what}: groups of {job}");
     }
     let cluster = follower.cluster.as_ref().expect("is followed");
-    let totals = (cluster.attempts_failed, cluster.row.workers_lost, 0);
-    let (failed, lost, _) = oracle.totals();
-    assert_eq!(totals, (failed, lost, 0), "{what}: cluster");
+    let totals = (cluster.attempts_failed, cluster.row.workers_lost, cluster.dropped);
+    assert_eq!(totals, oracle.totals(), "{what}: cluster");
     let live = rows.values().filter(|row| !row.state.is_final()).count();
     assert_eq!(cluster.row.jobs_live as usize, live, "{what}: live jobs");
     let (history, _) = model.history().after(None, usize::MAX);
