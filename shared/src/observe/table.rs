@@ -9,32 +9,44 @@ use std::ops::Bound::{Excluded, Unbounded};
 pub const TOMBSTONES_MAX: usize = 1_000;
 
 /// How far a page is with a table. The default is that of a page that has nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reached {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached<K> {
     /// It has every row that changed at this revision or before.
     rows: u64,
-    /// It has no row that went at this revision or before. Beyond `rows` while the first rows are
-    /// on their way: what went before they began never was at the page.
+    /// It has no row that went at this revision or before.
     gone: u64,
+    /// It is being given more than goes into one step.
+    sweep: Option<Sweep<K>>,
+}
+
+/// A walk over the rows in the order of their keys, in steps. Were rows given in the order of their
+/// changes, then in a table that changes faster than a page takes it some would never be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sweep<K> {
+    /// The revision when it began: at its end the page has every row that changed before that.
+    begun_at: u64,
+    /// Rows up to this key were given.
+    done: K,
+}
+
+impl<K> Default for Reached<K> {
+    fn default() -> Self {
+        Reached { rows: 0, gone: 0, sweep: None }
+    }
 }
 
 /// Rows by key. Each change of a row gets the next revision.
 #[derive(Clone, Debug)]
 pub struct Table<K, R> {
     rows: BTreeMap<K, (u64, R)>,
-    /// What has which revision: a row that is there, or one that went.
-    order: BTreeMap<u64, Change<K>>,
+    /// Which row changed last at which revision.
+    order: BTreeMap<u64, K>,
+    /// Rows that went, by the revision of that.
+    gone: BTreeMap<u64, K>,
     revision: u64,
-    tombstones: usize,
     tombstones_max: usize,
     /// Who has not reached this knows too little of the rows that went.
     floor: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Change<K> {
-    Set(K),
-    Gone(K),
 }
 
 impl<K: Ord + Copy, R: PartialEq> Default for Table<K, R> {
@@ -56,8 +68,8 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
         Table {
             rows: BTreeMap::new(),
             order: BTreeMap::new(),
+            gone: BTreeMap::new(),
             revision,
-            tombstones: 0,
             tombstones_max,
             floor: revision,
         }
@@ -103,7 +115,7 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
                 self.rows.insert(key, (self.revision, row));
             }
         }
-        self.order.insert(self.revision, Change::Set(key));
+        self.order.insert(self.revision, key);
         true
     }
 
@@ -116,7 +128,7 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
         self.order.remove(revision);
         self.revision += 1;
         *revision = self.revision;
-        self.order.insert(self.revision, Change::Set(key));
+        self.order.insert(self.revision, key);
         true
     }
 
@@ -125,65 +137,81 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
         let (revision, row) = self.rows.remove(&key)?;
         self.order.remove(&revision);
         self.revision += 1;
-        self.order.insert(self.revision, Change::Gone(key));
-        self.tombstones += 1;
-        if self.tombstones > self.tombstones_max {
-            self.forget_tombstone();
+        self.gone.insert(self.revision, key);
+        if self.gone.len() > self.tombstones_max
+            && let Some((revision, _)) = self.gone.pop_first()
+        {
+            self.floor = revision;
         }
         Some(row)
-    }
-
-    fn forget_tombstone(&mut self) {
-        let from = (Excluded(self.floor), Unbounded);
-        let mut gone = self.order.range(from).filter(|(_, at)| matches!(at, Change::Gone(_)));
-        if let Some(revision) = gone.next().map(|(revision, _)| *revision) {
-            self.order.remove(&revision);
-            self.floor = revision;
-            self.tombstones -= 1;
-        }
     }
 
     /// Takes all rows out; every page gets what comes then anew.
     pub fn clear(&mut self) {
         self.rows.clear();
         self.order.clear();
-        self.tombstones = 0;
+        self.gone.clear();
         self.revision += 1;
         self.floor = self.revision;
     }
 
     /// Whether a page that is so far has something to come.
-    pub fn has_changes(&self, since: Reached) -> bool {
-        since.rows != self.revision || since.gone < self.floor
+    pub fn has_changes(&self, since: Reached<K>) -> bool {
+        since.rows != self.revision || since.gone < self.floor || since.sweep.is_some()
     }
 
-    /// What changed since, at most `limit` rows and rows that went, in the order of the changes; and
-    /// how far the page is with that.
-    pub fn changes(&self, since: Reached, limit: usize) -> (Delta<K, R>, Reached)
+    /// What changed since, at most `limit` rows and rows that went; and how far the page is with
+    /// that. What does not go into one step comes in several, in the order of the keys: a row that
+    /// changes in the meantime is given as it is then, and none twice before all were given once.
+    pub fn changes(&self, since: Reached<K>, limit: usize) -> (Delta<K, R>, Reached<K>)
     where
         R: Clone,
     {
         let reset = since.gone < self.floor || since.rows > self.revision;
-        let mut reached = if reset { Reached { rows: 0, gone: self.revision } } else { since };
+        let mut reached =
+            if reset { Reached { rows: 0, gone: self.revision, sweep: None } } else { since };
         let mut delta = Delta { reset, rows: Vec::new(), gone: Vec::new(), more: false };
-        for (revision, change) in self.order.range((Excluded(reached.rows), Unbounded)) {
-            match change {
-                Change::Gone(_) if *revision <= reached.gone => continue,
-                Change::Gone(_) | Change::Set(_)
-                    if delta.rows.len() + delta.gone.len() >= limit =>
-                {
-                    delta.more = true;
-                    break;
-                }
-                Change::Gone(key) => delta.gone.push(*key),
-                Change::Set(key) => delta.rows.extend(self.get(*key).cloned()),
+        // A row may have gone and come back, so all that went is told before any row is.
+        for (revision, key) in self.gone.range((Excluded(reached.gone), Unbounded)) {
+            if delta.gone.len() >= limit {
+                delta.more = true;
+                return (delta, reached);
             }
-            reached.rows = *revision;
+            delta.gone.push(*key);
+            reached.gone = *revision;
         }
-        if !delta.more {
-            reached.rows = self.revision;
+        reached.gone = self.revision;
+        let room = limit - delta.gone.len();
+        if reached.sweep.is_none() {
+            let changed = self.order.range((Excluded(reached.rows), Unbounded));
+            let keys: Vec<K> = changed.map(|(_, key)| *key).take(room + 1).collect();
+            if keys.len() <= room {
+                delta.rows.extend(keys.iter().filter_map(|key| self.get(*key)).cloned());
+                reached.rows = self.revision;
+                return (delta, reached);
+            }
         }
-        reached.gone = reached.gone.max(reached.rows);
+        delta.more = self.sweep(&mut reached, room, &mut delta.rows);
         (delta, reached)
+    }
+
+    /// The next step of a sweep. Says whether there are more.
+    fn sweep(&self, reached: &mut Reached<K>, room: usize, rows: &mut Vec<R>) -> bool
+    where
+        R: Clone,
+    {
+        let begun_at = reached.sweep.map_or(self.revision, |sweep| sweep.begun_at);
+        let from = reached.sweep.map_or(Unbounded, |sweep| Excluded(sweep.done));
+        let since = reached.rows;
+        let changed = self.rows.range((from, Unbounded)).filter(|(_, (at, _))| *at > since);
+        for (key, (_, row)) in changed {
+            if rows.len() == room {
+                return true;
+            }
+            rows.push(row.clone());
+            reached.sweep = Some(Sweep { begun_at, done: *key });
+        }
+        (reached.rows, reached.sweep) = (begun_at, None);
+        false
     }
 }

@@ -144,7 +144,7 @@ fn share(part: u64, whole: u64) -> u8 {
     if whole == 0 {
         return 0;
     }
-    let share = (u128::from(part.min(whole)) * 255 + u128::from(whole) / 2) / u128::from(whole);
+    let share = (part.min(whole).saturating_mul(255)).saturating_add(whole / 2) / whole;
     u8::try_from(share).unwrap_or(u8::MAX)
 }
 
@@ -232,21 +232,26 @@ impl Cells {
         }
         let mut from = start;
         while from < end && px < frame.width_px {
-            let to = edge_us(&frame, px + 1).min(end);
-            self.put(px, to - from, span, ending);
-            from = to;
-            px += 1;
+            // Pixels that it fills are one cell: a long task costs no more than a short one.
+            let mut to_px = px + 1;
+            if from == edge_us(&frame, px) {
+                let last = (end * u64::from(frame.width_px) / width) as u32;
+                to_px = to_px.max(last.min(frame.width_px));
+            }
+            let to = edge_us(&frame, to_px).min(end);
+            self.put(px, to_px, to - from, span, ending);
+            (from, px) = (to, to_px);
         }
     }
 
-    /// A part of a span in one pixel.
-    fn put(&mut self, px: u32, part_us: u64, span: &Span, ending: Option<Ending>) {
-        if self.done.last().is_none_or(|cell| cell.from_px < px) {
+    /// A part of a span, in one pixel or filling several.
+    fn put(&mut self, px: u32, to_px: u32, part_us: u64, span: &Span, ending: Option<Ending>) {
+        if self.done.last().is_none_or(|cell| cell.to_px <= px) {
             self.finish();
-            let whole_us = edge_us(&self.frame, px + 1) - edge_us(&self.frame, px);
+            let whole_us = edge_us(&self.frame, to_px) - edge_us(&self.frame, px);
             self.done.push(Cell {
                 from_px: px,
-                to_px: px + 1,
+                to_px,
                 whole_us,
                 busy_us: 0,
                 transfer_us: 0,

@@ -253,7 +253,7 @@ impl Script {
         };
         let end = AttemptEnd {
             task: TaskId { group: group.group, index: group.tasks.done as u32 },
-            attempt: 1,
+            attempt: job.counters.retries as u16 + 1,
             worker,
             slot: rng.random_range(0..4),
             ending,

@@ -43,7 +43,7 @@ impl GroupRecord {
         let running = self.counters.tasks.running;
         let times = self.seen.time_us.quartiles();
         let pause_ms = (now_us / 1000).saturating_sub(self.seen.ended_ms?);
-        let patience_ms = PAUSE_MS_MIN.max(PAUSE_TASKS * times.q3 / 1000);
+        let patience_ms = PAUSE_MS_MIN.max(times.q3.saturating_mul(PAUSE_TASKS) / 1000);
         if running == 0 || pause_ms > patience_ms {
             return None;
         }

@@ -139,8 +139,8 @@ impl GroupRecord {
                 seen.time_us.add(end.busy_us);
                 seen.task_rows.add(end.rows);
                 seen.task_bytes.add(end.bytes);
-                seen.transfer_us += end.transfer_us;
-                seen.disk_us += end.disk_us;
+                seen.transfer_us = seen.transfer_us.saturating_add(end.transfer_us);
+                seen.disk_us = seen.disk_us.saturating_add(end.disk_us);
                 seen.ended_ms = seen.ended_ms.max(Some(now_us / 1000));
             }
             Ending::Failed(_) | Ending::Lost => seen.failures += 1,
@@ -259,13 +259,16 @@ impl JobRecord {
 impl Model {
     pub(super) fn on_job(&mut self, facts: JobFacts) {
         let id = facts.row.id;
-        let known = self.job_records.get(&id);
-        if known.is_some_and(|known| known.row.submitted_ms == facts.row.submitted_ms) {
+        if self.job_records.contains_key(&id) {
             return;
         }
+        let is_over = facts.row.state.is_final();
         let table = Table::starting_at(self.first_revision, self.limits.tombstones);
         self.job_records.insert(id, JobRecord::new(facts, table, self.now_us));
         self.touch_job(id);
+        if is_over {
+            self.keep_ended(id);
+        }
     }
 
     pub(super) fn on_counters(&mut self, counters: Counters) {
@@ -420,14 +423,21 @@ impl Model {
             record.count(now_us, last);
             record.touch(index);
         }
-        self.ended_groups += record.groups.len();
-        self.text_bytes += record.measure_texts();
-        self.ended.push_back(id);
         for worker in self.worker_records.values_mut() {
             worker.on_slots.retain(|on| on.task.group.job != id);
         }
         self.slots_revision += 1;
         self.touch_job(id);
+        self.keep_ended(id);
+    }
+
+    /// A job that is over is remembered among those, as long as there is room.
+    fn keep_ended(&mut self, id: JobId) {
+        if let Some(record) = self.job_records.get_mut(&id) {
+            self.ended_groups += record.groups.len();
+            self.text_bytes += record.measure_texts();
+            self.ended.push_back(id);
+        }
         self.forget_ended();
     }
 

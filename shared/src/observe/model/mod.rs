@@ -122,6 +122,8 @@ pub struct Model {
     workers_lost: u32,
     attempts_failed: u64,
     dropped: u64,
+    /// Those of them that gaps told of.
+    dropped_in_gaps: u64,
     browsers: u32,
     journal: Option<String>,
     journal_bytes: u64,
@@ -190,6 +192,7 @@ impl Model {
             workers_lost: 0,
             attempts_failed: 0,
             dropped: 0,
+            dropped_in_gaps: 0,
             browsers: 0,
             journal: None,
             journal_bytes: 0,
@@ -255,6 +258,8 @@ impl Model {
     fn on_gap(&mut self, before_us: u64, dropped: u64) {
         let (from, to) = (before_us / 1000, self.now_ms());
         self.slots_revision += 1;
+        self.dropped_in_gaps += dropped;
+        self.dropped = self.dropped.max(self.dropped_in_gaps);
         let joins = |last: &&mut (u64, u64, u64)| last.1 >= from;
         match self.gaps.back_mut().filter(joins) {
             Some(last) => *last = (last.0, to, last.2 + dropped),
@@ -269,6 +274,7 @@ impl Model {
                 self.workers_lost = self.workers_lost.max(workers_lost);
                 self.attempts_failed = self.attempts_failed.max(attempts_failed);
                 self.dropped = self.dropped.max(dropped);
+                self.dropped_in_gaps = self.dropped_in_gaps.max(dropped);
                 // In the middle of a journal all of it is known, and so are the attempts before.
                 if self.spans.is_empty() {
                     self.spans.forget_before(self.now_us);

@@ -53,7 +53,9 @@ impl Model {
                 let mut on_slots = record.on_slots.clone();
                 // They have been there for longer by now.
                 let passed_us = self.now_us.saturating_sub(record.measured_us);
-                on_slots.iter_mut().for_each(|on| on.since_us += passed_us);
+                on_slots
+                    .iter_mut()
+                    .for_each(|on| on.since_us = on.since_us.saturating_add(passed_us));
                 seen.push(Observation::Measured { worker: id, metrics: row.metrics, on_slots });
             }
             for fetched_from in record.fetched_from.chunks(TRAFFIC_PEERS_MAX) {

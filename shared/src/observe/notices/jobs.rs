@@ -143,7 +143,7 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
     let (id, row) = (record.row.id, &record.row);
     let stood_ms = now_ms.saturating_sub(record.moved_us / 1000);
     let longest_us = record.groups.iter().map(|group| group.seen.time_us.quartiles().max).max();
-    let patience_ms = STANDS_MS.max(STANDS_TASKS * longest_us.unwrap_or(0) / 1000);
+    let patience_ms = STANDS_MS.max(longest_us.unwrap_or(0).saturating_mul(STANDS_TASKS) / 1000);
     if record.waits_since_us.is_some() || stood_ms < patience_ms {
         return;
     }
@@ -207,14 +207,14 @@ fn skewed(group: &GroupRecord, found: &mut Vec<Found>) {
     }
     let times = group.seen.time_us.quartiles();
     let is_skewed = group.seen.time_us.count() >= SKEW_TASKS
-        && times.max >= SKEW_TIMES * times.median
+        && times.max >= times.median.saturating_mul(SKEW_TIMES)
         && times.max - times.median >= SKEW_US;
     if !is_skewed {
         return;
     }
     let (id, max, median) = (counters.group, times.max / 1000, times.median / 1000);
     let rows = group.seen.task_rows.quartiles();
-    let (why, remedy) = if rows.max >= SKEW_TIMES * rows.median.max(1) {
+    let (why, remedy) = if rows.max >= rows.median.max(1).saturating_mul(SKEW_TIMES) {
         (
             format!(
                 ", and the largest output has {} rows beside {}",

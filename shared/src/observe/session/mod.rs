@@ -5,7 +5,7 @@
 
 mod measure;
 
-use crate::ids::WorkerId;
+use crate::ids::{JobId, WorkerId};
 use crate::observe::frame::{
     Delta, FRAMES_UNTAKEN_MAX, FromPage, Question, TOPICS_MAX, ToPage, Topic, UPDATE_ROWS_MAX,
     Update,
@@ -60,8 +60,10 @@ pub struct Watched {
 /// How far a page is with a topic.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cursor {
-    /// With rows.
-    rows: Reached,
+    /// With rows, by the kind of their keys.
+    workers: Reached<WorkerId>,
+    jobs: Reached<JobId>,
+    numbers: Reached<u32>,
     /// With points: the last second.
     second: Option<u64>,
     /// With a document: what it was made of, and what it was.
@@ -71,6 +73,15 @@ struct Cursor {
     is_begun: bool,
     /// Whether it was told that there is nothing.
     is_missing: bool,
+}
+
+impl Cursor {
+    /// What was not known is now: the page begins anew.
+    fn is_known(&mut self) {
+        if self.is_missing {
+            *self = Cursor::default();
+        }
+    }
 }
 
 /// A topic that a page follows.
@@ -294,10 +305,13 @@ fn make(model: &mut Model, topic: Topic, cursor: &mut Cursor, room: u64) -> Opti
         Topic::Cluster => document(cursor, Update::Cluster(Box::new(model.cluster()))),
         Topic::History => points(cursor, Some(model.history()), Update::History),
         Topic::Notices => document(cursor, Update::Notices(model.notices().to_vec())),
-        Topic::Workers => rows(cursor, Some(model.workers()), room, Update::Workers),
-        Topic::Jobs => rows(cursor, Some(model.jobs()), room, Update::Jobs),
+        Topic::Workers => rows(&mut cursor.workers, model.workers(), room, Update::Workers),
+        Topic::Jobs => rows(&mut cursor.jobs, model.jobs(), room, Update::Jobs),
         Topic::Groups(job) => {
-            rows(cursor, model.groups(job), room, |delta| Update::Groups(job, delta))
+            let update = |delta| Update::Groups(job, delta);
+            let Some(groups) = model.groups(job) else { return missing(cursor, update) };
+            cursor.is_known();
+            rows(&mut cursor.numbers, groups, room, update)
         }
         Topic::Job(job) => {
             // A job's texts are long and seldom change.
@@ -325,7 +339,7 @@ fn make(model: &mut Model, topic: Topic, cursor: &mut Cursor, room: u64) -> Opti
             document(cursor, Update::Timeline(window, Box::new(view)))
         }
         Topic::Data => document(cursor, Update::Data(Box::new(model.data_view()))),
-        Topic::Events => rows(cursor, Some(model.events()), room, Update::Events),
+        Topic::Events => rows(&mut cursor.numbers, model.events(), room, Update::Events),
         Topic::Scheduler => document(cursor, Update::Scheduler(Box::new(model.scheduler_view()))),
     }
 }
@@ -340,24 +354,19 @@ fn document(cursor: &mut Cursor, update: Update) -> Option<(Update, u64)> {
     Some((update, bytes))
 }
 
-/// Rows that changed, as many as there is room for. What is not known has no rows, which is told
-/// once.
+/// Rows that changed, as many as there is room for.
 fn rows<K: Ord + Copy, R: PartialEq + Clone>(
-    cursor: &mut Cursor,
-    table: Option<&Table<K, R>>,
+    reached: &mut Reached<K>,
+    table: &Table<K, R>,
     room: u64,
     update: impl Fn(Delta<K, R>) -> Update,
 ) -> Option<(Update, u64)> {
-    let Some(table) = table else { return missing(cursor, update) };
-    if cursor.is_missing {
-        *cursor = Cursor::default();
-    }
-    if !table.has_changes(cursor.rows) {
+    if !table.has_changes(*reached) {
         return None;
     }
     let mut limit = UPDATE_ROWS_MAX;
     loop {
-        let (delta, reached) = table.changes(cursor.rows, limit);
+        let (delta, further) = table.changes(*reached, limit);
         let count = delta.rows.len() + delta.gone.len();
         let update = update(delta);
         let Measured { bytes, .. } = measure::of(&update);
@@ -366,7 +375,7 @@ fn rows<K: Ord + Copy, R: PartialEq + Clone>(
             limit = usize::try_from(fitting).unwrap_or(ROWS_MIN).clamp(ROWS_MIN, count - 1);
             continue;
         }
-        (cursor.rows, cursor.is_begun) = (reached, true);
+        *reached = further;
         return Some((update, bytes));
     }
 }
@@ -378,9 +387,7 @@ fn points(
     update: impl Fn(Delta<u64, (u64, Point)>) -> Update,
 ) -> Option<(Update, u64)> {
     let Some(ring) = ring else { return missing(cursor, update) };
-    if cursor.is_missing {
-        *cursor = Cursor::default();
-    }
+    cursor.is_known();
     let (rows, more) = ring.after(cursor.second, UPDATE_ROWS_MAX);
     if rows.is_empty() && cursor.is_begun {
         return None;
@@ -393,6 +400,7 @@ fn points(
     Some((update, bytes))
 }
 
+/// What is not known has no rows, which is told once.
 fn missing<K, R>(
     cursor: &mut Cursor,
     update: impl Fn(Delta<K, R>) -> Update,
