@@ -301,7 +301,10 @@ impl Model {
         if row.delivered_rows != figures.delivered_rows || row.started_ms != figures.started_ms {
             record.moved_us = self.now_us;
         }
-        row.state = figures.state;
+        // Its end comes with its last row.
+        if !figures.state.is_final() {
+            row.state = figures.state;
+        }
         row.started_ms = figures.started_ms;
         row.delivered_rows = figures.delivered_rows;
         row.retries = figures.retries;
