@@ -142,7 +142,7 @@ test('figures, metrics and feeds are for those who know the token', async () => 
   const paths = ['api/v1/cluster', 'api/v1/workers', 'api/v1/jobs', 'metrics', 'ws/client', 'ws/worker'];
   for (const path of paths) {
     for (const token of [undefined, '', 'x', access.token.slice(1), `${access.token}0`]) {
-      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const headers = new Headers(token === undefined ? {} : { authorization: `Bearer ${token}` });
       const answer = await fetch(`${origin}/${path}`, { headers });
       const body = await answer.text();
       assert.equal(answer.status, 401, `${path} with ${token}`);

@@ -16,7 +16,7 @@ const LOOK_PAUSE = 50;
  * @param {string} what for the message, if it does not come
  * @param {() => T | Promise<T>} look
  * @param {number} [bound] milliseconds
- * @returns {Promise<NonNullable<T>>}
+ * @returns {Promise<Exclude<NonNullable<T>, false>>}
  */
 export async function until(what, look, bound = SOON) {
   const end = performance.now() + bound;
@@ -26,7 +26,7 @@ export async function until(what, look, bound = SOON) {
     try {
       const found = await look();
       if (found) {
-        return found;
+        return /** @type {Exclude<NonNullable<T>, false>} */ (found);
       }
     } catch (error) {
       reason = error;
