@@ -1,0 +1,144 @@
+// What happens while one looks: a job that goes on, one that is cancelled, a worker that dies.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeNumbers, manyTasks } from './lib/queries.mjs';
+import { panel, plain } from './lib/reading.mjs';
+import { scene } from './lib/scene.mjs';
+import { LONG, until } from './lib/wait.mjs';
+
+/** Tasks of a job that ends while one looks. */
+const FEW = 30;
+/** Tasks of a job that does not. */
+const MANY = 300;
+
+const here = scene({ workers: 2 }, makeNumbers);
+
+/**
+ * Starts a query, and gives its job as soon as it runs.
+ *
+ * @param {string} query
+ */
+async function start(query) {
+  const before = (await here.cluster.jobs()).at(-1)?.id ?? -1;
+  const process = here.cluster.startSql(query);
+  const job = await until('a job that runs', async () => {
+    assert.ok(process.isRunning, process.stderr);
+    const latest = (await here.cluster.jobs()).at(-1);
+    return latest && latest.id > before && latest.state === 'running' && latest;
+  });
+  return { job, process };
+}
+
+/** Ends a job that a test leaves behind. @param {{ id: number }} job */
+async function stop(job) {
+  const headers = { authorization: `Bearer ${here.cluster.access.token}` };
+  await fetch(`${here.cluster.origin}/api/v1/jobs/${job.id}/cancel`, { method: 'POST', headers });
+  await here.cluster.waitUntilIdle();
+}
+
+/** How many tasks of the one job at work are done, as bars say it. @param {import('playwright-core').Locator} part */
+async function doneOnBar(part) {
+  const label = await part.getByRole('img', { name: /of [\d\s]+ tasks done/ }).first()
+    .getAttribute('aria-label');
+  const [, done, total] = /^([\d\s]+) of ([\d\s]+) tasks done/.exec(label ?? '') ?? [];
+  return { done: Number((done ?? '').replaceAll(/\s/g, '')), total: Number((total ?? '').replaceAll(/\s/g, '')) };
+}
+
+for (const [where, route] of /** @type {[string, (id: number) => string][]} */ ([
+  ['the overview', () => '#/'],
+  ['the page of the job', (id) => `#/jobs/${id}`],
+  ['the list of jobs', () => '#/jobs'],
+])) {
+  test(`${where} shows how a job goes on, as the scheduler counts it, and that it is done`, async () => {
+    const visit = await here.visit();
+    await visit.live();
+    const { job, process } = await start(manyTasks(FEW));
+    await visit.go(route(job.id));
+    const main = visit.page.getByRole('main');
+    await main.getByText(`job-${job.id}`, { exact: true }).first().waitFor();
+    const part = where === 'the list of jobs' ? main.getByRole('row').filter({ hasText: `job-${job.id}` }) : main;
+    const seen = new Set();
+    await until('progress that is seen at three moments', async () => {
+      const before = (await here.cluster.get(`jobs/${job.id}`)).tasks.done;
+      const shown = await doneOnBar(part);
+      const after = await here.cluster.get(`jobs/${job.id}`);
+      assert.ok(shown.done <= after.tasks.done, `${shown.done} of ${after.tasks.done} are shown`);
+      if (shown.done >= before && shown.done > 0) {
+        seen.add(shown.done);
+      }
+      return seen.size >= 3;
+    }, LONG);
+    await process.ok(LONG);
+    await until('a job that is done', async () => {
+      const row = plain(await main.innerText());
+      return row.includes('done');
+    });
+    visit.assertQuiet(here.cluster.origin);
+  });
+}
+
+test('the button that cancels a job asks first; then the job is cancelled, and the page says so', async () => {
+  const { job } = await start(manyTasks(MANY));
+  const visit = await here.visit();
+  await visit.live();
+  await visit.go(`#/jobs/${job.id}`);
+  const { page } = visit;
+  await page.getByRole('button', { name: /^cancel/i }).click();
+  // One press changes nothing, and there is a way back.
+  const question = page.getByRole('main').or(page.getByRole('dialog'));
+  await question.getByText(/cancel .*\?/i).first().waitFor();
+  assert.equal((await here.cluster.get(`jobs/${job.id}`)).state, 'running');
+  await page.getByRole('button', { name: /keep|no|back/i }).first().click();
+  await page.getByRole('button', { name: /^cancel/i }).click();
+  assert.equal((await here.cluster.get(`jobs/${job.id}`)).state, 'running');
+  await page.getByRole('button', { name: /^yes|cancel it|cancel job/i }).first().click();
+  await until('a cancelled job', async () => (await here.cluster.get(`jobs/${job.id}`)).state === 'cancelled');
+  await until('a page that says so', async () => /cancelled/.test(await page.getByRole('main').innerText()));
+  await page.getByRole('button', { name: /^cancel/i }).waitFor({ state: 'detached' });
+  visit.assertQuiet(here.cluster.origin);
+  await here.cluster.waitUntilIdle();
+});
+
+test('the rows of a table stay in place while one points at them or a job ends elsewhere', async () => {
+  const { job } = await start(manyTasks(MANY));
+  const visit = await here.visit();
+  await visit.live();
+  await visit.go('#/jobs');
+  const link = visit.page.getByRole('main').getByRole('link', { name: `job-${job.id}`, exact: true });
+  await link.first().focus();
+  const before = (await here.cluster.get(`jobs/${job.id}`)).tasks.done;
+  await until('progress', async () => (await here.cluster.get(`jobs/${job.id}`)).tasks.done > before + 2, LONG);
+  // Figures came, and the keyboard's place is where it was: rows are not made anew.
+  assert.ok(await link.first().evaluate((one) => one === document.activeElement));
+  await stop(job);
+});
+
+test('a worker that is killed is shown as lost, with the cause, on its page, in the list and among the events', async () => {
+  const visit = await here.visit();
+  await visit.live();
+  const doomed = here.cluster.startWorker({ name: 'doomed' });
+  await visit.go('#/workers');
+  const row = visit.page.getByRole('row').filter({ hasText: 'doomed' });
+  await until('the worker', async () => /\bup\b/.test(await row.innerText({ timeout: 1000 })));
+  await doomed.kill();
+  await until('its loss', async () => /\blost\b/.test(await row.innerText({ timeout: 1000 })));
+  const told = (await here.cluster.workerRows()).findLast((one) => one.name === 'doomed');
+  assert.equal(told.state, 'lost');
+  assert.ok(told.cause);
+  await until('the cause in the list', async () => plain(await row.innerText()).includes(plain(told.cause)));
+  await row.getByRole('link', { name: 'doomed' }).click();
+  await until('the cause on its page', async () => {
+    const text = plain(await visit.page.getByRole('main').innerText());
+    return text.includes(plain(told.cause)) && /\blost\b/.test(text);
+  });
+  await visit.go('#/events');
+  await until('the loss among the events', async () => {
+    const text = plain(await visit.page.getByRole('main').innerText());
+    return /doomed/.test(text) && text.includes(plain(told.cause));
+  });
+  await visit.go('#/');
+  const attention = panel(visit.page, /attention/i);
+  await until('the loss where it needs attention', async () => /lost|doomed/.test(await attention.innerText()));
+  visit.assertQuiet(here.cluster.origin);
+});
