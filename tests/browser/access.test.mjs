@@ -92,6 +92,17 @@ test('a link with the token opens the page, and the token leaves the address', a
   visit.assertQuiet(here.cluster.origin);
 });
 
+test('the link that the command line prints opens the page, and beside it stands the tunnel', async () => {
+  const { cluster } = here;
+  const file = cluster.place.path('home', `${cluster.name}.json`);
+  const printed = await cluster.place.partita(['dashboard', '--scheduler-file', file]).ok();
+  const link = /http:\S+/.exec(printed)?.[0] ?? '';
+  assert.match(printed, new RegExp(`ssh -N -L ${cluster.port}:localhost:${cluster.port} `));
+  const visit = await here.visit(link);
+  await visit.live();
+  visit.assertQuiet(new URL(link).origin);
+});
+
 test('another tab does not have the token of the first', async () => {
   const first = await here.visit();
   await first.live();

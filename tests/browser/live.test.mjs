@@ -7,8 +7,9 @@ import { panel, plain } from './lib/reading.mjs';
 import { scene } from './lib/scene.mjs';
 import { LONG, until } from './lib/wait.mjs';
 
-/** Tasks of a job that ends while one looks. */
-const FEW = 30;
+/** Tasks of a job that ends while one looks, and how long each takes: half a second or so. */
+const FEW = 24;
+const SHORT = { rounds: 6 };
 /** Tasks of a job that does not. */
 const MANY = 300;
 
@@ -53,7 +54,7 @@ for (const [where, route] of /** @type {[string, (id: number) => string][]} */ (
   test(`${where} shows how a job goes on, as the scheduler counts it, and that it is done`, async () => {
     const visit = await here.visit();
     await visit.live();
-    const { job, process } = await start(manyTasks(FEW));
+    const { job, process } = await start(manyTasks(FEW, SHORT));
     await visit.go(route(job.id));
     const main = visit.page.getByRole('main');
     await main.getByText(`job-${job.id}`, { exact: true }).first().waitFor();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Place } from './place.mjs';
-import { LONG, SOON, until } from './wait.mjs';
+import { Hopeless, LONG, SOON, until } from './wait.mjs';
 
 /**
  * What the scheduler writes for those who may use it.
@@ -59,7 +59,9 @@ export class Cluster {
     const { pid } = this.scheduler;
     const file = this.place.path('home', `${this.name}.json`);
     this.access = await until('the access file of the scheduler', () => {
-      assert.ok(this.scheduler.isRunning, `the scheduler ended: ${this.scheduler.stderr}`);
+      if (!this.scheduler.isRunning) {
+        throw new Hopeless(`the scheduler ended: ${this.scheduler.stderr}`);
+      }
       /** @type {Access} */
       const access = JSON.parse(readFileSync(file, 'utf8'));
       // One that was killed has left its own.

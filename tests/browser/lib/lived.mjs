@@ -3,9 +3,11 @@
 import { FAILING, SHUFFLE, makeNumbers, manyTasks } from './queries.mjs';
 import { until } from './wait.mjs';
 
-/** Tasks of the job that is at work, and how often each works on its file: more than there is time for. */
-const TASKS = 300;
-const TIMES = 4;
+/** Tasks of the job that is at work, and how long each takes: more than there is time for. */
+const TASKS = 240;
+const ROUNDS = 40;
+/** Tasks of the job that is stopped. */
+const STOPPED = 40;
 
 /** What it is started with. */
 export const LIVED = { workers: 2, threads: 1 };
@@ -18,12 +20,9 @@ export const LIVED = { workers: 2, threads: 1 };
 export async function live(cluster) {
   await makeNumbers(cluster);
   await cluster.sql(SHUFFLE);
-  await until('a job that fails', async () => {
-    const failing = cluster.startSql(FAILING);
-    await failing.ended;
-    return failing.code !== 0;
-  });
-  const stopped = cluster.startSql(manyTasks(TASKS, { name: 'stopped', times: TIMES }));
+  await cluster.startSql(FAILING).ended;
+  await cluster.waitForJob('failed');
+  const stopped = cluster.startSql(manyTasks(STOPPED, { name: 'stopped' }));
   await cluster.waitForJob('running');
   await stopped.kill('SIGINT');
   await cluster.waitForJob('cancelled');
@@ -31,7 +30,7 @@ export async function live(cluster) {
   await cluster.waitForWorkers(3);
   await doomed.kill();
   await cluster.waitForWorkers(2);
-  cluster.startSql(manyTasks(TASKS, { name: 'present', times: TIMES }));
+  cluster.startSql(manyTasks(TASKS, { name: 'present', rounds: ROUNDS }));
   await until('a job at work', async () => {
     const job = (await cluster.jobs()).at(-1);
     return job.state === 'running' && job.tasks.done > 0;

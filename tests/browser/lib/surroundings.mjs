@@ -1,5 +1,6 @@
 // Where things lie. `cargo xtask test` names all of them; by hand the defaults are the same places.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -26,3 +27,13 @@ export const chromiumPath = named('PARTITA_TEST_CHROMIUM', '/usr/bin/chromium');
 
 /** Loads a package of npm's: those two are written for `require`. */
 export const load = createRequire(path.join(modules, 'x.cjs'));
+
+for (const [file, command] of [
+  [binary, 'cargo build -p partita-cli'],
+  [modules, 'cargo xtask setup --browser'],
+  [chromiumPath, 'cargo xtask setup --browser'],
+]) {
+  if (!existsSync(file)) {
+    throw new Error(`${file} is not there: run \`${command}\` first`);
+  }
+}

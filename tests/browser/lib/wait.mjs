@@ -9,6 +9,9 @@ export const LONG = 120_000;
 /** The pause between two looks at a condition. */
 const LOOK_PAUSE = 50;
 
+/** What will never come: to be thrown by those who look. */
+export class Hopeless extends Error {}
+
 /**
  * Looks again and again until `look` gives something that is true; what it throws means "not yet".
  *
@@ -29,6 +32,9 @@ export async function until(what, look, bound = SOON) {
         return /** @type {Exclude<NonNullable<T>, false>} */ (found);
       }
     } catch (error) {
+      if (error instanceof Hopeless) {
+        throw error;
+      }
       reason = error;
     }
     if (performance.now() > end) {
