@@ -118,7 +118,7 @@ describe('a cluster at rest, with jobs behind it', () => {
 describe('a job that waits for workers, of which there are none', () => {
   const here = scene({ workers: 0 }, async (cluster) => {
     await makeNumbers(cluster);
-    cluster.startSql(manyTasks(8));
+    cluster.startSql(manyTasks(16));
     await until('a job', async () => (await cluster.jobs()).length === 1);
   });
 

@@ -8,10 +8,10 @@ import { scene } from './lib/scene.mjs';
 import { LONG, until } from './lib/wait.mjs';
 
 /** Tasks of a job that ends while one looks, and how long each takes: half a second or so. */
-const FEW = 24;
-const SHORT = { rounds: 6 };
+const FEW = 16;
+const SHORT = { rounds: 8 };
 /** Tasks of a job that does not. */
-const MANY = 300;
+const MANY = 64;
 
 const here = scene({ workers: 2 }, makeNumbers);
 

@@ -4,10 +4,10 @@ import { FAILING, SHUFFLE, makeNumbers, manyTasks } from './queries.mjs';
 import { until } from './wait.mjs';
 
 /** Tasks of the job that is at work, and how long each takes: more than there is time for. */
-const TASKS = 240;
+const TASKS = 256;
 const ROUNDS = 40;
 /** Tasks of the job that is stopped. */
-const STOPPED = 40;
+const STOPPED = 16;
 
 /** What it is started with. */
 export const LIVED = { workers: 2, threads: 1 };

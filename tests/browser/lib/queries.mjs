@@ -22,17 +22,21 @@ export async function makeNumbers(cluster) {
 }
 
 /**
- * A query in so many tasks, all of one group, and one that adds up.
+ * A query in 4, 16, 64 or 256 tasks, all of one group, and one that adds up. Its text stays short enough
+ * to be read on a page.
  *
- * @param {number} tasks
+ * @param {4 | 16 | 64 | 256} tasks
  * @param {{ name?: string, rounds?: number }} [wanted] `name` stands in the query, to know it by;
  *   `rounds` makes each task longer
  */
 export function manyTasks(tasks, { name = 'chars', rounds = ROUNDS } = {}) {
   const slow = `length(${'md5('.repeat(rounds)}s${')'.repeat(rounds)})`;
-  const parts = Array.from({ length: tasks }, (_, task) => `select sum(${slow}) as c
-    from 'numbers/${task % FILES}.parquet'`);
-  return `select sum(c) as ${name} from (${parts.join(' union all ')})`;
+  const steps = [`t0 as (select sum(${slow}) as c from 'numbers/0.parquet')`];
+  for (let made = 1; made < tasks; made *= 4) {
+    const all = Array.from({ length: 4 }, () => `select c from t${steps.length - 1}`);
+    steps.push(`t${steps.length} as (${all.join(' union all ')})`);
+  }
+  return `with ${steps.join(',\n')}\nselect sum(c) as ${name} from t${steps.length - 1}`;
 }
 
 /** A shuffle: its first step is read by every task of the second. */
