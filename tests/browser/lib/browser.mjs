@@ -122,7 +122,7 @@ export class Visit {
    */
   assertQuiet(origin) {
     const own = (/** @type {string} */ address) => address.startsWith(origin)
-      || address.startsWith(origin.replace(/^http/, 'ws')) || address.startsWith('data:');
+      || address.startsWith(origin.replace(/^http/, 'ws')) || /^(data|blob):/.test(address);
     const foreign = [...this.requests, ...this.sockets].filter((address) => !own(address));
     assert.deepEqual(foreign, [], 'requests that leave the origin');
     assert.deepEqual(this.complaints, [], 'what the console says');
