@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test } from 'node:test';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
 const here = scene({ workers: 1 });

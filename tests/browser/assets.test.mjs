@@ -3,10 +3,9 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { test } from 'node:test';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { firstVisit } from './lib/first_visit.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 
 /** What a line of 5 Mbit/s carries in a second. */
 const BYTES_PER_SECOND = 625_000;

@@ -1,10 +1,10 @@
 // What a page shows is what the REST API says, while nothing changes.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe } from 'node:test';
 import { FAILING, SHUFFLE, makeNumbers, manyTasks } from './lib/queries.mjs';
 import { figures, isBytes, number, panel, plain, rows } from './lib/reading.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
 describe('a cluster at rest, with jobs behind it', () => {

@@ -1,9 +1,8 @@
 // The page without a mouse.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { ROUTES } from './lib/routes.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
 /** Presses of the tabulator after which the focus has been on everything that the shell has. */

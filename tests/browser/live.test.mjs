@@ -1,10 +1,9 @@
 // What happens while one looks: a job that goes on, one that is cancelled, a worker that dies.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { makeNumbers, manyTasks } from './lib/queries.mjs';
 import { panel, plain } from './lib/reading.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { LONG, until } from './lib/wait.mjs';
 
 /** Tasks of a job that ends while one looks, and how long each takes: half a second or so. */

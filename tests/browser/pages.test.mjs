@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { describe, test } from 'node:test';
+import { describe } from 'node:test';
 import { graveFindings } from './lib/axe.mjs';
 import { SIZES, THEMES } from './lib/browser.mjs';
 import { LIVED, live } from './lib/lived.mjs';
 import { ROUTES } from './lib/routes.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { screenshots } from './lib/surroundings.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -64,7 +64,7 @@ async function drawn(visit, wanted) {
   }
   await until(`all of ${wanted.name}`, async () => {
     const text = await page.getByRole('main').innerText();
-    assert.doesNotMatch(text, /^(Loading…|Waiting for the first figures)/m);
+    assert.doesNotMatch(text, /^(Loading…|Waiting for the first figures)|is not there yet/m);
     return text.trim().length > 0;
   });
 }

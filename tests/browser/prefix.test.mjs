@@ -1,9 +1,8 @@
 // The page below a path prefix, behind a proxy that takes it off, as Jupyter's does.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { ROUTES } from './lib/routes.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { startProxy } from './lib/servers.mjs';
 import { until } from './lib/wait.mjs';
 

@@ -1,8 +1,7 @@
 // A scheduler that goes, and comes back or not.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
 const here = scene({ workers: 1 });

@@ -2,10 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { ROUTES } from './lib/routes.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { SHUFFLE, makeNumbers } from './lib/queries.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -33,7 +32,7 @@ async function journalOfThePast() {
   return journal;
 }
 
-test('a journal is played again on the same pages, and moves with its slider', { todo }, async () => {
+test('a journal is played again on the same pages, and moves with its slider', async () => {
   const file = await journalOfThePast();
   const replay = here.cluster.place.partita(['dashboard', '--replay', file, '--port', '0']);
   const link = await until('the link', () => {
@@ -52,9 +51,9 @@ test('a journal is played again on the same pages, and moves with its slider', {
   await visit.page.keyboard.press('Home');
   await visit.page.getByRole('link', { name: 'job-1' }).first().waitFor({ state: 'detached' });
   visit.assertQuiet(new URL(link).origin);
-});
+}, { todo });
 
-test('a report is one file that opens without a network', { todo }, async () => {
+test('a report is one file that opens without a network', async () => {
   const file = await journalOfThePast();
   const out = here.cluster.place.path('data', 'report.html');
   await here.cluster.place.partita(['report', file, '-o', out]).ok();
@@ -67,4 +66,4 @@ test('a report is one file that opens without a network', { todo }, async () => 
   }
   assert.deepEqual(visit.sockets, []);
   visit.assertQuiet(address);
-});
+}, { todo });

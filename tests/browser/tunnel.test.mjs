@@ -1,8 +1,7 @@
 // The page through `ssh -N -L`, which is how most people see it.
 
-import { test } from 'node:test';
 import { freePort } from './lib/place.mjs';
-import { scene } from './lib/scene.mjs';
+import { scene, test } from './lib/scene.mjs';
 import { LoginNode } from './lib/servers.mjs';
 import { until } from './lib/wait.mjs';
 

@@ -156,7 +156,8 @@ export class Place {
   /** The ends of all logs, for when something goes wrong. */
   logs() {
     const shown = this.processes.map((one) => `--- ${one.name}\n${one.stderr.slice(-LOG_CHARS_MAX)}`);
-    return shown.join('\n');
+    // A scheduler prints its link, and tokens do not belong in logs, not even those of tests.
+    return shown.join('\n').replaceAll(/#token=\S+/g, '#token=…');
   }
 
   /** Ends all that was started here, the latest first, and removes the folder. */

@@ -1,8 +1,11 @@
 // What most files of tests begin with: a browser and a cluster, both gone at the end.
 
-import { after, afterEach, before } from 'node:test';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { after, afterEach, before, test as nodeTest } from 'node:test';
 import { launch, visit } from './browser.mjs';
 import { Cluster } from './cluster.mjs';
+import { screenshots } from './surroundings.mjs';
 
 /** @typedef {import('./browser.mjs').Visit} Visit */
 
@@ -29,11 +32,46 @@ class Scene {
     return opened;
   }
 
+  /** Shows what there is to see after a failure: pictures of the tabs, and the ends of all logs. @param {string} name */
+  async show(name) {
+    const folder = path.join(screenshots, 'failed');
+    mkdirSync(folder, { recursive: true });
+    for (const [at, { page, complaints }] of this.visits.entries()) {
+      const file = path.join(folder, `${name.replaceAll(/\W+/g, '-').slice(0, 100)}-${at}.png`);
+      await page.screenshot({ path: file, timeout: 5000 }).catch(() => undefined);
+      console.error(`${page.url().split('#token', 1)}: ${file}\n${complaints.join('\n')}`);
+    }
+    console.error(this.cluster?.place.logs() ?? '');
+  }
+
   async closeVisits() {
     for (const one of this.visits.splice(0)) {
       await one.close();
     }
   }
+}
+
+/** @type {Scene[]} */
+const scenes = [];
+
+/**
+ * A test. If it fails, what there was to see is shown.
+ *
+ * @param {string} name
+ * @param {() => Promise<void>} work
+ * @param {{ todo?: string }} [options]
+ */
+export function test(name, work, options = {}) {
+  nodeTest(name, options, async () => {
+    try {
+      await work();
+    } catch (error) {
+      for (const scene of options.todo ? [] : scenes) {
+        await scene.show(name);
+      }
+      throw error;
+    }
+  });
 }
 
 /**
@@ -44,6 +82,7 @@ class Scene {
  */
 export function scene(wanted, prepare) {
   const scene = new Scene();
+  scenes.push(scene);
   before(async () => {
     scene.cluster = await Cluster.start(wanted);
     scene.browser = await launch();
