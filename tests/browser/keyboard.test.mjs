@@ -136,6 +136,27 @@ test('a press of the slash goes to the search field, where digits are text', asy
   assert.equal(await page.getByRole('dialog').count(), 0);
 });
 
+test('arrow keys go through the rows of a table, and Enter opens what is there', async () => {
+  const { page } = await open();
+  await page.keyboard.press('5');
+  const [worker] = await here.cluster.workerRows();
+  const grid = page.getByRole('grid', { name: 'Workers', exact: true });
+  await grid.getByRole('link', { name: worker.name }).waitFor();
+  await until('the table under the keyboard', async () => {
+    await page.keyboard.press('Tab');
+    // What has the focus names the cell that is active: a screen reader follows that.
+    return grid.evaluate((table) => table === document.activeElement
+      || table.contains(document.activeElement)
+      || Boolean(document.activeElement?.contains(table)) && document.activeElement !== document.body);
+  });
+  await page.keyboard.press('ArrowDown');
+  const active = await page.evaluate(() => document.activeElement?.getAttribute('aria-activedescendant'));
+  assert.ok(active, 'the element with the focus names no active cell');
+  assert.ok(await page.evaluate((id) => document.getElementById(id) !== null, active));
+  await page.keyboard.press('Enter');
+  await until('the page of the worker', async () => (await page.evaluate(() => location.hash)) === `#/workers/${worker.id}`);
+});
+
 test('the space bar holds the figures and lets them go on', async () => {
   const visit = await open();
   const { page } = visit;

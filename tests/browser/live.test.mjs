@@ -119,15 +119,18 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
   await visit.live();
   const doomed = here.cluster.startWorker({ name: 'doomed' });
   await visit.go('#/workers');
-  const row = visit.page.getByRole('row').filter({ hasText: 'doomed' });
-  await until('the worker', async () => /\bup\b/.test(await row.innerText({ timeout: 1000 })));
+  const rowIn = (/** @type {string} */ title) => panel(visit.page, title).getByRole('row')
+    .filter({ hasText: 'doomed' });
+  const [there, gone] = [rowIn('Workers'), rowIn('Workers that went')];
+  await until('the worker', async () => /\bup\b/.test(await there.innerText({ timeout: 1000 })));
   await doomed.kill();
-  await until('its loss', async () => /\blost\b/.test(await row.innerText({ timeout: 1000 })));
+  await until('its loss', async () => /\blost\b/.test(await gone.innerText({ timeout: 1000 })));
+  assert.equal(await there.count(), 0);
   const told = (await here.cluster.workerRows()).findLast((one) => one.name === 'doomed');
   assert.equal(told.state, 'lost');
   assert.ok(told.cause);
-  await until('the cause in the list', async () => plain(await row.innerText()).includes(plain(told.cause)));
-  await row.getByRole('link', { name: 'doomed' }).click();
+  await until('the cause in the list', async () => plain(await gone.innerText()).includes(plain(told.cause)));
+  await gone.getByRole('link', { name: 'doomed' }).click();
   await until('the cause on its page', async () => {
     const text = plain(await visit.page.getByRole('main').innerText());
     return text.includes(plain(told.cause)) && /\blost\b/.test(text);

@@ -45,3 +45,6 @@ export const SHUFFLE = `select k % 100 as g, count(*) as n from 'numbers/*.parqu
 
 /** A query whose tasks fail when they run. */
 export const FAILING = "select sum(cast(s as bigint)) as n from 'numbers/*.parquet'";
+
+/** Rows that are too many to be on their way to a client that does not take them. */
+export const LARGE = "select k, concat(s, md5(s)) as t from 'numbers/*.parquet' order by t";

@@ -35,7 +35,8 @@ export async function rows(table) {
       cells: all(table, 'tbody tr').map((row) => all(row, 'th, td').map(text)),
     };
   });
-  const columns = names.map(plain);
+  // An arrow stands behind the name of the column by which the rows are sorted.
+  const columns = names.map((name) => plain(name).replace(/ ?[↑↓]$/, ''));
   return cells
     .filter((row) => row.length === columns.length)
     .map((row) => Object.fromEntries(row.map((cell, at) => [columns[at], plain(cell)])));
@@ -61,6 +62,9 @@ export async function figures(part) {
     plain(value ?? ''),
   ]));
 }
+
+/** The table of a panel, whether one can move in it by arrow keys or not. @param {import('playwright-core').Locator} part */
+export const table = (part) => part.getByRole('table').or(part.getByRole('grid')).first();
 
 /**
  * A panel, by its title.
