@@ -90,8 +90,9 @@ test('the question mark opens the list of keys, Escape closes it, and the focus 
 });
 
 test('the first press of the tabulator shows a link that skips to the figures, and it keeps the address', async () => {
-  const { page } = await open();
-  await page.keyboard.press('4');
+  const visit = await here.visit(`${here.cluster.page}#/timeline&token=${here.cluster.access.token}`);
+  await visit.live();
+  const { page } = visit;
   await until('Timeline', async () => (await page.title()).startsWith('Timeline '));
   await page.keyboard.press('Tab');
   const first = await focused(page);
@@ -101,6 +102,14 @@ test('the first press of the tabulator shows a link that skips to the figures, a
   await until('the focus in the figures', () => page.getByRole('main')
     .evaluate((main) => main === document.activeElement || main.contains(document.activeElement)));
   assert.equal(await page.evaluate(() => location.hash), '#/timeline');
+});
+
+test('a page that one goes to has the keyboard at once', async () => {
+  const { page } = await open();
+  await page.getByRole('navigation').getByRole('link', { name: 'Events' }).press('Enter');
+  await until('Events', async () => (await page.title()).startsWith('Events '));
+  await until('the focus in the page', () => page.getByRole('main')
+    .evaluate((main) => main === document.activeElement || main.contains(document.activeElement)));
 });
 
 test('whatever has the focus is in view and has a frame that is seen', async () => {

@@ -90,6 +90,7 @@ export function scene(wanted, prepare) {
   });
   afterEach(() => scene.closeVisits());
   after(async () => {
+    scenes.splice(scenes.indexOf(scene), 1);
     await scene.closeVisits();
     await scene.browser?.close();
     await scene.cluster?.close();
