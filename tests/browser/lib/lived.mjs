@@ -1,10 +1,10 @@
 // A cluster that has lived: jobs of every kind behind it, a worker lost, and one job at work.
 
 import { FAILING, SHUFFLE, makeNumbers, manyTasks } from './queries.mjs';
-import { until } from './wait.mjs';
+import { LONG, until } from './wait.mjs';
 
-/** Tasks of the job that is at work, and how long each takes: more than there is time for. */
-const TASKS = 256;
+/** What makes the job that is at work take more time than there is. */
+const TASKS = 64;
 const ROUNDS = 40;
 /** Tasks of the job that is stopped. */
 const STOPPED = 16;
@@ -30,9 +30,9 @@ export async function live(cluster) {
   await cluster.waitForWorkers(3);
   await doomed.kill();
   await cluster.waitForWorkers(2);
-  cluster.startSql(manyTasks(TASKS, { name: 'present', rounds: ROUNDS }));
+  cluster.startSql(manyTasks(TASKS, { name: 'present', rounds: ROUNDS, files: '*' }));
   await until('a job at work', async () => {
     const job = (await cluster.jobs()).at(-1);
     return job.state === 'running' && job.tasks.done > 0;
-  });
+  }, LONG);
 }

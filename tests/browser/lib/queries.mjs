@@ -22,16 +22,17 @@ export async function makeNumbers(cluster) {
 }
 
 /**
- * A query in 4, 16, 64 or 256 tasks, all of one group, and one that adds up. Its text stays short enough
- * to be read on a page.
+ * A query in 4, 16 or 64 tasks, all of one group, and one that adds up. Its text stays short enough to be
+ * read on a page.
  *
- * @param {4 | 16 | 64 | 256} tasks
- * @param {{ name?: string, rounds?: number }} [wanted] `name` stands in the query, to know it by;
- *   `rounds` makes each task longer
+ * @param {4 | 16 | 64} tasks
+ * @param {{ name?: string, rounds?: number, files?: string }} [wanted] `name` stands in the query, to
+ *   know it by; `rounds` makes each task longer; with all `files`, there are as many times more tasks as
+ *   there are slots
  */
-export function manyTasks(tasks, { name = 'chars', rounds = ROUNDS } = {}) {
+export function manyTasks(tasks, { name = 'chars', rounds = ROUNDS, files = '0' } = {}) {
   const slow = `length(${'md5('.repeat(rounds)}s${')'.repeat(rounds)})`;
-  const steps = [`t0 as (select sum(${slow}) as c from 'numbers/0.parquet')`];
+  const steps = [`t0 as (select ${slow} as c from 'numbers/${files}.parquet')`];
   for (let made = 1; made < tasks; made *= 4) {
     const all = Array.from({ length: 4 }, () => `select c from t${steps.length - 1}`);
     steps.push(`t${steps.length} as (${all.join(' union all ')})`);
