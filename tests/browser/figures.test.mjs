@@ -37,13 +37,26 @@ async function assertGroups(here, job) {
     const text = plain(await page.getByRole('main').innerText());
     assert.ok(text.includes(plain(job.text)), `${job.text} is not in ${text}`);
     assert.ok(text.includes(plain(job.error)), `${job.error} is not in ${text}`);
-    const shown = await rows(table(panel(page, /groups/i)));
+    const made = await figures(page.getByRole('region', { name: 'The job in a few figures' }));
+    assert.equal(number(made['rows made'] ?? ''), job.rows, JSON.stringify(made));
+    assert.ok(isBytes(made['bytes made'] ?? '', job.bytes), JSON.stringify(made));
+    assert.equal(number(made['rows delivered'] ?? ''), job.delivered_rows, JSON.stringify(made));
+    assert.equal(number(made['retries'] ?? ''), job.retries, JSON.stringify(made));
+    const shown = await rows(table(panel(page, 'Tasks by group')));
     assert.equal(shown.length, groups.length);
-    for (const group of groups) {
-      const row = rowOf(shown, group.name) ?? {};
+    for (const [at, group] of groups.entries()) {
+      const row = shown[at] ?? {};
+      const total = Object.values(group.tasks).reduce((sum, count) => sum + count, 0);
+      assert.equal(row['Group'], `${group.id.index}${plain(group.name)}`, JSON.stringify(row));
+      assert.ok(row['Tasks']?.endsWith(` of ${total}`), JSON.stringify(row));
       assert.equal(number(row['Rows'] ?? ''), group.rows, JSON.stringify(row));
-      assert.ok(isBytes(row['Bytes'] ?? '', group.bytes), JSON.stringify(row));
     }
+    const bars = await table(panel(page, 'Tasks by group')).getByRole('img', { name: /tasks done/ })
+      .evaluateAll((all) => all.map((bar) => bar.getAttribute('aria-label') ?? ''));
+    assert.deepEqual(
+      bars.map((bar) => number(bar.split(' of ', 1).join())),
+      groups.map((/** @type {any} */ { tasks }) => tasks.done),
+    );
   });
 }
 
@@ -68,20 +81,26 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
       for (const [state, count] of Object.entries(said.tasks)) {
         assert.equal(number(shown[state] ?? ''), count, `${state}: ${JSON.stringify(shown)}`);
       }
-      assert.match(shown['workers'] ?? '', new RegExp(`^${said.workers}\\b`), JSON.stringify(shown));
+      assert.match(shown['workers'] ?? '', new RegExp(`^${said.workers}\\b.*\\b${said.workers_lost} lost`), JSON.stringify(shown));
     });
   });
 
-  test('the list of jobs has each job, with its state', async () => {
+  test('the list of jobs has each job, with its state, text, tasks, rows and bytes', async () => {
     const page = await open(here, '#/jobs');
     const said = await here.cluster.jobs();
     assert.ok(said.length >= 3);
     await settles('the same jobs', async () => {
-      const shown = await rows(table(page.getByRole('main')));
+      const shown = await rows(table(panel(page, 'Jobs')));
       assert.equal(shown.length, said.length);
       for (const job of said) {
-        const text = Object.values(rowOf(shown, job.name) ?? {}).join(' ');
-        assert.ok(text.includes(job.state), `${job.name}, ${job.state}: ${text}`);
+        const row = shown.find((one) => one['Job'] === job.name) ?? {};
+        const total = Object.values(job.tasks).reduce((sum, count) => sum + count, 0);
+        assert.ok(row['State']?.endsWith(job.state), JSON.stringify(row));
+        assert.ok(row['Text']?.includes(plain(job.text)), JSON.stringify(row));
+        assert.ok(row['Tasks']?.endsWith(` of ${total}`), JSON.stringify(row));
+        assert.equal(number(row['Rows made'] ?? ''), job.rows, JSON.stringify(row));
+        assert.ok(isBytes(row['Bytes made'] ?? '', job.bytes), JSON.stringify(row));
+        assert.equal(number(row['Retries'] ?? ''), job.retries, JSON.stringify(row));
       }
     });
   });

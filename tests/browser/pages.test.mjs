@@ -7,7 +7,7 @@ import path from 'node:path';
 import { describe } from 'node:test';
 import { graveFindings } from './lib/axe.mjs';
 import { SIZES, THEMES } from './lib/browser.mjs';
-import { LIVED, live } from './lib/lived.mjs';
+import { LIVED, atWork, live } from './lib/lived.mjs';
 import { ROUTES } from './lib/routes.mjs';
 import { scene, test } from './lib/scene.mjs';
 import { screenshots } from './lib/surroundings.mjs';
@@ -22,7 +22,7 @@ const here = scene(LIVED, live);
  */
 
 /** The job at work. */
-const presentJob = async () => (await here.cluster.jobs()).at(-1);
+const presentJob = () => atWork(here.cluster);
 /** The last job in a state. @param {string} state */
 const lastJob = async (state) => (await here.cluster.jobs()).findLast((job) => job.state === state);
 /** A worker in a state. @param {string} state */
@@ -64,9 +64,10 @@ async function drawn(visit, wanted) {
   }
   await until(`all of ${wanted.name}`, async () => {
     const text = await page.getByRole('main').innerText();
-    assert.doesNotMatch(text, /^(Loading…|Waiting for the first figures)|is not there yet/m);
+    assert.doesNotMatch(text, /^(Loading…|Waiting for the first figures)/m);
     return text.trim().length > 0;
   });
+  assert.doesNotMatch(await page.getByRole('main').innerText(), /is not there yet/);
 }
 
 /** How far the page is wider than the screen, in pixels. @param {import('playwright-core').Page} page */
