@@ -6,6 +6,7 @@
 
 mod apt;
 mod bench;
+mod browser;
 mod command;
 mod dashboard;
 mod data;
@@ -29,12 +30,14 @@ Commands:
                  install what tests, demo and page need, where it is missing;
                  without flags: --web and --python
                    --web      compiler, trunk and wasm-opt for the dashboard
-                   --browser  Chromium and its driver
+                   --browser  Chromium, nginx, OpenSSH and npm packages for tests of the
+                              page, without starting a server
                    --slurm    Slurm and munge, without starting them
                    --python   Python packages, example data, promtool
   test [--quick] format, lints, build, dashboard, and all tests;
                  the last line is `N passed, N failed`
-                   --quick    leave out the dashboard and all that needs wasm
+                   --quick    leave out the dashboard, its tests in a browser, and all
+                              that needs wasm
   demo [--no-dashboard]
                  build Partita, start a cluster on this machine, and ask it three
                  questions of a year of flights

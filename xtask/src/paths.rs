@@ -60,6 +60,16 @@ impl Paths {
         self.cache.join("venv")
     }
 
+    /// The packages of the tests that drive a browser.
+    pub(crate) fn browser(&self) -> PathBuf {
+        self.cache.join("browser")
+    }
+
+    /// The pictures of all pages that those tests take.
+    pub(crate) fn screenshots(&self) -> PathBuf {
+        self.cache.join("screenshots")
+    }
+
     /// The folder of data sets.
     pub(crate) fn data(&self) -> PathBuf {
         self.cache.join("data")

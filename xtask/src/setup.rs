@@ -5,12 +5,9 @@ use crate::command::step;
 use crate::options::Flags;
 use crate::paths::Paths;
 use crate::web::Toolchain;
-use crate::{data, python};
+use crate::{browser, data, python};
 use anyhow::Result;
 use std::path::PathBuf;
-
-/// The browser that tests drive.
-const BROWSER_PACKAGES: [&str; 2] = ["chromium", "chromium-driver"];
 
 /// A Slurm whose daemons the tests start themselves.
 const SLURM_PACKAGES: [&str; 4] = ["slurmctld", "slurmd", "slurm-client", "munge"];
@@ -39,7 +36,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         test_tools(&paths)?;
     }
     if flags.has("--browser") {
-        step("browser", || apt::install(&BROWSER_PACKAGES, Services::AsUsual))?;
+        browser_tools(&paths)?;
     }
     if flags.has("--slurm") {
         step("slurm", || apt::install(&SLURM_PACKAGES, Services::Down))?;
@@ -53,6 +50,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 /// If they cannot be had.
 pub(crate) fn web(paths: &Paths) -> Result<Toolchain> {
     step("web tools", || Toolchain::ensure(paths))
+}
+
+/// What tests in a browser use: the folder of npm's packages.
+///
+/// # Errors
+/// If something of it cannot be had.
+pub(crate) fn browser_tools(paths: &Paths) -> Result<PathBuf> {
+    step("browser", || browser::ensure(paths))
 }
 
 /// The example data, in its folder.

@@ -1,11 +1,11 @@
 //! `cargo xtask test`: all that must hold before a change lands.
 
 use crate::command::{self, cargo, shown, step};
-use crate::dashboard;
 use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
+use crate::{browser, dashboard};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
@@ -34,13 +34,14 @@ impl AddAssign for Tally {
 /// If a step before the tests fails.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let flags = Flags::parse(args, &["--quick"])?;
+    let quick = flags.has("--quick");
     let paths = Paths::find()?;
     step("format", || {
         command::run(cargo(&paths).args(["fmt", "--all", "--", "--check"]))?;
         command::run(dashboard::host_cargo(&paths).args(["fmt", "--", "--check"]))
     })?;
     let mut tally = Tally::default();
-    if !flags.has("--quick") {
+    if !quick {
         let toolchain = setup::web(&paths)?;
         step("check for wasm32", || check_for_wasm(&paths, &toolchain))?;
         dashboard::build_with(&paths, &toolchain)?;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         tally += step("tests of the dashboard", || run_tests(&mut tests))?;
     }
     let tools = setup::test_tools(&paths)?;
+    let modules = if quick { None } else { Some(setup::browser_tools(&paths)?) };
     step("lints", || {
         let mut clippy = cargo(&paths);
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
@@ -62,6 +64,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     })?;
     tally += step("tests", || run_tests(&mut workspace_tests(&paths, &tools)))?;
     tally += step("tests of the Python clients", || run_tests(&mut python_tests(&paths, &tools)))?;
+    if let Some(modules) = modules {
+        let mut tests = browser::tests(&paths, &modules)?;
+        tally += step("tests in a browser", || run_tests(&mut tests))?;
+    }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -129,10 +135,11 @@ fn show_and_count(output: impl BufRead, out: &mut impl Write) -> std::io::Result
     Ok(tally)
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; …`, or pytest's `1 failed, 3 passed in 0.10s`.
+/// Reads `test result: ok. 3 passed; 0 failed; …`, pytest's `1 failed, 3 passed in 0.10s`, or one
+/// of node's closing lines.
 fn parse_result(line: &str) -> Option<Tally> {
     let Some(counts) = line.strip_prefix("test result: ") else {
-        return parse_pytest(line);
+        return parse_pytest(line).or_else(|| parse_node(line));
     };
     let count = |name: &str| {
         let words: Vec<&str> = counts.split([' ', ';', '.']).filter(|w| !w.is_empty()).collect();
@@ -158,6 +165,18 @@ fn parse_pytest(line: &str) -> Option<Tally> {
     Some(tally)
 }
 
+/// Reads one of the lines with which node's test runner ends: `ℹ pass 3`, `ℹ fail 1`, and
+/// `ℹ cancelled 1` for a test that ran out of time or whose preparation failed.
+fn parse_node(line: &str) -> Option<Tally> {
+    let (what, count) = line.strip_prefix("ℹ ")?.split_once(' ')?;
+    let count: u64 = count.trim_end().parse().ok()?;
+    match what {
+        "pass" => Some(Tally { passed: count, failed: 0 }),
+        "fail" | "cancelled" => Some(Tally { passed: 0, failed: count }),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +193,18 @@ mod tests {
         let pytest = "1 failed, 37 passed, 2 warnings in 7.10s";
         assert_eq!(parse_result(pytest), Some(Tally { passed: 37, failed: 1 }));
         assert_eq!(parse_result("3 apples in a row"), None);
+    }
+
+    /// Node's closing lines are several, and each counts for itself; tests that are still to be
+    /// done, the total and the time count nothing.
+    #[test]
+    fn closing_lines_of_node_are_counted() {
+        let written = "✔ the page opens (12.1ms)\nℹ tests 8\nℹ suites 0\nℹ pass 4\nℹ fail 1\n\
+            ℹ cancelled 2\nℹ skipped 0\nℹ todo 1\nℹ duration_ms 12.5\n";
+        let tally = show_and_count(written.as_bytes(), &mut Vec::new()).unwrap();
+        assert_eq!(tally, Tally { passed: 4, failed: 3 });
+        assert_eq!(parse_node("ℹ pass many"), None);
+        assert_eq!(parse_node("pass 4"), None);
     }
 
     /// Counts of several test programs are summed, and all they write is passed on, text or not.

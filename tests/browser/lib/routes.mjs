@@ -1,0 +1,13 @@
+// The pages of the navigation, in its order.
+
+/** The pages that are there in every cluster, under the names that their links have. */
+export const ROUTES = [
+  { name: 'Overview', route: '#/' },
+  { name: 'Jobs', route: '#/jobs' },
+  { name: 'Tasks', route: '#/tasks' },
+  { name: 'Timeline', route: '#/timeline' },
+  { name: 'Workers', route: '#/workers' },
+  { name: 'Data', route: '#/data' },
+  { name: 'Events', route: '#/events' },
+  { name: 'Scheduler', route: '#/scheduler' },
+];
