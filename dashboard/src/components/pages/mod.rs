@@ -6,7 +6,6 @@ mod job;
 mod jobs;
 mod nowhere;
 mod overview;
-mod overview_extras;
 mod scheduler;
 mod task;
 mod tasks;
