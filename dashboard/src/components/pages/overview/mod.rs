@@ -14,6 +14,7 @@ use idle::{FirstQuery, Recent};
 use memory::Memory;
 use partita_shared::observe::frame::Topic;
 use progress::Progress;
+pub use progress::left_ms;
 use strip::Strip;
 use yew::prelude::*;
 
