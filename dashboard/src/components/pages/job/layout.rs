@@ -62,7 +62,7 @@ fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
         unread[to] += 1;
         readers[from].push(to);
     }
-    let mut layers = vec![0; nodes];
+    let mut layers = vec![0_usize; nodes];
     let mut ready: Vec<usize> = (0..nodes).filter(|node| unread[*node] == 0).collect();
     while let Some(node) = ready.pop() {
         for &reader in &readers[node] {
