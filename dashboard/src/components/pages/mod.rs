@@ -6,6 +6,7 @@ mod job;
 mod jobs;
 mod nowhere;
 mod overview;
+mod overview_extras;
 mod scheduler;
 mod task;
 mod tasks;

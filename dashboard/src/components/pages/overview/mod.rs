@@ -1,15 +1,14 @@
 //! The cluster at a glance: is it alive, does it move, when is it done, what needs attention.
 
 mod attention;
-mod extras;
 mod idle;
 mod memory;
 mod progress;
 mod strip;
 
+use super::overview_extras::{LastMinute, WorkersGrid};
 use crate::live::Live;
 use attention::Attention;
-use extras::{LastMinute, WorkersGrid};
 use idle::{FirstQuery, Recent};
 use memory::Memory;
 use partita_shared::observe::frame::Topic;
