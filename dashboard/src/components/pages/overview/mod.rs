@@ -1,0 +1,61 @@
+//! The cluster at a glance: is it alive, does it move, when is it done, what needs attention.
+
+mod attention;
+mod idle;
+mod memory;
+mod progress;
+mod strip;
+
+use super::overview_extras::{LastMinute, WorkersGrid};
+use crate::live::Live;
+use attention::Attention;
+use idle::{FirstQuery, Recent};
+use memory::Memory;
+use partita_shared::observe::frame::Topic;
+use progress::Progress;
+pub use progress::left_ms;
+use strip::Strip;
+use yew::prelude::*;
+
+/// What the page shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+}
+
+/// The cluster at a glance.
+#[component]
+pub fn Overview(props: &Props) -> Html {
+    let live = &props.live;
+    let runs = live.jobs.values().any(|job| !job.state.is_final());
+    let is_new = live.has(Topic::Jobs) && live.jobs.is_empty();
+    html! {
+        <>
+            <h1 class="offscreen">{ "Overview" }</h1>
+            <Strip live={live.clone()} />
+            <div class="overview">
+                <div class="column">
+                    if is_new {
+                        <FirstQuery live={live.clone()} />
+                    } else if runs || !live.has(Topic::Jobs) {
+                        <Progress live={live.clone()} />
+                    } else {
+                        <Recent live={live.clone()} />
+                    }
+                </div>
+                <div class="column">
+                    <LastMinute live={live.clone()} />
+                    <WorkersGrid live={live.clone()} />
+                </div>
+                <div class="column">
+                    <Attention live={live.clone()} />
+                    <Memory live={live.clone()} />
+                </div>
+            </div>
+        </>
+    }
+}
+
+#[cfg(test)]
+mod tests;
