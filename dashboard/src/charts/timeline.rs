@@ -128,12 +128,11 @@ impl Timeline {
     }
 
     /// The present, as far as figures go.
-    pub(super) fn present_ms(props: &Props) -> u64 {
-        let Some(view) = &props.view else { return props.live.now_ms };
+    pub(super) fn present(live: &Live, view: &TimelineView) -> u64 {
         let latest = view.to_ms;
-        match props.live.health() {
+        match live.health() {
             Health::Live | Health::Replay => {
-                props.live.now_ms.clamp(latest, latest.saturating_add(RUNS_ON_MS_MAX))
+                live.now_ms.clamp(latest, latest.saturating_add(RUNS_ON_MS_MAX))
             }
             Health::Loading
             | Health::Unreachable
@@ -141,6 +140,10 @@ impl Timeline {
             | Health::Stale
             | Health::Reconnecting => latest,
         }
+    }
+
+    pub(super) fn present_ms(props: &Props) -> u64 {
+        props.view.as_ref().map_or(props.live.now_ms, |view| Self::present(&props.live, view))
     }
 
     pub(super) fn present_of(&self, props: &Props) -> u64 {
