@@ -1,12 +1,19 @@
 //! The few things that the page asks of the browser.
+//!
+//! On the host, where tests draw components, there is none: everything here then gives nothing.
 
-use web_sys::{Document, Location, Storage, VisibilityState, Window};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::{
+    Document, Element, HtmlElement, HtmlTextAreaElement, Location, Storage, VisibilityState, Window,
+};
 
-fn window() -> Option<Window> {
-    web_sys::window()
+/// The window, if there is one.
+pub fn window() -> Option<Window> {
+    if cfg!(target_arch = "wasm32") { web_sys::window() } else { None }
 }
 
-fn document() -> Option<Document> {
+/// The document, if there is one.
+pub fn document() -> Option<Document> {
     window()?.document()
 }
 
@@ -40,9 +47,26 @@ pub fn location() -> Option<Location> {
     Some(window()?.location())
 }
 
+/// The fragment of the address, with its `#`.
+pub fn fragment() -> String {
+    location().and_then(|location| location.hash().ok()).unwrap_or_default()
+}
+
+/// Goes to another page of this page. An event tells of it, as when a link is followed.
+pub fn go_to_fragment(fragment: &str) {
+    if let Some(location) = location() {
+        let _ = location.set_hash(fragment);
+    }
+}
+
 /// The storage that ends with the tab.
 pub fn session_storage() -> Option<Storage> {
     window()?.session_storage().ok()?
+}
+
+/// The storage that stays.
+pub fn local_storage() -> Option<Storage> {
+    window()?.local_storage().ok()?
 }
 
 /// Replaces the address without loading it and without an entry in the history.
@@ -50,7 +74,7 @@ pub fn replace_address(address: &str) {
     let history = window().and_then(|window| window.history().ok());
     if let Some(history) = history {
         // A refusal (a sandboxed frame) leaves the address as it is, which is all that can be done.
-        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(address));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(address));
     }
 }
 
@@ -61,9 +85,88 @@ pub fn reload() {
     }
 }
 
+/// Calls back once, before the browser draws next. A tab that is not seen draws nothing.
+pub fn on_next_frame(callback: impl FnOnce() + 'static) {
+    if let Some(window) = window() {
+        let closure = Closure::once_into_js(callback);
+        let _ = window.request_animation_frame(closure.unchecked_ref());
+    }
+}
+
+/// The element that a selector finds first.
+pub fn find(selector: &str) -> Option<Element> {
+    document()?.query_selector(selector).ok()?
+}
+
+/// Moves the keyboard's focus to the element that a selector finds first.
+pub fn focus(selector: &str) {
+    if let Some(element) = find(selector).and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// Scrolls the page to its top.
+pub fn scroll_to_top() {
+    if let Some(window) = window() {
+        window.scroll_to_with_x_and_y(0.0, 0.0);
+    }
+}
+
+/// Sets an attribute of the document's root, or takes it away.
+pub fn set_root_attribute(name: &str, value: Option<&str>) {
+    if let Some(root) = document().and_then(|document| document.document_element()) {
+        let _ = match value {
+            Some(value) => root.set_attribute(name, value),
+            None => root.remove_attribute(name),
+        };
+    }
+}
+
+/// Puts a text into the clipboard. The clipboard's own interface is there only on `https` and
+/// `localhost`; elsewhere a text field is selected and copied, as of old.
+pub fn copy(text: &str) {
+    let Some(window) = window() else { return };
+    if window.is_secure_context() {
+        let _ = window.navigator().clipboard().write_text(text);
+        return;
+    }
+    let _ = copy_by_selection(text);
+}
+
+fn copy_by_selection(text: &str) -> Option<()> {
+    let document = document()?;
+    let field = document.create_element("textarea").ok()?;
+    let field: HtmlTextAreaElement = field.dyn_into().ok()?;
+    field.set_class_name("offscreen");
+    field.set_value(text);
+    document.body()?.append_child(&field).ok()?;
+    field.select();
+    let document: web_sys::HtmlDocument = document.dyn_into().ok()?;
+    let _ = document.exec_command("copy");
+    field.remove();
+    Some(())
+}
+
 /// A moment in the browser's own time zone, which it names. `ms` is milliseconds since the epoch.
 pub fn date_and_zone(ms: u64) -> String {
+    if !cfg!(target_arch = "wasm32") {
+        return format!("{} UTC", clock_time_utc(ms));
+    }
     // A double holds milliseconds exactly for the next quarter of a million years.
-    let date = js_sys::Date::new(&wasm_bindgen::JsValue::from_f64(ms as f64));
+    let date = js_sys::Date::new(&JsValue::from_f64(ms as f64));
     date.to_string().into()
+}
+
+/// The time of day in the browser's own time zone: `14:03:27`.
+pub fn clock_time(ms: u64) -> String {
+    if !cfg!(target_arch = "wasm32") {
+        return clock_time_utc(ms);
+    }
+    let date = js_sys::Date::new(&JsValue::from_f64(ms as f64));
+    format!("{:02}:{:02}:{:02}", date.get_hours(), date.get_minutes(), date.get_seconds())
+}
+
+fn clock_time_utc(ms: u64) -> String {
+    let seconds = ms / 1_000 % 86_400;
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

@@ -1,7 +1,7 @@
 //! Figures as text. Bytes, counts and durations are those of [`partita_shared::units`], so that
 //! the page and the command line show the same.
 
-use partita_shared::units::format_duration;
+use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::time::Duration;
 
 /// Stands for a figure that is not there.
@@ -28,14 +28,102 @@ pub fn grouped(number: u64) -> String {
 pub fn age(now_ms: u64, then_ms: u64) -> String {
     let seconds = now_ms.saturating_sub(then_ms) / 1000;
     match seconds {
-        0..=9 => format!("{seconds} s"),
-        _ => format_duration(Duration::from_secs(seconds)),
+        0..=9 => format!("{seconds}\u{202f}s"),
+        _ => bound(&format_duration(Duration::from_secs(seconds))),
     }
 }
 
 /// The time between two moments, in milliseconds since the epoch.
 pub fn span(from_ms: u64, to_ms: u64) -> String {
-    format_duration(Duration::from_millis(to_ms.saturating_sub(from_ms)))
+    duration_ms(to_ms.saturating_sub(from_ms))
+}
+
+/// Bytes with three digits: `1.50 GiB`. The number never leaves its unit.
+pub fn bytes(bytes: u64) -> String {
+    bound(&format_bytes(bytes))
+}
+
+/// Bytes in a second, with three digits.
+pub fn bytes_per_s(bytes_per_s: u64) -> String {
+    format!("{}/s", bytes(bytes_per_s))
+}
+
+/// A count with three digits: `1.50 M`.
+pub fn count(count: u64) -> String {
+    bound(&format_count(count))
+}
+
+/// A duration in microseconds, in its two largest units: `4 m 10 s`.
+pub fn duration_us(us: u64) -> String {
+    bound(&format_duration(Duration::from_micros(us)))
+}
+
+/// A duration in milliseconds, in its two largest units.
+pub fn duration_ms(ms: u64) -> String {
+    bound(&format_duration(Duration::from_millis(ms)))
+}
+
+/// A duration in nanoseconds, with three digits below a second: what the core costs is often less
+/// than a microsecond.
+pub fn duration_ns(ns: u64) -> String {
+    match ns {
+        0..=999 => format!("{ns}\u{202f}ns"),
+        1_000..=999_999 => format!("{}\u{202f}µs", three_digits(ns as f64 / 1e3)),
+        1_000_000..=999_999_999 => format!("{}\u{202f}ms", three_digits(ns as f64 / 1e6)),
+        _ => duration_us(ns / 1_000),
+    }
+}
+
+/// A rate, with three digits: `0.52`, `12.3`, `1 480`.
+pub fn rate(per_s: f32) -> String {
+    let per_s = if per_s.is_finite() { f64::from(per_s.max(0.0)) } else { 0.0 };
+    if per_s >= 99.95 { grouped(per_s.round() as u64) } else { three_digits(per_s) }
+}
+
+fn three_digits(value: f64) -> String {
+    if value >= 99.95 {
+        format!("{value:.0}")
+    } else if value >= 9.995 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+/// Replaces spaces by narrow ones that do not break.
+fn bound(text: &str) -> String {
+    text.replace(' ', "\u{202f}")
+}
+
+/// The beginning and the end of a text that is too long, with what tells it apart mostly in both.
+pub fn middle(text: &str, chars_max: usize) -> String {
+    let length = text.chars().count();
+    if length <= chars_max {
+        return text.to_string();
+    }
+    let kept = chars_max.saturating_sub(1);
+    let head: String = text.chars().take(kept - kept / 2).collect();
+    let tail: String = text.chars().skip(length - kept / 2).collect();
+    format!("{head}…{tail}")
+}
+
+/// Lines of comma-separated values. What has a comma, a quote or a line end in it is quoted.
+pub fn csv<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut text = head.join(",");
+    text.push('\n');
+    for row in rows {
+        text.push_str(&row.map(|cell| csv_cell(&cell)).join(","));
+        text.push('\n');
+    }
+    text
+}
+
+fn csv_cell(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_string()
+    }
 }
 
 /// How much of a whole is done, in percent, rounded down: 100 means that nothing is left.
@@ -70,9 +158,41 @@ mod tests {
     /// A clock that is behind shows no age instead of an absurd one, and seconds stay whole.
     #[test]
     fn ages_are_whole_seconds() {
-        assert_eq!(age(5_900, 1_000), "4 s");
-        assert_eq!(age(1_000, 5_000), "0 s");
-        assert_eq!(age(250_000, 0), "4 m 10 s");
+        assert_eq!(age(5_900, 1_000), "4\u{202f}s");
+        assert_eq!(age(1_000, 5_000), "0\u{202f}s");
+        assert_eq!(age(250_000, 0), "4\u{202f}m\u{202f}10\u{202f}s");
+    }
+
+    /// Columns do not jitter: three digits at every size, and the unit stays with its number.
+    #[test]
+    fn figures_keep_their_digits() {
+        assert_eq!(bytes(1 << 30), "1.00\u{202f}GiB");
+        assert_eq!(count(336_776), "337\u{202f}k");
+        assert_eq!(duration_us(4_200), "4\u{202f}ms");
+        assert_eq!(duration_ns(870), "870\u{202f}ns");
+        assert_eq!(duration_ns(1_840), "1.84\u{202f}µs");
+        assert_eq!(duration_ns(12_340_000), "12.3\u{202f}ms");
+        assert_eq!(duration_ns(2_000_000_000), "2.0\u{202f}s");
+        assert_eq!(rate(0.523), "0.52");
+        assert_eq!(rate(12.34), "12.3");
+        assert_eq!(rate(1_480.4), "1\u{202f}480");
+        assert_eq!(rate(f32::NAN), "0.00");
+    }
+
+    /// Long names keep both ends.
+    #[test]
+    fn long_texts_are_cut_in_the_middle() {
+        assert_eq!(middle("short", 5), "short");
+        assert_eq!(middle("0123456789", 7), "012…789");
+        assert_eq!(middle("ääääöööö", 4), "ää…ö");
+        assert_eq!(middle("abc", 0), "…");
+    }
+
+    /// A table survives its way through a spreadsheet, whatever stands in its cells.
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        let rows = [["a,b".to_string(), "say \"x\"\n".to_string()]];
+        assert_eq!(csv(["one", "two"], rows), "one,two\n\"a,b\",\"say \"\"x\"\"\n\"\n");
     }
 
     /// 100 % is shown only when all is done, and a job without tasks divides nothing by zero.

@@ -1,20 +1,32 @@
-//! The page that shows a Partita cluster live.
+//! The page that shows a Partita cluster live, or a journal of one.
 //!
-//! The scheduler serves it and streams [`partita_shared::message::DashboardFrame`] to it over one
-//! WebSocket. The page keeps the latest frame alone, so a slow browser falls behind in steps, not
-//! in memory. [`socket`] reads the stream, [`model`] decides what it means (live, stale, refused),
-//! [`components`] draw it; [`browser`] and [`token`] are all that touch the window.
+//! The scheduler serves it and answers over one WebSocket; the protocol is
+//! [`partita_shared::observe::frame`]. [`source`] is who answers, [`link`] is the page's end of it
+//! and decides what it means (live, stale, held, refused), [`live`] is what pages are given of it,
+//! [`topics`] is what each page follows, [`route`] its address, and [`components`] draw it.
+//! [`browser`], [`socket`], [`token`], [`theme`] and [`api`] are all that touch the window.
 //!
 //! Nothing here loads from another origin, and no style or script stands inline, so that a strict
 //! Content-Security-Policy holds: bars are SVG attributes, not style attributes.
 
+mod api;
 mod browser;
 mod components;
+#[cfg(test)]
+mod fixtures;
 mod format;
-mod model;
+mod link;
+mod live;
+mod route;
 mod socket;
+mod source;
+#[cfg(test)]
+mod testing;
+mod theme;
 mod token;
+mod topics;
 
 fn main() {
-    yew::Renderer::<components::app::App>::new().render();
+    let opener = source::Opener::Scheduler;
+    yew::Renderer::<components::app::App>::with_props(components::app::Props { opener }).render();
 }

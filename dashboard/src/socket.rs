@@ -1,12 +1,13 @@
 //! The one WebSocket of the page.
 //!
-//! The page sends the token as the first text frame. Each binary frame from the scheduler is one
-//! [`DashboardFrame`], and the page asks for the next with an empty binary frame once it has drawn
-//! this one: a slow page gets fewer frames, and none wait for it.
+//! The page sends the token as the first text frame. From then on binary frames go both ways:
+//! [`FromPage`] and [`ToPage`] as postcard.
 
 use crate::browser;
+use crate::source::{Source, SourceEvent};
 use gloo_events::EventListener;
-use partita_shared::{message::DashboardFrame, wire};
+use partita_shared::observe::frame::{FromPage, ToPage};
+use partita_shared::wire;
 use wasm_bindgen::JsCast;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, Url, WebSocket};
 use yew::Callback;
@@ -17,20 +18,6 @@ const PATH: &str = "ws/dashboard";
 /// The scheduler closes with this code when it refuses the token.
 pub const CLOSE_CODE_REFUSED: u16 = 4401;
 
-/// What happens on the socket.
-#[derive(Debug)]
-pub enum SocketEvent {
-    /// A frame came.
-    Frame(Box<DashboardFrame>),
-    /// Something came that is no frame of this build.
-    Unreadable,
-    /// It was closed, or never opened.
-    Closed {
-        /// The code of the WebSocket protocol, or one above 4000 of our own.
-        code: u16,
-    },
-}
-
 /// An open socket. Dropping it closes it, and none of its events come after that.
 pub struct Socket {
     socket: WebSocket,
@@ -40,7 +27,7 @@ pub struct Socket {
 impl Socket {
     /// Begins a connection. Events come to `on_event` from then on. Gives nothing if the page's
     /// own address is unknown or the browser forbids it.
-    pub fn open(token: String, on_event: Callback<SocketEvent>) -> Option<Self> {
+    pub fn open(token: String, on_event: Callback<SourceEvent>) -> Option<Self> {
         let socket = WebSocket::new(&address()?).ok()?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let opened = {
@@ -60,14 +47,17 @@ impl Socket {
         };
         let closed = EventListener::new(&socket, "close", move |event| {
             let code = event.dyn_ref::<CloseEvent>().map_or(0, CloseEvent::code);
-            on_event.emit(SocketEvent::Closed { code });
+            on_event.emit(SourceEvent::Closed { code });
         });
         Some(Self { socket, _listeners: [opened, message, closed] })
     }
+}
 
-    /// Asks for the next frame.
-    pub fn acknowledge(&self) {
-        let _ = self.socket.send_with_u8_array(&[]);
+impl Source for Socket {
+    fn send(&self, message: &FromPage) {
+        if let Ok(bytes) = wire::encode(message) {
+            let _ = self.socket.send_with_u8_array(&bytes);
+        }
     }
 }
 
@@ -84,12 +74,13 @@ fn address() -> Option<String> {
     Some(url.href())
 }
 
-fn read(message: &MessageEvent) -> SocketEvent {
+fn read(message: &MessageEvent) -> SourceEvent {
     let Ok(buffer) = message.data().dyn_into::<js_sys::ArrayBuffer>() else {
-        return SocketEvent::Unreadable;
+        return SourceEvent::Unreadable;
     };
-    match wire::decode::<DashboardFrame>(&js_sys::Uint8Array::new(&buffer).to_vec()) {
-        Ok(frame) => SocketEvent::Frame(Box::new(frame)),
-        Err(_) => SocketEvent::Unreadable,
+    let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
+    match wire::decode::<ToPage>(&bytes) {
+        Ok(message) => SourceEvent::Message(Box::new(message), bytes.len()),
+        Err(_) => SourceEvent::Unreadable,
     }
 }

@@ -1,33 +1,61 @@
-//! The whole page: it owns the token, the socket and the model, and hands frames to the panels.
+//! The whole page: it owns the token, the link and the route, and hands the moment to the pages.
 
 use super::header::Header;
-use super::jobs::Jobs;
-use super::strip::Strip;
+use super::help::Help;
+use super::pages::Page;
+use super::parts::Patterns;
+use super::replay_bar::ReplayBar;
+use super::status_bar::StatusBar;
 use super::token_form::TokenForm;
-use super::workers::Workers;
-use crate::browser;
-use crate::model::{Health, Model};
-use crate::socket::{CLOSE_CODE_REFUSED, Socket, SocketEvent};
-use crate::token;
+use crate::link::Link;
+use crate::live::{Act, Health, LinkFigures, Live, Snapshot};
+use crate::route::{Route, Tab};
+use crate::socket::CLOSE_CODE_REFUSED;
+use crate::source::{Opener, Source, SourceEvent};
+use crate::{api, browser, theme, token, topics};
 use gloo_events::EventListener;
 use gloo_timers::callback::{Interval, Timeout};
+use partita_shared::observe::frame::Topic;
+use std::collections::BTreeMap;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, KeyboardEvent};
 use yew::prelude::*;
 
 /// How often ages are counted up while nothing comes, in milliseconds.
 const CLOCK_INTERVAL_MS: u32 = 1_000;
 
+/// The clock draws nothing if a frame was drawn since, in milliseconds.
+const DRAWN_LATELY_MS: f64 = 900.0;
+
+/// Where the figures come from.
+#[derive(Clone, PartialEq, Properties)]
+pub struct Props {
+    /// How the page gets at its source.
+    pub opener: Opener,
+}
+
 /// What the page reacts to.
 pub enum Msg {
     /// The user gave a token.
     Token(String),
-    /// Something happened on a socket. The number tells the present one from those before.
-    Socket(u32, SocketEvent),
-    /// The address changed: a new link may have been pasted.
+    /// Something happened at a source. The number tells the present one from those before.
+    Source(u32, SourceEvent),
+    /// The address changed: another page, or a link with a token was pasted.
     Address,
     /// A second has passed.
     Clock,
     /// The pause before the next attempt is over.
     Retry,
+    /// The browser is about to draw.
+    Draw,
+    /// The tab went to the background or came back.
+    Visibility,
+    /// A key was pressed outside of any field.
+    Key(String),
+    /// A page wants something done.
+    Act(Act),
+    /// The list of keys is to be shown, or no more.
+    Help(bool),
 }
 
 /// The whole page.
@@ -35,40 +63,46 @@ pub struct App {
     token: Option<String>,
     /// Whether the scheduler refused the token that was given last.
     refused: bool,
-    model: Model,
-    socket: Option<Socket>,
-    /// Which socket is the present one.
+    route: Route,
+    link: Link,
+    source: Option<Box<dyn Source>>,
+    /// Which source is the present one.
     generation: u32,
-    /// A frame was drawn or is about to be, and the next was not asked for.
-    owes_acknowledgement: bool,
+    /// What components follow beside their route's topics, by their names.
+    wanted: BTreeMap<&'static str, Vec<Topic>>,
     retry: Option<Timeout>,
     now_ms: f64,
+    drawn_ms: f64,
+    draw_is_due: bool,
+    help: bool,
+    act: Callback<Act>,
     _clock: Interval,
-    _address: Option<EventListener>,
+    _listeners: Vec<EventListener>,
 }
 
 impl App {
     fn connect(&mut self, ctx: &Context<Self>) {
         self.retry = None;
-        self.socket = None;
-        self.owes_acknowledgement = false;
+        self.source = None;
         self.generation = self.generation.wrapping_add(1);
-        let Some(token) = self.token.clone() else { return };
-        self.model.connecting(self.now_ms);
+        let opener = &ctx.props().opener;
+        if self.token.is_none() && opener.needs_token() {
+            return;
+        }
+        self.link.connecting(self.now_ms);
         let generation = self.generation;
-        let on_event = ctx.link().callback(move |event| Msg::Socket(generation, event));
-        self.socket = Socket::open(token, on_event);
-        if self.socket.is_none() {
+        let on_event = ctx.link().callback(move |event| Msg::Source(generation, event));
+        self.source = opener.open(self.token.as_deref().unwrap_or_default(), on_event);
+        if self.source.is_none() {
             self.disconnect(ctx);
         }
     }
 
-    /// Drops the socket and connects again after a pause.
+    /// Drops the source and connects again after a pause.
     fn disconnect(&mut self, ctx: &Context<Self>) {
-        self.socket = None;
-        self.owes_acknowledgement = false;
+        self.source = None;
         self.generation = self.generation.wrapping_add(1);
-        let pause_ms = self.model.lost();
+        let pause_ms = self.link.lost();
         let link = ctx.link().clone();
         self.retry = Some(Timeout::new(pause_ms, move || link.send_message(Msg::Retry)));
     }
@@ -77,144 +111,319 @@ impl App {
         token::forget();
         self.token = None;
         self.refused = true;
-        self.socket = None;
+        self.source = None;
         self.retry = None;
-        self.model = Model::new(self.now_ms);
+        self.link = Link::new(self.now_ms);
     }
 
-    fn take(&mut self, ctx: &Context<Self>, token: String) {
+    fn take_token(&mut self, ctx: &Context<Self>, token: String) {
         self.refused = false;
         self.token = Some(token);
-        self.model = Model::new(self.now_ms);
+        self.link = Link::new(self.now_ms);
         self.connect(ctx);
     }
 
-    fn on_socket(&mut self, ctx: &Context<Self>, event: SocketEvent) {
+    /// Whether the page is to be drawn at once.
+    fn on_source(&mut self, ctx: &Context<Self>, event: SourceEvent) -> bool {
         match event {
-            SocketEvent::Frame(frame) => {
-                browser::set_title(&format!("{} · Partita", frame.cluster.name));
-                self.model.received(*frame, self.now_ms);
-                self.owes_acknowledgement = true;
+            SourceEvent::Message(message, bytes) => {
+                let answer = self.link.received(*message, bytes, self.now_ms);
+                if let Some((asker, answer)) = answer {
+                    asker.emit(answer);
+                }
+                self.draw_on_next_frame(ctx);
+                return false;
             }
-            SocketEvent::Unreadable => {
-                self.model.unreadable();
+            SourceEvent::Unreadable => {
+                self.link.unreadable();
                 self.disconnect(ctx);
             }
-            SocketEvent::Closed { code: CLOSE_CODE_REFUSED } => self.refuse(),
-            SocketEvent::Closed { .. } => self.disconnect(ctx),
+            SourceEvent::Closed { code: CLOSE_CODE_REFUSED } => self.refuse(),
+            SourceEvent::Closed { .. } => self.disconnect(ctx),
+        }
+        true
+    }
+
+    /// However many frames come, each picture of the screen is drawn once.
+    fn draw_on_next_frame(&mut self, ctx: &Context<Self>) {
+        if !std::mem::replace(&mut self.draw_is_due, true) {
+            let link = ctx.link().clone();
+            browser::on_next_frame(move || link.send_message(Msg::Draw));
         }
     }
 
-    fn acknowledge(&mut self) {
-        if let Some(socket) = &self.socket
-            && std::mem::take(&mut self.owes_acknowledgement)
-        {
-            socket.acknowledge();
+    fn on_clock(&mut self, ctx: &Context<Self>) -> bool {
+        self.link.tick(self.now_ms);
+        if self.source.is_some() && self.link.is_silent(self.now_ms) {
+            self.disconnect(ctx);
+        }
+        self.now_ms - self.drawn_ms >= DRAWN_LATELY_MS
+    }
+
+    fn on_address(&mut self, ctx: &Context<Self>) -> bool {
+        if let Some(token) = token::take_from_address() {
+            self.take_token(ctx, token);
+        }
+        let route = Route::parse(&browser::fragment());
+        if route != self.route {
+            // A filter of the same page keeps its place; another page begins at its top.
+            if route.tab() != self.route.tab() || !matches!(route, Route::Tasks(_)) {
+                browser::scroll_to_top();
+                browser::focus("#main");
+            }
+            self.route = route;
+        }
+        true
+    }
+
+    fn on_key(&mut self, key: &str) -> bool {
+        let tab = key.parse::<usize>().ok().and_then(|n| Tab::ALL.get(n.checked_sub(1)?));
+        if let Some(tab) = tab {
+            browser::go_to_fragment(&tab.route().to_string());
+            return false;
+        }
+        match key {
+            "?" => self.help = !self.help,
+            "/" => browser::focus("[data-search]"),
+            " " => self.hold_or_play(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// The space bar: holds what is live, plays or stops a replay.
+    fn hold_or_play(&mut self) {
+        if self.link.health(self.now_ms) == Health::Replay {
+            let speed = self.link.shown().speed;
+            self.link.play(if speed == 0.0 { 1.0 } else { 0.0 });
+        } else {
+            self.link.hold(!self.link.is_held(), self.now_ms);
         }
     }
+
+    fn on_act(&mut self, act: Act) -> bool {
+        match act {
+            Act::Ask(question, asker) => {
+                self.link.ask(question, asker);
+                return false;
+            }
+            Act::Want(name, topics) if topics.is_empty() => {
+                self.wanted.remove(name);
+            }
+            Act::Want(name, topics) => {
+                self.wanted.insert(name, topics);
+            }
+            Act::Cancel(job, on_result) => {
+                let token = self.token.clone().unwrap_or_default();
+                wasm_bindgen_futures::spawn_local(async move {
+                    on_result.emit(api::cancel(job, &token).await);
+                });
+                return false;
+            }
+            Act::Seek(to_ms) => self.link.seek(to_ms),
+            Act::Play(speed) => self.link.play(speed),
+            Act::Hold(held) => self.link.hold(held, self.now_ms),
+            Act::Go(route) => browser::go_to_fragment(&route.to_string()),
+        }
+        true
+    }
+
+    /// Follows what the page and its components want, and sends what waits.
+    fn settle(&mut self) {
+        let mut wanted = topics::topics(&self.route, self.link.shown());
+        for topic in self.wanted.values().flatten() {
+            if !wanted.contains(topic) {
+                wanted.push(*topic);
+            }
+        }
+        self.link.follow(wanted);
+        self.send();
+    }
+
+    fn send(&mut self) {
+        let messages = self.link.take_outbox();
+        if let Some(source) = &self.source {
+            messages.iter().for_each(|message| source.send(message));
+        }
+    }
+
+    fn live(&self) -> Live {
+        let mut follower = self.link.shown().clone();
+        follower.now_ms = self.link.shown_now_ms(self.now_ms);
+        Live::new(Snapshot {
+            follower,
+            health: self.link.health(self.now_ms),
+            figures_age_ms: self.link.figures_age_ms(self.now_ms),
+            link: LinkFigures { frame: self.link.frame(), bytes_per_s: self.link.bytes_per_s() },
+            answers: self.link.answers().cloned().collect(),
+            act: self.act.clone(),
+        })
+    }
+}
+
+/// What the page listens to.
+fn listeners(ctx: &Context<App>) -> Vec<EventListener> {
+    let Some(window) = browser::window() else { return Vec::new() };
+    let address = ctx.link().callback(|()| Msg::Address);
+    let visibility = ctx.link().callback(|()| Msg::Visibility);
+    let key = ctx.link().callback(Msg::Key);
+    let options = gloo_events::EventListenerOptions::enable_prevent_default();
+    let mut listeners = vec![
+        EventListener::new(&window, "hashchange", move |_| address.emit(())),
+        EventListener::new_with_options(&window, "keydown", options, move |event| {
+            if let Some(pressed) = event.dyn_ref::<KeyboardEvent>().and_then(shortcut) {
+                event.prevent_default();
+                key.emit(pressed);
+            }
+        }),
+    ];
+    listeners.extend(browser::document().map(|document| {
+        EventListener::new(&document, "visibilitychange", move |_| visibility.emit(()))
+    }));
+    listeners
+}
+
+/// The key, if it is one of ours and the user is not writing.
+fn shortcut(event: &KeyboardEvent) -> Option<String> {
+    if event.ctrl_key() || event.alt_key() || event.meta_key() {
+        return None;
+    }
+    let key = event.key();
+    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    let is_in = |selector: &str| {
+        target.as_ref().is_some_and(|t| t.closest(selector).is_ok_and(|found| found.is_some()))
+    };
+    let is_writing = is_in("input, select, textarea, [contenteditable]");
+    // The space bar presses buttons and scrolls what has the focus for it.
+    let is_taken = key == " " && is_in("button, a, summary, dialog, [role=region]");
+    let is_ours = matches!(key.chars().next(), Some('?' | '/' | ' ' | '1'..='9')) && key.len() == 1;
+    (is_ours && !is_writing && !is_taken).then_some(key)
 }
 
 impl Component for App {
     type Message = Msg;
-    type Properties = ();
+    type Properties = Props;
 
     fn create(ctx: &Context<Self>) -> Self {
         let now_ms = browser::monotonic_ms();
         let clock = ctx.link().callback(|()| Msg::Clock);
-        let address = ctx.link().callback(|()| Msg::Address);
+        theme::Theme::stored().apply();
+        let token = token::take_from_address().or_else(token::stored);
         let mut app = Self {
-            token: token::take_from_address().or_else(token::stored),
+            token,
             refused: false,
-            model: Model::new(now_ms),
-            socket: None,
+            route: Route::parse(&browser::fragment()),
+            link: Link::new(now_ms),
+            source: None,
             generation: 0,
-            owes_acknowledgement: false,
+            wanted: BTreeMap::new(),
             retry: None,
             now_ms,
+            drawn_ms: now_ms,
+            draw_is_due: false,
+            help: false,
+            act: ctx.link().callback(Msg::Act),
             _clock: Interval::new(CLOCK_INTERVAL_MS, move || clock.emit(())),
-            _address: web_sys::window()
-                .map(|window| EventListener::new(&window, "hashchange", move |_| address.emit(()))),
+            _listeners: listeners(ctx),
         };
+        app.link.hide(browser::is_hidden(), now_ms);
+        app.settle();
         app.connect(ctx);
         app
     }
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         self.now_ms = browser::monotonic_ms();
-        match msg {
+        let is_changed = match msg {
             Msg::Token(token) => {
                 token::store(&token);
-                self.take(ctx, token);
+                self.take_token(ctx, token);
+                true
             }
-            Msg::Address => match token::take_from_address() {
-                Some(token) => self.take(ctx, token),
-                None => return false,
-            },
-            // An event of a socket that was given up since.
-            Msg::Socket(generation, _) if generation != self.generation => return false,
-            Msg::Socket(_, event) => self.on_socket(ctx, event),
-            Msg::Clock => {
-                if self.token.is_some() && self.model.is_silent(self.now_ms) {
-                    self.disconnect(ctx);
-                }
-                // A hidden tab asks for one frame a second, not for all that it could get.
-                self.acknowledge();
+            // An event of a source that was given up since.
+            Msg::Source(generation, _) if generation != self.generation => false,
+            Msg::Source(_, event) => self.on_source(ctx, event),
+            Msg::Address => self.on_address(ctx),
+            Msg::Clock => self.on_clock(ctx),
+            Msg::Retry => {
+                self.connect(ctx);
+                true
             }
-            Msg::Retry => self.connect(ctx),
-        }
-        true
+            Msg::Draw => {
+                self.draw_is_due = false;
+                true
+            }
+            Msg::Visibility => {
+                self.link.hide(browser::is_hidden(), self.now_ms);
+                true
+            }
+            Msg::Key(key) => self.on_key(&key),
+            Msg::Act(act) => self.on_act(act),
+            Msg::Help(help) => {
+                self.help = help;
+                true
+            }
+        };
+        self.settle();
+        is_changed
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
-        if self.token.is_none() {
+        if self.token.is_none() && ctx.props().opener.needs_token() {
             let on_token = ctx.link().callback(Msg::Token);
             return html! { <TokenForm refused={self.refused} {on_token} /> };
         }
-        let health = self.model.health(self.now_ms);
-        let age_ms = self.model.figures_age_ms(self.now_ms);
-        let now_ms = self.model.scheduler_now_ms(self.now_ms);
-        let cluster = self.model.frame().map(|frame| frame.cluster.clone());
-        html! {
-            <>
-                <a class="skip" href="#main">{ "Skip to the figures" }</a>
-                <Header {cluster} {health} {age_ms} {now_ms} />
-                if self.model.is_other_version() {
-                    <OtherVersion />
-                }
-                <main id="main" class={classes!(is_dimmed(health).then_some("stale"))}>
-                    { self.view_panels(health, now_ms) }
-                </main>
-            </>
-        }
+        let on_help = ctx.link().callback(Msg::Help);
+        shell(&self.live(), &self.route, self.link.is_other_build(), self.help, on_help)
     }
 
     fn rendered(&mut self, _ctx: &Context<Self>, _first_render: bool) {
+        self.drawn_ms = self.now_ms;
+        let cluster = self.link.shown().greeting.as_ref().map(|hello| hello.cluster.as_str());
+        let cluster = cluster.unwrap_or("Partita");
+        browser::set_title(&format!("{} · {cluster}", self.route.title()));
         // Only now, when the frame is on the screen: a slow page thereby asks for fewer.
-        if !browser::is_hidden() {
-            self.acknowledge();
-        }
+        self.link.drawn();
+        self.send();
     }
 }
 
-impl App {
-    fn view_panels(&self, health: Health, now_ms: u64) -> Html {
-        match self.model.frame().cloned() {
-            Some(frame) => html! {
-                <>
-                    <Strip frame={frame.clone()} />
-                    <Workers frame={frame.clone()} {now_ms} />
-                    <Jobs {frame} {now_ms} />
-                </>
-            },
-            None => html! { <Waiting unreachable={health == Health::Unreachable} /> },
-        }
-    }
-}
-
-fn is_dimmed(health: Health) -> bool {
-    match health {
-        Health::Stale | Health::Reconnecting => true,
-        Health::Loading | Health::Unreachable | Health::Live => false,
+/// Everything around a page, and the page.
+pub fn shell(
+    live: &Live,
+    route: &Route,
+    is_other_build: bool,
+    help: bool,
+    on_help: Callback<bool>,
+) -> Html {
+    let skip = Callback::from(|event: MouseEvent| {
+        // The address is the page's: it must not become `#main`.
+        event.prevent_default();
+        browser::focus("#main");
+    });
+    let is_dimmed = matches!(live.health(), Health::Stale | Health::Reconnecting);
+    let show_help = on_help.reform(|()| true);
+    html! {
+        <>
+            <a class="skip" href="#main" onclick={skip}>{ "Skip to the figures" }</a>
+            <Patterns />
+            <Header live={live.clone()} tab={route.tab()} on_help={show_help} />
+            <ReplayBar live={live.clone()} />
+            if is_other_build {
+                <OtherBuild />
+            }
+            <main id="main" tabindex="-1" class={classes!(is_dimmed.then_some("stale"))}>
+                if matches!(live.health(), Health::Loading | Health::Unreachable) {
+                    <Waiting unreachable={live.health() == Health::Unreachable} />
+                } else {
+                    <Page live={live.clone()} route={route.clone()} />
+                }
+            </main>
+            <StatusBar live={live.clone()} />
+            if help {
+                <Help on_close={on_help.reform(|()| false)} />
+            }
+        </>
     }
 }
 
@@ -223,7 +432,7 @@ struct WaitingProps {
     unreachable: bool,
 }
 
-/// Stands in for the panels until the first frame.
+/// Stands in for the page until the first frame.
 #[component]
 fn Waiting(props: &WaitingProps) -> Html {
     let text = if props.unreachable {
@@ -237,10 +446,11 @@ fn Waiting(props: &WaitingProps) -> Html {
 
 /// Asks for a reload: figures of another build may be wrong.
 #[component]
-fn OtherVersion() -> Html {
+fn OtherBuild() -> Html {
     html! {
         <p class="notice warning" role="alert">
-            { "This page and the scheduler are of different versions. " }
+            { "This page and the scheduler are of different versions, so figures may be missing or \
+               wrong. " }
             <button type="button" onclick={|_| browser::reload()}>{ "Reload the page" }</button>
         </p>
     }

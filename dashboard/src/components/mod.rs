@@ -1,13 +1,11 @@
-//! What is drawn. Each component gets its rows and the time from [`app`], and keeps nothing.
+//! What is drawn. [`app`] owns the link and hands each page a [`crate::live::Live`]; [`pages`] are
+//! what the navigation leads to, [`parts`] what they are made of.
 
 pub mod app;
-mod bar;
 mod header;
-mod jobs;
-mod strip;
+mod help;
+pub mod pages;
+pub mod parts;
+mod replay_bar;
+mod status_bar;
 mod token_form;
-mod workers;
-
-/// Rows of one table that are drawn at first, and that each press of its button adds. Drawing
-/// thousands ten times a second would make the page slow.
-const ROWS_SHOWN_STEP: usize = 200;

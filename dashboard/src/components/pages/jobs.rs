@@ -1,0 +1,17 @@
+//! All jobs.
+
+use crate::live::Live;
+use yew::prelude::*;
+
+/// What the page shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+}
+
+/// All jobs.
+#[component]
+pub fn Jobs(_props: &Props) -> Html {
+    html! { <p class="empty">{ "This page is not there yet." }</p> }
+}

@@ -1,0 +1,24 @@
+//! What stands under an address that no page has.
+
+use yew::prelude::*;
+
+/// The address.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// As it was given.
+    pub address: String,
+}
+
+/// Says that there is no such page.
+#[component]
+pub fn Nowhere(props: &Props) -> Html {
+    html! {
+        <section class="notice">
+            <h2>{ "No such page" }</h2>
+            <p>
+                { "Nothing is kept under " }<code>{ props.address.clone() }</code>
+                { ". The " }<a href="#/">{ "overview" }</a>{ " leads to everything that there is." }
+            </p>
+        </section>
+    }
+}

@@ -1,0 +1,30 @@
+//! What pages are made of.
+//!
+//! [`Panel`] is the frame of every list and drawing, with its loading and empty states; [`State`],
+//! [`StateBar`] and [`look`] are the signs of states; [`worker_link`] and its like lead on. Figures
+//! as text are in [`crate::format`].
+
+mod age;
+mod bar;
+mod copy;
+mod links;
+pub mod look;
+mod panel;
+mod patterns;
+mod quantiles;
+mod same;
+mod search;
+mod show_more;
+mod state;
+
+pub use age::Age;
+pub use bar::{Bar, Part, StateBar};
+pub use copy::CopyButton;
+pub use links::{group_link, job_link, place_link, task_link, worker_link};
+pub use panel::{Panel, Status};
+pub use patterns::Patterns;
+pub use quantiles::Quantiles;
+pub use same::Same;
+pub use search::Search;
+pub use show_more::{ROWS_SHOWN_STEP, ShowMore};
+pub use state::State;

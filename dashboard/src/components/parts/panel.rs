@@ -1,0 +1,83 @@
+//! The frame of every list and drawing.
+
+use super::copy::CopyButton;
+use yew::prelude::*;
+
+/// What there is to show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Status {
+    /// What is inside.
+    #[default]
+    Ready,
+    /// It has not come yet.
+    Loading,
+    /// There is none: a sentence that says so.
+    Empty(AttrValue),
+}
+
+impl Status {
+    /// Loading until it has come, then empty if there is nothing.
+    pub fn of(has_come: bool, is_empty: bool, when_empty: &'static str) -> Self {
+        match (has_come, is_empty) {
+            (false, true) => Status::Loading,
+            (true, true) => Status::Empty(AttrValue::Static(when_empty)),
+            // What is there is shown, even while the rest of it is on its way.
+            (_, false) => Status::Ready,
+        }
+    }
+}
+
+/// A panel.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// Its title.
+    pub title: AttrValue,
+    /// Its name among the panels of its page.
+    pub id: &'static str,
+    /// Further classes.
+    #[prop_or_default]
+    pub class: Classes,
+    /// What there is to show.
+    #[prop_or_default]
+    pub status: Status,
+    /// A few words beside the title: how many there are, or that only some are shown.
+    #[prop_or_default]
+    pub note: AttrValue,
+    /// Fields and buttons beside the title.
+    #[prop_or_default]
+    pub tools: Html,
+    /// Makes comma-separated values of what is shown, when they are wanted.
+    #[prop_or_default]
+    pub csv: Option<Callback<(), String>>,
+    /// What is inside.
+    #[prop_or_default]
+    pub children: Html,
+}
+
+/// The frame of a list or drawing: its title, what is inside or why nothing is, and a button that
+/// copies it.
+#[component]
+pub fn Panel(props: &Props) -> Html {
+    let is_ready = props.status == Status::Ready;
+    html! {
+        <section class={classes!("panel", props.class.clone())} aria-labelledby={props.id}>
+            <div class="panel-head">
+                <h2 id={props.id}>{ &props.title }</h2>
+                if !props.note.is_empty() {
+                    <span class="note">{ &props.note }</span>
+                }
+                <div class="panel-tools">
+                    { props.tools.clone() }
+                    if let Some(csv) = props.csv.clone().filter(|_| is_ready) {
+                        <CopyButton label="copy as CSV" text={csv} />
+                    }
+                </div>
+            </div>
+            { match &props.status {
+                Status::Ready => props.children.clone(),
+                Status::Loading => html! { <p class="empty loading" role="status">{ "Loading…" }</p> },
+                Status::Empty(text) => html! { <p class="empty">{ text }</p> },
+            } }
+        </section>
+    }
+}

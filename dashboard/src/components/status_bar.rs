@@ -1,0 +1,45 @@
+//! The bar at the bottom: the link in figures, and what watching costs.
+
+use crate::format::{age, bytes_per_s, counted, duration_ns, grouped};
+use crate::live::{Health, Live};
+use yew::prelude::*;
+
+/// What the bar shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+}
+
+/// The bar at the bottom.
+#[component]
+pub fn StatusBar(props: &Props) -> Html {
+    let live = &props.live;
+    let figures = live.link();
+    let is_of_now = matches!(live.health(), Health::Live | Health::Replay);
+    let figures_age = match live.figures_age_ms() {
+        0..=999 => "figures under 1\u{202f}s old".to_string(),
+        _ if is_of_now => "figures under 2\u{202f}s old".to_string(),
+        age_ms => format!("figures {} old", age(age_ms, 0)),
+    };
+    html! {
+        <footer class="status" aria-label="The link in figures">
+            <span>{ format!("frame {}", grouped(figures.frame)) }</span>
+            <span>{ figures_age }</span>
+            <span>{ bytes_per_s(figures.bytes_per_s) }</span>
+            if let Some(cluster) = &live.cluster {
+                <span title="What the observer could not keep up with. Counts are right all the \
+                             same; single attempts may be missing.">
+                    { format!("{} dropped", counted(cluster.dropped, "observation", "observations")) }
+                </span>
+                <span title="99 of 100 events took the scheduler's core less than this">
+                    { format!("core p99 {}", duration_ns(cluster.event_p99_ns)) }
+                </span>
+                <span>{ counted(cluster.browsers.into(), "browser", "browsers") }</span>
+                <span class="version">
+                    { format!("{} · Partita {}", cluster.row.address, cluster.row.version) }
+                </span>
+            }
+        </footer>
+    }
+}

@@ -1,0 +1,69 @@
+//! Where the figures come from: a scheduler behind a socket, or a model in the page itself.
+//!
+//! Both speak the protocol of [`partita_shared::observe::frame`], so nothing beyond this file knows
+//! which it is. A report that opens without a network gives the app an [`Opener::Local`].
+
+use crate::socket::Socket;
+use partita_shared::observe::frame::{FromPage, ToPage};
+use std::rc::Rc;
+use yew::Callback;
+
+/// Somebody who answers.
+pub trait Source {
+    /// Tells it something. What cannot be sent any more is dropped: a closed source says so by
+    /// [`SourceEvent::Closed`].
+    fn send(&self, message: &FromPage);
+}
+
+/// What a source says.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// A message, and how many bytes it had on its way.
+    Message(Box<ToPage>, usize),
+    /// Something that is no message of this build.
+    Unreadable,
+    /// It ended, or never began.
+    Closed {
+        /// The code of the WebSocket protocol, or one above 4000 of our own.
+        code: u16,
+    },
+}
+
+/// Makes a source that lives in the page. It may call back only after it has returned.
+pub type LocalOpener = Rc<dyn Fn(Callback<SourceEvent>) -> Box<dyn Source>>;
+
+/// How the page gets at its source.
+#[derive(Clone)]
+pub enum Opener {
+    /// By a socket to the scheduler that served the page, which asks for a token.
+    Scheduler,
+    /// By a call: the model is in the page.
+    Local(LocalOpener),
+}
+
+impl PartialEq for Opener {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Opener::Scheduler, Opener::Scheduler) => true,
+            (Opener::Local(one), Opener::Local(other)) => Rc::ptr_eq(one, other),
+            (Opener::Scheduler, Opener::Local(_)) | (Opener::Local(_), Opener::Scheduler) => false,
+        }
+    }
+}
+
+impl Opener {
+    /// Whether a token is asked for.
+    pub fn needs_token(&self) -> bool {
+        matches!(self, Opener::Scheduler)
+    }
+
+    /// Begins. Events come to `on_event` from then on. Gives nothing if it cannot even begin.
+    pub fn open(&self, token: &str, on_event: Callback<SourceEvent>) -> Option<Box<dyn Source>> {
+        match self {
+            Opener::Scheduler => {
+                Socket::open(token.to_string(), on_event).map(|s| Box::new(s) as Box<dyn Source>)
+            }
+            Opener::Local(open) => Some(open(on_event)),
+        }
+    }
+}
