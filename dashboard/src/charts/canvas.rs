@@ -2,6 +2,7 @@
 //!
 //! On the host, where tests draw pages, there is no canvas: everything here then gives nothing.
 
+use super::heat_cells::LEVELS;
 use super::shapes::Rect;
 use gloo_events::EventListener;
 use wasm_bindgen::prelude::Closure;
@@ -67,10 +68,8 @@ pub struct Theme {
     pub failed: String,
     /// What is well.
     pub done: String,
-    /// The low end of the ramp of magnitudes.
-    pub ramp_low: String,
-    /// The high end of it.
-    pub ramp_high: String,
+    /// The ramp of magnitudes.
+    pub ramp: [String; LEVELS],
     /// Fonts.
     pub font: String,
 }
@@ -92,8 +91,7 @@ impl Theme {
             grey: get("--waiting"),
             failed: get("--failed"),
             done: get("--done"),
-            ramp_low: get("--ramp-low"),
-            ramp_high: get("--ramp-high"),
+            ramp: std::array::from_fn(|level| get(&format!("--h{level}"))),
             font: body.get_property_value("font-family").unwrap_or_default(),
         })
     }
@@ -163,7 +161,8 @@ fn hatch(
     context.stroke();
     let pattern = context.create_pattern_with_html_canvas_element(&tile, "repeat").ok()??;
     let shrink = DomMatrix::new().ok()?;
-    let shrink = shrink.scale_with_scale(1.0 / scale as f32);
+    shrink.set_a(1.0 / scale);
+    shrink.set_d(1.0 / scale);
     pattern.set_transform(shrink.unchecked_ref());
     Some(pattern)
 }

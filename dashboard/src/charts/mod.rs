@@ -26,11 +26,12 @@ mod timeline_input;
 mod timeline_view;
 mod viewport;
 
-pub use heat::{HeatGrid, Metric};
+pub use heat::HeatGrid;
+pub use heat_cells::{Metric, natural};
 pub use lines::{Lines, Series};
 pub use matrix::Matrix;
 pub use mini::{MINI_WINDOW, MiniTimeline};
-pub use rows::{Column, Grid, Sort};
+pub use rows::{Column, Grid, Sort, Source};
 pub use scale::{Unit, micros};
-pub use table::{Table, column};
+pub use table::Table;
 pub use timeline::Timeline;

@@ -38,17 +38,17 @@ impl<R> Grid<R> {
     }
 }
 
-/// A column of plain text.
-pub const fn column<R>(
-    title: &'static str,
-    class: &'static str,
-    cell: fn(&R) -> Html,
-    text: fn(&R) -> String,
-) -> Column<R> {
-    Column { title, hint: "", class, order: None, cell, text }
-}
-
 impl<R> Column<R> {
+    /// A column: its title, its classes, and what is in a cell, drawn and as plain text.
+    pub const fn new(
+        title: &'static str,
+        class: &'static str,
+        cell: fn(&R) -> Html,
+        text: fn(&R) -> String,
+    ) -> Self {
+        Column { title, hint: "", class, order: None, cell, text }
+    }
+
     /// The same, ordered by this.
     pub const fn by(mut self, order: fn(&R, &R) -> std::cmp::Ordering) -> Self {
         self.order = Some(order);

@@ -5,7 +5,7 @@ use super::hues::HUES;
 use super::lanes::{Totals, bar_lines, percent_of};
 use super::rows::{Column, Grid, Sort};
 use super::scale::{clock, micros};
-use super::table::{Table, column};
+use super::table::Table;
 use super::timeline::{Msg, Props, Timeline, Tool};
 use super::viewport::{SPAN_MS_MAX, SPAN_MS_MIN};
 use crate::components::parts::{Same, task_link};
@@ -269,27 +269,27 @@ struct BarRow {
 }
 
 const BAR_COLUMNS: &[Column<BarRow>] = &[
-    column("Task", "w7", |row: &BarRow| task_link(row.task), |row| task_key(row.task))
+    Column::<BarRow>::new("Task", "w7", |row| task_link(row.task), |row| task_key(row.task))
         .by(|one, other| (one.task, one.attempt).cmp(&(other.task, other.attempt))),
-    column("Group", "w12 p2", |row| row.group.clone().into(), |row| row.group.clone())
+    Column::<BarRow>::new("Group", "w12 p2", |row| row.group.clone().into(), |row| row.group.clone())
         .by(|one, other| one.group.cmp(&other.group)),
-    column("Slot", "w8", |row| row.place.clone().into(), |row| row.place.clone())
+    Column::<BarRow>::new("Slot", "w8", |row| row.place.clone().into(), |row| row.place.clone())
         .by(|one, other| one.place.cmp(&other.place)),
-    column("Began", "w6 number p2", |row| began(row).into(), began)
+    Column::<BarRow>::new("Began", "w6 number p2", |row| began(row).into(), began)
         .by(|one, other| one.from_us.cmp(&other.from_us)),
-    column("Time", "w5 number", |row| micros(row.bar.length_us).into(), |row| {
+    Column::<BarRow>::new("Time", "w5 number", |row| micros(row.bar.length_us).into(), |row| {
         row.bar.length_us.to_string()
     })
     .by(|one, other| one.bar.length_us.cmp(&other.bar.length_us)),
-    column("Others, %", "w5 number p3", |row| share(row.bar.transfer).into(), |row| {
+    Column::<BarRow>::new("Others, %", "w5 number p3", |row| share(row.bar.transfer).into(), |row| {
         share(row.bar.transfer)
     })
     .by(|one, other| one.bar.transfer.cmp(&other.bar.transfer))
     .hint("The part of the time that it waited for other workers"),
-    column("Disk, %", "w5 number p3", |row| share(row.bar.disk).into(), |row| share(row.bar.disk))
+    Column::<BarRow>::new("Disk, %", "w5 number p3", |row| share(row.bar.disk).into(), |row| share(row.bar.disk))
         .by(|one, other| one.bar.disk.cmp(&other.bar.disk))
         .hint("The part of the time that it waited for the disk"),
-    column("Ended", "w6", |row| ended(row).into(), |row| ended(row).to_string())
+    Column::<BarRow>::new("Ended", "w6", |row| ended(row).into(), |row| ended(row).to_string())
         .by(|one, other| ended(one).cmp(ended(other))),
 ];
 
@@ -341,13 +341,13 @@ struct LaneRow {
 }
 
 const LANE_COLUMNS: &[Column<LaneRow>] = &[
-    column("Slot", "w10", |row: &LaneRow| lane_name(row).into(), lane_name)
+    Column::<LaneRow>::new("Slot", "w10", |row| lane_name(row).into(), lane_name)
         .by(|one, other| (&one.name, one.slot).cmp(&(&other.name, other.slot))),
-    column("Busy, %", "w5 number", |row| busy(row).into(), |row| busy(row).to_string())
+    Column::<LaneRow>::new("Busy, %", "w5 number", |row| busy(row).into(), |row| busy(row).to_string())
         .by(|one, other| one.totals.busy_us.total_cmp(&other.totals.busy_us)),
-    column("Others, %", "w5 number", |row| transfer(row).into(), |row| transfer(row).to_string())
+    Column::<LaneRow>::new("Others, %", "w5 number", |row| transfer(row).into(), |row| transfer(row).to_string())
         .by(|one, other| transfer(one).cmp(&transfer(other))),
-    column("Disk, %", "w5 number", |row| disk(row).into(), |row| disk(row).to_string())
+    Column::<LaneRow>::new("Disk, %", "w5 number", |row| disk(row).into(), |row| disk(row).to_string())
         .by(|one, other| disk(one).cmp(&disk(other))),
 ];
 
