@@ -229,7 +229,7 @@ mod tests {
     fn names_are_ordered_as_people_do() {
         let mut names = ["n10-1", "n2-10", "n2-9", "login", "n2"];
         names.sort_by_key(|name| natural(name));
-        assert_eq!(names, ["n2", "n2-9", "n2-10", "n10-1", "login"]);
+        assert_eq!(names, ["login", "n2", "n2-9", "n2-10", "n10-1"]);
     }
 
     /// Workers stand with their hosts, and those that are there win over those that are lost.

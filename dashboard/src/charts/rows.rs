@@ -1,5 +1,6 @@
 //! What a table shows, in which order, and which of it is drawn. Plain arithmetic.
 
+use partita_shared::ids::TaskId;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -125,6 +126,12 @@ impl<R> Source for Grid<R> {
             None => Ordering::Equal,
         }
     }
+}
+
+/// A number that tells a task from all others: a key for rows.
+pub fn task_number(task: TaskId) -> u128 {
+    let TaskId { group, index } = task;
+    u128::from(group.job.0) << 64 | u128::from(group.index) << 32 | u128::from(index)
 }
 
 /// By which column a table is ordered.

@@ -3,7 +3,7 @@
 use super::canvas::clock_offset_min;
 use super::hues::HUES;
 use super::lanes::{Totals, bar_lines, percent_of};
-use super::rows::{Column, Grid, Sort};
+use super::rows::{Column, Grid, Sort, task_number};
 use super::scale::{clock, micros};
 use super::table::Table;
 use super::timeline::{Msg, Props, Timeline, Tool};
@@ -23,7 +23,7 @@ const SPANS: [(u64, &str); 4] =
     [(10_000, "10 s"), (60_000, "1 min"), (600_000, "10 min"), (3_600_000, "1 h")];
 
 /// The name of a group, as far as it is known.
-pub(super) fn group_name(live: &Live, group: GroupId) -> String {
+pub fn group_name(live: &Live, group: GroupId) -> String {
     let known = live.groups.get(&group.job).and_then(|groups| groups.get(&group.index));
     known.map_or_else(|| format!("group {}", group.index), |row| row.name.clone())
 }
@@ -318,13 +318,7 @@ fn bars_table(live: &Live, view: &TimelineView) -> Same<dyn super::rows::Source>
     Grid {
         rows: rows.collect(),
         columns: BAR_COLUMNS,
-        key: |row| {
-            let TaskId { group, index } = row.task;
-            u128::from(group.job.0) << 80
-                | u128::from(group.index) << 48
-                | u128::from(index) << 16
-                | u128::from(row.attempt)
-        },
+        key: |row| task_number(row.task) << 16 | u128::from(row.attempt),
         class: |_| "",
         address: |row| Some(Route::Task(row.task).to_string()),
     }

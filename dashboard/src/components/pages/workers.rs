@@ -7,6 +7,7 @@ use crate::charts::{HeatGrid, Sort, Table};
 use crate::components::parts::{Panel, Same, Search, Status};
 use crate::format::{NONE, bytes, counted};
 use crate::live::Live;
+pub(super) use columns::memory_bar;
 use columns::{gone_table, hosts_table, table};
 use partita_shared::ids::WorkerId;
 use partita_shared::model::{WorkerRow, WorkerState};
