@@ -80,7 +80,8 @@ impl Theme {
         let root = document()?.document_element()?;
         let style = window()?.get_computed_style(&root).ok()??;
         let body = window()?.get_computed_style(document()?.body()?.as_ref()).ok()??;
-        let get = |name: &str| style.get_property_value(name).unwrap_or_default().trim().to_string();
+        let get =
+            |name: &str| style.get_property_value(name).unwrap_or_default().trim().to_string();
         Some(Theme {
             surface: get("--surface"),
             raised: get("--raised"),
@@ -197,11 +198,7 @@ pub fn fill(context: &CanvasRenderingContext2d, ink: &str, rects: &[Rect]) {
 }
 
 /// Fills rectangles with a hatch.
-pub fn fill_hatch(
-    context: &CanvasRenderingContext2d,
-    ink: Option<&CanvasPattern>,
-    rects: &[Rect],
-) {
+pub fn fill_hatch(context: &CanvasRenderingContext2d, ink: Option<&CanvasPattern>, rects: &[Rect]) {
     if let Some(ink) = ink.filter(|_| !rects.is_empty()) {
         context.set_fill_style_canvas_pattern(ink);
         rects.iter().for_each(|rect| context.fill_rect(rect.x, rect.y, rect.w, rect.h));

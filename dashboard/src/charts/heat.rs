@@ -38,9 +38,8 @@ pub fn HeatGrid(props: &Props) -> Html {
     let metric = use_state(|| props.metric);
     let picked = use_state(|| None::<usize>);
     let grid = use_node_ref();
-    let hosts = use_memo(props.workers.clone(), |workers| {
-        by_host(workers.values().cloned(), CELLS_MAX)
-    });
+    let hosts =
+        use_memo(props.workers.clone(), |workers| by_host(workers.values().cloned(), CELLS_MAX));
     let cells: Vec<Rc<WorkerRow>> =
         hosts.iter().flat_map(|host| host.workers.iter().cloned()).collect();
     let hidden = props.workers.len().saturating_sub(CELLS_MAX);

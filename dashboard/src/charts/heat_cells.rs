@@ -88,7 +88,11 @@ impl Metric {
                 grouped(metrics.queued.into())
             ),
             Metric::Spilled => {
-                format!("{} on disk, {} in memory", bytes(metrics.spilled_bytes), bytes(metrics.stored_bytes))
+                format!(
+                    "{} on disk, {} in memory",
+                    bytes(metrics.spilled_bytes),
+                    bytes(metrics.stored_bytes)
+                )
             }
         }
     }
@@ -240,7 +244,9 @@ mod tests {
         assert_eq!(hosts.len(), 6);
         assert!(hosts.iter().all(|host| host.workers.len() == 4));
         let few = by_host(rows(), 23);
-        assert!(few.iter().flat_map(|host| &host.workers).all(|row| row.state != WorkerState::Lost));
+        assert!(
+            few.iter().flat_map(|host| &host.workers).all(|row| row.state != WorkerState::Lost)
+        );
     }
 
     /// What needs attention has a sign and a word; what is lost says no figures of before.

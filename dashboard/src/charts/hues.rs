@@ -35,7 +35,8 @@ impl Hues {
         wanting.sort_unstable_by_key(|(busy, group)| (u64::MAX - busy, *group));
         let mut wanting = wanting.into_iter().map(|(_, group)| group);
         let is_unseen = |held: &Option<GroupId>| held.is_some_and(|held| !busy.contains_key(&held));
-        let mut free: Vec<usize> = (0..HUES.len()).filter(|hue| self.held[*hue].is_none()).collect();
+        let mut free: Vec<usize> =
+            (0..HUES.len()).filter(|hue| self.held[*hue].is_none()).collect();
         free.extend((0..HUES.len()).filter(|hue| is_unseen(&self.held[*hue])));
         for hue in free {
             match wanting.next() {

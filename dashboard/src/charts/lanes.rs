@@ -5,7 +5,7 @@ use super::scale::{clock, micros};
 use super::viewport::Viewport;
 use crate::format::counted;
 use partita_shared::observe::event::Ending;
-use partita_shared::observe::view::{Bar, EventKind, Lane, TimelineView};
+use partita_shared::observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
 
 /// Height of the axis of time, in pixels.
 pub const AXIS_PX: f64 = 24.0;
@@ -231,6 +231,16 @@ pub fn sentence(view: &TimelineView, offset_min: i32) -> String {
     text
 }
 
+/// The mark on the axis at or close beside a point.
+pub fn mark_at(view: &TimelineView, layout: &Layout, x: f64, y: f64) -> Option<usize> {
+    if y >= layout.axis_px || x < layout.label_px {
+        return None;
+    }
+    let away = |mark: &Mark| (layout.x(mark.at_ms as f64 * 1e3) - x).abs();
+    let marks = view.marks.iter().enumerate().filter(|(_, mark)| away(mark) <= 2.0 * REACH_PX);
+    marks.min_by(|(_, one), (_, other)| away(one).total_cmp(&away(other))).map(|(at, _)| at)
+}
+
 /// What a mark says.
 pub fn mark_word(kind: EventKind) -> &'static str {
     match kind {
@@ -283,7 +293,7 @@ pub fn layout(
     Layout {
         width_px,
         height_px,
-        label_px: if width_px < NARROW_PX { 64.0 } else { 136.0 },
+        label_px: if width_px < NARROW_PX { 92.0 } else { 136.0 },
         axis_px: AXIS_PX,
         lane_px,
         scroll_px,

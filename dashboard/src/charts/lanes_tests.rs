@@ -128,3 +128,13 @@ fn a_bar_says_what_is_known() {
     assert_eq!(nearest(&view.lanes[0], 3_000_000.0), Some(1));
     assert_eq!(nearest(&view.lanes[1], 3_000_000.0), None);
 }
+
+/// Marks are found on the axis alone: below it, bars are meant.
+#[test]
+fn marks_are_found_on_the_axis() {
+    let (view, layout) = (view(), plain());
+    assert_eq!(mark_at(&view, &layout, 136.0 + 504.0, 10.0), Some(0));
+    assert_eq!(mark_at(&view, &layout, 136.0 + 520.0, 10.0), None);
+    assert_eq!(mark_at(&view, &layout, 136.0 + 500.0, 40.0), None);
+    assert_eq!(mark_word(view.marks[0].kind), "lost");
+}

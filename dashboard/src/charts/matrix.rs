@@ -145,7 +145,8 @@ impl Component for Matrix {
     fn rendered(&mut self, ctx: &Context<Self>, _is_first: bool) {
         if self.watch.is_none() {
             let link = ctx.link();
-            let (on_size, on_theme) = (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
+            let (on_size, on_theme) =
+                (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
             self.watch = Some(Watch::new(&self.frame, on_size, on_theme));
         }
         self.redraw(ctx);
@@ -208,7 +209,8 @@ fn paint(
         h: layout.cell_px - gap,
     };
     let most = traffic.most();
-    let most_of_host = (0..hosts).map(|at| traffic.sent(at).max(traffic.read(at))).max().unwrap_or(0);
+    let most_of_host =
+        (0..hosts).map(|at| traffic.sent(at).max(traffic.read(at))).max().unwrap_or(0);
     let mut by_level: Vec<Vec<Rect>> = vec![Vec::new(); theme.ramp.len()];
     let mut put = |value: u64, whole: u64, rect: Rect| {
         if let Some(rects) = by_level.get_mut(level(value, whole)) {
@@ -232,7 +234,12 @@ fn paint(
     }
 }
 
-fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, layout: &MatrixLayout, traffic: &Traffic) {
+fn paint_names(
+    context: &CanvasRenderingContext2d,
+    inks: &Inks,
+    layout: &MatrixLayout,
+    traffic: &Traffic,
+) {
     let room = layout.label_px - 8.0;
     let names = traffic.hosts.iter().map(String::as_str).chain(["all"]);
     // Where cells are too low for all names, every second, third … has one.
@@ -267,8 +274,13 @@ const COLUMNS: &[Column<PairRow>] = &[
         .by(|one, other| one.from.cmp(&other.from)),
     Column::<PairRow>::new("To", "w10", |row| row.to.clone().into(), |row| row.to.clone())
         .by(|one, other| one.to.cmp(&other.to)),
-    Column::<PairRow>::new("Bytes", "w6 number", |row| bytes(row.bytes).into(), |row| row.bytes.to_string())
-        .by(|one, other| one.bytes.cmp(&other.bytes)),
+    Column::<PairRow>::new(
+        "Bytes",
+        "w6 number",
+        |row| bytes(row.bytes).into(),
+        |row| row.bytes.to_string(),
+    )
+    .by(|one, other| one.bytes.cmp(&other.bytes)),
 ];
 
 fn table(traffic: &Traffic) -> Same<dyn Source> {

@@ -3,7 +3,7 @@
 use crate::format::{bytes, counted};
 
 /// A cell is at most so wide, in pixels.
-const CELL_PX_MAX: f64 = 28.0;
+const CELL_PX_MAX: f64 = 40.0;
 /// A cell is at least so wide, in pixels, if there is room for none.
 const CELL_PX_MIN: f64 = 3.0;
 /// Room for names at the left and at the top, in pixels.
@@ -52,7 +52,8 @@ impl MatrixLayout {
     /// The row (from) and column (to) at a point; the totals are behind the last.
     pub fn hit(&self, x: f64, y: f64) -> Option<(usize, usize)> {
         let at = |px: f64| {
-            let place = (0..=self.hosts).find(|at| px >= self.edge(*at) && px < self.edge(*at) + self.cell_px);
+            let place = (0..=self.hosts)
+                .find(|at| px >= self.edge(*at) && px < self.edge(*at) + self.cell_px);
             place.filter(|_| self.hosts > 0)
         };
         Some((at(y)?, at(x)?))

@@ -91,7 +91,8 @@ impl MiniTimeline {
             from_ms: present_ms.saturating_sub(SPAN_MS),
             span_ms: SPAN_MS,
         };
-        let picture = Picture { view, layout: &layout, hues: &self.hues, present_ms, offset_min: 0 };
+        let picture =
+            Picture { view, layout: &layout, hues: &self.hues, present_ms, offset_min: 0 };
         if let Some(context) = prepare(&self.canvas, size, inks.ratio) {
             paint_mini(&context, inks, &picture);
         }
@@ -137,7 +138,8 @@ impl Component for MiniTimeline {
     fn rendered(&mut self, ctx: &Context<Self>, _is_first: bool) {
         if self.watch.is_none() {
             let link = ctx.link();
-            let (on_size, on_theme) = (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
+            let (on_size, on_theme) =
+                (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
             self.watch = Some(Watch::new(&self.frame, on_size, on_theme));
         }
         self.redraw(ctx);

@@ -27,7 +27,7 @@ mod timeline_view;
 mod viewport;
 
 pub use heat::HeatGrid;
-pub use heat_cells::{Metric, natural};
+pub use heat_cells::natural;
 pub use lines::{Lines, Series};
 pub use matrix::Matrix;
 pub use mini::{MINI_WINDOW, MiniTimeline};

@@ -43,7 +43,11 @@ pub fn paint(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture)
         w: layout.plot_px(),
         h: (layout.height_px - layout.axis_px).max(0.0),
     };
-    fill(context, &theme.surface, &[Rect { x: 0.0, y: 0.0, w: layout.width_px, h: layout.height_px }]);
+    fill(
+        context,
+        &theme.surface,
+        &[Rect { x: 0.0, y: 0.0, w: layout.width_px, h: layout.height_px }],
+    );
     context.save();
     clip(context, &plot);
     paint_unknown(context, inks, picture, &plot);
@@ -171,7 +175,12 @@ fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
     let theme = &inks.theme;
     let bottom = layout.height_px;
     context.save();
-    let names = Rect { x: 0.0, y: layout.axis_px, w: layout.label_px, h: (bottom - layout.axis_px).max(0.0) };
+    let names = Rect {
+        x: 0.0,
+        y: layout.axis_px,
+        w: layout.label_px,
+        h: (bottom - layout.axis_px).max(0.0),
+    };
     clip(context, &names);
     context.set_font(&format!("{TEXT_PX}px {}", theme.font));
     context.set_text_baseline("middle");
@@ -253,7 +262,9 @@ fn paint_marks(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
         context.set_fill_style_str(ink);
         let y = layout.axis_px - 4.0;
         match mark.kind {
-            EventKind::WorkerJoined => triangle(context, [(x - 4.0, y), (x, y - 7.0), (x + 4.0, y)]),
+            EventKind::WorkerJoined => {
+                triangle(context, [(x - 4.0, y), (x, y - 7.0), (x + 4.0, y)])
+            }
             EventKind::WorkerLost => paint_cross(context, inks, x, y - 3.0, 3.5),
             _ => triangle(context, [(x - 4.0, y - 7.0), (x, y), (x + 4.0, y - 7.0)]),
         }
@@ -265,6 +276,8 @@ fn paint_marks(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
 pub struct Pointed {
     /// The bar that is pointed at: the lane's number and the bar's place in it.
     pub bar: Option<(usize, usize)>,
+    /// The mark that is pointed at: its place in the view.
+    pub mark: Option<usize>,
     /// From where to where is brushed, in pixels.
     pub brush: Option<(f64, f64)>,
     /// Where the pointer stands, in pixels from the left.
@@ -282,7 +295,12 @@ pub fn paint_pointed(
     let theme = &inks.theme;
     if let Some((one, other)) = pointed.brush {
         let (left, right) = if one < other { (one, other) } else { (other, one) };
-        let rect = Rect { x: left, y: layout.axis_px, w: right - left, h: layout.height_px - layout.axis_px };
+        let rect = Rect {
+            x: left,
+            y: layout.axis_px,
+            w: right - left,
+            h: layout.height_px - layout.axis_px,
+        };
         context.set_global_alpha(0.2);
         fill(context, &theme.accent, &[rect]);
         context.set_global_alpha(1.0);

@@ -171,8 +171,7 @@ pub fn ordered(source: &dyn Source, sort: Option<Sort>) -> Vec<usize> {
 /// The rows in an order that is held: those that came since are left out, those that went too.
 /// Gives also how many rows would stand elsewhere, come or go.
 pub fn held(source: &dyn Source, order: &[usize], keys: &[u128]) -> (Vec<usize>, usize) {
-    let by_key: HashMap<u128, usize> =
-        order.iter().map(|row| (source.key(*row), *row)).collect();
+    let by_key: HashMap<u128, usize> = order.iter().map(|row| (source.key(*row), *row)).collect();
     let shown: Vec<usize> = keys.iter().filter_map(|key| by_key.get(key).copied()).collect();
     let is_shown: std::collections::HashSet<usize> = shown.iter().copied().collect();
     let common = order.iter().filter(|row| is_shown.contains(row));
@@ -276,7 +275,8 @@ mod tests {
     fn an_order_is_held() {
         let before = grid(&[(3, "a"), (2, "b"), (1, "c")]);
         let sort = Some(Sort { column: 1, is_descending: true });
-        let keys: Vec<u128> = ordered(&before, sort).into_iter().map(|row| before.key(row)).collect();
+        let keys: Vec<u128> =
+            ordered(&before, sort).into_iter().map(|row| before.key(row)).collect();
         let same = held(&before, &ordered(&before, sort), &keys);
         assert_eq!(same, (vec![0, 1, 2], 0));
         // `a` sank to the end, `b` went, `d` came.

@@ -128,9 +128,8 @@ pub fn clock(at_ms: u64, step_ms: u64, offset_min: i32) -> String {
 
 /// Day and month of a moment: `3 May`. The calendar is worked out from eras of 400 years.
 fn day(local_ms: u64) -> String {
-    const MONTHS: [&str; 12] = [
-        "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb",
-    ];
+    const MONTHS: [&str; 12] =
+        ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
     // Days since 1 March of the year 0, so that a leap day is the last of its year.
     let days = local_ms / DAY_MS + 719_468;
     let of_era = days % 146_097;

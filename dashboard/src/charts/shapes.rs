@@ -138,7 +138,8 @@ impl Shapes {
         let length = if is_exact { rect.w } else { rect.h };
         if length < PARTS_PX_MIN {
             // No room for parts: the largest stands for all.
-            let largest = shares.iter().zip(inks).max_by(|(one, _), (two, _)| one.1.total_cmp(&two.1));
+            let largest =
+                shares.iter().zip(inks).max_by(|(one, _), (two, _)| one.1.total_cmp(&two.1));
             self.fills[largest.map_or(ink, |(_, ink)| ink)].push(rect);
             return;
         }
@@ -236,7 +237,9 @@ mod tests {
         view.exact = false;
         let shapes = painted(&view);
         let (lower, upper) = (shapes.fills[TRANSFER][0], shapes.fills[0][0]);
-        assert!((lower.y + lower.h - 42.0).abs() < 1e-9 && (upper.y + upper.h - lower.y).abs() < 1e-9);
+        assert!(
+            (lower.y + lower.h - 42.0).abs() < 1e-9 && (upper.y + upper.h - lower.y).abs() < 1e-9
+        );
         assert!((upper.h + lower.h - 16.0 * 128.0 / 255.0).abs() < 1e-9);
     }
 

@@ -2,7 +2,8 @@
 
 use super::canvas::element;
 use super::rows::{
-    Column, Grid, Head, ROW_PX, SORTED_ROWS_MAX, Sort, Source, csv, drawn, held, ordered, scrolled_to,
+    Column, Grid, Head, ROW_PX, SORTED_ROWS_MAX, Sort, Source, csv, drawn, held, ordered,
+    scrolled_to,
 };
 use crate::browser;
 use crate::components::parts::{CopyButton, Same};
@@ -255,6 +256,9 @@ impl Component for Table {
                         { self.view_body(ctx) }
                     </table>
                 </div>
+                if self.order.is_empty() {
+                    <p class="empty">{ &props.when_empty }</p>
+                }
                 <p class="vt-foot">
                     <span>{ counted(self.order.len() as u64, "row", "rows") }</span>
                     if props.source.len() > SORTED_ROWS_MAX {
@@ -321,21 +325,14 @@ impl Table {
     }
 
     fn view_body(&self, ctx: &Context<Self>) -> Html {
-        let props = ctx.props();
-        if self.order.is_empty() {
-            let span = props.source.columns().to_string();
-            return html! {
-                <tbody><tr><td class="empty" colspan={span}>{ &props.when_empty }</td></tr></tbody>
-            };
-        }
         let drawn = drawn(self.scroll_px, self.height_px, self.order.len());
         let above = drawn.start as f64 * ROW_PX;
         let below = (self.order.len() - drawn.end) as f64 * ROW_PX;
         html! {
             <tbody>
-                { spacer("above", above, props.source.columns()) }
+                { spacer("above", above) }
                 { for drawn.map(|place| self.view_row(ctx, place)) }
-                { spacer("below", below, props.source.columns()) }
+                { spacer("below", below) }
             </tbody>
         }
     }
@@ -369,11 +366,12 @@ impl Table {
     }
 }
 
-/// Stands in the place of rows that are not drawn.
-fn spacer(name: &'static str, height_px: f64, columns: usize) -> Html {
+/// Stands in the place of rows that are not drawn. It has one cell, however many columns there are:
+/// a narrow page shows fewer of them.
+fn spacer(name: &'static str, height_px: f64) -> Html {
     html! {
         <tr key={name} class="space" aria-hidden="true">
-            <td colspan={columns.to_string()} height={height_px.to_string()}></td>
+            <td height={height_px.to_string()}></td>
         </tr>
     }
 }

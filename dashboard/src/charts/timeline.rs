@@ -6,9 +6,7 @@
 
 use super::canvas::{Inks, Watch, clock_offset_min, element, prepare, set_style};
 use super::hues::{Hues, busy_by_group};
-use super::lanes::{
-    AXIS_PX, LANE_HEIGHT_DEFAULT, LANE_HEIGHTS_PX, Layout, layout,
-};
+use super::lanes::{AXIS_PX, LANE_HEIGHT_DEFAULT, LANE_HEIGHTS_PX, Layout, layout};
 use super::paint::{Picture, Pointed, paint, paint_pointed};
 use super::timeline_input::{Drag, ZOOM_STEP};
 use super::viewport::{LaneRange, Viewport};
@@ -169,7 +167,9 @@ impl Timeline {
     fn paint(&mut self, props: &Props) {
         self.waits_for_frame = false;
         let (width, height) = self.size;
-        let Some(view) = props.view.as_ref().filter(|_| width > 0.0 && height > 0.0) else { return };
+        let Some(view) = props.view.as_ref().filter(|_| width > 0.0 && height > 0.0) else {
+            return;
+        };
         if self.inks.is_none() {
             self.inks = Inks::make();
         }
@@ -345,8 +345,8 @@ impl Component for Timeline {
         let props = ctx.props();
         let is_other_view = props.view != before.view;
         if is_other_view {
-            self.keep_pointing(before, props);
             self.take(props);
+            self.keep_pointing(before, props);
         }
         if props.job != before.job {
             self.ask(ctx);
@@ -439,15 +439,24 @@ impl Timeline {
         }
     }
 
-    /// What is pointed at stays the same attempt when its bar has another place.
+    /// Bars have other places in another view. What was picked stays the same attempt; else the
+    /// pointer is over what moved below it.
     fn keep_pointing(&mut self, before: &Props, props: &Props) {
+        if !self.is_pinned {
+            let at = self.pointed.x.map(|_| self.pointer);
+            if at.is_some() && self.drag.is_none() {
+                self.point(props, at);
+            } else {
+                (self.pointed.bar, self.pointed.mark) = (None, None);
+            }
+            return;
+        }
         let Some(bar) = self.pointed_bar(before) else { return };
         let lanes = props.view.iter().flat_map(|view| view.lanes.iter().enumerate());
         let same = |other: &Bar| other.task == bar.task && other.attempt == bar.attempt;
-        self.pointed.bar = lanes
-            .filter_map(|(at, lane)| Some((at, lane.bars.iter().position(same)?)))
-            .next();
-        self.is_pinned &= self.pointed.bar.is_some();
+        self.pointed.bar =
+            lanes.filter_map(|(at, lane)| Some((at, lane.bars.iter().position(same)?))).next();
+        self.is_pinned = self.pointed.bar.is_some();
     }
 
     fn view_canvases(&self, ctx: &Context<Self>) -> Html {

@@ -1,7 +1,7 @@
 //! How pointers, wheels and keys move a [`Timeline`].
 
 use super::canvas::element;
-use super::lanes::{AXIS_PX, BarAt, hit, nearest};
+use super::lanes::{AXIS_PX, BarAt, hit, mark_at, nearest};
 use super::paint::Pointed;
 use super::timeline::{Props, Timeline};
 use super::viewport::Viewport;
@@ -38,8 +38,14 @@ impl Timeline {
         self.pointed.x = at.map(|(x, _)| x);
         self.pointer = at.unwrap_or(self.pointer);
         self.is_pinned = false;
+        let mark =
+            at.zip(props.view.as_ref()).and_then(|((x, y), view)| mark_at(view, &layout, x, y));
+        let is_other_mark = std::mem::replace(&mut self.pointed.mark, mark) != mark;
         let bar = found.map(|at| (at.lane, at.bar));
-        std::mem::replace(&mut self.pointed.bar, bar) != bar || bar.is_some()
+        std::mem::replace(&mut self.pointed.bar, bar) != bar
+            || bar.is_some()
+            || is_other_mark
+            || mark.is_some()
     }
 
     pub(super) fn zoom(&mut self, ctx: &Context<Self>, factor: f64, place: f64) {
@@ -171,7 +177,8 @@ impl Timeline {
             }),
             Some((lane, bar)) => {
                 let at_us = view.lanes.get(lane).and_then(|lane| lane.bars.get(bar));
-                let at_us = at_us.map_or(0.0, |bar| bar.start_us as f64 + bar.length_us as f64 / 2.0);
+                let at_us =
+                    at_us.map_or(0.0, |bar| bar.start_us as f64 + bar.length_us as f64 / 2.0);
                 let others = 1..=view.lanes.len() as i64;
                 others.map(|step| lane as i64 + step * lanes).find_map(|lane| {
                     let lane = usize::try_from(lane).ok()?;
@@ -196,11 +203,7 @@ impl Timeline {
     /// Scrolls so that a lane is seen.
     fn show_lane(&self, y: f64) {
         let lane_px = self.lane_px();
-        let by = if y < AXIS_PX {
-            y - AXIS_PX
-        } else {
-            (y + lane_px - self.size.1).max(0.0)
-        };
+        let by = if y < AXIS_PX { y - AXIS_PX } else { (y + lane_px - self.size.1).max(0.0) };
         if let Some(scroller) = element(&self.scroller).filter(|_| by != 0.0) {
             scroller.set_scroll_top((self.scroll_px + by) as i32);
         }

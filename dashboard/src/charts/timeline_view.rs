@@ -2,7 +2,7 @@
 
 use super::canvas::clock_offset_min;
 use super::hues::HUES;
-use super::lanes::{Totals, bar_lines, percent_of};
+use super::lanes::{Totals, bar_lines, mark_word, percent_of};
 use super::rows::{Column, Grid, Sort, task_number};
 use super::scale::{clock, micros};
 use super::table::Table;
@@ -15,7 +15,7 @@ use crate::route::{Route, task_key};
 use gloo_timers::callback::Timeout;
 use partita_shared::ids::{GroupId, TaskId};
 use partita_shared::observe::frame::{Answer, Question};
-use partita_shared::observe::view::{Bar, Lane, TimelineView};
+use partita_shared::observe::view::{Bar, EventKind, Lane, TimelineView};
 use yew::prelude::*;
 
 /// Spans that have a button: milliseconds and name.
@@ -152,7 +152,7 @@ impl Timeline {
 
     pub(super) fn view_tip(&self, props: &Props, node: &NodeRef) -> Html {
         let (Some(bar), Some(view)) = (self.pointed_bar(props), &props.view) else {
-            return Html::default();
+            return self.view_mark(props, node);
         };
         let lane = self.pointed_lane().and_then(|lane| view.lanes.get(lane));
         let place = lane.map(|lane| format!("{}, slot {}", lane.name, lane.slot));
@@ -162,6 +162,23 @@ impl Timeline {
                 role={is_pinned.then_some("status")}>
                 <Tip key={format!("{}-{}", bar.task, bar.attempt)} live={props.live.clone()} {bar}
                     view={view.clone()} place={place.unwrap_or_default()} />
+            </div>
+        }
+    }
+
+    /// Who came or went where the pointer is.
+    fn view_mark(&self, props: &Props, node: &NodeRef) -> Html {
+        let mark = self.pointed.mark.and_then(|at| props.view.as_ref()?.marks.get(at));
+        let Some(mark) = mark else { return Html::default() };
+        let row = props.live.workers.get(&mark.worker);
+        let name = row.map_or_else(|| mark.worker.to_string(), |row| row.name.clone());
+        let cause =
+            row.filter(|_| mark.kind != EventKind::WorkerJoined).map(|row| row.cause.clone());
+        html! {
+            <div class="tip" ref={node}>
+                <p class="tip-head"><b>{ name }</b>{ " " }{ mark_word(mark.kind) }</p>
+                <p>{ clock(mark.at_ms, 1_000, clock_offset_min()) }</p>
+                <p>{ cause.unwrap_or_default() }</p>
             </div>
         }
     }
@@ -179,8 +196,7 @@ impl Timeline {
 }
 
 /// Classes of the hues, in their order.
-const HUE_CLASSES: [&str; HUES.len()] =
-    ["hue0", "hue1", "hue2", "hue3", "hue4", "hue5", "hue6"];
+const HUE_CLASSES: [&str; HUES.len()] = ["hue0", "hue1", "hue2", "hue3", "hue4", "hue5", "hue6"];
 
 /// A sample of a colour or pattern.
 pub(super) fn swatch(class: &'static str) -> Html {
@@ -271,24 +287,40 @@ struct BarRow {
 const BAR_COLUMNS: &[Column<BarRow>] = &[
     Column::<BarRow>::new("Task", "w7", |row| task_link(row.task), |row| task_key(row.task))
         .by(|one, other| (one.task, one.attempt).cmp(&(other.task, other.attempt))),
-    Column::<BarRow>::new("Group", "w12 p2", |row| row.group.clone().into(), |row| row.group.clone())
-        .by(|one, other| one.group.cmp(&other.group)),
+    Column::<BarRow>::new(
+        "Group",
+        "w12 p2",
+        |row| row.group.clone().into(),
+        |row| row.group.clone(),
+    )
+    .by(|one, other| one.group.cmp(&other.group)),
     Column::<BarRow>::new("Slot", "w8", |row| row.place.clone().into(), |row| row.place.clone())
         .by(|one, other| one.place.cmp(&other.place)),
     Column::<BarRow>::new("Began", "w6 number p2", |row| began(row).into(), began)
         .by(|one, other| one.from_us.cmp(&other.from_us)),
-    Column::<BarRow>::new("Time", "w5 number", |row| micros(row.bar.length_us).into(), |row| {
-        row.bar.length_us.to_string()
-    })
+    Column::<BarRow>::new(
+        "Time",
+        "w5 number",
+        |row| micros(row.bar.length_us).into(),
+        |row| row.bar.length_us.to_string(),
+    )
     .by(|one, other| one.bar.length_us.cmp(&other.bar.length_us)),
-    Column::<BarRow>::new("Others, %", "w5 number p3", |row| share(row.bar.transfer).into(), |row| {
-        share(row.bar.transfer)
-    })
+    Column::<BarRow>::new(
+        "Others, %",
+        "w5 number p3",
+        |row| share(row.bar.transfer).into(),
+        |row| share(row.bar.transfer),
+    )
     .by(|one, other| one.bar.transfer.cmp(&other.bar.transfer))
     .hint("The part of the time that it waited for other workers"),
-    Column::<BarRow>::new("Disk, %", "w5 number p3", |row| share(row.bar.disk).into(), |row| share(row.bar.disk))
-        .by(|one, other| one.bar.disk.cmp(&other.bar.disk))
-        .hint("The part of the time that it waited for the disk"),
+    Column::<BarRow>::new(
+        "Disk, %",
+        "w5 number p3",
+        |row| share(row.bar.disk).into(),
+        |row| share(row.bar.disk),
+    )
+    .by(|one, other| one.bar.disk.cmp(&other.bar.disk))
+    .hint("The part of the time that it waited for the disk"),
     Column::<BarRow>::new("Ended", "w6", |row| ended(row).into(), |row| ended(row).to_string())
         .by(|one, other| ended(one).cmp(ended(other))),
 ];
@@ -337,12 +369,27 @@ struct LaneRow {
 const LANE_COLUMNS: &[Column<LaneRow>] = &[
     Column::<LaneRow>::new("Slot", "w10", |row| lane_name(row).into(), lane_name)
         .by(|one, other| (&one.name, one.slot).cmp(&(&other.name, other.slot))),
-    Column::<LaneRow>::new("Busy, %", "w5 number", |row| busy(row).into(), |row| busy(row).to_string())
-        .by(|one, other| one.totals.busy_us.total_cmp(&other.totals.busy_us)),
-    Column::<LaneRow>::new("Others, %", "w5 number", |row| transfer(row).into(), |row| transfer(row).to_string())
-        .by(|one, other| transfer(one).cmp(&transfer(other))),
-    Column::<LaneRow>::new("Disk, %", "w5 number", |row| disk(row).into(), |row| disk(row).to_string())
-        .by(|one, other| disk(one).cmp(&disk(other))),
+    Column::<LaneRow>::new(
+        "Busy, %",
+        "w5 number",
+        |row| busy(row).into(),
+        |row| busy(row).to_string(),
+    )
+    .by(|one, other| one.totals.busy_us.total_cmp(&other.totals.busy_us)),
+    Column::<LaneRow>::new(
+        "Others, %",
+        "w5 number",
+        |row| transfer(row).into(),
+        |row| transfer(row).to_string(),
+    )
+    .by(|one, other| transfer(one).cmp(&transfer(other))),
+    Column::<LaneRow>::new(
+        "Disk, %",
+        "w5 number",
+        |row| disk(row).into(),
+        |row| disk(row).to_string(),
+    )
+    .by(|one, other| disk(one).cmp(&disk(other))),
 ];
 
 fn lane_name(row: &LaneRow) -> String {
@@ -375,9 +422,7 @@ fn lanes_table(view: &TimelineView) -> Same<dyn super::rows::Source> {
         columns: LANE_COLUMNS,
         key: |row| u128::from(row.worker) << 16 | u128::from(row.slot),
         class: |_| "",
-        address: |row| {
-            Some(Route::Worker(partita_shared::ids::WorkerId(row.worker)).to_string())
-        },
+        address: |row| Some(Route::Worker(partita_shared::ids::WorkerId(row.worker)).to_string()),
     }
     .share()
 }

@@ -132,10 +132,9 @@ impl LaneRange {
                 && range.first <= first_seen
                 && range.first + range.count >= first_seen + seen
         };
-        before.filter(keeps).unwrap_or(LaneRange {
-            first: first_seen.saturating_sub(LANES_SPARE),
-            count,
-        })
+        before
+            .filter(keeps)
+            .unwrap_or(LaneRange { first: first_seen.saturating_sub(LANES_SPARE), count })
     }
 }
 

@@ -28,16 +28,18 @@ pub fn Data(props: &Props) -> Html {
     let data = live.data.as_ref().filter(|_| live.has(Topic::Data)).map(Same::of);
     let tables = use_memo((data.clone(), workers.clone()), |(data, workers)| {
         let data = data.as_ref()?;
-        Some(Tables {
-            groups: groups_table(data),
-            largest: largest_table(data, workers),
-        })
+        Some(Tables { groups: groups_table(data), largest: largest_table(data, workers) })
     });
     let by_worker = use_memo(workers.clone(), |workers| workers_table(workers));
     let has = data.is_some();
     let empty = |is_empty: fn(&DataView) -> bool| data.as_ref().is_none_or(|data| is_empty(data));
-    let groups = Status::of(has, empty(|data| data.groups.is_empty()), "No group holds a partition.");
-    let largest = Status::of(has, empty(|data| data.largest.is_empty()), "No worker has told of a partition.");
+    let groups =
+        Status::of(has, empty(|data| data.groups.is_empty()), "No group holds a partition.");
+    let largest = Status::of(
+        has,
+        empty(|data| data.largest.is_empty()),
+        "No worker has told of a partition.",
+    );
     let hosts = Status::of(
         has,
         empty(|data| data.hosts.is_empty()),
@@ -89,7 +91,8 @@ struct Tables {
 /// What all workers hold together, as one bar.
 fn totals(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Html {
     let there = || workers.values().filter(|row| super::workers::is_there(row));
-    let sum = |of: fn(&WorkerRow) -> u64| there().map(|row| of(row)).fold(0_u64, u64::saturating_add);
+    let sum =
+        |of: fn(&WorkerRow) -> u64| there().map(|row| of(row)).fold(0_u64, u64::saturating_add);
     let limit = sum(|row| row.memory_limit_bytes);
     if limit == 0 {
         return Html::default();
@@ -146,19 +149,33 @@ struct GroupLine {
 }
 
 const GROUP_COLUMNS: &[Column<GroupLine>] = &[
-    Column::<GroupLine>::new("Group", "wide", |line| group_link(line.id, &line.name), |line| line.name.clone())
-        .by(|one, other| one.name.cmp(&other.name)),
-    Column::<GroupLine>::new("Job", "w5 p2", |line| line.id.job.to_string().into(), |line| {
-        line.id.job.to_string()
-    })
+    Column::<GroupLine>::new(
+        "Group",
+        "wide",
+        |line| group_link(line.id, &line.name),
+        |line| line.name.clone(),
+    )
+    .by(|one, other| one.name.cmp(&other.name)),
+    Column::<GroupLine>::new(
+        "Job",
+        "w5 p2",
+        |line| line.id.job.to_string().into(),
+        |line| line.id.job.to_string(),
+    )
     .by(|one, other| one.id.cmp(&other.id)),
-    Column::<GroupLine>::new("Bytes", "w10 number bar-cell", |line| share_bar("stored", line.bytes, line.most), |line| {
-        line.bytes.to_string()
-    })
+    Column::<GroupLine>::new(
+        "Bytes",
+        "w10 number bar-cell",
+        |line| share_bar("stored", line.bytes, line.most),
+        |line| line.bytes.to_string(),
+    )
     .by(|one, other| one.bytes.cmp(&other.bytes)),
-    Column::<GroupLine>::new("Partitions", "w5 number", |line| grouped(line.partitions.into()).into(), |line| {
-        line.partitions.to_string()
-    })
+    Column::<GroupLine>::new(
+        "Partitions",
+        "w5 number",
+        |line| grouped(line.partitions.into()).into(),
+        |line| line.partitions.to_string(),
+    )
     .by(|one, other| one.partitions.cmp(&other.partitions)),
 ];
 
@@ -268,7 +285,8 @@ const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
 ];
 
 fn largest_table(data: &DataView, workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn Source> {
-    let name = |id: WorkerId| workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone());
+    let name =
+        |id: WorkerId| workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone());
     let line = |part: &PartitionView| PartitionLine { part: *part, worker: name(part.worker) };
     Grid {
         rows: data.largest.iter().map(line).collect(),

@@ -41,16 +41,30 @@ fn busy_pages_say_what_is_asked() {
     let worker = page("worker", &live);
     assert_shows(
         &worker,
-        &["n0415-0", "worker-9 on n0415", "Tasks on slots", "join orders", "7.3.903", "Log", "8812"],
+        &[
+            "n0415-0",
+            "worker-9 on n0415",
+            "Tasks on slots",
+            "join orders",
+            "7.3.903",
+            "Log",
+            "8812",
+        ],
     );
     assert_shows(&page("worker-lost", &live), &["lost", "its Slurm job was out of memory"]);
     let timeline = page("timeline", &live);
     assert_shows(&timeline, &["Slots over time", "waited for other workers", "join orders"]);
     assert!(timeline.contains("Timeline of 48 of 192 slots"), "the drawing is said in a sentence");
     let data = page("data", &live);
-    assert_shows(&data, &["scan lineitem", "212 GiB", "read between 6 hosts", "Largest partitions"]);
+    assert_shows(
+        &data,
+        &["scan lineitem", "212 GiB", "read between 6 hosts", "Largest partitions"],
+    );
     let events = page("events", &live);
-    assert_shows(&events, &["214 ×", "n0417-0 was lost", "and 2 more", "Traceback", "All that happened"]);
+    assert_shows(
+        &events,
+        &["214 ×", "n0417-0 was lost", "and 2 more", "Traceback", "All that happened"],
+    );
     let scheduler = page("scheduler", &live);
     assert_shows(
         &scheduler,
@@ -76,13 +90,7 @@ fn pages_say_that_they_wait() {
 fn empty_pages_say_so() {
     let worker = WorkerId(9);
     let live = told(
-        vec![
-            Topic::Workers,
-            Topic::Data,
-            Topic::Events,
-            Topic::Scheduler,
-            Topic::Worker(worker),
-        ],
+        vec![Topic::Workers, Topic::Data, Topic::Events, Topic::Scheduler, Topic::Worker(worker)],
         vec![
             Update::Workers(all_new(Vec::new())),
             Update::Data(Box::new(DataView::default())),

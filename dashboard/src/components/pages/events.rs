@@ -67,7 +67,10 @@ impl Filter {
 }
 
 /// Events that a filter takes, those that happened last first.
-fn listed(rows: &BTreeMap<u32, Rc<EventRow>>, takes: impl Fn(&EventRow) -> bool) -> Vec<Rc<EventRow>> {
+fn listed(
+    rows: &BTreeMap<u32, Rc<EventRow>>,
+    takes: impl Fn(&EventRow) -> bool,
+) -> Vec<Rc<EventRow>> {
     let mut rows: Vec<Rc<EventRow>> = rows.values().filter(|row| takes(row)).cloned().collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.last_ms, row.id)));
     rows
@@ -86,9 +89,8 @@ pub fn Events(props: &Props) -> Html {
     let events = Same::of(&live.events);
     let has_come = live.has(Topic::Events);
     let errors = use_memo(events.clone(), |events| listed(events, is_error));
-    let deaths = use_memo(events.clone(), |events| {
-        listed(events, |row| row.kind == EventKind::WorkerLost)
-    });
+    let deaths =
+        use_memo(events.clone(), |events| listed(events, |row| row.kind == EventKind::WorkerLost));
     let all = use_memo((events, (*filter).clone()), |(events, filter)| {
         listed(events, |row| filter.takes(row))
     });
@@ -120,7 +122,9 @@ fn tools(filter: &UseStateHandle<Filter>) -> Html {
         Callback::from(move |event: Event| {
             use wasm_bindgen::JsCast;
             let field = event.target().and_then(|target| target.dyn_into().ok());
-            if let Some(field) = field.map(|field: web_sys::HtmlSelectElement| field.selected_index()) {
+            if let Some(field) =
+                field.map(|field: web_sys::HtmlSelectElement| field.selected_index())
+            {
                 let mut next = (*filter).clone();
                 change(&mut next, usize::try_from(field).unwrap_or(0));
                 filter.set(next);
@@ -258,10 +262,7 @@ fn as_csv(rows: &[Rc<EventRow>]) -> String {
             row.text.clone(),
         ]
     };
-    csv(
-        ["level", "kind", "count", "first_ms", "last_ms", "workers", "text"],
-        rows.iter().map(line),
-    )
+    csv(["level", "kind", "count", "first_ms", "last_ms", "workers", "text"], rows.iter().map(line))
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ fn verdict(view: &SchedulerView) -> (Look, String) {
         );
         (look("✖\u{fe0e}", "failed", "a bottleneck"), text)
     } else if view.core_milli >= CALM_MILLI {
-        let text = format!("The core is busy {percent} % of the time: there is room, and not much of it.");
+        let text =
+            format!("The core is busy {percent} % of the time: there is room, and not much of it.");
         (look("▲", "ready", "busy"), text)
     } else {
         let text = format!("The core is busy {percent} % of the time and waits for the rest.");
@@ -162,7 +163,9 @@ fn facts(view: &SchedulerView, now_ms: u64) -> Html {
     let facts = &view.facts;
     let page = partita_shared::VERSION;
     let journal = match &view.journal {
-        Some(path) => html! { <><code>{ path.clone() }</code>{ format!(" · {}", bytes(view.journal_bytes)) }</> },
+        Some(path) => {
+            html! { <><code>{ path.clone() }</code>{ format!(" · {}", bytes(view.journal_bytes)) }</> }
+        }
         None => html! { "none is written" },
     };
     html! {
@@ -192,7 +195,10 @@ fn settings(view: &SchedulerView) -> Html {
     let copied = {
         let settings = settings.clone();
         Callback::from(move |()| {
-            csv(["setting", "value"], settings.iter().map(|(name, value)| [name.clone(), value.clone()]))
+            csv(
+                ["setting", "value"],
+                settings.iter().map(|(name, value)| [name.clone(), value.clone()]),
+            )
         })
     };
     html! {

@@ -3,10 +3,10 @@
 use crate::charts;
 use crate::components::parts::{Panel, Same, job_link};
 use crate::live::{Live, use_topics};
+use crate::route::Route;
 use partita_shared::ids::JobId;
 use partita_shared::observe::frame::Topic;
 use partita_shared::observe::view::{TimelineView, TimelineWindow};
-use crate::route::Route;
 use std::collections::BTreeSet;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlSelectElement;

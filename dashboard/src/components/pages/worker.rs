@@ -4,7 +4,7 @@ mod attempts;
 mod log;
 
 use crate::browser;
-use crate::charts::{Lines, Series, Table, Unit, Sort};
+use crate::charts::{Lines, Series, Sort, Table, Unit};
 use crate::components::parts::{Age, Panel, Same, State, Status, look, task_link, worker_link};
 use crate::format::{NONE, age, bytes, cpu_percent, duration_us, grouped, percent};
 use crate::live::{Live, use_topics};
@@ -253,9 +253,15 @@ fn Recent(props: &RecentProps) -> Html {
         Some((attempts_table(page, now_s * 1_000), partitions_table(page)))
     });
     let has_come = props.page.is_some();
-    let none = |is_empty: fn(&WorkerView) -> bool| props.page.as_ref().is_none_or(|page| is_empty(page));
-    let recent = Status::of(has_come, none(|page| page.recent.is_empty()), "No attempt has ended there.");
-    let held = Status::of(has_come, none(|page| page.partitions.is_empty()), "It holds no partition, or has not told yet.");
+    let none =
+        |is_empty: fn(&WorkerView) -> bool| props.page.as_ref().is_none_or(|page| is_empty(page));
+    let recent =
+        Status::of(has_come, none(|page| page.recent.is_empty()), "No attempt has ended there.");
+    let held = Status::of(
+        has_come,
+        none(|page| page.partitions.is_empty()),
+        "It holds no partition, or has not told yet.",
+    );
     html! {
         <>
             <Panel id="worker-recent" title="Attempts that ended" class="flush" status={recent}>

@@ -50,14 +50,19 @@ pub fn Workers(props: &Props) -> Html {
     let rates = use_mut_ref(Rates::default);
     let workers = Same::of(&live.workers);
     let status = Status::of(live.has(Topic::Workers), workers.is_empty(), NONE_YET);
-    let found = use_memo((workers.clone(), (*text).clone()), |(workers, text)| found(workers, text));
+    let found =
+        use_memo((workers.clone(), (*text).clone()), |(workers, text)| found(workers, text));
     // Ages count by the second: more often would be the same table again.
     let now_s = live.now_ms / 1_000;
     let source = use_memo((Same::of(&found), now_s, *is_by_host), |(found, now_s, is_by_host)| {
         let mut rates = rates.borrow_mut();
         rates.take(&found.there);
         let now_ms = now_s * 1_000;
-        if *is_by_host { hosts_table(&found.there, &rates) } else { table(&found.there, &rates, now_ms) }
+        if *is_by_host {
+            hosts_table(&found.there, &rates)
+        } else {
+            table(&found.there, &rates, now_ms)
+        }
     });
     let gone = use_memo((Same::of(&found), now_s), |(found, now_s)| {
         gone_table(&found.gone, now_s * 1_000)

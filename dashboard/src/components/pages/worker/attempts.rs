@@ -24,9 +24,12 @@ fn share(part_us: u64, whole_us: u64) -> String {
 }
 
 const COLUMNS: &[Column<Line>] = &[
-    Column::<Line>::new("Task", "w6", |line| task_link(line.attempt.task), |line| {
-        task_key(line.attempt.task)
-    })
+    Column::<Line>::new(
+        "Task",
+        "w6",
+        |line| task_link(line.attempt.task),
+        |line| task_key(line.attempt.task),
+    )
     .by(|one, other| one.attempt.task.cmp(&other.attempt.task)),
     Column::<Line>::new(
         "Ended",
@@ -45,9 +48,12 @@ const COLUMNS: &[Column<Line>] = &[
         |line| line.ended_ms().to_string(),
     )
     .by(|one, other| one.ended_ms().cmp(&other.ended_ms())),
-    Column::<Line>::new("Time", "w5 number", |line| micros(line.attempt.busy_us).into(), |line| {
-        line.attempt.busy_us.to_string()
-    })
+    Column::<Line>::new(
+        "Time",
+        "w5 number",
+        |line| micros(line.attempt.busy_us).into(),
+        |line| line.attempt.busy_us.to_string(),
+    )
     .by(|one, other| one.attempt.busy_us.cmp(&other.attempt.busy_us)),
     Column::<Line>::new("Others, %", "w5 number p3", |line| transfer(line).into(), transfer)
         .by(|one, other| one.attempt.transfer_us.cmp(&other.attempt.transfer_us))
@@ -55,16 +61,27 @@ const COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new("Disk, %", "w4 number p3", |line| disk(line).into(), disk)
         .by(|one, other| one.attempt.disk_us.cmp(&other.attempt.disk_us))
         .hint("The part of the time that it waited for the disk"),
-    Column::<Line>::new("Rows", "w6 number p2", |line| grouped(line.attempt.rows).into(), |line| {
-        line.attempt.rows.to_string()
-    })
+    Column::<Line>::new(
+        "Rows",
+        "w6 number p2",
+        |line| grouped(line.attempt.rows).into(),
+        |line| line.attempt.rows.to_string(),
+    )
     .by(|one, other| one.attempt.rows.cmp(&other.attempt.rows)),
-    Column::<Line>::new("Bytes", "w5 number p2", |line| bytes(line.attempt.bytes).into(), |line| {
-        line.attempt.bytes.to_string()
-    })
+    Column::<Line>::new(
+        "Bytes",
+        "w5 number p2",
+        |line| bytes(line.attempt.bytes).into(),
+        |line| line.attempt.bytes.to_string(),
+    )
     .by(|one, other| one.attempt.bytes.cmp(&other.attempt.bytes)),
-    Column::<Line>::new("Why", "wide", |line| why(&line.attempt), |line| line.attempt.error.clone())
-        .by(|one, other| one.attempt.error.cmp(&other.attempt.error)),
+    Column::<Line>::new(
+        "Why",
+        "wide",
+        |line| why(&line.attempt),
+        |line| line.attempt.error.clone(),
+    )
+    .by(|one, other| one.attempt.error.cmp(&other.attempt.error)),
 ];
 
 fn transfer(line: &Line) -> String {
@@ -94,15 +111,26 @@ pub fn attempts_table(page: &WorkerView, now_ms: u64) -> Same<dyn Source> {
 }
 
 const PARTITION_COLUMNS: &[Column<PartitionView>] = &[
-    Column::<PartitionView>::new("Output of", "w7", |part| task_link(part.task), |part| task_key(part.task))
-        .by(|one, other| one.task.cmp(&other.task)),
-    Column::<PartitionView>::new("In memory", "w6 number", |part| bytes(part.memory_bytes).into(), |part| {
-        part.memory_bytes.to_string()
-    })
+    Column::<PartitionView>::new(
+        "Output of",
+        "w7",
+        |part| task_link(part.task),
+        |part| task_key(part.task),
+    )
+    .by(|one, other| one.task.cmp(&other.task)),
+    Column::<PartitionView>::new(
+        "In memory",
+        "w6 number",
+        |part| bytes(part.memory_bytes).into(),
+        |part| part.memory_bytes.to_string(),
+    )
     .by(|one, other| one.memory_bytes.cmp(&other.memory_bytes)),
-    Column::<PartitionView>::new("On disk", "w6 number", |part| on_disk(part).into(), |part| {
-        part.disk_bytes.to_string()
-    })
+    Column::<PartitionView>::new(
+        "On disk",
+        "w6 number",
+        |part| on_disk(part).into(),
+        |part| part.disk_bytes.to_string(),
+    )
     .by(|one, other| one.disk_bytes.cmp(&other.disk_bytes)),
 ];
 

@@ -219,17 +219,26 @@ struct HostSum {
 const HOST_COLUMNS: &[Column<HostSum>] = &[
     Column::<HostSum>::new("Host", "w8", |sum| sum.host.clone().into(), |sum| sum.host.clone())
         .by(|one, other| natural(&one.host).cmp(&natural(&other.host))),
-    Column::<HostSum>::new("Workers", "w4 number", |sum| grouped(sum.workers).into(), |sum| {
-        sum.workers.to_string()
-    })
+    Column::<HostSum>::new(
+        "Workers",
+        "w4 number",
+        |sum| grouped(sum.workers).into(),
+        |sum| sum.workers.to_string(),
+    )
     .by(|one, other| one.workers.cmp(&other.workers)),
-    Column::<HostSum>::new("Slots", "w5 number", |sum| slots(sum.running, sum.slots).into(), |sum| {
-        sum.running.to_string()
-    })
+    Column::<HostSum>::new(
+        "Slots",
+        "w5 number",
+        |sum| slots(sum.running, sum.slots).into(),
+        |sum| sum.running.to_string(),
+    )
     .by(|one, other| one.running.cmp(&other.running)),
-    Column::<HostSum>::new("CPU, %", "w4 number", |sum| cpu_percent(sum.cpu_milli).into(), |sum| {
-        cpu_percent(sum.cpu_milli)
-    })
+    Column::<HostSum>::new(
+        "CPU, %",
+        "w4 number",
+        |sum| cpu_percent(sum.cpu_milli).into(),
+        |sum| cpu_percent(sum.cpu_milli),
+    )
     .by(|one, other| one.cpu_milli.cmp(&other.cpu_milli)),
     Column::<HostSum>::new(
         "Memory, % of limit",
@@ -238,21 +247,33 @@ const HOST_COLUMNS: &[Column<HostSum>] = &[
         |sum| percent(sum.reserved, sum.limit).to_string(),
     )
     .by(|one, other| percent(one.reserved, one.limit).cmp(&percent(other.reserved, other.limit))),
-    Column::<HostSum>::new("Spilled", "w5 number p2", |sum| spilled(sum.spilled).into(), |sum| {
-        sum.spilled.to_string()
-    })
+    Column::<HostSum>::new(
+        "Spilled",
+        "w5 number p2",
+        |sum| spilled(sum.spilled).into(),
+        |sum| sum.spilled.to_string(),
+    )
     .by(|one, other| one.spilled.cmp(&other.spilled)),
-    Column::<HostSum>::new("Partitions", "w5 number p2", |sum| grouped(sum.partitions).into(), |sum| {
-        sum.partitions.to_string()
-    })
+    Column::<HostSum>::new(
+        "Partitions",
+        "w5 number p2",
+        |sum| grouped(sum.partitions).into(),
+        |sum| sum.partitions.to_string(),
+    )
     .by(|one, other| one.partitions.cmp(&other.partitions)),
-    Column::<HostSum>::new("Finished", "w5 number p3", |sum| grouped(sum.finished).into(), |sum| {
-        sum.finished.to_string()
-    })
+    Column::<HostSum>::new(
+        "Finished",
+        "w5 number p3",
+        |sum| grouped(sum.finished).into(),
+        |sum| sum.finished.to_string(),
+    )
     .by(|one, other| one.finished.cmp(&other.finished)),
-    Column::<HostSum>::new("Network", "w6 number p2", |sum| network(sum.per_s).into(), |sum| {
-        sum.per_s.map(|per_s| per_s.to_string()).unwrap_or_default()
-    })
+    Column::<HostSum>::new(
+        "Network",
+        "w6 number p2",
+        |sum| network(sum.per_s).into(),
+        |sum| sum.per_s.map(|per_s| per_s.to_string()).unwrap_or_default(),
+    )
     .by(|one, other| one.per_s.cmp(&other.per_s)),
 ];
 

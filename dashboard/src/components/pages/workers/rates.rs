@@ -30,7 +30,8 @@ impl Rates {
                 Some(told) if told.heard_ms < row.heard_ms => {
                     let gone_ms = row.heard_ms - told.heard_ms;
                     let more = u128::from(bytes.saturating_sub(told.bytes));
-                    let per_s = u64::try_from(more * 1_000 / u128::from(gone_ms)).unwrap_or(u64::MAX);
+                    let per_s =
+                        u64::try_from(more * 1_000 / u128::from(gone_ms)).unwrap_or(u64::MAX);
                     Told { heard_ms: row.heard_ms, bytes, per_s: Some(per_s) }
                 }
                 Some(told) => told,
