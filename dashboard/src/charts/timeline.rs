@@ -9,7 +9,7 @@ use super::hues::{Hues, busy_by_group};
 use super::lanes::{AXIS_PX, LANE_HEIGHT_DEFAULT, LANE_HEIGHTS_PX, Layout, layout};
 use super::paint::{Picture, Pointed, paint, paint_pointed};
 use super::timeline_input::{Drag, ZOOM_STEP};
-use super::viewport::{LaneRange, Viewport};
+use super::viewport::{LaneRange, SPAN_MS_DEFAULT, Viewport};
 use crate::browser;
 use crate::components::parts::Same;
 use crate::live::{Health, Live};
@@ -17,6 +17,7 @@ use gloo_events::{EventListener, EventListenerOptions};
 use gloo_timers::callback::Timeout;
 use partita_shared::ids::{GroupId, JobId, TaskId};
 use partita_shared::observe::view::{Bar, TimelineView, TimelineWindow};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -30,6 +31,12 @@ const ASK_INTERVAL_MS: u32 = 120;
 const RUNS_ON_MS_MAX: u64 = 2_000;
 /// Widths are asked for in steps of so many pixels, so that a moved border asks seldom.
 const WIDTH_STEP_PX: u32 = 8;
+
+thread_local! {
+    /// What was shown last: whoever comes back from a task's page goes on where they were.
+    static LAST: Cell<(Viewport, usize)> =
+        Cell::new((Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT }, LANE_HEIGHT_DEFAULT));
+}
 
 /// What is shown.
 #[derive(PartialEq, Properties)]
@@ -265,13 +272,23 @@ impl Timeline {
         self.change(ctx);
     }
 
+    /// Where the bar stands that was picked: it moves with time.
+    fn picked_place(&self, props: &Props) -> Option<(f64, f64)> {
+        let (view, bar) = (props.view.as_ref()?, self.pointed_bar(props)?);
+        let layout = self.layout(props);
+        let (left, right) = layout.extent(view, &bar);
+        let lane = view.first_lane + self.pointed_lane().filter(|_| self.is_pinned)? as u32;
+        let middle = left.max(layout.label_px).midpoint(right.min(layout.width_px));
+        Some((middle, layout.y(lane)))
+    }
+
     /// Puts the tooltip beside the pointer, inside of the canvas.
-    fn place_tip(&self) {
+    fn place_tip(&self, props: &Props) {
         /// From the pointer to the tooltip, in pixels.
         const AWAY_PX: f64 = 14.0;
         let Some(tip) = element(&self.tip) else { return };
         let size = (f64::from(tip.offset_width()), f64::from(tip.offset_height()));
-        let (x, y) = self.pointer;
+        let (x, y) = self.picked_place(props).unwrap_or(self.pointer);
         let fits_right = x + AWAY_PX + size.0 < self.size.0;
         let left = if fits_right { x + AWAY_PX } else { (x - AWAY_PX - size.0).max(0.0) };
         let fits_below = y + AWAY_PX + size.1 < self.size.1;
@@ -309,6 +326,7 @@ impl Component for Timeline {
     type Properties = Props;
 
     fn create(ctx: &Context<Self>) -> Self {
+        let (viewport, lane_height) = LAST.get();
         let mut timeline = Timeline {
             scroller: NodeRef::default(),
             space: NodeRef::default(),
@@ -316,8 +334,8 @@ impl Component for Timeline {
             lower: NodeRef::default(),
             upper: NodeRef::default(),
             tip: NodeRef::default(),
-            viewport: Viewport::default(),
-            lane_height: LANE_HEIGHT_DEFAULT,
+            viewport,
+            lane_height,
             shows_table: false,
             hues: Hues::default(),
             busy: Rc::default(),
@@ -405,7 +423,7 @@ impl Component for Timeline {
         if self.measure(ctx.props()) || is_first {
             self.change(ctx);
         }
-        self.place_tip();
+        self.place_tip(ctx.props());
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {

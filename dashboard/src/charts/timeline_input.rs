@@ -190,13 +190,8 @@ impl Timeline {
         let Some(at) = picked else { return };
         self.pointed.bar = Some((at.lane, at.bar));
         self.is_pinned = true;
-        if let Some(bar) = self.pointed_bar(ctx.props()) {
-            let (left, right) = layout.extent(&view, &bar);
-            let lane_y = layout.y(view.first_lane + at.lane as u32);
-            self.pointer = (left.max(layout.label_px).midpoint(right.min(layout.width_px)), lane_y);
-            self.pointed.x = None;
-            self.show_lane(lane_y);
-        }
+        self.pointed.x = None;
+        self.show_lane(layout.y(view.first_lane + at.lane as u32));
         self.redraw(ctx, false);
     }
 

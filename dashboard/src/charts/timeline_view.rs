@@ -9,7 +9,7 @@ use super::table::Table;
 use super::timeline::{Msg, Props, Timeline, Tool};
 use super::viewport::{SPAN_MS_MAX, SPAN_MS_MIN};
 use crate::components::parts::{Same, task_link};
-use crate::format::{bytes, grouped, span};
+use crate::format::{bytes, counted, grouped, span};
 use crate::live::{Live, use_answer};
 use crate::route::{Route, task_key};
 use gloo_timers::callback::Timeout;
@@ -89,52 +89,10 @@ impl Timeline {
 
     pub(super) fn view_legend(&self, ctx: &Context<Self>) -> Html {
         let Some(view) = &ctx.props().view else { return Html::default() };
-        let live = &ctx.props().live;
-        let all: u64 = self.busy.values().sum();
-        let mut named: Vec<(usize, GroupId, u64)> = self
-            .hues
-            .held()
-            .filter_map(|(hue, group)| Some((hue, group, *self.busy.get(&group)?)))
-            .collect();
-        named.sort_by_key(|(_, _, busy)| u64::MAX - busy);
-        let in_hues: u64 = named.iter().map(|(_, _, busy)| busy).sum();
-        let others = self.busy.len() - named.len();
-        let share = |busy: u64| format!("{} %", percent_of(busy as f64, all as f64));
-        let totals = Totals::of(view.lanes.iter().flat_map(|lane| &lane.bars));
         html! {
             <ul class="tl-legend" aria-label="What colours and patterns mean">
-                { for named.into_iter().map(|(hue, group, busy)| {
-                    let address = Route::Job(group.job).to_string();
-                    let title = format!("{}, {}", group.job, micros(busy));
-                    html! {
-                        <li key={group.to_string()}>
-                            { swatch(HUE_CLASSES[hue % HUES.len()]) }
-                            <a href={address} {title}>{ group_name(live, group) }</a>
-                            <span class="hint">{ share(busy) }</span>
-                        </li>
-                    }
-                }) }
-                if others > 0 {
-                    <li key="others">{ swatch("other") }
-                        { format!("{others} other groups") }
-                        <span class="hint">{ share(all.saturating_sub(in_hues)) }</span>
-                    </li>
-                }
-                <li key="transfer">{ swatch("transfer") }{ "waited for other workers" }
-                    <span class="hint">
-                        { format!("{} %", percent_of(totals.transfer_us, totals.busy_us)) }
-                    </span>
-                </li>
-                <li key="disk">{ swatch("disk") }{ "waited for disk" }
-                    <span class="hint">
-                        { format!("{} %", percent_of(totals.disk_us, totals.busy_us)) }
-                    </span>
-                </li>
-                <li key="failed">{ swatch("cross") }{ "✖\u{fe0e} failed or lost" }
-                    if totals.failed > 0 {
-                        <span class="hint">{ grouped(totals.failed) }</span>
-                    }
-                </li>
+                { self.view_groups(&ctx.props().live) }
+                { view_signs(&Totals::of(view.lanes.iter().flat_map(|lane| &lane.bars))) }
                 <li key="marks" class="hint">
                     { "Workers: ▲ joined, ▼ left, ✖\u{fe0e} lost. The patterns show how much of a \
                        task's time was spent waiting, not when." }
@@ -147,6 +105,46 @@ impl Timeline {
                     }
                 </li>
             </ul>
+        }
+    }
+
+    /// The groups that have a hue, those that took the most time first.
+    fn view_groups(&self, live: &Live) -> Html {
+        let all: u64 = self.busy.values().sum();
+        let mut named: Vec<(usize, GroupId, u64)> = self
+            .hues
+            .held()
+            .filter_map(|(hue, group)| Some((hue, group, *self.busy.get(&group)?)))
+            .collect();
+        named.sort_by_key(|(_, _, busy)| u64::MAX - busy);
+        let first_job = named.first().map(|(_, group, _)| group.job);
+        let is_one_job = named.iter().all(|(_, group, _)| Some(group.job) == first_job);
+        let in_hues: u64 = named.iter().map(|(_, _, busy)| busy).sum();
+        let others = self.busy.len() - named.len();
+        let share = |busy: u64| format!("{} %", percent_of(busy as f64, all as f64));
+        let item = |(hue, group, busy): (usize, GroupId, u64)| {
+            let title = format!("{}, {}", group.job, micros(busy));
+            html! {
+                <li key={group.to_string()}>
+                    { swatch(HUE_CLASSES[hue % HUES.len()]) }
+                    <a href={Route::Job(group.job).to_string()} {title}>{ group_name(live, group) }</a>
+                    <span class="hint">
+                        if !is_one_job { { format!("{} · ", group.job) } }
+                        { share(busy) }
+                    </span>
+                </li>
+            }
+        };
+        html! {
+            <>
+                { for named.into_iter().map(item) }
+                if others > 0 {
+                    <li key="others">
+                        { swatch("other") }{ counted(others as u64, "other group", "other groups") }
+                        <span class="hint">{ share(all.saturating_sub(in_hues)) }</span>
+                    </li>
+                }
+            </>
         }
     }
 
@@ -192,6 +190,26 @@ impl Timeline {
             <Table key={label} {source} {label} id="tl-table"
                 sort={Some(Sort { column: 0, is_descending: false })} />
         }
+    }
+}
+
+/// What patterns and signs mean, and how much of it there is.
+fn view_signs(totals: &Totals) -> Html {
+    let share = |part_us: f64| format!("{} %", percent_of(part_us, totals.busy_us));
+    let item = |class: &'static str, word: &'static str, figure: String| {
+        html! {
+            <li key={word}>{ swatch(class) }{ word }<span class="hint">{ figure }</span></li>
+        }
+    };
+    let failed = if totals.failed > 0 { grouped(totals.failed) } else { String::new() };
+    html! {
+        <>
+            { item("transfer", "waited for other workers", share(totals.transfer_us)) }
+            { item("disk", "waited for disk", share(totals.disk_us)) }
+            { item("cross", "✖\u{fe0e} failed or lost", failed) }
+            { item("hollow", "stopped", String::new()) }
+            <li key="running">{ "▷ running" }</li>
+        </>
     }
 }
 

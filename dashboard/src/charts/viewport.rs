@@ -19,12 +19,6 @@ pub struct Viewport {
     pub span_ms: u64,
 }
 
-impl Default for Viewport {
-    fn default() -> Self {
-        Self { end_ms: None, span_ms: SPAN_MS_DEFAULT }
-    }
-}
-
 impl Viewport {
     /// Whether it moves with the present.
     pub fn follows(&self) -> bool {
@@ -162,7 +156,7 @@ mod tests {
     /// One that follows the present goes on to do so while it is zoomed.
     #[test]
     fn zoom_keeps_following() {
-        let mut view = Viewport::default();
+        let mut view = Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT };
         view.zoom(0.5, 0.1, NOW);
         assert_eq!(view, Viewport { end_ms: None, span_ms: 30_000 });
         assert_eq!((view.from_ms(NOW), view.to_ms(NOW)), (NOW - 30_000, NOW));
@@ -199,7 +193,7 @@ mod tests {
     /// Pausing stops at the present; following goes on.
     #[test]
     fn pause_and_follow() {
-        let mut view = Viewport::default();
+        let mut view = Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT };
         view.pause(NOW);
         assert_eq!(view.end_ms, Some(NOW));
         view.pause(NOW + 5);
