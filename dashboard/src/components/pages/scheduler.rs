@@ -116,8 +116,8 @@ fn core(view: &SchedulerView) -> Html {
         <Panel id="scheduler-load" title="The core" tools={html! { <State {look} /> }}>
             <p class="pad">{ sentence }</p>
             <dl class="facts large">
-                { fact("half of the events take less than", duration_ns(core.event_p50_ns)) }
-                { fact("99 of 100 take less than", duration_ns(core.event_p99_ns)) }
+                { fact("median time per event", duration_ns(core.event_p50_ns)) }
+                { fact("99th percentile of it", duration_ns(core.event_p99_ns)) }
                 { fact("share of a processor", format!("{}.{} %", view.core_milli / 10, view.core_milli % 10)) }
                 { fact("events in a second", rate(view.events_per_s)) }
                 { fact("events since the start", count(core.events)) }

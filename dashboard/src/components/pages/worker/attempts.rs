@@ -26,14 +26,14 @@ fn share(part_us: u64, whole_us: u64) -> String {
 const COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new(
         "Task",
-        "w6",
+        "w7",
         |line| task_link(line.attempt.task),
         |line| task_key(line.attempt.task),
     )
     .by(|one, other| one.attempt.task.cmp(&other.attempt.task)),
     Column::<Line>::new(
         "Ended",
-        "w6",
+        "w7",
         |line| html! { <State look={look::ending(line.attempt.ending)} /> },
         |line| look::ending(line.attempt.ending).word.to_string(),
     )
