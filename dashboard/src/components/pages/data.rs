@@ -1,6 +1,16 @@
 //! Where the memory goes.
 
+use crate::charts::{Column, Grid, Matrix, Sort, Source, Table, natural, task_number};
+use crate::components::parts::{Bar, Panel, Part, Same, Status, group_link, task_link};
+use crate::format::{NONE, bytes, grouped, percent};
 use crate::live::Live;
+use crate::route::{Route, TaskFilter, task_key};
+use partita_shared::ids::{GroupId, WorkerId};
+use partita_shared::model::WorkerRow;
+use partita_shared::observe::frame::Topic;
+use partita_shared::observe::view::{DataView, PartitionView};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use yew::prelude::*;
 
 /// What the page shows.
@@ -12,6 +22,293 @@ pub struct Props {
 
 /// Where the memory goes.
 #[component]
-pub fn Data(_props: &Props) -> Html {
-    html! { <p class="empty">{ "This page is not there yet." }</p> }
+pub fn Data(props: &Props) -> Html {
+    let live = &props.live;
+    let workers = Same::of(&live.workers);
+    let data = live.data.as_ref().filter(|_| live.has(Topic::Data)).map(Same::of);
+    let tables = use_memo((data.clone(), workers.clone()), |(data, workers)| {
+        let data = data.as_ref()?;
+        Some(Tables { groups: groups_table(data), largest: largest_table(data, workers) })
+    });
+    let by_worker = use_memo(workers.clone(), |workers| workers_table(workers));
+    let has = data.is_some();
+    let empty = |is_empty: fn(&DataView) -> bool| data.as_ref().is_none_or(|data| is_empty(data));
+    let groups =
+        Status::of(has, empty(|data| data.groups.is_empty()), "No group holds a partition.");
+    let largest = Status::of(
+        has,
+        empty(|data| data.largest.is_empty()),
+        "No worker has told of a partition.",
+    );
+    let hosts = Status::of(
+        has,
+        empty(|data| data.hosts.is_empty()),
+        "No worker has read a partition from another yet.",
+    );
+    let there = Status::of(
+        live.has(Topic::Workers),
+        workers.is_empty(),
+        "No worker has joined yet. Start one with `partita worker`.",
+    );
+    html! {
+        <>
+            <h1 class="offscreen">{ "Data" }</h1>
+            { totals(&workers) }
+            <div class="columns">
+                <Panel id="data-groups" title="Memory by group" class="flush" status={groups}>
+                    if let Some(tables) = &*tables {
+                        <Table source={tables.groups.clone()} id="by-group" label="Memory by group"
+                            sort={Some(Sort { column: 2, is_descending: true })} />
+                    }
+                </Panel>
+                <Panel id="data-workers" title="Memory by worker" class="flush" status={there}>
+                    <Table source={(*by_worker).clone()} id="by-worker" label="Memory by worker"
+                        sort={Some(Sort { column: 1, is_descending: true })} />
+                </Panel>
+            </div>
+            <div class="columns">
+                <Panel id="data-largest" title="Largest partitions" class="flush" status={largest}>
+                    if let Some(tables) = &*tables {
+                        <Table source={tables.largest.clone()} id="largest" label="Largest partitions"
+                            sort={Some(Sort { column: 2, is_descending: true })} />
+                    }
+                </Panel>
+                <Panel id="data-hosts" title="Read between hosts" status={hosts}>
+                    if let Some(data) = data {
+                        <Matrix {data} />
+                    }
+                </Panel>
+            </div>
+        </>
+    }
+}
+
+struct Tables {
+    groups: Same<dyn Source>,
+    largest: Same<dyn Source>,
+}
+
+/// What all workers hold together, as one bar.
+fn totals(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Html {
+    let there = || workers.values().filter(|row| super::workers::is_there(row));
+    let sum =
+        |of: fn(&WorkerRow) -> u64| there().map(|row| of(row)).fold(0_u64, u64::saturating_add);
+    let limit = sum(|row| row.memory_limit_bytes);
+    if limit == 0 {
+        return Html::default();
+    }
+    let reserved = sum(|row| row.metrics.reserved_bytes);
+    let stored = sum(|row| row.metrics.stored_bytes);
+    let spilled = sum(|row| row.metrics.spilled_bytes);
+    let resident = sum(|row| row.metrics.resident_bytes);
+    let operators = reserved.saturating_sub(stored);
+    let parts =
+        vec![Part { class: "stored", size: stored }, Part { class: "used", size: operators }];
+    let label = format!("{} of {} reserved", bytes(reserved), bytes(limit));
+    let figure = |class: &'static str, term: &'static str, value: String| {
+        html! {
+            <div key={term}>
+                <dt>{ key_of(class) }{ term }</dt><dd>{ value }</dd>
+            </div>
+        }
+    };
+    html! {
+        <Panel id="data-all" title="Memory of all workers"
+            note={format!("{} % of {} reserved", percent(reserved, limit), bytes(limit))}>
+            <div class="pad thick"><Bar {parts} whole={limit} {label} /></div>
+            <dl class="facts">
+                { figure("stored", "stored partitions", bytes(stored)) }
+                { figure("used", "operators at work", bytes(operators)) }
+                { figure("", "free", bytes(limit.saturating_sub(reserved))) }
+                { figure("spilled", "spilled to disk", bytes(spilled)) }
+                { figure("", "resident sets", bytes(resident)) }
+            </dl>
+        </Panel>
+    }
+}
+
+/// A sample of a part of a bar.
+fn key_of(class: &'static str) -> Html {
+    if class.is_empty() {
+        return Html::default();
+    }
+    html! {
+        <svg class="swatch bar-key" width="12" height="12" aria-hidden="true">
+            <rect {class} width="12" height="12" />
+        </svg>
+    }
+}
+
+/// A group that holds something, as a row.
+struct GroupLine {
+    id: GroupId,
+    name: String,
+    partitions: u32,
+    bytes: u64,
+    most: u64,
+}
+
+const GROUP_COLUMNS: &[Column<GroupLine>] = &[
+    Column::<GroupLine>::new(
+        "Group",
+        "wide",
+        |line| group_link(line.id, &line.name),
+        |line| line.name.clone(),
+    )
+    .by(|one, other| one.name.cmp(&other.name)),
+    Column::<GroupLine>::new(
+        "Job",
+        "w5 p2",
+        |line| line.id.job.to_string().into(),
+        |line| line.id.job.to_string(),
+    )
+    .by(|one, other| one.id.cmp(&other.id)),
+    Column::<GroupLine>::new(
+        "Bytes",
+        "w10 number bar-cell",
+        |line| share_bar("stored", line.bytes, line.most),
+        |line| line.bytes.to_string(),
+    )
+    .by(|one, other| one.bytes.cmp(&other.bytes)),
+    Column::<GroupLine>::new(
+        "Partitions",
+        "w5 number",
+        |line| grouped(line.partitions.into()).into(),
+        |line| line.partitions.to_string(),
+    )
+    .by(|one, other| one.partitions.cmp(&other.partitions)),
+];
+
+/// A bar that is whole for the largest, and the bytes.
+fn share_bar(class: &'static str, size: u64, most: u64) -> Html {
+    let text = bytes(size);
+    html! {
+        <span class="with-bar">
+            <Bar parts={vec![Part { class, size }]} whole={most} label={text.clone()} />
+            <span>{ text }</span>
+        </span>
+    }
+}
+
+fn groups_table(data: &DataView) -> Same<dyn Source> {
+    let most = data.groups.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
+    let line = |(id, name, partitions, bytes): &(GroupId, String, u32, u64)| GroupLine {
+        id: *id,
+        name: name.clone(),
+        partitions: *partitions,
+        bytes: *bytes,
+        most,
+    };
+    Grid {
+        rows: data.groups.iter().map(line).collect(),
+        columns: GROUP_COLUMNS,
+        key: |line| u128::from(line.id.job.0) << 32 | u128::from(line.id.index),
+        class: |_| "",
+        address: |line| Some(Route::Tasks(TaskFilter::of_group(line.id)).to_string()),
+    }
+    .share()
+}
+
+const WORKER_COLUMNS: &[Column<Rc<WorkerRow>>] = &[
+    Column::<Rc<WorkerRow>>::new(
+        "Worker",
+        "w8",
+        |row| html! { <a href={Route::Worker(row.id).to_string()} tabindex="-1">{ row.name.clone() }</a> },
+        |row| row.name.clone(),
+    )
+    .by(|one, other| natural(&one.name).cmp(&natural(&other.name))),
+    Column::<Rc<WorkerRow>>::new(
+        "Reserved, % of limit",
+        "w10 number bar-cell",
+        |row| {
+            let metrics = &row.metrics;
+            super::workers::memory_bar(metrics.reserved_bytes, metrics.stored_bytes, row.memory_limit_bytes)
+        },
+        |row| row.metrics.reserved_bytes.to_string(),
+    )
+    .by(|one, other| {
+        let share = |row: &WorkerRow| percent(row.metrics.reserved_bytes, row.memory_limit_bytes);
+        share(one).cmp(&share(other))
+    }),
+    Column::<Rc<WorkerRow>>::new("Stored", "w5 number", |row| bytes(row.metrics.stored_bytes).into(), |row| {
+        row.metrics.stored_bytes.to_string()
+    })
+    .by(|one, other| one.metrics.stored_bytes.cmp(&other.metrics.stored_bytes)),
+    Column::<Rc<WorkerRow>>::new("Spilled", "w5 number p2", |row| or_none(row.metrics.spilled_bytes).into(), |row| {
+        row.metrics.spilled_bytes.to_string()
+    })
+    .by(|one, other| one.metrics.spilled_bytes.cmp(&other.metrics.spilled_bytes)),
+];
+
+fn or_none(size: u64) -> String {
+    if size == 0 { NONE.to_string() } else { bytes(size) }
+}
+
+fn workers_table(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn Source> {
+    let there = workers.values().filter(|row| super::workers::is_there(row));
+    Grid {
+        rows: there.cloned().collect(),
+        columns: WORKER_COLUMNS,
+        key: |row| row.id.0.into(),
+        class: |_| "",
+        address: |row| Some(Route::Worker(row.id).to_string()),
+    }
+    .share()
+}
+
+/// A partition and where it is, as a row.
+struct PartitionLine {
+    part: PartitionView,
+    worker: String,
+}
+
+const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
+    Column::<PartitionLine>::new("Output of", "w7", |line| task_link(line.part.task), |line| {
+        task_key(line.part.task)
+    })
+    .by(|one, other| one.part.task.cmp(&other.part.task)),
+    Column::<PartitionLine>::new(
+        "Worker",
+        "w7",
+        |line| html! { <a href={Route::Worker(line.part.worker).to_string()} tabindex="-1">{ line.worker.clone() }</a> },
+        |line| line.worker.clone(),
+    )
+    .by(|one, other| natural(&one.worker).cmp(&natural(&other.worker))),
+    Column::<PartitionLine>::new("In memory", "w6 number", |line| or_none(line.part.memory_bytes).into(), |line| {
+        line.part.memory_bytes.to_string()
+    })
+    .by(|one, other| one.part.memory_bytes.cmp(&other.part.memory_bytes)),
+    Column::<PartitionLine>::new("On disk", "w6 number", |line| or_none(line.part.disk_bytes).into(), |line| {
+        line.part.disk_bytes.to_string()
+    })
+    .by(|one, other| one.part.disk_bytes.cmp(&other.part.disk_bytes)),
+];
+
+fn largest_table(data: &DataView, workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn Source> {
+    let name =
+        |id: WorkerId| workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone());
+    let line = |part: &PartitionView| PartitionLine { part: *part, worker: name(part.worker) };
+    Grid {
+        rows: data.largest.iter().map(line).collect(),
+        columns: PARTITION_COLUMNS,
+        // A partition may lie on two workers.
+        key: |line| task_number(line.part.task) << 32 | u128::from(line.part.worker.0),
+        class: |_| "",
+        address: |line| Some(Route::Task(line.part.task).to_string()),
+    }
+    .share()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::worker;
+
+    /// Workers that went hold nothing.
+    #[test]
+    fn only_what_is_there_counts() {
+        let workers: BTreeMap<WorkerId, Rc<WorkerRow>> =
+            (1..=24).map(|id| (WorkerId(id), Rc::new(worker(id)))).collect();
+        assert_eq!(workers_table(&workers).len(), 23);
+    }
 }

@@ -1,6 +1,8 @@
 //! The pages of the navigation.
 
 mod data;
+#[cfg(test)]
+mod drawings_tests;
 mod events;
 mod job;
 mod jobs;

@@ -1,7 +1,10 @@
 //! The drawings of the overview: they are made of what the pages of workers and of the timeline
 //! are made of.
 
-use crate::live::Live;
+use crate::charts::{HeatGrid, MINI_WINDOW, MiniTimeline};
+use crate::components::parts::Same;
+use crate::live::{Live, use_topics};
+use partita_shared::observe::frame::Topic;
 use yew::prelude::*;
 
 /// What the drawings show.
@@ -13,12 +16,15 @@ pub struct Props {
 
 /// The workers as a grid: one cell each.
 #[component]
-pub fn WorkersGrid(_props: &Props) -> Html {
-    Html::default()
+pub fn WorkersGrid(props: &Props) -> Html {
+    html! { <HeatGrid workers={Same::of(&props.live.workers)} /> }
 }
 
 /// The slots over the last minute.
 #[component]
-pub fn LastMinute(_props: &Props) -> Html {
-    Html::default()
+pub fn LastMinute(props: &Props) -> Html {
+    let live = &props.live;
+    use_topics(live, "last-minute", vec![Topic::Timeline(MINI_WINDOW)]);
+    let came = live.timeline.as_ref().filter(|(window, _)| window.job.is_none());
+    html! { <MiniTimeline live={live.clone()} view={came.map(|(_, view)| Same::of(view))} /> }
 }

@@ -1,8 +1,21 @@
 //! Slots over time.
 
-use crate::live::Live;
+use crate::charts;
+use crate::components::parts::{Panel, Same, job_link};
+use crate::live::{Live, use_topics};
+use crate::route::Route;
 use partita_shared::ids::JobId;
+use partita_shared::observe::frame::Topic;
+use partita_shared::observe::view::{TimelineView, TimelineWindow};
+use std::collections::BTreeSet;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlSelectElement;
 use yew::prelude::*;
+
+/// Jobs whose groups are named: those with bars in the window, the latest first.
+const JOBS_NAMED_MAX: usize = 8;
+/// Characters of a job's text in the choice of jobs.
+const JOB_TEXT_CHARS: usize = 48;
 
 /// What the page shows.
 #[derive(PartialEq, Properties)]
@@ -15,6 +28,71 @@ pub struct Props {
 
 /// Slots over time.
 #[component]
-pub fn Timeline(_props: &Props) -> Html {
-    html! { <p class="empty">{ "This page is not there yet." }</p> }
+pub fn Timeline(props: &Props) -> Html {
+    let Props { live, job } = props;
+    let window = use_state(|| None::<TimelineWindow>);
+    // What came for another page, or for another job, is not what is asked for here.
+    let came = live.timeline.as_ref().filter(|(window, _)| window.job == *job);
+    let view = came.map(|(_, view)| Same::of(view));
+    let jobs = use_memo(view.clone(), jobs_seen);
+    use_topics(live, "timeline", topics(*window, &jobs));
+    let on_window = {
+        let window = window.setter();
+        use_callback((), move |asked: TimelineWindow, ()| window.set(Some(asked)))
+    };
+    let is_idle = live.workers.is_empty() && live.has(Topic::Workers);
+    let no_lanes = view.as_ref().is_none_or(|view| view.lanes_total == 0);
+    html! {
+        <>
+            <h1 class="offscreen">{ "Timeline" }</h1>
+            <Panel id="timeline" title="Slots over time" class="flush" tools={choice(live, *job)}>
+                if let Some(job) = job {
+                    <p class="hint pad">{ "Tasks of " }{ job_link(*job) }{ " alone." }</p>
+                }
+                if is_idle && no_lanes {
+                    <p class="empty">
+                        { "No worker has joined yet. Start one with " }<code>{ "partita worker" }</code>{ "." }
+                    </p>
+                }
+                <charts::Timeline live={live.clone()} {view} job={*job} {on_window} />
+            </Panel>
+        </>
+    }
+}
+
+fn topics(window: Option<TimelineWindow>, jobs: &[JobId]) -> Vec<Topic> {
+    let window = window.map(Topic::Timeline);
+    window.into_iter().chain(jobs.iter().copied().map(Topic::Groups)).collect()
+}
+
+/// The jobs with bars in a view.
+fn jobs_seen(view: &Option<Same<TimelineView>>) -> Vec<JobId> {
+    let lanes = view.iter().flat_map(|view| &view.lanes);
+    let jobs: BTreeSet<JobId> =
+        lanes.flat_map(|lane| &lane.bars).map(|bar| bar.task.group.job).collect();
+    jobs.into_iter().rev().take(JOBS_NAMED_MAX).collect()
+}
+
+/// All jobs or one of them.
+fn choice(live: &Live, job: Option<JobId>) -> Html {
+    let act = live.actor();
+    let onchange = Callback::from(move |event: Event| {
+        let chosen = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
+        let job = chosen.and_then(|chosen| chosen.value().parse().ok());
+        act.emit(crate::live::Act::Go(Route::Timeline(job)));
+    });
+    let option = |id: JobId, text: &str| {
+        let text = crate::format::middle(text, JOB_TEXT_CHARS);
+        html! {
+            <option key={id.0} value={id.0.to_string()} selected={job == Some(id)}>
+                { format!("{id}: {text}") }
+            </option>
+        }
+    };
+    html! {
+        <select aria-label="Which job" {onchange}>
+            <option value="" selected={job.is_none()}>{ "all jobs" }</option>
+            { for live.jobs.values().rev().map(|row| option(row.id, &row.text)) }
+        </select>
+    }
 }

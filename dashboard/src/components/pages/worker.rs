@@ -1,8 +1,26 @@
 //! One worker.
 
-use crate::live::Live;
-use partita_shared::ids::WorkerId;
+mod attempts;
+mod log;
+
+use crate::browser;
+use crate::charts::{Lines, Series, Sort, Table, Unit};
+use crate::components::parts::{Age, Panel, Same, State, Status, look, task_link, worker_link};
+use crate::format::{NONE, age, bytes, cpu_percent, duration_us, grouped, percent};
+use crate::live::{Live, use_topics};
+use crate::route::Route;
+use attempts::{attempts_table, partitions_table};
+use log::LogTail;
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::model::WorkerRow;
+use partita_shared::observe::frame::Topic;
+use partita_shared::observe::view::{Point, WorkerView};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use yew::prelude::*;
+
+/// Jobs whose groups are named.
+const JOBS_NAMED_MAX: usize = 4;
 
 /// What the page shows.
 #[derive(PartialEq, Properties)]
@@ -15,6 +33,273 @@ pub struct Props {
 
 /// One worker.
 #[component]
-pub fn Worker(_props: &Props) -> Html {
-    html! { <p class="empty">{ "This page is not there yet." }</p> }
+pub fn Worker(props: &Props) -> Html {
+    let Props { live, id } = props;
+    let row = live.workers.get(id).cloned();
+    let page = live.worker_pages.get(id).cloned();
+    let Some(row) = row else {
+        return unknown(live, *id, matches!(page, Some(None)));
+    };
+    let page = page.flatten();
+    let now_s = live.now_ms / 1_000;
+    html! {
+        <>
+            { head(&row, live) }
+            <div class="columns">
+                <Panel id="worker-facts" title="Facts">{ facts(&row, live.now_ms) }</Panel>
+                <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots} />
+            </div>
+            <History history={live.worker_histories.get(id).map(Same::of)} to_s={now_s}
+                limit={row.memory_limit_bytes} />
+            <Recent page={page.as_ref().map(Same::of)} {now_s} />
+            <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref())}
+                note="the last lines">
+                <LogTail lines={page.as_ref().map(Same::of)} />
+            </Panel>
+            { before(live, page.as_deref()) }
+        </>
+    }
+}
+
+/// What stands in the place of a worker that is not among the workers.
+fn unknown(live: &Live, id: WorkerId, is_unknown: bool) -> Html {
+    if !is_unknown && !live.has(Topic::Workers) {
+        return html! { <p class="notice" role="status">{ "Loading…" }</p> };
+    }
+    html! {
+        <p class="notice">
+            { format!("There is no {id}: it never joined, or it went long ago. ") }
+            <a href={Route::Workers.to_string()}>{ "All workers" }</a>
+        </p>
+    }
+}
+
+fn head(row: &WorkerRow, live: &Live) -> Html {
+    let is_gone = !super::workers::is_there(row);
+    html! {
+        <div class="page-head">
+            <h1>{ row.name.clone() }</h1>
+            <State look={look::worker(row)} />
+            <span class="hint">{ format!("{} on {}", row.id, row.host) }</span>
+            if !row.cause.is_empty() {
+                <p class={classes!("cause", is_gone.then_some("warning"))}>
+                    { row.cause.clone() }
+                    if is_gone {
+                        <span class="hint">
+                            { " · last heard " }<Age at_ms={row.heard_ms} now_ms={live.now_ms} />
+                        </span>
+                    }
+                </p>
+            }
+        </div>
+    }
+}
+
+fn facts(row: &WorkerRow, now_ms: u64) -> Html {
+    let metrics = &row.metrics;
+    let fact = |term: &'static str, value: Html| {
+        html! { <div key={term}><dt>{ term }</dt><dd>{ value }</dd></div> }
+    };
+    let left = row.ends_ms.map_or(NONE.to_string(), |ends| age(ends, now_ms));
+    let memory = format!(
+        "{} of {} reserved ({} %)",
+        bytes(metrics.reserved_bytes),
+        bytes(row.memory_limit_bytes),
+        percent(metrics.reserved_bytes, row.memory_limit_bytes)
+    );
+    let spilled = format!(
+        "{} in {} partitions",
+        bytes(metrics.spilled_bytes),
+        grouped(metrics.spilled_partitions.into())
+    );
+    let slurm = row.slurm_job.clone().unwrap_or(NONE.to_string());
+    let ends = row.ends_ms.map(browser::date_and_zone);
+    html! {
+        <dl class="facts">
+            { fact("processor", format!("{} % of a core", cpu_percent(metrics.cpu_milli)).into()) }
+            { fact("slots", format!("{} of {} in use, {} queued", metrics.running, row.slots,
+                metrics.queued).into()) }
+            { fact("memory", memory.into()) }
+            { fact("stored", bytes(metrics.stored_bytes).into()) }
+            { fact("resident set", bytes(metrics.resident_bytes).into()) }
+            { fact("spilled", spilled.into()) }
+            { fact("partitions", grouped(metrics.partitions.into()).into()) }
+            { fact("tasks finished", grouped(row.finished).into()) }
+            { fact("last heard", html! { <Age at_ms={row.heard_ms} {now_ms} /> }) }
+            { fact("joined", html! { <Age at_ms={row.joined_ms} {now_ms} /> }) }
+            { fact("Slurm job", slurm.into()) }
+            { fact("time left", html! { <span title={ends}>{ left }</span> }) }
+            { fact("data service", html! { <code>{ row.address.clone() }</code> }) }
+            { fact("scratch folder", html! { <code>{ row.local_directory.clone() }</code> }) }
+            { fact("process", row.pid.to_string().into()) }
+        </dl>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct SlotsProps {
+    live: Live,
+    page: Option<Same<WorkerView>>,
+    slots: u32,
+}
+
+/// The tasks on the slots.
+#[component]
+fn Slots(props: &SlotsProps) -> Html {
+    let on_slots = props.page.as_ref().map(|page| page.on_slots.as_slice()).unwrap_or_default();
+    let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.group.job).collect();
+    let groups = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Groups);
+    use_topics(&props.live, "worker", groups.collect());
+    let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No task is on a slot.");
+    let note = format!("{} of {}", on_slots.len(), props.slots);
+    html! {
+        <Panel id="worker-slots" title="Tasks on slots" {note} {status}>
+            <ul class="slots">
+                { for on_slots.iter().map(|slot| {
+                    let group = crate::charts::group_name(&props.live, slot.task.group);
+                    html! {
+                        <li key={slot.slot}>
+                            <span class="hint">{ slot.slot }</span>
+                            { task_link(slot.task) }
+                            <span class="grow">{ group }</span>
+                            <span class="number">{ duration_us(slot.since_us) }</span>
+                        </li>
+                    }
+                }) }
+            </ul>
+        </Panel>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct HistoryProps {
+    history: Option<Same<BTreeMap<u64, Point>>>,
+    to_s: u64,
+    limit: u64,
+}
+
+/// What it did over the last ten minutes.
+#[component]
+fn History(props: &HistoryProps) -> Html {
+    let has_points = props.history.as_ref().is_some_and(|history| !history.is_empty());
+    let status = Status::of(props.history.is_some(), !has_points, "Nothing was measured yet.");
+    let empty = Rc::default();
+    let points = props.history.as_ref().map_or(&empty, |history| &history.0);
+    html! {
+        <Panel id="worker-history" title="The last ten minutes" {status}>
+            <Curves points={Same::of(points)} to_s={props.to_s} limit={Some(props.limit)} />
+        </Panel>
+    }
+}
+
+/// What curves show.
+#[derive(PartialEq, Properties)]
+pub struct CurvesProps {
+    /// Points by second.
+    pub points: Same<BTreeMap<u64, Point>>,
+    /// The second at the right edge.
+    pub to_s: u64,
+    /// The memory that there is, in bytes.
+    pub limit: Option<u64>,
+}
+
+/// Processor, memory, network and disk over ten minutes, of a worker or of all of them.
+#[component]
+pub fn Curves(props: &CurvesProps) -> Html {
+    let CurvesProps { points, to_s, limit } = props;
+    let series = |name, class, is_filled, of: fn(&Point) -> f64| Series {
+        name,
+        class,
+        is_filled,
+        values: points.iter().map(|(second, point)| (*second, of(point))).collect(),
+    };
+    let limit = limit.map(|limit| ("limit", limit as f64));
+    html! {
+        <div class="curves-grid">
+            <Lines title="Processor" unit={Unit::CoreMilli} to_s={*to_s} series={vec![
+                series("used", "one", true, |point| point.cpu_milli.into()),
+            ]} />
+            <Lines title="Memory" unit={Unit::Bytes} to_s={*to_s} {limit} series={vec![
+                series("reserved", "one", true, |point| point.reserved_bytes as f64),
+                series("stored", "two", false, |point| point.stored_bytes as f64),
+                series("spilled", "three", false, |point| point.spilled_bytes as f64),
+            ]} />
+            <Lines title="Network" unit={Unit::BytesPerS} to_s={*to_s} series={vec![
+                series("read", "one", true, |point| point.fetched_bytes as f64),
+                series("sent", "two", false, |point| point.served_bytes as f64),
+            ]} />
+            <Lines title="Disk" unit={Unit::BytesPerS} to_s={*to_s} series={vec![
+                series("written", "one", true, |point| point.disk_written_bytes as f64),
+                series("read", "two", false, |point| point.disk_read_bytes as f64),
+            ]} />
+            <Lines title="Tasks" unit={Unit::PerS} to_s={*to_s} series={vec![
+                series("finished", "one", true, |point| point.finished.into()),
+            ]} />
+        </div>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct RecentProps {
+    page: Option<Same<WorkerView>>,
+    now_s: u64,
+}
+
+/// Attempts that ended, and the largest partitions.
+#[component]
+fn Recent(props: &RecentProps) -> Html {
+    let tables = use_memo((props.page.clone(), props.now_s), |(page, now_s)| {
+        let page = page.as_ref()?;
+        Some((attempts_table(page, now_s * 1_000), partitions_table(page)))
+    });
+    let has_come = props.page.is_some();
+    let none =
+        |is_empty: fn(&WorkerView) -> bool| props.page.as_ref().is_none_or(|page| is_empty(page));
+    let recent =
+        Status::of(has_come, none(|page| page.recent.is_empty()), "No attempt has ended there.");
+    let held = Status::of(
+        has_come,
+        none(|page| page.partitions.is_empty()),
+        "It holds no partition, or has not told yet.",
+    );
+    html! {
+        <>
+            <Panel id="worker-recent" title="Attempts that ended" class="flush" status={recent}>
+                if let Some((attempts, _)) = &*tables {
+                    <Table source={attempts.clone()} id="attempts" label="Attempts that ended" />
+                }
+            </Panel>
+            <Panel id="worker-partitions" title="Largest partitions" class="flush" status={held}>
+                if let Some((_, partitions)) = &*tables {
+                    <Table source={partitions.clone()} id="partitions" label="Largest partitions"
+                        sort={Some(Sort { column: 1, is_descending: true })} />
+                }
+            </Panel>
+        </>
+    }
+}
+
+fn log_status(page: Option<&WorkerView>) -> Status {
+    let is_empty = page.is_none_or(|page| page.log.is_empty());
+    Status::of(page.is_some(), is_empty, "It has told no line of its log yet.")
+}
+
+/// Earlier registrations of the same name.
+fn before(live: &Live, page: Option<&WorkerView>) -> Html {
+    let Some(page) = page.filter(|page| !page.before.is_empty()) else { return Html::default() };
+    html! {
+        <Panel id="worker-before" title="Earlier registrations of this name">
+            <ul class="plain">
+                { for page.before.iter().map(|(id, ended_ms, why)| html! {
+                    <li key={id.0}>
+                        { worker_link(live, *id) }{ " " }
+                        <span class="hint">
+                            { "ended " }<Age at_ms={*ended_ms} now_ms={live.now_ms} />{ ": " }
+                        </span>
+                        { if why.is_empty() { NONE.to_string() } else { why.clone() } }
+                    </li>
+                }) }
+            </ul>
+        </Panel>
+    }
 }

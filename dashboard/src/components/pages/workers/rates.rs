@@ -1,0 +1,77 @@
+//! Bytes in a second, from the sums that workers tell.
+
+use partita_shared::ids::WorkerId;
+use partita_shared::model::WorkerRow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What a worker told last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    heard_ms: u64,
+    bytes: u64,
+    per_s: Option<u64>,
+}
+
+/// Bytes that workers read from others and sent to them in a second, between their last two
+/// reports.
+#[derive(Clone, Debug, Default)]
+pub struct Rates {
+    told: HashMap<WorkerId, Told>,
+}
+
+impl Rates {
+    /// Takes what workers told last.
+    pub fn take(&mut self, rows: &[Rc<WorkerRow>]) {
+        let before = std::mem::take(&mut self.told);
+        for row in rows {
+            let bytes = row.metrics.fetched_bytes.saturating_add(row.metrics.served_bytes);
+            let told = match before.get(&row.id).copied() {
+                Some(told) if told.heard_ms < row.heard_ms => {
+                    let gone_ms = row.heard_ms - told.heard_ms;
+                    let more = u128::from(bytes.saturating_sub(told.bytes));
+                    let per_s =
+                        u64::try_from(more * 1_000 / u128::from(gone_ms)).unwrap_or(u64::MAX);
+                    Told { heard_ms: row.heard_ms, bytes, per_s: Some(per_s) }
+                }
+                Some(told) => told,
+                None => Told { heard_ms: row.heard_ms, bytes, per_s: None },
+            };
+            self.told.insert(row.id, told);
+        }
+    }
+
+    /// Bytes in a second, once a worker has reported twice.
+    pub fn of(&self, id: WorkerId) -> Option<u64> {
+        self.told.get(&id)?.per_s
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::worker;
+
+    /// A rate is what came between two reports; before the second there is none, and one that
+    /// began anew has no absurd one.
+    #[test]
+    fn rates_are_between_reports() {
+        let mut rates = Rates::default();
+        let mut row = worker(3);
+        rates.take(&[Rc::new(row.clone())]);
+        assert_eq!(rates.of(row.id), None);
+        rates.take(&[Rc::new(row.clone())]);
+        assert_eq!(rates.of(row.id), None);
+        row.heard_ms += 500;
+        row.metrics.fetched_bytes += 100;
+        row.metrics.served_bytes += 50;
+        rates.take(&[Rc::new(row.clone())]);
+        assert_eq!(rates.of(row.id), Some(300));
+        row.heard_ms += 500;
+        row.metrics.fetched_bytes = 0;
+        rates.take(&[Rc::new(row.clone())]);
+        assert_eq!(rates.of(row.id), Some(0));
+        rates.take(&[]);
+        assert_eq!(rates.of(row.id), None);
+    }
+}
