@@ -7,6 +7,8 @@ import sys
 import time
 
 RUNS = 3
+# How long a process of Dask may take to end.
+END_SECONDS_MAX = 3
 
 
 def first():
@@ -31,10 +33,15 @@ def first():
         index = pd.date_range("2021-09-01", periods=2400, freq="1h")
         frame = dd.from_pandas(pd.DataFrame({"a": np.arange(2400)}, index=index), npartitions=2)
         assert frame.a.mean().compute() == 1199.5
-    for process in processes:
+    # As a job script ends it. A worker that does not end by itself is killed: it was seen to hang.
+    for process in reversed(processes):
         process.terminate()
     for process in processes:
-        process.wait()
+        try:
+            process.wait(timeout=END_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def question(name, folder):

@@ -18,6 +18,7 @@ mod fixtures;
 mod format;
 mod link;
 mod live;
+mod report;
 mod route;
 mod socket;
 mod source;
@@ -28,6 +29,6 @@ mod token;
 mod topics;
 
 fn main() {
-    let opener = source::Opener::Scheduler;
+    let opener = report::opener().unwrap_or(source::Opener::Scheduler);
     yew::Renderer::<components::app::App>::with_props(components::app::Props { opener }).render();
 }

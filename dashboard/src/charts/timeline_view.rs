@@ -225,7 +225,7 @@ pub(super) fn swatch(class: &'static str) -> Html {
         _ => "",
     };
     html! {
-        <svg class={classes!("swatch", class)} width="12" height="12" aria-hidden="true">
+        <svg class={classes!("key", class)} width="12" height="12" aria-hidden="true">
             <rect x="0.5" y="0.5" width="11" height="11" />
             <path d={lines} />
         </svg>

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use partita_shared::wire;
 use std::io::Write;
 
 /// Unpacks the parts and starts the page. `partitaReport` is what the page looks for.
@@ -45,8 +46,7 @@ pub fn report(entries: &Entries) -> Result<String, SchedulerError> {
         })
     };
     let styles = assets::all(".css").map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
-    // Not `wire`: a journal is larger than a message may be, and this program made it.
-    let journal = postcard::to_stdvec(&entries.seen).map_err(|error| failed(error.to_string()))?;
+    let journal = wire::encode_report(&entries.seen).map_err(|error| failed(error.to_string()))?;
     let parts = [
         ("glue", pack(there(assets::glue())?)?),
         ("wasm", pack(there(assets::find(".wasm"))?)?),

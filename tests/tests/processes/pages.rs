@@ -10,14 +10,8 @@ use partita_tests::process::page::Page;
 use partita_tests::process::{Cluster, LONG, Place, SOON, rows, wait_for};
 use std::path::PathBuf;
 
-const LISTS: [Topic; 6] = [
-    Topic::Cluster,
-    Topic::Workers,
-    Topic::Jobs,
-    Topic::Events,
-    Topic::Notices,
-    Topic::Scheduler,
-];
+const LISTS: [Topic; 6] =
+    [Topic::Cluster, Topic::Workers, Topic::Jobs, Topic::Events, Topic::Notices, Topic::Scheduler];
 
 fn open(cluster: &Cluster) -> Page {
     Page::open(&cluster.access.address, &cluster.access.token, None).expect("a page")
@@ -68,8 +62,7 @@ fn a_page_has_what_the_lists_say() {
         for group in &groups {
             let view = &seen[&group.id.index];
             let told = (view.name.as_str(), view.tasks, view.rows, view.bytes, view.busy_us);
-            let listed =
-                (group.name.as_str(), group.tasks, group.rows, group.bytes, group.busy_us);
+            let listed = (group.name.as_str(), group.tasks, group.rows, group.bytes, group.busy_us);
             assert_eq!(told, listed);
         }
         let text = page.follower.job_texts[&job.id].clone().expect("the job is known");
@@ -103,12 +96,11 @@ fn what_happens_is_seen_as_it_happens() {
     page.follow(&topics);
     let question =
         |state| Question::Tasks { job, group: None, state: Some(state), after: None, limit: 5 };
-    let waiting = wait_for("a task that waits", SOON, || {
-        match page.ask(question(TaskState::Waiting)) {
+    let waiting =
+        wait_for("a task that waits", SOON, || match page.ask(question(TaskState::Waiting)) {
             Answer::Tasks { rows, .. } => rows.first().cloned(),
             other => panic!("{other:?}"),
-        }
-    });
+        });
     let Answer::Task(view) = page.ask(Question::Task(waiting.id)) else { panic!("no task") };
     assert!(!view.why.is_empty() || view.row.state != TaskState::Waiting, "{view:?}");
     let victim = page.wait_for("a worker that works", SOON, |f| {
@@ -182,10 +174,8 @@ fn a_journal_is_replayed() {
         let link = text.split_whitespace().find(|word| word.contains("#token="))?;
         Some(link.to_string())
     });
-    let (address, token) = link
-        .trim_start_matches("http://")
-        .split_once("/#token=")
-        .expect("a link with the token");
+    let (address, token) =
+        link.trim_start_matches("http://").split_once("/#token=").expect("a link with the token");
     let address = address.replace("localhost", "127.0.0.1");
     let mut page = Page::open(&address, token, None).expect("a page");
     page.follow(&LISTS);
@@ -215,11 +205,9 @@ fn journals_are_checked() {
     let place = Place::new();
     place.write("text", "hello\n");
     place.write("later", "{\"partita_journal\":99,\"version\":\"9.0.0\"}\n");
-    for (name, words) in [
-        ("text", "is no journal"),
-        ("later", "has format 99"),
-        ("missing", "could not be read"),
-    ] {
+    for (name, words) in
+        [("text", "is no journal"), ("later", "has format 99"), ("missing", "could not be read")]
+    {
         place.run(["report", name]).fails(1, &[words]);
         let flag = format!("--replay={name}");
         place.run(["dashboard", &flag]).fails(1, &[words]);
@@ -248,10 +236,8 @@ fn the_first_format_of_journals_is_read() {
         let text = serving.output();
         text.split_whitespace().find(|word| word.contains("#token=")).map(str::to_string)
     });
-    let (address, token) = link
-        .trim_start_matches("http://")
-        .split_once("/#token=")
-        .expect("a link with the token");
+    let (address, token) =
+        link.trim_start_matches("http://").split_once("/#token=").expect("a link with the token");
     let mut page =
         Page::open(&address.replace("localhost", "127.0.0.1"), token, None).expect("a page");
     page.follow(&LISTS);
