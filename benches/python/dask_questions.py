@@ -59,7 +59,8 @@ def question(name, folder):
         return (both.v0_1 + both.v1_1).sum().compute()
     if name == "sort":
         frame = dd.read_parquet(f"{folder}/numbers", columns=["key"])
-        return len(frame.sort_values("key"))
+        # `len` of the sorted frame would be answered without sorting.
+        return frame.sort_values("key").map_partitions(len).compute().sum()
     raise ValueError(name)
 
 

@@ -38,7 +38,6 @@ pub enum Opener {
     /// By a socket to the scheduler that served the page, which asks for a token.
     Scheduler,
     /// By a call: the model is in the page.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a report makes it, and there is none yet"))]
     Local(LocalOpener),
 }
 

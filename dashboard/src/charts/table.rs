@@ -244,12 +244,12 @@ impl Component for Table {
         });
         html! {
             <div class="vt-frame">
-                <div class="vt" ref={&self.scroller} tabindex="0" role="group" aria-label={&props.label}
+                <div class="vt" ref={&self.scroller}
                     onscroll={link.callback(|_| Msg::Scrolled)}
-                    onkeydown={link.callback(Msg::Key)}
                     onpointerenter={link.callback(|_| Msg::Hover(true))}
                     onpointerleave={link.callback(|_| Msg::Hover(false))}>
-                    <table role="grid" aria-label={&props.label} aria-activedescendant={active}
+                    <table role="grid" tabindex="0" aria-label={&props.label}
+                        aria-activedescendant={active} onkeydown={link.callback(Msg::Key)}
                         aria-rowcount={(props.source.len() + 1).to_string()}
                         aria-colcount={props.source.columns().to_string()}>
                         { self.view_head(ctx) }

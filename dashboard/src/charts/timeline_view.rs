@@ -42,7 +42,7 @@ impl Timeline {
         };
         let follows = self.viewport.follows();
         let (glyph, label) = match follows {
-            true => ("⏸\u{fe0e} pause", "Stop at the present"),
+            true => ("⏸\u{fe0e} pause", "Pause at the present"),
             false => ("▶\u{fe0e} follow", "Follow the present"),
         };
         let span_ms = self.viewport.span_ms;

@@ -197,12 +197,12 @@ fn Node(props: &NodeProps) -> Html {
     let bar = (width - 2 * PAD) as u64;
     let filled = bar * percent(done, total) / 100;
     html! {
-        <a href={Route::Tasks(filter).to_string()} aria-label={label.clone()}>
+        <a href={Route::Tasks(filter).to_string()}>
             <g class={classes!("node", class)}
                 transform={format!("translate({} {})", props.x, props.y)}>
                 <title>{ label }</title>
                 <rect class="frame" width={width.to_string()} height={height.to_string()} rx="6" />
-                <text class="glyph" x={PAD.to_string()} y="20">{ glyph }</text>
+                <text class="glyph" aria-hidden="true" x={PAD.to_string()} y="20">{ glyph }</text>
                 <text class="name" x={(PAD + 18).to_string()} y="20">
                     { middle(&props.name, NAME_CHARS_MAX) }
                 </text>
