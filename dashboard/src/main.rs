@@ -17,6 +17,7 @@ mod fixtures;
 mod format;
 mod link;
 mod live;
+mod order;
 mod route;
 mod socket;
 mod source;

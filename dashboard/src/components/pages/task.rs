@@ -186,7 +186,7 @@ fn inputs(live: &Live, of: GroupId, inputs: &[InputView]) -> Html {
     let status = Status::of(true, inputs.is_empty(), "It reads no other task.");
     html! {
         <Panel title="What it reads" id="inputs" {status}>
-            <ul class="jobs">
+            <ul class="list">
                 { for inputs.iter().enumerate().map(|(at, input)| html! {
                     <li key={at} class="job">
                         <p class="job-head">

@@ -5,6 +5,8 @@
 //! moved towards them as far as there is room. Long edges run through a place of their own in each
 //! layer between, so they pass nodes instead of crossing them.
 
+use crate::order;
+
 /// Sizes of a drawing, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sizes {
@@ -35,7 +37,7 @@ pub struct Layout {
 const ORDER_TURNS: usize = 12;
 
 /// Turns in which nodes are moved towards their neighbours.
-const MOVE_TURNS: usize = 8;
+const MOVE_TURNS: usize = 32;
 
 /// How wide the place of a long edge is, of the width of a node.
 const LANE_SHARE: f64 = 0.15;
@@ -184,7 +186,7 @@ impl Graph {
             })
             .collect();
         // The sort keeps the order of equals, so the same job is always drawn alike.
-        keyed.sort_by(|one, other| one.0.total_cmp(&other.0));
+        order::sort_by(&mut keyed, |one, other| one.0.total_cmp(&other.0));
         self.layers[layer] = keyed.into_iter().map(|(_, point)| point).collect();
     }
 
@@ -194,14 +196,15 @@ impl Graph {
             let places = places(&pair[1], self.widths.len());
             let mut seen: Vec<usize> = Vec::new();
             for point in &pair[0] {
-                let mut ends: Vec<usize> = self.below[*point].iter().map(|n| places[*n]).collect();
-                ends.sort_unstable();
-                for end in &ends {
-                    // `seen` is sorted: those behind this end cross it.
-                    sum += seen.len() - seen.partition_point(|other| other <= end);
+                let ends = self.below[*point].iter().map(|below| places[*below]);
+                // `seen` is sorted: those behind an end cross it. Edges of one point do not.
+                sum += ends
+                    .clone()
+                    .map(|end| seen.len() - seen.partition_point(|other| *other <= end))
+                    .sum::<usize>();
+                for end in ends {
+                    seen.insert(seen.partition_point(|other| *other <= end), end);
                 }
-                seen.extend(ends);
-                seen.sort_unstable();
             }
         }
         sum
