@@ -282,17 +282,18 @@ impl Graph {
             }
         }
         let place = |point: usize| (self.x[point] - from, y[point]);
+        let half = sizes.node_height / 2.0;
         let edge = |chain: &Vec<usize>| {
             let last = chain.len().saturating_sub(1);
             let at = |(step, point): (usize, &usize)| {
                 let (x, y) = place(*point);
-                match step {
-                    0 => (x, y + sizes.node_height / 2.0),
-                    _ if step == last => (x, y - sizes.node_height / 2.0),
-                    _ => (x, y),
-                }
+                // Beside nodes an edge is upright: it bends only between layers.
+                let (above, below) = ((x, y - half), (x, y + half));
+                let upper = (step > 0).then_some(above);
+                let lower = (step < last).then_some(below);
+                upper.into_iter().chain(lower)
             };
-            chain.iter().enumerate().map(at).collect()
+            chain.iter().enumerate().flat_map(at).collect()
         };
         Layout {
             nodes: (0..nodes).map(place).collect(),
