@@ -11,7 +11,6 @@
 
 mod api;
 mod browser;
-mod charts;
 mod components;
 #[cfg(test)]
 mod fixtures;
@@ -19,6 +18,7 @@ mod format;
 mod link;
 mod live;
 mod report;
+mod order;
 mod route;
 mod socket;
 mod source;

@@ -15,7 +15,7 @@ use std::process::Command;
 const SIZE_LIMITS: [(&str, u64); 3] = [("wasm", 900 << 10), ("js", 40 << 10), ("css", 20 << 10)];
 
 /// The sources of the page, below the root of the checkout.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "dashboard/src",
     "dashboard/Cargo.toml",
     "dashboard/Cargo.lock",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 8] = [
     "dashboard/index.html",
     "dashboard/icon.svg",
     "dashboard/style.css",
+    "dashboard/charts.css",
     "shared",
 ];
 
@@ -139,17 +140,13 @@ fn trunk(paths: &Paths, toolchain: &Toolchain) -> Result<PathBuf> {
 }
 
 /// Puts what trunk wrote as an inline script into a file of its own: the page is served under a
-/// policy that forbids inline scripts. Also takes the indentation out of the glue.
+/// policy that forbids inline scripts. Also makes the glue smaller.
 fn move_script_out(dist: &Path) -> Result<()> {
     let glue = only_file(dist, ".js")?;
     let wasm = only_file(dist, "_bg.wasm")?;
     let glue_path = dist.join(&glue);
-    let compact: Vec<String> = fs::read_to_string(&glue_path)?
-        .lines()
-        .map(|line| line.trim_start().to_string())
-        .filter(|line| !line.is_empty())
-        .collect();
-    fs::write(&glue_path, compact.join("\n"))?;
+    let compact = compact_glue(&fs::read_to_string(&glue_path)?)?;
+    fs::write(&glue_path, compact)?;
 
     let loader = format!(
         "import init from \"./{glue}\";\n\
@@ -167,6 +164,71 @@ fn move_script_out(dist: &Path) -> Result<()> {
     check_policy(&page)?;
     fs::write(&index, page)?;
     Ok(())
+}
+
+/// Functions and variables that the glue uses for itself alone.
+const GLUE_NAMES: [&str; 14] = [
+    "getStringFromWasm0",
+    "getDataViewMemory0",
+    "handleError",
+    "addToExternrefTable0",
+    "takeFromExternrefTable0",
+    "WASM_VECTOR_LEN",
+    "passStringToWasm0",
+    "isLikeNone",
+    "cachedDataViewMemory0",
+    "cachedUint8ArrayMemory0",
+    "getUint8ArrayMemory0",
+    "getArrayU8FromWasm0",
+    "cachedTextEncoder",
+    "cachedTextDecoder",
+];
+
+/// Spaces that JavaScript does not need. A text of the glue loses them too, which harms none: they
+/// are messages of errors.
+const GLUE_SPACES: [(&str, &str); 8] = [
+    (" = ", "="),
+    (" === ", "==="),
+    (", ", ","),
+    (") {", "){"),
+    (": function(", ":function("),
+    (" ? ", "?"),
+    (" : ", ":"),
+    (" + ", "+"),
+];
+
+/// The glue without indentation, empty lines and spaces, and with short names for its own things.
+fn compact_glue(glue: &str) -> Result<String> {
+    if glue.contains('$') && glue.contains("$0") {
+        bail!("the glue has names of the kind that its own would be shortened to");
+    }
+    let lines: Vec<&str> =
+        glue.lines().map(str::trim_start).filter(|line| !line.is_empty()).collect();
+    let mut glue = lines.join("\n");
+    for (at, name) in GLUE_NAMES.iter().enumerate() {
+        glue = replace_word(&glue, name, &format!("$${at}"));
+    }
+    for (from, to) in GLUE_SPACES {
+        glue = glue.replace(from, to);
+    }
+    Ok(glue)
+}
+
+/// Replaces a name where it stands alone, not as a part of another.
+fn replace_word(text: &str, word: &str, by: &str) -> String {
+    let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '$');
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (before, found) = rest.split_at(at);
+        let after = &found[word.len()..];
+        let is_part = before.ends_with(is_name) || after.starts_with(is_name);
+        result.push_str(before);
+        result.push_str(if is_part { word } else { by });
+        rest = after;
+    }
+    result.push_str(rest);
+    result
 }
 
 fn only_file(folder: &Path, ending: &str) -> Result<String> {
@@ -283,6 +345,17 @@ mod tests {
              <link rel=\"modulepreload\"></head>"
         );
         check_policy(&page).unwrap();
+    }
+
+    /// Names that stand alone are shortened, parts of others and foreign things are not.
+    #[test]
+    fn the_glue_is_made_smaller() {
+        let glue = "  function isLikeNone(x) {\n\n    return x === undefined;\n}\nx.isLikeNoneX = 1;\n\
+                    const a = isLikeNone(b) ? 0 : c;";
+        assert_eq!(
+            compact_glue(glue).unwrap(),
+            "function $$7(x){\nreturn x===undefined;\n}\nx.isLikeNoneX=1;\nconst a=$$7(b)?0:c;"
+        );
     }
 
     /// What the policy would block in a browser is an error of the build.

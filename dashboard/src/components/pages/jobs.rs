@@ -6,6 +6,7 @@ use crate::components::parts::{
 };
 use crate::format::{NONE, bytes, counted, csv, grouped, percent, span};
 use crate::live::Live;
+use crate::order;
 use partita_shared::model::{JobRow, JobState};
 use partita_shared::observe::frame::Topic;
 use std::cmp::Reverse;
@@ -37,7 +38,7 @@ pub fn Jobs(props: &Props) -> Html {
         .filter(|job| wanted_state.is_none_or(|state| job.state == state))
         .filter(|job| matches_text(job, &wanted_text))
         .collect();
-    jobs.sort_by_key(|job| (job.state.is_final(), Reverse(job.id)));
+    order::sort_by_key(&mut jobs, |job| (job.state.is_final(), Reverse(job.id)));
 
     let is_narrowed = !all.is_empty() && jobs.is_empty();
     let when_empty = if is_narrowed {
@@ -63,7 +64,7 @@ pub fn Jobs(props: &Props) -> Html {
             <h1 class="offscreen">{ "Jobs" }</h1>
             <Panel title="Jobs" id="jobs" {status} {tools} {csv}
                 note={counted(total as u64, "job", "jobs")}>
-                <div class="scroll" role="region" aria-label="Jobs" tabindex="0">
+                <div class="scroll" role="group" aria-label="Jobs" tabindex="0">
                     <table class="wide">
                         { head() }
                         <tbody>
@@ -81,11 +82,11 @@ pub fn Jobs(props: &Props) -> Html {
 
 /// Whether a job is one that the user looks for: by its text, who sent it, or its number.
 fn matches_text(job: &JobRow, wanted: &str) -> bool {
-    let wanted = wanted.trim().to_lowercase();
+    let wanted = wanted.trim().to_ascii_lowercase();
     wanted.is_empty()
-        || job.text.to_lowercase().contains(&wanted)
-        || job.client.to_lowercase().contains(&wanted)
-        || job.error.to_lowercase().contains(&wanted)
+        || job.text.to_ascii_lowercase().contains(&wanted)
+        || job.client.to_ascii_lowercase().contains(&wanted)
+        || job.error.to_ascii_lowercase().contains(&wanted)
         || job.id.to_string() == wanted
         || job.id.0.to_string() == wanted
 }

@@ -138,7 +138,7 @@ fn attempts(live: &Live, attempts: &[AttemptView]) -> Html {
         Status::of(true, attempts.is_empty(), "It was not started yet, as far as is known.");
     html! {
         <Panel title="Attempts" id="attempts" {status}>
-            <div class="scroll" role="region" aria-label="Attempts" tabindex="0">
+            <div class="scroll" role="group" aria-label="Attempts" tabindex="0">
                 <table class="rows">
                     <thead>
                         <tr>
@@ -186,7 +186,7 @@ fn inputs(live: &Live, of: GroupId, inputs: &[InputView]) -> Html {
     let status = Status::of(true, inputs.is_empty(), "It reads no other task.");
     html! {
         <Panel title="What it reads" id="inputs" {status}>
-            <ul class="jobs">
+            <ul class="list">
                 { for inputs.iter().enumerate().map(|(at, input)| html! {
                     <li key={at} class="job">
                         <p class="job-head">

@@ -119,7 +119,7 @@ fn List(props: &ListProps) -> Html {
             <Panel title={format!("Tasks of {job}")} id="tasks" {status} {csv}
                 tools={filters(live, *job, *filter)}
                 note={format!("asked for every {} s", REFRESH_MS / 1_000)}>
-                <div class="scroll" role="region" aria-label="Tasks" tabindex="0">
+                <div class="scroll" role="group" aria-label="Tasks" tabindex="0">
                     <table class="rows">
                         { head() }
                         <tbody>{ for rows.iter().map(|row| task_row(live, *job, row)) }</tbody>
@@ -229,8 +229,8 @@ fn filters(live: &Live, job: JobId, filter: TaskFilter) -> Html {
                 }) }
             </select>
             <div class="filters" role="group" aria-label="State">
-                { state_link(filter, None) }
-                { for TaskState::ALL.into_iter().map(|state| state_link(filter, Some(state))) }
+                { state_button(live, filter, None) }
+                { for TaskState::ALL.into_iter().map(|state| state_button(live, filter, Some(state))) }
             </div>
         </div>
     }
@@ -240,17 +240,20 @@ fn option(value: String, text: String, selected: bool) -> Html {
     html! { <option key={value.clone()} {value} {selected}>{ text }</option> }
 }
 
-fn state_link(filter: TaskFilter, state: Option<TaskState>) -> Html {
+fn state_button(live: &Live, filter: TaskFilter, state: Option<TaskState>) -> Html {
     let word = state.map_or("all", state_key);
-    let current = (filter.state == state).then_some("true");
-    let to = Route::Tasks(TaskFilter { state, ..filter });
+    let is_pressed = filter.state == state;
+    let actor = live.actor();
+    let onclick = Callback::from(move |_: MouseEvent| {
+        actor.emit(Act::Go(Route::Tasks(TaskFilter { state, ..filter })));
+    });
     html! {
-        <a key={word} class="choice" href={to.to_string()} aria-current={current}>
+        <button key={word} type="button" aria-pressed={is_pressed.to_string()} {onclick}>
             if let Some(state) = state {
                 <span aria-hidden="true">{ look::task(state).glyph }</span>{ " " }
             }
             { word }
-        </a>
+        </button>
     }
 }
 

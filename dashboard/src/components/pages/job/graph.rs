@@ -53,7 +53,7 @@ pub fn Graph(props: &Props) -> Html {
     html! {
         <Panel title="Groups" id="graph" {status} note="what reads what; a group leads to its tasks">
             if let Some(text) = text {
-                <div class="scroll graph-scroll" role="region" aria-label="Groups" tabindex="0">
+                <div class="scroll graph-scroll" role="group" aria-label="Groups" tabindex="0">
                     <Drawing text={Same(text)} groups={live.groups.get(&id).map(Same::of)} />
                 </div>
             }

@@ -3,9 +3,11 @@
 use crate::components::parts::{Bar, Panel, Part, Status};
 use crate::format::{duration_us, percent};
 use crate::live::Live;
+use crate::order;
 use partita_shared::ids::JobId;
 use partita_shared::observe::frame::Topic;
 use partita_shared::observe::view::GroupView;
+use std::cmp::Reverse;
 use yew::prelude::*;
 
 /// Groups that are listed: those that took the most.
@@ -81,7 +83,7 @@ pub fn Spent(props: &Props) -> Html {
         .filter(|(_, time)| time.total_us() > 0)
         .collect();
     let all = times.iter().fold(Time::default(), |sum, (_, time)| sum.add(*time));
-    times.sort_by_key(|(group, time)| (std::cmp::Reverse(time.total_us()), group.id.index));
+    order::sort_by_key(&mut times, |(group, time)| (Reverse(time.total_us()), group.id.index));
     let largest = times.first().map_or(0, |(_, time)| time.total_us());
     let has_come = live.has(Topic::Groups(id));
     let status = Status::of(has_come, times.is_empty(), "No task has finished yet.");
@@ -120,7 +122,7 @@ fn entry(class: &'static str, name: &'static str, us: u64, all: Time) -> Html {
     html! {
         <div key={name}>
             <dt>
-                <svg class="swatch" aria-hidden="true">
+                <svg aria-hidden="true">
                     <rect {class} width="100%" height="100%" />
                     if let Some(fill) = pattern {
                         <rect {fill} width="100%" height="100%" />

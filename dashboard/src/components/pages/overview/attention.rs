@@ -2,6 +2,7 @@
 
 use crate::components::parts::{Age, Panel, State, Status, look, place_link};
 use crate::live::Live;
+use crate::order;
 use partita_shared::observe::frame::Topic;
 use partita_shared::observe::view::Notice;
 use std::cmp::Reverse;
@@ -19,12 +20,12 @@ pub struct Props {
 pub fn Attention(props: &Props) -> Html {
     let live = &props.live;
     let mut notices: Vec<&Notice> = live.notices.iter().flat_map(|all| all.iter()).collect();
-    notices.sort_by_key(|notice| (Reverse(notice.level), Reverse(notice.since_ms)));
+    order::sort_by_key(&mut notices, |notice| (Reverse(notice.level), Reverse(notice.since_ms)));
     let has_come = live.has(Topic::Notices);
     let status = Status::of(has_come, notices.is_empty(), "Nothing needs your attention.");
     html! {
         <Panel title="Attention" id="attention" {status}>
-            <ul class="notices">
+            <ul class="list notices">
                 { for notices.into_iter().map(|notice| row(live, notice)) }
             </ul>
         </Panel>

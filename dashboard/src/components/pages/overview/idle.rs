@@ -3,6 +3,7 @@
 use crate::components::parts::{Age, CopyButton, Panel, State, job_link, look};
 use crate::format::{NONE, counted, span};
 use crate::live::Live;
+use crate::order;
 use crate::route::Route;
 use partita_shared::model::JobRow;
 use std::cmp::Reverse;
@@ -23,12 +24,12 @@ pub struct Props {
 pub fn Recent(props: &Props) -> Html {
     let live = &props.live;
     let mut jobs: Vec<&JobRow> = live.jobs.values().map(|job| &**job).collect();
-    jobs.sort_by_key(|job| Reverse((job.ended_ms, job.id)));
+    order::sort_by_key(&mut jobs, |job| Reverse((job.ended_ms, job.id)));
     let total = counted(jobs.len() as u64, "job ended", "jobs ended");
     html! {
         <Panel title="Recently ended" id="recent" note={format!("nothing runs; {total} so far")}
             tools={html! { <a href={Route::Jobs.to_string()}>{ "all jobs" }</a> }}>
-            <ul class="jobs">
+            <ul class="list">
                 { for jobs.into_iter().take(RECENT_MAX).map(|job| recent(live, job)) }
             </ul>
         </Panel>

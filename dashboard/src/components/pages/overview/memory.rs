@@ -72,7 +72,7 @@ fn entry(class: &'static str, name: &'static str, size: u64) -> Html {
     html! {
         <div key={name}>
             <dt>
-                <svg class="swatch" aria-hidden="true">
+                <svg aria-hidden="true">
                     <rect {class} width="100%" height="100%" />
                     if class == "spilled" {
                         <rect fill="url(#hatch-spilled)" width="100%" height="100%" />

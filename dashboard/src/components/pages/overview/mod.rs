@@ -7,7 +7,9 @@ mod progress;
 mod strip;
 
 use super::overview_extras::{LastMinute, WorkersGrid};
+use crate::components::parts::{Panel, Status};
 use crate::live::Live;
+use crate::route::Route;
 use attention::Attention;
 use idle::{FirstQuery, Recent};
 use memory::Memory;
@@ -30,6 +32,8 @@ pub fn Overview(props: &Props) -> Html {
     let live = &props.live;
     let runs = live.jobs.values().any(|job| !job.state.is_final());
     let is_new = live.has(Topic::Jobs) && live.jobs.is_empty();
+    let has_workers = live.has(Topic::Workers);
+    let workers = Status::of(has_workers, live.workers.is_empty(), "No worker has joined yet.");
     html! {
         <>
             <h1 class="offscreen">{ "Overview" }</h1>
@@ -45,8 +49,12 @@ pub fn Overview(props: &Props) -> Html {
                     }
                 </div>
                 <div class="column">
-                    <LastMinute live={live.clone()} />
-                    <WorkersGrid live={live.clone()} />
+                    <Panel title="Last minute" id="last-minute" tools={link(&Route::Timeline(None), "timeline")}>
+                        <LastMinute live={live.clone()} />
+                    </Panel>
+                    <Panel title="Workers" id="grid" status={workers} tools={link(&Route::Workers, "all workers")}>
+                        <WorkersGrid live={live.clone()} />
+                    </Panel>
                 </div>
                 <div class="column">
                     <Attention live={live.clone()} />
@@ -55,6 +63,10 @@ pub fn Overview(props: &Props) -> Html {
             </div>
         </>
     }
+}
+
+fn link(to: &Route, word: &'static str) -> Html {
+    html! { <a href={to.to_string()}>{ word }</a> }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::components::parts::{Panel, Same, StateBar, Status, group_link, job_link};
 use crate::format::{counted, duration_ms, grouped, percent};
 use crate::live::Live;
+use crate::order;
 use crate::route::Route;
 use crate::topics::jobs_in_detail;
 use partita_shared::ids::JobId;
@@ -36,7 +37,7 @@ pub fn Progress(props: &Props) -> Html {
     let note = counted(jobs.len() as u64, "job runs or waits", "jobs run or wait");
     html! {
         <Panel title="Progress" id="progress" {status} {note}>
-            <ul class="jobs">
+            <ul class="list">
                 { for jobs.into_iter().take(JOBS_SHOWN_MAX).map(|job| {
                     let groups = if detailed.contains(&job.id) { groups_of(live, job.id) } else { Vec::new() };
                     html! {
@@ -65,9 +66,9 @@ fn groups_of(live: &Live, job: JobId) -> Vec<Same<GroupView>> {
         let moves = tasks.running + tasks.ready + tasks.failed > 0;
         (!moves, tasks.waiting == 0, group.id.index)
     };
-    chosen.sort_by_key(|group| rank(group));
+    order::sort_by_key(&mut chosen, |group| rank(group));
     chosen.truncate(GROUPS_SHOWN_MAX);
-    chosen.sort_by_key(|group| group.id.index);
+    order::sort_by_key(&mut chosen, |group| group.id.index);
     chosen.into_iter().map(Same::of).collect()
 }
 
