@@ -4,7 +4,7 @@ use crate::browser;
 use partita_shared::ids::JobId;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, RequestInit, Response, Url};
+use web_sys::{Headers, RequestInit, Response};
 
 /// Characters of a refusal that are shown.
 const REFUSAL_CHARS_MAX: usize = 300;
@@ -28,15 +28,16 @@ pub async fn cancel(job: JobId, token: &str) -> Result<(), String> {
 
 async fn post(path: &str, token: &str) -> Result<Response, JsValue> {
     let window = browser::window().ok_or(JsValue::NULL)?;
-    let base = browser::base_uri().ok_or(JsValue::NULL)?;
-    let url = Url::new_with_base(path, &base)?;
+    let folder = browser::base_folder().ok_or(JsValue::NULL)?;
     let headers = Headers::new()?;
     headers.set("Authorization", &format!("Bearer {token}"))?;
     let options = RequestInit::new();
     options.set_method("POST");
     options.set_headers(&headers);
-    let response = JsFuture::from(window.fetch_with_str_and_init(&url.href(), &options)).await?;
-    response.dyn_into()
+    let response =
+        JsFuture::from(window.fetch_with_str_and_init(&format!("{folder}{path}"), &options))
+            .await?;
+    Ok(response.unchecked_into())
 }
 
 /// The sentence in a refusal, which is `{"error":"…"}` or plain text. A whole JSON reader would

@@ -4,7 +4,8 @@
 
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{
-    Document, Element, HtmlElement, HtmlTextAreaElement, Location, Storage, VisibilityState, Window,
+    Document, Element, Event, HtmlElement, HtmlInputElement, HtmlTextAreaElement, Location,
+    Storage, VisibilityState, Window,
 };
 
 /// The window, if there is one.
@@ -29,17 +30,21 @@ pub fn is_hidden() -> bool {
 
 /// Sets the title of the tab.
 pub fn set_title(title: &str) {
-    if let Some(document) = document()
-        && document.title() != title
-    {
+    if let Some(document) = document() {
         document.set_title(title);
     }
 }
 
-/// The address against which the page's own addresses are resolved, so that it works below any
-/// path prefix.
-pub fn base_uri() -> Option<String> {
-    document()?.base_uri().ok()?
+/// The folder in which the page lies, with its last slash: its own addresses are relative to it, so
+/// that it works below any path prefix.
+pub fn base_folder() -> Option<String> {
+    document()?.base_uri().ok()?.map(|address| folder_of(&address).to_string())
+}
+
+/// The address up to the last slash of its path.
+fn folder_of(address: &str) -> &str {
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    path.rfind('/').map_or(path, |last| &path[..=last])
 }
 
 /// The address bar.
@@ -69,12 +74,12 @@ pub fn local_storage() -> Option<Storage> {
     window()?.local_storage().ok()?
 }
 
-/// Replaces the address without loading it and without an entry in the history.
-pub fn replace_address(address: &str) {
+/// Replaces the address's fragment without an entry in the history.
+pub fn replace_fragment(fragment: &str) {
     let history = window().and_then(|window| window.history().ok());
     if let Some(history) = history {
         // A refusal (a sandboxed frame) leaves the address as it is, which is all that can be done.
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(address));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(fragment));
     }
 }
 
@@ -100,8 +105,8 @@ pub fn find(selector: &str) -> Option<Element> {
 
 /// Moves the keyboard's focus to the element that a selector finds first.
 pub fn focus(selector: &str) {
-    if let Some(element) = find(selector).and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
-        let _ = element.focus();
+    if let Some(element) = find(selector) {
+        let _ = element.unchecked_into::<HtmlElement>().focus();
     }
 }
 
@@ -122,29 +127,31 @@ pub fn set_root_attribute(name: &str, value: Option<&str>) {
     }
 }
 
-/// Puts a text into the clipboard. The clipboard's own interface is there only on `https` and
-/// `localhost`; elsewhere a text field is selected and copied, as of old.
+/// Puts a text into the clipboard, as of old: by selecting it in a field. The clipboard's own
+/// interface is there only on `https` and `localhost`, and a tunnel often ends elsewhere.
 pub fn copy(text: &str) {
-    let Some(window) = window() else { return };
-    if window.is_secure_context() {
-        let _ = window.navigator().clipboard().write_text(text);
-        return;
-    }
     let _ = copy_by_selection(text);
 }
 
 fn copy_by_selection(text: &str) -> Option<()> {
     let document = document()?;
     let field = document.create_element("textarea").ok()?;
-    let field: HtmlTextAreaElement = field.dyn_into().ok()?;
+    let field: HtmlTextAreaElement = field.unchecked_into();
     field.set_class_name("offscreen");
     field.set_value(text);
     document.body()?.append_child(&field).ok()?;
     field.select();
-    let document: web_sys::HtmlDocument = document.dyn_into().ok()?;
+    let document: web_sys::HtmlDocument = document.unchecked_into();
     let _ = document.exec_command("copy");
     field.remove();
     Some(())
+}
+
+/// The value of the field or list that an event came from.
+pub fn value_of(event: &Event) -> Option<String> {
+    // All of them have a `value`: asking by the type of one spares the glue of the others.
+    let target: HtmlInputElement = event.target()?.unchecked_into();
+    Some(target.value())
 }
 
 /// A moment in the browser's own time zone, which it names. `ms` is milliseconds since the epoch.
@@ -169,4 +176,20 @@ pub fn clock_time(ms: u64) -> String {
 fn clock_time_utc(ms: u64) -> String {
     let seconds = ms / 1_000 % 86_400;
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folder_of;
+
+    /// The page is found under its folder or by its name, with whatever follows.
+    #[test]
+    fn the_folder_is_what_ends_with_a_slash() {
+        assert_eq!(folder_of("http://h:1/"), "http://h:1/");
+        assert_eq!(
+            folder_of("https://h/user/x/proxy/8787/#/jobs/7"),
+            "https://h/user/x/proxy/8787/"
+        );
+        assert_eq!(folder_of("http://h/p/index.html?a=/b/#/c"), "http://h/p/");
+    }
 }

@@ -119,12 +119,7 @@ impl Live {
         self.is_whole(topic)
     }
 
-    /// Wants something done.
-    pub fn act(&self, act: Act) {
-        self.0.act.emit(act);
-    }
-
-    /// What takes acts, for callbacks that outlive this moment.
+    /// What takes acts: it is kept in callbacks, which outlive this moment.
     pub fn actor(&self) -> Callback<Act> {
         self.0.act.clone()
     }

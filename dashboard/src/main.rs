@@ -18,6 +18,7 @@ mod fixtures;
 mod format;
 mod link;
 mod live;
+mod order;
 mod route;
 mod socket;
 mod source;

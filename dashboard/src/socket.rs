@@ -9,7 +9,7 @@ use gloo_events::EventListener;
 use partita_shared::observe::frame::{FromPage, ToPage};
 use partita_shared::wire;
 use wasm_bindgen::JsCast;
-use web_sys::{BinaryType, CloseEvent, MessageEvent, Url, WebSocket};
+use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 use yew::Callback;
 
 /// The address, relative to the page's own.
@@ -40,14 +40,12 @@ impl Socket {
         let message = {
             let on_event = on_event.clone();
             EventListener::new(&socket, "message", move |event| {
-                if let Some(message) = event.dyn_ref::<MessageEvent>() {
-                    on_event.emit(read(message));
-                }
+                on_event.emit(read(event.unchecked_ref()));
             })
         };
         let closed = EventListener::new(&socket, "close", move |event| {
-            let code = event.dyn_ref::<CloseEvent>().map_or(0, CloseEvent::code);
-            on_event.emit(SourceEvent::Closed { code });
+            let event: &CloseEvent = event.unchecked_ref();
+            on_event.emit(SourceEvent::Closed { code: event.code() });
         });
         Some(Self { socket, _listeners: [opened, message, closed] })
     }
@@ -69,9 +67,9 @@ impl Drop for Socket {
 
 /// `ws://` or `wss://` below the page's own address, whatever prefix a proxy put before it.
 fn address() -> Option<String> {
-    let url = Url::new_with_base(PATH, &browser::base_uri()?).ok()?;
-    url.set_protocol(if url.protocol() == "https:" { "wss:" } else { "ws:" });
-    Some(url.href())
+    let folder = browser::base_folder()?;
+    let (_, rest) = folder.split_once("http")?;
+    Some(format!("ws{rest}{PATH}"))
 }
 
 fn read(message: &MessageEvent) -> SourceEvent {

@@ -38,6 +38,7 @@ pub enum Opener {
     /// By a socket to the scheduler that served the page, which asks for a token.
     Scheduler,
     /// By a call: the model is in the page.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a report makes it, and there is none yet"))]
     Local(LocalOpener),
 }
 
@@ -65,5 +66,57 @@ impl Opener {
             }
             Opener::Local(open) => Some(open(on_event)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::Link;
+    use partita_shared::observe::frame::{PAGE_PROTOCOL, Source as Served};
+    use std::cell::RefCell;
+
+    /// Keeps what it was told.
+    struct Inside(Rc<RefCell<Vec<FromPage>>>);
+
+    impl Source for Inside {
+        fn send(&self, message: &FromPage) {
+            self.0.borrow_mut().push(message.clone());
+        }
+    }
+
+    /// A model in the page is followed like a scheduler, and without a token.
+    #[test]
+    fn a_model_in_the_page_is_followed_like_any() {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let opener = {
+            let told = told.clone();
+            Opener::Local(Rc::new(move |on_event: Callback<SourceEvent>| {
+                on_event.emit(SourceEvent::Message(
+                    Box::new(ToPage::Hello {
+                        protocol: PAGE_PROTOCOL,
+                        version: partita_shared::VERSION.into(),
+                        cluster: "report".into(),
+                        source: Served::Replay { from_ms: 1, to_ms: 2 },
+                    }),
+                    0,
+                ));
+                Box::new(Inside(told.clone()))
+            }))
+        };
+        assert!(!opener.needs_token() && opener == opener.clone() && opener != Opener::Scheduler);
+        let on_event = {
+            let heard = heard.clone();
+            Callback::from(move |event| heard.borrow_mut().push(event))
+        };
+        let source = opener.open("", on_event).expect("opens");
+        let mut link = Link::new(0.0);
+        for event in heard.borrow_mut().drain(..) {
+            let SourceEvent::Message(message, bytes) = event else { panic!("no message") };
+            link.received(*message, bytes, 0.0);
+        }
+        link.take_outbox().iter().for_each(|message| source.send(message));
+        assert_eq!(*told.borrow(), [FromPage::Follow(Vec::new())]);
     }
 }

@@ -9,10 +9,9 @@ use crate::browser;
 /// The name in the fragment.
 const FRAGMENT_KEY: &str = "token";
 
-/// The stored name ends with the page's own path: two clusters behind one proxy have one origin.
+/// The stored name ends with the page's own folder: two clusters behind one proxy have one origin.
 fn storage_key() -> String {
-    let path = browser::location().and_then(|location| location.pathname().ok());
-    format!("partita-token:{}", path.unwrap_or_default())
+    format!("partita-token:{}", browser::base_folder().unwrap_or_default())
 }
 
 /// Takes the token out of a fragment. Gives it and the fragment that is left.
@@ -33,12 +32,9 @@ fn split_fragment(fragment: &str) -> Option<(String, String)> {
 
 /// Moves the token from the address into the tab's storage, if there is one in the address.
 pub fn take_from_address() -> Option<String> {
-    let location = browser::location()?;
-    let (token, rest) = split_fragment(&location.hash().ok()?)?;
+    let (token, rest) = split_fragment(&browser::fragment())?;
     store(&token);
-    let path = location.pathname().unwrap_or_default();
-    let search = location.search().unwrap_or_default();
-    browser::replace_address(&format!("{path}{search}{rest}"));
+    browser::replace_fragment(if rest.is_empty() { "#/" } else { &rest });
     Some(token)
 }
 

@@ -75,6 +75,8 @@ pub struct App {
     drawn_ms: f64,
     draw_is_due: bool,
     help: bool,
+    /// What the tab is called.
+    title: String,
     act: Callback<Act>,
     _clock: Interval,
     _listeners: Vec<EventListener>,
@@ -271,7 +273,7 @@ fn listeners(ctx: &Context<App>) -> Vec<EventListener> {
     let mut listeners = vec![
         EventListener::new(&window, "hashchange", move |_| address.emit(())),
         EventListener::new_with_options(&window, "keydown", options, move |event| {
-            if let Some(pressed) = event.dyn_ref::<KeyboardEvent>().and_then(shortcut) {
+            if let Some(pressed) = shortcut(event.unchecked_ref()) {
                 event.prevent_default();
                 key.emit(pressed);
             }
@@ -289,7 +291,8 @@ fn shortcut(event: &KeyboardEvent) -> Option<String> {
         return None;
     }
     let key = event.key();
-    let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    // Keys go to elements: the focused one, or the body.
+    let target = event.target().map(|target| target.unchecked_into::<Element>());
     let is_in = |selector: &str| {
         target.as_ref().is_some_and(|t| t.closest(selector).is_ok_and(|found| found.is_some()))
     };
@@ -322,6 +325,7 @@ impl Component for App {
             drawn_ms: now_ms,
             draw_is_due: false,
             help: false,
+            title: String::new(),
             act: ctx.link().callback(Msg::Act),
             _clock: Interval::new(CLOCK_INTERVAL_MS, move || clock.emit(())),
             _listeners: listeners(ctx),
@@ -381,7 +385,11 @@ impl Component for App {
         self.drawn_ms = self.now_ms;
         let cluster = self.link.shown().greeting.as_ref().map(|hello| hello.cluster.as_str());
         let cluster = cluster.unwrap_or("Partita");
-        browser::set_title(&format!("{} · {cluster}", self.route.title()));
+        let title = format!("{} · {cluster}", self.route.title());
+        if title != self.title {
+            browser::set_title(&title);
+            self.title = title;
+        }
         // Only now, when the frame is on the screen: a slow page thereby asks for fewer.
         self.link.drawn();
         self.send();

@@ -20,13 +20,13 @@ pub struct Props {
 /// Glyph, class and word of a health. The word changes seldom: it is read aloud when it does.
 fn state(health: Health) -> (&'static str, &'static str, &'static str) {
     match health {
-        Health::Loading => ("◌", "idle", "connecting"),
-        Health::Unreachable => ("↻", "bad", "not reachable, trying again"),
-        Health::Live => ("●", "good", "live"),
-        Health::Replay => ("⏵\u{fe0e}", "good", "replay"),
-        Health::Held => ("⏸\u{fe0e}", "idle", "held"),
-        Health::Stale => ("◌", "idle", "stale"),
-        Health::Reconnecting => ("↻", "bad", "reconnecting"),
+        Health::Loading => ("◌", "waiting", "connecting"),
+        Health::Unreachable => ("↻", "failed", "not reachable, trying again"),
+        Health::Live => ("●", "done", "live"),
+        Health::Replay => ("⏵\u{fe0e}", "done", "replay"),
+        Health::Held => ("⏸\u{fe0e}", "waiting", "held"),
+        Health::Stale => ("◌", "waiting", "stale"),
+        Health::Reconnecting => ("↻", "failed", "reconnecting"),
     }
 }
 
@@ -89,7 +89,7 @@ fn LinkState(props: &LinkStateProps) -> Html {
     let (glyph, class, word) = state(props.health);
     html! {
         <p class={classes!("link", class)}>
-            <span aria-hidden="true">{ glyph }</span>
+            <span class="glyph" aria-hidden="true">{ glyph }</span>
             <span role="status" aria-live="polite">{ word }</span>
             if !props.age.is_empty() {
                 <span class="age">{ &props.age }</span>

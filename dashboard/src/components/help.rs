@@ -3,6 +3,7 @@
 use super::parts::{State, look};
 use crate::route::Tab;
 use partita_shared::model::TaskState;
+use wasm_bindgen::JsCast;
 use web_sys::HtmlDialogElement;
 use yew::prelude::*;
 
@@ -30,8 +31,8 @@ pub fn Help(props: &Props) -> Html {
         let dialog = dialog.clone();
         use_effect_with((), move |()| {
             // A modal keeps the keyboard's focus inside, and the browser closes it on Escape.
-            if let Some(dialog) = dialog.cast::<HtmlDialogElement>() {
-                let _ = dialog.show_modal();
+            if let Some(dialog) = dialog.get() {
+                let _ = dialog.unchecked_into::<HtmlDialogElement>().show_modal();
             }
         });
     }

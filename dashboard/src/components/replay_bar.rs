@@ -4,11 +4,18 @@ use crate::browser;
 use crate::format::duration_ms;
 use crate::live::{Act, Live};
 use partita_shared::observe::frame::Source;
-use web_sys::{HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;
 
 /// Speeds that can be chosen.
-const SPEEDS: [f32; 7] = [0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0];
+const SPEEDS: [(f32, &str); 7] = [
+    (0.25, "¼ ×"),
+    (0.5, "½ ×"),
+    (1.0, "1 ×"),
+    (2.0, "2 ×"),
+    (5.0, "5 ×"),
+    (10.0, "10 ×"),
+    (60.0, "60 ×"),
+];
 
 /// A step of the slider, in milliseconds.
 const STEP_MS: u64 = 100;
@@ -34,7 +41,7 @@ pub fn ReplayBar(props: &Props) -> Html {
     let speed = if is_playing { live.speed } else { *chosen };
 
     let value_of = |event: &web_sys::Event| {
-        event.target_dyn_into::<HtmlInputElement>().and_then(|i| i.value().parse::<u64>().ok())
+        browser::value_of(event).and_then(|value| value.parse::<u64>().ok())
     };
     let oninput = {
         let moved = moved.clone();
@@ -57,11 +64,11 @@ pub fn ReplayBar(props: &Props) -> Html {
     let on_speed = {
         let (actor, chosen) = (live.actor(), chosen.clone());
         Callback::from(move |event: Event| {
-            let select = event.target_dyn_into::<HtmlSelectElement>();
-            if let Some(speed) = select.and_then(|select| select.value().parse::<f32>().ok()) {
-                chosen.set(speed);
+            let at = browser::value_of(&event).and_then(|value| value.parse::<usize>().ok());
+            if let Some((speed, _)) = at.and_then(|at| SPEEDS.get(at)) {
+                chosen.set(*speed);
                 if is_playing {
-                    actor.emit(Act::Play(speed));
+                    actor.emit(Act::Play(*speed));
                 }
             }
         })
@@ -81,9 +88,9 @@ pub fn ReplayBar(props: &Props) -> Html {
             <label>
                 { "Speed " }
                 <select onchange={on_speed}>
-                    { for SPEEDS.into_iter().map(|one| html! {
-                        <option key={one.to_string()} value={one.to_string()} selected={one == speed}>
-                            { format!("{one}×") }
+                    { for SPEEDS.into_iter().enumerate().map(|(at, (one, name))| html! {
+                        <option key={at} value={at.to_string()} selected={one == speed}>
+                            { name }
                         </option>
                     }) }
                 </select>

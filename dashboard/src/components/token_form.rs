@@ -23,7 +23,7 @@ pub fn TokenForm(props: &Props) -> Html {
         Callback::from(move |event: SubmitEvent| {
             // The form must not load the page anew, which would put the token into the address.
             event.prevent_default();
-            let field = input.get().and_then(|node| node.dyn_into::<HtmlInputElement>().ok());
+            let field = input.get().map(|node| node.unchecked_into::<HtmlInputElement>());
             let token = field.map(|field| field.value()).unwrap_or_default();
             if !token.trim().is_empty() {
                 on_token.emit(token.trim().to_string());

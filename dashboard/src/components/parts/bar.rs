@@ -7,6 +7,9 @@ use yew::prelude::*;
 /// Steps of a bar's width. A step is less than a pixel of the widest bar.
 const STEPS: u64 = 1_000;
 
+/// The narrowest part, in steps: a single failed task of thousands is still seen.
+const STEPS_MIN: u64 = 8;
+
 /// One part of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
@@ -39,7 +42,8 @@ fn extents(parts: &[Part], whole: u64) -> Vec<(u64, u64)> {
     let mut extents = Vec::with_capacity(parts.len());
     for part in parts {
         sum = sum.saturating_add(part.size);
-        let end = end_of(sum);
+        let least = if part.size > 0 && whole > 0 { start + STEPS_MIN } else { start };
+        let end = end_of(sum).max(least).min(STEPS);
         extents.push((start, end - start));
         start = end;
     }
@@ -55,7 +59,7 @@ fn share(steps: u64) -> String {
 fn pattern(class: &str) -> Option<&'static str> {
     match class {
         "ready" => Some("url(#hatch-ready)"),
-        "spilled" => Some("url(#hatch-spilled)"),
+        "spilled" | "disk" => Some("url(#hatch-spilled)"),
         "failed" => Some("url(#hatch-failed)"),
         "transfer" => Some("url(#hatch-transfer)"),
         _ => None,
@@ -93,13 +97,14 @@ pub struct StateBarProps {
     pub tasks: TaskCounts,
 }
 
-/// A bar of tasks by state: done, running, ready, failed; what waits is the empty rest.
+/// A bar of tasks by state: failed, done, running, ready; what waits is the empty rest.
 #[component]
 pub fn StateBar(props: &StateBarProps) -> Html {
     let tasks = &props.tasks;
     let parts = [
-        Part { class: "done", size: tasks.done },
+        // First, where no other part pushes it out.
         Part { class: "failed", size: tasks.failed },
+        Part { class: "done", size: tasks.done },
         Part { class: "running", size: tasks.running },
         Part { class: "ready", size: tasks.ready },
     ];
@@ -136,6 +141,7 @@ mod tests {
         assert_eq!(extents(&[part(1), part(1), part(1)], 3), [(0, 333), (333, 333), (666, 334)]);
         assert_eq!(extents(&[part(5), part(9)], 10), [(0, 500), (500, 500)]);
         assert_eq!(extents(&[part(5)], 0), [(0, 0)]);
+        assert_eq!(extents(&[part(1), part(0), part(5_000)], 10_000), [(0, 8), (8, 0), (8, 492)]);
         assert_eq!(extents(&[part(u64::MAX), part(u64::MAX)], u64::MAX), [(0, 1000), (1000, 0)]);
         assert_eq!(share(333), "33.3%");
     }

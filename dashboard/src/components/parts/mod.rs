@@ -23,7 +23,7 @@ pub use copy::CopyButton;
 pub use links::{group_link, job_link, place_link, task_link, worker_link};
 pub use panel::{Panel, Status};
 pub use patterns::Patterns;
-pub use quantiles::Quantiles;
+pub use quantiles::{Quantiles, Unit};
 pub use same::Same;
 pub use search::Search;
 pub use show_more::{ROWS_SHOWN_STEP, ShowMore};

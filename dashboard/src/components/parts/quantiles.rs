@@ -1,18 +1,40 @@
 //! How a figure is spread over the tasks of a group.
 
+use crate::format::{bytes, count, duration_us};
 use partita_shared::observe::view::Quartiles;
 use yew::prelude::*;
 
 /// Steps of the plot's width.
 const STEPS: u64 = 1_000;
 
+/// What a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Microseconds.
+    Us,
+}
+
+impl Unit {
+    fn text(self, figure: u64) -> String {
+        match self {
+            Unit::Count => count(figure),
+            Unit::Bytes => bytes(figure),
+            Unit::Us => duration_us(figure),
+        }
+    }
+}
+
 /// What is shown.
 #[derive(PartialEq, Properties)]
 pub struct Props {
     /// The figure's quartiles.
     pub of: Quartiles,
-    /// How the figure is written.
-    pub format: fn(u64) -> String,
+    /// What the figure counts.
+    pub unit: Unit,
 }
 
 /// Where a value lies between 0 and the largest, as a share of the width.
@@ -34,7 +56,7 @@ fn width(from: u64, to: u64, max: u64) -> String {
 #[component]
 pub fn Quantiles(props: &Props) -> Html {
     let q = props.of;
-    let text = props.format;
+    let text = |figure| props.unit.text(figure);
     let label = format!(
         "smallest {}, a quarter up to {}, half up to {}, three quarters up to {}, largest {}",
         text(q.min),

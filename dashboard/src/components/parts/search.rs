@@ -1,6 +1,6 @@
 //! A field that narrows a list.
 
-use web_sys::HtmlInputElement;
+use crate::browser;
 use yew::prelude::*;
 
 /// What the field holds and whom it tells.
@@ -19,8 +19,8 @@ pub struct Props {
 pub fn Search(props: &Props) -> Html {
     let on_text = props.on_text.clone();
     let oninput = Callback::from(move |event: InputEvent| {
-        if let Some(field) = event.target_dyn_into::<HtmlInputElement>() {
-            on_text.emit(field.value());
+        if let Some(text) = browser::value_of(&event) {
+            on_text.emit(text);
         }
     });
     html! {

@@ -1,0 +1,217 @@
+//! The groups of a job as a drawing: what reads what, and how far each is.
+
+use super::layout::{Layout, Sizes, layout};
+use crate::components::parts::{Panel, Same, Status};
+use crate::format::{NONE, duration_us, grouped, middle, percent};
+use crate::live::Live;
+use crate::route::{Route, TaskFilter};
+use partita_shared::ids::JobId;
+use partita_shared::observe::frame::Topic;
+use partita_shared::observe::view::{GroupView, JobView};
+use std::rc::Rc;
+use yew::prelude::*;
+
+/// Groups that are drawn at most; a larger job has its table alone.
+pub const GROUPS_DRAWN_MAX: usize = 300;
+
+/// Edges whose exchange is written beside them: more would cover each other.
+const EDGES_NAMED_MAX: usize = 60;
+
+/// Characters of a name in its node.
+const NAME_CHARS_MAX: usize = 24;
+
+/// Sizes of the drawing, in pixels.
+const SIZES: Sizes = Sizes { node_width: 184.0, node_height: 56.0, gap: 32.0, layer_gap: 44.0 };
+
+/// What the drawing shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+    /// The job.
+    pub id: JobId,
+}
+
+/// The groups of a job as a drawing.
+#[component]
+pub fn Graph(props: &Props) -> Html {
+    let (live, id) = (&props.live, props.id);
+    let text = live.job_texts.get(&id).cloned().flatten();
+    let groups = text.as_ref().map_or(0, |text| text.groups.len());
+    let status = match (live.has(Topic::Job(id)), groups) {
+        (false, 0) => Status::Loading,
+        (_, 0) => Status::Empty("This job has no groups.".into()),
+        (_, many) if many > GROUPS_DRAWN_MAX => Status::Empty(
+            format!(
+                "{} groups are too many to draw. They are in the table.",
+                grouped(groups as u64)
+            )
+            .into(),
+        ),
+        _ => Status::Ready,
+    };
+    html! {
+        <Panel title="Groups" id="graph" {status} note="what reads what; a group leads to its tasks">
+            if let Some(text) = text {
+                <div class="scroll graph-scroll" role="region" aria-label="Groups" tabindex="0">
+                    <Drawing text={Same(text)} groups={live.groups.get(&id).map(Same::of)} />
+                </div>
+            }
+        </Panel>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct DrawingProps {
+    text: Same<JobView>,
+    groups: Option<Same<std::collections::BTreeMap<u32, Rc<GroupView>>>>,
+}
+
+/// The edges of a job: from what is read to what reads, and how.
+fn edges(text: &JobView) -> Vec<(usize, usize, &str)> {
+    let of = |(reader, group)| {
+        let group: &partita_shared::observe::view::GroupText = group;
+        group
+            .inputs
+            .iter()
+            .map(move |input| (input.group as usize, reader, input.exchange.as_str()))
+    };
+    text.groups.iter().enumerate().flat_map(of).collect()
+}
+
+#[component]
+fn Drawing(props: &DrawingProps) -> Html {
+    // The layout does not change while a job runs: its figures do.
+    let drawn = use_memo(props.text.clone(), |text| {
+        let pairs: Vec<(usize, usize)> =
+            edges(text).iter().map(|(from, to, _)| (*from, *to)).collect();
+        layout(text.groups.len(), &pairs, SIZES)
+    });
+    let (width, height) = (drawn.width.ceil().to_string(), drawn.height.ceil().to_string());
+    let edges = edges(&props.text);
+    let is_named = edges.len() <= EDGES_NAMED_MAX;
+    html! {
+        <svg class="graph" width={width.clone()} height={height.clone()}
+            viewBox={format!("0 0 {width} {height}")} role="group" aria-label="Groups of the job">
+            { for edges.iter().zip(&drawn.edges).map(|((from, to, exchange), points)| {
+                edge((*from, *to), exchange, points, is_named)
+            }) }
+            { for props.text.groups.iter().enumerate().map(|(index, group)| {
+                let figures = props.groups.as_ref().and_then(|all| all.get(&(index as u32)));
+                html! {
+                    <Node key={index} job={props.text.id} index={index as u32}
+                        name={group.name.clone()} group={figures.map(Same::of)}
+                        x={corner(&drawn, index).0} y={corner(&drawn, index).1} />
+                }
+            }) }
+        </svg>
+    }
+}
+
+/// The upper left corner of a node, in whole pixels: text is sharper there.
+fn corner(drawn: &Layout, index: usize) -> (i32, i32) {
+    let (x, y) = drawn.nodes.get(index).copied().unwrap_or_default();
+    ((x - SIZES.node_width / 2.0).round() as i32, (y - SIZES.node_height / 2.0).round() as i32)
+}
+
+fn edge(ends: (usize, usize), exchange: &str, points: &[(f64, f64)], is_named: bool) -> Html {
+    let [first, rest @ ..] = points else { return Html::default() };
+    let mut path = format!("M{:.0} {:.0}", first.0, first.1);
+    let mut before = first;
+    for point in rest {
+        let bend = (point.1 - before.1) / 2.0;
+        path.push_str(&format!(
+            "C{:.0} {:.0} {:.0} {:.0} {:.0} {:.0}",
+            before.0,
+            before.1 + bend,
+            point.0,
+            point.1 - bend,
+            point.0,
+            point.1
+        ));
+        before = point;
+    }
+    // In the middle of the first stretch, where edges from one node have parted.
+    let label = rest.first().filter(|_| is_named).map(|next| {
+        let (x, y) = ((first.0 + next.0) / 2.0, (first.1 + next.1) / 2.0 + 4.0);
+        html! {
+            <text class="exchange" x={format!("{x:.0}")} y={format!("{y:.0}")}>
+                { exchange.to_string() }
+            </text>
+        }
+    });
+    html! {
+        <g key={format!("{}-{}", ends.0, ends.1)}>
+            <path class="edge" d={path}>
+                <title>{ format!("{exchange}: group {} reads group {}", ends.1, ends.0) }</title>
+            </path>
+            { for label }
+        </g>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct NodeProps {
+    job: JobId,
+    index: u32,
+    name: String,
+    group: Option<Same<GroupView>>,
+    x: i32,
+    y: i32,
+}
+
+/// The class and glyph of a group as a whole.
+fn state_of(group: Option<&GroupView>) -> (&'static str, &'static str) {
+    let Some(group) = group else { return ("waiting", "○") };
+    let tasks = &group.tasks;
+    if tasks.failed > 0 {
+        ("failed", "✖\u{fe0e}")
+    } else if tasks.running > 0 {
+        ("running", "▶\u{fe0e}")
+    } else if tasks.ready > 0 {
+        ("ready", "◔")
+    } else if tasks.total() > 0 && tasks.done == tasks.total() {
+        ("done", "✔\u{fe0e}")
+    } else {
+        ("waiting", "○")
+    }
+}
+
+#[component]
+fn Node(props: &NodeProps) -> Html {
+    const PAD: i32 = 10;
+    let (width, height) = (SIZES.node_width as i32, SIZES.node_height as i32);
+    let group = props.group.as_deref();
+    let (class, glyph) = state_of(group);
+    let (done, total) = group.map_or((0, 0), |group| (group.tasks.done, group.tasks.total()));
+    let time = match group {
+        Some(group) if group.time_us.max > 0 => duration_us(group.time_us.median),
+        _ => NONE.to_string(),
+    };
+    let progress = format!("{} / {}", grouped(done), grouped(total));
+    let label = format!(
+        "Group {}, {}: {done} of {total} tasks done; half of them took up to {time}",
+        props.index, props.name
+    );
+    let filter = TaskFilter { job: Some(props.job), group: Some(props.index), state: None };
+    let bar = (width - 2 * PAD) as u64;
+    let filled = bar * percent(done, total) / 100;
+    html! {
+        <a href={Route::Tasks(filter).to_string()} aria-label={label.clone()}>
+            <g class={classes!("node", class)}
+                transform={format!("translate({} {})", props.x, props.y)}>
+                <title>{ label }</title>
+                <rect class="frame" width={width.to_string()} height={height.to_string()} rx="6" />
+                <text class="glyph" x={PAD.to_string()} y="20">{ glyph }</text>
+                <text class="name" x={(PAD + 18).to_string()} y="20">
+                    { middle(&props.name, NAME_CHARS_MAX) }
+                </text>
+                <text class="figure" x={PAD.to_string()} y="38">{ progress }</text>
+                <text class="figure end" x={(width - PAD).to_string()} y="38">{ time }</text>
+                <rect class="track" x={PAD.to_string()} y="45" height="4" width={bar.to_string()} />
+                <rect class={class} x={PAD.to_string()} y="45" height="4"
+                    width={filled.to_string()} />
+            </g>
+        </a>
+    }
+}

@@ -1,0 +1,116 @@
+//! A job in a few figures.
+
+use super::cancel::Cancel;
+use crate::browser;
+use crate::components::pages::jobs::duration;
+use crate::components::pages::overview::left_ms;
+use crate::components::parts::{Age, State, StateBar, look};
+use crate::format::{NONE, bytes, counted, duration_ms, grouped, percent};
+use crate::live::Live;
+use crate::route::{Route, TaskFilter};
+use partita_shared::ids::JobId;
+use partita_shared::model::JobRow;
+use partita_shared::observe::frame::Source;
+use yew::prelude::*;
+
+/// What the head shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+    /// The job.
+    pub id: JobId,
+}
+
+/// A job in a few figures, its error, and the button that cancels it.
+#[component]
+pub fn Head(props: &Props) -> Html {
+    let (live, id) = (&props.live, props.id);
+    let Some(job) = live.jobs.get(&id) else {
+        return html! {
+            <section class="strip">
+                <div class="title"><h1>{ id.to_string() }</h1></div>
+                <p class="empty loading" role="status">{ "Loading…" }</p>
+            </section>
+        };
+    };
+    let can_be_cancelled = !job.state.is_final() && live.source() == Source::Live;
+    html! {
+        <section class="strip" aria-label="The job in a few figures">
+            <div class="title">
+                <h1>{ id.to_string() }</h1>
+                <State look={look::job(job.state)} />
+                <span class="details">
+                    { format!("{} · ", job.client) }
+                    <Age at_ms={job.submitted_ms} now_ms={live.now_ms} />
+                </span>
+                <span class="links">
+                    <a href={Route::Tasks(TaskFilter::of_job(id)).to_string()}>{ "tasks" }</a>
+                    <a href={Route::Timeline(Some(id)).to_string()}>{ "timeline" }</a>
+                </span>
+                if can_be_cancelled {
+                    <Cancel live={live.clone()} {id} />
+                }
+            </div>
+            { progress(job, live.now_ms) }
+            if !job.error.is_empty() {
+                <p class="error" role="status">{ whole_error(live, job) }</p>
+            }
+            { figures(job, live.now_ms) }
+        </section>
+    }
+}
+
+/// The row's error may be cut, as its text may.
+fn whole_error(live: &Live, job: &JobRow) -> String {
+    let text = live.job_texts.get(&job.id).and_then(|text| text.as_ref());
+    text.map(|text| &text.error).filter(|e| !e.is_empty()).unwrap_or(&job.error).clone()
+}
+
+fn progress(job: &JobRow, now_ms: u64) -> Html {
+    let tasks = &job.tasks;
+    let left = match left_ms(job, now_ms) {
+        Some(left_ms) if !job.state.is_final() => format!(" · about {} left", duration_ms(left_ms)),
+        _ => String::new(),
+    };
+    html! {
+        <div class="job-progress">
+            <StateBar tasks={*tasks} />
+            <p>
+                <b>{ format!("{}\u{202f}%", percent(tasks.done, tasks.total())) }</b>
+                { format!(
+                    " · {} of {} done",
+                    grouped(tasks.done),
+                    counted(tasks.total(), "task", "tasks")
+                ) }
+                { left }
+            </p>
+        </div>
+    }
+}
+
+fn figures(job: &JobRow, now_ms: u64) -> Html {
+    let figure = |name: &'static str, value: String, title: String| {
+        html! { <div key={name} class="total" {title}><dt>{ name }</dt><dd>{ value }</dd></div> }
+    };
+    let plain = |name, value| figure(name, value, String::new());
+    let started = match job.started_ms {
+        Some(started_ms) => browser::clock_time(started_ms),
+        None => NONE.to_string(),
+    };
+    let when = job.started_ms.map(browser::date_and_zone).unwrap_or_default();
+    html! {
+        <dl class="totals">
+            { figure("started", started, when) }
+            { plain("duration", duration(job, now_ms)) }
+            { plain("rows made", grouped(job.rows)) }
+            { plain("bytes made", bytes(job.bytes)) }
+            { plain("rows delivered", grouped(job.delivered_rows)) }
+            { figure(
+                "retries",
+                grouped(job.retries),
+                format!("Tasks that were started again. Priority {}.", job.priority),
+            ) }
+        </dl>
+    }
+}

@@ -1,0 +1,153 @@
+//! Where the time of a job's tasks goes: computing, waiting for other workers, waiting for disks.
+
+use crate::components::parts::{Bar, Panel, Part, Status};
+use crate::format::{duration_us, percent};
+use crate::live::Live;
+use crate::order;
+use partita_shared::ids::JobId;
+use partita_shared::observe::frame::Topic;
+use partita_shared::observe::view::GroupView;
+use std::cmp::Reverse;
+use yew::prelude::*;
+
+/// Groups that are listed: those that took the most.
+const GROUPS_LISTED_MAX: usize = 6;
+
+/// What the panel shows.
+#[derive(PartialEq, Properties)]
+pub struct Props {
+    /// The moment.
+    pub live: Live,
+    /// The job.
+    pub id: JobId,
+}
+
+/// Time on slots, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Time {
+    compute_us: u64,
+    transfer_us: u64,
+    disk_us: u64,
+}
+
+impl Time {
+    fn of(group: &GroupView) -> Self {
+        let waited_us = group.transfer_us.saturating_add(group.disk_us);
+        Time {
+            compute_us: group.busy_us.saturating_sub(waited_us),
+            transfer_us: group.transfer_us,
+            disk_us: group.disk_us,
+        }
+    }
+
+    fn add(self, other: Time) -> Self {
+        Time {
+            compute_us: self.compute_us + other.compute_us,
+            transfer_us: self.transfer_us + other.transfer_us,
+            disk_us: self.disk_us + other.disk_us,
+        }
+    }
+
+    fn total_us(self) -> u64 {
+        self.compute_us + self.transfer_us + self.disk_us
+    }
+
+    fn parts(self) -> Vec<Part> {
+        vec![
+            Part { class: "compute", size: self.compute_us },
+            Part { class: "transfer", size: self.transfer_us },
+            Part { class: "disk", size: self.disk_us },
+        ]
+    }
+
+    fn in_words(self) -> String {
+        let share = |us| percent(us, self.total_us());
+        format!(
+            "computing {} %, waiting for other workers {} %, waiting for disks {} %",
+            share(self.compute_us),
+            share(self.transfer_us),
+            share(self.disk_us)
+        )
+    }
+}
+
+/// Where the time of a job's tasks goes, in all and for the groups that took the most.
+#[component]
+pub fn Spent(props: &Props) -> Html {
+    let (live, id) = (&props.live, props.id);
+    let groups = live.groups.get(&id);
+    let mut times: Vec<(&GroupView, Time)> = groups
+        .iter()
+        .flat_map(|groups| groups.values())
+        .map(|group| (&**group, Time::of(group)))
+        .filter(|(_, time)| time.total_us() > 0)
+        .collect();
+    let all = times.iter().fold(Time::default(), |sum, (_, time)| sum.add(*time));
+    order::sort_by_key(&mut times, |(group, time)| (Reverse(time.total_us()), group.id.index));
+    let largest = times.first().map_or(0, |(_, time)| time.total_us());
+    let has_come = live.has(Topic::Groups(id));
+    let status = Status::of(has_come, times.is_empty(), "No task has finished yet.");
+    let note = format!("{} on slots so far", duration_us(all.total_us()));
+    let note = if times.is_empty() { String::new() } else { note };
+    html! {
+        <Panel title="Where the time goes" id="spent" {status} {note}>
+            <div class="memory">
+                <Bar parts={all.parts()} whole={all.total_us()} label={all.in_words()} />
+                <dl class="legend">
+                    { entry("compute", "computing", all.compute_us, all) }
+                    { entry("transfer", "waiting for other workers", all.transfer_us, all) }
+                    { entry("disk", "waiting for disks", all.disk_us, all) }
+                </dl>
+                <h3>{ "Groups that took the most" }</h3>
+                <ul class="groups">
+                    { for times.into_iter().take(GROUPS_LISTED_MAX).map(|(group, time)| html! {
+                        <li class="group spent" key={group.id.index}>
+                            <span class="name" title={group.name.clone()}>{ group.name.clone() }</span>
+                            <Bar parts={time.parts()} whole={largest} label={time.in_words()} />
+                            <span class="number">{ duration_us(time.total_us()) }</span>
+                        </li>
+                    }) }
+                </ul>
+            </div>
+        </Panel>
+    }
+}
+
+fn entry(class: &'static str, name: &'static str, us: u64, all: Time) -> Html {
+    let pattern = match class {
+        "transfer" => Some("url(#hatch-transfer)"),
+        "disk" => Some("url(#hatch-spilled)"),
+        _ => None,
+    };
+    html! {
+        <div key={name}>
+            <dt>
+                <svg aria-hidden="true">
+                    <rect {class} width="100%" height="100%" />
+                    if let Some(fill) = pattern {
+                        <rect {fill} width="100%" height="100%" />
+                    }
+                </svg>
+                { name }
+            </dt>
+            <dd>{ format!("{} · {}\u{202f}%", duration_us(us), percent(us, all.total_us())) }</dd>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::work::groups;
+
+    /// The three parts are the whole, even where figures that come at different times disagree.
+    #[test]
+    fn the_parts_are_the_whole() {
+        let mut group = groups(JobId(7)).remove(3);
+        (group.busy_us, group.transfer_us, group.disk_us) = (100, 30, 20);
+        assert_eq!(Time::of(&group), Time { compute_us: 50, transfer_us: 30, disk_us: 20 });
+        group.busy_us = 10;
+        assert_eq!(Time::of(&group).compute_us, 0);
+        assert_eq!(Time::default().in_words().matches("0 %").count(), 3);
+    }
+}

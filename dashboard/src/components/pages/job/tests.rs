@@ -1,0 +1,74 @@
+//! What users must see of a job.
+
+use crate::fixtures::{busy, follower, live, told};
+use crate::live::Health;
+use crate::route::Route;
+use crate::testing::{assert_hides, assert_shows, draw_page};
+use partita_shared::ids::JobId;
+use partita_shared::observe::frame::{Source, Topic, Update};
+
+/// How far it is, where the time goes, what its tasks look like, what failed.
+#[test]
+fn a_running_job_is_told_whole() {
+    let html = draw_page("job", &busy(), &Route::Job(JobId(7)));
+    assert_shows(
+        &html,
+        &[
+            "job-7 ▶\u{fe0e} running jonas@login1",
+            "65 % · 12 005 of 18 400 tasks done · about",
+            "GROUP BY n.region, month",
+            "Cancel…",
+            "waiting for other workers",
+            "2 026 / 3 379",
+            "Shuffle",
+            "890 ms 2.7 s 29 s",
+            "✖\u{fe0e} 4",
+            "the join needs 7.20 GiB and 5.10 GiB are left",
+            "n0417-0",
+            "worker lost",
+            "HashJoinExec: mode=Partitioned",
+            "9.00 GiB",
+            "ExchangeExec: input=0",
+        ],
+    );
+    assert!(
+        html.contains("href=\"#/tasks?job=7&amp;group=3\"")
+            || html.contains("#/tasks?job=7&group=3")
+    );
+    assert_hides(&html, &["Loading…"]);
+}
+
+/// An ended job cannot be cancelled, and its error is the first thing to read.
+#[test]
+fn a_failed_job_tells_why() {
+    let html = draw_page("job-failed", &busy(), &Route::Job(JobId(4)));
+    assert_shows(
+        &html,
+        &["job-4 ✖\u{fe0e} failed", "the file is 0 bytes long", "This job has no groups."],
+    );
+    assert_hides(&html, &["Cancel…"]);
+}
+
+/// A job that nobody remembers is told as such, and one that has not come yet is loading.
+#[test]
+fn unknown_and_loading_are_two_things() {
+    let id = JobId(99);
+    let topics = vec![Topic::Jobs, Topic::Job(id)];
+    let unknown = told(topics.clone(), vec![Update::Job(id, None)]);
+    assert_shows(
+        &draw_page("job-unknown", &unknown, &Route::Job(id)),
+        &["job-99", "does not know this job"],
+    );
+    let loading = told(topics, Vec::new());
+    let html = draw_page("job-loading", &loading, &Route::Job(id));
+    assert_shows(&html, &["job-99", "Loading…"]);
+}
+
+/// What is past cannot be changed.
+#[test]
+fn a_replay_offers_no_cancelling() {
+    let (topics, updates) = crate::fixtures::busy_updates();
+    let source = Source::Replay { from_ms: 1, to_ms: 2 };
+    let replay = live(follower(source, topics, updates), Health::Replay, Vec::new());
+    assert_hides(&draw_page("job-replay", &replay, &Route::Job(JobId(7))), &["Cancel…"]);
+}
