@@ -1,6 +1,7 @@
 //! Where cells of a matrix stand, and what they say. Plain arithmetic.
 
 use crate::format::{bytes, counted};
+use crate::order::sort_by_key;
 
 /// A cell is at most so wide, in pixels.
 const CELL_PX_MAX: f64 = 40.0;
@@ -135,7 +136,7 @@ impl Traffic<'_> {
             .filter(|(_, bytes)| **bytes > 0)
             .map(|(at, bytes)| (at / hosts, at % hosts, *bytes))
             .collect();
-        pairs.sort_by_key(|(_, _, bytes)| u64::MAX - bytes);
+        sort_by_key(&mut pairs, |(_, _, bytes)| u64::MAX - bytes);
         pairs.truncate(most);
         pairs
     }
