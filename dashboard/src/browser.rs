@@ -169,8 +169,9 @@ pub fn clock_time(ms: u64) -> String {
     if !cfg!(target_arch = "wasm32") {
         return clock_time_utc(ms);
     }
-    let date = js_sys::Date::new(&JsValue::from_f64(ms as f64));
-    format!("{:02}:{:02}:{:02}", date.get_hours(), date.get_minutes(), date.get_seconds())
+    let minutes = js_sys::Date::new(&JsValue::from_f64(ms as f64)).get_timezone_offset();
+    let west_ms = (minutes * 60_000.0) as i64;
+    clock_time_utc(ms.saturating_add_signed(west_ms.saturating_neg()))
 }
 
 fn clock_time_utc(ms: u64) -> String {

@@ -298,7 +298,7 @@ fn shortcut(event: &KeyboardEvent) -> Option<String> {
     };
     let is_writing = is_in("input, select, textarea, [contenteditable]");
     // The space bar presses buttons and scrolls what has the focus for it.
-    let is_taken = key == " " && is_in("button, a, summary, dialog, [role=region]");
+    let is_taken = key == " " && is_in("button, a, summary, dialog, [tabindex=\"0\"]");
     let is_ours = matches!(key.chars().next(), Some('?' | '/' | ' ' | '1'..='9')) && key.len() == 1;
     (is_ours && !is_writing && !is_taken).then_some(key)
 }

@@ -64,7 +64,7 @@ pub fn Jobs(props: &Props) -> Html {
             <h1 class="offscreen">{ "Jobs" }</h1>
             <Panel title="Jobs" id="jobs" {status} {tools} {csv}
                 note={counted(total as u64, "job", "jobs")}>
-                <div class="scroll" role="region" aria-label="Jobs" tabindex="0">
+                <div class="scroll" role="group" aria-label="Jobs" tabindex="0">
                     <table class="wide">
                         { head() }
                         <tbody>

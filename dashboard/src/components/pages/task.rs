@@ -138,7 +138,7 @@ fn attempts(live: &Live, attempts: &[AttemptView]) -> Html {
         Status::of(true, attempts.is_empty(), "It was not started yet, as far as is known.");
     html! {
         <Panel title="Attempts" id="attempts" {status}>
-            <div class="scroll" role="region" aria-label="Attempts" tabindex="0">
+            <div class="scroll" role="group" aria-label="Attempts" tabindex="0">
                 <table class="rows">
                     <thead>
                         <tr>

@@ -119,7 +119,7 @@ fn List(props: &ListProps) -> Html {
             <Panel title={format!("Tasks of {job}")} id="tasks" {status} {csv}
                 tools={filters(live, *job, *filter)}
                 note={format!("asked for every {} s", REFRESH_MS / 1_000)}>
-                <div class="scroll" role="region" aria-label="Tasks" tabindex="0">
+                <div class="scroll" role="group" aria-label="Tasks" tabindex="0">
                     <table class="rows">
                         { head() }
                         <tbody>{ for rows.iter().map(|row| task_row(live, *job, row)) }</tbody>

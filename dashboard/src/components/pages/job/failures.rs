@@ -38,7 +38,7 @@ pub fn Failures(props: &Props) -> Html {
     });
     html! {
         <Panel title="Failed attempts" id="failures" {status} {note} {csv}>
-            <div class="scroll" role="region" aria-label="Failed attempts" tabindex="0">
+            <div class="scroll" role="group" aria-label="Failed attempts" tabindex="0">
                 <table class="attempts">
                     <thead>
                         <tr>

@@ -53,7 +53,7 @@ pub fn Graph(props: &Props) -> Html {
     html! {
         <Panel title="Groups" id="graph" {status} note="what reads what; a group leads to its tasks">
             if let Some(text) = text {
-                <div class="scroll graph-scroll" role="region" aria-label="Groups" tabindex="0">
+                <div class="scroll graph-scroll" role="group" aria-label="Groups" tabindex="0">
                     <Drawing text={Same(text)} groups={live.groups.get(&id).map(Same::of)} />
                 </div>
             }
@@ -197,12 +197,12 @@ fn Node(props: &NodeProps) -> Html {
     let bar = (width - 2 * PAD) as u64;
     let filled = bar * percent(done, total) / 100;
     html! {
-        <a href={Route::Tasks(filter).to_string()} aria-label={label.clone()}>
+        <a href={Route::Tasks(filter).to_string()}>
             <g class={classes!("node", class)}
                 transform={format!("translate({} {})", props.x, props.y)}>
                 <title>{ label }</title>
                 <rect class="frame" width={width.to_string()} height={height.to_string()} rx="6" />
-                <text class="glyph" x={PAD.to_string()} y="20">{ glyph }</text>
+                <text class="glyph" aria-hidden="true" x={PAD.to_string()} y="20">{ glyph }</text>
                 <text class="name" x={(PAD + 18).to_string()} y="20">
                     { middle(&props.name, NAME_CHARS_MAX) }
                 </text>

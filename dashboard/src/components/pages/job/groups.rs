@@ -36,7 +36,7 @@ pub fn Groups(props: &Props) -> Html {
     );
     html! {
         <Panel title="Tasks by group" id="groups" {status} {csv} {note}>
-            <div class="scroll" role="region" aria-label="Tasks by group" tabindex="0">
+            <div class="scroll" role="group" aria-label="Tasks by group" tabindex="0">
                 <table class="wide">
                     { head() }
                     <tbody>

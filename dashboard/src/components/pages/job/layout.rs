@@ -214,18 +214,20 @@ impl Graph {
     fn place(&mut self) {
         self.x = vec![0.0; self.widths.len()];
         for layer in 0..self.layers.len() {
-            let wanted = vec![0.0; self.layers[layer].len()];
+            let wanted = vec![(0.0, 1.0); self.layers[layer].len()];
             self.place_layer(layer, &wanted);
         }
         for turn in 0..MOVE_TURNS {
             let depth = self.layers.len();
             for step in 0..depth {
                 let layer = if turn % 2 == 0 { step } else { depth - 1 - step };
-                let wanted: Vec<f64> = self.layers[layer]
+                let wanted: Vec<(f64, f64)> = self.layers[layer]
                     .iter()
                     .map(|point| {
                         let neighbours = self.above[*point].iter().chain(&self.below[*point]);
-                        mean(neighbours.map(|n| self.x[*n])).unwrap_or(self.x[*point])
+                        let number = neighbours.clone().count().max(1) as f64;
+                        let middle = mean(neighbours.map(|n| self.x[*n]));
+                        (middle.unwrap_or(self.x[*point]), number)
                     })
                     .collect();
                 self.place_layer(layer, &wanted);
@@ -233,10 +235,12 @@ impl Graph {
         }
     }
 
-    /// Places a layer's points as near as possible to where they want to be (the sum of squares
-    /// is the least), in their order and without overlap. With the room that they need taken out,
-    /// that is a fit of a rising line: neighbours that would fall back are drawn together.
-    fn place_layer(&mut self, layer: usize, wanted: &[f64]) {
+    /// Places a layer's points as near as possible to where they want to be, in their order and
+    /// without overlap: the sum of the squares is the least, each times its weight. With the number
+    /// of its edges as a point's weight that makes all edges shorter, so turn by turn the drawing
+    /// comes to rest. With the room that they need taken out, it is a fit of a rising line:
+    /// neighbours that would fall back are drawn together.
+    fn place_layer(&mut self, layer: usize, wanted: &[(f64, f64)]) {
         let points = &self.layers[layer];
         let mut offsets = Vec::with_capacity(points.len());
         let mut offset = 0.0;
@@ -246,21 +250,19 @@ impl Graph {
             }
             offsets.push(offset);
         }
-        let mut blocks: Vec<(f64, usize)> = Vec::with_capacity(points.len());
-        for (want, offset) in wanted.iter().zip(&offsets) {
-            let mut block = (want - offset, 1);
-            while let Some((mean, size)) = blocks.pop() {
-                if mean <= block.0 {
-                    blocks.push((mean, size));
+        let mut blocks: Vec<Block> = Vec::with_capacity(points.len());
+        for ((want, weight), offset) in wanted.iter().zip(&offsets) {
+            let mut block = Block { mean: want - offset, weight: *weight, size: 1 };
+            while let Some(before) = blocks.pop() {
+                if before.mean <= block.mean {
+                    blocks.push(before);
                     break;
                 }
-                let total = size + block.1;
-                block.0 = (mean * size as f64 + block.0 * block.1 as f64) / total as f64;
-                block.1 = total;
+                block = before.join(block);
             }
             blocks.push(block);
         }
-        let bases = blocks.iter().flat_map(|(mean, size)| std::iter::repeat_n(*mean, *size));
+        let bases = blocks.iter().flat_map(|block| std::iter::repeat_n(block.mean, block.size));
         for ((point, base), offset) in points.iter().zip(bases).zip(&offsets) {
             self.x[*point] = base + offset;
         }
@@ -280,17 +282,18 @@ impl Graph {
             }
         }
         let place = |point: usize| (self.x[point] - from, y[point]);
+        let half = sizes.node_height / 2.0;
         let edge = |chain: &Vec<usize>| {
             let last = chain.len().saturating_sub(1);
             let at = |(step, point): (usize, &usize)| {
                 let (x, y) = place(*point);
-                match step {
-                    0 => (x, y + sizes.node_height / 2.0),
-                    _ if step == last => (x, y - sizes.node_height / 2.0),
-                    _ => (x, y),
-                }
+                // Beside nodes an edge is upright: it bends only between layers.
+                let (above, below) = ((x, y - half), (x, y + half));
+                let upper = (step > 0).then_some(above);
+                let lower = (step < last).then_some(below);
+                upper.into_iter().chain(lower)
             };
-            chain.iter().enumerate().map(at).collect()
+            chain.iter().enumerate().flat_map(at).collect()
         };
         Layout {
             nodes: (0..nodes).map(place).collect(),
@@ -298,6 +301,21 @@ impl Graph {
             width: to - from,
             height: self.layers.len() as f64 * pitch - sizes.layer_gap + sizes.gap,
         }
+    }
+}
+
+/// Points of a layer that are drawn together.
+struct Block {
+    mean: f64,
+    weight: f64,
+    size: usize,
+}
+
+impl Block {
+    fn join(self, other: Block) -> Block {
+        let weight = self.weight + other.weight;
+        let mean = (self.mean * self.weight + other.mean * other.weight) / weight;
+        Block { mean, weight, size: self.size + other.size }
     }
 }
 
@@ -381,6 +399,13 @@ mod tests {
         let join = check(3, &[(0, 2), (1, 2)]);
         let middle = (join.nodes[0].0 + join.nodes[1].0) / 2.0;
         assert!((join.nodes[2].0 - middle).abs() < 0.5);
+    }
+
+    /// What hangs below a job's joins hangs straight: the drawing has come to rest.
+    #[test]
+    fn chains_below_joins_are_straight() {
+        let drawn = check(7, &[(1, 3), (0, 3), (2, 4), (3, 4), (4, 5), (5, 6)]);
+        assert!((drawn.nodes[4].0 - drawn.nodes[6].0).abs() < 2.0);
     }
 
     /// Edges that need not cross do not.

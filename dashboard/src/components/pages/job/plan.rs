@@ -75,7 +75,7 @@ fn Plans(props: &PlansProps) -> Html {
 
 fn table(operators: &[OperatorRow], slowest: u64) -> Html {
     html! {
-        <div class="scroll" role="region" aria-label="Operators" tabindex="0">
+        <div class="scroll" role="group" aria-label="Operators" tabindex="0">
             <table>
                 <thead>
                     <tr>

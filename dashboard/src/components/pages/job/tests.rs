@@ -1,11 +1,13 @@
 //! What users must see of a job.
 
-use crate::fixtures::{busy, follower, live, told};
+use crate::fixtures::{busy, busy_updates, follower, live, told};
 use crate::live::Health;
 use crate::route::Route;
 use crate::testing::{assert_hides, assert_shows, draw_page};
 use partita_shared::ids::JobId;
+use partita_shared::observe::event::InputFacts;
 use partita_shared::observe::frame::{Source, Topic, Update};
+use partita_shared::observe::view::GroupText;
 
 /// How far it is, where the time goes, what its tasks look like, what failed.
 #[test]
@@ -64,10 +66,45 @@ fn unknown_and_loading_are_two_things() {
     assert_shows(&html, &["job-99", "Loading…"]);
 }
 
+/// A large job is drawn too; one that is too large says so and has its table.
+#[test]
+fn large_jobs_are_drawn_up_to_a_bound() {
+    let page = |name: &str, groups: u32| {
+        let id = JobId(7);
+        let (topics, mut updates) = busy_updates();
+        for update in &mut updates {
+            if let Update::Job(JobId(7), Some(view)) = update {
+                view.groups = many_groups(groups);
+            }
+        }
+        draw_page(name, &told(topics, updates), &Route::Job(id))
+    };
+    let html = page("job-large", 120);
+    assert_shows(&html, &["Group 119, step 119"]);
+    let html = page("job-too-large", 301);
+    assert_shows(&html, &["301 groups are too many to draw. They are in the table."]);
+}
+
+fn many_groups(number: u32) -> Vec<GroupText> {
+    let of = |index: u32| {
+        let reads = [index / 2, index.saturating_sub(13), index.saturating_sub(2)];
+        let from = if index < 40 { &[][..] } else { &reads[..1 + index as usize % 3] };
+        GroupText {
+            name: format!("step {index}"),
+            plan: String::new(),
+            inputs: from
+                .iter()
+                .map(|group| InputFacts { group: *group, exchange: "Shuffle".into() })
+                .collect(),
+        }
+    };
+    (0..number).map(of).collect()
+}
+
 /// What is past cannot be changed.
 #[test]
 fn a_replay_offers_no_cancelling() {
-    let (topics, updates) = crate::fixtures::busy_updates();
+    let (topics, updates) = busy_updates();
     let source = Source::Replay { from_ms: 1, to_ms: 2 };
     let replay = live(follower(source, topics, updates), Health::Replay, Vec::new());
     assert_hides(&draw_page("job-replay", &replay, &Route::Job(JobId(7))), &["Cancel…"]);
