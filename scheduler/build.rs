@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-env-changed=PARTITA_DASHBOARD_DIST");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut text = String::from("const ASSETS: &[Asset] = &[\n");
+    let mut report = String::from("const REPORT: &[(&str, &[u8])] = &[\n");
     if let Some(folder) = dist() {
         println!("cargo:rerun-if-changed={}", folder.display());
         let mut found = Vec::new();
@@ -50,19 +51,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         found.sort();
         for path in found {
             let name = path.strip_prefix(&folder)?.display().to_string();
+            let source = path.display().to_string();
+            // What reports are made of is not served.
+            if let Some(name) = name.strip_prefix("report/") {
+                writeln!(report, "    ({name:?}, include_bytes!({source:?})),")?;
+                continue;
+            }
             let plain = std::fs::read(&path)?;
-            let packed = |ending: &str| out.join(format!("{}.{ending}", name.replace('/', "_")));
-            std::fs::write(packed("gz"), gzip(&plain)?)?;
-            std::fs::write(packed("br"), brotli(&plain)?)?;
+            let packed = |ending: &str| out.join(format!("{name}.{ending}")).display().to_string();
+            let (gz, br) = (packed("gz"), packed("br"));
+            std::fs::write(&gz, gzip(&plain)?)?;
+            std::fs::write(&br, brotli(&plain)?)?;
             writeln!(
                 text,
-                "    Asset {{ name: {name:?}, plain: include_bytes!({:?}), gzip: include_bytes!({:?}), brotli: include_bytes!({:?}) }},",
-                path.display().to_string(),
-                packed("gz").display().to_string(),
-                packed("br").display().to_string(),
+                "    Asset {{ name: {name:?}, plain: include_bytes!({source:?}), \
+                 gzip: include_bytes!({gz:?}), brotli: include_bytes!({br:?}) }},",
             )?;
         }
     }
+    text.push_str("];\n");
+    text.push_str(&report);
     text.push_str("];\n");
     std::fs::write(out.join("assets.rs"), text)?;
     Ok(())

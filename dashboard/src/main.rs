@@ -17,8 +17,9 @@ mod fixtures;
 mod format;
 mod link;
 mod live;
-mod report;
 mod order;
+#[cfg(feature = "report")]
+mod report;
 mod route;
 mod socket;
 mod source;
@@ -29,6 +30,9 @@ mod token;
 mod topics;
 
 fn main() {
+    #[cfg(feature = "report")]
     let opener = report::opener().unwrap_or(source::Opener::Scheduler);
+    #[cfg(not(feature = "report"))]
+    let opener = source::Opener::Scheduler;
     yew::Renderer::<components::app::App>::with_props(components::app::Props { opener }).render();
 }

@@ -38,6 +38,10 @@ pub enum Opener {
     /// By a socket to the scheduler that served the page, which asks for a token.
     Scheduler,
     /// By a call: the model is in the page.
+    #[cfg_attr(
+        not(any(test, feature = "report")),
+        expect(dead_code, reason = "only a report makes it, and its code is left out of the page")
+    )]
     Local(LocalOpener),
 }
 

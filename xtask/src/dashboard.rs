@@ -75,8 +75,9 @@ pub(crate) fn build_with(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
             && fs::read_to_string(&stamp_path).is_ok_and(|present| present == stamp);
         if !is_fresh {
             let _ = fs::remove_file(&stamp_path);
-            let staged = trunk(paths, toolchain)?;
+            let staged = trunk(paths, toolchain, "new", &[])?;
             move_script_out(&staged)?;
+            add_report(paths, toolchain, &staged)?;
             replace(&staged, &dist)?;
             fs::write(&stamp_path, stamp)?;
         }
@@ -115,8 +116,20 @@ fn hash_tree(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
     Ok(())
 }
 
+/// Puts the page of reports below the page of schedulers. It is no file that is served: the binary
+/// writes it into reports, with the journal.
+fn add_report(paths: &Paths, toolchain: &Toolchain, dist: &Path) -> Result<()> {
+    let staged = trunk(paths, toolchain, "report", &["--features", "report"])?;
+    let folder = dist.join("report");
+    fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
+    fs::rename(staged.join(only_file(&staged, ".js")?), folder.join("glue.js"))?;
+    fs::rename(staged.join(only_file(&staged, "_bg.wasm")?), folder.join("page.wasm"))?;
+    fs::remove_dir_all(&staged)?;
+    Ok(())
+}
+
 /// Builds into a folder beside the final one, and gives it.
-fn trunk(paths: &Paths, toolchain: &Toolchain) -> Result<PathBuf> {
+fn trunk(paths: &Paths, toolchain: &Toolchain, kind: &str, flags: &[&str]) -> Result<PathBuf> {
     // trunk works offline; what its cargo needs is fetched before.
     let fetch = || {
         let mut cargo = toolchain.command("cargo");
@@ -124,7 +137,7 @@ fn trunk(paths: &Paths, toolchain: &Toolchain) -> Result<PathBuf> {
         run(&mut cargo)
     };
     fetch()?;
-    let staged = paths.dist().with_extension("new");
+    let staged = paths.dist().with_extension(kind);
     if staged.exists() {
         fs::remove_dir_all(&staged)?;
     }
@@ -133,7 +146,9 @@ fn trunk(paths: &Paths, toolchain: &Toolchain) -> Result<PathBuf> {
     trunk
         .current_dir(paths.dashboard())
         .env("CARGO_TARGET_DIR", paths.web_target())
-        .args(["build", "--release", "--locked", "--quiet", "--dist"])
+        .args(["build", "--release", "--locked", "--quiet"])
+        .args(flags)
+        .arg("--dist")
         .arg(&staged);
     run(&mut trunk)?;
     Ok(staged)

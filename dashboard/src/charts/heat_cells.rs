@@ -2,6 +2,7 @@
 
 use crate::components::parts::look;
 use crate::format::{bytes, cpu_percent, grouped, percent};
+use crate::order::{sort_by, sort_by_key};
 use partita_shared::model::{WorkerRow, WorkerState};
 use std::cmp::Reverse;
 use std::rc::Rc;
@@ -149,9 +150,9 @@ pub struct Host {
 /// Workers by host, hosts and workers by name; at most `most` workers, those that are there first.
 pub fn by_host(rows: impl Iterator<Item = Rc<WorkerRow>>, most: usize) -> Vec<Host> {
     let mut rows: Vec<Rc<WorkerRow>> = rows.filter(|row| has_cell(row)).collect();
-    rows.sort_by_key(|row| (row.state == WorkerState::Lost, Reverse(row.joined_ms)));
+    sort_by_key(&mut rows, |row| (row.state == WorkerState::Lost, Reverse(row.joined_ms)));
     rows.truncate(most);
-    rows.sort_by(|one, other| {
+    sort_by(&mut rows, |one, other| {
         (natural(&one.host), natural(&one.name), one.id).cmp(&(
             natural(&other.host),
             natural(&other.name),

@@ -4,6 +4,7 @@
 //! keep it for as long as they are seen: a hue that jumped from one group to another would tell a
 //! lie. All others are grey.
 
+use crate::order::sort_by_key;
 use partita_shared::ids::GroupId;
 use partita_shared::observe::view::TimelineView;
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ impl Hues {
             .map(|(group, busy)| (*busy, *group))
             .collect();
         // The most time first; of equal ones the older first.
-        wanting.sort_unstable_by_key(|(busy, group)| (u64::MAX - busy, *group));
+        sort_by_key(&mut wanting, |(busy, group)| (u64::MAX - busy, *group));
         let mut wanting = wanting.into_iter().map(|(_, group)| group);
         let is_unseen = |held: &Option<GroupId>| held.is_some_and(|held| !busy.contains_key(&held));
         let mut free: Vec<usize> =

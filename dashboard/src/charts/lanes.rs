@@ -297,7 +297,7 @@ pub fn layout(
         axis_px: AXIS_PX,
         lane_px,
         scroll_px,
-        from_ms: viewport.from_ms(present_ms),
+        from_ms: viewport.left_ms(present_ms),
         span_ms: viewport.span_ms,
     }
 }

@@ -66,7 +66,8 @@ impl Matrix {
     }
 
     fn layout(&self, data: &DataView) -> MatrixLayout {
-        MatrixLayout::new(data.hosts.len(), self.width_px)
+        let letters = data.hosts.iter().map(|host| host.chars().count()).max().unwrap_or(0);
+        MatrixLayout::new(data.hosts.len(), letters, self.width_px)
     }
 
     fn paint(&mut self, data: &DataView) {

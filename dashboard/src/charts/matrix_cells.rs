@@ -1,15 +1,18 @@
 //! Where cells of a matrix stand, and what they say. Plain arithmetic.
 
 use crate::format::{bytes, counted};
+use crate::order::sort_by_key;
 
 /// A cell is at most so wide, in pixels.
 const CELL_PX_MAX: f64 = 40.0;
 /// A cell is at least so wide, in pixels, if there is room for none.
 const CELL_PX_MIN: f64 = 3.0;
-/// Room for names at the left and at the top, in pixels.
-const LABEL_PX: f64 = 96.0;
-/// The same where there is little room.
+/// Room for names at the left and at the top, in pixels: at least, and at most.
+const LABEL_PX: (f64, f64) = (36.0, 108.0);
+/// The most where there is little room.
 const LABEL_PX_NARROW: f64 = 60.0;
+/// The width of a letter of a name, in pixels, and what is beside the name.
+const LETTER_PX: (f64, f64) = (6.4, 12.0);
 /// Below this width there is little room, in pixels.
 const NARROW_PX: f64 = 560.0;
 /// From cells to totals, in pixels.
@@ -29,9 +32,10 @@ pub struct MatrixLayout {
 }
 
 impl MatrixLayout {
-    /// For so many hosts on so many pixels.
-    pub fn new(hosts: usize, width_px: f64) -> Self {
-        let label_px = if width_px < NARROW_PX { LABEL_PX_NARROW } else { LABEL_PX };
+    /// For so many hosts, with names of so many letters, on so many pixels.
+    pub fn new(hosts: usize, letters: usize, width_px: f64) -> Self {
+        let most = if width_px < NARROW_PX { LABEL_PX_NARROW } else { LABEL_PX.1 };
+        let label_px = (letters as f64 * LETTER_PX.0 + LETTER_PX.1).clamp(LABEL_PX.0, most);
         let room = width_px - label_px - TOTAL_GAP_PX;
         // One more for the totals.
         let cell_px = (room / (hosts + 1) as f64).clamp(CELL_PX_MIN, CELL_PX_MAX);
@@ -135,7 +139,7 @@ impl Traffic<'_> {
             .filter(|(_, bytes)| **bytes > 0)
             .map(|(at, bytes)| (at / hosts, at % hosts, *bytes))
             .collect();
-        pairs.sort_by_key(|(_, _, bytes)| u64::MAX - bytes);
+        sort_by_key(&mut pairs, |(_, _, bytes)| u64::MAX - bytes);
         pairs.truncate(most);
         pairs
     }
@@ -148,7 +152,7 @@ mod tests {
     /// Every cell is found in its middle, totals too, and names are no cells.
     #[test]
     fn points_find_cells() {
-        let layout = MatrixLayout::new(5, 400.0);
+        let layout = MatrixLayout::new(5, 5, 400.0);
         assert!(layout.side_px() <= 400.0);
         for from in 0..=5 {
             for to in 0..=5 {
@@ -156,10 +160,10 @@ mod tests {
                 assert_eq!(layout.hit(middle(to), middle(from)), Some((from, to)));
             }
         }
-        assert_eq!(layout.hit(10.0, 100.0), None);
+        assert_eq!(layout.hit(1.0, 100.0), None);
         assert_eq!(layout.hit(layout.side_px() + 1.0, 100.0), None);
-        assert_eq!(MatrixLayout::new(0, 400.0).hit(70.0, 70.0), None);
-        assert!(MatrixLayout::new(64, 360.0).side_px() <= 360.0);
+        assert_eq!(MatrixLayout::new(0, 0, 400.0).hit(70.0, 70.0), None);
+        assert!(MatrixLayout::new(64, 40, 360.0).side_px() <= 360.0);
     }
 
     /// Rows are who sent, columns are who read, and nothing is beyond them.

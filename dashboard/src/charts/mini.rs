@@ -86,7 +86,7 @@ impl MiniTimeline {
             height_px: size.1,
             label_px: 0.0,
             axis_px: 0.0,
-            lane_px: (size.1 / lanes).clamp(LANE_PX.0, LANE_PX.1),
+            lane_px: (size.1 / lanes).floor().clamp(LANE_PX.0, LANE_PX.1),
             scroll_px: 0.0,
             from_ms: present_ms.saturating_sub(SPAN_MS),
             span_ms: SPAN_MS,

@@ -1,5 +1,6 @@
 //! What a table shows, in which order, and which of it is drawn. Plain arithmetic.
 
+use crate::order::sort_by;
 use partita_shared::ids::TaskId;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -160,7 +161,7 @@ impl Sort {
 pub fn ordered(source: &dyn Source, sort: Option<Sort>) -> Vec<usize> {
     let mut rows: Vec<usize> = (0..source.len()).collect();
     if let Some(sort) = sort.filter(|_| rows.len() <= SORTED_ROWS_MAX) {
-        rows.sort_by(|one, other| {
+        sort_by(&mut rows, |one, other| {
             let order = source.order(sort.column, *one, *other);
             if sort.is_descending { order.reverse() } else { order }
         });

@@ -75,7 +75,11 @@ pub fn bar_rect(
         right = right.max(layout.x(present_ms as f64 * 1e3));
     }
     let (left, right) = (left.max(layout.label_px), right.min(layout.width_px));
-    let margin = if layout.lane_px < 12.0 { 0.5 } else { 2.0 };
+    let margin = match layout.lane_px {
+        ..4.0 => 0.0,
+        ..12.0 => 0.5,
+        _ => 2.0,
+    };
     let full = (layout.lane_px - 2.0 * margin).max(1.0);
     let h = match view.exact {
         true => full,

@@ -34,8 +34,9 @@ const WIDTH_STEP_PX: u32 = 8;
 
 thread_local! {
     /// What was shown last: whoever comes back from a task's page goes on where they were.
-    static LAST: Cell<(Viewport, usize)> =
-        Cell::new((Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT }, LANE_HEIGHT_DEFAULT));
+    static LAST: Cell<(Viewport, usize)> = const {
+        Cell::new((Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT }, LANE_HEIGHT_DEFAULT))
+    };
 }
 
 /// What is shown.

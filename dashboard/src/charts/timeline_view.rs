@@ -11,6 +11,7 @@ use super::viewport::{SPAN_MS_MAX, SPAN_MS_MIN};
 use crate::components::parts::{Same, task_link};
 use crate::format::{bytes, counted, grouped, span};
 use crate::live::{Live, use_answer};
+use crate::order::sort_by_key;
 use crate::route::{Route, task_key};
 use gloo_timers::callback::Timeout;
 use partita_shared::ids::{GroupId, TaskId};
@@ -81,7 +82,7 @@ impl Timeline {
     /// From when to when, and how long that is.
     fn range_text(&self, props: &Props) -> String {
         let present_ms = self.present_of(props);
-        let (from, to) = (self.viewport.from_ms(present_ms), self.viewport.to_ms(present_ms));
+        let (from, to) = (self.viewport.left_ms(present_ms), self.viewport.right_ms(present_ms));
         let step = if self.viewport.span_ms < 5_000 { 1 } else { 1_000 };
         let offset = clock_offset_min();
         format!("{} – {} · {}", clock(from, step, offset), clock(to, step, offset), span(from, to))
@@ -116,7 +117,7 @@ impl Timeline {
             .held()
             .filter_map(|(hue, group)| Some((hue, group, *self.busy.get(&group)?)))
             .collect();
-        named.sort_by_key(|(_, _, busy)| u64::MAX - busy);
+        sort_by_key(&mut named, |(_, _, busy)| u64::MAX - busy);
         let first_job = named.first().map(|(_, group, _)| group.job);
         let is_one_job = named.iter().all(|(_, group, _)| Some(group.job) == first_job);
         let in_hues: u64 = named.iter().map(|(_, _, busy)| busy).sum();
@@ -225,7 +226,7 @@ pub(super) fn swatch(class: &'static str) -> Html {
         _ => "",
     };
     html! {
-        <svg class={classes!("key", class)} width="12" height="12" aria-hidden="true">
+        <svg class={classes!("swatch", class)} width="12" height="12" aria-hidden="true">
             <rect x="0.5" y="0.5" width="11" height="11" />
             <path d={lines} />
         </svg>

@@ -26,18 +26,18 @@ impl Viewport {
     }
 
     /// The right edge.
-    pub fn to_ms(&self, present_ms: u64) -> u64 {
+    pub fn right_ms(&self, present_ms: u64) -> u64 {
         self.end_ms.unwrap_or(present_ms)
     }
 
     /// The left edge.
-    pub fn from_ms(&self, present_ms: u64) -> u64 {
-        self.to_ms(present_ms).saturating_sub(self.span_ms)
+    pub fn left_ms(&self, present_ms: u64) -> u64 {
+        self.right_ms(present_ms).saturating_sub(self.span_ms)
     }
 
     /// Stops at the present.
     pub fn pause(&mut self, present_ms: u64) {
-        self.end_ms = Some(self.to_ms(present_ms));
+        self.end_ms = Some(self.right_ms(present_ms));
     }
 
     /// Moves with the present again.
@@ -62,7 +62,7 @@ impl Viewport {
     /// Moves by so many milliseconds; to the right of the present there is nothing, so whoever
     /// arrives there follows it.
     pub fn pan(&mut self, by_ms: i64, present_ms: u64, oldest_ms: u64) {
-        let end = self.to_ms(present_ms).saturating_add_signed(by_ms);
+        let end = self.right_ms(present_ms).saturating_add_signed(by_ms);
         // The oldest moment may come as far as the middle: there is nothing left of it.
         let least = oldest_ms.saturating_add(self.span_ms / 2).min(present_ms);
         self.end_ms = (end < present_ms).then_some(end.max(least));
@@ -75,7 +75,7 @@ impl Viewport {
     pub fn brush(&mut self, one: f64, other: f64, present_ms: u64) {
         let (left, right) = if one < other { (one, other) } else { (other, one) };
         let (left, right) = (left.clamp(0.0, 1.0), right.clamp(0.0, 1.0));
-        let from = self.from_ms(present_ms) as f64;
+        let from = self.left_ms(present_ms) as f64;
         let end = from + self.span_ms as f64 * right;
         let span = self.span_ms as f64 * (right - left);
         self.span_ms = (span.round() as u64).clamp(SPAN_MS_MIN, SPAN_MS_MAX);
@@ -159,7 +159,7 @@ mod tests {
         let mut view = Viewport { end_ms: None, span_ms: SPAN_MS_DEFAULT };
         view.zoom(0.5, 0.1, NOW);
         assert_eq!(view, Viewport { end_ms: None, span_ms: 30_000 });
-        assert_eq!((view.from_ms(NOW), view.to_ms(NOW)), (NOW - 30_000, NOW));
+        assert_eq!((view.left_ms(NOW), view.right_ms(NOW)), (NOW - 30_000, NOW));
     }
 
     /// Panning left leaves the present, panning beyond it follows it again, and what nobody

@@ -15,11 +15,9 @@ struct Asset {
     brotli: &'static [u8],
 }
 
-// `ASSETS: &[Asset]`, written by the build script; empty where the dashboard was not built.
+// `ASSETS: &[Asset]` and `REPORT: &[(&str, &[u8])]`, written by the build script; empty where the
+// dashboard was not built.
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
-
-/// How the name of the script begins that only starts the page.
-const STARTER: &str = "start-";
 
 /// What is served where the dashboard was not built into the binary.
 const WITHOUT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Partita</title>\
@@ -45,15 +43,9 @@ pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
 }
 
-/// The first file whose name ends so.
-pub(crate) fn find(ending: &str) -> Option<&'static [u8]> {
-    all(ending).next()
-}
-
-/// The page's own script, without the lines that start it.
-pub(crate) fn glue() -> Option<&'static [u8]> {
-    let is_glue = |name: &str| name.ends_with(".js") && !name.starts_with(STARTER);
-    ASSETS.iter().find(|asset| is_glue(asset.name)).map(|asset| asset.plain)
+/// A part of the page of reports.
+pub(crate) fn report_part(name: &str) -> Option<&'static [u8]> {
+    REPORT.iter().find(|(part, _)| *part == name).map(|(_, bytes)| *bytes)
 }
 
 /// The files whose names end so.

@@ -133,7 +133,7 @@ fn key_of(class: &'static str) -> Html {
         return Html::default();
     }
     html! {
-        <svg class="key bar-key" width="12" height="12" aria-hidden="true">
+        <svg class="swatch bar-key" width="12" height="12" aria-hidden="true">
             <rect {class} width="12" height="12" />
         </svg>
     }

@@ -9,7 +9,6 @@ use crate::testing::{assert_hides, assert_shows, draw_page};
 use partita_shared::ids::WorkerId;
 use partita_shared::observe::follower::Follower;
 use partita_shared::observe::frame::{Topic, Update};
-use partita_shared::observe::view::{DataView, SchedulerView};
 
 /// The pages, by the name of their files.
 fn pages() -> [(&'static str, Route); 7] {
@@ -93,9 +92,9 @@ fn empty_pages_say_so() {
         vec![Topic::Workers, Topic::Data, Topic::Events, Topic::Scheduler, Topic::Worker(worker)],
         vec![
             Update::Workers(all_new(Vec::new())),
-            Update::Data(Box::new(DataView::default())),
+            Update::Data(Box::default()),
             Update::Events(all_new(Vec::new())),
-            Update::Scheduler(Box::new(SchedulerView::default())),
+            Update::Scheduler(Box::default()),
             Update::Worker(worker, None),
         ],
     );

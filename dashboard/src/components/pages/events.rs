@@ -6,6 +6,7 @@ use crate::components::parts::{
 };
 use crate::format::{counted, csv, grouped, middle};
 use crate::live::Live;
+use crate::order::sort_by_key;
 use partita_shared::observe::event::Level;
 use partita_shared::observe::frame::Topic;
 use partita_shared::observe::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
@@ -72,7 +73,7 @@ fn listed(
     takes: impl Fn(&EventRow) -> bool,
 ) -> Vec<Rc<EventRow>> {
     let mut rows: Vec<Rc<EventRow>> = rows.values().filter(|row| takes(row)).cloned().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse((row.last_ms, row.id)));
+    sort_by_key(&mut rows, |row| std::cmp::Reverse((row.last_ms, row.id)));
     rows
 }
 

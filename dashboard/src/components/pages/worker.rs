@@ -102,10 +102,10 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     };
     let left = row.ends_ms.map_or(NONE.to_string(), |ends| age(ends, now_ms));
     let memory = format!(
-        "{} of {} reserved ({} %)",
+        "{}, {}\u{202f}% of {}",
         bytes(metrics.reserved_bytes),
-        bytes(row.memory_limit_bytes),
-        percent(metrics.reserved_bytes, row.memory_limit_bytes)
+        percent(metrics.reserved_bytes, row.memory_limit_bytes),
+        bytes(row.memory_limit_bytes)
     );
     let spilled = format!(
         "{} in {} partitions",
@@ -119,7 +119,7 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
             { fact("processor", format!("{} % of a core", cpu_percent(metrics.cpu_milli)).into()) }
             { fact("slots", format!("{} of {} in use, {} queued", metrics.running, row.slots,
                 metrics.queued).into()) }
-            { fact("memory", memory.into()) }
+            { fact("memory reserved", memory.into()) }
             { fact("stored", bytes(metrics.stored_bytes).into()) }
             { fact("resident set", bytes(metrics.resident_bytes).into()) }
             { fact("spilled", spilled.into()) }

@@ -320,7 +320,7 @@ const GONE_COLUMNS: &[Column<Line>] = &[
         |line| look::worker(&line.row).word.to_string(),
     )
     .by(|one, other| rank(&one.row).cmp(&rank(&other.row))),
-    Column::<Line>::new("Why", "wide", |line| why(line), |line| line.row.cause.clone())
+    Column::<Line>::new("Why", "wide", why, |line| line.row.cause.clone())
         .by(|one, other| one.row.cause.cmp(&other.row.cause)),
     Column::<Line>::new(
         "Heard",
