@@ -11,6 +11,7 @@
 
 mod api;
 mod browser;
+mod charts;
 mod components;
 #[cfg(test)]
 mod fixtures;
