@@ -73,7 +73,7 @@ impl Page {
     ///
     /// # Panics
     /// If nothing comes for long.
-    pub fn next(&mut self) -> Result<ToPage, (u16, String)> {
+    pub fn receive(&mut self) -> Result<ToPage, (u16, String)> {
         let socket = &mut self.socket;
         self.runtime.block_on(async {
             loop {
@@ -117,7 +117,7 @@ impl Page {
 
     /// Applies the next message. Gives the answer, if it is one.
     fn take(&mut self) -> Option<(u32, Answer)> {
-        let message = self.next().unwrap_or_else(|closed| panic!("closed: {closed:?}"));
+        let message = self.receive().unwrap_or_else(|closed| panic!("closed: {closed:?}"));
         let applied = self.follower.apply(message);
         if let Some(number) = applied.taken {
             self.say(&FromPage::Taken(number));

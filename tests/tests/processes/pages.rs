@@ -24,7 +24,7 @@ fn the_token_opens_a_page() {
     let cluster = Cluster::start(1, &[]);
     let address = &cluster.access.address;
     let mut wrong = Page::open(address, "not-the-token", None).expect("a connection");
-    assert_eq!(wrong.next().expect_err("it was refused").0, 4401);
+    assert_eq!(wrong.receive().expect_err("it was refused").0, 4401);
     let foreign = Page::open(address, &cluster.access.token, Some("http://elsewhere.example"));
     assert!(foreign.expect_err("another site").contains("403"));
     let own = format!("http://{address}");
