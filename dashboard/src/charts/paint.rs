@@ -346,7 +346,8 @@ fn paint_time(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture
     let pixel_ms = layout.span_ms as f64 / layout.plot_px();
     let step = if pixel_ms < 500.0 { 1 } else { 1_000 };
     let label = clock((layout.at_us(x) / 1e3) as u64, step, picture.offset_min);
-    let middle = x.clamp(layout.label_px + WIDTH_PX / 2.0, layout.width_px - WIDTH_PX / 2.0);
+    // Where there is no room for both, the left edge wins.
+    let middle = x.min(layout.width_px - WIDTH_PX / 2.0).max(layout.label_px + WIDTH_PX / 2.0);
     context.set_stroke_style_str(&theme.muted);
     context.set_line_width(1.0);
     line(context, (x.round() + 0.5, layout.axis_px), (x.round() + 0.5, layout.height_px));
