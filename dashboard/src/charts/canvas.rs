@@ -4,12 +4,12 @@
 
 use super::heat_cells::LEVELS;
 use super::shapes::Rect;
-use gloo_events::EventListener;
+use crate::browser::{document, window};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    CanvasPattern, CanvasRenderingContext2d, Document, DomMatrix, Element, HtmlCanvasElement,
-    HtmlElement, MutationObserver, MutationObserverInit, ResizeObserver, Window,
+    CanvasPattern, CanvasRenderingContext2d, CssStyleDeclaration, HtmlCanvasElement, HtmlElement,
+    ResizeObserver,
 };
 use yew::{Callback, NodeRef};
 
@@ -18,18 +18,10 @@ const RATIO_MAX: f64 = 3.0;
 /// The side of a hatch's tile, in pixels.
 const TILE_PX: f64 = 6.0;
 
-fn window() -> Option<Window> {
-    if cfg!(target_arch = "wasm32") { web_sys::window() } else { None }
-}
-
-fn document() -> Option<Document> {
-    window()?.document()
-}
-
-/// What the local clock is ahead of UTC, in minutes.
-pub fn clock_offset_min() -> i32 {
+/// What the local clock is ahead of UTC at a moment, in minutes. Summer has another one than winter.
+pub fn clock_offset_min(at_ms: u64) -> i32 {
     if cfg!(target_arch = "wasm32") {
-        -(js_sys::Date::new_0().get_timezone_offset() as i32)
+        -(js_sys::Date::new(&JsValue::from_f64(at_ms as f64)).get_timezone_offset() as i32)
     } else {
         0
     }
@@ -74,11 +66,16 @@ pub struct Theme {
     pub font: String,
 }
 
+/// The style of the root, in which the theme's colours are.
+fn root_style() -> Option<CssStyleDeclaration> {
+    let root = document()?.document_element()?;
+    window()?.get_computed_style(&root).ok()?
+}
+
 impl Theme {
     /// Those of now.
     pub fn read() -> Option<Theme> {
-        let root = document()?.document_element()?;
-        let style = window()?.get_computed_style(&root).ok()??;
+        let style = root_style()?;
         let body = window()?.get_computed_style(document()?.body()?.as_ref()).ok()??;
         let get =
             |name: &str| style.get_property_value(name).unwrap_or_default().trim().to_string();
@@ -115,6 +112,14 @@ pub struct Inks {
 }
 
 impl Inks {
+    /// Whether the theme is another one by now. Its colour of surfaces tells them apart, whoever
+    /// switched it: the user here, or the system at dusk.
+    pub fn are_old(inks: &Option<Inks>) -> bool {
+        let Some(inks) = inks else { return false };
+        let surface = root_style().and_then(|style| style.get_property_value("--surface").ok());
+        surface.is_some_and(|surface| surface.trim() != inks.theme.surface)
+    }
+
     /// Those of now.
     pub fn make() -> Option<Inks> {
         let theme = Theme::read()?;
@@ -143,13 +148,13 @@ fn hatch(
     ratio: f64,
 ) -> Option<CanvasPattern> {
     let side = TILE_PX * ratio;
-    let tile: HtmlCanvasElement = document()?.create_element("canvas").ok()?.dyn_into().ok()?;
+    let tile: HtmlCanvasElement = document()?.create_element("canvas").ok()?.unchecked_into();
     tile.set_width(side.round() as u32);
     tile.set_height(side.round() as u32);
     let context = context_of(&tile)?;
     // Whole pixels of the screen, or seams would be seen.
     let scale = side.round() / TILE_PX;
-    let _ = context.scale(scale, scale);
+    let _ = context.set_transform(scale, 0.0, 0.0, scale, 0.0, 0.0);
     context.set_fill_style_str(ground);
     context.fill_rect(0.0, 0.0, TILE_PX, TILE_PX);
     context.set_stroke_style_str(ink);
@@ -160,21 +165,17 @@ fn hatch(
         context.line_to(*x2, *y2);
     }
     context.stroke();
-    let pattern = context.create_pattern_with_html_canvas_element(&tile, "repeat").ok()??;
-    let shrink = DomMatrix::new().ok()?;
-    shrink.set_a(1.0 / scale);
-    shrink.set_d(1.0 / scale);
-    pattern.set_transform(shrink.unchecked_ref());
-    Some(pattern)
+    context.create_pattern_with_html_canvas_element(&tile, "repeat").ok()?
 }
 
+/// What the page makes itself need not be asked what it is: each such question is some code.
 fn context_of(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
-    canvas.get_context("2d").ok()??.dyn_into().ok()
+    Some(canvas.get_context("2d").ok()??.unchecked_into())
 }
 
 /// An empty canvas of a size in the page's pixels, sharp on any screen.
 pub fn prepare(node: &NodeRef, size: (f64, f64), ratio: f64) -> Option<CanvasRenderingContext2d> {
-    let canvas: HtmlCanvasElement = node.cast()?;
+    let canvas: HtmlCanvasElement = node.get()?.unchecked_into();
     let (width, height) = ((size.0 * ratio).round() as u32, (size.1 * ratio).round() as u32);
     if canvas.width() != width || canvas.height() != height {
         canvas.set_width(width);
@@ -197,12 +198,20 @@ pub fn fill(context: &CanvasRenderingContext2d, ink: &str, rects: &[Rect]) {
     rects.iter().for_each(|rect| context.fill_rect(rect.x, rect.y, rect.w, rect.h));
 }
 
-/// Fills rectangles with a hatch.
-pub fn fill_hatch(context: &CanvasRenderingContext2d, ink: Option<&CanvasPattern>, rects: &[Rect]) {
-    if let Some(ink) = ink.filter(|_| !rects.is_empty()) {
-        context.set_fill_style_canvas_pattern(ink);
-        rects.iter().for_each(|rect| context.fill_rect(rect.x, rect.y, rect.w, rect.h));
+/// Fills rectangles with a hatch, whose lines are sharp on any screen: it is in the screen's pixels.
+pub fn fill_hatch(
+    context: &CanvasRenderingContext2d,
+    ink: Option<&CanvasPattern>,
+    ratio: f64,
+    rects: &[Rect],
+) {
+    let Some(ink) = ink.filter(|_| !rects.is_empty()) else { return };
+    context.set_fill_style_canvas_pattern(ink);
+    let _ = context.set_transform(1.0, 0.0, 0.0, 1.0, 0.0, 0.0);
+    for rect in rects {
+        context.fill_rect(rect.x * ratio, rect.y * ratio, rect.w * ratio, rect.h * ratio);
     }
+    let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
 }
 
 /// Edges rectangles with a line inside of them.
@@ -240,59 +249,25 @@ pub fn fitting(text: &str, width_px: f64) -> String {
     crate::format::middle(text, (width_px / LETTER_PX).max(1.0) as usize)
 }
 
-/// Tells when a drawing has to be made anew since its size or the theme changed.
-pub struct Watch {
-    size: Option<(ResizeObserver, Closure<dyn FnMut()>)>,
-    theme: Option<(MutationObserver, Closure<dyn FnMut()>)>,
-    _system: Option<EventListener>,
+/// Tells when the size of an element changed.
+pub struct SizeWatch {
+    observer: ResizeObserver,
+    _closure: Closure<dyn FnMut()>,
 }
 
-impl Watch {
-    /// Watches an element. `on_size` and `on_theme` are called from then on.
-    pub fn new(node: &NodeRef, on_size: Callback<()>, on_theme: Callback<()>) -> Watch {
-        Watch {
-            size: element(node).and_then(|element| watch_size(&element, on_size)),
-            theme: watch_root(on_theme.clone()),
-            _system: watch_system(on_theme),
-        }
+impl SizeWatch {
+    /// Watches an element. `on_size` is called from then on.
+    pub fn new(node: &NodeRef, on_size: Callback<()>) -> Option<SizeWatch> {
+        let element = element(node)?;
+        let closure = Closure::<dyn FnMut()>::new(move || on_size.emit(()));
+        let observer = ResizeObserver::new(closure.as_ref().unchecked_ref()).ok()?;
+        observer.observe(&element);
+        Some(SizeWatch { observer, _closure: closure })
     }
 }
 
-impl Drop for Watch {
+impl Drop for SizeWatch {
     fn drop(&mut self) {
-        if let Some((observer, _)) = &self.size {
-            observer.disconnect();
-        }
-        if let Some((observer, _)) = &self.theme {
-            observer.disconnect();
-        }
+        self.observer.disconnect();
     }
-}
-
-fn watch_size(
-    element: &Element,
-    on_size: Callback<()>,
-) -> Option<(ResizeObserver, Closure<dyn FnMut()>)> {
-    let closure = Closure::<dyn FnMut()>::new(move || on_size.emit(()));
-    let observer = ResizeObserver::new(closure.as_ref().unchecked_ref()).ok()?;
-    observer.observe(element);
-    Some((observer, closure))
-}
-
-/// The switch of themes is an attribute of the root.
-fn watch_root(on_theme: Callback<()>) -> Option<(MutationObserver, Closure<dyn FnMut()>)> {
-    let root = document()?.document_element()?;
-    let closure = Closure::<dyn FnMut()>::new(move || on_theme.emit(()));
-    let observer = MutationObserver::new(closure.as_ref().unchecked_ref()).ok()?;
-    let options = MutationObserverInit::new();
-    options.set_attributes(true);
-    options.set_attribute_filter(&js_sys::Array::of1(&JsValue::from_str("data-theme")));
-    observer.observe_with_options(&root, &options).ok()?;
-    Some((observer, closure))
-}
-
-/// The system's theme changes at dusk.
-fn watch_system(on_theme: Callback<()>) -> Option<EventListener> {
-    let query = window()?.match_media("(prefers-color-scheme: dark)").ok()??;
-    Some(EventListener::new(&query, "change", move |_| on_theme.emit(())))
 }

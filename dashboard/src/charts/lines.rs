@@ -99,7 +99,10 @@ fn readout(series: &Series, unit: Unit, at_s: u64) -> Html {
 
 fn when(picked: Option<u64>, at_s: u64) -> String {
     match picked {
-        Some(_) => clock(at_s.saturating_mul(1_000), 1_000, clock_offset_min()),
+        Some(_) => {
+            let at_ms = at_s.saturating_mul(1_000);
+            clock(at_ms, 1_000, clock_offset_min(at_ms))
+        }
         None => "now".to_string(),
     }
 }

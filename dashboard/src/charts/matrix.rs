@@ -1,6 +1,6 @@
 //! Who read how much from whom: a matrix of hosts.
 
-use super::canvas::{Inks, Watch, edge, element, fill, fitting, prepare, text};
+use super::canvas::{Inks, SizeWatch, edge, element, fill, fitting, prepare, text};
 use super::heat_cells::level;
 use super::matrix_cells::{MatrixLayout, PAIRS_MAX, Traffic};
 use super::rows::{Column, Grid, Sort, Source};
@@ -23,14 +23,14 @@ const TEXT_PX: u32 = 11;
 pub struct Props {
     /// The data page, of which this is the hosts and their transfers.
     pub data: Same<DataView>,
+    /// The second that is shown: the theme is looked at once in each.
+    pub now_s: u64,
 }
 
 /// What a matrix reacts to.
 pub enum Msg {
     /// Its size changed.
     Size,
-    /// The theme changed.
-    Theme,
     /// The browser is about to draw.
     Paint,
     /// The pointer moved, or left.
@@ -50,7 +50,7 @@ pub struct Matrix {
     shows_table: bool,
     inks: Option<Inks>,
     waits_for_frame: bool,
-    watch: Option<Watch>,
+    watch: Option<SizeWatch>,
 }
 
 fn traffic(data: &DataView) -> Traffic<'_> {
@@ -73,7 +73,7 @@ impl Matrix {
     fn paint(&mut self, data: &DataView) {
         self.waits_for_frame = false;
         self.width_px = element(&self.frame).map_or(0.0, |frame| f64::from(frame.client_width()));
-        if self.inks.is_none() {
+        if self.inks.is_none() || Inks::are_old(&self.inks) {
             self.inks = Inks::make();
         }
         let Some(inks) = self.inks.as_ref().filter(|_| self.width_px > 0.0) else { return };
@@ -125,7 +125,6 @@ impl Component for Matrix {
                 return false;
             }
             Msg::Size => {}
-            Msg::Theme => self.inks = None,
             Msg::Point(at) => {
                 let found = at.and_then(|(x, y)| self.layout(data).hit(x, y));
                 if std::mem::replace(&mut self.picked, found) == found {
@@ -146,9 +145,7 @@ impl Component for Matrix {
     fn rendered(&mut self, ctx: &Context<Self>, _is_first: bool) {
         if self.watch.is_none() {
             let link = ctx.link();
-            let (on_size, on_theme) =
-                (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
-            self.watch = Some(Watch::new(&self.frame, on_size, on_theme));
+            self.watch = SizeWatch::new(&self.frame, link.callback(|()| Msg::Size));
         }
         self.redraw(ctx);
     }
@@ -253,12 +250,12 @@ fn paint_names(
         let middle = layout.edge(at) + layout.cell_px / 2.0;
         context.set_text_align("right");
         text(context, &name, room, middle, room);
-        context.save();
-        let _ = context.translate(middle, room);
-        let _ = context.rotate(-std::f64::consts::FRAC_PI_2);
+        // A quarter of a turn to the left, around the foot of the column.
+        let ratio = inks.ratio;
+        let _ = context.set_transform(0.0, -ratio, ratio, 0.0, middle * ratio, room * ratio);
         context.set_text_align("left");
         text(context, &name, 0.0, 0.0, room);
-        context.restore();
+        let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
     }
 }
 

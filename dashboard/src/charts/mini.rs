@@ -1,6 +1,6 @@
 //! The last minute of all slots in a strip: bars alone, to be seen at a glance.
 
-use super::canvas::{Inks, Watch, clock_offset_min, element, prepare};
+use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare};
 use super::hues::{Hues, busy_by_group};
 use super::lanes::{Layout, sentence};
 use super::paint::{Picture, paint_mini};
@@ -41,8 +41,6 @@ pub struct Props {
 pub enum Msg {
     /// Its size changed.
     Size,
-    /// The theme changed.
-    Theme,
     /// The browser is about to draw.
     Paint,
 }
@@ -54,7 +52,7 @@ pub struct MiniTimeline {
     hues: Hues,
     inks: Option<Inks>,
     waits_for_frame: bool,
-    watch: Option<Watch>,
+    watch: Option<SizeWatch>,
 }
 
 impl MiniTimeline {
@@ -74,7 +72,7 @@ impl MiniTimeline {
     fn paint(&mut self, props: &Props) {
         self.waits_for_frame = false;
         let (Some(view), Some(frame)) = (&props.view, element(&self.frame)) else { return };
-        if self.inks.is_none() {
+        if self.inks.is_none() || Inks::are_old(&self.inks) {
             self.inks = Inks::make();
         }
         let Some(inks) = &self.inks else { return };
@@ -127,10 +125,6 @@ impl Component for MiniTimeline {
         match msg {
             Msg::Paint => self.paint(ctx.props()),
             Msg::Size => self.redraw(ctx),
-            Msg::Theme => {
-                self.inks = None;
-                self.redraw(ctx);
-            }
         }
         false
     }
@@ -138,16 +132,15 @@ impl Component for MiniTimeline {
     fn rendered(&mut self, ctx: &Context<Self>, _is_first: bool) {
         if self.watch.is_none() {
             let link = ctx.link();
-            let (on_size, on_theme) =
-                (link.callback(|()| Msg::Size), link.callback(|()| Msg::Theme));
-            self.watch = Some(Watch::new(&self.frame, on_size, on_theme));
+            self.watch = SizeWatch::new(&self.frame, link.callback(|()| Msg::Size));
         }
         self.redraw(ctx);
     }
 
     fn view(&self, ctx: &Context<Self>) -> Html {
         let view = ctx.props().view.as_ref();
-        let label = view.map(|view| sentence(view, clock_offset_min())).unwrap_or_default();
+        let label =
+            view.map(|view| sentence(view, clock_offset_min(view.to_ms))).unwrap_or_default();
         html! {
             <div class="tl-mini" ref={&self.frame}>
                 <canvas ref={&self.canvas} role="img" aria-label={label}></canvas>

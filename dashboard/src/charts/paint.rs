@@ -79,7 +79,7 @@ fn paint_unknown(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pict
     if picture.view.oldest_ms > layout.from_ms {
         unknown.push(stretch(layout.from_ms, picture.view.oldest_ms));
     }
-    fill_hatch(context, inks.gap.as_ref(), &unknown);
+    fill_hatch(context, inks.gap.as_ref(), inks.ratio, &unknown);
 }
 
 fn paint_grid(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture, plot: &Rect) {
@@ -126,9 +126,9 @@ fn paint_bars(context: &CanvasRenderingContext2d, inks: &Inks, shapes: &Shapes) 
     for (ink, rects) in shapes.fills.iter().enumerate() {
         match ink {
             OTHER => fill(context, &theme.grey, rects),
-            TRANSFER => fill_hatch(context, inks.diagonal.as_ref(), rects),
-            DISK => fill_hatch(context, inks.horizontal.as_ref(), rects),
-            FAILED => fill_hatch(context, inks.cross.as_ref(), rects),
+            TRANSFER => fill_hatch(context, inks.diagonal.as_ref(), inks.ratio, rects),
+            DISK => fill_hatch(context, inks.horizontal.as_ref(), inks.ratio, rects),
+            FAILED => fill_hatch(context, inks.cross.as_ref(), inks.ratio, rects),
             hue => fill(context, HUES[hue], rects),
         }
     }
@@ -154,7 +154,7 @@ fn triangle(context: &CanvasRenderingContext2d, corners: [(f64, f64); 3]) {
     context.move_to(corners[0].0, corners[0].1);
     context.line_to(corners[1].0, corners[1].1);
     context.line_to(corners[2].0, corners[2].1);
-    context.close_path();
+    context.line_to(corners[0].0, corners[0].1);
     context.fill();
 }
 
@@ -256,9 +256,7 @@ fn paint_marks(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
         };
         context.set_stroke_style_str(ink);
         context.set_line_width(1.0);
-        let _ = context.set_line_dash(&js_sys::Array::of2(&3.0.into(), &3.0.into()));
-        line(context, (x, layout.axis_px), (x, layout.height_px));
-        let _ = context.set_line_dash(&js_sys::Array::new());
+        dashed(context, x, layout.axis_px, layout.height_px);
         context.set_fill_style_str(ink);
         let y = layout.axis_px - 4.0;
         match mark.kind {
@@ -269,6 +267,20 @@ fn paint_marks(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
             _ => triangle(context, [(x - 4.0, y - 7.0), (x, y), (x + 4.0, y - 7.0)]),
         }
     }
+}
+
+/// An upright line of dashes.
+fn dashed(context: &CanvasRenderingContext2d, x: f64, from: f64, to: f64) {
+    /// The length of a dash, and of what is between two, in pixels.
+    const DASH_PX: f64 = 3.0;
+    context.begin_path();
+    let mut y = from;
+    while y < to {
+        context.move_to(x, y);
+        context.line_to(x, (y + DASH_PX).min(to));
+        y += 2.0 * DASH_PX;
+    }
+    context.stroke();
 }
 
 /// What moves with the pointer.
@@ -312,12 +324,13 @@ pub fn paint_pointed(
         Some(bar_rect(view, layout, lane, found, picture.present_ms))
     });
     if let Some(rect) = found {
-        context.set_stroke_style_str(&theme.surface);
-        context.set_line_width(4.0);
-        context.stroke_rect(rect.x - 1.0, rect.y - 1.0, rect.w + 2.0, rect.h + 2.0);
-        context.set_stroke_style_str(&theme.text);
-        context.set_line_width(2.0);
-        context.stroke_rect(rect.x - 1.0, rect.y - 1.0, rect.w + 2.0, rect.h + 2.0);
+        context.begin_path();
+        context.rect(rect.x - 1.0, rect.y - 1.0, rect.w + 2.0, rect.h + 2.0);
+        for (ink, width) in [(&theme.surface, 4.0), (&theme.text, 2.0)] {
+            context.set_stroke_style_str(ink);
+            context.set_line_width(width);
+            context.stroke();
+        }
     }
     if let Some(x) = pointed.x.filter(|x| *x >= layout.label_px) {
         paint_time(context, inks, picture, x);
@@ -333,7 +346,8 @@ fn paint_time(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture
     let pixel_ms = layout.span_ms as f64 / layout.plot_px();
     let step = if pixel_ms < 500.0 { 1 } else { 1_000 };
     let label = clock((layout.at_us(x) / 1e3) as u64, step, picture.offset_min);
-    let middle = x.clamp(layout.label_px + WIDTH_PX / 2.0, layout.width_px - WIDTH_PX / 2.0);
+    // Where there is no room for both, the left edge wins.
+    let middle = x.min(layout.width_px - WIDTH_PX / 2.0).max(layout.label_px + WIDTH_PX / 2.0);
     context.set_stroke_style_str(&theme.muted);
     context.set_line_width(1.0);
     line(context, (x.round() + 0.5, layout.axis_px), (x.round() + 0.5, layout.height_px));

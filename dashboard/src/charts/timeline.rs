@@ -4,7 +4,7 @@
 //! pointer on the upper one. Each is painted at most once for each frame of the browser, and only
 //! if something of it changed.
 
-use super::canvas::{Inks, Watch, clock_offset_min, element, prepare, set_style};
+use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare, set_style};
 use super::hues::{Hues, busy_by_group};
 use super::lanes::{AXIS_PX, LANE_HEIGHT_DEFAULT, LANE_HEIGHTS_PX, Layout, layout};
 use super::paint::{Picture, Pointed, paint, paint_pointed};
@@ -71,8 +71,6 @@ pub enum Tool {
 pub enum Msg {
     /// Its size changed.
     Size,
-    /// The theme changed.
-    Theme,
     /// The browser is about to draw.
     Paint,
     /// It was scrolled.
@@ -124,7 +122,7 @@ pub struct Timeline {
     waits_for_frame: bool,
     asked: Option<TimelineWindow>,
     asks: Option<Timeout>,
-    _watch: Option<Watch>,
+    _watch: Option<SizeWatch>,
     _wheel: Option<EventListener>,
 }
 
@@ -188,7 +186,7 @@ impl Timeline {
             layout: &layout,
             hues: &self.hues,
             present_ms: Self::present_ms(props),
-            offset_min: clock_offset_min(),
+            offset_min: clock_offset_min(layout.from_ms),
         };
         if std::mem::take(&mut self.is_lower_old)
             && let Some(context) = prepare(&self.lower, self.size, inks.ratio)
@@ -288,7 +286,8 @@ impl Timeline {
         /// From the pointer to the tooltip, in pixels.
         const AWAY_PX: f64 = 14.0;
         let Some(tip) = element(&self.tip) else { return };
-        let size = (f64::from(tip.offset_width()), f64::from(tip.offset_height()));
+        let frame = tip.get_bounding_client_rect();
+        let size = (frame.width(), frame.height());
         let (x, y) = self.picked_place(props).unwrap_or(self.pointer);
         let fits_right = x + AWAY_PX + size.0 < self.size.0;
         let left = if fits_right { x + AWAY_PX } else { (x - AWAY_PX - size.0).max(0.0) };
@@ -300,22 +299,17 @@ impl Timeline {
 
     fn attach(&mut self, ctx: &Context<Self>) {
         let link = ctx.link();
-        self._watch = Some(Watch::new(
-            &self.scroller,
-            link.callback(|()| Msg::Size),
-            link.callback(|()| Msg::Theme),
-        ));
+        self._watch = SizeWatch::new(&self.scroller, link.callback(|()| Msg::Size));
         // Yew listens at the page's root, where a wheel's default cannot be prevented.
         let link = link.clone();
         self._wheel = element(&self.scroller).map(|scroller| {
             let options = EventListenerOptions::enable_prevent_default();
             EventListener::new_with_options(&scroller, "wheel", options, move |event| {
-                if let Some(event) = event.dyn_ref::<WheelEvent>() {
-                    let is_sideways = event.delta_x().abs() > event.delta_y().abs();
-                    if event.ctrl_key() || event.meta_key() || event.shift_key() || is_sideways {
-                        event.prevent_default();
-                        link.send_message(Msg::Wheel(event.clone()));
-                    }
+                let event: &WheelEvent = event.unchecked_ref();
+                let is_sideways = event.delta_x().abs() > event.delta_y().abs();
+                if event.ctrl_key() || event.meta_key() || event.shift_key() || is_sideways {
+                    event.prevent_default();
+                    link.send_message(Msg::Wheel(event.clone()));
                 }
             })
         });
@@ -370,7 +364,11 @@ impl Component for Timeline {
         if props.job != before.job {
             self.ask(ctx);
         }
-        if is_other_view || self.viewport.follows() {
+        let is_other_theme = Inks::are_old(&self.inks);
+        if is_other_theme {
+            self.inks = None;
+        }
+        if is_other_view || is_other_theme || self.viewport.follows() {
             self.redraw(ctx, true);
         }
         true
@@ -386,11 +384,6 @@ impl Component for Timeline {
                 self.measure(ctx.props());
                 self.change(ctx);
                 return self.pointed.bar.is_some();
-            }
-            Msg::Theme => {
-                self.inks = None;
-                self.redraw(ctx, true);
-                return false;
             }
             Msg::Ask => {
                 self.asks = None;
@@ -484,7 +477,7 @@ impl Timeline {
         let sentence = props
             .view
             .as_ref()
-            .map(|view| super::lanes::sentence(view, clock_offset_min()))
+            .map(|view| super::lanes::sentence(view, clock_offset_min(view.to_ms)))
             .unwrap_or_default();
         let class = classes!("tl-upper", self.pointed.bar.is_some().then_some("can-open"));
         html! {

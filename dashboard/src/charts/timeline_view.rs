@@ -84,7 +84,7 @@ impl Timeline {
         let present_ms = self.present_of(props);
         let (from, to) = (self.viewport.left_ms(present_ms), self.viewport.right_ms(present_ms));
         let step = if self.viewport.span_ms < 5_000 { 1 } else { 1_000 };
-        let offset = clock_offset_min();
+        let offset = clock_offset_min(to);
         format!("{} – {} · {}", clock(from, step, offset), clock(to, step, offset), span(from, to))
     }
 
@@ -176,7 +176,7 @@ impl Timeline {
         html! {
             <div class="tip" ref={node}>
                 <p class="tip-head"><b>{ name }</b>{ " " }{ mark_word(mark.kind) }</p>
-                <p>{ clock(mark.at_ms, 1_000, clock_offset_min()) }</p>
+                <p>{ clock(mark.at_ms, 1_000, clock_offset_min(mark.at_ms)) }</p>
                 <p>{ cause.unwrap_or_default() }</p>
             </div>
         }
@@ -345,7 +345,8 @@ const BAR_COLUMNS: &[Column<BarRow>] = &[
 ];
 
 fn began(row: &BarRow) -> String {
-    clock(row.from_us / 1_000, 1, clock_offset_min())
+    let at_ms = row.from_us / 1_000;
+    clock(at_ms, 1, clock_offset_min(at_ms))
 }
 
 fn share(share: u8) -> String {

@@ -75,7 +75,7 @@ pub fn Data(props: &Props) -> Html {
                 </Panel>
                 <Panel id="data-hosts" title="Read between hosts" status={hosts}>
                     if let Some(data) = data {
-                        <Matrix {data} />
+                        <Matrix {data} now_s={live.now_ms / 1_000} />
                     }
                 </Panel>
             </div>

@@ -12,6 +12,7 @@ use partita_shared::observe::frame::Topic;
 use partita_shared::observe::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use web_sys::HtmlSelectElement;
 use yew::prelude::*;
 
 /// Workers that an event names; the rest is counted.
@@ -121,13 +122,10 @@ fn tools(filter: &UseStateHandle<Filter>) -> Html {
     let chosen = |change: fn(&mut Filter, usize)| {
         let filter = filter.clone();
         Callback::from(move |event: Event| {
-            use wasm_bindgen::JsCast;
-            let field = event.target().and_then(|target| target.dyn_into().ok());
-            if let Some(field) =
-                field.map(|field: web_sys::HtmlSelectElement| field.selected_index())
-            {
+            let field = event.target_dyn_into::<HtmlSelectElement>();
+            if let Some(at) = field.and_then(|field| field.value().parse().ok()) {
                 let mut next = (*filter).clone();
-                change(&mut next, usize::try_from(field).unwrap_or(0));
+                change(&mut next, at);
                 filter.set(next);
             }
         })
@@ -146,14 +144,14 @@ fn tools(filter: &UseStateHandle<Filter>) -> Html {
         <>
             <Search label="Search events" value={filter.text.clone()} {on_text} />
             <select aria-label="How much it matters" onchange={on_level}>
-                <option selected={filter.level.is_none()}>{ "all levels" }</option>
-                <option selected={filter.level == Some(Level::Warning)}>{ "warnings and errors" }</option>
-                <option selected={filter.level == Some(Level::Error)}>{ "errors" }</option>
+                <option value="0" selected={filter.level.is_none()}>{ "all levels" }</option>
+                <option value="1" selected={filter.level == Some(Level::Warning)}>{ "warnings and errors" }</option>
+                <option value="2" selected={filter.level == Some(Level::Error)}>{ "errors" }</option>
             </select>
             <select aria-label="Which kind" onchange={on_kind}>
-                <option selected={filter.kind.is_none()}>{ "all kinds" }</option>
-                { for KINDS.into_iter().map(|kind| html! {
-                    <option key={kind_word(kind)} selected={filter.kind == Some(kind)}>
+                <option value="0" selected={filter.kind.is_none()}>{ "all kinds" }</option>
+                { for KINDS.into_iter().zip(1..).map(|(kind, at)| html! {
+                    <option key={at} value={at.to_string()} selected={filter.kind == Some(kind)}>
                         { kind_word(kind) }
                     </option>
                 }) }

@@ -47,7 +47,8 @@ pub fn Worker(props: &Props) -> Html {
             { head(&row, live) }
             <div class="columns">
                 <Panel id="worker-facts" title="Facts">{ facts(&row, live.now_ms) }</Panel>
-                <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots} />
+                <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots}
+                    is_there={super::workers::is_there(&row)} />
             </div>
             <History history={live.worker_histories.get(id).map(Same::of)} to_s={now_s}
                 limit={row.memory_limit_bytes} />
@@ -100,6 +101,9 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let fact = |term: &'static str, value: Html| {
         html! { <div key={term}><dt>{ term }</dt><dd>{ value }</dd></div> }
     };
+    // What one measured last is no news of one that is gone.
+    let is_there = super::workers::is_there(row);
+    let figure = |text: String| -> Html { if is_there { text.into() } else { NONE.into() } };
     let left = row.ends_ms.map_or(NONE.to_string(), |ends| age(ends, now_ms));
     let memory = format!(
         "{}, {}\u{202f}% of {}",
@@ -116,19 +120,19 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let ends = row.ends_ms.map(browser::date_and_zone);
     html! {
         <dl class="facts">
-            { fact("processor", format!("{} % of a core", cpu_percent(metrics.cpu_milli)).into()) }
-            { fact("slots", format!("{} of {} in use, {} queued", metrics.running, row.slots,
-                metrics.queued).into()) }
-            { fact("memory reserved", memory.into()) }
-            { fact("stored", bytes(metrics.stored_bytes).into()) }
-            { fact("resident set", bytes(metrics.resident_bytes).into()) }
-            { fact("spilled", spilled.into()) }
-            { fact("partitions", grouped(metrics.partitions.into()).into()) }
+            { fact("processor", figure(format!("{} % of a core", cpu_percent(metrics.cpu_milli)))) }
+            { fact("slots", figure(format!("{} of {} in use, {} queued", metrics.running, row.slots,
+                metrics.queued))) }
+            { fact("memory reserved", figure(memory)) }
+            { fact("stored", figure(bytes(metrics.stored_bytes))) }
+            { fact("resident set", figure(bytes(metrics.resident_bytes))) }
+            { fact("spilled", figure(spilled)) }
+            { fact("partitions", figure(grouped(metrics.partitions.into()))) }
             { fact("tasks finished", grouped(row.finished).into()) }
             { fact("last heard", html! { <Age at_ms={row.heard_ms} {now_ms} /> }) }
             { fact("joined", html! { <Age at_ms={row.joined_ms} {now_ms} /> }) }
             { fact("Slurm job", slurm.into()) }
-            { fact("time left", html! { <span title={ends}>{ left }</span> }) }
+            { fact("time left", html! { <span title={ends}>{ figure(left) }</span> }) }
             { fact("data service", html! { <code>{ row.address.clone() }</code> }) }
             { fact("scratch folder", html! { <code>{ row.local_directory.clone() }</code> }) }
             { fact("process", row.pid.to_string().into()) }
@@ -141,6 +145,7 @@ struct SlotsProps {
     live: Live,
     page: Option<Same<WorkerView>>,
     slots: u32,
+    is_there: bool,
 }
 
 /// The tasks on the slots.
@@ -151,7 +156,8 @@ fn Slots(props: &SlotsProps) -> Html {
     let groups = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Groups);
     use_topics(&props.live, "worker", groups.collect());
     let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No task is on a slot.");
-    let note = format!("{} of {}", on_slots.len(), props.slots);
+    let last = if props.is_there { "" } else { ", when it was last heard" };
+    let note = format!("{} of {}{last}", on_slots.len(), props.slots);
     html! {
         <Panel id="worker-slots" title="Tasks on slots" {note} {status}>
             <ul class="slots">
@@ -289,7 +295,7 @@ fn before(live: &Live, page: Option<&WorkerView>) -> Html {
     let Some(page) = page.filter(|page| !page.before.is_empty()) else { return Html::default() };
     html! {
         <Panel id="worker-before" title="Earlier registrations of this name">
-            <ul class="plain">
+            <ul class="pad">
                 { for page.before.iter().map(|(id, ended_ms, why)| html! {
                     <li key={id.0}>
                         { worker_link(live, *id) }{ " " }

@@ -3,10 +3,11 @@
 mod columns;
 mod rates;
 
+use super::worker::Curves;
 use crate::charts::{HeatGrid, Sort, Table};
 use crate::components::parts::{Panel, Same, Search, Status};
 use crate::format::{NONE, bytes, counted};
-use crate::live::Live;
+use crate::live::{Live, use_topics};
 pub(super) use columns::memory_bar;
 use columns::{gone_table, hosts_table, table};
 use partita_shared::ids::WorkerId;
@@ -49,6 +50,7 @@ pub fn Workers(props: &Props) -> Html {
     let is_by_host = use_state(|| false);
     let rates = use_mut_ref(Rates::default);
     let workers = Same::of(&live.workers);
+    use_topics(live, "workers", vec![Topic::History]);
     let status = Status::of(live.has(Topic::Workers), workers.is_empty(), NONE_YET);
     let found =
         use_memo((workers.clone(), (*text).clone()), |(workers, text)| found(workers, text));
@@ -90,6 +92,13 @@ pub fn Workers(props: &Props) -> Html {
                     label="Workers" sort={Some(Sort { column: 0, is_descending: false })}
                     when_empty="No worker has this in its name, host, state or Slurm job." />
             </Panel>
+            if is_ready {
+                <Panel id="workers-history" title="All workers over the last ten minutes"
+                    status={Status::of(live.has(Topic::History), live.history.is_empty(),
+                        "Nothing was measured yet.")}>
+                    <Curves points={Same::of(&live.history)} to_s={now_s} limit={Some(limit(&workers))} />
+                </Panel>
+            }
             if is_ready && !found.gone.is_empty() {
                 <Panel id="workers-gone" title="Workers that went" class="flush"
                     note={counted(found.gone.len() as u64, "worker", "workers")}>
@@ -99,6 +108,12 @@ pub fn Workers(props: &Props) -> Html {
             }
         </>
     }
+}
+
+/// The memory that all workers have together, in bytes.
+fn limit(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> u64 {
+    let there = workers.values().filter(|row| is_there(row));
+    there.map(|row| row.memory_limit_bytes).fold(0, u64::saturating_add)
 }
 
 fn host_switch(is_by_host: &UseStateHandle<bool>) -> Html {
