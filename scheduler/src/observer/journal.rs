@@ -17,9 +17,9 @@ use flate2::write::GzEncoder;
 use partita_shared::observe::event::{Observation, SchedulerFacts, Seen};
 use partita_shared::observe::model::Model;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -146,7 +146,8 @@ impl Journal {
     /// Opens a new file that begins with what is known.
     fn begin(&mut self, at_us: u64, known: Vec<Observation>) -> std::io::Result<()> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)?;
+            // It may be the folder of access files, which is nobody else's.
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         if self.path.exists() {
             std::fs::rename(&self.path, old(&self.path))?;
