@@ -8,9 +8,6 @@ import { scene, test } from './lib/scene.mjs';
 import { SHUFFLE, makeNumbers } from './lib/queries.mjs';
 import { until } from './lib/wait.mjs';
 
-/** Until the commands are there, what fails here is counted as still to be done. */
-const todo = 'the journal, `partita dashboard --replay` and `partita report`';
-
 /** @type {string} */
 let journal = '';
 
@@ -51,7 +48,7 @@ test('a journal is played again on the same pages, and moves with its slider', a
   await visit.page.keyboard.press('Home');
   await visit.page.getByRole('link', { name: 'job-1' }).first().waitFor({ state: 'detached' });
   visit.assertQuiet(new URL(link).origin);
-}, { todo });
+});
 
 test('a report is one file that opens without a network', async () => {
   const file = await journalOfThePast();
@@ -66,4 +63,4 @@ test('a report is one file that opens without a network', async () => {
   }
   assert.deepEqual(visit.sockets, []);
   visit.assertQuiet(address);
-}, { todo });
+});
