@@ -8,7 +8,7 @@ use crate::setup;
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 /// What the demo runs inside the cluster that it starts.
 pub(crate) const QUESTIONS_COMMAND: &str = "demo-questions";
@@ -91,13 +91,16 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let partita = paths.binary("debug", "partita");
     let this = std::env::current_exe().context("this program does not know where it lies")?;
     let mut cluster = program(&partita);
-    cluster.args(["run", "--workers", WORKERS, "--threads", THREADS, "--"]);
+    let journal = paths.cache.join("demo.journal");
+    cluster.args(["run", "--workers", WORKERS, "--threads", THREADS, "--journal"]);
+    cluster.arg(&journal).arg("--");
     cluster.arg(this).arg(QUESTIONS_COMMAND).arg(&partita).arg(&data);
     println!("\nA scheduler and {WORKERS} workers with {THREADS} thread each, on this machine:");
     println!("  {}\n", command::shown(&cluster));
     let ended = status(&mut cluster)?;
     if ended.success() {
         print_how_to_go_on(&partita, &data);
+        print_report(&partita, &journal)?;
     }
     Ok(exit_code(ended))
 }
@@ -130,6 +133,19 @@ fn ask(partita: &Path, data: &Path, args: &[&str]) -> Command {
     let mut command = program(partita);
     command.current_dir(data).args(args.iter().map(OsStr::new));
     command
+}
+
+/// The demo's cluster is gone; its pages are not.
+fn print_report(partita: &Path, journal: &Path) -> Result<()> {
+    let report = journal.with_extension("html");
+    let mut write = program(partita);
+    write.arg("report").arg(journal).arg("-o").arg(&report);
+    // A binary without the page has no report, and says why.
+    if status(write.stdout(Stdio::null()))?.success() {
+        println!("\nThe dashboard of what was just run, in a file that needs no network:");
+        println!("  file://{}", report.display());
+    }
+    Ok(())
 }
 
 fn print_how_to_go_on(partita: &Path, data: &Path) {
