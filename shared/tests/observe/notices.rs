@@ -258,9 +258,9 @@ fn the_scheduler() {
     assert_eq!(one(&mut bench).text, text);
     bench.pass(61_000);
     assert!(bench.model.notices().is_empty());
-    let mut figures = CoreFigures { event_p99_ns: 12_000_000, ..CoreFigures::default() };
+    let mut figures = CoreFigures { event_p99_ns: 120_000_000, ..CoreFigures::default() };
     bench.see(Observation::Core(Box::new(figures.clone())));
-    let text = "the scheduler is slow: one event of a hundred takes 12 ms or more";
+    let text = "the scheduler is slow: one event of a hundred takes 120 ms or more";
     assert_eq!(one(&mut bench).text, text);
     figures.event_p99_ns = 1_000;
     for _ in 0..10 {
