@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Result partitions, for each slot of the cluster, that may be made before the client has taken
 /// those before them: a client that reads slowly holds back the workers.
-pub(crate) const RESULTS_AHEAD_PER_SLOT: u32 = 2;
+const RESULTS_AHEAD_PER_SLOT: u32 = 2;
 
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
@@ -39,8 +39,8 @@ impl Core {
         let mut runs = Runs::new();
         let mut passed: BTreeSet<WorkerId> = BTreeSet::new();
         let mut exhausted = Vec::new();
-        let slots: u32 = self.workers.values().map(Worker::slots).sum();
-        let window = slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4);
+        let slots = self.slots();
+        let window = self.result_window();
         while let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(|id| !passed.contains(id))
         {
             let Some((job, group, index)) = self.pick(id, slots, window) else {
@@ -69,6 +69,15 @@ impl Core {
             jobs::fail(self, job, error, None, effects);
         }
         workers::dismiss(self, effects);
+    }
+
+    fn slots(&self) -> u32 {
+        self.workers.values().map(Worker::slots).sum()
+    }
+
+    /// Result partitions that may be made before the client has taken those before them.
+    pub(crate) fn result_window(&self) -> u32 {
+        self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
     /// Chooses a task for a worker and takes it out of its queue.
@@ -119,7 +128,7 @@ impl Core {
 
     /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,
     /// among equals the one whose turn it is.
-    fn by_share(&self) -> Vec<(JobId, &Job)> {
+    pub(crate) fn by_share(&self) -> Vec<(JobId, &Job)> {
         let mut order: Vec<_> = self
             .jobs
             .iter()

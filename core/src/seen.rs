@@ -2,7 +2,7 @@
 //!
 //! An event costs what it adds here, which does not depend on how much there is: attempts are told
 //! one by one, figures of jobs, groups and workers are marked as changed and told by
-//! [`Core::counters`] when the shell asks for them.
+//! [`Core::note_counters`] when the shell asks for them.
 
 use crate::data::{Core, Job, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
@@ -22,13 +22,15 @@ pub(crate) fn note(core: &mut Core, what: impl FnOnce() -> Observation) {
 }
 
 pub(crate) fn worker(core: &mut Core, id: WorkerId) {
+    if !core.options.observed {
+        return;
+    }
     let Some(row) = core.workers.get(&id).map(|worker| worker.row(id)) else { return };
     note(core, || Observation::Worker(Box::new(row)));
 }
 
 pub(crate) fn worker_ended(core: &mut Core, worker: WorkerId, state: WorkerState, cause: &str) {
-    let cause = cause.to_string();
-    note(core, || Observation::WorkerEnded { worker, state, cause });
+    note(core, || Observation::WorkerEnded { worker, state, cause: cause.to_string() });
 }
 
 pub(crate) fn job(core: &mut Core, id: JobId) {
@@ -69,33 +71,28 @@ pub(crate) fn exchange_name(exchange: &Exchange) -> &'static str {
 
 /// An attempt ended, as its worker reports.
 pub(crate) fn reported(core: &mut Core, worker: WorkerId, report: &TaskReport) {
-    if !core.options.observed {
-        return;
-    }
     let nothing = TaskFigures::default();
     let (ending, figures, error) = match &report.outcome {
-        Outcome::Finished(figures) => (Ending::Finished, figures, String::new()),
-        Outcome::Failed { kind, error } => {
-            let error = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
-            (Ending::Failed(*kind), &nothing, error)
-        }
+        Outcome::Finished(figures) => (Ending::Finished, figures, ""),
+        Outcome::Failed { kind, error } => (Ending::Failed(*kind), &nothing, error.as_str()),
     };
-    let end = AttemptEnd {
-        task: report.task,
-        attempt: report.attempt,
-        worker,
-        slot: report.spent.slot,
-        ending,
-        queued_us: report.spent.queued_us,
-        busy_us: report.spent.busy_us,
-        transfer_us: report.spent.transfer_us,
-        disk_us: report.spent.disk_us,
-        rows: figures.rows,
-        bytes: figures.bytes,
-        fetched_bytes: figures.fetched_bytes,
-        error,
-    };
-    note(core, || Observation::Attempt(Box::new(end)));
+    note(core, || {
+        Observation::Attempt(Box::new(AttemptEnd {
+            task: report.task,
+            attempt: report.attempt,
+            worker,
+            slot: report.spent.slot,
+            ending,
+            queued_us: report.spent.queued_us,
+            busy_us: report.spent.busy_us,
+            transfer_us: report.spent.transfer_us,
+            disk_us: report.spent.disk_us,
+            rows: figures.rows,
+            bytes: figures.bytes,
+            fetched_bytes: figures.fetched_bytes,
+            error: error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect(),
+        }))
+    });
 }
 
 /// An attempt ended without a report: it was lost or stopped.
@@ -107,25 +104,23 @@ pub(crate) fn unreported(
     ending: Ending,
     error: &str,
 ) {
-    if !core.options.observed {
-        return;
-    }
-    let end = AttemptEnd {
-        task,
-        attempt,
-        worker,
-        slot: 0,
-        ending,
-        queued_us: 0,
-        busy_us: 0,
-        transfer_us: 0,
-        disk_us: 0,
-        rows: 0,
-        bytes: 0,
-        fetched_bytes: 0,
-        error: error.to_string(),
-    };
-    note(core, || Observation::Attempt(Box::new(end)));
+    note(core, || {
+        Observation::Attempt(Box::new(AttemptEnd {
+            task,
+            attempt,
+            worker,
+            slot: 0,
+            ending,
+            queued_us: 0,
+            busy_us: 0,
+            transfer_us: 0,
+            disk_us: 0,
+            rows: 0,
+            bytes: 0,
+            fetched_bytes: 0,
+            error: error.to_string(),
+        }))
+    });
 }
 
 /// A job is about to end: what still runs of it is stopped.

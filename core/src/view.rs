@@ -1,8 +1,8 @@
 //! The rows that listings, the REST API and the dashboard show, made from the state.
 
-use crate::data::{Core, Job, Worker, task_id};
+use crate::data::{Core, Job, Task, Worker, task_id};
 use crate::event::Time;
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{
     ClusterRow, GroupRow, JobRow, OperatorRow, TaskCounts, TaskRow, TaskState, WorkerRow,
     WorkerState,
@@ -44,6 +44,20 @@ impl Worker {
             metrics: self.metrics,
             assigned: self.assigned,
             finished: self.finished,
+        }
+    }
+}
+
+impl Task {
+    pub(crate) fn row(&self, id: TaskId) -> TaskRow {
+        TaskRow {
+            id,
+            state: self.state,
+            attempts: self.attempt,
+            worker: self.worker(),
+            rows: self.rows,
+            bytes: self.bytes,
+            busy_us: u64::from(self.busy_us),
         }
     }
 }
@@ -212,15 +226,7 @@ impl Core {
                     return Some(rows);
                 }
                 if state.is_none_or(|state| state == task.state) {
-                    rows.push(TaskRow {
-                        id: task_id(id, group as u32, index as u32),
-                        state: task.state,
-                        attempts: task.attempt,
-                        worker: task.worker(),
-                        rows: task.rows,
-                        bytes: task.bytes,
-                        busy_us: u64::from(task.busy_us),
-                    });
+                    rows.push(task.row(task_id(id, group as u32, index as u32)));
                 }
             }
         }

@@ -2,11 +2,11 @@
 
 use crate::data::{Core, Group, Job, Worker};
 use crate::lineage::{is_whole, own_partitions, twin};
-use crate::place::{RESULTS_AHEAD_PER_SLOT, has_time, is_avoided};
+use crate::place::{has_time, is_avoided};
 use crate::seen::exchange_name;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::InputSpec;
-use partita_shared::model::{TaskRow, TaskState};
+use partita_shared::model::TaskState;
 use partita_shared::observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use std::collections::BTreeMap;
 
@@ -17,18 +17,9 @@ impl Core {
         let job = self.jobs.get(&id.group.job)?;
         let group = job.groups.get(id.group.index as usize)?;
         let task = group.tasks.get(id.index as usize)?;
-        let row = TaskRow {
-            id,
-            state: task.state,
-            attempts: task.attempt,
-            worker: task.worker(),
-            rows: task.rows,
-            bytes: task.bytes,
-            busy_us: u64::from(task.busy_us),
-        };
         let inputs = group.inputs().iter().filter(|input| is_read(input, id.index));
         Some(TaskView {
-            row,
+            row: task.row(id),
             group_name: group.name.clone(),
             attempts: Vec::new(),
             inputs: inputs.map(|input| input_view(job, input, id.index)).collect(),
@@ -55,8 +46,7 @@ impl Core {
         if self.workers.is_empty() {
             whole("no worker is there: start one with `partita worker`".to_string());
         }
-        let slots: u32 = self.workers.values().map(Worker::slots).sum();
-        let window = slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4);
+        let window = self.result_window();
         if group == job.result() && index >= job.delivered.saturating_add(window) {
             whole(format!(
                 "the client has taken {} result partitions: at most {window} are made ahead of it",
@@ -75,16 +65,12 @@ impl Core {
         if before > 0 {
             whole(format!("{before} ready tasks of its group are before it"));
         }
-        let share = |job: &Job| u64::from(job.running) * 1000 / u64::from(job.spec.priority);
-        for (other, rival) in self.jobs.iter().filter(|(other, _)| **other != id) {
-            if rival.groups.iter().any(|group| group.counts.ready > 0)
-                && (share(rival), rival.turn) < (share(job), job.turn)
-            {
-                whole(format!(
-                    "{other} comes first: it has {} tasks running with priority {}, this job {} with {}",
-                    rival.running, rival.spec.priority, job.running, job.spec.priority
-                ));
-            }
+        // In the order in which placement asks them.
+        for (other, rival) in self.by_share().into_iter().take_while(|(other, _)| *other != id) {
+            whole(format!(
+                "{other} comes first: it has {} tasks running with priority {}, this job {} with {}",
+                rival.running, rival.spec.priority, job.running, job.spec.priority
+            ));
         }
         for (worker, found) in self.workers.iter().take(REASONS_MAX) {
             let text = self.not_there(*worker, found, job, group, index);

@@ -1,7 +1,7 @@
 //! Figures as text. Bytes, counts and durations are those of [`partita_shared::units`], so that
 //! the page and the command line show the same.
 
-use partita_shared::units::{format_bytes, format_count, format_duration};
+use partita_shared::units::{format_bytes, format_count, format_duration, three_digits};
 use std::time::Duration;
 
 /// Stands for a figure that is not there.
@@ -78,16 +78,6 @@ pub fn duration_ns(ns: u64) -> String {
 pub fn rate(per_s: f32) -> String {
     let per_s = if per_s.is_finite() { f64::from(per_s.max(0.0)) } else { 0.0 };
     if per_s >= 99.95 { grouped(per_s.round() as u64) } else { three_digits(per_s) }
-}
-
-fn three_digits(value: f64) -> String {
-    if value >= 99.95 {
-        format!("{value:.0}")
-    } else if value >= 9.995 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.2}")
-    }
 }
 
 /// Replaces spaces by narrow ones that do not break.

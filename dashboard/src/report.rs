@@ -96,18 +96,18 @@ impl Source for Local {
     fn send(&self, message: &FromPage) {
         let answer = {
             let State { replay, session, .. } = &mut *self.state.borrow_mut();
-            let (anew, answer) = match session.on_message(message.clone(), now_ms()) {
+            match session.on_message(message.clone(), now_ms()) {
                 Some(Wanted::Answer(number, question)) => {
-                    (false, Some(ToPage::Answer(number, replay.model.answer(&question))))
+                    Some(ToPage::Answer(number, replay.model.answer(&question)))
                 }
-                Some(Wanted::Seek(at_ms)) => (replay.seek(at_ms), None),
-                Some(Wanted::Play(speed)) => (replay.play(speed), None),
-                None => (false, None),
-            };
-            if anew {
-                session.restart();
+                Some(wanted) => {
+                    if replay.obey(&wanted) {
+                        session.restart();
+                    }
+                    None
+                }
+                None => None,
             }
-            answer
         };
         if let Some(answer) = answer {
             say(&self.state, vec![answer]);

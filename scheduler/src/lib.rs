@@ -110,9 +110,14 @@ impl Drop for PlanningRuntime {
     }
 }
 
+/// Microseconds since the epoch.
+pub(crate) fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
 /// Milliseconds since the epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    now_us() / 1000
 }
 
 /// A new token: 32 random bytes, as text that fits in a link.
@@ -168,14 +173,8 @@ impl Scheduler {
         };
         let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(token.clone()));
         let shared = share(config, plane, token, address)?;
-        let access = Access {
-            name: shared.config.name.clone(),
-            address: shared.address.clone(),
-            token: shared.token.0.clone(),
-            version: partita_shared::VERSION.to_string(),
-            pid: std::process::id(),
-            host: host_name(),
-        };
+        let (name, address) = (shared.config.name.clone(), shared.address.clone());
+        let access = Access::to_this_process(name, address, shared.token.0.clone());
         if let Some(path) = &shared.config.scheduler_file {
             access.write(path)?;
         }
@@ -199,14 +198,8 @@ impl Scheduler {
             journal: None,
         };
         let shared = share(config, plane, String::new(), String::new())?;
-        let access = Access {
-            name: shared.config.name.clone(),
-            address: String::new(),
-            token: String::new(),
-            version: partita_shared::VERSION.to_string(),
-            pid: std::process::id(),
-            host: host_name(),
-        };
+        let name = shared.config.name.clone();
+        let access = Access::to_this_process(name, String::new(), String::new());
         Ok(Scheduler { shared, listener: None, access })
     }
 

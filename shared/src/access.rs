@@ -134,6 +134,18 @@ pub fn default_path(name: &str) -> Result<PathBuf, AccessError> {
 }
 
 impl Access {
+    /// The access to something that this process serves.
+    pub fn to_this_process(name: String, address: String, token: String) -> Self {
+        Access {
+            name,
+            address,
+            token,
+            version: crate::VERSION.to_string(),
+            pid: std::process::id(),
+            host: host_name(),
+        }
+    }
+
     /// Writes the file so that it is never seen half written, nor by others: it is created with
     /// mode 0600 under another name and then takes its own.
     ///

@@ -133,7 +133,8 @@ pub fn format_count(count: u64) -> String {
     if unit == 0 { count.to_string() } else { format!("{}{}", three_digits(value), UNITS[unit]) }
 }
 
-fn three_digits(value: f64) -> String {
+/// A figure below 1000 with three digits: `0.52`, `12.3`, `480`.
+pub fn three_digits(value: f64) -> String {
     if value >= 99.95 {
         format!("{value:.0}")
     } else if value >= 9.995 {

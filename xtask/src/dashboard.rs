@@ -333,14 +333,17 @@ fn kib(bytes: u64) -> f64 {
     bytes as f64 / 1024.0
 }
 
-/// Lints the page, with its build for this machine.
+/// Lints the page, and the page of reports, with their builds for this machine.
 ///
 /// # Errors
 /// If there is something to mend.
 pub(crate) fn lint(paths: &Paths) -> Result<()> {
-    let mut clippy = host_cargo(paths);
-    clippy.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]);
-    command::run(&mut clippy)
+    for features in ["", "report"] {
+        let mut clippy = host_cargo(paths);
+        clippy.args(["clippy", "--all-targets", "--locked", "--features", features]);
+        command::run(clippy.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::commands::scheduler::bracketed;
 use crate::commands::signals;
 use anyhow::{Context, Result, bail};
 use partita_scheduler::{Entries, Replay, read_journal};
-use partita_shared::access::{Access, host_name};
+use partita_shared::access::Access;
 use std::path::Path;
 
 fn read(path: &Path) -> Result<Entries> {
@@ -28,14 +28,8 @@ fn read(path: &Path) -> Result<Entries> {
 pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
     let host = bracketed(&args.host);
     let replay = Replay::bind(read(journal)?, &host, args.port).await?;
-    let access = Access {
-        name: "replay".to_string(),
-        address: format!("{host}:{}", replay.port()),
-        token: replay.token().to_string(),
-        version: partita_shared::VERSION.to_string(),
-        pid: std::process::id(),
-        host: host_name(),
-    };
+    let address = format!("{host}:{}", replay.port());
+    let access = Access::to_this_process("replay".to_string(), address, replay.token().to_string());
     print!("{}", links(&access));
     tokio::select! {
         served = replay.serve() => served?,

@@ -2,6 +2,7 @@
 
 use crate::hub::telling::Telling;
 use crate::hub::{Command, JobNotice};
+use crate::now_us;
 use partita_core::{Core, Effect, Event};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::WORKER_QUEUE_MESSAGES_MAX;
@@ -9,15 +10,11 @@ use partita_shared::message::ToWorker;
 use partita_shared::observe::event::Seen;
 use partita_shared::observe::session::Watched;
 use std::collections::HashMap;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands taken before ready tasks are given out.
 const BATCH_COMMANDS_MAX: usize = 512;
-
-pub(super) fn now_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
-}
 
 /// A submission that the core has not answered yet.
 type Submission = (mpsc::Sender<JobNotice>, oneshot::Sender<Result<JobId, String>>);

@@ -4,6 +4,7 @@ use crate::hub::LinkBytes;
 use crate::observer::Outlet;
 use partita_core::Core;
 use partita_shared::observe::event::{CoreFigures, Observation, Seen};
+use partita_shared::observe::spread::Spread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,13 +15,6 @@ const COUNTERS_INTERVAL: Duration = Duration::from_millis(100);
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 /// Times of so many intervals are counted together.
 const WINDOWS: usize = 10;
-/// Bins of a doubling of time.
-const BINS_PER_DOUBLING: usize = 8;
-/// Bins: the last is for 2^40 ns, some eighteen minutes, and more.
-const BINS: usize = 40 * BINS_PER_DOUBLING;
-
-/// A histogram of times.
-type Histogram = Vec<u32>;
 
 /// Gathers what the observer is told.
 pub(super) struct Telling {
@@ -33,8 +27,8 @@ pub(super) struct Telling {
     busy: Duration,
     counters_told: Instant,
     figures_told: Instant,
-    /// Times of events, one histogram for each of the last intervals.
-    windows: [Histogram; WINDOWS],
+    /// Times of events in nanoseconds, for each of the last intervals.
+    windows: [Spread; WINDOWS],
     window: usize,
 }
 
@@ -50,7 +44,7 @@ impl Telling {
             busy: Duration::ZERO,
             counters_told: Instant::now(),
             figures_told: Instant::now(),
-            windows: std::array::from_fn(|_| vec![0; BINS]),
+            windows: Default::default(),
             window: 0,
         }
     }
@@ -72,7 +66,7 @@ impl Telling {
         self.events += events as u64;
         self.busy += took;
         let each = took.as_nanos() as u64 / events.max(1) as u64;
-        self.windows[self.window][bin(each)] += events as u32;
+        self.windows[self.window].add_many(each, events as u32);
         if self.counters_told.elapsed() >= COUNTERS_INTERVAL {
             self.counters_told = Instant::now();
             core.note_counters();
@@ -83,19 +77,21 @@ impl Telling {
             self.figures_told = Instant::now();
             let figures = self.figures(queued as u32, longest_outbox());
             self.window = (self.window + 1) % WINDOWS;
-            self.windows[self.window].fill(0);
-            let at_us = super::shell::now_us();
+            self.windows[self.window] = Spread::default();
+            let at_us = crate::now_us();
             seen.push(Seen { at_us, what: Observation::Core(Box::new(figures)) });
         }
         self.outlet.tell(seen);
     }
 
     fn figures(&self, queued: u32, worker_queue_max: u32) -> CoreFigures {
+        let mut times = Spread::default();
+        self.windows.iter().for_each(|window| times.merge(window));
         CoreFigures {
             events: self.events,
             busy_us: self.busy.as_micros() as u64,
-            event_p50_ns: self.quantile(1, 2),
-            event_p99_ns: self.quantile(99, 100),
+            event_p50_ns: times.quantile(1, 2),
+            event_p99_ns: times.quantile(99, 100),
             queued,
             worker_queue_max,
             messages_in: self.messages_in,
@@ -104,43 +100,5 @@ impl Telling {
             bytes_out: self.bytes.sent.load(Ordering::Relaxed),
             dropped: self.outlet.dropped(),
         }
-    }
-
-    /// The time below which a share of the events of the last intervals took, in nanoseconds.
-    fn quantile(&self, part: u64, of: u64) -> u64 {
-        let total: u64 = self.windows.iter().flatten().map(|count| u64::from(*count)).sum();
-        let wanted = (total * part).div_ceil(of);
-        let mut below = 0;
-        for at in 0..BINS {
-            below += self.windows.iter().map(|window| u64::from(window[at])).sum::<u64>();
-            if below >= wanted && below > 0 {
-                return upper(at);
-            }
-        }
-        0
-    }
-}
-
-fn bin(ns: u64) -> usize {
-    let position = (ns.max(1) as f64).log2() * BINS_PER_DOUBLING as f64;
-    (position as usize).min(BINS - 1)
-}
-
-fn upper(bin: usize) -> u64 {
-    2f64.powf((bin + 1) as f64 / BINS_PER_DOUBLING as f64) as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A bin's upper edge is above what falls into it, by an eighth of a doubling at most.
-    #[test]
-    fn bins_hold_what_falls_into_them() {
-        for ns in [1, 7, 999, 1_000_000, 1 << 39] {
-            let edge = upper(bin(ns));
-            assert!(edge >= ns && (edge as f64) < ns as f64 * 1.1 + 2.0, "{ns} {edge}");
-        }
-        assert_eq!(bin(u64::MAX), BINS - 1);
     }
 }

@@ -5,7 +5,6 @@ use crate::observer::stage::Stage;
 use crate::observer::{Entries, Observer, TICK, Told, spawn};
 use partita_shared::observe::frame::Source;
 use partita_shared::observe::replay::Replay;
-use partita_shared::observe::session::Wanted;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -33,12 +32,8 @@ async fn run(mut replay: Replay, mut inbox: mpsc::Receiver<Told>, keep: Observer
             }
             told = inbox.recv() => {
                 let Some(told) = told else { return };
-                let anew = match stage.take(&replay.model, told) {
-                    Some(Wanted::Seek(at_ms)) => replay.seek(at_ms),
-                    Some(Wanted::Play(speed)) => replay.play(speed),
-                    Some(Wanted::Answer(..)) | None => false,
-                };
-                if anew {
+                let wanted = stage.take(&replay.model, told);
+                if wanted.is_some_and(|wanted| replay.obey(&wanted)) {
                     stage.restart();
                 }
             }

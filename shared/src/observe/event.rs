@@ -320,9 +320,10 @@ pub struct CoreFigures {
     pub events: u64,
     /// Time that it spent on them and on what followed, in microseconds.
     pub busy_us: u64,
-    /// Half of the events of the last ten seconds took less than this, in nanoseconds.
+    /// Half of the events of the last ten seconds took no more than this, in nanoseconds; right within
+    /// 9 %, as is the next.
     pub event_p50_ns: u64,
-    /// 99 of 100 events of the last ten seconds took less than this, in nanoseconds.
+    /// 99 of 100 events of the last ten seconds took no more than this, in nanoseconds.
     pub event_p99_ns: u64,
     /// Events that wait now.
     pub queued: u32,

@@ -2,6 +2,7 @@
 
 use crate::observe::event::Seen;
 use crate::observe::model::Model;
+use crate::observe::session::Wanted;
 
 /// The steps in which a replay goes on, in microseconds of its own time: a point of a history is a
 /// second, and rates are taken over some.
@@ -47,6 +48,16 @@ impl Replay {
     /// How fast it runs, in times of its own speed; 0 while it stands.
     pub fn speed(&self) -> f32 {
         self.speed
+    }
+
+    /// Does what a page wants of a replay. Says whether the model was made anew, so that those who
+    /// follow it must be told everything again.
+    pub fn obey(&mut self, wanted: &Wanted) -> bool {
+        match wanted {
+            Wanted::Seek(at_ms) => self.seek(*at_ms),
+            Wanted::Play(speed) => self.play(*speed),
+            Wanted::Answer(..) => false,
+        }
     }
 
     /// Lets it run at this many times its speed; 0 stops it. From the end it begins anew. Says

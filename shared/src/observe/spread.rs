@@ -41,14 +41,36 @@ fn middle_of(bin: u16) -> u64 {
 impl Spread {
     /// Takes a value.
     pub fn add(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = self.max.max(value);
-        self.count += 1;
-        let bin = bin_of(value);
-        match self.bins.binary_search_by_key(&bin, |(bin, _)| *bin) {
-            Ok(at) => self.bins[at].1 = self.bins[at].1.saturating_add(1),
-            Err(at) => self.bins.insert(at, (bin, 1)),
+        self.add_many(value, 1);
+    }
+
+    /// Takes a value so many times.
+    pub fn add_many(&mut self, value: u64, times: u32) {
+        if times > 0 {
+            self.count_in(bin_of(value), times);
+            self.extend_to(value, value, u64::from(times));
         }
+    }
+
+    /// Takes all values of another.
+    pub fn merge(&mut self, other: &Spread) {
+        if other.count > 0 {
+            other.bins.iter().for_each(|(bin, times)| self.count_in(*bin, *times));
+            self.extend_to(other.min, other.max, other.count);
+        }
+    }
+
+    fn count_in(&mut self, bin: u16, times: u32) {
+        match self.bins.binary_search_by_key(&bin, |(bin, _)| *bin) {
+            Ok(at) => self.bins[at].1 = self.bins[at].1.saturating_add(times),
+            Err(at) => self.bins.insert(at, (bin, times)),
+        }
+    }
+
+    fn extend_to(&mut self, min: u64, max: u64, count: u64) {
+        self.min = if self.count == 0 { min } else { self.min.min(min) };
+        self.max = self.max.max(max);
+        self.count += count;
     }
 
     /// How many values it has.
@@ -61,13 +83,13 @@ impl Spread {
         if self.count == 0 {
             return Quartiles::default();
         }
-        let [q1, median, q3] = [1, 2, 3].map(|quarter| self.at(quarter));
+        let [q1, median, q3] = [1, 2, 3].map(|quarter| self.quantile(quarter, 4));
         Quartiles { min: self.min, q1, median, q3, max: self.max }
     }
 
-    /// The value that so many quarters of the values are not above.
-    fn at(&self, quarters: u64) -> u64 {
-        let rank = (self.count * quarters).div_ceil(4).max(1);
+    /// The value that so many parts of the values are not above; 0 if there is no value.
+    pub fn quantile(&self, parts: u64, of: u64) -> u64 {
+        let rank = (self.count * parts).div_ceil(of.max(1)).max(1);
         let mut seen = 0;
         for (bin, count) in &self.bins {
             seen += u64::from(*count);
@@ -129,5 +151,25 @@ mod tests {
         let edges: Vec<u16> = (0..64).map(|shift| bin_of(1 << shift)).collect();
         assert!(edges.windows(2).all(|pair| pair[1] - pair[0] == STEPS));
         assert_eq!((bin_of(0), bin_of(1), bin_of(u64::MAX)), (0, 1, 64 * STEPS));
+    }
+
+    /// Values that are taken at once, or by way of another, count as those that are taken one by one.
+    #[test]
+    fn parts_make_the_whole() {
+        let (mut whole, mut first, mut second) =
+            (Spread::default(), Spread::default(), Spread::default());
+        for value in [0, 3, 3, 3, 900, 70_000] {
+            whole.add(value);
+        }
+        first.add_many(3, 3);
+        first.add_many(5, 0);
+        first.add(70_000);
+        second.add(0);
+        second.add(900);
+        second.merge(&first);
+        second.merge(&Spread::default());
+        assert_eq!(second, whole);
+        assert!(second.quantile(99, 100).abs_diff(70_000) <= 70_000 * 9 / 100);
+        assert_eq!(Spread::default().quantile(1, 2), 0);
     }
 }

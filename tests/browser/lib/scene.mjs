@@ -59,14 +59,13 @@ const scenes = [];
  *
  * @param {string} name
  * @param {() => Promise<void>} work
- * @param {{ todo?: string }} [options]
  */
-export function test(name, work, options = {}) {
-  nodeTest(name, options, async () => {
+export function test(name, work) {
+  nodeTest(name, async () => {
     try {
       await work();
     } catch (error) {
-      for (const scene of options.todo ? [] : scenes) {
+      for (const scene of scenes) {
         await scene.show(name);
       }
       throw error;

@@ -7,8 +7,8 @@ use partita_shared::observe::frame::{Answer, FromPage, Question, Source, Topic};
 use partita_shared::observe::view::EventKind;
 use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
 use partita_tests::process::page::Page;
-use partita_tests::process::{Cluster, LONG, Place, SOON, rows, wait_for};
-use std::path::PathBuf;
+use partita_tests::process::{Cluster, LONG, Place, Process, SOON, rows, wait_for};
+use std::path::{Path, PathBuf};
 
 const LISTS: [Topic; 6] =
     [Topic::Cluster, Topic::Workers, Topic::Jobs, Topic::Events, Topic::Notices, Topic::Scheduler];
@@ -161,23 +161,28 @@ fn journal_of_a_run(place: &Place) -> PathBuf {
     journal
 }
 
+/// `partita dashboard --replay`, and a page of it.
+fn replayed(place: &Place, journal: &Path) -> (Process, Page) {
+    let flag = format!("--replay={}", journal.display());
+    let serving = place.start(["dashboard", &flag]);
+    let link = wait_for("the link", SOON, || {
+        let text = serving.output();
+        text.split_whitespace().find(|word| word.contains("#token=")).map(str::to_string)
+    });
+    let (address, token) =
+        link.trim_start_matches("http://").split_once("/#token=").expect("a link with the token");
+    let address = address.replace("localhost", "127.0.0.1");
+    let page = Page::open(&address, token, None).expect("a page");
+    (serving, page)
+}
+
 /// A run's journal shows the same afterwards: the job, its groups and its workers, at the end and,
 /// after going back, from the beginning.
 #[test]
 fn a_journal_is_replayed() {
     let place = Place::new();
     let journal = journal_of_a_run(&place);
-    let flag = format!("--replay={}", journal.display());
-    let serving = place.start(["dashboard", &flag]);
-    let link = wait_for("the link", SOON, || {
-        let text = serving.output();
-        let link = text.split_whitespace().find(|word| word.contains("#token="))?;
-        Some(link.to_string())
-    });
-    let (address, token) =
-        link.trim_start_matches("http://").split_once("/#token=").expect("a link with the token");
-    let address = address.replace("localhost", "127.0.0.1");
-    let mut page = Page::open(&address, token, None).expect("a page");
+    let (_serving, mut page) = replayed(&place, &journal);
     page.follow(&LISTS);
     let done = |f: &partita_shared::observe::follower::Follower| {
         f.jobs.values().find(|row| row.state == JobState::Done).map(|row| (**row).clone())
@@ -230,16 +235,7 @@ fn journals_are_checked() {
 fn the_first_format_of_journals_is_read() {
     let place = Place::new();
     let old = concat!(env!("CARGO_MANIFEST_DIR"), "/data/format-1.journal");
-    let flag = format!("--replay={old}");
-    let serving = place.start(["dashboard", &flag]);
-    let link = wait_for("the link", SOON, || {
-        let text = serving.output();
-        text.split_whitespace().find(|word| word.contains("#token=")).map(str::to_string)
-    });
-    let (address, token) =
-        link.trim_start_matches("http://").split_once("/#token=").expect("a link with the token");
-    let mut page =
-        Page::open(&address.replace("localhost", "127.0.0.1"), token, None).expect("a page");
+    let (_serving, mut page) = replayed(&place, Path::new(old));
     page.follow(&LISTS);
     let job = page.wait_for("the job", SOON, |f| {
         f.jobs.values().find(|row| row.state == JobState::Done).map(|row| (**row).clone())

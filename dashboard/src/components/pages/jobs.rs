@@ -3,6 +3,7 @@
 use crate::browser;
 use crate::components::parts::{
     Panel, ROWS_SHOWN_STEP, Same, Search, ShowMore, State, StateBar, Status, job_link, look,
+    table_head,
 };
 use crate::format::{NONE, bytes, counted, csv, grouped, percent, span};
 use crate::live::Live;
@@ -66,7 +67,7 @@ pub fn Jobs(props: &Props) -> Html {
                 note={counted(total as u64, "job", "jobs")}>
                 <div class="scroll" role="group" aria-label="Jobs" tabindex="0">
                     <table class="wide">
-                        { head() }
+                        { table_head(&COLUMNS) }
                         <tbody>
                             { for jobs.into_iter().take(*shown).map(|job| html! {
                                 <Row key={job.id.0} job={Same::of(job)} now_s={live.now_ms / 1_000} />
@@ -112,27 +113,19 @@ fn state_filter(jobs: &[&Rc<JobRow>], wanted: &UseStateHandle<Option<JobState>>)
     }
 }
 
-fn head() -> Html {
-    let column = |name: &'static str, class: &'static str| {
-        html! { <th scope="col" {class}>{ name }</th> }
-    };
-    html! {
-        <thead>
-            <tr>
-                { column("Job", "") }
-                { column("State", "") }
-                { column("Text", "text") }
-                { column("Who", "") }
-                { column("Submitted", "number") }
-                { column("Duration", "number") }
-                { column("Tasks", "progress") }
-                { column("Rows made", "number") }
-                { column("Bytes made", "number") }
-                { column("Retries", "number") }
-            </tr>
-        </thead>
-    }
-}
+/// The columns, and the class of their cells.
+const COLUMNS: [(&str, &str); 10] = [
+    ("Job", ""),
+    ("State", ""),
+    ("Text", "text"),
+    ("Who", ""),
+    ("Submitted", "number"),
+    ("Duration", "number"),
+    ("Tasks", "progress"),
+    ("Rows made", "number"),
+    ("Bytes made", "number"),
+    ("Retries", "number"),
+];
 
 #[derive(PartialEq, Properties)]
 struct RowProps {

@@ -1,7 +1,7 @@
 //! Tasks of a job, narrowed and paged by the scheduler: there may be a million.
 
 use crate::browser;
-use crate::components::parts::{Panel, State, Status, look, task_link, worker_link};
+use crate::components::parts::{Panel, State, Status, look, table_head, task_link, worker_link};
 use crate::format::{NONE, bytes, csv, duration_us, grouped, middle};
 use crate::live::{Act, Live, use_answer};
 use crate::route::{Route, TaskFilter, state_key, task_key};
@@ -121,7 +121,7 @@ fn List(props: &ListProps) -> Html {
                 note={format!("asked for every {} s", REFRESH_MS / 1_000)}>
                 <div class="scroll" role="group" aria-label="Tasks" tabindex="0">
                     <table class="rows">
-                        { head() }
+                        { table_head(&COLUMNS) }
                         <tbody>{ for rows.iter().map(|row| task_row(live, *job, row)) }</tbody>
                     </table>
                 </div>
@@ -138,25 +138,17 @@ fn List(props: &ListProps) -> Html {
     }
 }
 
-fn head() -> Html {
-    let column = |name: &'static str, class: &'static str| {
-        html! { <th scope="col" {class}>{ name }</th> }
-    };
-    html! {
-        <thead>
-            <tr>
-                { column("Task", "") }
-                { column("State", "") }
-                { column("Group", "") }
-                { column("Worker", "") }
-                { column("Attempts", "number") }
-                { column("Time on slot", "number") }
-                { column("Rows", "number") }
-                { column("Bytes", "number") }
-            </tr>
-        </thead>
-    }
-}
+/// The columns, and the class of their cells.
+const COLUMNS: [(&str, &str); 8] = [
+    ("Task", ""),
+    ("State", ""),
+    ("Group", ""),
+    ("Worker", ""),
+    ("Attempts", "number"),
+    ("Time on slot", "number"),
+    ("Rows", "number"),
+    ("Bytes", "number"),
+];
 
 fn task_row(live: &Live, job: JobId, row: &TaskRow) -> Html {
     let index = row.id.group.index;

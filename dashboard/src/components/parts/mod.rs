@@ -7,6 +7,7 @@
 mod age;
 mod bar;
 mod copy;
+mod head;
 mod links;
 pub mod look;
 mod panel;
@@ -20,6 +21,7 @@ mod state;
 pub use age::Age;
 pub use bar::{Bar, Part, StateBar};
 pub use copy::CopyButton;
+pub use head::table_head;
 pub use links::{group_link, job_link, place_link, task_link, worker_link};
 pub use panel::{Panel, Status};
 pub use patterns::Patterns;

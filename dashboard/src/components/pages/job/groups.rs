@@ -1,6 +1,8 @@
 //! The groups of a job as a table: how far each is, and how its tasks differ.
 
-use crate::components::parts::{Panel, Quantiles, Same, StateBar, Status, Unit, group_link};
+use crate::components::parts::{
+    Panel, Quantiles, Same, StateBar, Status, Unit, group_link, table_head,
+};
 use crate::format::{NONE, bytes, counted, csv, duration_ms, grouped, percent};
 use crate::live::Live;
 use partita_shared::ids::JobId;
@@ -38,7 +40,7 @@ pub fn Groups(props: &Props) -> Html {
         <Panel title="Tasks by group" id="groups" {status} {csv} {note}>
             <div class="scroll" role="group" aria-label="Tasks by group" tabindex="0">
                 <table class="wide">
-                    { head() }
+                    { table_head(&COLUMNS) }
                     <tbody>
                         { for groups.into_iter().map(|group| html! {
                             <Row key={group.id.index} group={Same::of(group)} />
@@ -50,26 +52,18 @@ pub fn Groups(props: &Props) -> Html {
     }
 }
 
-fn head() -> Html {
-    let column = |name: &'static str, class: &'static str| {
-        html! { <th scope="col" {class}>{ name }</th> }
-    };
-    html! {
-        <thead>
-            <tr>
-                { column("Group", "") }
-                { column("Tasks", "progress") }
-                { column("Left", "number") }
-                { column("Time per task", "") }
-                { column("Rows per task", "") }
-                { column("Bytes per task", "") }
-                { column("Rows", "number") }
-                { column("Held", "number") }
-                { column("Failures", "number") }
-            </tr>
-        </thead>
-    }
-}
+/// The columns, and the class of their cells.
+const COLUMNS: [(&str, &str); 9] = [
+    ("Group", ""),
+    ("Tasks", "progress"),
+    ("Left", "number"),
+    ("Time per task", ""),
+    ("Rows per task", ""),
+    ("Bytes per task", ""),
+    ("Rows", "number"),
+    ("Held", "number"),
+    ("Failures", "number"),
+];
 
 #[derive(PartialEq, Properties)]
 struct RowProps {
