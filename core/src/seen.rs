@@ -142,7 +142,7 @@ pub(crate) fn stopped(core: &mut Core, id: JobId) {
     }
 }
 
-/// A job has ended: its last figures, then the end.
+/// A job has ended: its last figures, and those of the workers that it leaves, then the end.
 pub(crate) fn job_ended(core: &mut Core, id: JobId, job: &mut Job, row: &JobRow) {
     if !core.options.observed {
         return;
@@ -153,6 +153,7 @@ pub(crate) fn job_ended(core: &mut Core, id: JobId, job: &mut Job, row: &JobRow)
     }
     let mut counters = Counters { tasks_finished: core.tasks_finished, ..Counters::default() };
     add_job(&mut counters, id, job);
+    add_workers(&mut counters, core);
     let operators = job.groups.iter().map(|group| group.operators.clone()).collect();
     let row = Box::new(row.clone());
     note(core, || Observation::Counters(Box::new(counters)));
@@ -182,6 +183,13 @@ fn add_job(counters: &mut Counters, id: JobId, job: &mut Job) {
     }
 }
 
+fn add_workers(counters: &mut Counters, core: &mut Core) {
+    for (id, worker) in core.workers.iter_mut().filter(|(_, worker)| worker.changed) {
+        worker.changed = false;
+        counters.workers.push((*id, worker.assigned, worker.finished));
+    }
+}
+
 impl Core {
     /// What was seen since it was last asked, in order. Empty unless the core is observed.
     pub fn take_seen(&mut self) -> Vec<Seen> {
@@ -198,10 +206,7 @@ impl Core {
         for (id, job) in self.jobs.iter_mut().filter(|(_, job)| job.changed) {
             add_job(&mut counters, *id, job);
         }
-        for (id, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.changed) {
-            worker.changed = false;
-            counters.workers.push((*id, worker.assigned, worker.finished));
-        }
+        add_workers(&mut counters, self);
         let is_empty = counters.jobs.is_empty() && counters.workers.is_empty();
         if !is_empty {
             note(self, || Observation::Counters(Box::new(counters)));

@@ -1,7 +1,7 @@
 //! What pages of the dashboard get: the same as the REST API says, live and from a journal.
 
 use partita_shared::ids::{GroupId, TaskId};
-use partita_shared::model::{JobState, TaskState, WorkerState};
+use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
 use partita_shared::observe::event::{Ending, Level};
 use partita_shared::observe::frame::{Answer, FromPage, Question, Source, Topic};
 use partita_shared::observe::view::EventKind;
@@ -69,13 +69,13 @@ fn a_page_has_what_the_lists_say() {
         assert_eq!((&text.text, &text.error), (&job.text, &job.error));
     }
     let workers = cluster.workers();
-    let told = page.follower.workers.values().map(|row| {
+    let figures = |row: &WorkerRow| {
         (row.id, row.name.clone(), row.address.clone(), row.state, row.finished, row.assigned)
+    };
+    page.wait_for("the workers as they are listed", SOON, |f| {
+        let told = f.workers.values().map(|row| figures(row));
+        told.eq(workers.iter().map(figures)).then_some(())
     });
-    let listed = workers.iter().map(|row| {
-        (row.id, row.name.clone(), row.address.clone(), row.state, row.finished, row.assigned)
-    });
-    assert!(told.eq(listed), "{:?} {workers:?}", page.follower.workers);
     let failures = page.follower.events.values().filter(|row| row.level == Level::Error).count();
     assert!(failures >= 1, "{:?}", page.follower.events);
 }
