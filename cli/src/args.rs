@@ -16,7 +16,7 @@ fn memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
 
 /// Partitioned computations over many cores and many nodes: a scheduler, workers, queries.
 #[derive(Debug, Parser)]
-#[command(name = "partita", version, about, propagate_version = true, infer_subcommands = true)]
+#[command(name = "partita", version, propagate_version = true, infer_subcommands = true)]
 #[deny(missing_docs)]
 pub(crate) struct Args {
     /// What the log says: error, warn, info, debug, trace, or a filter such as `partita_worker=debug`
