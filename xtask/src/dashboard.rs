@@ -157,6 +157,7 @@ fn trunk(paths: &Paths, toolchain: &Toolchain, kind: &str, flags: &[&str]) -> Re
 /// Puts what trunk wrote as an inline script into a file of its own: the page is served under a
 /// policy that forbids inline scripts. Also makes the glue smaller.
 fn move_script_out(dist: &Path) -> Result<()> {
+    pad_hashes(dist)?;
     let glue = only_file(dist, ".js")?;
     let wasm = only_file(dist, "_bg.wasm")?;
     let glue_path = dist.join(&glue);
@@ -179,6 +180,39 @@ fn move_script_out(dist: &Path) -> Result<()> {
     check_policy(&page)?;
     fs::write(&index, page)?;
     Ok(())
+}
+
+/// Gives the hash in each name all of its digits. trunk leaves leading zeros out, so that one name in
+/// sixteen is shorter than those that look for a hash expect.
+fn pad_hashes(dist: &Path) -> Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dist)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    for name in &names {
+        let padded = padded(name);
+        if padded == *name {
+            continue;
+        }
+        fs::rename(dist.join(name), dist.join(&padded))?;
+        for page in names.iter().filter(|page| page.ends_with(".html")) {
+            let page = dist.join(page);
+            fs::write(&page, fs::read_to_string(&page)?.replace(name.as_str(), &padded))?;
+        }
+    }
+    Ok(())
+}
+
+/// `NAME-HASH.EXTENSION` or `NAME-HASH_bg.wasm` with a hash of sixteen digits.
+fn padded(name: &str) -> String {
+    const DIGITS: usize = 16;
+    let Some((before, rest)) = name.rsplit_once('-') else { return name.to_string() };
+    let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+    if end == 0 || end >= DIGITS {
+        return name.to_string();
+    }
+    let (hash, after) = rest.split_at(end);
+    format!("{before}-{hash:0>DIGITS$}{after}")
 }
 
 /// Functions and variables that the glue uses for itself alone.
@@ -374,6 +408,16 @@ mod tests {
             compact_glue(glue).unwrap(),
             "function $$7(x){\nreturn x===undefined;\n}\nx.isLikeNoneX=1;\nconst a=$$7(b)?0:c;"
         );
+    }
+
+    /// A hash that lost its leading zeros gets them back, and every other name stays.
+    #[test]
+    fn hashes_have_all_their_digits() {
+        assert_eq!(padded("dashboard-658ca4e2830d8b5.js"), "dashboard-0658ca4e2830d8b5.js");
+        assert_eq!(padded("dashboard-8ca4e_bg.wasm"), "dashboard-000000000008ca4e_bg.wasm");
+        for whole in ["icon-8a936b89a4eeaadd.svg", "index.html", "start-x.js"] {
+            assert_eq!(padded(whole), whole);
+        }
     }
 
     /// What the policy would block in a browser is an error of the build.
