@@ -1,11 +1,13 @@
 //! `partita scheduler`
 
 use crate::args::SchedulerArgs;
+use crate::commands::run::lead::tell_end;
 use crate::commands::{links, net, signals};
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
+use partita_worker::place::slurm::SlurmJob;
 
 pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     let file = match &args.scheduler_file {
@@ -42,6 +44,9 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     eprintln!("access file {}", file.display());
     if !args.no_dashboard {
         eprint!("{}", links::links_for_log(&access));
+    }
+    if let Some(job) = SlurmJob::detect() {
+        tokio::spawn(tell_end(job, scheduler.hub().clone()));
     }
     let ender = scheduler.ender();
     tokio::spawn(async move {
