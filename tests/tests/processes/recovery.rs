@@ -173,8 +173,9 @@ fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
     let leaver = cluster.workers.iter_mut().find(|worker| worker.pid() == leaver).expect("it");
     leaver.signal(libc::SIGTERM);
     assert_eq!(leaver.finish(SOON).code, 0);
-    let stays = cluster.worker(stays.pid);
-    assert!(stays.metrics.fetched_bytes > quarter * 32 / 20, "{stays:?}");
+    wait_for("its partitions elsewhere", SOON, || {
+        (cluster.worker(stays.pid).metrics.fetched_bytes > quarter * 32 / 20).then_some(())
+    });
     signal(sql.pid(), libc::SIGCONT);
     let text = rows(&sql.finish(LONG));
     assert_eq!(text.lines().count() as u64, quarter);
