@@ -1,14 +1,11 @@
 //! `partita scheduler`
 
 use crate::args::SchedulerArgs;
-use crate::commands::{listing, signals};
+use crate::commands::{links, net, signals};
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
-
-/// The address that stands for all of a machine's.
-const EVERYWHERE: &str = "0.0.0.0";
 
 pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     let file = match &args.scheduler_file {
@@ -18,7 +15,8 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     refuse_second(&file, &args.name).await?;
     let config = SchedulerConfig {
         name: args.name.clone(),
-        host: args.host.clone().map_or_else(|| EVERYWHERE.to_string(), |host| bracketed(&host)),
+        host: net::listen_on(args.host.as_deref(), args.interface.as_deref())?
+            .unwrap_or_else(|| net::EVERYWHERE.to_string()),
         contact_host: None,
         port: args.port,
         scheduler_file: Some(file.clone()),
@@ -43,7 +41,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     eprintln!("scheduler   tcp://{}", access.address);
     eprintln!("access file {}", file.display());
     if !args.no_dashboard {
-        eprint!("{}", listing::links(&access));
+        eprint!("{}", links::links_for_log(&access));
     }
     let ender = scheduler.ender();
     tokio::spawn(async move {
@@ -57,15 +55,6 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     }
     served?;
     Ok(0)
-}
-
-/// An address as it is written before a port.
-pub(crate) fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_string()
-    }
 }
 
 /// A cluster of the same name that answers is not pushed aside.

@@ -1,8 +1,7 @@
 //! `partita worker`
 
 use crate::args::WorkerArgs;
-use crate::commands::scheduler::bracketed;
-use crate::commands::{asking, signals};
+use crate::commands::{asking, net, signals};
 use anyhow::{Context, Result};
 use partita_shared::access::{self, host_name};
 use partita_shared::message::FromWorker;
@@ -52,7 +51,10 @@ async fn one(args: WorkerArgs) -> Result<u8> {
     );
     let config = WorkerConfig {
         name,
-        host: Some(args.host.as_deref().map_or_else(|| "0.0.0.0".to_string(), bracketed)),
+        host: Some(
+            net::listen_on(args.host.as_deref(), args.interface.as_deref())?
+                .unwrap_or_else(|| net::EVERYWHERE.to_string()),
+        ),
         contact_address: args.contact_address.clone(),
         port: args.port,
         slots,
@@ -133,6 +135,9 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
         if let Some(host) = &given.host {
             command.arg("--host").arg(host);
         }
+        if let Some(interface) = &given.interface {
+            command.arg("--interface").arg(interface);
+        }
         if given.port != 0 {
             command.arg(format!("--port={}", u32::from(given.port) + index));
         }
@@ -152,7 +157,10 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
 }
 
 /// Tells the scheduler how workers ended, which it cannot see.
-async fn report_deaths(mut connector: WebSocketConnector, mut deaths: mpsc::Receiver<Death>) {
+pub(crate) async fn report_deaths(
+    mut connector: WebSocketConnector,
+    mut deaths: mpsc::Receiver<Death>,
+) {
     let mut link: Option<ControlLink> = None;
     while let Some(death) = deaths.recv().await {
         let message = FromWorker::Died { pid: death.pid, host: host_name(), cause: death.cause };
