@@ -11,7 +11,7 @@
 # cluster.sh up [FOLDER]             the same in the background, until `down`; returns when ready
 # cluster.sh login [-u USER] [FOLDER] [-- COMMAND]
 #                                    runs a command (a shell without one) on the login host, as the user ada unless
-#                                    another is named (bob, root), in the user's home
+#                                    another is named (bob, cleo, dirk, eve, root), in the user's home
 # cluster.sh node OPERATION NODE [FOLDER]
 #                                    start, kill, stop-slurmd, start-slurmd, cut, heal
 # cluster.sh down [FOLDER]           ends it
@@ -20,7 +20,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Users of the cluster, known inside it alone.
-users="ada:22001 bob:22002"
+users="ada:22001 bob:22002 cleo:22003 dirk:22004 eve:22005"
 # Seconds that a cluster may take to come up.
 ready_s_max=60
 # Where the kernel shows control groups of version 1, and those that Slurm uses.
