@@ -129,6 +129,11 @@ pub enum ToWorker {
         /// How often to send a heartbeat, in milliseconds.
         heartbeat_ms: u64,
     },
+    /// The registration was not accepted, and will not be if it is tried again as it is.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Another worker: where its data port is.
     Peer {
         /// The worker.

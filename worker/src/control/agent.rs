@@ -31,6 +31,8 @@ const FAREWELL: Duration = Duration::from_millis(300);
 enum End {
     /// It said to leave.
     Dismissed(String),
+    /// It does not take this worker.
+    Refused(String),
     /// The link is gone.
     Cut,
 }
@@ -63,6 +65,7 @@ pub(crate) async fn run(
                 engine.give_back_done(done);
                 return Ok(());
             }
+            End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
             End::Cut => {
                 tracing::warn!(scheduler = address, "the link to the scheduler is gone");
             }
@@ -145,10 +148,12 @@ async fn session<S: Future<Output = String>>(
     if sender.send(hello).await.is_err() {
         return End::Cut;
     }
-    let Ok(Some(ToWorker::Welcome { worker, cluster, heartbeat_ms })) =
-        timeout(HANDSHAKE_TIMEOUT, receiver.recv()).await
-    else {
-        return End::Cut;
+    let (worker, cluster, heartbeat_ms) = match timeout(HANDSHAKE_TIMEOUT, receiver.recv()).await {
+        Ok(Some(ToWorker::Welcome { worker, cluster, heartbeat_ms })) => {
+            (worker, cluster, heartbeat_ms)
+        }
+        Ok(Some(ToWorker::Refused { reason })) => return End::Refused(reason),
+        Ok(_) | Err(_) => return End::Cut,
     };
     engine.set_worker(worker);
     tracing::info!(%worker, cluster, scheduler = address, "registered");
@@ -233,7 +238,10 @@ fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport>
 
 fn obey(engine: &Arc<Engine>, message: ToWorker) {
     match message {
-        ToWorker::Welcome { .. } | ToWorker::Shutdown { .. } | ToWorker::Watch(_) => {}
+        ToWorker::Welcome { .. }
+        | ToWorker::Refused { .. }
+        | ToWorker::Shutdown { .. }
+        | ToWorker::Watch(_) => {}
         ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
         ToWorker::PeerLost(worker) => engine.lose_peer(worker),
         ToWorker::Fragment(fragment) => engine.add_fragment(fragment),
