@@ -145,9 +145,10 @@ pub(crate) struct SchedulerArgs {
     /// The port to listen on; 0 takes any that is free
     #[arg(long, env = "PARTITA_PORT", default_value_t = DEFAULT_PORT)]
     pub(crate) port: u16,
-    /// The cluster's name, and its access file's
-    #[arg(long, env = "PARTITA_NAME", default_value = "default")]
-    pub(crate) name: String,
+    /// The cluster's name, and its access file's; the default is `default`, and slurm-JOB inside a
+    /// Slurm job
+    #[arg(long, env = "PARTITA_NAME")]
+    pub(crate) name: Option<String>,
     /// Where to write the access file, instead of ~/.partita/NAME.json
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,

@@ -9,14 +9,18 @@ use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
 use partita_worker::place::slurm::SlurmJob;
 
+/// The cluster's name where nobody gives one.
+const DEFAULT_NAME: &str = "default";
+
 pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
+    let name = name(&args);
     let file = match &args.scheduler_file {
         Some(file) => file.clone(),
-        None => access::default_path(&args.name)?,
+        None => access::default_path(&name)?,
     };
-    refuse_second(&file, &args.name).await?;
+    refuse_second(&file, &name).await?;
     let config = SchedulerConfig {
-        name: args.name.clone(),
+        name,
         host: net::listen_on(args.host.as_deref(), args.interface.as_deref())?
             .unwrap_or_else(|| net::EVERYWHERE.to_string()),
         contact_host: None,
@@ -60,6 +64,13 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     }
     served?;
     Ok(0)
+}
+
+/// The cluster's name. That of a Slurm job is its own: the jobs of one user write their access
+/// files into one home, and must not meet.
+fn name(args: &SchedulerArgs) -> String {
+    let given = args.name.clone();
+    given.or_else(|| Some(SlurmJob::detect()?.cluster_name())).unwrap_or(DEFAULT_NAME.to_string())
 }
 
 /// A cluster of the same name that answers is not pushed aside.

@@ -167,6 +167,9 @@ pub(super) mod tests {
             ("SLURM_JOB_END_TIME", "1700000600"),
             ("SLURM_SUBMIT_HOST", "login1"),
             ("SLURM_STEP_TASKS_PER_NODE", "3,2(x4)"),
+            ("SLURM_STEP_NUM_TASKS", "11"),
+            ("SLURM_NTASKS", "12"),
+            ("SLURM_STEP_NODELIST", "node[1-5]"),
         ];
         let job = SlurmJob::from_variables(&variables(&pairs)).unwrap();
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
@@ -178,6 +181,9 @@ pub(super) mod tests {
             end_time: Some(at(1_700_000_600)),
             submit_host: Some("login1".into()),
             tasks_on_node: 2,
+            tasks: 11,
+            nodes: "node[1-5]".into(),
+            restarts: 0,
         };
         assert_eq!(job, expected);
         assert_eq!(job.remaining(at(1_700_000_000)), Some(Duration::from_secs(600)));
