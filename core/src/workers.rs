@@ -41,6 +41,7 @@ pub(crate) fn on_joined(
         changed: false,
     };
     core.by_load.insert((worker.load(), id));
+    core.slots += worker.slots();
     core.workers.insert(id, worker);
     seen::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
@@ -62,6 +63,9 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
 
 /// Lets those go that are leaving and have nothing that anyone wants.
 pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
+    if core.by_load.len() == core.workers.len() {
+        return;
+    }
     for (id, worker) in &mut core.workers {
         if let Some(reason) = &worker.leaving
             && worker.assigned == 0
@@ -110,6 +114,7 @@ pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
 pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
     let Some(worker) = core.workers.remove(&id) else { return };
     core.by_load.remove(&(worker.load(), id));
+    core.slots -= worker.slots();
     core.suspects.remove(&id);
     let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
     if state == WorkerState::Lost {
