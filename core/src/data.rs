@@ -50,6 +50,8 @@ pub struct Core {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     /// Workers that take tasks, by load in thousandths of their slots.
     pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
+    /// Slots of all workers.
+    pub(crate) slots: u32,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
@@ -276,6 +278,7 @@ impl Core {
             now: 0,
             workers: BTreeMap::new(),
             by_load: BTreeSet::new(),
+            slots: 0,
             jobs: BTreeMap::new(),
             next_worker: 1,
             next_job: 1,

@@ -15,6 +15,7 @@ use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Result partitions, for each slot of the cluster, that may be made before the client has taken
@@ -37,17 +38,22 @@ impl Core {
     /// Gives ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         let mut runs = Runs::new();
-        let mut passed: BTreeSet<WorkerId> = BTreeSet::new();
         let mut exhausted = Vec::new();
-        let slots = self.slots();
         let window = self.result_window();
-        while let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(|id| !passed.contains(id))
-        {
-            let Some((job, group, index)) = self.pick(id, slots, window) else {
+        let full = self.full_load();
+        // Who was passed over stands before this. A worker that got a task moves up, so that all
+        // those behind were not asked yet.
+        let mut passed = Bound::Unbounded;
+        while let Some(place) = self.by_load.range((passed, Bound::Unbounded)).next().copied() {
+            let (load, id) = place;
+            if full.is_none_or(|full| load >= full) {
+                break;
+            }
+            let Some((job, group, index)) = self.pick(id, window) else {
                 if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
-                passed.insert(id);
+                passed = Bound::Excluded(place);
                 continue;
             };
             if !self.assign(id, job, group, index, &mut runs, effects) {
@@ -72,17 +78,26 @@ impl Core {
         workers::dismiss(self, effects);
     }
 
-    fn slots(&self) -> u32 {
-        self.workers.values().map(Worker::slots).sum()
+    /// The load from which on a worker has no room for a task of any group that has one ready, by
+    /// [`has_room`]; none if no group has. The others of a cluster that is busy need not be asked.
+    fn full_load(&self) -> Option<u64> {
+        let jobs = self.jobs.values();
+        let ready = jobs.flat_map(|job| job.groups.iter().map(move |group| (job, group)));
+        let ready = ready.filter(|(_, group)| group.counts.ready > 0);
+        let ahead = ready.map(|(job, group)| {
+            let mean_us = group.mean_us().filter(|_| job.suspects.is_empty());
+            mean_us.map_or(0, |mean| (self.options.read_ahead_us * 1000).div_ceil(mean.max(1)))
+        });
+        ahead.max().map(|ahead| 1000 + ahead)
     }
 
     /// Result partitions that may be made before the client has taken those before them.
     pub(crate) fn result_window(&self) -> u32 {
-        self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
+        self.slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
     /// Chooses a task for a worker and takes it out of its queue.
-    fn pick(&mut self, id: WorkerId, slots: u32, window: u32) -> Option<(JobId, usize, u32)> {
+    fn pick(&mut self, id: WorkerId, window: u32) -> Option<(JobId, usize, u32)> {
         let now = self.now;
         let read_ahead_us = self.options.read_ahead_us;
         let worker = self.workers.get(&id)?;
@@ -94,7 +109,7 @@ impl Core {
         let order = self.by_share();
         let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
         let owed = |job: &Job| {
-            let fair = u64::from(slots) * u64::from(job.spec.priority);
+            let fair = u64::from(self.slots) * u64::from(job.spec.priority);
             u64::from(job.running) * priorities < fair
         };
         let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);

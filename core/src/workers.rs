@@ -43,6 +43,7 @@ pub(crate) fn on_joined(
         changed: false,
     };
     core.by_load.insert((worker.load(), id));
+    core.slots += worker.slots();
     core.workers.insert(id, worker);
     seen::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
@@ -79,6 +80,9 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
 
 /// Lets those go that are leaving and have nothing that anyone wants.
 pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
+    if core.by_load.len() == core.workers.len() {
+        return;
+    }
     for (id, worker) in &mut core.workers {
         if let Some(reason) = &worker.leaving
             && worker.assigned == 0
@@ -129,6 +133,7 @@ pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
 pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
     let Some(worker) = core.workers.remove(&id) else { return };
     core.by_load.remove(&(worker.load(), id));
+    core.slots -= worker.slots();
     core.suspects.remove(&id);
     handover::forget_worker(core, id);
     let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
