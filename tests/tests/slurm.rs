@@ -5,3 +5,18 @@
 
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/ending.rs"]
+mod ending;
+#[path = "slurm/one_line.rs"]
+mod one_line;
+
+use partita_shared::model::WorkerRow;
+use partita_tests::slurm::Nodes;
+use partita_tests::slurm::job::Job;
+use partita_tests::slurm::nodes::workers_up_in;
+
+/// The workers that a job saw: its script wrote them to `workers-JOB.json` in the home.
+fn workers_in(nodes: &Nodes, job: &Job<'_>) -> Vec<WorkerRow> {
+    let file = nodes.home().join(format!("workers-{}.json", job.id));
+    workers_up_in(&std::fs::read_to_string(file).expect("the job's list of workers"))
+}
