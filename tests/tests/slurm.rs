@@ -7,6 +7,8 @@
 mod by_hand;
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/place.rs"]
+mod place;
 
 use partita_shared::model::WorkerRow;
 use partita_tests::slurm::Nodes;
