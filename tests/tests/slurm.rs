@@ -9,6 +9,8 @@ mod by_hand;
 mod cluster;
 #[path = "slurm/place.rs"]
 mod place;
+#[path = "slurm/shared_node.rs"]
+mod shared_node;
 
 use partita_shared::model::WorkerRow;
 use partita_tests::slurm::Nodes;
