@@ -9,12 +9,13 @@
 use crate::data::{Core, Group, Job, Worker, task_id};
 use crate::event::Effect;
 use crate::lineage::{own_partitions, twin};
-use crate::{jobs, workers};
+use crate::{handover, jobs, workers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Result partitions, for each slot of the cluster, that may be made before the client has taken
@@ -37,17 +38,22 @@ impl Core {
     /// Gives ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         let mut runs = Runs::new();
-        let mut passed: BTreeSet<WorkerId> = BTreeSet::new();
         let mut exhausted = Vec::new();
-        let slots = self.slots();
         let window = self.result_window();
-        while let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(|id| !passed.contains(id))
-        {
-            let Some((job, group, index)) = self.pick(id, slots, window) else {
+        let full = self.full_load();
+        // Who was passed over stands before this. A worker that got a task moves up, so that all
+        // those behind were not asked yet.
+        let mut passed = Bound::Unbounded;
+        while let Some(place) = self.by_load.range((passed, Bound::Unbounded)).next().copied() {
+            let (load, id) = place;
+            if full.is_none_or(|full| load >= full) {
+                break;
+            }
+            let Some((job, group, index)) = self.pick(id, window) else {
                 if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
-                passed.insert(id);
+                passed = Bound::Excluded(place);
                 continue;
             };
             if !self.assign(id, job, group, index, &mut runs, effects) {
@@ -68,20 +74,30 @@ impl Core {
                 format!("task {task} was started {tries} times without an end: it is given up");
             jobs::fail(self, job, error, None, effects);
         }
+        handover::hand_over(self, effects);
         workers::dismiss(self, effects);
     }
 
-    fn slots(&self) -> u32 {
-        self.workers.values().map(Worker::slots).sum()
+    /// The load from which on a worker has no room for a task of any group that has one ready, by
+    /// [`has_room`]; none if no group has. The others of a cluster that is busy need not be asked.
+    fn full_load(&self) -> Option<u64> {
+        let jobs = self.jobs.values();
+        let ready = jobs.flat_map(|job| job.groups.iter().map(move |group| (job, group)));
+        let ready = ready.filter(|(_, group)| group.counts.ready > 0);
+        let ahead = ready.map(|(job, group)| {
+            let mean_us = group.mean_us().filter(|_| job.suspects.is_empty());
+            mean_us.map_or(0, |mean| (self.options.read_ahead_us * 1000).div_ceil(mean.max(1)))
+        });
+        ahead.max().map(|ahead| 1000 + ahead)
     }
 
     /// Result partitions that may be made before the client has taken those before them.
     pub(crate) fn result_window(&self) -> u32 {
-        self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
+        self.slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
     /// Chooses a task for a worker and takes it out of its queue.
-    fn pick(&mut self, id: WorkerId, slots: u32, window: u32) -> Option<(JobId, usize, u32)> {
+    fn pick(&mut self, id: WorkerId, window: u32) -> Option<(JobId, usize, u32)> {
         let now = self.now;
         let read_ahead_us = self.options.read_ahead_us;
         let worker = self.workers.get(&id)?;
@@ -93,7 +109,7 @@ impl Core {
         let order = self.by_share();
         let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
         let owed = |job: &Job| {
-            let fair = u64::from(slots) * u64::from(job.spec.priority);
+            let fair = u64::from(self.slots) * u64::from(job.spec.priority);
             u64::from(job.running) * priorities < fair
         };
         let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);
@@ -315,6 +331,23 @@ pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) 
         || own_holders(job, group, index).iter().any(|holder| holder.worker == worker)
 }
 
+/// Tells a worker where another is, if it does not know.
+pub(crate) fn introduce(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    id: WorkerId,
+    other: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
+        return;
+    };
+    let Some(worker) = workers.get_mut(&id).filter(|_| id != other) else { return };
+    if worker.knows.insert(other) {
+        let message = ToWorker::Peer { worker: other, address };
+        effects.push(Effect::Send { worker: id, message });
+    }
+}
+
 /// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,
 /// and where those are.
 fn tell(
@@ -332,19 +365,8 @@ fn tell(
     if fresh {
         unknown.extend(at.locations.iter().flat_map(|(_, all)| all.iter().map(|h| h.worker)));
     }
-    unknown.remove(&id);
-    if let Some(worker) = workers.get(&id) {
-        unknown.retain(|other| !worker.knows.contains(other));
-    }
     for other in unknown {
-        let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
-            continue;
-        };
-        if let Some(worker) = workers.get_mut(&id) {
-            worker.knows.insert(other);
-        }
-        let message = ToWorker::Peer { worker: other, address };
-        effects.push(Effect::Send { worker: id, message });
+        introduce(workers, id, other, effects);
     }
     if told.is_none() {
         let message = ToWorker::Fragment(Arc::clone(&at.fragment));

@@ -1,6 +1,7 @@
 //! `partita scheduler`
 
 use crate::args::SchedulerArgs;
+use crate::commands::run::lead::tell_end;
 use crate::commands::{links, net, signals};
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
@@ -47,6 +48,9 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     eprintln!("access file {}", file.display());
     if !args.no_dashboard {
         eprint!("{}", links::links_for_log(&access));
+    }
+    if let Some(job) = SlurmJob::detect() {
+        tokio::spawn(tell_end(job, scheduler.hub().clone()));
     }
     let ender = scheduler.ender();
     tokio::spawn(async move {

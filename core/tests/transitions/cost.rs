@@ -9,14 +9,23 @@ use super::fixture::{gather, job, registration};
 
 const TASKS: u32 = 100_000;
 
-/// A group of many tasks on two workers, each report an event of its own. Run it with
-/// `--nocapture` for the figure.
+/// Few workers, and so many that asking each of them in every placement would be seen.
+const WORKERS: [u32; 2] = [2, 2_000];
+
+/// A group of many tasks, each report an event of its own. Run it with `--nocapture` for the figures.
 #[test]
 fn the_cost_of_an_event_is_printed() {
+    for workers in WORKERS {
+        let ns = cost_ns(workers);
+        println!("{ns} ns for each of {TASKS} events on {workers} workers, the driver included");
+    }
+}
+
+fn cost_ns(workers: u32) -> u128 {
     let mut core = Core::new(Options::new("cost"));
     let mut effects = Vec::new();
-    for name in ["a", "b"] {
-        let registration = Box::new(registration(name, 4));
+    for number in 0..workers {
+        let registration = Box::new(registration(&format!("w{number}"), 4));
         core.handle(0, Event::WorkerJoined { request: 0, registration }, &mut effects);
     }
     let spec = Box::new(job().source(TASKS).group(1, [gather(0)]).spec);
@@ -43,7 +52,7 @@ fn the_cost_of_an_event_is_printed() {
         finished += 1;
     }
     let ns = start.elapsed().as_nanos() / u128::from(TASKS);
-    println!("{ns} ns for each of {TASKS} events, placement and the driver included");
     assert_eq!(core.cluster().tasks_finished, u64::from(TASKS));
     core.check_invariants().unwrap();
+    ns
 }

@@ -160,6 +160,7 @@ fn is_possible(message: &FromWorker) -> bool {
                 }
         }),
         FromWorker::Leaving { reason } => short(&[reason]),
+        FromWorker::TakenOver { error, .. } => short(&[error.as_deref().unwrap_or_default()]),
         FromWorker::Died { host, cause, .. } => short(&[host, cause]),
     }
 }

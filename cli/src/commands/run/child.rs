@@ -8,7 +8,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Runs the command to its end. An interrupt reaches it by itself; a SIGTERM is handed on. If it
+/// Runs the command to its end. An interrupt reaches it by itself; SIGTERM and the
+/// users' signals are handed on. If it
 /// has not ended `grace` after that, where there is one, it is killed, so that the cluster can still
 /// end in order.
 pub(super) async fn run(
@@ -27,12 +28,21 @@ pub(super) async fn run(
         .with_context(|| {
             format!("the command `{}` could not be started", name.to_string_lossy())
         })?;
-    tokio::select! {
-        status = child.wait() => return status.context("waiting for the command"),
-        () = terminated(&mut term, &mut interrupt) => {}
-    }
-    if let Some(pid) = child.id() {
-        hand_on(pid);
+    let mut first = signal(SignalKind::user_defined1()).context("signals")?;
+    let mut second = signal(SignalKind::user_defined2()).context("signals")?;
+    loop {
+        let number = tokio::select! {
+            status = child.wait() => return status.context("waiting for the command"),
+            () = terminated(&mut term, &mut interrupt) => libc::SIGTERM,
+            _ = first.recv() => libc::SIGUSR1,
+            _ = second.recv() => libc::SIGUSR2,
+        };
+        if let Some(pid) = child.id() {
+            hand_on(pid, number);
+        }
+        if number == libc::SIGTERM {
+            break;
+        }
     }
     let Some(grace) = grace.await else {
         loop {
@@ -40,7 +50,7 @@ pub(super) async fn run(
                 status = child.wait() => return status.context("waiting for the command"),
                 () = terminated(&mut term, &mut interrupt) => {
                     if let Some(pid) = child.id() {
-                        hand_on(pid);
+                        hand_on(pid, libc::SIGTERM);
                     }
                 }
             }
@@ -69,12 +79,12 @@ async fn terminated(term: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-#[expect(unsafe_code, reason = "the standard library cannot send SIGTERM")]
-fn hand_on(pid: u32) {
+#[expect(unsafe_code, reason = "the standard library cannot send signals")]
+fn hand_on(pid: u32, number: libc::c_int) {
     // SAFETY: kill takes numbers and touches no memory of ours; the child was not reaped yet, so
     // the number is its own.
     unsafe {
-        libc::kill(pid as libc::pid_t, libc::SIGTERM);
+        libc::kill(pid as libc::pid_t, number);
     }
 }
 

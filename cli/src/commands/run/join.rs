@@ -2,7 +2,7 @@
 
 use super::{Share, copies, supervisor, worker_name};
 use crate::args::RunArgs;
-use crate::commands::worker::{child_limit, report_deaths};
+use crate::commands::worker::{child_limit, ignore_user_signals, report_deaths};
 use crate::commands::{net, signals};
 use anyhow::{Context, Result, bail};
 use partita_shared::access::{self, Access, host_name};
@@ -18,6 +18,7 @@ const LOOK_PAUSE_FIRST: Duration = Duration::from_millis(5);
 const LOOK_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
+    ignore_user_signals();
     let (file, access) = tokio::select! {
         found = find(job, args.timeout) => found?,
         reason = signals::stop() => bail!("{reason}"),

@@ -13,7 +13,7 @@ use partita_worker::place::slurm::SlurmJob;
 use partita_worker::place::{ask_slurm, threads};
 use partita_worker::supervisor::Death;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,9 @@ pub(super) async fn run(args: RunArgs, slurm: Option<&SlurmJob>) -> Result<u8> {
     if slurm.is_some() || !args.headless {
         eprint!("{}", links::links_for_log(&access));
     }
+    if let Some(job) = slurm {
+        tokio::spawn(tell_end(job.clone(), hub.clone()));
+    }
     let spreading = async {
         if let (Some(job), Some(file)) = (slurm, file(slurm)?) {
             copies::spread(file, access.clone(), job).await;
@@ -54,6 +57,17 @@ pub(super) async fn run(args: RunArgs, slurm: Option<&SlurmJob>) -> Result<u8> {
         copies::remove(&access.name);
     }
     ended
+}
+
+/// Tells the scheduler when its Slurm job ends. Nobody waits for it: Slurm may take its time.
+pub(crate) async fn tell_end(job: SlurmJob, hub: Hub) {
+    let left = match job.remaining(SystemTime::now()) {
+        Some(left) => Some(left),
+        None => ask_slurm::time_left(job.job_id).await,
+    };
+    if let Some(left) = left {
+        hub.allocation_ends(job.job_id.to_string(), left).await;
+    }
 }
 
 /// The access file of a cluster that others look for: those of a Slurm job.

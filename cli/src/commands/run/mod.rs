@@ -7,7 +7,7 @@
 mod child;
 mod copies;
 mod join;
-mod lead;
+pub(crate) mod lead;
 mod missing;
 
 use crate::args::RunArgs;
