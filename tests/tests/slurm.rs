@@ -3,12 +3,20 @@
 //! They run where `PARTITA_TEST_SLURM` is set, as `cargo xtask test` does. The binary is taken from
 //! beside the test's executable: build it first (`cargo build -p partita-cli`).
 
+#[path = "slurm/by_hand.rs"]
+mod by_hand;
 #[path = "slurm/cluster.rs"]
 mod cluster;
 #[path = "slurm/ending.rs"]
 mod ending;
+#[path = "slurm/network.rs"]
+mod network;
 #[path = "slurm/one_line.rs"]
 mod one_line;
+#[path = "slurm/place.rs"]
+mod place;
+#[path = "slurm/shared_node.rs"]
+mod shared_node;
 
 use partita_shared::model::WorkerRow;
 use partita_tests::slurm::Nodes;

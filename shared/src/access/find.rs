@@ -115,6 +115,11 @@ pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, Access
     }
 }
 
+/// Whether the environment names the token, so that no access file is looked at for it.
+pub fn is_token_given() -> bool {
+    std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
+}
+
 /// The only cluster there is to be meant.
 fn find_alone() -> Result<Access, AccessError> {
     let names = |found: Vec<(PathBuf, Access)>| found.into_iter().map(|(_, a)| a.name).collect();
@@ -139,8 +144,16 @@ fn find_alone() -> Result<Access, AccessError> {
 
 /// The token of the access file whose scheduler has this address, or this port on one of the
 /// names of the same host: job scripts write `$(hostname)` where the scheduler wrote an address.
+/// Schedulers that were killed on other hosts have left files; a later one at the same address has
+/// the right token.
 fn token_for(address: &str) -> Option<String> {
-    let found = list();
+    let mut found = list();
+    let job = slurm_job();
+    let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    found.sort_by_cached_key(|(path, access)| {
+        let is_own = job.is_some() && access.slurm_job == job;
+        std::cmp::Reverse((is_own, written(path)))
+    });
     if let Some((_, access)) = found.iter().find(|(_, access)| access.address == address) {
         return Some(access.token.clone());
     }
@@ -154,5 +167,6 @@ fn token_for(address: &str) -> Option<String> {
         (local && access.host == host_name()) || short(&access.host) == short(host)
     });
     let first = candidates.next()?;
-    candidates.next().is_none().then(|| first.1.token.clone())
+    let is_same = |other: &(PathBuf, Access)| other.1.address == first.1.address;
+    candidates.all(is_same).then(|| first.1.token.clone())
 }

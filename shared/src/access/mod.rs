@@ -5,7 +5,7 @@
 
 mod find;
 
-pub use find::{find, list, list_running, local_path};
+pub use find::{find, is_token_given, list, list_running, local_path};
 
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};

@@ -4,7 +4,8 @@ use super::Slurm;
 use std::os::fd::AsRawFd;
 
 impl Slurm {
-    /// Runs `work` on a thread that sees the login host's network and files.
+    /// Runs `work` on a thread that sees the login host's network and files: the cluster's folder is
+    /// `/srv` there.
     ///
     /// # Panics
     /// If it does.

@@ -83,7 +83,9 @@ async fn find(
     loop {
         let cause = match connector.connect().await {
             Ok(link) => return Ok(link),
-            Err(LinkError::Refused { address, reason }) => {
+            Err(
+                LinkError::Refused { address, reason } | LinkError::WrongToken { address, reason },
+            ) => {
                 return Err(WorkerError::Refused { address, reason });
             }
             Err(LinkError::NotYet(cause)) => cause,
