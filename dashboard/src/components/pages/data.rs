@@ -216,7 +216,7 @@ const WORKER_COLUMNS: &[Column<Rc<WorkerRow>>] = &[
         |row| html! { <a href={Route::Worker(row.id).to_string()} tabindex="-1">{ row.name.clone() }</a> },
         |row| row.name.clone(),
     )
-    .by(|one, other| natural(&one.name).cmp(&natural(&other.name))),
+    .by(|one, other| natural(&one.name).cmp(natural(&other.name))),
     Column::<Rc<WorkerRow>>::new(
         "Reserved, % of limit",
         "w10 number bar-cell",
@@ -273,7 +273,7 @@ const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
         |line| html! { <a href={Route::Worker(line.part.worker).to_string()} tabindex="-1">{ line.worker.clone() }</a> },
         |line| line.worker.clone(),
     )
-    .by(|one, other| natural(&one.worker).cmp(&natural(&other.worker))),
+    .by(|one, other| natural(&one.worker).cmp(natural(&other.worker))),
     Column::<PartitionLine>::new("In memory", "w6 number", |line| or_none(line.part.memory_bytes).into(), |line| {
         line.part.memory_bytes.to_string()
     })
