@@ -30,7 +30,7 @@ fn the_address_that_is_named_is_used() {
         ("--interface=eth0", "198.18.77."),
         ("--interface=ib0", "198.18.78."),
         ("--host=$(hostname)-ib", "198.18.78."),
-        ("--host=::", "[fd77::"),
+        ("--host=::", "198.18.77."),
         ("--host=$(hostname)-v6", "[fd77::"),
     ] {
         // Each task names its own.
