@@ -11,6 +11,7 @@ mod data;
 mod measure;
 mod opponents;
 mod report;
+mod slurm;
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;

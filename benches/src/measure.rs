@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 /// Counted runs of each measurement, after one that is not counted.
 pub(crate) const RUNS: usize = 3;
+/// Counted runs of what takes less than [`SHORT_SECONDS`].
+pub(crate) const RUNS_OF_SHORT: usize = 15;
+/// What is short, in seconds.
+pub(crate) const SHORT_SECONDS: f64 = 1.0;
 /// What one run may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -30,16 +34,21 @@ pub(crate) fn timed(command: &mut Command) -> Result<(f64, String)> {
     Ok((seconds, String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
-/// The median time of a command.
-pub(crate) fn command(mut make: impl FnMut() -> Command) -> Result<f64> {
-    let mut times = Vec::new();
-    for run in 0..=RUNS {
-        let (seconds, _) = timed(&mut make())?;
-        if run > 0 {
-            times.push(seconds);
-        }
+/// The median times of two commands, run in turn so that both meet the same moods of the machine.
+/// One run of each is not counted; what is over within a second is run more often, since a median
+/// of three such times still moves by half.
+pub(crate) fn pair(
+    mut ours: impl FnMut() -> Command,
+    mut theirs: impl FnMut() -> Command,
+) -> Result<(f64, f64)> {
+    let first = timed(&mut ours())?.0.max(timed(&mut theirs())?.0);
+    let runs = if first < SHORT_SECONDS { RUNS_OF_SHORT } else { RUNS };
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        a.push(timed(&mut ours())?.0);
+        b.push(timed(&mut theirs())?.0);
     }
-    Ok(median(times))
+    Ok((median(a), median(b)))
 }
 
 /// A process that is ended when this goes.

@@ -1,8 +1,8 @@
 //! The measurements: Partita, one DataFusion process, Dask.
 
-use crate::measure::{Background, command, median, resident_bytes, say, timed};
+use crate::measure::{Background, median, pair, resident_bytes, say, timed};
 use crate::report::Row;
-use crate::{Options, core_cost, dask};
+use crate::{Options, core_cost, dask, slurm};
 use anyhow::{Context, Result, bail};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -26,7 +26,7 @@ fn questions(folder: &Path) -> Vec<(&'static str, String)> {
         (
             "group by 10,000 keys",
             format!(
-                "select count(*), max(m) from (select grp, avg(value) m, sum(value) s from '{}/' group by grp)",
+                "select count(*), max(m), max(s) from (select grp, avg(value) m, sum(value) s from '{}/' group by grp)",
                 at("numbers")
             ),
         ),
@@ -69,6 +69,12 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if options.wants("first") {
         rows.push(first_answer(folder, dask.as_ref())?);
     }
+    if options.wants("slurm") && std::env::var_os(partita_tests::slurm::VARIABLE).is_some() {
+        rows.extend(slurm::measure(dask.as_ref())?);
+    }
+    if options.only.iter().all(|only| only == "slurm") && !options.only.is_empty() {
+        return Ok(rows);
+    }
     let binary = partita()?;
     let cluster = Cluster::start(&binary)?;
     if options.wants("idle") {
@@ -86,8 +92,7 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
             continue;
         }
         say(&format!("{name} ..."));
-        let ours = command(|| cluster.sql(&sql))?;
-        let datafusion = command(|| datafusion(&sql))?;
+        let (ours, datafusion) = pair(|| cluster.sql(&sql), || datafusion(&sql))?;
         let theirs = match &running {
             Some(running) => Some(running.time(name, folder)?),
             None => None,
@@ -106,13 +111,13 @@ fn first_answer(folder: &Path, dask: Option<&dask::Dask>) -> Result<Row> {
     say("first answer ...");
     let binary = partita()?;
     let sql = format!("select avg(a) from '{}'", folder.join("small.parquet").display());
-    let ours = command(|| {
+    let ours = || {
         let mut run = Command::new(&binary);
         run.args(["run", "--workers", "2", "--threads", "1", "--headless", "--"]);
         run.arg(&binary).args(["sql", &sql]);
         run
-    })?;
-    let single = command(|| datafusion(&sql))?;
+    };
+    let (ours, single) = pair(ours, || datafusion(&sql))?;
     let theirs = dask.map(dask::Dask::first_answer).transpose()?;
     Ok(Row::seconds("first answer, from nothing to all down", ours, Some(single), theirs))
 }
@@ -134,8 +139,7 @@ fn tpch(cluster: &Cluster, folder: &Path) -> Result<Vec<Row>> {
         let query = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         say(&format!("TPC-H {number} ..."));
         let sql = format!("{views}{query}");
-        let a = command(|| cluster.sql(&sql))?;
-        let b = command(|| datafusion(&sql))?;
+        let (a, b) = pair(|| cluster.sql(&sql), || datafusion(&sql))?;
         ours += a;
         theirs += b;
         rows.push(Row::seconds(&format!("TPC-H {number}"), a, Some(b), None));

@@ -1,6 +1,7 @@
 //! The table of what was measured.
 
 use crate::Options;
+use crate::measure::{RUNS, RUNS_OF_SHORT, SHORT_SECONDS};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
@@ -72,9 +73,8 @@ pub(crate) fn write(rows: &[Row], options: &Options) -> Result<()> {
     let (_, after) =
         rest.split_once(END).context("benches/README.md has no place for the table")?;
     let head = format!(
-        "Scale {}, median of {} runs after one that is not counted.\n\n",
+        "Scale {}; medians of {RUNS} runs, of {RUNS_OF_SHORT} where one takes less than {SHORT_SECONDS} s, after one that is not counted.\n\n",
         options.scale,
-        crate::measure::RUNS
     );
     std::fs::write(&path, format!("{before}{BEGIN}\n{head}{}{END}{after}", table(rows)))?;
     Ok(())

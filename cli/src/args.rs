@@ -102,7 +102,8 @@ pub(crate) enum Command {
     Scheduler(SchedulerArgs),
     /// Run a worker, or several under a supervisor
     Worker(WorkerArgs),
-    /// Run a command with a scheduler and workers on this machine around it
+    /// Run a command with a scheduler and workers around it: on this machine, or, as `srun partita
+    /// run`, on all nodes of a Slurm job
     Run(RunArgs),
     /// Run SQL over files: on a cluster if one is there, else inside this process
     Sql(SqlArgs),
@@ -138,12 +139,16 @@ pub(crate) struct SchedulerArgs {
     /// The address to listen on; the default is every address of this machine
     #[arg(long, env = "PARTITA_HOST", value_name = "HOST")]
     pub(crate) host: Option<String>,
+    /// The network interface to listen on, such as ib0, instead of naming its address
+    #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
+    pub(crate) interface: Option<String>,
     /// The port to listen on; 0 takes any that is free
     #[arg(long, env = "PARTITA_PORT", default_value_t = DEFAULT_PORT)]
     pub(crate) port: u16,
-    /// The cluster's name, and its access file's
-    #[arg(long, env = "PARTITA_NAME", default_value = "default")]
-    pub(crate) name: String,
+    /// The cluster's name, and its access file's; the default is `default`, and slurm-JOB inside a
+    /// Slurm job
+    #[arg(long, env = "PARTITA_NAME")]
+    pub(crate) name: Option<String>,
     /// Where to write the access file, instead of ~/.partita/NAME.json
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
@@ -192,6 +197,9 @@ pub(crate) struct WorkerArgs {
     /// The address to listen on; the default is every address of this machine
     #[arg(long, env = "PARTITA_HOST")]
     pub(crate) host: Option<String>,
+    /// The network interface to listen on, such as ib0, instead of naming its address
+    #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
+    pub(crate) interface: Option<String>,
     /// The port to listen on; 0 takes any that is free
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
@@ -214,13 +222,33 @@ pub(crate) struct WorkerArgs {
     pub(crate) no_dashboard: bool,
 }
 
+/// The workers that `partita run` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// All that are to come.
+    All,
+    /// So many.
+    Count(u32),
+}
+
+fn awaited(text: &str) -> Result<Awaited, String> {
+    match text {
+        "all" => Ok(Awaited::All),
+        number => number
+            .parse()
+            .map(Awaited::Count)
+            .map_err(|_| "write a number of workers, or `all`".to_string()),
+    }
+}
+
 /// `partita run`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// Worker processes; the default is one
+    /// Worker processes, of each task under srun; the default is one
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) workers: u32,
-    /// Tasks at once in each worker; the default shares the processors among the workers
+    /// Tasks at once in each worker; the default shares the processors among the workers, and under
+    /// srun leaves one of the first task's to the scheduler and the command
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) threads: Option<u32>,
     /// Memory of each worker: bytes, 8GiB, a share such as 0.4, or auto
@@ -232,6 +260,15 @@ pub(crate) struct RunArgs {
     /// The port of the scheduler; 0 takes any that is free
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
+    /// The address to listen on; the default is every address inside a Slurm job, else the loopback
+    #[arg(long, env = "PARTITA_HOST", value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// The network interface to listen on, such as ib0, instead of naming its address
+    #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
+    pub(crate) interface: Option<String>,
+    /// Workers that must be ready before the command begins: a number, or `all`
+    #[arg(long, value_name = "N", value_parser = awaited, default_value = "all")]
+    pub(crate) wait: Awaited,
     /// How long the workers may take to be ready
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) timeout: Duration,

@@ -79,7 +79,6 @@ impl Embedded {
             local_directory: scratch.path().to_path_buf(),
             token: String::new(),
             death_timeout: limits::DEATH_TIMEOUT,
-            grace: Duration::ZERO,
             lifetime: None,
             slurm_job: None,
         };

@@ -24,6 +24,9 @@ const BARS_MAX: usize = 8;
 pub(crate) struct Progress {
     bars: MultiProgress,
     showing: Option<JoinHandle<()>>,
+    /// Whether someone wants to see the last change: a program does; bars and lines are only of
+    /// use while one waits.
+    to_the_end: bool,
 }
 
 impl Progress {
@@ -44,7 +47,7 @@ impl Progress {
             ProgressFormat::Plain => Some(tokio::spawn(show_lines(changes))),
             ProgressFormat::Json => Some(tokio::spawn(show_json(changes))),
         });
-        Progress { bars, showing }
+        Progress { bars, showing, to_the_end: format == ProgressFormat::Json }
     }
 
     /// Does something that prints, with the bars out of its way.
@@ -52,14 +55,15 @@ impl Progress {
         self.bars.suspend(work)
     }
 
-    /// Shows the last change and stops.
+    /// Stops, for a program with the last change.
     pub(crate) async fn finish(&mut self) {
-        if let Some(mut showing) = self.showing.take()
+        if self.to_the_end
+            && let Some(mut showing) = self.showing.take()
             && tokio::time::timeout(LAST_CHANGE_TIMEOUT, &mut showing).await.is_err()
         {
             showing.abort();
         }
-        let _ = self.bars.clear();
+        self.abandon();
     }
 
     /// Stops at once.

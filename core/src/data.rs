@@ -1,6 +1,7 @@
 //! The core's state. Plain data: the transitions are functions in the other modules.
 
 use crate::event::{JobSpec, Time};
+use crate::handover::{Copies, Moves};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Fragment, Holder, InputSpec, Registration, WorkerMetrics};
@@ -55,7 +56,13 @@ pub struct Core {
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
     pub(crate) workers_lost: u32,
+    /// The Slurm job around the scheduler, and its end, if it is known to have one.
+    pub(crate) allocation: Option<(String, Time)>,
     pub(crate) tasks_finished: u64,
+    /// Partitions of leaving workers on their way to others.
+    pub(crate) moves: Moves,
+    /// What leaving workers keep of those that have arrived, while someone reads it.
+    pub(crate) copies: Copies,
     /// Workers that others could not read from since someone last could.
     pub(crate) suspects: BTreeSet<WorkerId>,
     /// Where the jobs' turns have got to; see [`Job::turn`].
@@ -276,7 +283,10 @@ impl Core {
             next_worker: 1,
             next_job: 1,
             workers_lost: 0,
+            allocation: None,
             tasks_finished: 0,
+            moves: Moves::new(),
+            copies: Copies::new(),
             suspects: BTreeSet::new(),
             turn: 0,
             gone: VecDeque::new(),

@@ -1,6 +1,6 @@
 //! What the core is told, and what it wants done.
 
-use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     FailureKind, Holder, InputSpec, Registration, SlotTask, TaskReport, ToWorker, Work,
     WorkerMetrics,
@@ -52,6 +52,14 @@ pub enum Event {
         /// What it said of itself.
         registration: Box<Registration>,
     },
+    /// The Slurm job around the scheduler has an end: for its workers too, and nothing can be
+    /// computed here after it.
+    AllocationEnds {
+        /// The Slurm job's id.
+        slurm_job: String,
+        /// When.
+        at: Time,
+    },
     /// A worker takes no new tasks.
     WorkerLeaving {
         /// The worker.
@@ -90,6 +98,17 @@ pub enum Event {
         worker: WorkerId,
         /// The attempts.
         reports: Vec<TaskReport>,
+    },
+    /// A worker holds what it was to take over, or could not get it.
+    TakenOver {
+        /// The worker.
+        worker: WorkerId,
+        /// The task whose output it is.
+        task: TaskId,
+        /// The attempt that made it.
+        attempt: Attempt,
+        /// Why it could not get it.
+        error: Option<String>,
     },
     /// A client submitted a job.
     JobSubmitted {

@@ -38,6 +38,7 @@ impl Core {
                 }
             }
         }
+        self.check_moves()?;
         for (id, worker) in &self.workers {
             let expect =
                 (assigned.get(&id.0).copied().unwrap_or(0), held.get(&id.0).copied().unwrap_or(0));

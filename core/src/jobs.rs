@@ -3,7 +3,8 @@
 use crate::data::{Consumer, Core, EndedJob, Group, Job, NOBODY, Task, task_id};
 use crate::event::{Effect, GroupSpec, JobSpec};
 use crate::lineage::is_whole;
-use crate::{seen, tasks};
+use crate::place::has_time;
+use crate::{handover, seen, tasks};
 use partita_shared::ids::{GroupId, JobId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, FailureKind, Fragment, ToWorker};
@@ -239,6 +240,40 @@ pub(crate) fn fail(
     end(core, id, JobState::Failed, error, kind, effects);
 }
 
+/// Fails the jobs that can do nothing more before the allocation ends: none of their tasks runs,
+/// and every one that could is expected to take longer than is left. Said now, it is an answer;
+/// later, everything just dies.
+pub(crate) fn end_hopeless(core: &mut Core, effects: &mut Vec<Effect>) {
+    let Some((slurm_job, at)) = &core.allocation else { return };
+    let left = at.saturating_sub(core.now);
+    let mut found = Vec::new();
+    for (id, job) in core.jobs.iter().filter(|(_, job)| job.running == 0) {
+        let mut ready = job.groups.iter().filter(|group| group.counts.ready > 0).peekable();
+        if ready.peek().is_none() {
+            continue;
+        }
+        let hopeless = |group: &&Group| {
+            group.mean_us().is_some_and(|mean| mean > left)
+                && !core.workers.values().any(|worker| has_time(worker, group, core.now))
+        };
+        let Some(shortest) = ready.clone().min_by_key(|group| group.mean_us()) else { continue };
+        if ready.all(|group| hopeless(&group)) {
+            let takes = shortest.mean_us().unwrap_or(0) / 1_000_000;
+            found.push((
+                *id,
+                format!(
+                    "Slurm job {slurm_job} ends in {} s, and a task of `{}` takes about {takes} s: nothing more of this job can be done; ask for more time, or submit it again later",
+                    left / 1_000_000,
+                    shortest.name
+                ),
+            ));
+        }
+    }
+    for (id, error) in found {
+        fail(core, id, error, None, effects);
+    }
+}
+
 /// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
 fn end(
     core: &mut Core,
@@ -250,6 +285,7 @@ fn end(
 ) {
     seen::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
+    handover::forget_job(core, id);
     for group in &job.groups {
         for task in &group.tasks {
             match task.state {

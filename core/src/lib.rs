@@ -12,6 +12,7 @@
 
 mod data;
 mod event;
+mod handover;
 mod invariants;
 mod jobs;
 mod lineage;
@@ -35,6 +36,9 @@ impl Core {
             Event::WorkerJoined { request, registration } => {
                 workers::on_joined(self, request, *registration, effects);
             }
+            Event::AllocationEnds { slurm_job, at } => {
+                workers::on_allocation_ends(self, slurm_job, at);
+            }
             Event::WorkerLeaving { worker, reason } => workers::on_leaving(self, worker, reason),
             Event::WorkerLost { worker, cause } => {
                 workers::on_lost(self, worker, cause, effects);
@@ -47,6 +51,9 @@ impl Core {
             }
             Event::Reports { worker, reports } => {
                 tasks::on_reports(self, worker, reports, effects);
+            }
+            Event::TakenOver { worker, task, attempt, error } => {
+                handover::on_taken_over(self, worker, task, attempt, error, effects);
             }
             Event::JobSubmitted { request, spec } => {
                 jobs::on_submitted(self, request, *spec, effects);

@@ -75,7 +75,7 @@ impl Job {
     }
 
     /// The tasks of a consumer that read this one partition and no other task's.
-    fn own_readers(&self, consumer: usize, input: usize, partition: u32) -> Vec<u32> {
+    pub(crate) fn own_readers(&self, consumer: usize, input: usize, partition: u32) -> Vec<u32> {
         let spec = &self.groups[consumer].inputs()[input];
         match &spec.exchange {
             Exchange::OneToOne if partition < spec.count => vec![spec.first + partition],
@@ -224,7 +224,7 @@ impl Job {
 
     /// Whether some task that has not its output yet reads this partition of this group, or the
     /// client still wants it.
-    fn is_wanted(&self, group: usize, index: u32) -> bool {
+    pub(crate) fn is_wanted(&self, group: usize, index: u32) -> bool {
         if group == self.result() {
             return index >= self.delivered;
         }

@@ -9,7 +9,7 @@
 use crate::data::{Core, Group, Job, Options, Worker, task_id};
 use crate::event::Effect;
 use crate::lineage::{own_partitions, twin};
-use crate::{jobs, workers};
+use crate::{handover, jobs, workers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
@@ -74,6 +74,7 @@ impl Core {
                 format!("task {task} was started {tries} times without an end: it is given up");
             jobs::fail(self, job, error, None, effects);
         }
+        handover::hand_over(self, effects);
         workers::dismiss(self, effects);
     }
 
@@ -338,6 +339,23 @@ pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) 
         || own_holders(job, group, index).iter().any(|holder| holder.worker == worker)
 }
 
+/// Tells a worker where another is, if it does not know.
+pub(crate) fn introduce(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    id: WorkerId,
+    other: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
+        return;
+    };
+    let Some(worker) = workers.get_mut(&id).filter(|_| id != other) else { return };
+    if worker.knows.insert(other) {
+        let message = ToWorker::Peer { worker: other, address };
+        effects.push(Effect::Send { worker: id, message });
+    }
+}
+
 /// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,
 /// and where those are.
 fn tell(
@@ -355,19 +373,8 @@ fn tell(
     if fresh {
         unknown.extend(at.locations.iter().flat_map(|(_, all)| all.iter().map(|h| h.worker)));
     }
-    unknown.remove(&id);
-    if let Some(worker) = workers.get(&id) {
-        unknown.retain(|other| !worker.knows.contains(other));
-    }
     for other in unknown {
-        let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
-            continue;
-        };
-        if let Some(worker) = workers.get_mut(&id) {
-            worker.knows.insert(other);
-        }
-        let message = ToWorker::Peer { worker: other, address };
-        effects.push(Effect::Send { worker: id, message });
+        introduce(workers, id, other, effects);
     }
     if told.is_none() {
         let message = ToWorker::Fragment(Arc::clone(&at.fragment));

@@ -1,8 +1,8 @@
 //! Workers: they join, leave, fall silent, are lost.
 
 use crate::data::{Core, GONE_WORKERS_MAX, NOBODY, Worker, task_id};
-use crate::event::Effect;
-use crate::{jobs, seen, tasks};
+use crate::event::{Effect, Time};
+use crate::{handover, jobs, seen, tasks};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Registration, SlotTask, ToWorker, WorkerMetrics};
@@ -22,9 +22,11 @@ pub(crate) fn on_joined(
         registration.memory_limit_bytes.min(limits::WORKER_MEMORY_BYTES_MAX);
     let id = WorkerId(core.next_worker);
     core.next_worker += 1;
-    let ends = registration
+    let own_end = registration
         .lifetime_left_s
         .map(|left| core.now.saturating_add(left.saturating_mul(1_000_000)));
+    let common_end = core.allocation.as_ref().filter(|(job, _)| is_of(&registration, job));
+    let ends = own_end.or(common_end.map(|(_, at)| *at));
     let worker = Worker {
         registration,
         joined: core.now,
@@ -53,6 +55,21 @@ pub(crate) fn on_joined(
     effects.push(Effect::Send { worker: id, message });
 }
 
+fn is_of(registration: &Registration, slurm_job: &str) -> bool {
+    registration.slurm_job.as_deref() == Some(slurm_job)
+}
+
+/// The end of the scheduler's allocation became known, maybe after workers had joined.
+pub(crate) fn on_allocation_ends(core: &mut Core, slurm_job: String, at: Time) {
+    for worker in core.workers.values_mut() {
+        if worker.ends.is_none() && is_of(&worker.registration, &slurm_job) {
+            worker.ends = Some(at);
+            worker.changed = true;
+        }
+    }
+    core.allocation = Some((slurm_job, at));
+}
+
 pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
     if let Some(worker) = core.workers.get_mut(&id) {
         core.by_load.remove(&(worker.load(), id));
@@ -70,6 +87,7 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
         if let Some(reason) = &worker.leaving
             && worker.assigned == 0
             && worker.held == 0
+            && !handover::is_taking_part(&core.moves, &core.copies, *id)
             && !worker.dismissed
         {
             worker.dismissed = true;
@@ -107,6 +125,7 @@ pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
         effects.push(Effect::Disconnect { worker: id, cause: cause.clone() });
         on_lost(core, id, cause, effects);
     }
+    jobs::end_hopeless(core, effects);
 }
 
 /// A worker is gone. What it ran goes back, what it held is made again where someone wants it, and
@@ -119,6 +138,7 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
         core.sizes.retain(|_, alike| *alike > 0);
     }
     core.suspects.remove(&id);
+    handover::forget_worker(core, id);
     let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
     if state == WorkerState::Lost {
         core.workers_lost += 1;

@@ -8,6 +8,7 @@ mod shell;
 mod telling;
 
 use crate::error::SchedulerError;
+use crate::now_us;
 use crate::observer::Observer;
 use partita_core::{Core, Event, JobSpec, Options};
 use partita_shared::ids::{JobId, WorkerId};
@@ -128,6 +129,13 @@ impl Hub {
         let _ = self.commands.send(Command::Event(event)).await;
     }
 
+    /// Tells the core that the Slurm job around the scheduler ends after so long.
+    pub async fn allocation_ends(&self, slurm_job: String, left: Duration) {
+        let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);
+        let at = now_us().saturating_add(left);
+        self.tell(Event::AllocationEnds { slurm_job, at }).await;
+    }
+
     /// Asks the core. None if it is gone.
     pub async fn query<T: Send + 'static>(
         &self,
@@ -226,6 +234,9 @@ impl Hub {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
             }
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
+            FromWorker::TakenOver { task, attempt, error } => {
+                self.tell(Event::TakenOver { worker, task, attempt, error }).await;
+            }
             FromWorker::Traffic(fetched_from) => {
                 let traffic = Observation::Traffic { worker, fetched_from };
                 let _ = self.commands.send(Command::Seen(traffic)).await;

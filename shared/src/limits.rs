@@ -47,6 +47,9 @@ pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// How long a worker looks for a scheduler that is gone, unless `--death-timeout` says otherwise.
 pub const DEATH_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long the scheduler tries to reach the data port of a worker that registers: less than
+/// [`HANDSHAKE_TIMEOUT`], in which the worker waits for its answer.
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer may take to answer the handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

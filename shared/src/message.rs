@@ -117,6 +117,19 @@ pub struct RunTask {
     pub holders: Vec<Holder>,
 }
 
+/// A partition that a worker takes over from another that leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    /// The task whose output it is.
+    pub task: TaskId,
+    /// The attempt that made it.
+    pub attempt: Attempt,
+    /// Who holds it.
+    pub from: WorkerId,
+    /// Its buckets; 0 if it is whole.
+    pub buckets: u32,
+}
+
 /// From the scheduler to a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
@@ -128,6 +141,11 @@ pub enum ToWorker {
         cluster: String,
         /// How often to send a heartbeat, in milliseconds.
         heartbeat_ms: u64,
+    },
+    /// The registration was not accepted, and will not be if it is tried again as it is.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
     },
     /// Another worker: where its data port is.
     Peer {
@@ -144,6 +162,8 @@ pub enum ToWorker {
     Locations(Locations),
     /// Tasks to run, in this order.
     Run(Vec<RunTask>),
+    /// Get this partition and keep it; [`FromWorker::TakenOver`] follows.
+    TakeOver(TakeOver),
     /// Stop these attempts, or never start them. No report follows.
     Cancel(Vec<(TaskId, Attempt)>),
     /// Forget the partitions of these groups.
@@ -328,6 +348,15 @@ pub enum FromWorker {
     },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
+    /// It holds what it was to take over by [`ToWorker::TakeOver`], or could not get it.
+    TakenOver {
+        /// The task whose output it is.
+        task: TaskId,
+        /// The attempt that made it.
+        attempt: Attempt,
+        /// Why it could not get it.
+        error: Option<String>,
+    },
     /// Bytes read from other workers since the start, by worker, where that changed; at most
     /// [`crate::limits::TRAFFIC_PEERS_MAX`].
     Traffic(Vec<(WorkerId, u64)>),

@@ -3,3 +3,4 @@
 pub mod local;
 pub mod oracle;
 pub mod process;
+pub mod slurm;

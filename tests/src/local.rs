@@ -145,7 +145,6 @@ fn worker_config(
         local_directory,
         token: access.token.clone(),
         death_timeout: DEATH_TIMEOUT,
-        grace: Duration::ZERO,
         lifetime: None,
         slurm_job: None,
     }

@@ -24,10 +24,17 @@ pub struct WorkerConfig {
     pub token: String,
     /// How long to look for a scheduler that does not answer.
     pub death_timeout: Duration,
-    /// How long to wait, when told to stop, for what was begun.
-    pub grace: Duration,
     /// When it must end, counted from its start.
     pub lifetime: Option<Duration>,
     /// The Slurm job it runs in.
     pub slurm_job: Option<String>,
+}
+
+/// What tells a worker to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Why, for people.
+    pub reason: String,
+    /// How long it may take for what was begun, and for handing over what others want of it.
+    pub grace: Duration,
 }

@@ -16,7 +16,7 @@ mod serve;
 mod store;
 pub mod supervisor;
 
-pub use config::WorkerConfig;
+pub use config::{Stop, WorkerConfig};
 pub use control::{Connector, ControlLink, LinkError, WebSocketConnector};
 pub use error::WorkerError;
 pub use exec::Engine;
@@ -55,7 +55,7 @@ impl Worker {
     pub async fn run(
         self,
         connector: impl Connector,
-        stop: impl Future<Output = String>,
+        stop: impl Future<Output = Stop>,
     ) -> Result<(), WorkerError> {
         agent::run(&self.config, &self.engine, connector, stop).await
     }

@@ -9,8 +9,9 @@ use crate::{browser, data, python};
 use anyhow::Result;
 use std::path::PathBuf;
 
-/// A Slurm whose daemons the tests start themselves.
-const SLURM_PACKAGES: [&str; 4] = ["slurmctld", "slurmd", "slurm-client", "munge"];
+/// A Slurm whose daemons the tests start themselves, and what makes hosts for it.
+const SLURM_PACKAGES: [&str; 6] =
+    ["slurmctld", "slurmd", "slurm-client", "munge", "iproute2", "util-linux"];
 
 /// What tests use besides cargo.
 pub(crate) struct TestTools {
@@ -39,9 +40,17 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         browser_tools(&paths)?;
     }
     if flags.has("--slurm") {
-        step("slurm", || apt::install(&SLURM_PACKAGES, Services::Down))?;
+        slurm()?;
     }
     Ok(())
+}
+
+/// What the tests with a real Slurm use.
+///
+/// # Errors
+/// If it cannot be had.
+pub(crate) fn slurm() -> Result<()> {
+    step("slurm", || apt::install(&SLURM_PACKAGES, Services::Down))
 }
 
 /// The tools that build the dashboard.

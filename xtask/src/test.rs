@@ -51,6 +51,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         tally += step("tests of the dashboard", || run_tests(&mut tests))?;
     }
     let tools = setup::test_tools(&paths)?;
+    setup::slurm()?;
     let modules = if quick { None } else { Some(setup::browser_tools(&paths)?) };
     step("lints", || {
         let mut clippy = cargo(&paths);
@@ -88,7 +89,8 @@ fn workspace_tests(paths: &Paths, tools: &TestTools) -> Command {
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("PARTITA_TEST_DATA", &tools.data)
         .env("PARTITA_TEST_PYTHON", &tools.python)
-        .env("PARTITA_PROMTOOL", &tools.promtool);
+        .env("PARTITA_PROMTOOL", &tools.promtool)
+        .env("PARTITA_TEST_SLURM", "1");
     tests
 }
 

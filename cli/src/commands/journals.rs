@@ -1,8 +1,8 @@
 //! What is done with a journal: `partita dashboard --replay` and `partita report`.
 
 use crate::args::{DashboardArgs, ReportArgs};
-use crate::commands::listing::links;
-use crate::commands::scheduler::bracketed;
+use crate::commands::links::links;
+use crate::commands::net::bracketed;
 use crate::commands::signals;
 use anyhow::{Context, Result, bail};
 use partita_scheduler::{Entries, Replay, read_journal};

@@ -1,12 +1,10 @@
-//! Commands that ask one question: `status`, `workers`, `jobs`, `wait`, `cancel`, `shutdown`,
-//! `dashboard`.
+//! Commands that ask one question: `status`, `workers`, `jobs`, `wait`, `cancel`, `shutdown`.
 
 use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, Target, WaitArgs};
 use crate::cluster::find;
 use crate::output::columns::Columns;
 use anyhow::{Result, bail};
 use partita_client::Control;
-use partita_shared::access::{self, Access};
 use partita_shared::message::{Reply, Request};
 use partita_shared::model::{JobRow, WorkerRow, WorkerState};
 use partita_shared::units::{format_bytes, format_count, format_duration};
@@ -207,39 +205,6 @@ pub(crate) async fn shutdown(target: Target) -> Result<u8> {
     Control::connect(&access).await?.ask(Request::Shutdown).await?;
     println!("the cluster at tcp://{} is ending", access.address);
     Ok(0)
-}
-
-pub(crate) fn dashboard(target: &Target) -> Result<u8> {
-    let named = target.scheduler.is_some() || target.scheduler_file.is_some();
-    if !named {
-        let running = access::list();
-        if running.len() > 1 {
-            for (_, access) in &running {
-                println!("{}\n{}", access.name, links(access));
-            }
-            return Ok(0);
-        }
-    }
-    print!("{}", links(&find(target)?));
-    Ok(0)
-}
-
-/// The link to the dashboard, and the tunnel that leads to it from elsewhere.
-pub(crate) fn links(access: &Access) -> String {
-    let (host, port) = access.address.rsplit_once(':').unwrap_or((access.address.as_str(), ""));
-    let is_local = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
-    let user = std::env::var("USER").unwrap_or_else(|_| "USER".to_string());
-    // Slurm says where the job was submitted: that is the host that can be reached from outside.
-    let login = std::env::var("SLURM_SUBMIT_HOST").ok().filter(|login| !login.is_empty());
-    let (through, end) = match (&login, is_local) {
-        (Some(login), _) => (login.clone(), host),
-        (None, true) => (access::host_name(), "localhost"),
-        (None, false) => (host.to_string(), "localhost"),
-    };
-    format!(
-        "dashboard   http://localhost:{port}/#token={}\nfrom afar   ssh -N -L {port}:{end}:{port} {user}@{through}\n",
-        access.token
-    )
 }
 
 pub(crate) async fn empty_tasks(args: EmptyTasksArgs) -> Result<u8> {

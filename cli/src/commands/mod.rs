@@ -1,8 +1,10 @@
 //! One module for each command, or for a few that are alike.
 
-mod around;
 mod journals;
+mod links;
 mod listing;
+mod net;
+mod run;
 mod scheduler;
 mod signals;
 mod sql;
@@ -18,7 +20,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
     match args.command {
         Command::Scheduler(args) => serving()?.block_on(scheduler::run(args)),
         Command::Worker(args) => worker::run(args),
-        Command::Run(args) => serving()?.block_on(around::run(args)),
+        Command::Run(args) => serving()?.block_on(run::run(args)),
         Command::Sql(args) => serving()?.block_on(sql::run(args)),
         Command::Wait(args) => asking()?.block_on(listing::wait(args)),
         Command::Status(args) => asking()?.block_on(listing::status(args)),
@@ -28,7 +30,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
         Command::Dashboard(args) => match &args.replay {
             Some(journal) => serving()?.block_on(journals::replay(journal, &args)),
-            None => listing::dashboard(&args.target),
+            None => links::dashboard(&args.target),
         },
         Command::Report(args) => journals::report(&args),
         Command::EmptyTasks(args) => asking()?.block_on(listing::empty_tasks(args)),

@@ -1,24 +1,28 @@
 //! `partita scheduler`
 
 use crate::args::SchedulerArgs;
-use crate::commands::{listing, signals};
+use crate::commands::run::lead::tell_end;
+use crate::commands::{links, net, signals};
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
+use partita_worker::place::slurm::SlurmJob;
 
-/// The address that stands for all of a machine's.
-const EVERYWHERE: &str = "0.0.0.0";
+/// The cluster's name where nobody gives one.
+const DEFAULT_NAME: &str = "default";
 
 pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
+    let name = name(&args);
     let file = match &args.scheduler_file {
         Some(file) => file.clone(),
-        None => access::default_path(&args.name)?,
+        None => access::default_path(&name)?,
     };
-    refuse_second(&file, &args.name).await?;
+    refuse_second(&file, &name).await?;
     let config = SchedulerConfig {
-        name: args.name.clone(),
-        host: args.host.clone().map_or_else(|| EVERYWHERE.to_string(), |host| bracketed(&host)),
+        name,
+        host: net::listen_on(args.host.as_deref(), args.interface.as_deref())?
+            .unwrap_or_else(|| net::EVERYWHERE.to_string()),
         contact_host: None,
         port: args.port,
         scheduler_file: Some(file.clone()),
@@ -43,7 +47,10 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     eprintln!("scheduler   tcp://{}", access.address);
     eprintln!("access file {}", file.display());
     if !args.no_dashboard {
-        eprint!("{}", listing::links(&access));
+        eprint!("{}", links::links_for_log(&access));
+    }
+    if let Some(job) = SlurmJob::detect() {
+        tokio::spawn(tell_end(job, scheduler.hub().clone()));
     }
     let ender = scheduler.ender();
     tokio::spawn(async move {
@@ -59,13 +66,11 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// An address as it is written before a port.
-pub(crate) fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_string()
-    }
+/// The cluster's name. That of a Slurm job is its own: the jobs of one user write their access
+/// files into one home, and must not meet.
+fn name(args: &SchedulerArgs) -> String {
+    let given = args.name.clone();
+    given.or_else(|| Some(SlurmJob::detect()?.cluster_name())).unwrap_or(DEFAULT_NAME.to_string())
 }
 
 /// A cluster of the same name that answers is not pushed aside.

@@ -82,7 +82,7 @@ async fn open(args: &SqlArgs) -> Result<Cluster> {
             let client = client.with_session(session).with_priority(args.priority);
             Ok(Cluster::Remote(Box::new(client)))
         }
-        Err(AccessError::NoCluster) => {
+        Err(AccessError::NoCluster | AccessError::OfOtherJobs { .. }) => {
             let embedded = Embedded::start(args.threads, args.memory_limit).await?;
             Ok(Cluster::Embedded(Box::new(embedded)))
         }

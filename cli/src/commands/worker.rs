@@ -1,23 +1,24 @@
 //! `partita worker`
 
 use crate::args::WorkerArgs;
-use crate::commands::scheduler::bracketed;
-use crate::commands::{asking, signals};
+use crate::commands::{asking, net, signals};
 use anyhow::{Context, Result};
 use partita_shared::access::{self, host_name};
 use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::slurm::SlurmJob;
-use partita_worker::place::{memory, scratch::Scratch, threads};
+use partita_worker::place::{ask_slurm, memory, scratch::Scratch, threads};
 use partita_worker::supervisor::{Death, Supervisor};
-use partita_worker::{Connector, ControlLink, WebSocketConnector, Worker, WorkerConfig};
+use partita_worker::{Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// How long a worker that is told to stop may take for what was begun. Slurm waits 30 s by default
-/// between the signal that warns and the one that kills.
+/// How long a worker that is told to stop may take for what was begun.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long before Slurm kills what has not ended a worker is done with that.
+const KILL_MARGIN: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: WorkerArgs) -> Result<u8> {
     // The control link has a thread of its own: nothing that computes runs on it.
@@ -41,6 +42,7 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         (Some(given), Some(left)) => Some(given.min(left)),
         (given, left) => given.or(left),
     };
+    ignore_user_signals();
     let token = wait_for_token(&args).await?;
     tracing::info!(
         name,
@@ -52,7 +54,10 @@ async fn one(args: WorkerArgs) -> Result<u8> {
     );
     let config = WorkerConfig {
         name,
-        host: Some(args.host.as_deref().map_or_else(|| "0.0.0.0".to_string(), bracketed)),
+        host: Some(
+            net::listen_on(args.host.as_deref(), args.interface.as_deref())?
+                .unwrap_or_else(|| net::EVERYWHERE.to_string()),
+        ),
         contact_address: args.contact_address.clone(),
         port: args.port,
         slots,
@@ -60,18 +65,28 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         local_directory: scratch.path().to_path_buf(),
         token,
         death_timeout: args.death_timeout,
-        grace: GRACE,
         lifetime,
         slurm_job: slurm.map(|job| job.job_id.to_string()),
     };
     let stop = async {
         tokio::select! {
-            reason = signals::stop() => reason,
-            () = lifetime_over(lifetime) => "its lifetime is over".to_string(),
+            reason = signals::stop() => Stop { reason, grace: grace().await },
+            () = lifetime_over(lifetime) => {
+                Stop { reason: "its lifetime is over".to_string(), grace: GRACE }
+            }
         }
     };
     Worker::new(config).await?.run(connector(&args), stop).await?;
     Ok(0)
+}
+
+/// How long a worker may take after a signal: what Slurm grants in a job of its, else [`GRACE`].
+async fn grace() -> Duration {
+    if SlurmJob::detect().is_none() {
+        return GRACE;
+    }
+    let granted = ask_slurm::kill_wait().await;
+    granted.map_or(GRACE, |wait| wait.saturating_sub(KILL_MARGIN).max(KILL_MARGIN))
 }
 
 /// Resolves a grace before the end of the lifetime.
@@ -79,6 +94,20 @@ async fn lifetime_over(lifetime: Option<Duration>) {
     match lifetime {
         Some(all) => tokio::time::sleep(all.saturating_sub(GRACE.min(all / 4))).await,
         None => std::future::pending().await,
+    }
+}
+
+/// A job's `--signal=USR1@60` reaches all its processes and is meant for the user's: one that does
+/// not expect it would die of it.
+pub(crate) fn ignore_user_signals() {
+    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+        if let Ok(mut signals) = signal(kind) {
+            tokio::spawn(async move {
+                while signals.recv().await.is_some() {
+                    tracing::info!("a user's signal was ignored: SIGTERM ends a worker");
+                }
+            });
+        }
     }
 }
 
@@ -110,6 +139,7 @@ async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
 
 /// Several workers, each a process.
 async fn supervise(args: WorkerArgs) -> Result<u8> {
+    ignore_user_signals();
     let n = args.nworkers;
     let plan = memory::limit(args.memory_limit, n)?;
     let slots = threads::slots(args.nthreads, n);
@@ -133,6 +163,9 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
         if let Some(host) = &given.host {
             command.arg("--host").arg(host);
         }
+        if let Some(interface) = &given.interface {
+            command.arg("--interface").arg(interface);
+        }
         if given.port != 0 {
             command.arg(format!("--port={}", u32::from(given.port) + index));
         }
@@ -152,7 +185,10 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
 }
 
 /// Tells the scheduler how workers ended, which it cannot see.
-async fn report_deaths(mut connector: WebSocketConnector, mut deaths: mpsc::Receiver<Death>) {
+pub(crate) async fn report_deaths(
+    mut connector: WebSocketConnector,
+    mut deaths: mpsc::Receiver<Death>,
+) {
     let mut link: Option<ControlLink> = None;
     while let Some(death) = deaths.recv().await {
         let message = FromWorker::Died { pid: death.pid, host: host_name(), cause: death.cause };

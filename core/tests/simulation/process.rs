@@ -4,7 +4,7 @@ use super::settings::{HEARTBEAT_MS, MS};
 use partita_core::Time;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, Holder, Registration, RunTask, TaskReport, ToWorker, WorkerMetrics,
+    Fragment, Holder, Registration, RunTask, TakeOver, TaskReport, ToWorker, WorkerMetrics,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,6 +38,9 @@ pub(crate) struct Session {
     /// The latest attempt of each task that came: they only grow.
     latest: BTreeMap<TaskId, Attempt>,
     pub(crate) outbox: Vec<TaskReport>,
+    /// Partitions to take over that have not come yet, and those whose coming is planned.
+    pub(crate) orders: Vec<TakeOver>,
+    pub(crate) coming: Vec<TakeOver>,
     pub(crate) told_to_go: bool,
 }
 
@@ -141,6 +144,11 @@ impl Session {
                 self.store.remove(&task);
             }
             ToWorker::DropJob { job, .. } => self.drop_job(job),
+            ToWorker::TakeOver(order) => {
+                assert!(Some(order.from) != self.id, "takes over from itself");
+                self.orders.push(order);
+            }
+            ToWorker::Refused { reason } => panic!("the core refuses nobody: {reason}"),
             ToWorker::Watch(_) => panic!("the core watches nobody"),
             ToWorker::Shutdown { .. } => {
                 assert!(self.running.is_empty() && self.queue.is_empty(), "told to go at work");
@@ -168,6 +176,8 @@ impl Session {
         self.running.retain(|task, _| stays(task));
         self.queue.retain(|run| stays(&run.task));
         self.outbox.retain(|report| stays(&report.task));
+        self.orders.retain(|order| stays(&order.task));
+        self.coming.retain(|order| stays(&order.task));
         self.fragments.retain(|group, _| group.job != job);
         self.locations.retain(|(group, _), _| group.job != job);
     }

@@ -8,7 +8,8 @@ use super::world::{Happening, World, event};
 use partita_core::{Event, Time};
 use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::message::{
-    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TaskFigures, TaskReport,
+    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TakeOver, TaskFigures,
+    TaskReport,
 };
 
 impl World {
@@ -41,12 +42,16 @@ impl World {
             Happening::Ended { process, epoch, task, attempt } if self.is_epoch(process, epoch) => {
                 self.ended(process, task, attempt);
             }
+            Happening::TakenOver { process, epoch, order } if self.is_epoch(process, epoch) => {
+                self.taken_over(process, order);
+            }
             Happening::Flush { process, epoch } if self.is_epoch(process, epoch) => {
                 self.flush(process);
             }
             Happening::Heartbeat { .. }
             | Happening::Fetched { .. }
             | Happening::Ended { .. }
+            | Happening::TakenOver { .. }
             | Happening::Flush { .. } => {}
             Happening::Expired { process } => self.kill(process, "its time was over"),
             Happening::Spawn { anchor } => self.spawn(anchor),
@@ -126,7 +131,8 @@ impl World {
     pub(crate) fn send_up(&mut self, process: usize, message: FromWorker) {
         let Some(link) = self.processes[process].link else { return };
         let worker = self.links[link].worker;
-        if let (FromWorker::Reports(_), Some(worker)) = (&message, worker)
+        let repeated = matches!(message, FromWorker::Reports(_) | FromWorker::TakenOver { .. });
+        if let (true, Some(worker)) = (repeated, worker)
             && self.rng.chance(self.settings.repeat)
         {
             let after = self.rng.scaled(0, 2000 * MS);
@@ -159,7 +165,39 @@ impl World {
             self.kill(process, "it left");
             return;
         }
+        let epoch = self.processes[process].epoch;
+        let orders = std::mem::take(&mut self.processes[process].session.orders);
+        for order in orders {
+            self.processes[process].session.coming.push(order);
+            let after = self.rng.scaled(0, 10 * self.settings.latency_max);
+            self.plan_in(after, Happening::TakenOver { process, epoch, order });
+        }
         self.start_tasks(process);
+    }
+
+    /// A partition comes from a worker that leaves, if it is still there and wanted.
+    fn taken_over(&mut self, process: usize, order: TakeOver) {
+        let coming = &mut self.processes[process].session.coming;
+        let Some(at) = coming.iter().position(|found| *found == order) else { return };
+        coming.remove(at);
+        let (task, attempt) = (order.task, order.attempt);
+        let from = self.workers[&order.from];
+        let told = self.processes[process].session.peers.contains_key(&order.from);
+        let reachable = told && !self.blocked.contains(&(process, from));
+        let found = self.serve(task, Holder { worker: order.from, attempt });
+        let error = match found.filter(|_| reachable) {
+            Some(value) => {
+                let session = &mut self.processes[process].session;
+                if session.store.get(&task).is_none_or(|(newer, _)| *newer < attempt) {
+                    session.store.insert(task, (attempt, value));
+                    session.spoiled.remove(&task);
+                }
+                None
+            }
+            None => Some("it could not be read".to_string()),
+        };
+        *self.incidents.faults.entry("taken over").or_default() += u32::from(error.is_none());
+        self.send_up(process, FromWorker::TakenOver { task, attempt, error });
     }
 
     fn start_tasks(&mut self, process: usize) {

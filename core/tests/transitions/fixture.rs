@@ -141,6 +141,19 @@ impl Cluster {
         self.tell(Event::Heartbeat { worker: self.id(name), metrics, on_slots: Vec::new() });
     }
 
+    /// A worker says that it holds what it was to take over, or why not.
+    #[track_caller]
+    pub(crate) fn taken_over(
+        &mut self,
+        name: &str,
+        task: &str,
+        attempt: Attempt,
+        error: Option<&str>,
+    ) {
+        let (worker, error) = (self.id(name), error.map(str::to_string));
+        self.tell(Event::TakenOver { worker, task: parse(task), attempt, error });
+    }
+
     #[track_caller]
     pub(crate) fn tick_after(&mut self, time: Time) {
         self.now += time;
@@ -319,6 +332,16 @@ impl Cluster {
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
             ToWorker::Watch(_) => panic!("the core watches nobody"),
+            ToWorker::TakeOver(order) => {
+                let from = self.name(order.from);
+                format!(
+                    "take {}#{} from {from}, {} buckets",
+                    short(order.task),
+                    order.attempt,
+                    order.buckets
+                )
+            }
+            ToWorker::Refused { reason } => format!("refused ({reason})"),
             ToWorker::Shutdown { reason } => format!("shutdown ({reason})"),
         }
     }

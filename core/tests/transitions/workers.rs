@@ -17,10 +17,10 @@ fn a_worker_that_joins_gets_what_waits() {
     t.check(&["a: accepted", "a: welcome", "a: fragment 1.0", "a: run 1.0.0#1 1.0.1#1"]);
 }
 
-/// A worker that is leaving finishes what it has, gets nothing more, and is told to go when
-/// nothing that it ran or holds is wanted, not before.
+/// A worker that is leaving finishes what it has and gets nothing more. What it holds and someone
+/// wants goes to another, whom the readers are told of, and then it is told to go, not before.
 #[test]
-fn a_leaving_worker_goes_when_nothing_of_it_is_wanted() {
+fn a_leaving_worker_hands_over_what_is_wanted() {
     let mut t = Cluster::with_workers(&["a"]);
     t.submit_quietly(job().source(2).group(1, [shuffle(0)]));
     t.leave("a");
@@ -29,15 +29,63 @@ fn a_leaving_worker_goes_when_nothing_of_it_is_wanted() {
     t.check(&[]);
     t.join("b", 1);
     t.place();
-    t.check(&["b: fragment 1.0", "b: run 1.0.1#1"]);
+    t.check(&[
+        "b: fragment 1.0",
+        "b: run 1.0.1#1",
+        "b: peer a",
+        "b: take 1.0.0#1 from a, 1 buckets",
+    ]);
+    t.taken_over("b", "1.0.0", 1, None);
+    t.check(&["a: drop 1.0.0", "a: shutdown (asked)"]);
     t.finish("1.0.1");
-    t.check(&["b: peer a", "b: fragment 1.1", "b: locations 1.1/0 = a#1 b#1", "b: run 1.1.0#1"]);
+    t.check(&["b: fragment 1.1", "b: locations 1.1/0 = b#1 b#1", "b: run 1.1.0#1"]);
     t.finish("1.1.0");
-    t.check(&["a: drop 1.0", "b: drop 1.0", "deliver 1[0] from b#1", "a: shutdown (asked)"]);
+    t.check(&["b: drop 1.0", "deliver 1[0] from b#1"]);
     t.lose("a", "closed");
     t.check(&["b: lost a"]);
     assert_eq!(t.core.workers(true)[0].state, WorkerState::Left);
     assert_eq!(t.core.cluster().workers_lost, 0);
+}
+
+/// What someone reads from a leaving worker stays there until it was read, though it has arrived
+/// elsewhere; the next reader is told the new place.
+#[test]
+fn what_is_read_from_a_leaving_worker_stays_until_then() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(job().source(1).group(2, [shuffle(0)]));
+    t.finish("1.0.0");
+    t.take();
+    t.leave("a");
+    t.take();
+    t.taken_over("b", "1.0.0", 1, None);
+    t.check(&[]);
+    t.finish("1.1.0");
+    t.check(&["deliver 1[0] from a#1"]);
+    t.finish("1.1.1");
+    t.take();
+    assert!(t.core.workers(false).iter().all(|row| row.name != "a" || row.assigned == 0));
+}
+
+/// A partition that cannot be handed over is tried once more, and then made again when its holder
+/// is gone.
+#[test]
+fn what_cannot_be_handed_over_is_made_again() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(job().source(2).group(1, [shuffle(0)]));
+    t.leave("a");
+    t.finish("1.0.0");
+    t.check(&[]);
+    t.join("b", 2);
+    t.place();
+    t.take();
+    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.check(&["b: take 1.0.0#1 from a, 1 buckets"]);
+    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.check(&[]);
+    t.finish("1.0.1");
+    t.take();
+    t.lose("a", "closed");
+    t.check(&["b: lost a", "b: run 1.0.0#2"]);
 }
 
 /// A worker without work that wants to leave is let go at once, and told so once.
@@ -121,6 +169,51 @@ fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
     t.check(&["deliver 1[0] from short#1"]);
     t.finish_in("1.0.1", 50 * SECOND);
     t.check(&["long: fragment 1.1", "long: run 1.1.1#1(long#1)"]);
+}
+
+/// The end of the scheduler's allocation is its workers' end, whether they joined before or after
+/// it was known, but not that of workers of other Slurm jobs.
+#[test]
+fn the_allocation_ends_for_its_workers() {
+    let mut t = Cluster::new();
+    let of_job = |name, job: &str| {
+        let slurm_job = Some(job.to_string());
+        Registration { slurm_job, ..registration(name, 1) }
+    };
+    t.register(of_job("before", "7"));
+    let at = t.now + 100 * SECOND;
+    t.tell(Event::AllocationEnds { slurm_job: "7".into(), at });
+    t.register(of_job("after", "7"));
+    t.register(of_job("elsewhere", "8"));
+    t.take();
+    let ends: Vec<_> = t.core.workers(false).iter().map(|row| row.ends_ms).collect();
+    assert_eq!(ends, [Some(at / 1000), Some(at / 1000), None]);
+}
+
+/// A job that can do nothing more before the allocation ends says so, once nothing of it runs; one
+/// that still can goes on, and workers that are not of the allocation can do what its own cannot.
+#[test]
+fn a_job_that_cannot_end_in_time_says_so() {
+    let mut t = Cluster::new();
+    let slurm_job = Some("7".to_string());
+    t.register(Registration { slurm_job: slurm_job.clone(), ..registration("a", 1) });
+    t.tell(Event::AllocationEnds { slurm_job: "7".into(), at: t.now + 100 * SECOND });
+    t.take();
+    t.submit_quietly(job().source(9));
+    t.finish_in("1.0.0", 40 * SECOND);
+    t.take();
+    // Silence would be another reason to fail.
+    let later = |t: &mut Cluster, time| {
+        t.now += time;
+        t.heartbeat("a", WorkerMetrics::default());
+        t.tell(Event::Tick);
+    };
+    later(&mut t, 70 * SECOND);
+    t.check(&[]);
+    t.finish_in("1.0.1", 40 * SECOND);
+    t.check(&[]);
+    later(&mut t, SECOND);
+    t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `group 0` takes about 40 s: nothing more of this job can be done; ask for more time, or submit it again later"]);
 }
 
 /// A lifetime longer than any clock is no end, and no overflow.

@@ -8,14 +8,15 @@ use futures::{SinkExt, StreamExt};
 use partita_core::Event;
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
-    SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
+    REACH_TIMEOUT, SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
 };
-use partita_shared::message::{FromWorker, Outcome, Registration};
+use partita_shared::message::{FromWorker, Outcome, Registration, ToWorker};
 use partita_shared::model::OperatorRow;
 use partita_shared::wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::net::TcpStream;
 
 /// The most slots that one worker may have.
 const SLOTS_MAX: u32 = 1 << 16;
@@ -55,6 +56,14 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         },
         _ => return,
     };
+    if let Err(reason) = reach(&shared.address, &registration).await {
+        tracing::warn!(%peer, name = registration.name, reason, "a worker was refused");
+        if let Ok(bytes) = wire::encode(&ToWorker::Refused { reason }) {
+            let _ = sink.send(Message::Binary(bytes.into())).await;
+        }
+        let _ = sink.close().await;
+        return;
+    }
     let Some((worker, mut outbox)) = shared.hub.join(registration).await else { return };
     let hub = shared.hub.clone();
     let writing = tokio::spawn(async move {
@@ -151,8 +160,24 @@ fn is_possible(message: &FromWorker) -> bool {
                 }
         }),
         FromWorker::Leaving { reason } => short(&[reason]),
+        FromWorker::TakenOver { error, .. } => short(&[error.as_deref().unwrap_or_default()]),
         FromWorker::Died { host, cause, .. } => short(&[host, cause]),
     }
+}
+
+/// Whether the data port of a worker can be reached from here. What is found out now does not
+/// hang a query later; workers reach each other as the scheduler reaches them.
+async fn reach(own: &str, registration: &Registration) -> Result<(), String> {
+    let address = &registration.data_address;
+    let cause = match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer for {} s", REACH_TIMEOUT.as_secs()),
+    };
+    Err(format!(
+        "the scheduler at {own} cannot reach the data port of worker {} on {} at {address} ({cause}): name an address of the worker that others can reach with --host, --interface or --contact-address",
+        registration.name, registration.host
+    ))
 }
 
 /// A worker that listens everywhere is told to others under the address that it came from.

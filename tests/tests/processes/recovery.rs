@@ -2,9 +2,9 @@
 
 use partita_shared::model::{JobRow, JobState, WorkerRow, WorkerState};
 use partita_tests::process::data::{
-    one_long_task, slow_group_by, slow_group_by_rows, slow_join, slow_join_rows,
+    WIDE_ROWS, one_long_task, slow_group_by, slow_group_by_rows, slow_join, slow_join_rows, wide,
 };
-use partita_tests::process::{Cluster, LONG, Place, SOON, rows, signal, wait_for};
+use partita_tests::process::{Cluster, LONG, Place, SOON, raw, rows, signal, wait_for};
 use std::time::{Duration, Instant};
 
 /// The workers' pids, those that run tasks of the one job first.
@@ -134,6 +134,7 @@ fn a_worker_drains() {
         (cluster.worker(leaver).state != WorkerState::Up).then_some(())
     });
     assert_eq!(rows(&sql.finish(LONG)), slow_join_rows());
+    assert_eq!(cluster.jobs()[0].retries, 0);
     let ran = cluster.workers[0].finish(SOON);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let row = wait_for("it to have left", SOON, || {
@@ -143,6 +144,43 @@ fn a_worker_drains() {
     assert_eq!(cluster.status().workers_lost, 0);
     let scratch = std::fs::read_dir(cluster.place.path("scratch")).expect("the scratch folder");
     assert_eq!(scratch.count(), 1, "the folder of the other worker alone");
+}
+
+/// What a leaving worker holds and its client has not read goes to another worker: it is gone long
+/// before the client goes on, and nothing is made again.
+#[test]
+fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
+    let mut cluster = Cluster::start(2, &[]);
+    let quarter = WIDE_ROWS.div_ceil(4);
+    let query = format!("select s from '{}' where k % 4 = 0", wide().display());
+    let mut sql = cluster.start_sql(&query);
+    let job = wait_for("the job", SOON, || cluster.last_job());
+    signal(sql.pid(), libc::SIGSTOP);
+    let tasks = format!("/api/v1/jobs/{}/tasks?group=0", job.id.0);
+    // The first partition is being read. The others wait for their turn where they were made.
+    let reading = wait_for("partitions that wait", LONG, || {
+        let (_, text) = raw::get(&cluster.access, &tasks);
+        let page: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let rows = page["tasks"].as_array().expect("tasks").clone();
+        let count = |state| rows.iter().filter(|row| row["state"] == state).count();
+        let holders: Vec<_> = rows.iter().filter_map(|row| row["worker"].as_u64()).collect();
+        let both = holders.iter().any(|holder| *holder != holders[0]);
+        (count("running") == 0 && count("done") > 1 && both).then(|| holders[0])
+    });
+    let workers = cluster.workers_up();
+    let stays = workers.iter().find(|row| u64::from(row.id.0) == reading).expect("the reader's");
+    let leaver = workers.iter().find(|row| row.pid != stays.pid).expect("another").pid;
+    let leaver = cluster.workers.iter_mut().find(|worker| worker.pid() == leaver).expect("it");
+    leaver.signal(libc::SIGTERM);
+    assert_eq!(leaver.finish(SOON).code, 0);
+    wait_for("its partitions elsewhere", SOON, || {
+        (cluster.worker(stays.pid).metrics.fetched_bytes > quarter * 32 / 20).then_some(())
+    });
+    signal(sql.pid(), libc::SIGCONT);
+    let text = rows(&sql.finish(LONG));
+    assert_eq!(text.lines().count() as u64, quarter);
+    let job = cluster.last_job().expect("the job");
+    assert_eq!((job.state, job.retries), (JobState::Done, 0), "{job:?}");
 }
 
 /// A killed scheduler: its client says so and fails, and its workers end by themselves when their

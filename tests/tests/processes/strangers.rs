@@ -42,6 +42,21 @@ fn a_wrong_token_opens_nothing() {
     assert_eq!(cluster.status().workers, 1);
 }
 
+/// A worker whose data port others cannot reach is refused when it registers, with both ends
+/// named, and not by a query that hangs.
+#[test]
+fn an_address_that_nobody_reaches_is_refused() {
+    let cluster = Cluster::start(0, &[]);
+    let place = Place::new();
+    let address = format!("tcp://{}", cluster.access.address);
+    let mut command = place.command(&["worker", "--name=far", "--contact-address=127.0.0.1:1"]);
+    command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", &cluster.access.token);
+    let ran = place.spawn("unreachable", command).finish(SOON);
+    let scheduler = cluster.access.address.as_str();
+    ran.fails(1, &[scheduler, "far", "127.0.0.1:1", "--contact-address"]);
+    assert_eq!(cluster.status().workers, 0);
+}
+
 /// A peer of another version is refused with a message that names both.
 #[test]
 fn another_version_is_refused() {
@@ -114,7 +129,11 @@ fn a_worker_that_sends_noise_is_given_up() {
     let cluster = Cluster::start(1, &[]);
     let register = |name: &str, registration: Registration| {
         let mut socket = open(&cluster, "/ws/worker");
-        let hello = FromWorker::Register(Registration { name: name.to_string(), ..registration });
+        // A port that answers: what listens there is not asked.
+        let data_address = cluster.access.address.clone();
+        let name_of_it = name.to_string();
+        let hello =
+            FromWorker::Register(Registration { name: name_of_it, data_address, ..registration });
         let bytes = wire::encode(&hello).expect("a message");
         socket.send(&frame(BINARY, bytes.len() as u64, &bytes));
         wait_for("its row", SOON, || {

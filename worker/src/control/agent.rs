@@ -1,11 +1,11 @@
 //! The agent: keeps the link, obeys the scheduler, reports.
 
-use crate::config::WorkerConfig;
+use crate::config::{Stop, WorkerConfig};
 use crate::control::detail::Detail;
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::error::WorkerError;
-use crate::exec::{Done, Engine, remove_abandoned};
+use crate::exec::{Done, Engine, remove_abandoned, take_over};
 use futures::FutureExt;
 use partita_shared::access::host_name;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
@@ -31,6 +31,8 @@ const FAREWELL: Duration = Duration::from_millis(300);
 enum End {
     /// It said to leave.
     Dismissed(String),
+    /// It does not take this worker.
+    Refused(String),
     /// The link is gone.
     Cut,
 }
@@ -41,7 +43,7 @@ pub(crate) async fn run(
     config: &WorkerConfig,
     engine: &Arc<Engine>,
     mut connector: impl Connector,
-    stop: impl Future<Output = String>,
+    stop: impl Future<Output = Stop>,
 ) -> Result<(), WorkerError> {
     let started = Instant::now();
     let mut stop = std::pin::pin!(stop.fuse());
@@ -49,8 +51,8 @@ pub(crate) async fn run(
     loop {
         let link = tokio::select! {
             link = find(config, &mut connector) => link?,
-            reason = &mut stop => {
-                tracing::info!(reason, "leaving");
+            told = &mut stop => {
+                tracing::info!(reason = told.reason, "leaving");
                 return Ok(());
             }
         };
@@ -63,6 +65,7 @@ pub(crate) async fn run(
                 engine.give_back_done(done);
                 return Ok(());
             }
+            End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
             End::Cut => {
                 tracing::warn!(scheduler = address, "the link to the scheduler is gone");
             }
@@ -80,7 +83,9 @@ async fn find(
     loop {
         let cause = match connector.connect().await {
             Ok(link) => return Ok(link),
-            Err(LinkError::Refused { address, reason }) => {
+            Err(
+                LinkError::Refused { address, reason } | LinkError::WrongToken { address, reason },
+            ) => {
                 return Err(WorkerError::Refused { address, reason });
             }
             Err(LinkError::NotYet(cause)) => cause,
@@ -130,7 +135,7 @@ fn contact_address(contact: &str, taken: &str) -> String {
 }
 
 /// One registration, from the first message to the last.
-async fn session<S: Future<Output = String>>(
+async fn session<S: Future<Output = Stop>>(
     config: &WorkerConfig,
     engine: &Arc<Engine>,
     link: ControlLink,
@@ -145,10 +150,12 @@ async fn session<S: Future<Output = String>>(
     if sender.send(hello).await.is_err() {
         return End::Cut;
     }
-    let Ok(Some(ToWorker::Welcome { worker, cluster, heartbeat_ms })) =
-        timeout(HANDSHAKE_TIMEOUT, receiver.recv()).await
-    else {
-        return End::Cut;
+    let (worker, cluster, heartbeat_ms) = match timeout(HANDSHAKE_TIMEOUT, receiver.recv()).await {
+        Ok(Some(ToWorker::Welcome { worker, cluster, heartbeat_ms })) => {
+            (worker, cluster, heartbeat_ms)
+        }
+        Ok(Some(ToWorker::Refused { reason })) => return End::Refused(reason),
+        Ok(_) | Err(_) => return End::Cut,
     };
     engine.set_worker(worker);
     tracing::info!(%worker, cluster, scheduler = address, "registered");
@@ -164,6 +171,7 @@ async fn session<S: Future<Output = String>>(
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
+                Some(ToWorker::TakeOver(order)) => take_over::start(engine, order, &sender),
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
                     break End::Dismissed("the scheduler is gone".to_string());
@@ -195,9 +203,10 @@ async fn session<S: Future<Output = String>>(
                     break End::Cut;
                 }
             }
-            reason = &mut stop, if leaving.is_none() => {
-                tracing::info!(reason, "told to stop: finishing what was begun");
-                leaving = Some(Box::pin(sleep(config.grace)));
+            told = &mut stop, if leaving.is_none() => {
+                let Stop { reason, grace } = told;
+                tracing::info!(reason, ?grace, "told to stop: finishing what was begun");
+                leaving = Some(Box::pin(sleep(grace)));
                 if sender.send(FromWorker::Leaving { reason }).await.is_err() {
                     break End::Cut;
                 }
@@ -233,7 +242,11 @@ fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport>
 
 fn obey(engine: &Arc<Engine>, message: ToWorker) {
     match message {
-        ToWorker::Welcome { .. } | ToWorker::Shutdown { .. } | ToWorker::Watch(_) => {}
+        ToWorker::Welcome { .. }
+        | ToWorker::Refused { .. }
+        | ToWorker::TakeOver(_)
+        | ToWorker::Shutdown { .. }
+        | ToWorker::Watch(_) => {}
         ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
         ToWorker::PeerLost(worker) => engine.lose_peer(worker),
         ToWorker::Fragment(fragment) => engine.add_fragment(fragment),

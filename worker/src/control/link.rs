@@ -11,6 +11,7 @@ use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, access, wire};
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -33,6 +34,14 @@ pub enum LinkError {
     /// It may come: worth trying again.
     #[error("{0}")]
     NotYet(String),
+    /// The token is not the scheduler's.
+    #[error("{reason}")]
+    WrongToken {
+        /// The scheduler.
+        address: String,
+        /// What it said.
+        reason: String,
+    },
     /// It never will.
     #[error("{reason}")]
     Refused {
@@ -63,7 +72,17 @@ impl Connector for WebSocketConnector {
     async fn connect(&mut self) -> Result<ControlLink, LinkError> {
         let not_yet = |error: access::AccessError| LinkError::NotYet(error.to_string());
         let found = access::find(self.address.as_deref(), self.file.as_deref()).map_err(not_yet)?;
-        connect(&found.address, &found.token).await
+        match connect(&found.address, &found.token).await {
+            // The file may be what an earlier scheduler left that was killed; its successor at the
+            // same address is about to write its own.
+            Err(LinkError::WrongToken { address, reason }) if !access::is_token_given() => {
+                Err(LinkError::NotYet(format!("{address}: {reason}")))
+            }
+            Err(LinkError::WrongToken { address, reason }) => {
+                Err(LinkError::Refused { address, reason })
+            }
+            other => other,
+        }
     }
 }
 
@@ -90,8 +109,12 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
                 "" => format!("HTTP status {}", response.status()),
                 text => text.to_string(),
             };
+            let address = address.to_string();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                return Err(LinkError::WrongToken { address, reason });
+            }
             if response.status().is_client_error() {
-                return Err(LinkError::Refused { address: address.to_string(), reason });
+                return Err(LinkError::Refused { address, reason });
             }
             return Err(not_yet(reason));
         }

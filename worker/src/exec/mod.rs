@@ -8,6 +8,7 @@ mod files;
 mod inputs;
 mod peers;
 mod slots;
+pub(crate) mod take_over;
 mod task;
 mod waits;
 

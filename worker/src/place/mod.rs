@@ -7,7 +7,9 @@
 //! What is read of the system (environment, `/proc`, cgroups) comes in as an argument below the
 //! public functions, so that tests use made-up machines and never change their own process.
 
+pub mod ask_slurm;
 mod cgroup;
+pub mod hostlist;
 pub mod memory;
 pub mod scratch;
 pub mod slurm;

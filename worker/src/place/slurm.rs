@@ -26,6 +26,13 @@ pub struct SlurmJob {
     pub submit_host: Option<String>,
     /// Tasks of this step on this node, this one included; 1 in the batch script.
     pub tasks_on_node: u32,
+    /// Tasks of this step; of the job, in the batch script.
+    pub tasks: u32,
+    /// The nodes of this step, as Slurm writes them (see [`super::hostlist`]); of the job, in the
+    /// batch script.
+    pub nodes: String,
+    /// How often the job was started again: its steps are counted from 0 each time.
+    pub restarts: u32,
 }
 
 impl SlurmJob {
@@ -47,7 +54,30 @@ impl SlurmJob {
             end_time,
             submit_host: lookup("SLURM_SUBMIT_HOST"),
             tasks_on_node: tasks_on_node(lookup),
+            tasks: number(lookup, "SLURM_STEP_NUM_TASKS")
+                .or_else(|| number(lookup, "SLURM_NTASKS"))
+                .and_then(|tasks| tasks.try_into().ok())
+                .unwrap_or(1)
+                .max(1),
+            nodes: lookup("SLURM_STEP_NODELIST")
+                .or_else(|| lookup("SLURM_JOB_NODELIST"))
+                .unwrap_or_default(),
+            restarts: number(lookup, "SLURM_RESTART_COUNT")
+                .and_then(|count| count.try_into().ok())
+                .unwrap_or(0),
         })
+    }
+
+    /// A name for the cluster of this job, or of this step: no other job's, step's or start's.
+    pub fn cluster_name(&self) -> String {
+        let mut name = format!("slurm-{}", self.job_id);
+        if self.restarts > 0 {
+            name += &format!("-again-{}", self.restarts);
+        }
+        match self.step_id {
+            Some(step) => format!("{name}.{step}"),
+            None => name,
+        }
     }
 
     /// How long the job may still run at `now`: zero when its time is up, none if that is unknown.
@@ -137,6 +167,9 @@ pub(super) mod tests {
             ("SLURM_JOB_END_TIME", "1700000600"),
             ("SLURM_SUBMIT_HOST", "login1"),
             ("SLURM_STEP_TASKS_PER_NODE", "3,2(x4)"),
+            ("SLURM_STEP_NUM_TASKS", "11"),
+            ("SLURM_NTASKS", "12"),
+            ("SLURM_STEP_NODELIST", "node[1-5]"),
         ];
         let job = SlurmJob::from_variables(&variables(&pairs)).unwrap();
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
@@ -148,6 +181,9 @@ pub(super) mod tests {
             end_time: Some(at(1_700_000_600)),
             submit_host: Some("login1".into()),
             tasks_on_node: 2,
+            tasks: 11,
+            nodes: "node[1-5]".into(),
+            restarts: 0,
         };
         assert_eq!(job, expected);
         assert_eq!(job.remaining(at(1_700_000_000)), Some(Duration::from_secs(600)));

@@ -131,13 +131,15 @@ impl Store {
         SpillFile::create(path).map(Arc::new)
     }
 
-    /// Keeps a finished output, and lets older ones go to disk if it is too much.
+    /// Keeps a finished output, unless a later attempt's is here: one that another worker made may
+    /// come late. Lets older ones go to disk if it is too much.
     pub(crate) fn put(&self, task: TaskId, attempt: Attempt, output: Output) -> Result<()> {
         let used = self.clock.fetch_add(1, Ordering::Relaxed);
         let partition = output.into_partition(attempt, used)?;
         {
             let mut state = self.lock();
-            if state.dropped.contains(&task.group.job) {
+            let newer = state.partitions.get(&task).is_some_and(|found| found.attempt > attempt);
+            if newer || state.dropped.contains(&task.group.job) {
                 return Ok(());
             }
             state.partitions.insert(task, partition);

@@ -3,9 +3,13 @@
 //! A scheduler writes `~/.partita/<name>.json`, readable by its owner alone, and removes it at its
 //! end. On a cluster with a shared home, workers and clients need no other argument.
 
+mod find;
+
+pub use find::{find, is_token_given, list, list_running, local_path};
+
 use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the scheduler: `tcp://host:port` or `host:port`.
@@ -17,6 +21,8 @@ pub const FILE_VARIABLE: &str = "PARTITA_SCHEDULER_FILE";
 /// The environment variable that names the folder of access files, instead of `~/.partita`.
 pub const FOLDER_VARIABLE: &str = "PARTITA_HOME";
 
+/// The largest file that is read as an access file, in bytes.
+const ACCESS_FILE_BYTES_MAX: u64 = 64 << 10;
 /// What the access file holds.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
@@ -32,6 +38,9 @@ pub struct Access {
     pub pid: u32,
     /// The scheduler's host.
     pub host: String,
+    /// The Slurm job that the scheduler runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm_job: Option<String>,
 }
 
 impl std::fmt::Debug for Access {
@@ -86,6 +95,23 @@ pub enum AccessError {
     Several {
         /// Their names.
         names: Vec<String>,
+    },
+    /// Inside a Slurm job, only that job's clusters are taken without being named: else two jobs
+    /// of one user could meet.
+    #[error(
+        "Slurm job {job} has no cluster of its own: start one in it, or name one of others ({}) with --scheduler-file", names.join(", ")
+    )]
+    OfOtherJobs {
+        /// This job.
+        job: String,
+        /// The names of those that run elsewhere.
+        names: Vec<String>,
+    },
+    /// Someone else wrote the file.
+    #[error("access file {} belongs to another user: it is not trusted", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
     /// The address is no address.
     #[error("`{0}` is not an address: write host:port or tcp://host:port")]
@@ -143,6 +169,7 @@ impl Access {
             version: crate::VERSION.to_string(),
             pid: std::process::id(),
             host: host_name(),
+            slurm_job: slurm_job(),
         }
     }
 
@@ -172,17 +199,24 @@ impl Access {
         std::fs::rename(&draft, path).map_err(error)
     }
 
-    /// Reads an access file, and refuses one that others can read.
+    /// Reads an access file, and refuses one that others can read or have written.
     ///
     /// # Errors
-    /// If it is not there, is something else, or is readable by others.
+    /// If it is not there, is something else, is readable by others or someone else's.
     pub fn read(path: &Path) -> Result<Access, AccessError> {
         let error = |source| AccessError::File { path: path.to_path_buf(), source };
-        let mode = std::fs::metadata(path).map_err(error)?.permissions().mode() & 0o777;
+        // What is looked at and what is read must be one file, whatever stands there meanwhile.
+        let file = std::fs::File::open(path).map_err(error)?;
+        let found = file.metadata().map_err(error)?;
+        if Some(found.uid()) != own_user() {
+            return Err(AccessError::Foreign { path: path.to_path_buf() });
+        }
+        let mode = found.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(AccessError::Exposed { path: path.to_path_buf(), mode });
         }
-        let text = std::fs::read(path).map_err(error)?;
+        let mut text = Vec::new();
+        file.take(ACCESS_FILE_BYTES_MAX).read_to_end(&mut text).map_err(error)?;
         serde_json::from_slice(&text)
             .map_err(|source| AccessError::Content { path: path.to_path_buf(), source })
     }
@@ -195,23 +229,18 @@ impl Access {
     }
 }
 
-/// The access files of the user's clusters whose scheduler is not known to be dead.
-pub fn list() -> Vec<(PathBuf, Access)> {
-    let Ok(entries) = std::fs::read_dir(folder()) else { return Vec::new() };
-    let mut found: Vec<_> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .filter_map(|path| Access::read(&path).ok().map(|access| (path, access)))
-        .filter(|(_, access)| !is_dead(access))
-        .collect();
-    found.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-    found
+/// The Slurm job around this process.
+pub fn slurm_job() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    variable("SLURM_JOB_ID").or_else(|| variable("SLURM_JOBID"))
 }
 
-/// Whether the scheduler surely is gone: it ran on this host and its process is not there.
-fn is_dead(access: &Access) -> bool {
-    access.host == host_name() && !Path::new(&format!("/proc/{}", access.pid)).exists()
+/// The user that this process acts as.
+pub fn own_user() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    // The real one, the effective one, ...
+    ids.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// This host's name.
@@ -219,73 +248,6 @@ pub fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_string())
         .unwrap_or_else(|_| "localhost".to_string())
-}
-
-/// Finds the cluster that is meant: by the address given, by the file given, by the environment,
-/// or as the only one in the folder of access files.
-///
-/// # Errors
-/// If none is there, several are, or the token is missing.
-pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, AccessError> {
-    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let address = match address {
-        Some(given) => Some(parse_address(given)?),
-        None if file.is_some() => None,
-        None => environment(SCHEDULER_VARIABLE).map(|given| parse_address(&given)).transpose()?,
-    };
-    let file = match (file, &address) {
-        (Some(file), _) => Some(file.to_path_buf()),
-        (None, None) => environment(FILE_VARIABLE).map(PathBuf::from),
-        (None, Some(_)) => None,
-    };
-    let Some(address) = address else {
-        if let Some(file) = file {
-            return Access::read(&file);
-        }
-        let mut found = list();
-        return match found.len() {
-            0 => Err(AccessError::NoCluster),
-            1 => Ok(found.remove(0).1),
-            _ => Err(AccessError::Several {
-                names: found.into_iter().map(|(_, a)| a.name).collect(),
-            }),
-        };
-    };
-    let token = match file {
-        Some(file) => Some(Access::read(&file)?.token),
-        None => environment(TOKEN_VARIABLE).or_else(|| token_for(&address)),
-    };
-    match token {
-        Some(token) => Ok(Access {
-            name: String::new(),
-            address,
-            token,
-            version: String::new(),
-            pid: 0,
-            host: String::new(),
-        }),
-        None => Err(AccessError::NoToken { address }),
-    }
-}
-
-/// The token of the access file whose scheduler has this address, or this port on one of the
-/// names of the same host: job scripts write `$(hostname)` where the scheduler wrote an address.
-fn token_for(address: &str) -> Option<String> {
-    let found = list();
-    if let Some((_, access)) = found.iter().find(|(_, access)| access.address == address) {
-        return Some(access.token.clone());
-    }
-    let (host, port) = address.rsplit_once(':')?;
-    let short = |name: &str| name.split('.').next().unwrap_or(name).to_string();
-    let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-    let same_port = |access: &&(PathBuf, Access)| {
-        access.1.address.rsplit_once(':').is_some_and(|(_, p)| p == port)
-    };
-    let mut candidates = found.iter().filter(same_port).filter(|(_, access)| {
-        (local && access.host == host_name()) || short(&access.host) == short(host)
-    });
-    let first = candidates.next()?;
-    candidates.next().is_none().then(|| first.1.token.clone())
 }
 
 #[cfg(test)]
@@ -300,6 +262,7 @@ mod tests {
             version: "0.1.0".into(),
             pid: 1,
             host: "h".into(),
+            slurm_job: None,
         }
     }
 

@@ -1,0 +1,98 @@
+//! The command that a cluster is around.
+
+use anyhow::{Context, Result};
+use partita_shared::access::{Access, SCHEDULER_VARIABLE, TOKEN_VARIABLE};
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Runs the command to its end. An interrupt reaches it by itself; SIGTERM and the
+/// users' signals are handed on. If it
+/// has not ended `grace` after that, where there is one, it is killed, so that the cluster can still
+/// end in order.
+pub(super) async fn run(
+    command: &[OsString],
+    access: &Access,
+    grace: impl Future<Output = Option<Duration>>,
+) -> Result<ExitStatus> {
+    let (name, rest) = command.split_first().context("no command was given")?;
+    let mut term = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let mut child = tokio::process::Command::new(name)
+        .args(rest)
+        .env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address))
+        .env(TOKEN_VARIABLE, &access.token)
+        .spawn()
+        .with_context(|| {
+            format!("the command `{}` could not be started", name.to_string_lossy())
+        })?;
+    let mut first = signal(SignalKind::user_defined1()).context("signals")?;
+    let mut second = signal(SignalKind::user_defined2()).context("signals")?;
+    loop {
+        let number = tokio::select! {
+            status = child.wait() => return status.context("waiting for the command"),
+            () = terminated(&mut term, &mut interrupt) => libc::SIGTERM,
+            _ = first.recv() => libc::SIGUSR1,
+            _ = second.recv() => libc::SIGUSR2,
+        };
+        if let Some(pid) = child.id() {
+            hand_on(pid, number);
+        }
+        if number == libc::SIGTERM {
+            break;
+        }
+    }
+    let Some(grace) = grace.await else {
+        loop {
+            tokio::select! {
+                status = child.wait() => return status.context("waiting for the command"),
+                () = terminated(&mut term, &mut interrupt) => {
+                    if let Some(pid) = child.id() {
+                        hand_on(pid, libc::SIGTERM);
+                    }
+                }
+            }
+        }
+    };
+    match tokio::time::timeout(grace, child.wait()).await {
+        Ok(status) => status.context("waiting for the command"),
+        Err(_) => {
+            eprintln!(
+                "partita: the command has not ended {} s after SIGTERM: it is killed",
+                grace.as_secs()
+            );
+            child.kill().await.context("killing the command")?;
+            child.wait().await.context("waiting for the command")
+        }
+    }
+}
+
+/// Resolves at SIGTERM. Interrupts are taken, and nothing is done about them.
+async fn terminated(term: &mut Signal, interrupt: &mut Signal) {
+    loop {
+        tokio::select! {
+            _ = term.recv() => return,
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "the standard library cannot send signals")]
+fn hand_on(pid: u32, number: libc::c_int) {
+    // SAFETY: kill takes numbers and touches no memory of ours; the child was not reaped yet, so
+    // the number is its own.
+    unsafe {
+        libc::kill(pid as libc::pid_t, number);
+    }
+}
+
+/// The command's exit code, as a shell would give it.
+pub(super) fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => 128 + signal as u8,
+        (None, None) => 1,
+    }
+}

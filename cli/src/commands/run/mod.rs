@@ -1,0 +1,80 @@
+//! `partita run`: a cluster around a command.
+//!
+//! On one machine it starts a scheduler and workers. As a task of `srun`, it is one of several:
+//! task 0 leads (scheduler, command, and workers with what is left), and all others are workers
+//! ([`join`]). The tasks find each other by the access file of their step.
+
+mod child;
+mod copies;
+mod join;
+pub(crate) mod lead;
+mod missing;
+
+use crate::args::RunArgs;
+use anyhow::{Context, Result};
+use partita_shared::access::TOKEN_VARIABLE;
+use partita_worker::place::slurm::SlurmJob;
+use partita_worker::supervisor::Supervisor;
+use std::process::{Command, Stdio};
+
+/// How long a worker looks for a scheduler that has gone: nobody starts it again.
+const DEATH_TIMEOUT: &str = "--death-timeout=10s";
+
+pub(crate) async fn run(args: RunArgs) -> Result<u8> {
+    let slurm = SlurmJob::detect();
+    match &slurm {
+        Some(job) if job.step_id.is_some() && job.procid > 0 => join::run(args, job).await,
+        _ => lead::run(args, slurm.as_ref()).await,
+    }
+}
+
+/// What the worker processes of one task are given.
+#[derive(Clone, Debug)]
+struct Share {
+    /// `host:port` of the scheduler.
+    scheduler: String,
+    token: String,
+    /// The address to listen on; all of them if none is given.
+    host: Option<String>,
+    /// Slots of each.
+    slots: u32,
+    /// Bytes of each.
+    memory_bytes: u64,
+    /// The name of each is this and its number.
+    name: String,
+}
+
+/// Starts the worker processes of this task, once it runs.
+fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
+    let program = std::env::current_exe().context("this program's file")?;
+    let folder = args.local_directory.clone();
+    Ok(Supervisor::new(args.workers, move |index| {
+        let mut command = Command::new(&program);
+        command.arg("worker").arg(&share.scheduler);
+        command.args(["--nworkers=1", DEATH_TIMEOUT]);
+        command.arg(format!("--nthreads={}", share.slots));
+        command.arg(format!("--memory-limit={}", share.memory_bytes));
+        command.arg(format!("--name={}-{index}", share.name));
+        if let Some(host) = &share.host {
+            command.arg(format!("--host={host}"));
+        }
+        if let Some(folder) = &folder {
+            command.arg("--local-directory").arg(folder);
+        }
+        command.env(TOKEN_VARIABLE, &share.token);
+        if std::env::var_os("PARTITA_LOG").is_none() {
+            command.env("PARTITA_LOG", "warn");
+        }
+        // What the command prints is the user's: workers speak on standard error alone.
+        command.stdin(Stdio::null());
+        command
+    }))
+}
+
+/// The name of the workers of a task; each adds its number.
+fn worker_name(slurm: Option<&SlurmJob>) -> String {
+    match slurm.filter(|job| job.step_id.is_some()) {
+        Some(job) => format!("task-{}", job.procid),
+        None => "worker".to_string(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Which cluster is meant, when nobody names one.
+
+use super::{
+    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, folder, host_name,
+    own_user, parse_address, slurm_job,
+};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a scheduler may take to accept a connection before it counts as gone, when it is asked
+/// which of several clusters are running.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The access files of the user's clusters whose scheduler is not known to be dead.
+pub fn list() -> Vec<(PathBuf, Access)> {
+    let mut found = read_all(&folder(), "");
+    // A node that does not see the home has a copy.
+    if slurm_job().is_some() {
+        found.extend(read_all(&local_folder(), &local_prefix()));
+    }
+    found.retain(|(_, access)| !is_dead(access));
+    found.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    found.dedup_by(|a, b| a.1 == b.1);
+    found
+}
+
+/// The access files in a folder whose names begin so.
+fn read_all(folder: &Path, prefix: &str) -> Vec<(PathBuf, Access)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .filter_map(|path| Access::read(&path).ok().map(|access| (path, access)))
+        .collect()
+}
+
+/// The node's own folder for copies of access files.
+fn local_folder() -> PathBuf {
+    let named = std::env::var_os("SLURM_TMPDIR").filter(|folder| !folder.is_empty());
+    named.map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
+fn local_prefix() -> String {
+    format!("partita-{}-slurm-", own_user().map_or("unknown".to_string(), |id| id.to_string()))
+}
+
+/// Where the copy of an access file lies on a node of a Slurm job: in `$SLURM_TMPDIR`, else in
+/// `/tmp`. `name` is the cluster's and begins with `slurm-`. A home on a network file system may
+/// not be there at all, and where it is, nodes may for half a minute believe that a file is not
+/// there because it was not when they looked first.
+pub fn local_path(name: &str) -> PathBuf {
+    let name = name.strip_prefix("slurm-").unwrap_or(name);
+    local_folder().join(format!("{}{name}.json", local_prefix()))
+}
+
+/// Whether the scheduler surely is gone: it ran on this host and its process is not there.
+fn is_dead(access: &Access) -> bool {
+    access.host == host_name() && !Path::new(&format!("/proc/{}", access.pid)).exists()
+}
+
+/// The user's clusters that accept a connection: a scheduler that was killed on another host left
+/// its file behind.
+pub fn list_running() -> Vec<(PathBuf, Access)> {
+    let mut found = list();
+    found.retain(|(_, access)| accepts(&access.address));
+    found
+}
+
+fn accepts(address: &str) -> bool {
+    let addresses = address.to_socket_addrs().into_iter().flatten();
+    addresses.take(2).any(|address| TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).is_ok())
+}
+
+/// Finds the cluster that is meant: by the address given, by the file given, by the environment,
+/// or as the only one in the folder of access files; inside a Slurm job, the only one of that job.
+///
+/// # Errors
+/// If none is there, several are, or the token is missing.
+pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, AccessError> {
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let address = match address {
+        Some(given) => Some(parse_address(given)?),
+        None if file.is_some() => None,
+        None => environment(SCHEDULER_VARIABLE).map(|given| parse_address(&given)).transpose()?,
+    };
+    let file = match (file, &address) {
+        (Some(file), _) => Some(file.to_path_buf()),
+        (None, None) => environment(FILE_VARIABLE).map(PathBuf::from),
+        (None, Some(_)) => None,
+    };
+    let Some(address) = address else {
+        if let Some(file) = file {
+            return Access::read(&file);
+        }
+        return find_alone();
+    };
+    let token = match file {
+        Some(file) => Some(Access::read(&file)?.token),
+        None => environment(TOKEN_VARIABLE).or_else(|| token_for(&address)),
+    };
+    match token {
+        Some(token) => Ok(Access {
+            name: String::new(),
+            address,
+            token,
+            version: String::new(),
+            pid: 0,
+            host: String::new(),
+            slurm_job: None,
+        }),
+        None => Err(AccessError::NoToken { address }),
+    }
+}
+
+/// Whether the environment names the token, so that no access file is looked at for it.
+pub fn is_token_given() -> bool {
+    std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
+}
+
+/// The only cluster there is to be meant.
+fn find_alone() -> Result<Access, AccessError> {
+    let names = |found: Vec<(PathBuf, Access)>| found.into_iter().map(|(_, a)| a.name).collect();
+    let mut found = list();
+    if let Some(job) = slurm_job() {
+        let (own, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, access)| access.slurm_job.as_ref() == Some(&job));
+        if own.is_empty() && !others.is_empty() {
+            return Err(AccessError::OfOtherJobs { job, names: names(others) });
+        }
+        found = own;
+    }
+    if found.len() > 1 {
+        found.retain(|(_, access)| accepts(&access.address));
+    }
+    match found.len() {
+        0 => Err(AccessError::NoCluster),
+        1 => Ok(found.remove(0).1),
+        _ => Err(AccessError::Several { names: names(found) }),
+    }
+}
+
+/// The token of the access file whose scheduler has this address, or this port on one of the
+/// names of the same host: job scripts write `$(hostname)` where the scheduler wrote an address.
+/// Schedulers that were killed on other hosts have left files; a later one at the same address has
+/// the right token.
+fn token_for(address: &str) -> Option<String> {
+    let mut found = list();
+    let job = slurm_job();
+    let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    found.sort_by_cached_key(|(path, access)| {
+        let is_own = job.is_some() && access.slurm_job == job;
+        std::cmp::Reverse((is_own, written(path)))
+    });
+    if let Some((_, access)) = found.iter().find(|(_, access)| access.address == address) {
+        return Some(access.token.clone());
+    }
+    let (host, port) = address.rsplit_once(':')?;
+    let short = |name: &str| name.split('.').next().unwrap_or(name).to_string();
+    let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    let same_port = |access: &&(PathBuf, Access)| {
+        access.1.address.rsplit_once(':').is_some_and(|(_, p)| p == port)
+    };
+    let mut candidates = found.iter().filter(same_port).filter(|(_, access)| {
+        (local && access.host == host_name()) || short(&access.host) == short(host)
+    });
+    let first = candidates.next()?;
+    let is_same = |other: &(PathBuf, Access)| other.1.address == first.1.address;
+    candidates.all(is_same).then(|| first.1.token.clone())
+}

@@ -1,0 +1,84 @@
+//! Taking over a partition from a worker that leaves.
+
+use crate::exec::engine::Engine;
+use crate::store::Output;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use futures::StreamExt;
+use partita_plan::data::FetchTicket;
+use partita_shared::message::{FromWorker, TakeOver};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Gets the partition in the background, keeps it, and says so.
+pub(crate) fn start(engine: &Arc<Engine>, order: TakeOver, reports: &mpsc::Sender<FromWorker>) {
+    let engine = Arc::clone(engine);
+    // The link must be able to end while this goes on.
+    let reports = reports.downgrade();
+    let runtime = engine.data_runtime().clone();
+    // What does not fit in memory is written to disk, which other reads must not wait for.
+    let disk = runtime.clone();
+    disk.spawn_blocking(move || {
+        runtime.block_on(async {
+            let lost = engine.peers().lost(order.from);
+            let taken = tokio::select! {
+                taken = take(&engine, order) => taken,
+                () = lost.cancelled() => Err(format!("{} is gone", order.from)),
+            };
+            if let Err(error) = &taken {
+                tracing::info!(task = %order.task, from = %order.from, cause = error, "a partition was not taken over");
+            }
+            let (task, attempt, error) = (order.task, order.attempt, taken.err());
+            if let Some(reports) = reports.upgrade() {
+                let _ = reports.send(FromWorker::TakenOver { task, attempt, error }).await;
+            }
+        });
+    });
+}
+
+async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
+    let address = engine
+        .peers()
+        .address(order.from)
+        .ok_or_else(|| format!("the address of {} is not known", order.from))?;
+    let plane = engine.plane();
+    let mut output: Option<Output> = None;
+    for bucket in 0..order.buckets.max(1) {
+        let ticket = FetchTicket {
+            group: order.task.group,
+            bucket: (order.buckets > 0).then_some(bucket),
+            tasks: vec![(order.task.index, order.attempt)],
+        };
+        let messages = plane.fetch(&address, &ticket).await.map_err(|error| error.to_string())?;
+        let counting = Arc::clone(engine);
+        let messages = messages.map(move |message| {
+            if let Ok(data) = &message {
+                counting.count_fetched(order.from, data.data_body.len() as u64);
+            }
+            message.map_err(|error| FlightError::ExternalError(Box::new(error)))
+        });
+        let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|error| error.to_string())?;
+            let made = output.get_or_insert_with(|| new_output(engine, batch.schema(), order));
+            made.push(bucket as usize, batch).map_err(|error| error.to_string())?;
+        }
+        if output.is_none()
+            && let Some(schema) = batches.schema()
+        {
+            output = Some(new_output(engine, Arc::clone(schema), order));
+        }
+    }
+    let mut output = output.ok_or("it has no schema")?;
+    output.finish().map_err(|error| error.to_string())?;
+    let kept = engine.store().put(order.task, order.attempt, output);
+    kept.map_err(|error| error.to_string())
+}
+
+fn new_output(
+    engine: &Arc<Engine>,
+    schema: datafusion::arrow::datatypes::SchemaRef,
+    order: TakeOver,
+) -> Output {
+    Output::new(engine.store(), schema, order.buckets.max(1) as usize)
+}
