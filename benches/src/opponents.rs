@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let dask = if options.with_dask { Some(dask::Dask::install()?) } else { None };
     if options.wants("core") {
-        rows.push(core_cost::measure());
+        rows.extend(core_cost::measure());
     }
     if options.wants("first") {
         rows.push(first_answer(folder, dask.as_ref())?);
