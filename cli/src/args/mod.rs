@@ -1,5 +1,7 @@
 //! What may be typed.
 
+pub(crate) mod slurm;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use partita_shared::access::{FILE_VARIABLE, SCHEDULER_VARIABLE};
 use partita_shared::ids::JobId;
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     /// Put a journal and the pages that show it in one HTML file that needs no network
     Report(ReportArgs),
+    /// Worker jobs on Slurm for a cluster that runs
+    Slurm(slurm::SlurmArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
