@@ -7,6 +7,8 @@
 mod by_hand;
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/faults.rs"]
+mod faults;
 #[path = "slurm/place.rs"]
 mod place;
 #[path = "slurm/shared_node.rs"]
