@@ -14,7 +14,7 @@
 #                                    the user ada unless another is named (bob, cleo, dirk, eve,
 #                                    root), in the user's home
 # cluster.sh node OPERATION NODE [FOLDER]
-#                                    start, kill, stop-slurmd, start-slurmd, cut, heal
+#                                    start, kill, renew, stop-slurmd, start-slurmd, cut, heal
 # cluster.sh down [FOLDER]           ends it
 #
 # Environment: PARTITA_PROGRAM is the partita that hosts have as /srv/bin/partita.

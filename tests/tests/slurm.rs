@@ -9,6 +9,8 @@ mod by_hand;
 mod cluster;
 #[path = "slurm/faults.rs"]
 mod faults;
+#[path = "slurm/joining.rs"]
+mod joining;
 #[path = "slurm/place.rs"]
 mod place;
 #[path = "slurm/shared_node.rs"]

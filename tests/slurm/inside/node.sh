@@ -3,6 +3,7 @@
 #
 # node.sh start NODE          makes the host and starts its slurmd
 # node.sh kill NODE           the host crashes: all its processes are killed at once
+# node.sh renew NODE          makes it anew, whatever state it is in; its jobs are gone
 # node.sh stop-slurmd NODE    kills its slurmd alone; jobs run on
 # node.sh start-slurmd NODE   starts slurmd again
 # node.sh cut NODE [LINK]     takes its links down, or one of them (eth, ib)
@@ -55,12 +56,21 @@ slurmd_of() {
 
 each_link() { for link in ${2:-$LINKS}; do ip link set "$link-$number" "$1"; done; }
 
-case $operation in
-start) start ;;
-kill)
+crash() {
   # Without its links nobody is told that its connections end.
   each_link down
-  kill -9 "$(cat "$recorded")" && rm -f "$recorded"
+  kill -9 "$(cat "$recorded")"
+  rm -f "$recorded"
+}
+
+case $operation in
+start) start ;;
+kill) crash ;;
+renew)
+  [ ! -e "$recorded" ] || crash
+  # Else Slurm asks the node for a minute what became of jobs that it never heard of.
+  scontrol update "nodename=$name" state=down reason=renewed
+  start
   ;;
 stop-slurmd) kill -9 "$(slurmd_of "$(first)")" ;;
 start-slurmd) kill -USR1 "$(first)" ;;

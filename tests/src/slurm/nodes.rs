@@ -248,9 +248,7 @@ impl Nodes {
         self.run(&["scancel", "-s", "KILL", "-u", self.user]);
         if self.broken.load(Ordering::Relaxed) {
             for node in &self.names {
-                // Made anew: whatever it was, it is not that any more.
-                self.node("kill", node, &[]);
-                self.node("start", node, &[]);
+                self.node("renew", node, &[]);
             }
         }
         let start = std::time::Instant::now();
@@ -266,6 +264,11 @@ impl Nodes {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(50));
+        }
+        for node in &self.names {
+            for kind in ["tmp", "scratch"] {
+                empty(&self.folder().join("hosts").join(node).join(kind));
+            }
         }
         let home = format!("/home/{}", self.user);
         let mut sweep = self.slurm.on_login();
@@ -312,6 +315,15 @@ pub fn workers_up_in(json: &str) -> Vec<WorkerRow> {
     let mut rows: Vec<WorkerRow> = serde_json::from_str(json).expect("the workers as JSON");
     rows.retain(|row| row.state == WorkerState::Up);
     rows
+}
+
+/// Removes what is in a folder, as far as that goes.
+fn empty(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ =
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
 }
 
 fn tail(file: &Path) -> String {
