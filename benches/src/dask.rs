@@ -43,6 +43,11 @@ impl Dask {
         Ok(Dask { bin, folder })
     }
 
+    /// The folder of its environment.
+    pub(crate) fn environment(&self) -> &Path {
+        self.bin.parent().unwrap_or(&self.bin)
+    }
+
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         command.current_dir(self.folder.path());

@@ -1,14 +1,17 @@
-//! Measurements beside single-node DataFusion and Dask, on the same files, in one run.
+//! Measurements beside single-node DataFusion and Dask, on the same files, in one run; and of the
+//! dashboard with simulated workers.
 //!
 //! `cargo xtask bench [--scale F] [--without-dask] [--only NAME,...]` builds this in release and
 //! runs it; the table goes to `benches/README.md`. `--scale 1` is about a gigabyte a table.
 
 mod core_cost;
+mod dashboard;
 mod dask;
 mod data;
 mod measure;
 mod opponents;
 mod report;
+mod slurm;
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
@@ -29,6 +32,12 @@ impl Options {
     /// Whether a measurement is wanted.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| name.starts_with(only.as_str()))
+    }
+
+    /// Whether nothing but some of these is wanted.
+    fn are_all_of(&self, names: &[&str]) -> bool {
+        let is_one = |only: &String| names.iter().any(|name| name.starts_with(only.as_str()));
+        !self.only.is_empty() && self.only.iter().all(is_one)
     }
 }
 
@@ -60,9 +69,13 @@ fn main() -> Result<()> {
         return opponents::datafusion_child();
     }
     let options = options()?;
-    let folder = cache()?.join("bench").join(format!("scale-{}", options.scale));
-    data::make(&folder, options.scale)?;
-    let rows = opponents::run(&options, &folder)?;
+    let mut rows = Vec::new();
+    if !options.are_all_of(&dashboard::NAMES) {
+        let folder = cache()?.join("bench").join(format!("scale-{}", options.scale));
+        data::make(&folder, options.scale)?;
+        rows.extend(opponents::run(&options, &folder)?);
+    }
+    rows.extend(dashboard::run(&options)?);
     report::print(&rows);
     if options.only.is_empty() {
         report::write(&rows, &options)?;

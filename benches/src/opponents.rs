@@ -2,7 +2,7 @@
 
 use crate::measure::{Background, median, pair, resident_bytes, say, timed};
 use crate::report::Row;
-use crate::{Options, core_cost, dask};
+use crate::{Options, core_cost, dask, slurm};
 use anyhow::{Context, Result, bail};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -64,10 +64,16 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let dask = if options.with_dask { Some(dask::Dask::install()?) } else { None };
     if options.wants("core") {
-        rows.push(core_cost::measure());
+        rows.extend(core_cost::measure());
     }
     if options.wants("first") {
         rows.push(first_answer(folder, dask.as_ref())?);
+    }
+    if options.wants("slurm") && std::env::var_os(partita_tests::slurm::VARIABLE).is_some() {
+        rows.extend(slurm::measure(dask.as_ref())?);
+    }
+    if options.only.iter().all(|only| only == "slurm") && !options.only.is_empty() {
+        return Ok(rows);
     }
     let binary = partita()?;
     let cluster = Cluster::start(&binary)?;

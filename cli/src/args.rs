@@ -20,7 +20,14 @@ fn memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
 #[deny(missing_docs)]
 pub(crate) struct Args {
     /// What the log says: error, warn, info, debug, trace, or a filter such as `partita_worker=debug`
-    #[arg(long, global = true, env = "PARTITA_LOG", value_name = "LEVEL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "PARTITA_LOG",
+        value_name = "LEVEL",
+        hide_env_values = true,
+        help_heading = "Log"
+    )]
     pub(crate) log: Option<String>,
     /// How the log is written, to standard error
     #[arg(
@@ -28,7 +35,8 @@ pub(crate) struct Args {
         global = true,
         env = "PARTITA_LOG_FORMAT",
         default_value = "text",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = "Log"
     )]
     pub(crate) log_format: LogFormat,
     /// What to do

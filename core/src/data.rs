@@ -50,8 +50,8 @@ pub struct Core {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     /// Workers that take tasks, by load in thousandths of their slots.
     pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
-    /// Slots of all workers.
-    pub(crate) slots: u32,
+    /// How many workers have so many slots.
+    pub(crate) sizes: BTreeMap<u32, u32>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
@@ -278,7 +278,7 @@ impl Core {
             now: 0,
             workers: BTreeMap::new(),
             by_load: BTreeSet::new(),
-            slots: 0,
+            sizes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             next_worker: 1,
             next_job: 1,

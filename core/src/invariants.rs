@@ -1,6 +1,6 @@
 //! What must hold after every event: walked in full by tests and the simulation.
 
-use crate::data::{Core, Job, NOBODY, Worker};
+use crate::data::{Core, Job, NOBODY};
 use crate::lineage::{count_of, is_whole, own_partitions, twin};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
@@ -55,9 +55,10 @@ impl Core {
         if self.by_load.iter().any(|(_, id)| !self.workers.contains_key(id)) {
             return Err("a worker that is gone is listed by load".to_string());
         }
-        let slots: u32 = self.workers.values().map(Worker::slots).sum();
-        if slots != self.slots {
-            return Err(format!("{} slots are counted, but there are {slots}", self.slots));
+        let mut sizes = BTreeMap::new();
+        self.workers.values().for_each(|worker| *sizes.entry(worker.slots()).or_default() += 1);
+        if sizes != self.sizes {
+            return Err(format!("{:?} are the sizes counted, but they are {sizes:?}", self.sizes));
         }
         Ok(())
     }

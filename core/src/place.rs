@@ -6,7 +6,7 @@
 //! whose input lies on that worker, then any, then one that lies where there is no free slot.
 //! No worker gets more than its slots and a small read-ahead, measured in expected time.
 
-use crate::data::{Core, Group, Job, Worker, task_id};
+use crate::data::{Core, Group, Job, Options, Worker, task_id};
 use crate::event::Effect;
 use crate::lineage::{own_partitions, twin};
 use crate::{handover, jobs, workers};
@@ -39,7 +39,7 @@ impl Core {
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
-        let window = self.result_window();
+        let (slots, window) = (self.slots(), self.result_window());
         let full = self.full_load();
         // Who was passed over stands before this. A worker that got a task moves up, so that all
         // those behind were not asked yet.
@@ -49,7 +49,7 @@ impl Core {
             if full.is_none_or(|full| load >= full) {
                 break;
             }
-            let Some((job, group, index)) = self.pick(id, window) else {
+            let Some((job, group, index)) = self.pick(id, slots, window) else {
                 if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
@@ -78,28 +78,31 @@ impl Core {
         workers::dismiss(self, effects);
     }
 
-    /// The load from which on a worker has no room for a task of any group that has one ready, by
-    /// [`has_room`]; none if no group has. The others of a cluster that is busy need not be asked.
+    /// The load from which on no worker has room for a task of any group that has one ready, by
+    /// [`has_room`]; none if no group has. Of a cluster that is busy the others need not be asked.
     fn full_load(&self) -> Option<u64> {
         let jobs = self.jobs.values();
         let ready = jobs.flat_map(|job| job.groups.iter().map(move |group| (job, group)));
         let ready = ready.filter(|(_, group)| group.counts.ready > 0);
-        let ahead = ready.map(|(job, group)| {
-            let mean_us = group.mean_us().filter(|_| job.suspects.is_empty());
-            mean_us.map_or(0, |mean| (self.options.read_ahead_us * 1000).div_ceil(mean.max(1)))
-        });
-        ahead.max().map(|ahead| 1000 + ahead)
+        let full = |slots: u32| {
+            let room = ready.clone().map(|(job, group)| room(slots, job, group, &self.options));
+            room.max().map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
+        };
+        self.sizes.keys().filter_map(|slots| full(*slots)).max()
+    }
+
+    fn slots(&self) -> u32 {
+        self.sizes.iter().map(|(slots, alike)| slots * alike).sum()
     }
 
     /// Result partitions that may be made before the client has taken those before them.
     pub(crate) fn result_window(&self) -> u32 {
-        self.slots.saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
+        self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
     /// Chooses a task for a worker and takes it out of its queue.
-    fn pick(&mut self, id: WorkerId, window: u32) -> Option<(JobId, usize, u32)> {
+    fn pick(&mut self, id: WorkerId, slots: u32, window: u32) -> Option<(JobId, usize, u32)> {
         let now = self.now;
-        let read_ahead_us = self.options.read_ahead_us;
         let worker = self.workers.get(&id)?;
         // Above its mark, a worker only goes on with what it has; one that has nothing must be
         // let on, or nothing would ever be freed.
@@ -109,7 +112,7 @@ impl Core {
         let order = self.by_share();
         let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
         let owed = |job: &Job| {
-            let fair = u64::from(self.slots) * u64::from(job.spec.priority);
+            let fair = u64::from(slots) * u64::from(job.spec.priority);
             u64::from(job.running) * priorities < fair
         };
         let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);
@@ -123,7 +126,7 @@ impl Core {
                 if at.counts.ready == 0 || !has_time(worker, at, now) {
                     continue;
                 }
-                if !has_room(worker, job, at, read_ahead_us) {
+                if !has_room(worker, job, at, &self.options) {
                     waiting.push((job_id, job, group));
                     continue;
                 }
@@ -226,14 +229,19 @@ pub(crate) fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
     worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
 }
 
-/// Whether a worker may have one more task of a group.
-fn has_room(worker: &Worker, job: &Job, group: &Group, read_ahead_us: u64) -> bool {
-    let slots = u64::from(worker.slots());
+/// Attempts that a worker with so many slots may have, tasks of a group included.
+fn room(slots: u32, job: &Job, group: &Group, options: &Options) -> u64 {
+    let slots = u64::from(slots);
     let ahead = group
         .mean_us()
         .filter(|_| job.suspects.is_empty())
-        .map_or(0, |mean| (read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
-    u64::from(worker.assigned) < slots + ahead
+        .map_or(0, |mean| (options.read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
+    slots + ahead
+}
+
+/// Whether a worker may have one more task of a group.
+fn has_room(worker: &Worker, job: &Job, group: &Group, options: &Options) -> bool {
+    u64::from(worker.assigned) < room(worker.slots(), job, group, options)
 }
 
 /// Whether a worker could take a task of a group now, so that those whose input lies on it are

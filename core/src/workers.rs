@@ -43,7 +43,7 @@ pub(crate) fn on_joined(
         changed: false,
     };
     core.by_load.insert((worker.load(), id));
-    core.slots += worker.slots();
+    *core.sizes.entry(worker.slots()).or_default() += 1;
     core.workers.insert(id, worker);
     seen::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
@@ -133,7 +133,10 @@ pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
 pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
     let Some(worker) = core.workers.remove(&id) else { return };
     core.by_load.remove(&(worker.load(), id));
-    core.slots -= worker.slots();
+    if let Some(alike) = core.sizes.get_mut(&worker.slots()) {
+        *alike -= 1;
+        core.sizes.retain(|_, alike| *alike > 0);
+    }
     core.suspects.remove(&id);
     handover::forget_worker(core, id);
     let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };

@@ -36,6 +36,18 @@ pub enum Route {
     Nowhere(String),
 }
 
+/// The name of a panel that is shown alone, and the address of its page, in `#/panel/NAME/PAGE`: what
+/// a notebook puts in a frame of its own. Nothing if it is the address of a whole page.
+pub fn split_panel(fragment: &str) -> Option<(&str, &str)> {
+    let path = fragment.trim_start_matches('#').strip_prefix("/panel/")?;
+    Some(path.split_once('/').unwrap_or((path, "")))
+}
+
+/// The address of a panel of a page alone.
+pub fn panel_address(panel: &str, page: &Route) -> String {
+    format!("#/panel/{panel}{}", page.to_string().trim_start_matches('#'))
+}
+
 /// Which tasks are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TaskFilter {
@@ -298,6 +310,18 @@ mod tests {
         for tab in Tab::ALL {
             assert_eq!(Route::parse(&tab.route().to_string()).tab(), Some(tab));
         }
+    }
+
+    /// A panel is found under its address, and its page behind it.
+    #[test]
+    fn panels_have_addresses() {
+        let page = Route::Timeline(Some(JobId(7)));
+        let address = panel_address("timeline", &page);
+        assert_eq!(address, "#/panel/timeline/timeline?job=7");
+        let (panel, rest) = split_panel(&address).expect("a panel");
+        assert_eq!((panel, Route::parse(rest)), ("timeline", page));
+        assert_eq!(split_panel("#/panel/attention"), Some(("attention", "")));
+        assert_eq!(split_panel(&Route::Overview.to_string()), None);
     }
 
     /// People type addresses, and leave something out.

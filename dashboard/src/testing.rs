@@ -4,6 +4,7 @@
 //! written there twice, light and dark, beside the style sheets.
 
 use crate::components::app::shell;
+use crate::components::parts::Place;
 use crate::live::Live;
 use crate::route::Route;
 use std::path::Path;
@@ -44,7 +45,13 @@ pub fn draw(content: Html) -> String {
 /// A whole page as HTML: what is around it, too. It is also written to a file of this name, if
 /// there is a folder for it.
 pub fn draw_page(name: &str, live: &Live, route: &Route) -> String {
-    draw_named(name, shell(live, route, false, false, Callback::noop()))
+    draw_panel(name, live, route, None)
+}
+
+/// The same, with one of its panels alone.
+pub fn draw_panel(name: &str, live: &Live, route: &Route, alone: Option<&'static str>) -> String {
+    let place = Place { page: route.clone(), alone: alone.map(AttrValue::Static) };
+    draw_named(name, shell(live, &place, false, false, Callback::noop()))
 }
 
 /// Some content as HTML. It is also written to a file of this name, if there is a folder for it.

@@ -8,6 +8,7 @@ import { describe } from 'node:test';
 import { graveFindings } from './lib/axe.mjs';
 import { SIZES, THEMES } from './lib/browser.mjs';
 import { LIVED, atWork, live } from './lib/lived.mjs';
+import { panel } from './lib/reading.mjs';
 import { ROUTES } from './lib/routes.mjs';
 import { scene, test } from './lib/scene.mjs';
 import { screenshots } from './lib/surroundings.mjs';
@@ -108,6 +109,22 @@ test('each look has colours of its own, and follows the system while the page is
   await until('another colour', async () => (await surface()) !== light);
 });
 
+test('a panel has an address of its own, and shows nothing else', async () => {
+  const visit = await here.visit();
+  await visit.live();
+  const { page } = visit;
+  await visit.go('#/workers');
+  await panel(page, 'Workers at a glance').getByRole('link', { name: 'this panel alone' }).click();
+  await page.getByRole('navigation').waitFor({ state: 'detached' });
+  await panel(page, 'Workers at a glance').waitFor();
+  assert.equal(await page.getByRole('region').count(), 1);
+  assert.equal(await page.evaluate(() => location.hash), '#/panel/workers-grid/workers');
+  assert.deepEqual(await graveFindings(page), []);
+  await page.getByRole('link', { name: 'the whole page' }).click();
+  await page.getByRole('navigation').first().waitFor();
+  visit.assertQuiet(here.cluster.origin);
+});
+
 test('colours that the system forces, more contrast and less motion break nothing', async () => {
   for (const media of [
     { forcedColors: /** @type {const} */ ('active') },
@@ -120,6 +137,11 @@ test('colours that the system forces, more contrast and less motion break nothin
     for (const { route, name } of ROUTES) {
       await visit.go(route);
       await until(name, async () => (await visit.page.title()).startsWith(`${name} `));
+      if (media.forcedColors) {
+        const folder = path.join(screenshots, 'forced-colors');
+        mkdirSync(folder, { recursive: true });
+        await visit.page.screenshot({ path: path.join(folder, `${name.toLowerCase()}.png`), fullPage: true });
+      }
     }
     visit.assertQuiet(here.cluster.origin);
   }

@@ -19,7 +19,7 @@ use partita_shared::model::{ClusterRow, GroupRow, JobRow, JobState, WorkerRow, W
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -36,11 +36,12 @@ const LOG_CHARS_MAX: usize = 4000;
 /// Variables that would change what the binary does, and must not come from outside.
 const FOREIGN_VARIABLES: [&str; 3] = ["PARTITA_", "SLURM_", "TMPDIR"];
 
-/// The binary: beside the folder of the test's executable.
+/// The binary: beside the test's executable, or beside that one's folder.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own file");
-    let folder = test.parent().and_then(Path::parent).expect("target/debug/deps");
-    let program = folder.join("partita");
+    let folder = test.parent().expect("its folder");
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let program = folder.expect("the profile's folder").join("partita");
     assert!(
         program.is_file(),
         "{} is not there: run `cargo build -p partita-cli` first",

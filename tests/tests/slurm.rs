@@ -7,10 +7,16 @@
 mod by_hand;
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/ending.rs"]
+mod ending;
 #[path = "slurm/faults.rs"]
 mod faults;
 #[path = "slurm/joining.rs"]
 mod joining;
+#[path = "slurm/network.rs"]
+mod network;
+#[path = "slurm/one_line.rs"]
+mod one_line;
 #[path = "slurm/place.rs"]
 mod place;
 #[path = "slurm/shared_node.rs"]

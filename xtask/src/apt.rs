@@ -137,6 +137,14 @@ fn retry(mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
     }
 }
 
+/// Whether this is root.
+///
+/// # Errors
+/// If `id` cannot be asked.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(capture(program("id").arg("-u"))?.trim() == "0")
+}
+
 /// How to become root.
 enum Root {
     Already,
@@ -145,7 +153,7 @@ enum Root {
 
 impl Root {
     fn find() -> Result<Self> {
-        if capture(program("id").arg("-u"))?.trim() == "0" {
+        if is_root()? {
             return Ok(Self::Already);
         }
         if succeeds_within(program("sudo").args(["-n", "true"]), SUDO_TIMEOUT) {

@@ -2,6 +2,7 @@
 
 use crate::command::{self, cargo, exit_code, program, status, step};
 use crate::paths::Paths;
+use crate::{apt, setup};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -25,6 +26,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         command::run(&mut build)
     })?;
     let mut benches = program(paths.binary("release", "partita-benches"));
+    if apt::is_root()? {
+        // The Slurm of the tests is brought up for its part, which needs namespaces.
+        setup::slurm()?;
+        benches.env("PARTITA_TEST_SLURM", "1");
+    }
     let ended = step("benchmarks", || status(benches.current_dir(&paths.root).args(args)))?;
     Ok(exit_code(ended))
 }

@@ -1,6 +1,11 @@
-//! A cell for each worker.
+//! A cell for each worker, painted: as elements of the page thousands of them would be slow.
 
-use super::heat_cells::{Host, LEVELS, Metric, by_host, sentence, sign, summary};
+use super::canvas::{Inks, SizeWatch, edge, element, fill, fitting, prepare, text};
+use super::heat_cells::{
+    CellsLayout, Host, LEVELS, Metric, by_host, has_cell, sentence, sign, summary,
+};
+use super::shapes::Rect;
+use crate::browser;
 use crate::components::parts::Same;
 use crate::format::grouped;
 use crate::route::Route;
@@ -8,16 +13,15 @@ use partita_shared::ids::WorkerId;
 use partita_shared::model::{WorkerRow, WorkerState};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::CanvasRenderingContext2d;
 use yew::prelude::*;
 
 /// Cells that are drawn at most.
-const CELLS_MAX: usize = 2_000;
-/// Cells that a key looks through for one above or below, in each direction.
-const REACH: i64 = 200;
-/// Cells that are less apart than this stand in one line, in pixels.
-const LINE_PX: f64 = 4.0;
+const CELLS_MAX: usize = 4_000;
+/// Cells that are smaller have no sign in them but an edge, in pixels.
+const SIGN_PX_MIN: f64 = 11.0;
+/// Cells of this level and above are dark on a light page, and light on a dark one.
+const STRONG: usize = 5;
 
 /// What is shown.
 #[derive(PartialEq, Properties)]
@@ -32,91 +36,281 @@ pub struct Props {
     pub by_host: bool,
 }
 
+/// What a grid reacts to.
+pub enum Msg {
+    /// Its size changed.
+    Size,
+    /// The browser is about to draw.
+    Paint,
+    /// The pointer moved, or left.
+    Point(Option<(f64, f64)>),
+    /// A cell was pressed.
+    Open,
+    /// A key was pressed.
+    Key(KeyboardEvent),
+    /// Something else is to be shown.
+    Metric(Metric),
+}
+
 /// A cell for each worker, with a choice of what it shows.
-#[component]
-pub fn HeatGrid(props: &Props) -> Html {
-    let metric = use_state(|| props.metric);
-    let picked = use_state(|| None::<usize>);
-    let grid = use_node_ref();
-    let hosts =
-        use_memo(props.workers.clone(), |workers| by_host(workers.values().cloned(), CELLS_MAX));
-    let cells: Vec<Rc<WorkerRow>> =
-        hosts.iter().flat_map(|host| host.workers.iter().cloned()).collect();
-    let hidden = props.workers.len().saturating_sub(CELLS_MAX);
-    let at = (*picked).filter(|at| *at < cells.len());
-    let readout = match at.and_then(|at| cells.get(at)) {
-        Some(row) => sentence(row, *metric),
-        None => summary(&cells, *metric),
-    };
-    html! {
-        <div class="heat">
-            { choice(&metric) }
-            <div class={classes!("cells", props.by_host.then_some("hosts"))} ref={&grid}
-                role="group" aria-label={summary(&cells, *metric)}
-                onpointerover={on_point(&picked)} onfocusin={on_focus(&picked)}
-                onpointerleave={on_leave(&picked)} onkeydown={on_key(&grid, at)}>
-                { view_hosts(&hosts, props.by_host, *metric, at) }
-            </div>
-            <p class="readout">{ readout }</p>
-            { ramp(*metric) }
-            if hidden > 0 {
-                <p class="hint">{ format!("{} more are not drawn.", grouped(hidden as u64)) }</p>
-            }
-        </div>
-    }
+pub struct HeatGrid {
+    frame: NodeRef,
+    canvas: NodeRef,
+    metric: Metric,
+    hosts: Vec<Host>,
+    /// Who has a cell, and whether it is lost: what the order of cells is made of.
+    made_of: Vec<(WorkerId, bool)>,
+    layout: CellsLayout,
+    picked: Option<WorkerId>,
+    inks: Option<Inks>,
+    waits_for_frame: bool,
+    watch: Option<SizeWatch>,
 }
 
-fn choice(metric: &UseStateHandle<Metric>) -> Html {
-    html! {
-        <div class="choice" role="group" aria-label="What cells show">
-            { for Metric::ALL.into_iter().map(|one| {
-                let metric = metric.clone();
-                let is_on = *metric == one;
-                let onclick = Callback::from(move |_: MouseEvent| metric.set(one));
-                html! {
-                    <button key={one.name()} type="button" {onclick} aria-pressed={is_on.to_string()}>
-                        { one.name() }
-                    </button>
-                }
-            }) }
-        </div>
-    }
-}
-
-fn view_hosts(hosts: &[Host], is_by_host: bool, metric: Metric, picked: Option<usize>) -> Html {
-    let mut at = 0;
-    let mut cells = |host: &Host| -> Html {
-        let from = at;
-        at += host.workers.len();
-        host.workers
-            .iter()
-            .zip(from..)
-            .map(|(row, at)| view_cell(row, at, metric, picked.unwrap_or(0) == at))
-            .collect()
-    };
-    if is_by_host {
-        let host = |host: &Host| {
-            html! {
-                <div key={host.name.clone()} class="host">
-                    <span class="hint">{ host.name.clone() }</span>
-                    <span class="host-cells">{ cells(host) }</span>
-                </div>
+impl HeatGrid {
+    /// Takes the rows of now. They are put in order only if there are others than before.
+    fn take(&mut self, workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) {
+        let shown = workers.values().filter(|row| has_cell(row));
+        let made_of: Vec<_> = shown.map(|row| (row.id, row.state == WorkerState::Lost)).collect();
+        if made_of != self.made_of {
+            self.made_of = made_of;
+            self.hosts = by_host(workers.values().cloned(), CELLS_MAX);
+            return;
+        }
+        for row in self.hosts.iter_mut().flat_map(|host| &mut host.workers) {
+            if let Some(present) = workers.get(&row.id) {
+                *row = present.clone();
             }
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &Rc<WorkerRow>> {
+        self.hosts.iter().flat_map(|host| &host.workers)
+    }
+
+    fn place(&self, id: WorkerId) -> Option<usize> {
+        self.cells().position(|row| row.id == id)
+    }
+
+    fn redraw(&mut self, ctx: &Context<Self>) {
+        if !std::mem::replace(&mut self.waits_for_frame, true) {
+            let link = ctx.link().clone();
+            browser::on_next_frame(move || link.send_message(Msg::Paint));
+        }
+    }
+
+    fn paint(&mut self, with_hosts: bool) {
+        self.waits_for_frame = false;
+        let width_px = element(&self.frame).map_or(0.0, |frame| f64::from(frame.client_width()));
+        if self.inks.is_none() || Inks::are_old(&self.inks) {
+            self.inks = Inks::make();
+        }
+        let counts: Vec<usize> = self.hosts.iter().map(|host| host.workers.len()).collect();
+        self.layout = CellsLayout::new(&counts, with_hosts, width_px);
+        let Some(inks) = self.inks.as_ref().filter(|_| width_px > 0.0) else { return };
+        let size = (width_px, self.layout.height_px.max(1.0));
+        if let Some(context) = prepare(&self.canvas, size, inks.ratio) {
+            self.paint_cells(&context, inks);
+            self.paint_names(&context, inks);
+        }
+    }
+
+    fn rect(&self, at: usize) -> Rect {
+        let side = self.layout.side_px;
+        let (x, y) = self.layout.cells.get(at).copied().unwrap_or_default();
+        Rect { x, y, w: side, h: side }
+    }
+
+    fn paint_cells(&self, context: &CanvasRenderingContext2d, inks: &Inks) {
+        let theme = &inks.theme;
+        let mut by_level: [Vec<Rect>; LEVELS] = Default::default();
+        let [mut lost, mut marked] = [Vec::new(), Vec::new()];
+        let mut signs = Vec::new();
+        for (at, row) in self.cells().enumerate() {
+            let rect = self.rect(at);
+            let is_lost = row.state == WorkerState::Lost;
+            let level = self.metric.level(row) % LEVELS;
+            if is_lost { &mut lost } else { &mut by_level[level] }.push(rect);
+            let sign = sign(row);
+            if !sign.is_empty() {
+                marked.push(rect);
+                signs.push((sign, is_lost, level, rect));
+            }
+        }
+        for (ink, rects) in theme.ramp.iter().zip(&by_level) {
+            fill(context, ink, rects);
+        }
+        edge(context, &theme.border, &by_level[0]);
+        if self.layout.side_px < SIGN_PX_MIN {
+            edge(context, &theme.text, &marked);
+        }
+        edge(context, &theme.failed, &lost);
+        context.set_font(&format!("{}px {}", (self.layout.side_px * 0.6).round(), theme.font));
+        context.set_text_align("center");
+        context.set_text_baseline("middle");
+        for (sign, is_lost, level, rect) in signs {
+            let ink = match (is_lost, level >= STRONG) {
+                (true, _) => &theme.failed,
+                (false, true) => &theme.surface,
+                (false, false) => &theme.text,
+            };
+            context.set_fill_style_str(ink);
+            text(context, sign, rect.x + rect.w / 2.0, rect.y + rect.h / 2.0 + 0.5, rect.w);
+        }
+        if let Some(at) = self.picked.and_then(|id| self.place(id)) {
+            let Rect { x, y, w, h } = self.rect(at);
+            edge(context, &theme.surface, &[self.rect(at)]);
+            edge(context, &theme.text, &[Rect { x: x - 1.0, y: y - 1.0, w: w + 2.0, h: h + 2.0 }]);
+        }
+    }
+
+    fn paint_names(&self, context: &CanvasRenderingContext2d, inks: &Inks) {
+        context.set_font(&format!("11px {}", inks.theme.font));
+        context.set_fill_style_str(&inks.theme.muted);
+        context.set_text_align("left");
+        context.set_text_baseline("top");
+        for (host, (x, y, room)) in self.hosts.iter().zip(&self.layout.names) {
+            text(context, &fitting(&host.name, *room), *x, *y, *room);
+        }
+    }
+
+    /// Whether a key meant anything.
+    fn on_key(&mut self, event: &KeyboardEvent) -> bool {
+        let last = self.made_of.len().min(CELLS_MAX).saturating_sub(1);
+        let at = self.picked.and_then(|id| self.place(id));
+        let here = at.unwrap_or(0);
+        let to = match event.key().as_str() {
+            "Escape" => {
+                self.picked = None;
+                return true;
+            }
+            "Enter" => return self.open(),
+            "Home" => 0,
+            "End" => last,
+            "ArrowRight" => at.map_or(0, |at| (at + 1).min(last)),
+            "ArrowLeft" => here.saturating_sub(1),
+            "ArrowDown" => self.layout.beside(here, 1.0).unwrap_or(here),
+            "ArrowUp" => self.layout.beside(here, -1.0).unwrap_or(here),
+            _ => return false,
         };
-        hosts.iter().map(host).collect()
-    } else {
-        hosts.iter().map(cells).collect()
+        let found = self.cells().nth(to).map(|row| row.id);
+        self.picked = found;
+        true
+    }
+
+    fn open(&self) -> bool {
+        let Some(id) = self.picked else { return false };
+        browser::go_to_fragment(&Route::Worker(id).to_string());
+        true
     }
 }
 
-/// A link that looks like a cell. One of them is in the order of the Tab key; arrow keys go on.
-fn view_cell(row: &WorkerRow, at: usize, metric: Metric, is_first: bool) -> Html {
-    let is_lost = row.state == WorkerState::Lost;
-    let level = if is_lost { "lost" } else { LEVEL_CLASSES[metric.level(row) % LEVELS] };
-    html! {
-        <a key={row.id.0} class={classes!("cell", level)} href={Route::Worker(row.id).to_string()}
-            data-at={at.to_string()} tabindex={if is_first { "0" } else { "-1" }}
-            aria-label={sentence(row, metric)}>{ sign(row) }</a>
+impl Component for HeatGrid {
+    type Message = Msg;
+    type Properties = Props;
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let mut grid = HeatGrid {
+            frame: NodeRef::default(),
+            canvas: NodeRef::default(),
+            metric: ctx.props().metric,
+            hosts: Vec::new(),
+            made_of: Vec::new(),
+            layout: CellsLayout::default(),
+            picked: None,
+            inks: None,
+            waits_for_frame: false,
+            watch: None,
+        };
+        grid.take(&ctx.props().workers);
+        grid
+    }
+
+    fn changed(&mut self, ctx: &Context<Self>, _before: &Props) -> bool {
+        self.take(&ctx.props().workers);
+        true
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        match msg {
+            Msg::Paint => {
+                self.paint(ctx.props().by_host);
+                return false;
+            }
+            Msg::Size => {}
+            Msg::Point(at) => {
+                let found = at.and_then(|(x, y)| self.layout.hit(x, y));
+                let found = found.and_then(|at| self.cells().nth(at)).map(|row| row.id);
+                if std::mem::replace(&mut self.picked, found) == found {
+                    return false;
+                }
+            }
+            Msg::Open => return self.open(),
+            Msg::Key(event) => {
+                if !self.on_key(&event) {
+                    return false;
+                }
+                event.prevent_default();
+            }
+            Msg::Metric(metric) => self.metric = metric,
+        }
+        true
+    }
+
+    fn rendered(&mut self, ctx: &Context<Self>, _is_first: bool) {
+        if self.watch.is_none() {
+            let link = ctx.link();
+            self.watch = SizeWatch::new(&self.frame, link.callback(|()| Msg::Size));
+        }
+        self.redraw(ctx);
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let summary = summary(self.cells(), self.metric);
+        let picked = self.picked.and_then(|id| ctx.props().workers.get(&id));
+        let readout = picked.map_or(summary.clone(), |row| sentence(row, self.metric));
+        let hidden = ctx.props().workers.len().saturating_sub(CELLS_MAX);
+        let point = |event: PointerEvent| {
+            Msg::Point(Some((f64::from(event.offset_x()), f64::from(event.offset_y()))))
+        };
+        html! {
+            <div class="heat">
+                { self.view_choice(ctx) }
+                <div class="cells">
+                    <div ref={&self.frame}>
+                        <canvas ref={&self.canvas} tabindex="0" role="img" aria-label={summary}
+                            class={picked.map(|_| "can-open")}
+                            onpointermove={link.callback(point)} onclick={link.callback(|_| Msg::Open)}
+                            onpointerleave={link.callback(|_| Msg::Point(None))}
+                            onkeydown={link.callback(Msg::Key)}></canvas>
+                    </div>
+                </div>
+                <p class="readout">{ readout }</p>
+                { ramp(self.metric) }
+                if hidden > 0 {
+                    <p class="hint">{ format!("{} more are not drawn.", grouped(hidden as u64)) }</p>
+                }
+            </div>
+        }
+    }
+}
+
+impl HeatGrid {
+    fn view_choice(&self, ctx: &Context<Self>) -> Html {
+        html! {
+            <div class="choice" role="group" aria-label="What cells show">
+                { for Metric::ALL.into_iter().map(|one| {
+                    let onclick = ctx.link().callback(move |_: MouseEvent| Msg::Metric(one));
+                    let is_on = self.metric == one;
+                    html! {
+                        <button key={one.name()} type="button" {onclick} aria-pressed={is_on.to_string()}>
+                            { one.name() }
+                        </button>
+                    }
+                }) }
+            </div>
+        }
     }
 }
 
@@ -139,67 +333,4 @@ fn ramp(metric: Metric) -> Html {
             <span>{ "✖\u{fe0e} lost" }</span>
         </p>
     }
-}
-
-fn cell_of(target: Option<web_sys::EventTarget>) -> Option<usize> {
-    target?.dyn_into::<Element>().ok()?.get_attribute("data-at")?.parse().ok()
-}
-
-fn on_point(picked: &UseStateHandle<Option<usize>>) -> Callback<PointerEvent> {
-    let picked = picked.clone();
-    Callback::from(move |event: PointerEvent| picked.set(cell_of(event.target())))
-}
-
-fn on_focus(picked: &UseStateHandle<Option<usize>>) -> Callback<FocusEvent> {
-    let picked = picked.clone();
-    Callback::from(move |event: FocusEvent| picked.set(cell_of(event.target())))
-}
-
-fn on_leave(picked: &UseStateHandle<Option<usize>>) -> Callback<PointerEvent> {
-    let picked = picked.clone();
-    Callback::from(move |_| picked.set(None))
-}
-
-fn on_key(grid: &NodeRef, at: Option<usize>) -> Callback<KeyboardEvent> {
-    let grid = grid.clone();
-    Callback::from(move |event: KeyboardEvent| {
-        let Some(grid) = grid.cast::<Element>() else { return };
-        let at = at.unwrap_or(0) as i64;
-        let to = match event.key().as_str() {
-            "ArrowRight" => Some(at + 1),
-            "ArrowLeft" => Some(at - 1),
-            "ArrowDown" => beside(&grid, at, 1),
-            "ArrowUp" => beside(&grid, at, -1),
-            "Home" => Some(0),
-            _ => return,
-        };
-        event.prevent_default();
-        if let Some(cell) = to.and_then(|to| cell(&grid, to)) {
-            let _ = cell.focus();
-        }
-    })
-}
-
-fn cell(grid: &Element, at: i64) -> Option<HtmlElement> {
-    grid.query_selector(&format!("[data-at='{at}']")).ok()??.dyn_into().ok()
-}
-
-/// The cell above or below one, wherever lines break: the nearest of the next line.
-fn beside(grid: &Element, at: i64, step: i64) -> Option<i64> {
-    let here = cell(grid, at)?.get_bounding_client_rect();
-    let mut best: Option<(f64, f64, i64)> = None;
-    for to in (1..=REACH).map(|by| at + by * step) {
-        let Some(cell) = cell(grid, to) else { break };
-        let frame = cell.get_bounding_client_rect();
-        if (frame.top() - here.top()).abs() < LINE_PX {
-            continue;
-        }
-        let away = (frame.left() - here.left()).abs();
-        match best {
-            Some((top, ..)) if (frame.top() - top).abs() > LINE_PX => break,
-            Some((_, nearest, _)) if nearest <= away => {}
-            _ => best = Some((frame.top(), away, to)),
-        }
-    }
-    best.map(|(_, _, to)| to)
 }

@@ -4,7 +4,7 @@ use crate::components::parts::look;
 use crate::format::{bytes, cpu_percent, grouped, percent};
 use crate::order::{sort_by, sort_by_key};
 use partita_shared::model::{WorkerRow, WorkerState};
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::rc::Rc;
 
 /// Steps of the ramp of magnitudes.
@@ -153,11 +153,9 @@ pub fn by_host(rows: impl Iterator<Item = Rc<WorkerRow>>, most: usize) -> Vec<Ho
     sort_by_key(&mut rows, |row| (row.state == WorkerState::Lost, Reverse(row.joined_ms)));
     rows.truncate(most);
     sort_by(&mut rows, |one, other| {
-        (natural(&one.host), natural(&one.name), one.id).cmp(&(
-            natural(&other.host),
-            natural(&other.name),
-            other.id,
-        ))
+        let by_host = natural(&one.host).cmp(natural(&other.host));
+        let by_name = || natural(&one.name).cmp(natural(&other.name));
+        by_host.then_with(by_name).then(one.id.cmp(&other.id))
     });
     let mut hosts: Vec<Host> = Vec::new();
     for row in rows {
@@ -169,36 +167,125 @@ pub fn by_host(rows: impl Iterator<Item = Rc<WorkerRow>>, most: usize) -> Vec<Ho
     hosts
 }
 
-/// A name as people order it: `n2` comes before `n10`.
-pub fn natural(name: &str) -> Vec<(u64, char)> {
-    let mut key = Vec::with_capacity(name.len());
-    let mut number: Option<u64> = None;
-    for letter in name.chars() {
-        match (letter.to_digit(10), number) {
-            (Some(digit), before) => {
-                let before = before.unwrap_or(0);
-                number = Some(before.saturating_mul(10).saturating_add(digit.into()));
-            }
-            (None, before) => {
-                if let Some(before) = before {
-                    key.push((before, '0'));
-                    number = None;
-                }
-                key.push((0, letter));
+/// A name in the order of people: `n2` comes before `n10`. To be compared with another's; nothing is
+/// allocated, since a table of thousands of rows compares often.
+pub fn natural(name: &str) -> impl Iterator<Item = (u64, char)> {
+    let mut letters = name.chars().peekable();
+    std::iter::from_fn(move || {
+        let letter = letters.next()?;
+        let Some(digit) = letter.to_digit(10) else { return Some((0, letter)) };
+        let mut number = u64::from(digit);
+        while let Some(digit) = letters.peek().and_then(|letter| letter.to_digit(10)) {
+            number = number.saturating_mul(10).saturating_add(digit.into());
+            letters.next();
+        }
+        Some((number, '0'))
+    })
+}
+
+/// Sides of cells that one grid or another has, in pixels: the largest with which all is seen at once.
+const SIDES_PX: [f64; 5] = [18.0, 14.0, 11.0, 8.0, 6.0];
+/// Between two cells, in pixels.
+const GAP_PX: f64 = 2.0;
+/// A grid is not made higher than this by cells that could be smaller, in pixels.
+const HEIGHT_PX: f64 = 300.0;
+/// Room for the name of a host above its cells, in pixels.
+const NAME_PX: f64 = 14.0;
+/// Between two hosts, in pixels: beside each other, and above each other.
+const HOST_GAP_PX: (f64, f64) = (14.0, 8.0);
+/// Cells of a host that stand in one line at most.
+const HOST_CELLS: usize = 16;
+
+/// How cells lie on their canvas.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CellsLayout {
+    /// The side of a cell, in pixels.
+    pub side_px: f64,
+    /// The height of the whole, in pixels.
+    pub height_px: f64,
+    /// The upper left corners of cells, in pixels.
+    pub cells: Vec<(f64, f64)>,
+    /// The upper left corners of the names of hosts, if those are shown, and the room for each.
+    pub names: Vec<(f64, f64, f64)>,
+}
+
+impl CellsLayout {
+    /// For so many workers of each host on so many pixels, with the names of hosts or without.
+    pub fn new(hosts: &[usize], by_host: bool, width_px: f64) -> Self {
+        let of = |side_px| match by_host {
+            true => Self::by_host(hosts, width_px, side_px),
+            false => Self::plain(hosts.iter().sum(), width_px, side_px),
+        };
+        let mut layout = CellsLayout::default();
+        for side_px in SIDES_PX {
+            layout = of(side_px);
+            if layout.height_px <= HEIGHT_PX {
+                break;
             }
         }
+        layout
     }
-    if let Some(number) = number {
-        key.push((number, '0'));
+
+    fn plain(count: usize, width_px: f64, side_px: f64) -> Self {
+        let step = side_px + GAP_PX;
+        let columns = ((width_px + GAP_PX) / step).max(1.0) as usize;
+        let corner = |at: usize| ((at % columns) as f64 * step, (at / columns) as f64 * step);
+        CellsLayout {
+            side_px,
+            height_px: count.div_ceil(columns) as f64 * step,
+            cells: (0..count).map(corner).collect(),
+            names: Vec::new(),
+        }
     }
-    key
+
+    fn by_host(hosts: &[usize], width_px: f64, side_px: f64) -> Self {
+        let step = side_px + GAP_PX;
+        let columns = HOST_CELLS.min((width_px / step).max(1.0) as usize);
+        let widest = hosts.iter().copied().max().unwrap_or(1).clamp(1, columns);
+        // All as wide as the widest, so that hosts stand in columns.
+        let block = (widest as f64 * step).max(NAME_PX * 5.0);
+        let beside = (((width_px + HOST_GAP_PX.0) / (block + HOST_GAP_PX.0)) as usize).max(1);
+        let mut layout = CellsLayout { side_px, ..CellsLayout::default() };
+        for line in hosts.chunks(beside) {
+            let top = layout.height_px;
+            for (at, count) in line.iter().enumerate() {
+                let left = at as f64 * (block + HOST_GAP_PX.0);
+                layout.names.push((left, top, block));
+                layout.cells.extend((0..*count).map(|cell| {
+                    let (column, row) = (cell % columns, cell / columns);
+                    (left + column as f64 * step, top + NAME_PX + row as f64 * step)
+                }));
+            }
+            let most = line.iter().copied().max().unwrap_or(0).div_ceil(columns);
+            layout.height_px = top + NAME_PX + most as f64 * step + HOST_GAP_PX.1;
+        }
+        layout
+    }
+
+    /// The cell at a point.
+    pub fn hit(&self, x: f64, y: f64) -> Option<usize> {
+        let step = self.side_px + GAP_PX;
+        self.cells
+            .iter()
+            .position(|(left, top)| x >= *left && x < left + step && y >= *top && y < top + step)
+    }
+
+    /// The cell above (-1) or below (1) one: the nearest of the next line.
+    pub fn beside(&self, at: usize, step: f64) -> Option<usize> {
+        let (x, y) = *self.cells.get(at)?;
+        let away = |cell: &(f64, f64)| ((cell.1 - y) * step, (cell.0 - x).abs());
+        let below = self.cells.iter().enumerate().filter(|(_, cell)| away(cell).0 > GAP_PX);
+        below
+            .min_by(|one, other| away(one.1).partial_cmp(&away(other.1)).unwrap_or(Ordering::Equal))
+            .map(|(at, _)| at)
+    }
 }
 
 /// What a grid says in a sentence.
-pub fn summary(rows: &[Rc<WorkerRow>], metric: Metric) -> String {
-    let there: Vec<&Rc<WorkerRow>> =
-        rows.iter().filter(|row| row.state != WorkerState::Lost).collect();
-    let lost = rows.len() - there.len();
+pub fn summary<'a>(rows: impl Iterator<Item = &'a Rc<WorkerRow>>, metric: Metric) -> String {
+    let (there, lost): (Vec<&Rc<WorkerRow>>, Vec<_>) =
+        rows.partition(|row| row.state != WorkerState::Lost);
+    let lost = lost.len();
     let sum: u64 = there.iter().map(|row| metric.percent(row)).sum();
     let mean = sum / (there.len() as u64).max(1);
     let full = there.iter().filter(|row| metric.percent(row) >= 90).count();
@@ -233,7 +320,7 @@ mod tests {
     #[test]
     fn names_are_ordered_as_people_do() {
         let mut names = ["n10-1", "n2-10", "n2-9", "login", "n2"];
-        names.sort_by_key(|name| natural(name));
+        names.sort_by(|one, other| natural(one).cmp(natural(other)));
         assert_eq!(names, ["login", "n2", "n2-9", "n2-10", "n10-1"]);
     }
 
@@ -250,6 +337,29 @@ mod tests {
         );
     }
 
+    /// All cells are seen at once where that is possible, none lies on another, and each is found by
+    /// the pointer and by keys.
+    #[test]
+    fn cells_lie_beside_each_other() {
+        for (by_host, width) in [(false, 1_376.0), (false, 360.0), (true, 1_376.0), (true, 360.0)] {
+            let hosts = [8, 3, 20, 1];
+            let layout = CellsLayout::new(&hosts, by_host, width);
+            assert_eq!(layout.cells.len(), 32);
+            assert_eq!(layout.names.len(), if by_host { 4 } else { 0 });
+            for (at, (x, y)) in layout.cells.iter().enumerate() {
+                assert_eq!(layout.hit(x + 1.0, y + 1.0), Some(at), "{by_host} {width}");
+                assert!(x + layout.side_px <= width && y + layout.side_px <= layout.height_px);
+                if let Some(below) = layout.beside(at, 1.0) {
+                    assert!(layout.cells[below].1 > *y);
+                }
+            }
+            assert_eq!(layout.beside(0, -1.0), None);
+        }
+        let many = CellsLayout::new(&[8; 250], false, 1_376.0);
+        assert!(many.height_px <= HEIGHT_PX && many.side_px >= 8.0, "{}", many.side_px);
+        assert_eq!(CellsLayout::new(&[], false, 0.0).cells, []);
+    }
+
     /// What needs attention has a sign and a word; what is lost says no figures of before.
     #[test]
     fn cells_say_what_is_wrong() {
@@ -258,7 +368,7 @@ mod tests {
         assert_eq!(sentence(&worker(17), Metric::Cpu), "n0417-0: lost");
         assert!(sentence(&worker(23), Metric::Tasks).starts_with("n0418-2, leaving: tasks "));
         let rows: Vec<_> = (1..=24).map(|id| Rc::new(worker(id))).collect();
-        let said = summary(&rows, Metric::Memory);
+        let said = summary(rows.iter(), Metric::Memory);
         assert!(said.starts_with("23 workers by memory: ") && said.ends_with(", 1 lost"), "{said}");
     }
 }

@@ -116,11 +116,11 @@ impl Traffic<'_> {
 
     /// What the whole says.
     pub fn summary(&self) -> String {
-        let mut text = format!(
-            "{} read between {}",
-            bytes(self.total()),
-            counted(self.hosts.len() as u64, "host", "hosts")
-        );
+        if let [host] = self.hosts {
+            return format!("{} read between the workers of {host}", bytes(self.total()));
+        }
+        let hosts = counted(self.hosts.len() as u64, "host", "hosts");
+        let mut text = format!("{} read between {hosts}", bytes(self.total()));
         if let Some((from, to, most)) = self.pairs(1).first().filter(|(_, _, most)| *most > 0) {
             let name = |at: &usize| self.hosts.get(*at).map_or("", String::as_str);
             let most = bytes(*most);

@@ -157,15 +157,17 @@ impl Sort {
     }
 }
 
-/// The rows in their order. Rows that are equal keep the order of the source.
-pub fn ordered(source: &dyn Source, sort: Option<Sort>) -> Vec<usize> {
-    let mut rows: Vec<usize> = (0..source.len()).collect();
-    if let Some(sort) = sort.filter(|_| rows.len() <= SORTED_ROWS_MAX) {
-        sort_by(&mut rows, |one, other| {
-            let order = source.order(sort.column, *one, *other);
-            if sort.is_descending { order.reverse() } else { order }
-        });
-    }
+/// The rows in their order. Rows that are equal keep the order of the source. `before` is the order of
+/// the rows that were there last: sorting what is nearly sorted is cheap.
+pub fn ordered(source: &dyn Source, sort: Option<Sort>, before: &[usize]) -> Vec<usize> {
+    let rows = 0..source.len();
+    let Some(sort) = sort.filter(|_| rows.len() <= SORTED_ROWS_MAX) else { return rows.collect() };
+    let mut rows = if before.len() == rows.len() { before.to_vec() } else { rows.collect() };
+    sort_by(&mut rows, |one, other| {
+        let order = source.order(sort.column, *one, *other);
+        let order = if sort.is_descending { order.reverse() } else { order };
+        order.then(one.cmp(other))
+    });
     rows
 }
 
@@ -261,14 +263,14 @@ mod tests {
     #[test]
     fn rows_are_ordered() {
         let grid = grid(&[(2, "b"), (1, "c"), (2, "a")]);
-        assert_eq!(ordered(&grid, None), [0, 1, 2]);
+        assert_eq!(ordered(&grid, None, &[]), [0, 1, 2]);
         let by_size = Sort { column: 1, is_descending: true };
-        assert_eq!(ordered(&grid, Some(by_size)), [0, 2, 1]);
+        assert_eq!(ordered(&grid, Some(by_size), &[]), [0, 2, 1]);
         let by_name = Sort::pressed(Some(by_size), 0, false);
-        assert_eq!(ordered(&grid, Some(by_name)), [2, 0, 1]);
+        assert_eq!(ordered(&grid, Some(by_name), &[1, 2, 0]), [2, 0, 1]);
         assert!(Sort::pressed(Some(by_name), 0, false).is_descending);
         let many: Vec<_> = (0..=SORTED_ROWS_MAX as u32).map(|size| (size, "x")).collect();
-        assert_eq!(ordered(&super::tests::grid(&many), Some(by_size))[0], 0);
+        assert_eq!(ordered(&super::tests::grid(&many), Some(by_size), &[])[0], 0);
     }
 
     /// While an order is held, figures change and rows stay; what would change is counted.
@@ -277,12 +279,12 @@ mod tests {
         let before = grid(&[(3, "a"), (2, "b"), (1, "c")]);
         let sort = Some(Sort { column: 1, is_descending: true });
         let keys: Vec<u128> =
-            ordered(&before, sort).into_iter().map(|row| before.key(row)).collect();
-        let same = held(&before, &ordered(&before, sort), &keys);
+            ordered(&before, sort, &[]).into_iter().map(|row| before.key(row)).collect();
+        let same = held(&before, &ordered(&before, sort, &[]), &keys);
         assert_eq!(same, (vec![0, 1, 2], 0));
         // `a` sank to the end, `b` went, `d` came.
         let after = grid(&[(0, "a"), (1, "c"), (9, "d")]);
-        let (rows, would_change) = held(&after, &ordered(&after, sort), &keys);
+        let (rows, would_change) = held(&after, &ordered(&after, sort, &[]), &keys);
         assert_eq!(rows, [0, 1]);
         assert_eq!(would_change, 4);
     }

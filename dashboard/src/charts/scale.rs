@@ -22,11 +22,14 @@ pub enum Unit {
     Bytes,
     /// Bytes in a second.
     BytesPerS,
-    /// Thousandths of a processor core, shown in percent of one core.
+    /// Thousandths of a processor core, shown in percent of one core; of very many, in cores.
     CoreMilli,
     /// Things in a second.
     PerS,
 }
+
+/// From so many thousandths of a core on, percents of one would have too many digits.
+const CORES_FROM_MILLI: f64 = 100_000.0;
 
 impl Unit {
     /// A value with its unit: `1.50 GiB`.
@@ -34,6 +37,9 @@ impl Unit {
         match self {
             Unit::Bytes => format_bytes(whole(value)),
             Unit::BytesPerS => format!("{}/s", format_bytes(whole(value))),
+            Unit::CoreMilli if value >= CORES_FROM_MILLI => {
+                format!("{} cores", grouped(whole(value / 1e3)))
+            }
             Unit::CoreMilli => format!("{} %", grouped(whole(value / 10.0))),
             Unit::PerS if value < 10.0 && value.fract() > 0.05 => format!("{value:.1}/s"),
             Unit::PerS => format!("{}/s", format_count(whole(value))),
@@ -51,6 +57,9 @@ impl Unit {
                     unit += 1;
                 }
                 format!("{value} {}", UNITS[unit])
+            }
+            Unit::CoreMilli if value >= CORES_FROM_MILLI => {
+                format!("{} cores", grouped(whole(value / 1e3)))
             }
             Unit::CoreMilli => format!("{} %", grouped(whole(value / 10.0))),
             Unit::PerS if value < 1.0 && value > 0.0 => format!("{value}"),

@@ -85,6 +85,8 @@ pub struct Table {
     height_px: f64,
     /// The order in which rows are shown now.
     order: Rc<Vec<usize>>,
+    /// The order that all rows have.
+    sorted: Vec<usize>,
     /// Keys in the order that is held while the pointer is over the table.
     keys: Option<Vec<u128>>,
     /// Rows that would stand elsewhere if the order were not held.
@@ -95,14 +97,12 @@ pub struct Table {
 
 impl Table {
     fn arrange(&mut self, source: &dyn Source) {
-        let order = ordered(source, self.sort);
-        (self.order, self.waiting) = match &self.keys {
-            Some(keys) => {
-                let (shown, waiting) = held(source, &order, keys);
-                (Rc::new(shown), waiting)
-            }
-            None => (Rc::new(order), 0),
+        self.sorted = ordered(source, self.sort, &self.sorted);
+        let (order, waiting) = match &self.keys {
+            Some(keys) => held(source, &self.sorted, keys),
+            None => (self.sorted.clone(), 0),
         };
+        (self.order, self.waiting) = (Rc::new(order), waiting);
     }
 
     fn hold(&mut self, source: &dyn Source, holds: bool) {
@@ -182,6 +182,7 @@ impl Component for Table {
             scroll_px: 0.0,
             height_px: HEIGHT_PX_DEFAULT,
             order: Rc::default(),
+            sorted: Vec::new(),
             keys: None,
             waiting: 0,
             active: None,

@@ -3,13 +3,13 @@
 use super::header::Header;
 use super::help::Help;
 use super::pages::Page;
-use super::parts::Patterns;
+use super::parts::{Patterns, Place};
 use super::replay_bar::ReplayBar;
 use super::status_bar::StatusBar;
 use super::token_form::TokenForm;
 use crate::link::Link;
 use crate::live::{Act, Health, LinkFigures, Live, Snapshot};
-use crate::route::{Route, Tab};
+use crate::route::{Route, Tab, split_panel};
 use crate::socket::CLOSE_CODE_REFUSED;
 use crate::source::{Opener, Source, SourceEvent};
 use crate::{api, browser, theme, token, topics};
@@ -64,6 +64,8 @@ pub struct App {
     /// Whether the scheduler refused the token that was given last.
     refused: bool,
     route: Route,
+    /// The panel that is shown alone.
+    alone: Option<AttrValue>,
     link: Link,
     source: Option<Box<dyn Source>>,
     /// Which source is the present one.
@@ -166,7 +168,8 @@ impl App {
         if let Some(token) = token::take_from_address() {
             self.take_token(ctx, token);
         }
-        let route = Route::parse(&browser::fragment());
+        let (alone, route) = address(&browser::fragment());
+        self.alone = alone;
         if route != self.route {
             // A filter of the same page keeps its place; another page begins at its top.
             if route.tab() != self.route.tab() || !matches!(route, Route::Tasks(_)) {
@@ -263,6 +266,14 @@ impl App {
     }
 }
 
+/// What a fragment is the address of: a panel that is shown alone, if it is one's, and the page.
+fn address(fragment: &str) -> (Option<AttrValue>, Route) {
+    match split_panel(fragment) {
+        Some((panel, page)) => (Some(panel.to_string().into()), Route::parse(page)),
+        None => (None, Route::parse(fragment)),
+    }
+}
+
 /// What the page listens to.
 fn listeners(ctx: &Context<App>) -> Vec<EventListener> {
     let Some(window) = browser::window() else { return Vec::new() };
@@ -312,10 +323,12 @@ impl Component for App {
         let clock = ctx.link().callback(|()| Msg::Clock);
         theme::Theme::stored().apply();
         let token = token::take_from_address().or_else(token::stored);
+        let (alone, route) = address(&browser::fragment());
         let mut app = Self {
             token,
             refused: false,
-            route: Route::parse(&browser::fragment()),
+            route,
+            alone,
             link: Link::new(now_ms),
             source: None,
             generation: 0,
@@ -378,7 +391,8 @@ impl Component for App {
             return html! { <TokenForm refused={self.refused} {on_token} /> };
         }
         let on_help = ctx.link().callback(Msg::Help);
-        shell(&self.live(), &self.route, self.link.is_other_build(), self.help, on_help)
+        let place = Place { page: self.route.clone(), alone: self.alone.clone() };
+        shell(&self.live(), &place, self.link.is_other_build(), self.help, on_help)
     }
 
     fn rendered(&mut self, _ctx: &Context<Self>, _first_render: bool) {
@@ -399,7 +413,7 @@ impl Component for App {
 /// Everything around a page, and the page.
 pub fn shell(
     live: &Live,
-    route: &Route,
+    place: &Place,
     is_other_build: bool,
     help: bool,
     on_help: Callback<bool>,
@@ -411,20 +425,27 @@ pub fn shell(
     });
     let is_dimmed = matches!(live.health(), Health::Stale | Health::Reconnecting);
     let show_help = on_help.reform(|()| true);
+    let route = &place.page;
+    let is_alone = place.alone.is_some();
+    let classes = classes!(is_dimmed.then_some("stale"), is_alone.then_some("alone"));
     html! {
         <>
-            <a class="skip" href="#main" onclick={skip}>{ "Skip to the figures" }</a>
             <Patterns />
-            <Header live={live.clone()} tab={route.tab()} on_help={show_help} />
-            <ReplayBar live={live.clone()} />
+            if !is_alone {
+                <a class="skip" href="#main" onclick={skip}>{ "Skip to the figures" }</a>
+                <Header live={live.clone()} tab={route.tab()} on_help={show_help} />
+                <ReplayBar live={live.clone()} />
+            }
             if is_other_build {
                 <OtherBuild />
             }
-            <main id="main" tabindex="-1" class={classes!(is_dimmed.then_some("stale"))}>
+            <main id="main" tabindex="-1" class={classes}>
                 if matches!(live.health(), Health::Loading | Health::Unreachable) {
                     <Waiting unreachable={live.health() == Health::Unreachable} />
                 } else {
-                    <Page live={live.clone()} route={route.clone()} />
+                    <ContextProvider<Place> context={place.clone()}>
+                        <Page live={live.clone()} route={route.clone()} />
+                    </ContextProvider<Place>>
                 }
             </main>
             <StatusBar live={live.clone()} />

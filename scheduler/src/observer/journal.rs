@@ -5,6 +5,8 @@
 //! journals that lack them; an entry of an unknown kind is passed over. A file that was not ended
 //! properly is read as far as it goes.
 //!
+//! Of many workers not every heartbeat is written ([`MEASURED_PER_SECOND_MAX`]), but always the last.
+//!
 //! When a file has [`JOURNAL_BYTES_MAX`], it becomes `FILE.old` in the place of an older one, and a
 //! new one is begun with all that is known, so that each can be read alone.
 //!
@@ -14,11 +16,13 @@ use crate::error::SchedulerError;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use partita_shared::ids::WorkerId;
 use partita_shared::observe::event::{Observation, SchedulerFacts, Seen};
 use partita_shared::observe::model::Model;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,6 +33,9 @@ const FORMAT: u32 = 2;
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// The longest time for which an entry is not in the file yet.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// What workers measure of themselves is written down so often a second at most, over all of them:
+/// thousands would fill the files within minutes with it.
+const MEASURED_PER_SECOND_MAX: u64 = 200;
 /// The longest line that is read, in bytes.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// Entries that are read from one journal.
@@ -88,7 +95,7 @@ pub struct Entries {
 /// Counts what goes into a file.
 #[derive(Debug)]
 struct Counted {
-    file: File,
+    file: BufWriter<File>,
     bytes: u64,
 }
 
@@ -113,6 +120,18 @@ pub(crate) struct Journal {
     before_bytes: u64,
     flushed: Instant,
     facts: SchedulerFacts,
+    measured: HashMap<WorkerId, Measured>,
+    /// The moment of the latest entry, in microseconds since the epoch.
+    now_us: u64,
+}
+
+/// What a worker measured of itself.
+#[derive(Debug)]
+struct Measured {
+    /// When it was last written, in microseconds since the epoch.
+    written_us: u64,
+    /// The latest of it, if it was not written.
+    waiting: Option<Observation>,
 }
 
 impl Journal {
@@ -124,6 +143,8 @@ impl Journal {
             before_bytes: 0,
             flushed: Instant::now(),
             facts: facts.clone(),
+            measured: HashMap::new(),
+            now_us: 0,
         };
         let at_us = facts.started_ms * 1000;
         journal.begin(at_us, Vec::new()).map_err(|source| SchedulerError::System {
@@ -153,7 +174,8 @@ impl Journal {
             std::fs::rename(&self.path, old(&self.path))?;
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
-        let mut out = GzEncoder::new(Counted { file, bytes: 0 }, Compression::fast());
+        let mut out =
+            GzEncoder::new(Counted { file: BufWriter::new(file), bytes: 0 }, Compression::fast());
         let version = partita_shared::VERSION.to_string();
         line(&mut out, &Header { partita_journal: FORMAT, version })?;
         let started = Observation::Started(Box::new(self.facts.clone()));
@@ -168,10 +190,59 @@ impl Journal {
 
     /// Adds an entry. `model` is what was known before it.
     pub(crate) fn write(&mut self, seen: &Seen, model: &Model) {
+        self.now_us = self.now_us.max(seen.at_us);
+        if !self.puts_off(&seen.what) {
+            self.put(seen, model);
+        }
+    }
+
+    /// Whether an entry is kept back, since its worker had one lately.
+    fn puts_off(&mut self, what: &Observation) -> bool {
+        match what {
+            Observation::Measured { worker, .. } => {
+                let pause_us = self.pause_us();
+                let first = Measured { written_us: 0, waiting: None };
+                let measured = self.measured.entry(*worker).or_insert(first);
+                let puts_off = self.now_us < measured.written_us + pause_us;
+                if puts_off {
+                    measured.waiting = Some(what.clone());
+                } else {
+                    *measured = Measured { written_us: self.now_us, waiting: None };
+                }
+                puts_off
+            }
+            Observation::WorkerEnded { worker, .. } => {
+                self.measured.remove(worker);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The time between two entries of what one worker measured, in microseconds.
+    fn pause_us(&self) -> u64 {
+        self.measured.len() as u64 * 1_000_000 / MEASURED_PER_SECOND_MAX
+    }
+
+    /// Writes what was kept back for long enough, or all of it.
+    fn put_waiting(&mut self, model: &Model, all: bool) {
+        let (now_us, pause_us) = (self.now_us, self.pause_us());
+        let due = |measured: &Measured| all || now_us >= measured.written_us + pause_us;
+        let mut waiting = Vec::new();
+        for measured in self.measured.values_mut().filter(|measured| due(measured)) {
+            if let Some(what) = measured.waiting.take() {
+                measured.written_us = now_us;
+                waiting.push(Seen { at_us: now_us, what });
+            }
+        }
+        waiting.iter().for_each(|seen| self.put(seen, model));
+    }
+
+    fn put(&mut self, seen: &Seen, model: &Model) {
         let Some(out) = &mut self.out else { return };
         let mut written = line(out, seen);
         if written.is_ok() && out.get_ref().bytes >= JOURNAL_BYTES_MAX {
-            self.finish();
+            self.close();
             self.before_bytes += JOURNAL_BYTES_MAX;
             // What was known before this entry, and the entry again.
             written = self
@@ -182,19 +253,25 @@ impl Journal {
     }
 
     /// Brings what was written to the file, if that was not done for a while.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self, model: &Model) {
         if self.flushed.elapsed() < FLUSH_INTERVAL {
             return;
         }
         self.flushed = Instant::now();
+        self.put_waiting(model, false);
         let flushed = self.out.as_mut().map_or(Ok(()), GzEncoder::flush);
         self.give_up_on(flushed);
     }
 
-    /// Ends the file properly.
-    pub(crate) fn finish(&mut self) {
+    /// Ends the journal properly.
+    pub(crate) fn finish(&mut self, model: &Model) {
+        self.put_waiting(model, true);
+        self.close();
+    }
+
+    fn close(&mut self) {
         if let Some(out) = self.out.take()
-            && let Err(error) = out.finish()
+            && let Err(error) = out.finish().and_then(|mut file| file.flush())
         {
             tracing::warn!(journal = %self.path.display(), cause = %error, "the journal was not ended");
         }
@@ -219,8 +296,10 @@ fn old(path: &Path) -> PathBuf {
 }
 
 fn line(out: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    out.write_all(b"\n")
+    // At once: the packer has much to do for each piece that it gets.
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    out.write_all(&line)
 }
 
 /// Reads a journal, as far as it goes.

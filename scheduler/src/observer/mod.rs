@@ -42,6 +42,10 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the model advances while no page follows.
 const QUIET_TICKS: u32 = 5;
 
+/// What comes is gathered for so long before it is looked at: a busy core tells something thousands of
+/// times a second, and each waking would cost more than what it is told.
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// How long the observer may take to end its journal.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -262,6 +266,7 @@ impl Work {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks: u32 = 0;
         let mut ended = None;
+        let mut batch = Vec::new();
         // The observer holds an end of its own queue: the core's and the pages' are what counts.
         while Arc::strong_count(&self.observer.backlog) > 1 {
             tokio::select! {
@@ -272,19 +277,23 @@ impl Work {
                         self.tick(&mut stage, &mut model);
                     }
                 }
-                told = inbox.recv() => match told {
-                    Some(Told::Seen(seen)) => self.take(&mut model, seen),
-                    Some(Told::End { ended: reply }) => {
-                        ended = Some(reply);
+                count = inbox.recv_many(&mut batch, QUEUE_MESSAGES_MAX) => {
+                    for told in batch.drain(..) {
+                        match told {
+                            Told::Seen(seen) => self.take(&mut model, seen),
+                            Told::End { ended: reply } => ended = Some(reply),
+                            told => { stage.take(&model, told); }
+                        }
+                    }
+                    if count == 0 || ended.is_some() {
                         break;
                     }
-                    Some(told) => { stage.take(&model, told); }
-                    None => break,
+                    tokio::time::sleep(GATHERING).await;
                 },
             }
         }
         if let Some(journal) = &mut self.journal {
-            journal.finish();
+            journal.finish(&model);
         }
         if let Some(ended) = ended {
             let _ = ended.send(());
@@ -304,7 +313,7 @@ impl Work {
     fn tick(&mut self, stage: &mut Stage, model: &mut Model) {
         let now_ms = crate::now_ms();
         if let Some(journal) = &mut self.journal {
-            journal.flush();
+            journal.flush(model);
             model.set_journal(Some(journal.path()), journal.bytes());
         }
         model.tick(now_ms * 1000);

@@ -190,6 +190,8 @@ pub struct WorkerView {
     pub on_slots: Vec<SlotTask>,
     /// Attempts that ended there, the latest first, at most [`RECENT_MAX`].
     pub recent: Vec<AttemptView>,
+    /// Whether it has told what follows: it does so soon after someone begins to look at it.
+    pub is_told: bool,
     /// Its largest partitions, while someone looks at it.
     pub partitions: Vec<PartitionView>,
     /// The last lines of its log, while someone looks at it.
@@ -220,6 +222,8 @@ pub struct DataView {
     /// Groups that hold something: the group, its name, partitions, bytes; the largest first, at most
     /// [`DATA_GROUPS_MAX`].
     pub groups: Vec<(GroupId, String, u32, u64)>,
+    /// Whether a worker has told of its partitions: they do so soon after someone begins to look.
+    pub is_told: bool,
     /// The largest partitions, the largest first.
     pub largest: Vec<PartitionView>,
     /// Hosts, in the order of `transfers`' rows and columns, at most [`HOSTS_MAX`].

@@ -1,13 +1,13 @@
 //! Where the memory goes.
 
-use crate::charts::{Column, Grid, Matrix, Sort, Source, Table, natural, task_number};
+use crate::charts::{self, Column, Grid, Matrix, Sort, Table, natural, task_number};
 use crate::components::parts::{Bar, Panel, Part, Same, Status, group_link, task_link};
 use crate::format::{NONE, bytes, grouped, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
 use partita_shared::ids::{GroupId, WorkerId};
 use partita_shared::model::WorkerRow;
-use partita_shared::observe::frame::Topic;
+use partita_shared::observe::frame::{Source, Topic};
 use partita_shared::observe::view::{DataView, PartitionView};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -35,8 +35,12 @@ pub fn Data(props: &Props) -> Html {
     let empty = |is_empty: fn(&DataView) -> bool| data.as_ref().is_none_or(|data| is_empty(data));
     let groups =
         Status::of(has, empty(|data| data.groups.is_empty()), "No group holds a partition.");
+    // Workers tell of their partitions when someone begins to look.
+    let will_be_told = live.source() == Source::Live
+        && workers.values().any(|row| super::workers::is_there(row))
+        && empty(|data| !data.is_told);
     let largest = Status::of(
-        has,
+        has && !will_be_told,
         empty(|data| data.largest.is_empty()),
         "No worker has told of a partition.",
     );
@@ -84,8 +88,8 @@ pub fn Data(props: &Props) -> Html {
 }
 
 struct Tables {
-    groups: Same<dyn Source>,
-    largest: Same<dyn Source>,
+    groups: Same<dyn charts::Source>,
+    largest: Same<dyn charts::Source>,
 }
 
 /// What all workers hold together, as one bar.
@@ -190,7 +194,7 @@ fn share_bar(class: &'static str, size: u64, most: u64) -> Html {
     }
 }
 
-fn groups_table(data: &DataView) -> Same<dyn Source> {
+fn groups_table(data: &DataView) -> Same<dyn charts::Source> {
     let most = data.groups.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
     let line = |(id, name, partitions, bytes): &(GroupId, String, u32, u64)| GroupLine {
         id: *id,
@@ -216,7 +220,7 @@ const WORKER_COLUMNS: &[Column<Rc<WorkerRow>>] = &[
         |row| html! { <a href={Route::Worker(row.id).to_string()} tabindex="-1">{ row.name.clone() }</a> },
         |row| row.name.clone(),
     )
-    .by(|one, other| natural(&one.name).cmp(&natural(&other.name))),
+    .by(|one, other| natural(&one.name).cmp(natural(&other.name))),
     Column::<Rc<WorkerRow>>::new(
         "Reserved, % of limit",
         "w10 number bar-cell",
@@ -244,7 +248,7 @@ fn or_none(size: u64) -> String {
     if size == 0 { NONE.to_string() } else { bytes(size) }
 }
 
-fn workers_table(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn Source> {
+fn workers_table(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn charts::Source> {
     let there = workers.values().filter(|row| super::workers::is_there(row));
     Grid {
         rows: there.cloned().collect(),
@@ -273,7 +277,7 @@ const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
         |line| html! { <a href={Route::Worker(line.part.worker).to_string()} tabindex="-1">{ line.worker.clone() }</a> },
         |line| line.worker.clone(),
     )
-    .by(|one, other| natural(&one.worker).cmp(&natural(&other.worker))),
+    .by(|one, other| natural(&one.worker).cmp(natural(&other.worker))),
     Column::<PartitionLine>::new("In memory", "w6 number", |line| or_none(line.part.memory_bytes).into(), |line| {
         line.part.memory_bytes.to_string()
     })
@@ -284,7 +288,10 @@ const PARTITION_COLUMNS: &[Column<PartitionLine>] = &[
     .by(|one, other| one.part.disk_bytes.cmp(&other.part.disk_bytes)),
 ];
 
-fn largest_table(data: &DataView, workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Same<dyn Source> {
+fn largest_table(
+    data: &DataView,
+    workers: &BTreeMap<WorkerId, Rc<WorkerRow>>,
+) -> Same<dyn charts::Source> {
     let name =
         |id: WorkerId| workers.get(&id).map_or_else(|| id.to_string(), |row| row.name.clone());
     let line = |part: &PartitionView| PartitionLine { part: *part, worker: name(part.worker) };

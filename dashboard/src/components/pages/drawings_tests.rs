@@ -5,7 +5,7 @@ use crate::fixtures::drawings::drawn;
 use crate::fixtures::{all_new, live, told};
 use crate::live::{Health, Live};
 use crate::route::Route;
-use crate::testing::{assert_hides, assert_shows, draw_page};
+use crate::testing::{assert_hides, assert_shows, draw_page, draw_panel};
 use partita_shared::ids::WorkerId;
 use partita_shared::observe::follower::Follower;
 use partita_shared::observe::frame::{Topic, Update};
@@ -69,6 +69,17 @@ fn busy_pages_say_what_is_asked() {
         &scheduler,
         &["not a bottleneck", "1.84 µs", "12.4 %", "412", "worker-timeout", "212 MiB"],
     );
+}
+
+/// A panel alone is that panel, with what the page says of the link and a way back, and nothing else.
+#[test]
+fn a_panel_is_shown_alone() {
+    let live = drawn();
+    let html = draw_panel("panel", &live, &Route::Data, Some("data-hosts"));
+    assert_shows(&html, &["Read between hosts"]);
+    assert!(html.contains("the whole page") && html.contains("#/data"));
+    assert_hides(&html, &["Largest partitions", "Memory by group", "<nav"]);
+    assert!(draw_page("data", &live, &Route::Data).contains("#/panel/data-hosts/data"));
 }
 
 /// Before anything has come, each page says that it waits, and says nothing of zero.

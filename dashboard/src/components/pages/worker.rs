@@ -13,7 +13,7 @@ use attempts::{attempts_table, partitions_table};
 use log::LogTail;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::WorkerRow;
-use partita_shared::observe::frame::Topic;
+use partita_shared::observe::frame::{Source, Topic};
 use partita_shared::observe::view::{Point, WorkerView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -41,6 +41,10 @@ pub fn Worker(props: &Props) -> Html {
         return unknown(live, *id, matches!(page, Some(None)));
     };
     let page = page.flatten();
+    // It tells of its partitions and its log when someone begins to look.
+    let will_tell = live.source() == Source::Live
+        && super::workers::is_there(&row)
+        && page.as_ref().is_none_or(|page| !page.is_told);
     let now_s = live.now_ms / 1_000;
     html! {
         <>
@@ -52,8 +56,8 @@ pub fn Worker(props: &Props) -> Html {
             </div>
             <History history={live.worker_histories.get(id).map(Same::of)} to_s={now_s}
                 limit={row.memory_limit_bytes} />
-            <Recent page={page.as_ref().map(Same::of)} {now_s} />
-            <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref())}
+            <Recent page={page.as_ref().map(Same::of)} {now_s} {will_tell} />
+            <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref(), will_tell)}
                 note="the last lines">
                 <LogTail lines={page.as_ref().map(Same::of)} />
             </Panel>
@@ -249,6 +253,7 @@ pub fn Curves(props: &CurvesProps) -> Html {
 struct RecentProps {
     page: Option<Same<WorkerView>>,
     now_s: u64,
+    will_tell: bool,
 }
 
 /// Attempts that ended, and the largest partitions.
@@ -264,9 +269,9 @@ fn Recent(props: &RecentProps) -> Html {
     let recent =
         Status::of(has_come, none(|page| page.recent.is_empty()), "No attempt has ended there.");
     let held = Status::of(
-        has_come,
+        has_come && !props.will_tell,
         none(|page| page.partitions.is_empty()),
-        "It holds no partition, or has not told yet.",
+        "It holds no partition.",
     );
     html! {
         <>
@@ -285,9 +290,9 @@ fn Recent(props: &RecentProps) -> Html {
     }
 }
 
-fn log_status(page: Option<&WorkerView>) -> Status {
+fn log_status(page: Option<&WorkerView>, will_tell: bool) -> Status {
     let is_empty = page.is_none_or(|page| page.log.is_empty());
-    Status::of(page.is_some(), is_empty, "It has told no line of its log yet.")
+    Status::of(page.is_some() && !will_tell, is_empty, "Nothing is known of its log.")
 }
 
 /// Earlier registrations of the same name.

@@ -23,7 +23,7 @@ pub use bar::{Bar, Part, StateBar};
 pub use copy::CopyButton;
 pub use head::table_head;
 pub use links::{group_link, job_link, place_link, task_link, worker_link};
-pub use panel::{Panel, Status};
+pub use panel::{Panel, Place, Status};
 pub use patterns::Patterns;
 pub use quantiles::{Quantiles, Unit};
 pub use same::Same;

@@ -1,6 +1,7 @@
 //! The frame of every list and drawing.
 
 use super::copy::CopyButton;
+use crate::route::{Route, panel_address};
 use yew::prelude::*;
 
 /// What there is to show.
@@ -24,6 +25,26 @@ impl Status {
             // What is there is shown, even while the rest of it is on its way.
             (_, false) => Status::Ready,
         }
+    }
+}
+
+/// Where panels are: on which page, and whether only one of them is to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The page.
+    pub page: Route,
+    /// The panel that is shown alone.
+    pub alone: Option<AttrValue>,
+}
+
+impl Place {
+    /// The link that shows a panel alone, or its page again.
+    fn link(&self, id: &str) -> Html {
+        let (href, title) = match self.alone {
+            Some(_) => (self.page.to_string(), "the whole page"),
+            None => (panel_address(id, &self.page), "this panel alone"),
+        };
+        html! { <a class="alone-link" {href} {title} aria-label={title}></a> }
     }
 }
 
@@ -58,6 +79,11 @@ pub struct Props {
 /// copies it.
 #[component]
 pub fn Panel(props: &Props) -> Html {
+    let place = use_context::<Place>();
+    let alone = place.as_ref().and_then(|place| place.alone.as_deref());
+    if alone.is_some_and(|alone| alone != props.id) {
+        return Html::default();
+    }
     let is_ready = props.status == Status::Ready;
     html! {
         <section class={classes!("panel", props.class.clone())} aria-labelledby={props.id}>
@@ -71,6 +97,7 @@ pub fn Panel(props: &Props) -> Html {
                     if let Some(csv) = props.csv.clone().filter(|_| is_ready) {
                         <CopyButton label="copy as CSV" text={csv} />
                     }
+                    { for place.iter().map(|place| place.link(props.id)) }
                 </div>
             </div>
             { match &props.status {

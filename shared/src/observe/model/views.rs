@@ -98,6 +98,7 @@ impl Model {
             id: worker,
             on_slots: record.on_slots.clone(),
             recent: self.spans.recent(worker, row.slots.max(record.slots_seen), RECENT_MAX),
+            is_told: detail.is_some(),
             partitions: detail.map(|detail| partitions(worker, detail)).unwrap_or_default(),
             log: detail.map(|detail| detail.log.clone()).unwrap_or_default(),
             before: before.collect(),
@@ -123,7 +124,8 @@ impl Model {
         largest.sort_by_key(|of| (std::cmp::Reverse(size(of)), of.task, of.worker));
         largest.truncate(LARGEST_MAX);
         let (hosts, transfers) = self.transfers();
-        DataView { groups, largest, hosts, transfers }
+        let is_told = self.worker_records.values().any(|record| record.detail.is_some());
+        DataView { groups, is_told, largest, hosts, transfers }
     }
 
     /// The hosts with the most traffic, by name, and what each read from each.

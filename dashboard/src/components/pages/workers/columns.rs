@@ -91,7 +91,7 @@ fn name_link(row: &WorkerRow) -> Html {
 }
 
 fn by_name(one: &WorkerRow, other: &WorkerRow) -> Ordering {
-    (natural(&one.name), one.id).cmp(&(natural(&other.name), other.id))
+    natural(&one.name).cmp(natural(&other.name)).then(one.id.cmp(&other.id))
 }
 
 const COLUMNS: &[Column<Line>] = &[
@@ -105,7 +105,7 @@ const COLUMNS: &[Column<Line>] = &[
     )
     .by(|one, other| (rank(&one.row), look::worker(&one.row).word).cmp(&(rank(&other.row), look::worker(&other.row).word))),
     Column::<Line>::new("Host", "w6 p3", |line| line.row.host.clone().into(), |line| line.row.host.clone())
-        .by(|one, other| natural(&one.row.host).cmp(&natural(&other.row.host))),
+        .by(|one, other| natural(&one.row.host).cmp(natural(&other.row.host))),
     Column::<Line>::new(
         "Slots",
         "w4 number",
@@ -218,7 +218,7 @@ struct HostSum {
 
 const HOST_COLUMNS: &[Column<HostSum>] = &[
     Column::<HostSum>::new("Host", "w8", |sum| sum.host.clone().into(), |sum| sum.host.clone())
-        .by(|one, other| natural(&one.host).cmp(&natural(&other.host))),
+        .by(|one, other| natural(&one.host).cmp(natural(&other.host))),
     Column::<HostSum>::new(
         "Workers",
         "w4 number",
