@@ -10,10 +10,11 @@
 #                                    the file FOLDER/run/ready says when; ends with standard input
 # cluster.sh up [FOLDER]             the same in the background, until `down`; returns when ready
 # cluster.sh login [-u USER] [FOLDER] [-- COMMAND]
-#                                    runs a command (a shell without one) on the login host, as the user ada unless
-#                                    another is named (bob, cleo, dirk, eve, root), in the user's home
+#                                    runs a command (a shell without one) on the login host, as
+#                                    the user ada unless another is named (bob, cleo, dirk, eve,
+#                                    root), in the user's home
 # cluster.sh node OPERATION NODE [FOLDER]
-#                                    start, kill, stop-slurmd, start-slurmd, cut, heal
+#                                    start, kill, renew, stop-slurmd, start-slurmd, cut, heal
 # cluster.sh down [FOLDER]           ends it
 #
 # Environment: PARTITA_PROGRAM is the partita that hosts have as /srv/bin/partita.

@@ -46,6 +46,8 @@ pub struct Slurm {
     first: u32,
     free: Mutex<Free>,
     changed: Condvar,
+    /// Held by those who make files visible inside.
+    sharing: Mutex<()>,
 }
 
 /// What no test has.
@@ -127,7 +129,13 @@ impl Slurm {
         let first = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
         let first = first.expect("its child").trim().parse().expect("a process id");
         let free = Free { nodes: NODES.to_vec(), users: USERS.to_vec() };
-        Slurm { folder, first, free: Mutex::new(free), changed: Condvar::new() }
+        Slurm {
+            folder,
+            first,
+            free: Mutex::new(free),
+            changed: Condvar::new(),
+            sharing: Mutex::new(()),
+        }
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {

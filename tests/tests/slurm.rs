@@ -9,6 +9,10 @@ mod by_hand;
 mod cluster;
 #[path = "slurm/ending.rs"]
 mod ending;
+#[path = "slurm/faults.rs"]
+mod faults;
+#[path = "slurm/joining.rs"]
+mod joining;
 #[path = "slurm/network.rs"]
 mod network;
 #[path = "slurm/one_line.rs"]

@@ -3,10 +3,11 @@
 #
 # node.sh start NODE          makes the host and starts its slurmd
 # node.sh kill NODE           the host crashes: all its processes are killed at once
+# node.sh renew NODE          makes it anew, whatever state it is in; its jobs are gone
 # node.sh stop-slurmd NODE    kills its slurmd alone; jobs run on
 # node.sh start-slurmd NODE   starts slurmd again
-# node.sh cut NODE            takes its links down
-# node.sh heal NODE           puts them up again
+# node.sh cut NODE [LINK]     takes its links down, or one of them (eth, ib)
+# node.sh heal NODE [LINK]    puts them up again
 # node.sh exec NODE COMMAND   runs a command on it
 set -euo pipefail
 # shellcheck source=network.sh
@@ -53,15 +54,28 @@ slurmd_of() {
   done
 }
 
-each_link() { for link in $LINKS; do ip link set "$link-$number" "$1"; done; }
+each_link() { for link in ${2:-$LINKS}; do ip link set "$link-$number" "$1"; done; }
+
+crash() {
+  # Without its links nobody is told that its connections end.
+  each_link down
+  kill -9 "$(cat "$recorded")"
+  rm -f "$recorded"
+}
 
 case $operation in
 start) start ;;
-kill) kill -9 "$(cat "$recorded")" && rm -f "$recorded" ;;
+kill) crash ;;
+renew)
+  [ ! -e "$recorded" ] || crash
+  # Else Slurm asks the node for a minute what became of jobs that it never heard of.
+  scontrol update "nodename=$name" state=down reason=renewed
+  start
+  ;;
 stop-slurmd) kill -9 "$(slurmd_of "$(first)")" ;;
 start-slurmd) kill -USR1 "$(first)" ;;
-cut) each_link down ;;
-heal) each_link up ;;
+cut) each_link down "$@" ;;
+heal) each_link up "$@" ;;
 exec) exec nsenter -t "$(first)" -u -m -p -n -- "$@" ;;
 *) sed -n 's/^# node.sh/node.sh/p' "$0" >&2; exit 2 ;;
 esac

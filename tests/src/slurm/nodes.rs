@@ -5,6 +5,7 @@ use crate::process::{LONG, Process, Ran, SOON};
 use partita_shared::model::{ClusterRow, JobRow, WorkerRow, WorkerState};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -74,6 +75,20 @@ impl Nodes {
         let id = std::os::unix::fs::MetadataExt::uid(&self.home().metadata().expect("the home"));
         chown(&path, Some(id), Some(id)).expect("its owner");
         path
+    }
+
+    /// Makes a folder of files readable on all hosts, and returns its path there.
+    pub fn share(&self, folder: &Path) -> String {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let shared = self.folder().join("shared").join(&name);
+        let _sharing = self.slurm.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !shared.is_dir() {
+            std::fs::create_dir_all(&shared).expect("a folder");
+            for entry in std::fs::read_dir(folder).expect("the folder").flatten() {
+                std::fs::copy(entry.path(), shared.join(entry.file_name())).expect("a copy");
+            }
+        }
+        format!("/srv/shared/{name}")
     }
 
     /// Runs a command on the login host as the test's user, in its home, to its end.
@@ -181,28 +196,30 @@ impl Nodes {
         self.exec(node, &[&["/srv/inside/as-user.sh", user], command].concat())
     }
 
-    /// A node crashes: all its processes are killed at once, and the scheduler hears nothing.
+    /// A node crashes: all its processes are killed at once, and no other node is told.
     #[track_caller]
     pub fn crash(&self, node: &str) {
-        self.break_with("kill", node);
+        self.break_with("kill", node, &[""]);
     }
 
-    /// Takes a node's links down.
+    /// Takes these links of a node down: `eth`, over which Slurm goes, and `ib`.
     #[track_caller]
-    pub fn cut(&self, node: &str) {
-        self.break_with("cut", node);
+    pub fn cut(&self, node: &str, links: &[&str]) {
+        self.break_with("cut", node, links);
     }
 
-    /// Puts a node's links up again.
+    /// Puts links of a node up again.
     #[track_caller]
-    pub fn heal(&self, node: &str) {
-        self.node("heal", node, &[]).ok();
+    pub fn heal(&self, node: &str, links: &[&str]) {
+        for link in links {
+            self.node("heal", node, &[link]).ok();
+        }
     }
 
     /// Kills a node's slurmd alone.
     #[track_caller]
     pub fn stop_slurmd(&self, node: &str) {
-        self.break_with("stop-slurmd", node);
+        self.break_with("stop-slurmd", node, &[""]);
     }
 
     /// Starts it again.
@@ -211,10 +228,12 @@ impl Nodes {
         self.node("start-slurmd", node, &[]).ok();
     }
 
-    fn break_with(&self, operation: &str, node: &str) {
+    fn break_with(&self, operation: &str, node: &str, parts: &[&str]) {
         assert!(self.names.contains(&node), "{node} is another test's");
         self.broken.store(true, Ordering::Relaxed);
-        self.node(operation, node, &[]).ok();
+        for part in parts {
+            self.node(operation, node, &[part]).ok();
+        }
     }
 
     fn node(&self, operation: &str, node: &str, rest: &[&str]) -> Ran {
@@ -229,9 +248,7 @@ impl Nodes {
         self.run(&["scancel", "-s", "KILL", "-u", self.user]);
         if self.broken.load(Ordering::Relaxed) {
             for node in &self.names {
-                // Made anew: whatever it was, it is not that any more.
-                self.node("kill", node, &[]);
-                self.node("start", node, &[]);
+                self.node("renew", node, &[]);
             }
         }
         let start = std::time::Instant::now();
@@ -247,6 +264,11 @@ impl Nodes {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(50));
+        }
+        for node in &self.names {
+            for kind in ["tmp", "scratch"] {
+                empty(&self.folder().join("hosts").join(node).join(kind));
+            }
         }
         let home = format!("/home/{}", self.user);
         let mut sweep = self.slurm.on_login();
@@ -293,6 +315,15 @@ pub fn workers_up_in(json: &str) -> Vec<WorkerRow> {
     let mut rows: Vec<WorkerRow> = serde_json::from_str(json).expect("the workers as JSON");
     rows.retain(|row| row.state == WorkerState::Up);
     rows
+}
+
+/// Removes what is in a folder, as far as that goes.
+fn empty(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ =
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
 }
 
 fn tail(file: &Path) -> String {

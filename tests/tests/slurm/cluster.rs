@@ -39,9 +39,9 @@ fn nodes_are_apart() {
     for name in [other, &format!("{other}-ib"), "localhost"] {
         assert!(reaches(name), "{name}");
     }
-    nodes.cut(other);
-    assert!(!reaches(other));
-    nodes.heal(other);
+    nodes.cut(other, &["eth"]);
+    assert!(!reaches(other) && reaches(&format!("{other}-ib")));
+    nodes.heal(other, &["eth"]);
     wait_for("the link", SOON, || reaches(other).then_some(()));
 }
 
