@@ -103,6 +103,9 @@ pub(crate) struct Target {
     /// The access file that the scheduler wrote, instead of the one in ~/.partita
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
+    /// The cluster's name, where several are running
+    #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
+    pub(crate) cluster: Option<String>,
 }
 
 /// A command.

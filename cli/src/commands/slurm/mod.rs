@@ -31,6 +31,9 @@ fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
         let file = std::path::absolute(file).context("the access file's path")?;
         return Ok((file, found));
     }
+    if let Some(name) = &jobs.target.cluster {
+        return Ok((access::default_path(name)?, found));
+    }
     let all = access::list();
     let same = all.into_iter().find(|(_, access)| access.address == found.address);
     let Some((file, access)) = same else {
