@@ -45,7 +45,7 @@ pub enum ClientError {
 }
 
 /// The innermost cause, which is the one that says something.
-fn root(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn root(error: &(dyn Error + 'static)) -> String {
     let mut at = error;
     while let Some(source) = at.source() {
         at = source;

@@ -18,6 +18,7 @@
 //! ```
 
 mod control;
+mod direct;
 mod error;
 
 pub use control::Control;
@@ -32,7 +33,7 @@ use futures::stream::{BoxStream, StreamExt};
 use partita_shared::access::Access;
 use partita_shared::ids::JobId;
 use partita_shared::{
-    ANALYZE_HEADER, DIRECTORY_HEADER, JOB_HEADER, PRIORITY_HEADER, PROTOCOL_HEADER,
+    ANALYZE_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, JOB_HEADER, PRIORITY_HEADER, PROTOCOL_HEADER,
     PROTOCOL_VERSION, SESSION_HEADER, limits,
 };
 use std::fmt::Write;
@@ -138,6 +139,7 @@ impl Client {
         client.set_header(SESSION_HEADER, self.session.clone());
         client.set_header(DIRECTORY_HEADER, escape(&self.directory));
         client.set_header(PRIORITY_HEADER, self.priority.to_string());
+        client.set_header(DIRECT_HEADER, "1");
         if self.analyze {
             client.set_header(ANALYZE_HEADER, "1");
         }
@@ -164,10 +166,8 @@ impl Client {
             .get(JOB_HEADER)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
-        let access = self.access.clone();
-        let batches =
-            stream.map(move |batch| batch.map_err(|error| ClientError::query(&access, error)));
-        Ok(Query { job, schema, batches: batches.boxed() })
+        let batches = direct::rows(self, job, stream.into_inner());
+        Ok(Query { job, schema, batches })
     }
 }
 

@@ -149,6 +149,12 @@ impl Core {
         self.workers.get(&worker).map(|w| w.registration.data_address.as_str())
     }
 
+    /// Bytes of a result partition, as they lie in memory.
+    pub fn result_bytes(&self, job: JobId, index: u32) -> Option<u64> {
+        let job = self.jobs.get(&job)?;
+        Some(job.groups.last()?.tasks.get(index as usize)?.bytes)
+    }
+
     /// The workers that are there, and the latest of those that are not if `gone` is set.
     pub fn workers(&self, gone: bool) -> Vec<WorkerRow> {
         let mut rows: Vec<_> = self.workers.iter().map(|(id, worker)| worker.row(*id)).collect();

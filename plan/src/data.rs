@@ -21,9 +21,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the answer to a probe may take.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What may be under way on one stream, in bytes.
-pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+pub const STREAM_WINDOW_BYTES: u32 = limits::FLIGHT_STREAM_WINDOW_BYTES;
 /// What may be under way on one connection, in bytes.
-pub const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+pub const CONNECTION_WINDOW_BYTES: u32 = limits::FLIGHT_CONNECTION_WINDOW_BYTES;
 
 /// Asks a worker for partitions that it holds: all of the same group, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

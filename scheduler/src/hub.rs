@@ -42,6 +42,8 @@ pub enum JobNotice {
         holder: Holder,
         /// `host:port` of the holder.
         address: String,
+        /// Its bytes, as they lie in memory.
+        bytes: u64,
     },
     /// The job ended.
     Ended {

@@ -65,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) config: SchedulerConfig,
     pub(crate) hub: Hub,
     pub(crate) sessions: Sessions,
+    pub(crate) acks: query::Acks,
     pub(crate) plane: Arc<dyn DataPlane>,
     pub(crate) planning: PlanningRuntime,
     pub(crate) token: Token,
@@ -230,6 +231,7 @@ impl Scheduler {
             client: "this process".to_string(),
             priority: 1,
             analyze,
+            direct: false,
         };
         let prepared = query::prepare(shared, &asked, sql).await?;
         query::run(shared, &asked, prepared).await
@@ -292,6 +294,7 @@ fn share(
         hub,
         observer,
         sessions: Sessions::new(),
+        acks: query::Acks::default(),
         plane,
         planning: PlanningRuntime::new()?,
         token: Token(token),

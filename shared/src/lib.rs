@@ -42,3 +42,6 @@ pub const ANALYZE_HEADER: &str = "x-partita-analyze";
 /// The HTTP header (or gRPC metadata key) in which the scheduler names the job of an answer, as a
 /// plain number.
 pub const JOB_HEADER: &str = "x-partita-job";
+/// The header by which a client says that it reads large result partitions straight from the workers
+/// that hold them: instead of their rows it gets a [`message::Direct`] as metadata of an empty message.
+pub const DIRECT_HEADER: &str = "x-partita-direct";

@@ -20,6 +20,10 @@ pub const REPORT_QUEUE_MESSAGES_MAX: usize = 4096;
 /// Tasks in one message, so that no message nears [`CONTROL_FRAME_BYTES_MAX`].
 pub const TASKS_PER_MESSAGE_MAX: usize = 4096;
 
+/// What may be under way on one Flight stream between processes of a cluster, in bytes.
+pub const FLIGHT_STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// What may be under way on one Flight connection between processes of a cluster, in bytes.
+pub const FLIGHT_CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// The largest gRPC message, in bytes. One record batch with long values must fit.
 pub const FLIGHT_MESSAGE_BYTES_MAX: usize = 256 << 20;
 

@@ -379,6 +379,18 @@ pub enum FromWorker {
     },
 }
 
+/// Where a client finds a result partition; what became of it is told by [`Request::Taken`] or
+/// [`Request::NotTaken`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Direct {
+    /// The partition.
+    pub index: u32,
+    /// `host:port` of the worker that holds it.
+    pub address: String,
+    /// What is asked for there, by Flight.
+    pub ticket: Vec<u8>,
+}
+
 /// A question of a command-line client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
@@ -400,6 +412,26 @@ pub enum Request {
     Shutdown,
     /// Send [`Reply::Job`] and [`Reply::Groups`] of this job as they change, until it has ended.
     Watch(JobId),
+    /// The client has read a result partition from its holder.
+    Taken {
+        /// The job.
+        job: JobId,
+        /// The partition.
+        index: u32,
+        /// Its rows.
+        rows: u64,
+    },
+    /// The client could not read a result partition from its holder, or not to its end.
+    NotTaken {
+        /// The job.
+        job: JobId,
+        /// The partition.
+        index: u32,
+        /// Whether it has rows of it.
+        passed_on: bool,
+        /// Why.
+        cause: String,
+    },
     /// Run a group of tasks that do nothing, answered when all are done.
     EmptyTasks(u32),
 }

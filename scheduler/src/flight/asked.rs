@@ -2,7 +2,9 @@
 
 use crate::query::Asked;
 use axum::extract::ConnectInfo;
-use partita_shared::{ANALYZE_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER};
+use partita_shared::{
+    ANALYZE_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
+};
 use std::net::SocketAddr;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
@@ -31,17 +33,19 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
             .map_err(|_| wrong(PRIORITY_HEADER, &format!("{number:?} is not a whole number")))?,
         None => 1,
     };
-    let analyze = match text(metadata, ANALYZE_HEADER)? {
-        None | Some("" | "0") => false,
-        Some("1") => true,
-        Some(other) => return Err(wrong(ANALYZE_HEADER, &format!("{other:?} is neither 0 nor 1"))),
+    let flag = |header| match text(metadata, header)? {
+        None | Some("" | "0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => Err(wrong(header, &format!("{other:?} is neither 0 nor 1"))),
     };
+    let (analyze, direct) = (flag(ANALYZE_HEADER)?, flag(DIRECT_HEADER)?);
     Ok(Asked {
         session: text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string(),
         directory,
         client: client(metadata, peer),
         priority,
         analyze,
+        direct,
     })
 }
 

@@ -176,7 +176,8 @@ impl Shell {
             }
             Effect::Deliver { job, index, holder } => {
                 let address = self.core.data_address(holder.worker).unwrap_or_default().to_string();
-                self.notify(job, JobNotice::Deliver { index, holder, address }, effects);
+                let bytes = self.core.result_bytes(job, index).unwrap_or(0);
+                self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
             Effect::JobEnded { job, state, error, kind } => {
                 tracing::info!(%job, state = state.as_str(), cause = error, "a job ended");

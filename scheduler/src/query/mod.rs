@@ -1,5 +1,6 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
+mod direct;
 mod explain;
 mod partitions;
 mod prepare;
@@ -7,6 +8,7 @@ mod results;
 mod sessions;
 mod write;
 
+pub(crate) use direct::{Ack, Acks};
 pub(crate) use prepare::{Described, Kind, Prepared, describe, prepare, prepare_with};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
@@ -30,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) priority: u32,
     /// Whether the answer is the plan with figures of each operator instead of the rows.
     pub(crate) analyze: bool,
+    /// Whether large result partitions are read straight from the workers.
+    pub(crate) direct: bool,
 }
 
 /// Why a query has no answer.

@@ -8,6 +8,7 @@
 
 use crate::Shared;
 use crate::hub::JobNotice;
+use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
@@ -76,7 +77,7 @@ async fn submit(shared: &Shared, spec: JobSpec) -> Result<(JobId, Delivery), Que
     let result = spec.groups.len() as u32 - 1;
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let group = GroupId { job, index: result };
-    Ok((job, Delivery { group, notices, passed_on: false }))
+    Ok((job, Delivery { group, notices, passed_on: false, reachable: true }))
 }
 
 /// The messages of a few batches that are here.
@@ -114,6 +115,8 @@ struct Delivery {
     notices: mpsc::Receiver<JobNotice>,
     /// Whether the client has rows of this job.
     passed_on: bool,
+    /// Whether the client could reach all workers so far.
+    reachable: bool,
 }
 
 /// How a job ended, as the client hears it.
@@ -221,13 +224,20 @@ impl Query {
                     }
                 },
             };
-            let (index, holder, address) = match notice {
-                JobNotice::Deliver { index, holder, address } => (index, holder, address),
+            let (index, holder, address, bytes) = match notice {
+                JobNotice::Deliver { index, holder, address, bytes } => {
+                    (index, holder, address, bytes)
+                }
                 JobNotice::Ended { state, error, kind } => {
                     return ending(state, error, kind, delivery.passed_on);
                 }
             };
-            match self.read(delivery, index, holder, &address).await {
+            let direct = self.asked.direct && !self.analyzed && delivery.reachable;
+            let read = match direct && bytes >= DIRECT_BYTES_MIN && !address.is_empty() {
+                true => self.send_there(delivery, index, holder, &address).await,
+                false => self.read(delivery, index, holder, &address).await,
+            };
+            match read {
                 Read::Passed { rows } => {
                     self.shared.hub.tell(Event::Delivered { job, index, rows }).await;
                 }
@@ -258,6 +268,42 @@ impl Query {
             "a large part of the result was lost while it was being read, after rows of it had been passed on: run the query again ({cause})"
         );
         self.shared.hub.tell(Event::DeliveryBroken { job, error }).await;
+    }
+
+    /// Sends the client to the holder of a partition, and waits for its word. If it cannot get there,
+    /// the partition is brought to it.
+    async fn send_there(
+        &self,
+        delivery: &mut Delivery,
+        index: u32,
+        holder: Holder,
+        address: &str,
+    ) -> Read {
+        let tasks = vec![(index, holder.attempt)];
+        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
+        let mut expected = self.shared.acks.expect(delivery.group.job, index);
+        if self.client.send(direct::message(index, address, &ticket)).await.is_err() {
+            return Read::Nobody;
+        }
+        let ack = tokio::select! {
+            ack = &mut expected.receiver => ack,
+            // Its holder is gone, and nobody knows how far the client was.
+            Some(notice) = delivery.notices.recv() => return Read::Notice(notice, true),
+            () = self.client.closed() => return Read::Nobody,
+        };
+        match ack {
+            Ok(Ack::Taken { rows }) => {
+                delivery.passed_on = true;
+                Read::Passed { rows }
+            }
+            Ok(Ack::Unreachable(cause)) => {
+                tracing::info!(job = %delivery.group.job, address, cause, "the client cannot read from a worker: its rows pass through here");
+                delivery.reachable = false;
+                self.read(delivery, index, holder, address).await
+            }
+            Ok(Ack::Broken(cause)) => Read::Broken(cause),
+            Err(_) => Read::Nobody,
+        }
     }
 
     /// Brings one partition to the client.

@@ -1,6 +1,7 @@
 //! The control link of a command-line client: questions and answers.
 
 use crate::Shared;
+use crate::query::Ack;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// The shortest time between two messages about a job that is watched.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// The most rows that a client may say it took: sums over all of them stay below what they can hold.
+const ROWS_MAX: u64 = 1 << 50;
 
 pub(crate) async fn upgrade(
     State(shared): State<Arc<Shared>>,
@@ -81,10 +84,24 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
             shared.shutdown.cancel();
             Some(Reply::Done)
         }
+        Request::Taken { job, index, rows } => {
+            Some(acknowledge(shared, job, index, Ack::Taken { rows: rows.min(ROWS_MAX) }))
+        }
+        Request::NotTaken { job, index, passed_on, cause } => {
+            let ack = if passed_on { Ack::Broken(cause) } else { Ack::Unreachable(cause) };
+            Some(acknowledge(shared, job, index, ack))
+        }
         Request::EmptyTasks(count) => Some(empty_tasks(shared, count).await),
         Request::Watch(_) => None,
     };
     found.unwrap_or_else(|| Reply::Error("the scheduler is ending".to_string()))
+}
+
+fn acknowledge(shared: &Shared, job: JobId, index: u32, ack: Ack) -> Reply {
+    match shared.acks.tell(job, index, ack) {
+        true => Reply::Done,
+        false => Reply::Error(format!("nobody waits for partition {index} of {job}")),
+    }
 }
 
 async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {

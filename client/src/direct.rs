@@ -1,0 +1,166 @@
+//! Result partitions that are read straight from the workers that hold them.
+
+use crate::{Client, ClientError, Control};
+use arrow::array::RecordBatch;
+use arrow_flight::decode::{DecodedPayload, FlightDataDecoder, FlightRecordBatchStream};
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::{FlightData, Ticket};
+use futures::stream::{BoxStream, StreamExt};
+use partita_shared::ids::JobId;
+use partita_shared::message::{Direct, Request};
+use partita_shared::{limits, wire};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a connection to a worker may take: the scheduler brings what cannot be reached.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a silent connection is probed, and how long the answer may take.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the answer to a probe may take: then the worker is gone.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Batches that may wait to be taken.
+const BATCHES_MAX: usize = 2;
+
+type Batches = mpsc::Sender<Result<RecordBatch, ClientError>>;
+
+/// The rows of a job: those that the scheduler's stream carries, and those that it only points to.
+pub(crate) fn rows(
+    client: &Client,
+    job: Option<JobId>,
+    messages: FlightDataDecoder,
+) -> BoxStream<'static, Result<RecordBatch, ClientError>> {
+    let (sender, receiver) = mpsc::channel(BATCHES_MAX);
+    let reader = Reader { client: client.clone(), job, control: None, channels: HashMap::new() };
+    tokio::spawn(reader.run(messages, sender));
+    tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
+}
+
+struct Reader {
+    client: Client,
+    job: Option<JobId>,
+    /// Opened when the first partition is elsewhere.
+    control: Option<Control>,
+    channels: HashMap<String, Channel>,
+}
+
+/// How reading a partition from its holder went.
+enum Taken {
+    All { rows: u64 },
+    NotAll { passed_on: bool, cause: String },
+    NobodyWaits,
+}
+
+impl Reader {
+    /// Ends when the stream does, or nobody takes its rows any more: then the scheduler's stream is
+    /// dropped, which stops the job.
+    async fn run(mut self, mut messages: FlightDataDecoder, batches: Batches) {
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = batches.closed() => return,
+            };
+            let Some(message) = message else { return };
+            let sent = match message {
+                Err(error) => {
+                    let error = ClientError::query(&self.client.access, error);
+                    let _ = batches.send(Err(error)).await;
+                    return;
+                }
+                Ok(message) => match message.payload {
+                    DecodedPayload::RecordBatch(batch) => batches.send(Ok(batch)).await.is_ok(),
+                    DecodedPayload::Schema(_) => true,
+                    DecodedPayload::None => self.take(&message.inner, &batches).await,
+                },
+            };
+            if !sent {
+                return;
+            }
+        }
+    }
+
+    /// Reads a partition from where a message says it is. False if nobody takes rows any more.
+    async fn take(&mut self, message: &FlightData, batches: &Batches) -> bool {
+        let Ok(direct) = wire::decode::<Direct>(&message.app_metadata) else { return true };
+        let Some(job) = self.job else { return true };
+        let index = direct.index;
+        let request = match self.read(&direct, batches).await {
+            Taken::All { rows } => Request::Taken { job, index, rows },
+            Taken::NotAll { passed_on, cause } => {
+                Request::NotTaken { job, index, passed_on, cause }
+            }
+            Taken::NobodyWaits => return false,
+        };
+        // If the scheduler is gone, its stream says so next.
+        let _ = self.tell(request).await;
+        true
+    }
+
+    async fn tell(&mut self, request: Request) -> Result<(), ClientError> {
+        let control = match &mut self.control {
+            Some(control) => control,
+            None => self.control.insert(self.client.control().await?),
+        };
+        control.ask(request).await.map(drop)
+    }
+
+    async fn read(&mut self, direct: &Direct, batches: &Batches) -> Taken {
+        let not_all = |passed_on, cause: String| Taken::NotAll { passed_on, cause };
+        let mut stream = match self.open(direct).await {
+            Ok(stream) => stream,
+            Err(cause) => return not_all(false, cause),
+        };
+        let mut rows = 0;
+        loop {
+            let batch = tokio::select! {
+                batch = stream.next() => batch,
+                () = batches.closed() => return Taken::NobodyWaits,
+            };
+            match batch {
+                None => return Taken::All { rows },
+                Some(Err(error)) => return not_all(rows > 0, error.to_string()),
+                Some(Ok(batch)) => {
+                    rows += batch.num_rows() as u64;
+                    if batches.send(Ok(batch)).await.is_err() {
+                        return Taken::NobodyWaits;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self, direct: &Direct) -> Result<FlightRecordBatchStream, String> {
+        let failed = |error: tonic::transport::Error| {
+            format!("{}: {}", direct.address, crate::error::root(&error))
+        };
+        let channel = match self.channels.get(&direct.address) {
+            Some(channel) => channel.clone(),
+            None => {
+                let channel = Endpoint::from_shared(format!("http://{}", direct.address))
+                    .map_err(failed)?
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .tcp_nodelay(true)
+                    .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
+                    .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
+                    .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+                    .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+                    .connect()
+                    .await
+                    .map_err(failed)?;
+                self.channels.insert(direct.address.clone(), channel.clone());
+                channel
+            }
+        };
+        let mut request = tonic::Request::new(Ticket { ticket: direct.ticket.clone().into() });
+        if let Ok(bearer) = format!("Bearer {}", self.client.access.token).parse() {
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        let mut flight = FlightServiceClient::new(channel)
+            .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
+        let stream = flight.do_get(request).await.map_err(|status| status.to_string())?;
+        let messages = stream.into_inner().map(|item| item.map_err(FlightError::from));
+        Ok(FlightRecordBatchStream::new_from_flight_data(messages))
+    }
+}
