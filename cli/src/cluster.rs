@@ -37,7 +37,9 @@ pub(crate) struct Rows {
 
 /// Finds the cluster that is meant.
 pub(crate) fn find(target: &Target) -> Result<Access, AccessError> {
-    access::find(target.scheduler.as_deref(), target.scheduler_file.as_deref())
+    let named = target.cluster.as_deref().map(access::default_path).transpose()?;
+    let file = target.scheduler_file.as_deref().or(named.as_deref());
+    access::find(target.scheduler.as_deref(), file)
 }
 
 /// A cluster.

@@ -161,7 +161,9 @@ pub fn date_and_zone(ms: u64) -> String {
     }
     // A double holds milliseconds exactly for the next quarter of a million years.
     let date = js_sys::Date::new(&JsValue::from_f64(ms as f64));
-    date.to_string().into()
+    // `Tue Nov 24 2026 11:49:40 GMT+0100 (Central European Standard Time)`: the offset says enough.
+    let text = String::from(date.to_string());
+    text.split(" (").next().unwrap_or_default().to_string()
 }
 
 /// The time of day in the browser's own time zone: `14:03:27`.

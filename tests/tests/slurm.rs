@@ -19,6 +19,8 @@ mod network;
 mod one_line;
 #[path = "slurm/place.rs"]
 mod place;
+#[path = "slurm/scaling.rs"]
+mod scaling;
 #[path = "slurm/shared_node.rs"]
 mod shared_node;
 

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, bail};
 use futures::{SinkExt, StreamExt};
 use partita_shared::access::Access;
-use partita_shared::ids::TaskId;
+use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use partita_shared::message::{
     FromWorker, Outcome, Registration, RunTask, SlotTask, Spent, TaskFigures, TaskReport, ToWorker,
-    WorkerMetrics,
+    WorkerDetail, WorkerMetrics,
 };
 use partita_shared::wire;
 use std::collections::VecDeque;
@@ -27,6 +27,11 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 const WORKERS_A_HOST: u32 = 8;
 /// The memory that each says it may use, in bytes.
 const MEMORY_BYTES: u64 = 16 << 30;
+/// A worker that someone looks at says more in every so many heartbeats, and whom it read from in as
+/// many again.
+const BEATS_A_DETAIL: u64 = 2;
+/// Lines of its log that each tells.
+const TOLD: u32 = 20;
 /// How long a worker without anything to do sleeps, at most.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -61,8 +66,10 @@ impl Fleet {
             // One after the other: so many handshakes at once would not fit into a queue.
             let socket = runtime.block_on(connect(access, "ws/worker"))?;
             let worker = Worker::new(id, slots, task_ms, Arc::clone(&finished));
+            // Nobody reads from it, but the scheduler looks whether one could.
+            let address = access.address.clone();
             runtime.spawn(async move {
-                if let Err(error) = worker.serve(socket).await {
+                if let Err(error) = worker.serve(socket, address).await {
                     crate::measure::say(&format!("simulated worker {id}: {error:#}"));
                 }
             });
@@ -100,23 +107,25 @@ struct Worker {
     slots: Vec<Option<OnSlot>>,
     queue: VecDeque<(RunTask, Instant)>,
     done: u64,
+    beats: u64,
+    watched: bool,
 }
 
 impl Worker {
     fn new(id: u32, slots: u32, task_ms: u64, finished: Arc<AtomicU64>) -> Self {
         let slots = (0..slots).map(|_| None).collect();
-        Worker { id, task_ms, finished, slots, queue: VecDeque::new(), done: 0 }
+        let queue = VecDeque::new();
+        Worker { id, task_ms, finished, slots, queue, done: 0, beats: 0, watched: false }
     }
 
-    fn registration(&self) -> Registration {
+    fn registration(&self, data_address: String) -> Registration {
         let host = format!("node{:04}", self.id / WORKERS_A_HOST);
-        let port = 30_000 + self.id % WORKERS_A_HOST;
         Registration {
             name: format!("{host}-{}", self.id % WORKERS_A_HOST),
             pid: 1_000 + self.id,
             slots: self.slots.len() as u32,
             memory_limit_bytes: MEMORY_BYTES,
-            data_address: format!("{host}.cluster.example:{port}"),
+            data_address,
             local_directory: "/scratch/partita".to_string(),
             slurm_job: Some(format!("{}", 8_800 + self.id / 64)),
             lifetime_left_s: Some(24 * 3600),
@@ -124,8 +133,8 @@ impl Worker {
         }
     }
 
-    async fn serve(mut self, mut socket: Socket) -> Result<()> {
-        send(&mut socket, &FromWorker::Register(self.registration())).await?;
+    async fn serve(mut self, mut socket: Socket, address: String) -> Result<()> {
+        send(&mut socket, &FromWorker::Register(self.registration(address))).await?;
         let beats = loop {
             if let ToWorker::Welcome { heartbeat_ms, .. } = receive(&mut socket).await? {
                 break Duration::from_millis(heartbeat_ms);
@@ -143,6 +152,7 @@ impl Worker {
                         self.queue.extend(tasks.into_iter().map(|run| (run, now)));
                     }
                     ToWorker::Cancel(stopped) => self.cancel(&stopped),
+                    ToWorker::Watch(watched) => self.watched = watched,
                     ToWorker::Shutdown { .. } => return Ok(()),
                     _ => {}
                 },
@@ -150,13 +160,19 @@ impl Worker {
                     let reports = self.finish();
                     send(&mut socket, &FromWorker::Reports(reports)).await?;
                 }
-                _ = beat.tick() => send(&mut socket, &self.heartbeat()).await?,
+                _ = beat.tick() => {
+                    send(&mut socket, &self.heartbeat()).await?;
+                    self.beats += 1;
+                    if let Some(more) = self.more() {
+                        send(&mut socket, &more).await?;
+                    }
+                }
             }
             self.fill();
         }
     }
 
-    fn cancel(&mut self, stopped: &[(TaskId, partita_shared::ids::Attempt)]) {
+    fn cancel(&mut self, stopped: &[(TaskId, Attempt)]) {
         let is_kept = |run: &RunTask| !stopped.contains(&(run.task, run.attempt));
         self.queue.retain(|(run, _)| is_kept(run));
         for slot in &mut self.slots {
@@ -207,6 +223,25 @@ impl Worker {
         self.done += reports.len() as u64;
         self.finished.fetch_add(reports.len() as u64, Ordering::Relaxed);
         reports
+    }
+
+    /// What it says beside a heartbeat.
+    fn more(&self) -> Option<FromWorker> {
+        let chance = mixed(u64::from(self.id) << 32 | self.beats);
+        if self.beats.is_multiple_of(2 * BEATS_A_DETAIL) {
+            let peer = WorkerId(1 + (chance % 2_000) as u32);
+            return Some(FromWorker::Traffic(vec![(peer, self.done << 19)]));
+        }
+        if !self.watched || !self.beats.is_multiple_of(BEATS_A_DETAIL) {
+            return None;
+        }
+        let on_slots = self.slots.iter().flatten().map(|on| on.run.task);
+        let partition = |task| (task, chance % (512 << 20), 0);
+        let line = |number| format!("INFO task {number} of {}: done", self.done);
+        Some(FromWorker::Detail(WorkerDetail {
+            partitions: on_slots.map(partition).collect(),
+            log: (0..TOLD).map(line).collect(),
+        }))
     }
 
     fn heartbeat(&self) -> FromWorker {

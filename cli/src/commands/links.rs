@@ -8,7 +8,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Prints the link to the cluster that is meant; without one, to all that are running.
 pub(crate) fn dashboard(target: &Target) -> Result<u8> {
-    let named = target.scheduler.is_some() || target.scheduler_file.is_some();
+    let named =
+        target.scheduler.is_some() || target.scheduler_file.is_some() || target.cluster.is_some();
     if !named {
         let running = access::list_running();
         if running.len() > 1 {

@@ -7,6 +7,7 @@ mod net;
 mod run;
 mod scheduler;
 mod signals;
+mod slurm;
 mod sql;
 mod worker;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
             Some(journal) => serving()?.block_on(journals::replay(journal, &args)),
             None => links::dashboard(&args.target),
         },
+        Command::Slurm(args) => asking()?.block_on(slurm::run(args)),
         Command::Report(args) => journals::report(&args),
         Command::EmptyTasks(args) => asking()?.block_on(listing::empty_tasks(args)),
         Command::Completions { shell } => {

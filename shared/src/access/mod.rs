@@ -91,7 +91,7 @@ pub enum AccessError {
     )]
     NoCluster,
     /// Several clusters are running.
-    #[error("several clusters are running ({}): choose one with --scheduler-file", names.join(", "))]
+    #[error("several clusters are running ({}): choose one with --cluster NAME", names.join(", "))]
     Several {
         /// Their names.
         names: Vec<String>,
@@ -99,7 +99,7 @@ pub enum AccessError {
     /// Inside a Slurm job, only that job's clusters are taken without being named: else two jobs
     /// of one user could meet.
     #[error(
-        "Slurm job {job} has no cluster of its own: start one in it, or name one of others ({}) with --scheduler-file", names.join(", ")
+        "Slurm job {job} has no cluster of its own: start one in it, or name one of others ({}) with --cluster NAME", names.join(", ")
     )]
     OfOtherJobs {
         /// This job.

@@ -189,7 +189,7 @@ fn inputs(live: &Live, of: GroupId, inputs: &[InputView]) -> Html {
             <ul class="list">
                 { for inputs.iter().enumerate().map(|(at, input)| html! {
                     <li key={at} class="job">
-                        <p class="job-head">
+                        <p class="input-head">
                             { group_link(GroupId { job: of.job, index: input.group }, &input.name) }
                             <span class="details">{ input.exchange.clone() }</span>
                             <span class="left">{ held(input) }</span>

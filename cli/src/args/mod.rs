@@ -1,5 +1,7 @@
 //! What may be typed.
 
+pub(crate) mod slurm;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use partita_shared::access::{FILE_VARIABLE, SCHEDULER_VARIABLE};
 use partita_shared::ids::JobId;
@@ -101,6 +103,9 @@ pub(crate) struct Target {
     /// The access file that the scheduler wrote, instead of the one in ~/.partita
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
+    /// The cluster's name, where several are running
+    #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
+    pub(crate) cluster: Option<String>,
 }
 
 /// A command.
@@ -131,6 +136,8 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     /// Put a journal and the pages that show it in one HTML file that needs no network
     Report(ReportArgs),
+    /// Worker jobs on Slurm for a cluster that runs
+    Slurm(slurm::SlurmArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

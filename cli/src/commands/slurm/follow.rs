@@ -1,0 +1,192 @@
+//! Following the load: look, decide, do, say, again and again.
+
+use super::policy::{Plan, Policy, Seen, SeenJob, SeenWorkers};
+use super::programs::{Programs, QueuedJob, Submission};
+use crate::commands::signals;
+use anyhow::Result;
+use partita_client::Control;
+use partita_shared::access::Access;
+use partita_shared::message::{Reply, Request};
+use partita_shared::model::{GroupRow, JobRow, JobState, WorkerRow, WorkerState};
+use partita_shared::units::format_duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long a scheduler that does not answer is waited for: then it is over.
+const SCHEDULER_PATIENCE: Duration = Duration::from_secs(60);
+/// Live jobs whose groups are asked for.
+const JOBS_ASKED_MAX: usize = 32;
+/// Reasons that a line names.
+const REASONS_MAX: usize = 3;
+
+pub(super) async fn run(
+    programs: Programs,
+    submission: Submission,
+    access: Access,
+    mut policy: Policy,
+    interval: Duration,
+) -> Result<u8> {
+    let start = Instant::now();
+    let mut answered = Instant::now();
+    let mut said = String::new();
+    let mut stop = std::pin::pin!(signals::stop());
+    let over = loop {
+        let step = async {
+            let load = load(&access).await;
+            let queue = programs.queue(&submission.name).await;
+            (load, queue)
+        };
+        let (load, queue) = tokio::select! {
+            looked = step => looked,
+            reason = &mut stop => break reason,
+        };
+        match load {
+            Ok(mut seen) => {
+                answered = Instant::now();
+                if let Err(error) = &queue {
+                    eprintln!("partita: {error:#}: what is queued is not known now");
+                }
+                let jobs = queue.ok();
+                seen.jobs = jobs.as_ref().map(|jobs| jobs.iter().map(seen_job).collect());
+                let plan = policy.step(start.elapsed(), &seen);
+                let line =
+                    line(&seen, jobs.as_deref().unwrap_or_default(), &policy, start.elapsed());
+                if line != said {
+                    println!("{line}");
+                    said = line;
+                }
+                act(&programs, &submission, &mut policy, plan, start).await;
+            }
+            Err(error) if answered.elapsed() > SCHEDULER_PATIENCE => {
+                break format!("the scheduler does not answer: {error:#}");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            reason = &mut stop => break reason,
+        }
+    };
+    println!("{over}: the worker jobs are cancelled");
+    let jobs: Vec<u64> = policy.jobs().collect();
+    if !jobs.is_empty() {
+        programs.cancel(&jobs).await?;
+    }
+    Ok(0)
+}
+
+fn seen_job(job: &QueuedJob) -> SeenJob {
+    SeenJob { id: job.id, is_pending: job.is_pending() }
+}
+
+/// Does what was decided. What fails is said, and tried again later.
+async fn act(
+    programs: &Programs,
+    submission: &Submission,
+    policy: &mut Policy,
+    plan: Plan,
+    start: Instant,
+) {
+    for _ in 0..plan.submit {
+        match programs.submit(submission).await {
+            Ok(id) => {
+                println!("submitted job {id}");
+                policy.submitted(id);
+            }
+            Err(error) => {
+                policy.failed(start.elapsed());
+                let pause = policy.paused(start.elapsed()).unwrap_or_default();
+                eprintln!("partita: {error:#}: tried again in {}", format_duration(pause));
+                return;
+            }
+        }
+    }
+    if plan.cancel.is_empty() {
+        return;
+    }
+    match programs.cancel(&plan.cancel).await {
+        Ok(()) => {
+            for id in plan.cancel {
+                println!("cancelled job {id}: its workers had nothing to do");
+                policy.cancelled(id);
+            }
+        }
+        Err(error) => eprintln!("partita: {error:#}"),
+    }
+}
+
+/// What the cluster has to do, and with what.
+async fn load(access: &Access) -> Result<Seen> {
+    let mut control = Control::connect(access).await?;
+    let mut seen = Seen::default();
+    if let Reply::Workers(rows) = control.ask(Request::Workers).await? {
+        seen.workers = by_job(&rows);
+        seen.slots = rows.iter().filter(|row| row.state == WorkerState::Up).map(|r| r.slots).sum();
+    }
+    let Reply::Jobs(jobs) = control.ask(Request::Jobs).await? else { return Ok(seen) };
+    let live: Vec<JobRow> = jobs.into_iter().filter(|job| !job.state.is_final()).collect();
+    let mut backlog = Some(Duration::ZERO);
+    for (at, job) in live.iter().enumerate() {
+        seen.ready += job.tasks.ready;
+        seen.running += job.tasks.running;
+        if job.tasks.ready == 0 && job.state != JobState::Queued {
+            continue;
+        }
+        let groups = match at < JOBS_ASKED_MAX {
+            true => control.ask(Request::Groups(job.id)).await?,
+            false => Reply::Done,
+        };
+        let time = match groups {
+            Reply::Groups(groups) => waiting_time(&groups),
+            _ => None,
+        };
+        backlog = backlog.zip(time).map(|(sum, time)| sum + time);
+    }
+    seen.backlog = backlog;
+    Ok(seen)
+}
+
+/// The expected time of the tasks of a job that wait, if all their groups have shown theirs.
+fn waiting_time(groups: &[GroupRow]) -> Option<Duration> {
+    let waiting = groups.iter().filter(|group| group.tasks.ready > 0);
+    waiting
+        .map(|group| {
+            let done = group.tasks.done;
+            let mean = group.busy_us.checked_div(done)?;
+            Some(Duration::from_micros(mean.saturating_mul(group.tasks.ready)))
+        })
+        .sum()
+}
+
+fn by_job(rows: &[WorkerRow]) -> BTreeMap<u64, SeenWorkers> {
+    let mut found: BTreeMap<u64, SeenWorkers> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.state == WorkerState::Up) {
+        let Some(job) = row.slurm_job.as_deref().and_then(|job| job.parse().ok()) else { continue };
+        let workers = found.entry(job).or_default();
+        workers.slots += row.slots;
+        workers.assigned += row.assigned;
+    }
+    found
+}
+
+/// What there is, in one line.
+fn line(seen: &Seen, jobs: &[QueuedJob], policy: &Policy, now: Duration) -> String {
+    let pending: Vec<&QueuedJob> = jobs.iter().filter(|job| job.is_pending()).collect();
+    let mut reasons: Vec<&str> = pending.iter().map(|job| job.reason.as_str()).collect();
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons.truncate(REASONS_MAX);
+    let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let pause = match policy.paused(now) {
+        Some(_) => "; nothing is submitted for a while, since jobs failed",
+        None => "",
+    };
+    format!(
+        "jobs: {} running, {} queued{why}; {} slots; tasks: {} running, {} waiting for a slot{pause}",
+        jobs.len() - pending.len(),
+        pending.len(),
+        seen.slots,
+        seen.running,
+        seen.ready
+    )
+}

@@ -1,0 +1,102 @@
+//! `partita slurm`: worker jobs for a cluster that runs.
+//!
+//! Each is a batch job of its own that starts workers by the cluster's access file. What Slurm is
+//! asked and told goes through [`programs`]; what is to be done is decided by [`policy`], which
+//! knows neither Slurm's programs nor a clock.
+
+mod follow;
+mod policy;
+mod programs;
+#[cfg(test)]
+mod tests;
+
+use crate::args::slurm::{AdaptArgs, ScaleArgs, SlurmArgs, SlurmCommand, WorkerJobs};
+use anyhow::{Context, Result, bail};
+use partita_shared::access::{self, Access};
+use policy::{Bounds, Policy};
+use programs::{Programs, Submission};
+use std::path::PathBuf;
+
+pub(crate) async fn run(args: SlurmArgs) -> Result<u8> {
+    match args.command {
+        SlurmCommand::Scale(args) => scale(args).await,
+        SlurmCommand::Adapt(args) => adapt(args).await,
+    }
+}
+
+/// The access file of the cluster that is meant: jobs read it on their nodes.
+fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
+    let found = crate::cluster::find(&jobs.target)?;
+    if let Some(file) = &jobs.target.scheduler_file {
+        let file = std::path::absolute(file).context("the access file's path")?;
+        return Ok((file, found));
+    }
+    if let Some(name) = &jobs.target.cluster {
+        return Ok((access::default_path(name)?, found));
+    }
+    let all = access::list();
+    let same = all.into_iter().find(|(_, access)| access.address == found.address);
+    let Some((file, access)) = same else {
+        bail!(
+            "the worker jobs need the access file of the cluster at {}: name it with --scheduler-file",
+            found.address
+        );
+    };
+    Ok((file, access))
+}
+
+fn submission(jobs: &WorkerJobs) -> Result<(Submission, Access)> {
+    let (file, access) = access_file(jobs)?;
+    let program = std::env::current_exe().context("this program's file")?;
+    let name = match access.name.is_empty() {
+        true => "partita-workers".to_string(),
+        false => format!("partita-{}", access.name),
+    };
+    let submission = Submission {
+        name,
+        program,
+        access_file: file,
+        nworkers: jobs.nworkers,
+        options: jobs.options.clone(),
+    };
+    Ok((submission, access))
+}
+
+async fn scale(args: ScaleArgs) -> Result<u8> {
+    let (submission, _) = submission(&args.worker_jobs)?;
+    let programs = Programs::default();
+    let mut jobs = programs.queue(&submission.name).await?;
+    let there = jobs.len() as u32;
+    for _ in there..args.jobs {
+        let id = programs.submit(&submission).await?;
+        println!("submitted job {id}");
+    }
+    // Those that have not begun go first, then the latest.
+    jobs.sort_by_key(|job| (job.is_pending(), job.id));
+    let surplus: Vec<u64> = jobs.iter().skip(args.jobs as usize).map(|job| job.id).collect();
+    if !surplus.is_empty() {
+        programs.cancel(&surplus).await?;
+        for id in surplus {
+            println!("cancelled job {id}");
+        }
+    }
+    for job in programs.queue(&submission.name).await? {
+        println!("{job}");
+    }
+    Ok(0)
+}
+
+async fn adapt(args: AdaptArgs) -> Result<u8> {
+    if args.min > args.max {
+        bail!("--min {} is more than --max {}", args.min, args.max);
+    }
+    let (submission, access) = submission(&args.worker_jobs)?;
+    let bounds = Bounds {
+        min: args.min,
+        max: args.max,
+        idle: args.idle,
+        slots_hint: policy::slots_of(&args.worker_jobs.options),
+    };
+    let policy = Policy::new(bounds);
+    follow::run(Programs::default(), submission, access, policy, args.interval).await
+}
