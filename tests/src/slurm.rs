@@ -96,7 +96,8 @@ pub fn serve(folder: &Path) -> (Child, ChildStdin) {
     wait_for("a Slurm that is ready", READY_BOUND, || {
         if child.try_wait().expect("its state").is_some() {
             let said = std::fs::read_to_string(folder.with_extension("err")).unwrap_or_default();
-            panic!("no Slurm: {said}");
+            let _ = std::fs::remove_file(folder.with_extension("err"));
+            panic!("{said}");
         }
         folder.join("run/ready").exists().then_some(())
     });

@@ -199,27 +199,31 @@ impl Nodes {
     /// A node crashes: all its processes are killed at once, and no other node is told.
     #[track_caller]
     pub fn crash(&self, node: &str) {
-        self.break_with("kill", node, &[""]);
+        self.break_with("kill", node, "");
     }
 
-    /// Takes these links of a node down: `eth`, over which Slurm goes, and `ib`.
+    /// Takes a node's links down.
     #[track_caller]
-    pub fn cut(&self, node: &str, links: &[&str]) {
-        self.break_with("cut", node, links);
+    pub fn cut(&self, node: &str) {
+        self.break_with("cut", node, "");
     }
 
-    /// Puts links of a node up again.
+    /// Takes one link of a node down: `eth`, over which Slurm goes, or `ib`.
     #[track_caller]
-    pub fn heal(&self, node: &str, links: &[&str]) {
-        for link in links {
-            self.node("heal", node, &[link]).ok();
-        }
+    pub fn cut_link(&self, node: &str, link: &str) {
+        self.break_with("cut", node, link);
+    }
+
+    /// Puts a node's links up again.
+    #[track_caller]
+    pub fn heal(&self, node: &str) {
+        self.node("heal", node, &[]).ok();
     }
 
     /// Kills a node's slurmd alone.
     #[track_caller]
     pub fn stop_slurmd(&self, node: &str) {
-        self.break_with("stop-slurmd", node, &[""]);
+        self.break_with("stop-slurmd", node, "");
     }
 
     /// Starts it again.
@@ -228,12 +232,10 @@ impl Nodes {
         self.node("start-slurmd", node, &[]).ok();
     }
 
-    fn break_with(&self, operation: &str, node: &str, parts: &[&str]) {
+    fn break_with(&self, operation: &str, node: &str, part: &str) {
         assert!(self.names.contains(&node), "{node} is another test's");
         self.broken.store(true, Ordering::Relaxed);
-        for part in parts {
-            self.node(operation, node, &[part]).ok();
-        }
+        self.node(operation, node, &[part]).ok();
     }
 
     fn node(&self, operation: &str, node: &str, rest: &[&str]) -> Ran {

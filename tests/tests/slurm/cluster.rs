@@ -39,9 +39,9 @@ fn nodes_are_apart() {
     for name in [other, &format!("{other}-ib"), "localhost"] {
         assert!(reaches(name), "{name}");
     }
-    nodes.cut(other, &["eth"]);
+    nodes.cut_link(other, "eth");
     assert!(!reaches(other) && reaches(&format!("{other}-ib")));
-    nodes.heal(other, &["eth"]);
+    nodes.heal(other);
     wait_for("the link", SOON, || reaches(other).then_some(()));
 }
 

@@ -106,12 +106,12 @@ fn a_link_is_cut_for_a_moment() {
     let mut sql = nodes.start(&["partita", "sql", "--output=csv", &query]);
     wait_running(&nodes, 4);
     let node = nodes.names()[1];
-    nodes.cut(node, &["eth", "ib"]);
+    nodes.cut(node);
     let cut = Instant::now();
     // The length of the cut is what is tested.
     std::thread::sleep(SHORT_CUT);
     assert!(cut.elapsed() < 2 * SHORT_CUT, "{:?}", cut.elapsed());
-    nodes.heal(node, &["eth", "ib"]);
+    nodes.heal(node);
     let ran = sql.finish(LONG);
     assert!(ran.ok().ends_with(&slow_join_rows()), "{ran:?}");
     let status = nodes.status().expect("the cluster");
@@ -131,7 +131,7 @@ fn a_link_is_cut_for_long() {
     wait_running(&nodes, 4);
     let node = nodes.names()[1];
     // Slurm uses the other link, and sees nothing of it.
-    nodes.cut(node, &["ib"]);
+    nodes.cut_link(node, "ib");
     let lost = wait_for("the loss", SOON, || {
         let text = nodes.partita(&["workers", "--output=json"]).ok();
         let rows: Vec<WorkerRow> = serde_json::from_str(&text).expect("the workers as JSON");
@@ -140,7 +140,7 @@ fn a_link_is_cut_for_long() {
     assert_eq!(lost.host, node, "{lost:?}");
     let ran = sql.finish(LONG);
     assert!(ran.ok().ends_with(&slow_join_rows()), "{ran:?}");
-    nodes.heal(node, &["ib"]);
+    nodes.heal(node);
     nodes.wait_workers(2);
     let answer =
         nodes.partita(&["sql", "--output=csv", "select count(*) from generate_series(1, 9)"]);

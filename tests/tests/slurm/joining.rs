@@ -1,9 +1,9 @@
 //! Workers of a second job, which join a cluster that runs and leave it again.
 
-use partita_shared::model::WorkerState;
-use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
+use partita_shared::model::{JobState, WorkerRow, WorkerState};
 use partita_tests::process::{LONG, SOON, wait_for};
-use partita_tests::slurm;
+use partita_tests::slurm::job::Job;
+use partita_tests::slurm::{self, Nodes};
 
 /// The cluster: one node, whose worker works as long as the job does.
 const CLUSTER: &str = "#!/bin/bash
@@ -18,51 +18,53 @@ const MORE: &str = "#!/bin/bash
 srun partita worker --scheduler-file ~/.partita/steady.json
 ";
 
+/// One query after the other, each of tasks that take less than the seconds that Slurm grants at
+/// the end, until the file `enough` is there.
+const QUERIES: &str = "until [ -e enough ]; do partita sql --output=csv --progress=none \
+    'select count(distinct md5(cast(value as varchar))) as n from generate_series(1, 200000)' \
+    || exit 1; done";
+
 /// Workers of another job join by the access file and take part; when their job is cancelled in the
-/// middle of a query they leave in order, nothing is lost, and the answer is right.
+/// middle of queries they leave in order, nothing is lost, and all answers are right.
 #[test]
 fn workers_of_another_job_join_and_leave() {
     let Some(nodes) = slurm::nodes(2) else { return };
-    let outside = numbers();
-    let inside = nodes.share(&outside);
-    let query = slow_join().replace(&outside.display().to_string(), &inside);
     let cluster = nodes.sbatch(CLUSTER, &["-w", nodes.names()[0]]);
     nodes.wait_workers(1);
     let more = nodes.sbatch(MORE, &["-w", nodes.names()[1]]);
     nodes.wait_workers(3);
-    let of_more = more.id.to_string();
-    let joined: Vec<_> = nodes
-        .workers_up()
-        .into_iter()
-        .filter(|row| row.slurm_job.as_ref() == Some(&of_more))
-        .collect();
+    let joined = rows_of(&nodes, &more);
     assert_eq!(joined.len(), 2, "{joined:?}");
     assert!(joined.iter().all(|row| row.host == nodes.names()[1]), "{joined:?}");
 
-    let mut sql = nodes.start(&["partita", "sql", "--output=csv", &query]);
+    let mut queries = nodes.start(&["bash", "-c", QUERIES]);
     wait_for("work on the workers that joined", LONG, || {
-        let rows = nodes.workers_up();
-        let mut theirs = rows.iter().filter(|row| row.slurm_job.as_ref() == Some(&of_more));
-        theirs.all(|row| row.metrics.running > 0).then_some(())
+        rows_of(&nodes, &more).iter().all(|row| row.finished > 2).then_some(())
     });
     more.cancel();
     more.ends(&["CANCELLED"], LONG);
-    let ran = sql.finish(LONG);
-    assert!(ran.ok().ends_with(&slow_join_rows()), "{ran:?}");
-    let rows = wait_for("those that left", SOON, || {
-        let text = nodes.partita(&["workers", "--output=json"]).ok();
-        let rows: Vec<partita_shared::model::WorkerRow> =
-            serde_json::from_str(&text).expect("the workers as JSON");
-        let theirs = rows.iter().filter(|row| row.slurm_job.as_ref() == Some(&of_more));
-        theirs.clone().all(|row| row.state != WorkerState::Leaving).then_some(rows.clone())
-    });
-    let states: Vec<_> = rows.iter().map(|row| (row.state, row.cause.clone())).collect();
-    let left = states.iter().filter(|(state, _)| *state == WorkerState::Left).count();
-    assert_eq!(left, 2, "{states:?}");
+    let before = queries.output().len();
+    wait_for("an answer after it", LONG, || (queries.output().len() > before).then_some(()));
+    nodes.write("enough", "");
+    let answers = queries.finish(LONG).ok();
+    assert!(answers.lines().all(|line| matches!(line, "n" | "200000")), "{answers}");
+    assert!(nodes.jobs().iter().all(|job| job.state == JobState::Done), "{:?}", nodes.jobs());
+
+    let gone = rows_of(&nodes, &more);
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone.iter().all(|row| row.state == WorkerState::Left), "{gone:?}");
     assert_eq!(nodes.status().map(|status| (status.workers, status.workers_lost)), Some((1, 0)));
     for node in nodes.names() {
         let running = nodes.processes(node, "partita worker");
         assert_eq!(running.len(), usize::from(*node == nodes.names()[0]), "{running:?}");
     }
     cluster.wait_running(SOON);
+}
+
+/// The workers of a Slurm job, those that are gone too.
+fn rows_of(nodes: &Nodes, job: &Job<'_>) -> Vec<WorkerRow> {
+    let text = nodes.partita(&["workers", "--output=json"]).ok();
+    let mut rows: Vec<WorkerRow> = serde_json::from_str(&text).expect("the workers as JSON");
+    rows.retain(|row| row.slurm_job.as_ref() == Some(&job.id.to_string()));
+    rows
 }

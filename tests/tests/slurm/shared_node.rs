@@ -39,7 +39,7 @@ fn a_stranger_finds_no_secret() {
     let Some(nodes) = slurm::nodes(2) else { return };
     let (job, access) = start(&nodes);
     let look = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' '\\n'
-        grep -rs . /tmp /dev/shm /mnt /srv/log ~OWNER ~OWNER/.partita
+        grep -rs . /tmp /dev/shm /mnt ~OWNER ~OWNER/.partita
         find /tmp /mnt ~OWNER -ls
         true";
     let look = look.replace("OWNER", nodes.user());
