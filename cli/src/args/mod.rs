@@ -194,6 +194,9 @@ pub(crate) struct WorkerArgs {
     /// The access file that the scheduler wrote, instead of the one in ~/.partita
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
+    /// The cluster's name, where several are running or this is another Slurm job
+    #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
+    pub(crate) cluster: Option<String>,
     /// Worker processes, started again if they die
     #[arg(long, env = "PARTITA_NWORKERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nworkers: u32,

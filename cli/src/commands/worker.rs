@@ -20,7 +20,10 @@ const GRACE: Duration = Duration::from_secs(20);
 /// How long before Slurm kills what has not ended a worker is done with that.
 const KILL_MARGIN: Duration = Duration::from_secs(1);
 
-pub(crate) fn run(args: WorkerArgs) -> Result<u8> {
+pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
+    if let Some(name) = args.cluster.take() {
+        args.scheduler_file = Some(access::default_path(&name)?);
+    }
     // The control link has a thread of its own: nothing that computes runs on it.
     let runtime = asking()?;
     if args.nworkers > 1 { runtime.block_on(supervise(args)) } else { runtime.block_on(one(args)) }

@@ -49,7 +49,7 @@ fn an_address_that_nobody_reaches_is_refused() {
     let cluster = Cluster::start(0, &[]);
     let place = Place::new();
     let address = format!("tcp://{}", cluster.access.address);
-    let mut command = place.command(&["worker", "--name=far", "--contact-address=127.0.0.1:1"]);
+    let mut command = place.command(["worker", "--name=far", "--contact-address=127.0.0.1:1"]);
     command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", &cluster.access.token);
     let ran = place.spawn("unreachable", command).finish(SOON);
     let scheduler = cluster.access.address.as_str();

@@ -128,8 +128,8 @@ sleep infinity
 
     let job = nodes.sbatch(waiting, &[]);
     job.wait_output("ready\n", LONG);
-    let workers = nodes.processes(node, "partita worker").into_iter();
-    let worker = workers.filter(|run| !run.command.starts_with("srun")).next().expect("the worker");
+    let mut workers = nodes.processes(node, "partita worker").into_iter();
+    let worker = workers.find(|run| !run.command.starts_with("srun")).expect("the worker");
     nodes.exec(node, &["kill", "-KILL", &worker.pid.to_string()]).ok();
     job.cancel();
     job.ends(&["CANCELLED"], LONG);
