@@ -7,6 +7,8 @@
 mod by_hand;
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/documents.rs"]
+mod documents;
 #[path = "slurm/ending.rs"]
 mod ending;
 #[path = "slurm/faults.rs"]
