@@ -17,7 +17,7 @@ use partita_shared::limits::{
 };
 use partita_shared::message::{FailureKind, FromWorker, Holder, Registration, ToWorker};
 use partita_shared::model::JobState;
-use partita_shared::observe::event::Observation;
+use partita_shared::observe::event::{Observation, Seen};
 use partita_shared::observe::session::Watched;
 use shell::Shell;
 use std::sync::Arc;
@@ -80,8 +80,6 @@ enum Command {
         reply: oneshot::Sender<Result<JobId, String>>,
     },
     Query(Query),
-    /// Told to the observer as it is.
-    Seen(Observation),
     /// Those whose detail someone looks at.
     Watch(Watched),
     Dismiss(String),
@@ -93,6 +91,7 @@ pub struct Hub {
     commands: mpsc::Sender<Command>,
     changes: watch::Receiver<u64>,
     bytes: Arc<LinkBytes>,
+    observer: Option<Observer>,
 }
 
 /// A link to a worker in this process: the same queues that a WebSocket's ends have.
@@ -123,7 +122,14 @@ impl Hub {
                 what: "a thread for the core".into(),
                 source,
             })?;
-        Ok(Hub { commands, changes, bytes })
+        Ok(Hub { commands, changes, bytes, observer: observer.cloned() })
+    }
+
+    /// Tells the observer of something, if there is one.
+    fn show(&self, what: Observation) {
+        if let Some(observer) = &self.observer {
+            observer.show(Seen { at_us: now_us(), what });
+        }
     }
 
     /// Tells the core of something. Waits if the queue is full.
@@ -239,14 +245,11 @@ impl Hub {
             FromWorker::TakenOver { task, attempt, error } => {
                 self.tell(Event::TakenOver { worker, task, attempt, error }).await;
             }
+            // The core knows nothing of these: they do not take its time.
             FromWorker::Traffic(fetched_from) => {
-                let traffic = Observation::Traffic { worker, fetched_from };
-                let _ = self.commands.send(Command::Seen(traffic)).await;
+                self.show(Observation::Traffic { worker, fetched_from });
             }
-            FromWorker::Detail(detail) => {
-                let detail = Observation::Detail { worker, detail };
-                let _ = self.commands.send(Command::Seen(detail)).await;
-            }
+            FromWorker::Detail(detail) => self.show(Observation::Detail { worker, detail }),
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;
             }

@@ -7,7 +7,6 @@ use partita_core::{Core, Effect, Event};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::WORKER_QUEUE_MESSAGES_MAX;
 use partita_shared::message::ToWorker;
-use partita_shared::observe::event::Seen;
 use partita_shared::observe::session::Watched;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -95,12 +94,6 @@ impl Shell {
                 return;
             }
             Command::Dismiss(reason) => return self.dismiss(&reason, effects),
-            Command::Seen(what) => {
-                if let Some(telling) = &mut self.telling {
-                    telling.add(Seen { at_us: now_us(), what });
-                }
-                return;
-            }
             Command::Watch(watched) => return self.watch(watched, effects),
         };
         if let Some(telling) = &mut self.telling {

@@ -20,7 +20,6 @@ const WINDOWS: usize = 10;
 pub(super) struct Telling {
     outlet: Outlet,
     bytes: Arc<LinkBytes>,
-    extra: Vec<Seen>,
     pub(super) messages_in: u64,
     pub(super) messages_out: u64,
     events: u64,
@@ -37,7 +36,6 @@ impl Telling {
         Telling {
             outlet,
             bytes,
-            extra: Vec::new(),
             messages_in: 0,
             messages_out: 0,
             events: 0,
@@ -47,11 +45,6 @@ impl Telling {
             windows: Default::default(),
             window: 0,
         }
-    }
-
-    /// Something that the core does not know.
-    pub(super) fn add(&mut self, seen: Seen) {
-        self.extra.push(seen);
     }
 
     /// A batch of events was taken and all that followed was done.
@@ -72,7 +65,6 @@ impl Telling {
             core.note_counters();
         }
         let mut seen = core.take_seen();
-        seen.append(&mut self.extra);
         if self.figures_told.elapsed() >= FIGURES_INTERVAL {
             self.figures_told = Instant::now();
             let figures = self.figures(queued as u32, longest_outbox());

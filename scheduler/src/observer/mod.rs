@@ -198,6 +198,17 @@ impl Observer {
         Outlet { observer: self.clone(), held: Vec::new(), untold: 0 }
     }
 
+    /// Shows something that comes again soon: it is dropped and counted if the observer is behind.
+    pub(crate) fn show(&self, seen: Seen) {
+        let is_behind = self.backlog.load(Ordering::Relaxed) >= BACKLOG_OBSERVATIONS_MAX;
+        if let Some(permit) = self.told.try_reserve().ok().filter(|_| !is_behind) {
+            self.backlog.fetch_add(1, Ordering::Relaxed);
+            permit.send(Told::Seen(vec![seen]));
+        } else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Workers whose detail someone looks at.
     pub(crate) fn watched(&self) -> watch::Receiver<Watched> {
         self.watched.clone()
