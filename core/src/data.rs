@@ -295,6 +295,11 @@ impl Core {
         }
     }
 
+    /// Whether a worker is leaving: those alone are not listed by load.
+    pub(crate) fn is_one_leaving(&self) -> bool {
+        self.by_load.len() < self.workers.len()
+    }
+
     /// Changes the number of attempts that a worker has, and its place among the others.
     pub(crate) fn add_assigned(&mut self, id: WorkerId, change: i64) {
         if let Some(worker) = self.workers.get_mut(&id) {

@@ -46,6 +46,9 @@ pub(crate) type Copies = BTreeMap<(WorkerId, TaskId), Copy>;
 /// Starts what leaving workers have room for, and ends what nobody reads any more.
 pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
     drop_copies(core, effects);
+    if !core.is_one_leaving() {
+        return;
+    }
     let leaving = |core: &Core, id: &WorkerId| {
         core.workers.get(id).is_some_and(|w| w.leaving.is_some() && w.held > 0 && !w.dismissed)
     };

@@ -80,7 +80,7 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
 
 /// Lets those go that are leaving and have nothing that anyone wants.
 pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
-    if core.by_load.len() == core.workers.len() {
+    if !core.is_one_leaving() {
         return;
     }
     for (id, worker) in &mut core.workers {
