@@ -24,8 +24,8 @@ const MEAN: &str =
 fn jobs() -> Vec<(&'static str, String, String)> {
     let began = "date +%s.%N >began-$SLURM_JOB_ID";
     let answer = "date +%s.%N >answer-$SLURM_JOB_ID";
-    let one_node = "#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=%j.out";
-    let two_nodes = "#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=%j.out";
+    let one_node = "#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=bench-%j.out";
+    let two_nodes = "#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=bench-%j.out";
     vec![
         (
             "one node, six workers",
@@ -116,7 +116,7 @@ fn number(file: &Path) -> Result<f64> {
 /// From `srun` to all workers of four tasks on four nodes ready.
 fn all_ready(nodes: &Nodes) -> Result<Row> {
     say("Slurm, four nodes ready ...");
-    let script = "#!/bin/bash\n#SBATCH --nodes=4 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=%j.out\n\
+    let script = "#!/bin/bash\n#SBATCH --nodes=4 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=bench-%j.out\n\
         for n in 0 1 2 3 4 5; do date +%s.%N >began-$SLURM_JOB_ID.$n\n\
         srun partita run -- bash -c \"date +%s.%N >ready-$SLURM_JOB_ID.$n\"; done\n";
     let job = nodes.sbatch(script, &[]);
@@ -134,7 +134,7 @@ fn all_ready(nodes: &Nodes) -> Result<Row> {
 fn lead_cost(nodes: &Nodes) -> Result<Vec<Row>> {
     say("Slurm, the cost of the scheduler ...");
     // Fields 14 and 15: user and system time, in hundredths of a second.
-    let script = "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=%j.out\n\
+    let script = "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=bench-%j.out\n\
         cat >cost.sh <<'END'\n\
         spent() { awk '{print $14 + $15}' /proc/$PPID/stat; }\n\
         cost() { local a=$(spent) t=$(date +%s%N); \"${@:2}\" >/dev/null; \
