@@ -40,7 +40,9 @@ fn brotli(plain: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo:rerun-if-env-changed=PARTITA_DASHBOARD_DIST");
+    for variable in ["PARTITA_DASHBOARD_DIST", "XDG_CACHE_HOME", "HOME"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut text = String::from("const ASSETS: &[Asset] = &[\n");
     let mut report = String::from("const REPORT: &[(&str, &[u8])] = &[\n");

@@ -99,7 +99,7 @@ fn copy_dask(dask: &Dask, nodes: &Nodes) -> Result<()> {
         }
     };
     let start = format!(
-        "#!/bin/sh\nPYTHONPATH=$(echo /srv/dask/lib/python*/site-packages) exec {} \"$@\"\n",
+        "#!/bin/sh\nLD_LIBRARY_PATH=/srv/python/lib PYTHONPATH=$(echo /srv/dask/lib/python*/site-packages) exec {} \"$@\"\n",
         python.display()
     );
     let program = nodes.folder().join("dask/bin/python");
