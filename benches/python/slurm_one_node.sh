@@ -1,5 +1,5 @@
 #!/bin/bash
-#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=%j.out
+#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=bench-%j.out
 # Dask on one node, as its users' documentation has it, from an environment that is ready.
 # SLEEP is how long the script guesses; 0 leaves it to the client to wait.
 date +%s.%N >began-$SLURM_JOB_ID

@@ -1,5 +1,5 @@
 #!/bin/bash
-#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=%j.out
+#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=bench-%j.out
 # Dask on two nodes, as its users' documentation has it, from an environment that is ready.
 date +%s.%N >began-$SLURM_JOB_ID
 export ADDRESS=tcp://$(hostname):34567

@@ -24,8 +24,9 @@ const MEAN: &str =
 fn jobs() -> Vec<(&'static str, String, String)> {
     let began = "date +%s.%N >began-$SLURM_JOB_ID";
     let answer = "date +%s.%N >answer-$SLURM_JOB_ID";
-    let one_node = "#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=%j.out";
-    let two_nodes = "#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=%j.out";
+    let one_node =
+        "#SBATCH --ntasks=1 --cpus-per-task=6 --mem=8000M --time=10 --output=bench-%j.out";
+    let two_nodes = "#SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=3 --mem=16000M --time=10 --output=bench-%j.out";
     vec![
         (
             "one node, six workers",
@@ -55,12 +56,7 @@ fn jobs() -> Vec<(&'static str, String, String)> {
 pub(crate) fn measure(dask: Option<&Dask>) -> Result<Vec<Row>> {
     let nodes = slurm::nodes(4).context("the Slurm of the tests was not asked for")?;
     if let Some(dask) = dask {
-        let copied = Command::new("cp")
-            .arg("-r")
-            .arg(dask.environment())
-            .arg(nodes.folder().join("dask"))
-            .status();
-        ensure!(copied?.success(), "Dask's environment could not be copied to the nodes");
+        copy_dask(dask, &nodes)?;
         nodes.write("mean.py", include_str!("../python/slurm_mean.py"));
     }
     let mut rows = Vec::new();
@@ -79,6 +75,38 @@ pub(crate) fn measure(dask: Option<&Dask>) -> Result<Vec<Row>> {
     rows.push(all_ready(&nodes)?);
     rows.extend(lead_cost(&nodes)?);
     Ok(rows)
+}
+
+/// Copies Dask's environment to where the nodes' users see it, with the Python that it was made of:
+/// both may lie in a home that is closed to others.
+fn copy_dask(dask: &Dask, nodes: &Nodes) -> Result<()> {
+    let environment = dask.environment();
+    let config = std::fs::read_to_string(environment.join("pyvenv.cfg"))?;
+    let home = config.lines().find_map(|line| line.strip_prefix("home = "));
+    let home = Path::new(home.context("pyvenv.cfg names no home")?);
+    let copy = |from: &Path, name: &str| -> Result<()> {
+        let to = nodes.folder().join(name);
+        let copied = Command::new("cp").arg("-r").arg(from).arg(to).status()?;
+        ensure!(copied.success(), "{} could not be copied to the nodes", from.display());
+        Ok(())
+    };
+    copy(environment, "dask")?;
+    let python = match home.starts_with("/usr") {
+        true => home.join("python3"),
+        false => {
+            copy(home.parent().unwrap_or(home), "python")?;
+            "/srv/python/bin/python3".into()
+        }
+    };
+    let start = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH=/srv/python/lib PYTHONPATH=$(echo /srv/dask/lib/python*/site-packages) exec {} \"$@\"\n",
+        python.display()
+    );
+    let program = nodes.folder().join("dask/bin/python");
+    std::fs::remove_file(&program)?;
+    std::fs::write(&program, start)?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(())
 }
 
 /// The median seconds from the submission of a job to its answer.
@@ -116,7 +144,7 @@ fn number(file: &Path) -> Result<f64> {
 /// From `srun` to all workers of four tasks on four nodes ready.
 fn all_ready(nodes: &Nodes) -> Result<Row> {
     say("Slurm, four nodes ready ...");
-    let script = "#!/bin/bash\n#SBATCH --nodes=4 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=%j.out\n\
+    let script = "#!/bin/bash\n#SBATCH --nodes=4 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=bench-%j.out\n\
         for n in 0 1 2 3 4 5; do date +%s.%N >began-$SLURM_JOB_ID.$n\n\
         srun partita run -- bash -c \"date +%s.%N >ready-$SLURM_JOB_ID.$n\"; done\n";
     let job = nodes.sbatch(script, &[]);
@@ -134,7 +162,7 @@ fn all_ready(nodes: &Nodes) -> Result<Row> {
 fn lead_cost(nodes: &Nodes) -> Result<Vec<Row>> {
     say("Slurm, the cost of the scheduler ...");
     // Fields 14 and 15: user and system time, in hundredths of a second.
-    let script = "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=%j.out\n\
+    let script = "#!/bin/bash\n#SBATCH --nodes=2 --ntasks-per-node=1 --cpus-per-task=3 --mem=4000M --output=bench-%j.out\n\
         cat >cost.sh <<'END'\n\
         spent() { awk '{print $14 + $15}' /proc/$PPID/stat; }\n\
         cost() { local a=$(spent) t=$(date +%s%N); \"${@:2}\" >/dev/null; \

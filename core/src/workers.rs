@@ -139,7 +139,17 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
     }
     core.suspects.remove(&id);
     handover::forget_worker(core, id);
-    let state = if worker.dismissed { WorkerState::Left } else { WorkerState::Lost };
+    // One that said that it would go has left, though it may have had no time for all that it had.
+    let state = match worker.dismissed || worker.leaving.is_some() {
+        true => WorkerState::Left,
+        false => WorkerState::Lost,
+    };
+    let cause = match &worker.leaving {
+        Some(reason) if !worker.dismissed && (worker.assigned > 0 || worker.held > 0) => {
+            format!("{reason}; it had no time for all that it had begun")
+        }
+        Some(_) | None => cause,
+    };
     if state == WorkerState::Lost {
         core.workers_lost += 1;
     }

@@ -175,7 +175,8 @@ impl Scheduler {
         let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(token.clone()));
         let shared = share(config, plane, token, address)?;
         let (name, address) = (shared.config.name.clone(), shared.address.clone());
-        let access = Access::to_this_process(name, address, shared.token.0.clone());
+        let mut access = Access::to_this_process(name, address, shared.token.0.clone());
+        access.listens_everywhere = unspecified;
         if let Some(path) = &shared.config.scheduler_file {
             access.write(path)?;
         }

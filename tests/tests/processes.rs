@@ -7,6 +7,8 @@
 mod around;
 #[path = "processes/cancel.rs"]
 mod cancel;
+#[path = "processes/direct.rs"]
+mod direct;
 #[path = "processes/fair.rs"]
 mod fair;
 #[path = "processes/input.rs"]

@@ -63,10 +63,12 @@ fn tunnel(access: &Access) -> String {
     // On that host itself, it is this one.
     let login = std::env::var("SLURM_SUBMIT_HOST").ok().filter(|login| !login.is_empty());
     let is_local = matches!(host, "127.0.0.1" | "[::1]" | "localhost");
+    // The address may be one that only the nodes reach.
+    let end = if access.listens_everywhere { access.host.as_str() } else { host };
     let (through, end) = match login {
-        Some(login) => (login, host),
+        Some(login) => (login, end),
         None if is_local => (access::host_name(), "localhost"),
-        None => (access::host_name(), host),
+        None => (access::host_name(), end),
     };
     format!("from afar   ssh -N -L {port}:{end}:{port} {user}@{through}\n")
 }

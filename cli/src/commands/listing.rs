@@ -179,7 +179,8 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
         }
     };
     if tokio::time::timeout(args.timeout, waiting).await.is_ok() {
-        println!("{} workers are there after {}", args.workers, format_duration(start.elapsed()));
+        let are = if args.workers == 1 { "worker is" } else { "workers are" };
+        println!("{} {are} there after {}", args.workers, format_duration(start.elapsed()));
         return Ok(0);
     }
     match ask(&args.target, Request::Cluster).await {

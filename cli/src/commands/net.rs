@@ -6,13 +6,27 @@ use std::net::IpAddr;
 /// The address that stands for all of a machine's.
 pub(crate) const EVERYWHERE: &str = "0.0.0.0";
 
-/// The address that `--host` or `--interface` asks for, as it is written before a port. None if
-/// neither is given.
-pub(crate) fn listen_on(host: Option<&str>, interface: Option<&str>) -> Result<Option<String>> {
+/// Where to listen, and under which host others are told to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The address to listen on, as it is written before a port; none if nothing was asked for.
+    pub(crate) listen: Option<String>,
+    /// What others are told, if it is not that.
+    pub(crate) contact: Option<String>,
+}
+
+/// What `--host` and `--interface` ask for. An interface is the way that the others take; what
+/// comes another way, such as the tunnel from a login host that is not on it, is not shut out.
+pub(crate) fn place(host: Option<&str>, interface: Option<&str>) -> Result<Place> {
     match (host, interface) {
-        (Some(host), _) => Ok(Some(bracketed(host))),
-        (None, Some(interface)) => Ok(Some(bracketed(&address_of(interface)?.to_string()))),
-        (None, None) => Ok(None),
+        (Some(host), _) => Ok(Place { listen: Some(bracketed(host)), contact: None }),
+        (None, Some(interface)) => {
+            let address = address_of(interface)?;
+            let everywhere = if address.is_ipv4() { EVERYWHERE } else { "[::]" };
+            let contact = Some(bracketed(&address.to_string()));
+            Ok(Place { listen: Some(everywhere.to_string()), contact })
+        }
+        (None, None) => Ok(Place::default()),
     }
 }
 
@@ -57,10 +71,12 @@ mod tests {
     /// The loopback is there on every machine; what is not there is named, with what is.
     #[test]
     fn interfaces_have_addresses() {
-        assert_eq!(listen_on(None, Some("lo")).unwrap().as_deref(), Some("127.0.0.1"));
-        let error = listen_on(None, Some("ib77")).unwrap_err().to_string();
+        let loopback = place(None, Some("lo")).unwrap();
+        assert_eq!(loopback.contact.as_deref(), Some("127.0.0.1"));
+        assert_eq!(loopback.listen.as_deref(), Some(EVERYWHERE));
+        let error = place(None, Some("ib77")).unwrap_err().to_string();
         assert!(error.contains("ib77") && error.contains("lo"), "{error}");
-        assert_eq!(listen_on(Some("::1"), None).unwrap().as_deref(), Some("[::1]"));
-        assert_eq!(listen_on(None, None).unwrap(), None);
+        assert_eq!(place(Some("::1"), None).unwrap().listen.as_deref(), Some("[::1]"));
+        assert_eq!(place(None, None).unwrap(), Place::default());
     }
 }

@@ -19,11 +19,11 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         None => access::default_path(&name)?,
     };
     refuse_second(&file, &name).await?;
+    let place = net::place(args.host.as_deref(), args.interface.as_deref())?;
     let config = SchedulerConfig {
         name,
-        host: net::listen_on(args.host.as_deref(), args.interface.as_deref())?
-            .unwrap_or_else(|| net::EVERYWHERE.to_string()),
-        contact_host: None,
+        host: place.listen.unwrap_or_else(|| net::EVERYWHERE.to_string()),
+        contact_host: place.contact,
         port: args.port,
         scheduler_file: Some(file.clone()),
         dashboard: !args.no_dashboard,
@@ -49,6 +49,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     if !args.no_dashboard {
         eprint!("{}", links::links_for_log(&access));
     }
+    tokio::task::spawn_blocking(access::sweep);
     if let Some(job) = SlurmJob::detect() {
         tokio::spawn(tell_end(job, scheduler.hub().clone()));
     }

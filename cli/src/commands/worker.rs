@@ -40,7 +40,14 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         args.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));
     let scratch = Scratch::create(args.local_directory.as_deref(), &name)?;
     let slurm = SlurmJob::detect();
-    let left = slurm.as_ref().and_then(|job| job.remaining(SystemTime::now()));
+    let left = match &slurm {
+        Some(job) => match job.remaining(SystemTime::now()) {
+            // The scheduler knows the end of its own job, and so need not every worker ask.
+            None if args.scheduler_file.is_some() => ask_slurm::time_left(job.job_id).await,
+            left => left,
+        },
+        None => None,
+    };
     let lifetime = match (args.lifetime, left) {
         (Some(given), Some(left)) => Some(given.min(left)),
         (given, left) => given.or(left),
@@ -55,13 +62,11 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         scratch = %scratch.path().display(),
         "starting"
     );
+    let place = net::place(args.host.as_deref(), args.interface.as_deref())?;
     let config = WorkerConfig {
         name,
-        host: Some(
-            net::listen_on(args.host.as_deref(), args.interface.as_deref())?
-                .unwrap_or_else(|| net::EVERYWHERE.to_string()),
-        ),
-        contact_address: args.contact_address.clone(),
+        host: Some(place.listen.unwrap_or_else(|| net::EVERYWHERE.to_string())),
+        contact_address: args.contact_address.clone().or(place.contact),
         port: args.port,
         slots,
         memory_limit_bytes: plan.limit_bytes,

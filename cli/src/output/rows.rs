@@ -42,7 +42,11 @@ impl Writer {
         Ok(Writer { format, file, max_rows, sink: None, schema: None })
     }
 
+    /// Where a file is written before it is complete. Pipes and devices are written as they are.
     fn draft(file: &Path) -> PathBuf {
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return file.to_path_buf();
+        }
         let mut name = file.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".partita-{}", std::process::id()));
         file.with_file_name(name)
@@ -132,8 +136,11 @@ impl Writer {
             None => return Ok(()),
         }
         if let Some(file) = self.file.take() {
-            std::fs::rename(Self::draft(&file), &file)
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            let draft = Self::draft(&file);
+            if draft != file {
+                std::fs::rename(draft, &file)
+                    .with_context(|| format!("cannot write {}", file.display()))?;
+            }
         }
         Ok(())
     }
@@ -143,7 +150,10 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Not finished: what was begun is of no use to anyone.
         if let Some(file) = self.file.take() {
-            let _ = std::fs::remove_file(Self::draft(&file));
+            let draft = Self::draft(&file);
+            if draft != file {
+                let _ = std::fs::remove_file(draft);
+            }
         }
     }
 }

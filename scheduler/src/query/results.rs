@@ -293,6 +293,7 @@ impl Query {
         };
         match ack {
             Ok(Ack::Taken { rows }) => {
+                tracing::debug!(job = %delivery.group.job, index, address, rows, "read from its holder");
                 delivery.passed_on = true;
                 Read::Passed { rows }
             }

@@ -11,6 +11,10 @@ use std::time::Duration;
 /// How long a scheduler may take to accept a connection before it counts as gone, when it is asked
 /// which of several clusters are running.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+/// How old an access file must be before it is removed because nobody answers at its address.
+const LEFT_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How long the journals of Slurm jobs are kept.
+const JOURNAL_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The access files of the user's clusters whose scheduler is not known to be dead.
 pub fn list() -> Vec<(PathBuf, Access)> {
@@ -74,6 +78,28 @@ fn accepts(address: &str) -> bool {
     addresses.take(2).any(|address| TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).is_ok())
 }
 
+/// Removes what schedulers left that were killed: access files older than [`LEFT_AGE_MIN`] that nobody
+/// answers for, and journals of Slurm jobs older than [`JOURNAL_AGE_MAX`].
+pub fn sweep() {
+    let age = |path: &Path| {
+        let modified = path.metadata().and_then(|found| found.modified()).ok()?;
+        std::time::SystemTime::now().duration_since(modified).ok()
+    };
+    for (path, access) in read_all(&folder(), "") {
+        let old = age(&path).is_some_and(|age| age > LEFT_AGE_MIN);
+        if is_dead(&access) || (old && !accepts(&access.address)) {
+            access.remove(&path);
+        }
+    }
+    for entry in std::fs::read_dir(folder()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_journal = name.starts_with("slurm-") && name.contains(".journal");
+        if is_journal && age(&entry.path()).is_some_and(|age| age > JOURNAL_AGE_MAX) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Finds the cluster that is meant: by the address given, by the file given, by the environment,
 /// or as the only one in the folder of access files; inside a Slurm job, the only one of that job.
 ///
@@ -110,6 +136,7 @@ pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, Access
             pid: 0,
             host: String::new(),
             slurm_job: None,
+            listens_everywhere: false,
         }),
         None => Err(AccessError::NoToken { address }),
     }

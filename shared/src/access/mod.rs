@@ -5,7 +5,7 @@
 
 mod find;
 
-pub use find::{find, is_token_given, list, list_running, local_path};
+pub use find::{find, is_token_given, list, list_running, local_path, sweep};
 
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -41,6 +41,9 @@ pub struct Access {
     /// The Slurm job that the scheduler runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slurm_job: Option<String>,
+    /// Whether the scheduler listens on all addresses of its host, and so under its name too.
+    #[serde(default)]
+    pub listens_everywhere: bool,
 }
 
 impl std::fmt::Debug for Access {
@@ -170,6 +173,7 @@ impl Access {
             pid: std::process::id(),
             host: host_name(),
             slurm_job: slurm_job(),
+            listens_everywhere: false,
         }
     }
 
@@ -263,6 +267,7 @@ mod tests {
             pid: 1,
             host: "h".into(),
             slurm_job: None,
+            listens_everywhere: false,
         }
     }
 

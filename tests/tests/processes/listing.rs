@@ -38,7 +38,7 @@ fn waiting_has_an_end() {
     let mut cluster = Cluster::start(0, &[]);
     let mut waiting = cluster.place.start(["wait", "--workers=1", "--timeout=25s"]);
     cluster.add_worker(&[]);
-    assert!(waiting.finish(SOON).ok().contains("1 workers are there"));
+    assert!(waiting.finish(SOON).ok().contains("1 worker is there"));
     let late = cluster.place.run(["wait", "--workers=2", "--timeout=300ms"]);
     late.fails(1, &["1 of 2 workers", "--timeout"]);
     let nowhere = Place::new().run(["wait", "--workers=1", "--timeout=300ms"]);

@@ -88,11 +88,11 @@ fn a_link_is_cut_and_mended() {
     let job = nodes.sbatch(&script("", question), &[]);
     let other = nodes.names()[1];
     wait_for("the first answer", LONG, || job.output().contains("3000000").then_some(()));
-    nodes.cut(other, &["eth", "ib"]);
+    nodes.cut(other);
     let up = |count| move |rows: &Vec<_>| rows.len() == count;
     wait_for("the loss", LONG, || Some(nodes.workers_up()).filter(up(1)));
     let before = job.output().matches("3000000").count();
-    nodes.heal(other, &["eth", "ib"]);
+    nodes.heal(other);
     wait_for("the return", LONG, || Some(nodes.workers_up()).filter(up(2)));
     wait_for("two more answers", LONG, || {
         (job.output().matches("3000000").count() > before + 1).then_some(())

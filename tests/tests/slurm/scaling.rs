@@ -84,8 +84,8 @@ fn jobs_follow_the_load() {
     let said = adapt.finish(SOON).ok();
     assert!(said.contains("the worker jobs are cancelled"), "{said}");
     nodes.wait_workers(0);
-    sql.signal(libc::SIGINT);
-    sql.finish(LONG);
+    nodes.run(&["pkill", "-TERM", "-u", nodes.user(), "-f", "^partita sql"]).ok();
+    sql.finish(SOON);
 }
 
 /// What Slurm refuses is said, with Slurm's reason, and is tried again later; the cluster goes on.

@@ -68,6 +68,9 @@ pub(crate) async fn run(
             End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
             End::Cut => {
                 tracing::warn!(scheduler = address, "the link to the scheduler is gone");
+                // Links that break at once must not be made without end in one turn: a runtime that
+                // ends waits for this task to look up.
+                sleep(RETRY_PAUSE_FIRST).await;
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{Share, copies, supervisor, worker_name};
 use crate::args::RunArgs;
+use crate::commands::signals;
 use crate::commands::worker::{child_limit, ignore_user_signals, report_deaths};
-use crate::commands::{net, signals};
 use anyhow::{Context, Result, bail};
 use partita_shared::access::{self, Access, host_name};
 use partita_worker::WebSocketConnector;
@@ -26,7 +26,7 @@ pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
     let share = Share {
         scheduler: access.address.clone(),
         token: access.token.clone(),
-        host: net::listen_on(args.host.as_deref(), args.interface.as_deref())?,
+        host: args.host.clone(),
         slots: threads::slots(args.threads, args.workers),
         memory_bytes: child_limit(args.memory_limit, args.workers)?,
         name: worker_name(Some(job)),

@@ -7,7 +7,7 @@ use crate::commands::{links, net, signals};
 use anyhow::{Context, Result, bail};
 use partita_core::Event;
 use partita_scheduler::{Hub, Scheduler, SchedulerConfig};
-use partita_shared::access::{Access, host_name};
+use partita_shared::access::{self, Access, host_name};
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::slurm::SlurmJob;
 use partita_worker::place::{ask_slurm, threads};
@@ -37,6 +37,7 @@ pub(super) async fn run(args: RunArgs, slurm: Option<&SlurmJob>) -> Result<u8> {
         eprint!("{}", links::links_for_log(&access));
     }
     if let Some(job) = slurm {
+        tokio::task::spawn_blocking(access::sweep);
         tokio::spawn(tell_end(job.clone(), hub.clone()));
     }
     let spreading = async {
@@ -76,8 +77,8 @@ fn file(slurm: Option<&SlurmJob>) -> Result<Option<PathBuf>> {
 }
 
 fn config(args: &RunArgs, slurm: Option<&SlurmJob>) -> Result<SchedulerConfig> {
-    let given = net::listen_on(args.host.as_deref(), args.interface.as_deref())?;
-    let host = match (given, slurm) {
+    let place = net::place(args.host.as_deref(), args.interface.as_deref())?;
+    let host = match (place.listen, slurm) {
         (Some(host), _) => host,
         // Other nodes, and the tunnel from the login host, must reach it.
         (None, Some(_)) => net::EVERYWHERE.to_string(),
@@ -89,7 +90,7 @@ fn config(args: &RunArgs, slurm: Option<&SlurmJob>) -> Result<SchedulerConfig> {
             None => format!("run-{}", std::process::id()),
         },
         host,
-        contact_host: None,
+        contact_host: place.contact,
         port: args.port,
         scheduler_file: file(slurm)?,
         dashboard: true,
@@ -161,13 +162,14 @@ fn share(args: &RunArgs, slurm: Option<&SlurmJob>, access: &Access) -> Result<Sh
         MemoryLimit::Auto if in_step => (limit as f64 * LEAD_MEMORY_SHARE) as u64,
         _ => limit,
     };
-    let given = net::listen_on(args.host.as_deref(), args.interface.as_deref())?;
+    let named = args.host.is_some() || args.interface.is_some();
     Ok(Share {
         scheduler: access.address.clone(),
         token: access.token.clone(),
-        host: match slurm {
-            Some(_) => given,
-            None => Some(given.unwrap_or_else(|| "127.0.0.1".to_string())),
+        host: match (&args.host, slurm.is_none() && !named) {
+            (Some(host), _) => Some(host.clone()),
+            (None, true) => Some("127.0.0.1".to_string()),
+            (None, false) => None,
         },
         slots,
         memory_bytes,

@@ -47,7 +47,14 @@ struct Share {
 /// Starts the worker processes of this task, once it runs.
 fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
     let program = std::env::current_exe().context("this program's file")?;
-    let folder = args.local_directory.clone();
+    let (folder, interface) = (args.local_directory.clone(), args.interface.clone());
+    if let Some(folder) = &folder {
+        // Each worker would find it out by itself, again and again.
+        let usable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+        usable.with_context(|| {
+            format!("{} cannot be written to (--local-directory)", folder.display())
+        })?;
+    }
     Ok(Supervisor::new(args.workers, move |index| {
         let mut command = Command::new(&program);
         command.arg("worker").arg(&share.scheduler);
@@ -57,6 +64,9 @@ fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
         command.arg(format!("--name={}-{index}", share.name));
         if let Some(host) = &share.host {
             command.arg(format!("--host={host}"));
+        }
+        if let Some(interface) = &interface {
+            command.arg(format!("--interface={interface}"));
         }
         if let Some(folder) = &folder {
             command.arg("--local-directory").arg(folder);

@@ -62,7 +62,10 @@ impl Submission {
     /// The batch script. It holds no secret: the access file is read on the nodes.
     fn script(&self) -> String {
         format!(
-            "#!/bin/bash\nexec srun {} worker --scheduler-file={} --nworkers={}\n",
+            "#!/bin/bash\n\
+            # srun does not take the processors of a task from the job by itself.\n\
+            exec srun ${{SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}} \\\n  \
+            {} worker --scheduler-file={} --nworkers={}\n",
             quoted(&self.program.display().to_string()),
             quoted(&self.access_file.display().to_string()),
             self.nworkers
@@ -103,7 +106,8 @@ impl Programs {
         command.arg("--output=partita-worker-%j.out").args(&submission.options);
         // The job's environment is its own: this may run inside another job.
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SLURM_") {
+            let foreign = ["SLURM_", "SRUN_", "SBATCH_"];
+            if foreign.iter().any(|start| name.to_string_lossy().starts_with(start)) {
                 command.env_remove(name);
             }
         }

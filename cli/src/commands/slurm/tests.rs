@@ -180,7 +180,9 @@ async fn programs_are_asked() {
     assert_eq!(slurm.submit(&submission()).await.unwrap(), 12);
     let told = std::fs::read_to_string(&log).unwrap();
     let expected = "--parsable --job-name partita-x --output=partita-worker-%j.out --mem=1G\n\
-        #!/bin/bash\nexec srun '/opt/par tita' worker \
+        #!/bin/bash\n# srun does not take the processors of a task from the job by itself.\n\
+        exec srun ${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK} \\\n  \
+        '/opt/par tita' worker \
         --scheduler-file='/home/a/it'\\''s.json' --nworkers=2\n";
     assert_eq!(told, expected);
     let slurm = programs(folder.path(), "echo '7|PENDING|Resources|'; echo '8|RUNNING|None|n1'");
