@@ -79,6 +79,8 @@ struct State {
     partitions: BTreeMap<TaskId, Partition>,
     /// Jobs that were dropped: what their last attempts still make is not kept.
     dropped: HashSet<JobId>,
+    /// How often everything was forgotten. What was begun before the last time is not kept.
+    cleared: u64,
 }
 
 /// What a reader of a bucket gets.
@@ -135,11 +137,13 @@ impl Store {
     /// come late. Lets older ones go to disk if it is too much.
     pub(crate) fn put(&self, task: TaskId, attempt: Attempt, output: Output) -> Result<()> {
         let used = self.clock.fetch_add(1, Ordering::Relaxed);
+        let begun = output.begun();
         let partition = output.into_partition(attempt, used)?;
         {
             let mut state = self.lock();
             let newer = state.partitions.get(&task).is_some_and(|found| found.attempt > attempt);
-            if newer || state.dropped.contains(&task.group.job) {
+            let unwanted = state.dropped.contains(&task.group.job) || begun != state.cleared;
+            if newer || unwanted {
                 return Ok(());
             }
             state.partitions.insert(task, partition);
@@ -249,8 +253,16 @@ impl Store {
     /// Forgets everything: the scheduler that knew of it is gone.
     pub(crate) fn clear(&self) {
         let mut state = self.lock();
-        state.partitions.clear();
+        let gone = std::mem::take(&mut state.partitions);
         state.dropped.clear();
+        state.cleared += 1;
+        drop(state);
+        drop(gone);
+    }
+
+    /// How often everything was forgotten.
+    fn cleared(&self) -> u64 {
+        self.lock().cleared
     }
 
     fn drop_where(&self, first: TaskId, last: TaskId) {
@@ -320,4 +332,36 @@ pub(crate) fn write_out(
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{ArrayRef, Int64Array};
+    use datafusion::execution::memory_pool::UnboundedMemoryPool;
+
+    fn output(store: &Arc<Store>) -> Output {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("a", column)]).expect("a batch");
+        let mut output = Output::new(store, batch.schema(), 1);
+        output.push(0, batch).expect("room for three numbers");
+        output.finish().expect("room for three numbers");
+        output
+    }
+
+    /// A task that only looks up after its scheduler is gone leaves nothing behind, and what is
+    /// begun for the next scheduler is kept.
+    #[test]
+    fn what_was_begun_before_a_clearing_is_not_kept() {
+        let folder = std::env::temp_dir();
+        let store = Arc::new(Store::new(Arc::new(UnboundedMemoryPool::default()), 1 << 20, folder));
+        let task = TaskId { group: GroupId { job: JobId(1), index: 0 }, index: 0 };
+        let early = output(&store);
+        store.clear();
+        store.put(task, 1, early).expect("a put");
+        assert_eq!(store.figures().partitions, 0);
+        assert_eq!(store.making_bytes.load(Ordering::Relaxed), 0);
+        store.put(task, 1, output(&store)).expect("a put");
+        assert_eq!(store.figures().partitions, 1);
+    }
 }

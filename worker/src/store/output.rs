@@ -28,6 +28,8 @@ pub(crate) struct Output {
     spilled_bytes: u64,
     rows: u64,
     bytes: u64,
+    /// How often the store had forgotten everything when this was begun.
+    begun: u64,
 }
 
 impl Output {
@@ -47,6 +49,7 @@ impl Output {
             spilled_bytes: 0,
             rows: 0,
             bytes: 0,
+            begun: store.cleared(),
             schema,
         }
     }
@@ -54,6 +57,11 @@ impl Output {
     /// Rows and bytes so far.
     pub(crate) fn size(&self) -> (u64, u64) {
         (self.rows, self.bytes)
+    }
+
+    /// How often the store had forgotten everything when this was begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// Adds rows to a bucket.
