@@ -1,6 +1,6 @@
 //! The core's state. Plain data: the transitions are functions in the other modules.
 
-use crate::event::{JobSpec, Time};
+use crate::event::{JobSpec, Origin, Time};
 use crate::handover::{Copies, Moves};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::limits;
@@ -53,6 +53,8 @@ pub struct Core {
     /// How many workers have so many slots.
     pub(crate) sizes: BTreeMap<u32, u32>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Whether what readers want of held results may have changed; see [`crate::held::demand`].
+    pub(crate) demand_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
     pub(crate) workers_lost: u32,
@@ -150,13 +152,44 @@ pub(crate) struct Job {
     /// Tasks that a worker had when it died, and that have not finished since. While there are any,
     /// no task of the job waits on a worker behind others: what dies with them is not to blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
+    /// What there is beside that of a job whose result is held.
+    pub(crate) held: Held,
     /// Whether its figures, or those of a group of it, changed since an observer was told them.
     pub(crate) changed: bool,
+}
+
+/// A job whose result is held, and its readers.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Whether all of its result was there once: from then on what is lost of it is made again
+    /// only for those who want it.
+    pub(crate) complete: bool,
+    /// Whether nobody but its readers wants it any more.
+    pub(crate) released: bool,
+    /// The jobs that read it, and the group that stands for it there.
+    pub(crate) readers: BTreeSet<(JobId, u32)>,
+    /// Partitions of it that are not held and that a reader waits for.
+    pub(crate) wanted: BTreeSet<u32>,
 }
 
 impl Job {
     pub(crate) fn result(&self) -> usize {
         self.groups.len() - 1
+    }
+
+    /// Whether a group is the result and is held for other jobs.
+    pub(crate) fn is_held_result(&self, group: usize) -> bool {
+        self.spec.keep && group == self.result()
+    }
+
+    /// The jobs whose held results it reads, and the groups that stand for them.
+    pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
+        let groups = self.groups.iter().enumerate();
+        let held = groups.filter_map(|(number, group)| match group.origin {
+            Origin::Held(source) => Some((number as u32, source)),
+            Origin::Tasks | Origin::Put => None,
+        });
+        held.collect()
     }
 }
 
@@ -171,6 +204,7 @@ pub(crate) struct Consumer {
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) plan: String,
+    pub(crate) origin: Origin,
     pub(crate) fragment: Arc<Fragment>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) tasks: Vec<Task>,
@@ -280,6 +314,7 @@ impl Core {
             by_load: BTreeSet::new(),
             sizes: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            demand_changed: false,
             next_worker: 1,
             next_job: 1,
             workers_lost: 0,

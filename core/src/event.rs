@@ -10,6 +10,19 @@ use partita_shared::model::JobState;
 /// Microseconds since the epoch, on the scheduler's clock.
 pub type Time = u64;
 
+/// Where the partitions of a group come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Its tasks make them.
+    #[default]
+    Tasks,
+    /// They are the result of another job, which holds it. The group has one task for each
+    /// partition, which never runs: it is done while the partition is held.
+    Held(JobId),
+    /// A client brings them; see [`Event::Stored`]. They cannot be made again.
+    Put,
+}
+
 /// One group of a job that is submitted.
 #[derive(Clone, Debug)]
 pub struct GroupSpec {
@@ -23,9 +36,12 @@ pub struct GroupSpec {
     pub work: Work,
     /// What they read. Groups read earlier groups alone.
     pub inputs: Vec<InputSpec>,
+    /// Where its partitions come from.
+    pub origin: Origin,
 }
 
-/// A job that is submitted. Its last group's partitions go to the client, in their order.
+/// A job that is submitted. Its last group's partitions go to the client, in their order, or are
+/// held for other jobs.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// What was asked: the SQL, or a name.
@@ -38,6 +54,9 @@ pub struct JobSpec {
     pub analyze: bool,
     /// The folder to remove if the job does not end well.
     pub staging: Option<String>,
+    /// Whether its result is held on the workers until [`Event::JobReleased`], for other jobs to
+    /// read, and not delivered.
+    pub keep: bool,
     /// Its groups; the last one's output is the result.
     pub groups: Vec<GroupSpec>,
 }
@@ -124,6 +143,23 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A held result is not wanted any more. Jobs that read it, or whose own held results are made
+    /// of it, still can.
+    JobReleased {
+        /// The job.
+        job: JobId,
+    },
+    /// A worker holds a partition that a client brought.
+    Stored {
+        /// The worker.
+        worker: WorkerId,
+        /// The task that stands for the partition.
+        task: TaskId,
+        /// Its rows.
+        rows: u64,
+        /// Its bytes, as they lie in memory.
+        bytes: u64,
+    },
     /// The client has a result partition.
     Delivered {
         /// The job.
@@ -198,6 +234,11 @@ pub enum Effect {
         index: u32,
         /// Who holds it.
         holder: Holder,
+    },
+    /// The result of a job is complete and held.
+    JobHeld {
+        /// The job.
+        job: JobId,
     },
     /// A job ended.
     JobEnded {

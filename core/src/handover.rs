@@ -6,7 +6,8 @@
 //! Whatever goes wrong costs no more than the partition's being made again.
 
 use crate::data::{Core, Job, task_id};
-use crate::event::Effect;
+use crate::event::{Effect, Origin};
+use crate::held;
 use crate::lineage::is_whole;
 use crate::place::introduce;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
@@ -69,7 +70,8 @@ pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
 fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     let touched = core.jobs.iter().filter(|(_, job)| job.touched.contains(&from));
     for (id, job) in touched {
-        for (number, group) in job.groups.iter().enumerate() {
+        let made = |group: &crate::data::Group| !matches!(group.origin, Origin::Held(_));
+        for (number, group) in job.groups.iter().enumerate().filter(|(_, group)| made(group)) {
             for (index, task) in group.tasks.iter().enumerate() {
                 let Some(holder) = task.holder().filter(|holder| holder.worker == from) else {
                     continue;
@@ -81,7 +83,11 @@ fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
                     found.attempt == holder.attempt
                         && (found.to.is_some() || found.tries >= MOVE_TRIES_MAX)
                 });
-                if !read && !tried && job.is_wanted(number, index) {
+                let wanted = match job.is_held_result(number) {
+                    true => job.is_kept(number, index),
+                    false => job.is_wanted(number, index),
+                };
+                if !read && !tried && wanted {
                     return Some((id, holder));
                 }
             }
@@ -155,7 +161,10 @@ pub(crate) fn on_taken_over(
     let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
     job.groups[group].tasks[index as usize].worker = worker.0;
     job.moved(group, index, Holder { worker, attempt });
-    let readers = job.reading(task.group.job, group, index);
+    let mut readers = job.reading(task.group.job, group, index);
+    if job.is_held_result(group) {
+        readers.extend(held::moved(core, task.group.job, index));
+    }
     core.copies.insert((found.from, task), Copy { readers });
     core.add_held(found.from.0, -1);
     core.add_held(worker.0, 1);
@@ -165,8 +174,11 @@ pub(crate) fn on_taken_over(
 fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
     let jobs = &core.jobs;
     core.copies.retain(|(worker, task), copy| {
-        let Some(job) = jobs.get(&task.group.job) else { return false };
+        if !jobs.contains_key(&task.group.job) {
+            return false;
+        }
         copy.readers.retain(|(reader, attempt)| {
+            let Some(job) = jobs.get(&reader.group.job) else { return false };
             let found = &job.groups[reader.group.index as usize].tasks[reader.index as usize];
             found.state == TaskState::Running && found.attempt == *attempt
         });
@@ -231,7 +243,7 @@ impl Job {
     }
 
     /// The attempts that read a partition now.
-    fn reading(&self, id: JobId, group: usize, index: u32) -> Vec<(TaskId, Attempt)> {
+    pub(crate) fn reading(&self, id: JobId, group: usize, index: u32) -> Vec<(TaskId, Attempt)> {
         let mut found = Vec::new();
         for consumer in &self.groups[group].consumers {
             let (reader, input) = (consumer.group as usize, consumer.input as usize);
@@ -248,7 +260,7 @@ impl Job {
     }
 
     /// A partition has another holder: those who read it are told before their next task.
-    fn moved(&mut self, group: usize, index: u32, holder: Holder) {
+    pub(crate) fn moved(&mut self, group: usize, index: u32, holder: Holder) {
         for at in 0..self.groups[group].consumers.len() {
             let consumer = self.groups[group].consumers[at];
             let reader = &mut self.groups[consumer.group as usize];

@@ -1,6 +1,7 @@
 //! What must hold after every event: walked in full by tests and the simulation.
 
 use crate::data::{Core, Job, NOBODY};
+use crate::event::Origin;
 use crate::lineage::{count_of, is_whole, own_partitions, twin};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
@@ -16,7 +17,8 @@ impl Core {
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
             job.check(*id)?;
-            for task in job.groups.iter().flat_map(|group| &group.tasks) {
+            let made = job.groups.iter().filter(|group| !matches!(group.origin, Origin::Held(_)));
+            for task in made.flat_map(|group| &group.tasks) {
                 if task.worker == NOBODY {
                     continue;
                 }
@@ -39,6 +41,7 @@ impl Core {
             }
         }
         self.check_moves()?;
+        self.check_held()?;
         for (id, worker) in &self.workers {
             let expect =
                 (assigned.get(&id.0).copied().unwrap_or(0), held.get(&id.0).copied().unwrap_or(0));
@@ -131,7 +134,8 @@ impl Job {
                     task.pending
                 ));
             }
-            let can_run = pending == 0 && group.blocked == 0;
+            let makes = group.origin == Origin::Tasks;
+            let can_run = makes && pending == 0 && group.blocked == 0;
             match task.state {
                 TaskState::Waiting if can_run => {
                     return Err(format!("{id}.{number}.{index} waits for nothing"));

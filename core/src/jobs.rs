@@ -1,10 +1,10 @@
 //! Jobs: taken, delivered, ended.
 
-use crate::data::{Consumer, Core, EndedJob, Group, Job, NOBODY, Task, task_id};
-use crate::event::{Effect, GroupSpec, JobSpec};
+use crate::data::{Consumer, Core, EndedJob, Group, Held, Job, NOBODY, Task, task_id};
+use crate::event::{Effect, GroupSpec, JobSpec, Origin};
 use crate::lineage::is_whole;
 use crate::place::has_time;
-use crate::{handover, seen, tasks};
+use crate::{handover, held, seen, tasks};
 use partita_shared::ids::{GroupId, JobId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, FailureKind, Fragment, ToWorker};
@@ -24,10 +24,11 @@ pub(crate) fn on_submitted(
     }
     let id = JobId(core.next_job);
     core.next_job += 1;
-    let mut groups: Vec<Group> = std::mem::take(&mut spec.groups)
-        .into_iter()
-        .enumerate()
-        .map(|(index, group)| new_group(id, index as u32, group, spec.analyze))
+    let specs = std::mem::take(&mut spec.groups);
+    let places: Vec<GroupId> = (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
+    let mut groups: Vec<Group> = (0..)
+        .zip(specs)
+        .map(|(index, group)| new_group(id, index, group, &places, spec.analyze))
         .collect();
     for reader in 0..groups.len() {
         for input in 0..groups[reader].inputs().len() {
@@ -53,6 +54,7 @@ pub(crate) fn on_submitted(
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
         suspects: BTreeSet::new(),
+        held: Held::default(),
         changed: true,
     };
     for group in 0..job.groups.len() {
@@ -61,12 +63,32 @@ pub(crate) fn on_submitted(
         }
     }
     core.jobs.insert(id, job);
+    held::attach(core, id);
     seen::job(core, id);
     effects.push(Effect::JobAccepted { request, job: id });
 }
 
-fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
+/// The group whose partitions a group's are: itself, or the result of another job.
+fn place(core: &Core, job: JobId, index: u32, spec: &GroupSpec) -> GroupId {
+    match spec.origin {
+        Origin::Held(source) => {
+            let result = core.jobs.get(&source).map_or(0, |source| source.result() as u32);
+            GroupId { job: source, index: result }
+        }
+        Origin::Tasks | Origin::Put => GroupId { job, index },
+    }
+}
+
+fn new_group(
+    job: JobId,
+    index: u32,
+    spec: GroupSpec,
+    places: &[GroupId],
+    analyze: bool,
+) -> Group {
     let id = GroupId { job, index };
+    let read = (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.group as usize]));
+    let held = read.filter(|(_, place)| place.job != job).collect();
     let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
     let mut tasks = vec![Task::new(); spec.tasks as usize];
     for input in &spec.inputs {
@@ -86,7 +108,14 @@ fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
     Group {
         name: spec.name,
         plan: spec.plan,
-        fragment: Arc::new(Fragment { group: id, work: spec.work, inputs: spec.inputs, analyze }),
+        origin: spec.origin,
+        fragment: Arc::new(Fragment {
+            group: id,
+            work: spec.work,
+            inputs: spec.inputs,
+            held,
+            analyze,
+        }),
         consumers: Vec::new(),
         counts: TaskCounts { waiting: tasks.len() as u64, ..TaskCounts::default() },
         tasks,
@@ -109,7 +138,14 @@ fn new_group(job: JobId, index: u32, spec: GroupSpec, analyze: bool) -> Group {
 
 /// Whether a job makes sense: every reference is to something that is there.
 fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
-    if core.jobs.len() >= limits::LIVE_JOBS_MAX {
+    let held = core.jobs.values().filter(|job| job.spec.keep).count();
+    if spec.keep && held >= limits::HELD_JOBS_MAX {
+        return Err(format!(
+            "{} results are held, which is the limit: drop some first",
+            limits::HELD_JOBS_MAX
+        ));
+    }
+    if core.jobs.len() - held >= limits::LIVE_JOBS_MAX {
         return Err(format!(
             "{} jobs are waiting or running, which is the limit: try again when some have ended",
             limits::LIVE_JOBS_MAX
@@ -130,6 +166,7 @@ fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
                 group.tasks
             ));
         }
+        check_origin(core, spec, number)?;
         for input in &group.inputs {
             let Some(from) = spec.groups[..number].get(input.group as usize) else {
                 return Err(format!(
@@ -157,9 +194,30 @@ fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a group that no task of its own makes stands for something that is there.
+fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String> {
+    let group = &spec.groups[number];
+    let is_last = number + 1 == spec.groups.len();
+    let fits = match group.origin {
+        Origin::Tasks => return Ok(()),
+        Origin::Put => spec.keep && is_last,
+        Origin::Held(source) => {
+            let found = core.jobs.get(&source).filter(|job| job.spec.keep && !job.held.released);
+            let Some(found) = found else {
+                return Err(format!("{source} does not hold its result any more: make it again"));
+            };
+            !is_last && found.groups[found.result()].tasks.len() == group.tasks as usize
+        }
+    };
+    match fits && group.inputs.is_empty() {
+        true => Ok(()),
+        false => Err(format!("group {number} does not fit what it stands for")),
+    }
+}
+
 /// Tells the shell to bring the next result partition to the client, once it is held.
 pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
     let result = job.result();
     let index = job.delivered;
     let Some(task) = job.groups[result].tasks.get(index as usize) else { return };
@@ -178,7 +236,7 @@ pub(crate) fn on_delivered(
     rows: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
     let result = job.result();
     if index != job.delivered || index as usize >= job.groups[result].tasks.len() {
         return;
@@ -275,7 +333,8 @@ pub(crate) fn end_hopeless(core: &mut Core, effects: &mut Vec<Effect>) {
 }
 
 /// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
-fn end(
+/// Jobs that read a result which it holds end with it.
+pub(crate) fn end(
     core: &mut Core,
     id: JobId,
     state: JobState,
@@ -286,7 +345,8 @@ fn end(
     seen::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
     handover::forget_job(core, id);
-    for group in &job.groups {
+    let made = |group: &&Group| !matches!(group.origin, Origin::Held(_));
+    for group in job.groups.iter().filter(made) {
         for task in &group.tasks {
             match task.state {
                 TaskState::Running => {
@@ -315,6 +375,7 @@ fn end(
     }));
     job.state = state;
     effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
+    let sources = job.sources();
     let row = job.row(id, error, Some(core.now));
     let groups = job.group_rows(id);
     seen::job_ended(core, id, &mut job, &row);
@@ -323,4 +384,5 @@ fn end(
         core.ended.pop_front();
     }
     core.ended.push_back(EndedJob { row, groups, operators });
+    held::detach(core, id, &job.spec.text, job.held.readers, sources, effects);
 }

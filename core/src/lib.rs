@@ -13,6 +13,7 @@
 mod data;
 mod event;
 mod handover;
+mod held;
 mod invariants;
 mod jobs;
 mod lineage;
@@ -24,7 +25,7 @@ mod why;
 mod workers;
 
 pub use data::{Core, Options};
-pub use event::{Effect, Event, GroupSpec, JobSpec, Time};
+pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, Time};
 
 impl Core {
     /// Takes one event at the time `now` and appends what follows from it to `effects`.
@@ -59,6 +60,10 @@ impl Core {
                 jobs::on_submitted(self, request, *spec, effects);
             }
             Event::JobCancelled { job, reason } => jobs::on_cancelled(self, job, reason, effects),
+            Event::JobReleased { job } => held::on_released(self, job, effects),
+            Event::Stored { worker, task, rows, bytes } => {
+                held::on_stored(self, worker, task, rows, bytes, effects);
+            }
             Event::Delivered { job, index, rows } => {
                 jobs::on_delivered(self, job, index, rows, effects);
             }

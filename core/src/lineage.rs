@@ -6,7 +6,7 @@
 //! that change them, so they agree with what is held at every moment.
 
 use crate::data::{Core, Job, NOBODY};
-use crate::event::Effect;
+use crate::event::{Effect, Origin};
 use partita_shared::ids::{TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, InputSpec};
 use partita_shared::model::{TaskCounts, TaskState};
@@ -174,7 +174,8 @@ impl Job {
     pub(crate) fn make_ready_if_it_can(&mut self, group: usize, index: u32) {
         let task = &self.groups[group].tasks[index as usize];
         let waits = task.state == TaskState::Waiting;
-        if !waits || task.pending > 0 || self.groups[group].blocked > 0 {
+        let makes = self.groups[group].origin == Origin::Tasks;
+        if !waits || !makes || task.pending > 0 || self.groups[group].blocked > 0 {
             return;
         }
         // Where it must not run it would only be in the way.
@@ -225,6 +226,9 @@ impl Job {
     /// Whether some task that has not its output yet reads this partition of this group, or the
     /// client still wants it.
     pub(crate) fn is_wanted(&self, group: usize, index: u32) -> bool {
+        if self.is_held_result(group) {
+            return !self.held.complete || self.held.wanted.contains(&index);
+        }
         if group == self.result() {
             return index >= self.delivered;
         }
@@ -244,6 +248,9 @@ impl Job {
     /// groups alone, so one pass from the last to the first finds everything.
     pub(crate) fn restore(&mut self) {
         for group in (0..self.groups.len()).rev() {
+            if self.groups[group].origin != Origin::Tasks {
+                continue;
+            }
             for index in 0..self.groups[group].tasks.len() as u32 {
                 let task = &self.groups[group].tasks[index as usize];
                 let gone = task.state == TaskState::Done && task.worker == NOBODY;
@@ -266,6 +273,9 @@ impl Job {
     pub(crate) fn settle(&mut self) -> Vec<usize> {
         let mut done = Vec::new();
         for group in (0..self.groups.len()).rev() {
+            if self.groups[group].origin != Origin::Tasks {
+                continue;
+            }
             let mut settled = false;
             for index in 0..self.groups[group].tasks.len() as u32 {
                 let task = &self.groups[group].tasks[index as usize];
@@ -285,6 +295,9 @@ impl Job {
     /// Whether a partition that comes to be held now is kept: for a group that is not done, or for
     /// the client.
     pub(crate) fn is_kept(&self, group: usize, index: u32) -> bool {
+        if self.is_held_result(group) {
+            return !self.held.released || self.is_wanted(group, index);
+        }
         if group == self.result() {
             return index >= self.delivered;
         }
@@ -307,10 +320,15 @@ pub(crate) fn on_unreadable(
     };
     job.groups[group].tasks[task.index as usize].worker = NOBODY;
     job.no_longer_held(group, task.index);
+    let is_held_result = job.is_held_result(group);
     if group == job.result() && job.delivered == task.index {
         job.delivering = None;
     }
     job.restore();
+    core.demand_changed = true;
     core.add_held(found.worker, -1);
+    if is_held_result {
+        crate::held::mirror(core, task.group.job, task.index);
+    }
     crate::jobs::deliver_next(core, task.group.job, effects);
 }

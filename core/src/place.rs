@@ -9,7 +9,7 @@
 use crate::data::{Core, Group, Job, Options, Worker, task_id};
 use crate::event::Effect;
 use crate::lineage::{own_partitions, twin};
-use crate::{handover, jobs, workers};
+use crate::{handover, held, jobs, workers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
@@ -37,6 +37,7 @@ type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 impl Core {
     /// Gives ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
+        held::demand(self, effects);
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
         let (slots, window) = (self.slots(), self.result_window());
@@ -264,7 +265,8 @@ fn find(
     now: u64,
 ) -> Option<(Option<WorkerId>, u32)> {
     let at = &job.groups[group];
-    let limit = if group == job.result() { job.delivered.saturating_add(window) } else { u32::MAX };
+    let delivered = group == job.result() && !job.spec.keep;
+    let limit = if delivered { job.delivered.saturating_add(window) } else { u32::MAX };
     let may_run = |index: &&u32| {
         let ready = at.tasks[**index as usize].state == TaskState::Ready;
         ready && **index < limit && !is_avoided(job, group, **index, id, workers, now)

@@ -1,9 +1,9 @@
 //! What follows from the reports on attempts.
 
 use crate::data::{Core, NOBODY, task_id};
-use crate::event::Effect;
+use crate::event::{Effect, Origin};
 use crate::place::reads_from;
-use crate::{jobs, seen};
+use crate::{held, jobs, seen};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
@@ -101,8 +101,12 @@ fn on_finished(
         let message = ToWorker::DropPartition(task_id(id, group as u32, index));
         effects.push(Effect::Send { worker, message });
     }
+    let is_held_result = job.is_held_result(group);
     if job.groups[group].is_done() {
         release_inputs(core, id, group, effects);
+    }
+    if is_held_result && kept {
+        held::on_held(core, id, index, effects);
     }
     jobs::deliver_next(core, id, effects);
 }
@@ -131,7 +135,13 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: 
         for input in inputs {
             let Some(job) = core.jobs.get(&id) else { return };
             let consumers = &job.groups[input].consumers;
-            if consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+            if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+                continue;
+            }
+            if let Origin::Held(source) = job.groups[input].origin {
+                core.demand_changed = true;
+                held::let_go(core, source, effects);
+            } else {
                 // Parts of it may have been lost while the last task that read them ran.
                 left |= !job.groups[input].is_done();
                 release(core, id, input, effects);

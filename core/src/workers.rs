@@ -1,8 +1,8 @@
 //! Workers: they join, leave, fall silent, are lost.
 
 use crate::data::{Core, GONE_WORKERS_MAX, NOBODY, Worker, task_id};
-use crate::event::{Effect, Time};
-use crate::{handover, jobs, seen, tasks};
+use crate::event::{Effect, Origin, Time};
+use crate::{handover, held, jobs, seen, tasks};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Registration, SlotTask, ToWorker, WorkerMetrics};
@@ -191,8 +191,12 @@ fn take_back(
     }
     let mut poison = None;
     let mut ended = Vec::new();
+    let mut unheld = Vec::new();
     for group in 0..job.groups.len() {
         job.groups[group].told.remove(&lost);
+        if matches!(job.groups[group].origin, Origin::Held(_)) {
+            continue;
+        }
         if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
             let ready = &mut job.groups[group].ready;
             ready.extend(queue);
@@ -225,6 +229,13 @@ fn take_back(
                         job.delivering = None;
                     }
                     job.no_longer_held(group, index);
+                    if job.is_held_result(group) {
+                        unheld.push(index);
+                        if job.groups[group].origin == Origin::Put {
+                            let at = (group as u32, index);
+                            job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
+                        }
+                    }
                 }
                 TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
             }
@@ -245,6 +256,8 @@ fn take_back(
     }
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.restore();
+    core.demand_changed = true;
+    unheld.into_iter().for_each(|index| held::mirror(core, id, index));
     jobs::deliver_next(core, id, effects);
 }
 

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod simulation {
     mod faults;
+    mod hold;
     mod job;
     mod link;
     mod process;

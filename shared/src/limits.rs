@@ -69,6 +69,9 @@ pub const FINISHED_JOBS_MAX: usize = 1000;
 /// Jobs that may wait or run at once.
 pub const LIVE_JOBS_MAX: usize = 1000;
 
+/// Jobs whose results may be held at once.
+pub const HELD_JOBS_MAX: usize = 1000;
+
 /// Characters of one error text that travel.
 pub const ERROR_TEXT_CHARS_MAX: usize = 4000;
 

@@ -80,6 +80,9 @@ pub struct Fragment {
     pub work: Work,
     /// What its tasks read, in the order in which the plan numbers its exchanges.
     pub inputs: Vec<InputSpec>,
+    /// The inputs that are results which other jobs hold: their number, and the group whose
+    /// partitions they are.
+    pub held: Vec<(u32, GroupId)>,
     /// Whether figures of each operator are wanted.
     pub analyze: bool,
 }
@@ -348,6 +351,15 @@ pub enum FromWorker {
     },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
+    /// A client has brought it a partition, which it holds.
+    Stored {
+        /// The task that stands for the partition.
+        task: TaskId,
+        /// Its rows.
+        rows: u64,
+        /// Its bytes, as they lie in memory.
+        bytes: u64,
+    },
     /// It holds what it was to take over by [`ToWorker::TakeOver`], or could not get it.
     TakenOver {
         /// The task whose output it is.

@@ -79,13 +79,15 @@ pub enum JobState {
     Failed,
     /// Someone stopped it, or its client went away.
     Cancelled,
+    /// Its result is complete and held on the workers, until someone lets it go.
+    Held,
 }
 
 impl JobState {
     /// Whether it will not change any more.
     pub fn is_final(self) -> bool {
         match self {
-            JobState::Queued | JobState::Running => false,
+            JobState::Queued | JobState::Running | JobState::Held => false,
             JobState::Done | JobState::Failed | JobState::Cancelled => true,
         }
     }
@@ -98,6 +100,7 @@ impl JobState {
             JobState::Done => "done",
             JobState::Failed => "failed",
             JobState::Cancelled => "cancelled",
+            JobState::Held => "held",
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::rng::{Rng, mix};
 use super::settings::Settings;
-use partita_core::{GroupSpec, JobSpec, Time};
+use partita_core::{GroupSpec, JobSpec, Origin, Time};
+use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, InputSpec, Work};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(crate) struct SimJob {
     pub(crate) expected: Vec<u64>,
     /// How long the client takes for a partition, at most.
     pub(crate) client_delay: Time,
+    /// For how long the result is held, if it is, and whether the client lets it go too early.
+    pub(crate) hold: Option<(Time, bool)>,
 }
 
 /// One partition, or one bucket of it, that a task reads.
@@ -85,10 +88,15 @@ pub(crate) fn in_bucket(value: u64, bucket: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// The values of the last group's partitions, evaluated directly.
-fn evaluate(salt: u64, groups: &[GroupSpec]) -> Vec<u64> {
+/// The values of the last group's partitions, evaluated directly. Held results are named by the
+/// number of the job before that makes them.
+fn evaluate(salt: u64, groups: &[GroupSpec], before: &[SimJob]) -> Vec<u64> {
     let mut values: Vec<Vec<u64>> = Vec::new();
     for (number, group) in groups.iter().enumerate() {
+        if let Origin::Held(source) = group.origin {
+            values.push(before[source.0 as usize].expected.clone());
+            continue;
+        }
         let made = (0..group.tasks).map(|index| {
             let read: Vec<u64> = reads(&group.inputs, |g| groups[g as usize].tasks, index)
                 .iter()
@@ -103,17 +111,26 @@ fn evaluate(salt: u64, groups: &[GroupSpec]) -> Vec<u64> {
 }
 
 impl SimJob {
-    pub(crate) fn draw(salt: u64, settings: &Settings, rng: &mut Rng) -> Self {
-        let mut groups: Vec<GroupSpec> = Vec::new();
-        let count = rng.range(1, settings.groups_max);
+    pub(crate) fn draw(
+        salt: u64,
+        settings: &Settings,
+        before: &[SimJob],
+        rng: &mut Rng,
+    ) -> Self {
+        let hold = rng
+            .chance(settings.held)
+            .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
+        let put = hold.is_some() && rng.chance(250);
+        let mut groups = draw_sources(settings, before, put, rng);
+        let count = if put { 0 } else { rng.range(1, settings.groups_max) };
         for number in 0..count {
             let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
             let inputs = draw_inputs(tasks, &groups, rng);
-            let name = format!("group {number}");
-            groups.push(GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs });
+            groups.push(group(format!("group {number}"), tasks, inputs, Origin::Tasks));
         }
         let mut hazards = BTreeMap::new();
-        for (number, group) in groups.iter().enumerate() {
+        let made = |(_, group): &(usize, &GroupSpec)| group.origin == Origin::Tasks;
+        for (number, group) in groups.iter().enumerate().filter(made) {
             for index in 0..group.tasks {
                 // In a large job the same chance would leave none unharmed.
                 if rng.chance(settings.hazard) && (settings.tasks_max < 50 || rng.chance(20)) {
@@ -125,7 +142,8 @@ impl SimJob {
             salt,
             task_us: groups.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
             hazards,
-            expected: evaluate(salt, &groups),
+            expected: evaluate(salt, &groups, before),
+            hold,
             client_delay: rng.scaled(1, settings.client_delay_max),
             spec: JobSpec {
                 text: format!("simulated {salt}"),
@@ -133,10 +151,37 @@ impl SimJob {
                 priority: rng.range(0, 3) as u32,
                 analyze: false,
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),
+                keep: hold.is_some(),
                 groups,
             },
         }
     }
+}
+
+fn group(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> GroupSpec {
+    GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
+}
+
+/// The groups that stand for what a client brings, or for results that jobs before hold.
+fn draw_sources(
+    settings: &Settings,
+    before: &[SimJob],
+    put: bool,
+    rng: &mut Rng,
+) -> Vec<GroupSpec> {
+    if put {
+        let tasks = rng.range(1, settings.tasks_max.min(20)) as u32;
+        return vec![group("put".into(), tasks, Vec::new(), Origin::Put)];
+    }
+    let mut groups = Vec::new();
+    for (number, job) in before.iter().enumerate().filter(|(_, job)| job.hold.is_some()) {
+        if rng.chance(settings.held) {
+            let origin = Origin::Held(JobId(number as u32));
+            let tasks = job.expected.len() as u32;
+            groups.push(group(format!("held {number}"), tasks, Vec::new(), origin));
+        }
+    }
+    groups
 }
 
 fn draw_hazard(settings: &Settings, rng: &mut Rng) -> Hazard {

@@ -6,7 +6,7 @@ use super::process::{Process, Running, Session};
 use super::settings::{HEARTBEAT_MS, MS, Size, TICK_US};
 use super::world::{Happening, World, event};
 use partita_core::{Event, Time};
-use partita_shared::ids::{Attempt, JobId, TaskId};
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
 use partita_shared::message::{
     Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TakeOver, TaskFigures,
     TaskReport,
@@ -55,10 +55,9 @@ impl World {
             | Happening::Flush { .. } => {}
             Happening::Expired { process } => self.kill(process, "its time was over"),
             Happening::Spawn { anchor } => self.spawn(anchor),
-            Happening::Submit { number } => {
-                let spec = Box::new(self.jobs[number].spec.clone());
-                self.tell(Event::JobSubmitted { request: number as u64, spec });
-            }
+            Happening::Submit { number } => self.submit(number),
+            Happening::Put { job, index } => self.put(job, index),
+            Happening::GiveUp { job } => self.give_up(job),
             Happening::Take { job, index, holder } => self.client_takes(job, index, holder),
             Happening::Tell(event) => self.tell(event),
             Happening::Place => self.place(),
@@ -131,7 +130,10 @@ impl World {
     pub(crate) fn send_up(&mut self, process: usize, message: FromWorker) {
         let Some(link) = self.processes[process].link else { return };
         let worker = self.links[link].worker;
-        let repeated = matches!(message, FromWorker::Reports(_) | FromWorker::TakenOver { .. });
+        let repeated = matches!(
+            message,
+            FromWorker::Reports(_) | FromWorker::TakenOver { .. } | FromWorker::Stored { .. }
+        );
         if let (true, Some(worker)) = (repeated, worker)
             && self.rng.chance(self.settings.repeat)
         {
@@ -254,6 +256,7 @@ impl World {
         let groups = &self.jobs[number].spec.groups;
         let inputs = &session.fragments[&run.task.group].inputs;
         assert_eq!(inputs, &groups[run.task.group.index as usize].inputs, "a wrong fragment");
+        let held = &session.fragments[&run.task.group].held;
         let mut own = run.holders.iter();
         let mut values = Vec::new();
         let mut fetched = 0;
@@ -267,7 +270,10 @@ impl World {
                     holders[read.partition as usize]
                 }
             };
-            let found = self.read(process, run.task.group.job, read, holder).ok_or(holder)?;
+            let place = held.iter().find(|(input, _)| *input as usize == read.input);
+            let here = GroupId { job: run.task.group.job, index: read.group };
+            let group = place.map_or(here, |(_, group)| *group);
+            let found = self.read(process, group, read, holder).ok_or(holder)?;
             fetched += if Some(holder.worker) == session.id { 0 } else { 8 };
             values.push(in_bucket(found, read.bucket));
         }
@@ -277,9 +283,8 @@ impl World {
     }
 
     /// What a worker gets when it asks a holder for a partition.
-    fn read(&self, process: usize, job: JobId, read: Read, holder: Holder) -> Option<u64> {
+    fn read(&self, process: usize, group: GroupId, read: Read, holder: Holder) -> Option<u64> {
         let session = &self.processes[process].session;
-        let group = partita_shared::ids::GroupId { job, index: read.group };
         let task = TaskId { group, index: read.partition };
         if session.id != Some(holder.worker) {
             let from = self.workers[&holder.worker];

@@ -3,7 +3,7 @@
 use super::settings::Size;
 use super::world::World;
 use partita_core::Time;
-use partita_shared::ids::{JobId, TaskId};
+use partita_shared::ids::{GroupId, JobId, TaskId};
 use partita_shared::message::{FailureKind, Holder, RunTask};
 use partita_shared::model::JobState;
 use std::collections::BTreeMap;
@@ -25,9 +25,13 @@ impl World {
         let row = self.core.job(job).unwrap();
         assert_eq!((row.state, row.error.as_str()), (state, error));
         match (state, kind) {
+            (JobState::Done, None) if spec.hold.is_some() => assert!(client.held),
             (JobState::Done, None) => {
                 assert_eq!(client.values, spec.expected, "{job} has delivered something else");
                 assert_eq!(row.delivered_rows, client.rows);
+                let number = client.number;
+                let read = u32::from(self.reads_held(number));
+                *self.incidents.faults.entry("held, read").or_default() += read;
             }
             (JobState::Cancelled, None) => assert!(self.incidents.cancelled.contains(&job)),
             (JobState::Failed, Some(FailureKind::Fatal)) => {
@@ -44,6 +48,13 @@ impl World {
                 assert!(self.incidents.deaths >= 3, "{error}");
                 assert_eq!(error.matches(" on host of ").count(), 3, "{error}");
             }
+            (JobState::Failed, None)
+                if error.contains("whose held result it reads, has ended")
+                    || error.contains("was brought by a client") =>
+            {
+                let number = client.number;
+                assert!(self.reads_held(number), "{error}");
+            }
             (JobState::Failed, None) => {
                 assert!(self.incidents.broken.contains(&job), "{job} failed: {error}");
             }
@@ -57,10 +68,14 @@ impl World {
         let session = &self.processes[process].session;
         let from = self.workers[&holder.worker];
         let spoiled = &self.processes[from].session.spoiled;
+        let held = &session.fragments[&run.task.group].held;
+        let reads = |group: GroupId| {
+            group.job == run.task.group.job || held.iter().any(|(_, held)| *held == group)
+        };
         let explained = session.lost.contains(&holder.worker)
             || self.blocked.contains(&(process, from))
             || !self.is_there(holder)
-            || spoiled.iter().any(|task| task.group.job == run.task.group.job)
+            || spoiled.iter().any(|task| reads(task.group))
             || self.core.data_address(holder.worker).is_none();
         if explained {
             return;
@@ -160,6 +175,9 @@ fn run_seeds(size: Size, count: u64) {
         }
     }
     println!("{totals:#?}");
+    for what in ["held", "held, made again", "held, read"] {
+        assert!(totals.faults.contains_key(what), "no result was {what}");
+    }
     let done = totals.ended.get("done").copied().unwrap_or(0);
     let all: u32 = totals.ended.values().sum();
     assert!(done * 2 > all, "most jobs must end well for the rest to mean anything");

@@ -43,6 +43,10 @@ pub(crate) enum Happening {
     Spawn { anchor: bool },
     /// A client submits a job.
     Submit { number: usize },
+    /// A client brings a partition to a worker.
+    Put { job: JobId, index: u32 },
+    /// A client gives up a result that is not complete yet.
+    GiveUp { job: JobId },
     /// The client has taken a result partition, or tries to.
     Take { job: JobId, index: u32, holder: Holder },
     /// Something that the shell tells the core.
@@ -63,6 +67,8 @@ pub(crate) struct Client {
     pub(crate) values: Vec<u64>,
     pub(crate) rows: u64,
     pub(crate) ended: Option<JobState>,
+    /// Whether all of its result was held once.
+    pub(crate) held: bool,
 }
 
 /// What happened that an error may be due to.
@@ -102,6 +108,8 @@ pub(crate) struct World {
     pub(crate) blocked: BTreeSet<(usize, usize)>,
     pub(crate) incidents: Incidents,
     place_planned: bool,
+    /// Jobs that were never taken, since a result that they read was gone.
+    pub(crate) skipped: usize,
     pub(crate) steps: u64,
     pub(crate) trace: bool,
     /// A digest of all effects, if it is wanted.
@@ -118,9 +126,10 @@ impl World {
             read_ahead_us: settings.read_ahead_us,
             ..Options::new("simulation")
         };
-        let jobs: Vec<SimJob> = (0..settings.jobs)
-            .map(|number| SimJob::draw(mix(seed, number), &settings, &mut rng))
-            .collect();
+        let mut jobs: Vec<SimJob> = Vec::new();
+        for number in 0..settings.jobs {
+            jobs.push(SimJob::draw(mix(seed, number), &settings, &jobs, &mut rng));
+        }
         settings.fit_horizon(&jobs, &mut rng);
         let mut world = World {
             hazards: jobs.iter().map(|job| job.hazards.clone()).collect(),
@@ -142,6 +151,7 @@ impl World {
             blocked: BTreeSet::new(),
             incidents: Incidents::default(),
             place_planned: false,
+            skipped: 0,
             steps: 0,
             trace: false,
             digest: None,
@@ -254,8 +264,9 @@ impl World {
             }
             Effect::JobAccepted { request, job } => {
                 let number = request as usize;
-                let client = Client { number, values: Vec::new(), rows: 0, ended: None };
+                let client = Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
+                self.plan_hold(job, number);
                 if self.rng.chance(self.settings.cancel) {
                     let after = self.rng.scaled(0, 300 * MS);
                     self.incidents.cancelled.insert(job);
@@ -263,7 +274,21 @@ impl World {
                     self.plan_in(after, Happening::Tell(Event::JobCancelled { job, reason }));
                 }
             }
-            Effect::JobRefused { error, .. } => panic!("a job was refused: {error}"),
+            Effect::JobRefused { request, error } => {
+                assert!(error.contains("does not hold its result any more"), "refused: {error}");
+                assert!(self.reads_held(request as usize));
+                self.skipped += 1;
+            }
+            Effect::JobHeld { job } => {
+                let Some(client) = self.clients.get_mut(&job) else { panic!("{job} is unknown") };
+                assert!(!client.held && client.ended.is_none(), "{job} is held twice");
+                client.held = true;
+                *self.incidents.faults.entry("held").or_default() += 1;
+                if let Some((time, _)) = self.jobs[client.number].hold {
+                    let after = self.rng.range(0, time);
+                    self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
+                }
+            }
             Effect::Deliver { job, index, holder } => {
                 let client = &self.clients[&job];
                 assert_eq!(client.ended, None, "delivery of {job}, which has ended");
@@ -278,14 +303,17 @@ impl World {
     }
 
     /// Nothing of a job that has ended is begun.
-    fn check_message(&self, message: &ToWorker) {
+    fn check_message(&mut self, message: &ToWorker) {
         let begun = match message {
             ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.group.job).collect(),
             ToWorker::Fragment(fragment) => vec![fragment.group.job],
             _ => Vec::new(),
         };
         for job in begun {
-            assert_eq!(self.clients[&job].ended, None, "{job} has ended: {message:?}");
+            let client = &self.clients[&job];
+            assert_eq!(client.ended, None, "{job} has ended: {message:?}");
+            let again = client.held && matches!(message, ToWorker::Run(_));
+            *self.incidents.faults.entry("held, made again").or_default() += u32::from(again);
         }
     }
 
@@ -342,7 +370,7 @@ impl World {
 
     /// Whether every job was submitted and has ended.
     pub(crate) fn all_ended(&self) -> bool {
-        self.clients.len() == self.jobs.len()
+        self.clients.len() + self.skipped == self.jobs.len()
             && self.clients.values().all(|client| client.ended.is_some())
     }
 }
@@ -357,6 +385,7 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::TakenOver { task, attempt, error } => {
             Event::TakenOver { worker, task, attempt, error }
         }
+        FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
         FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),
         FromWorker::Reports(reports) => Event::Reports { worker, reports },
         FromWorker::Leaving { reason } => Event::WorkerLeaving { worker, reason },

@@ -3,7 +3,7 @@
 //! Tasks are written `job.group.index`, attempts `job.group.index#attempt`, holders
 //! `worker#attempt`, workers by the names that they registered with.
 
-use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options, Time};
+use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Origin, Options, Time};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, Spent, TaskFigures,
@@ -291,6 +291,7 @@ impl Cluster {
                 format!("{}: disconnect ({cause})", self.name(*worker))
             }
             Effect::JobAccepted { job, .. } => format!("{job} accepted"),
+            Effect::JobHeld { job } => format!("{job} held"),
             Effect::JobRefused { error, .. } => format!("refused: {error}"),
             Effect::Deliver { job, index, holder } => {
                 format!("deliver {}[{index}] from {}", job.0, self.holder(holder))
@@ -394,6 +395,7 @@ pub(crate) fn job() -> JobBuilder {
         priority: 1,
         analyze: false,
         staging: None,
+        keep: false,
         groups: Vec::new(),
     };
     JobBuilder { spec }
@@ -410,7 +412,7 @@ impl JobBuilder {
         let mut inputs = Vec::from(inputs);
         inputs.iter_mut().filter(|i| i.count == u32::MAX).for_each(|input| input.count = tasks);
         let name = format!("group {}", self.spec.groups.len());
-        let group = GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs };
+        let group = GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin: Origin::Tasks };
         self.spec.groups.push(group);
         self
     }

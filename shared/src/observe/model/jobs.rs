@@ -448,7 +448,7 @@ impl Model {
         let (kind, level, word) = match row.state {
             JobState::Failed => (EventKind::JobFailed, Level::Error, "failed"),
             JobState::Cancelled => (EventKind::JobCancelled, Level::Warning, "was cancelled"),
-            JobState::Queued | JobState::Running | JobState::Done => return,
+            JobState::Queued | JobState::Running | JobState::Held | JobState::Done => return,
         };
         self.note(Happening {
             kind,

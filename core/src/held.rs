@@ -1,0 +1,319 @@
+//! Held results, and the jobs that read them.
+//!
+//! A job that is kept stays when its result is complete. A job that reads it has, in the place of
+//! the result, a group with one task for each partition: a mirror. Such a task never runs; it is
+//! done while its partition is held, where the partition is held. So all that the core knows of
+//! readiness, places and loss holds across jobs as it does inside one.
+//!
+//! What is lost of a held result is made again when a reader wants it, through the job's own
+//! lineage, and through that of the jobs whose results it reads. [`mirror`] carries what became of a
+//! partition to the readers, [`demand`] carries what they want the other way. A job reads earlier
+//! jobs alone, so one pass from the latest to the first finds everything.
+
+use crate::data::{Core, Job, NOBODY, task_id};
+use crate::event::{Effect, Origin};
+use crate::{jobs, tasks};
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use partita_shared::message::ToWorker;
+use partita_shared::model::{JobState, TaskState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Makes a new job a reader of the results that it reads.
+pub(crate) fn attach(core: &mut Core, id: JobId) {
+    let sources = core.jobs.get(&id).map(Job::sources).unwrap_or_default();
+    for (group, source) in sources {
+        let Some(found) = core.jobs.get_mut(&source) else { continue };
+        found.held.readers.insert((id, group));
+        let tasks = found.groups[found.result()].tasks.clone();
+        let Some(job) = core.jobs.get_mut(&id) else { return };
+        for (index, task) in (0..).zip(&tasks) {
+            show(job, group as usize, index, task);
+        }
+        core.demand_changed = true;
+    }
+}
+
+/// Makes the mirror of a partition equal to it.
+fn show(job: &mut Job, group: usize, index: u32, task: &crate::data::Task) {
+    let mine = &mut job.groups[group].tasks[index as usize];
+    let (before, now) = (mine.holder(), task.holder());
+    if before == now {
+        return;
+    }
+    if before.is_some() {
+        mine.worker = NOBODY;
+        job.no_longer_held(group, index);
+    }
+    let mine = &mut job.groups[group].tasks[index as usize];
+    (mine.rows, mine.bytes) = (task.rows, task.bytes);
+    match now {
+        Some(holder) => {
+            (mine.worker, mine.attempt) = (holder.worker.0, holder.attempt);
+            job.set_state(group, index, TaskState::Done);
+            job.became_held(group, index);
+        }
+        None => job.set_state(group, index, TaskState::Waiting),
+    }
+}
+
+/// Shows the readers of a held result what became of a partition of it.
+pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return };
+    let task = job.groups[job.result()].tasks[index as usize];
+    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
+    for (reader, group) in readers {
+        if let Some(job) = core.jobs.get_mut(&reader) {
+            show(job, group as usize, index, &task);
+        }
+    }
+    core.demand_changed |= task.holder().is_none();
+}
+
+/// A partition of a held result has another holder. Its readers, and the attempts that read it now
+/// where it was.
+pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return Vec::new() };
+    let task = job.groups[job.result()].tasks[index as usize];
+    let Some(holder) = task.holder() else { return Vec::new() };
+    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
+    let mut reading = Vec::new();
+    for (reader, group) in readers {
+        let Some(job) = core.jobs.get_mut(&reader) else { continue };
+        reading.extend(job.reading(reader, group as usize, index));
+        job.groups[group as usize].tasks[index as usize].worker = holder.worker.0;
+        job.moved(group as usize, index, holder);
+    }
+    reading
+}
+
+/// A partition of a result that is to be held has come.
+pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<Effect>) {
+    mirror(core, id, index);
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.held.wanted.remove(&index);
+    if !job.held.complete && job.groups[job.result()].is_held() {
+        job.held.complete = true;
+        job.state = JobState::Held;
+        job.changed = true;
+        effects.push(Effect::JobHeld { job: id });
+        if job.held.released {
+            let_go(core, id, effects);
+        }
+    }
+}
+
+/// A client has brought a partition to a worker.
+pub(crate) fn on_stored(
+    core: &mut Core,
+    worker: WorkerId,
+    task: TaskId,
+    rows: u64,
+    bytes: u64,
+    effects: &mut Vec<Effect>,
+) {
+    let id = task.group.job;
+    let expected = |job: &&mut Job| {
+        let group = job.groups.get(task.group.index as usize);
+        let group = group.filter(|group| group.origin == Origin::Put);
+        let found = group.and_then(|group| group.tasks.get(task.index as usize));
+        found.is_some_and(|found| found.state == TaskState::Waiting)
+    };
+    let known = core.workers.contains_key(&worker);
+    let Some(job) = core.jobs.get_mut(&id).filter(expected).filter(|_| known) else {
+        // The job is gone, or it is here already.
+        let message = ToWorker::DropPartition(task);
+        let own = core.jobs.get(&id).is_some_and(|job| {
+            let group = job.groups.get(task.group.index as usize);
+            let found = group.and_then(|group| group.tasks.get(task.index as usize));
+            found.is_some_and(|found| found.worker() == Some(worker))
+        });
+        if known && !own {
+            effects.push(Effect::Send { worker, message });
+        }
+        return;
+    };
+    if job.state == JobState::Queued {
+        job.state = JobState::Running;
+        job.started = Some(core.now);
+    }
+    job.touched.insert(worker);
+    let result = job.result();
+    let at = &mut job.groups[result];
+    at.rows += rows;
+    at.bytes += bytes;
+    let found = &mut at.tasks[task.index as usize];
+    (found.rows, found.bytes) = (rows, bytes);
+    (found.worker, found.attempt) = (worker.0, 1);
+    job.set_state(result, task.index, TaskState::Done);
+    job.became_held(result, task.index);
+    core.add_held(worker.0, 1);
+    on_held(core, id, task.index, effects);
+}
+
+/// A held result is not wanted any more by whoever made it.
+pub(crate) fn on_released(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.keep) else { return };
+    job.held.released = true;
+    job.changed = true;
+    if !job.held.readers.is_empty() {
+        let_go(core, id, effects);
+    } else if job.held.complete {
+        jobs::end(core, id, JobState::Done, String::new(), None, effects);
+    } else {
+        let reason = "it was let go before it was complete".to_string();
+        jobs::end(core, id, JobState::Cancelled, reason, None, effects);
+    }
+}
+
+/// Drops what a released result holds and no reader has still to read, and the result itself if it
+/// has no readers. Those that hold results made of it remain its readers: it is their lineage.
+pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get(&id).filter(|j| j.held.released && j.held.complete) else {
+        return;
+    };
+    if job.held.readers.is_empty() {
+        jobs::end(core, id, JobState::Done, String::new(), None, effects);
+        return;
+    }
+    let reads = |(reader, group): &(JobId, u32)| {
+        core.jobs.get(reader).is_some_and(|job| job.is_kept(*group as usize, 0))
+    };
+    if job.held.readers.iter().any(reads) {
+        return;
+    }
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let result = job.result();
+    let mut dropped = Vec::new();
+    for index in 0..job.groups[result].tasks.len() as u32 {
+        let task = &mut job.groups[result].tasks[index as usize];
+        if let Some(holder) = task.holder() {
+            task.worker = NOBODY;
+            job.no_longer_held(result, index);
+            dropped.push((index, holder.worker));
+        }
+    }
+    for (index, worker) in dropped {
+        core.add_held(worker.0, -1);
+        let message = ToWorker::DropPartition(task_id(id, result as u32, index));
+        effects.push(Effect::Send { worker, message });
+        mirror(core, id, index);
+    }
+}
+
+/// A job has ended: the jobs that read its result cannot go on, and what it read may be let go.
+pub(crate) fn detach(
+    core: &mut Core,
+    id: JobId,
+    text: &str,
+    readers: BTreeSet<(JobId, u32)>,
+    sources: Vec<(u32, JobId)>,
+    effects: &mut Vec<Effect>,
+) {
+    for (reader, _) in readers {
+        let error = format!("{id} (`{text}`), whose held result it reads, has ended: make it again");
+        jobs::fail(core, reader, error, None, effects);
+    }
+    for (group, source) in sources {
+        if let Some(job) = core.jobs.get_mut(&source) {
+            job.held.readers.remove(&(id, group));
+            core.demand_changed = true;
+            let_go(core, source, effects);
+        }
+    }
+}
+
+/// Finds out what readers want of held results that is not there, and has it made again. What a
+/// client brought cannot be: its readers fail.
+pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
+    while std::mem::take(&mut core.demand_changed) {
+        let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
+        let mut failed = Vec::new();
+        let ids: Vec<JobId> = core.jobs.keys().rev().copied().collect();
+        for id in ids {
+            let Some(job) = core.jobs.get_mut(&id) else { continue };
+            if job.spec.keep {
+                let now = wanted.remove(&id).unwrap_or_default();
+                want(core, id, now, effects);
+            }
+            let Some(job) = core.jobs.get(&id) else { continue };
+            for (group, source) in job.sources() {
+                let missing = job.missing(group as usize);
+                if let Some(error) = lost(core, source, &missing) {
+                    failed.push((id, error));
+                }
+                wanted.entry(source).or_default().extend(missing);
+            }
+        }
+        for (id, error) in failed {
+            jobs::fail(core, id, error, None, effects);
+        }
+    }
+}
+
+/// Has partitions of a held result made again, and what was to be made again and is not among them
+/// let be.
+fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.held.wanted != wanted) else { return };
+    job.held.wanted = wanted;
+    job.restore();
+    if job.held.complete {
+        for group in job.settle() {
+            tasks::release_inputs(core, id, group, effects);
+        }
+    }
+}
+
+/// Why the missing partitions of a held result can never come, if so.
+fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
+    let job = core.jobs.get(&source)?;
+    let result = job.result();
+    let group = &job.groups[result];
+    // Those that have not come yet are on their way.
+    let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
+    let index = missing.iter().find(gone).filter(|_| group.origin == Origin::Put)?;
+    let causes = tasks::causes(core, source, (result as u32, *index));
+    let name = &job.spec.text;
+    Some(format!(
+        "partition {index} of {name} is lost: {causes}; it was brought by a client and cannot be made again: put it again, with `replicas=2` so that the loss of a worker does not matter"
+    ))
+}
+
+impl Job {
+    /// Partitions of a mirrored group that are not held and that some task still has to read.
+    fn missing(&self, group: usize) -> Vec<u32> {
+        let tasks = (0..).zip(&self.groups[group].tasks);
+        let gone = tasks.filter(|(_, task)| task.holder().is_none()).map(|(index, _)| index);
+        gone.filter(|index| self.is_wanted(group, *index)).collect()
+    }
+}
+
+impl Core {
+    /// Walks held results and their readers.
+    pub(crate) fn check_held(&self) -> Result<(), String> {
+        for (id, job) in &self.jobs {
+            for (reader, group) in &job.held.readers {
+                let found = self.jobs.get(reader).and_then(|job| job.groups.get(*group as usize));
+                let Some(found) = found.filter(|found| found.origin == Origin::Held(*id)) else {
+                    return Err(format!("{reader} is a reader of {id} and does not read it"));
+                };
+                let pairs = found.tasks.iter().zip(&job.groups[job.result()].tasks);
+                for (index, (mirror, task)) in pairs.enumerate() {
+                    let differs = mirror.holder() != task.holder()
+                        || mirror.holder().is_some() && mirror.bytes != task.bytes;
+                    if differs {
+                        return Err(format!(
+                            "{reader} takes partition {index} of {id} for {mirror:?}, it is {task:?}"
+                        ));
+                    }
+                }
+            }
+            for (group, source) in job.sources() {
+                let readers = self.jobs.get(&source).map(|source| &source.held.readers);
+                if !readers.is_some_and(|readers| readers.contains(&(*id, group))) {
+                    return Err(format!("{source} does not know that {id} reads it"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
