@@ -45,6 +45,7 @@ fn microseconds(observed: bool) -> f64 {
         tasks: TASKS,
         work: Work::Empty,
         inputs: Vec::new(),
+        origin: partita_core::Origin::Tasks,
     };
     let spec = Box::new(JobSpec {
         text: "bench".to_string(),
@@ -52,6 +53,7 @@ fn microseconds(observed: bool) -> f64 {
         priority: 1,
         analyze: false,
         staging: None,
+        keep: false,
         groups: vec![group],
     });
     core.handle(0, Event::JobSubmitted { request: 9, spec }, &mut effects);

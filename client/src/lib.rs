@@ -26,6 +26,7 @@ pub use error::ClientError;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow_flight::Action;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
@@ -120,6 +121,18 @@ impl Client {
     pub fn with_analyze(mut self, analyze: bool) -> Self {
         self.analyze = analyze;
         self
+    }
+
+    /// Has the scheduler keep the session, with its temporary tables, until this process or the
+    /// runtime around this call ends, and no longer.
+    pub fn attend(&self) {
+        let mut client = self.flight();
+        tokio::spawn(async move {
+            let action = Action { r#type: "partita.attend".to_string(), body: Default::default() };
+            let Ok(answers) = client.do_action(tonic::Request::new(action)).await else { return };
+            let mut answers = answers;
+            while let Ok(Some(_)) = answers.message().await {}
+        });
     }
 
     /// Opens the control link.

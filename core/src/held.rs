@@ -210,7 +210,8 @@ pub(crate) fn detach(
     effects: &mut Vec<Effect>,
 ) {
     for (reader, _) in readers {
-        let error = format!("{id} (`{text}`), whose held result it reads, has ended: make it again");
+        let error =
+            format!("{id} (`{text}`), whose held result it reads, has ended: make it again");
         jobs::fail(core, reader, error, None, effects);
     }
     for (group, source) in sources {

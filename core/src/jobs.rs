@@ -25,7 +25,8 @@ pub(crate) fn on_submitted(
     let id = JobId(core.next_job);
     core.next_job += 1;
     let specs = std::mem::take(&mut spec.groups);
-    let places: Vec<GroupId> = (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
+    let places: Vec<GroupId> =
+        (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
     let mut groups: Vec<Group> = (0..)
         .zip(specs)
         .map(|(index, group)| new_group(id, index, group, &places, spec.analyze))
@@ -79,15 +80,10 @@ fn place(core: &Core, job: JobId, index: u32, spec: &GroupSpec) -> GroupId {
     }
 }
 
-fn new_group(
-    job: JobId,
-    index: u32,
-    spec: GroupSpec,
-    places: &[GroupId],
-    analyze: bool,
-) -> Group {
+fn new_group(job: JobId, index: u32, spec: GroupSpec, places: &[GroupId], analyze: bool) -> Group {
     let id = GroupId { job, index };
-    let read = (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.group as usize]));
+    let read =
+        (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.group as usize]));
     let held = read.filter(|(_, place)| place.job != job).collect();
     let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
     let mut tasks = vec![Task::new(); spec.tasks as usize];

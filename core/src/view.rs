@@ -3,10 +3,13 @@
 use crate::data::{Core, Job, Task, Worker, task_id};
 use crate::event::Time;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::message::Holder;
 use partita_shared::model::{
     ClusterRow, GroupRow, JobRow, OperatorRow, TaskCounts, TaskRow, TaskState, WorkerRow,
     WorkerState,
 };
+
+use std::collections::BTreeSet;
 
 /// Milliseconds of a time.
 fn ms(time: Time) -> u64 {
@@ -153,6 +156,36 @@ impl Core {
     pub fn result_bytes(&self, job: JobId, index: u32) -> Option<u64> {
         let job = self.jobs.get(&job)?;
         Some(job.groups.last()?.tasks.get(index as usize)?.bytes)
+    }
+
+    /// The jobs whose complete results are held, and that nobody has let go.
+    pub fn held_jobs(&self) -> BTreeSet<JobId> {
+        let held = |(_, job): &(&JobId, &Job)| job.held.complete && !job.held.released;
+        self.jobs.iter().filter(held).map(|(id, _)| *id).collect()
+    }
+
+    /// Rows and bytes, as they lie in memory, of each partition of a held result.
+    pub fn held_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
+        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
+        let tasks = &job.groups[job.result()].tasks;
+        Some(tasks.iter().map(|task| (task.rows, task.bytes)).collect())
+    }
+
+    /// The task and the holder of each partition of a held result; none where it is not held.
+    pub fn held_places(&self, id: JobId) -> Option<Vec<(TaskId, Option<Holder>)>> {
+        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
+        let result = job.result();
+        let place =
+            |(index, task): (u32, &Task)| (task_id(id, result as u32, index), task.holder());
+        Some((0..).zip(&job.groups[result].tasks).map(place).collect())
+    }
+
+    /// Partitions of a result that is to be held and is not complete that are there, and how many
+    /// there are.
+    pub fn held_so_far(&self, id: JobId) -> Option<(u32, u32)> {
+        let job = self.jobs.get(&id).filter(|job| job.spec.keep)?;
+        let group = &job.groups[job.result()];
+        Some((group.available, group.tasks.len() as u32))
     }
 
     /// The workers that are there, and the latest of those that are not if `gone` is set.

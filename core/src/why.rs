@@ -47,7 +47,8 @@ impl Core {
             whole("no worker is there: start one with `partita worker`".to_string());
         }
         let window = self.result_window();
-        if group == job.result() && !job.spec.keep && index >= job.delivered.saturating_add(window) {
+        if group == job.result() && !job.spec.keep && index >= job.delivered.saturating_add(window)
+        {
             whole(format!(
                 "the client has taken {} result partitions: at most {window} are made ahead of it",
                 job.delivered

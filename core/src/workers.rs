@@ -1,6 +1,6 @@
 //! Workers: they join, leave, fall silent, are lost.
 
-use crate::data::{Core, GONE_WORKERS_MAX, NOBODY, Worker, task_id};
+use crate::data::{Core, GONE_WORKERS_MAX, Job, NOBODY, Worker, task_id};
 use crate::event::{Effect, Origin, Time};
 use crate::{handover, held, jobs, seen, tasks};
 use partita_shared::ids::{JobId, WorkerId};
@@ -83,10 +83,13 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     if !core.is_one_leaving() {
         return;
     }
+    // Where nobody stays, what is merely held cannot be handed over, and is not waited for.
+    let last = core.by_load.is_empty();
+    let jobs = &core.jobs;
     for (id, worker) in &mut core.workers {
         if let Some(reason) = &worker.leaving
             && worker.assigned == 0
-            && worker.held == 0
+            && (worker.held == 0 || last && !jobs.values().any(|job| is_read_from(job, *id)))
             && !handover::is_taking_part(&core.moves, &core.copies, *id)
             && !worker.dismissed
         {
@@ -95,6 +98,16 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
             effects.push(Effect::Send { worker: *id, message });
         }
     }
+}
+
+/// Whether a worker holds something of a job that a task or a client has still to read.
+fn is_read_from(job: &Job, id: WorkerId) -> bool {
+    job.touched.contains(&id)
+        && (0..job.groups.len()).any(|group| {
+            let tasks = (0..).zip(&job.groups[group].tasks);
+            let mut held = tasks.filter(|(_, task)| task.holder().is_some_and(|h| h.worker == id));
+            held.any(|(index, _)| job.is_wanted(group, index))
+        })
 }
 
 pub(crate) fn on_heartbeat(

@@ -9,11 +9,13 @@
 //! | `CoalescePartitionsExec` | kept whole | every partition |
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
+//! | `HeldExec` | stands for a held result | its partitions, one for each task |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
 //! [`InputSpec::first`] says which tasks those are.
 
 use crate::exchange::{ExchangeExec, Reading};
+use crate::held::{HeldExec, HeldResult};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
 use datafusion::error::{DataFusionError, Result};
@@ -47,6 +49,8 @@ pub struct PlanGroup {
     pub tasks: u32,
     /// What they read, in the order in which the plan's exchanges are numbered.
     pub inputs: Vec<InputSpec>,
+    /// The held result that it stands for, if it does: then nothing of it runs.
+    pub held: Option<Arc<HeldResult>>,
 }
 
 impl PlanGroup {
@@ -77,6 +81,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
         "DataSinkExec" => "write",
         "UnionExec" => "union",
         "UnnestExec" => "unnest",
+        "HeldExec" => "held",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
         _ => "",
     };
@@ -92,7 +97,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
 /// If the plan has a form that cannot be cut.
 pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
     let mut cutter = Cutter { groups: Vec::new() };
-    cutter.add_group(&plan)?;
+    cutter.add_made_group(&plan)?;
     Ok(cutter.groups)
 }
 
@@ -104,8 +109,25 @@ struct Cutter {
 type Sources = Vec<u32>;
 
 impl Cutter {
-    /// Makes a group of a plan, after the groups that it reads, and returns its index.
+    /// Makes a group of a plan, after the groups that it reads, and returns its index. A held result
+    /// is read where it lies.
     fn add_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
+        match plan.downcast_ref::<HeldExec>() {
+            Some(leaf) => Ok(self.add_held(plan, leaf)),
+            None => self.add_made_group(plan),
+        }
+    }
+
+    /// Makes a group that stands for a held result.
+    fn add_held(&mut self, plan: &Arc<dyn ExecutionPlan>, leaf: &HeldExec) -> u32 {
+        let held = Some(Arc::clone(leaf.held()));
+        let tasks = leaf.held().partitions.len() as u32;
+        self.groups.push(PlanGroup { plan: Arc::clone(plan), tasks, inputs: Vec::new(), held });
+        self.groups.len() as u32 - 1
+    }
+
+    /// Makes a group of a plan whose tasks make its rows.
+    fn add_made_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
         let mut sources = Sources::new();
         let plan = self.visit(plan, &mut sources)?;
         self.push(plan, &sources)
@@ -146,7 +168,7 @@ impl Cutter {
         let inputs = inputs.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
             DataFusionError::Internal("an exchange of a fragment is nowhere in it".to_string())
         })?;
-        self.groups.push(PlanGroup { plan, tasks: tasks as u32, inputs });
+        self.groups.push(PlanGroup { plan, tasks: tasks as u32, inputs, held: None });
         Ok(self.groups.len() as u32 - 1)
     }
 
@@ -156,6 +178,10 @@ impl Cutter {
         plan: &Arc<dyn ExecutionPlan>,
         sources: &mut Sources,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(node) = plan.downcast_ref::<HeldExec>() {
+            let group = self.add_held(plan, node);
+            return Ok(leaf(sources, group, Reading::Own, plan));
+        }
         if let Some(node) = plan.downcast_ref::<RepartitionExec>() {
             return self.visit_repartition(plan, node, sources);
         }
@@ -376,7 +402,7 @@ fn leaf(
     sources.push(group);
     let partitions = match reading {
         Reading::All => 1,
-        Reading::Bucket | Reading::Partition => {
+        Reading::Bucket | Reading::Partition | Reading::Own => {
             replaced.output_partitioning().partition_count() as u32
         }
     };
@@ -404,6 +430,7 @@ fn find_inputs(
 ) -> Result<()> {
     if let Some(leaf) = plan.downcast_ref::<ExchangeExec>() {
         let exchange = match leaf.reading() {
+            Reading::Own => Exchange::OneToOne,
             Reading::Bucket if leaf.partitions() == range.count => Exchange::Shuffle,
             // One bucket that several tasks read, or several buckets that one task reads.
             Reading::Bucket | Reading::Partition | Reading::All => {

@@ -4,12 +4,14 @@
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use partita_shared::ids::{Attempt, GroupId};
 use partita_shared::{limits, wire};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
 
@@ -68,6 +70,17 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// If it cannot be reached or refuses; later trouble comes in the stream.
     async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
+
+    /// Brings a partition to the worker at `address`: a [`crate::put::PutCommand`] in the descriptor
+    /// of the first message, the rows in all.
+    ///
+    /// # Errors
+    /// If it cannot be reached or does not keep them.
+    async fn put(
+        &self,
+        address: &str,
+        messages: BoxStream<'static, FlightData>,
+    ) -> Result<(), FetchError>;
 }
 
 /// The way over the network: one connection for each peer, kept.
@@ -116,8 +129,53 @@ impl FlightPlane {
     }
 }
 
+/// Messages on their way to a worker: a type of its own, whose lifetime the compiler can see through
+/// a call.
+struct Sent(BoxStream<'static, FlightData>);
+
+impl Stream for Sent {
+    type Item = FlightData;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<FlightData>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl FlightPlane {
+    fn authorized<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Ok(value) = format!("Bearer {}", self.token).parse() {
+            request.metadata_mut().insert("authorization", value);
+        }
+        request
+    }
+}
+
 #[async_trait]
 impl DataPlane for FlightPlane {
+    async fn put(
+        &self,
+        address: &str,
+        messages: BoxStream<'static, FlightData>,
+    ) -> Result<(), FetchError> {
+        let mut client = FlightServiceClient::new(self.channel(address).await?)
+            .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
+        let mut answers = match client.do_put(self.authorized(Sent(messages))).await {
+            Ok(answers) => answers.into_inner(),
+            Err(status) => {
+                self.forget(address);
+                return Err(unreachable(address, &status));
+            }
+        };
+        loop {
+            match answers.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(status) => return Err(unreachable(address, &status)),
+            }
+        }
+    }
+
     async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
         let failed = |status: tonic::Status| -> FetchError {
             let address = address.to_string();
@@ -133,11 +191,7 @@ impl DataPlane for FlightPlane {
             address: address.to_string(),
             cause: error.to_string(),
         })?;
-        let mut request = tonic::Request::new(Ticket { ticket: bytes.into() });
-        let bearer = format!("Bearer {}", self.token);
-        if let Ok(value) = bearer.parse() {
-            request.metadata_mut().insert("authorization", value);
-        }
+        let request = self.authorized(Ticket { ticket: bytes.into() });
         let mut client = FlightServiceClient::new(channel)
             .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
         let stream = client.do_get(request).await.map_err(|status| {
@@ -153,6 +207,10 @@ impl DataPlane for FlightPlane {
         });
         Ok(stream.boxed())
     }
+}
+
+fn unreachable(address: &str, status: &tonic::Status) -> FetchError {
+    FetchError::Unreachable { address: address.to_string(), cause: describe(status) }
 }
 
 fn describe(status: &tonic::Status) -> String {

@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
+/// The error of a plan's leaf that finds no worker around it.
+pub(crate) const NOT_HERE: &str = "a fragment was run outside of a worker";
+
 /// What partition `i` of an [`ExchangeExec`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reading {
@@ -23,6 +26,8 @@ pub enum Reading {
     Bucket,
     /// Partition `i`, whole.
     Partition,
+    /// The partition that is the task's own, whole.
+    Own,
     /// Every partition, whole, one after the other: there is only partition 0.
     All,
 }
@@ -109,6 +114,7 @@ impl DisplayAs for ExchangeExec {
         let what = match self.reading {
             Reading::Bucket => "one bucket of every partition",
             Reading::Partition => "one partition",
+            Reading::Own => "its own partition",
             Reading::All => "every partition",
         };
         write!(f, "ExchangeExec: input={}, reads {what}", self.input)
@@ -155,14 +161,14 @@ impl ExecutionPlan for ExchangeExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let inputs =
-            context.session_config().get_extension::<InputsExtension>().ok_or_else(|| {
-                DataFusionError::Internal("a fragment was run outside of a worker".to_string())
-            })?;
+        let inputs = context
+            .session_config()
+            .get_extension::<InputsExtension>()
+            .ok_or_else(|| DataFusionError::Internal(NOT_HERE.to_string()))?;
         let partition = partition as u32;
         let selection = match self.reading {
             Reading::Bucket => Selection::Bucket(partition),
-            Reading::Partition => Selection::Partition(partition),
+            Reading::Partition | Reading::Own => Selection::Partition(partition),
             Reading::All => Selection::All,
         };
         inputs.0.read(self.input, selection, Arc::clone(&self.schema))

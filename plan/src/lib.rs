@@ -17,8 +17,10 @@ pub mod error;
 pub mod exchange;
 pub mod files;
 mod guards;
+pub mod held;
 
 mod properties;
+pub mod put;
 pub mod session;
 pub mod single;
 pub mod sink;

@@ -45,6 +45,8 @@ pub enum JobNotice {
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
+    /// All of the job's result is held.
+    Held,
     /// The job ended.
     Ended {
         /// How.
@@ -242,6 +244,9 @@ impl Hub {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
             }
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
+            FromWorker::Stored { task, rows, bytes } => {
+                self.tell(Event::Stored { worker, task, rows, bytes }).await;
+            }
             FromWorker::TakenOver { task, attempt, error } => {
                 self.tell(Event::TakenOver { worker, task, attempt, error }).await;
             }

@@ -4,7 +4,7 @@
 //! the parts of an embedded cluster. Data never travels here: record batches go by Arrow Flight.
 
 use crate::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
-use crate::model::{ClusterRow, GroupRow, JobRow, OperatorRow, WorkerRow};
+use crate::model::{ClusterRow, GroupRow, JobRow, OperatorRow, TableRow, WorkerRow};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -446,6 +446,8 @@ pub enum Request {
     },
     /// Run a group of tasks that do nothing, answered when all are done.
     EmptyTasks(u32),
+    /// All tables that workers hold.
+    Tables,
 }
 
 /// An answer to a [`Request`].
@@ -465,6 +467,8 @@ pub enum Reply {
     Done,
     /// It was not done.
     Error(String),
+    /// The tables.
+    Tables(Vec<TableRow>),
 }
 
 /// What the scheduler streams to a dashboard over its WebSocket, whole each time: the page asks

@@ -105,6 +105,25 @@ impl JobState {
     }
 }
 
+/// A table that workers hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// Its name.
+    pub name: String,
+    /// The session that alone sees it; none if everyone does.
+    pub session: Option<String>,
+    /// The job that holds it.
+    pub job: JobId,
+    /// The name and the Arrow type of each column.
+    pub columns: Vec<(String, String)>,
+    /// Its partitions.
+    pub partitions: u32,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes, as they lie in memory.
+    pub bytes: u64,
+}
+
 /// A cluster in a few figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterRow {

@@ -1,7 +1,7 @@
 //! The data service: other workers and the scheduler read partitions here, by Arrow Flight.
 
 use crate::error::WorkerError;
-use crate::exec::Engine;
+use crate::exec::{Engine, put};
 use crate::store::Found;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
@@ -15,6 +15,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use partita_plan::data::{
     CONNECTION_WINDOW_BYTES, DataPlane, FetchError, FetchTicket, FlightStream, STREAM_WINDOW_BYTES,
 };
+use partita_plan::put::PutCommand;
 use partita_shared::ids::TaskId;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
@@ -119,6 +120,25 @@ pub struct LocalPlane(pub Arc<Engine>);
 
 #[async_trait]
 impl DataPlane for LocalPlane {
+    async fn put(
+        &self,
+        _: &str,
+        messages: BoxStream<'static, FlightData>,
+    ) -> Result<(), FetchError> {
+        let address = self.0.address().to_string();
+        let unreadable = |cause| FetchError::Unreachable { address: address.clone(), cause };
+        let mut messages = messages;
+        let first = messages.next().await.ok_or_else(|| unreadable("no rows".to_string()))?;
+        let command = first.flight_descriptor.as_ref().map(|descriptor| &descriptor.cmd);
+        let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
+            .ok()
+            .flatten()
+            .ok_or_else(|| unreadable("it is no put".to_string()))?;
+        let messages = stream::iter([first]).chain(messages).map(Ok).boxed();
+        let put = put::take(&self.0, command.task(), messages).await;
+        put.map(|_| ()).map_err(|status| unreadable(status.message().to_string()))
+    }
+
     async fn fetch(&self, _: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
         answer(&self.0, ticket)
     }
@@ -179,8 +199,20 @@ impl FlightService for Service {
         unsupported()
     }
 
-    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        unsupported()
+    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
+        let engine =
+            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is leaving"))?;
+        let mut messages = request.into_inner();
+        let Some(first) = messages.message().await? else {
+            return Err(Status::invalid_argument("a put begins with a schema"));
+        };
+        let command = first.flight_descriptor.as_ref().map(|descriptor| &descriptor.cmd);
+        let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
+            .map_err(Status::invalid_argument)?
+            .ok_or_else(|| Status::invalid_argument("workers take partitions of tables alone"))?;
+        let messages = stream::iter([Ok(first)]).chain(messages).boxed();
+        put::take(&engine, command.task(), messages).await?;
+        Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))
     }
 
     async fn do_action(&self, _: Request<Action>) -> Reply<Self::DoActionStream> {

@@ -128,6 +128,8 @@ pub(crate) enum Command {
     Workers(ListArgs),
     /// List the jobs
     Jobs(ListArgs),
+    /// List the tables that workers hold (CREATE TABLE name AS query makes one)
+    Tables(ListArgs),
     /// Stop a job
     Cancel(CancelArgs),
     /// End the cluster: scheduler and workers
@@ -136,6 +138,8 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     /// Put a journal and the pages that show it in one HTML file that needs no network
     Report(ReportArgs),
+    /// Print where a cluster is and the token that opens it, as JSON, for programs
+    Access(AccessArgs),
     /// Worker jobs on Slurm for a cluster that runs
     Slurm(slurm::SlurmArgs),
     /// Print a completion script for a shell
@@ -146,6 +150,17 @@ pub(crate) enum Command {
     /// Measure what a task that does nothing costs
     #[command(hide = true)]
     EmptyTasks(EmptyTasksArgs),
+}
+
+/// `partita access`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct AccessArgs {
+    /// The scheduler: tcp://host:port or host:port; the default is the one of the access file
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// Which cluster
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 /// `partita scheduler`

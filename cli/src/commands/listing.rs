@@ -1,4 +1,4 @@
-//! Commands that ask one question: `status`, `workers`, `jobs`, `wait`, `cancel`, `shutdown`.
+//! Commands that ask one question: `status`, `workers`, `jobs`, `tables`, `wait`, `cancel`, `shutdown`.
 
 use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, Target, WaitArgs};
 use crate::cluster::find;
@@ -147,6 +147,32 @@ pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
     for row in rows.iter().filter(|row| !row.error.is_empty()) {
         println!("{}: {}", row.id, row.error);
     }
+    Ok(0)
+}
+
+pub(crate) async fn tables(args: ListArgs) -> Result<u8> {
+    let Reply::Tables(rows) = ask(&args.target, Request::Tables).await? else {
+        bail!("the scheduler gave another answer than was asked for");
+    };
+    if args.output == ListFormat::Json {
+        return json(&rows);
+    }
+    let mut table =
+        Columns::new(&["table", "seen by", "job", "partitions", "rows", "bytes", "columns"]);
+    for row in &rows {
+        let columns: Vec<String> =
+            row.columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        table.push(vec![
+            row.name.clone(),
+            row.session.as_ref().map_or("everyone", |_| "its client").to_string(),
+            row.job.to_string(),
+            row.partitions.to_string(),
+            format_count(row.rows),
+            format_bytes(row.bytes),
+            one_line(&columns.join(", ")),
+        ]);
+    }
+    table.print("no table is held: CREATE TABLE name AS query makes one");
     Ok(0)
 }
 

@@ -11,7 +11,8 @@ mod slurm;
 mod sql;
 mod worker;
 
-use crate::args::{Args, Command};
+use crate::args::{AccessArgs, Args, Command, Target};
+use crate::cluster::find;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use tokio::runtime::{Builder, Runtime};
@@ -27,6 +28,8 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Status(args) => asking()?.block_on(listing::status(args)),
         Command::Workers(args) => asking()?.block_on(listing::workers(args)),
         Command::Jobs(args) => asking()?.block_on(listing::jobs(args)),
+        Command::Tables(args) => asking()?.block_on(listing::tables(args)),
+        Command::Access(args) => access(&args),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
         Command::Dashboard(args) => match &args.replay {
@@ -41,6 +44,14 @@ pub(crate) fn run(args: Args) -> Result<u8> {
             Ok(0)
         }
     }
+}
+
+/// Prints where a cluster is and the token that opens it.
+fn access(args: &AccessArgs) -> Result<u8> {
+    let scheduler = args.address.clone().or_else(|| args.target.scheduler.clone());
+    let target = Target { scheduler, ..args.target.clone() };
+    println!("{}", serde_json::to_string(&find(&target)?)?);
+    Ok(0)
 }
 
 /// The runtime of a program that others wait for.

@@ -80,6 +80,8 @@ async fn open(args: &SqlArgs) -> Result<Cluster> {
             let session =
                 format!("sql-{}-{}", partita_shared::access::host_name(), std::process::id());
             let client = client.with_session(session).with_priority(args.priority);
+            // Temporary tables go with this process.
+            client.attend();
             Ok(Cluster::Remote(Box::new(client)))
         }
         Err(AccessError::NoCluster | AccessError::OfOtherJobs { .. }) => {

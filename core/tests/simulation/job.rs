@@ -111,12 +111,7 @@ fn evaluate(salt: u64, groups: &[GroupSpec], before: &[SimJob]) -> Vec<u64> {
 }
 
 impl SimJob {
-    pub(crate) fn draw(
-        salt: u64,
-        settings: &Settings,
-        before: &[SimJob],
-        rng: &mut Rng,
-    ) -> Self {
+    pub(crate) fn draw(salt: u64, settings: &Settings, before: &[SimJob], rng: &mut Rng) -> Self {
         let hold = rng
             .chance(settings.held)
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));

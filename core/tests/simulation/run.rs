@@ -164,6 +164,7 @@ impl World {
     fn after_message(&mut self, process: usize) {
         if self.processes[process].session.told_to_go {
             assert!(self.processes[process].leaving, "a worker that stays was told to go");
+
             self.kill(process, "it left");
             return;
         }

@@ -264,7 +264,8 @@ impl World {
             }
             Effect::JobAccepted { request, job } => {
                 let number = request as usize;
-                let client = Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
+                let client =
+                    Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
                 self.plan_hold(job, number);
                 if self.rng.chance(self.settings.cancel) {

@@ -3,7 +3,7 @@
 //! Tasks are written `job.group.index`, attempts `job.group.index#attempt`, holders
 //! `worker#attempt`, workers by the names that they registered with.
 
-use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Origin, Options, Time};
+use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options, Origin, Time};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, Spent, TaskFigures,
@@ -412,7 +412,14 @@ impl JobBuilder {
         let mut inputs = Vec::from(inputs);
         inputs.iter_mut().filter(|i| i.count == u32::MAX).for_each(|input| input.count = tasks);
         let name = format!("group {}", self.spec.groups.len());
-        let group = GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin: Origin::Tasks };
+        let group = GroupSpec {
+            name,
+            plan: String::new(),
+            tasks,
+            work: Work::Empty,
+            inputs,
+            origin: Origin::Tasks,
+        };
         self.spec.groups.push(group);
         self
     }

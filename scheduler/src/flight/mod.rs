@@ -5,6 +5,7 @@
 //! long as someone reads. What must never happen: a statement carried out because a client only
 //! asked what it would answer.
 
+mod actions;
 mod asked;
 mod catalog;
 mod handles;

@@ -1,6 +1,6 @@
 //! The Flight calls. What lists things is answered here; statements go the way of Flight SQL.
 
-use crate::flight::{DataStream, FlightSql, asked, catalog, flight_info, rows, status};
+use crate::flight::{DataStream, FlightSql, actions, asked, catalog, flight_info, rows, status};
 use crate::query;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command};
@@ -20,6 +20,9 @@ const ACTIONS: [(&str, &str); 4] = [
     ("CancelQuery", "stops a statement, by its FlightInfo"),
     ("CancelFlightInfo", "stops a statement, by its FlightInfo"),
 ];
+
+/// What a ticket begins with that asks for a held partition through the scheduler. JSON follows.
+const FETCH_PREFIX: &[u8] = b"partita.fetch:";
 
 /// The service as gRPC sees it.
 #[derive(Debug)]
@@ -106,12 +109,15 @@ impl FlightService for Service {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
+        if let Some(fetch) = request.get_ref().ticket.strip_prefix(FETCH_PREFIX) {
+            return actions::fetch(&self.0.shared, fetch).await;
+        }
         let command = command(&request.get_ref().ticket)?;
         if catalog::schema(&command)?.is_none() {
             return self.0.do_get(request).await;
         }
         let asked = asked::read(&request)?;
-        let session = self.0.shared.sessions.get(&asked.session, asked.directory.as_deref());
+        let session = query::session(&self.0.shared, &asked).await;
         let context = session.context.clone();
         Ok(rows(catalog::answer(&context, command).await?))
     }
@@ -141,7 +147,7 @@ impl FlightService for Service {
         &self,
         _request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        let actions = ACTIONS.map(|(name, does)| {
+        let actions = ACTIONS.into_iter().chain(actions::ACTIONS).map(|(name, does)| {
             Ok(ActionType { r#type: name.to_string(), description: does.to_string() })
         });
         Ok(Response::new(Box::pin(stream::iter(actions))))

@@ -1,21 +1,22 @@
 //! The calls of Flight SQL that are about statements.
 
-use crate::flight::{DataStream, FlightSql, asked, parameters};
+use crate::flight::{DataStream, FlightSql, actions, asked, parameters};
 use crate::query::Asked;
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
-    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
     CommandPreparedStatementQuery, CommandPreparedStatementUpdate, CommandStatementIngest,
     CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult, SqlInfo,
     TicketStatementQuery,
 };
 use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, FlightDescriptor, FlightInfo,
-    HandshakeRequest, HandshakeResponse, Ticket,
+    HandshakeRequest, HandshakeResponse, PutResult, Ticket,
 };
 use bytes::Bytes;
-use futures::stream::{self, BoxStream};
+use futures::stream::{self, BoxStream, StreamExt};
+use partita_plan::put::{self, PutCommand};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -169,7 +170,11 @@ impl FlightSqlService for FlightSql {
         &self,
         request: Request<Action>,
     ) -> Result<Response<BoxStream<'static, Result<arrow_flight::Result, Status>>>, Status> {
+        let asked = asked::read(&request)?;
         let Action { r#type: name, body } = request.into_inner();
+        if let Some(answer) = actions::answer(&self.shared, asked, &name, &body).await {
+            return answer.map(Response::new);
+        }
         if name != CANCEL_FLIGHT_INFO {
             return Err(Status::unimplemented(format!("there is no action {name:?}")));
         }
@@ -177,6 +182,20 @@ impl FlightSqlService for FlightSql {
         let status = self.cancel(&request.info.unwrap_or_default()).await? as i32;
         let body = CancelFlightInfoResult { status }.encode_to_vec().into();
         Ok(Response::new(Box::pin(stream::iter([Ok(arrow_flight::Result { body })]))))
+    }
+
+    async fn do_put_fallback(
+        &self,
+        request: Request<PeekableFlightDataStream>,
+        message: Any,
+    ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
+        if message.type_url != put::TYPE_URL {
+            let text = format!("{} cannot be put here", message.type_url);
+            return Err(Status::unimplemented(text));
+        }
+        let command = PutCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
+        let messages = request.into_inner().into_inner().boxed();
+        actions::put(&self.shared, command, messages).await
     }
 
     async fn register_sql_info(&self, _id: i32, _info: &SqlInfo) {}

@@ -172,6 +172,12 @@ impl Shell {
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
+            Effect::JobHeld { job } => {
+                tracing::info!(%job, "a result is held");
+                self.notify(job, JobNotice::Held, effects);
+                // Nobody follows it from here on.
+                self.notices.remove(&job);
+            }
             Effect::JobEnded { job, state, error, kind } => {
                 tracing::info!(%job, state = state.as_str(), cause = error, "a job ended");
                 self.notify(job, JobNotice::Ended { state, error, kind }, effects);

@@ -1,15 +1,20 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
+mod collections;
 mod direct;
 mod explain;
+mod hold;
 mod partitions;
 mod prepare;
+pub(crate) mod puts;
 mod results;
 mod sessions;
 mod write;
 
+pub(crate) use collections::{Collections, unknown};
 pub(crate) use direct::{Ack, Acks};
-pub(crate) use prepare::{Described, Kind, Prepared, describe, prepare, prepare_with};
+pub(crate) use hold::{end_session, register};
+pub(crate) use prepare::{Described, Kind, Prepared, describe, prepare, prepare_with, session};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
 

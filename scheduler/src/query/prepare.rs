@@ -1,9 +1,10 @@
 //! A statement becomes a plan, and a plan a job.
 
 use crate::Shared;
+use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, explain, write};
+use crate::query::{Asked, QueryError, collections, explain, write};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -14,7 +15,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DFStatement;
-use partita_core::{GroupSpec, JobSpec};
+use partita_core::{Event, GroupSpec, JobSpec, Origin};
+use partita_plan::held::HeldExec;
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub(crate) enum Kind {
         /// The session.
         session: Arc<Session>,
     },
+    /// A job whose result is held, under a name.
+    Hold(Hold),
     /// Nothing more: these are the rows.
     Rows(Vec<RecordBatch>),
 }
@@ -72,10 +76,11 @@ pub(crate) async fn prepare_with(
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
-    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+    let session = session(shared, asked).await;
     let capacity = capacity(shared).await?;
-    let (sql, analyze) = (sql.to_string(), asked.analyze);
-    let work = async move { understand(session, sql, values, analyze, capacity).await };
+    let (sql, analyze, shared_too) = (sql.to_string(), asked.analyze, Arc::clone(shared));
+    let work =
+        async move { understand(&shared_too, session, sql, values, analyze, capacity).await };
     shared.planning.run(work).await.ok_or(QueryError::Ending)?
 }
 
@@ -85,7 +90,7 @@ pub(crate) async fn describe(
     asked: &Asked,
     sql: &str,
 ) -> Result<Described, QueryError> {
-    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+    let session = session(shared, asked).await;
     let (sql, analyze) = (sql.to_string(), asked.analyze);
     let work = async move {
         let plan = logical(&session, &sql, None).await?;
@@ -93,6 +98,14 @@ pub(crate) async fn describe(
         Ok(Described { schema, parameters: parameters(&sql, &plan)? })
     };
     shared.planning.run(work).await.ok_or(QueryError::Ending)?
+}
+
+/// The session of whoever asks, with the held tables that it sees.
+pub(crate) async fn session(shared: &Shared, asked: &Asked) -> Arc<Session> {
+    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+    shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
+    session.show(&shared.collections.seen_by(&asked.session));
+    session
 }
 
 /// What the cluster has now.
@@ -111,11 +124,6 @@ async fn logical(
     let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
     let plan = parsed(&session.context.state(), sql).await.map_err(wrong)?;
     let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
-    if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) = &plan {
-        return Err(QueryError::Statement(
-            "CREATE TABLE would keep its rows in the scheduler: use CREATE VIEW, or COPY (query) TO 'folder' and CREATE EXTERNAL TABLE".to_string(),
-        ));
-    }
     match values {
         Some(values) => plan.with_param_values(values).map_err(wrong),
         None => Ok(plan),
@@ -138,6 +146,7 @@ fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError
 /// The schema of what a plan answers.
 fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => hold::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
@@ -150,7 +159,24 @@ fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> Sch
     }
 }
 
+/// Carries out a statement about a held table that needs no worker. None if it is another one.
+async fn about_held(
+    shared: &Shared,
+    session: &Session,
+    plan: &LogicalPlan,
+) -> Result<Option<()>, QueryError> {
+    let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(None) };
+    let Some(unnamed) = shared.collections.remove(&session.name, dropped.name.table()) else {
+        return Ok(None);
+    };
+    if let Some(job) = unnamed {
+        shared.hub.tell(Event::JobReleased { job }).await;
+    }
+    Ok(Some(()))
+}
+
 async fn understand(
+    shared: &Arc<Shared>,
     session: Arc<Session>,
     sql: String,
     values: Option<ParamValues>,
@@ -158,13 +184,39 @@ async fn understand(
     capacity: Capacity,
 ) -> Result<Prepared, QueryError> {
     let wrong = |error: DataFusionError| QueryError::Statement(located(&sql, &error));
+    let nothing = || Prepared {
+        sql: sql.clone(),
+        schema: Arc::new(Schema::empty()),
+        kind: Kind::Rows(Vec::new()),
+        parameters: Vec::new(),
+    };
+    if let Some((from, to)) = hold::renamed(&sql) {
+        if session.has_own(&to) {
+            return Err(collections::exists(&to));
+        }
+        shared.collections.rename(&session.name, &from, &to)?;
+        return Ok(nothing());
+    }
     let plan = logical(&session, &sql, values).await?;
     let parameters = parameters(&sql, &plan)?;
+    if about_held(shared, &session, &plan).await?.is_some() {
+        return Ok(nothing());
+    }
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         sql: sql.clone(),
         schema,
         kind: Kind::Rows(rows),
         parameters: Vec::new(),
+    };
+    let plan = match plan {
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
+            let Some(hold) = hold::understand(shared, &session, create)? else {
+                return Ok(rows(hold::schema(), Vec::new()));
+            };
+            let (schema, kind) = (hold::schema(), Kind::Hold(hold));
+            return Ok(Prepared { sql, schema, kind, parameters });
+        }
+        plan => plan,
     };
     match &plan {
         LogicalPlan::Statement(Statement::Execute(_) | Statement::Prepare(_)) => {
@@ -181,7 +233,7 @@ async fn understand(
                     "this session has too many statements: open another".into(),
                 ));
             }
-            Ok(rows(Arc::new(Schema::empty()), Vec::new()))
+            Ok(nothing())
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
@@ -306,6 +358,7 @@ async fn build(
             sql,
         },
         inputs: Vec::new(),
+        origin: Origin::Tasks,
     };
     if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
         let is_copy = matches!(logical, LogicalPlan::Copy(_));
@@ -313,18 +366,32 @@ async fn build(
         return write::build(exec, sql, is_copy, for_run, query);
     }
     let whole = |reason: String| {
+        if reads_held(&plan) {
+            return Err(QueryError::Statement(format!(
+                "a statement of this kind runs whole in one process, which cannot read held tables ({reason}): write the table to files with COPY, and read these"
+            )));
+        }
         tracing::debug!(reason, "the statement runs whole, in one task");
-        Built { groups: vec![whole(&plan, sql.to_string())], staging: None, schema: plan.schema() }
+        Ok(Built {
+            groups: vec![whole(&plan, sql.to_string())],
+            staging: None,
+            schema: plan.schema(),
+        })
     };
     let groups = match cut::cut(Arc::clone(&plan)) {
         Ok(groups) => groups,
-        Err(DataFusionError::NotImplemented(reason)) => return Ok(whole(reason)),
+        Err(DataFusionError::NotImplemented(reason)) => return whole(reason),
         Err(error) => return Err(QueryError::plan(&error)),
     };
     match encode(&groups) {
         Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema() }),
-        Err(error) => Ok(whole(error.to_string())),
+        Err(error) => whole(error.to_string()),
     }
+}
+
+/// Whether a plan reads a held table.
+fn reads_held(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<HeldExec>() || plan.children().into_iter().any(reads_held)
 }
 
 /// The groups of a job, and the folder that it writes in before it is complete.
@@ -341,13 +408,15 @@ pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partit
     groups
         .iter()
         .map(|group| {
-            Ok(GroupSpec {
-                name: group.name(),
-                plan: group.text(),
-                tasks: group.tasks,
-                work: Work::Plan(Arc::new(codec::encode(Arc::clone(&group.plan))?)),
-                inputs: group.inputs.clone(),
-            })
+            let (name, work, origin) = match &group.held {
+                Some(held) => (held.name.clone(), Work::Empty, Origin::Held(held.job)),
+                None => {
+                    let plan = codec::encode(Arc::clone(&group.plan))?;
+                    (group.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
+                }
+            };
+            let (plan, tasks, inputs) = (group.text(), group.tasks, group.inputs.clone());
+            Ok(GroupSpec { name, plan, tasks, work, inputs, origin })
         })
         .collect()
 }
@@ -375,6 +444,7 @@ pub(crate) async fn job(
         priority: asked.priority,
         analyze,
         staging: built.staging,
+        keep: false,
         groups: built.groups,
     };
     Ok((spec, if analyze { explain::schema() } else { built.schema }))

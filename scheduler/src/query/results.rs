@@ -12,7 +12,7 @@ use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Running, explain};
+use crate::query::{Asked, QueryError, Running, explain, hold};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -49,6 +49,7 @@ pub(crate) async fn run(
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
+        Kind::Hold(hold) => return hold::run(shared, asked, &prepared.sql, hold).await,
         Kind::Job { logical, session } => (logical, session),
     };
     let sql = prepared.sql;
@@ -81,7 +82,7 @@ async fn submit(shared: &Shared, spec: JobSpec) -> Result<(JobId, Delivery), Que
 }
 
 /// The messages of a few batches that are here.
-fn encode(
+pub(crate) fn encode(
     schema: SchemaRef,
     rows: Vec<RecordBatch>,
 ) -> futures::stream::BoxStream<'static, Message> {
@@ -93,7 +94,7 @@ fn encode(
 }
 
 /// The message that announces a schema.
-fn announce(schema: &SchemaRef) -> FlightData {
+pub(crate) fn announce(schema: &SchemaRef) -> FlightData {
     SchemaAsIpc::new(schema, &IpcWriteOptions::default()).into()
 }
 
@@ -228,6 +229,8 @@ impl Query {
                 JobNotice::Deliver { index, holder, address, bytes } => {
                     (index, holder, address, bytes)
                 }
+                // A job that delivers is not held.
+                JobNotice::Held => continue,
                 JobNotice::Ended { state, error, kind } => {
                     return ending(state, error, kind, delivery.passed_on);
                 }
@@ -400,7 +403,7 @@ fn ending(state: JobState, error: String, kind: Option<FailureKind>, passed_on: 
         JobState::Failed if kind == Some(FailureKind::Memory) && !passed_on => {
             Ending::OutOfMemory(error)
         }
-        JobState::Failed | JobState::Queued | JobState::Running => {
+        JobState::Failed | JobState::Queued | JobState::Running | JobState::Held => {
             Ending::Error(QueryError::Failed(error))
         }
     }

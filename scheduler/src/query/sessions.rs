@@ -1,9 +1,12 @@
 //! Sessions: the tables and views that clients made, and the directory of their paths.
 
+use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
 use partita_plan::files::{self, FileTables};
+use partita_plan::held::{HeldResult, HeldTable};
 use partita_plan::session::planning_context;
-use std::collections::HashMap;
+use partita_shared::ids::JobId;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,11 +18,15 @@ const SESSION_STATEMENTS_MAX: usize = 10_000;
 
 /// One session.
 pub(crate) struct Session {
+    /// Its name; empty for the one that all share.
+    pub(crate) name: String,
     pub(crate) context: SessionContext,
     tables: Arc<FileTables>,
     directory: Mutex<PathBuf>,
     /// The statements that made its tables and views, for plans that must be made again elsewhere.
     made_by: Mutex<Vec<String>>,
+    /// The held tables that it shows, and their jobs.
+    held: Mutex<BTreeMap<String, JobId>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -29,12 +36,58 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         let tables = Arc::new(FileTables::new());
         let context = files::enable(planning_context(), Arc::clone(&tables));
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         tables.set_directory(directory.clone());
-        Session { context, tables, directory: Mutex::new(directory), made_by: Mutex::default() }
+        Session {
+            name: name.to_string(),
+            context,
+            tables,
+            directory: Mutex::new(directory),
+            made_by: Mutex::default(),
+            held: Mutex::default(),
+        }
+    }
+
+    /// Whether it has a table or a view of that name that is not a held one.
+    pub(crate) fn has_own(&self, name: &str) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        !held.contains_key(name) && self.is_registered(name)
+    }
+
+    fn is_registered(&self, name: &str) -> bool {
+        let config = self.context.copied_config();
+        let catalog = &config.options().catalog;
+        let schema = self
+            .context
+            .catalog(&catalog.default_catalog)
+            .and_then(|found| found.schema(&catalog.default_schema));
+        schema.is_some_and(|schema| schema.table_names().iter().any(|table| table == name))
+    }
+
+    /// Makes these the held tables that its statements see. Tables of its own hide them.
+    pub(crate) fn show(&self, tables: &[Arc<HeldResult>]) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted: BTreeMap<&str, &Arc<HeldResult>> =
+            tables.iter().map(|table| (table.name.as_str(), table)).collect();
+        held.retain(|name, job| {
+            let stays = wanted.get(name.as_str()).is_some_and(|table| table.job == *job);
+            if !stays {
+                let _ = self.context.deregister_table(bare(name));
+            }
+            stays
+        });
+        for (name, table) in wanted {
+            if held.contains_key(name) || self.is_registered(name) {
+                continue;
+            }
+            let provider = Arc::new(HeldTable(Arc::clone(table)));
+            if self.context.register_table(bare(name), provider).is_ok() {
+                held.insert(name.to_string(), table.job);
+            }
+        }
     }
 
     pub(crate) fn directory(&self) -> PathBuf {
@@ -61,6 +114,11 @@ impl Session {
     }
 }
 
+/// A name as it is, whatever is in it.
+fn bare(name: &str) -> TableReference {
+    TableReference::Bare { table: name.into() }
+}
+
 /// All sessions, by name.
 #[derive(Debug)]
 pub(crate) struct Sessions(Mutex<HashMap<String, (Arc<Session>, Instant)>>);
@@ -68,6 +126,16 @@ pub(crate) struct Sessions(Mutex<HashMap<String, (Arc<Session>, Instant)>>);
 impl Sessions {
     pub(crate) fn new() -> Self {
         Sessions(Mutex::default())
+    }
+
+    /// Whether a session of that name is there.
+    pub(crate) fn is_there(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
+    /// Forgets a session.
+    pub(crate) fn end(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// The session of that name, made if it is not there, with paths relative to `directory`.
@@ -81,7 +149,7 @@ impl Sessions {
         }
         let entry = sessions
             .entry(name.to_string())
-            .or_insert_with(|| (Arc::new(Session::new()), Instant::now()));
+            .or_insert_with(|| (Arc::new(Session::new(name)), Instant::now()));
         entry.1 = Instant::now();
         let session = Arc::clone(&entry.0);
         drop(sessions);

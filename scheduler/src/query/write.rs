@@ -7,7 +7,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::sql::parser::{CopyToSource, DFParser, Statement};
-use partita_core::GroupSpec;
+use partita_core::{GroupSpec, Origin};
 use partita_plan::exchange::{ExchangeExec, Reading};
 use partita_plan::{PlanError, cut, sink};
 use partita_shared::message::{CommitSpec, Exchange, InputSpec, Work};
@@ -60,6 +60,7 @@ pub(crate) fn build(
             single_file,
         }),
         inputs: vec![InputSpec { group: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
+        origin: Origin::Tasks,
     });
     let schema = exec.schema();
     Ok(Built { groups, staging: Some(staging.display().to_string()), schema })
@@ -88,6 +89,7 @@ fn write_from_whole(input: &Arc<dyn ExecutionPlan>, writer: Arc<dyn DataSink>) -
         plan: Arc::new(DataSinkExec::new(rows, writer, None)),
         tasks: 1,
         inputs: vec![InputSpec { group: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
+        held: None,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use partita_core::{Event, GroupSpec, JobSpec};
 use partita_shared::ids::JobId;
 use partita_shared::limits::{
-    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, LIVE_JOBS_MAX,
+    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
 use partita_shared::model::{ClusterRow, JobState};
@@ -69,7 +69,7 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         Request::Cluster => cluster(shared).await.map(Reply::Cluster),
         Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
         Request::Jobs => {
-            let all = FINISHED_JOBS_MAX + LIVE_JOBS_MAX;
+            let all = FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
             shared.hub.query(move |core| core.jobs(None, all)).await.map(Reply::Jobs)
         }
         Request::Job(job) => shared.hub.query(move |core| core.job(job)).await.map(Reply::Job),
@@ -92,6 +92,10 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
             Some(acknowledge(shared, job, index, ack))
         }
         Request::EmptyTasks(count) => Some(empty_tasks(shared, count).await),
+        Request::Tables => {
+            shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
+            Some(Reply::Tables(shared.collections.rows()))
+        }
         Request::Watch(_) => None,
     };
     found.unwrap_or_else(|| Reply::Error("the scheduler is ending".to_string()))
@@ -142,7 +146,7 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
             send(socket, Reply::Job(row.clone())).await?;
             last = Some(row);
         }
-        if state.is_none_or(JobState::is_final) {
+        if state.is_none_or(|state| state.is_final() || state == JobState::Held) {
             return Some(());
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
@@ -161,6 +165,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         tasks,
         work: Work::Empty,
         inputs,
+        origin: partita_core::Origin::Tasks,
     };
     let gather = partita_shared::message::InputSpec {
         group: 0,
@@ -174,6 +179,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         priority: 1,
         analyze: false,
         staging: None,
+        keep: false,
         groups: vec![group("empty", count, Vec::new()), group("end", 1, vec![gather])],
     };
     let (job, mut notices) = match shared.hub.submit(spec).await {
@@ -185,6 +191,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
             crate::JobNotice::Deliver { index, .. } => {
                 shared.hub.tell(Event::Delivered { job, index, rows: 0 }).await;
             }
+            crate::JobNotice::Held => {}
             crate::JobNotice::Ended { state: JobState::Done, .. } => return Reply::Done,
             crate::JobNotice::Ended { error, .. } => return Reply::Error(error),
         }

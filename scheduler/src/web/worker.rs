@@ -159,6 +159,7 @@ fn is_possible(message: &FromWorker) -> bool {
                     Outcome::Failed { .. } => true,
                 }
         }),
+        FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),
         FromWorker::TakenOver { error, .. } => short(&[error.as_deref().unwrap_or_default()]),
         FromWorker::Died { host, cause, .. } => short(&[host, cause]),

@@ -161,6 +161,7 @@ async fn session<S: Future<Output = Stop>>(
         Ok(_) | Err(_) => return End::Cut,
     };
     engine.set_worker(worker);
+    engine.set_link(&sender);
     tracing::info!(%worker, cluster, scheduler = address, "registered");
     let mut beat = interval(Duration::from_millis(heartbeat_ms.max(1)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -18,7 +18,7 @@ use partita_plan::data::{DataPlane, FlightPlane};
 use partita_plan::session;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
+    Fragment, FromWorker, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -58,6 +58,8 @@ pub struct Engine {
     slots_state: Mutex<Slots>,
     done: mpsc::Sender<Done>,
     done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
+    /// What the data service has to tell the scheduler, while there is one.
+    link: Mutex<Option<mpsc::WeakSender<FromWorker>>>,
     fetched_bytes: AtomicU64,
     served_bytes: AtomicU64,
     address: String,
@@ -192,6 +194,7 @@ impl Engine {
             slots_state: Mutex::default(),
             done,
             done_receiver: Mutex::new(Some(done_receiver)),
+            link: Mutex::default(),
             fetched_bytes: AtomicU64::new(0),
             served_bytes: AtomicU64::new(0),
             address,
@@ -307,6 +310,18 @@ impl Engine {
 
     pub(crate) fn give_back_done(&self, receiver: mpsc::Receiver<Done>) {
         *self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    }
+
+    /// The link to the scheduler that the data service may use from now on. A weak one: the link
+    /// must be able to end.
+    pub(crate) fn set_link(&self, link: &mpsc::Sender<FromWorker>) {
+        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.downgrade());
+    }
+
+    /// The link to the scheduler, if there is one.
+    pub(crate) fn link(&self) -> Option<mpsc::Sender<FromWorker>> {
+        let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        link.as_ref().and_then(mpsc::WeakSender::upgrade)
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {

@@ -99,7 +99,9 @@ impl Inputs for TaskInputs {
         let spec = self.fragment.inputs.get(input as usize).ok_or_else(|| {
             DataFusionError::Internal(format!("the fragment has no input {input}"))
         })?;
-        let group = GroupId { job: self.fragment.group.job, index: spec.group };
+        let held = self.fragment.held.iter().find(|(number, _)| *number == input);
+        let own = GroupId { job: self.fragment.group.job, index: spec.group };
+        let group = held.map_or(own, |(_, group)| *group);
         let bucket = match selection {
             Selection::Bucket(bucket) => Some(bucket),
             Selection::Partition(_) | Selection::All => None,

@@ -7,6 +7,7 @@ mod figures;
 mod files;
 mod inputs;
 mod peers;
+pub(crate) mod put;
 mod slots;
 pub(crate) mod take_over;
 mod task;

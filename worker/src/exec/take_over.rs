@@ -72,7 +72,7 @@ async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
     let mut output = output.ok_or("it has no schema")?;
     output.finish().map_err(|error| error.to_string())?;
     let kept = engine.store().put(order.task, order.attempt, output);
-    kept.map_err(|error| error.to_string())
+    kept.map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn new_output(

@@ -134,8 +134,8 @@ impl Store {
     }
 
     /// Keeps a finished output, unless a later attempt's is here: one that another worker made may
-    /// come late. Lets older ones go to disk if it is too much.
-    pub(crate) fn put(&self, task: TaskId, attempt: Attempt, output: Output) -> Result<()> {
+    /// come late. Lets older ones go to disk if it is too much. False if it is not kept.
+    pub(crate) fn put(&self, task: TaskId, attempt: Attempt, output: Output) -> Result<bool> {
         let used = self.clock.fetch_add(1, Ordering::Relaxed);
         let begun = output.begun();
         let partition = output.into_partition(attempt, used)?;
@@ -144,7 +144,7 @@ impl Store {
             let newer = state.partitions.get(&task).is_some_and(|found| found.attempt > attempt);
             let unwanted = state.dropped.contains(&task.group.job) || begun != state.cleared;
             if newer || unwanted {
-                return Ok(());
+                return Ok(false);
             }
             state.partitions.insert(task, partition);
         }
@@ -152,7 +152,7 @@ impl Store {
         if stored > self.stored_bytes_max {
             self.make_room(stored - self.stored_bytes_max);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The output of a task, or one bucket of it, if that attempt's is held.
@@ -358,10 +358,10 @@ mod tests {
         let task = TaskId { group: GroupId { job: JobId(1), index: 0 }, index: 0 };
         let early = output(&store);
         store.clear();
-        store.put(task, 1, early).expect("a put");
+        assert!(!store.put(task, 1, early).expect("a put"));
         assert_eq!(store.figures().partitions, 0);
         assert_eq!(store.making_bytes.load(Ordering::Relaxed), 0);
-        store.put(task, 1, output(&store)).expect("a put");
+        assert!(store.put(task, 1, output(&store)).expect("a put"));
         assert_eq!(store.figures().partitions, 1);
     }
 }

@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::limits::{FINISHED_JOBS_MAX, LIVE_JOBS_MAX};
+use partita_shared::limits::{FINISHED_JOBS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX};
 use partita_shared::message::Reply;
 use partita_shared::model::{ClusterRow, JobRow, JobState};
 use std::sync::Arc;
@@ -75,7 +75,8 @@ async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> A
     let limit = parameters.limit(JOBS_PAGE_MAX)?;
     let before: Option<JobId> = parameters.id("before", "a job such as 7")?;
     // One more than the page tells whether there is another. A state is looked for among all.
-    let wanted = if state.is_some() { FINISHED_JOBS_MAX + LIVE_JOBS_MAX } else { limit + 1 };
+    let wanted =
+        if state.is_some() { FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX } else { limit + 1 };
     let mut rows = shared
         .hub
         .query(move |core| core.jobs(before, wanted))

@@ -22,12 +22,13 @@ pub(super) const WORKER_STATES: [(&str, WorkerState); 4] = [
 ];
 
 /// The states of a job, as JSON has them.
-pub(super) const JOB_STATES: [(&str, JobState); 5] = [
+pub(super) const JOB_STATES: [(&str, JobState); 6] = [
     ("queued", JobState::Queued),
     ("running", JobState::Running),
     ("done", JobState::Done),
     ("failed", JobState::Failed),
     ("cancelled", JobState::Cancelled),
+    ("held", JobState::Held),
 ];
 
 /// The states of a task, as JSON has them.

@@ -86,6 +86,7 @@ impl Api {
             tasks: *tasks,
             work: Work::Empty,
             inputs: Vec::new(),
+            origin: partita_core::Origin::Tasks,
         };
         let spec = JobSpec {
             text: "select 1".to_string(),
@@ -93,6 +94,7 @@ impl Api {
             priority: 1,
             analyze: false,
             staging: None,
+            keep: false,
             groups: groups.iter().map(group).collect(),
         };
         let (job, notices) = self.shared.hub.submit(spec).await.unwrap();
@@ -298,7 +300,8 @@ async fn a_job_is_cancelled_once() {
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();
     api.submit(&[1, 1]).await;
-    let job_states = "`state` cannot be `Done`: it takes queued, running, done, failed, cancelled";
+    let job_states =
+        "`state` cannot be `Done`: it takes queued, running, done, failed, cancelled, held";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
         ("workers?state=dead", 400, "`state` cannot be `dead`: it takes up, leaving, left, lost"),

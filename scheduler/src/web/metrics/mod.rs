@@ -19,8 +19,14 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Clock ticks of `/proc/self/stat` in a second: fixed for user space on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// The states of a job, in the order of [`Figures::jobs`].
-const JOB_STATES: [JobState; 5] =
-    [JobState::Queued, JobState::Running, JobState::Done, JobState::Failed, JobState::Cancelled];
+const JOB_STATES: [JobState; 6] = [
+    JobState::Queued,
+    JobState::Running,
+    JobState::Done,
+    JobState::Failed,
+    JobState::Cancelled,
+    JobState::Held,
+];
 
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);

@@ -28,6 +28,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         tasks,
         work: Work::Empty,
         inputs: Vec::new(),
+        origin: partita_core::Origin::Tasks,
     };
     Box::new(JobSpec {
         text: "select 1".to_string(),
@@ -35,6 +36,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         priority: 1,
         analyze: false,
         staging: None,
+        keep: false,
         groups: vec![group],
     })
 }

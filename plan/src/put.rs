@@ -1,0 +1,55 @@
+//! How a client brings a partition: the command of its `DoPut`.
+//!
+//! It is written in JSON inside the `Any` of Flight SQL's commands, so that clients in any language
+//! can make it with little.
+
+use arrow_flight::sql::Any;
+use partita_shared::ids::{GroupId, JobId, TaskId};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+/// The type that the command has in its `Any`.
+pub const TYPE_URL: &str = "type.googleapis.com/partita.Put";
+
+/// Which partition it is, and who shall hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutCommand {
+    /// The job that stands for the table.
+    pub job: u32,
+    /// The partition.
+    pub index: u32,
+    /// `host:port` of the worker that shall hold it.
+    pub address: String,
+}
+
+impl PutCommand {
+    /// The task that stands for the partition.
+    pub fn task(&self) -> TaskId {
+        TaskId { group: GroupId { job: JobId(self.job), index: 0 }, index: self.index }
+    }
+
+    /// Reads a command; none if it is another one.
+    ///
+    /// # Errors
+    /// If it is one and cannot be read.
+    pub fn read(bytes: &[u8]) -> Result<Option<Self>, String> {
+        match Any::decode(bytes) {
+            Ok(any) if any.type_url == TYPE_URL => Self::from_json(&any.value).map(Some),
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Reads what is in the `Any`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|error| format!("the put cannot be read: {error}"))
+    }
+
+    /// The command, as a descriptor carries it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let value = serde_json::to_vec(self).unwrap_or_default();
+        Any { type_url: TYPE_URL.to_string(), value: value.into() }.encode_to_vec()
+    }
+}

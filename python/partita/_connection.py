@@ -1,0 +1,272 @@
+"""The way to a cluster: Arrow Flight to its scheduler and its workers."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from ._errors import Cancelled, ClusterError, PartitaError, QueryError
+from ._version import __version__
+from ._wire import put_command, statement_query
+
+__all__ = ["Connection", "Running"]
+
+#: The version of the protocol that schedulers must speak.
+PROTOCOL = "2"
+#: How long a worker may take to be reached, in seconds, before its rows pass through the scheduler.
+REACH_TIMEOUT_S = 5.0
+#: Partitions that are read or brought at once.
+STREAMS_MAX = 8
+#: Rows of one message of a partition that is brought.
+MESSAGE_ROWS = 128 * 1024
+
+
+class _Messages:
+    """What gRPC says, without what only gRPC knows."""
+
+    @staticmethod
+    def plain(error: BaseException) -> str:
+        text = str(error)
+        for mark in (". Detail:", ". gRPC client debug context:", ". Client context:"):
+            text = text.split(mark, 1)[0]
+        for prefix in ("Flight returned ", "gRPC returned "):
+            if text.startswith(prefix):
+                text = text.split("with message: ", 1)[-1]
+        return text.strip()
+
+    @classmethod
+    def translate(cls, error: BaseException, query: str | None = None) -> PartitaError:
+        text = cls.plain(error)
+        if isinstance(error, flight.FlightUnavailableError):
+            return ClusterError(f"the scheduler cannot be reached: {text}")
+        if isinstance(error, flight.FlightUnauthenticatedError):
+            return ClusterError(f"the scheduler does not take the token: {text}")
+        if isinstance(error, flight.FlightCancelledError) or "the job was cancelled" in text:
+            return Cancelled(text, query)
+        return QueryError(text, query)
+
+
+@contextlib.contextmanager
+def _translated(query: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except (flight.FlightError, pa.ArrowException, OSError) as error:
+        raise _Messages.translate(error, query) from None
+
+
+class Running:
+    """A query whose rows are coming."""
+
+    def __init__(self, reader: flight.FlightStreamReader, query: str, cancel: Callable[[], None]):
+        self._reader = reader
+        self._query = query
+        self._cancel = cancel
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self._reader.schema
+
+    def table(self) -> pa.Table:
+        """All rows. Ctrl-C stops the query on the cluster."""
+        try:
+            with _translated(self._query):
+                return self._reader.read_all()
+        except KeyboardInterrupt:
+            self._cancel()
+            raise
+
+
+class Connection:
+    """A connection to a scheduler, with a session of its own.
+
+    Parameters
+    ----------
+    address : str
+        ``host:port``.
+    token : str
+        The cluster's token.
+    """
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address = address
+        self.token = token
+        self.session = f"python-{uuid.uuid4().hex}"
+        self._scheduler = flight.FlightClient(f"grpc://{address}")
+        self._workers: dict[str, flight.FlightClient | None] = {}
+        self._lock = threading.Lock()
+        self._attending: threading.Thread | None = None
+        self._options = flight.FlightCallOptions(headers=self._headers())
+        self._closed = False
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        directory = urllib.parse.quote(os.getcwd(), safe="/ ")
+        return [
+            (b"authorization", f"Bearer {self.token}".encode()),
+            (b"x-partita-protocol", PROTOCOL.encode()),
+            (b"x-partita-session", self.session.encode()),
+            (b"x-partita-directory", directory.encode()),
+        ]
+
+    def attend(self) -> None:
+        """Has the scheduler keep what belongs to this session as long as this process lives.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler cannot be reached or refuses.
+        """
+        with _translated():
+            answers = iter(self._scheduler.do_action(("partita.attend", b""), self._options))
+            next(answers)
+
+        def listen() -> None:
+            with contextlib.suppress(Exception):
+                for _ in answers:
+                    pass
+
+        self._attending = threading.Thread(target=listen, name="partita-attend", daemon=True)
+        self._attending.start()
+
+    def close(self) -> None:
+        """Ends the session: its unpublished tables go."""
+        if not self._closed:
+            self._closed = True
+            for client in [self._scheduler, *self._workers.values()]:
+                if client is not None:
+                    with contextlib.suppress(Exception):
+                        client.close()
+
+    def run(self, sql: str) -> Running:
+        """Begins a statement."""
+        with _translated(sql):
+            info = self._info(sql)
+            reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)
+        return Running(reader, sql, lambda: self._cancel(info))
+
+    def _info(self, sql: str) -> flight.FlightInfo:
+        descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
+        return self._scheduler.get_flight_info(descriptor, self._options)
+
+    def _cancel(self, info: flight.FlightInfo) -> None:
+        with contextlib.suppress(Exception):
+            self._scheduler.cancel_flight_info(
+                flight.CancelFlightInfoRequest(info), self._options
+            )
+
+    def query(self, sql: str) -> pa.Table:
+        """The rows of a statement."""
+        return self.run(sql).table()
+
+    def schema(self, sql: str) -> pa.Schema:
+        """The columns that a query would give. Nothing is run."""
+        with _translated(sql):
+            descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
+            return self._scheduler.get_schema(descriptor, self._options).schema
+
+    def action(self, name: str, body: Any) -> Any:
+        """Asks for an action, with JSON there and back."""
+        with _translated():
+            action = flight.Action(name, json.dumps(body).encode())
+            answers = list(self._scheduler.do_action(action, self._options))
+        return json.loads(answers[0].body.to_pybytes()) if answers else None
+
+    # Tables that clients bring, and those that they take home.
+
+    def put(self, name: str, parts: Sequence[pa.Table], public: bool = False) -> int:
+        """Brings a table, partition by partition, straight to the workers where they can be reached.
+
+        Returns
+        -------
+        int
+            The number of rows.
+        """
+        if not parts:
+            raise ValueError("a table has at least one partition")
+        schema = parts[0].schema
+        places = self.action("partita.put_begin", {"name": name, "partitions": len(parts)})
+        job = places["job"]
+        work = list(zip(range(len(parts)), places["addresses"], parts))
+        self._each(work, lambda one: self._put_one(job, *one))
+        text = base64.b64encode(schema.serialize().to_pybytes()).decode()
+        end = {"job": job, "name": name, "public": public, "schema": text}
+        return int(self.action("partita.put_end", end)["rows"])
+
+    def _put_one(self, job: int, index: int, address: str, rows: pa.Table) -> None:
+        place = {"job": job, "index": index, "address": address}
+        command = put_command(json.dumps(place).encode())
+        descriptor = flight.FlightDescriptor.for_command(command)
+
+        def bring(client: flight.FlightClient) -> None:
+            with _translated():
+                writer, answers = client.do_put(descriptor, rows.schema, self._options)
+                writer.write_table(rows, MESSAGE_ROWS)
+                writer.done_writing()
+                answers.read()
+                writer.close()
+
+        worker = self._worker(address)
+        if worker is not None:
+            return bring(worker)
+        return bring(self._scheduler)
+
+    def get(self, name: str) -> pa.Table:
+        """All rows of a held table, its partitions one after the other, each from where it lies."""
+        places = self.action("partita.locate", {"name": name})
+        if any(not place["address"] for place in places):
+            # What was lost is made again by those who read it through the scheduler.
+            return self.query(f"SELECT * FROM {quote(name)}")
+        parts = self._each(places, self._get_one)
+        return pa.concat_tables(parts)
+
+    def _get_one(self, place: dict[str, Any]) -> pa.Table:
+        worker = self._worker(place["address"])
+        with _translated():
+            if worker is not None:
+                ticket = flight.Ticket(base64.b64decode(place["ticket"]))
+                return worker.do_get(ticket, self._options).read_all()
+            text = json.dumps({"address": place["address"], "ticket": place["ticket"]})
+            ticket = flight.Ticket(b"partita.fetch:" + text.encode())
+            return self._scheduler.do_get(ticket, self._options).read_all()
+
+    def _each(self, work: Sequence[Any], one: Callable[[Any], Any]) -> list[Any]:
+        if len(work) == 1:
+            return [one(work[0])]
+        with ThreadPoolExecutor(max_workers=min(STREAMS_MAX, len(work))) as pool:
+            return list(pool.map(one, work))
+
+    def _worker(self, address: str) -> flight.FlightClient | None:
+        """The way to a worker; none if it cannot be reached from here."""
+        with self._lock:
+            if address in self._workers:
+                return self._workers[address]
+        client: flight.FlightClient | None = flight.FlightClient(f"grpc://{address}")
+        try:
+            assert client is not None
+            # A ticket that nobody understands: an answer of any kind proves the way.
+            headers = self._headers()
+            options = flight.FlightCallOptions(timeout=REACH_TIMEOUT_S, headers=headers)
+            client.do_get(flight.Ticket(b""), options).read_all()
+        except (flight.FlightUnavailableError, flight.FlightTimedOutError):
+            client = None
+        except (flight.FlightError, pa.ArrowException):
+            pass
+        with self._lock:
+            self._workers[address] = client
+        return client
+
+
+def quote(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'

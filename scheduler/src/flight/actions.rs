@@ -1,0 +1,259 @@
+//! What clients ask for beside statements: to be remembered while they live, and what has to do with
+//! the tables that they bring and hold. Bodies and answers are JSON.
+
+use crate::Shared;
+use crate::flight::{DataStream, status};
+use crate::query::{self, Asked};
+use arrow_flight::{FlightData, PutResult};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::reader::StreamReader;
+use futures::stream::{self, BoxStream, StreamExt};
+use partita_core::Event;
+use partita_plan::data::FetchTicket;
+use partita_plan::put::PutCommand;
+use partita_shared::ids::JobId;
+use partita_shared::wire;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Response, Status};
+
+/// The actions, and what each does.
+pub(crate) const ACTIONS: [(&str, &str); 6] = [
+    ("partita.attend", "keeps the session as long as the answer is read; its tables go with it"),
+    ("partita.tables", "lists the tables that workers hold"),
+    ("partita.publish", "makes a session's table everyone's: name, as, replace"),
+    ("partita.put_begin", "gives places for partitions: name, partitions"),
+    (
+        "partita.put_end",
+        "names the table when all its partitions are there: job, name, public, schema",
+    ),
+    ("partita.locate", "says where the partitions of a table are: name"),
+];
+
+/// How often a client that attends hears something, so that one that is gone is found out.
+const ATTEND_INTERVAL: Duration = Duration::from_secs(5);
+
+type Answers = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+
+#[derive(Deserialize)]
+struct Publish {
+    name: String,
+    r#as: String,
+    #[serde(default)]
+    replace: bool,
+}
+
+#[derive(Deserialize)]
+struct PutBegin {
+    name: String,
+    partitions: u32,
+}
+
+#[derive(Serialize)]
+struct Places {
+    job: u32,
+    addresses: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct PutEnd {
+    job: u32,
+    name: String,
+    #[serde(default)]
+    public: bool,
+    /// The schema's message of an Arrow IPC stream, in base64.
+    schema: String,
+}
+
+#[derive(Deserialize)]
+struct Locate {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Located {
+    /// `host:port` of the worker; empty where the partition must be made again first.
+    address: String,
+    /// What to ask there by `DoGet`, in base64.
+    ticket: String,
+    rows: u64,
+    bytes: u64,
+}
+
+/// Does what an action asks for. None if there is no such action.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    asked: Asked,
+    name: &str,
+    body: &[u8],
+) -> Option<Result<Answers, Status>> {
+    let answer = match name {
+        "partita.attend" => return Some(Ok(attend(Arc::clone(shared), asked.session))),
+        "partita.tables" => {
+            query::session(shared, &asked).await;
+            json(&shared.collections.rows())
+        }
+        "partita.publish" => publish(shared, &asked, body).await,
+        "partita.put_begin" => put_begin(shared, &asked, body).await,
+        "partita.put_end" => put_end(shared, &asked, body).await,
+        "partita.locate" => locate(shared, &asked, body).await,
+        _ => return None,
+    };
+    let one = answer.map(|body| arrow_flight::Result { body: body.into() });
+    Some(one.map(|one| stream::iter([Ok(one)]).boxed()))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Status> {
+    serde_json::from_slice(body)
+        .map_err(|error| Status::invalid_argument(format!("the action's body: {error}")))
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Status> {
+    serde_json::to_vec(value).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// Keeps a session as long as someone reads the answer.
+fn attend(shared: Arc<Shared>, session: String) -> Answers {
+    let (sender, receiver) = mpsc::channel(1);
+    shared.sessions.get(&session, None);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = sender.closed() => break,
+                () = shared.shutdown.cancelled() => return,
+                () = tokio::time::sleep(ATTEND_INTERVAL) => {
+                    let nothing = arrow_flight::Result { body: Vec::new().into() };
+                    if sender.send(Ok(nothing)).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        query::end_session(&shared, &session).await;
+    });
+    // The first answer says that it is kept.
+    let first = arrow_flight::Result { body: Vec::new().into() };
+    stream::iter([Ok(first)]).chain(tokio_stream::wrappers::ReceiverStream::new(receiver)).boxed()
+}
+
+async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let Publish { name, r#as: public, replace } = read(body)?;
+    query::session(shared, asked).await;
+    let unnamed = shared.collections.publish(&asked.session, &name, &public, replace);
+    if let Some(job) = unnamed.map_err(status::of)? {
+        shared.hub.tell(Event::JobReleased { job }).await;
+    }
+    json(&serde_json::json!({}))
+}
+
+async fn put_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let PutBegin { name, partitions } = read(body)?;
+    let (job, addresses) =
+        query::puts::begin(shared, asked, &name, partitions).await.map_err(status::of)?;
+    json(&Places { job: job.0, addresses })
+}
+
+async fn put_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let PutEnd { job, name, public, schema } = read(body)?;
+    let schema = read_schema(&schema)?;
+    let rows = query::puts::end(shared, asked, JobId(job), &name, public, schema).await;
+    json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
+}
+
+fn read_schema(text: &str) -> Result<SchemaRef, Status> {
+    let wrong = |error: String| Status::invalid_argument(format!("the schema: {error}"));
+    let bytes = STANDARD.decode(text).map_err(|error| wrong(error.to_string()))?;
+    let reader = StreamReader::try_new(bytes.as_slice(), None);
+    Ok(reader.map_err(|error| wrong(error.to_string()))?.schema())
+}
+
+async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let Locate { name } = read(body)?;
+    query::session(shared, asked).await;
+    let held = shared.collections.find(&asked.session, &name);
+    let job = held.ok_or_else(|| status::of(query::unknown(&name)))?.job;
+    let found = shared
+        .hub
+        .query(move |core| {
+            let places = core.held_places(job)?;
+            let sizes = core.held_partitions(job)?;
+            let address = |worker| core.data_address(worker).unwrap_or_default().to_string();
+            let of = |holder: Option<partita_shared::message::Holder>| {
+                holder.map_or((String::new(), 0), |h| (address(h.worker), h.attempt))
+            };
+            let places = places.into_iter().map(|(task, holder)| (task, of(holder)));
+            Some(places.zip(sizes).collect::<Vec<_>>())
+        })
+        .await
+        .flatten()
+        .ok_or_else(|| status::of(query::unknown(&name)))?;
+    let mut located = Vec::with_capacity(found.len());
+    for ((task, (address, attempt)), (rows, bytes)) in found {
+        let tasks = vec![(task.index, attempt)];
+        let ticket = FetchTicket { group: task.group, bucket: None, tasks };
+        let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
+        located.push(Located { address, ticket: STANDARD.encode(ticket), rows, bytes });
+    }
+    json(&located)
+}
+
+/// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
+pub(crate) async fn put(
+    shared: &Shared,
+    command: PutCommand,
+    messages: BoxStream<'static, Result<FlightData, Status>>,
+) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
+    let address = command.address;
+    let known = address.clone();
+    let known = shared
+        .hub
+        .query(move |core| core.workers(false).iter().any(|worker| worker.address == known))
+        .await;
+    if known != Some(true) {
+        return Err(Status::not_found(format!("there is no worker at {address} any more")));
+    }
+    // What the client breaks off must not end well at the worker, which would take a part for all:
+    // there it does not end at all, until the call is dropped here.
+    let (broken, breaks) = oneshot::channel();
+    let messages = stream::unfold((messages, Some(broken)), |(mut messages, mut broken)| async {
+        match messages.next().await? {
+            Ok(message) => Some((message, (messages, broken))),
+            Err(error) => {
+                if let Some(broken) = broken.take() {
+                    let _ = broken.send(error);
+                }
+                std::future::pending().await
+            }
+        }
+    });
+    let messages = messages.boxed();
+    tokio::select! {
+        put = shared.plane.put(&address, messages) => {
+            put.map_err(|error| Status::unavailable(error.to_string()))?;
+        }
+        Ok(error) = breaks => return Err(error),
+    }
+    Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))
+}
+
+/// Hands a held partition on from the worker that has it, for a client that cannot get there.
+pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataStream>, Status> {
+    #[derive(Deserialize)]
+    struct Fetch {
+        address: String,
+        ticket: String,
+    }
+    let Fetch { address, ticket } = read(text)?;
+    let wrong = |error: String| Status::invalid_argument(format!("the ticket: {error}"));
+    let ticket = STANDARD.decode(ticket).map_err(|error| wrong(error.to_string()))?;
+    let ticket: FetchTicket = wire::decode(&ticket).map_err(|error| wrong(error.to_string()))?;
+    let messages = shared.plane.fetch(&address, &ticket).await;
+    let messages = messages.map_err(|error| Status::unavailable(error.to_string()))?;
+    let messages = messages.map(|m| m.map_err(|error| Status::unavailable(error.to_string())));
+    Ok(Response::new(messages.boxed()))
+}

@@ -1,0 +1,199 @@
+//! Held results by their names.
+//!
+//! A table is everyone's, or belongs to a session and goes with it. Two names may stand for one
+//! result: it is let go with the last of them.
+
+use crate::hub::Hub;
+use crate::query::QueryError;
+use partita_core::Event;
+use partita_plan::held::HeldResult;
+use partita_shared::ids::JobId;
+use partita_shared::model::TableRow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Whose a table is: a session's, or everyone's if none is named.
+type Owner = Option<String>;
+type Tables = BTreeMap<(Owner, String), Arc<HeldResult>>;
+
+/// All tables that are held results.
+#[derive(Debug, Default)]
+pub(crate) struct Collections(Mutex<Tables>);
+
+impl Collections {
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names a held result. Gives the job of the one that had the name, if nothing else names it.
+    pub(crate) fn insert(&self, owner: Owner, held: HeldResult) -> Option<JobId> {
+        let mut tables = self.lock();
+        let old = tables.insert((owner, held.name.clone()), Arc::new(held))?;
+        unnamed(&tables, old.job)
+    }
+
+    /// What a session sees: everyone's tables and its own, which come last.
+    pub(crate) fn seen_by(&self, session: &str) -> Vec<Arc<HeldResult>> {
+        let tables = self.lock();
+        let seen = |(owner, _): &&(Owner, String)| owner.as_deref().is_none_or(|o| o == session);
+        tables.iter().filter(|(key, _)| seen(key)).map(|(_, held)| Arc::clone(held)).collect()
+    }
+
+    /// The table that a session means by a name.
+    pub(crate) fn find(&self, session: &str, name: &str) -> Option<Arc<HeldResult>> {
+        let tables = self.lock();
+        key(&tables, session, name).and_then(|key| tables.get(&key).cloned())
+    }
+
+    /// Takes a name away. Gives the job, if nothing else names it; outer none if there is no such
+    /// table.
+    pub(crate) fn remove(&self, session: &str, name: &str) -> Option<Option<JobId>> {
+        let mut tables = self.lock();
+        let key = key(&tables, session, name)?;
+        let old = tables.remove(&key)?;
+        Some(unnamed(&tables, old.job))
+    }
+
+    /// Gives a table another name.
+    pub(crate) fn rename(&self, session: &str, from: &str, to: &str) -> Result<(), QueryError> {
+        let mut tables = self.lock();
+        if key(&tables, session, to).is_some() {
+            return Err(exists(to));
+        }
+        let Some(key) = key(&tables, session, from) else { return Err(unknown(from)) };
+        if let Some(held) = tables.remove(&key) {
+            let renamed = HeldResult { name: to.to_string(), ..held.as_ref().clone() };
+            tables.insert((key.0, to.to_string()), Arc::new(renamed));
+        }
+        Ok(())
+    }
+
+    /// Makes a session's table everyone's, under this name. Gives the job of the one that had it.
+    pub(crate) fn publish(
+        &self,
+        session: &str,
+        name: &str,
+        public: &str,
+        replace: bool,
+    ) -> Result<Option<JobId>, QueryError> {
+        let mut tables = self.lock();
+        let Some(found) = key(&tables, session, name) else { return Err(unknown(name)) };
+        let target = (None, public.to_string());
+        if tables.contains_key(&target) && !replace {
+            return Err(exists(public));
+        }
+        let Some(held) = tables.get(&found) else { return Err(unknown(name)) };
+        let held = HeldResult { name: public.to_string(), ..held.as_ref().clone() };
+        let old = tables.insert(target, Arc::new(held));
+        Ok(old.and_then(|old| unnamed(&tables, old.job)))
+    }
+
+    /// Forgets the tables of sessions that are gone and of results that are. Gives the jobs that
+    /// nothing names any more.
+    fn sweep(&self, is_there: impl Fn(&str) -> bool, held: &BTreeSet<JobId>) -> Vec<JobId> {
+        let mut tables = self.lock();
+        let mut dropped = BTreeSet::new();
+        tables.retain(|(owner, _), table| {
+            let stays = owner.as_deref().is_none_or(&is_there) && held.contains(&table.job);
+            if !stays {
+                dropped.insert(table.job);
+            }
+            stays
+        });
+        dropped.into_iter().filter_map(|job| unnamed(&tables, job)).collect()
+    }
+
+    /// Brings the names up to date with the sessions and with what the core holds.
+    pub(crate) async fn refresh(&self, hub: &Hub, is_there: impl Fn(&str) -> bool) {
+        if self.lock().is_empty() {
+            return;
+        }
+        let Some(held) = hub.query(|core| core.held_jobs()).await else { return };
+        for job in self.sweep(is_there, &held) {
+            hub.tell(Event::JobReleased { job }).await;
+        }
+    }
+
+    /// All tables, for people.
+    pub(crate) fn rows(&self) -> Vec<TableRow> {
+        let row = |((owner, name), held): (&(Owner, String), &Arc<HeldResult>)| TableRow {
+            name: name.clone(),
+            session: owner.clone(),
+            job: held.job,
+            columns: held
+                .schema
+                .fields()
+                .iter()
+                .map(|field| (field.name().clone(), field.data_type().to_string()))
+                .collect(),
+            partitions: held.partitions.len() as u32,
+            rows: held.partitions.iter().map(|(rows, _)| rows).sum(),
+            bytes: held.partitions.iter().map(|(_, bytes)| bytes).sum(),
+        };
+        self.lock().iter().map(row).collect()
+    }
+}
+
+/// The error for a name that is taken.
+pub(crate) fn exists(name: &str) -> QueryError {
+    QueryError::Statement(format!(
+        "there is a table {name} already: drop it, or say CREATE OR REPLACE TABLE"
+    ))
+}
+
+/// The error for a name that stands for nothing.
+pub(crate) fn unknown(name: &str) -> QueryError {
+    QueryError::Statement(format!(
+        "there is no held table {name}: SHOW TABLES lists those there are"
+    ))
+}
+
+/// The table that a session means by a name: its own before everyone's.
+fn key(tables: &Tables, session: &str, name: &str) -> Option<(Owner, String)> {
+    let own = (Some(session.to_string()), name.to_string());
+    let public = (None, name.to_string());
+    [own, public].into_iter().find(|key| tables.contains_key(key))
+}
+
+/// A job, if nothing names it.
+fn unnamed(tables: &Tables, job: JobId) -> Option<JobId> {
+    (!tables.values().any(|held| held.job == job)).then_some(job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::datatypes::Schema;
+
+    fn held(name: &str, job: u32) -> HeldResult {
+        let schema = Arc::new(Schema::empty());
+        HeldResult { job: JobId(job), name: name.into(), schema, partitions: vec![(3, 24)] }
+    }
+
+    /// A session's table hides everyone's of that name, and goes with the session.
+    #[test]
+    fn tables_of_a_session_are_its_own() {
+        let tables = Collections::default();
+        assert_eq!(tables.insert(None, held("t", 1)), None);
+        assert_eq!(tables.insert(Some("a".into()), held("t", 2)), None);
+        let job = |session| tables.find(session, "t").map(|held| held.job);
+        assert_eq!((job("a"), job("b")), (Some(JobId(2)), Some(JobId(1))));
+        assert_eq!(tables.seen_by("b").len(), 1);
+        let all = BTreeSet::from([JobId(1), JobId(2)]);
+        assert_eq!(tables.sweep(|session| session != "a", &all), [JobId(2)]);
+        assert_eq!(job("a"), Some(JobId(1)));
+    }
+
+    /// A result is let go with the last of its names.
+    #[test]
+    fn a_result_lives_as_long_as_a_name_of_it() {
+        let tables = Collections::default();
+        tables.insert(Some("a".into()), held("mine", 1));
+        assert_eq!(tables.publish("a", "mine", "ours", false).expect("it is there"), None);
+        assert!(tables.publish("a", "mine", "ours", false).is_err());
+        assert_eq!(tables.remove("a", "mine"), Some(None));
+        tables.rename("b", "ours", "theirs").expect("it is there");
+        assert_eq!(tables.remove("b", "theirs"), Some(Some(JobId(1))));
+        assert_eq!(tables.remove("b", "theirs"), None);
+    }
+}

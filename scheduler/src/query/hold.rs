@@ -1,0 +1,245 @@
+//! Statements that make held tables, and those that let them go.
+
+use crate::Shared;
+use crate::hub::JobNotice;
+use crate::query::partitions::Thrift;
+use crate::query::sessions::Session;
+use crate::query::{Asked, QueryError, Running, collections, prepare, results};
+use arrow_flight::FlightData;
+use datafusion::arrow::array::{ArrayRef, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::{CreateMemoryTable, LogicalPlan};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use partita_core::{Event, JobSpec};
+use partita_plan::held::HeldResult;
+use partita_shared::ids::JobId;
+use partita_shared::message::FailureKind;
+use partita_shared::model::JobState;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A table to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Hold {
+    /// Its name.
+    pub(crate) name: String,
+    /// The session that alone will see it, if one does.
+    pub(crate) owner: Option<String>,
+    /// Its rows' plan, before the optimiser.
+    pub(crate) logical: LogicalPlan,
+    /// The session that it was planned in.
+    pub(crate) session: Arc<Session>,
+}
+
+/// What the statement asks for; none if the table is there and that is all right.
+pub(crate) fn understand(
+    shared: &Shared,
+    session: &Arc<Session>,
+    create: CreateMemoryTable,
+) -> Result<Option<Hold>, QueryError> {
+    let refuse = |text: &str| Err(QueryError::Statement(text.to_string()));
+    if !create.constraints.is_empty() || !create.column_defaults.is_empty() {
+        return refuse(
+            "a held table has no constraints and no defaults: CREATE TABLE name AS query",
+        );
+    }
+    if matches!(create.input.as_ref(), LogicalPlan::EmptyRelation(_)) {
+        return refuse("a held table is made of a query: CREATE TABLE name AS query");
+    }
+    let name = create.name.table().to_string();
+    let found = shared.collections.find(&session.name, &name);
+    let taken = found.is_some() || session.has_own(&name);
+    if taken && create.if_not_exists {
+        return Ok(None);
+    }
+    if taken && (found.is_none() || !create.or_replace) {
+        return Err(collections::exists(&name));
+    }
+    let owner = create.temporary.then(|| session.name.clone());
+    let (logical, session) = (create.input.as_ref().clone(), Arc::clone(session));
+    Ok(Some(Hold { name, owner, logical, session }))
+}
+
+/// The names in `ALTER TABLE a RENAME TO b`, if the statement is one.
+pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
+    let statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
+    let Statement::Statement(statement) = statement else { return None };
+    let ast::Statement::AlterTable(alter) = *statement else { return None };
+    let [ast::AlterTableOperation::RenameTable { table_name }] = alter.operations.as_slice() else {
+        return None;
+    };
+    let (ast::RenameTableNameKind::As(to) | ast::RenameTableNameKind::To(to)) = table_name;
+    let last = |name: &ast::ObjectName| {
+        let ident = name.0.last()?.as_ident()?;
+        let quoted = ident.quote_style.is_some();
+        Some(if quoted { ident.value.clone() } else { ident.value.to_lowercase() })
+    };
+    Some((last(&alter.name)?, last(to)?))
+}
+
+/// The schema of the answer: how many rows the table has.
+pub(crate) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+/// Makes the table. The answer comes when all of it is held.
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    hold: Hold,
+) -> Result<Running, QueryError> {
+    let asked = Asked { analyze: false, ..asked.clone() };
+    let (spec, rows) = spec(shared, &asked, sql, &hold, Thrift::Normal).await?;
+    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
+    let (client, messages) = mpsc::channel(2);
+    let work = Work { shared: Arc::clone(shared), asked, sql: sql.to_string(), hold, rows, client };
+    tokio::spawn(work.drive(job, notices));
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+    let messages =
+        futures::stream::iter([Ok(results::announce(&schema()))]).chain(messages).boxed();
+    Ok(Running { job: Some(job), schema: schema(), messages })
+}
+
+async fn spec(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    hold: &Hold,
+    thrift: Thrift,
+) -> Result<(JobSpec, SchemaRef), QueryError> {
+    let made = prepare::job(shared, asked, sql, &hold.logical, &hold.session, thrift).await?;
+    Ok((JobSpec { keep: true, ..made.0 }, made.1))
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    asked: Asked,
+    sql: String,
+    hold: Hold,
+    rows: SchemaRef,
+    client: mpsc::Sender<Result<FlightData, QueryError>>,
+}
+
+impl Work {
+    async fn drive(self, job: JobId, notices: mpsc::Receiver<JobNotice>) {
+        let Some(mut ending) = self.follow(job, notices).await else { return };
+        if let Err((_, Some(FailureKind::Memory))) = ending {
+            tracing::info!(%job, "tried again with joins that spill");
+            let spec = spec(&self.shared, &self.asked, &self.sql, &self.hold, Thrift::Frugal).await;
+            ending = match spec {
+                Ok((spec, _)) => match self.shared.hub.submit(spec).await {
+                    Ok((job, notices)) => match self.follow(job, notices).await {
+                        Some(ending) => ending,
+                        None => return,
+                    },
+                    Err(error) => Err((QueryError::Failed(error), None)),
+                },
+                Err(error) => Err((error, None)),
+            };
+        }
+        let answer = match ending {
+            Ok(job) => self.name(job).await,
+            Err((error, _)) => Err(error),
+        };
+        match answer {
+            Ok(count) => {
+                let mut messages = results::encode(schema(), vec![count]).skip(1);
+                while let Some(message) = messages.next().await {
+                    if self.client.send(message).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => {
+                let _ = self.client.send(Err(error)).await;
+            }
+        }
+    }
+
+    /// Waits until the result is held, or the job has ended without. None if the client is gone.
+    async fn follow(
+        &self,
+        job: JobId,
+        mut notices: mpsc::Receiver<JobNotice>,
+    ) -> Option<Result<JobId, (QueryError, Option<FailureKind>)>> {
+        loop {
+            let notice = tokio::select! {
+                notice = notices.recv() => notice,
+                () = self.client.closed() => {
+                    let reason = "its client went away".to_string();
+                    self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+                    return None;
+                }
+            };
+            match notice {
+                Some(JobNotice::Held) => return Some(Ok(job)),
+                Some(JobNotice::Deliver { .. }) => {}
+                Some(JobNotice::Ended { state: JobState::Cancelled, error, .. }) => {
+                    return Some(Err((QueryError::Cancelled(error), None)));
+                }
+                Some(JobNotice::Ended { error, kind, .. }) => {
+                    return Some(Err((QueryError::Failed(error), kind)));
+                }
+                None => return Some(Err((QueryError::Ending, None))),
+            }
+        }
+    }
+
+    /// Gives the held result its name, and says how many rows it has.
+    async fn name(&self, job: JobId) -> Result<RecordBatch, QueryError> {
+        let (name, owner) = (self.hold.name.clone(), self.hold.owner.clone());
+        let rows = Arc::clone(&self.rows);
+        let count = register(&self.shared, job, name, owner, rows).await?;
+        let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
+        RecordBatch::try_new(schema(), vec![column])
+            .map_err(|error| QueryError::Failed(error.to_string()))
+    }
+}
+
+/// Names a held result. Gives its rows.
+pub(crate) async fn register(
+    shared: &Shared,
+    job: JobId,
+    name: String,
+    owner: Option<String>,
+    schema: SchemaRef,
+) -> Result<u64, QueryError> {
+    let partitions = shared.hub.query(move |core| core.held_partitions(job)).await.flatten();
+    let gone = || QueryError::Failed("the table was lost before it could be named".to_string());
+    let partitions = partitions.ok_or_else(gone)?;
+    let rows = partitions.iter().map(|(rows, _)| rows).sum();
+    let replaced = shared.collections.insert(owner, HeldResult { job, name, schema, partitions });
+    if let Some(job) = replaced {
+        shared.hub.tell(Event::JobReleased { job }).await;
+    }
+    Ok(rows)
+}
+
+/// Ends a session: its tables go with it.
+pub(crate) async fn end_session(shared: &Shared, session: &str) {
+    shared.sessions.end(session);
+    for job in shared.puts.give_up(session) {
+        let reason = "its client went away".to_string();
+        shared.hub.tell(Event::JobCancelled { job, reason }).await;
+    }
+    shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renamed;
+
+    /// Names are taken as SQL takes them; other statements are none.
+    #[test]
+    fn renaming_is_recognised() {
+        let names = |a: &str, b: &str| Some((a.to_string(), b.to_string()));
+        assert_eq!(renamed("alter table Old rename to \"New\""), names("old", "New"));
+        assert_eq!(renamed("ALTER TABLE a RENAME TO b"), names("a", "b"));
+        assert_eq!(renamed("alter table a add column b int"), None);
+        assert_eq!(renamed("select 1"), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! Tables that clients bring, partition by partition, straight to the workers.
+//!
+//! A client asks for places, brings each partition to the worker that it was given, and says that it
+//! is through; the table has its name when all of it is there. What was begun in a session that ends
+//! is given up.
+
+use crate::Shared;
+use crate::hub::JobNotice;
+use crate::query::{Asked, QueryError, register};
+use datafusion::arrow::datatypes::SchemaRef;
+use partita_core::{Event, GroupSpec, JobSpec, Origin};
+use partita_shared::ids::JobId;
+use partita_shared::limits::GROUP_TASKS_MAX;
+use partita_shared::message::Work;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long a client waits for a worker that can take its partitions.
+const WORKERS_WAIT: Duration = Duration::from_mins(1);
+/// How long the last partitions may be on their way when the client is through.
+const ARRIVAL_WAIT: Duration = Duration::from_secs(30);
+
+/// What clients have begun to bring.
+#[derive(Debug, Default)]
+pub(crate) struct Puts(Mutex<HashMap<JobId, Begun>>);
+
+#[derive(Debug)]
+struct Begun {
+    session: String,
+    notices: mpsc::Receiver<JobNotice>,
+}
+
+impl Puts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Begun>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what a session has begun. Gives the jobs.
+    pub(crate) fn give_up(&self, session: &str) -> Vec<JobId> {
+        let mut begun = self.lock();
+        let jobs: Vec<JobId> =
+            begun.iter().filter(|(_, put)| put.session == session).map(|(job, _)| *job).collect();
+        jobs.iter().for_each(|job| {
+            begun.remove(job);
+        });
+        jobs
+    }
+}
+
+/// Begins: gives the job that stands for the table, and the address of a worker for each partition.
+pub(crate) async fn begin(
+    shared: &Shared,
+    asked: &Asked,
+    name: &str,
+    partitions: u32,
+) -> Result<(JobId, Vec<String>), QueryError> {
+    if partitions == 0 || partitions > GROUP_TASKS_MAX {
+        let text = format!("a table has 1 to {GROUP_TASKS_MAX} partitions, not {partitions}");
+        return Err(QueryError::Statement(text));
+    }
+    let addresses = workers(shared).await?;
+    let group = GroupSpec {
+        name: format!("put {name}"),
+        plan: "brought by a client".to_string(),
+        tasks: partitions,
+        work: Work::Empty,
+        inputs: Vec::new(),
+        origin: Origin::Put,
+    };
+    let spec = JobSpec {
+        text: format!("put {name}"),
+        client: asked.client.clone(),
+        priority: asked.priority,
+        analyze: false,
+        staging: None,
+        keep: true,
+        groups: vec![group],
+    };
+    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
+    shared.puts.lock().insert(job, Begun { session: asked.session.clone(), notices });
+    // Neighbours lie together, as far as there are as many for every worker.
+    let place = |index: u32| {
+        let at = u64::from(index) * addresses.len() as u64 / u64::from(partitions);
+        addresses.get(at as usize).cloned().unwrap_or_default()
+    };
+    Ok((job, (0..partitions).map(place).collect()))
+}
+
+/// The addresses of the workers that take partitions, one entry for each slot.
+async fn workers(shared: &Shared) -> Result<Vec<String>, QueryError> {
+    let mut changes = shared.hub.changes();
+    let found = async {
+        loop {
+            changes.mark_unchanged();
+            let rows =
+                shared.hub.query(|core| core.workers(false)).await.ok_or(QueryError::Ending)?;
+            let up = rows.into_iter().filter(|row| row.cause.is_empty() && !row.address.is_empty());
+            let slots: Vec<String> = up
+                .flat_map(|row| std::iter::repeat_n(row.address.clone(), row.slots.max(1) as usize))
+                .collect();
+            if !slots.is_empty() {
+                return Ok(slots);
+            }
+            changes.changed().await.map_err(|_| QueryError::Ending)?;
+        }
+    };
+    timeout(WORKERS_WAIT, found).await.unwrap_or_else(|_| {
+        let waited = WORKERS_WAIT.as_secs();
+        let text = format!("no worker came in {waited} s: start one with `partita worker`");
+        Err(QueryError::Failed(text))
+    })
+}
+
+/// Ends: waits until all partitions are there, and names the table. Gives its rows.
+pub(crate) async fn end(
+    shared: &Shared,
+    asked: &Asked,
+    job: JobId,
+    name: &str,
+    public: bool,
+    schema: SchemaRef,
+) -> Result<u64, QueryError> {
+    let begun = shared.puts.lock().remove(&job);
+    let unknown = || QueryError::Statement(format!("{job} is not a table that is being brought"));
+    let mut begun = begun.filter(|begun| begun.session == asked.session).ok_or_else(unknown)?;
+    let arrived = async {
+        match begun.notices.recv().await {
+            Some(JobNotice::Held) => Ok(()),
+            Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
+            Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
+        }
+    };
+    match timeout(ARRIVAL_WAIT, arrived).await {
+        Ok(arrived) => arrived?,
+        Err(_) => {
+            let so_far = shared.hub.query(move |core| core.held_so_far(job)).await.flatten();
+            let (there, all) = so_far.unwrap_or_default();
+            let reason = format!("{} of {all} partitions did not come", all - there);
+            shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
+            let text = format!("{name}: {reason}, since a worker was lost: put it again");
+            return Err(QueryError::Failed(text));
+        }
+    }
+    let owner = (!public).then(|| asked.session.clone());
+    register(shared, job, name.to_string(), owner, schema).await
+}
