@@ -15,8 +15,14 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 /// The states that the list can be narrowed to.
-const STATES: [JobState; 6] =
-    [JobState::Queued, JobState::Running, JobState::Done, JobState::Failed, JobState::Cancelled, JobState::Held];
+const STATES: [JobState; 6] = [
+    JobState::Queued,
+    JobState::Running,
+    JobState::Done,
+    JobState::Failed,
+    JobState::Cancelled,
+    JobState::Held,
+];
 
 /// What the page shows.
 #[derive(PartialEq, Properties)]
