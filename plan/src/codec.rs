@@ -4,6 +4,7 @@ use crate::error::PlanError;
 use crate::exchange::{ExchangeExec, Reading};
 use crate::files::CompressedScan;
 use crate::properties::{Reader, WireProperties, Writer};
+use crate::windows;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -101,6 +102,7 @@ impl PhysicalExtensionCodec for Codec {
 /// # Errors
 /// [`PlanError::NotSendable`] if some operator has none.
 pub fn encode(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, PlanError> {
+    windows::check(&plan).map_err(PlanError::NotSendable)?;
     let plan = CompressedScan::mark(plan).map_err(PlanError::NotSendable)?;
     physical_plan_to_bytes_with_extension_codec(plan, &Codec)
         .map(|bytes| bytes.to_vec())

@@ -24,5 +24,6 @@ pub mod put;
 pub mod session;
 pub mod single;
 pub mod sink;
+pub mod windows;
 
 pub use error::PlanError;

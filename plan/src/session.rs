@@ -3,6 +3,7 @@
 use crate::files::LISTING_LIFETIME;
 use crate::guards;
 use crate::single::{SingleValueRule, single_value};
+use crate::windows::{IgnoreNullsRule, present_values};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -65,6 +66,7 @@ pub fn planning_context() -> SessionContext {
         listings.update_cache_ttl(Some(LISTING_LIFETIME));
     }
     context.add_analyzer_rule(Arc::new(SingleValueRule));
+    context.add_analyzer_rule(Arc::new(IgnoreNullsRule));
     context
 }
 
@@ -78,5 +80,8 @@ pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<Task
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_udaf(single_value().as_ref().clone());
+    for function in present_values() {
+        context.register_udaf(function.as_ref().clone());
+    }
     context.task_ctx()
 }

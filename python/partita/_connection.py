@@ -109,6 +109,7 @@ class Connection:
         self._attending: threading.Thread | None = None
         self._options = flight.FlightCallOptions(headers=self._headers())
         self._closed = False
+        self._forgotten: list[str] = []
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         directory = urllib.parse.quote(os.getcwd(), safe="/ ")
@@ -148,8 +149,19 @@ class Connection:
                     with contextlib.suppress(Exception):
                         client.close()
 
+    def forget(self, name: str) -> None:
+        """Has a held table dropped with the next statement: this may be called at any moment, on any thread."""
+        self._forgotten.append(name)
+
+    def _drop_forgotten(self) -> None:
+        while self._forgotten:
+            name = self._forgotten.pop()
+            with contextlib.suppress(flight.FlightError, pa.ArrowException):
+                self._info(f"DROP TABLE IF EXISTS {quote(name)}")
+
     def run(self, sql: str) -> Running:
         """Begins a statement."""
+        self._drop_forgotten()
         with _translated(sql):
             info = self._info(sql)
             reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)

@@ -291,13 +291,24 @@ def test_wrong_token():
         ("select nothing_of_that_name from (select 1 as one)", "nothing_of_that_name"),
         ("selekt 1", "selekt"),
         ("select * from '/no/such/file.csv'", "/no/such/file.csv"),
-        ("create table t as select 1", "CREATE VIEW"),
+        ("create table t (a int)", "CREATE TABLE name AS query"),
     ],
 )
 def test_error_text(cursor, statement, part):
     """What is wrong with a statement is told in words."""
     assert part in fails(lambda: cursor.execute(statement))
     assert rows(cursor, "select 1") == [(1,)]
+
+
+def test_held_tables(cursor):
+    """A table that a statement makes is held, read, given another name and dropped."""
+    cursor.execute("create table numbers as select value as n from generate_series(1, 1000)")
+    assert rows(cursor, "select count(*), sum(n) from numbers") == [(1000, 500500)]
+    assert "already" in fails(lambda: cursor.execute("create table numbers as select 1"))
+    cursor.execute("alter table numbers rename to figures")
+    assert rows(cursor, "select max(n) from figures") == [(1000,)]
+    cursor.execute("drop table figures")
+    assert "figures" in fails(lambda: cursor.execute("select * from figures"))
 
 
 def test_error_while_running(cursor, flights):

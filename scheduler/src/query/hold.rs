@@ -63,6 +63,18 @@ pub(crate) fn understand(
     Ok(Some(Hold { name, owner, logical, session }))
 }
 
+/// Whether a statement makes a temporary table. The word is taken out of it.
+pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
+    match statement {
+        Statement::Statement(inner) => match inner.as_mut() {
+            ast::Statement::CreateTable(create) => std::mem::take(&mut create.temporary),
+            _ => false,
+        },
+        Statement::Explain(explain) => take_temporary(&mut explain.statement),
+        _ => false,
+    }
+}
+
 /// The names in `ALTER TABLE a RENAME TO b`, if the statement is one.
 pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
     let statement = DFParser::parse_sql(sql).ok()?.pop_front()?;

@@ -263,7 +263,13 @@ async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusi
     {
         copy.stored_as = Some("PARQUET".to_string());
     }
-    state.statement_to_plan(statement).await
+    // DataFusion plans no temporary tables; here they are those of a session.
+    let temporary = hold::take_temporary(&mut statement);
+    let mut plan = state.statement_to_plan(statement).await?;
+    if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) = &mut plan {
+        create.temporary = temporary;
+    }
+    Ok(plan)
 }
 
 /// Whether a plan reads nothing but what the session itself knows: `SHOW`, `DESCRIBE`, the

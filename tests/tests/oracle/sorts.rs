@@ -96,6 +96,20 @@ const WINDOWS: &[&str] = &[
     "select id, lag(day) over (order by id), day - lag(day) over (order by id) from facts",
     "select id, count(*) over (order by at range between interval '1 day' preceding and current row)
         from facts",
+    // Nulls that are passed over.
+    "select id, last_value(v) ignore nulls over (order by id rows between unbounded preceding and current row),
+        first_value(txt) ignore nulls over (partition by k order by id) from facts",
+    "select id, lag(v) ignore nulls over (order by id), lead(v, 2) ignore nulls over (partition by k order by id)
+        from facts",
+    "select id, last_value(v) ignore nulls over (order by id), first_value(v) ignore nulls over (order by id
+        rows between current row and unbounded following) from facts",
+    // Windows that go both ways through one sort.
+    "select id, lag(v) over (order by id), lag(v) over (order by id desc), lead(k) over (order by id desc)
+        from facts",
+    "select id, nth_value(v, 2) over (order by id rows between unbounded preceding and current row),
+        nth_value(v, 2) over (order by id desc rows between unbounded preceding and current row) from facts",
+    "select id, last_value(v) ignore nulls over (order by id), last_value(v) ignore nulls over (order by id desc)
+        from facts",
 ];
 
 /// Windows over everything run in one task, those with partitions in the tasks of their keys.

@@ -60,7 +60,7 @@ fn errors_in_sql_are_marked() {
     let ran = place.run(["sql", "select nam from 'people.csv'"]);
     ran.fails(1, &["nam", "name", "age"]);
     place.run(["sql", "select nothing(1)"]).fails(1, &["nothing"]);
-    place.run(["sql", "create table t as select 1"]).fails(1, &["CREATE VIEW"]);
+    place.run(["sql", "create table t (a int)"]).fails(1, &["CREATE TABLE name AS query"]);
 }
 
 /// A command line that is none ends with 2 and says what there is.

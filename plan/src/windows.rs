@@ -1,0 +1,188 @@
+//! Window functions whose wire form, in DataFusion 55, says less than they do.
+//!
+//! The wire form of a window function that is no aggregate says neither that it ignores nulls nor
+//! that the optimiser has turned its order around: it would silently do something else on a worker.
+//! [`IgnoreNullsRule`] puts aggregates of ours in the place of those that can be aggregates;
+//! [`check`] refuses the others, so that their statement runs whole in one task, which plans it
+//! itself. DataFusion's own aggregates of that kind change their names where they are turned around,
+//! which its operators above do not expect.
+
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, Signature, Volatility,
+    WindowFrameBound, WindowFunctionDefinition,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_expr::window::StandardWindowExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use std::sync::{Arc, LazyLock};
+
+/// What a window function shows of itself at its end if nothing of it would be lost.
+const PLAIN: &str = "is_reversed: false, ignore_nulls: false }";
+
+static FIRST: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| present("first_present"));
+static LAST: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| present("last_present"));
+
+fn present(name: &'static str) -> Arc<AggregateUDF> {
+    let signature = Signature::any(1, Volatility::Immutable);
+    Arc::new(AggregateUDF::new_from_impl(Present { name, signature }))
+}
+
+/// The aggregates that give the first and the last value that is not null, of rows in their order.
+/// Workers must know them by their names.
+pub fn present_values() -> [Arc<AggregateUDF>; 2] {
+    [Arc::clone(&FIRST), Arc::clone(&LAST)]
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Present {
+    name: &'static str,
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for Present {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [only] => Ok(only.clone()),
+            _ => exec_err!("{} has one argument", self.name),
+        }
+    }
+
+    fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let value = ScalarValue::try_from(arguments.return_field.data_type())?;
+        Ok(Box::new(Seen { value, is_first: self.name == FIRST.name() }))
+    }
+
+    fn state_fields(&self, arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new("value", arguments.return_field.data_type().clone(), true))])
+    }
+}
+
+/// The value so far.
+#[derive(Debug)]
+struct Seen {
+    value: ScalarValue,
+    is_first: bool,
+}
+
+impl Accumulator for Seen {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(values) = values.first() else { return Ok(()) };
+        if self.is_first && !self.value.is_null() {
+            return Ok(());
+        }
+        let mut places = (0..values.len()).filter(|at| values.is_valid(*at));
+        let found = if self.is_first { places.next() } else { places.next_back() };
+        if let Some(at) = found {
+            self.value = ScalarValue::try_from_array(values, at)?;
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.value.clone()])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.value.size()
+    }
+}
+
+/// Puts aggregates in the place of `first_value` and `last_value` that ignore nulls, where their
+/// windows only grow.
+#[derive(Debug)]
+pub struct IgnoreNullsRule;
+
+impl AnalyzerRule for IgnoreNullsRule {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewritten = plan.transform_down_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let changed = expr.transform_down(|expr| Ok(as_aggregate(expr)))?;
+                Ok(changed.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        rewritten.data.recompute_schema()
+    }
+
+    fn name(&self) -> &str {
+        "ignore_nulls"
+    }
+}
+
+fn as_aggregate(expr: Expr) -> Transformed<Expr> {
+    let Expr::WindowFunction(mut window) = expr else { return Transformed::no(expr) };
+    match aggregate(&window) {
+        Some(fun) => {
+            window.fun = WindowFunctionDefinition::AggregateUDF(fun);
+            window.params.null_treatment = None;
+            Transformed::yes(Expr::WindowFunction(window))
+        }
+        None => Transformed::no(Expr::WindowFunction(window)),
+    }
+}
+
+fn aggregate(window: &WindowFunction) -> Option<Arc<AggregateUDF>> {
+    let WindowFunctionDefinition::WindowUDF(fun) = &window.fun else { return None };
+    let params = &window.params;
+    let ignores = params.null_treatment == Some(NullTreatment::IgnoreNulls);
+    let grows = match &params.window_frame.start_bound {
+        WindowFrameBound::Preceding(start) => start.is_null(),
+        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
+    };
+    match fun.name() {
+        "first_value" if ignores && grows => Some(Arc::clone(&FIRST)),
+        "last_value" if ignores && grows => Some(Arc::clone(&LAST)),
+        _ => None,
+    }
+}
+
+/// Whether a fragment's wire form would say all that its window functions do.
+///
+/// # Errors
+/// If not; the error names the function.
+pub(crate) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+    let exprs = plan
+        .downcast_ref::<WindowAggExec>()
+        .map(|node| node.window_expr())
+        .or_else(|| plan.downcast_ref::<BoundedWindowAggExec>().map(|node| node.window_expr()));
+    for expr in exprs.into_iter().flatten() {
+        if let Some(function) = expr.as_any().downcast_ref::<StandardWindowExpr>() {
+            // It has no other way to tell.
+            let shown = format!("{:?}", function.get_standard_func_expr());
+            if shown.starts_with("WindowUDFExpr") && !shown.ends_with(PLAIN) {
+                return Err(DataFusionError::NotImplemented(format!(
+                    "the window function {} cannot be sent as it was planned",
+                    expr.name()
+                )));
+            }
+        }
+    }
+    plan.children().into_iter().try_for_each(check)
+}

@@ -1,0 +1,436 @@
+"""The client: a connection to a cluster, and what is asked of the cluster itself."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from html import escape
+from typing import Any
+
+from ._binary import program
+from ._connection import Connection
+from ._errors import ClusterError
+from ._local import LocalCluster, find
+
+__all__ = ["Client", "Future", "current_client", "progress"]
+
+#: How long a scheduler may take to be there, in seconds, if nobody says.
+TIMEOUT_S = 60.0
+#: The first pause before a scheduler is looked for again, in seconds; each next one is twice as long.
+PAUSE_FIRST_S = 0.02
+PAUSE_MAX_S = 1.0
+#: Computations that a client runs in the background at once.
+FUTURES_MAX = 8
+
+_current: Client | None = None
+_lock = threading.RLock()
+
+
+class Future:
+    """A computation in the background."""
+
+    def __init__(self, work: Any) -> None:
+        self._work = work
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Waits for the result.
+
+        Raises
+        ------
+        TimeoutError
+            If it is not there in time. The computation goes on.
+        """
+        try:
+            return self._work.result(timeout)
+        except FutureTimeout:
+            raise TimeoutError(f"no result after {timeout} s") from None
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._work.done())
+
+    @property
+    def status(self) -> str:
+        """``pending``, ``finished`` or ``error``."""
+        if not self._work.done():
+            return "pending"
+        return "error" if self._work.exception() else "finished"
+
+
+class Client:
+    """A connection to a cluster.
+
+    Parameters
+    ----------
+    address : str or LocalCluster, optional
+        ``tcp://host:port``. Without one, and without a file, the cluster is that of the environment
+        (``PARTITA_SCHEDULER``), of the Slurm job around, or the only one that runs; if there is none, one is
+        started on this machine, which ends with this process.
+    scheduler_file : str, optional
+        The access file that a scheduler wrote.
+    timeout : float, optional
+        For how long a scheduler that is not there yet is looked for, in seconds; 60 if not given.
+    n_workers, threads_per_worker, memory_limit, local_directory
+        Of the cluster that is started, if one is; as in :class:`LocalCluster`.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster cannot be reached in time, or does not take the token.
+
+    Examples
+    --------
+    >>> from partita.distributed import Client
+    >>> with Client(n_workers=2, threads_per_worker=1) as client:
+    ...     client.wait_for_workers(2)
+    ...     sum(client.nthreads().values())
+    2
+    """
+
+    def __init__(
+        self,
+        address: str | LocalCluster | None = None,
+        scheduler_file: str | None = None,
+        timeout: float | None = None,
+        n_workers: int | None = None,
+        threads_per_worker: int | None = None,
+        memory_limit: str | None = None,
+        local_directory: str | None = None,
+        set_as_default: bool = True,
+    ) -> None:
+        self._own: LocalCluster | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        wait = TIMEOUT_S if timeout is None else timeout
+        local = (n_workers, threads_per_worker, memory_limit, local_directory)
+        if isinstance(address, LocalCluster):
+            place = (address.scheduler_address, address.token)
+            self._connect(lambda: place, wait)
+        elif address is None and scheduler_file is None and any(local):
+            self._start(*local)
+        elif address is None and scheduler_file is None and find(None, None) is None:
+            self._start(*local)
+        else:
+            self._connect(lambda: find(address, scheduler_file), wait)
+        if set_as_default:
+            self.as_current()
+        atexit.register(self.close)
+
+    def _start(self, *local: Any) -> None:
+        own = self._own = LocalCluster(*local)
+        self._connect(lambda: (own.scheduler_address, own.token), TIMEOUT_S)
+
+    def _connect(self, place: Callable[[], tuple[str, str] | None], wait: float) -> None:
+        """Looks for the scheduler until it answers: it may be about to start."""
+        end = time.monotonic() + wait
+        pause = PAUSE_FIRST_S
+        while True:
+            try:
+                found = place()
+                if found is None:
+                    raise ClusterError("no cluster was found")
+                address, token = found
+                connection = Connection(address.removeprefix("tcp://"), token)
+                connection.attend()
+                self._connection = connection
+                return
+            except ClusterError as error:
+                if time.monotonic() + pause >= end:
+                    text = f"no scheduler answered for {wait:g} s: {error}"
+                    raise ClusterError(text) from None
+            time.sleep(pause)
+            pause = min(pause * 2, PAUSE_MAX_S)
+
+    def as_current(self) -> Client:
+        """Makes this the client of frames that name none."""
+        global _current
+        with _lock:
+            _current = self
+        return self
+
+    # What there is.
+
+    def _rest(self, path: str, method: str = "GET") -> Any:
+        connection = self._connection
+        headers = {"Authorization": f"Bearer {connection.token}"}
+        url = f"http://{connection.address}/api/v1/{path}"
+        request = urllib.request.Request(url, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            body = error.read().decode(errors="replace")
+            try:
+                text = json.loads(body)["error"]
+            except (ValueError, KeyError):
+                text = body
+            raise ClusterError(text) from None
+        except OSError as error:
+            raise ClusterError(f"{url} cannot be reached: {error}") from None
+
+    def _workers(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._rest(f"workers?state=up&limit=1000{after}")
+            rows += page["workers"]
+            if page["next"] is None:
+                return rows
+            after = f"&after={page['next']}"
+
+    def scheduler_info(self) -> dict[str, Any]:
+        """The cluster in a few figures, and its workers by address."""
+        info = self._rest("cluster")
+        info["workers"] = {f"tcp://{row['address']}": row for row in self._workers()}
+        return dict(info)
+
+    def nthreads(self) -> dict[str, int]:
+        """Tasks that each worker runs at once, by its address."""
+        return {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+
+    ncores = nthreads
+
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | None = None) -> None:
+        """Waits until so many workers are there.
+
+        Raises
+        ------
+        TimeoutError
+            If they are not there in time; in one minute if no time is given.
+        """
+        wait = TIMEOUT_S if timeout is None else timeout
+        end = time.monotonic() + wait
+        pause = PAUSE_FIRST_S
+        while True:
+            there = len(self._workers())
+            if there >= n_workers:
+                return
+            if time.monotonic() >= end:
+                raise TimeoutError(f"{there} of {n_workers} workers came in {wait:g} s")
+            time.sleep(min(pause, max(end - time.monotonic(), 0)))
+            pause = min(pause * 2, PAUSE_MAX_S)
+
+    @property
+    def dashboard_link(self) -> str:
+        """The link to the dashboard, with the token that opens it: keep it to yourself."""
+        connection = self._connection
+        return f"http://{connection.address}/#token={connection.token}"
+
+    # Computations.
+
+    def sql(self, query: str) -> Any:
+        """The rows of a query, as a ``pyarrow.Table``."""
+        return self._connection.query(query)
+
+    def compute(self, collections: Any, sync: bool = False) -> Any:
+        """Computes in the background: a :class:`Future`, or a list of them for a list.
+
+        With ``sync=True`` the results themselves.
+        """
+        many = isinstance(collections, (list, tuple))
+        futures = [self._submit(one.compute) for one in (collections if many else [collections])]
+        if sync:
+            results = [future.result() for future in futures]
+            return results if many else results[0]
+        return futures if many else futures[0]
+
+    def persist(self, collections: Any) -> Any:
+        """Computes and keeps the result on the workers: the same collections, which read it there."""
+        if isinstance(collections, (list, tuple)):
+            return [one.persist() for one in collections]
+        return collections.persist()
+
+    def gather(self, futures: Any) -> Any:
+        """Waits for futures, and gives their results in the same shape."""
+        if isinstance(futures, Future):
+            return futures.result()
+        if isinstance(futures, dict):
+            return {key: self.gather(value) for key, value in futures.items()}
+        if isinstance(futures, (list, tuple, set)):
+            return type(futures)(self.gather(one) for one in futures)
+        return futures
+
+    def _submit(self, work: Callable[[], Any]) -> Future:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(FUTURES_MAX, thread_name_prefix="partita")
+        return Future(self._pool.submit(work))
+
+    def cancel(self, job: str | int) -> None:
+        """Stops a job, by its number or its name, such as ``job-7``."""
+        self._rest(f"jobs/{job}/cancel", "POST")
+
+    # Tables that others see.
+
+    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
+        """Makes frames everyone's, under their names, until someone unpublishes them.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+        ...     client.publish_dataset(numbers=frame)
+        ...     int(client.get_dataset("numbers").a.sum().compute())
+        3
+        """
+        named = dict(kwargs)
+        if args:
+            if name is None or len(args) != 1:
+                raise TypeError("publish_dataset takes one frame and name=, or name=frame pairs")
+            named[name] = args[0]
+        for public, frame in named.items():
+            frame._publish(self, public, override)
+
+    def get_dataset(self, name: str) -> Any:
+        """A published frame.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        from .dataframe._io import from_table
+
+        if name not in self.list_datasets():
+            raise KeyError(f"no dataset {name!r}: there are {', '.join(self.list_datasets()) or 'none'}")
+        return from_table(name, client=self)
+
+    def list_datasets(self) -> list[str]:
+        """The names of the tables that everyone sees."""
+        rows = self._connection.action("partita.tables", {})
+        return [row["name"] for row in rows if row["session"] is None]
+
+    def unpublish_dataset(self, name: str) -> None:
+        """Takes a published table away."""
+        from ._connection import quote
+
+        self._connection.query(f"DROP TABLE {quote(name)}")
+
+    # The cluster's end.
+
+    def _program(self, *arguments: str) -> None:
+        connection = self._connection
+        environment = {
+            **os.environ,
+            "PARTITA_SCHEDULER": connection.address,
+            "PARTITA_TOKEN": connection.token,
+        }
+        done = subprocess.run(
+            [program(), *arguments], capture_output=True, text=True, env=environment, check=False
+        )
+        if done.returncode:
+            raise ClusterError(done.stderr.strip().removeprefix("error: "))
+
+    def shutdown(self) -> None:
+        """Ends the cluster: scheduler and workers, whoever started them."""
+        if self._own is None:
+            self._program("shutdown")
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection. What this client holds and has not published goes; a cluster that it started ends."""
+        global _current
+        with _lock:
+            if _current is self:
+                _current = None
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+        if self._own is not None:
+            self._own.close()
+        atexit.unregister(self.close)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        try:
+            threads = self.nthreads()
+        except ClusterError as error:
+            return f"<Client: {self._connection.address}, {error}>"
+        address = self._connection.address
+        return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            info = self._rest("cluster")
+        except ClusterError as error:
+            return f"<p><strong>Client</strong>: {escape(str(error))}</p>"
+        rows = [
+            ("Scheduler", f"tcp://{self._connection.address}"),
+            ("Cluster", info["name"]),
+            ("Workers", str(info["workers"])),
+            ("Threads", str(info["slots"])),
+            ("Memory", f"{info['memory_limit_bytes'] / 2**30:.1f} GiB"),
+        ]
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in rows
+        )
+        link = escape(self.dashboard_link, quote=True)
+        return (
+            f"<div><strong>Client</strong><table>{cells}</table>"
+            f"<a href='{link}' target='_blank'>Dashboard</a></div>"
+        )
+
+
+def current_client() -> Client:
+    """The client of frames that name none: the latest, or a new one."""
+    with _lock:
+        if _current is not None:
+            return _current
+        return Client()
+
+
+def progress(*work: Any) -> None:
+    """Shows a bar until computations in the background have ended.
+
+    In a notebook the bar is below the cell, in a terminal it is one line. Where standard output is neither, there
+    is one line at the end.
+
+    Parameters
+    ----------
+    work : Future or list of Future
+        What :meth:`Client.compute` gave.
+    """
+    import sys
+
+    futures: list[Future] = []
+    for one in work:
+        futures += one if isinstance(one, (list, tuple)) else [one]
+    client = current_client()
+    live = sys.stdout.isatty()
+    while True:
+        ended = sum(future.done() for future in futures)
+        jobs = client._rest("jobs?state=running&limit=100")["jobs"]
+        tasks = [job["tasks"] for job in jobs]
+        total = sum(sum(count.values()) for count in tasks)
+        done = sum(count["done"] for count in tasks)
+        share = (ended + (done / total if total else 0)) / max(len(futures), 1)
+        share = 1.0 if ended == len(futures) else min(share, 0.99)
+        filled = int(40 * share)
+        line = f"[{'#' * filled}{' ' * (40 - filled)}] {share:4.0%}  {done} of {total} tasks"
+        if live:
+            print(f"\r{line}", end="", flush=True)
+        if ended == len(futures):
+            print("" if live else f"[{'#' * 40}] 100%")
+            return
+        time.sleep(0.1)
+
+

@@ -1,0 +1,229 @@
+"""What frames, columns, indexes and single values have in common: they are plans, and are computed."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+from ._rows import Rows, drop_later, held_name
+from ._sql import INDEX, ROW, quote
+
+if TYPE_CHECKING:
+    from .._client import Client
+
+__all__ = ["Level", "Plan", "Scalar", "to_pandas"]
+
+
+class Level(NamedTuple):
+    """One level of an index: its name, and what it is in SQL."""
+
+    name: Any
+    sql: str
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Rows as pandas has them, without a copy where Arrow allows."""
+    columns = []
+    for column in table.columns:
+        kind = column.type
+        # pandas has one kind of text, and takes it from these.
+        if pa.types.is_string_view(kind):
+            column = column.cast(pa.large_string())
+        elif pa.types.is_binary_view(kind):
+            column = column.cast(pa.large_binary())
+        columns.append(column)
+    table = pa.table(columns, names=[str(at) for at in range(len(columns))])
+    return table.to_pandas(split_blocks=True, date_as_object=True)
+
+
+class Plan:
+    """A plan for rows, with an index."""
+
+    _rows: Rows
+    _index: tuple[Level, ...]
+
+    #: What is not there, and what to use instead.
+    _instead: dict[str, str] = {}
+
+    @property
+    def _client(self) -> Client:
+        return self._rows.client
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        kind = type(self).__name__
+        twin = {"DataFrame": pd.DataFrame, "Series": pd.Series, "Index": pd.Index}.get(kind, pd.DataFrame)
+        if not hasattr(twin, name):
+            raise AttributeError(f"a {kind} has no {name!r}")
+        there = [found for found in dir(type(self)) if not found.startswith("_")]
+        nearest = self._instead.get(name) or next(iter(difflib.get_close_matches(name, there, 1, 0.4)), "")
+        hint = f"; the nearest there is: {nearest}" if nearest else ""
+        raise NotImplementedError(
+            f"{kind}.{name} is not there{hint}. compute() gives a pandas object, which has it"
+        )
+
+    def _selected(self) -> list[tuple[str, str]]:
+        """What is computed beside the index: expressions, and names that they have in a table."""
+        raise NotImplementedError
+
+    def _query(self, hidden: bool = False) -> str:
+        """The plan as SQL: the index first, then what is selected, then, if wanted, what the order needs."""
+        parts = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
+        parts += [f"{sql} AS {quote(name)}" for sql, name in self._selected()]
+        if hidden:
+            parts += [f"{_term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(self._rows.order)]
+        if not parts:
+            parts = [f"1 AS {quote(INDEX)}"]
+        return f"SELECT {', '.join(parts)} FROM {self._rows.sql}"
+
+    def _ordered(self) -> str:
+        rows = self._rows
+        if rows.order and not rows.physical:
+            return f" ORDER BY {', '.join(rows.order)}"
+        return ""
+
+    def _fetch(self, tail: str | None = None) -> pa.Table:
+        sql = self._query() + (self._ordered() if tail is None else tail)
+        return self._client._connection.query(sql)
+
+    def _restore_index(self, frame: pd.DataFrame) -> pd.Index:
+        levels = [frame.iloc[:, at] for at in range(len(self._index))]
+        names = [level.name for level in self._index]
+        if not levels:
+            return pd.RangeIndex(len(frame))
+        if len(levels) == 1:
+            return pd.Index(levels[0].array, name=names[0])
+        return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
+
+    def compute(self, **_: Any) -> Any:
+        """Runs the plan on the cluster, and gives the answer as pandas has it. Ctrl-C stops it there too."""
+        return self._finish(to_pandas(self._fetch()))
+
+    def _finish(self, frame: pd.DataFrame) -> Any:
+        raise NotImplementedError
+
+    def explain(self) -> str:
+        """How the cluster would run it: the plan, cut into groups of tasks."""
+        table = self._client._connection.query(f"EXPLAIN {self._query()}{self._ordered()}")
+        texts = [column.to_pylist() for column in table.columns]
+        return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
+
+    def visualize(self, filename: str | None = None) -> Any:
+        """The plan as SVG: shown by a notebook, or written to a file."""
+        from ._draw import Drawing
+
+        drawing = Drawing(self.explain())
+        if filename is not None:
+            with open(filename, "w", encoding="utf-8") as file:
+                file.write(drawing.svg)
+        return drawing
+
+    # Held on the workers.
+
+    def _hold(self) -> tuple[Rows, tuple[Level, ...]]:
+        rows = self._rows
+        name = held_name()
+        query = self._query(hidden=True)
+        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}{self._ordered()}")
+        order = tuple(f"{quote(f'__order_{at}')}{_direction(sql)}" for at, sql in enumerate(rows.order))
+        held = Rows(rows.client, quote(name), order, rows.physical, rows.partitions)
+        drop_later(rows.client, name, held.identity)
+        levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
+        return held, levels
+
+    @property
+    def npartitions(self) -> int:
+        """In how many partitions the rows are, as far as is known; else the slots of the cluster."""
+        if self._rows.partitions is not None:
+            return self._rows.partitions
+        return max(sum(self._client.nthreads().values()), 1)
+
+    @property
+    def known_divisions(self) -> bool:
+        """Whether the rows are known to be in the order of their index."""
+        order = self._rows.order
+        return bool(self._index and order) and order[0] == self._index[0].sql
+
+    def __len__(self) -> int:
+        table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.sql}")
+        return int(table.column(0)[0].as_py())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no row. This is computed."""
+        return len(self) == 0
+
+
+def _term(order: str) -> str:
+    """An expression of an order without its direction."""
+    for ending in (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST"):
+        if order.endswith(ending):
+            return order[: -len(ending)]
+    return order
+
+
+def _direction(order: str) -> str:
+    return order[len(_term(order)) :]
+
+
+class Scalar:
+    """A single value that is computed.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> mean = dd.from_pandas(pd.DataFrame({"a": [1.0, 2.0]}), npartitions=2).a.mean()
+    >>> float(mean.compute())
+    1.5
+    """
+
+    def __init__(self, rows: Rows, sql: str, kind: Any = None) -> None:
+        self._rows = rows
+        self._sql = sql
+        self._kind = kind
+
+    def compute(self, **_: Any) -> Any:
+        """Runs the plan on the cluster, and gives the value."""
+        query = f"SELECT {self._sql} AS v FROM {self._rows.sql}"
+        frame = to_pandas(self._rows.client._connection.query(query))
+        value = frame.iloc[0, 0] if len(frame) else None
+        if value is None or value is pd.NA:
+            return float("nan")
+        return self._kind(value) if self._kind is not None else value
+
+    def __float__(self) -> float:
+        return float(self.compute())
+
+    def __int__(self) -> int:
+        return int(self.compute())
+
+    def __repr__(self) -> str:
+        return f"<Scalar: {self._sql}>"
+
+    def _combined(self, other: Any, form: str) -> Scalar:
+        if isinstance(other, Scalar):
+            if self._rows.identity is not other._rows.identity:
+                raise NotImplementedError("values of different frames: compute() them first")
+            return Scalar(self._rows.both(other._rows), form.format(self._sql, other._sql))
+        from ._sql import literal
+
+        return Scalar(self._rows, form.format(self._sql, literal(other)))
+
+    def __add__(self, other: Any) -> Scalar:
+        return self._combined(other, "({} + {})")
+
+    def __sub__(self, other: Any) -> Scalar:
+        return self._combined(other, "({} - {})")
+
+    def __mul__(self, other: Any) -> Scalar:
+        return self._combined(other, "({} * {})")
+
+    def __truediv__(self, other: Any) -> Scalar:
+        return self._combined(other, "(CAST({} AS DOUBLE) / {})")
+
+

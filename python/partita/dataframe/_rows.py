@@ -1,0 +1,151 @@
+"""What a plan's expressions are about: the rows of a relation.
+
+Expressions over the same rows can be put together; that is how columns of one frame are added up without a join. A
+window function cannot stand inside another one, so what it gives becomes a column of its own, in a layer over the rows
+that leaves them what they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ._sql import quote
+
+if TYPE_CHECKING:
+    from .._client import Client
+
+__all__ = ["Rows", "held_name"]
+
+_numbers = itertools.count(1)
+
+
+def held_name() -> str:
+    """A name for a table that no one else uses in this session."""
+    return f"__held_{next(_numbers)}"
+
+
+class _Identity:
+    """Stands for one set of rows."""
+
+
+class Rows:
+    """The rows of a relation, in SQL.
+
+    Parameters
+    ----------
+    client : Client
+        Where they are.
+    root : str
+        What stands after ``FROM``.
+    order : tuple of str
+        Expressions by which the rows are in order, the first first; empty if they are in none.
+    physical : bool
+        Whether they come in that order without being sorted.
+    partitions : int, optional
+        How many there are, where that is known.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        root: str,
+        order: tuple[str, ...] = (),
+        physical: bool = False,
+        partitions: int | None = None,
+        layers: tuple[tuple[int, str, str], ...] = (),
+        identity: object = None,
+        keep: object = None,
+    ) -> None:
+        self.client = client
+        self.root = root
+        self.order = order
+        self.physical = physical
+        self.partitions = partitions
+        self.layers = layers
+        self.identity = identity or _Identity()
+        self._keep = keep
+        self._schema: pa.Schema | None = None
+        self._types: dict[str, pa.DataType] = {}
+
+    def _with(self, layers: tuple[tuple[int, str, str], ...]) -> Rows:
+        return Rows(
+            # What a window gives does not come in the order of the rows.
+            self.client, self.root, self.order, False, self.partitions, layers, self.identity, self._keep
+        )
+
+    @property
+    def sql(self) -> str:
+        """The relation, as it stands after ``FROM``."""
+        text = self.root
+        for _, name, expression in self.layers:
+            text = f"(SELECT *, {expression} AS {quote(name)} FROM {text})"
+        return text
+
+    def add(self, expression: str) -> tuple[Rows, str]:
+        """The same rows with one more column, and its name in SQL."""
+        number = next(_numbers)
+        name = f"__w{number}"
+        return self._with((*self.layers, (number, name, expression))), quote(name)
+
+    def both(self, other: Rows) -> Rows:
+        """The same rows with the columns of both.
+
+        Raises
+        ------
+        NotImplementedError
+            If they are not the same rows.
+        """
+        if self is other or self.layers == other.layers and self.identity is other.identity:
+            return self
+        if self.identity is not other.identity:
+            raise NotImplementedError(
+                "these columns are of different rows, which would have to be matched by their index: use merge or join"
+            )
+        return self._with(tuple(sorted(set(self.layers) | set(other.layers))))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the relation."""
+        if self._schema is None:
+            self._schema = self.client._connection.schema(f"SELECT * FROM {self.sql}")
+        return self._schema
+
+    def type(self, expression: str) -> pa.DataType:
+        """The type of an expression over the rows."""
+        if expression not in self._types:
+            self.types([expression])
+        return self._types[expression]
+
+    def types(self, expressions: list[str]) -> list[pa.DataType]:
+        """The types of expressions, asked at once."""
+        unknown = [one for one in dict.fromkeys(expressions) if one not in self._types]
+        if unknown:
+            select = ", ".join(f"{one} AS c{at}" for at, one in enumerate(unknown))
+            found = self.client._connection.schema(f"SELECT {select} FROM {self.sql}")
+            self._types.update(zip(unknown, found.types))
+        return [self._types[one] for one in expressions]
+
+    def over(self, frame: str = "", partition: str = "") -> str:
+        """The ``OVER`` of a window that goes through the rows in their order.
+
+        Raises
+        ------
+        NotImplementedError
+            If they are in no order.
+        """
+        if not self.order:
+            raise NotImplementedError(
+                "these rows are in no order, as those of files are: sort_values or set_index first"
+            )
+        by = f"PARTITION BY {partition} " if partition else ""
+        return f"OVER ({by}ORDER BY {', '.join(self.order)}{' ' + frame if frame else ''})"
+
+
+def drop_later(client: Client, name: str, owner: object) -> None:
+    """Drops a held table when nothing reads it any more."""
+    connection = client._connection
+    weakref.finalize(owner, connection.forget, name)

@@ -1,0 +1,151 @@
+"""SQL: literals, names, types."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from .._connection import quote
+
+__all__ = ["INDEX", "ROW", "arrow_name", "is_number", "is_text", "is_time", "literal", "quote", "type_of"]
+
+#: The name of the columns in which an index travels, with its level after it.
+INDEX = "__index_"
+#: The name of the column that has the place of a row in the frame it came from.
+ROW = "__row"
+
+_NAMES = {
+    pa.int8(): "Int8",
+    pa.int16(): "Int16",
+    pa.int32(): "Int32",
+    pa.int64(): "Int64",
+    pa.uint8(): "UInt8",
+    pa.uint16(): "UInt16",
+    pa.uint32(): "UInt32",
+    pa.uint64(): "UInt64",
+    pa.float16(): "Float16",
+    pa.float32(): "Float32",
+    pa.float64(): "Float64",
+    pa.bool_(): "Boolean",
+    pa.string(): "Utf8",
+    pa.large_string(): "LargeUtf8",
+    pa.string_view(): "Utf8View",
+    pa.date32(): "Date32",
+}
+_UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanosecond"}
+
+
+def arrow_name(kind: pa.DataType) -> str:
+    """The name by which ``arrow_cast`` knows a type."""
+    if kind in _NAMES:
+        return _NAMES[kind]
+    if pa.types.is_timestamp(kind):
+        zone = f'Some("{kind.tz}")' if kind.tz else "None"
+        return f"Timestamp({_UNITS[kind.unit]}, {zone})"
+    if pa.types.is_duration(kind):
+        return f"Duration({_UNITS[kind.unit]})"
+    if pa.types.is_decimal(kind):
+        return f"Decimal128({kind.precision}, {kind.scale})"
+    raise NotImplementedError(f"a column cannot be made {kind}: astype to a number, a text or a time")
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether it can be summed up."""
+    types = pa.types
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether it is a text, or names of categories."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether it is a point in time."""
+    return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+
+
+def type_of(value: Any) -> pa.DataType:
+    """The Arrow type of a Python value."""
+    if isinstance(value, pd.Timestamp):
+        return pa.timestamp(value.unit, tz=str(value.tz) if value.tz else None)
+    if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
+        return pa.duration("ns")
+    if isinstance(value, np.generic):
+        value = value.item()
+    return pa.scalar(value).type
+
+
+def _missing(value: Any) -> bool:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, (float, np.floating)) and math.isnan(value)
+
+
+def _time(value: pd.Timestamp) -> str:
+    if value.tz is None:
+        return f"arrow_cast({value.as_unit('ns').value}, 'Timestamp(Nanosecond, None)')"
+    return f"arrow_cast({value.as_unit('ns').value}, 'Timestamp(Nanosecond, Some(\"{value.tz}\"))')"
+
+
+def literal(value: Any, like: pa.DataType | None = None) -> str:
+    """A Python value as SQL, of a column's type where that can hold it.
+
+    Raises
+    ------
+    TypeError
+        If a value of this kind has no form in SQL.
+    """
+    if _missing(value):
+        return "NULL"
+    if isinstance(value, (bool, np.bool_)):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, (int, np.integer)):
+        return _whole(int(value), like)
+    if isinstance(value, (float, np.floating)):
+        return _real(float(value), like)
+    if isinstance(value, str):
+        if like is not None and is_time(like):
+            return _time(pd.Timestamp(value, tz=getattr(like, "tz", None)))
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, decimal.Decimal):
+        digits = value.as_tuple()
+        scale = max(-int(digits.exponent), 0)
+        return f"arrow_cast('{value}', 'Decimal128({max(len(digits.digits), scale + 1)}, {scale})')"
+    if isinstance(value, (pd.Timestamp, np.datetime64, datetime.datetime)):
+        return _time(pd.Timestamp(value))
+    if isinstance(value, datetime.date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
+        return f"arrow_cast({pd.Timedelta(value).as_unit('ns').value}, 'Duration(Nanosecond)')"
+    raise TypeError(f"a {type(value).__name__} cannot be part of a plan: use a number, a text, a time or a column")
+
+
+def _whole(value: int, like: pa.DataType | None) -> str:
+    if like is not None and pa.types.is_integer(like):
+        bits = like.bit_width
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if pa.types.is_signed_integer(like) else (0, 2**bits - 1)
+        if low <= value <= high and like != pa.int64():
+            return f"arrow_cast({value}, '{arrow_name(like)}')"
+    if like is not None and pa.types.is_floating(like) and like != pa.float64():
+        return f"arrow_cast({value}, '{arrow_name(like)}')"
+    return str(value) if value >= 0 else f"({value})"
+
+
+def _real(value: float, like: pa.DataType | None) -> str:
+    if math.isinf(value):
+        text = "CAST('{}Infinity' AS DOUBLE)".format("-" if value < 0 else "")
+    else:
+        text = f"CAST({value!r} AS DOUBLE)"
+    if like is not None and pa.types.is_floating(like) and like != pa.float64():
+        return f"arrow_cast({text}, '{arrow_name(like)}')"
+    return text
