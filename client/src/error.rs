@@ -69,7 +69,7 @@ impl ClientError {
             tonic::Code::Unauthenticated | tonic::Code::FailedPrecondition => {
                 ClientError::Refused { address, reason: text }
             }
-            tonic::Code::Cancelled => ClientError::Cancelled(text),
+            tonic::Code::Cancelled | tonic::Code::Aborted => ClientError::Cancelled(text),
             tonic::Code::Unavailable => ClientError::Gone { address, cause: text },
             // A connection that ends in the middle of a stream comes as `Unknown` with a source.
             _ if status.source().is_some() => {

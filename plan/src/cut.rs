@@ -21,10 +21,12 @@ use datafusion::common::JoinType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, PiecewiseMergeJoinExec,
+    SortMergeJoinExec,
 };
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::memory::LazyMemoryExec;
@@ -34,6 +36,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, Partitioning, displayable,
 };
@@ -174,6 +177,20 @@ impl Cutter {
 
     /// Replaces the exchanges in a plan, from its root down.
     fn visit(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        sources: &mut Sources,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.replaced(plan, sources)?;
+        if gives_many(&plan) {
+            // An operator that makes many batches of one looks up between them: only there can a
+            // task be stopped, and what is above may take all that comes without looking up.
+            return Ok(Arc::new(CooperativeExec::new(plan)));
+        }
+        Ok(plan)
+    }
+
+    fn replaced(
         &mut self,
         plan: &Arc<dyn ExecutionPlan>,
         sources: &mut Sources,
@@ -351,6 +368,16 @@ impl Cutter {
     }
 }
 
+/// Whether an operator may give any number of batches for one that it takes.
+fn gives_many(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<CrossJoinExec>()
+        || plan.is::<NestedLoopJoinExec>()
+        || plan.is::<PiecewiseMergeJoinExec>()
+        || plan.is::<HashJoinExec>()
+        || plan.is::<SortMergeJoinExec>()
+        || plan.is::<UnnestExec>()
+}
+
 /// Whether a join gives rows of its left side that depend on all of its right side.
 fn gives_left_rows(join: JoinType) -> bool {
     match join {
@@ -379,6 +406,8 @@ fn counted(node: &LazyMemoryExec) -> Result<Arc<dyn ExecutionPlan>> {
         }
     }
     let whole: Arc<dyn ExecutionPlan> = Arc::new(LazyMemoryExec::try_new(schema, generators)?);
+    // The optimiser is through, which would have seen to it that it can be stopped.
+    let whole: Arc<dyn ExecutionPlan> = Arc::new(CooperativeExec::new(whole));
     let nothing: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
     Ok(Arc::new(ProjectionExec::try_new(nothing, whole)?))
 }

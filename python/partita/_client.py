@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from html import escape
@@ -79,6 +79,8 @@ class Client:
         The access file that a scheduler wrote.
     timeout : float, optional
         For how long a scheduler that is not there yet is looked for, in seconds; 60 if not given.
+    token : str, optional
+        The token of the scheduler at ``address``, if it is not to be taken from ``PARTITA_TOKEN`` or an access file.
     n_workers, threads_per_worker, memory_limit, local_directory
         Of the cluster that is started, if one is; as in :class:`LocalCluster`.
 
@@ -106,6 +108,7 @@ class Client:
         memory_limit: str | None = None,
         local_directory: str | None = None,
         set_as_default: bool = True,
+        token: str | None = None,
     ) -> None:
         self._own: LocalCluster | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -114,9 +117,12 @@ class Client:
         if isinstance(address, LocalCluster):
             place = (address.scheduler_address, address.token)
             self._connect(lambda: place, wait)
-        elif address is None and scheduler_file is None and any(local):
-            self._start(*local)
-        elif address is None and scheduler_file is None and find(None, None) is None:
+        elif address is not None and token is not None:
+            given = (address, token)
+            self._connect(lambda: given, wait)
+        elif (address is None and scheduler_file is None and any(local)) or (
+            address is None and scheduler_file is None and find(None, None) is None
+        ):
             self._start(*local)
         else:
             self._connect(lambda: find(address, scheduler_file), wait)
@@ -325,9 +331,7 @@ class Client:
             "PARTITA_SCHEDULER": connection.address,
             "PARTITA_TOKEN": connection.token,
         }
-        done = subprocess.run(
-            [program(), *arguments], capture_output=True, text=True, env=environment, check=False
-        )
+        done = subprocess.run([program(), *arguments], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
@@ -380,14 +384,10 @@ class Client:
             ("Memory", f"{info['memory_limit_bytes'] / 2**30:.1f} GiB"),
         ]
         cells = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in rows
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows
         )
         link = escape(self.dashboard_link, quote=True)
-        return (
-            f"<div><strong>Client</strong><table>{cells}</table>"
-            f"<a href='{link}' target='_blank'>Dashboard</a></div>"
-        )
+        return f"<div><strong>Client</strong><table>{cells}</table><a href='{link}' target='_blank'>Dashboard</a></div>"
 
 
 def current_client() -> Client:
@@ -432,5 +432,3 @@ def progress(*work: Any) -> None:
             print("" if live else f"[{'#' * 40}] 100%")
             return
         time.sleep(0.1)
-
-

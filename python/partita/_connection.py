@@ -10,14 +10,13 @@ import threading
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
 from ._errors import Cancelled, ClusterError, PartitaError, QueryError
-from ._version import __version__
 from ._wire import put_command, statement_query
 
 __all__ = ["Connection", "Running"]
@@ -80,12 +79,24 @@ class Running:
 
     def table(self) -> pa.Table:
         """All rows. Ctrl-C stops the query on the cluster."""
-        try:
-            with _translated(self._query):
+        with _translated(self._query):
+            if threading.current_thread() is not threading.main_thread():
                 return self._reader.read_all()
-        except KeyboardInterrupt:
-            self._cancel()
-            raise
+            # Reading hears of no signal. Waiting for another thread does.
+            work: Future[pa.Table] = Future()
+            threading.Thread(target=self._read, args=(work,), name="partita-read", daemon=True).start()
+            try:
+                return work.result()
+            except KeyboardInterrupt:
+                self._cancel()
+                self._reader.cancel()
+                raise
+
+    def _read(self, work: Future[pa.Table]) -> None:
+        try:
+            work.set_result(self._reader.read_all())
+        except BaseException as error:
+            work.set_exception(error)
 
 
 class Connection:
@@ -144,6 +155,9 @@ class Connection:
         """Ends the session: its unpublished tables go."""
         if not self._closed:
             self._closed = True
+            if self._attending is not None:
+                with contextlib.suppress(PartitaError):
+                    self.action("partita.leave", {})
             for client in [self._scheduler, *self._workers.values()]:
                 if client is not None:
                     with contextlib.suppress(Exception):
@@ -173,9 +187,7 @@ class Connection:
 
     def _cancel(self, info: flight.FlightInfo) -> None:
         with contextlib.suppress(Exception):
-            self._scheduler.cancel_flight_info(
-                flight.CancelFlightInfoRequest(info), self._options
-            )
+            self._scheduler.cancel_flight_info(flight.CancelFlightInfoRequest(info), self._options)
 
     def query(self, sql: str) -> pa.Table:
         """The rows of a statement."""

@@ -1,8 +1,13 @@
 """One small cluster for all tests."""
 
 import pytest
+from hypothesis import settings
 
 from partita.distributed import Client
+
+# The same examples each time, and nothing kept between two runs.
+settings.register_profile("partita", derandomize=True, database=None)
+settings.load_profile("partita")
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     })?;
     tally += step("tests", || run_tests(&mut workspace_tests(&paths, &tools)))?;
     tally += step("tests of the Python clients", || run_tests(&mut python_tests(&paths, &tools)))?;
+    step("lints of the Python package", || lint_package(&paths, &tools))?;
+    tally += step("tests of the Python package", || run_tests(&mut package_tests(&paths, &tools)))?;
     if let Some(modules) = modules {
         let mut tests = browser::tests(&paths, &modules)?;
         tally += step("tests in a browser", || run_tests(&mut tests))?;
@@ -100,6 +102,36 @@ fn python_tests(paths: &Paths, tools: &TestTools) -> Command {
     tests.args(["run", "--workers", "2", "--threads", "1", "--headless", "--"]);
     tests.arg(&tools.python).args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"]);
     tests.current_dir(&paths.root).env("PARTITA_TEST_DATA", &tools.data);
+    tests
+}
+
+/// A command of Python on the package, which leaves nothing in the checkout.
+fn on_package(paths: &Paths, tools: &TestTools) -> Command {
+    let mut python = command::program(&tools.python);
+    python.current_dir(paths.root.join("python"));
+    python.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONPATH", paths.root.join("python"));
+    python
+}
+
+fn lint_package(paths: &Paths, tools: &TestTools) -> Result<()> {
+    let cache = paths.cache.join("python-lints");
+    let ruff = |arguments: &[&str]| {
+        let mut ruff = on_package(paths, tools);
+        ruff.args(["-m", "ruff"]).args(arguments).arg("--cache-dir").arg(cache.join("ruff"));
+        command::run(&mut ruff)
+    };
+    ruff(&["format", "--check", "."])?;
+    ruff(&["check", "--quiet", "."])?;
+    let mut mypy = on_package(paths, tools);
+    mypy.args(["-m", "mypy", "partita", "--cache-dir"]).arg(cache.join("mypy"));
+    command::run(&mut mypy)
+}
+
+/// The package's own tests, and the examples in its texts.
+fn package_tests(paths: &Paths, tools: &TestTools) -> Command {
+    let mut tests = on_package(paths, tools);
+    tests.args(["-m", "pytest", "-q", "--doctest-modules", "partita", "tests"]);
+    tests.env("PARTITA_PROGRAM", paths.binary("debug", "partita"));
     tests
 }
 

@@ -138,7 +138,20 @@ _PARTS = {
     "quarter": "quarter",
 }
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 class DatetimeMethods:
@@ -212,11 +225,14 @@ class DatetimeMethods:
     def _rounded(self, freq: str, more: int) -> Series:
         kind = self._column._kind
         if getattr(kind, "tz", None) and freq.endswith("D"):
-            raise NotImplementedError("days of a time zone have different lengths: use tz_localize(None) in pandas first")
+            raise NotImplementedError(
+                "days of a time zone have different lengths: use tz_localize(None) in pandas first"
+            )
         step = pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}").as_unit("ns").value
         sql = self._column._sql
         whole = f"(arrow_cast(arrow_cast({sql}, 'Timestamp(Nanosecond, None)'), 'Int64') + {more})"
-        return self._column._like(f"arrow_cast({whole} - ((({whole} % {step}) + {step}) % {step}), '{arrow_name(pa.timestamp('ns', kind.tz))}')")
+        exact = f"arrow_cast({whole} - ((({whole} % {step}) + {step}) % {step}), '{arrow_name(pa.timestamp('ns', kind.tz))}')"
+        return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
 
     def day_name(self) -> Series:
         """The name of the day of the week."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 
-from ._rows import Rows, drop_later, held_name
-from ._sql import INDEX, ROW, quote
+from ._rows import Rows, direction, drop_later, held_name, term
+from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -35,8 +35,14 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         elif pa.types.is_binary_view(kind):
             column = column.cast(pa.large_binary())
         columns.append(column)
+    gaps = [at for at, column in enumerate(columns) if pa.types.is_boolean(column.type) and column.null_count]
     table = pa.table(columns, names=[str(at) for at in range(len(columns))])
-    return table.to_pandas(split_blocks=True, date_as_object=True)
+    frame = table.to_pandas(split_blocks=True, date_as_object=True)
+    for at in gaps:
+        # What is missing among truths, pandas has as a number that is none.
+        column = frame.iloc[:, at]
+        frame[str(at)] = column.where(column.notna(), float("nan"))
+    return frame
 
 
 class Plan:
@@ -46,7 +52,7 @@ class Plan:
     _index: tuple[Level, ...]
 
     #: What is not there, and what to use instead.
-    _instead: dict[str, str] = {}
+    _instead: ClassVar[dict[str, str]] = {}
 
     @property
     def _client(self) -> Client:
@@ -62,9 +68,7 @@ class Plan:
         there = [found for found in dir(type(self)) if not found.startswith("_")]
         nearest = self._instead.get(name) or next(iter(difflib.get_close_matches(name, there, 1, 0.4)), "")
         hint = f"; the nearest there is: {nearest}" if nearest else ""
-        raise NotImplementedError(
-            f"{kind}.{name} is not there{hint}. compute() gives a pandas object, which has it"
-        )
+        raise NotImplementedError(f"{kind}.{name} is not there{hint}. compute() gives a pandas object, which has it")
 
     def _selected(self) -> list[tuple[str, str]]:
         """What is computed beside the index: expressions, and names that they have in a table."""
@@ -75,20 +79,33 @@ class Plan:
         parts = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
         parts += [f"{sql} AS {quote(name)}" for sql, name in self._selected()]
         if hidden:
-            parts += [f"{_term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(self._rows.order)]
+            parts += [f"{term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(self._rows.order)]
         if not parts:
             parts = [f"1 AS {quote(INDEX)}"]
         return f"SELECT {', '.join(parts)} FROM {self._rows.sql}"
 
-    def _ordered(self) -> str:
-        rows = self._rows
-        if rows.order and not rows.physical:
-            return f" ORDER BY {', '.join(rows.order)}"
-        return ""
+    def _sorted(self, query: str, names: list[str], tail: str = "", always: bool = False) -> str:
+        """A query that has the terms of the order as hidden columns, in that order.
 
-    def _fetch(self, tail: str | None = None) -> pa.Table:
-        sql = self._query() + (self._ordered() if tail is None else tail)
-        return self._client._connection.query(sql)
+        What stands in ``ORDER BY`` may be taken for a column of the answer: so the terms have names of their own.
+        """
+        rows = self._rows
+        if not rows.order or (rows.physical and not always):
+            return query + tail
+        order = ", ".join(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
+        return f"SELECT {', '.join(map(quote, names))} FROM ({query}) ORDER BY {order}{tail}"
+
+    def _names(self) -> list[str]:
+        names = [INDEX + str(at) for at in range(len(self._index))] + [name for _, name in self._selected()]
+        return names or [INDEX]
+
+    def _full_query(self, tail: str = "", always: bool = False) -> str:
+        """The plan as SQL, with its rows in their order."""
+        hidden = bool(self._rows.order) and (always or not self._rows.physical)
+        return self._sorted(self._query(hidden), self._names(), tail, always)
+
+    def _fetch(self) -> pa.Table:
+        return self._client._connection.query(self._full_query())
 
     def _restore_index(self, frame: pd.DataFrame) -> pd.Index:
         levels = [frame.iloc[:, at] for at in range(len(self._index))]
@@ -108,7 +125,7 @@ class Plan:
 
     def explain(self) -> str:
         """How the cluster would run it: the plan, cut into groups of tasks."""
-        table = self._client._connection.query(f"EXPLAIN {self._query()}{self._ordered()}")
+        table = self._client._connection.query(f"EXPLAIN {self._full_query()}")
         texts = [column.to_pylist() for column in table.columns]
         return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
 
@@ -127,9 +144,10 @@ class Plan:
     def _hold(self) -> tuple[Rows, tuple[Level, ...]]:
         rows = self._rows
         name = held_name()
-        query = self._query(hidden=True)
-        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}{self._ordered()}")
-        order = tuple(f"{quote(f'__order_{at}')}{_direction(sql)}" for at, sql in enumerate(rows.order))
+        hidden = [f"__order_{at}" for at in range(len(rows.order))]
+        query = self._sorted(self._query(hidden=True), [*self._names(), *hidden])
+        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}")
+        order = tuple(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
         held = Rows(rows.client, quote(name), order, rows.physical, rows.partitions)
         drop_later(rows.client, name, held.identity)
         levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
@@ -156,18 +174,6 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is no row. This is computed."""
         return len(self) == 0
-
-
-def _term(order: str) -> str:
-    """An expression of an order without its direction."""
-    for ending in (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST"):
-        if order.endswith(ending):
-            return order[: -len(ending)]
-    return order
-
-
-def _direction(order: str) -> str:
-    return order[len(_term(order)) :]
 
 
 class Scalar:
@@ -225,5 +231,3 @@ class Scalar:
 
     def __truediv__(self, other: Any) -> Scalar:
         return self._combined(other, "(CAST({} AS DOUBLE) / {})")
-
-

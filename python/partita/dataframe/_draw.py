@@ -17,7 +17,10 @@ class Drawing:
     def __init__(self, plan: str) -> None:
         lines = [line for line in plan.splitlines() if line.strip()]
         depths = [(len(line) - len(line.lstrip())) // 2 for line in lines]
-        width = max((depth * _INDENT_PX + len(line.strip()) * _CHAR_PX for depth, line in zip(depths, lines)), default=0) + 24
+        width = (
+            max((depth * _INDENT_PX + len(line.strip()) * _CHAR_PX for depth, line in zip(depths, lines)), default=0)
+            + 24
+        )
         height = len(lines) * _LINE_PX + 16
         texts = "".join(
             f'<text x="{12 + depth * _INDENT_PX}" y="{(at + 1) * _LINE_PX}">{escape(line.strip())}</text>'

@@ -11,7 +11,14 @@ from ._sql import arrow_name, is_number, is_text, literal, type_of
 __all__ = ["COMPARISONS", "arithmetic", "cast", "comparison", "rounded"]
 
 #: Comparisons, and what they give where a value is missing.
-COMPARISONS = {"eq": ("=", False), "ne": ("<>", True), "lt": ("<", False), "le": ("<=", False), "gt": (">", False), "ge": (">=", False)}
+COMPARISONS = {
+    "eq": ("=", False),
+    "ne": ("<>", True),
+    "lt": ("<", False),
+    "le": ("<=", False),
+    "gt": (">", False),
+    "ge": (">=", False),
+}
 
 
 def comparison(name: str, left: str, right: str) -> str:
@@ -48,7 +55,10 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
         whole = f"arrow_cast(arrow_cast({left}, 'Timestamp(Nanosecond, None)'), 'Int64')"
         part = f"arrow_cast(arrow_cast({right}, 'Duration(Nanosecond)'), 'Int64')"
         sign = "+" if name == "add" else "-"
-        return f"arrow_cast({whole} {sign} {part}, '{arrow_name(pa.timestamp('ns', a.tz))}')"
+        exact = f"arrow_cast({whole} {sign} {part}, '{arrow_name(pa.timestamp('ns', a.tz))}')"
+        units = ("s", "ms", "us", "ns")
+        unit = units[max(units.index(a.unit), units.index(b.unit))]
+        return f"arrow_cast({exact}, '{arrow_name(pa.timestamp(unit, a.tz))}')"
     if pa.types.is_duration(a) and pa.types.is_timestamp(b) and name == "add":
         return arithmetic("add", right, b, left, a)
     if not (is_number(a) and is_number(b)):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
-from ._base import Level, Plan, Scalar, _term, to_pandas
-from ._rows import Rows
-from ._series import REDUCTIONS, Index, Series, _index_of, _limited, aggregate
+from ._base import Level, Plan, Scalar, to_pandas
+from ._operators import Operators
+from ._rows import Rows, direction, term, turned
+from ._series import Index, Series, _index_of, _limited, aggregate
 from ._sql import INDEX, ROW, is_number, literal, quote, type_of
 
 __all__ = ["DataFrame", "Loc"]
@@ -19,7 +20,7 @@ __all__ = ["DataFrame", "Loc"]
 Column = tuple[str, "pa.DataType | None"]
 
 
-class DataFrame(Plan):
+class DataFrame(Operators, Plan):
     """A frame of a plan: columns over the same rows, with an index.
 
     Frames are made by :func:`from_pandas`, :func:`read_parquet` and their like, and by operations on frames. Nothing
@@ -31,13 +32,17 @@ class DataFrame(Plan):
     >>> import pandas as pd
     >>> from partita import dataframe as dd
     >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3], "b": [1.5, 2.5, 3.5]}), npartitions=2)
-    >>> ddf[ddf.a > 1].b.sum().compute()
+    >>> float(ddf[ddf.a > 1].b.sum().compute())
     6.0
     >>> ddf.assign(c=ddf.a + ddf.b).compute().c.tolist()
     [2.5, 4.5, 6.5]
     """
 
-    _instead = {"iloc": "head, or loc on the index", "apply": "assign with arithmetic", "iterrows": "compute().iterrows"}
+    _instead: ClassVar[dict[str, str]] = {
+        "iloc": "head, or loc on the index",
+        "apply": "assign with arithmetic",
+        "iterrows": "compute().iterrows",
+    }
 
     def __init__(self, rows: Rows, columns: dict[Any, Column], index: tuple[Level, ...]) -> None:
         self._rows = rows
@@ -55,7 +60,9 @@ class DataFrame(Plan):
     def dtypes(self) -> pd.Series:
         """The types that pandas gives its columns."""
         kinds = self._kinds()
-        empty = to_pandas(pa.table([pa.array([], kind) for kind in kinds.values()], names=[str(i) for i in range(len(kinds))]))
+        empty = to_pandas(
+            pa.table([pa.array([], kind) for kind in kinds.values()], names=[str(i) for i in range(len(kinds))])
+        )
         return pd.Series(list(empty.dtypes), index=self.columns, dtype=object)
 
     def _kinds(self) -> dict[Any, pa.DataType]:
@@ -97,7 +104,9 @@ class DataFrame(Plan):
         return f"<DataFrame: columns {list(self._columns)}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th style='text-align:left'>{label}</th><td>{kind}</td></tr>" for label, kind in self._kinds().items())
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{label}</th><td>{kind}</td></tr>" for label, kind in self._kinds().items()
+        )
         return f"<div><strong>DataFrame</strong>, not computed<table>{rows}</table></div>"
 
     def __contains__(self, label: Any) -> bool:
@@ -107,7 +116,10 @@ class DataFrame(Plan):
         return iter(self._columns)
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *(label for label in self._columns if isinstance(label, str) and label.isidentifier())]
+        return [
+            *super().__dir__(),
+            *(label for label in self._columns if isinstance(label, str) and label.isidentifier()),
+        ]
 
     def _selected(self) -> list[tuple[str, str]]:
         return [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
@@ -144,7 +156,7 @@ class DataFrame(Plan):
         return self._column(key)
 
     def __setitem__(self, label: Any, value: Any) -> None:
-        changed = self.assign(**{"__new": value})
+        changed = self.assign(__new=value)
         columns = dict(changed._columns)
         new = columns.pop("__new")
         self._rows, self._columns = changed._rows, {**columns, label: new}
@@ -194,16 +206,15 @@ class DataFrame(Plan):
     def astype(self, dtype: Any) -> DataFrame:
         """As other types: one for all, or a dictionary by column."""
         if isinstance(dtype, dict):
-            frame = self
-            for label, kind in dtype.items():
-                frame = frame._each(lambda column, kind=kind: column.astype(kind), [label])
-            return frame
+            return self._each(lambda column: column.astype(dtype[column.name]), list(dtype))
         return self._each(lambda column: column.astype(dtype))
 
     def fillna(self, value: Any) -> DataFrame:
         """With something in the place of missing values: one for all, or a dictionary by column."""
         if isinstance(value, dict):
-            return self._each(lambda column: column.fillna(value[column.name]), [v for v in value if v in self._columns])
+            return self._each(
+                lambda column: column.fillna(value[column.name]), [v for v in value if v in self._columns]
+            )
         return self._each(lambda column: column.fillna(value))
 
     def isna(self) -> DataFrame:
@@ -237,19 +248,19 @@ class DataFrame(Plan):
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
         """The values where the condition holds, else the other one."""
-        return self._each(lambda column: column.where(cond[column.name] if isinstance(cond, DataFrame) else cond, other))
+        return self._each(
+            lambda column: column.where(cond[column.name] if isinstance(cond, DataFrame) else cond, other)
+        )
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
         """The values where the condition does not hold, else the other one."""
         return self._each(lambda column: column.mask(cond[column.name] if isinstance(cond, DataFrame) else cond, other))
 
-    def _operated(self, name: str, other: Any) -> DataFrame:
-        def one(column: Series) -> Series:
-            value = other._column(column.name) if isinstance(other, DataFrame) else other
-            made: Series = getattr(column, name)(value)
-            return made
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
+        return self._each(lambda column: column._operate(name, _beside(other, column), swapped))
 
-        return self._each(one)
+    def _compare(self, name: str, other: Any) -> DataFrame:
+        return self._each(lambda column: column._compare(name, _beside(other, column)))
 
     # Rows.
 
@@ -258,14 +269,14 @@ class DataFrame(Plan):
         rows = rows or self._rows
         levels = [(level.sql, INDEX + str(at)) for at, level in enumerate(self._index)]
         cells = [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
-        order = [(_term(sql), f"__order_{at}") for at, sql in enumerate(rows.order)]
+        order = [(term(sql), f"__order_{at}") for at, sql in enumerate(rows.order)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
         root = f"(SELECT {select or '1 AS one'} FROM {rows.sql} WHERE {where}{extra})"
         return self._travelled(root, rows)
 
     def _travelled(self, root: str, rows: Rows, physical: bool | None = None) -> DataFrame:
         """A frame over a relation that has the index, the columns and the order under their own names."""
-        order = tuple(f"{quote(f'__order_{at}')}{sql[len(_term(sql)):]}" for at, sql in enumerate(rows.order))
+        order = tuple(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
         physical = rows.physical if physical is None else physical
         made = Rows(rows.client, root, order, physical, rows.partitions, keep=rows)
         columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
@@ -299,8 +310,7 @@ class DataFrame(Plan):
         """The first rows; of rows that are in no order, any."""
         if compute:
             return _limited(self, n)
-        order = f" ORDER BY {', '.join(self._rows.order)}" if self._rows.order else ""
-        return self._narrowed("TRUE", extra=f"{order} LIMIT {max(n, 0)}")
+        return self._first(n)
 
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """The last rows.
@@ -312,9 +322,7 @@ class DataFrame(Plan):
         """
         if not self._rows.order:
             raise NotImplementedError("these rows are in no order, as those of files are: sort_values first, or head")
-        turned = ", ".join(_turned(sql) for sql in self._rows.order)
-        frame = self._narrowed("TRUE", extra=f" ORDER BY {turned} LIMIT {max(n, 0)}")
-        frame._rows.physical = False
+        frame = self._first(n, backwards=True)
         return frame.compute() if compute else frame
 
     def sample(self, frac: float, random_state: int | None = None) -> DataFrame:
@@ -326,12 +334,14 @@ class DataFrame(Plan):
             return self._narrowed(f"random() < {float(frac)!r}")
         if not self._rows.order:
             raise NotImplementedError("a sample by random_state needs rows in an order: sort_values first")
-        key = " || '-' || ".join(f"CAST({_term(sql)} AS VARCHAR)" for sql in self._rows.order)
+        key = " || '-' || ".join(f"CAST({term(sql)} AS VARCHAR)" for sql in self._rows.order)
         digits = f"substr(md5('{int(random_state)}-' || {key}), 1, 4)"
-        value = " + ".join(f"(strpos('0123456789abcdef', substr({digits}, {at}, 1)) - 1) * {16 ** (4 - at)}" for at in range(1, 5))
+        value = " + ".join(
+            f"(strpos('0123456789abcdef', substr({digits}, {at}, 1)) - 1) * {16 ** (4 - at)}" for at in range(1, 5)
+        )
         return self._narrowed(f"({value}) < {float(frac) * 65536!r}")
 
-    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last") -> DataFrame:
+    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **_: Any) -> DataFrame:
         """In the order of columns; rows that are equal in them stay in theirs."""
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
@@ -356,7 +366,16 @@ class DataFrame(Plan):
         columns = {name: cell for name, cell in self._columns.items() if not (drop and name == label)}
         rows = self._rows.both(column._rows)
         order = (f"{column._sql} ASC NULLS LAST", *rows.order)
-        made = Rows(rows.client, rows.root, order, sorted and rows.physical, rows.partitions, rows.layers, rows.identity, rows._keep)
+        made = Rows(
+            rows.client,
+            rows.root,
+            order,
+            sorted and rows.physical,
+            rows.partitions,
+            rows.layers,
+            rows.identity,
+            rows._keep,
+        )
         return DataFrame(made, columns, (Level(label, column._sql),))
 
     def reset_index(self, drop: bool = False) -> DataFrame:
@@ -381,7 +400,7 @@ class DataFrame(Plan):
         labels = [subset] if isinstance(subset, str) else list(subset or self._columns)
         by = ", ".join(self._column(label)._sql for label in labels)
         order = self._rows.order or tuple(cell[0] for cell in self._columns.values())
-        terms = ", ".join(order if keep == "first" else [_turned(sql) for sql in order])
+        terms = ", ".join(order if keep == "first" else [turned(sql) for sql in order])
         rows, number = self._rows.add(f"row_number() OVER (PARTITION BY {by} ORDER BY {terms})")
         frame = self._like(self._columns, rows)._narrowed(f"{number} = 1", rows)
         frame._rows.physical = False
@@ -395,8 +414,11 @@ class DataFrame(Plan):
         """The rows with the smallest values."""
         return self.sort_values(columns)._first(n)
 
-    def _first(self, n: int) -> DataFrame:
-        frame = self._narrowed("TRUE", extra=f" ORDER BY {', '.join(self._rows.order)} LIMIT {n}")
+    def _first(self, n: int, backwards: bool = False) -> DataFrame:
+        order = self._rows.order
+        ways = [direction(turned(sql) if backwards else sql) for sql in order]
+        by = ", ".join(f"{quote(f'__order_{at}')}{way}" for at, way in enumerate(ways))
+        frame = self._narrowed("TRUE", extra=f"{' ORDER BY ' + by if by else ''} LIMIT {max(n, 0)}")
         frame._rows.physical = False
         return frame
 
@@ -413,7 +435,11 @@ class DataFrame(Plan):
 
     # Reductions.
 
-    def _reduced(self, name: str, numeric_only: bool = False) -> Reduced:
+    def count(self, numeric_only: bool = False) -> Reduced:
+        """The values of each column that are not missing."""
+        return self._reduce("count", numeric_only)
+
+    def _reduce(self, name: str, numeric_only: bool) -> Reduced:
         cells = {}
         for label, kind in self._kinds().items():
             if numeric_only and not is_number(kind):
@@ -556,8 +582,19 @@ class DataFrame(Plan):
         parts = [f"{level.sql} AS {quote(_index_name(at, level))}" for at, level in enumerate(self._index)]
         parts += [f"{sql} AS {quote(str(label))}" for label, (sql, _) in self._columns.items()]
         replace = "OR REPLACE " if override else ""
-        query = f"SELECT {', '.join(parts)} FROM {self._rows.sql}{self._ordered()}"
+        query = self._plain_query(parts)
         client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
+
+    def _plain_query(self, parts: list[str]) -> str:
+        """Columns under their own names, with the rows in their order."""
+        rows = self._rows
+        if not rows.order or rows.physical:
+            return f"SELECT {', '.join(parts)} FROM {rows.sql}"
+        hidden = [f"{term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(rows.order)]
+        names = [part.rsplit(" AS ", 1)[1] for part in parts]
+        return self._sorted(
+            f"SELECT {', '.join([*parts, *hidden])} FROM {rows.sql}", [name[1:-1].replace('""', '"') for name in names]
+        )
 
     def _write(self, path: str, form: str, index: bool, options: dict[str, str] | None = None) -> None:
         parts = []
@@ -566,7 +603,7 @@ class DataFrame(Plan):
         parts += [f"{sql} AS {quote(str(label))}" for label, (sql, _) in self._columns.items()]
         target = path if path.endswith("/") else path + "/"
         given = "".join(f" OPTIONS ({', '.join(f'{k!r} {v!r}' for k, v in options.items())})" if options else "")
-        query = f"SELECT {', '.join(parts)} FROM {self._rows.sql}{self._ordered()}"
+        query = self._plain_query(parts)
         self._client._connection.query(f"COPY ({query}) TO {literal(target)} STORED AS {form}{given}")
 
     def to_parquet(self, path: str, write_index: bool = True) -> None:
@@ -582,17 +619,13 @@ class DataFrame(Plan):
         self._write(path, "JSON", index)
 
 
+def _beside(other: Any, column: Series) -> Any:
+    """What an operator has beside a column: the column of that name, or the one thing for all."""
+    return other._column(column.name) if isinstance(other, DataFrame) else other
+
+
 def _index_name(at: int, level: Level) -> str:
     return str(level.name) if level.name is not None else INDEX + str(at)
-
-
-def _turned(order: str) -> str:
-    """An order the other way round."""
-    term = _term(order)
-    way = order[len(term) :]
-    if " DESC" in way:
-        return f"{term} ASC {'NULLS FIRST' if 'LAST' in way else 'NULLS LAST'}"
-    return f"{term} DESC {'NULLS LAST' if 'FIRST' in way else 'NULLS FIRST'}"
 
 
 class Loc:
@@ -686,34 +719,3 @@ class Table:
         ]
         rows = Rows(self._rows.client, f"({' UNION ALL '.join(parts)})", (quote(ROW),))
         return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),))
-
-
-def _reduction(name: str) -> Any:
-    def reduction(self: DataFrame, numeric_only: bool = False, **_: Any) -> Reduced:
-        return self._reduced(name, numeric_only)
-
-    reduction.__doc__ = f"The {name} of each column's values that are not missing."
-    reduction.__name__ = name
-    return reduction
-
-
-def _operator(name: str) -> Any:
-    def operator(self: DataFrame, other: Any) -> DataFrame:
-        return self._operated(name, other)
-
-    operator.__doc__ = f"``{name}``, element by element."
-    return operator
-
-
-for _name in REDUCTIONS:
-    if _name != "nunique":
-        setattr(DataFrame, _name, _reduction(_name))
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    for _form in (_name, f"r{_name}"):
-        setattr(DataFrame, _form, _operator(_form))
-        setattr(DataFrame, f"__{_form}__", _operator(_form))
-DataFrame.div = DataFrame.truediv  # type: ignore[attr-defined]
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    setattr(DataFrame, _name, _operator(_name))
-    setattr(DataFrame, f"__{_name}__", _operator(_name))
-DataFrame.__hash__ = object.__hash__  # type: ignore[assignment]

@@ -75,7 +75,7 @@ class GroupBy:
         index = [(quote(INDEX + str(at)), name, sql) for at, (name, sql) in enumerate(self._keys)]
         select = [f"{sql} AS {key}" for key, _, sql in index]
         select += [f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate(cells)]
-        keys = ", ".join(sql for _, _, sql in index)
+        keys = ", ".join(str(at + 1) for at in range(len(index)))
         where = ""
         if self._dropna:
             where = " WHERE " + " AND ".join(f"{sql} IS NOT NULL" for _, _, sql in index)

@@ -28,7 +28,11 @@ def _bounds(rows: int, parts: int) -> list[int]:
 
 
 def from_pandas(
-    data: Any, npartitions: int | None = None, sort: bool = True, chunksize: int | None = None, client: Client | None = None
+    data: Any,
+    npartitions: int | None = None,
+    sort: bool = True,
+    chunksize: int | None = None,
+    client: Client | None = None,
 ) -> Any:
     """A frame or a column of pandas, spread over the workers.
 
@@ -98,7 +102,9 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     return made
 
 
-def from_dict(data: dict[Any, Any], npartitions: int | None = None, client: Client | None = None, **_: Any) -> DataFrame:
+def from_dict(
+    data: dict[Any, Any], npartitions: int | None = None, client: Client | None = None, **_: Any
+) -> DataFrame:
     """Columns of a dictionary, spread over the workers."""
     made: DataFrame = from_pandas(pd.DataFrame(data), npartitions, client=client)
     return made
@@ -117,7 +123,9 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     client._connection.put(name, parts)
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
     drop_later(client, name, rows.identity)
-    cells: dict[Any, Any] = {label: (quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
+    cells: dict[Any, Any] = {
+        label: (quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)
+    }
     return DataFrame(rows, cells, ())
 
 
@@ -175,7 +183,9 @@ def read_parquet(path: Any, columns: Any = None, index: Any = None, client: Clie
     return _files(path, index, columns, client)
 
 
-def read_csv(path: Any, usecols: Any = None, index_col: Any = None, sep: str = ",", client: Client | None = None) -> DataFrame:
+def read_csv(
+    path: Any, usecols: Any = None, index_col: Any = None, sep: str = ",", client: Client | None = None
+) -> DataFrame:
     """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order."""
     if sep == ",":
         return _files(path, index_col, usecols, client)

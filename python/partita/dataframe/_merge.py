@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._base import Level, _term
+from ._base import Level
 from ._frame import DataFrame
-from ._rows import Rows
+from ._rows import Rows, term
 from ._series import Series
 from ._sql import INDEX, quote
 
 __all__ = ["concat", "merge", "merge_asof"]
 
-_JOINS = {"inner": "INNER JOIN", "left": "LEFT JOIN", "right": "RIGHT JOIN", "outer": "FULL JOIN", "cross": "CROSS JOIN"}
+_JOINS = {
+    "inner": "INNER JOIN",
+    "left": "LEFT JOIN",
+    "right": "RIGHT JOIN",
+    "outer": "FULL JOIN",
+    "cross": "CROSS JOIN",
+}
 
 
 def _labels(value: Any) -> list[Any]:
@@ -60,8 +66,20 @@ def merge(
     a, a_levels, a_cells = _side(left, "l")
     b, b_levels, b_cells = _side(right, "r")
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
-    by_left = a_levels if left_index else [_found(a_names, label) for label in _labels(on if on is not None else left_on)] if how != "cross" else []
-    by_right = b_levels if right_index else [_found(b_names, label) for label in _labels(on if on is not None else right_on)] if how != "cross" else []
+    by_left = (
+        a_levels
+        if left_index
+        else [_found(a_names, label) for label in _labels(on if on is not None else left_on)]
+        if how != "cross"
+        else []
+    )
+    by_right = (
+        b_levels
+        if right_index
+        else [_found(b_names, label) for label in _labels(on if on is not None else right_on)]
+        if how != "cross"
+        else []
+    )
     if len(by_left) != len(by_right):
         raise ValueError("as many keys are needed on the left as on the right")
     tests = " AND ".join(f"{x} IS NOT DISTINCT FROM {y}" for x, y in zip(by_left, by_right))
@@ -77,7 +95,11 @@ def merge(
     select = [f"{sql} AS {quote(INDEX + str(at))}" for at, (_, sql) in enumerate(index)]
     select += [f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate(cells)]
     root = f"(SELECT {', '.join(select)} FROM {joined})"
-    sorted_by_index = tuple(f"{quote(INDEX + str(at))} ASC NULLS LAST" for at in range(len(index))) if left_index and right_index else ()
+    sorted_by_index = (
+        tuple(f"{quote(INDEX + str(at))} ASC NULLS LAST" for at in range(len(index)))
+        if left_index and right_index
+        else ()
+    )
     rows = Rows(left._client, root, sorted_by_index, keep=(left._rows, right._rows))
     columns: dict[Any, Any] = {}
     for at, (label, _) in enumerate(cells):
@@ -123,14 +145,18 @@ def _named(
             cells.append((label, _key(name, b[label], how)))
         else:
             cells.append((f"{label}{suffixes[0]}" if label in b else label, name))
-    cells += [(f"{label}{suffixes[1]}" if label in a else label, name) for label, name in b.items() if label not in shared]
+    cells += [
+        (f"{label}{suffixes[1]}" if label in a else label, name) for label, name in b.items() if label not in shared
+    ]
     return cells
 
 
 def concat(frames: Sequence[Any], axis: int = 0, ignore_index: bool = False) -> Any:
     """Frames or columns one after the other. A column that one of them has not is missing there."""
     if axis not in (0, "index"):
-        raise NotImplementedError("concat puts frames one after the other: use merge or assign for columns beside each other")
+        raise NotImplementedError(
+            "concat puts frames one after the other: use merge or assign for columns beside each other"
+        )
     parts = [one.to_frame("v") if isinstance(one, Series) else one for one in frames]
     if not parts:
         raise ValueError("there is nothing to put together")
@@ -142,17 +168,32 @@ def concat(frames: Sequence[Any], axis: int = 0, ignore_index: bool = False) -> 
     selects = []
     for number, part in enumerate(parts):
         select = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(part._index)] if keeps else []
-        select += [f"{part._columns[label][0] if label in part._columns else 'NULL'} AS {quote(f'c{at}')}" for at, label in enumerate(labels)]
+        select += [
+            f"{part._columns[label][0] if label in part._columns else 'NULL'} AS {quote(f'c{at}')}"
+            for at, label in enumerate(labels)
+        ]
         if ordered:
             # Where the parts are in orders of different kinds, their rows are counted.
-            place = f"row_number() {part._rows.over()}" if terms > 1 or not part._rows.physical else _term(part._rows.order[0])
+            place = (
+                f"row_number() {part._rows.over()}"
+                if terms > 1 or not part._rows.physical
+                else term(part._rows.order[0])
+            )
             select += [f"{number} AS __part", f"CAST({place} AS BIGINT) AS __place"]
         selects.append(f"SELECT {', '.join(select)} FROM {part._rows.sql}")
     order = ("__part", "__place") if ordered else ()
     known = [part._rows.partitions for part in parts]
     partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None
-    rows = Rows(parts[0]._client, f"({' UNION ALL '.join(selects)})", order, partitions=partitions, keep=[p._rows for p in parts])
-    index = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(parts[0]._index)) if keeps else ()
+    rows = Rows(
+        parts[0]._client,
+        f"({' UNION ALL '.join(selects)})",
+        order,
+        partitions=partitions,
+        keep=[p._rows for p in parts],
+    )
+    index = (
+        tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(parts[0]._index)) if keeps else ()
+    )
     frame = DataFrame(rows, {label: (quote(f"c{at}"), None) for at, label in enumerate(labels)}, index)
     if all(isinstance(one, Series) for one in frames):
         names = {one.name for one in frames}
@@ -195,12 +236,14 @@ def merge_asof(
         f"UNION ALL SELECT {nothing}, {_found(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}, TRUE AS hit{values_right} FROM {b})"
     )
     partition = f"PARTITION BY {', '.join(f'k{at}' for at in range(len(keys)))} " if keys else ""
-    frame = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" if backward else "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
-    function = "last_value" if backward else "first_value"
-    over = f"OVER ({partition}ORDER BY t ASC, s ASC {frame})"
+    way = "ASC" if backward else "DESC"
+    over = f"OVER ({partition}ORDER BY t {way}, s {way} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
     cells = [(f"{label}{suffixes[0]}" if label in theirs else label, name) for label, name in a_names.items()]
     found = [
-        (f"{label}{suffixes[1]}" if label in a_names else label, f"{function}(CASE WHEN hit THEN v{at} END) IGNORE NULLS {over}")
+        (
+            f"{label}{suffixes[1]}" if label in a_names else label,
+            f"last_value(CASE WHEN hit THEN v{at} END) IGNORE NULLS {over}",
+        )
         for at, label in enumerate(theirs)
     ]
     select = ", ".join(f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate([*cells, *found]))

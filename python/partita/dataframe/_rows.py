@@ -18,7 +18,7 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "held_name"]
+__all__ = ["Rows", "direction", "held_name", "term", "turned"]
 
 _numbers = itertools.count(1)
 
@@ -74,7 +74,14 @@ class Rows:
     def _with(self, layers: tuple[tuple[int, str, str], ...]) -> Rows:
         return Rows(
             # What a window gives does not come in the order of the rows.
-            self.client, self.root, self.order, False, self.partitions, layers, self.identity, self._keep
+            self.client,
+            self.root,
+            self.order,
+            False,
+            self.partitions,
+            layers,
+            self.identity,
+            self._keep,
         )
 
     @property
@@ -99,7 +106,7 @@ class Rows:
         NotImplementedError
             If they are not the same rows.
         """
-        if self is other or self.layers == other.layers and self.identity is other.identity:
+        if self is other or (self.layers == other.layers and self.identity is other.identity):
             return self
         if self.identity is not other.identity:
             raise NotImplementedError(
@@ -129,8 +136,8 @@ class Rows:
             self._types.update(zip(unknown, found.types))
         return [self._types[one] for one in expressions]
 
-    def over(self, frame: str = "", partition: str = "") -> str:
-        """The ``OVER`` of a window that goes through the rows in their order.
+    def over(self, frame: str = "", partition: str = "", backwards: bool = False) -> str:
+        """The ``OVER`` of a window that goes through the rows in their order, or from the last to the first.
 
         Raises
         ------
@@ -142,7 +149,32 @@ class Rows:
                 "these rows are in no order, as those of files are: sort_values or set_index first"
             )
         by = f"PARTITION BY {partition} " if partition else ""
-        return f"OVER ({by}ORDER BY {', '.join(self.order)}{' ' + frame if frame else ''})"
+        order = [turned(sql) for sql in self.order] if backwards else self.order
+        return f"OVER ({by}ORDER BY {', '.join(order)}{' ' + frame if frame else ''})"
+
+
+_ENDINGS = (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST")
+
+
+def term(order: str) -> str:
+    """An expression of an order without its direction."""
+    for ending in _ENDINGS:
+        if order.endswith(ending):
+            return order[: -len(ending)]
+    return order
+
+
+def direction(order: str) -> str:
+    """The direction of an expression of an order."""
+    return order[len(term(order)) :]
+
+
+def turned(order: str) -> str:
+    """An order the other way round."""
+    way = direction(order)
+    if " DESC" in way:
+        return f"{term(order)} ASC {'NULLS FIRST' if 'LAST' in way else 'NULLS LAST'}"
+    return f"{term(order)} DESC {'NULLS LAST' if 'FIRST' in way else 'NULLS FIRST'}"
 
 
 def drop_later(client: Client, name: str, owner: object) -> None:

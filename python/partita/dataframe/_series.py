@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
 from . import _expressions as ex
 from ._base import Level, Plan, Scalar, to_pandas
+from ._operators import Operators
 from ._rows import Rows
 from ._sql import INDEX, arrow_name, is_text, literal, quote
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Index", "Series"]
 
 
-class Series(Plan):
+class Series(Operators, Plan):
     """A column of a plan, with an index.
 
     Made by frames: ``ddf.a``, ``ddf["a"]``, and by operations on columns. Operations give columns again, reductions
@@ -38,9 +39,15 @@ class Series(Plan):
     3
     """
 
-    _instead = {"apply": "map with a dict, or arithmetic", "iloc": "head", "plot": "compute().plot"}
+    _instead: ClassVar[dict[builtins.str, builtins.str]] = {
+        "apply": "map with a dict, or arithmetic",
+        "iloc": "head",
+        "plot": "compute().plot",
+    }
 
-    def __init__(self, rows: Rows, sql: str, name: Any, index: tuple[Level, ...], kind: pa.DataType | None = None) -> None:
+    def __init__(
+        self, rows: Rows, sql: str, name: Any, index: tuple[Level, ...], kind: pa.DataType | None = None
+    ) -> None:
         self._rows = rows
         self._sql = sql
         self.name = name
@@ -128,7 +135,7 @@ class Series(Plan):
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
 
-    def _arithmetic(self, name: str, other: Any, swapped: bool = False) -> Any:
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
@@ -143,7 +150,7 @@ class Series(Plan):
         sql = ex.arithmetic(name, *sides[0], *sides[1])
         return self._like(sql, rows=rows, name=self._name_with(other))
 
-    def _compared(self, name: str, other: Any) -> Any:
+    def _compare(self, name: str, other: Any) -> Any:
         if isinstance(other, Scalar):
             other = other.compute()
         if isinstance(other, Series):
@@ -269,9 +276,11 @@ class Series(Plan):
 
     def replace(self, to_replace: Any, value: Any = None) -> Series:
         """With some values replaced."""
-        pairs = to_replace if isinstance(to_replace, dict) else {
-            one: value for one in (to_replace if isinstance(to_replace, (list, tuple)) else [to_replace])
-        }
+        pairs = (
+            to_replace
+            if isinstance(to_replace, dict)
+            else dict.fromkeys(to_replace if isinstance(to_replace, (list, tuple)) else [to_replace], value)
+        )
         cases = " ".join(f"WHEN {literal(k, self._kind)} THEN {literal(v, self._kind)}" for k, v in pairs.items())
         return self._like(f"CASE {self._sql} {cases} ELSE {self._sql} END", self._known)
 
@@ -304,7 +313,7 @@ class Series(Plan):
 
         return Loc(self.to_frame("v"), lambda frame: frame["v"].rename(self.name))
 
-    def sort_values(self, ascending: bool = True) -> Series:
+    def sort_values(self, ascending: bool = True, **_: Any) -> Series:
         """In the order of the values; missing ones last."""
         return self.to_frame("v").sort_values("v", ascending=ascending)["v"].rename(self.name)
 
@@ -324,7 +333,7 @@ class Series(Plan):
             count = "CAST(count(*) AS DOUBLE) / sum(count(*)) OVER ()"
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
-        sql = f"(SELECT {self._sql} AS {value}, {count} AS v FROM {self._rows.sql}{where} GROUP BY {self._sql})"
+        sql = f"(SELECT {self._sql} AS {value}, {count} AS v FROM {self._rows.sql}{where} GROUP BY 1)"
         order = (f"{quote('v')} DESC NULLS LAST", f"{value} ASC NULLS LAST") if sort else ()
         name = "proportion" if normalize else "count"
         return Series(Rows(self._client, sql, order), quote("v"), name, (Level(self.name, value),))
@@ -339,7 +348,10 @@ class Series(Plan):
 
     # Single values.
 
-    def _reduced(self, sql: str, kind: Any = None) -> Scalar:
+    def _reduce(self, name: builtins.str, numeric_only: bool) -> Scalar:
+        return self._reduced(aggregate(name, self._sql, self._kind))
+
+    def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
         return Scalar(self._rows, sql, kind)
 
     def count(self) -> Scalar:
@@ -362,7 +374,9 @@ class Series(Plan):
     def quantile(self, q: float | list[float] = 0.5) -> Any:
         """The quantile, between two values where it falls there; a column of them for a list."""
         if isinstance(q, (list, tuple)):
-            parts = [f"SELECT {at!r} AS {quote(INDEX + '0')}, {_quantile(self, at)} AS v FROM {self._rows.sql}" for at in q]
+            parts = [
+                f"SELECT {at!r} AS {quote(INDEX + '0')}, {_quantile(self, at)} AS v FROM {self._rows.sql}" for at in q
+            ]
             root = f"({' UNION ALL '.join(parts)})"
             rows = Rows(self._client, root, (quote(INDEX + "0"),))
             return Series(rows, quote("v"), self.name, (Level(None, quote(INDEX + "0")),))
@@ -370,16 +384,20 @@ class Series(Plan):
 
     def mode(self) -> Series:
         """The most frequent values, in their order."""
-        count = f"(SELECT {self._sql} AS v, count(*) AS n FROM {self._rows.sql} WHERE {self._sql} IS NOT NULL GROUP BY {self._sql})"
+        count = (
+            f"(SELECT {self._sql} AS v, count(*) AS n FROM {self._rows.sql} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
+        )
         sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"
         return Series(Rows(self._client, sql, (quote("v"),)), quote("v"), self.name, (), self._known)
 
-    def _label(self, function: str) -> Scalar:
+    def _label(self, function: builtins.str) -> Scalar:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax need an index of one level: set_index first")
         direction = "ASC" if function == "min" else "DESC"
         order = ", ".join((f"{self._sql} {direction} NULLS LAST", *self._rows.order))
-        return self._reduced(f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)")
+        return self._reduced(
+            f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
+        )
 
     def idxmin(self) -> Scalar:
         """The label of the first smallest."""
@@ -403,11 +421,11 @@ class Series(Plan):
 
     # Along the rows.
 
-    def _window(self, sql: str, kind: pa.DataType | None = None) -> Series:
+    def _window(self, sql: builtins.str, kind: pa.DataType | None = None) -> Series:
         rows, name = self._rows.add(sql)
         return self._like(name, kind, rows)
 
-    def _running(self, function: str) -> Series:
+    def _running(self, function: builtins.str) -> Series:
         over = self._rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
         value = f"CAST({self._sql} AS BIGINT)" if pa.types.is_boolean(self._kind) and function == "sum" else self._sql
         return self._window(f"CASE WHEN {self._sql} IS NULL THEN NULL ELSE {function}({value}) {over} END")
@@ -444,8 +462,8 @@ class Series(Plan):
 
     def bfill(self) -> Series:
         """The next value in the place of a missing one."""
-        over = self._rows.over("ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING")
-        return self._window(f"first_value({self._sql}) IGNORE NULLS {over}", self._known)
+        over = self._rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", backwards=True)
+        return self._window(f"last_value({self._sql}) IGNORE NULLS {over}", self._known)
 
     def rolling(self, window: Any, min_periods: int | None = None, center: bool = False) -> Any:
         """Windows of so many rows, or of a time."""
@@ -453,7 +471,7 @@ class Series(Plan):
 
         return Rolling(self, window, min_periods, center)
 
-    def resample(self, rule: str) -> Any:
+    def resample(self, rule: builtins.str) -> Any:
         """Pieces of time."""
         from ._windows import Resampler
 
@@ -472,7 +490,7 @@ class Index(Series):
     """The labels of rows."""
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
-        return pd.Index(frame.iloc[:, 0], name=self.name)
+        return pd.Index(frame.iloc[:, 0].array, name=self.name)
 
 
 def _index_of(plan: Plan) -> Index:
@@ -484,8 +502,8 @@ def _index_of(plan: Plan) -> Index:
 
 def _limited(plan: Any, n: int) -> Any:
     """The first rows of a plan, computed."""
-    order = f" ORDER BY {', '.join(plan._rows.order)}" if plan._rows.order else ""
-    return plan._finish(to_pandas(plan._fetch(f"{order} LIMIT {max(n, 0)}")))
+    query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
+    return plan._finish(to_pandas(plan._client._connection.query(query)))
 
 
 def _truth(column: Series) -> str:
@@ -510,7 +528,7 @@ def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
         return f"count(DISTINCT {sql})"
     if name == "sum" and is_text(kind):
         raise TypeError("texts are not summed up: numeric_only=True leaves them out")
-    if is_text(kind) or pa.types.is_timestamp(kind) and name not in ("mean", "median"):
+    if is_text(kind) or (pa.types.is_timestamp(kind) and name not in ("mean", "median")):
         raise TypeError(f"there is no {name} of {kind}: numeric_only=True leaves such columns out")
     if pa.types.is_timestamp(kind):
         whole = f"arrow_cast({sql}, 'Int64')"
@@ -538,42 +556,3 @@ def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
 
 #: Reductions of columns and of groups.
 REDUCTIONS = ("sum", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
-
-
-def _operator(name: str, swapped: bool) -> Any:
-    def operator(self: Series, other: Any) -> Any:
-        return self._arithmetic(name, other, swapped)
-
-    operator.__doc__ = f"``{name}``, element by element."
-    return operator
-
-
-def _comparator(name: str) -> Any:
-    def comparator(self: Series, other: Any) -> Any:
-        return self._compared(name, other)
-
-    comparator.__doc__ = f"``{name}``, element by element. Where a value is missing, what pandas gives."
-    return comparator
-
-
-def _reduction(name: str) -> Any:
-    def reduction(self: Series, **_: Any) -> Scalar:
-        return self._reduced(aggregate(name, self._sql, self._kind))
-
-    reduction.__doc__ = f"The {name} of the values that are not missing."
-    reduction.__name__ = name
-    return reduction
-
-
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    setattr(Series, _name, _operator(_name, False))
-    setattr(Series, f"r{_name}", _operator(_name, True))
-    setattr(Series, f"__{_name}__", _operator(_name, False))
-    setattr(Series, f"__r{_name}__", _operator(_name, True))
-Series.div = Series.truediv  # type: ignore[attr-defined]
-for _name in ex.COMPARISONS:
-    setattr(Series, _name, _comparator(_name))
-    setattr(Series, f"__{_name}__", _comparator(_name))
-for _name in ("sum", "mean", "min", "max", "std", "var", "sem", "median"):
-    setattr(Series, _name, _reduction(_name))
-Series.__hash__ = object.__hash__  # type: ignore[assignment]

@@ -79,7 +79,7 @@ def type_of(value: Any) -> pa.DataType:
     if isinstance(value, pd.Timestamp):
         return pa.timestamp(value.unit, tz=str(value.tz) if value.tz else None)
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
-        return pa.duration("ns")
+        return pa.duration(pd.Timedelta(value).unit)
     if isinstance(value, np.generic):
         value = value.item()
     return pa.scalar(value).type
@@ -91,10 +91,12 @@ def _missing(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and math.isnan(value)
 
 
-def _time(value: pd.Timestamp) -> str:
-    if value.tz is None:
-        return f"arrow_cast({value.as_unit('ns').value}, 'Timestamp(Nanosecond, None)')"
-    return f"arrow_cast({value.as_unit('ns').value}, 'Timestamp(Nanosecond, Some(\"{value.tz}\"))')"
+def _time(value: pd.Timestamp, like: pa.DataType | None = None) -> str:
+    unit = like.unit if like is not None and pa.types.is_timestamp(like) else value.unit
+    if value.as_unit(unit) != value:
+        # A column of coarser times is compared with what is finer than its own unit.
+        unit = value.unit
+    return f"arrow_cast({value.as_unit(unit)._value}, '{arrow_name(pa.timestamp(unit, str(value.tz) if value.tz else None))}')"
 
 
 def literal(value: Any, like: pa.DataType | None = None) -> str:
@@ -115,18 +117,19 @@ def literal(value: Any, like: pa.DataType | None = None) -> str:
         return _real(float(value), like)
     if isinstance(value, str):
         if like is not None and is_time(like):
-            return _time(pd.Timestamp(value, tz=getattr(like, "tz", None)))
+            return _time(pd.Timestamp(value, tz=getattr(like, "tz", None)), like)
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, decimal.Decimal):
         digits = value.as_tuple()
         scale = max(-int(digits.exponent), 0)
         return f"arrow_cast('{value}', 'Decimal128({max(len(digits.digits), scale + 1)}, {scale})')"
     if isinstance(value, (pd.Timestamp, np.datetime64, datetime.datetime)):
-        return _time(pd.Timestamp(value))
+        return _time(pd.Timestamp(value), like)
     if isinstance(value, datetime.date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
-        return f"arrow_cast({pd.Timedelta(value).as_unit('ns').value}, 'Duration(Nanosecond)')"
+        span = pd.Timedelta(value)
+        return f"arrow_cast({span._value}, '{arrow_name(pa.duration(span.unit))}')"
     raise TypeError(f"a {type(value).__name__} cannot be part of a plan: use a number, a text, a time or a column")
 
 

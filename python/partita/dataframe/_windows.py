@@ -66,7 +66,11 @@ class Rolling:
         value = f"{_FUNCTIONS[name].format(column._sql)} {over}"
         if name == "count":
             least = 0 if self._rows and self._least == 0 else self._least
-            sql = f"CASE WHEN count({column._sql}) {over} >= {least} THEN CAST({value} AS DOUBLE) END" if not self._rows else None
+            sql = (
+                f"CASE WHEN count({column._sql}) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
+                if not self._rows
+                else None
+            )
             if sql is None:
                 sql = f"CASE WHEN count(*) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
         else:
@@ -102,7 +106,14 @@ for _name in _FUNCTIONS:
 #: Pieces of time that have the same length everywhere, by the letter that pandas has for them, in SQL.
 _UNITS = {"D": "day", "h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
 #: Those that have not: what SQL calls them, and whether their label is their last day.
-_CALENDAR = {"MS": ("month", False), "ME": ("month", True), "QS": ("quarter", False), "QE": ("quarter", True), "YS": ("year", False), "YE": ("year", True)}
+_CALENDAR = {
+    "MS": ("month", False),
+    "ME": ("month", True),
+    "QS": ("quarter", False),
+    "QE": ("quarter", True),
+    "YS": ("year", False),
+    "YE": ("year", True),
+}
 
 
 class Resampler:
@@ -135,9 +146,11 @@ class Resampler:
             return
         offset = self._offset = pd.tseries.frequencies.to_offset(rule)
         try:
-            self._step = pd.Timedelta(offset.n, "D") if offset.name == "D" else pd.Timedelta(offset)
+            self._step = pd.Timedelta(offset.n, "D") if isinstance(offset, pd.offsets.Day) else pd.Timedelta(offset)
         except ValueError:
-            raise NotImplementedError(f"resample({rule!r}): pieces are times such as 15min, h, D, or {', '.join(_CALENDAR)}") from None
+            raise NotImplementedError(
+                f"resample({rule!r}): pieces are times such as 15min, h, D, or {', '.join(_CALENDAR)}"
+            ) from None
         nanoseconds = self._step.as_unit("ns").value
         # pandas counts pieces from the midnight before the first row.
         first = f"(SELECT date_trunc('day', min({index._sql})) FROM {of._rows.sql})"
@@ -146,13 +159,16 @@ class Resampler:
         if pd.Timedelta("1D") % self._step == pd.Timedelta(0):
             origin = "0"
         number = f"({whole} - {origin}) - ((({whole} - {origin}) % {nanoseconds}) + {nanoseconds}) % {nanoseconds}"
-        self._piece = f"arrow_cast({number} + {origin}, '{arrow_name(pa.timestamp('ns', index._kind.tz))}')"
+        exact = f"arrow_cast({number} + {origin}, '{arrow_name(pa.timestamp('ns', index._kind.tz))}')"
+        self._piece = f"arrow_cast({exact}, '{arrow_name(index._kind)}')"
 
-    def _made(self, cells: list[tuple[Any, str]]) -> DataFrame:
+    def _made(self, cells: list[tuple[Any, str]]) -> _Pieces:
         rows = self._of._rows
         key = quote(INDEX + "0")
         select = ", ".join(f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate(cells))
-        root = f"(SELECT {self._piece} AS {key}, {select} FROM {rows.sql} WHERE {self._index._sql} IS NOT NULL GROUP BY {self._piece})"
+        root = (
+            f"(SELECT {self._piece} AS {key}, {select} FROM {rows.sql} WHERE {self._index._sql} IS NOT NULL GROUP BY 1)"
+        )
         made = Rows(rows.client, root, (f"{key} ASC NULLS LAST",), keep=rows)
         columns: dict[Any, Any] = {label: (quote(f"c{at}"), None) for at, (label, _) in enumerate(cells)}
         return _Pieces(made, columns, (Level(self._index.name, key),), self._offset)
@@ -163,14 +179,21 @@ class Resampler:
             frame = self._made([("v", aggregate(name, self._of._sql, self._of._kind))])
             return _PieceColumn(frame._rows, frame._columns["v"][0], label, frame._index, self._offset, name)
         kinds = self._of._kinds()
-        made = self._made([(label, aggregate(name, self._of._columns[label][0], kind)) for label, kind in kinds.items()])
+        made = self._made(
+            [(label, aggregate(name, self._of._columns[label][0], kind)) for label, kind in kinds.items()]
+        )
         made._fill = 0 if name in ("sum", "count") else None
         return made
 
     def agg(self, func: Any) -> Any:
         """One reduction by its name, or a dictionary by column."""
         if isinstance(func, dict):
-            return self._made([(label, aggregate(name, self._of._columns[label][0], self._of._kinds()[label])) for label, name in func.items()])
+            return self._made(
+                [
+                    (label, aggregate(name, self._of._columns[label][0], self._of._kinds()[label]))
+                    for label, name in func.items()
+                ]
+            )
         return self._all(func)
 
 

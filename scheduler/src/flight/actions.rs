@@ -23,8 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Response, Status};
 
 /// The actions, and what each does.
-pub(crate) const ACTIONS: [(&str, &str); 6] = [
+pub(crate) const ACTIONS: [(&str, &str); 7] = [
     ("partita.attend", "keeps the session as long as the answer is read; its tables go with it"),
+    ("partita.leave", "ends the session at once"),
     ("partita.tables", "lists the tables that workers hold"),
     ("partita.publish", "makes a session's table everyone's: name, as, replace"),
     ("partita.put_begin", "gives places for partitions: name, partitions"),
@@ -94,6 +95,10 @@ pub(crate) async fn answer(
 ) -> Option<Result<Answers, Status>> {
     let answer = match name {
         "partita.attend" => return Some(Ok(attend(Arc::clone(shared), asked.session))),
+        "partita.leave" => {
+            query::end_session(shared, &asked.session).await;
+            json(&serde_json::json!({}))
+        }
         "partita.tables" => {
             query::session(shared, &asked).await;
             json(&shared.collections.rows())
@@ -127,6 +132,9 @@ fn attend(shared: Arc<Shared>, session: String) -> Answers {
                 () = sender.closed() => break,
                 () = shared.shutdown.cancelled() => return,
                 () = tokio::time::sleep(ATTEND_INTERVAL) => {
+                    if !shared.sessions.is_there(&session) {
+                        return;
+                    }
                     let nothing = arrow_flight::Result { body: Vec::new().into() };
                     if sender.send(Ok(nothing)).await.is_err() {
                         break;

@@ -14,7 +14,8 @@ pub(crate) fn of(error: QueryError) -> Status {
     match error {
         QueryError::Statement(_) => Status::invalid_argument(text),
         QueryError::Failed(_) => Status::internal(text),
-        QueryError::Cancelled(_) => Status::cancelled(text),
+        // Not as `cancelled`, which says that the client itself broke off: pyarrow takes it for Ctrl-C.
+        QueryError::Cancelled(_) => Status::aborted(text),
         QueryError::Ending => Status::unavailable(text),
     }
 }

@@ -168,6 +168,8 @@ async fn keep_rows(engine: &Arc<Engine>, mut rows: SendableRecordBatchStream) ->
     let mut output = Output::new(engine.store(), rows.schema(), 1);
     while let Some(batch) = rows.next().await {
         output.push(0, batch?)?;
+        // Only where it looks up can it be stopped.
+        tokio::task::consume_budget().await;
     }
     output.finish()?;
     Ok(output)
@@ -186,6 +188,7 @@ async fn split_rows(
         BatchPartitioner::try_new(partitioning.clone(), Time::new(), index, tasks)?;
     while let Some(batch) = rows.next().await {
         partitioner.partition(batch?, |bucket, part| output.push(bucket, part))?;
+        tokio::task::consume_budget().await;
     }
     output.finish()?;
     Ok(output)

@@ -1,0 +1,241 @@
+"""Operators and reductions that columns and frames have alike."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+__all__ = ["Operators"]
+
+T = TypeVar("T", bound="Operators")
+
+
+class Operators:
+    """Arithmetic and comparisons, element by element, by sign and by name."""
+
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
+        raise NotImplementedError
+
+    def _compare(self, name: str, other: Any) -> Any:
+        raise NotImplementedError
+
+    def _reduce(self, name: str, numeric_only: bool) -> Any:
+        raise NotImplementedError
+
+    __hash__ = object.__hash__
+
+    def add(self: T, other: Any) -> T:
+        """The sum."""
+        made: T = self._operate("add", other)
+        return made
+
+    def __add__(self: T, other: Any) -> T:
+        made: T = self._operate("add", other)
+        return made
+
+    def radd(self: T, other: Any) -> T:
+        """The sum, with the sides exchanged."""
+        made: T = self._operate("add", other, True)
+        return made
+
+    def __radd__(self: T, other: Any) -> T:
+        made: T = self._operate("add", other, True)
+        return made
+
+    def sub(self: T, other: Any) -> T:
+        """The difference."""
+        made: T = self._operate("sub", other)
+        return made
+
+    def __sub__(self: T, other: Any) -> T:
+        made: T = self._operate("sub", other)
+        return made
+
+    def rsub(self: T, other: Any) -> T:
+        """The difference, with the sides exchanged."""
+        made: T = self._operate("sub", other, True)
+        return made
+
+    def __rsub__(self: T, other: Any) -> T:
+        made: T = self._operate("sub", other, True)
+        return made
+
+    def mul(self: T, other: Any) -> T:
+        """The product."""
+        made: T = self._operate("mul", other)
+        return made
+
+    def __mul__(self: T, other: Any) -> T:
+        made: T = self._operate("mul", other)
+        return made
+
+    def rmul(self: T, other: Any) -> T:
+        """The product, with the sides exchanged."""
+        made: T = self._operate("mul", other, True)
+        return made
+
+    def __rmul__(self: T, other: Any) -> T:
+        made: T = self._operate("mul", other, True)
+        return made
+
+    def truediv(self: T, other: Any) -> T:
+        """The quotient."""
+        made: T = self._operate("truediv", other)
+        return made
+
+    def __truediv__(self: T, other: Any) -> T:
+        made: T = self._operate("truediv", other)
+        return made
+
+    def rtruediv(self: T, other: Any) -> T:
+        """The quotient, with the sides exchanged."""
+        made: T = self._operate("truediv", other, True)
+        return made
+
+    def __rtruediv__(self: T, other: Any) -> T:
+        made: T = self._operate("truediv", other, True)
+        return made
+
+    def floordiv(self: T, other: Any) -> T:
+        """The quotient, towards minus infinity."""
+        made: T = self._operate("floordiv", other)
+        return made
+
+    def __floordiv__(self: T, other: Any) -> T:
+        made: T = self._operate("floordiv", other)
+        return made
+
+    def rfloordiv(self: T, other: Any) -> T:
+        """The quotient, towards minus infinity, with the sides exchanged."""
+        made: T = self._operate("floordiv", other, True)
+        return made
+
+    def __rfloordiv__(self: T, other: Any) -> T:
+        made: T = self._operate("floordiv", other, True)
+        return made
+
+    def mod(self: T, other: Any) -> T:
+        """What is left of a division, with the divisor's sign."""
+        made: T = self._operate("mod", other)
+        return made
+
+    def __mod__(self: T, other: Any) -> T:
+        made: T = self._operate("mod", other)
+        return made
+
+    def rmod(self: T, other: Any) -> T:
+        """What is left of a division, with the divisor's sign, with the sides exchanged."""
+        made: T = self._operate("mod", other, True)
+        return made
+
+    def __rmod__(self: T, other: Any) -> T:
+        made: T = self._operate("mod", other, True)
+        return made
+
+    def pow(self: T, other: Any) -> T:
+        """The power."""
+        made: T = self._operate("pow", other)
+        return made
+
+    def __pow__(self: T, other: Any) -> T:
+        made: T = self._operate("pow", other)
+        return made
+
+    def rpow(self: T, other: Any) -> T:
+        """The power, with the sides exchanged."""
+        made: T = self._operate("pow", other, True)
+        return made
+
+    def __rpow__(self: T, other: Any) -> T:
+        made: T = self._operate("pow", other, True)
+        return made
+
+    div = truediv
+    divide = truediv
+    multiply = mul
+    subtract = sub
+
+    def eq(self: T, other: Any) -> T:
+        """Whether it is equal. Where a value is missing, as pandas has it: it is not."""
+        made: T = self._compare("eq", other)
+        return made
+
+    def __eq__(self: T, other: Any) -> T:  # type: ignore[override]
+        made: T = self._compare("eq", other)
+        return made
+
+    def ne(self: T, other: Any) -> T:
+        """Whether it is not equal. Where a value is missing, as pandas has it: it is."""
+        made: T = self._compare("ne", other)
+        return made
+
+    def __ne__(self: T, other: Any) -> T:  # type: ignore[override]
+        made: T = self._compare("ne", other)
+        return made
+
+    def lt(self: T, other: Any) -> T:
+        """Whether it is less. Where a value is missing, as pandas has it: it is not."""
+        made: T = self._compare("lt", other)
+        return made
+
+    def __lt__(self: T, other: Any) -> T:
+        made: T = self._compare("lt", other)
+        return made
+
+    def le(self: T, other: Any) -> T:
+        """Whether it is not more. Where a value is missing, as pandas has it: it is not."""
+        made: T = self._compare("le", other)
+        return made
+
+    def __le__(self: T, other: Any) -> T:
+        made: T = self._compare("le", other)
+        return made
+
+    def gt(self: T, other: Any) -> T:
+        """Whether it is more. Where a value is missing, as pandas has it: it is not."""
+        made: T = self._compare("gt", other)
+        return made
+
+    def __gt__(self: T, other: Any) -> T:
+        made: T = self._compare("gt", other)
+        return made
+
+    def ge(self: T, other: Any) -> T:
+        """Whether it is not less. Where a value is missing, as pandas has it: it is not."""
+        made: T = self._compare("ge", other)
+        return made
+
+    def __ge__(self: T, other: Any) -> T:
+        made: T = self._compare("ge", other)
+        return made
+
+    def sum(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The sum of the values that are not missing."""
+        return self._reduce("sum", numeric_only)
+
+    def mean(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The mean of the values that are not missing."""
+        return self._reduce("mean", numeric_only)
+
+    def min(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The least of the values that are not missing."""
+        return self._reduce("min", numeric_only)
+
+    def max(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The most of the values that are not missing."""
+        return self._reduce("max", numeric_only)
+
+    def std(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The standard deviation of a sample of the values that are not missing."""
+        return self._reduce("std", numeric_only)
+
+    def var(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The variance of a sample of the values that are not missing."""
+        return self._reduce("var", numeric_only)
+
+    def sem(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The standard error of the mean of the values that are not missing."""
+        return self._reduce("sem", numeric_only)
+
+    def median(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The median, exactly of the values that are not missing."""
+        return self._reduce("median", numeric_only)

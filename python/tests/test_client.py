@@ -1,0 +1,343 @@
+"""The client, and what the cluster keeps for it."""
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import partita
+from partita import ClusterError, QueryError
+from partita import dataframe as dd
+from partita.distributed import Client, LocalCluster, progress, wait
+
+SCRIPTS = Path(__file__).parent / "scripts"
+BOUND_S = 30.0
+
+
+def until(condition, what):
+    """Waits for a condition, with a bound."""
+    end = time.monotonic() + BOUND_S
+    while not condition():
+        assert time.monotonic() < end, f"waited {BOUND_S} s for {what}"
+        time.sleep(0.02)
+
+
+def held(client):
+    """The names of the tables that workers hold, of all clients."""
+    return {row["name"] for row in client._connection.action("partita.tables", {})}
+
+
+def another(client):
+    """Another client of the same cluster."""
+    connection = client._connection
+    return Client(connection.address, token=connection.token, set_as_default=False)
+
+
+def running(script, client, **more):
+    """Starts a script against the client's cluster."""
+    host, port = client._connection.address.rsplit(":", 1)
+    environment = {
+        **os.environ,
+        "PARTITA_TOKEN": client._connection.token,
+        "PARTITA_SCHEDULER_ADDR": host,
+        "PARTITA_SCHEDULER_PORT": port,
+        "SLURM_CPUS_PER_TASK": "2",
+        **more,
+    }
+    return subprocess.Popen(
+        [sys.executable, *script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize("script", ["one_node.py", "two_nodes.py"])
+def test_scripts_of_users(client, script):
+    """Scripts that users have run as they stand, with the one word replaced."""
+    process = running([str(SCRIPTS / script)], client)
+    out, err = process.communicate(timeout=BOUND_S)
+    assert (process.returncode, out) == (0, "The mean is 1199.5\n"), err
+
+
+def test_what_the_cluster_is(client):
+    """Workers, threads and the link to the page."""
+    info = client.scheduler_info()
+    assert len(info["workers"]) == 2 and set(client.nthreads().values()) == {1}
+    assert client.dashboard_link.startswith(f"http://{client._connection.address}/#token=")
+    assert "workers=2 threads=2" in repr(client)
+    page = client._repr_html_()
+    assert "Dashboard" in page and client._connection.address in page
+
+
+def test_waiting_for_workers_ends(client):
+    """Workers that do not come are an error that says how many did."""
+    with pytest.raises(TimeoutError, match=r"2 of 3 workers came in 0\.2 s"):
+        client.wait_for_workers(3, timeout=0.2)
+
+
+def test_no_scheduler():
+    """A scheduler that is not there is looked for so long, and named."""
+    begun = time.monotonic()
+    with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1"):
+        Client("tcp://127.0.0.1:1", timeout=0.5)
+    assert time.monotonic() - begun < 10
+
+
+def test_wrong_token(client, monkeypatch):
+    """A token that the scheduler does not take is told."""
+    monkeypatch.setenv("PARTITA_TOKEN", "wrong")
+    with pytest.raises(ClusterError, match="token"):
+        Client(client._connection.address, timeout=0.5)
+
+
+def test_persist(client):
+    """What is persisted is held, read where it lies, and goes with the last that reads it."""
+    before = held(client)
+    frame = pd.DataFrame({"k": np.arange(100) % 7, "v": np.arange(100.0)})
+    ddf = dd.from_pandas(frame, npartitions=4)
+    kept = ddf[ddf.v > 10].persist()
+    small = kept.groupby("k").v.sum().persist()
+    del ddf
+    gc.collect()
+    assert_frame_equal(kept.compute(), frame[frame.v > 10])
+    assert small.compute().tolist() == frame[frame.v > 10].groupby("k").v.sum().tolist()
+    derived = kept[kept.k == 3]
+    del kept, small
+    gc.collect()
+    assert len(derived) == len(frame[(frame.v > 10) & (frame.k == 3)])
+    del derived
+    gc.collect()
+    client.sql("SELECT 1")
+    assert held(client) == before
+
+
+def test_order_is_kept_when_held(client):
+    """A sorted frame that is held comes back sorted."""
+    frame = pd.DataFrame({"v": np.random.default_rng(3).permutation(1000)})
+    kept = dd.from_pandas(frame, npartitions=5).sort_values("v").persist()
+    assert kept.v.compute().tolist() == list(range(1000))
+    assert kept.head(2).v.tolist() == [0, 1]
+    assert kept.v.diff().max().compute() == 1
+
+
+def test_publish(client):
+    """A published frame is everyone's: of another client, and of SQL."""
+    frame = pd.DataFrame({"a": [3, 1, 2]}, index=pd.Index([10, 20, 30], name="id"))
+    client.publish_dataset(shared=dd.from_pandas(frame, npartitions=2))
+    assert "shared" in client.list_datasets()
+    with another(client) as other:
+        other_view = other.get_dataset("shared")
+        assert sorted(other_view.compute().a) == [1, 2, 3]
+        with pytest.raises(QueryError, match="already"):
+            other.publish_dataset(other_view, name="shared")
+        other.publish_dataset(other_view[other_view.a > 1], name="shared", override=True)
+    assert client.sql("SELECT sum(a) FROM shared").column(0)[0].as_py() == 5
+    client.unpublish_dataset("shared")
+    with pytest.raises(KeyError, match="no dataset 'shared'"):
+        client.get_dataset("shared")
+
+
+def test_two_clients_do_not_see_each_other(client):
+    """Tables of a client are its own, and go when it does."""
+    with another(client) as other:
+        dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1, client=other)
+        mine = dd.from_pandas(pd.DataFrame({"a": [2]}), npartitions=1, client=client)
+        theirs = next(iter(held(client) - {mine._rows.root.strip('"')}), None)
+        assert theirs is not None
+        with pytest.raises(QueryError, match="not found"):
+            client.sql(f'SELECT * FROM "{theirs}x"')
+        count = len(held(client))
+    until(lambda: len(held(client)) < count, "the tables of the client that is gone")
+
+
+def test_a_killed_client_leaves_nothing(client):
+    """A client that is killed in the midst of it leaves neither tables nor jobs."""
+    before = held(client)
+    script = (
+        "import os, pandas as pd\n"
+        "from partita import dataframe as dd\n"
+        "from partita.distributed import Client\n"
+        "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
+        "a = dd.from_pandas(pd.DataFrame({'a': range(1000)}), npartitions=4).persist()\n"
+        "c._connection.action('partita.put_begin', {'name': 'half', 'partitions': 3})\n"
+        "print('held', flush=True)\n"
+        "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
+    )
+    process = running(["-c", script], client)
+    assert process.stdout.readline() == "held\n"
+    until(lambda: len(held(client)) > len(before), "its tables")
+    until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    until(lambda: held(client) == before, "its tables to go")
+    until(lambda: not client._rest("jobs?state=running")["jobs"], "its jobs to stop")
+    until(lambda: not client._rest("jobs?state=queued")["jobs"], "its jobs to stop")
+
+
+def test_interrupt_stops_the_job(client):
+    """Ctrl-C stops the query on the cluster too."""
+    script = (
+        "import os\n"
+        "from partita.distributed import Client\n"
+        "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
+        "print('on', flush=True)\n"
+        "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
+    )
+    process = running(["-c", script], client)
+    assert process.stdout.readline() == "on\n"
+    until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=BOUND_S)
+    assert "KeyboardInterrupt" in err or "Cancelled" in err, err
+    until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
+
+
+def test_errors_say_where(client, tmp_path):
+    """What fails on a worker names the task, the worker and the cause."""
+    (tmp_path / "words.csv").write_text("a\n" + "1\n" * 2000 + "three\n")
+    ddf = dd.read_csv(tmp_path / "words.csv")
+    with pytest.raises(QueryError, match="three") as caught:
+        ddf.a.sum().compute()
+    assert caught.value.query is not None
+    with pytest.raises(QueryError, match=r"no/such\.parquet"):
+        dd.read_parquet(tmp_path / "no" / "such.parquet")
+
+
+def test_futures(client):
+    """Computations in the background, alone and several."""
+    a = dd.from_pandas(pd.Series([1, 2, 3], name="a"), npartitions=2)
+    future = client.compute(a.sum())
+    wait(future)
+    assert (future.status, future.result(), client.gather({"x": future})) == ("finished", 6, {"x": 6})
+    assert partita.compute(a.min(), a.max()) == (1, 3)
+    assert client.compute([a.min(), a.max()], sync=True) == [1, 3]
+    failing = client.compute(dd.read_sql("SELECT 1 AS a").a.astype("str").astype("int64"))
+    assert client.gather([failing])[0].tolist() == [1]
+
+
+def test_progress(client, capsys):
+    """The bar ends where the computations do."""
+    progress(client.compute(dd.read_sql("SELECT value AS v FROM generate_series(1, 1000)").v.sum()))
+    assert "100%" in capsys.readouterr().out
+
+
+def test_cancel(client):
+    """A job is stopped by its name, and its computation says so."""
+    work = client.compute(
+        dd.read_sql("SELECT a.value FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b").value.sum()
+    )
+    until(lambda: client._rest("jobs?state=running")["jobs"], "the job")
+    client.cancel(client._rest("jobs?state=running")["jobs"][0]["name"])
+    with pytest.raises(partita.Cancelled):
+        work.result(BOUND_S)
+
+
+def test_files(client, tmp_path):
+    """What is written is read back, with one file for each partition."""
+    frame = pd.DataFrame(
+        {"a": np.arange(30), "s": [f"n{i}" for i in range(30)]}, index=pd.Index(np.arange(30) * 2, name="id")
+    )
+    ddf = dd.from_pandas(frame, npartitions=3)
+    ddf.to_parquet(str(tmp_path / "p"))
+    assert len(list((tmp_path / "p").iterdir())) == 3
+    back = dd.read_parquet(tmp_path / "p", index="id")
+    assert_frame_equal(back.compute(), frame)
+    assert_frame_equal(back.loc[10:20].compute(), frame.loc[10:20])
+    ddf.to_csv(str(tmp_path / "c"))
+    assert dd.read_csv(tmp_path / "c").a.sum().compute() == frame.a.sum()
+    ddf.to_json(str(tmp_path / "j"))
+    assert sorted(dd.read_json(tmp_path / "j").s.compute()) == sorted(frame.s)
+    (tmp_path / "semi.csv").write_text("a;b\n1;x\n2;y\n")
+    assert dd.read_csv(tmp_path / "semi.csv", sep=";").b.compute().tolist() == ["x", "y"]
+    assert dd.read_parquet(tmp_path / "p", columns=["a"]).columns.tolist() == ["a"]
+    with pytest.raises(QueryError, match="not empty"):
+        ddf.to_parquet(str(tmp_path / "p"))
+
+
+def test_sample(client):
+    """About that share, and the same for the same state."""
+    ddf = dd.from_pandas(pd.DataFrame({"a": np.arange(4000)}), npartitions=4)
+    first = ddf.sample(0.25, random_state=1).compute()
+    assert 850 < len(first) < 1150
+    assert_frame_equal(first, ddf.sample(0.25, random_state=1).compute())
+    assert 700 < len(ddf.sample(0.25)) < 1300
+
+
+def test_plans_are_shown(client, tmp_path):
+    """As text and as a picture."""
+    ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+    assert "HeldExec" in ddf.explain()
+    drawing = ddf.groupby("a").size().visualize(str(tmp_path / "plan.svg"))
+    assert drawing._repr_svg_().startswith("<svg")
+    assert (tmp_path / "plan.svg").read_text() == drawing.svg
+
+
+def test_local_cluster_ends_with_its_process():
+    """A client that finds no cluster starts one, which ends with the process, also when that is killed."""
+    script = (
+        "import sys\n"
+        "from partita.distributed import LocalCluster\n"
+        "c = LocalCluster(n_workers=1, threads_per_worker=1)\n"
+        "print(c.scheduler_address, c.token, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    address, token = process.stdout.readline().split()
+    connection = Client.__new__(Client)
+    from partita._connection import Connection
+
+    connection = Connection(address.removeprefix("tcp://"), token)
+    assert connection.query("SELECT 1 AS one").column(0)[0].as_py() == 1
+    connection.close()
+    process.kill()
+    process.communicate()
+
+    def gone():
+        try:
+            Connection(address.removeprefix("tcp://"), token).query("SELECT 1")
+        except ClusterError:
+            return True
+        return False
+
+    until(gone, "the cluster to end")
+
+
+def test_a_cluster_that_does_not_start():
+    """What the program said is told."""
+    with pytest.raises(ClusterError, match="many"):
+        LocalCluster(memory_limit="many")
+
+
+def test_a_lost_worker(tmp_path):
+    """What a query made is made again; what was brought in one copy is lost, and said to be."""
+    with Client(n_workers=3, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(3)
+        made = dd.read_sql("SELECT value AS v, value % 10 AS k FROM generate_series(1, 10000)", client=client)
+        counts = made.groupby("k").v.sum().persist()
+        brought = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client)
+        victim = client._workers()[0]
+        os.kill(victim["pid"], signal.SIGKILL)
+        until(lambda: victim["pid"] not in [row["pid"] for row in client._workers()], "its loss")
+        assert counts.compute().sum() == 50005000
+        with pytest.raises(QueryError, match=r"is lost: .*brought by a client") as caught:
+            brought.a.sum().compute()
+        assert victim["name"] in str(caught.value)
+
+
+def test_notebook(tmp_path, monkeypatch):
+    """A notebook from its beginning to its end, as nbconvert runs it."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", str(tmp_path)]
+    done = subprocess.run([*command, str(SCRIPTS / "notebook.ipynb")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
+    texts = json.dumps([cell["outputs"] for cell in cells])
+    assert "Dashboard" in texts and "not computed" in texts and "100%" in texts and "<svg" in texts
