@@ -5,9 +5,8 @@ use crate::measure::{median, say};
 use crate::report::Row;
 use anyhow::{Context, Result, ensure};
 use partita_tests::slurm::job::Job;
-use partita_tests::slurm::{self, Nodes};
+use partita_tests::slurm::{self, Nodes, python};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Jobs of each kind, after one that is not counted.
@@ -56,7 +55,7 @@ fn jobs() -> Vec<(&'static str, String, String)> {
 pub(crate) fn measure(dask: Option<&Dask>) -> Result<Vec<Row>> {
     let nodes = slurm::nodes(4).context("the Slurm of the tests was not asked for")?;
     if let Some(dask) = dask {
-        copy_dask(dask, &nodes)?;
+        python::environment(&nodes, dask.environment(), "dask", false);
         nodes.write("mean.py", include_str!("../python/slurm_mean.py"));
     }
     let mut rows = Vec::new();
@@ -75,38 +74,6 @@ pub(crate) fn measure(dask: Option<&Dask>) -> Result<Vec<Row>> {
     rows.push(all_ready(&nodes)?);
     rows.extend(lead_cost(&nodes)?);
     Ok(rows)
-}
-
-/// Copies Dask's environment to where the nodes' users see it, with the Python that it was made of:
-/// both may lie in a home that is closed to others.
-fn copy_dask(dask: &Dask, nodes: &Nodes) -> Result<()> {
-    let environment = dask.environment();
-    let config = std::fs::read_to_string(environment.join("pyvenv.cfg"))?;
-    let home = config.lines().find_map(|line| line.strip_prefix("home = "));
-    let home = Path::new(home.context("pyvenv.cfg names no home")?);
-    let copy = |from: &Path, name: &str| -> Result<()> {
-        let to = nodes.folder().join(name);
-        let copied = Command::new("cp").arg("-r").arg(from).arg(to).status()?;
-        ensure!(copied.success(), "{} could not be copied to the nodes", from.display());
-        Ok(())
-    };
-    copy(environment, "dask")?;
-    let python = match home.starts_with("/usr") {
-        true => home.join("python3"),
-        false => {
-            copy(home.parent().unwrap_or(home), "python")?;
-            "/srv/python/bin/python3".into()
-        }
-    };
-    let start = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH=/srv/python/lib PYTHONPATH=$(echo /srv/dask/lib/python*/site-packages) exec {} \"$@\"\n",
-        python.display()
-    );
-    let program = nodes.folder().join("dask/bin/python");
-    std::fs::remove_file(&program)?;
-    std::fs::write(&program, start)?;
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    Ok(())
 }
 
 /// The median seconds from the submission of a job to its answer.

@@ -13,6 +13,7 @@
 pub mod enter;
 pub mod job;
 pub mod nodes;
+pub mod python;
 
 use crate::process::{Place, program, wait_for};
 use job::Job;

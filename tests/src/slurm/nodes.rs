@@ -5,7 +5,7 @@ use crate::process::{LONG, Process, Ran, SOON};
 use partita_shared::model::{ClusterRow, JobRow, WorkerRow, WorkerState};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -77,11 +77,16 @@ impl Nodes {
         path
     }
 
+    /// Held by those who make files visible inside.
+    pub(super) fn sharing(&self) -> MutexGuard<'_, ()> {
+        self.slurm.sharing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes a folder of files readable on all hosts, and returns its path there.
     pub fn share(&self, folder: &Path) -> String {
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
         let shared = self.folder().join("shared").join(&name);
-        let _sharing = self.slurm.sharing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _sharing = self.sharing();
         if !shared.is_dir() {
             std::fs::create_dir_all(&shared).expect("a folder");
             for entry in std::fs::read_dir(folder).expect("the folder").flatten() {

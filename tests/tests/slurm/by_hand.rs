@@ -5,13 +5,22 @@ use crate::workers_in;
 use partita_shared::model::WorkerRow;
 use partita_tests::process::{LONG, SOON, wait_for};
 use partita_tests::slurm::job::Job;
-use partita_tests::slurm::{self, Nodes};
+use partita_tests::slurm::{self, Nodes, python};
+use std::path::Path;
 
 /// The pause of the scripts that guess when the other side is ready, in seconds.
 const SLEEP_S: u32 = 10;
 const MIB: u64 = 1 << 20;
 
-/// The computation: the mean of the column `a` of 2,400 rows.
+/// The computation, as users have it: a frame of pandas, spread over the workers, and its mean.
+fn script(nodes: &Nodes, name: &str) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python/tests/scripts").join(name);
+    let source = std::fs::read_to_string(source).expect("a script of the package's tests");
+    nodes.write(name, &source);
+    format!("{} {name}", python::of_tests(nodes))
+}
+
+/// The same without Python: the mean of 2,400 numbers.
 fn mean() -> &'static str {
     "partita sql --output csv 'select avg(value) as a from generate_series(0, 2399)'"
 }
@@ -35,9 +44,8 @@ impl Waiting {
 }
 
 /// One node, six processes with one thread each.
-fn single_node(waiting: Waiting) -> String {
+fn single_node(waiting: Waiting, mean: &str) -> String {
     let (_, wait) = waiting.lines(6);
-    let mean = mean();
     format!(
         "#!/bin/bash
 #SBATCH --account=def-someone
@@ -64,9 +72,8 @@ partita workers --output json >workers-$SLURM_JOB_ID.json
 }
 
 /// Two nodes, two processes with three threads each on both.
-fn two_nodes(waiting: Waiting) -> String {
+fn two_nodes(waiting: Waiting, mean: &str) -> String {
     let (after_scheduler, after_workers) = waiting.lines(4);
-    let mean = mean();
     format!(
         "#!/bin/bash
 #SBATCH --nodes 2
@@ -119,7 +126,7 @@ echo "worker started!"
 /// The answer is there and right; nothing of the job is left on its nodes.
 fn check_end(nodes: &Nodes, job: &Job<'_>) -> Vec<WorkerRow> {
     let output = job.finish(LONG);
-    assert!(output.contains("1199.5\n"), "{output}");
+    assert!(output.contains("The mean is 1199.5\n"), "{output}");
     for node in nodes.names() {
         wait_for("the job's end on its node", SOON, || job.left_in_scratch(node));
         let left = nodes.processes(node, "partita");
@@ -159,8 +166,9 @@ fn check_two_nodes(nodes: &Nodes, job: &Job<'_>) {
 #[test]
 fn one_node() {
     let Some(nodes) = slurm::nodes(1) else { return };
+    let script = script(&nodes, "one_node.py");
     for waiting in [Waiting::Ask, Waiting::Guess] {
-        let job = nodes.sbatch(&single_node(waiting), &[]);
+        let job = nodes.sbatch(&single_node(waiting, &script), &[]);
         check_single_node(&nodes, &job);
     }
 }
@@ -171,8 +179,9 @@ fn one_node() {
 fn several_nodes() {
     let Some(nodes) = slurm::nodes(2) else { return };
     nodes.write("launch_workers.sh", LAUNCH_WORKERS);
+    let script = script(&nodes, "two_nodes.py");
     for waiting in [Waiting::Ask, Waiting::Guess, Waiting::Ask] {
-        let job = nodes.sbatch(&two_nodes(waiting), &[]);
+        let job = nodes.sbatch(&two_nodes(waiting, &script), &[]);
         check_two_nodes(&nodes, &job);
     }
 }
