@@ -108,16 +108,23 @@ struct Cutter {
     groups: Vec<PlanGroup>,
 }
 
-/// The groups that the exchanges of the fragment at hand read, by the exchanges' numbers.
-type Sources = Vec<u32>;
+/// What an exchange of the fragment at hand reads.
+struct Source {
+    group: u32,
+    /// The partitions that each task reads, where it is not the one of its own number.
+    lists: Option<Vec<Vec<u32>>>,
+}
+
+/// What the exchanges of the fragment at hand read, by their numbers.
+type Sources = Vec<Source>;
 
 impl Cutter {
     /// Makes a group of a plan, after the groups that it reads, and returns its index. A held result
     /// is read where it lies.
     fn add_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
         match plan.downcast_ref::<HeldExec>() {
-            Some(leaf) => Ok(self.add_held(plan, leaf)),
-            None => self.add_made_group(plan),
+            Some(leaf) if leaf.selected().is_none() => Ok(self.add_held(plan, leaf)),
+            Some(_) | None => self.add_made_group(plan),
         }
     }
 
@@ -197,7 +204,11 @@ impl Cutter {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if let Some(node) = plan.downcast_ref::<HeldExec>() {
             let group = self.add_held(plan, node);
-            return Ok(leaf(sources, group, Reading::Own, plan));
+            let read = leaf(sources, group, Reading::Own, plan);
+            if let (Some(source), Some(selected)) = (sources.last_mut(), node.selected()) {
+                source.lists = Some(selected.iter().map(|partition| vec![*partition]).collect());
+            }
+            return Ok(read);
         }
         if let Some(node) = plan.downcast_ref::<RepartitionExec>() {
             return self.visit_repartition(plan, node, sources);
@@ -428,7 +439,7 @@ fn leaf(
     replaced: &Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
     let number = sources.len() as u32;
-    sources.push(group);
+    sources.push(Source { group, lists: None });
     let partitions = match reading {
         Reading::All => 1,
         Reading::Bucket | Reading::Partition | Reading::Own => {
@@ -458,8 +469,15 @@ fn find_inputs(
     inputs: &mut [Option<InputSpec>],
 ) -> Result<()> {
     if let Some(leaf) = plan.downcast_ref::<ExchangeExec>() {
+        let number = leaf.input() as usize;
+        let (Some(slot), Some(source)) = (inputs.get_mut(number), sources.get(number)) else {
+            return Err(DataFusionError::Internal(format!("there is no exchange {number}")));
+        };
         let exchange = match leaf.reading() {
-            Reading::Own => Exchange::OneToOne,
+            Reading::Own => match &source.lists {
+                Some(lists) => Exchange::Explicit(Arc::new(lists.clone())),
+                None => Exchange::OneToOne,
+            },
             Reading::Bucket if leaf.partitions() == range.count => Exchange::Shuffle,
             // One bucket that several tasks read, or several buckets that one task reads.
             Reading::Bucket | Reading::Partition | Reading::All => {
@@ -470,11 +488,12 @@ fn find_inputs(
                 }
             }
         };
-        let number = leaf.input() as usize;
-        let (Some(slot), Some(group)) = (inputs.get_mut(number), sources.get(number)) else {
-            return Err(DataFusionError::Internal(format!("there is no exchange {number}")));
-        };
-        *slot = Some(InputSpec { group: *group, exchange, first: range.first, count: range.count });
+        *slot = Some(InputSpec {
+            group: source.group,
+            exchange,
+            first: range.first,
+            count: range.count,
+        });
         return Ok(());
     }
     let mut first = range.first;

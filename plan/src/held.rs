@@ -6,25 +6,35 @@
 
 use crate::exchange::NOT_HERE;
 use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, BooleanArray};
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{
+    EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr,
+};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
 };
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
 use partita_shared::ids::JobId;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +49,18 @@ pub struct HeldResult {
     pub schema: SchemaRef,
     /// Rows and bytes, as they lie in memory, of each partition.
     pub partitions: Vec<(u64, u64)>,
+    /// The order of its rows, if they are in one: in each partition, and from one to the next.
+    pub sorted: Option<Sorted>,
+}
+
+/// The order of a result's rows, and where its partitions begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorted {
+    /// The columns by which they are sorted, the first first, and how.
+    pub columns: Vec<(usize, SortOptions)>,
+    /// Values of the first column between neighbouring partitions: what is before it in the order is
+    /// in the one, all else in the other. None where that is not known; there is one partition then.
+    pub splits: Vec<ScalarValue>,
 }
 
 /// The table over a held result.
@@ -55,14 +77,34 @@ impl TableProvider for HeldTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let key = self.0.split_column().map(|(at, _)| self.0.schema.field(at).name());
+        let about_key = |filter: &&Expr| {
+            let columns = filter.column_refs();
+            key.is_some_and(|key| !columns.is_empty() && columns.iter().all(|c| c.name() == key))
+        };
+        let answer = |filter| match about_key(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(answer).collect())
+    }
+
     async fn scan(
         &self,
-        _: &dyn Session,
+        session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let leaf: Arc<dyn ExecutionPlan> = Arc::new(HeldExec::new(Arc::clone(&self.0)));
+        let selected = self.0.selected(session, filters)?;
+        let leaf: Arc<dyn ExecutionPlan> = match selected {
+            Some(none) if none.is_empty() => Arc::new(EmptyExec::new(self.schema())),
+            selected => Arc::new(HeldExec::new(Arc::clone(&self.0), selected)),
+        };
         let Some(columns) = projection else { return Ok(leaf) };
         let column = |at: &usize| {
             let name = self.0.schema.field(*at).name().clone();
@@ -78,6 +120,36 @@ impl TableProvider for HeldTable {
 }
 
 impl HeldResult {
+    /// The column whose values say which partition a row is in, and its order.
+    fn split_column(&self) -> Option<(usize, SortOptions)> {
+        let sorted = self.sorted.as_ref().filter(|sorted| !sorted.splits.is_empty())?;
+        sorted.columns.first().copied()
+    }
+
+    /// The partitions in which filters may hold, if they leave some out.
+    fn selected(&self, session: &dyn Session, filters: &[Expr]) -> Result<Option<Vec<u32>>> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
+        if self.split_column().is_none() {
+            return Ok(None);
+        }
+        let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+        let filter = session.create_physical_expr(filter, &schema)?;
+        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.schema));
+        let Ok(predicate) = predicate.try_build(filter) else { return Ok(None) };
+        let kept = predicate.prune(&Bounds(self))?;
+        let selected: Vec<u32> =
+            (0..).zip(kept).filter_map(|(index, kept)| kept.then_some(index)).collect();
+        Ok((selected.len() < self.partitions.len()).then_some(selected))
+    }
+
+    fn ordering(&self) -> Option<LexOrdering> {
+        let columns = &self.sorted.as_ref()?.columns;
+        LexOrdering::new(columns.iter().map(|(at, options)| {
+            let column = Column::new(self.schema.field(*at).name(), *at);
+            PhysicalSortExpr::new(Arc::new(column), *options)
+        }))
+    }
+
     fn statistics(&self) -> Statistics {
         let (rows, bytes) = self.partitions.iter().fold((0, 0), |sum: (u64, u64), one| {
             (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1))
@@ -90,24 +162,91 @@ impl HeldResult {
     }
 }
 
+/// Between which values of the first column of its order the rows of each partition are.
+struct Bounds<'a>(&'a HeldResult);
+
+impl Bounds<'_> {
+    /// One end of each partition: what is in the order before or after its rows.
+    fn ends(&self, column: &datafusion::common::Column, lowest: bool) -> Option<ArrayRef> {
+        let (at, options) = self.0.split_column()?;
+        let field = self.0.schema.field(at);
+        if field.name() != column.name() {
+            return None;
+        }
+        let splits = self.0.sorted.as_ref()?.splits.iter().cloned();
+        let unknown = ScalarValue::try_from(field.data_type()).ok()?;
+        let ends: Vec<ScalarValue> = match lowest != options.descending {
+            true => std::iter::once(unknown).chain(splits).collect(),
+            false => splits.chain(std::iter::once(unknown)).collect(),
+        };
+        ScalarValue::iter_to_array(ends).ok()
+    }
+}
+
+impl PruningStatistics for Bounds<'_> {
+    fn min_values(&self, column: &datafusion::common::Column) -> Option<ArrayRef> {
+        self.ends(column, true)
+    }
+
+    fn max_values(&self, column: &datafusion::common::Column) -> Option<ArrayRef> {
+        self.ends(column, false)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.0.partitions.len()
+    }
+
+    fn null_counts(&self, _: &datafusion::common::Column) -> Option<ArrayRef> {
+        None
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        None
+    }
+
+    fn contained(
+        &self,
+        _: &datafusion::common::Column,
+        _: &HashSet<ScalarValue>,
+    ) -> Option<BooleanArray> {
+        None
+    }
+}
+
 /// Stands for a held result in a plan, until the plan is cut.
 #[derive(Debug)]
 pub struct HeldExec {
     held: Arc<HeldResult>,
+    /// The partitions that are read, if not all are.
+    selected: Option<Vec<u32>>,
     properties: Arc<PlanProperties>,
 }
 
 impl HeldExec {
-    /// A leaf over all partitions of a result.
-    pub fn new(held: Arc<HeldResult>) -> Self {
+    /// A leaf over these partitions of a result, or over all.
+    pub fn new(held: Arc<HeldResult>, selected: Option<Vec<u32>>) -> Self {
+        let count = selected.as_ref().map_or(held.partitions.len(), Vec::len);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&held.schema)),
-            Partitioning::UnknownPartitioning(held.partitions.len()),
+            EquivalenceProperties::new_with_orderings(Arc::clone(&held.schema), held.ordering()),
+            Partitioning::UnknownPartitioning(count),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        HeldExec { held, properties: Arc::new(properties) }
+        HeldExec { held, selected, properties: Arc::new(properties) }
+    }
+
+    /// The partitions that are read, if not all are.
+    pub fn selected(&self) -> Option<&[u32]> {
+        self.selected.as_deref()
+    }
+
+    fn read(&self) -> HeldResult {
+        let held = self.held.as_ref().clone();
+        let all = held.partitions.len() as u32;
+        let read = self.selected.clone().unwrap_or_else(|| (0..all).collect());
+        let sizes = read.iter().filter_map(|at| held.partitions.get(*at as usize).copied());
+        HeldResult { partitions: sizes.collect(), ..held }
     }
 
     /// The result.
@@ -119,7 +258,11 @@ impl HeldExec {
 impl DisplayAs for HeldExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, partitions) = (&self.held.name, self.held.partitions.len());
-        write!(f, "HeldExec: {name}, {partitions} partitions held by {}", self.held.job)
+        write!(f, "HeldExec: {name}, {partitions} partitions held by {}", self.held.job)?;
+        match &self.selected {
+            Some(selected) => write!(f, ", {} of them read", selected.len()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -162,10 +305,14 @@ impl ExecutionPlan for HeldExec {
         Err(DataFusionError::Internal(NOT_HERE.to_string()))
     }
 
-    fn partition_statistics(&self, partition: Option<usize>) -> Result<Arc<Statistics>> {
-        let Some(partition) = partition else { return Ok(Arc::new(self.held.statistics())) };
-        let one = self.held.partitions.get(partition).copied().unwrap_or_default();
-        let one = HeldResult { partitions: vec![one], ..self.held.as_ref().clone() };
-        Ok(Arc::new(one.statistics()))
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let read = self.read();
+        let Some(partition) = args.partition() else { return Ok(Arc::new(read.statistics())) };
+        let one = read.partitions.get(partition).copied().unwrap_or_default();
+        Ok(Arc::new(HeldResult { partitions: vec![one], ..read }.statistics()))
     }
 }

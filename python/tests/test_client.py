@@ -127,6 +127,22 @@ def test_order_is_kept_when_held(client):
     assert kept.v.diff().max().compute() == 1
 
 
+def test_sorted_frames_know_their_ranges(client):
+    """A frame that is held by an index is sorted across partitions, and a slice reads those alone that have it."""
+    random = np.random.default_rng(5)
+    times = pd.date_range("2024-01-01", periods=40_000, freq="min")
+    frame = pd.DataFrame({"t": random.permutation(times), "v": random.random(40_000)})
+    kept = dd.from_pandas(frame, npartitions=4).set_index("t").persist()
+    sorted_frame = frame.set_index("t").sort_index()
+    assert kept.known_divisions
+    assert_frame_equal(kept.compute(), sorted_frame)
+    part = kept.loc["2024-01-03":"2024-01-04"]
+    assert "1 of them read" in part.explain()
+    assert_frame_equal(part.compute(), sorted_frame.loc["2024-01-03":"2024-01-04"])
+    assert_frame_equal(kept.rolling("1h").sum().compute(), sorted_frame.rolling("1h").sum(), rtol=1e-6)
+    assert_frame_equal(kept.resample("D").mean().compute(), sorted_frame.resample("D").mean(), check_freq=False)
+
+
 def test_publish(client):
     """A published frame is everyone's: of another client, and of SQL."""
     frame = pd.DataFrame({"a": [3, 1, 2]}, index=pd.Index([10, 20, 30], name="id"))

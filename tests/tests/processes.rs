@@ -11,6 +11,8 @@ mod cancel;
 mod direct;
 #[path = "processes/fair.rs"]
 mod fair;
+#[path = "processes/held.rs"]
+mod held;
 #[path = "processes/input.rs"]
 mod input;
 #[path = "processes/listing.rs"]

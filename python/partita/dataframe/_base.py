@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pandas as pd
@@ -74,15 +75,18 @@ class Plan:
         """What is computed beside the index: expressions, and names that they have in a table."""
         raise NotImplementedError
 
-    def _query(self, hidden: bool = False) -> str:
-        """The plan as SQL: the index first, then what is selected, then, if wanted, what the order needs."""
+    def _query(self, hidden: Sequence[tuple[str, str]] = ()) -> str:
+        """The plan as SQL: the index first, then what is selected, then expressions under names that are not shown."""
         parts = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
         parts += [f"{sql} AS {quote(name)}" for sql, name in self._selected()]
-        if hidden:
-            parts += [f"{term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(self._rows.order)]
+        parts += [f"{sql} AS {quote(name)}" for sql, name in hidden]
         if not parts:
             parts = [f"1 AS {quote(INDEX)}"]
         return f"SELECT {', '.join(parts)} FROM {self._rows.sql}"
+
+    def _terms(self) -> list[tuple[str, str]]:
+        """What the rows are in order by, and the names that it has in a query."""
+        return [(term(sql), f"__order_{at}") for at, sql in enumerate(self._rows.order)]
 
     def _sorted(self, query: str, names: list[str], tail: str = "", always: bool = False) -> str:
         """A query that has the terms of the order as hidden columns, in that order.
@@ -101,8 +105,8 @@ class Plan:
 
     def _full_query(self, tail: str = "", always: bool = False) -> str:
         """The plan as SQL, with its rows in their order."""
-        hidden = bool(self._rows.order) and (always or not self._rows.physical)
-        return self._sorted(self._query(hidden), self._names(), tail, always)
+        sorts = always or not self._rows.physical
+        return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
 
     def _fetch(self) -> pa.Table:
         return self._client._connection.query(self._full_query())
@@ -141,14 +145,28 @@ class Plan:
 
     # Held on the workers.
 
+    def _held_query(self, names: list[str]) -> str:
+        """The plan as the query of a table: what is computed, what the order needs beside it, in that order."""
+        rows = self._rows
+        hidden = [(sql, name) for (sql, own), name in zip(self._terms(), names) if name == own]
+        query = self._query(hidden)
+        if not rows.order or rows.physical:
+            return query
+        order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
+        return f"SELECT * FROM ({query}) ORDER BY {order}"
+
     def _hold(self) -> tuple[Rows, tuple[Level, ...]]:
         rows = self._rows
         name = held_name()
-        hidden = [f"__order_{at}" for at in range(len(rows.order))]
-        query = self._sorted(self._query(hidden=True), [*self._names(), *hidden])
+        # A term of the order that is a column of the table anyway is that column.
+        there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
+        there.update({sql: name for sql, name in self._selected()})
+        names = [there.get(sql, own) for sql, own in self._terms()]
+        query = self._held_query(names)
         rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}")
-        order = tuple(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
-        held = Rows(rows.client, quote(name), order, rows.physical, rows.partitions)
+        order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
+        # The table's rows are in the order that it was made in.
+        held = Rows(rows.client, quote(name), order, bool(order), rows.partitions if rows.physical else None)
         drop_later(rows.client, name, held.identity)
         levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
         return held, levels

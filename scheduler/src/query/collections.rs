@@ -167,7 +167,13 @@ mod tests {
 
     fn held(name: &str, job: u32) -> HeldResult {
         let schema = Arc::new(Schema::empty());
-        HeldResult { job: JobId(job), name: name.into(), schema, partitions: vec![(3, 24)] }
+        HeldResult {
+            job: JobId(job),
+            name: name.into(),
+            schema,
+            partitions: vec![(3, 24)],
+            sorted: None,
+        }
     }
 
     /// A session's table hides everyone's of that name, and goes with the session.

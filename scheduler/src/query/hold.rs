@@ -4,6 +4,7 @@ use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
+use crate::query::sorted::{self, Splits};
 use crate::query::{Asked, QueryError, Running, collections, prepare, results};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -13,8 +14,8 @@ use datafusion::logical_expr::{CreateMemoryTable, LogicalPlan};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
-use partita_core::{Event, JobSpec};
-use partita_plan::held::HeldResult;
+use partita_core::Event;
+use partita_plan::held::{HeldResult, Sorted};
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
 use partita_shared::model::JobState;
@@ -105,10 +106,13 @@ pub(crate) async fn run(
     hold: Hold,
 ) -> Result<Running, QueryError> {
     let asked = Asked { analyze: false, ..asked.clone() };
-    let (spec, rows) = spec(shared, &asked, sql, &hold, Thrift::Normal).await?;
+    let splits = sorted::splits(shared, &asked, &hold.logical, &hold.session).await?;
+    let made = prepare::held_job(shared, &asked, sql, &hold, Thrift::Normal, &splits).await?;
+    let (spec, rows, order) = made;
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (client, messages) = mpsc::channel(2);
-    let work = Work { shared: Arc::clone(shared), asked, sql: sql.to_string(), hold, rows, client };
+    let (shared, sql) = (Arc::clone(shared), sql.to_string());
+    let work = Work { shared, asked, sql, hold, splits, rows, order, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
     let messages =
@@ -116,23 +120,14 @@ pub(crate) async fn run(
     Ok(Running { job: Some(job), schema: schema(), messages })
 }
 
-async fn spec(
-    shared: &Arc<Shared>,
-    asked: &Asked,
-    sql: &str,
-    hold: &Hold,
-    thrift: Thrift,
-) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = prepare::job(shared, asked, sql, &hold.logical, &hold.session, thrift).await?;
-    Ok((JobSpec { keep: true, ..made.0 }, made.1))
-}
-
 struct Work {
     shared: Arc<Shared>,
     asked: Asked,
     sql: String,
     hold: Hold,
+    splits: Splits,
     rows: SchemaRef,
+    order: Option<Sorted>,
     client: mpsc::Sender<Result<FlightData, QueryError>>,
 }
 
@@ -141,9 +136,10 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "tried again with joins that spill");
-            let spec = spec(&self.shared, &self.asked, &self.sql, &self.hold, Thrift::Frugal).await;
+            let Work { shared, asked, sql, hold, splits, .. } = &self;
+            let spec = prepare::held_job(shared, asked, sql, hold, Thrift::Frugal, splits).await;
             ending = match spec {
-                Ok((spec, _)) => match self.shared.hub.submit(spec).await {
+                Ok((spec, ..)) => match self.shared.hub.submit(spec).await {
                     Ok((job, notices)) => match self.follow(job, notices).await {
                         Some(ending) => ending,
                         None => return,
@@ -204,8 +200,8 @@ impl Work {
     /// Gives the held result its name, and says how many rows it has.
     async fn name(&self, job: JobId) -> Result<RecordBatch, QueryError> {
         let (name, owner) = (self.hold.name.clone(), self.hold.owner.clone());
-        let rows = Arc::clone(&self.rows);
-        let count = register(&self.shared, job, name, owner, rows).await?;
+        let (rows, order) = (Arc::clone(&self.rows), self.order.clone());
+        let count = register(&self.shared, job, name, owner, rows, order).await?;
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
         RecordBatch::try_new(schema(), vec![column])
             .map_err(|error| QueryError::Failed(error.to_string()))
@@ -219,12 +215,14 @@ pub(crate) async fn register(
     name: String,
     owner: Option<String>,
     schema: SchemaRef,
+    sorted: Option<Sorted>,
 ) -> Result<u64, QueryError> {
     let partitions = shared.hub.query(move |core| core.held_partitions(job)).await.flatten();
     let gone = || QueryError::Failed("the table was lost before it could be named".to_string());
     let partitions = partitions.ok_or_else(gone)?;
     let rows = partitions.iter().map(|(rows, _)| rows).sum();
-    let replaced = shared.collections.insert(owner, HeldResult { job, name, schema, partitions });
+    let held = HeldResult { job, name, schema, partitions, sorted };
+    let replaced = shared.collections.insert(owner, held);
     if let Some(job) = replaced {
         shared.hub.tell(Event::JobReleased { job }).await;
     }

@@ -9,6 +9,7 @@ mod prepare;
 pub(crate) mod puts;
 mod results;
 mod sessions;
+mod sorted;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};

@@ -4,6 +4,7 @@ use crate::Shared;
 use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::Session;
+use crate::query::sorted::{self, Splits};
 use crate::query::{Asked, QueryError, collections, explain, write};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DFStatement;
 use partita_core::{Event, GroupSpec, JobSpec, Origin};
-use partita_plan::held::HeldExec;
+use partita_plan::held::{HeldExec, Sorted};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
 use std::sync::Arc;
@@ -237,7 +238,8 @@ async fn understand(
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
-            let groups = build(&session, &sql, &inner, capacity, Thrift::Normal, false).await?;
+            let groups =
+                build(&session, &sql, &inner, capacity, Thrift::Normal, false, None).await?;
             let (schema, batch) = explain::plans(&inner, &groups).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
@@ -317,7 +319,7 @@ fn place(text: &str) -> Option<(usize, usize)> {
 }
 
 /// The physical plan of a query, with as many tasks a step as the cluster and the data ask for.
-async fn physical(
+pub(super) async fn physical(
     state: &SessionState,
     logical: &LogicalPlan,
     capacity: Capacity,
@@ -350,10 +352,15 @@ async fn build(
     capacity: Capacity,
     thrift: Thrift,
     for_run: bool,
+    splits: Option<&Splits>,
 ) -> Result<Built, QueryError> {
     let state = session.context.state();
     let plan = physical(&state, logical, capacity, thrift).await;
     let plan = plan.map_err(|error| QueryError::Statement(located(sql, &error)))?;
+    let (plan, order) = match splits {
+        Some(splits) => sorted::ranged(plan, splits).map_err(|error| QueryError::plan(&error))?,
+        None => (plan, None),
+    };
     let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
         name: "whole statement".to_string(),
         plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
@@ -382,6 +389,7 @@ async fn build(
             groups: vec![whole(&plan, sql.to_string())],
             staging: None,
             schema: plan.schema(),
+            order: None,
         })
     };
     let groups = match cut::cut(Arc::clone(&plan)) {
@@ -390,7 +398,7 @@ async fn build(
         Err(error) => return Err(QueryError::plan(&error)),
     };
     match encode(&groups) {
-        Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema() }),
+        Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema(), order }),
         Err(error) => whole(error.to_string()),
     }
 }
@@ -407,6 +415,8 @@ pub(crate) struct Built {
     pub(crate) staging: Option<String>,
     /// The schema of the rows that the workers make.
     pub(crate) schema: SchemaRef,
+    /// The order in which they are, where they are held.
+    pub(crate) order: Option<Sorted>,
 }
 
 /// Gives groups their wire form.
@@ -436,13 +446,43 @@ pub(crate) async fn job(
     session: &Arc<Session>,
     thrift: Thrift,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
+    let made = make(shared, asked, sql, logical, session, thrift, None).await?;
+    Ok((made.0, made.1))
+}
+
+/// Makes the job of a query whose rows are held, and says what they are and in which order.
+pub(crate) async fn held_job(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    hold: &Hold,
+    thrift: Thrift,
+    splits: &Splits,
+) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
+    let splits = Some(splits.clone());
+    let (spec, schema, order) =
+        make(shared, asked, sql, &hold.logical, &hold.session, thrift, splits).await?;
+    Ok((JobSpec { keep: true, ..spec }, schema, order))
+}
+
+async fn make(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    logical: &LogicalPlan,
+    session: &Arc<Session>,
+    thrift: Thrift,
+    splits: Option<Splits>,
+) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let capacity = capacity(shared).await?;
     let (session, text, logical) = (Arc::clone(session), sql.to_string(), logical.clone());
     let (analyze, logical) = match &logical {
         LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
         _ => (asked.analyze, logical),
     };
-    let work = async move { build(&session, &text, &logical, capacity, thrift, true).await };
+    let work = async move {
+        build(&session, &text, &logical, capacity, thrift, true, splits.as_ref()).await
+    };
     let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
     let spec = JobSpec {
         text: sql.to_string(),
@@ -453,5 +493,5 @@ pub(crate) async fn job(
         keep: false,
         groups: built.groups,
     };
-    Ok((spec, if analyze { explain::schema() } else { built.schema }))
+    Ok((spec, if analyze { explain::schema() } else { built.schema }, built.order))
 }

@@ -145,5 +145,5 @@ pub(crate) async fn end(
         }
     }
     let owner = (!public).then(|| asked.session.clone());
-    register(shared, job, name.to_string(), owner, schema).await
+    register(shared, job, name.to_string(), owner, schema, None).await
 }

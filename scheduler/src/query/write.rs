@@ -63,7 +63,7 @@ pub(crate) fn build(
         origin: Origin::Tasks,
     });
     let schema = exec.schema();
-    Ok(Built { groups, staging: Some(staging.display().to_string()), schema })
+    Ok(Built { groups, staging: Some(staging.display().to_string()), schema, order: None })
 }
 
 /// The groups of a query whose last tasks write.

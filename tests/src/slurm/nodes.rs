@@ -5,8 +5,8 @@ use crate::process::{LONG, Process, Ran, SOON};
 use partita_shared::model::{ClusterRow, JobRow, WorkerRow, WorkerState};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::{MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a node may take to be idle after a test: what is left of its jobs is killed after 5 s,

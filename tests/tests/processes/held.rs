@@ -1,0 +1,137 @@
+//! Tables that workers hold: made, read, lost, made again, handed over, let go.
+
+use partita_shared::model::{JobState, WorkerState};
+use partita_tests::process::{Cluster, LONG, SOON, signal, wait_for};
+use std::time::Duration;
+
+/// A table whose rows take a moment to make, in as many partitions as there are slots.
+const MAKE: &str = "create table t as select value % 1000 as k, sum(value) as s \
+                    from generate_series(1, 200000) group by value % 1000";
+/// Its sum.
+const SUM: &str = "select count(*), sum(s) from t";
+const ANSWER: &str = "1000,20000100000\n";
+
+/// Partitions that workers hold, by worker.
+fn partitions(cluster: &Cluster) -> Vec<u32> {
+    cluster.workers_up().iter().map(|row| row.metrics.partitions).collect()
+}
+
+/// What a worker held is made again when someone reads it, and only then; other readers lose nothing.
+#[test]
+fn a_lost_part_is_made_again_when_it_is_read() {
+    let cluster = Cluster::start(3, &[]);
+    assert_eq!(cluster.sql(MAKE), "1000\n");
+    assert_eq!(cluster.last_job().map(|job| job.state), Some(JobState::Held));
+    cluster.sql("create table u as select k, s * 2 as d from t where k < 500");
+    assert_eq!(cluster.sql(SUM), ANSWER);
+    let victim = wait_for("a worker that holds something", SOON, || {
+        cluster.workers_up().into_iter().find(|row| row.metrics.partitions > 0)
+    });
+    signal(victim.pid, libc::SIGKILL);
+    wait_for("its loss", SOON, || {
+        (cluster.worker(victim.pid).state == WorkerState::Lost).then_some(())
+    });
+    assert_eq!(cluster.sql("drop table t"), "");
+    // What is derived from it is made again through it, though nobody names it any more.
+    assert_eq!(cluster.sql("select count(*), min(d) from u"), "500,39800400\n");
+    cluster.sql("drop table u");
+    cluster.wait_idle(SOON);
+}
+
+/// A worker that leaves gives what it holds to the others; the last ones take it with them at once.
+#[test]
+fn a_leaving_worker_hands_over_what_it_holds() {
+    let cluster = Cluster::start(2, &[]);
+    cluster.sql(MAKE);
+    let all: u32 = wait_for("all partitions", SOON, || {
+        let held = partitions(&cluster);
+        (held.iter().sum::<u32>() > 0).then(|| held.iter().sum())
+    });
+    let leaver = cluster.workers[0].pid();
+    cluster.workers[0].signal(libc::SIGTERM);
+    wait_for("its leave", SOON, || {
+        (cluster.worker(leaver).state == WorkerState::Left).then_some(())
+    });
+    wait_for("all partitions on the other", SOON, || (partitions(&cluster) == [all]).then_some(()));
+    let before = cluster.status().tasks_finished;
+    assert_eq!(cluster.sql("select count(*) from t"), "1000\n");
+    // Nothing of the table was made again: these are the tasks of the count alone.
+    let made = cluster.status().tasks_finished - before;
+    assert!(made <= u64::from(all) + 2, "{made} tasks for a count over {all} partitions");
+    let last = cluster.workers[1].pid();
+    cluster.workers[1].signal(libc::SIGTERM);
+    wait_for("the last one's leave", Duration::from_secs(5), || {
+        (cluster.worker(last).state == WorkerState::Left).then_some(())
+    });
+}
+
+/// Names: taken ones are refused, others replace, temporary ones go with their client.
+#[test]
+fn names_are_kept_apart() {
+    let cluster = Cluster::start(1, &[]);
+    cluster.sql("create table t as select 1 as a");
+    cluster.place.run(["sql", "create table t as select 2 as a"]).fails(1, &["already", "REPLACE"]);
+    cluster.sql("create table if not exists t as select 3 as a");
+    assert_eq!(cluster.sql("select a from t"), "1\n");
+    cluster.sql("create or replace table t as select a + 10 as a from t");
+    assert_eq!(cluster.sql("select a from t"), "11\n");
+    cluster.sql("alter table t rename to \"My table\"");
+    assert_eq!(cluster.sql("select a from \"My table\""), "11\n");
+    let both = "create temporary table mine as select 5 as a; select a from mine";
+    let shown = cluster.place.run(["sql", "--output=csv", both]).ok();
+    assert_eq!(shown.lines().last(), Some("5"), "{shown}");
+    cluster.place.run(["sql", "select a from mine"]).fails(1, &["mine"]);
+    cluster.place.run(["sql", "drop table mine"]).fails(1, &["mine"]);
+    let listed = cluster.place.run(["tables"]).ok();
+    assert!(listed.contains("My table") && listed.contains("everyone"), "{listed}");
+    cluster.sql("drop table \"My table\"");
+    cluster.wait_idle(SOON);
+}
+
+/// A table that is made of rows in an order is sorted across its partitions, and a range of its key is
+/// read from those alone that can have it.
+#[test]
+fn sorted_tables_know_their_ranges() {
+    let cluster = Cluster::start(2, &["--nthreads=2"]);
+    cluster.sql(
+        "create table t as select value * 7919 % 100003 as k, value as v \
+         from generate_series(1, 100000) order by k desc",
+    );
+    let sorted =
+        "select count(*) from (select k, lag(k) over (order by k desc) as b from t) where k > b";
+    assert_eq!(cluster.sql(sorted), "0\n");
+    assert_eq!(cluster.sql("select k from t limit 1"), "100002\n");
+    let plan = cluster.sql("explain select v from t where k between 10 and 20");
+    assert!(plan.contains("1 of them read") || plan.contains("2 of them read"), "{plan}");
+    let expected = "select count(*), sum(v) from (select value * 7919 % 100003 as k, value as v \
+                    from generate_series(1, 100000)) where k between 5000 and 60000";
+    let range = "select count(*), sum(v) from t where k between 5000 and 60000";
+    assert_eq!(cluster.sql(range), cluster.sql(expected));
+    assert_eq!(cluster.sql("select count(*) from t where k < -1"), "0\n");
+    assert_eq!(cluster.sql("select count(*) from t where k is null"), "0\n");
+}
+
+/// More than the workers may have in memory is held on their disks, and read from there.
+#[test]
+fn what_does_not_fit_is_on_disk() {
+    let cluster = Cluster::start(2, &["--memory-limit=256MiB"]);
+    cluster
+        .place
+        .run([
+            "sql",
+            "create table t as select value as a, cast(value as varchar) || repeat('x', 120) as s \
+         from generate_series(1, 4000000)",
+        ])
+        .ok();
+    let spilled = wait_for("what is on disk", SOON, || {
+        let spilled: u64 = cluster.workers_up().iter().map(|row| row.metrics.spilled_bytes).sum();
+        (spilled > 0).then_some(spilled)
+    });
+    assert!(spilled > 0);
+    let question = "select count(*), sum(a), sum(length(s)) from t";
+    let answer = cluster.start_sql(question).finish(LONG).ok();
+    assert!(answer.contains("4000000,8000002000000,"), "{answer}");
+    for row in cluster.workers_up() {
+        assert!(row.metrics.resident_bytes < (256 + 128 + 100) << 20, "{row:?}");
+    }
+}
