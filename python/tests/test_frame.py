@@ -156,6 +156,8 @@ SERIES = {
     "bfill": lambda d: d.x.bfill(),
     "rolling": lambda d: d.x.rolling(4).mean(),
     "rolling least": lambda d: d.x.rolling(4, min_periods=2).sum(),
+    "rolling count": lambda d: d.x.rolling(4).count(),
+    "rolling count least": lambda d: d.x.rolling(4, min_periods=3).count(),
     "rolling std": lambda d: d.i.rolling(5).std(),
     "rolling centre": lambda d: d.i.rolling(3, center=True).max(),
     "window of window": lambda d: d.i.cumsum().diff() + d.i.shift(1),
@@ -315,7 +317,7 @@ def test_resample(loaded, rule, function):
     assert_series_equal(got, expected, check_freq=False)
 
 
-@pytest.mark.parametrize("window", ["2h", "100min", "1D"])
+@pytest.mark.parametrize("window", ["2h", "37min", "111min", "1D"])
 @pytest.mark.parametrize("function", ["sum", "mean", "count"])
 def test_windows_of_a_time(loaded, window, function):
     """Windows that reach back a time, across the borders of partitions."""

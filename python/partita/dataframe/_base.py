@@ -160,7 +160,7 @@ class Plan:
         name = held_name()
         # A term of the order that is a column of the table anyway is that column.
         there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
-        there.update({sql: name for sql, name in self._selected()})
+        there.update(self._selected())
         names = [there.get(sql, own) for sql, own in self._terms()]
         query = self._held_query(names)
         rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}")
@@ -182,7 +182,7 @@ class Plan:
     def known_divisions(self) -> bool:
         """Whether the rows are known to be in the order of their index."""
         order = self._rows.order
-        return bool(self._index and order) and order[0] == self._index[0].sql
+        return bool(self._index and order) and term(order[0]) == self._index[0].sql
 
     def __len__(self) -> int:
         table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.sql}")

@@ -25,6 +25,14 @@ _FUNCTIONS = {
     "count": "count({0})",
 }
 
+#: Nanoseconds of the units of times, and their names in SQL.
+_UNIT_NAMES = {
+    "s": (10**9, "SECONDS"),
+    "ms": (10**6, "MILLISECONDS"),
+    "us": (1000, "MICROSECONDS"),
+    "ns": (1, "NANOSECONDS"),
+}
+
 
 class Rolling:
     """Windows of so many rows, or of a time back from each row.
@@ -41,6 +49,7 @@ class Rolling:
     def __init__(self, of: Any, window: Any, min_periods: int | None, center: bool) -> None:
         self._of = of
         self._rows = isinstance(window, int)
+        self._given = min_periods
         if self._rows:
             before, after = (window // 2, (window - 1) // 2) if center else (window - 1, 0)
             self._frame = f"ROWS BETWEEN {before} PRECEDING AND {after} FOLLOWING"
@@ -48,34 +57,29 @@ class Rolling:
             return
         if center:
             raise NotImplementedError("a window of a time ends at its row: center=True is for windows of rows")
-        span = pd.Timedelta(window)
-        # The start is not part of it.
-        self._frame = f"RANGE BETWEEN INTERVAL '{span.as_unit('ns').value - 1} NANOSECONDS' PRECEDING AND CURRENT ROW"
+        span = pd.Timedelta(window).as_unit("ns").value
+        kind = of.index._kind
+        if not pa.types.is_timestamp(kind):
+            raise ValueError(f"a window of a time needs an index of times, not of {kind}")
+        # The start is not part of it: the window is shorter by the least that two times can differ by.
+        nanoseconds, name = _UNIT_NAMES[kind.unit]
+        least = (span - 1) // nanoseconds
+        self._frame = f"RANGE BETWEEN INTERVAL '{least} {name}' PRECEDING AND CURRENT ROW"
         self._least = 1 if min_periods is None else min_periods
 
     def _over(self, rows: Rows) -> str:
         if self._rows:
             return rows.over(self._frame)
-        index = self._of.index
-        if not pa.types.is_timestamp(index._kind):
-            raise ValueError(f"a window of a time needs an index of times, not of {index._kind}")
-        return f"OVER (ORDER BY {index._sql} ASC {self._frame})"
+        return f"OVER (ORDER BY {self._of.index._sql} ASC {self._frame})"
 
     def _column(self, column: Series, name: str) -> Series:
         over = self._over(column._rows)
         value = f"{_FUNCTIONS[name].format(column._sql)} {over}"
         if name == "count":
-            least = 0 if self._rows and self._least == 0 else self._least
-            sql = (
-                f"CASE WHEN count({column._sql}) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
-                if not self._rows
-                else None
-            )
-            if sql is None:
-                sql = f"CASE WHEN count(*) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
+            # Here missing values are seen too, and windows are whole from the beginning.
+            sql = f"CASE WHEN count(*) {over} >= {self._given or 0} THEN CAST({value} AS DOUBLE) END"
         else:
-            least = max(self._least, 1)
-            sql = f"CASE WHEN count({column._sql}) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
+            sql = f"CASE WHEN count({column._sql}) {over} >= {max(self._least, 1)} THEN CAST({value} AS DOUBLE) END"
         return column._window(sql, pa.float64())
 
     def _all(self, name: str) -> Any:
