@@ -76,8 +76,9 @@ class Rolling:
         over = self._over(column._rows)
         value = f"{_FUNCTIONS[name].format(column._sql)} {over}"
         if name == "count":
-            # Here missing values are seen too, and windows are whole from the beginning.
-            sql = f"CASE WHEN count(*) {over} >= {self._given or 0} THEN CAST({value} AS DOUBLE) END"
+            # Here missing values are seen too, and windows of a time are whole from the beginning.
+            least = self._given if self._given is not None else self._least if self._rows else 0
+            sql = f"CASE WHEN count(*) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
         else:
             sql = f"CASE WHEN count({column._sql}) {over} >= {max(self._least, 1)} THEN CAST({value} AS DOUBLE) END"
         return column._window(sql, pa.float64())
