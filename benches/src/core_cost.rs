@@ -54,6 +54,7 @@ fn microseconds(observed: bool) -> f64 {
         analyze: false,
         staging: None,
         keep: false,
+        replicas: 1,
         groups: vec![group],
     });
     core.handle(0, Event::JobSubmitted { request: 9, spec }, &mut effects);

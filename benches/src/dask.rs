@@ -104,6 +104,11 @@ impl Dask {
 }
 
 impl Running<'_> {
+    /// Where its scheduler is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The median seconds of a question.
     pub(crate) fn time(&self, name: &str, folder: &Path) -> Result<f64> {
         let folder = folder.display().to_string();

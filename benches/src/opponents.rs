@@ -2,7 +2,7 @@
 
 use crate::measure::{Background, median, pair, resident_bytes, say, timed};
 use crate::report::Row;
-use crate::{Options, core_cost, dask, slurm};
+use crate::{Options, core_cost, dask, held, slurm};
 use anyhow::{Context, Result, bail};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -72,7 +72,11 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if options.wants("slurm") && std::env::var_os(partita_tests::slurm::VARIABLE).is_some() {
         rows.extend(slurm::measure(dask.as_ref())?);
     }
-    if options.only.iter().all(|only| only == "slurm") && !options.only.is_empty() {
+    if let Some(dask) = dask.as_ref().filter(|_| options.wants("held")) {
+        rows.extend(held::measure(dask, &partita()?, folder, options.scale)?);
+    }
+    let alone = |only: &String| only == "slurm" || only == "held";
+    if options.only.iter().all(alone) && !options.only.is_empty() {
         return Ok(rows);
     }
     let binary = partita()?;

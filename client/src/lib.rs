@@ -31,11 +31,11 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::stream::{BoxStream, StreamExt};
-use partita_shared::access::Access;
+use partita_shared::access::{Access, host_name, own_user};
 use partita_shared::ids::JobId;
 use partita_shared::{
-    ANALYZE_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, JOB_HEADER, PRIORITY_HEADER, PROTOCOL_HEADER,
-    PROTOCOL_VERSION, SESSION_HEADER, limits,
+    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, JOB_HEADER, PRIORITY_HEADER,
+    PROTOCOL_HEADER, PROTOCOL_VERSION, SESSION_HEADER, limits,
 };
 use std::fmt::Write;
 use std::time::Duration;
@@ -151,6 +151,7 @@ impl Client {
         client.set_header(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
         client.set_header(SESSION_HEADER, self.session.clone());
         client.set_header(DIRECTORY_HEADER, escape(&self.directory));
+        client.set_header(CLIENT_HEADER, escape(&whoami()));
         client.set_header(PRIORITY_HEADER, self.priority.to_string());
         client.set_header(DIRECT_HEADER, "1");
         if self.analyze {
@@ -182,6 +183,14 @@ impl Client {
         let batches = direct::rows(self, job, stream.into_inner());
         Ok(Query { job, schema, batches })
     }
+}
+
+/// The user and the host of this process, for people.
+fn whoami() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = named.filter(|name| !name.is_empty());
+    let user = user.or_else(|| own_user().map(|id| id.to_string())).unwrap_or_default();
+    format!("{user}@{}", host_name())
 }
 
 /// A path as a header can carry it: `%` and what is not ASCII as `%xx`.

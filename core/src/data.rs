@@ -170,6 +170,8 @@ pub(crate) struct Held {
     pub(crate) readers: BTreeSet<(JobId, u32)>,
     /// Partitions of it that are not held and that a reader waits for.
     pub(crate) wanted: BTreeSet<u32>,
+    /// Workers that hold a partition beside the one that readers are told.
+    pub(crate) replicas: BTreeMap<u32, BTreeSet<WorkerId>>,
 }
 
 impl Job {

@@ -57,6 +57,9 @@ pub struct JobSpec {
     /// Whether its result is held on the workers until [`Event::JobReleased`], for other jobs to
     /// read, and not delivered.
     pub keep: bool,
+    /// Workers that shall hold each partition of a result that is held, as far as there are so many;
+    /// 0 is as good as 1.
+    pub replicas: u32,
     /// Its groups; the last one's output is the result.
     pub groups: Vec<GroupSpec>,
 }

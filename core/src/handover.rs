@@ -7,9 +7,9 @@
 
 use crate::data::{Core, Job, task_id};
 use crate::event::{Effect, Origin};
-use crate::held;
 use crate::lineage::is_whole;
 use crate::place::introduce;
+use crate::{held, replicas};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, TakeOver, ToWorker};
 use partita_shared::model::TaskState;
@@ -29,6 +29,15 @@ pub(crate) struct Move {
     /// None between two tries, and when it is not tried again.
     to: Option<WorkerId>,
     tries: u8,
+    /// Whether it stays where it is, too.
+    copy: bool,
+}
+
+impl Move {
+    /// Whether the partition stays where it is, too.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.copy && self.to.is_some()
+    }
 }
 
 /// What is on its way, by task.
@@ -59,8 +68,13 @@ pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
             core.moves.values().filter(|m| m.from == from && m.to.is_some()).count();
         while under_way < MOVES_PER_WORKER_MAX {
             let Some((task, holder)) = next(core, from) else { break };
-            let Some(to) = target(core) else { break };
-            begin(core, task, holder, to, effects);
+            if let Some(other) = other_holder(core, task) {
+                core.moves.remove(&task);
+                switch(core, task, holder, other);
+                continue;
+            }
+            let Some(to) = target(core, |_| true) else { break };
+            begin(core, task, holder, to, false, effects);
             under_way += 1;
         }
     }
@@ -98,19 +112,48 @@ fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
 
 /// The worker that gets the next partition: the one that holds the least of those that stay and
 /// have memory.
-fn target(core: &Core) -> Option<WorkerId> {
+pub(crate) fn target(core: &Core, fits: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
     let coming = |id: &WorkerId| core.moves.values().filter(|m| m.to == Some(*id)).count() as u64;
     core.workers
         .iter()
+        .filter(|(id, _)| fits(**id))
         .filter(|(_, worker)| worker.leaving.is_none() && !worker.metrics.above_mark)
         .min_by_key(|(id, worker)| (u64::from(worker.held) + coming(id), **id))
         .map(|(id, _)| *id)
 }
 
-fn begin(core: &mut Core, task: TaskId, from: Holder, to: WorkerId, effects: &mut Vec<Effect>) {
+/// A worker that stays and holds a partition as well as its holder, which then is no holder of it any
+/// more but the only one.
+fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
+    let workers = &core.workers;
+    let job = core.jobs.get_mut(&task.group.job)?;
+    let stays = |id| workers.get(&id).is_some_and(|worker| worker.leaving.is_none());
+    let is_result = job.is_held_result(task.group.index as usize);
+    is_result.then(|| job.take_other(task.index, stays)).flatten()
+}
+
+/// Has a partition copied.
+pub(crate) fn begin_copy(
+    core: &mut Core,
+    task: TaskId,
+    from: Holder,
+    to: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    begin(core, task, from, to, true, effects);
+}
+
+fn begin(
+    core: &mut Core,
+    task: TaskId,
+    from: Holder,
+    to: WorkerId,
+    copy: bool,
+    effects: &mut Vec<Effect>,
+) {
     let tries = core.moves.get(&task).filter(|m| m.attempt == from.attempt).map_or(0, |m| m.tries);
     let (attempt, tries) = (from.attempt, tries + 1);
-    core.moves.insert(task, Move { attempt, from: from.worker, to: Some(to), tries });
+    core.moves.insert(task, Move { attempt, from: from.worker, to: Some(to), tries, copy });
     let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
     job.touched.insert(to);
     let buckets = buckets(job, task.group.index as usize);
@@ -158,6 +201,17 @@ pub(crate) fn on_taken_over(
         forget_copy(core, worker, task, effects);
         return;
     }
+    if found.copy {
+        replicas::on_copied(core, task.group.job, index, worker);
+        return;
+    }
+    switch(core, task, from, worker);
+    core.add_held(worker.0, 1);
+}
+
+/// Makes another worker the holder of a partition that it has. Who reads it where it was goes on.
+fn switch(core: &mut Core, task: TaskId, from: Holder, worker: WorkerId) {
+    let (group, index, attempt) = (task.group.index as usize, task.index, from.attempt);
     let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
     job.groups[group].tasks[index as usize].worker = worker.0;
     job.moved(group, index, Holder { worker, attempt });
@@ -165,9 +219,8 @@ pub(crate) fn on_taken_over(
     if job.is_held_result(group) {
         readers.extend(held::moved(core, task.group.job, index));
     }
-    core.copies.insert((found.from, task), Copy { readers });
-    core.add_held(found.from.0, -1);
-    core.add_held(worker.0, 1);
+    core.copies.insert((from.worker, task), Copy { readers });
+    core.add_held(from.worker.0, -1);
 }
 
 /// Drops the copies that nobody reads any more.
@@ -210,7 +263,8 @@ fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Ef
     let job = core.jobs.get(&task.group.job);
     let group = job.and_then(|job| job.groups.get(task.group.index as usize));
     let found = group.and_then(|group| group.tasks.get(task.index as usize));
-    let own = found.is_some_and(|found| found.worker == worker.0);
+    let own = found.is_some_and(|found| found.worker == worker.0)
+        || job.is_some_and(|job| job.has_copy(task, worker));
     if found.is_some() && !own && core.workers.contains_key(&worker) {
         effects.push(Effect::Send { worker, message: ToWorker::DropPartition(task) });
     }

@@ -12,7 +12,7 @@
 
 use crate::data::{Core, Job, NOBODY, task_id};
 use crate::event::{Effect, Origin};
-use crate::{jobs, tasks};
+use crate::{jobs, replicas, tasks};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
@@ -125,7 +125,7 @@ pub(crate) fn on_stored(
         let own = core.jobs.get(&id).is_some_and(|job| {
             let group = job.groups.get(task.group.index as usize);
             let found = group.and_then(|group| group.tasks.get(task.index as usize));
-            found.is_some_and(|found| found.worker() == Some(worker))
+            found.is_some_and(|found| found.worker() == Some(worker)) || job.has_copy(task, worker)
         });
         if known && !own {
             effects.push(Effect::Send { worker, message });
@@ -181,6 +181,7 @@ pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     if job.held.readers.iter().any(reads) {
         return;
     }
+    replicas::drop_all(core, id, effects);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let result = job.result();
     let mut dropped = Vec::new();

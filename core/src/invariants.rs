@@ -40,6 +40,9 @@ impl Core {
                 }
             }
         }
+        for worker in self.check_replicas()? {
+            *held.entry(worker.0).or_default() += 1;
+        }
         self.check_moves()?;
         self.check_held()?;
         for (id, worker) in &self.workers {

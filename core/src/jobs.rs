@@ -353,6 +353,9 @@ pub(crate) fn end(
             }
         }
     }
+    for worker in job.held.replicas.values().flatten() {
+        core.add_held(worker.0, -1);
+    }
     // Nothing of it runs any more, whatever was about to.
     for group in &mut job.groups {
         let counts = &mut group.counts;

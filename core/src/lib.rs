@@ -18,6 +18,7 @@ mod invariants;
 mod jobs;
 mod lineage;
 mod place;
+mod replicas;
 mod seen;
 mod tasks;
 mod view;

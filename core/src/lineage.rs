@@ -318,9 +318,15 @@ pub(crate) fn on_unreadable(
     let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
         return;
     };
-    job.groups[group].tasks[task.index as usize].worker = NOBODY;
-    job.no_longer_held(group, task.index);
     let is_held_result = job.is_held_result(group);
+    let other = is_held_result.then(|| job.take_other(task.index, |_| true)).flatten();
+    match other {
+        Some(other) => job.groups[group].tasks[task.index as usize].worker = other.0,
+        None => {
+            job.groups[group].tasks[task.index as usize].worker = NOBODY;
+            job.no_longer_held(group, task.index);
+        }
+    }
     if group == job.result() && job.delivered == task.index {
         job.delivering = None;
     }

@@ -9,7 +9,7 @@
 use crate::data::{Core, Group, Job, Options, Worker, task_id};
 use crate::event::Effect;
 use crate::lineage::{own_partitions, twin};
-use crate::{handover, held, jobs, workers};
+use crate::{handover, held, jobs, replicas, workers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
@@ -76,6 +76,7 @@ impl Core {
             jobs::fail(self, job, error, None, effects);
         }
         handover::hand_over(self, effects);
+        replicas::keep_up(self, effects);
         workers::dismiss(self, effects);
     }
 

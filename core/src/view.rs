@@ -180,6 +180,17 @@ impl Core {
         Some((0..).zip(&job.groups[result].tasks).map(place).collect())
     }
 
+    /// Whether each partition of a held result has as many copies as were asked for, as far as there
+    /// are so many workers that stay.
+    pub fn has_replicas(&self, id: JobId) -> bool {
+        let Some(job) = self.jobs.get(&id) else { return false };
+        let wanted = (job.spec.replicas.max(1) as usize).min(self.by_load.len());
+        let tasks = (0..).zip(&job.groups[job.result()].tasks);
+        let mut copies = tasks
+            .map(|(index, task)| usize::from(task.holder().is_some()) + job.others(index).count());
+        copies.all(|copies| copies >= wanted)
+    }
+
     /// Partitions of a result that is to be held and is not complete that are there, and how many
     /// there are.
     pub fn held_so_far(&self, id: JobId) -> Option<(u32, u32)> {

@@ -2,7 +2,7 @@
 
 use crate::data::{Core, GONE_WORKERS_MAX, Job, NOBODY, Worker, task_id};
 use crate::event::{Effect, Origin, Time};
-use crate::{handover, held, jobs, seen, tasks};
+use crate::{handover, held, jobs, replicas, seen, tasks};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Registration, SlotTask, ToWorker, WorkerMetrics};
@@ -202,6 +202,7 @@ fn take_back(
     if !job.touched.remove(&lost) {
         return;
     }
+    replicas::forget_worker(job, lost);
     let mut poison = None;
     let mut ended = Vec::new();
     let mut unheld = Vec::new();
@@ -216,10 +217,19 @@ fn take_back(
             ready.make_contiguous().sort_unstable();
         }
         for index in 0..job.groups[group].tasks.len() as u32 {
-            let task = &mut job.groups[group].tasks[index as usize];
+            let task = &job.groups[group].tasks[index as usize];
             if task.worker != lost.0 {
                 continue;
             }
+            if task.state == TaskState::Done && job.is_held_result(group) {
+                let other = job.take_other(index, |worker| worker != lost);
+                if let Some(other) = other {
+                    job.groups[group].tasks[index as usize].worker = other.0;
+                    unheld.push(index);
+                    continue;
+                }
+            }
+            let task = &mut job.groups[group].tasks[index as usize];
             task.worker = NOBODY;
             match task.state {
                 TaskState::Running => {

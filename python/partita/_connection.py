@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import getpass
 import json
 import os
+import socket
 import threading
 import urllib.parse
 import uuid
@@ -62,6 +64,14 @@ def _translated(query: str | None = None) -> Iterator[None]:
         yield
     except (flight.FlightError, pa.ArrowException, OSError) as error:
         raise _Messages.translate(error, query) from None
+
+
+def _whoami() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 class Running:
@@ -129,6 +139,7 @@ class Connection:
             (b"x-partita-protocol", PROTOCOL.encode()),
             (b"x-partita-session", self.session.encode()),
             (b"x-partita-directory", directory.encode()),
+            (b"x-partita-client", urllib.parse.quote(_whoami(), safe="@ ").encode()),
         ]
 
     def attend(self) -> None:
@@ -208,7 +219,7 @@ class Connection:
 
     # Tables that clients bring, and those that they take home.
 
-    def put(self, name: str, parts: Sequence[pa.Table], public: bool = False) -> int:
+    def put(self, name: str, parts: Sequence[pa.Table], public: bool = False, replicas: int = 1) -> int:
         """Brings a table, partition by partition, straight to the workers where they can be reached.
 
         Returns
@@ -219,7 +230,7 @@ class Connection:
         if not parts:
             raise ValueError("a table has at least one partition")
         schema = parts[0].schema
-        places = self.action("partita.put_begin", {"name": name, "partitions": len(parts)})
+        places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
         job = places["job"]
         work = list(zip(range(len(parts)), places["addresses"], parts))
         self._each(work, lambda one: self._put_one(job, *one))

@@ -54,7 +54,13 @@ def running(script, client, **more):
         **more,
     }
     return subprocess.Popen(
-        [sys.executable, *script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, *script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # Whoever started the tests may have had them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -210,7 +216,10 @@ def test_interrupt_stops_the_job(client):
     assert process.stdout.readline() == "on\n"
     until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=BOUND_S)
+    try:
+        _, err = process.communicate(timeout=BOUND_S)
+    finally:
+        process.kill()
     assert "KeyboardInterrupt" in err or "Cancelled" in err, err
     until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
 
@@ -338,10 +347,12 @@ def test_a_lost_worker(tmp_path):
         made = dd.read_sql("SELECT value AS v, value % 10 AS k FROM generate_series(1, 10000)", client=client)
         counts = made.groupby("k").v.sum().persist()
         brought = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client)
+        twice = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client, replicas=2)
         victim = client._workers()[0]
         os.kill(victim["pid"], signal.SIGKILL)
         until(lambda: victim["pid"] not in [row["pid"] for row in client._workers()], "its loss")
         assert counts.compute().sum() == 50005000
+        assert twice.a.sum().compute() == 44850
         with pytest.raises(QueryError, match=r"is lost: .*brought by a client") as caught:
             brought.a.sum().compute()
         assert victim["name"] in str(caught.value)

@@ -147,6 +147,7 @@ impl SimJob {
                 analyze: false,
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),
                 keep: hold.is_some(),
+                replicas: if hold.is_some() { rng.range(0, 3) as u32 } else { 1 },
                 groups,
             },
         }

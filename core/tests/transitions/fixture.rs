@@ -396,6 +396,7 @@ pub(crate) fn job() -> JobBuilder {
         analyze: false,
         staging: None,
         keep: false,
+        replicas: 1,
         groups: Vec::new(),
     };
     JobBuilder { spec }

@@ -33,6 +33,7 @@ def from_pandas(
     sort: bool = True,
     chunksize: int | None = None,
     client: Client | None = None,
+    replicas: int = 1,
 ) -> Any:
     """A frame or a column of pandas, spread over the workers.
 
@@ -46,6 +47,8 @@ def from_pandas(
         Whether the rows are put in the order of their index, as Dask does.
     chunksize : int, optional
         Rows of a partition, instead of ``npartitions``.
+    replicas : int
+        On how many workers each partition is held. With 2 the loss of one worker loses nothing.
 
     Examples
     --------
@@ -79,7 +82,7 @@ def from_pandas(
     bounds = _bounds(len(frame), npartitions)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = held_name()
-    client._connection.put(name, parts)
+    client._connection.put(name, parts, replicas=replicas)
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
     drop_later(client, name, rows.identity)
     index = tuple(Level(label, quote(INDEX + str(at))) for at, label in enumerate(frame.index.names))

@@ -28,7 +28,7 @@ pub(crate) const ACTIONS: [(&str, &str); 7] = [
     ("partita.leave", "ends the session at once"),
     ("partita.tables", "lists the tables that workers hold"),
     ("partita.publish", "makes a session's table everyone's: name, as, replace"),
-    ("partita.put_begin", "gives places for partitions: name, partitions"),
+    ("partita.put_begin", "gives places for partitions: name, partitions, replicas"),
     (
         "partita.put_end",
         "names the table when all its partitions are there: job, name, public, schema",
@@ -53,6 +53,12 @@ struct Publish {
 struct PutBegin {
     name: String,
     partitions: u32,
+    #[serde(default = "one")]
+    replicas: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[derive(Serialize)]
@@ -160,9 +166,9 @@ async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>,
 }
 
 async fn put_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutBegin { name, partitions } = read(body)?;
+    let PutBegin { name, partitions, replicas } = read(body)?;
     let (job, addresses) =
-        query::puts::begin(shared, asked, &name, partitions).await.map_err(status::of)?;
+        query::puts::begin(shared, asked, &name, partitions, replicas).await.map_err(status::of)?;
     json(&Places { job: job.0, addresses })
 }
 

@@ -3,7 +3,7 @@
 use crate::query::Asked;
 use axum::extract::ConnectInfo;
 use partita_shared::{
-    ANALYZE_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
+    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
 };
 use std::net::SocketAddr;
 use tonic::metadata::MetadataMap;
@@ -88,9 +88,15 @@ fn unescape(text: &str) -> Option<String> {
 
 /// Who asks, for people.
 fn client(metadata: &MetadataMap, peer: Option<SocketAddr>) -> String {
+    let short = |text: &str| -> String { text.chars().take(CLIENT_TEXT_CHARS_MAX).collect() };
+    let named = text(metadata, CLIENT_HEADER).ok().flatten().and_then(unescape);
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
+        return short(&named);
+    }
     let agent = metadata.get("user-agent").map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let agent: String =
-        agent.as_deref().unwrap_or("unknown client").chars().take(CLIENT_TEXT_CHARS_MAX).collect();
+    // The first word is the program, the others what it is made of.
+    let first = agent.as_deref().and_then(|agent| agent.split_whitespace().next());
+    let agent = short(first.unwrap_or("unknown client"));
     match peer {
         Some(peer) => format!("{agent} at {}", peer.ip()),
         None => agent,
@@ -128,13 +134,15 @@ mod tests {
             (DIRECTORY_HEADER, "/home/%C3%A4"),
             (PRIORITY_HEADER, "7"),
             (ANALYZE_HEADER, "1"),
-            ("user-agent", "tester/1"),
+            ("user-agent", "tester/1 with/2"),
         ])
         .unwrap();
         assert_eq!(asked.session, "mine");
         assert_eq!(asked.directory.as_deref(), Some("/home/ä"));
         assert_eq!((asked.priority, asked.analyze), (7, true));
         assert_eq!(asked.client, "tester/1 at 10.0.0.7");
+        let named = with(&[(CLIENT_HEADER, "%C3%A4da@login-1"), ("user-agent", "tester/1")]);
+        assert_eq!(named.unwrap().client, "äda@login-1");
         let plain = with(&[]).unwrap();
         assert_eq!((plain.session.as_str(), plain.directory), ("", None));
         assert_eq!((plain.priority, plain.analyze), (1, false));

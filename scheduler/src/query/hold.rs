@@ -114,9 +114,7 @@ pub(crate) async fn run(
     let (shared, sql) = (Arc::clone(shared), sql.to_string());
     let work = Work { shared, asked, sql, hold, splits, rows, order, client };
     tokio::spawn(work.drive(job, notices));
-    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
-    let messages =
-        futures::stream::iter([Ok(results::announce(&schema()))]).chain(messages).boxed();
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
 }
 
@@ -155,7 +153,9 @@ impl Work {
         };
         match answer {
             Ok(count) => {
-                let mut messages = results::encode(schema(), vec![count]).skip(1);
+                // The schema comes with the rows: a client that only waits for it, as drivers do whose
+                // users do not look at the answer, has the table then.
+                let mut messages = results::encode(schema(), vec![count]);
                 while let Some(message) = messages.next().await {
                     if self.client.send(message).await.is_err() {
                         return;

@@ -491,6 +491,7 @@ async fn make(
         analyze,
         staging: built.staging,
         keep: false,
+        replicas: 1,
         groups: built.groups,
     };
     Ok((spec, if analyze { explain::schema() } else { built.schema }, built.order))

@@ -23,6 +23,9 @@ const WORKERS_WAIT: Duration = Duration::from_mins(1);
 /// How long the last partitions may be on their way when the client is through.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(30);
 
+/// Copies of a table at most.
+const REPLICAS_MAX: u32 = 8;
+
 /// What clients have begun to bring.
 #[derive(Debug, Default)]
 pub(crate) struct Puts(Mutex<HashMap<JobId, Begun>>);
@@ -56,7 +59,12 @@ pub(crate) async fn begin(
     asked: &Asked,
     name: &str,
     partitions: u32,
+    replicas: u32,
 ) -> Result<(JobId, Vec<String>), QueryError> {
+    if replicas == 0 || replicas > REPLICAS_MAX {
+        let text = format!("a table has 1 to {REPLICAS_MAX} copies, not {replicas}");
+        return Err(QueryError::Statement(text));
+    }
     if partitions == 0 || partitions > GROUP_TASKS_MAX {
         let text = format!("a table has 1 to {GROUP_TASKS_MAX} partitions, not {partitions}");
         return Err(QueryError::Statement(text));
@@ -77,6 +85,7 @@ pub(crate) async fn begin(
         analyze: false,
         staging: None,
         keep: true,
+        replicas,
         groups: vec![group],
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
@@ -114,6 +123,20 @@ async fn workers(shared: &Shared) -> Result<Vec<String>, QueryError> {
     })
 }
 
+/// Waits until a table has the copies that were asked for.
+async fn copied(shared: &Shared, job: JobId) {
+    let mut changes = shared.hub.changes();
+    loop {
+        changes.mark_unchanged();
+        if shared.hub.query(move |core| core.has_replicas(job)).await.unwrap_or(true) {
+            return;
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Ends: waits until all partitions are there, and names the table. Gives its rows.
 pub(crate) async fn end(
     shared: &Shared,
@@ -144,6 +167,8 @@ pub(crate) async fn end(
             return Err(QueryError::Failed(text));
         }
     }
+    // A client that asked for copies has them when it goes on; those that take longer follow.
+    let _ = timeout(ARRIVAL_WAIT, copied(shared, job)).await;
     let owner = (!public).then(|| asked.session.clone());
     register(shared, job, name.to_string(), owner, schema, None).await
 }

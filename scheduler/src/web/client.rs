@@ -180,6 +180,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         analyze: false,
         staging: None,
         keep: false,
+        replicas: 1,
         groups: vec![group("empty", count, Vec::new()), group("end", 1, vec![gather])],
     };
     let (job, mut notices) = match shared.hub.submit(spec).await {

@@ -95,6 +95,7 @@ impl Api {
             analyze: false,
             staging: None,
             keep: false,
+            replicas: 1,
             groups: groups.iter().map(group).collect(),
         };
         let (job, notices) = self.shared.hub.submit(spec).await.unwrap();

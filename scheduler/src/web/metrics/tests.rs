@@ -37,6 +37,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         analyze: false,
         staging: None,
         keep: false,
+        replicas: 1,
         groups: vec![group],
     })
 }

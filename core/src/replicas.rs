@@ -1,0 +1,157 @@
+//! Further copies of held results: as many as were asked for, on workers that stay.
+//!
+//! A partition has one holder that readers are told, and others that have the same. When the holder
+//! is lost or leaves, another takes its place and nothing is made or moved. Missing copies are made
+//! a few at a time, by the machinery that hands partitions over.
+
+use crate::data::{Core, Job, task_id};
+use crate::event::Effect;
+use crate::handover;
+use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::message::{Holder, ToWorker};
+use std::collections::BTreeSet;
+
+/// Copies that are on their way at once.
+const COPIES_UNDER_WAY_MAX: usize = 16;
+
+impl Job {
+    /// Workers that hold a partition of the result beside its holder.
+    pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
+        self.held.replicas.get(&index).into_iter().flatten().copied()
+    }
+
+    /// Whether a worker holds the output of a task beside its holder.
+    pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
+        self.is_held_result(task.group.index as usize)
+            && self.others(task.index).any(|other| other == worker)
+    }
+
+    /// Another worker in the place of the holder of a partition, if one has it.
+    pub(crate) fn take_other(
+        &mut self,
+        index: u32,
+        fits: impl Fn(WorkerId) -> bool,
+    ) -> Option<WorkerId> {
+        let others = self.held.replicas.get_mut(&index)?;
+        let found = others.iter().copied().find(|worker| fits(*worker))?;
+        others.remove(&found);
+        if others.is_empty() {
+            self.held.replicas.remove(&index);
+        }
+        Some(found)
+    }
+}
+
+/// Has missing copies made, and takes those away that are on workers which leave.
+pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
+    let wants = |job: &Job| job.spec.replicas > 1 && !job.held.released;
+    let ids: Vec<JobId> =
+        core.jobs.iter().filter(|(_, job)| wants(job)).map(|(id, _)| *id).collect();
+    for id in ids {
+        if core.is_one_leaving() {
+            leave(core, id, effects);
+        }
+        let mut under_way = core.moves.values().filter(|found| found.is_copy()).count();
+        while under_way < COPIES_UNDER_WAY_MAX {
+            let Some((task, from, to)) = missing(core, id) else { break };
+            handover::begin_copy(core, task, from, to, effects);
+            under_way += 1;
+        }
+    }
+}
+
+/// The next partition that has too few copies, its holder, and a worker for one more.
+fn missing(core: &Core, id: JobId) -> Option<(TaskId, Holder, WorkerId)> {
+    let job = core.jobs.get(&id)?;
+    let result = job.result();
+    let wanted = (job.spec.replicas as usize).min(core.by_load.len());
+    for (index, task) in (0..).zip(&job.groups[result].tasks) {
+        let Some(from) = task.holder() else { continue };
+        let stays = |id: &WorkerId| core.workers.get(id).is_some_and(|w| w.leaving.is_none());
+        let has: BTreeSet<WorkerId> =
+            job.others(index).chain([from.worker]).filter(stays).collect();
+        let id = task_id(id, result as u32, index);
+        if has.len() >= wanted || core.moves.contains_key(&id) {
+            continue;
+        }
+        let to = handover::target(core, |worker| {
+            worker != from.worker && !job.others(index).any(|other| other == worker)
+        });
+        if let Some(to) = to {
+            return Some((id, from, to));
+        }
+    }
+    None
+}
+
+/// A worker has made a copy.
+pub(crate) fn on_copied(core: &mut Core, id: JobId, index: u32, worker: WorkerId) {
+    if let Some(job) = core.jobs.get_mut(&id) {
+        job.held.replicas.entry(index).or_default().insert(worker);
+        core.add_held(worker.0, 1);
+    }
+}
+
+/// Copies on workers that leave are dropped: others are made elsewhere.
+fn leave(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    let leaving: BTreeSet<WorkerId> =
+        core.workers.iter().filter(|(_, w)| w.leaving.is_some()).map(|(id, _)| *id).collect();
+    drop_where(core, id, |worker| leaving.contains(&worker), effects);
+}
+
+/// Drops the further copies of a result.
+pub(crate) fn drop_all(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    drop_where(core, id, |_| true, effects);
+}
+
+fn drop_where(
+    core: &mut Core,
+    id: JobId,
+    goes: impl Fn(WorkerId) -> bool,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let result = job.result() as u32;
+    let mut dropped = Vec::new();
+    job.held.replicas.retain(|index, workers| {
+        dropped.extend(workers.iter().filter(|w| goes(**w)).map(|worker| (*index, *worker)));
+        workers.retain(|worker| !goes(*worker));
+        !workers.is_empty()
+    });
+    for (index, worker) in dropped {
+        core.add_held(worker.0, -1);
+        let message = ToWorker::DropPartition(task_id(id, result, index));
+        effects.push(Effect::Send { worker, message });
+    }
+}
+
+/// A worker is gone, with its copies.
+pub(crate) fn forget_worker(job: &mut Job, lost: WorkerId) {
+    job.held.replicas.retain(|_, workers| {
+        workers.remove(&lost);
+        !workers.is_empty()
+    });
+}
+
+impl Core {
+    /// Walks the further copies, and counts them by worker.
+    pub(crate) fn check_replicas(&self) -> Result<Vec<WorkerId>, String> {
+        let mut found = Vec::new();
+        for (id, job) in &self.jobs {
+            for (index, workers) in &job.held.replicas {
+                let holder = job.groups[job.result()].tasks[*index as usize].holder();
+                let wrong = workers.iter().find(|worker| {
+                    !self.workers.contains_key(worker)
+                        || holder.is_none_or(|holder| holder.worker == **worker)
+                });
+                if let Some(worker) = wrong {
+                    return Err(format!(
+                        "{worker} has a copy of partition {index} of {id}, held by {holder:?}"
+                    ));
+                }
+                found.extend(workers);
+            }
+        }
+        Ok(found)
+    }
+}
