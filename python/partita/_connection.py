@@ -29,8 +29,8 @@ PROTOCOL = "2"
 REACH_TIMEOUT_S = 5.0
 #: Partitions that are read or brought at once.
 STREAMS_MAX = 8
-#: Rows of one message of a partition that is brought.
-MESSAGE_ROWS = 128 * 1024
+#: Bytes of one message of a partition that is brought, about.
+MESSAGE_BYTES = 2 << 20
 
 
 class _Messages:
@@ -246,7 +246,7 @@ class Connection:
         def bring(client: flight.FlightClient) -> None:
             with _translated():
                 writer, answers = client.do_put(descriptor, rows.schema, self._options)
-                writer.write_table(rows, MESSAGE_ROWS)
+                writer.write_table(rows, max(rows.num_rows * MESSAGE_BYTES // max(rows.nbytes, 1), 1))
                 writer.done_writing()
                 answers.read()
                 writer.close()

@@ -124,6 +124,16 @@ def test_persist(client):
     assert held(client) == before
 
 
+def test_large_partitions(client):
+    """Partitions of more than a message's worth, and rows of a message's worth each."""
+    frame = pd.DataFrame({"a": np.arange(1_000_000), "b": np.arange(1_000_000) * 0.5})
+    ddf = dd.from_pandas(frame, npartitions=2)
+    assert ddf.a.sum().compute() == frame.a.sum()
+    assert_frame_equal(ddf.compute(), frame)
+    wide = pd.DataFrame({"s": ["x" * (5 << 20), "y" * (5 << 20)]})
+    assert dd.from_pandas(wide, npartitions=1).s.str.len().compute().tolist() == [5 << 20, 5 << 20]
+
+
 def test_order_is_kept_when_held(client):
     """A sorted frame that is held comes back sorted."""
     frame = pd.DataFrame({"v": np.random.default_rng(3).permutation(1000)})

@@ -48,6 +48,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
         }
     };
     let service = FlightServiceServer::new(Service { engine: weak })
+        .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
     let service = tonic::service::interceptor::InterceptedService::new(service, check);
     engine.data_runtime().spawn(async move {
