@@ -55,6 +55,8 @@ pub struct Core {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Whether what readers want of held results may have changed; see [`crate::held::demand`].
     pub(crate) demand_changed: bool,
+    /// Whether held results may have too few copies, or copies where they cannot stay.
+    pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
     pub(crate) workers_lost: u32,
@@ -237,6 +239,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Whether it stands for the held result of another job.
+    pub(crate) fn is_mirror(&self) -> bool {
+        matches!(self.origin, Origin::Held(_))
+    }
+
     pub(crate) fn inputs(&self) -> &[InputSpec] {
         &self.fragment.inputs
     }
@@ -317,6 +324,7 @@ impl Core {
             sizes: BTreeMap::new(),
             jobs: BTreeMap::new(),
             demand_changed: false,
+            copies_changed: false,
             next_worker: 1,
             next_job: 1,
             workers_lost: 0,

@@ -11,10 +11,9 @@ use partita_shared::model::JobState;
 pub type Time = u64;
 
 /// Where the partitions of a group come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Its tasks make them.
-    #[default]
     Tasks,
     /// They are the result of another job, which holds it. The group has one task for each
     /// partition, which never runs: it is done while the partition is held.

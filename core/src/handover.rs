@@ -6,7 +6,7 @@
 //! Whatever goes wrong costs no more than the partition's being made again.
 
 use crate::data::{Core, Job, task_id};
-use crate::event::{Effect, Origin};
+use crate::event::Effect;
 use crate::lineage::is_whole;
 use crate::place::introduce;
 use crate::{held, replicas};
@@ -84,8 +84,7 @@ pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
 fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     let touched = core.jobs.iter().filter(|(_, job)| job.touched.contains(&from));
     for (id, job) in touched {
-        let made = |group: &crate::data::Group| !matches!(group.origin, Origin::Held(_));
-        for (number, group) in job.groups.iter().enumerate().filter(|(_, group)| made(group)) {
+        for (number, group) in job.groups.iter().enumerate().filter(|(_, g)| !g.is_mirror()) {
             for (index, task) in group.tasks.iter().enumerate() {
                 let Some(holder) = task.holder().filter(|holder| holder.worker == from) else {
                     continue;
@@ -93,21 +92,24 @@ fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
                 let index = index as u32;
                 let read = job.is_delivering(number, index, holder);
                 let id = task_id(*id, number as u32, index);
-                let tried = core.moves.get(&id).is_some_and(|found| {
-                    found.attempt == holder.attempt
-                        && (found.to.is_some() || found.tries >= MOVE_TRIES_MAX)
-                });
                 let wanted = match job.is_held_result(number) {
                     true => job.is_kept(number, index),
                     false => job.is_wanted(number, index),
                 };
-                if !read && !tried && wanted {
+                if !read && !is_tried(core, id, holder) && wanted {
                     return Some((id, holder));
                 }
             }
         }
     }
     None
+}
+
+/// Whether a partition is on its way from its holder, or was tried often enough.
+pub(crate) fn is_tried(core: &Core, task: TaskId, holder: Holder) -> bool {
+    core.moves.get(&task).is_some_and(|found| {
+        found.attempt == holder.attempt && (found.to.is_some() || found.tries >= MOVE_TRIES_MAX)
+    })
 }
 
 /// The worker that gets the next partition: the one that holds the least of those that stay and
@@ -132,18 +134,8 @@ fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     is_result.then(|| job.take_other(task.index, stays)).flatten()
 }
 
-/// Has a partition copied.
-pub(crate) fn begin_copy(
-    core: &mut Core,
-    task: TaskId,
-    from: Holder,
-    to: WorkerId,
-    effects: &mut Vec<Effect>,
-) {
-    begin(core, task, from, to, true, effects);
-}
-
-fn begin(
+/// Has a partition taken over, or copied if it stays where it is, too.
+pub(crate) fn begin(
     core: &mut Core,
     task: TaskId,
     from: Holder,
@@ -180,6 +172,7 @@ pub(crate) fn on_taken_over(
     error: Option<String>,
     effects: &mut Vec<Effect>,
 ) {
+    core.copies_changed = true;
     let under_way = core.moves.get(&task).copied();
     let asked = under_way.filter(|m| m.attempt == attempt && m.to == Some(worker));
     let Some(found) = asked else {

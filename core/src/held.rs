@@ -89,6 +89,7 @@ pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Atte
 /// A partition of a result that is to be held has come.
 pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<Effect>) {
     mirror(core, id, index);
+    core.copies_changed = true;
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.held.wanted.remove(&index);
     if !job.held.complete && job.groups[job.result()].is_held() {

@@ -17,7 +17,7 @@ impl Core {
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
             job.check(*id)?;
-            let made = job.groups.iter().filter(|group| !matches!(group.origin, Origin::Held(_)));
+            let made = job.groups.iter().filter(|group| !group.is_mirror());
             for task in made.flat_map(|group| &group.tasks) {
                 if task.worker == NOBODY {
                     continue;

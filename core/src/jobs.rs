@@ -341,8 +341,7 @@ pub(crate) fn end(
     seen::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
     handover::forget_job(core, id);
-    let made = |group: &&Group| !matches!(group.origin, Origin::Held(_));
-    for group in job.groups.iter().filter(made) {
+    for group in job.groups.iter().filter(|group| !group.is_mirror()) {
         for task in &group.tasks {
             match task.state {
                 TaskState::Running => {

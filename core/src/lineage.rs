@@ -332,6 +332,7 @@ pub(crate) fn on_unreadable(
     }
     job.restore();
     core.demand_changed = true;
+    core.copies_changed = true;
     core.add_held(found.worker, -1);
     if is_held_result {
         crate::held::mirror(core, task.group.job, task.index);

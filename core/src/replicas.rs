@@ -42,8 +42,12 @@ impl Job {
     }
 }
 
-/// Has missing copies made, and takes those away that are on workers which leave.
+/// Has missing copies made, and takes those away that are on workers which leave. Looks only where
+/// something changed: there may be many partitions.
 pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
+    if !std::mem::take(&mut core.copies_changed) {
+        return;
+    }
     let wants = |job: &Job| job.spec.replicas > 1 && !job.held.released;
     let ids: Vec<JobId> =
         core.jobs.iter().filter(|(_, job)| wants(job)).map(|(id, _)| *id).collect();
@@ -53,35 +57,54 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
         }
         let mut under_way = core.moves.values().filter(|found| found.is_copy()).count();
         while under_way < COPIES_UNDER_WAY_MAX {
-            let Some((task, from, to)) = missing(core, id) else { break };
-            handover::begin_copy(core, task, from, to, effects);
-            under_way += 1;
+            match missing(core, id) {
+                Missing::Nothing => break,
+                Missing::NoPlace => {
+                    // A worker may have memory again by the next time.
+                    core.copies_changed = true;
+                    break;
+                }
+                Missing::Copy(task, from, to) => {
+                    handover::begin(core, task, from, to, true, effects);
+                    under_way += 1;
+                }
+            }
         }
     }
 }
 
-/// The next partition that has too few copies, its holder, and a worker for one more.
-fn missing(core: &Core, id: JobId) -> Option<(TaskId, Holder, WorkerId)> {
-    let job = core.jobs.get(&id)?;
+/// What a held result is short of.
+enum Missing {
+    /// It has its copies, or they are on their way.
+    Nothing,
+    /// Some partition has too few, and no worker can take one.
+    NoPlace,
+    /// A partition that has too few, its holder, and a worker for one more.
+    Copy(TaskId, Holder, WorkerId),
+}
+
+fn missing(core: &Core, id: JobId) -> Missing {
+    let Some(job) = core.jobs.get(&id) else { return Missing::Nothing };
     let result = job.result();
     let wanted = (job.spec.replicas as usize).min(core.by_load.len());
+    let mut found = Missing::Nothing;
     for (index, task) in (0..).zip(&job.groups[result].tasks) {
         let Some(from) = task.holder() else { continue };
         let stays = |id: &WorkerId| core.workers.get(id).is_some_and(|w| w.leaving.is_none());
-        let has: BTreeSet<WorkerId> =
-            job.others(index).chain([from.worker]).filter(stays).collect();
+        let copies = job.others(index).chain([from.worker]).filter(stays).count();
         let id = task_id(id, result as u32, index);
-        if has.len() >= wanted || core.moves.contains_key(&id) {
+        if copies >= wanted || handover::is_tried(core, id, from) {
             continue;
         }
         let to = handover::target(core, |worker| {
             worker != from.worker && !job.others(index).any(|other| other == worker)
         });
         if let Some(to) = to {
-            return Some((id, from, to));
+            return Missing::Copy(id, from, to);
         }
+        found = Missing::NoPlace;
     }
-    None
+    found
 }
 
 /// A worker has made a copy.

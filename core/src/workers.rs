@@ -42,6 +42,7 @@ pub(crate) fn on_joined(
         dismissed: false,
         changed: false,
     };
+    core.copies_changed = true;
     core.by_load.insert((worker.load(), id));
     *core.sizes.entry(worker.slots()).or_default() += 1;
     core.workers.insert(id, worker);
@@ -74,6 +75,7 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
     if let Some(worker) = core.workers.get_mut(&id) {
         core.by_load.remove(&(worker.load(), id));
         worker.leaving = Some(reason.clone());
+        core.copies_changed = true;
         seen::worker_ended(core, id, WorkerState::Leaving, &reason);
     }
 }
@@ -151,6 +153,7 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
         core.sizes.retain(|_, alike| *alike > 0);
     }
     core.suspects.remove(&id);
+    core.copies_changed = true;
     handover::forget_worker(core, id);
     // One that said that it would go has left, though it may have had no time for all that it had.
     let state = match worker.dismissed || worker.leaving.is_some() {
@@ -208,7 +211,7 @@ fn take_back(
     let mut unheld = Vec::new();
     for group in 0..job.groups.len() {
         job.groups[group].told.remove(&lost);
-        if matches!(job.groups[group].origin, Origin::Held(_)) {
+        if job.groups[group].is_mirror() {
             continue;
         }
         if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
