@@ -24,7 +24,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What may be under way on one stream, in bytes.
 pub const STREAM_WINDOW_BYTES: u32 = limits::FLIGHT_STREAM_WINDOW_BYTES;
-/// What may be under way on one connection, in bytes.
+/// What may be under way on one connection, in bytes: its streams bound it.
 pub const CONNECTION_WINDOW_BYTES: u32 = limits::FLIGHT_CONNECTION_WINDOW_BYTES;
 
 /// Asks a worker for partitions that it holds: all of the same group, in this order.

@@ -111,6 +111,28 @@ fn sorted_tables_know_their_ranges() {
     assert_eq!(cluster.sql("select count(*) from t where k is null"), "0\n");
 }
 
+/// A merge reads one partition after the other, however much the others would send: their whole is far more
+/// than a connection had under way before its streams bounded it alone.
+#[test]
+fn many_large_partitions_of_another_worker_are_merged() {
+    let cluster = Cluster::start(2, &["--nthreads=8", "--memory-limit=4GiB"]);
+    cluster
+        .place
+        .run([
+            "sql",
+            "create table t as select value * 7919 % 3000017 as k, repeat('x', 40) as s \
+             from generate_series(1, 3000000) order by k",
+        ])
+        .ok();
+    wait_for("many partitions of each worker", SOON, || {
+        partitions(&cluster).iter().all(|held| *held >= 5).then_some(())
+    });
+    let merged = "select count(*), sum(length(s)) from \
+                  (select k, s, lag(k) over (order by k) as b from t) where b is null or k > b";
+    let answer = cluster.start_sql(merged).finish(LONG).ok();
+    assert!(answer.contains("3000000,120000000"), "{answer}");
+}
+
 /// More than the workers may have in memory is held on their disks, and read from there.
 #[test]
 fn what_does_not_fit_is_on_disk() {
