@@ -139,6 +139,13 @@ impl Hub {
         let _ = self.commands.send(Command::Event(event)).await;
     }
 
+    /// Lets go of held results that have no name any more.
+    pub async fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
+        for job in jobs {
+            self.tell(Event::JobReleased { job }).await;
+        }
+    }
+
     /// Tells the core that the Slurm job around the scheduler ends after so long.
     pub async fn allocation_ends(&self, slurm_job: String, left: Duration) {
         let left = u64::try_from(left.as_micros()).unwrap_or(u64::MAX);

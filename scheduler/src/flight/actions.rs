@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_core::Event;
+use partita_core::Core;
 use partita_plan::data::FetchTicket;
 use partita_plan::put::PutCommand;
 use partita_shared::ids::JobId;
@@ -159,9 +159,7 @@ async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>,
     let Publish { name, r#as: public, replace } = read(body)?;
     query::session(shared, asked).await;
     let unnamed = shared.collections.publish(&asked.session, &name, &public, replace);
-    if let Some(job) = unnamed.map_err(status::of)? {
-        shared.hub.tell(Event::JobReleased { job }).await;
-    }
+    shared.hub.release(unnamed.map_err(status::of)?).await;
     json(&serde_json::json!({}))
 }
 
@@ -216,6 +214,18 @@ async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, 
     json(&located)
 }
 
+/// Refuses an address that is no worker's: what goes there carries the cluster's token.
+async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
+    let asked = address.to_string();
+    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == asked);
+    match shared.hub.query(is).await {
+        Some(true) => Ok(()),
+        Some(false) | None => {
+            Err(Status::not_found(format!("there is no worker at {address} any more")))
+        }
+    }
+}
+
 /// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
 pub(crate) async fn put(
     shared: &Shared,
@@ -223,14 +233,7 @@ pub(crate) async fn put(
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
     let address = command.address;
-    let known = address.clone();
-    let known = shared
-        .hub
-        .query(move |core| core.workers(false).iter().any(|worker| worker.address == known))
-        .await;
-    if known != Some(true) {
-        return Err(Status::not_found(format!("there is no worker at {address} any more")));
-    }
+    is_of_a_worker(shared, &address).await?;
     // What the client breaks off must not end well at the worker, which would take a part for all:
     // there it does not end at all, until the call is dropped here.
     let (broken, breaks) = oneshot::channel();
@@ -266,6 +269,7 @@ pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataS
     let wrong = |error: String| Status::invalid_argument(format!("the ticket: {error}"));
     let ticket = STANDARD.decode(ticket).map_err(|error| wrong(error.to_string()))?;
     let ticket: FetchTicket = wire::decode(&ticket).map_err(|error| wrong(error.to_string()))?;
+    is_of_a_worker(shared, &address).await?;
     let messages = shared.plane.fetch(&address, &ticket).await;
     let messages = messages.map_err(|error| Status::unavailable(error.to_string()))?;
     let messages = messages.map(|m| m.map_err(|error| Status::unavailable(error.to_string())));

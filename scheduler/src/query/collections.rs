@@ -5,7 +5,6 @@
 
 use crate::hub::Hub;
 use crate::query::QueryError;
-use partita_core::Event;
 use partita_plan::held::HeldResult;
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
@@ -109,9 +108,7 @@ impl Collections {
             return;
         }
         let Some(held) = hub.query(|core| core.held_jobs()).await else { return };
-        for job in self.sweep(is_there, &held) {
-            hub.tell(Event::JobReleased { job }).await;
-        }
+        hub.release(self.sweep(is_there, &held)).await;
     }
 
     /// All tables, for people.

@@ -223,9 +223,7 @@ pub(crate) async fn register(
     let rows = partitions.iter().map(|(rows, _)| rows).sum();
     let held = HeldResult { job, name, schema, partitions, sorted };
     let replaced = shared.collections.insert(owner, held);
-    if let Some(job) = replaced {
-        shared.hub.tell(Event::JobReleased { job }).await;
-    }
+    shared.hub.release(replaced).await;
     Ok(rows)
 }
 

@@ -16,7 +16,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DFStatement;
-use partita_core::{Event, GroupSpec, JobSpec, Origin};
+use partita_core::{GroupSpec, JobSpec, Origin};
 use partita_plan::held::{HeldExec, Sorted};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
@@ -165,15 +165,13 @@ async fn about_held(
     shared: &Shared,
     session: &Session,
     plan: &LogicalPlan,
-) -> Result<Option<()>, QueryError> {
-    let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(None) };
+) -> Result<bool, QueryError> {
+    let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
     let Some(unnamed) = shared.collections.remove(&session.name, dropped.name.table()) else {
-        return Ok(None);
+        return Ok(false);
     };
-    if let Some(job) = unnamed {
-        shared.hub.tell(Event::JobReleased { job }).await;
-    }
-    Ok(Some(()))
+    shared.hub.release(unnamed).await;
+    Ok(true)
 }
 
 async fn understand(
@@ -185,12 +183,13 @@ async fn understand(
     capacity: Capacity,
 ) -> Result<Prepared, QueryError> {
     let wrong = |error: DataFusionError| QueryError::Statement(located(&sql, &error));
-    let nothing = || Prepared {
+    let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         sql: sql.clone(),
-        schema: Arc::new(Schema::empty()),
-        kind: Kind::Rows(Vec::new()),
+        schema,
+        kind: Kind::Rows(rows),
         parameters: Vec::new(),
     };
+    let nothing = || rows(Arc::new(Schema::empty()), Vec::new());
     if let Some((from, to)) = hold::renamed(&sql) {
         if session.has_own(&to) {
             return Err(collections::exists(&to));
@@ -200,15 +199,9 @@ async fn understand(
     }
     let plan = logical(&session, &sql, values).await?;
     let parameters = parameters(&sql, &plan)?;
-    if about_held(shared, &session, &plan).await?.is_some() {
+    if about_held(shared, &session, &plan).await? {
         return Ok(nothing());
     }
-    let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
-        sql: sql.clone(),
-        schema,
-        kind: Kind::Rows(rows),
-        parameters: Vec::new(),
-    };
     let plan = match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
             let Some(hold) = hold::understand(shared, &session, create)? else {
