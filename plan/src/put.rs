@@ -46,10 +46,4 @@ impl PutCommand {
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| format!("the put cannot be read: {error}"))
     }
-
-    /// The command, as a descriptor carries it.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let value = serde_json::to_vec(self).unwrap_or_default();
-        Any { type_url: TYPE_URL.to_string(), value: value.into() }.encode_to_vec()
-    }
 }

@@ -84,6 +84,16 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// All of them.
+    pub const ALL: [JobState; 6] = [
+        JobState::Queued,
+        JobState::Running,
+        JobState::Done,
+        JobState::Failed,
+        JobState::Cancelled,
+        JobState::Held,
+    ];
+
     /// Whether it will not change any more.
     pub fn is_final(self) -> bool {
         match self {

@@ -14,16 +14,6 @@ use std::cmp::Reverse;
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// The states that the list can be narrowed to.
-const STATES: [JobState; 6] = [
-    JobState::Queued,
-    JobState::Running,
-    JobState::Done,
-    JobState::Failed,
-    JobState::Cancelled,
-    JobState::Held,
-];
-
 /// What the page shows.
 #[derive(PartialEq, Properties)]
 pub struct Props {
@@ -113,7 +103,7 @@ fn state_filter(jobs: &[&Rc<JobRow>], wanted: &UseStateHandle<Option<JobState>>)
     html! {
         <div class="filters" role="group" aria-label="State">
             { button(None, "all", jobs.len()) }
-            { for STATES.into_iter().filter(|state| number(*state) > 0 || **wanted == Some(*state))
+            { for JobState::ALL.into_iter().filter(|state| number(*state) > 0 || **wanted == Some(*state))
                 .map(|state| button(Some(state), state.as_str(), number(state))) }
         </div>
     }

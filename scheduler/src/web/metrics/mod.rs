@@ -18,15 +18,6 @@ use std::sync::Arc;
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Clock ticks of `/proc/self/stat` in a second: fixed for user space on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
-/// The states of a job, in the order of [`Figures::jobs`].
-const JOB_STATES: [JobState; 6] = [
-    JobState::Queued,
-    JobState::Running,
-    JobState::Done,
-    JobState::Failed,
-    JobState::Cancelled,
-    JobState::Held,
-];
 
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
@@ -43,14 +34,14 @@ struct Figures {
     /// The workers that are there. Those that are gone have no series: their number is a counter.
     workers: Vec<WorkerRow>,
     /// Jobs that are remembered, by state.
-    jobs: [u64; JOB_STATES.len()],
+    jobs: [u64; JobState::ALL.len()],
 }
 
 impl Figures {
     fn of(core: &Core) -> Self {
-        let mut jobs = [0; JOB_STATES.len()];
+        let mut jobs = [0; JobState::ALL.len()];
         for row in core.jobs(None, FINISHED_JOBS_MAX + LIVE_JOBS_MAX) {
-            for (state, count) in JOB_STATES.iter().zip(&mut jobs) {
+            for (state, count) in JobState::ALL.iter().zip(&mut jobs) {
                 *count += u64::from(row.state == *state);
             }
         }
@@ -277,7 +268,7 @@ fn show_cluster(text: &mut Text, row: &ClusterRow, figures: &Figures) {
 
     let name = "partita_jobs";
     text.family(name, Kind::Gauge, "Jobs that the scheduler remembers, by state.");
-    for (state, count) in JOB_STATES.iter().zip(figures.jobs) {
+    for (state, count) in JobState::ALL.iter().zip(figures.jobs) {
         text.sample(name, &[("state", state.as_str())], count as f64);
     }
     let name = "partita_tasks";
