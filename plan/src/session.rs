@@ -55,6 +55,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     SessionStateBuilder::new()
         .with_config(config)
         .with_default_features()
+        .with_optimizer_rules(guards::repeated::rules())
         .with_physical_optimizer_rules(guards::rules())
 }
 

@@ -1,6 +1,7 @@
-//! DataFusion's rules for physical plans, kept away from where they are wrong.
+//! DataFusion's rules, kept away from where they are wrong: those for logical plans in
+//! [`repeated`], those for physical plans here.
 //!
-//! Three of them, in DataFusion 55, lose rows without an error. One does it in plans with columns
+//! Three of these, in DataFusion 55, lose rows without an error. One does it in plans with columns
 //! of the same name:
 //!
 //! - `FilterPushdown` finds the columns of a filter by name when it passes operators: a filter on
@@ -15,6 +16,8 @@
 //! - `EnsureRequirements` hands the limit of a sort to the sorts below the join if the join gives
 //!   rows in that order already: the join then sees the first rows alone. There the limit is put
 //!   above the sort, as an operator of its own, which the rule leaves where it is.
+
+pub(crate) mod repeated;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
