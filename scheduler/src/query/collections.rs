@@ -87,13 +87,18 @@ impl Collections {
         Ok(old.and_then(|old| unnamed(&tables, old.job)))
     }
 
-    /// Forgets the tables of sessions that are gone and of results that are. Gives the jobs that
-    /// nothing names any more.
-    fn sweep(&self, is_there: impl Fn(&str) -> bool, held: &BTreeSet<JobId>) -> Vec<JobId> {
+    /// The jobs whose results have names.
+    fn jobs(&self) -> BTreeSet<JobId> {
+        self.lock().values().map(|table| table.job).collect()
+    }
+
+    /// Forgets the tables of sessions that are gone and of these results. Gives the jobs that nothing
+    /// names any more.
+    fn sweep(&self, is_there: impl Fn(&str) -> bool, gone: &BTreeSet<JobId>) -> Vec<JobId> {
         let mut tables = self.lock();
         let mut dropped = BTreeSet::new();
         tables.retain(|(owner, _), table| {
-            let stays = owner.as_deref().is_none_or(&is_there) && held.contains(&table.job);
+            let stays = owner.as_deref().is_none_or(&is_there) && !gone.contains(&table.job);
             if !stays {
                 dropped.insert(table.job);
             }
@@ -104,11 +109,14 @@ impl Collections {
 
     /// Brings the names up to date with the sessions and with what the core holds.
     pub(crate) async fn refresh(&self, hub: &Hub, is_there: impl Fn(&str) -> bool) {
-        if self.lock().is_empty() {
+        // What gets its name while the core is asked is not among what the core says.
+        let mut named = self.jobs();
+        if named.is_empty() {
             return;
         }
         let Some(held) = hub.query(|core| core.held_jobs()).await else { return };
-        hub.release(self.sweep(is_there, &held)).await;
+        named.retain(|job| !held.contains(job));
+        hub.release(self.sweep(is_there, &named)).await;
     }
 
     /// All tables, for people.
@@ -182,9 +190,10 @@ mod tests {
         let job = |session| tables.find(session, "t").map(|held| held.job);
         assert_eq!((job("a"), job("b")), (Some(JobId(2)), Some(JobId(1))));
         assert_eq!(tables.seen_by("b").len(), 1);
-        let all = BTreeSet::from([JobId(1), JobId(2)]);
-        assert_eq!(tables.sweep(|session| session != "a", &all), [JobId(2)]);
+        assert_eq!(tables.sweep(|session| session != "a", &BTreeSet::new()), [JobId(2)]);
         assert_eq!(job("a"), Some(JobId(1)));
+        assert_eq!(tables.sweep(|_| true, &BTreeSet::from([JobId(1)])), [JobId(1)]);
+        assert_eq!(job("a"), None);
     }
 
     /// A result is let go with the last of its names.
