@@ -1,11 +1,14 @@
-//! The wire form of fragments: DataFusion's own, and one node of ours.
+//! The wire form of fragments: DataFusion's own, and that of nodes that are ours.
 
 use crate::error::PlanError;
 use crate::exchange::{ExchangeExec, Reading};
 use crate::files::CompressedScan;
 use crate::properties::{Reader, WireProperties, Writer};
+use crate::ranged::Reach;
+use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
 use crate::windows;
 use datafusion::arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
@@ -34,6 +37,70 @@ enum Node {
     Exchange(ExchangeNode),
     /// A scan of compressed files, which is the node's one input; the name of the compression.
     Compressed(String),
+    FirstRows(u64),
+    LastRows(LastRows),
+    /// The rows wanted before, and whether there are edges before.
+    Halo(Option<u64>, bool),
+    Trim,
+}
+
+/// The wire form of an edge's last rows. The distances are DataFusion's protobuf of them.
+#[derive(Serialize, Deserialize)]
+struct LastRows {
+    before: u64,
+    after: u64,
+    distances: Vec<Vec<u8>>,
+    key: u32,
+    descending: bool,
+}
+
+impl LastRows {
+    fn edge(&self) -> Result<Edge> {
+        let distance = |bytes: &Vec<u8>| -> Result<ScalarValue> {
+            let value = protobuf::ScalarValue::decode(bytes.as_slice()).map_err(external)?;
+            Ok((&value).try_into()?)
+        };
+        let distances = self.distances.iter().map(distance).collect::<Result<_>>()?;
+        let reach = Reach { before: self.before as usize, after: self.after as usize, distances };
+        Ok(Edge::Last { reach, key: self.key as usize, descending: self.descending })
+    }
+}
+
+impl Node {
+    /// The wire form of a node of a window over ranges.
+    fn of_window(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Node>> {
+        if let Some(halo) = node.downcast_ref::<HaloExec>() {
+            let before = halo.before.map(|rows| rows as u64);
+            return Ok(Some(Node::Halo(before, halo.has_before)));
+        }
+        if node.is::<TrimExec>() {
+            return Ok(Some(Node::Trim));
+        }
+        let Some(exec) = node.downcast_ref::<EdgeExec>() else { return Ok(None) };
+        Ok(Some(match &exec.edge {
+            Edge::First(rows) => Node::FirstRows(*rows as u64),
+            Edge::Last { reach, key, descending } => {
+                let distance = |value: &ScalarValue| -> Result<Vec<u8>> {
+                    Ok(protobuf::ScalarValue::try_from(value)?.encode_to_vec())
+                };
+                Node::LastRows(LastRows {
+                    before: reach.before as u64,
+                    after: reach.after as u64,
+                    distances: reach.distances.iter().map(distance).collect::<Result<_>>()?,
+                    key: *key as u32,
+                    descending: *descending,
+                })
+            }
+        }))
+    }
+}
+
+/// The one input of a node.
+fn only(inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
+    match inputs {
+        [input] => Ok(Arc::clone(input)),
+        _ => Err(DataFusionError::Internal("a node has one input".to_string())),
+    }
 }
 
 /// Encodes and decodes the nodes that are ours.
@@ -54,12 +121,18 @@ impl PhysicalExtensionCodec for Codec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let node = match postcard::from_bytes(bytes).map_err(external)? {
             Node::Exchange(node) => node,
-            Node::Compressed(name) => {
-                let [input] = inputs else {
-                    return Err(DataFusionError::Internal("a scan has one input".to_string()));
-                };
-                return CompressedScan::restore(&name, input);
+            Node::Compressed(name) => return CompressedScan::restore(&name, &only(inputs)?),
+            Node::FirstRows(rows) => {
+                return Ok(Arc::new(EdgeExec::new(only(inputs)?, Edge::First(rows as usize))));
             }
+            Node::LastRows(last) => {
+                return Ok(Arc::new(EdgeExec::new(only(inputs)?, last.edge()?)));
+            }
+            Node::Halo(before, has_before) => {
+                let before = before.map(|rows| rows as usize);
+                return Ok(Arc::new(HaloExec::try_new(inputs.to_vec(), before, has_before)?));
+            }
+            Node::Trim => return Ok(Arc::new(TrimExec { input: only(inputs)? })),
         };
         let schema = protobuf::Schema::decode(node.schema.as_slice()).map_err(external)?;
         let schema: Schema = (&schema).try_into()?;
@@ -78,6 +151,10 @@ impl PhysicalExtensionCodec for Codec {
     ) -> Result<()> {
         if let Some(scan) = node.downcast_ref::<CompressedScan>() {
             let node = Node::Compressed(scan.compression().to_string());
+            bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
+            return Ok(());
+        }
+        if let Some(node) = Node::of_window(&node)? {
             bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
             return Ok(());
         }

@@ -4,7 +4,7 @@
 //! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
-//! joins that keep their meaning; [`data`] says how partitions are
+//! joins that keep their meaning; [`ranged`] has windows done by partition; [`data`] says how partitions are
 //! asked for; [`files`] finds the tables that queries name by path.
 //!
 //! The scheduler and the worker both need these and must not know each other, which is why this is
@@ -18,9 +18,9 @@ pub mod exchange;
 pub mod files;
 mod guards;
 pub mod held;
-
 mod properties;
 pub mod put;
+pub mod ranged;
 pub mod session;
 pub mod single;
 pub mod sink;

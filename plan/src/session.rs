@@ -2,12 +2,14 @@
 
 use crate::files::LISTING_LIFETIME;
 use crate::guards;
+use crate::ranged::WindowsRule;
 use crate::single::{SingleValueRule, single_value};
 use crate::windows::{IgnoreNullsRule, present_values};
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 
@@ -56,7 +58,14 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
         .with_config(config)
         .with_default_features()
         .with_optimizer_rules(guards::repeated::rules())
-        .with_physical_optimizer_rules(guards::rules())
+        .with_physical_optimizer_rules(physical_rules())
+}
+
+/// DataFusion's rules for physical plans, and ours before those that bring rows together.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = guards::rules();
+    rules.insert(0, Arc::new(WindowsRule));
+    rules
 }
 
 /// A session in which queries are planned for one partition; [`planning_config`] says for more.

@@ -163,6 +163,13 @@ fn aggregate(window: &WindowFunction) -> Option<Arc<AggregateUDF>> {
     }
 }
 
+/// Whether a window function neither ignores nulls nor was turned around.
+pub(crate) fn is_plain(function: &StandardWindowExpr) -> bool {
+    // It has no other way to tell.
+    let shown = format!("{:?}", function.get_standard_func_expr());
+    !shown.starts_with("WindowUDFExpr") || shown.ends_with(PLAIN)
+}
+
 /// Whether a fragment's wire form would say all that its window functions do.
 ///
 /// # Errors
@@ -173,15 +180,13 @@ pub(crate) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
         .map(|node| node.window_expr())
         .or_else(|| plan.downcast_ref::<BoundedWindowAggExec>().map(|node| node.window_expr()));
     for expr in exprs.into_iter().flatten() {
-        if let Some(function) = expr.as_any().downcast_ref::<StandardWindowExpr>() {
-            // It has no other way to tell.
-            let shown = format!("{:?}", function.get_standard_func_expr());
-            if shown.starts_with("WindowUDFExpr") && !shown.ends_with(PLAIN) {
-                return Err(DataFusionError::NotImplemented(format!(
-                    "the window function {} cannot be sent as it was planned",
-                    expr.name()
-                )));
-            }
+        if let Some(function) = expr.as_any().downcast_ref::<StandardWindowExpr>()
+            && !is_plain(function)
+        {
+            return Err(DataFusionError::NotImplemented(format!(
+                "the window function {} cannot be sent as it was planned",
+                expr.name()
+            )));
         }
     }
     plan.children().into_iter().try_for_each(check)

@@ -10,12 +10,16 @@
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
 //! | `HeldExec` | stands for a held result | its partitions, one for each task |
+//! | `RangedWindowExec` | its edges | the edges of neighbouring partitions |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
 //! [`InputSpec::first`] says which tasks those are.
 
+mod windows;
+
 use crate::exchange::{ExchangeExec, Reading};
 use crate::held::{HeldExec, HeldResult};
+use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
 use datafusion::error::{DataFusionError, Result};
@@ -85,6 +89,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
         "UnionExec" => "union",
         "UnnestExec" => "unnest",
         "HeldExec" => "held",
+        "EdgeExec" => "edges",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
         _ => "",
     };
@@ -209,6 +214,9 @@ impl Cutter {
                 source.lists = Some(selected.iter().map(|partition| vec![*partition]).collect());
             }
             return Ok(read);
+        }
+        if let Some(node) = plan.downcast_ref::<RangedWindowExec>() {
+            return self.visit_windows(node, sources);
         }
         if let Some(node) = plan.downcast_ref::<RepartitionExec>() {
             return self.visit_repartition(plan, node, sources);
@@ -473,11 +481,9 @@ fn find_inputs(
         let (Some(slot), Some(source)) = (inputs.get_mut(number), sources.get(number)) else {
             return Err(DataFusionError::Internal(format!("there is no exchange {number}")));
         };
-        let exchange = match leaf.reading() {
-            Reading::Own => match &source.lists {
-                Some(lists) => Exchange::Explicit(Arc::new(lists.clone())),
-                None => Exchange::OneToOne,
-            },
+        let lists = source.lists.clone().map(|lists| Exchange::Explicit(Arc::new(lists)));
+        let exchange = lists.unwrap_or(match leaf.reading() {
+            Reading::Own => Exchange::OneToOne,
             Reading::Bucket if leaf.partitions() == range.count => Exchange::Shuffle,
             // One bucket that several tasks read, or several buckets that one task reads.
             Reading::Bucket | Reading::Partition | Reading::All => {
@@ -487,7 +493,7 @@ fn find_inputs(
                     Exchange::Broadcast
                 }
             }
-        };
+        });
         *slot = Some(InputSpec {
             group: source.group,
             exchange,

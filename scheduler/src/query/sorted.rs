@@ -16,7 +16,7 @@ use datafusion::arrow::compute::{SortOptions, concat, sort};
 use datafusion::common::{ScalarValue, SplitPoint};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::math::expr_fn::random;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, lit};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, RangePartitioning};
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -26,6 +26,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use futures::{StreamExt, TryStreamExt};
 use partita_plan::held::Sorted;
+use partita_plan::ranged::{Ranges, ranges};
 use std::sync::Arc;
 
 /// Keys of the sample for each partition: with so many, few partitions are twice as large as others.
@@ -55,6 +56,9 @@ pub(crate) async fn splits(
     let planned = async move { physical(&state, &input, capacity, Thrift::Normal).await };
     let planned = shared.planning.run(planned).await.ok_or(QueryError::Ending)?;
     let planned = planned.map_err(|error| QueryError::plan(&error))?;
+    if let Some(ranges) = ranges(&planned).filter(|ranges| is_by(sorting, &planned, ranges)) {
+        return Ok(ranges.splits);
+    }
     let partitions = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let rows = StatisticsContext::new().compute(planned.as_ref(), &StatisticsArgs::new()).ok();
     let rows = rows.and_then(|statistics| statistics.num_rows.get_value().copied());
@@ -66,6 +70,18 @@ pub(crate) async fn splits(
     let keys = sample(shared, asked, key, sorting.input.as_ref(), session, share).await?;
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
     choose(keys, options, partitions).map_err(|error| QueryError::plan(&error))
+}
+
+/// Whether rows that are ranges of a key already are sorted by that key first.
+fn is_by(sorting: &Sort, planned: &Arc<dyn ExecutionPlan>, ranges: &Ranges) -> bool {
+    let Some(SortExpr { expr: Expr::Column(column), asc, nulls_first }) = sorting.expr.first()
+    else {
+        return false;
+    };
+    let options = SortOptions { descending: !asc, nulls_first: *nulls_first };
+    let is_only = ranges.splits.is_empty();
+    !is_only
+        && planned.schema().index_of(column.name()).ok().map(|at| (at, options)) == Some(ranges.key)
 }
 
 /// Keys of about this share of the rows.
@@ -128,7 +144,7 @@ pub(crate) fn ranged(
     plan: Arc<dyn ExecutionPlan>,
     splits: &Splits,
 ) -> Result<(Arc<dyn ExecutionPlan>, Option<Sorted>)> {
-    let Some(sorting) = sorting(&plan) else { return Ok((plan, None)) };
+    let Some(sorting) = sorting(&plan) else { return Ok(unmerged(plan, splits)) };
     let ordering = sorting.expr().clone();
     let columns = columns(&ordering);
     let input = Arc::clone(sorting.input());
@@ -146,6 +162,21 @@ pub(crate) fn ranged(
     let split = Arc::new(RepartitionExec::try_new(input, ranges)?);
     let plan = SortExec::new(ordering, split).with_preserve_partitioning(true);
     Ok((Arc::new(plan), Some(Sorted { columns, splits: splits.clone() })))
+}
+
+/// A merge at the top of a plan over the ranges that are wanted is not needed.
+fn unmerged(
+    plan: Arc<dyn ExecutionPlan>,
+    splits: &Splits,
+) -> (Arc<dyn ExecutionPlan>, Option<Sorted>) {
+    let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() else { return (plan, None) };
+    let columns = columns(merge.expr());
+    let is_ranged = ranges(merge.input())
+        .is_some_and(|found| columns.first() == Some(&found.key) && found.splits == *splits);
+    if !is_ranged || splits.is_empty() || merge.fetch().is_some() {
+        return (plan, None);
+    }
+    (Arc::clone(merge.input()), Some(Sorted { columns, splits: splits.clone() }))
 }
 
 /// The sort at the top of a plan, with the merge above it or without.

@@ -17,4 +17,5 @@ mod sorts;
 mod subqueries;
 mod tpch;
 mod types;
+mod windows;
 mod writes;

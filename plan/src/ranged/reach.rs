@@ -1,0 +1,206 @@
+//! How far windows see beyond their own row.
+
+use super::Ranges;
+use crate::windows::is_plain;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
+use datafusion::physical_plan::windows::WindowUDFExpr;
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+/// How far windows see: all rows whose key is at most so far before that of their row, and so many
+/// rows more before these, and so many rows after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    pub(crate) before: usize,
+    pub(crate) after: usize,
+    /// Distances of the key; their sum counts.
+    pub(crate) distances: Vec<ScalarValue>,
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sees {} rows before and {} after", self.before, self.after)?;
+        self.distances.iter().try_for_each(|distance| write!(f, " and {distance}"))
+    }
+}
+
+impl Reach {
+    /// The reach of windows over the same rows. None if one of them may see any row.
+    pub(super) fn of(exprs: &[Arc<dyn WindowExpr>], schema: &Schema) -> Option<Reach> {
+        let mut all = Reach::default();
+        for expr in exprs {
+            let one = reach(expr, schema)?;
+            all.before = all.before.max(one.before);
+            all.after = all.after.max(one.after);
+            for distance in one.distances {
+                if !all.distances.contains(&distance) {
+                    all.distances.push(distance);
+                }
+            }
+        }
+        Some(all)
+    }
+
+    /// The reach of windows with this one over others with `below`. None if that has no such form: rows
+    /// before of which the key is then looked at.
+    pub(super) fn above(&self, below: &Reach) -> Option<Reach> {
+        if self.before > 0 && !below.distances.is_empty() {
+            return None;
+        }
+        Some(Reach {
+            before: self.before.checked_add(below.before)?,
+            after: self.after.checked_add(below.after)?,
+            distances: self.distances.iter().chain(&below.distances).cloned().collect(),
+        })
+    }
+
+    /// Rows that are seen by their number.
+    pub(super) fn rows(&self) -> usize {
+        self.before.max(self.after)
+    }
+
+    /// The key from which on rows are seen by windows at `key` or after it in an order.
+    pub(crate) fn bound(&self, key: &ScalarValue, descending: bool) -> Option<ScalarValue> {
+        self.distances.iter().try_fold(key.clone(), |key, distance| {
+            match descending {
+                true => key.add(distance),
+                false => key.sub(distance),
+            }
+            .ok()
+        })
+    }
+
+    /// The partitions before each that its windows may see.
+    pub(crate) fn earlier(&self, ranges: &Ranges) -> Vec<Vec<u32>> {
+        let list = |at: usize| -> Vec<u32> {
+            let mut wanted = self.before;
+            let seen = |from: &usize| match &ranges.rows {
+                _ if self.before == 0 => self.sees(ranges, at, *from),
+                Some(rows) if self.distances.is_empty() => counted(&mut wanted, rows, *from),
+                Some(_) | None => true,
+            };
+            (0..at).rev().take_while(seen).map(|from| from as u32).collect()
+        };
+        (0..=ranges.splits.len()).map(list).collect()
+    }
+
+    /// The partitions after each that its windows may see.
+    pub(crate) fn later(&self, ranges: &Ranges) -> Vec<Vec<u32>> {
+        let partitions = ranges.splits.len() + 1;
+        let list = |at: usize| -> Vec<u32> {
+            let mut wanted = self.after;
+            let seen = |from: &usize| match &ranges.rows {
+                Some(rows) => counted(&mut wanted, rows, *from),
+                None => true,
+            };
+            (at + 1..partitions).take_while(seen).map(|from| from as u32).collect()
+        };
+        (0..partitions).map(list).collect()
+    }
+
+    /// Whether windows in partition `at` may see keys of an earlier one.
+    fn sees(&self, ranges: &Ranges, at: usize, from: usize) -> bool {
+        if self.distances.is_empty() {
+            return false;
+        }
+        let descending = ranges.key.1.descending;
+        let (Some(first), Some(last)) = (ranges.splits.get(at - 1), ranges.splits.get(from)) else {
+            return true;
+        };
+        let Some(bound) = self.bound(first, descending) else { return true };
+        match last.partial_cmp(&bound) {
+            Some(order) => order != if descending { Ordering::Greater } else { Ordering::Less },
+            None => true,
+        }
+    }
+}
+
+/// Whether rows of this partition are wanted too; takes them from what is wanted.
+fn counted(wanted: &mut usize, rows: &[usize], partition: usize) -> bool {
+    let more = *wanted > 0;
+    *wanted = wanted.saturating_sub(rows.get(partition).copied().unwrap_or_default());
+    more
+}
+
+fn reach(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
+    if !expr.partition_by().is_empty() {
+        return None;
+    }
+    let Some(standard) = expr.as_any().downcast_ref::<StandardWindowExpr>() else {
+        return frame(expr, schema);
+    };
+    let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
+    if !is_plain(standard) {
+        return None;
+    }
+    match function.fun().name() {
+        "lag" | "lead" => {
+            let offset = match function.args().get(1) {
+                None => 1,
+                Some(offset) => match offset.downcast_ref::<Literal>()?.value() {
+                    ScalarValue::Int64(Some(offset)) => {
+                        usize::try_from(offset.unsigned_abs()).ok()?
+                    }
+                    _ => return None,
+                },
+            };
+            // Negative offsets look the other way.
+            Some(Reach { before: offset, after: offset, distances: Vec::new() })
+        }
+        "first_value" | "last_value" | "nth_value" => frame(expr, schema),
+        _ => None,
+    }
+}
+
+fn frame(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
+    let frame = expr.get_window_frame();
+    let count = |value: &ScalarValue| match value {
+        ScalarValue::UInt64(Some(count)) => usize::try_from(*count).ok(),
+        _ => None,
+    };
+    match frame.units {
+        WindowFrameUnits::Rows => {
+            let before = match &frame.start_bound {
+                WindowFrameBound::Preceding(rows) => count(rows)?,
+                WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => 0,
+            };
+            let after = match &frame.end_bound {
+                WindowFrameBound::Following(rows) => count(rows)?,
+                WindowFrameBound::CurrentRow | WindowFrameBound::Preceding(_) => 0,
+            };
+            Some(Reach { before, after, distances: Vec::new() })
+        }
+        // Rows with the same key are in the same partition.
+        WindowFrameUnits::Range if frame.end_bound == WindowFrameBound::CurrentRow => {
+            match &frame.start_bound {
+                WindowFrameBound::CurrentRow => Some(Reach::default()),
+                WindowFrameBound::Preceding(distance) if !distance.is_null() => {
+                    let [key] = expr.order_by() else { return None };
+                    let kind = key.expr.data_type(schema).ok()?;
+                    let distances = vec![distance.clone()];
+                    is_even(&kind, distance).then_some(Reach { distances, ..Reach::default() })
+                }
+                WindowFrameBound::Preceding(_) | WindowFrameBound::Following(_) => None,
+            }
+        }
+        WindowFrameUnits::Range | WindowFrameUnits::Groups => None,
+    }
+}
+
+/// Whether a distance leaves the order of keys as it is when it is taken from them: days and months do
+/// not where clocks are put back.
+fn is_even(key: &DataType, distance: &ScalarValue) -> bool {
+    match (key, distance) {
+        (DataType::Timestamp(_, Some(_)), ScalarValue::IntervalMonthDayNano(Some(distance))) => {
+            let IntervalMonthDayNano { months, days, .. } = distance;
+            (*months, *days) == (0, 0)
+        }
+        (DataType::Timestamp(_, None), ScalarValue::IntervalMonthDayNano(_)) => true,
+        (key, distance) => key.is_numeric() && distance.data_type() == *key,
+    }
+}

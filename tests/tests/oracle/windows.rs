@@ -1,0 +1,146 @@
+//! Windows over sorted held tables, whose partitions are done one by one.
+
+use crate::fixture::fixture;
+use anyhow::Result;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use partita_tests::oracle::{Oracle, Sameness};
+
+/// More rows than one partition is thought enough for, with several rows at most times, missing
+/// values and missing times.
+const ROWS: &str = "select id * 4 + value as id, (id * 4 + value) / 3 as third, k, v, txt,
+    case when id % 1000 = 7 then null else date_trunc('minute', at) end as at,
+    arrow_cast(date_trunc('minute', at), 'Timestamp(Millisecond, None)') as clock
+    from facts, generate_series(0, 3)";
+
+/// Makes the rows a table on the cluster, sorted, and a view on the single node.
+async fn sorted(oracle: &Oracle, name: &str, order: &str) -> Result<()> {
+    oracle.on_single_node_only(&format!("create view {name} as {ROWS}")).await?;
+    let table = format!("create temporary table {name} as {ROWS} order by {order}");
+    oracle.on_cluster_only(&table).await
+}
+
+async fn check(oracle: &Oracle, in_ranges: bool, queries: &[&str]) -> Result<()> {
+    for query in queries {
+        let plan = oracle.cluster(&format!("explain {query}")).await?;
+        let plan = pretty_format_batches(&plan.batches)?.to_string();
+        assert_eq!(plan.contains("HaloExec"), in_ranges, "{query}\n{plan}");
+    }
+    oracle.check_all(queries, Sameness::Rows).await
+}
+
+/// Windows that see so many rows get those of their neighbours, also where a window sees over several
+/// partitions, where filters and projections are between, and where windows are above each other.
+#[test]
+fn rows_of_neighbours() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        sorted(&oracle, "up", "id").await?;
+        sorted(&oracle, "down", "id desc").await?;
+        check(
+            &oracle,
+            true,
+            &[
+                "select id, sum(k) over (order by id rows between 6 preceding and current row) from up",
+                "select id, count(v) over (order by id rows between 40 preceding and 30 following),
+                    min(txt) over (order by id rows between 3 following and 9 following) from up",
+                "select id, sum(k) over (order by id rows between 9000 preceding and 9000 following)
+                    from up",
+                "select id, lag(k) over (order by id), lead(txt, 5) over (order by id),
+                    lag(k, -2) over (order by id), lag(v, 3, -1.0) over (order by id) from up",
+                "select id, k - lag(k) over (order by id) as d from up where k % 3 = 0 and id > 5000",
+                "select id, max(s) over (order by id rows between 5 preceding and 2 following) from (
+                    select id + 0 as id2, id, sum(k + 1) over (order by id rows between 7 preceding
+                        and current row) as s from up)",
+                "select id, first_value(k) over (order by id rows between 2 preceding and 1 preceding),
+                    last_value(txt) over (order by id rows between 1 following and 4 following)
+                    from up",
+                "select k, sum(d) from (select k, id - lag(id, 2) over (order by id) as d from up)
+                    group by k",
+                "select id, sum(k) over (order by id desc rows between 6 preceding and current row)
+                    from down order by id desc",
+                "select id, count(*) over (order by id rows between 6 preceding and current row)
+                    from up where id between 2000 and 20100",
+                "select a.id, a.d, b.d from
+                    (select id, lag(id) over (order by id) as d from up) a join
+                    (select id, lead(id, 2) over (order by id) as d from up) b on a.id = b.id",
+                "select id from up order by lead(id) over (order by id) desc limit 9",
+            ],
+        )
+        .await?;
+        check(
+            &oracle,
+            false,
+            &[
+                "select id, sum(k) over (order by id) from up",
+                "select id, row_number() over (order by id) from up",
+                "select id, sum(k) over (order by id desc rows between 3 preceding and current row)
+                    from up",
+                "select id, lag(k) over (order by v, id) from up",
+                "select id, lag(k) over (partition by k order by id) from up",
+            ],
+        )
+        .await
+    })
+}
+
+/// Windows that see so much of the key get the rows of their neighbours that have it, in both orders,
+/// with several rows of a key and with missing keys.
+#[test]
+fn times_of_neighbours() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        sorted(&oracle, "up", "at").await?;
+        sorted(&oracle, "first", "at nulls first").await?;
+        sorted(&oracle, "down", "third desc").await?;
+        sorted(&oracle, "clocks", "clock, id").await?;
+        check(
+            &oracle,
+            true,
+            &[
+                "select id, count(*) over (order by at range between interval '3 hours' preceding
+                    and current row), sum(k) over (order by at range between interval '10 minutes'
+                    preceding and current row) from up",
+                "select id, sum(k) over (order by at range between interval '4000 hours' preceding
+                    and current row) from up",
+                "select id, count(k) over (order by at nulls first range between interval '5 hours'
+                    preceding and current row) from first",
+                "select id, count(*) over (order by third desc range between 20 preceding
+                    and current row) from down",
+                "select id, avg(k) over (order by clock range between interval '2 days' preceding and
+                    current row) from clocks where k > 50",
+                "select id, lag(id) over (order by clock, id) from clocks",
+            ],
+        )
+        .await?;
+        check(
+            &oracle,
+            false,
+            &[
+                "select id, count(*) over (order by at range between interval '1 day' preceding and
+                    current row) from up",
+                "select id, count(*) over (order by third desc range between 2 preceding and
+                    1 following) from down",
+            ],
+        )
+        .await
+    })
+}
+
+/// What windows make of a sorted table is sorted as it was: made a table, it is read in ranges again.
+#[test]
+fn windows_keep_the_order() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        sorted(&oracle, "base", "id").await?;
+        let made = "select id, id - lag(id, 3) over (order by id) as d from base";
+        oracle.on_single_node_only(&format!("create view made as {made}")).await?;
+        let table = format!("create temporary table made as {made} order by id");
+        oracle.on_cluster_only(&table).await?;
+        let again = "select id, sum(d) over (order by id rows between 5 preceding and current row)
+            from made where id < 12000";
+        check(&oracle, true, &[again]).await
+    })
+}
