@@ -13,7 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics};
+use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, SplitPoint, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -21,7 +21,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr,
+    EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr, RangePartitioning,
 };
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -142,6 +142,39 @@ impl HeldResult {
         Ok((selected.len() < self.partitions.len()).then_some(selected))
     }
 
+    /// The values between these partitions, or between all, and the column that they are of. None
+    /// where partitions are no ranges, or there is but one.
+    pub(crate) fn ranges(
+        &self,
+        selected: Option<&[u32]>,
+    ) -> Option<(usize, SortOptions, Vec<ScalarValue>)> {
+        let (column, options) = self.split_column()?;
+        let splits = &self.sorted.as_ref()?.splits;
+        let between = |after: u32| splits.get((after as usize).checked_sub(1)?).cloned();
+        let splits = match selected {
+            Some(selected) => {
+                selected.iter().skip(1).map(|at| between(*at)).collect::<Option<_>>()?
+            }
+            None => splits.clone(),
+        };
+        Some((column, options, splits)).filter(|(.., splits)| !splits.is_empty())
+    }
+
+    fn partitioning(&self, selected: Option<&[u32]>) -> Partitioning {
+        let count = selected.map_or(self.partitions.len(), <[u32]>::len);
+        let ranged = || {
+            let (at, options, splits) = self.ranges(selected)?;
+            let column = Arc::new(Column::new(self.schema.field(at).name(), at));
+            let key = LexOrdering::new([PhysicalSortExpr::new(column, options)])?;
+            let points = splits.into_iter().map(|split| SplitPoint::new(vec![split])).collect();
+            RangePartitioning::try_new(key, points).ok()
+        };
+        match ranged() {
+            Some(ranges) if ranges.partition_count() == count => Partitioning::Range(ranges),
+            Some(_) | None => Partitioning::UnknownPartitioning(count),
+        }
+    }
+
     fn ordering(&self) -> Option<LexOrdering> {
         let columns = &self.sorted.as_ref()?.columns;
         LexOrdering::new(columns.iter().map(|(at, options)| {
@@ -225,10 +258,9 @@ pub struct HeldExec {
 impl HeldExec {
     /// A leaf over these partitions of a result, or over all.
     pub fn new(held: Arc<HeldResult>, selected: Option<Vec<u32>>) -> Self {
-        let count = selected.as_ref().map_or(held.partitions.len(), Vec::len);
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(Arc::clone(&held.schema), held.ordering()),
-            Partitioning::UnknownPartitioning(count),
+            held.partitioning(selected.as_deref()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )

@@ -2,7 +2,7 @@
 
 use crate::files::LISTING_LIFETIME;
 use crate::guards;
-use crate::ranged::WindowsRule;
+use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
 use crate::windows::{IgnoreNullsRule, present_values};
 use datafusion::config::ConfigNonZeroUsize;
@@ -61,9 +61,11 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
         .with_physical_optimizer_rules(physical_rules())
 }
 
-/// DataFusion's rules for physical plans, and ours before those that bring rows together.
+/// DataFusion's rules for physical plans, and ours before the one that brings rows together.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = guards::rules();
+    let place = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    rules.insert(place.unwrap_or_default(), Arc::new(JoinsRule));
     rules.insert(0, Arc::new(WindowsRule));
     rules
 }

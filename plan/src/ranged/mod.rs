@@ -10,6 +10,7 @@
 //! neighbours' rows counted exactly: an edge may come from several partitions, if these are small.
 
 pub(crate) mod edge;
+mod joins;
 mod reach;
 
 use crate::held::HeldExec;
@@ -30,6 +31,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
+pub(crate) use joins::JoinsRule;
 pub(crate) use reach::Reach;
 use std::fmt;
 use std::sync::Arc;
@@ -45,8 +47,8 @@ type Plan = Arc<dyn ExecutionPlan>;
 pub struct Ranges {
     /// The column of the key, and its order.
     pub key: (usize, SortOptions),
-    /// Values of the key between neighbouring partitions: what is before it in the order is in the
-    /// one, all else in the other.
+    /// Values of the key between neighbouring partitions, one at least: what is before it in the order
+    /// is in the one, all else in the other.
     pub splits: Vec<ScalarValue>,
     /// How many rows each partition has; none where that is known only when they are made.
     pub(crate) rows: Option<Vec<usize>>,
@@ -80,23 +82,14 @@ pub fn ranges(plan: &Plan) -> Option<Ranges> {
 }
 
 fn of_held(held: &HeldExec) -> Option<Ranges> {
-    let result = held.held();
-    let sorted = result.sorted.as_ref()?;
-    let all = result.partitions.len();
-    if sorted.splits.is_empty() || sorted.splits.len() + 1 != all {
-        return None;
-    }
-    let read: Vec<usize> = match held.selected() {
-        Some(selected) => selected.iter().map(|at| *at as usize).collect(),
-        None => (0..all).collect(),
+    let (column, options, splits) = held.held().ranges(held.selected())?;
+    let sizes = &held.held().partitions;
+    let rows = |at: usize| sizes.get(at).map(|size| size.0 as usize);
+    let rows = match held.selected() {
+        Some(selected) => selected.iter().map(|at| rows(*at as usize)).collect::<Option<_>>(),
+        None => (0..sizes.len()).map(rows).collect::<Option<_>>(),
     };
-    let splits = read.iter().skip(1).map(|at| sorted.splits.get(at - 1).cloned());
-    let rows = read.iter().map(|at| result.partitions.get(*at).map(|size| size.0 as usize));
-    Some(Ranges {
-        key: *sorted.columns.first()?,
-        splits: splits.collect::<Option<_>>()?,
-        rows: rows.collect(),
-    })
+    Some(Ranges { key: (column, options), splits, rows })
 }
 
 /// A window each of whose partitions is done by itself, with the edges of its neighbours.
@@ -220,9 +213,7 @@ fn ranged(plan: &Plan) -> Result<Option<Plan>> {
         };
     let children = plan.children();
     let (Some(first), Some(input)) = (exprs.first(), children.first()) else { return Ok(None) };
-    let Some(found) = ranges(input).filter(|found| !found.splits.is_empty()) else {
-        return Ok(None);
-    };
+    let Some(found) = ranges(input) else { return Ok(None) };
     let order = first.order_by();
     let is_key = order.first().is_some_and(|key| {
         let column = key.expr.downcast_ref::<Column>();

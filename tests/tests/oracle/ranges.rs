@@ -1,4 +1,4 @@
-//! Windows over sorted held tables, whose partitions are done one by one.
+//! Sorted held tables, whose partitions are ranges: windows, groups and joins that rely on it.
 
 use crate::fixture::fixture;
 use anyhow::Result;
@@ -125,6 +125,72 @@ fn times_of_neighbours() -> Result<()> {
             ],
         )
         .await
+    })
+}
+
+/// Groups by the key and joins of tables with the same ranges on it read every row where it lies.
+#[test]
+fn ranges_need_no_shuffle() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        for setting in ["single_partition_threshold", "single_partition_threshold_rows"] {
+            oracle
+                .on_cluster_only(&format!("set datafusion.optimizer.hash_join_{setting} = 0"))
+                .await?;
+        }
+        sorted(&oracle, "base", "third").await?;
+        sorted(&oracle, "other", "third").await?;
+        let made = "select third, k as j, id + 1 as plus from base where id % 5 < 3";
+        oracle.on_single_node_only(&format!("create view same as {made}")).await?;
+        let table = format!("create temporary table same as {made} order by third");
+        oracle.on_cluster_only(&table).await?;
+        let where_they_lie = [
+            "select third, count(*), sum(k) from base group by third",
+            "select third + 0, min(v) from (select third, v from base where k > 9) group by third",
+            "select b.id, s.plus from base b join same s on b.third = s.third",
+            "select b.id, s.plus from base b left join same s on b.third = s.third and b.k < s.j",
+            "select b.id, s.plus from base b full join same s on b.third = s.third",
+            "select b.third, s.third, count(*) from base b right join same s on b.third = s.third
+                group by b.third, s.third",
+            "select id from base b where exists (select 1 from same s where s.third = b.third)",
+            "select id from base where third not in (select third from same where j = 5)",
+            "select id, row_number() over (partition by third order by id) from base",
+            "select b.third, a.plus, row_number() over (partition by b.third order by b.id, a.plus)
+                from base b join same a on a.third = b.third where b.id > 7000",
+        ];
+        for query in where_they_lie {
+            let plan = oracle.cluster(&format!("explain {query}")).await?;
+            let plan = pretty_format_batches(&plan.batches)?.to_string();
+            assert!(!plan.contains("Shuffle"), "{query}\n{plan}");
+        }
+        oracle.check_all(&where_they_lie, Sameness::Rows).await?;
+        let one_side = [
+            "select b.id, o.v from base b join other o on b.third = o.third",
+            "select b.id, o.v from base b left join (select * from other where id > 9000) o
+                on b.third = o.third",
+            "select b.id, o.v from base b full join (select * from other where third > 3000) o
+                on b.third = o.third",
+        ];
+        for query in one_side {
+            let plan = oracle.cluster(&format!("explain {query}")).await?;
+            let plan = pretty_format_batches(&plan.batches)?.to_string();
+            assert_eq!(plan.matches("reads Shuffle").count(), 1, "{query}\n{plan}");
+        }
+        oracle.check_all(&one_side, Sameness::Rows).await?;
+        let anywhere = [
+            "select b.id, o.v from base b join other o on b.third = o.third and b.id = o.id",
+            "select b.id, o.v from base b full join (select * from other where id > 9000) o
+                on b.third = o.third and b.id = o.id",
+            "select third, count(*) from (select third from base union all select third from same)
+                group by third",
+            "select third from base except select third from same",
+            "select third, k, count(*) from base group by third, k",
+            "select distinct third from base where third between 3000 and 7000",
+            "select b.id, s.plus from base b join (select * from same where third > 5000) s
+                on b.third = s.third",
+        ];
+        oracle.check_all(&anywhere, Sameness::Rows).await
     })
 }
 

@@ -1,0 +1,89 @@
+//! Joins of two sorted tables by their key.
+//!
+//! Where the ranges of both are the same, the optimiser leaves all rows where they are. Where they
+//! are not, it would shuffle both sides by hash. [`JoinsRule`] has only the smaller one split, by the
+//! ranges of the other: of each of its partitions few others have a part.
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExprRef, PhysicalSortExpr, RangePartitioning};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
+use std::sync::Arc;
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// Brings one side of a join into the ranges of the other.
+#[derive(Debug)]
+pub(crate) struct JoinsRule;
+
+impl PhysicalOptimizerRule for JoinsRule {
+    fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
+        Ok(plan
+            .transform_up(|node| {
+                Ok(match aligned(&node)? {
+                    Some(aligned) => Transformed::yes(aligned),
+                    None => Transformed::no(node),
+                })
+            })?
+            .data)
+    }
+
+    fn name(&self) -> &'static str {
+        "ranged_joins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The join with one side split anew, if both are other ranges of the join's one key.
+fn aligned(plan: &Plan) -> Result<Option<Plan>> {
+    let Some(join) = plan.downcast_ref::<HashJoinExec>() else { return Ok(None) };
+    let [(left_key, right_key)] = join.on() else { return Ok(None) };
+    let ranges = |side: &Plan, key: &PhysicalExprRef| {
+        let Partitioning::Range(ranges) = side.output_partitioning() else { return None };
+        let is_by_key = ranges.ordering().len() == 1
+            && ranges.ordering().first().expr.downcast_ref::<Column>()
+                == key.downcast_ref::<Column>();
+        (key.is::<Column>() && is_by_key).then(|| ranges.clone())
+    };
+    let (Some(left), Some(right)) =
+        (ranges(join.left(), left_key), ranges(join.right(), right_key))
+    else {
+        return Ok(None);
+    };
+    let same_order = left.ordering().first().options == right.ordering().first().options;
+    if *join.partition_mode() != PartitionMode::Partitioned
+        || !same_order
+        || left.split_points() == right.split_points()
+    {
+        return Ok(None);
+    }
+    let sides = match bytes(join.left()) > bytes(join.right()) {
+        true => vec![Arc::clone(join.left()), split(join.right(), &right, &left)?],
+        false => vec![split(join.left(), &left, &right)?, Arc::clone(join.right())],
+    };
+    replace_children_if_necessary(Arc::clone(plan), sides).map(Some)
+}
+
+/// The rows of one side, in the ranges of the other.
+fn split(side: &Plan, by: &RangePartitioning, into: &RangePartitioning) -> Result<Plan> {
+    let key: PhysicalSortExpr = by.ordering().first().clone();
+    let ranges = RangePartitioning::try_new([key].into(), into.split_points().to_vec())?;
+    Ok(Arc::new(RepartitionExec::try_new(Arc::clone(side), Partitioning::Range(ranges))?))
+}
+
+/// How large a side is thought to be; nothing is smaller than what is not known.
+fn bytes(plan: &Plan) -> usize {
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new()).ok();
+    let bytes = statistics.and_then(|found| found.total_byte_size.get_value().copied());
+    bytes.unwrap_or(usize::MAX)
+}
