@@ -10,6 +10,7 @@
 //! neighbours' rows counted exactly: an edge may come from several partitions, if these are small.
 
 pub(crate) mod edge;
+mod files;
 mod joins;
 mod reach;
 
@@ -31,6 +32,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
+pub use files::{by_files, file_splits};
 pub(crate) use joins::JoinsRule;
 pub(crate) use reach::Reach;
 use std::fmt;

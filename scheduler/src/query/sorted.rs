@@ -16,7 +16,7 @@ use datafusion::arrow::compute::{SortOptions, concat, sort};
 use datafusion::common::{ScalarValue, SplitPoint};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::math::expr_fn::random;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, RangePartitioning};
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -26,7 +26,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use futures::{StreamExt, TryStreamExt};
 use partita_plan::held::Sorted;
-use partita_plan::ranged::{Ranges, ranges};
+use partita_plan::ranged::{by_files, file_splits, ranges};
 use std::sync::Arc;
 
 /// Keys of the sample for each partition: with so many, few partitions are twice as large as others.
@@ -56,10 +56,10 @@ pub(crate) async fn splits(
     let planned = async move { physical(&state, &input, capacity, Thrift::Normal).await };
     let planned = shared.planning.run(planned).await.ok_or(QueryError::Ending)?;
     let planned = planned.map_err(|error| QueryError::plan(&error))?;
-    if let Some(ranges) = ranges(&planned).filter(|ranges| is_by(sorting, &planned, ranges)) {
-        return Ok(ranges.splits);
-    }
     let partitions = planned.output_partitioning().partition_count().max(capacity.slots as usize);
+    if let Some(splits) = known(key, &planned, partitions) {
+        return Ok(splits);
+    }
     let rows = StatisticsContext::new().compute(planned.as_ref(), &StatisticsArgs::new()).ok();
     let rows = rows.and_then(|statistics| statistics.num_rows.get_value().copied());
     if partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN) {
@@ -72,16 +72,19 @@ pub(crate) async fn splits(
     choose(keys, options, partitions).map_err(|error| QueryError::plan(&error))
 }
 
-/// Whether rows that are ranges of a key already are sorted by that key first.
-fn is_by(sorting: &Sort, planned: &Arc<dyn ExecutionPlan>, ranges: &Ranges) -> bool {
-    let Some(SortExpr { expr: Expr::Column(column), asc, nulls_first }) = sorting.expr.first()
-    else {
-        return false;
-    };
-    let options = SortOptions { descending: !asc, nulls_first: *nulls_first };
-    let is_only = ranges.splits.is_empty();
-    !is_only
-        && planned.schema().index_of(column.name()).ok().map(|at| (at, options)) == Some(ranges.key)
+/// Values between the ranges of a key that the rows are in already.
+fn known(
+    key: &SortExpr,
+    planned: &Arc<dyn ExecutionPlan>,
+    partitions: usize,
+) -> Option<Vec<ScalarValue>> {
+    let Expr::Column(column) = &key.expr else { return None };
+    let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
+    let key = (planned.schema().index_of(column.name()).ok()?, options);
+    match ranges(planned) {
+        Some(ranges) => (ranges.key == key).then_some(ranges.splits),
+        None => file_splits(planned, key, partitions),
+    }
 }
 
 /// Keys of about this share of the rows.
@@ -155,13 +158,20 @@ pub(crate) fn ranged(
         let sorted = (!columns.is_empty()).then_some(Sorted { columns, splits: Splits::new() });
         return Ok((plan, sorted));
     }
+    let known = Sorted { columns, splits: splits.clone() };
+    if let Some(column) = first.expr.downcast_ref::<Column>()
+        && let Some(input) = by_files(&input, (column.index(), first.options), splits)?
+    {
+        let plan = SortExec::new(ordering, input).with_preserve_partitioning(true);
+        return Ok((Arc::new(plan), Some(known)));
+    }
     let points = splits.iter().map(|split| SplitPoint::new(vec![split.clone()])).collect();
     let key = LexOrdering::new([first])
         .ok_or_else(|| DataFusionError::Internal("an order without a key".to_string()))?;
     let ranges = Partitioning::Range(RangePartitioning::try_new(key, points)?);
     let split = Arc::new(RepartitionExec::try_new(input, ranges)?);
     let plan = SortExec::new(ordering, split).with_preserve_partitioning(true);
-    Ok((Arc::new(plan), Some(Sorted { columns, splits: splits.clone() })))
+    Ok((Arc::new(plan), Some(known)))
 }
 
 /// A merge at the top of a plan over the ranges that are wanted is not needed.

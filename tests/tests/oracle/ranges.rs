@@ -1,8 +1,9 @@
 //! Sorted held tables, whose partitions are ranges: windows, groups and joins that rely on it.
 
 use crate::fixture::fixture;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use partita_shared::message::{Reply, Request};
 use partita_tests::oracle::{Oracle, Sameness};
 
 /// More rows than one partition is thought enough for, with several rows at most times, missing
@@ -26,6 +27,17 @@ async fn check(oracle: &Oracle, in_ranges: bool, queries: &[&str]) -> Result<()>
         assert_eq!(plan.contains("HaloExec"), in_ranges, "{query}\n{plan}");
     }
     oracle.check_all(queries, Sameness::Rows).await
+}
+
+/// How many groups of tasks the job had that made a held table.
+async fn groups_of(oracle: &Oracle, table: &str) -> Result<usize> {
+    let mut control = oracle.client().control().await?;
+    let Reply::Tables(tables) = control.ask(Request::Tables).await? else { bail!("no tables") };
+    let found = tables.into_iter().find(|row| row.name == table).context("no such table")?;
+    match control.ask(Request::Groups(found.job)).await? {
+        Reply::Groups(groups) => Ok(groups.len()),
+        other => bail!("no groups: {other:?}"),
+    }
 }
 
 /// Windows that see so many rows get those of their neighbours, also where a window sees over several
@@ -191,6 +203,58 @@ fn ranges_need_no_shuffle() -> Result<()> {
                 on b.third = s.third",
         ];
         oracle.check_all(&anywhere, Sameness::Rows).await
+    })
+}
+
+/// Files that are ranges of a key, by their statistics, are sorted by it where they are read: also
+/// backwards, through projections and filters, and where some of them overlap. Others are shuffled.
+#[test]
+fn files_in_order_are_not_shuffled() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let folder = fixture.folder().join("in_order").display().to_string();
+        for file in 0..24 {
+            let (from, to) = (file * 1000, file * 1000 + if file % 5 == 0 { 1020 } else { 1000 });
+            let rows = format!(
+                "select (value * 7919) % 1000 + {from} as key, value as n,
+                case when value % 9 = 0 then null else value end as gap
+                from generate_series({from}, {to} - 1)"
+            );
+            let copy = format!("copy ({rows}) to '{folder}/{file}.parquet'");
+            oracle.on_single_node_only(&copy).await?;
+        }
+        let tables = [
+            ("file_up", format!("select * from '{folder}/'"), "key, n", true),
+            (
+                "file_down",
+                format!("select n, key - 0 as less, key from '{folder}/' where n % 3 > 0"),
+                "key desc, n",
+                true,
+            ),
+            ("file_made", format!("select key + n as key, n from '{folder}/'"), "key, n", false),
+            ("file_gaps", format!("select gap, n from '{folder}/'"), "gap, n", false),
+        ];
+        for (name, rows, order, in_place) in &tables {
+            oracle.on_single_node_only(&format!("create view {name} as {rows}")).await?;
+            let made = format!("{rows} order by {order}");
+            oracle.on_cluster_only(&format!("create temporary table {name} as {made}")).await?;
+            let groups = groups_of(&oracle, name).await?;
+            assert_eq!(groups == 1, *in_place, "{name} was made by {groups} groups of tasks");
+        }
+        oracle
+            .check_all(
+                &[
+                    "select * from file_up where key between 4990 and 5010",
+                    "select key, n, lag(n) over (order by key, n) as l from file_up",
+                    "select less, n from file_down order by key desc, n",
+                    "select * from file_down where key > 22000",
+                    "select * from file_made where key > 40000",
+                    "select count(*), count(gap), sum(n) from file_gaps where n > 500",
+                ],
+                Sameness::Rows,
+            )
+            .await
     })
 }
 
