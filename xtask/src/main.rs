@@ -49,7 +49,8 @@ Commands:
                    --if-possible  go on without it where its tools cannot be had
   wheel [--dev] [--out FOLDER]
                  build the dashboard, and the Python package with the program in it
-                   --dev  quickly, from the debug build, for this machine alone
+                   --dev  quickly, from the debug build and the dashboard that is there,
+                          for this machine alone
                    --out  where to (default: partita/wheels in the cache folder)
   help           this text
 

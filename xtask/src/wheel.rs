@@ -35,9 +35,8 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
         Some(folder) => std::path::absolute(folder).context("--out is no usable path")?,
         None => paths.wheels(),
     };
-    match kind {
-        Kind::Release => dashboard::build_with(&paths, &setup::web(&paths)?)?,
-        Kind::Dev => dashboard::build_if_possible(&paths)?,
+    if kind == Kind::Release {
+        dashboard::build_with(&paths, &setup::web(&paths)?)?;
     }
     let wheel = step("wheel", || build(&paths, kind, &out))?;
     println!("{}", wheel.display());
