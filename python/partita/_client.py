@@ -363,13 +363,14 @@ class Client:
         """
         if isinstance(workers, str) or not workers:
             raise ValueError("retire_workers takes a list of addresses: client.nthreads() has those of all workers")
-        names = {f"tcp://{row['address']}": row["name"] for row in self._workers()}
-        asked = {address: names.get(f"tcp://{address.removeprefix('tcp://')}") for address in workers}
-        for address, name in asked.items():
-            if name is None:
-                raise ClusterError(f"no worker {address}: there are {', '.join(names) or 'none'}")
-        self._program("retire", *(name for name in asked.values() if name is not None))
-        return list(asked)
+        there = {row["address"]: str(row["id"]) for row in self._workers()}
+        asked = [address.removeprefix("tcp://") for address in workers]
+        for address in asked:
+            if address not in there:
+                known = ", ".join(f"tcp://{one}" for one in there)
+                raise ClusterError(f"no worker tcp://{address}: there are {known or 'none'}")
+        self._program("retire", *(there[address] for address in asked))
+        return list(workers)
 
     def restart(self) -> Client:
         """Stops all jobs of the cluster, whoever's they are, and drops what this client holds and has not published.

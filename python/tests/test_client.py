@@ -320,15 +320,6 @@ def test_files(client, tmp_path):
         ddf.to_parquet(str(tmp_path / "p"))
 
 
-def test_sample(client):
-    """About that share, and the same for the same state."""
-    ddf = dd.from_pandas(pd.DataFrame({"a": np.arange(4000)}), npartitions=4)
-    first = ddf.sample(0.25, random_state=1).compute()
-    assert 850 < len(first) < 1150
-    assert_frame_equal(first, ddf.sample(0.25, random_state=1).compute())
-    assert 700 < len(ddf.sample(0.25)) < 1300
-
-
 def test_plans_are_shown(client, tmp_path):
     """As text and as a picture."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)

@@ -89,7 +89,10 @@ def test_what_cannot_be(given, said):
 
 @pytest.mark.parametrize("frac", [0.0, 0.1, 0.5, 1.0])
 def test_a_sample_is_the_same_again(frac):
-    """A state gives the same rows, whatever the partitions; another state gives others; both about as many as asked."""
+    """A state gives the same rows, whatever the partitions; another state gives others; both about as many as asked.
+
+    Without a state they are drawn anew.
+    """
     frame = pd.DataFrame({"a": np.arange(4000), "s": "x"})
     few, many = dd.from_pandas(frame, npartitions=1), dd.from_pandas(frame, npartitions=5)
     drawn = few.sample(frac=frac, random_state=7).compute()
@@ -98,6 +101,8 @@ def test_a_sample_is_the_same_again(frac):
     assert abs(len(drawn) - frac * 4000) <= 5 * np.sqrt(4000 * frac * (1 - frac))
     assert_frame_equal(many.sample(frac=frac, random_state=7).compute(), drawn)
     assert_series_equal(many.a.sample(frac=frac, random_state=7).compute(), drawn.a)
+    anew = len(many.sample(frac=frac))
+    assert abs(anew - frac * 4000) <= 5 * np.sqrt(4000 * frac * (1 - frac))
     if 0 < frac < 1:
         assert not many.sample(frac=frac, random_state=8).compute().equals(drawn)
 
