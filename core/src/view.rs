@@ -147,6 +147,12 @@ impl Core {
         self.workers.get(&worker).is_some_and(|w| w.leaving.is_some() || w.dismissed)
     }
 
+    /// Whether a worker is there, if it is remembered.
+    pub fn worker_state(&self, id: WorkerId) -> Option<WorkerState> {
+        let gone = || self.gone.iter().find(|row| row.id == id).map(|row| row.state);
+        self.workers.get(&id).map(|worker| worker.row(id).state).or_else(gone)
+    }
+
     /// The data address of a worker that is there.
     pub fn data_address(&self, worker: WorkerId) -> Option<&str> {
         self.workers.get(&worker).map(|w| w.registration.data_address.as_str())

@@ -18,6 +18,7 @@ pub mod exchange;
 pub mod files;
 mod guards;
 pub mod held;
+pub mod product;
 mod properties;
 pub mod put;
 pub mod ranged;

@@ -2,6 +2,7 @@
 
 use crate::files::LISTING_LIFETIME;
 use crate::guards;
+use crate::product::product;
 use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
 use crate::windows::{IgnoreNullsRule, present_values};
@@ -77,6 +78,7 @@ pub fn planning_context() -> SessionContext {
         // Otherwise the files of an external table are listed once, for as long as it is there.
         listings.update_cache_ttl(Some(LISTING_LIFETIME));
     }
+    context.register_udaf(product().as_ref().clone());
     context.add_analyzer_rule(Arc::new(SingleValueRule));
     context.add_analyzer_rule(Arc::new(IgnoreNullsRule));
     context
@@ -92,6 +94,7 @@ pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<Task
         .build();
     let context = SessionContext::new_with_state(state);
     context.register_udaf(single_value().as_ref().clone());
+    context.register_udaf(product().as_ref().clone());
     for function in present_values() {
         context.register_udaf(function.as_ref().clone());
     }

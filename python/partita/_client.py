@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import subprocess
@@ -10,14 +11,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from html import escape
 from typing import Any
 
 from ._binary import program
-from ._connection import Connection
+from ._connection import Connection, quote
 from ._errors import ClusterError
 from ._local import LocalCluster, find
 
@@ -25,14 +26,29 @@ __all__ = ["Client", "Future", "current_client", "progress"]
 
 #: How long a scheduler may take to be there, in seconds, if nobody says.
 TIMEOUT_S = 60.0
-#: The first pause before a scheduler is looked for again, in seconds; each next one is twice as long.
+#: The first pause before something is tried again, in seconds; each next one is twice as long.
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 1.0
+#: Jobs in one answer of the scheduler.
+JOBS_PAGE_MAX = 1000
 #: Computations that a client runs in the background at once.
 FUTURES_MAX = 8
 
 _current: Client | None = None
 _lock = threading.RLock()
+
+
+def _tries(wait: float) -> Iterator[None]:
+    """Tries, with a longer pause after each, until so many seconds are over: one at least."""
+    end = time.monotonic() + wait
+    pause = PAUSE_FIRST_S
+    while True:
+        yield
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, PAUSE_MAX_S)
 
 
 class Future:
@@ -136,9 +152,8 @@ class Client:
 
     def _connect(self, place: Callable[[], tuple[str, str] | None], wait: float) -> None:
         """Looks for the scheduler until it answers: it may be about to start."""
-        end = time.monotonic() + wait
-        pause = PAUSE_FIRST_S
-        while True:
+        cause = None
+        for _ in _tries(wait):
             try:
                 found = place()
                 if found is None:
@@ -149,11 +164,8 @@ class Client:
                 self._connection = connection
                 return
             except ClusterError as error:
-                if time.monotonic() + pause >= end:
-                    text = f"no scheduler answered for {wait:g} s: {error}"
-                    raise ClusterError(text) from None
-            time.sleep(pause)
-            pause = min(pause * 2, PAUSE_MAX_S)
+                cause = error
+        raise ClusterError(f"no scheduler answered for {wait:g} s: {cause}")
 
     def as_current(self) -> Client:
         """Makes this the client of frames that name none."""
@@ -213,16 +225,12 @@ class Client:
             If they are not there in time; in one minute if no time is given.
         """
         wait = TIMEOUT_S if timeout is None else timeout
-        end = time.monotonic() + wait
-        pause = PAUSE_FIRST_S
-        while True:
+        there = 0
+        for _ in _tries(wait):
             there = len(self._workers())
             if there >= n_workers:
                 return
-            if time.monotonic() >= end:
-                raise TimeoutError(f"{there} of {n_workers} workers came in {wait:g} s")
-            time.sleep(min(pause, max(end - time.monotonic(), 0)))
-            pause = min(pause * 2, PAUSE_MAX_S)
+        raise TimeoutError(f"{there} of {n_workers} workers came in {wait:g} s")
 
     @property
     def dashboard_link(self) -> str:
@@ -318,8 +326,6 @@ class Client:
 
     def unpublish_dataset(self, name: str) -> None:
         """Takes a published table away."""
-        from ._connection import quote
-
         self._connection.query(f"DROP TABLE {quote(name)}")
 
     # The cluster's end.
@@ -334,6 +340,54 @@ class Client:
         done = subprocess.run([program(), *arguments], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
+
+    def retire_workers(self, workers: Sequence[str]) -> list[str]:
+        """Has workers leave, by their addresses, and waits until they have; gives the addresses.
+
+        They finish what they run and take no more; what they hold goes to workers that stay.
+
+        Raises
+        ------
+        ClusterError
+            If one of them is not there. Then all stay.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=2, threads_per_worker=1) as client:
+        ...     client.wait_for_workers(2)
+        ...     first, second = client.nthreads()
+        ...     retired = client.retire_workers([first])
+        ...     (retired == [first], list(client.nthreads()) == [second])
+        (True, True)
+        """
+        if isinstance(workers, str) or not workers:
+            raise ValueError("retire_workers takes a list of addresses: client.nthreads() has those of all workers")
+        there = {row["address"]: str(row["id"]) for row in self._workers()}
+        asked = [address.removeprefix("tcp://") for address in workers]
+        for address in asked:
+            if address not in there:
+                known = ", ".join(f"tcp://{one}" for one in there)
+                raise ClusterError(f"no worker tcp://{address}: there are {known or 'none'}")
+        self._program("retire", *(there[address] for address in asked))
+        return list(workers)
+
+    def restart(self) -> Client:
+        """Stops all jobs of the cluster, whoever's they are, and drops what this client holds and has not published.
+
+        Frames that read what was held cannot be computed any more. Unlike with Dask the workers' processes go on:
+        they keep nothing beyond their jobs and what they hold, so a new process would be no other.
+        """
+        for state in ("queued", "running"):
+            for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:
+                # One that has ended meanwhile need not be stopped.
+                with contextlib.suppress(ClusterError):
+                    self.cancel(job["name"])
+        connection = self._connection
+        for table in connection.action("partita.tables", {}):
+            if table["session"] == connection.session:
+                connection.query(f"DROP TABLE IF EXISTS {quote(table['name'])}")
+        return self
 
     def shutdown(self) -> None:
         """Ends the cluster: scheduler and workers, whoever started them."""

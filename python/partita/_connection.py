@@ -256,14 +256,20 @@ class Connection:
             return bring(worker)
         return bring(self._scheduler)
 
-    def get(self, name: str) -> pa.Table:
-        """All rows of a held table, its partitions one after the other, each from where it lies."""
+    def get(self, name: str) -> pa.Table | None:
+        """All rows of a held table, its partitions one after the other, each from where it lies.
+
+        None if one lies nowhere: what was lost is made again by those who read it through the scheduler.
+        """
+        self._drop_forgotten()
         places = self.action("partita.locate", {"name": name})
-        if any(not place["address"] for place in places):
-            # What was lost is made again by those who read it through the scheduler.
-            return self.query(f"SELECT * FROM {quote(name)}")
-        parts = self._each(places, self._get_one)
-        return pa.concat_tables(parts)
+        if not places or any(not place["address"] for place in places):
+            return None
+        try:
+            return pa.concat_tables(self._each(places, self._get_one))
+        except PartitaError:
+            # Workers may have gone, or handed it over, since.
+            return None
 
     def _get_one(self, place: dict[str, Any]) -> pa.Table:
         worker = self._worker(place["address"])
@@ -278,8 +284,12 @@ class Connection:
     def _each(self, work: Sequence[Any], one: Callable[[Any], Any]) -> list[Any]:
         if len(work) == 1:
             return [one(work[0])]
-        with ThreadPoolExecutor(max_workers=min(STREAMS_MAX, len(work))) as pool:
+        pool = ThreadPoolExecutor(max_workers=min(STREAMS_MAX, len(work)))
+        try:
             return list(pool.map(one, work))
+        finally:
+            # Ctrl-C does not wait for what is on its way.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _worker(self, address: str) -> flight.FlightClient | None:
         """The way to a worker; none if it cannot be reached from here."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pandas.testing import assert_frame_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 import partita
-from partita import ClusterError, QueryError
+from partita import Cancelled, ClusterError, QueryError
 from partita import dataframe as dd
 from partita.distributed import Client, LocalCluster, progress, wait
 
@@ -132,6 +132,30 @@ def test_large_partitions(client):
     assert_frame_equal(ddf.compute(), frame)
     wide = pd.DataFrame({"s": ["x" * (5 << 20), "y" * (5 << 20)]})
     assert dd.from_pandas(wide, npartitions=1).s.str.len().compute().tolist() == [5 << 20, 5 << 20]
+
+
+def test_held_frames_are_read_where_they_lie(client):
+    """What is held comes without a query, in its order; a few of its columns, and what is made of it, by one."""
+    frame = pd.DataFrame({"a": np.arange(1000), "s": [f"t{at}" for at in range(1000)], "x": np.arange(1000) * 0.5})
+    frame = frame.set_index(pd.Index(np.arange(1000) * 2, name="id"))
+    brought = dd.from_pandas(frame, npartitions=7)
+    kept = brought.sort_values("a", ascending=False).persist()
+    column = brought.a.persist()
+
+    def jobs():
+        return client._rest("jobs?limit=1")["jobs"][0]["name"]
+
+    before = jobs()
+    assert_frame_equal(brought.compute(), frame)
+    assert_frame_equal(kept.compute(), frame.sort_values("a", ascending=False))
+    assert_frame_equal(kept[["x", "s", "a"]].compute(), frame.sort_values("a", ascending=False)[["x", "s", "a"]])
+    assert_series_equal(column.compute(), frame.a)
+    assert jobs() == before
+    assert_frame_equal(kept[["a"]].compute(), frame.sort_values("a", ascending=False)[["a"]])
+    assert_frame_equal(brought.assign(a=brought.a + 1).compute(), frame.assign(a=frame.a + 1))
+    assert_frame_equal(kept.sort_index().compute(), frame)
+    assert_series_equal(column.cumsum().compute(), frame.a.cumsum())
+    assert jobs() != before
 
 
 def test_order_is_kept_when_held(client):
@@ -296,15 +320,6 @@ def test_files(client, tmp_path):
         ddf.to_parquet(str(tmp_path / "p"))
 
 
-def test_sample(client):
-    """About that share, and the same for the same state."""
-    ddf = dd.from_pandas(pd.DataFrame({"a": np.arange(4000)}), npartitions=4)
-    first = ddf.sample(0.25, random_state=1).compute()
-    assert 850 < len(first) < 1150
-    assert_frame_equal(first, ddf.sample(0.25, random_state=1).compute())
-    assert 700 < len(ddf.sample(0.25)) < 1300
-
-
 def test_plans_are_shown(client, tmp_path):
     """As text and as a picture."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
@@ -378,3 +393,49 @@ def test_notebook(tmp_path, monkeypatch):
     cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
     texts = json.dumps([cell["outputs"] for cell in cells])
     assert "Dashboard" in texts and "not computed" in texts and "100%" in texts and "<svg" in texts
+
+
+def test_retire_workers():
+    """Workers that are retired hand over what they hold; who is not there is named, and then none goes."""
+    with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        frame = pd.DataFrame({"a": np.arange(100)})
+        ddf = dd.from_pandas(frame, npartitions=4, client=client)
+        first, second = client.nthreads()
+        with pytest.raises(ClusterError, match=r"no worker tcp://127\.0\.0\.1:1: there are"):
+            client.retire_workers([second, "tcp://127.0.0.1:1"])
+        with pytest.raises(ValueError, match="list of addresses"):
+            client.retire_workers([])
+        assert client.retire_workers([first]) == [first]
+        assert list(client.nthreads()) == [second]
+        assert_frame_equal(ddf.compute(), frame)
+
+
+def test_held_frames_outlive_their_workers():
+    """A worker that died is no error where what it held can be made again, or lies elsewhere too."""
+    with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(2)
+        frame = pd.DataFrame({"a": np.arange(100)})
+        ddf = dd.from_pandas(frame, npartitions=4, client=client, replicas=2)
+        kept = (ddf.a * 2).persist()
+        os.kill(client._workers()[0]["pid"], signal.SIGKILL)
+        assert_series_equal(kept.compute(), frame.a * 2)
+        assert_frame_equal(ddf.compute(), frame)
+
+
+def test_restart():
+    """Jobs are stopped, what is held is dropped, what is published stays, and the cluster goes on."""
+    with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2, client=client)
+        client.publish_dataset(stays=ddf)
+        endless = "SELECT sum(a.value % b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
+        future = client._submit(lambda: client.sql(endless))
+        until(lambda: client._rest("jobs?state=running&limit=1")["jobs"], "a job that runs")
+        assert client.restart() is client
+        with pytest.raises(Cancelled):
+            future.result(BOUND_S)
+        assert held(client) == {"stays"}
+        with pytest.raises(QueryError):
+            ddf.compute()
+        assert client.get_dataset("stays").a.sum().compute() == 6

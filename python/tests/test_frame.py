@@ -167,6 +167,11 @@ SERIES = {
     "sum": lambda d: d.i.sum(),
     "sum float": lambda d: d.x.sum(),
     "sum bool": lambda d: d.b.sum(),
+    "prod": lambda d: d.j.prod(),
+    "prod float": lambda d: d.x.product(),
+    "prod float32": lambda d: d.y.prod(),
+    "prod bool": lambda d: d.b.prod(),
+    "prod unsigned": lambda d: d.j.astype("uint8").prod(),
     "mean": lambda d: d.x.mean(),
     "min": lambda d: d.i.min(),
     "max text": lambda d: d.s.dropna().max(),
@@ -223,6 +228,7 @@ FRAME = {
     "reset_index": lambda d: d.reset_index(),
     "set_index": lambda d: d.set_index("y").sort_index(),
     "sum": lambda d: d[["i", "x", "b"]].sum(),
+    "prod": lambda d: d[["i", "x", "b"]].prod(),
     "mean": lambda d: d.mean(numeric_only=True),
     "min": lambda d: d[["i", "j"]].min(),
     "count": lambda d: d.count(),
@@ -232,6 +238,9 @@ FRAME = {
     "corr": lambda d: d[["i", "x"]].corr(),
     "cov": lambda d: d[["i", "j"]].cov(),
     "group sum": lambda d: d.groupby("j").i.sum(),
+    "group prod": lambda d: d.groupby("j").i.prod(),
+    "group prod several": lambda d: d.groupby("b")[["i", "x"]].prod(),
+    "group agg prod": lambda d: d.groupby("j").agg({"i": ["prod", "sum"]}),
     "group mean": lambda d: d.groupby("j").x.mean(),
     "group several": lambda d: d.groupby("j")[["i", "x"]].max(),
     "group all": lambda d: d.groupby("b").count(),
@@ -435,6 +444,7 @@ def test_no_rows():
     ddf = dd.from_pandas(frame, npartitions=3)
     assert_frame_equal(ddf.compute(), frame)
     assert ddf.a.sum().compute() == 0
+    assert ddf.a.prod().compute() == 1
     assert np.isnan(ddf.a.mean().compute())
     assert len(ddf) == 0 and ddf.empty
 

@@ -448,6 +448,8 @@ pub enum Request {
     EmptyTasks(u32),
     /// All tables that workers hold.
     Tables,
+    /// Have workers hand over what they hold and leave. Answered when all have gone.
+    Retire(Vec<WorkerId>),
 }
 
 /// An answer to a [`Request`].

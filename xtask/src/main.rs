@@ -18,6 +18,8 @@ mod setup;
 mod test;
 mod web;
 mod web_debian;
+mod wheel;
+mod wheel_tests;
 
 use anyhow::Result;
 use std::process::ExitCode;
@@ -45,6 +47,11 @@ Commands:
   dashboard [--if-possible]
                  build the dashboard
                    --if-possible  go on without it where its tools cannot be had
+  wheel [--dev] [--out FOLDER]
+                 build the dashboard, and the Python package with the program in it
+                   --dev  quickly, from the debug build and the dashboard that is there,
+                          for this machine alone
+                   --out  where to (default: partita/wheels in the cache folder)
   help           this text
 
 Environment:
@@ -74,6 +81,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         demo::QUESTIONS_COMMAND => demo::ask_questions(args)?,
         "bench" => return bench::run(args),
         "dashboard" => dashboard::run_command(args)?,
+        "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => anyhow::bail!("there is no command `{other}`; `cargo xtask help` lists them"),
     }

@@ -60,6 +60,21 @@ impl Paths {
         self.cache.join("venv")
     }
 
+    /// The tools that build the wheel.
+    pub(crate) fn wheel_tools(&self) -> PathBuf {
+        self.cache.join("wheel-tools")
+    }
+
+    /// Where the wheel's program is built: by another linker, for older systems.
+    pub(crate) fn wheel_target(&self) -> PathBuf {
+        self.cache.join("wheel-target")
+    }
+
+    /// Where wheels for users go, unless they say where.
+    pub(crate) fn wheels(&self) -> PathBuf {
+        self.cache.join("wheels")
+    }
+
     /// The packages of the tests that drive a browser.
     pub(crate) fn browser(&self) -> PathBuf {
         self.cache.join("browser")

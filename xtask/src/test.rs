@@ -5,7 +5,7 @@ use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
-use crate::{browser, dashboard};
+use crate::{browser, dashboard, wheel_tests};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Write};
 use std::ops::AddAssign;
@@ -67,6 +67,10 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     tally += step("tests of the Python clients", || run_tests(&mut python_tests(&paths, &tools)))?;
     step("lints of the Python package", || lint_package(&paths, &tools))?;
     tally += step("tests of the Python package", || run_tests(&mut package_tests(&paths, &tools)))?;
+    tally += step("wheel", || {
+        let (passed, failed) = wheel_tests::run(&paths)?;
+        Ok(Tally { passed, failed })
+    })?;
     if let Some(modules) = modules {
         let mut tests = browser::tests(&paths, &modules)?;
         tally += step("tests in a browser", || run_tests(&mut tests))?;

@@ -4,7 +4,7 @@ pub(crate) mod slurm;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use partita_shared::access::{FILE_VARIABLE, SCHEDULER_VARIABLE};
-use partita_shared::ids::JobId;
+use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::DEFAULT_PORT;
 use partita_shared::units::{
     MemoryLimit, UnitError, parse_duration as duration, parse_memory_limit,
@@ -132,6 +132,8 @@ pub(crate) enum Command {
     Tables(ListArgs),
     /// Stop a job
     Cancel(CancelArgs),
+    /// Have workers hand over what they hold and leave
+    Retire(RetireArgs),
     /// End the cluster: scheduler and workers
     Shutdown(Target),
     /// Print the link to the dashboard, and the tunnel that leads to it; or show a journal
@@ -394,6 +396,17 @@ pub(crate) struct ListArgs {
 pub(crate) struct CancelArgs {
     /// The job, such as job-7 or 7
     pub(crate) job: JobId,
+    /// Which cluster
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// `partita retire`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct RetireArgs {
+    /// The workers, such as worker-3 or 3
+    #[arg(required = true)]
+    pub(crate) workers: Vec<WorkerId>,
     /// Which cluster
     #[command(flatten)]
     pub(crate) target: Target,

@@ -1,6 +1,7 @@
-//! Commands that ask one question: `status`, `workers`, `jobs`, `tables`, `wait`, `cancel`, `shutdown`.
+//! Commands that ask one question: `status`, `workers`, `jobs`, `tables`, `wait`, `cancel`,
+//! `retire`, `shutdown`.
 
-use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, Target, WaitArgs};
+use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, RetireArgs, Target, WaitArgs};
 use crate::cluster::find;
 use crate::output::columns::Columns;
 use anyhow::{Result, bail};
@@ -224,6 +225,14 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
 pub(crate) async fn cancel(args: CancelArgs) -> Result<u8> {
     ask(&args.target, Request::Cancel(args.job)).await?;
     println!("{} is cancelled", args.job);
+    Ok(0)
+}
+
+pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
+    ask(&args.target, Request::Retire(args.workers.clone())).await?;
+    for worker in args.workers {
+        println!("{worker} has left");
+    }
     Ok(0)
 }
 

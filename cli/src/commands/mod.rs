@@ -31,6 +31,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Tables(args) => asking()?.block_on(listing::tables(args)),
         Command::Access(args) => access(&args),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
+        Command::Retire(args) => asking()?.block_on(listing::retire(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),
         Command::Dashboard(args) => match &args.replay {
             Some(journal) => serving()?.block_on(journals::replay(journal, &args)),

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._rows import Rows, direction, drop_later, held_name, term
-from ._sql import INDEX, quote
+from ._sql import INDEX, ORDER, ROW, quote
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -86,7 +86,7 @@ class Plan:
 
     def _terms(self) -> list[tuple[str, str]]:
         """What the rows are in order by, and the names that it has in a query."""
-        return [(term(sql), f"__order_{at}") for at, sql in enumerate(self._rows.order)]
+        return [(term(sql), f"{ORDER}{at}") for at, sql in enumerate(self._rows.order)]
 
     def _sorted(self, query: str, names: list[str], tail: str = "", always: bool = False) -> str:
         """A query that has the terms of the order as hidden columns, in that order.
@@ -96,7 +96,7 @@ class Plan:
         rows = self._rows
         if not rows.order or (rows.physical and not always):
             return query + tail
-        order = ", ".join(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
+        order = ", ".join(f"{quote(f'{ORDER}{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
         return f"SELECT {', '.join(map(quote, names))} FROM ({query}) ORDER BY {order}{tail}"
 
     def _names(self) -> list[str]:
@@ -109,7 +109,24 @@ class Plan:
         return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
 
     def _fetch(self) -> pa.Table:
+        name = self._rows.held
+        if name is not None:
+            # What is held needs no query: it is read where it lies, all partitions at once.
+            wanted = self._held_columns()
+            table = self._client._connection.get(name) if wanted else None
+            if table is not None:
+                return table.select(wanted).rename_columns(self._names())
         return self._client._connection.query(self._full_query())
+
+    def _held_columns(self) -> list[str]:
+        """The columns of the held table that the plan is; none if it is something else, or not nearly all of them."""
+        columns = {quote(name): name for name in self._rows.schema.names}
+        found = [
+            columns.get(sql) for sql in [level.sql for level in self._index] + [sql for sql, _ in self._selected()]
+        ]
+        own = [name for name in columns.values() if name != ROW and not name.startswith(ORDER)]
+        # A worker sends whole rows: a query that asks for a few columns sends less.
+        return [name for name in found if name is not None] if None not in found and set(found) >= set(own) else []
 
     def _restore_index(self, frame: pd.DataFrame) -> pd.Index:
         levels = [frame.iloc[:, at] for at in range(len(self._index))]
@@ -167,6 +184,7 @@ class Plan:
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table's rows are in the order that it was made in.
         held = Rows(rows.client, quote(name), order, bool(order), rows.partitions if rows.physical else None)
+        held.held = name
         drop_later(rows.client, name, held.identity)
         levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
         return held, levels

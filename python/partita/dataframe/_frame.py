@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from ._base import Level, Plan, Scalar, to_pandas
 from ._operators import Operators
+from ._partitions import drawn
 from ._rows import Rows, direction, term, turned
 from ._series import Index, Series, _index_of, _limited, aggregate
-from ._sql import INDEX, ROW, is_number, literal, quote, type_of
+from ._sql import INDEX, ORDER, ROW, is_number, literal, quote, type_of
 
 __all__ = ["DataFrame", "Loc"]
 
@@ -93,7 +94,12 @@ class DataFrame(Operators, Plan):
 
     @property
     def divisions(self) -> tuple[Any, ...]:
-        """The first label and the last one if the rows are in the order of the index, else ``None`` for each partition."""
+        """The first label of each partition and the last one of all, where they are known.
+
+        Else the first label of all and the last one if the rows are in the order of the index, or ``None`` for each.
+        """
+        if self._rows.divisions is not None:
+            return self._rows.divisions
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
         level = self._index[0].sql
@@ -269,14 +275,14 @@ class DataFrame(Operators, Plan):
         rows = rows or self._rows
         levels = [(level.sql, INDEX + str(at)) for at, level in enumerate(self._index)]
         cells = [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
-        order = [(term(sql), f"__order_{at}") for at, sql in enumerate(rows.order)]
+        order = [(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
         root = f"(SELECT {select or '1 AS one'} FROM {rows.sql} WHERE {where}{extra})"
         return self._travelled(root, rows)
 
     def _travelled(self, root: str, rows: Rows, physical: bool | None = None) -> DataFrame:
         """A frame over a relation that has the index, the columns and the order under their own names."""
-        order = tuple(f"{quote(f'__order_{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
+        order = tuple(f"{quote(f'{ORDER}{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
         physical = rows.physical if physical is None else physical
         made = Rows(rows.client, root, order, physical, rows.partitions, keep=rows)
         columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
@@ -325,21 +331,28 @@ class DataFrame(Operators, Plan):
         frame = self._first(n, backwards=True)
         return frame.compute() if compute else frame
 
-    def sample(self, frac: float, random_state: int | None = None) -> DataFrame:
+    def sample(self, n: None = None, frac: float | None = None, random_state: int | None = None) -> DataFrame:
         """About this share of the rows, drawn anew by each computation unless a state is given.
 
-        Which rows a state gives is the same for the same frame, and not those that pandas draws.
+        A state gives the same rows of the same frame each time, however it is partitioned; they are not those that
+        pandas draws. Rows in no order are told apart by what is in them: those alike are drawn together.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": range(1000)}), npartitions=2)
+        >>> some = ddf.sample(frac=0.5, random_state=1).a.compute()
+        >>> 400 < len(some) < 600 and some.equals(ddf.sample(frac=0.5, random_state=1).a.compute())
+        True
         """
+        if n is not None or frac is None:
+            raise NotImplementedError("sample takes a share of the rows: frac=")
+        if not 0 <= frac <= 1:
+            raise ValueError(f"frac is a share of the rows, from 0 to 1, not {frac!r}")
         if random_state is None:
             return self._narrowed(f"random() < {float(frac)!r}")
-        if not self._rows.order:
-            raise NotImplementedError("a sample by random_state needs rows in an order: sort_values first")
-        key = " || '-' || ".join(f"CAST({term(sql)} AS VARCHAR)" for sql in self._rows.order)
-        digits = f"substr(md5('{int(random_state)}-' || {key}), 1, 4)"
-        value = " + ".join(
-            f"(strpos('0123456789abcdef', substr({digits}, {at}, 1)) - 1) * {16 ** (4 - at)}" for at in range(1, 5)
-        )
-        return self._narrowed(f"({value}) < {float(frac) * 65536!r}")
+        return self._narrowed(drawn(self._rows.order or [sql for sql, _ in self._columns.values()], frac, random_state))
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **_: Any) -> DataFrame:
         """In the order of columns; rows that are equal in them stay in theirs."""
@@ -417,21 +430,46 @@ class DataFrame(Operators, Plan):
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
         order = self._rows.order
         ways = [direction(turned(sql) if backwards else sql) for sql in order]
-        by = ", ".join(f"{quote(f'__order_{at}')}{way}" for at, way in enumerate(ways))
+        by = ", ".join(f"{quote(f'{ORDER}{at}')}{way}" for at, way in enumerate(ways))
         frame = self._narrowed("TRUE", extra=f"{' ORDER BY ' + by if by else ''} LIMIT {max(n, 0)}")
         frame._rows.physical = False
         return frame
 
-    def repartition(self, npartitions: int | None = None, **_: Any) -> DataFrame:
-        """Held on the workers anew, in so many partitions.
+    def repartition(
+        self,
+        divisions: Sequence[Any] | None = None,
+        npartitions: int | None = None,
+        partition_size: Any = None,
+        freq: Any = None,
+    ) -> DataFrame:
+        """Held on the workers anew, in other partitions.
 
         The rows pass through this client, as they do in :func:`from_pandas`.
-        """
-        from ._io import from_pandas
 
-        if npartitions is None:
-            raise NotImplementedError("repartition takes npartitions=")
-        return from_pandas(self.compute(), npartitions=npartitions, sort=False, client=self._client)
+        Parameters
+        ----------
+        divisions : sequence, optional
+            The first label of the index in each partition, and the last one of all.
+        npartitions : int, optional
+            So many partitions.
+        partition_size : int or str, optional
+            Partitions of about so many bytes of memory: a number, or a text such as ``"100MB"`` or ``"64MiB"``.
+        freq : str or Timedelta, optional
+            Partitions that each have a piece of time of the index, such as ``"1D"``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": range(100)}), npartitions=2)
+        >>> ddf.repartition(npartitions=5).npartitions
+        5
+        >>> ddf.repartition(divisions=[0, 10, 99]).divisions
+        (0, 10, 99)
+        """
+        from ._io import repartitioned
+
+        return repartitioned(self, divisions, npartitions, partition_size, freq)
 
     # Reductions.
 
@@ -590,7 +628,7 @@ class DataFrame(Operators, Plan):
         rows = self._rows
         if not rows.order or rows.physical:
             return f"SELECT {', '.join(parts)} FROM {rows.sql}"
-        hidden = [f"{term(sql)} AS {quote(f'__order_{at}')}" for at, sql in enumerate(rows.order)]
+        hidden = [f"{term(sql)} AS {quote(f'{ORDER}{at}')}" for at, sql in enumerate(rows.order)]
         names = [part.rsplit(" AS ", 1)[1] for part in parts]
         return self._sorted(
             f"SELECT {', '.join([*parts, *hidden])} FROM {rows.sql}", [name[1:-1].replace('""', '"') for name in names]

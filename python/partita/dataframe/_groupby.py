@@ -218,6 +218,6 @@ def _reduction(name: str) -> Any:
     return reduction
 
 
-for _name in GROUP_REDUCTIONS:
+for _name in (*GROUP_REDUCTIONS, "product"):
     if _name not in ("size", "list"):
         setattr(GroupBy, _name, _reduction(_name))

@@ -12,19 +12,14 @@ import pyarrow as pa
 from .._client import current_client
 from ._base import Level
 from ._frame import DataFrame
+from ._partitions import borders, evenly, of_size, pieces
 from ._rows import Rows, drop_later, held_name
-from ._series import Series
 from ._sql import INDEX, ROW, literal, quote
 
 if TYPE_CHECKING:
     from .._client import Client
 
 __all__ = ["from_arrow", "from_dict", "from_pandas", "from_table", "read_csv", "read_json", "read_parquet", "read_sql"]
-
-
-def _bounds(rows: int, parts: int) -> list[int]:
-    parts = max(min(parts, rows), 1)
-    return [rows * at // parts for at in range(parts + 1)]
 
 
 def from_pandas(
@@ -73,24 +68,46 @@ def from_pandas(
         npartitions = max(-(-len(frame) // chunksize), 1)
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
+    made = _brought(client, frame, evenly(len(frame), npartitions), replicas)
+    return made._column("v").rename(data.name) if is_series else made
+
+
+def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: int = 1) -> DataFrame:
+    """A frame of pandas on the workers, in partitions with these borders."""
     levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
     names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(frame.columns))] + [ROW]
     columns = [pa.array(level, from_pandas=True) for level in levels]
     columns += [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
     columns.append(pa.array(np.arange(len(frame), dtype="int64")))
     table = pa.table(dict(zip(names, columns)))
-    bounds = _bounds(len(frame), npartitions)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = held_name()
     client._connection.put(name, parts, replicas=replicas)
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
+    rows.held = name
     drop_later(client, name, rows.identity)
     index = tuple(Level(label, quote(INDEX + str(at))) for at, label in enumerate(frame.index.names))
     kinds = [column.type for column in columns[len(levels) : -1]]
-    if is_series:
-        return Series(rows, quote("c0"), data.name, index, kinds[0])
     cells = {label: (quote(f"c{at}"), kinds[at]) for at, label in enumerate(frame.columns)}
     return DataFrame(rows, cells, index)
+
+
+def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
+    """A frame in other partitions, by one of these."""
+    given = [one for one in (divisions, npartitions, partition_size, freq) if one is not None]
+    if len(given) != 1:
+        raise ValueError("repartition takes one of divisions=, npartitions=, partition_size=, freq=")
+    if npartitions is not None and npartitions < 1:
+        raise ValueError(f"npartitions is 1 at least, not {npartitions}")
+    rows = frame.compute()
+    if divisions is not None or freq is not None:
+        rows = rows.sort_index(kind="stable")
+        known = divisions if freq is None else pieces(rows.index, freq)
+        made = _brought(frame._client, rows, borders(rows.index, known) if len(known) else [0, 0])
+        made._rows.divisions = tuple(known)
+        return made
+    bounds = evenly(len(rows), npartitions) if npartitions is not None else of_size(rows, partition_size)
+    return _brought(frame._client, rows, bounds)
 
 
 def _column(values: pd.Series, label: Any) -> pa.Array:
@@ -120,11 +137,12 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
         npartitions = max(sum(client.nthreads().values()), 1)
     numbered = table.rename_columns([f"c{at}" for at in range(table.num_columns)])
     numbered = numbered.append_column(ROW, pa.array(np.arange(table.num_rows, dtype="int64")))
-    bounds = _bounds(table.num_rows, npartitions)
+    bounds = evenly(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = held_name()
     client._connection.put(name, parts)
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
+    rows.held = name
     drop_later(client, name, rows.identity)
     cells: dict[Any, Any] = {
         label: (quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)

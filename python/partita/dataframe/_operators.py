@@ -212,6 +212,12 @@ class Operators:
         """The sum of the values that are not missing."""
         return self._reduce("sum", numeric_only)
 
+    def prod(self, numeric_only: bool = False, **_: Any) -> Any:
+        """The product of the values that are not missing. Whole numbers that become too large wrap around, as in NumPy."""
+        return self._reduce("prod", numeric_only)
+
+    product = prod
+
     def mean(self, numeric_only: bool = False, **_: Any) -> Any:
         """The mean of the values that are not missing."""
         return self._reduce("mean", numeric_only)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -47,7 +47,15 @@ class Rows:
         Whether they come in that order without being sorted.
     partitions : int, optional
         How many there are, where that is known.
+    held : str, optional
+        The name of the held table whose rows, all of them and in its order, these are.
+    divisions : tuple, optional
+        The first label of the index in each partition and the last one of all, where they are known.
     """
+
+    #: Set only where the rows are made: what is derived has other rows, columns or another order.
+    held: str | None = None
+    divisions: tuple[Any, ...] | None = None
 
     def __init__(
         self,

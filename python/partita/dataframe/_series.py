@@ -313,6 +313,14 @@ class Series(Operators, Plan):
 
         return Loc(self.to_frame("v"), lambda frame: frame["v"].rename(self.name))
 
+    def sample(self, n: None = None, frac: float | None = None, random_state: int | None = None) -> Series:
+        """About this share of the rows; :meth:`DataFrame.sample` says which."""
+        return self.to_frame("v").sample(n, frac, random_state)["v"].rename(self.name)
+
+    def repartition(self, **partitions: Any) -> Series:
+        """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
+        return self.to_frame("v").repartition(**partitions)["v"].rename(self.name)
+
     def sort_values(self, ascending: bool = True, **_: Any) -> Series:
         """In the order of the values; missing ones last."""
         return self.to_frame("v").sort_values("v", ascending=ascending)["v"].rename(self.name)
@@ -526,6 +534,8 @@ def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
         return f"{name}({sql})"
     if name == "nunique":
         return f"count(DISTINCT {sql})"
+    if name == "product":
+        name = "prod"
     if name == "sum" and is_text(kind):
         raise TypeError("texts are not summed up: numeric_only=True leaves them out")
     if is_text(kind) or (pa.types.is_timestamp(kind) and name not in ("mean", "median")):
@@ -540,7 +550,7 @@ def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
         total = f"coalesce(sum({value}), {literal(0, kind) if not pa.types.is_boolean(kind) else 0})"
         return f"arrow_cast({total}, 'Float32')" if single else total
     if name == "prod":
-        raise NotImplementedError("prod: use the sum of logarithms, or compute() first")
+        return _product(value, kind)
     double = value if kind == pa.float64() else f"CAST({value} AS DOUBLE)"
     forms = {
         "mean": f"avg({double})",
@@ -554,5 +564,13 @@ def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
     return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
 
 
+def _product(sql: str, kind: pa.DataType) -> str:
+    if pa.types.is_unsigned_integer(kind):
+        return f"coalesce(product(arrow_cast({sql}, 'UInt64')), arrow_cast(1, 'UInt64'))"
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    total = f"coalesce(product(CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})), 1)"
+    return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
+
+
 #: Reductions of columns and of groups.
-REDUCTIONS = ("sum", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
+REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")

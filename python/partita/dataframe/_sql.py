@@ -13,10 +13,12 @@ import pyarrow as pa
 
 from .._connection import quote
 
-__all__ = ["INDEX", "ROW", "arrow_name", "is_number", "is_text", "is_time", "literal", "quote", "type_of"]
+__all__ = ["INDEX", "ORDER", "ROW", "arrow_name", "is_number", "is_text", "is_time", "literal", "quote", "type_of"]
 
 #: The name of the columns in which an index travels, with its level after it.
 INDEX = "__index_"
+#: The name of the columns that have what rows are in order by, with a number after it.
+ORDER = "__order_"
 #: The name of the column that has the place of a row in the frame it came from.
 ROW = "__row"
 

@@ -5,13 +5,13 @@ use crate::query::Ack;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use partita_core::{Event, GroupSpec, JobSpec};
-use partita_shared::ids::JobId;
+use partita_core::{Core, Event, GroupSpec, JobSpec};
+use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
-use partita_shared::model::{ClusterRow, JobState};
+use partita_shared::model::{ClusterRow, JobState, WorkerState};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +79,7 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         }
         Request::WaitWorkers(count) => wait_workers(shared, count).await,
         Request::Cancel(job) => cancel(shared, job).await,
+        Request::Retire(workers) => retire(shared, workers).await,
         Request::Shutdown => {
             tracing::info!("a client asked for the end");
             shared.shutdown.cancel();
@@ -132,6 +133,41 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
             Reply::Done
         }
     })
+}
+
+/// Has workers leave, and waits until they have: others take over what they hold before. They leave at
+/// once, so that none hands over to another of them; if one cannot, all stay.
+async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
+    let workers = Arc::new(workers);
+    let asked = Arc::clone(&workers);
+    let states = move |core: &Core| -> Vec<_> {
+        asked.iter().map(|id| (*id, core.worker_state(*id))).collect()
+    };
+    let states = shared.hub.query(states).await?;
+    for (id, state) in &states {
+        match state {
+            Some(WorkerState::Up | WorkerState::Leaving) => {}
+            Some(WorkerState::Left | WorkerState::Lost) => {
+                return Some(Reply::Error(format!("{id} has gone already")));
+            }
+            None => {
+                return Some(Reply::Error(format!("{id} is not known: see `partita workers`")));
+            }
+        }
+    }
+    for (worker, _) in states.into_iter().filter(|(_, state)| *state == Some(WorkerState::Up)) {
+        let reason = "someone retired it".to_string();
+        shared.hub.tell(Event::WorkerLeaving { worker, reason }).await;
+    }
+    let mut changes = shared.hub.changes();
+    loop {
+        let asked = Arc::clone(&workers);
+        let is_over = move |core: &Core| asked.iter().all(|id| core.data_address(*id).is_none());
+        if shared.hub.query(is_over).await? {
+            return Some(Reply::Done);
+        }
+        changes.changed().await.ok()?;
+    }
 }
 
 async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()> {

@@ -38,6 +38,39 @@ fn a_lost_part_is_made_again_when_it_is_read() {
     cluster.wait_idle(SOON);
 }
 
+/// `partita retire`: workers that are named hand over what they hold, to one that stays and not to each
+/// other, and their processes end with 0. Who is not there cannot be retired, and then nobody is.
+#[test]
+fn retired_workers_hand_over_and_leave() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.sql(MAKE);
+    let all: u32 = wait_for("all partitions", SOON, || {
+        let held = partitions(&cluster);
+        (held.iter().sum::<u32>() > 0).then(|| held.iter().sum())
+    });
+    let names: Vec<String> =
+        cluster.workers_up()[..2].iter().map(|row| row.id.to_string()).collect();
+    cluster
+        .place
+        .run(["retire", &names[0], "worker-99"])
+        .fails(1, &["worker-99 is not known", "partita workers"]);
+    assert_eq!(cluster.workers_up().len(), 3);
+    let said = cluster.place.run(["retire", &names[0], &names[1]]).ok();
+    assert_eq!(said, format!("{} has left\n{} has left\n", names[0], names[1]));
+    let left = cluster.workers_up();
+    assert_eq!(left.len(), 1);
+    wait_for("all partitions on the one", SOON, || (partitions(&cluster) == [all]).then_some(()));
+    let before = cluster.status().tasks_finished;
+    assert_eq!(cluster.sql(SUM), ANSWER);
+    // Nothing of the table was made again: these are the tasks of the sum alone.
+    let made = cluster.status().tasks_finished - before;
+    assert!(made <= u64::from(all) + 2, "{made} tasks for a sum over {all} partitions");
+    for worker in cluster.workers.iter_mut().filter(|worker| worker.pid() != left[0].pid) {
+        assert_eq!(worker.finish(SOON).code, 0);
+    }
+    cluster.place.run(["retire", &names[0]]).fails(1, &[&names[0], "has gone already"]);
+}
+
 /// A worker that leaves gives what it holds to the others; the last ones take it with them at once.
 #[test]
 fn a_leaving_worker_hands_over_what_it_holds() {

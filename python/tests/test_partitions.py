@@ -1,0 +1,125 @@
+"""Frames put into other partitions, and rows that are drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from partita import dataframe as dd
+
+pytestmark = pytest.mark.usefixtures("client")
+
+TIMES = pd.DataFrame(
+    {"a": np.arange(100), "s": [f"t{at % 7}" for at in range(100)]},
+    index=pd.date_range("2024-01-30 20:00", periods=100, freq="h", name="t"),
+)
+
+
+def rows_of_partitions(ddf):
+    """How many rows each partition of a frame has that is held."""
+    connection = ddf._client._connection
+    places = connection.action("partita.locate", {"name": ddf._rows.held})
+    return [connection._get_one(place).num_rows for place in places]
+
+
+@pytest.mark.parametrize("parts", [1, 3, 8])
+def test_so_many(parts):
+    """So many partitions of as many rows each as can be, the same rows, in the same order."""
+    ddf = dd.from_pandas(TIMES, npartitions=4).repartition(npartitions=parts)
+    assert ddf.npartitions == parts
+    sizes = rows_of_partitions(ddf)
+    assert len(sizes) == parts and max(sizes) - min(sizes) <= 1
+    assert_frame_equal(ddf.compute(), TIMES, check_freq=False)
+
+
+@pytest.mark.parametrize(("size", "each"), [(1000, 1000), ("1kB", 1000), ("1KiB", 1024)])
+def test_of_a_size(size, each):
+    """Partitions of about so many bytes."""
+    ddf = dd.from_pandas(TIMES, npartitions=1).repartition(partition_size=size)
+    # Texts may take another size on their way back, by a few bytes.
+    assert abs(ddf.npartitions - TIMES.memory_usage(deep=True).sum() / each) <= 2
+    assert_frame_equal(ddf.compute(), TIMES, check_freq=False)
+
+
+@pytest.mark.parametrize("freq", ["1D", "6h", "MS", pd.Timedelta("12h")])
+def test_pieces_of_time(freq):
+    """Each piece of time is a partition, and they say where they begin."""
+    ddf = dd.from_pandas(TIMES, npartitions=4).repartition(freq=freq)
+    expected = [size for size in TIMES.resample(freq).size() if size]
+    assert rows_of_partitions(ddf) == expected
+    assert ddf.npartitions == len(expected) == len(ddf.divisions) - 1
+    assert (ddf.divisions[0], ddf.divisions[-1]) == (TIMES.index[0], TIMES.index[-1])
+    assert_frame_equal(ddf.compute(), TIMES, check_freq=False)
+    assert_series_equal(ddf.a.rolling(3).sum().compute(), TIMES.a.rolling(3).sum(), check_freq=False)
+
+
+def test_divisions():
+    """Partitions begin at the labels that are given, some of them empty; rows out of order are put in order."""
+    frame = pd.DataFrame({"v": np.arange(10.0)}, index=[5, 3, 1, 4, 2, 0, 9, 7, 6, 8])
+    ddf = dd.from_pandas(frame, npartitions=2, sort=False).repartition(divisions=[0, 2, 2, 9, 20])
+    assert rows_of_partitions(ddf) == [2, 0, 7, 1]
+    assert ddf.divisions == (0, 2, 2, 9, 20)
+    assert_frame_equal(ddf.compute(), frame.sort_index())
+    column = dd.from_pandas(frame.v, npartitions=2).repartition(divisions=[0, 5, 9])
+    assert column.npartitions == 2
+    assert_series_equal(column.compute(), frame.v.sort_index())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "one of divisions="),
+        ({"npartitions": 2, "freq": "D"}, "one of divisions="),
+        ({"npartitions": 0}, "1 at least, not 0"),
+        ({"partition_size": "many"}, "such as 1000000, '100MB'"),
+        ({"partition_size": -1}, "not -1"),
+        ({"partition_size": 1}, "1 to 10000 can be"),
+        ({"freq": "1D"}, "index of times"),
+        ({"divisions": [0]}, "two labels at least"),
+        ({"divisions": [0, 9, 5, 999]}, "in order"),
+        ({"divisions": [0, 500]}, "0 to 999"),
+    ],
+)
+def test_what_cannot_be(given, said):
+    """It is said what is wrong, and what would be right."""
+    frame = pd.DataFrame({"a": np.arange(1000)})
+    with pytest.raises(ValueError, match=said):
+        dd.from_pandas(frame, npartitions=2).repartition(**given)
+
+
+@pytest.mark.parametrize("frac", [0.0, 0.1, 0.5, 1.0])
+def test_a_sample_is_the_same_again(frac):
+    """A state gives the same rows, whatever the partitions; another state gives others; both about as many as asked.
+
+    Without a state they are drawn anew.
+    """
+    frame = pd.DataFrame({"a": np.arange(4000), "s": "x"})
+    few, many = dd.from_pandas(frame, npartitions=1), dd.from_pandas(frame, npartitions=5)
+    drawn = few.sample(frac=frac, random_state=7).compute()
+    assert_frame_equal(drawn, frame.loc[drawn.index])
+    # Five deviations.
+    assert abs(len(drawn) - frac * 4000) <= 5 * np.sqrt(4000 * frac * (1 - frac))
+    assert_frame_equal(many.sample(frac=frac, random_state=7).compute(), drawn)
+    assert_series_equal(many.a.sample(frac=frac, random_state=7).compute(), drawn.a)
+    anew = len(many.sample(frac=frac))
+    assert abs(anew - frac * 4000) <= 5 * np.sqrt(4000 * frac * (1 - frac))
+    if 0 < frac < 1:
+        assert not many.sample(frac=frac, random_state=8).compute().equals(drawn)
+
+
+def test_a_sample_of_files(tmp_path):
+    """Rows in no order have a state too: what is in them tells them apart."""
+    pd.DataFrame({"a": np.arange(500), "b": [None, 1.5] * 250}).to_parquet(tmp_path / "one.parquet")
+    ddf = dd.read_parquet(str(tmp_path / "one.parquet"))
+    drawn = sorted(ddf.sample(frac=0.3, random_state=1).compute().a)
+    assert 100 < len(drawn) < 200
+    assert sorted(ddf.sample(frac=0.3, random_state=1).compute().a) == drawn
+
+
+def test_samples_are_shares():
+    """A number of rows, or more than all, cannot be drawn."""
+    ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
+    with pytest.raises(NotImplementedError, match="frac="):
+        ddf.sample(n=3)
+    with pytest.raises(ValueError, match=r"from 0 to 1, not 1\.5"):
+        ddf.sample(frac=1.5)
