@@ -5,7 +5,7 @@ use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Splits};
-use crate::query::{Asked, QueryError, Running, collections, prepare, results};
+use crate::query::{Asked, QueryError, Running, Text, collections, prepare, results};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -102,17 +102,17 @@ pub(crate) fn schema() -> SchemaRef {
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     asked: &Asked,
-    sql: &str,
+    text: &Text,
     hold: Hold,
 ) -> Result<Running, QueryError> {
     let asked = Asked { analyze: false, ..asked.clone() };
     let splits = sorted::splits(shared, &asked, &hold.logical, &hold.session).await?;
-    let made = prepare::held_job(shared, &asked, sql, &hold, Thrift::Normal, &splits).await?;
+    let made = prepare::held_job(shared, &asked, text, &hold, Thrift::Normal, &splits).await?;
     let (spec, rows, order) = made;
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (client, messages) = mpsc::channel(2);
-    let (shared, sql) = (Arc::clone(shared), sql.to_string());
-    let work = Work { shared, asked, sql, hold, splits, rows, order, client };
+    let (shared, text) = (Arc::clone(shared), text.clone());
+    let work = Work { shared, asked, text, hold, splits, rows, order, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -121,7 +121,7 @@ pub(crate) async fn run(
 struct Work {
     shared: Arc<Shared>,
     asked: Asked,
-    sql: String,
+    text: Text,
     hold: Hold,
     splits: Splits,
     rows: SchemaRef,
@@ -134,8 +134,8 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "tried again with joins that spill");
-            let Work { shared, asked, sql, hold, splits, .. } = &self;
-            let spec = prepare::held_job(shared, asked, sql, hold, Thrift::Frugal, splits).await;
+            let Work { shared, asked, text, hold, splits, .. } = &self;
+            let spec = prepare::held_job(shared, asked, text, hold, Thrift::Frugal, splits).await;
             ending = match spec {
                 Ok((spec, ..)) => match self.shared.hub.submit(spec).await {
                     Ok((job, notices)) => match self.follow(job, notices).await {

@@ -8,7 +8,7 @@ use crate::Shared;
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, results};
+use crate::query::{Asked, QueryError, Text, results};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use datafusion::arrow::array::ArrayRef;
@@ -89,8 +89,9 @@ async fn sample(
     let logical = plan().map_err(|error| QueryError::plan(&error))?;
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
-    let sql = "a sample of the keys of a table to be sorted".to_string();
-    let prepared = Prepared { sql, schema, kind, parameters: Vec::new() };
+    // A part of the query that can only run whole makes the table whole, too: it is refused there.
+    let text = Text::Frame("a sample of the keys of a table to be sorted".to_string());
+    let prepared = Prepared { text, schema, kind, parameters: Vec::new() };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };
     let running = Box::pin(results::run(shared, &asked, prepared)).await?;
     let messages =
