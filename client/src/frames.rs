@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// The name that the rows of a query have in a plan where nobody gave them one.
-const UNNAMED: &str = "?query?";
+const UNNAMED: &str = "query";
 
 /// Rows of the cluster, and what is to be done with them.
 ///
@@ -190,11 +190,18 @@ impl Frame {
         self.map(|frame| frame.join(other.frame, kind, left, right, None))
     }
 
-    /// The same rows under another name, by which columns can be told from another frame's.
+    /// The same rows under another name, by which columns can be told from another frame's. It has small
+    /// letters, digits and `_` alone. Without one, rows are called as their table or their file is.
     ///
     /// # Errors
-    /// If the name is none.
+    /// If the name has other characters.
     pub fn alias(self, name: &str) -> Result<Frame, ClientError> {
+        if logical::plain_name(name) != name {
+            return Err(ClientError::Query(format!(
+                "{name:?} cannot name rows: use small letters, digits and _, such as {}",
+                logical::plain_name(name)
+            )));
+        }
         self.map(|frame| frame.alias(name))
     }
 }

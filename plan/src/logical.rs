@@ -106,13 +106,26 @@ pub struct RemoteTable {
 }
 
 impl RemoteTable {
-    /// A plan that reads it under a name.
+    /// A plan that reads it under a name, as [`plain_name`] makes it.
     ///
     /// # Errors
     /// If two of its columns have the same name.
     pub fn plan(self, name: &str) -> Result<LogicalPlan> {
-        let name = TableReference::Bare { table: name.into() };
+        let name = TableReference::Bare { table: plain_name(name).into() };
         LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(self)), None)?.build()
+    }
+}
+
+/// What a table or the files of a path are called in a plan: `sales` for `data/Sales.csv`. The wire form
+/// of columns writes the names of tables as SQL would read them, which others would not survive.
+pub fn plain_name(name: &str) -> String {
+    let last = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let stem = last.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let text: String = stem.chars().map(plain).collect();
+    match text.starts_with(|c: char| c.is_ascii_digit()) || text.is_empty() {
+        true => format!("t_{text}"),
+        false => text,
     }
 }
 
@@ -413,6 +426,26 @@ mod tests {
         );
         let called = frame(&context, "t").select(vec![mine.call(vec![col("a")])]).expect("a frame");
         assert!(refused(called).contains("mine"));
+    }
+
+    /// Names become such as SQL reads without quotes, and columns of such tables are found again.
+    #[test]
+    fn names_survive_the_wire() {
+        for (name, plain) in [
+            ("flights", "flights"),
+            ("data/Sales 2024.csv.gz", "sales_2024"),
+            ("/data/2024/", "t_2024"),
+            ("*.parquet", "_"),
+            ("My table", "my_table"),
+            ("", "t_"),
+        ] {
+            assert_eq!(plain_name(name), plain);
+            let context = planning_context();
+            let table = RemoteTable { query: "select 1".to_string(), schema: schema() };
+            let frame = DataFrame::new(context.state(), table.plan(name).expect("a plan"));
+            let frame = frame.filter(col("a").gt(lit(3))).expect("a filter");
+            encode(frame.logical_plan(), &context.task_ctx()).expect("its bytes");
+        }
     }
 
     /// The command is told from others.

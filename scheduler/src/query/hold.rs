@@ -76,6 +76,15 @@ pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
     }
 }
 
+/// The query in `CREATE TABLE name AS query`, as text. None if the statement is another one.
+pub(crate) fn query_text(sql: &str) -> Option<String> {
+    let Statement::Statement(statement) = DFParser::parse_sql(sql).ok()?.pop_front()? else {
+        return None;
+    };
+    let ast::Statement::CreateTable(create) = *statement else { return None };
+    create.query.map(|query| query.to_string())
+}
+
 /// The names in `ALTER TABLE a RENAME TO b`, if the statement is one.
 pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
     let statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
@@ -239,7 +248,15 @@ pub(crate) async fn end_session(shared: &Shared, session: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::renamed;
+    use super::{query_text, renamed};
+
+    /// What is run whole elsewhere is the query alone: who runs it there holds nothing.
+    #[test]
+    fn queries_are_taken_out() {
+        let text = query_text("create or replace temporary table t as select 1 as a");
+        assert_eq!(text.as_deref(), Some("SELECT 1 AS a"));
+        assert_eq!(query_text("select 1"), None);
+    }
 
     /// Names are taken as SQL takes them; other statements are none.
     #[test]

@@ -268,6 +268,11 @@ async fn build(
                 "a part of the frame can only be planned where it runs ({reason}): persist its SQL, alone, and go on with what is held"
             )));
         };
+        // Of a table that is to be held, the query alone is run there.
+        let sql = match splits {
+            Some(_) => hold::query_text(sql).unwrap_or_else(|| sql.clone()),
+            None => sql.clone(),
+        };
         if reads_held(&plan) {
             return Err(QueryError::Statement(format!(
                 "a statement of this kind runs whole in one process, which cannot read held tables ({reason}): write the table to files with COPY, and read these"
@@ -275,7 +280,7 @@ async fn build(
         }
         tracing::debug!(reason, "the statement runs whole, in one task");
         Ok(Built {
-            groups: vec![whole(&plan, sql.to_string())],
+            groups: vec![whole(&plan, sql)],
             staging: None,
             schema: plan.schema(),
             order: None,
@@ -290,6 +295,11 @@ async fn build(
         Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema(), order }),
         Err(error) => whole(error.to_string()),
     }
+}
+
+/// Whether a plan can be cut and sent, or only run whole.
+pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    cut::cut(Arc::clone(plan)).is_ok_and(|groups| encode(&groups).is_ok())
 }
 
 /// Whether a plan reads a held table.

@@ -6,7 +6,7 @@
 
 use crate::Shared;
 use crate::query::partitions::Thrift;
-use crate::query::prepare::{Kind, Prepared, capacity, physical};
+use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Text, results};
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -58,7 +58,9 @@ pub(crate) async fn splits(
     let partitions = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let rows = StatisticsContext::new().compute(planned.as_ref(), &StatisticsArgs::new()).ok();
     let rows = rows.and_then(|statistics| statistics.num_rows.get_value().copied());
-    if partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN) {
+    let is_small = partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN);
+    // What runs whole, in one task, makes one partition.
+    if is_small || !prepare::is_sendable(&planned) {
         return Ok(Splits::new());
     }
     let wanted = partitions * SAMPLE_ROWS_PER_PARTITION;
@@ -89,7 +91,6 @@ async fn sample(
     let logical = plan().map_err(|error| QueryError::plan(&error))?;
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
-    // A part of the query that can only run whole makes the table whole, too: it is refused there.
     let text = Text::Frame("a sample of the keys of a table to be sorted".to_string());
     let prepared = Prepared { text, schema, kind, parameters: Vec::new() };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };

@@ -229,6 +229,10 @@ async fn frames_are_held() {
     assert!(error.to_string().contains("in_own_session"), "{error}");
     let recursive = "with recursive t as (select 1 as n union all select n + 1 from t where n < 5) \
                      select n from t";
+    // Such a table is made whole, in an order or not.
+    assert_eq!(cluster.sql(&format!("create table r as {recursive} order by n desc")), "5\n");
+    assert_eq!(cluster.sql("select sum(n) from r"), "15\n");
+    cluster.sql("drop table r");
     let whole = client.sql(recursive).await.expect("a frame");
     assert_eq!(whole.persist().await.expect("a table").rows(), 5);
     let error = whole.filter(col("n").gt(lit(2))).expect("a step").collect().await;
@@ -281,6 +285,8 @@ async fn what_cannot_be_sent_is_refused() {
         deep = deep.filter(col("delay").gt(lit(step))).expect("a step");
     }
     says(deep.collect().await, "persist");
+    let error = flights.clone().alias("My flights").expect_err("refused").to_string();
+    assert!(error.contains("my_flights"), "{error}");
     let mut some = flights.clone();
     for step in 0..20 {
         some = some.filter(col("number").gt_eq(lit(step))).expect("a step");
