@@ -102,7 +102,7 @@ impl Cluster {
         match self {
             Cluster::Remote(client) => {
                 let client = client.as_ref().clone().with_analyze(analyze);
-                let query = client.sql(statement).await?;
+                let query = client.run(statement).await?;
                 let batches = query.batches.map(|batch| batch.map_err(anyhow::Error::from)).boxed();
                 Ok(Rows { job: query.job, schema: query.schema, batches })
             }

@@ -4,23 +4,14 @@ use crate::{Client, ClientError, Control};
 use arrow::array::RecordBatch;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder, FlightRecordBatchStream};
 use arrow_flight::error::FlightError;
-use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Direct, Request};
-use partita_shared::{limits, wire};
-use std::collections::HashMap;
-use std::time::Duration;
+use partita_shared::wire;
 use tokio::sync::mpsc;
-use tonic::transport::{Channel, Endpoint};
+use tonic::Streaming;
 
-/// How long a connection to a worker may take: the scheduler brings what cannot be reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a silent connection is probed, and how long the answer may take.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the answer to a probe may take: then the worker is gone.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Batches that may wait to be taken.
 const BATCHES_MAX: usize = 2;
 
@@ -30,10 +21,11 @@ type Batches = mpsc::Sender<Result<RecordBatch, ClientError>>;
 pub(crate) fn rows(
     client: &Client,
     job: Option<JobId>,
-    messages: FlightDataDecoder,
+    messages: Streaming<FlightData>,
 ) -> BoxStream<'static, Result<RecordBatch, ClientError>> {
     let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-    let reader = Reader { client: client.clone(), job, control: None, channels: HashMap::new() };
+    let reader = Reader { client: client.clone(), job, control: None };
+    let messages = FlightDataDecoder::new(messages.map_err(FlightError::from));
     tokio::spawn(reader.run(messages, sender));
     tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
 }
@@ -43,7 +35,6 @@ struct Reader {
     job: Option<JobId>,
     /// Opened when the first partition is elsewhere.
     control: Option<Control>,
-    channels: HashMap<String, Channel>,
 }
 
 /// How reading a partition from its holder went.
@@ -132,33 +123,8 @@ impl Reader {
     }
 
     async fn open(&mut self, direct: &Direct) -> Result<FlightRecordBatchStream, String> {
-        let failed = |error: tonic::transport::Error| {
-            format!("{}: {}", direct.address, crate::error::root(&error))
-        };
-        let channel = match self.channels.get(&direct.address) {
-            Some(channel) => channel.clone(),
-            None => {
-                let channel = Endpoint::from_shared(format!("http://{}", direct.address))
-                    .map_err(failed)?
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .tcp_nodelay(true)
-                    .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
-                    .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
-                    .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-                    .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-                    .connect()
-                    .await
-                    .map_err(failed)?;
-                self.channels.insert(direct.address.clone(), channel.clone());
-                channel
-            }
-        };
-        let mut request = tonic::Request::new(Ticket { ticket: direct.ticket.clone().into() });
-        if let Ok(bearer) = format!("Bearer {}", self.client.access.token).parse() {
-            request.metadata_mut().insert("authorization", bearer);
-        }
-        let mut flight = FlightServiceClient::new(channel)
-            .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
+        let mut flight = self.client.worker(&direct.address).await?;
+        let request = self.client.request(Ticket { ticket: direct.ticket.clone().into() });
         let stream = flight.do_get(request).await.map_err(|status| status.to_string())?;
         let messages = stream.into_inner().map(|item| item.map_err(FlightError::from));
         Ok(FlightRecordBatchStream::new_from_flight_data(messages))

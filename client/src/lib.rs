@@ -1,52 +1,66 @@
 //! The Rust client of a Partita cluster.
 //!
-//! [`Client::connect`] takes what [`partita_shared::access::find`] finds. Queries go by Flight SQL
-//! and come back as a stream of record batches that holds the workers back when it is read slowly;
-//! questions about the cluster go over a WebSocket.
+//! [`Client::connect`] takes what [`partita_shared::access::find`] finds. Then there are
+//!
+//! - frames ([`Client::table`], [`Client::read`], [`Client::sql`]): plans that are built here, by the
+//!   methods of DataFusion's `DataFrame`, and run there ([`Frame`]);
+//! - tables that the workers hold ([`Held`], [`Client::put`], [`Client::get`]);
+//! - statements in SQL ([`Client::run`]);
+//! - questions about the cluster ([`Client::workers`], [`Client::control`]).
+//!
+//! Rows come as a stream of record batches that holds the workers back when it is read slowly, large
+//! results straight from the workers that hold them, where these can be reached.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), partita_client::ClientError> {
-//! use futures::TryStreamExt;
+//! use datafusion::functions_aggregate::expr_fn::sum;
+//! use datafusion::prelude::{col, lit};
 //! let access = partita_shared::access::find(None, None)?;
 //! let client = partita_client::Client::connect(&access).await?;
-//! let mut query = client.sql("select 1 as one").await?;
-//! while let Some(batch) = query.batches.try_next().await? {
+//! let flights = client.read("flights/*.parquet").await?;
+//! let late = flights
+//!     .filter(col("delay").gt(lit(30)))?
+//!     .aggregate(vec![col("origin")], vec![sum(col("passengers")).alias("passengers")])?
+//!     .sort(vec![col("passengers").sort(false, true)])?;
+//! for batch in late.collect().await? {
 //!     println!("{} rows", batch.num_rows());
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
+mod actions;
+mod connection;
 mod control;
 mod direct;
 mod error;
+mod frames;
+mod held;
+mod session;
+mod workers;
 
 pub use control::Control;
+pub use datafusion;
 pub use error::ClientError;
+pub use frames::{Frame, Write};
+pub use held::{Held, Put};
+pub use partita_shared::access::{self, Access};
+pub use partita_shared::model;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow_flight::Action;
 use arrow_flight::error::FlightError;
-use arrow_flight::flight_service_client::FlightServiceClient;
-use arrow_flight::sql::client::FlightSqlServiceClient;
+use arrow_flight::sql::{CommandStatementQuery, ProstMessageExt};
+use arrow_flight::{FlightDescriptor, FlightInfo};
+use connection::Workers;
+use datafusion::prelude::SessionContext;
 use futures::stream::{BoxStream, StreamExt};
-use partita_shared::access::{Access, host_name, own_user};
+use partita_shared::JOB_HEADER;
 use partita_shared::ids::JobId;
-use partita_shared::{
-    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, JOB_HEADER, PRIORITY_HEADER,
-    PROTOCOL_HEADER, PROTOCOL_VERSION, SESSION_HEADER, limits,
-};
-use std::fmt::Write;
-use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
-
-/// How long a connection to the scheduler may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a silent connection is probed.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the answer to a probe may take: then the scheduler is gone.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+use prost::Message;
+use session::{Attendance, Local};
+use std::sync::Arc;
+use tonic::transport::Channel;
 
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -57,6 +71,11 @@ pub struct Client {
     directory: String,
     priority: u32,
     analyze: bool,
+    /// Whether workers are reached, where they can be.
+    direct: bool,
+    workers: Arc<Workers>,
+    local: Arc<Local>,
+    attendance: Option<Arc<Attendance>>,
 }
 
 /// A query's rows.
@@ -81,33 +100,19 @@ impl Client {
     /// # Errors
     /// If the scheduler cannot be reached.
     pub async fn connect(access: &Access) -> Result<Self, ClientError> {
-        let failed = |error: tonic::transport::Error| ClientError::unreachable(access, &error);
-        let channel = Endpoint::from_shared(format!("http://{}", access.address))
-            .map_err(failed)?
-            .user_agent(format!("partita/{}", partita_shared::VERSION))
-            .map_err(failed)?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .connect()
-            .await
-            .map_err(failed)?;
         let directory = std::env::current_dir().unwrap_or_default().display().to_string();
         Ok(Client {
-            channel,
+            channel: connection::to_scheduler(access).await?,
             access: access.clone(),
             session: String::new(),
             directory,
             priority: 1,
             analyze: false,
+            direct: true,
+            workers: Arc::default(),
+            local: Arc::default(),
+            attendance: None,
         })
-    }
-
-    /// The same connection in a session of its own: tables and views made in it are seen in it.
-    pub fn with_session(mut self, session: impl Into<String>) -> Self {
-        self.session = session.into();
-        self
     }
 
     /// The same connection with another priority for its jobs: one with twice another's gets twice
@@ -123,16 +128,17 @@ impl Client {
         self
     }
 
-    /// Has the scheduler keep the session, with its temporary tables, until this process or the
-    /// runtime around this call ends, and no longer.
-    pub fn attend(&self) {
-        let mut client = self.flight();
-        tokio::spawn(async move {
-            let action = Action { r#type: "partita.attend".to_string(), body: Default::default() };
-            let Ok(answers) = client.do_action(tonic::Request::new(action)).await else { return };
-            let mut answers = answers;
-            while let Ok(Some(_)) = answers.message().await {}
-        });
+    /// The same connection for a place from which the workers cannot be reached: all rows, there and
+    /// back, pass through the scheduler. Without this a client tries, and waits some seconds for each
+    /// worker that does not answer.
+    pub fn through_scheduler(mut self) -> Self {
+        self.direct = false;
+        self
+    }
+
+    /// What DataFusion needs to build plans for this cluster: to parse expressions, say.
+    pub fn context(&self) -> &SessionContext {
+        self.local.context()
     }
 
     /// Opens the control link.
@@ -143,67 +149,60 @@ impl Client {
         Control::connect(&self.access).await
     }
 
-    fn flight(&self) -> FlightSqlServiceClient<Channel> {
-        let inner = FlightServiceClient::new(self.channel.clone())
-            .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
-        let mut client = FlightSqlServiceClient::new_from_inner(inner);
-        client.set_token(self.access.token.clone());
-        client.set_header(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
-        client.set_header(SESSION_HEADER, self.session.clone());
-        client.set_header(DIRECTORY_HEADER, escape(&self.directory));
-        client.set_header(CLIENT_HEADER, escape(&whoami()));
-        client.set_header(PRIORITY_HEADER, self.priority.to_string());
-        client.set_header(DIRECT_HEADER, "1");
-        if self.analyze {
-            client.set_header(ANALYZE_HEADER, "1");
-        }
-        client
-    }
-
     /// Runs one statement. The job begins when this returns; it stops when the stream is dropped.
     ///
     /// # Errors
     /// If the statement is wrong, or the scheduler cannot be reached.
-    pub async fn sql(&self, statement: &str) -> Result<Query, ClientError> {
-        let failed = |error| ClientError::query(&self.access, error);
-        let mut client = self.flight();
-        let info = client.execute(statement.to_string(), None).await.map_err(failed)?;
-        let schema =
-            std::sync::Arc::new(info.clone().try_decode_schema().map_err(|e| failed(e.into()))?);
-        let ticket = info.endpoint.into_iter().next().and_then(|endpoint| endpoint.ticket);
+    pub async fn run(&self, statement: &str) -> Result<Query, ClientError> {
+        self.begin(query_command(statement)).await
+    }
+
+    /// Runs what a command asks for.
+    async fn begin(&self, command: Vec<u8>) -> Result<Query, ClientError> {
+        let failed = |status| ClientError::query(&self.access, FlightError::from(status));
+        let mut flight = self.flight();
+        let descriptor = self.request(FlightDescriptor::new_cmd(command));
+        let info: FlightInfo =
+            flight.get_flight_info(descriptor).await.map_err(failed)?.into_inner();
+        let ticket = info.endpoint.first().and_then(|endpoint| endpoint.ticket.clone());
+        let schema = info
+            .try_decode_schema()
+            .map_err(|error| ClientError::from(FlightError::from(error)))?;
+        let schema = Arc::new(schema);
         let Some(ticket) = ticket else {
             return Ok(Query { job: None, schema, batches: futures::stream::empty().boxed() });
         };
-        let stream = client.do_get(ticket).await.map_err(failed)?;
-        let job = stream
-            .headers()
+        let answer = flight.do_get(self.request(ticket)).await.map_err(failed)?;
+        let job = answer
+            .metadata()
             .get(JOB_HEADER)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
-        let batches = direct::rows(self, job, stream.into_inner());
-        Ok(Query { job, schema, batches })
+        Ok(Query { job, schema, batches: direct::rows(self, job, answer.into_inner()) })
+    }
+
+    /// The columns that a query would give. Nothing is run.
+    ///
+    /// # Errors
+    /// If the query is wrong, or the scheduler cannot be reached.
+    pub async fn schema(&self, query: &str) -> Result<SchemaRef, ClientError> {
+        let descriptor = self.request(FlightDescriptor::new_cmd(query_command(query)));
+        let answer = self.flight().get_schema(descriptor).await;
+        let answer = answer.map_err(|status| ClientError::query(&self.access, status.into()))?;
+        let schema = arrow::datatypes::Schema::try_from(&answer.into_inner());
+        Ok(Arc::new(schema.map_err(|error| ClientError::from(FlightError::from(error)))?))
     }
 }
 
-/// The user and the host of this process, for people.
-fn whoami() -> String {
-    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let user = named.filter(|name| !name.is_empty());
-    let user = user.or_else(|| own_user().map(|id| id.to_string())).unwrap_or_default();
-    format!("{user}@{}", host_name())
+/// The command of a statement.
+fn query_command(statement: &str) -> Vec<u8> {
+    let command = CommandStatementQuery { query: statement.to_string(), transaction_id: None };
+    command.as_any().encode_to_vec()
 }
 
-/// A path as a header can carry it: `%` and what is not ASCII as `%xx`.
-fn escape(path: &str) -> String {
-    let mut text = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' || byte == b' ' {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
+/// A name as SQL takes it, whatever is in it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl From<FlightError> for ClientError {

@@ -11,6 +11,11 @@ pub enum PlanError {
     /// A part of the plan has no wire form, so it can only run whole, planned where it runs.
     #[error("a part of the plan cannot be sent: {0}")]
     NotSendable(DataFusionError),
+    /// A plan that a client built has more steps than its wire form takes.
+    #[error(
+        "the frame has too many steps, one within the other, to be sent: persist it on the way, and go on with what is held"
+    )]
+    TooDeep,
     /// A fragment from a peer is no fragment.
     #[error("a plan fragment could not be read: {0}")]
     Malformed(DataFusionError),

@@ -4,8 +4,9 @@
 //! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
-//! joins that keep their meaning; [`ranged`] has windows done by partition; [`data`] says how partitions are
-//! asked for; [`files`] finds the tables that queries name by path.
+//! joins that keep their meaning; [`ranged`] has the partitions of sorted rows done by themselves;
+//! [`data`] says how partitions are asked for; [`logical`] is the wire form of plans that clients
+//! build; [`files`] finds the tables that queries name by path.
 //!
 //! The scheduler and the worker both need these and must not know each other, which is why this is
 //! a crate of its own. It runs nothing and talks to nobody.
@@ -18,6 +19,7 @@ pub mod exchange;
 pub mod files;
 mod guards;
 pub mod held;
+pub mod logical;
 pub mod product;
 mod properties;
 pub mod put;

@@ -28,6 +28,15 @@ impl PutCommand {
         TaskId { group: GroupId { job: JobId(self.job), index: 0 }, index: self.index }
     }
 
+    /// The command as the bytes of a Flight descriptor.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let value = serde_json::to_vec(self)?.into();
+        Ok(Any { type_url: TYPE_URL.to_string(), value }.encode_to_vec())
+    }
+
     /// Reads a command; none if it is another one.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! The wire form of a window function that is no aggregate says neither that it ignores nulls nor
 //! that the optimiser has turned its order around: it would silently do something else on a worker.
 //! [`IgnoreNullsRule`] puts aggregates of ours in the place of those that can be aggregates;
-//! [`check`] refuses the others, so that their statement runs whole in one task, which plans it
+//! `check` refuses the others, so that their statement runs whole in one task, which plans it
 //! itself. DataFusion's own aggregates of that kind change their names where they are turned around,
 //! which its operators above do not expect.
 

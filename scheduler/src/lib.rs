@@ -1,6 +1,6 @@
 //! The scheduler: it plans queries, drives the core, and answers everyone on one port.
 //!
-//! The core runs on a thread of its own ([`hub`]) and is told everything through one bounded
+//! The core runs on a thread of its own (`hub`) and is told everything through one bounded
 //! queue. Planning runs on threads of its own too, so that neither a large plan nor a slow client
 //! makes a worker wait. What must never happen: a row computed here; a request without the token
 //! answered, but for `/healthz` and the dashboard's own files.

@@ -148,7 +148,7 @@ impl Oracle {
     pub async fn cluster(&self, sql: &str) -> Result<Answer> {
         let sql = self.expand(sql);
         let answer = async {
-            let Query { schema, batches, .. } = self.client.sql(&sql).await?;
+            let Query { schema, batches, .. } = self.client.run(&sql).await?;
             let batches: Vec<RecordBatch> = batches.try_collect().await?;
             for batch in &batches {
                 let (announced, came) = (columns(&schema), columns(batch.schema_ref()));

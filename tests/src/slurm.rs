@@ -1,6 +1,6 @@
 //! A real Slurm of four nodes, brought up once for each test program by `tests/slurm/cluster.sh`.
 //!
-//! A test takes nodes and a user of its own from it ([`nodes`]): tests run beside each other, and
+//! A test takes nodes and a user of its own from it ([`nodes()`]): tests run beside each other, and
 //! a test may break its nodes. The cluster ends with the test program, however that ends: its
 //! first process reads a pipe that nobody else holds.
 

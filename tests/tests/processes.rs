@@ -7,6 +7,8 @@
 mod around;
 #[path = "processes/cancel.rs"]
 mod cancel;
+#[path = "processes/client.rs"]
+mod client;
 #[path = "processes/direct.rs"]
 mod direct;
 #[path = "processes/fair.rs"]

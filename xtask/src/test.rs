@@ -58,6 +58,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
         command::run(&mut clippy)
     })?;
+    step("documents", || command::run(&mut documents(&paths)))?;
     step("build", || {
         let mut build = cargo(&paths);
         build.args(["build", "--workspace", "--locked"]);
@@ -87,6 +88,13 @@ fn check_for_wasm(paths: &Paths, toolchain: &Toolchain) -> Result<()> {
         check.args(["-p", name]);
     }
     command::run(&mut check)
+}
+
+/// The documents of all crates, in which a broken link is an error.
+fn documents(paths: &Paths) -> Command {
+    let mut doc = cargo(paths);
+    doc.args(["doc", "--no-deps", "--workspace", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+    doc
 }
 
 fn workspace_tests(paths: &Paths, tools: &TestTools) -> Command {

@@ -10,6 +10,7 @@ use arrow_flight::{
 };
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream;
+use partita_plan::logical::FrameCommand;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -35,6 +36,12 @@ fn command(bytes: &[u8]) -> Result<Command, Status> {
     };
     let any = Any::decode(bytes).map_err(|error| unreadable(error.to_string()))?;
     Command::try_from(any).map_err(|error| unreadable(error.to_string()))
+}
+
+/// Reads a plan that a client built, if it is one.
+fn frame(bytes: &[u8]) -> Result<Option<FrameCommand>, Status> {
+    FrameCommand::read(bytes)
+        .map_err(|error| Status::invalid_argument(format!("the frame cannot be read: {error}")))
 }
 
 #[tonic::async_trait]
@@ -65,6 +72,11 @@ impl FlightService for Service {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
+        if let Some(frame) = frame(&request.get_ref().cmd)? {
+            let asked = asked::read(&request)?;
+            let prepared = query::prepare_frame(&self.0.shared, &asked, frame).await;
+            return self.0.offer(asked, prepared.map_err(status::of)?, request.into_inner());
+        }
         let command = command(&request.get_ref().cmd)?;
         match catalog::schema(&command)? {
             Some(schema) => {

@@ -194,7 +194,9 @@ impl FlightSqlService for FlightSql {
             return Err(Status::unimplemented(text));
         }
         let command = PutCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
-        let messages = request.into_inner().into_inner().boxed();
+        // Not the stream within: that one has lost its first message, which was read to find out that
+        // this is a put and carries the schema.
+        let messages = request.into_inner().boxed();
         actions::put(&self.shared, command, messages).await
     }
 

@@ -5,7 +5,7 @@ use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Splits};
-use crate::query::{Asked, QueryError, Running, collections, prepare, results};
+use crate::query::{Asked, QueryError, Running, Text, collections, prepare, results};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -76,6 +76,15 @@ pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
     }
 }
 
+/// The query in `CREATE TABLE name AS query`, as text. None if the statement is another one.
+pub(crate) fn query_text(sql: &str) -> Option<String> {
+    let Statement::Statement(statement) = DFParser::parse_sql(sql).ok()?.pop_front()? else {
+        return None;
+    };
+    let ast::Statement::CreateTable(create) = *statement else { return None };
+    create.query.map(|query| query.to_string())
+}
+
 /// The names in `ALTER TABLE a RENAME TO b`, if the statement is one.
 pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
     let statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
@@ -102,17 +111,17 @@ pub(crate) fn schema() -> SchemaRef {
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     asked: &Asked,
-    sql: &str,
+    text: &Text,
     hold: Hold,
 ) -> Result<Running, QueryError> {
     let asked = Asked { analyze: false, ..asked.clone() };
     let splits = sorted::splits(shared, &asked, &hold.logical, &hold.session).await?;
-    let made = prepare::held_job(shared, &asked, sql, &hold, Thrift::Normal, &splits).await?;
+    let made = prepare::held_job(shared, &asked, text, &hold, Thrift::Normal, &splits).await?;
     let (spec, rows, order) = made;
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (client, messages) = mpsc::channel(2);
-    let (shared, sql) = (Arc::clone(shared), sql.to_string());
-    let work = Work { shared, asked, sql, hold, splits, rows, order, client };
+    let (shared, text) = (Arc::clone(shared), text.clone());
+    let work = Work { shared, asked, text, hold, splits, rows, order, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -121,7 +130,7 @@ pub(crate) async fn run(
 struct Work {
     shared: Arc<Shared>,
     asked: Asked,
-    sql: String,
+    text: Text,
     hold: Hold,
     splits: Splits,
     rows: SchemaRef,
@@ -134,8 +143,8 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "tried again with joins that spill");
-            let Work { shared, asked, sql, hold, splits, .. } = &self;
-            let spec = prepare::held_job(shared, asked, sql, hold, Thrift::Frugal, splits).await;
+            let Work { shared, asked, text, hold, splits, .. } = &self;
+            let spec = prepare::held_job(shared, asked, text, hold, Thrift::Frugal, splits).await;
             ending = match spec {
                 Ok((spec, ..)) => match self.shared.hub.submit(spec).await {
                     Ok((job, notices)) => match self.follow(job, notices).await {
@@ -239,7 +248,15 @@ pub(crate) async fn end_session(shared: &Shared, session: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::renamed;
+    use super::{query_text, renamed};
+
+    /// What is run whole elsewhere is the query alone: who runs it there holds nothing.
+    #[test]
+    fn queries_are_taken_out() {
+        let text = query_text("create or replace temporary table t as select 1 as a");
+        assert_eq!(text.as_deref(), Some("SELECT 1 AS a"));
+        assert_eq!(query_text("select 1"), None);
+    }
 
     /// Names are taken as SQL takes them; other statements are none.
     #[test]

@@ -3,6 +3,7 @@
 mod collections;
 mod direct;
 mod explain;
+mod frame;
 mod hold;
 mod partitions;
 mod prepare;
@@ -10,17 +11,21 @@ pub(crate) mod puts;
 mod results;
 mod sessions;
 mod sorted;
+mod text;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};
 pub(crate) use direct::{Ack, Acks};
+pub(crate) use frame::prepare_frame;
 pub(crate) use hold::{end_session, register};
-pub(crate) use prepare::{Described, Kind, Prepared, describe, prepare, prepare_with, session};
+pub(crate) use prepare::{Described, Kind, Prepared, session};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
+pub(crate) use text::{describe, prepare, prepare_with};
 
 use arrow_flight::FlightData;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
 use futures::stream::BoxStream;
 use partita_plan::PlanError;
 use partita_shared::ids::JobId;
@@ -40,6 +45,31 @@ pub(crate) struct Asked {
     pub(crate) analyze: bool,
     /// Whether large result partitions are read straight from the workers.
     pub(crate) direct: bool,
+}
+
+/// What was asked for, in words.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    /// A statement in SQL, which another process can plan again.
+    Sql(String),
+    /// A plan that a client built, as people read it.
+    Frame(String),
+}
+
+impl Text {
+    /// For people.
+    pub(crate) fn shown(&self) -> &str {
+        let (Text::Sql(text) | Text::Frame(text)) = self;
+        text
+    }
+
+    /// An error, with its place in the statement where it has one.
+    pub(crate) fn located(&self, error: &DataFusionError) -> String {
+        match self {
+            Text::Sql(sql) => text::located(sql, error),
+            Text::Frame(_) => partita_plan::error::plain(error),
+        }
+    }
 }
 
 /// Why a query has no answer.
@@ -70,7 +100,7 @@ impl From<PlanError> for QueryError {
     fn from(error: PlanError) -> Self {
         match &error {
             PlanError::Query(inner) => QueryError::plan(inner),
-            PlanError::NotSendable(_) | PlanError::Malformed(_) => {
+            PlanError::NotSendable(_) | PlanError::Malformed(_) | PlanError::TooDeep => {
                 QueryError::Statement(error.to_string())
             }
         }

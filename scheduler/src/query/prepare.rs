@@ -1,21 +1,20 @@
-//! A statement becomes a plan, and a plan a job.
+//! A plan is understood, and becomes a job.
 
 use crate::Shared;
 use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Splits};
-use crate::query::{Asked, QueryError, collections, explain, write};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use crate::query::{Asked, QueryError, Text, explain, write};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ParamValues, TableReference};
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::sql::parser::Statement as DFStatement;
 use partita_core::{GroupSpec, JobSpec, Origin};
 use partita_plan::held::{HeldExec, Sorted};
 use partita_plan::{codec, cut, files};
@@ -25,8 +24,8 @@ use std::sync::Arc;
 /// A statement that was understood.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    /// The statement.
-    pub(crate) sql: String,
+    /// What was asked for.
+    pub(crate) text: Text,
     /// The schema of its rows.
     pub(crate) schema: SchemaRef,
     /// What is to be done.
@@ -61,46 +60,6 @@ pub(crate) enum Kind {
     Rows(Vec<RecordBatch>),
 }
 
-/// Understands a statement; one that makes a table or a view is carried out.
-pub(crate) async fn prepare(
-    shared: &Arc<Shared>,
-    asked: &Asked,
-    sql: &str,
-) -> Result<Prepared, QueryError> {
-    prepare_with(shared, asked, sql, None).await
-}
-
-/// The same, with values for the parameters of a prepared statement.
-pub(crate) async fn prepare_with(
-    shared: &Arc<Shared>,
-    asked: &Asked,
-    sql: &str,
-    values: Option<ParamValues>,
-) -> Result<Prepared, QueryError> {
-    let session = session(shared, asked).await;
-    let capacity = capacity(shared).await?;
-    let (sql, analyze, shared_too) = (sql.to_string(), asked.analyze, Arc::clone(shared));
-    let work =
-        async move { understand(&shared_too, session, sql, values, analyze, capacity).await };
-    shared.planning.run(work).await.ok_or(QueryError::Ending)?
-}
-
-/// Says what a statement would answer. Nothing is carried out.
-pub(crate) async fn describe(
-    shared: &Arc<Shared>,
-    asked: &Asked,
-    sql: &str,
-) -> Result<Described, QueryError> {
-    let session = session(shared, asked).await;
-    let (sql, analyze) = (sql.to_string(), asked.analyze);
-    let work = async move {
-        let plan = logical(&session, &sql, None).await?;
-        let schema = answer_schema(&session.context.state(), &plan, analyze);
-        Ok(Described { schema, parameters: parameters(&sql, &plan)? })
-    };
-    shared.planning.run(work).await.ok_or(QueryError::Ending)?
-}
-
 /// The session of whoever asks, with the held tables that it sees.
 pub(crate) async fn session(shared: &Shared, asked: &Asked) -> Arc<Session> {
     let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
@@ -116,36 +75,8 @@ pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
     Ok(Capacity { slots, slot_bytes })
 }
 
-/// The plan of a statement, with the values of its parameters and with absolute paths.
-async fn logical(
-    session: &Session,
-    sql: &str,
-    values: Option<ParamValues>,
-) -> Result<LogicalPlan, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
-    let plan = parsed(&session.context.state(), sql).await.map_err(wrong)?;
-    let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
-    match values {
-        Some(values) => plan.with_param_values(values).map_err(wrong),
-        None => Ok(plan),
-    }
-}
-
-/// The parameters of a plan that have no value: numbered ones by number, then named ones by name.
-fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
-    let mut found: Vec<_> = plan.get_parameter_fields().map_err(wrong)?.into_iter().collect();
-    let number = |id: &str| id.get(1..).and_then(|rest| rest.parse().ok()).unwrap_or(usize::MAX);
-    found.sort_by(|(a, _), (b, _)| (number(a), a).cmp(&(number(b), b)));
-    let field = |(id, field): (String, Option<FieldRef>)| {
-        let kind = field.map_or(DataType::Null, |field| field.data_type().clone());
-        Arc::new(Field::new(id, kind, true))
-    };
-    Ok(found.into_iter().map(field).collect())
-}
-
 /// The schema of what a plan answers.
-fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
+pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => hold::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
@@ -174,33 +105,31 @@ async fn about_held(
     Ok(true)
 }
 
-async fn understand(
+/// The answer to a statement that gives no rows.
+pub(super) fn nothing(text: Text) -> Prepared {
+    let (schema, kind) = (Arc::new(Schema::empty()), Kind::Rows(Vec::new()));
+    Prepared { text, schema, kind, parameters: Vec::new() }
+}
+
+/// Understands a plan; one that makes a table or a view is carried out.
+pub(super) async fn understand(
     shared: &Arc<Shared>,
     session: Arc<Session>,
-    sql: String,
-    values: Option<ParamValues>,
+    text: Text,
+    plan: LogicalPlan,
+    parameters: Vec<FieldRef>,
     analyze: bool,
     capacity: Capacity,
 ) -> Result<Prepared, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(located(&sql, &error));
+    let wrong = |error: DataFusionError| QueryError::Statement(text.located(&error));
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
-        sql: sql.clone(),
+        text: text.clone(),
         schema,
         kind: Kind::Rows(rows),
         parameters: Vec::new(),
     };
-    let nothing = || rows(Arc::new(Schema::empty()), Vec::new());
-    if let Some((from, to)) = hold::renamed(&sql) {
-        if session.has_own(&to) {
-            return Err(collections::exists(&to));
-        }
-        shared.collections.rename(&session.name, &from, &to)?;
-        return Ok(nothing());
-    }
-    let plan = logical(&session, &sql, values).await?;
-    let parameters = parameters(&sql, &plan)?;
     if about_held(shared, &session, &plan).await? {
-        return Ok(nothing());
+        return Ok(nothing(text));
     }
     let plan = match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
@@ -208,7 +137,7 @@ async fn understand(
                 return Ok(rows(hold::schema(), Vec::new()));
             };
             let (schema, kind) = (hold::schema(), Kind::Hold(hold));
-            return Ok(Prepared { sql, schema, kind, parameters });
+            return Ok(Prepared { text, schema, kind, parameters });
         }
         plan => plan,
     };
@@ -222,17 +151,17 @@ async fn understand(
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
             let made = session.context.execute_logical_plan(plan);
             files::registered_only(made).await.map_err(wrong)?;
-            if !session.remember(&sql) {
+            if !session.remember(text.shown()) {
                 return Err(QueryError::Statement(
                     "this session has too many statements: open another".into(),
                 ));
             }
-            Ok(nothing())
+            Ok(nothing(text))
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
             let groups =
-                build(&session, &sql, &inner, capacity, Thrift::Normal, false, None).await?;
+                build(&session, &text, &inner, capacity, Thrift::Normal, false, None).await?;
             let (schema, batch) = explain::plans(&inner, &groups).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
@@ -243,28 +172,9 @@ async fn understand(
         }
         _ => {
             let schema = answer_schema(&session.context.state(), &plan, analyze);
-            Ok(Prepared { sql, schema, kind: Kind::Job { logical: plan, session }, parameters })
+            Ok(Prepared { text, schema, kind: Kind::Job { logical: plan, session }, parameters })
         }
     }
-}
-
-/// The plan of a statement. `COPY (query) TO 'folder'` without a format writes Parquet.
-async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
-    let dialect = state.config().options().sql_parser.dialect;
-    let mut statement = state.sql_to_statement(sql, &dialect)?;
-    if let DFStatement::CopyTo(copy) = &mut statement
-        && copy.stored_as.is_none()
-        && std::path::Path::new(&copy.target).extension().is_none()
-    {
-        copy.stored_as = Some("PARQUET".to_string());
-    }
-    // DataFusion plans no temporary tables; here they are those of a session.
-    let temporary = hold::take_temporary(&mut statement);
-    let mut plan = state.statement_to_plan(statement).await?;
-    if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) = &mut plan {
-        create.temporary = temporary;
-    }
-    Ok(plan)
 }
 
 /// Whether a plan reads nothing but what the session itself knows: `SHOW`, `DESCRIBE`, the
@@ -290,25 +200,6 @@ fn is_about_the_session(plan: &LogicalPlan) -> bool {
         Ok(TreeNodeRecursion::Continue)
     });
     walked.is_ok() && found
-}
-
-/// An error with the place in the statement marked, where the parser says where it is.
-fn located(sql: &str, error: &DataFusionError) -> String {
-    let text = partita_plan::error::plain(error);
-    let Some((line, column)) = place(&text) else { return text };
-    let Some(source) = sql.lines().nth(line - 1) else { return text };
-    format!("{text}\n  {source}\n  {}^", " ".repeat(column.saturating_sub(1)))
-}
-
-/// Reads `Line: 3, Column: 14` out of a parser's message.
-fn place(text: &str) -> Option<(usize, usize)> {
-    let number = |text: &str| -> Option<usize> {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    };
-    let line = number(text.split("Line: ").nth(1)?)?;
-    let column = number(text.split("Column: ").nth(1)?)?;
-    (line > 0).then_some((line, column))
 }
 
 /// The physical plan of a query, with as many tasks a step as the cluster and the data ask for.
@@ -340,7 +231,7 @@ pub(super) async fn physical(
 /// Makes the groups of a job.
 async fn build(
     session: &Session,
-    sql: &str,
+    text: &Text,
     logical: &LogicalPlan,
     capacity: Capacity,
     thrift: Thrift,
@@ -349,7 +240,7 @@ async fn build(
 ) -> Result<Built, QueryError> {
     let state = session.context.state();
     let plan = physical(&state, logical, capacity, thrift).await;
-    let plan = plan.map_err(|error| QueryError::Statement(located(sql, &error)))?;
+    let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
     let (plan, order) = match splits {
         Some(splits) => sorted::ranged(plan, splits).map_err(|error| QueryError::plan(&error))?,
         None => (plan, None),
@@ -369,9 +260,19 @@ async fn build(
     if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
         let is_copy = matches!(logical, LogicalPlan::Copy(_));
         let query = |sql| whole(exec.input(), sql);
-        return write::build(exec, sql, is_copy, for_run, query);
+        return write::build(exec, text, is_copy, for_run, query);
     }
     let whole = |reason: String| {
+        let Text::Sql(sql) = text else {
+            return Err(QueryError::Statement(format!(
+                "a part of the frame can only be planned where it runs ({reason}): persist its SQL, alone, and go on with what is held"
+            )));
+        };
+        // Of a table that is to be held, the query alone is run there.
+        let sql = match splits {
+            Some(_) => hold::query_text(sql).unwrap_or_else(|| sql.clone()),
+            None => sql.clone(),
+        };
         if reads_held(&plan) {
             return Err(QueryError::Statement(format!(
                 "a statement of this kind runs whole in one process, which cannot read held tables ({reason}): write the table to files with COPY, and read these"
@@ -379,7 +280,7 @@ async fn build(
         }
         tracing::debug!(reason, "the statement runs whole, in one task");
         Ok(Built {
-            groups: vec![whole(&plan, sql.to_string())],
+            groups: vec![whole(&plan, sql)],
             staging: None,
             schema: plan.schema(),
             order: None,
@@ -394,6 +295,11 @@ async fn build(
         Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema(), order }),
         Err(error) => whole(error.to_string()),
     }
+}
+
+/// Whether a plan can be cut and sent, or only run whole.
+pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    cut::cut(Arc::clone(plan)).is_ok_and(|groups| encode(&groups).is_ok())
 }
 
 /// Whether a plan reads a held table.
@@ -434,12 +340,12 @@ pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partit
 pub(crate) async fn job(
     shared: &Arc<Shared>,
     asked: &Asked,
-    sql: &str,
+    text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
     thrift: Thrift,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = make(shared, asked, sql, logical, session, thrift, None).await?;
+    let made = make(shared, asked, text, logical, session, thrift, None).await?;
     Ok((made.0, made.1))
 }
 
@@ -447,38 +353,38 @@ pub(crate) async fn job(
 pub(crate) async fn held_job(
     shared: &Arc<Shared>,
     asked: &Asked,
-    sql: &str,
+    text: &Text,
     hold: &Hold,
     thrift: Thrift,
     splits: &Splits,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let splits = Some(splits.clone());
     let (spec, schema, order) =
-        make(shared, asked, sql, &hold.logical, &hold.session, thrift, splits).await?;
+        make(shared, asked, text, &hold.logical, &hold.session, thrift, splits).await?;
     Ok((JobSpec { keep: true, ..spec }, schema, order))
 }
 
 async fn make(
     shared: &Arc<Shared>,
     asked: &Asked,
-    sql: &str,
+    text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
     thrift: Thrift,
     splits: Option<Splits>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let capacity = capacity(shared).await?;
-    let (session, text, logical) = (Arc::clone(session), sql.to_string(), logical.clone());
+    let (session, planned, logical) = (Arc::clone(session), text.clone(), logical.clone());
     let (analyze, logical) = match &logical {
         LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
         _ => (asked.analyze, logical),
     };
     let work = async move {
-        build(&session, &text, &logical, capacity, thrift, true, splits.as_ref()).await
+        build(&session, &planned, &logical, capacity, thrift, true, splits.as_ref()).await
     };
     let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
     let spec = JobSpec {
-        text: sql.to_string(),
+        text: text.shown().to_string(),
         client: asked.client.clone(),
         priority: asked.priority,
         analyze,

@@ -12,7 +12,7 @@ use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Running, explain, hold};
+use crate::query::{Asked, QueryError, Running, Text, explain, hold};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -49,20 +49,20 @@ pub(crate) async fn run(
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
-        Kind::Hold(hold) => return hold::run(shared, asked, &prepared.sql, hold).await,
+        Kind::Hold(hold) => return hold::run(shared, asked, &prepared.text, hold).await,
         Kind::Job { logical, session } => (logical, session),
     };
-    let sql = prepared.sql;
+    let text = prepared.text;
     // The rows are announced as the workers make them, which the plan knows best.
     let (spec, schema) =
-        prepare::job(shared, asked, &sql, &logical, &session, Thrift::Normal).await?;
+        prepare::job(shared, asked, &text, &logical, &session, Thrift::Normal).await?;
     let analyzed = spec.analyze;
     let (job, delivery) = submit(shared, spec).await?;
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
         shared: Arc::clone(shared),
         asked: asked.clone(),
-        sql,
+        text,
         logical,
         session,
         schema: Arc::clone(&schema),
@@ -102,7 +102,7 @@ pub(crate) fn announce(schema: &SchemaRef) -> FlightData {
 struct Query {
     shared: Arc<Shared>,
     asked: Asked,
-    sql: String,
+    text: Text,
     logical: LogicalPlan,
     session: Arc<Session>,
     schema: SchemaRef,
@@ -170,8 +170,8 @@ impl Query {
     /// Plans the query again for little memory, and runs that.
     async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
         tracing::info!(job = %delivery.group.job, cause = error, "tried again with joins that spill");
-        let Query { shared, asked, sql, logical, session, .. } = self;
-        let spec = prepare::job(shared, asked, sql, logical, session, Thrift::Frugal).await;
+        let Query { shared, asked, text, logical, session, .. } = self;
+        let spec = prepare::job(shared, asked, text, logical, session, Thrift::Frugal).await;
         let submitted = match spec {
             Ok((spec, _)) => submit(shared, spec).await,
             Err(error) => Err(error),

@@ -6,9 +6,9 @@
 
 use crate::Shared;
 use crate::query::partitions::Thrift;
-use crate::query::prepare::{Kind, Prepared, capacity, physical};
+use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, results};
+use crate::query::{Asked, QueryError, Text, results};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use datafusion::arrow::array::ArrayRef;
@@ -62,7 +62,9 @@ pub(crate) async fn splits(
     }
     let rows = StatisticsContext::new().compute(planned.as_ref(), &StatisticsArgs::new()).ok();
     let rows = rows.and_then(|statistics| statistics.num_rows.get_value().copied());
-    if partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN) {
+    let is_small = partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN);
+    // What runs whole, in one task, makes one partition.
+    if is_small || !prepare::is_sendable(&planned) {
         return Ok(Splits::new());
     }
     let wanted = partitions * SAMPLE_ROWS_PER_PARTITION;
@@ -108,8 +110,8 @@ async fn sample(
     let logical = plan().map_err(|error| QueryError::plan(&error))?;
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
-    let sql = "a sample of the keys of a table to be sorted".to_string();
-    let prepared = Prepared { sql, schema, kind, parameters: Vec::new() };
+    let text = Text::Frame("a sample of the keys of a table to be sorted".to_string());
+    let prepared = Prepared { text, schema, kind, parameters: Vec::new() };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };
     let running = Box::pin(results::run(shared, &asked, prepared)).await?;
     let messages =

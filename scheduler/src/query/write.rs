@@ -1,7 +1,7 @@
 //! Statements that write: `COPY (query) TO 'folder'` and `INSERT INTO table`.
 
-use crate::query::QueryError;
 use crate::query::prepare::{Built, encode};
+use crate::query::{QueryError, Text};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// `whole` makes the group of a query that runs whole, in one task, from the query's text.
 pub(crate) fn build(
     exec: &DataSinkExec,
-    sql: &str,
+    text: &Text,
     is_copy: bool,
     for_run: bool,
     whole: impl FnOnce(String) -> GroupSpec,
@@ -42,7 +42,11 @@ pub(crate) fn build(
     let mut groups = match query_groups(&input, &writer) {
         Ok(groups) => groups,
         Err(PlanError::NotSendable(error)) => {
-            let query = copied_query(sql).ok_or_else(|| failed(error))?;
+            let query = match text {
+                Text::Sql(sql) => copied_query(sql),
+                Text::Frame(_) => None,
+            };
+            let query = query.ok_or_else(|| failed(error))?;
             let mut groups = vec![whole(query)];
             groups.extend(encode(&[write_from_whole(&input, writer)])?);
             groups

@@ -78,8 +78,8 @@ fn accepts(address: &str) -> bool {
     addresses.take(2).any(|address| TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).is_ok())
 }
 
-/// Removes what schedulers left that were killed: access files older than [`LEFT_AGE_MIN`] that nobody
-/// answers for, and journals of Slurm jobs older than [`JOURNAL_AGE_MAX`].
+/// Removes what schedulers left that were killed: access files older than `LEFT_AGE_MIN` that nobody
+/// answers for, and journals of Slurm jobs older than `JOURNAL_AGE_MAX`.
 pub fn sweep() {
     let age = |path: &Path| {
         let modified = path.metadata().and_then(|found| found.modified()).ok()?;

@@ -60,7 +60,7 @@ fn explain_analyze_counts_rows() -> Result<()> {
         assert!(merge.is_some_and(|line| line.contains(&count)), "{count} is not in\n{all}");
         let client = oracle.client().clone().with_analyze(true);
         let asked: Vec<_> =
-            futures::TryStreamExt::try_collect(client.sql(QUERY).await?.batches).await?;
+            futures::TryStreamExt::try_collect(client.run(QUERY).await?.batches).await?;
         let schema = arrow::array::RecordBatch::schema(&asked[0]);
         let beside = plan_rows(&partita_tests::oracle::Answer { schema, batches: asked })?;
         assert_eq!(beside.len(), rows.len());

@@ -224,7 +224,7 @@ fn a_cancelled_copy_leaves_nothing() -> Result<()> {
         for by_command in [true, false] {
             let place = target.path("endless/").display().to_string();
             let statement = format!("copy ({query}) to '{place}' stored as csv");
-            let running = oracle.client().sql(&statement).await?;
+            let running = oracle.client().run(&statement).await?;
             until("a file is there", || {
                 target.names().iter().any(|name| !names(&target.path(name)).is_empty())
             })

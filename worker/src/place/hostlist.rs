@@ -4,7 +4,7 @@
 const HOSTS_MAX: usize = 65_536;
 
 /// The hosts of a list, in its order. What cannot be read is taken as a name; a list of more than
-/// [`HOSTS_MAX`] hosts is cut off.
+/// `HOSTS_MAX` hosts is cut off.
 pub fn expand(list: &str) -> Vec<String> {
     let mut hosts = Vec::new();
     for part in split_outside(list) {

@@ -1,0 +1,168 @@
+//! The ways to the scheduler and to the workers.
+
+use crate::{Client, ClientError, error};
+use arrow_flight::flight_service_client::FlightServiceClient;
+use partita_shared::access::{Access, host_name, own_user};
+use partita_shared::{
+    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER,
+    PROTOCOL_HEADER, PROTOCOL_VERSION, SESSION_HEADER, limits,
+};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a connection to the scheduler may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection to a worker may take: the scheduler brings what cannot be reached.
+const WORKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a worker that could not be reached is not tried again.
+const UNREACHABLE_TIME: Duration = Duration::from_mins(1);
+/// Workers that are known at once.
+const WORKERS_MAX: usize = 4096;
+/// How often a silent connection is probed.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the answer to a probe may take: then the other end is gone.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connects to a scheduler.
+pub(crate) async fn to_scheduler(access: &Access) -> Result<Channel, ClientError> {
+    let failed = |error: tonic::transport::Error| ClientError::unreachable(access, &error);
+    Endpoint::from_shared(format!("http://{}", access.address))
+        .map_err(failed)?
+        .user_agent(format!("partita/{}", partita_shared::VERSION))
+        .map_err(failed)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .connect()
+        .await
+        .map_err(failed)
+}
+
+/// What is known about the way to a worker.
+#[derive(Clone, Debug)]
+enum Way {
+    Open(Channel),
+    Closed { since: Instant, cause: String },
+}
+
+/// The ways to workers.
+#[derive(Debug, Default)]
+pub(crate) struct Workers(Mutex<HashMap<String, Way>>);
+
+impl Workers {
+    fn known(&self, address: &str) -> Option<Result<Channel, String>> {
+        let ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match ways.get(address)? {
+            Way::Open(channel) => Some(Ok(channel.clone())),
+            Way::Closed { since, cause } if since.elapsed() < UNREACHABLE_TIME => {
+                Some(Err(cause.clone()))
+            }
+            Way::Closed { .. } => None,
+        }
+    }
+
+    fn remember(&self, address: &str, way: &Result<Channel, String>) {
+        let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ways.len() >= WORKERS_MAX {
+            ways.clear();
+        }
+        let way = match way {
+            Ok(channel) => Way::Open(channel.clone()),
+            Err(cause) => Way::Closed { since: Instant::now(), cause: cause.clone() },
+        };
+        ways.insert(address.to_string(), way);
+    }
+}
+
+/// Connects to a worker.
+async fn to_worker(address: &str) -> Result<Channel, String> {
+    let failed = |error: tonic::transport::Error| format!("{address}: {}", error::root(&error));
+    Endpoint::from_shared(format!("http://{address}"))
+        .map_err(failed)?
+        .connect_timeout(WORKER_CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .connect()
+        .await
+        .map_err(failed)
+}
+
+impl Client {
+    /// Asks the scheduler.
+    pub(crate) fn flight(&self) -> FlightServiceClient<Channel> {
+        over(self.channel.clone())
+    }
+
+    /// Asks a worker. The error says why it cannot be reached.
+    pub(crate) async fn worker(
+        &self,
+        address: &str,
+    ) -> Result<FlightServiceClient<Channel>, String> {
+        if !self.direct {
+            return Err("the client goes through the scheduler".to_string());
+        }
+        let way = match self.workers.known(address) {
+            Some(way) => way,
+            None => {
+                let way = to_worker(address).await;
+                self.workers.remember(address, &way);
+                way
+            }
+        };
+        way.map(over)
+    }
+
+    /// A request that says who asks, and how.
+    pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        let headers = request.metadata_mut();
+        let mut set = |name: &'static str, text: String| {
+            if let Ok(value) = text.parse() {
+                headers.insert(name, value);
+            }
+        };
+        set("authorization", format!("Bearer {}", self.access.token));
+        set(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
+        set(SESSION_HEADER, self.session.clone());
+        set(DIRECTORY_HEADER, escape(&self.directory));
+        set(CLIENT_HEADER, escape(&whoami()));
+        set(PRIORITY_HEADER, self.priority.to_string());
+        set(DIRECT_HEADER, u8::from(self.direct).to_string());
+        set(ANALYZE_HEADER, u8::from(self.analyze).to_string());
+        request
+    }
+}
+
+fn over(channel: Channel) -> FlightServiceClient<Channel> {
+    FlightServiceClient::new(channel)
+        .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX)
+}
+
+/// The user and the host of this process, for people.
+fn whoami() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let user = named.filter(|name| !name.is_empty());
+    let user = user.or_else(|| own_user().map(|id| id.to_string())).unwrap_or_default();
+    format!("{user}@{}", host_name())
+}
+
+/// A path as a header can carry it: `%` and what is not ASCII as `%xx`.
+fn escape(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' || byte == b' ' {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
