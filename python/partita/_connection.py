@@ -210,6 +210,21 @@ class Connection:
             descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
             return self._scheduler.get_schema(descriptor, self._options).schema
 
+    def table(self, name: str) -> dict[str, Any]:
+        """What the scheduler says of a held table of this session, or of everyone's.
+
+        Raises
+        ------
+        PartitaError
+            If it is not held any more.
+        """
+        found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
+        own = [row for row in found if row["session"] == self.session]
+        for row in own or found:
+            made: dict[str, Any] = row
+            return made
+        raise PartitaError(f"the table {name} is not held any more")
+
     def action(self, name: str, body: Any) -> Any:
         """Asks for an action, with JSON there and back."""
         with _translated():

@@ -32,13 +32,15 @@ def test_so_many(parts):
     assert_frame_equal(ddf.compute(), TIMES, check_freq=False)
 
 
-@pytest.mark.parametrize(("size", "each"), [(1000, 1000), ("1kB", 1000), ("1KiB", 1024)])
+@pytest.mark.parametrize(("size", "each"), [(50_000, 50_000), ("50kB", 50_000), ("50 KiB", 51_200)])
 def test_of_a_size(size, each):
-    """Partitions of about so many bytes."""
-    ddf = dd.from_pandas(TIMES, npartitions=1).repartition(partition_size=size)
-    # Texts may take another size on their way back, by a few bytes.
-    assert abs(ddf.npartitions - TIMES.memory_usage(deep=True).sum() / each) <= 2
-    assert_frame_equal(ddf.compute(), TIMES, check_freq=False)
+    """Partitions of about so many bytes, as they lie on the workers."""
+    frame = pd.DataFrame({"a": np.arange(20_000), "b": np.arange(20_000) * 0.5})
+    brought = dd.from_pandas(frame, npartitions=1)
+    ddf = brought.repartition(partition_size=size)
+    held = brought._client._connection.table(brought._rows.held)
+    assert ddf.npartitions == -(-held["bytes"] // each) > 5
+    assert_frame_equal(ddf.compute(), frame)
 
 
 @pytest.mark.parametrize("freq", ["1D", "6h", "MS", pd.Timedelta("12h")])
@@ -53,12 +55,49 @@ def test_pieces_of_time(freq):
     assert_series_equal(ddf.a.rolling(3).sum().compute(), TIMES.a.rolling(3).sum(), check_freq=False)
 
 
+def test_rows_in_no_order(tmp_path):
+    """Rows of files are spread too, over so many partitions."""
+    pd.DataFrame({"a": np.arange(50_000)}).to_parquet(tmp_path / "one.parquet")
+    ddf = dd.read_parquet(str(tmp_path / "one.parquet")).repartition(npartitions=3)
+    assert ddf.npartitions == 3 and sum(rows_of_partitions(ddf)) == 50_000
+    assert ddf.a.sum().compute() == sum(range(50_000))
+
+
+def test_divisions_of_a_sorted_frame():
+    """A frame that was sorted across partitions knows where they begin; windows look across the borders."""
+    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=30_000, freq="min", tz="Europe/Zurich")})
+    frame["v"] = (np.arange(30_000) * 7919) % 1000.0
+    ddf = dd.from_pandas(frame.sample(frac=1, random_state=3), npartitions=4).set_index("t").persist()
+    frame = frame.set_index("t")
+    divisions = ddf.divisions
+    assert len(divisions) == ddf.npartitions + 1 > 2
+    assert (divisions[0], divisions[-1]) == (frame.index[0], frame.index[-1])
+    assert list(divisions) == sorted(divisions)
+    sizes = rows_of_partitions(ddf)
+    assert sizes == [len(frame[a:b]) - 1 for a, b in zip(divisions, divisions[1:-1])] + [len(frame[divisions[-2] :])]
+    for made in (
+        lambda f: f.v.rolling(100).mean(),
+        lambda f: f.rolling("90min").sum(),
+        lambda f: f.v.shift(3),
+        lambda f: f.v.shift(-20_000),
+        lambda f: f.v.diff(2),
+        lambda f: f[f.v > 500].v.rolling(7, center=True).max(),
+        lambda f: f.v.rolling(5).sum().diff(),
+    ):
+        found, expected = made(ddf).compute(), made(frame)
+        same = assert_frame_equal if isinstance(expected, pd.DataFrame) else assert_series_equal
+        same(found, expected, check_freq=False)
+    held = ddf.v.diff().to_frame().persist()
+    assert held.divisions == divisions
+    assert_frame_equal(held.compute(), frame.v.diff().to_frame(), check_freq=False)
+
+
 def test_divisions():
     """Partitions begin at the labels that are given, some of them empty; rows out of order are put in order."""
     frame = pd.DataFrame({"v": np.arange(10.0)}, index=[5, 3, 1, 4, 2, 0, 9, 7, 6, 8])
-    ddf = dd.from_pandas(frame, npartitions=2, sort=False).repartition(divisions=[0, 2, 2, 9, 20])
-    assert rows_of_partitions(ddf) == [2, 0, 7, 1]
-    assert ddf.divisions == (0, 2, 2, 9, 20)
+    ddf = dd.from_pandas(frame, npartitions=2, sort=False).repartition(divisions=[0, 2, 9, 12, 20])
+    assert rows_of_partitions(ddf) == [2, 7, 1, 0]
+    assert ddf.divisions == (0, 2, 9, 12, 20)
     assert_frame_equal(ddf.compute(), frame.sort_index())
     column = dd.from_pandas(frame.v, npartitions=2).repartition(divisions=[0, 5, 9])
     assert column.npartitions == 2

@@ -132,6 +132,9 @@ pub struct TableRow {
     pub rows: u64,
     /// Its bytes, as they lie in memory.
     pub bytes: u64,
+    /// The values of the first column of its order that lie between its partitions, as texts. Empty
+    /// if its partitions are no ranges, or there is one.
+    pub splits: Vec<String>,
 }
 
 /// A cluster in a few figures.

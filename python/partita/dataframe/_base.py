@@ -162,28 +162,33 @@ class Plan:
 
     # Held on the workers.
 
-    def _held_query(self, names: list[str]) -> str:
-        """The plan as the query of a table: what is computed, what the order needs beside it, in that order."""
+    def _held_query(self, names: list[str], in_order: bool = False) -> str:
+        """The plan as the query of a table: what is computed, what the order needs beside it, in that order.
+
+        Rows that come in their order are not sorted, unless they are to be spread anew.
+        """
         rows = self._rows
         hidden = [(sql, name) for (sql, own), name in zip(self._terms(), names) if name == own]
         query = self._query(hidden)
-        if not rows.order or rows.physical:
+        if not rows.order or (rows.physical and not in_order):
             return query
         order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         return f"SELECT * FROM ({query}) ORDER BY {order}"
 
-    def _hold(self) -> tuple[Rows, tuple[Level, ...]]:
+    def _hold(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
+        """A table of the rows on the workers, spread as they come or as an option of the table says."""
         rows = self._rows
         name = held_name()
         # A term of the order that is a column of the table anyway is that column.
         there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
         there.update(self._selected())
         names = [there.get(sql, own) for sql, own in self._terms()]
-        query = self._held_query(names)
-        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)} AS {query}")
+        query = self._held_query(names, in_order=bool(layout))
+        spread = f" WITH ({layout})" if layout else ""
+        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table's rows are in the order that it was made in.
-        held = Rows(rows.client, quote(name), order, bool(order), rows.partitions if rows.physical else None)
+        held = Rows(rows.client, quote(name), order, bool(order), rows.client._connection.table(name)["partitions"])
         held.held = name
         drop_later(rows.client, name, held.identity)
         levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ._base import Level, Plan, Scalar, to_pandas
 from ._operators import Operators
-from ._partitions import drawn
+from ._partitions import drawn, ends
 from ._rows import Rows, direction, term, turned
 from ._series import Index, Series, _index_of, _limited, aggregate
 from ._sql import INDEX, ORDER, ROW, is_number, literal, quote, type_of
@@ -98,13 +98,15 @@ class DataFrame(Operators, Plan):
 
         Else the first label of all and the last one if the rows are in the order of the index, or ``None`` for each.
         """
-        if self._rows.divisions is not None:
-            return self._rows.divisions
+        rows = self._rows
+        if rows.divisions is not None:
+            return rows.divisions
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
-        level = self._index[0].sql
-        table = self._client._connection.query(f"SELECT min({level}), max({level}) FROM {self._rows.sql}")
-        return tuple(column[0].as_py() for column in table.columns)
+        first, last = ends(self)
+        splits = self._client._connection.table(rows.held)["splits"] if rows.held else []
+        between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].sql)).to_pandas()
+        return (first, *between, last)
 
     def __repr__(self) -> str:
         return f"<DataFrame: columns {list(self._columns)}>"
@@ -442,9 +444,9 @@ class DataFrame(Operators, Plan):
         partition_size: Any = None,
         freq: Any = None,
     ) -> DataFrame:
-        """Held on the workers anew, in other partitions.
+        """Held on the workers anew, in other partitions. The rows stay in their order, and on the workers.
 
-        The rows pass through this client, as they do in :func:`from_pandas`.
+        Where rows have the same label, there may be fewer partitions than asked for.
 
         Parameters
         ----------

@@ -12,7 +12,7 @@ import pyarrow as pa
 from .._client import current_client
 from ._base import Level
 from ._frame import DataFrame
-from ._partitions import borders, evenly, of_size, pieces
+from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
 from ._sql import INDEX, ROW, literal, quote
 
@@ -99,15 +99,30 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
         raise ValueError("repartition takes one of divisions=, npartitions=, partition_size=, freq=")
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions is 1 at least, not {npartitions}")
-    rows = frame.compute()
-    if divisions is not None or freq is not None:
-        rows = rows.sort_index(kind="stable")
-        known = divisions if freq is None else pieces(rows.index, freq)
-        made = _brought(frame._client, rows, borders(rows.index, known) if len(known) else [0, 0])
-        made._rows.divisions = tuple(known)
-        return made
-    bounds = evenly(len(rows), npartitions) if npartitions is not None else of_size(rows, partition_size)
-    return _brought(frame._client, rows, bounds)
+    if npartitions is not None:
+        return _spread(frame, f"partitions = {checked(npartitions, 'npartitions=')}")
+    if partition_size is not None:
+        wanted = bytes_of(partition_size)
+        frame = frame if frame._rows.held else frame.persist()
+        table = frame._client._connection.table(str(frame._rows.held))
+        parts = checked(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
+        return _spread(frame, f"partitions = {parts}")
+    if not frame._index:
+        raise ValueError("divisions are labels of an index, which this frame has not: set_index first")
+    frame = frame if frame.known_divisions else frame.sort_index()
+    first, last = ends(frame)
+    known = list(divisions) if freq is None else pieces(first, last, freq)
+    if first is not None or divisions is not None:
+        check_divisions(known, first, last)
+    made = _spread(frame, f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
+    made._rows.divisions = tuple(known)
+    return made
+
+
+def _spread(frame: DataFrame, layout: str) -> DataFrame:
+    rows, levels = frame._hold(layout)
+    columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(frame._columns.items())}
+    return DataFrame(rows, columns, levels)
 
 
 def _column(values: pd.Series, label: Any) -> pa.Array:

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from ._rows import term
+from ._sql import literal
 
-__all__ = ["borders", "drawn", "evenly", "of_size"]
+__all__ = ["bytes_of", "check_divisions", "checked", "drawn", "ends", "evenly", "pieces", "split"]
 
 #: Partitions that a frame is put into at most.
 PARTITIONS_MAX = 10_000
@@ -22,12 +23,12 @@ for _at, _letter in enumerate("KMGT", 1):
     _UNITS.update({f"{_letter}B": 1000**_at, f"{_letter}IB": 1024**_at, _letter: 1000**_at})
 
 
-def _bytes(size: Any) -> int:
+def bytes_of(size: Any) -> int:
     """A number of bytes, given as one or as a text such as ``100MB`` or ``64MiB``.
 
     Examples
     --------
-    >>> _bytes("100MB"), _bytes("1.5 KiB"), _bytes(7)
+    >>> bytes_of("100MB"), bytes_of("1.5 KiB"), bytes_of(7)
     (100000000, 1536, 7)
     """
     found = re.fullmatch(r"([0-9.]+) *([A-Za-z]*)", str(size).strip())
@@ -40,7 +41,8 @@ def _bytes(size: Any) -> int:
     return number
 
 
-def _checked(parts: int, what: str) -> int:
+def checked(parts: int, what: str) -> int:
+    """A number of partitions, if so many can be."""
     if not 1 <= parts <= PARTITIONS_MAX:
         raise ValueError(f"{what} would make {parts} partitions: 1 to {PARTITIONS_MAX} can be")
     return parts
@@ -52,40 +54,52 @@ def evenly(rows: int, parts: int) -> list[int]:
     return [rows * at // parts for at in range(parts + 1)]
 
 
-def of_size(frame: pd.DataFrame, size: Any) -> list[int]:
-    """The borders of partitions of about so many bytes."""
-    total = int(frame.memory_usage(deep=True).sum())
-    return evenly(len(frame), _checked(max(-(-total // _bytes(size)), 1), f"partition_size={size!r}"))
+def ends(frame: Any) -> tuple[Any, Any]:
+    """The first label of the index of a frame in its order, and the last one; ``None`` where there are none."""
+    level = frame._index[0].sql
+    found = frame._client._connection.query(f"SELECT min({level}) AS a, max({level}) AS b FROM {frame._rows.sql}")
+    row = found.to_pandas().iloc[0]
+    return (None, None) if pd.isna(row["a"]) else (row["a"], row["b"])
 
 
-def pieces(index: pd.Index, freq: Any) -> list[Any]:
+def pieces(first: Any, last: Any, freq: Any) -> list[Any]:
     """The divisions that give each piece of time of an index a partition."""
-    if not isinstance(index, pd.DatetimeIndex):
-        raise ValueError(f"freq= needs an index of times, not of {index.dtype}: set_index first")
-    if not len(index):
-        return []
+    if first is not None and not isinstance(first, pd.Timestamp):
+        raise ValueError(f"freq= needs an index of times, not of {type(first).__name__}: set_index first")
+    if first is None:
+        return [None, None]
     offset = pd.tseries.frequencies.to_offset(freq)
     try:
-        start = index[0].floor(offset)
+        start = first.floor(offset)
     except ValueError:
         # Months and years have no length: their pieces begin where the calendar says.
-        start = offset.rollback(index[0].normalize())
-    starts = pd.date_range(start, index[-1], freq=offset)
-    _checked(len(starts), f"freq={freq!r}")
-    return [index[0], *starts[1:], index[-1]]
+        start = offset.rollback(first.normalize())
+    starts = pd.date_range(start, last, freq=offset)
+    checked(len(starts), f"freq={freq!r}")
+    return [first, *starts[1:], last]
 
 
-def borders(index: pd.Index, divisions: Sequence[Any]) -> list[int]:
-    """The borders of partitions that begin with these labels; the last label is of the last partition."""
-    given = list(divisions)
-    if len(given) < 2:
+def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
+    """Whether partitions can begin with these labels; the last label is of the last partition.
+
+    Raises
+    ------
+    ValueError
+        If there are less than two, they are not in order, or a label of the index is outside.
+    """
+    if len(divisions) < 2:
         raise ValueError("divisions are two labels at least: the first one and the last one")
-    if any(a > b for a, b in zip(given, given[1:])):
-        raise ValueError(f"divisions must be in order: {given!r}")
-    if len(index) and (given[0] > index[0] or given[-1] < index[-1]):
-        raise ValueError(f"divisions must hold all labels, {index[0]} to {index[-1]}: they are {given!r}")
-    _checked(len(given) - 1, "divisions")
-    return [0, *(int(index.searchsorted(label, side="left")) for label in given[1:-1]), len(index)]
+    inner = list(divisions[:-1])
+    if any(a >= b for a, b in zip(inner, inner[1:])) or inner[-1] > divisions[-1]:
+        raise ValueError(f"divisions must be in order, each once: {list(divisions)!r}")
+    if first is not None and (divisions[0] > first or divisions[-1] < last):
+        raise ValueError(f"divisions must hold all labels, {first} to {last}: they are {list(divisions)!r}")
+    checked(len(divisions) - 1, "divisions")
+
+
+def split(label: Any) -> str:
+    """A label between partitions, as an option of a table has it."""
+    return literal(label.isoformat() if hasattr(label, "isoformat") else str(label))
 
 
 def drawn(keys: Sequence[str], share: float, state: int) -> str:

@@ -5,6 +5,8 @@
 
 use crate::hub::Hub;
 use crate::query::QueryError;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use partita_plan::held::HeldResult;
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
@@ -134,8 +136,17 @@ impl Collections {
             partitions: held.partitions.len() as u32,
             rows: held.partitions.iter().map(|(rows, _)| rows).sum(),
             bytes: held.partitions.iter().map(|(_, bytes)| bytes).sum(),
+            splits: held.sorted.iter().flat_map(|sorted| &sorted.splits).map(text).collect(),
         };
         self.lock().iter().map(row).collect()
+    }
+}
+
+/// A value as text: times as they are written.
+fn text(value: &ScalarValue) -> String {
+    match value.cast_to(&DataType::Utf8) {
+        Ok(ScalarValue::Utf8(Some(text))) => text,
+        _ => value.to_string(),
     }
 }
 

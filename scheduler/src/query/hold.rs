@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
-use crate::query::sorted::{self, Splits};
+use crate::query::sorted::{self, Spread};
 use crate::query::{Asked, QueryError, Running, Text, collections, prepare, results};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -22,6 +22,9 @@ use partita_shared::model::JobState;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// Partitions that a statement may ask for.
+const LAYOUT_PARTITIONS_MAX: usize = 10_000;
+
 /// A table to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Hold {
@@ -33,6 +36,18 @@ pub(crate) struct Hold {
     pub(crate) logical: LogicalPlan,
     /// The session that it was planned in.
     pub(crate) session: Arc<Session>,
+    /// How its rows are to be spread.
+    pub(crate) layout: Layout,
+}
+
+/// How the rows of a table are to be spread over partitions, where the statement says so: `CREATE
+/// TABLE name WITH (partitions = 8) AS query`, or `WITH (splits = ['b', 'd']) AS query ORDER BY key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// In so many.
+    pub(crate) partitions: Option<usize>,
+    /// With these values of the first key between them, as texts.
+    pub(crate) splits: Option<Vec<String>>,
 }
 
 /// What the statement asks for; none if the table is there and that is all right.
@@ -40,6 +55,7 @@ pub(crate) fn understand(
     shared: &Shared,
     session: &Arc<Session>,
     create: CreateMemoryTable,
+    layout: Layout,
 ) -> Result<Option<Hold>, QueryError> {
     let refuse = |text: &str| Err(QueryError::Statement(text.to_string()));
     if !create.constraints.is_empty() || !create.column_defaults.is_empty() {
@@ -61,14 +77,20 @@ pub(crate) fn understand(
     }
     let owner = create.temporary.then(|| session.name.clone());
     let (logical, session) = (create.input.as_ref().clone(), Arc::clone(session));
-    Ok(Some(Hold { name, owner, logical, session }))
+    Ok(Some(Hold { name, owner, logical, session, layout }))
 }
 
-/// Whether a statement makes a temporary table. The word is taken out of it.
+/// Whether a statement makes a temporary table. The word is taken out of it, and how its rows are to be
+/// spread: DataFusion knows neither.
 pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
     match statement {
         Statement::Statement(inner) => match inner.as_mut() {
-            ast::Statement::CreateTable(create) => std::mem::take(&mut create.temporary),
+            ast::Statement::CreateTable(create) => {
+                if matches!(create.table_options, ast::CreateTableOptions::With(_)) {
+                    create.table_options = ast::CreateTableOptions::None;
+                }
+                std::mem::take(&mut create.temporary)
+            }
             _ => false,
         },
         Statement::Explain(explain) => take_temporary(&mut explain.statement),
@@ -76,20 +98,67 @@ pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
     }
 }
 
+/// How a statement has its rows spread.
+///
+/// # Errors
+/// If it says something that is not understood.
+pub(crate) fn layout(sql: &str) -> Result<Layout, QueryError> {
+    let mut layout = Layout::default();
+    let Some(ast::Statement::CreateTable(create)) = parsed(sql) else { return Ok(layout) };
+    let ast::CreateTableOptions::With(options) = create.table_options else { return Ok(layout) };
+    for option in options {
+        let ast::SqlOption::KeyValue { key, value } = &option else {
+            return Err(not_understood(&option));
+        };
+        match (key.value.to_lowercase().as_str(), value) {
+            ("partitions", ast::Expr::Value(_)) => {
+                let count = value.to_string().parse().ok();
+                let count = count.filter(|count| (1..=LAYOUT_PARTITIONS_MAX).contains(count));
+                layout.partitions = Some(count.ok_or_else(|| not_understood(&option))?);
+            }
+            ("splits", ast::Expr::Array(list)) if list.elem.len() < LAYOUT_PARTITIONS_MAX => {
+                layout.splits = Some(list.elem.iter().map(text).collect());
+            }
+            _ => return Err(not_understood(&option)),
+        }
+    }
+    Ok(layout)
+}
+
+/// A literal without its quotes.
+fn text(literal: &ast::Expr) -> String {
+    match literal {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) => text.clone(),
+            other => other.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn not_understood(option: &ast::SqlOption) -> QueryError {
+    QueryError::Statement(format!(
+        "{option} is not understood: a held table is made WITH (partitions = 8), of 1 to {LAYOUT_PARTITIONS_MAX}, or WITH (splits = ['b', 'd']), the values between them"
+    ))
+}
+
+/// A statement's syntax tree, if it is one.
+fn parsed(sql: &str) -> Option<ast::Statement> {
+    match DFParser::parse_sql(sql).ok()?.pop_front()? {
+        Statement::Statement(statement) => Some(*statement),
+        _ => None,
+    }
+}
+
 /// The query in `CREATE TABLE name AS query`, as text. None if the statement is another one.
 pub(crate) fn query_text(sql: &str) -> Option<String> {
-    let Statement::Statement(statement) = DFParser::parse_sql(sql).ok()?.pop_front()? else {
-        return None;
-    };
-    let ast::Statement::CreateTable(create) = *statement else { return None };
+    let ast::Statement::CreateTable(create) = parsed(sql)? else { return None };
     create.query.map(|query| query.to_string())
 }
 
 /// The names in `ALTER TABLE a RENAME TO b`, if the statement is one.
 pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
-    let statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
-    let Statement::Statement(statement) = statement else { return None };
-    let ast::Statement::AlterTable(alter) = *statement else { return None };
+    let ast::Statement::AlterTable(alter) = parsed(sql)? else { return None };
     let [ast::AlterTableOperation::RenameTable { table_name }] = alter.operations.as_slice() else {
         return None;
     };
@@ -115,13 +184,13 @@ pub(crate) async fn run(
     hold: Hold,
 ) -> Result<Running, QueryError> {
     let asked = Asked { analyze: false, ..asked.clone() };
-    let splits = sorted::splits(shared, &asked, &hold.logical, &hold.session).await?;
-    let made = prepare::held_job(shared, &asked, text, &hold, Thrift::Normal, &splits).await?;
+    let spread = sorted::spread(shared, &asked, &hold).await?;
+    let made = prepare::held_job(shared, &asked, text, &hold, Thrift::Normal, &spread).await?;
     let (spec, rows, order) = made;
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (client, messages) = mpsc::channel(2);
     let (shared, text) = (Arc::clone(shared), text.clone());
-    let work = Work { shared, asked, text, hold, splits, rows, order, client };
+    let work = Work { shared, asked, text, hold, spread, rows, order, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -132,7 +201,7 @@ struct Work {
     asked: Asked,
     text: Text,
     hold: Hold,
-    splits: Splits,
+    spread: Spread,
     rows: SchemaRef,
     order: Option<Sorted>,
     client: mpsc::Sender<Result<FlightData, QueryError>>,
@@ -143,8 +212,8 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "tried again with joins that spill");
-            let Work { shared, asked, text, hold, splits, .. } = &self;
-            let spec = prepare::held_job(shared, asked, text, hold, Thrift::Frugal, splits).await;
+            let Work { shared, asked, text, hold, spread, .. } = &self;
+            let spec = prepare::held_job(shared, asked, text, hold, Thrift::Frugal, spread).await;
             ending = match spec {
                 Ok((spec, ..)) => match self.shared.hub.submit(spec).await {
                     Ok((job, notices)) => match self.follow(job, notices).await {
@@ -248,7 +317,7 @@ pub(crate) async fn end_session(shared: &Shared, session: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{query_text, renamed};
+    use super::{Layout, layout, query_text, renamed};
 
     /// What is run whole elsewhere is the query alone: who runs it there holds nothing.
     #[test]
@@ -256,6 +325,21 @@ mod tests {
         let text = query_text("create or replace temporary table t as select 1 as a");
         assert_eq!(text.as_deref(), Some("SELECT 1 AS a"));
         assert_eq!(query_text("select 1"), None);
+    }
+
+    /// Partitions are asked for by their number or the values between them; other wishes are refused.
+    #[test]
+    fn layouts_are_understood() {
+        let with = |options: &str| layout(&format!("create table t {options} as select 1 as a"));
+        let splits = Some(vec!["b".to_string(), "1.5".to_string()]);
+        assert_eq!(with("").ok(), Some(Layout::default()));
+        let eight = Layout { partitions: Some(8), splits: None };
+        assert_eq!(with("with (partitions = 8)").ok(), Some(eight));
+        let between = Layout { partitions: None, splits };
+        assert_eq!(with("with (splits = ['b', 1.5])").ok(), Some(between));
+        for wrong in ["partitions = 0", "partitions = 'x'", "partitions = 1000000", "colour = 2"] {
+            assert!(with(&format!("with ({wrong})")).is_err(), "{wrong}");
+        }
     }
 
     /// Names are taken as SQL takes them; other statements are none.

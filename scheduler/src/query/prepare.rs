@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::Session;
-use crate::query::sorted::{self, Splits};
+use crate::query::sorted::{self, Spread};
 use crate::query::{Asked, QueryError, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -133,7 +133,11 @@ pub(super) async fn understand(
     }
     let plan = match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
-            let Some(hold) = hold::understand(shared, &session, create)? else {
+            let layout = match &text {
+                Text::Sql(sql) => hold::layout(sql)?,
+                Text::Frame(_) => hold::Layout::default(),
+            };
+            let Some(hold) = hold::understand(shared, &session, create, layout)? else {
                 return Ok(rows(hold::schema(), Vec::new()));
             };
             let (schema, kind) = (hold::schema(), Kind::Hold(hold));
@@ -236,15 +240,14 @@ async fn build(
     capacity: Capacity,
     thrift: Thrift,
     for_run: bool,
-    splits: Option<&Splits>,
+    spread: Option<&Spread>,
 ) -> Result<Built, QueryError> {
     let state = session.context.state();
-    let plan = physical(&state, logical, capacity, thrift).await;
-    let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
-    let (plan, order) = match splits {
-        Some(splits) => sorted::ranged(plan, splits).map_err(|error| QueryError::plan(&error))?,
-        None => (plan, None),
+    let planned = match spread {
+        Some(spread) => sorted::planned(&state, logical, capacity, thrift, spread).await,
+        None => physical(&state, logical, capacity, thrift).await.map(|plan| (plan, None)),
     };
+    let (plan, order) = planned.map_err(|error| QueryError::Statement(text.located(&error)))?;
     let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
         name: "whole statement".to_string(),
         plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
@@ -269,7 +272,7 @@ async fn build(
             )));
         };
         // Of a table that is to be held, the query alone is run there.
-        let sql = match splits {
+        let sql = match spread {
             Some(_) => hold::query_text(sql).unwrap_or_else(|| sql.clone()),
             None => sql.clone(),
         };
@@ -356,11 +359,11 @@ pub(crate) async fn held_job(
     text: &Text,
     hold: &Hold,
     thrift: Thrift,
-    splits: &Splits,
+    spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
-    let splits = Some(splits.clone());
+    let spread = Some(spread.clone());
     let (spec, schema, order) =
-        make(shared, asked, text, &hold.logical, &hold.session, thrift, splits).await?;
+        make(shared, asked, text, &hold.logical, &hold.session, thrift, spread).await?;
     Ok((JobSpec { keep: true, ..spec }, schema, order))
 }
 
@@ -371,7 +374,7 @@ async fn make(
     logical: &LogicalPlan,
     session: &Arc<Session>,
     thrift: Thrift,
-    splits: Option<Splits>,
+    spread: Option<Spread>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let capacity = capacity(shared).await?;
     let (session, planned, logical) = (Arc::clone(session), text.clone(), logical.clone());
@@ -380,7 +383,7 @@ async fn make(
         _ => (asked.analyze, logical),
     };
     let work = async move {
-        build(&session, &planned, &logical, capacity, thrift, true, splits.as_ref()).await
+        build(&session, &planned, &logical, capacity, thrift, true, spread.as_ref()).await
     };
     let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
     let spec = JobSpec {

@@ -5,7 +5,8 @@
 //! their range and are sorted there. The table knows its order and where its partitions begin.
 
 use crate::Shared;
-use crate::query::partitions::Thrift;
+use crate::query::hold::Hold;
+use crate::query::partitions::{Capacity, Thrift};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Text, results};
@@ -15,10 +16,13 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute::{SortOptions, concat, sort};
 use datafusion::common::{ScalarValue, SplitPoint};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::SessionState;
 use datafusion::functions::math::expr_fn::random;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, lit};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, lit,
+};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{LexOrdering, RangePartitioning};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -27,6 +31,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitio
 use futures::{StreamExt, TryStreamExt};
 use partita_plan::held::Sorted;
 use partita_plan::ranged::{by_files, file_splits, ranges};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Keys of the sample for each partition: with so many, few partitions are twice as large as others.
@@ -39,14 +44,69 @@ const ROWS_MIN: usize = 10_000;
 /// Where the partitions of a sorted table begin: values of the first key, in its order.
 pub(crate) type Splits = Vec<ScalarValue>;
 
-/// Finds out where to split a query that ends with `ORDER BY`. Empty if it does not, or one partition
-/// is enough.
-pub(crate) async fn splits(
+/// How the rows of a table are spread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spread {
+    /// Where its partitions begin, if they are ranges.
+    pub(crate) splits: Splits,
+    /// How many there are to be of rows in no order, where someone asked for so many.
+    pub(crate) partitions: Option<usize>,
+}
+
+/// Finds out how to spread the rows of a table.
+pub(crate) async fn spread(
     shared: &Arc<Shared>,
     asked: &Asked,
-    logical: &LogicalPlan,
-    session: &Arc<Session>,
+    hold: &Hold,
+) -> Result<Spread, QueryError> {
+    let partitions = hold.layout.partitions;
+    if let (Some(partitions), false) = (partitions, matches!(hold.logical, LogicalPlan::Sort(_))) {
+        return Ok(Spread { splits: Splits::new(), partitions: Some(partitions) });
+    }
+    let splits = match &hold.layout.splits {
+        Some(texts) => given(texts, &hold.logical)?,
+        None => splits(shared, asked, hold, partitions).await?,
+    };
+    Ok(Spread { splits, partitions: None })
+}
+
+/// The splits that the statement names.
+fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> {
+    let refuse = |text: String| QueryError::Statement(text);
+    let LogicalPlan::Sort(sorting) = logical else {
+        return Err(refuse(
+            "splits are values of the first key of ORDER BY, which is not there".into(),
+        ));
+    };
+    let key = sorting.expr.first().ok_or_else(|| refuse("an order without a key".into()))?;
+    let kind =
+        key.expr.get_type(sorting.input.schema()).map_err(|error| QueryError::plan(&error))?;
+    let value = |text: &String| {
+        let value = ScalarValue::from(text.as_str()).cast_to(&kind);
+        let value = value.ok().filter(|value| !value.is_null());
+        value.ok_or_else(|| refuse(format!("the split '{text}' is no {kind}, as the key is")))
+    };
+    let splits: Splits = texts.iter().map(value).collect::<Result<_, _>>()?;
+    let wanted = if key.asc { Ordering::Less } else { Ordering::Greater };
+    for (one, next) in splits.iter().zip(splits.iter().skip(1)) {
+        if one.partial_cmp(next) != Some(wanted) {
+            return Err(refuse(format!(
+                "splits stand in the order of the rows: {one}, {next} do not"
+            )));
+        }
+    }
+    Ok(splits)
+}
+
+/// Finds out where to split a query that ends with `ORDER BY`. Empty if it does not, or one partition
+/// is enough.
+async fn splits(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    hold: &Hold,
+    asked_for: Option<usize>,
 ) -> Result<Splits, QueryError> {
+    let Hold { logical, session, .. } = hold;
     let LogicalPlan::Sort(sorting) = logical else { return Ok(Splits::new()) };
     let Some(key) = sorting.expr.first().filter(|_| sorting.fetch.is_none()) else {
         return Ok(Splits::new());
@@ -56,15 +116,18 @@ pub(crate) async fn splits(
     let planned = async move { physical(&state, &input, capacity, Thrift::Normal).await };
     let planned = shared.planning.run(planned).await.ok_or(QueryError::Ending)?;
     let planned = planned.map_err(|error| QueryError::plan(&error))?;
-    let partitions = planned.output_partitioning().partition_count().max(capacity.slots as usize);
-    if let Some(splits) = known(key, &planned, partitions) {
+    let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
+    let partitions = asked_for.unwrap_or(planned_for);
+    let known = known(key, &planned, partitions);
+    let fits = |splits: &Splits| asked_for.is_none_or(|count| splits.len() + 1 == count);
+    if let Some(splits) = known.filter(fits) {
         return Ok(splits);
     }
     let rows = StatisticsContext::new().compute(planned.as_ref(), &StatisticsArgs::new()).ok();
     let rows = rows.and_then(|statistics| statistics.num_rows.get_value().copied());
-    let is_small = partitions < 2 || rows.is_some_and(|rows| rows < ROWS_MIN);
+    let is_small = asked_for.is_none() && rows.is_some_and(|rows| rows < ROWS_MIN);
     // What runs whole, in one task, makes one partition.
-    if is_small || !prepare::is_sendable(&planned) {
+    if partitions < 2 || is_small || !prepare::is_sendable(&planned) {
         return Ok(Splits::new());
     }
     let wanted = partitions * SAMPLE_ROWS_PER_PARTITION;
@@ -143,52 +206,71 @@ fn choose(keys: Vec<ArrayRef>, options: SortOptions, partitions: usize) -> Resul
     Ok(splits)
 }
 
-/// The plan with its merge at the top replaced by ranges, and the order that its partitions have. A
-/// plan of another form stays as it is.
-pub(crate) fn ranged(
-    plan: Arc<dyn ExecutionPlan>,
-    splits: &Splits,
+/// The physical plan of a table's rows, spread as they are to be, and the order that they have then.
+pub(crate) async fn planned(
+    state: &SessionState,
+    logical: &LogicalPlan,
+    capacity: Capacity,
+    thrift: Thrift,
+    spread: &Spread,
 ) -> Result<(Arc<dyn ExecutionPlan>, Option<Sorted>)> {
-    let Some(sorting) = sorting(&plan) else { return Ok(unmerged(plan, splits)) };
-    let ordering = sorting.expr().clone();
-    let columns = columns(&ordering);
-    let input = Arc::clone(sorting.input());
-    let first = ordering.first().clone();
-    let kind = first.expr.data_type(&input.schema())?;
-    let fits = splits.iter().all(|split| split.data_type() == kind);
-    if splits.is_empty() || columns.is_empty() || !fits {
-        let sorted = (!columns.is_empty()).then_some(Sorted { columns, splits: Splits::new() });
-        return Ok((plan, sorted));
+    if let (LogicalPlan::Sort(sorting), false) = (logical, spread.splits.is_empty()) {
+        let input = physical(state, &sorting.input, capacity, thrift).await?;
+        return ranged(state, sorting, input, &spread.splits);
     }
-    let known = Sorted { columns, splits: splits.clone() };
-    if let Some(column) = first.expr.downcast_ref::<Column>()
-        && let Some(input) = by_files(&input, (column.index(), first.options), splits)?
-    {
-        let plan = SortExec::new(ordering, input).with_preserve_partitioning(true);
-        return Ok((Arc::new(plan), Some(known)));
+    let plan = physical(state, logical, capacity, thrift).await?;
+    if let Some(partitions) = spread.partitions {
+        let split = RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?;
+        return Ok((Arc::new(split), None));
     }
-    let points = splits.iter().map(|split| SplitPoint::new(vec![split.clone()])).collect();
-    let key = LexOrdering::new([first])
-        .ok_or_else(|| DataFusionError::Internal("an order without a key".to_string()))?;
-    let ranges = Partitioning::Range(RangePartitioning::try_new(key, points)?);
-    let split = Arc::new(RepartitionExec::try_new(input, ranges)?);
-    let plan = SortExec::new(ordering, split).with_preserve_partitioning(true);
-    Ok((Arc::new(plan), Some(known)))
+    let columns = sorting(&plan).map(|sorting| columns(sorting.expr())).unwrap_or_default();
+    let sorted = (!columns.is_empty()).then(|| Sorted { columns, splits: Splits::new() });
+    Ok((plan, sorted))
 }
 
-/// A merge at the top of a plan over the ranges that are wanted is not needed.
-fn unmerged(
-    plan: Arc<dyn ExecutionPlan>,
+/// The rows of a plan in ranges of a key, each of them sorted. Rows that are in these ranges stay
+/// where they are.
+fn ranged(
+    state: &SessionState,
+    sorting: &Sort,
+    input: Arc<dyn ExecutionPlan>,
     splits: &Splits,
-) -> (Arc<dyn ExecutionPlan>, Option<Sorted>) {
-    let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() else { return (plan, None) };
-    let columns = columns(merge.expr());
-    let is_ranged = ranges(merge.input())
-        .is_some_and(|found| columns.first() == Some(&found.key) && found.splits == *splits);
-    if !is_ranged || splits.is_empty() || merge.fetch().is_some() {
-        return (plan, None);
+) -> Result<(Arc<dyn ExecutionPlan>, Option<Sorted>)> {
+    let sort_expr = |key: &SortExpr| -> Result<PhysicalSortExpr> {
+        let expr = state.create_physical_expr(key.expr.clone(), sorting.input.schema())?;
+        let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
+        Ok(PhysicalSortExpr::new(expr, options))
+    };
+    let keys: Vec<_> = sorting.expr.iter().map(sort_expr).collect::<Result<_>>()?;
+    let no_key = || DataFusionError::Internal("an order without a key".to_string());
+    let ordering = LexOrdering::new(keys).ok_or_else(no_key)?;
+    let first = ordering.first().clone();
+    let kind = first.expr.data_type(&input.schema())?;
+    let splits: Splits = splits.iter().map(|split| split.cast_to(&kind)).collect::<Result<_>>()?;
+    let column = first.expr.downcast_ref::<Column>().map(|column| (column.index(), first.options));
+    let is_there =
+        ranges(&input).is_some_and(|found| Some(found.key) == column && found.splits == splits);
+    let in_files = match column {
+        Some(key) => by_files(&input, key, &splits)?,
+        None => None,
+    };
+    let spread = match in_files {
+        Some(files) => files,
+        None if is_there => input,
+        None => {
+            let points = splits.iter().map(|split| SplitPoint::new(vec![split.clone()])).collect();
+            let key = LexOrdering::new([first]).ok_or_else(no_key)?;
+            let ranges = Partitioning::Range(RangePartitioning::try_new(key, points)?);
+            Arc::new(RepartitionExec::try_new(input, ranges)?)
+        }
+    };
+    let columns = columns(&ordering);
+    let sorted = (!columns.is_empty()).then(|| Sorted { columns, splits });
+    if is_there && spread.equivalence_properties().ordering_satisfy(ordering.iter().cloned())? {
+        return Ok((spread, sorted));
     }
-    (Arc::clone(merge.input()), Some(Sorted { columns, splits: splits.clone() }))
+    let plan = SortExec::new(ordering, spread).with_preserve_partitioning(true);
+    Ok((Arc::new(plan), sorted))
 }
 
 /// The sort at the top of a plan, with the merge above it or without.

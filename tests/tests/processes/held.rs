@@ -1,6 +1,6 @@
 //! Tables that workers hold: made, read, lost, made again, handed over, let go.
 
-use partita_shared::model::{JobState, WorkerState};
+use partita_shared::model::{JobState, TableRow, WorkerState};
 use partita_tests::process::{Cluster, LONG, SOON, signal, wait_for};
 use std::time::Duration;
 
@@ -14,6 +14,16 @@ const ANSWER: &str = "1000,20000100000\n";
 /// Partitions that workers hold, by worker.
 fn partitions(cluster: &Cluster) -> Vec<u32> {
     cluster.workers_up().iter().map(|row| row.metrics.partitions).collect()
+}
+
+/// The partitions of all tables, when their holders have said that they hold them.
+fn all_partitions(cluster: &Cluster) -> u32 {
+    let tables = cluster.place.run(["tables", "--output", "json"]).ok();
+    let tables: Vec<TableRow> = serde_json::from_str(&tables).expect("tables");
+    let all = tables.iter().map(|table| table.partitions).sum();
+    wait_for("all partitions", SOON, || {
+        (partitions(cluster).iter().sum::<u32>() == all).then_some(all)
+    })
 }
 
 /// What a worker held is made again when someone reads it, and only then; other readers lose nothing.
@@ -44,10 +54,7 @@ fn a_lost_part_is_made_again_when_it_is_read() {
 fn retired_workers_hand_over_and_leave() {
     let mut cluster = Cluster::start(3, &[]);
     cluster.sql(MAKE);
-    let all: u32 = wait_for("all partitions", SOON, || {
-        let held = partitions(&cluster);
-        (held.iter().sum::<u32>() > 0).then(|| held.iter().sum())
-    });
+    let all = all_partitions(&cluster);
     let names: Vec<String> =
         cluster.workers_up()[..2].iter().map(|row| row.id.to_string()).collect();
     cluster
@@ -76,10 +83,7 @@ fn retired_workers_hand_over_and_leave() {
 fn a_leaving_worker_hands_over_what_it_holds() {
     let cluster = Cluster::start(2, &[]);
     cluster.sql(MAKE);
-    let all: u32 = wait_for("all partitions", SOON, || {
-        let held = partitions(&cluster);
-        (held.iter().sum::<u32>() > 0).then(|| held.iter().sum())
-    });
+    let all = all_partitions(&cluster);
     let leaver = cluster.workers[0].pid();
     cluster.workers[0].signal(libc::SIGTERM);
     wait_for("its leave", SOON, || {
