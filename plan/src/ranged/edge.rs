@@ -340,13 +340,15 @@ async fn sorted(
     while let Some(batch) = edges.next().await {
         let batch = batch?;
         if batch.num_rows() > 0 {
+            kept.reservation.try_grow(batch.get_array_memory_size())?;
             found.push((partition(&batch)?, batch));
         }
     }
     found.sort_by_key(|(partition, _)| *partition);
     for (_, batch) in found {
         let columns = batch.columns().get(..schema.fields().len()).unwrap_or_default().to_vec();
-        kept.push(RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+        kept.rows += batch.num_rows();
+        kept.batches.push_back(RecordBatch::try_new(Arc::clone(&schema), columns)?);
     }
     Ok(kept)
 }
