@@ -2,8 +2,8 @@
 //!
 //! A window that has no `PARTITION BY` would take all rows into one task. Where the rows come as
 //! ranges of a sorted held table and each window sees only so many rows, or so much of the key,
-//! beyond its own row, every partition can be done by itself: it needs the [`edge`]s of its
-//! neighbours. [`WindowsRule`] puts a [`RangedWindowExec`] in the place of such a window, before
+//! beyond its own row, every partition can be done by itself: it needs the edges of its
+//! neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a window, before
 //! the optimiser decides how rows are brought together; the cut makes it groups of tasks.
 //!
 //! The method is the overlapping computation of array libraries (`map_overlap` of Dask), with the
