@@ -11,12 +11,11 @@ use arrow_flight::{FlightData, FlightDescriptor, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use partita_plan::put::PutCommand;
+use partita_plan::put::{PutCommand, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::sync::oneshot;
 
 /// Partitions that are brought or taken at once.
 const STREAMS_MAX: usize = 8;
@@ -174,6 +173,7 @@ impl Client {
             .with_dictionary_handling(DictionaryHandling::Resend)
             .build(stream::iter([Ok(rows)]));
         let (messages, broken) = unbroken(messages.boxed());
+        let messages = Messages(messages);
         let mut flight = match self.worker(&command.address).await {
             Ok(worker) => worker,
             Err(_) => self.flight(),
@@ -287,24 +287,4 @@ impl stream::Stream for Messages {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<FlightData>> {
         self.0.as_mut().poll_next(context)
     }
-}
-
-/// The messages alone. Where one could not be made they do not end, since their end would say that
-/// this is all; the error comes apart.
-fn unbroken(
-    messages: BoxStream<'static, Result<FlightData, FlightError>>,
-) -> (Messages, oneshot::Receiver<FlightError>) {
-    let (sender, broken) = oneshot::channel();
-    let messages = stream::unfold((messages, Some(sender)), |(mut messages, mut sender)| async {
-        match messages.next().await? {
-            Ok(message) => Some((message, (messages, sender))),
-            Err(error) => {
-                if let Some(sender) = sender.take() {
-                    let _ = sender.send(error);
-                }
-                std::future::pending().await
-            }
-        }
-    });
-    (Messages(messages.boxed()), broken)
 }

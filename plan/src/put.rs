@@ -4,9 +4,11 @@
 //! can make it with little.
 
 use arrow_flight::sql::Any;
+use futures::stream::{self, BoxStream, StreamExt};
 use partita_shared::ids::{GroupId, JobId, TaskId};
 use prost::Message;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 /// The type that the command has in its `Any`.
 pub const TYPE_URL: &str = "type.googleapis.com/partita.Put";
@@ -20,6 +22,30 @@ pub struct PutCommand {
     pub index: u32,
     /// `host:port` of the worker that shall hold it.
     pub address: String,
+}
+
+/// The messages alone. Where one could not be made they do not end, since their end would say to who
+/// takes them that this is all; the error comes apart.
+pub fn unbroken<T, E>(
+    messages: BoxStream<'static, Result<T, E>>,
+) -> (BoxStream<'static, T>, oneshot::Receiver<E>)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (sender, broken) = oneshot::channel();
+    let messages = stream::unfold((messages, Some(sender)), |(mut messages, mut sender)| async {
+        match messages.next().await? {
+            Ok(message) => Some((message, (messages, sender))),
+            Err(error) => {
+                if let Some(sender) = sender.take() {
+                    let _ = sender.send(error);
+                }
+                std::future::pending().await
+            }
+        }
+    });
+    (messages.boxed(), broken)
 }
 
 impl PutCommand {

@@ -3,13 +3,10 @@
 use super::{Cutter, Sources, leaf};
 use crate::exchange::Reading;
 use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
-use crate::ranged::{Chain, RangedWindowExec, ranges};
+use crate::ranged::{Chain, Plan, RangedWindowExec, ranges};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use std::sync::Arc;
-
-type Plan = Arc<dyn ExecutionPlan>;
 
 impl Cutter {
     pub(super) fn visit_windows(

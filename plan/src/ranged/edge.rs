@@ -5,7 +5,7 @@
 //! windows stand above it. A [`TrimExec`] at the top takes away what the windows gave for them. It
 //! learns how many they are through the context in which it has its input run.
 
-use super::Reach;
+use super::{Plan, Reach};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
@@ -28,8 +28,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-type Plan = Arc<dyn ExecutionPlan>;
 
 /// The column of an edge's rows that says which partition they are from.
 const PARTITION: &str = "partition";

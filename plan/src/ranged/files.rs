@@ -4,6 +4,7 @@
 //! partitions: whole files are given to the partitions in that order, and each of these is sorted by
 //! itself.
 
+use super::Plan;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
@@ -12,7 +13,6 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanC
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
@@ -24,8 +24,6 @@ use std::sync::Arc;
 /// How many times as many rows as the average the largest partition may have; else a sample of the
 /// keys splits better.
 const SKEW_MAX: usize = 2;
-
-type Plan = Arc<dyn ExecutionPlan>;
 
 /// A file and the ends of its keys, in their order.
 struct Extent {

@@ -4,8 +4,8 @@
 //! are not, it would shuffle both sides by hash. [`JoinsRule`] has only the smaller one split, by the
 //! ranges of the other: of each of its partitions few others have a part.
 
+use super::{Plan, rewritten};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExprRef, PhysicalSortExpr, RangePartitioning};
@@ -14,10 +14,8 @@ use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
+use datafusion::physical_plan::{ExecutionPlanProperties, Partitioning};
 use std::sync::Arc;
-
-type Plan = Arc<dyn ExecutionPlan>;
 
 /// Brings one side of a join into the ranges of the other.
 #[derive(Debug)]
@@ -25,14 +23,7 @@ pub(crate) struct JoinsRule;
 
 impl PhysicalOptimizerRule for JoinsRule {
     fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
-        Ok(plan
-            .transform_up(|node| {
-                Ok(match aligned(&node)? {
-                    Some(aligned) => Transformed::yes(aligned),
-                    None => Transformed::no(node),
-                })
-            })?
-            .data)
+        rewritten(plan, aligned)
     }
 
     fn name(&self) -> &'static str {

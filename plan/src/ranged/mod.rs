@@ -42,7 +42,7 @@ use std::sync::Arc;
 /// windows go through one task.
 pub(crate) const NEIGHBOURS_ROWS_MAX: usize = 1 << 20;
 
-type Plan = Arc<dyn ExecutionPlan>;
+pub(crate) type Plan = Arc<dyn ExecutionPlan>;
 
 /// Rows whose partitions are ranges of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,14 +186,7 @@ impl PhysicalOptimizerRule for WindowsRule {
         if !config.optimizer.prefer_hash_join {
             return Ok(plan);
         }
-        Ok(plan
-            .transform_up(|node| {
-                Ok(match ranged(&node)? {
-                    Some(ranged) => Transformed::yes(ranged),
-                    None => Transformed::no(node),
-                })
-            })?
-            .data)
+        rewritten(plan, ranged)
     }
 
     fn name(&self) -> &'static str {
@@ -203,6 +196,17 @@ impl PhysicalOptimizerRule for WindowsRule {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// The plan with other operators, from the leaves up, wherever there is another one.
+fn rewritten(plan: Plan, other: impl Fn(&Plan) -> Result<Option<Plan>>) -> Result<Plan> {
+    let changed = plan.transform_up(|node| {
+        Ok(match other(&node)? {
+            Some(other) => Transformed::yes(other),
+            None => Transformed::no(node),
+        })
+    });
+    changed.map(|changed| changed.data)
 }
 
 /// The window, done by ranges, if it is one that can be.

@@ -12,14 +12,14 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_core::Core;
 use partita_plan::data::FetchTicket;
-use partita_plan::put::PutCommand;
+use partita_plan::put::{PutCommand, unbroken};
 use partita_shared::ids::JobId;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tonic::{Response, Status};
 
 /// The actions, and what each does.
@@ -236,19 +236,7 @@ pub(crate) async fn put(
     is_of_a_worker(shared, &address).await?;
     // What the client breaks off must not end well at the worker, which would take a part for all:
     // there it does not end at all, until the call is dropped here.
-    let (broken, breaks) = oneshot::channel();
-    let messages = stream::unfold((messages, Some(broken)), |(mut messages, mut broken)| async {
-        match messages.next().await? {
-            Ok(message) => Some((message, (messages, broken))),
-            Err(error) => {
-                if let Some(broken) = broken.take() {
-                    let _ = broken.send(error);
-                }
-                std::future::pending().await
-            }
-        }
-    });
-    let messages = messages.boxed();
+    let (messages, breaks) = unbroken(messages);
     tokio::select! {
         put = shared.plane.put(&address, messages) => {
             put.map_err(|error| Status::unavailable(error.to_string()))?;

@@ -15,15 +15,25 @@ const ROWS: &str = "select id * 4 + value as id, (id * 4 + value) / 3 as third, 
 
 /// Makes the rows a table on the cluster, sorted, and a view on the single node.
 async fn sorted(oracle: &Oracle, name: &str, order: &str) -> Result<()> {
-    oracle.on_single_node_only(&format!("create view {name} as {ROWS}")).await?;
-    let table = format!("create temporary table {name} as {ROWS} order by {order}");
+    held(oracle, name, ROWS, order).await
+}
+
+/// Makes these rows a table on the cluster, sorted, and a view on the single node.
+async fn held(oracle: &Oracle, name: &str, rows: &str, order: &str) -> Result<()> {
+    oracle.on_single_node_only(&format!("create view {name} as {rows}")).await?;
+    let table = format!("create temporary table {name} as {rows} order by {order}");
     oracle.on_cluster_only(&table).await
+}
+
+/// How the cluster would run a query.
+async fn explained(oracle: &Oracle, query: &str) -> Result<String> {
+    let plan = oracle.cluster(&format!("explain {query}")).await?;
+    Ok(pretty_format_batches(&plan.batches)?.to_string())
 }
 
 async fn check(oracle: &Oracle, in_ranges: bool, queries: &[&str]) -> Result<()> {
     for query in queries {
-        let plan = oracle.cluster(&format!("explain {query}")).await?;
-        let plan = pretty_format_batches(&plan.batches)?.to_string();
+        let plan = explained(oracle, query).await?;
         assert_eq!(plan.contains("HaloExec"), in_ranges, "{query}\n{plan}");
     }
     oracle.check_all(queries, Sameness::Rows).await
@@ -154,9 +164,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
         sorted(&oracle, "base", "third").await?;
         sorted(&oracle, "other", "third").await?;
         let made = "select third, k as j, id + 1 as plus from base where id % 5 < 3";
-        oracle.on_single_node_only(&format!("create view same as {made}")).await?;
-        let table = format!("create temporary table same as {made} order by third");
-        oracle.on_cluster_only(&table).await?;
+        held(&oracle, "same", made, "third").await?;
         let where_they_lie = [
             "select third, count(*), sum(k) from base group by third",
             "select third + 0, min(v) from (select third, v from base where k > 9) group by third",
@@ -172,8 +180,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
                 from base b join same a on a.third = b.third where b.id > 7000",
         ];
         for query in where_they_lie {
-            let plan = oracle.cluster(&format!("explain {query}")).await?;
-            let plan = pretty_format_batches(&plan.batches)?.to_string();
+            let plan = explained(&oracle, query).await?;
             assert!(!plan.contains("Shuffle"), "{query}\n{plan}");
         }
         oracle.check_all(&where_they_lie, Sameness::Rows).await?;
@@ -185,8 +192,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
                 on b.third = o.third",
         ];
         for query in one_side {
-            let plan = oracle.cluster(&format!("explain {query}")).await?;
-            let plan = pretty_format_batches(&plan.batches)?.to_string();
+            let plan = explained(&oracle, query).await?;
             assert_eq!(plan.matches("reads Shuffle").count(), 1, "{query}\n{plan}");
         }
         oracle.check_all(&one_side, Sameness::Rows).await?;
@@ -236,9 +242,7 @@ fn files_in_order_are_not_shuffled() -> Result<()> {
             ("file_gaps", format!("select gap, n from '{folder}/'"), "gap, n", false),
         ];
         for (name, rows, order, in_place) in &tables {
-            oracle.on_single_node_only(&format!("create view {name} as {rows}")).await?;
-            let made = format!("{rows} order by {order}");
-            oracle.on_cluster_only(&format!("create temporary table {name} as {made}")).await?;
+            held(&oracle, name, rows, order).await?;
             let groups = groups_of(&oracle, name).await?;
             assert_eq!(groups == 1, *in_place, "{name} was made by {groups} groups of tasks");
         }
@@ -266,9 +270,7 @@ fn windows_keep_the_order() -> Result<()> {
         let oracle = fixture.oracle().await?;
         sorted(&oracle, "base", "id").await?;
         let made = "select id, id - lag(id, 3) over (order by id) as d from base";
-        oracle.on_single_node_only(&format!("create view made as {made}")).await?;
-        let table = format!("create temporary table made as {made} order by id");
-        oracle.on_cluster_only(&table).await?;
+        held(&oracle, "made", made, "id").await?;
         let again = "select id, sum(d) over (order by id rows between 5 preceding and current row)
             from made where id < 12000";
         check(&oracle, true, &[again]).await
