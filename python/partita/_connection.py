@@ -219,11 +219,11 @@ class Connection:
             If it is not held any more.
         """
         found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
+        if not found:
+            raise PartitaError(f"the table {name} is not held any more")
         own = [row for row in found if row["session"] == self.session]
-        for row in own or found:
-            made: dict[str, Any] = row
-            return made
-        raise PartitaError(f"the table {name} is not held any more")
+        table: dict[str, Any] = (own or found)[0]
+        return table
 
     def action(self, name: str, body: Any) -> Any:
         """Asks for an action, with JSON there and back."""

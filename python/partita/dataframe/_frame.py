@@ -614,7 +614,10 @@ class DataFrame(Operators, Plan):
 
     def persist(self, **_: Any) -> DataFrame:
         """Computes it and keeps it on the workers: the same frame, read there. It goes when nothing reads it."""
-        rows, levels = self._hold()
+        return self._held()
+
+    def _held(self, layout: str = "") -> DataFrame:
+        rows, levels = self._hold(layout)
         columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
         return DataFrame(rows, columns, levels)
 

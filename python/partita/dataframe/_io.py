@@ -100,13 +100,13 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions is 1 at least, not {npartitions}")
     if npartitions is not None:
-        return _spread(frame, f"partitions = {checked(npartitions, 'npartitions=')}")
+        return frame._held(f"partitions = {checked(npartitions, 'npartitions=')}")
     if partition_size is not None:
         wanted = bytes_of(partition_size)
         frame = frame if frame._rows.held else frame.persist()
         table = frame._client._connection.table(str(frame._rows.held))
         parts = checked(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
-        return _spread(frame, f"partitions = {parts}")
+        return frame._held(f"partitions = {parts}")
     if not frame._index:
         raise ValueError("divisions are labels of an index, which this frame has not: set_index first")
     frame = frame if frame.known_divisions else frame.sort_index()
@@ -114,15 +114,9 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
     known = list(divisions) if freq is None else pieces(first, last, freq)
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
-    made = _spread(frame, f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
+    made = frame._held(f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
     made._rows.divisions = tuple(known)
     return made
-
-
-def _spread(frame: DataFrame, layout: str) -> DataFrame:
-    rows, levels = frame._hold(layout)
-    columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(frame._columns.items())}
-    return DataFrame(rows, columns, levels)
 
 
 def _column(values: pd.Series, label: Any) -> pa.Array:
