@@ -5,7 +5,8 @@ use crate::exchange::{ExchangeExec, Reading};
 use crate::files::CompressedScan;
 use crate::properties::{Reader, WireProperties, Writer};
 use crate::ranged::Reach;
-use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
+use crate::ranged::carry::{Carries, CarryExec, PrefixExec};
+use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec, children_of};
 use crate::windows;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
@@ -42,6 +43,8 @@ enum Node {
     /// The rows wanted before, and whether there are edges before.
     Halo(Option<u64>, bool),
     Trim,
+    Prefix(Carries),
+    Carry(Carries),
 }
 
 /// The wire form of an edge's last rows. The distances are DataFusion's protobuf of them.
@@ -76,6 +79,12 @@ impl Node {
         if node.is::<TrimExec>() {
             return Ok(Some(Node::Trim));
         }
+        if let Some(prefix) = node.downcast_ref::<PrefixExec>() {
+            return Ok(Some(Node::Prefix(prefix.carries.clone())));
+        }
+        if let Some(carry) = node.downcast_ref::<CarryExec>() {
+            return Ok(Some(Node::Carry(carry.carries.clone())));
+        }
         let Some(exec) = node.downcast_ref::<EdgeExec>() else { return Ok(None) };
         Ok(Some(match &exec.edge {
             Edge::First(rows) => Node::FirstRows(*rows as u64),
@@ -97,10 +106,8 @@ impl Node {
 
 /// The one input of a node.
 fn only(inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
-    match inputs {
-        [input] => Ok(Arc::clone(input)),
-        _ => Err(DataFusionError::Internal("a node has one input".to_string())),
-    }
+    let [input] = children_of(inputs.to_vec())?;
+    Ok(input)
 }
 
 /// Encodes and decodes the nodes that are ours.
@@ -133,6 +140,13 @@ impl PhysicalExtensionCodec for Codec {
                 return Ok(Arc::new(HaloExec::try_new(inputs.to_vec(), before, has_before)?));
             }
             Node::Trim => return Ok(Arc::new(TrimExec { input: only(inputs)? })),
+            Node::Prefix(carries) => {
+                return Ok(Arc::new(PrefixExec { input: only(inputs)?, carries }));
+            }
+            Node::Carry(carries) => {
+                let children = children_of(inputs.to_vec())?;
+                return Ok(Arc::new(CarryExec { children, carries }));
+            }
         };
         let schema = protobuf::Schema::decode(node.schema.as_slice()).map_err(external)?;
         let schema: Schema = (&schema).try_into()?;

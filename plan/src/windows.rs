@@ -21,9 +21,10 @@ use datafusion::logical_expr::{
     WindowFrameBound, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::physical_expr::window::StandardWindowExpr;
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
 use std::sync::{Arc, LazyLock};
 
 /// What a window function shows of itself at its end if nothing of it would be lost.
@@ -163,6 +164,15 @@ fn aggregate(window: &WindowFunction) -> Option<Arc<AggregateUDF>> {
     }
 }
 
+/// What a window operator computes, if this is one.
+pub(crate) fn window_exprs(plan: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn WindowExpr>]> {
+    match (plan.downcast_ref::<BoundedWindowAggExec>(), plan.downcast_ref::<WindowAggExec>()) {
+        (Some(window), _) => Some(window.window_expr()),
+        (None, Some(window)) => Some(window.window_expr()),
+        (None, None) => None,
+    }
+}
+
 /// Whether a window function neither ignores nulls nor was turned around.
 pub(crate) fn is_plain(function: &StandardWindowExpr) -> bool {
     // It has no other way to tell.
@@ -170,16 +180,23 @@ pub(crate) fn is_plain(function: &StandardWindowExpr) -> bool {
     !shown.starts_with("WindowUDFExpr") || shown.ends_with(PLAIN)
 }
 
+/// By how many rows `lag` or `lead` look away, if that is said by a number.
+pub(crate) fn offset_of(function: &WindowUDFExpr) -> Option<i64> {
+    match function.args().get(1) {
+        None => Some(1),
+        Some(offset) => match offset.downcast_ref::<Literal>()?.value() {
+            ScalarValue::Int64(offset) => offset.filter(|offset| *offset > i64::MIN),
+            _ => None,
+        },
+    }
+}
+
 /// Whether a fragment's wire form would say all that its window functions do.
 ///
 /// # Errors
 /// If not; the error names the function.
 pub(crate) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
-    let exprs = plan
-        .downcast_ref::<WindowAggExec>()
-        .map(|node| node.window_expr())
-        .or_else(|| plan.downcast_ref::<BoundedWindowAggExec>().map(|node| node.window_expr()));
-    for expr in exprs.into_iter().flatten() {
+    for expr in window_exprs(plan).into_iter().flatten() {
         if let Some(function) = expr.as_any().downcast_ref::<StandardWindowExpr>()
             && !is_plain(function)
         {

@@ -10,7 +10,7 @@
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
 //! | `HeldExec` | stands for a held result | its partitions, one for each task |
-//! | `RangedWindowExec` | its edges | the edges of neighbouring partitions |
+//! | `RangedWindowExec` | its edges, or what its windows found | those of the partitions that it needs |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
 //! [`InputSpec::first`] says which tasks those are.
@@ -90,6 +90,8 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
         "UnnestExec" => "unnest",
         "HeldExec" => "held",
         "EdgeExec" => "edges",
+        "PrefixExec" => "prefixes",
+        "CarryExec" => "carry",
         "GlobalLimitExec" | "LocalLimitExec" => "limit",
         _ => "",
     };

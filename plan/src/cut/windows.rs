@@ -1,12 +1,20 @@
-//! Windows over ranges, each partition with the edges of its neighbours.
+//! Windows over ranges, each partition with what it needs of the others.
 
 use super::{Cutter, Sources, leaf};
 use crate::exchange::Reading;
+use crate::ranged::carry::{CarryExec, PrefixExec};
 use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
-use crate::ranged::{Chain, Plan, RangedWindowExec, ranges};
+use crate::ranged::{Carry, Chain, Needs, Plan, RangedWindowExec, Reach, has_windows, ranges};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use std::sync::Arc;
+
+/// Rows that several fragments read.
+struct Rows {
+    plan: Plan,
+    /// The group that makes them; none if each fragment makes them itself.
+    group: Option<u32>,
+}
 
 impl Cutter {
     pub(super) fn visit_windows(
@@ -14,22 +22,34 @@ impl Cutter {
         top: &RangedWindowExec,
         sources: &mut Sources,
     ) -> Result<Plan> {
-        let Chain { operators, input, reach } = Chain::of(top);
+        match &top.needs {
+            Needs::Rows(reach) => self.visit_seeing(Chain::of(top, reach), sources),
+            Needs::Found(carries) => self.visit_carried(&top.window, carries, sources),
+        }
+    }
+
+    /// Windows that see rows of neighbours.
+    fn visit_seeing(&mut self, chain: Chain, sources: &mut Sources) -> Result<Plan> {
+        let Chain { operators, input, reach } = chain;
         let ranges = ranges(&input).ok_or_else(|| {
             DataFusionError::Internal("the rows of a window are no ranges any more".to_string())
         })?;
         let (key, options) = ranges.key;
         let earlier = reach.earlier(&ranges);
         let later = reach.later(&ranges);
-        let mut children = vec![self.visit(&input, sources)?];
+        // Windows below would be done again for each edge.
+        let group = if has_windows(&input) { Some(self.add_made_group(&input)?) } else { None };
+        let rows = Rows { plan: input, group };
+        let mut children = vec![self.read(&rows, sources)?];
         let has_before = earlier.iter().any(|list| !list.is_empty());
         if has_before {
             let (reach, descending) = (reach.clone(), options.descending);
-            let edge = Edge::Last { reach, key, descending };
-            children.push(self.edges(&input, edge, earlier, sources)?);
+            let group = self.edges(&rows, Edge::Last { reach, key, descending })?;
+            children.push(self.neighbours(group, earlier, sources)?);
         }
         if later.iter().any(|list| !list.is_empty()) {
-            children.push(self.edges(&input, Edge::First(reach.after), later, sources)?);
+            let group = self.edges(&rows, Edge::First(reach.after))?;
+            children.push(self.neighbours(group, later, sources)?);
         }
         let before = reach.distances.is_empty().then_some(reach.before);
         let halo: Plan = Arc::new(HaloExec::try_new(children, before, has_before)?);
@@ -39,20 +59,59 @@ impl Cutter {
         Ok(Arc::new(TrimExec { input: windows }))
     }
 
-    /// A group that makes edges, and the leaf that reads those that each task needs.
-    fn edges(
+    /// Windows to which is joined what they found in all partitions before.
+    fn visit_carried(
         &mut self,
-        input: &Plan,
-        edge: Edge,
+        window: &Plan,
+        carries: &[(usize, Carry)],
+        sources: &mut Sources,
+    ) -> Result<Plan> {
+        let group = self.add_made_group(window)?;
+        let rows = Rows { plan: Arc::clone(window), group: Some(group) };
+        let reach = Reach { before: 1, ..Reach::default() };
+        let edges = self.edges(&rows, Edge::Last { reach, key: 0, descending: false })?;
+        let made = self.made_by(edges)?;
+        let mut below = Sources::new();
+        let input = leaf(&mut below, edges, Reading::All, &made);
+        let prefixes: Plan = Arc::new(PrefixExec { input, carries: carries.to_vec() });
+        let prefixes_group = self.push(Arc::clone(&prefixes), &below)?;
+        let rows = self.read(&rows, sources)?;
+        let prefixes = leaf(sources, prefixes_group, Reading::All, &prefixes);
+        Ok(Arc::new(CarryExec { children: [rows, prefixes], carries: carries.to_vec() }))
+    }
+
+    fn read(&mut self, rows: &Rows, sources: &mut Sources) -> Result<Plan> {
+        match rows.group {
+            Some(group) => Ok(leaf(sources, group, Reading::Own, &rows.plan)),
+            None => self.visit(&rows.plan, sources),
+        }
+    }
+
+    /// A group that makes edges of rows.
+    fn edges(&mut self, rows: &Rows, edge: Edge) -> Result<u32> {
+        let mut sources = Sources::new();
+        let input = self.read(rows, &mut sources)?;
+        self.push(Arc::new(EdgeExec::new(input, edge)), &sources)
+    }
+
+    /// The leaf that reads those edges that each task needs.
+    fn neighbours(
+        &mut self,
+        edges: u32,
         lists: Vec<Vec<u32>>,
         sources: &mut Sources,
     ) -> Result<Plan> {
-        let edges: Plan = Arc::new(EdgeExec::new(Arc::clone(input), edge));
-        let group = self.add_made_group(&edges)?;
-        let read = leaf(sources, group, Reading::All, &edges);
+        let made = self.made_by(edges)?;
+        let read = leaf(sources, edges, Reading::All, &made);
         if let Some(source) = sources.last_mut() {
             source.lists = Some(lists);
         }
         Ok(read)
+    }
+
+    /// What the tasks of a group run.
+    fn made_by(&self, group: u32) -> Result<Plan> {
+        let made = self.groups.get(group as usize).map(|group| Arc::clone(&group.plan));
+        made.ok_or_else(|| DataFusionError::Internal(format!("there is no group {group}")))
     }
 }

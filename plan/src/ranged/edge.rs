@@ -72,7 +72,7 @@ impl EdgeExec {
 }
 
 /// An operator over these children, of which it must have `N`.
-fn children_of<const N: usize>(children: Vec<Plan>) -> Result<[Plan; N]> {
+pub(crate) fn children_of<const N: usize>(children: Vec<Plan>) -> Result<[Plan; N]> {
     children
         .try_into()
         .map_err(|_| DataFusionError::Internal("an operator has other children".to_string()))
@@ -101,6 +101,7 @@ macro_rules! plain {
         }
     };
 }
+pub(super) use plain;
 
 impl DisplayAs for EdgeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,14 +184,14 @@ fn numbered(
 }
 
 /// Batches in memory, on the account of the task.
-struct Kept {
-    batches: VecDeque<RecordBatch>,
+pub(super) struct Kept {
+    pub(super) batches: VecDeque<RecordBatch>,
     rows: usize,
     reservation: MemoryReservation,
 }
 
 impl Kept {
-    fn new(owner: &str, context: &TaskContext) -> Kept {
+    pub(super) fn new(owner: &str, context: &TaskContext) -> Kept {
         let reservation = MemoryConsumer::new(owner).register(context.memory_pool());
         Kept { batches: VecDeque::new(), rows: 0, reservation }
     }
@@ -328,7 +329,7 @@ impl HaloExec {
 }
 
 /// The rows of edges, in the order of their partitions.
-async fn sorted(
+pub(super) async fn sorted(
     edges: Option<SendableRecordBatchStream>,
     schema: SchemaRef,
     mut kept: Kept,
@@ -353,9 +354,18 @@ async fn sorted(
 
 /// The partition that an edge is of.
 fn partition(edge: &RecordBatch) -> Result<u32> {
-    let numbers = edge.columns().last().and_then(|column| column.as_primitive_opt::<UInt32Type>());
-    let number = numbers.and_then(|numbers| numbers.values().first().copied());
-    number.ok_or_else(|| DataFusionError::Internal("an edge of no partition".to_string()))
+    partitions(edge)?
+        .first()
+        .copied()
+        .ok_or_else(|| DataFusionError::Internal("an edge of no partition".to_string()))
+}
+
+/// The partitions that the rows of edges are of.
+pub(super) fn partitions(edges: &RecordBatch) -> Result<&[u32]> {
+    let numbers = edges.columns().last().and_then(|column| column.as_primitive_opt::<UInt32Type>());
+    let numbers = numbers
+        .ok_or_else(|| DataFusionError::Internal("edges without their partitions".to_string()))?;
+    Ok(numbers.values())
 }
 
 impl DisplayAs for HaloExec {

@@ -6,31 +6,40 @@
 //! neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a window, before
 //! the optimiser decides how rows are brought together; the cut makes it groups of tasks.
 //!
+//! Windows that begin with the first row of all see too much for that. They are done by partitions as
+//! well, and then given what was found in the partitions before, where that can be joined to them.
+//!
 //! The method is the overlapping computation of array libraries (`map_overlap` of Dask), with the
 //! neighbours' rows counted exactly: an edge may come from several partitions, if these are small.
 
+pub(crate) mod carry;
 pub(crate) mod edge;
 mod files;
 mod joins;
 mod reach;
 
 use crate::held::HeldExec;
+use crate::windows::window_exprs;
+pub(crate) use carry::Carry;
 use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputOrderMode,
+    PlanProperties,
 };
 pub use files::{by_files, file_splits};
 pub(crate) use joins::JoinsRule;
@@ -94,18 +103,36 @@ fn of_held(held: &HeldExec) -> Option<Ranges> {
     Some(Ranges { key: (column, options), splits, rows })
 }
 
-/// A window each of whose partitions is done by itself, with the edges of its neighbours.
+/// A window each of whose partitions is done by itself.
 #[derive(Debug)]
 pub(crate) struct RangedWindowExec {
     /// The window, over the rows of all partitions.
-    window: Plan,
+    pub(crate) window: Plan,
     input: Plan,
-    reach: Reach,
+    pub(crate) needs: Needs,
+}
+
+/// What the windows of a partition need of the others.
+#[derive(Clone, Debug)]
+pub(crate) enum Needs {
+    /// Rows of its neighbours.
+    Rows(Reach),
+    /// What the windows of these columns found in all partitions before.
+    Found(Vec<(usize, Carry)>),
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Needs::Rows(reach) => reach.fmt(f),
+            Needs::Found(_) => write!(f, "sees all rows before"),
+        }
+    }
 }
 
 impl RangedWindowExec {
     /// The rows.
-    fn input(&self) -> &Plan {
+    pub(crate) fn input(&self) -> &Plan {
         &self.input
     }
 
@@ -114,13 +141,13 @@ impl RangedWindowExec {
             .map_err(|_| DataFusionError::Internal("a window has one child".to_string()))?;
         let window = Arc::clone(&self.window);
         let window = window.replace_children(vec![Arc::clone(&input)], options)?;
-        Ok(Arc::new(RangedWindowExec { window, input, reach: self.reach.clone() }))
+        Ok(Arc::new(RangedWindowExec { window, input, needs: self.needs.clone() }))
     }
 }
 
 impl DisplayAs for RangedWindowExec {
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RangedWindowExec: {}, ", self.reach)?;
+        write!(f, "RangedWindowExec: {}, ", self.needs)?;
         self.window.fmt_as(kind, f)
     }
 }
@@ -211,15 +238,11 @@ fn rewritten(plan: Plan, other: impl Fn(&Plan) -> Result<Option<Plan>>) -> Resul
 
 /// The window, done by ranges, if it is one that can be.
 fn ranged(plan: &Plan) -> Result<Option<Plan>> {
-    let exprs =
-        match (plan.downcast_ref::<BoundedWindowAggExec>(), plan.downcast_ref::<WindowAggExec>()) {
-            (Some(window), _) => window.window_expr(),
-            (None, Some(window)) => window.window_expr(),
-            (None, None) => return Ok(None),
-        };
     let children = plan.children();
-    let (Some(first), Some(input)) = (exprs.first(), children.first()) else { return Ok(None) };
-    let Some(found) = ranges(input) else { return Ok(None) };
+    let (Some(exprs), Some(input)) = (window_exprs(plan), children.first()) else {
+        return Ok(None);
+    };
+    let (Some(first), Some(found)) = (exprs.first(), ranges(input)) else { return Ok(None) };
     let order = first.order_by();
     let is_key = order.first().is_some_and(|key| {
         let column = key.expr.downcast_ref::<Column>();
@@ -229,19 +252,94 @@ fn ranged(plan: &Plan) -> Result<Option<Plan>> {
     if !is_key || !properties.ordering_satisfy(order.iter().cloned())? {
         return Ok(None);
     }
-    let Some(reach) = Reach::of(exprs, &input.schema()) else { return Ok(None) };
-    let partitions = found.splits.len() + 1;
-    let lists = if found.rows.is_some() { 1 } else { partitions };
-    let is_far = reach.rows().saturating_mul(lists) > NEIGHBOURS_ROWS_MAX;
-    if is_far || (found.rows.is_none() && has_windows(input)) {
-        // A filter between windows would have the lower ones done again for each edge.
-        return Ok(None);
-    }
-    let (window, input) = (Arc::clone(plan), Arc::clone(input));
-    Ok(Some(Arc::new(RangedWindowExec { window, input, reach })))
+    Split::of(exprs, &input.schema())
+        .filter(|split| !split.is_far(&found))
+        .map(|split| split.over(plan, input))
+        .transpose()
 }
 
-fn has_windows(plan: &Plan) -> bool {
+/// The expressions of a window by what they need.
+#[derive(Default)]
+struct Split {
+    /// How far those see that see rows of neighbours.
+    reach: Reach,
+    /// Those, with their places.
+    seeing: Vec<(usize, Arc<dyn WindowExpr>)>,
+    carried: Vec<(usize, Arc<dyn WindowExpr>)>,
+    /// How what those find is joined to the next.
+    carries: Vec<Carry>,
+}
+
+impl Split {
+    /// None if one of the expressions may see any row and gives what cannot be joined.
+    fn of(exprs: &[Arc<dyn WindowExpr>], schema: &Schema) -> Option<Split> {
+        let mut split = Split::default();
+        for (place, expr) in exprs.iter().enumerate() {
+            match Carry::of(expr) {
+                Some(carry) => {
+                    split.carries.push(carry);
+                    split.carried.push((place, Arc::clone(expr)));
+                }
+                None => {
+                    split.reach.add(Reach::of(expr, schema)?);
+                    split.seeing.push((place, Arc::clone(expr)));
+                }
+            }
+        }
+        Some(split)
+    }
+
+    /// Whether tasks would be given too many rows of neighbours.
+    fn is_far(&self, ranges: &Ranges) -> bool {
+        let lists = if ranges.rows.is_some() { 1 } else { ranges.splits.len() + 1 };
+        self.reach.rows().saturating_mul(lists) > NEIGHBOURS_ROWS_MAX
+    }
+
+    fn carries(&self, first: usize) -> Vec<(usize, Carry)> {
+        (first..).zip(self.carries.iter().copied()).collect()
+    }
+
+    fn over(self, window: &Plan, input: &Plan) -> Result<Plan> {
+        let width = input.schema().fields().len();
+        let (window, input) = (Arc::clone(window), Arc::clone(input));
+        if self.carried.is_empty() {
+            let needs = Needs::Rows(self.reach);
+            return Ok(Arc::new(RangedWindowExec { window, input, needs }));
+        }
+        if self.seeing.is_empty() {
+            let needs = Needs::Found(self.carries(width));
+            return Ok(Arc::new(RangedWindowExec { window, input, needs }));
+        }
+        let schema = window.schema();
+        let needs = Needs::Found(self.carries(width + self.seeing.len()));
+        let places = self.seeing.iter().chain(&self.carried).map(|(place, _)| width + place);
+        let mut columns = (0..width).chain(places).zip(0..).collect::<Vec<(usize, usize)>>();
+        columns.sort_unstable();
+        let seeing = window_of(self.seeing, &input)?;
+        let below: Plan =
+            Arc::new(RangedWindowExec { window: seeing, input, needs: Needs::Rows(self.reach) });
+        let window = window_of(self.carried, &below)?;
+        let both = Arc::new(RangedWindowExec { window, input: below, needs });
+        let named = columns.into_iter().zip(schema.fields()).map(|((_, column), field)| {
+            ProjectionExpr::new(Arc::new(Column::new(field.name(), column)), field.name().clone())
+        });
+        Ok(Arc::new(ProjectionExec::try_new(named.collect::<Vec<_>>(), both)?))
+    }
+}
+
+/// A window operator with these expressions.
+fn window_of(exprs: Vec<(usize, Arc<dyn WindowExpr>)>, input: &Plan) -> Result<Plan> {
+    let exprs: Vec<_> = exprs.into_iter().map(|(_, expr)| expr).collect();
+    let input = Arc::clone(input);
+    Ok(match exprs.iter().all(|expr| expr.uses_bounded_memory()) {
+        true => {
+            Arc::new(BoundedWindowAggExec::try_new(exprs, input, InputOrderMode::Sorted, false)?)
+        }
+        false => Arc::new(WindowAggExec::try_new(exprs, input, false)?),
+    })
+}
+
+pub(crate) fn has_windows(plan: &Plan) -> bool {
     plan.is::<RangedWindowExec>() || plan.children().into_iter().any(has_windows)
 }
 
@@ -256,18 +354,19 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The chain that begins at this window.
-    pub(crate) fn of(top: &RangedWindowExec) -> Chain {
+    /// The chain that begins at this window, which sees so far.
+    pub(crate) fn of(top: &RangedWindowExec, reach: &Reach) -> Chain {
         let mut chain = Chain {
             operators: vec![Arc::clone(&top.window)],
             input: Arc::clone(&top.input),
-            reach: top.reach.clone(),
+            reach: reach.clone(),
         };
         let mut between = Vec::new();
         let mut next = Arc::clone(&top.input);
         loop {
             if let Some(window) = next.downcast_ref::<RangedWindowExec>() {
-                let Some(reach) = chain.reach.above(&window.reach) else { return chain };
+                let Needs::Rows(below) = &window.needs else { return chain };
+                let Some(reach) = chain.reach.above(below) else { return chain };
                 chain.operators.append(&mut between);
                 chain.operators.push(Arc::clone(&window.window));
                 chain.reach = reach;

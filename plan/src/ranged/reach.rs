@@ -1,11 +1,10 @@
 //! How far windows see beyond their own row.
 
 use super::Ranges;
-use crate::windows::is_plain;
+use crate::windows::{is_plain, offset_of};
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
-use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::windows::WindowUDFExpr;
 use std::cmp::Ordering;
@@ -30,20 +29,20 @@ impl fmt::Display for Reach {
 }
 
 impl Reach {
-    /// The reach of windows over the same rows. None if one of them may see any row.
-    pub(super) fn of(exprs: &[Arc<dyn WindowExpr>], schema: &Schema) -> Option<Reach> {
-        let mut all = Reach::default();
-        for expr in exprs {
-            let one = reach(expr, schema)?;
-            all.before = all.before.max(one.before);
-            all.after = all.after.max(one.after);
-            for distance in one.distances {
-                if !all.distances.contains(&distance) {
-                    all.distances.push(distance);
-                }
+    /// How far a window sees. None if it may see any row.
+    pub(super) fn of(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
+        reach(expr, schema)
+    }
+
+    /// Has it see as far as another one over the same rows, too.
+    pub(super) fn add(&mut self, other: Reach) {
+        self.before = self.before.max(other.before);
+        self.after = self.after.max(other.after);
+        for distance in other.distances {
+            if !self.distances.contains(&distance) {
+                self.distances.push(distance);
             }
         }
-        Some(all)
     }
 
     /// The reach of windows with this one over others with `below`. None if that has no such form: rows
@@ -140,15 +139,7 @@ fn reach(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
     }
     match function.fun().name() {
         "lag" | "lead" => {
-            let offset = match function.args().get(1) {
-                None => 1,
-                Some(offset) => match offset.downcast_ref::<Literal>()?.value() {
-                    ScalarValue::Int64(Some(offset)) => {
-                        usize::try_from(offset.unsigned_abs()).ok()?
-                    }
-                    _ => return None,
-                },
-            };
+            let offset = usize::try_from(offset_of(function)?.unsigned_abs()).ok()?;
             // Negative offsets look the other way.
             Some(Reach { before: offset, after: offset, distances: Vec::new() })
         }

@@ -31,10 +31,26 @@ async fn explained(oracle: &Oracle, query: &str) -> Result<String> {
     Ok(pretty_format_batches(&plan.batches)?.to_string())
 }
 
-async fn check(oracle: &Oracle, in_ranges: bool, queries: &[&str]) -> Result<()> {
+/// What the windows of a partition get of the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gets {
+    /// Rows of its neighbours.
+    Rows,
+    /// What the windows of those before found.
+    Found,
+    /// One window gets the one, another the other.
+    Both,
+    /// Everything: one task has all rows.
+    All,
+}
+
+async fn check(oracle: &Oracle, gets: Gets, queries: &[&str]) -> Result<()> {
     for query in queries {
         let plan = explained(oracle, query).await?;
-        assert_eq!(plan.contains("HaloExec"), in_ranges, "{query}\n{plan}");
+        let rows = matches!(gets, Gets::Rows | Gets::Both);
+        let found = matches!(gets, Gets::Found | Gets::Both);
+        assert_eq!(plan.contains("HaloExec"), rows, "{query}\n{plan}");
+        assert_eq!(plan.contains("CarryExec"), found, "{query}\n{plan}");
     }
     oracle.check_all(queries, Sameness::Rows).await
 }
@@ -61,7 +77,7 @@ fn rows_of_neighbours() -> Result<()> {
         sorted(&oracle, "down", "id desc").await?;
         check(
             &oracle,
-            true,
+            Gets::Rows,
             &[
                 "select id, sum(k) over (order by id rows between 6 preceding and current row) from up",
                 "select id, count(v) over (order by id rows between 40 preceding and 30 following),
@@ -87,15 +103,16 @@ fn rows_of_neighbours() -> Result<()> {
                     (select id, lag(id) over (order by id) as d from up) a join
                     (select id, lead(id, 2) over (order by id) as d from up) b on a.id = b.id",
                 "select id from up order by lead(id) over (order by id) desc limit 9",
+                "select id, max(s) over (order by id rows between 5 preceding and 2 following) from
+                    (select id, sum(k) over (order by id rows between 7 preceding and current row)
+                        as s from up) where s % 3 = 0",
             ],
         )
         .await?;
         check(
             &oracle,
-            false,
+            Gets::All,
             &[
-                "select id, sum(k) over (order by id) from up",
-                "select id, row_number() over (order by id) from up",
                 "select id, sum(k) over (order by id desc rows between 3 preceding and current row)
                     from up",
                 "select id, lag(k) over (order by v, id) from up",
@@ -103,6 +120,70 @@ fn rows_of_neighbours() -> Result<()> {
             ],
         )
         .await
+    })
+}
+
+/// Windows that begin with the first row get what those of the partitions before found, also where some
+/// partitions have no rows or only missing values, beside and above windows that see neighbours.
+#[test]
+fn found_in_partitions_before() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        sorted(&oracle, "up", "id").await?;
+        sorted(&oracle, "down", "third desc, id").await?;
+        let up_to = "rows between unbounded preceding and current row";
+        let found = [
+            format!("select id, sum(k) over (order by id {up_to}) from up"),
+            "select id, sum(k) over (order by id), row_number() over (order by id) from up".to_string(),
+            format!(
+                "select id, min(k) over (order by id {up_to}), max(txt) over (order by id {up_to}),
+                    max(at) over (order by id {up_to}), count(at) over (order by id {up_to}) from up"
+            ),
+            format!(
+                "select id, last_value(gap) ignore nulls over (order by id {up_to}),
+                    first_value(gap) ignore nulls over (order by id {up_to}), sum(gap) over
+                    (order by id {up_to}), min(gap) over (order by id {up_to}) from (select id,
+                    case when id % 9000 = 5000 then k end as gap from up)"
+            ),
+            "select third, count(*) over (order by third desc), sum(k) over (order by third desc)
+                from down"
+                .to_string(),
+            format!(
+                "select id, sum(k) over (order by id {up_to}) from up
+                    where id not between 3000 and 12000 and k > 10"
+            ),
+            format!("select count(*), sum(s) from (select sum(k) over (order by id {up_to}) as s from up)"),
+            format!(
+                "select id, sum(s) over (order by id {up_to}) from (select id, count(*) over
+                    (order by id {up_to}) as s from up)"
+            ),
+        ];
+        let found: Vec<&str> = found.iter().map(String::as_str).collect();
+        check(&oracle, Gets::Found, &found).await?;
+        let both = [
+            format!(
+                "select id, sum(k) over (order by id {up_to}), lag(k) over (order by id),
+                    max(k) over (order by id {up_to}), min(k) over (order by id rows between
+                    3 preceding and 1 following) from up"
+            ),
+            format!(
+                "select id, s - lag(s, 2) over (order by id) from (select id, sum(k) over
+                    (order by id {up_to}) as s from up)"
+            ),
+            format!(
+                "select id, sum(d) over (order by id {up_to}) from (select id, k - lag(k) over
+                    (order by id) as d from up)"
+            ),
+        ];
+        let both: Vec<&str> = both.iter().map(String::as_str).collect();
+        check(&oracle, Gets::Both, &both).await?;
+        let all = [
+            "select id, rank() over (order by id) from up",
+            "select id, avg(k) over (order by id) from up",
+            "select id, count(distinct k) over (order by id) from up where id < 500",
+        ];
+        check(&oracle, Gets::All, &all).await
     })
 }
 
@@ -119,7 +200,7 @@ fn times_of_neighbours() -> Result<()> {
         sorted(&oracle, "clocks", "clock, id").await?;
         check(
             &oracle,
-            true,
+            Gets::Rows,
             &[
                 "select id, count(*) over (order by at range between interval '3 hours' preceding
                     and current row), sum(k) over (order by at range between interval '10 minutes'
@@ -138,7 +219,7 @@ fn times_of_neighbours() -> Result<()> {
         .await?;
         check(
             &oracle,
-            false,
+            Gets::All,
             &[
                 "select id, count(*) over (order by at range between interval '1 day' preceding and
                     current row) from up",
@@ -273,6 +354,6 @@ fn windows_keep_the_order() -> Result<()> {
         held(&oracle, "made", made, "id").await?;
         let again = "select id, sum(d) over (order by id rows between 5 preceding and current row)
             from made where id < 12000";
-        check(&oracle, true, &[again]).await
+        check(&oracle, Gets::Rows, &[again]).await
     })
 }

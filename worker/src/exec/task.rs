@@ -19,6 +19,7 @@ use datafusion::physical_plan::repartition::{BatchPartitioner, RepartitionExec};
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::{FutureExt, StreamExt};
 use partita_plan::exchange::InputsExtension;
+use partita_plan::sliding::with_sliding_windows;
 use partita_plan::{codec, sink};
 use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
 use partita_shared::model::OperatorRow;
@@ -98,8 +99,10 @@ async fn run_work(
         Work::Empty => Ok((Output::new(engine.store(), Arc::new(Schema::empty()), 1), Vec::new())),
         Work::Plan(bytes) => {
             let decode = || {
-                codec::decode(bytes, engine.context())
-                    .map_err(|error| DataFusionError::External(Box::new(error)))
+                let plan = codec::decode(bytes, engine.context());
+                with_sliding_windows(
+                    plan.map_err(|error| DataFusionError::External(Box::new(error)))?,
+                )
             };
             // A second attempt must not meet what the first one left in a shared plan, and
             // figures must be the task's alone.
