@@ -234,8 +234,20 @@ class Connection:
 
     # Tables that clients bring, and those that they take home.
 
-    def put(self, name: str, parts: Sequence[pa.Table], public: bool = False, replicas: int = 1) -> int:
+    def put(
+        self,
+        name: str,
+        parts: Sequence[pa.Table],
+        public: bool = False,
+        replicas: int = 1,
+        order: Sequence[str] = (),
+    ) -> int:
         """Brings a table, partition by partition, straight to the workers where they can be reached.
+
+        Parameters
+        ----------
+        order : sequence of str
+            Columns by which all rows are in order, rising. No value of the first one is missing or in two parts.
 
         Returns
         -------
@@ -251,6 +263,8 @@ class Connection:
         self._each(work, lambda one: self._put_one(job, *one))
         text = base64.b64encode(schema.serialize().to_pybytes()).decode()
         end = {"job": job, "name": name, "public": public, "schema": text}
+        if order:
+            end.update(order=list(order), splits=_splits(parts, order[0]))
         return int(self.action("partita.put_end", end)["rows"])
 
     def _put_one(self, job: int, index: int, address: str, rows: pa.Table) -> None:
@@ -330,3 +344,14 @@ class Connection:
 def quote(name: str) -> str:
     """A name as SQL takes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _splits(parts: Sequence[pa.Table], column: str) -> str:
+    """The first values of a column in all parts but the first one, as an Arrow IPC stream in base64."""
+    firsts = pa.concat_tables(
+        [part.select([column]).slice(0, 1) for part in parts][1:] or [parts[0].slice(0, 0).select([column])]
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, firsts.schema) as writer:
+        writer.write_table(firsts)
+    return base64.b64encode(sink.getvalue().to_pybytes()).decode()

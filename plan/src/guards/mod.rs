@@ -16,19 +16,24 @@
 //! - `EnsureRequirements` hands the limit of a sort to the sorts below the join if the join gives
 //!   rows in that order already: the join then sees the first rows alone. There the limit is put
 //!   above the sort, as an operator of its own, which the rule leaves where it is.
+//!
+//! `EnsureRequirements` has another fault, which ends in an error: it sorts no input of a union that is
+//! in the wanted order by a constant of its own (`select 0 as part, .. union all select 1 as part, ..
+//! order by part, key`), of which the union then knows nothing. Its rows are sorted above it.
 
 pub(crate) mod repeated;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
+use datafusion::physical_expr::OrderingRequirements;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::SortMergeJoinExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -110,7 +115,8 @@ struct Requirements(Rule);
 
 impl PhysicalOptimizerRule for Requirements {
     fn optimize(&self, plan: Plan, config: &ConfigOptions) -> Result<Plan> {
-        self.0.optimize(plan.transform_up(limit_above)?.data, config)
+        let plan = self.0.optimize(plan.transform_up(limit_above)?.data, config)?;
+        Ok(plan.transform_up(inputs_sorted)?.data)
     }
 
     fn name(&self) -> &str {
@@ -135,6 +141,29 @@ fn limit_above(plan: Plan) -> Result<Transformed<Plan>> {
         false => Arc::new(GlobalLimitExec::new(all, 0, Some(fetch))),
     };
     Ok(Transformed::yes(limited))
+}
+
+/// Sorts the inputs of an operator that must be in an order, as far as they are not known to be in it.
+fn inputs_sorted(plan: Plan) -> Result<Transformed<Plan>> {
+    let wanted = plan.required_input_ordering();
+    let mut children = Vec::new();
+    let mut is_changed = false;
+    for (child, wanted) in plan.children().into_iter().zip(wanted) {
+        let mut child = Arc::clone(child);
+        if let Some(OrderingRequirements::Hard(mut wanted)) = wanted
+            && let Some(wanted) = wanted.pop().filter(|_| wanted.is_empty())
+            && !child.equivalence_properties().ordering_satisfy_requirement(wanted.clone())?
+        {
+            let sort = SortExec::new(wanted.into(), child);
+            child = Arc::new(sort.with_preserve_partitioning(true));
+            is_changed = true;
+        }
+        children.push(child);
+    }
+    match is_changed {
+        true => Ok(Transformed::yes(replace_children_if_necessary(plan, children)?)),
+        false => Ok(Transformed::no(plan)),
+    }
 }
 
 fn any(plan: &Plan, is: &impl Fn(&Plan) -> bool) -> bool {

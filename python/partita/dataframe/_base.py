@@ -162,15 +162,15 @@ class Plan:
 
     # Held on the workers.
 
-    def _held_query(self, names: list[str], in_order: bool = False) -> str:
+    def _held_query(self, names: list[str]) -> str:
         """The plan as the query of a table: what is computed, what the order needs beside it, in that order.
 
-        Rows that come in their order are not sorted, unless they are to be spread anew.
+        The cluster knows by it that rows which come in their order are in it; they are not sorted again.
         """
         rows = self._rows
         hidden = [(sql, name) for (sql, own), name in zip(self._terms(), names) if name == own]
         query = self._query(hidden)
-        if not rows.order or (rows.physical and not in_order):
+        if not rows.order:
             return query
         order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         return f"SELECT * FROM ({query}) ORDER BY {order}"
@@ -183,7 +183,7 @@ class Plan:
         there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
         there.update(self._selected())
         names = [there.get(sql, own) for sql, own in self._terms()]
-        query = self._held_query(names, in_order=bool(layout))
+        query = self._held_query(names)
         spread = f" WITH ({layout})" if layout else ""
         rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))

@@ -14,7 +14,7 @@ from ._base import Level
 from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
-from ._sql import INDEX, ROW, literal, quote
+from ._sql import INDEX, ROW, is_plain_text, literal, quote
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -80,16 +80,35 @@ def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: i
     columns += [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
     columns.append(pa.array(np.arange(len(frame), dtype="int64")))
     table = pa.table(dict(zip(names, columns)))
+    order, bounds = _order(frame.index, columns[0].type, bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = held_name()
-    client._connection.put(name, parts, replicas=replicas)
-    rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
+    client._connection.put(name, parts, replicas=replicas, order=order)
+    rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
     rows.held = name
     drop_later(client, name, rows.identity)
     index = tuple(Level(label, quote(INDEX + str(at))) for at, label in enumerate(frame.index.names))
     kinds = [column.type for column in columns[len(levels) : -1]]
     cells = {label: (quote(f"c{at}"), kinds[at]) for at, label in enumerate(frame.columns)}
     return DataFrame(rows, cells, index)
+
+
+def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple[str, ...], list[int]]:
+    """The columns by which rows are in order: the index, if it is in order and its labels can be kept together.
+
+    Partitions begin where a label does, then.
+    """
+    types = pa.types
+    # Floats have two zeros, which pandas does not tell apart; categories have an order of their own.
+    has_order = types.is_integer(kind) or types.is_timestamp(kind) or types.is_date(kind) or is_plain_text(kind)
+    if index.nlevels > 1 or not has_order or index.hasnans or not index.is_monotonic_increasing:
+        return (ROW,), bounds
+    if index.is_unique:
+        return (INDEX + "0",), bounds
+    starts = [int(index.searchsorted(index[bound], side="left")) for bound in bounds[:-1]]
+    if any(a >= b for a, b in zip(starts, starts[1:])):
+        return (ROW,), bounds
+    return (INDEX + "0", ROW), [*starts, bounds[-1]]
 
 
 def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
@@ -149,7 +168,7 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     bounds = evenly(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = held_name()
-    client._connection.put(name, parts)
+    client._connection.put(name, parts, order=(ROW,))
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
     rows.held = name
     drop_later(client, name, rows.identity)

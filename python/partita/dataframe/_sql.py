@@ -13,7 +13,19 @@ import pyarrow as pa
 
 from .._connection import quote
 
-__all__ = ["INDEX", "ORDER", "ROW", "arrow_name", "is_number", "is_text", "is_time", "literal", "quote", "type_of"]
+__all__ = [
+    "INDEX",
+    "ORDER",
+    "ROW",
+    "arrow_name",
+    "is_number",
+    "is_plain_text",
+    "is_text",
+    "is_time",
+    "literal",
+    "quote",
+    "type_of",
+]
 
 #: The name of the columns in which an index travels, with its level after it.
 INDEX = "__index_"
@@ -63,12 +75,14 @@ def is_number(kind: pa.DataType) -> bool:
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
 
 
+def is_plain_text(kind: pa.DataType) -> bool:
+    """Whether it is a text."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether it is a text, or names of categories."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return is_text(kind.value_type) if pa.types.is_dictionary(kind) else is_plain_text(kind)
 
 
 def is_time(kind: pa.DataType) -> bool:

@@ -7,16 +7,22 @@ use crate::query::{self, Asked};
 use arrow_flight::{FlightData, PutResult};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use datafusion::arrow::array::Array;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_core::Core;
 use partita_plan::data::FetchTicket;
+use partita_plan::held::Sorted;
 use partita_plan::put::{PutCommand, unbroken};
 use partita_shared::ids::JobId;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -75,6 +81,13 @@ struct PutEnd {
     public: bool,
     /// The schema's message of an Arrow IPC stream, in base64.
     schema: String,
+    /// Columns by which the rows are in order, rising, missing values last: in each partition and from
+    /// one to the next. The client answers for it.
+    #[serde(default)]
+    order: Vec<String>,
+    /// An Arrow IPC stream, in base64: the first of these columns, for the first row of each partition but
+    /// the first one. No value of it is in two partitions.
+    splits: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -171,17 +184,49 @@ async fn put_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8
 }
 
 async fn put_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutEnd { job, name, public, schema } = read(body)?;
-    let schema = read_schema(&schema)?;
-    let rows = query::puts::end(shared, asked, JobId(job), &name, public, schema).await;
+    let PutEnd { job, name, public, schema, order, splits } = read(body)?;
+    let schema = read_stream(&schema, "the schema")?.schema();
+    let sorted = match splits {
+        Some(splits) => Some(sorted(&schema, &order, &splits)?),
+        None => None,
+    };
+    let brought = query::puts::Brought { name, public, schema, sorted };
+    let rows = query::puts::end(shared, asked, JobId(job), brought).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
 }
 
-fn read_schema(text: &str) -> Result<SchemaRef, Status> {
-    let wrong = |error: String| Status::invalid_argument(format!("the schema: {error}"));
+fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, Status> {
+    let wrong = |error: String| Status::invalid_argument(format!("{what}: {error}"));
     let bytes = STANDARD.decode(text).map_err(|error| wrong(error.to_string()))?;
-    let reader = StreamReader::try_new(bytes.as_slice(), None);
-    Ok(reader.map_err(|error| wrong(error.to_string()))?.schema())
+    StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))
+}
+
+/// The order of a table that is brought.
+fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, Status> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Status::invalid_argument(format!("the order of the rows: {error}"))
+    };
+    let rising = SortOptions { descending: false, nulls_first: false };
+    let column = |name: &String| Ok((schema.index_of(name).map_err(|e| wrong(&e))?, rising));
+    let columns = order.iter().map(column).collect::<Result<Vec<_>, Status>>()?;
+    let (key, _) = columns.first().ok_or_else(|| wrong(&"it has no column"))?;
+    let mut values = Vec::new();
+    for batch in read_stream(splits, "the splits")? {
+        let batch = batch.map_err(|error| wrong(&error))?;
+        let [column] = batch.columns() else { return Err(wrong(&"splits are one column")) };
+        if column.data_type() != schema.field(*key).data_type() {
+            return Err(wrong(&format!("splits are no {}", schema.field(*key).data_type())));
+        }
+        for row in 0..column.len() {
+            let value = ScalarValue::try_from_array(column, row).map_err(|error| wrong(&error))?;
+            values.push(value);
+        }
+    }
+    let is_rising = |pair: &[ScalarValue]| pair[0].partial_cmp(&pair[1]) == Some(Ordering::Less);
+    if values.iter().any(ScalarValue::is_null) || !values.windows(2).all(is_rising) {
+        return Err(wrong(&"splits must rise"));
+    }
+    Ok(Sorted { columns, splits: values })
 }
 
 async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {

@@ -299,6 +299,12 @@ pub(crate) async fn register(
     let gone = || QueryError::Failed("the table was lost before it could be named".to_string());
     let partitions = partitions.ok_or_else(gone)?;
     let rows = partitions.iter().map(|(rows, _)| rows).sum();
+    let splits = sorted.as_ref().map_or(0, |sorted| sorted.splits.len());
+    if splits > 0 && splits + 1 != partitions.len() {
+        shared.hub.release(vec![job]).await;
+        let text = format!("{name} has {} partitions and {splits} splits", partitions.len());
+        return Err(QueryError::Statement(text));
+    }
     let held = HeldResult { job, name, schema, partitions, sorted };
     let replaced = shared.collections.insert(owner, held);
     shared.hub.release(replaced).await;

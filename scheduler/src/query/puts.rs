@@ -9,6 +9,7 @@ use crate::hub::JobNotice;
 use crate::query::{Asked, QueryError, register};
 use datafusion::arrow::datatypes::SchemaRef;
 use partita_core::{Event, GroupSpec, JobSpec, Origin};
+use partita_plan::held::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::limits::GROUP_TASKS_MAX;
 use partita_shared::message::Work;
@@ -137,15 +138,24 @@ async fn copied(shared: &Shared, job: JobId) {
     }
 }
 
+/// A table that was brought, as its client says it is.
+pub(crate) struct Brought {
+    pub(crate) name: String,
+    /// Whether it is everyone's.
+    pub(crate) public: bool,
+    pub(crate) schema: SchemaRef,
+    /// The order of its rows, if they are in one.
+    pub(crate) sorted: Option<Sorted>,
+}
+
 /// Ends: waits until all partitions are there, and names the table. Gives its rows.
 pub(crate) async fn end(
     shared: &Shared,
     asked: &Asked,
     job: JobId,
-    name: &str,
-    public: bool,
-    schema: SchemaRef,
+    brought: Brought,
 ) -> Result<u64, QueryError> {
+    let Brought { name, public, schema, sorted } = brought;
     let begun = shared.puts.lock().remove(&job);
     let unknown = || QueryError::Statement(format!("{job} is not a table that is being brought"));
     let mut begun = begun.filter(|begun| begun.session == asked.session).ok_or_else(unknown)?;
@@ -170,5 +180,5 @@ pub(crate) async fn end(
     // A client that asked for copies has them when it goes on; those that take longer follow.
     let _ = timeout(ARRIVAL_WAIT, copied(shared, job)).await;
     let owner = (!public).then(|| asked.session.clone());
-    register(shared, job, name.to_string(), owner, schema, None).await
+    register(shared, job, name, owner, schema, sorted).await
 }

@@ -4,11 +4,14 @@ use crate::query::prepare::{Built, encode};
 use crate::query::{QueryError, Text};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::DataFusionError;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::sql::parser::{CopyToSource, DFParser, Statement};
 use partita_core::{GroupSpec, Origin};
 use partita_plan::exchange::{ExchangeExec, Reading};
+use partita_plan::ranged::ranges;
 use partita_plan::{PlanError, cut, sink};
 use partita_shared::message::{CommitSpec, Exchange, InputSpec, Work};
 use rand::RngCore;
@@ -31,13 +34,10 @@ pub(crate) fn build(
         check_target(&target, is_copy, single_file)?;
     }
     let staging = staging_folder(&target);
-    let mut input = Arc::clone(exec.input());
-    if !single_file
-        && let Some(node) = input.downcast_ref::<CoalescePartitionsExec>()
-        && input.fetch().is_none()
-    {
-        input = Arc::clone(node.input());
-    }
+    let input = match single_file {
+        true => Arc::clone(exec.input()),
+        false => unmerged(exec.input()),
+    };
     let writer = sink::redirected(exec.sink(), &staging).map_err(failed)?;
     let mut groups = match query_groups(&input, &writer) {
         Ok(groups) => groups,
@@ -68,6 +68,25 @@ pub(crate) fn build(
     });
     let schema = exec.schema();
     Ok(Built { groups, staging: Some(staging.display().to_string()), schema, order: None })
+}
+
+/// The partitions that a plan puts together at its top, or the plan. Those that are put together in
+/// the order of a key stay together, unless they are ranges of it: files follow one another as they do.
+fn unmerged(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let plan = Arc::clone(plan);
+    if plan.fetch().is_some() {
+        return plan;
+    }
+    if let Some(node) = plan.downcast_ref::<CoalescePartitionsExec>() {
+        return Arc::clone(node.input());
+    }
+    let Some(node) = plan.downcast_ref::<SortPreservingMergeExec>() else { return plan };
+    let first = node.expr().first();
+    let key = first.expr.downcast_ref::<Column>().map(|column| (column.index(), first.options));
+    match ranges(node.input()) {
+        Some(found) if Some(found.key) == key => Arc::clone(node.input()),
+        Some(_) | None => plan,
+    }
 }
 
 /// The groups of a query whose last tasks write.

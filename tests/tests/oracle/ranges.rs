@@ -284,6 +284,8 @@ fn ranges_need_no_shuffle() -> Result<()> {
             "select third, count(*) from (select third from base union all select third from same)
                 group by third",
             "select third from base except select third from same",
+            "select part, third from (select 0 as part, third from base union all
+                select 1 as part, third from same) order by part, third",
             "select third, k, count(*) from base group by third, k",
             "select distinct third from base where third between 3000 and 7000",
             "select b.id, s.plus from base b join (select * from same where third > 5000) s
