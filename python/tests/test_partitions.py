@@ -162,3 +162,60 @@ def test_samples_are_shares():
         ddf.sample(n=3)
     with pytest.raises(ValueError, match=r"from 0 to 1, not 1\.5"):
         ddf.sample(frac=1.5)
+
+
+#: Indexes of pandas, and whether their partitions are ranges of the index.
+INDEXES = {
+    "counted": (pd.RangeIndex(1000), True),
+    "times": (pd.date_range("2024-01-01", periods=1000, freq="h", tz="Europe/Berlin"), True),
+    "texts": (pd.Index([f"k{at:04}" for at in range(1000)]), True),
+    "repeated": (pd.Index(np.arange(1000) // 3), True),
+    "one": (pd.Index(np.zeros(1000, dtype="int64")), False),
+    "floats": (pd.Index(np.arange(1000) * 0.5), False),
+    "missing": (pd.DatetimeIndex([*pd.date_range("2024-01-01", periods=999, freq="h"), pd.NaT]), False),
+}
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_brought_frames_know_their_order(name):
+    """Windows of what is brought, and of what is held of it, are done by partitions; so are slices of the index."""
+    index, in_ranges = INDEXES[name]
+    frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009, "b": np.arange(1000) * 0.5}, index=index)
+    brought = dd.from_pandas(frame, npartitions=5)
+    assert brought.npartitions == 5 and len(rows_of_partitions(brought)) == 5
+    assert brought.known_divisions == in_ranges
+    for ddf in [brought, brought[brought.a % 3 > 0].persist()]:
+        expected = ddf.compute()
+        assert "HaloExec" in ddf.a.rolling(30).sum().explain()
+        assert "CarryExec" in ddf.a.cumsum().explain()
+        assert_series_equal(ddf.a.rolling(30).sum().compute(), expected.a.rolling(30).sum(), check_freq=False)
+        assert_frame_equal(ddf.cumsum().compute(), expected.cumsum(), check_freq=False)
+        assert_series_equal(ddf.a.diff().compute(), expected.a.diff(), check_freq=False)
+        assert_series_equal(ddf.b.cummax().compute(), expected.b.cummax(), check_freq=False)
+        if in_ranges:
+            assert len(ddf.divisions) == ddf.npartitions + 1
+            low, high = index[300], index[350]
+            part = ddf.loc[low:high]
+            assert_frame_equal(part.compute(), expected.loc[low:high], check_freq=False)
+            assert "1 of them read" in part.explain() or "2 of them read" in part.explain()
+
+
+def test_brought_frames_are_joined_where_they_lie():
+    """Frames that are in the order of their indexes are joined by them without a shuffle of both."""
+    one = pd.DataFrame({"a": np.arange(1000)}, index=pd.date_range("2024-01-01", periods=1000, freq="h"))
+    two = pd.DataFrame({"b": np.arange(600)}, index=one.index[200:800])
+    joined = dd.from_pandas(one, npartitions=4).join(dd.from_pandas(two, npartitions=3))
+    assert joined.explain().count("reads Shuffle") <= 1
+    assert_frame_equal(joined.compute().sort_index(), one.join(two), check_freq=False)
+
+
+def test_columns_of_several_windows():
+    """Windows that see neighbours and windows that begin with the first row, in one frame."""
+    frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009}, index=pd.date_range("2024", periods=1000, freq="min"))
+    ddf = dd.from_pandas(frame, npartitions=4)
+    made = ddf.assign(up=ddf.a.cumsum(), mean=ddf.a.rolling("1h").mean(), last=ddf.a.shift(2), best=ddf.a.cummax())
+    expected = frame.assign(
+        up=frame.a.cumsum(), mean=frame.a.rolling("1h").mean(), last=frame.a.shift(2), best=frame.a.cummax()
+    )
+    assert_frame_equal(made.compute(), expected, check_freq=False)
+    assert_frame_equal(made[made.best > 500].compute(), expected[expected.best > 500], check_freq=False)
