@@ -277,16 +277,23 @@ class DataFrame(Operators, Plan):
         rows = rows or self._rows
         levels = [(level.sql, INDEX + str(at)) for at, level in enumerate(self._index)]
         cells = [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
-        order = [(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
+        names = self._order_names(rows)
+        order = [(term(sql), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
         root = f"(SELECT {select or '1 AS one'} FROM {rows.sql} WHERE {where}{extra})"
         return self._travelled(root, rows)
 
-    def _travelled(self, root: str, rows: Rows, physical: bool | None = None) -> DataFrame:
+    def _order_names(self, rows: Rows) -> list[str]:
+        """The names of the terms of the order, where rows travel: a term that travels anyway keeps its name."""
+        there = {sql: f"c{at}" for at, (sql, _) in enumerate(self._columns.values())}
+        there.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
+        return [there.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
+
+    def _travelled(self, root: str, rows: Rows) -> DataFrame:
         """A frame over a relation that has the index, the columns and the order under their own names."""
-        order = tuple(f"{quote(f'{ORDER}{at}')}{direction(sql)}" for at, sql in enumerate(rows.order))
-        physical = rows.physical if physical is None else physical
-        made = Rows(rows.client, root, order, physical, rows.partitions, keep=rows)
+        names = self._order_names(rows)
+        order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
+        made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
         columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
         index = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
         return DataFrame(made, columns, index)
@@ -432,7 +439,7 @@ class DataFrame(Operators, Plan):
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
         order = self._rows.order
         ways = [direction(turned(sql) if backwards else sql) for sql in order]
-        by = ", ".join(f"{quote(f'{ORDER}{at}')}{way}" for at, way in enumerate(ways))
+        by = ", ".join(f"{quote(name)}{way}" for name, way in zip(self._order_names(self._rows), ways))
         frame = self._narrowed("TRUE", extra=f"{' ORDER BY ' + by if by else ''} LIMIT {max(n, 0)}")
         frame._rows.physical = False
         return frame
