@@ -93,6 +93,7 @@ def main():
     indexed = timed("set_index and persist", lambda: held(ddf[["t", "x"]].set_index("t")))
     timed("resample", lambda: indexed.x.resample("1h").mean().compute())
     timed("rolling", lambda: indexed.x.rolling(100).mean().sum().compute())
+    timed("cumsum", lambda: indexed.x.cumsum().max().compute())
 
     def slice_of_time():
         options = {"calculate_divisions": True} if package == "dask" else {}

@@ -9,10 +9,14 @@ use std::path::Path;
 use std::process::Command;
 
 const SCRIPT: &str = include_str!("../python/held_frames.py");
+const LARGE_SCRIPT: &str = include_str!("../python/held_large.py");
 /// Rows of a gigabyte in pandas, at scale 1.
 const ROWS: f64 = 25_000_000.0;
 /// What a worker may use.
 const MEMORY: &str = "6GiB";
+/// Frames that are held at once where they do not fit into memory, and what a worker may use there.
+const LARGE_FRAMES: &str = "10";
+const LARGE_MEMORY: &str = "1GiB";
 
 /// Runs it for both.
 pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> Result<Vec<Row>> {
@@ -20,22 +24,9 @@ pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) ->
     std::fs::write(&script, SCRIPT)?;
     let python = dask.environment().join("bin/python");
     let rows = ((ROWS * scale) as u64).to_string();
-    let asked = |command: &mut Command| -> Result<Value> {
-        let (_, text) = timed(command)?;
-        Ok(serde_json::from_str(text.lines().last().context("no answer")?)?)
-    };
     say("held frames, Partita ...");
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python");
-    let mut ours = Command::new(program);
-    ours.args(["run", "--workers=2", "--threads=1", "--headless", "--memory-limit", MEMORY, "--"])
-        .args([&python, &script])
-        .args(["partita", ""])
-        .arg(folder)
-        .arg(&rows)
-        .env("PYTHONPATH", package)
-        .env("PARTITA_PROGRAM", program)
-        .env("PARTITA_LOG", "error");
-    let ours = asked(&mut ours)?;
+    let mut ours = running(program, &python, &script, MEMORY);
+    let ours = asked(ours.args(["partita", ""]).arg(folder).arg(&rows))?;
     say("held frames, Dask ...");
     let running = dask.start()?;
     let mut theirs = Command::new(&python);
@@ -51,4 +42,45 @@ pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) ->
     table.push(Row::plain("frames: peak memory of the cluster", peak(&ours), "MiB"));
     table.push(Row::plain("frames: the same, Dask", peak(&theirs), "MiB"));
     Ok(table)
+}
+
+/// Frames that are ten times what a worker may have in memory.
+pub(crate) fn large(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> Result<Vec<Row>> {
+    let script = folder.join("held_large.py");
+    std::fs::write(&script, LARGE_SCRIPT)?;
+    let rows = ((ROWS * scale) as u64).to_string();
+    say("frames that do not fit into memory ...");
+    let python = dask.environment().join("bin/python");
+    let mut command = running(program, &python, &script, LARGE_MEMORY);
+    let answer = asked(command.args([LARGE_FRAMES, rows.as_str()]))?;
+    let mut table = Vec::new();
+    for (name, seconds) in answer["seconds"].as_object().context("no seconds")? {
+        let seconds = seconds.as_f64().context("no number")?;
+        table.push(Row::seconds(&format!("large: {name}"), seconds, None, None));
+    }
+    table.push(Row::plain("large: held", answer["held_gb"].as_f64().unwrap_or(0.0), "GB"));
+    for peak in answer["peaks_mib"].as_array().context("no peaks")? {
+        let peak = peak.as_f64().context("no number")?;
+        table.push(Row::plain("large: peak memory of a worker of 1 GiB", peak, "MiB"));
+    }
+    Ok(table)
+}
+
+/// A program in Python with a cluster of two workers of one thread.
+fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Command {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python");
+    let mut command = Command::new(program);
+    command
+        .args(["run", "--workers=2", "--threads=1", "--headless", "--memory-limit", memory, "--"])
+        .args([python, script])
+        .env("PYTHONPATH", package)
+        .env("PARTITA_PROGRAM", program)
+        .env("PARTITA_LOG", "error");
+    command
+}
+
+/// The JSON that a command prints last.
+fn asked(command: &mut Command) -> Result<Value> {
+    let (_, text) = timed(command)?;
+    Ok(serde_json::from_str(text.lines().last().context("no answer")?)?)
 }

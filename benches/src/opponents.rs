@@ -75,7 +75,10 @@ pub(crate) fn run(options: &Options, folder: &Path) -> Result<Vec<Row>> {
     if let Some(dask) = dask.as_ref().filter(|_| options.wants("held")) {
         rows.extend(held::measure(dask, &partita()?, folder, options.scale)?);
     }
-    let alone = |only: &String| only == "slurm" || only == "held";
+    if let Some(dask) = dask.as_ref().filter(|_| options.wants("large")) {
+        rows.extend(held::large(dask, &partita()?, folder, options.scale)?);
+    }
+    let alone = |only: &String| ["slurm", "held", "large"].contains(&only.as_str());
     if options.only.iter().all(alone) && !options.only.is_empty() {
         return Ok(rows);
     }

@@ -5,6 +5,7 @@
 //! rows stay where they are until a task reads them.
 
 use crate::exchange::NOT_HERE;
+use crate::prune;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
 use datafusion::arrow::compute::SortOptions;
@@ -13,17 +14,15 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, SplitPoint, Statistics};
+use datafusion::common::{ColumnStatistics, ScalarValue, SplitPoint, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr, RangePartitioning,
 };
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
@@ -128,15 +127,11 @@ impl HeldResult {
 
     /// The partitions in which filters may hold, if they leave some out.
     fn selected(&self, session: &dyn Session, filters: &[Expr]) -> Result<Option<Vec<u32>>> {
-        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(None) };
         if self.split_column().is_none() {
             return Ok(None);
         }
-        let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
-        let filter = session.create_physical_expr(filter, &schema)?;
-        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(&self.schema));
-        let Ok(predicate) = predicate.try_build(filter) else { return Ok(None) };
-        let kept = predicate.prune(&Bounds(self))?;
+        let kept = prune::kept(session, &self.schema, filters, &Bounds(self))?;
+        let Some(kept) = kept else { return Ok(None) };
         let selected: Vec<u32> =
             (0..).zip(kept).filter_map(|(index, kept)| kept.then_some(index)).collect();
         Ok((selected.len() < self.partitions.len()).then_some(selected))

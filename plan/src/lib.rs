@@ -23,6 +23,7 @@ pub mod held;
 pub mod logical;
 pub mod product;
 mod properties;
+mod prune;
 pub mod put;
 pub mod ranged;
 pub mod session;

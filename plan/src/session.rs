@@ -14,6 +14,13 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 
+/// What is read of the end of a Parquet file before it is known how long its footer is. DataFusion reads
+/// half a megabyte: of a thousand small files that is most of what they are.
+const FOOTER_BYTES: usize = 64 << 10;
+/// Rows that are sorted in one go, in bytes. What is more is merged, row by row, of pieces as large as
+/// this. With DataFusion's megabyte that takes longer than the sorting.
+const SORTED_AT_ONCE_BYTES: usize = 16 << 20;
+
 /// The settings under which a query is planned for `partitions` tasks a step.
 ///
 /// Some of DataFusion's optimisations make the partitions of one plan talk to each other while
@@ -43,6 +50,8 @@ pub fn running_config() -> SessionConfig {
     options.optimizer.enable_join_dynamic_filter_pushdown = false;
     options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.execution.enable_file_stream_work_stealing = false;
+    options.execution.parquet.metadata_size_hint = Some(FOOTER_BYTES);
+    options.execution.sort_in_place_threshold_bytes = SORTED_AT_ONCE_BYTES;
     // A write task makes one file.
     if let (Ok(one), Ok(all)) =
         (ConfigNonZeroUsize::try_new(1), ConfigNonZeroUsize::try_new(usize::MAX))

@@ -39,6 +39,7 @@
 
 mod compressed;
 mod convert;
+mod footers;
 mod format;
 mod hive;
 mod infer;

@@ -27,11 +27,13 @@ use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt, stream};
 use object_store::ObjectStore;
 
+use super::footers::Footers;
 use super::format::{Format, Kind};
 use super::infer::{Columns, Inference};
 use super::listing::{DataFile, Listing};
 use super::location::{Location, Place};
 use super::{blocking, convert, hive, plan_error};
+use crate::prune;
 
 /// How long a listing serves scans. One query plans within it and lists once; a view that keeps
 /// the table for longer sees files that came, went or were written anew.
@@ -148,6 +150,7 @@ impl TableProvider for FileTable {
         // Rows that other filters drop do not count towards a limit.
         let enough = if others.is_empty() { limit } else { None };
         let (files, skipped_some) = self.with_statistics(state, files, enough).await?;
+        let files = self.possible(state, files, &others)?;
         if files.is_empty() {
             let schema = project_schema(&self.schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
@@ -298,6 +301,25 @@ impl FileTable {
         }
         let skipped_some = out.len() < count;
         Ok((out, skipped_some))
+    }
+
+    /// The files in which the filters may hold, as far as their statistics tell: the others are neither
+    /// sent to workers nor opened there.
+    fn possible(
+        &self,
+        state: &dyn Session,
+        files: Vec<PartitionedFile>,
+        filters: &[Expr],
+    ) -> Result<Vec<PartitionedFile>> {
+        let footers = Footers { files: &files, schema: self.columns.table_schema() };
+        match prune::kept(state, footers.schema, filters, &footers)? {
+            Some(kept) => Ok(files
+                .into_iter()
+                .zip(kept)
+                .filter_map(|(file, kept)| kept.then_some(file))
+                .collect()),
+            None => Ok(files),
+        }
     }
 
     /// Statistics from a file's footer, kept in the session's cache.

@@ -65,14 +65,24 @@ impl Bounds {
         }
     }
 
-    /// The window of a row.
-    pub(super) fn window(&mut self, row: usize, taken: usize) -> Range<usize> {
+    /// The windows of some rows, one after the other.
+    pub(super) fn each(
+        &mut self,
+        rows: Range<usize>,
+        taken: usize,
+        mut with: impl FnMut(Range<usize>),
+    ) {
         match self {
             Bounds::Rows { first, last } => {
-                let start = first.map_or(0, |first| moved(row, first).min(taken));
-                start..moved(row, *last + 1).min(taken)
+                let end = *last + 1;
+                match *first {
+                    None => rows.for_each(|row| with(0..moved(row, end).min(taken))),
+                    Some(first) => rows.for_each(|row| {
+                        with(moved(row, first).min(taken)..moved(row, end).min(taken));
+                    }),
+                }
             }
-            Bounds::Keys(keys) => keys.window(row, taken),
+            Bounds::Keys(keys) => rows.for_each(|row| with(keys.window(row, taken))),
         }
     }
 

@@ -1,11 +1,12 @@
 //! The columns that windows give.
 
 use super::bounds::Bounds;
-use super::fold::{Count, Fold, Greatest, Least, Mean, Spread, Sum};
+use super::fold::{Fold, Greatest, Least, Mean, Spread, Sum};
 use crate::windows::{is_plain, offset_of};
+use datafusion::arrow::array::NullBufferBuilder;
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, UInt64Array, new_empty_array,
-    new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, Int64Array, PrimitiveArray, RecordBatch, UInt64Array,
+    new_empty_array, new_null_array,
 };
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{
@@ -94,7 +95,7 @@ fn folded(
     let of = Windowed { expr: Arc::clone(expr), bounds: Bounds::of(expr.as_ref(), schema)?, given };
     let is_float = taken == DataType::Float64;
     match aggregate.fun().name() {
-        "count" => Some(of.folded::<Count>()),
+        "count" => Some(Box::new(Counted::new(of))),
         "sum" if taken == of.given => match taken {
             DataType::Int64 => Some(of.folded::<Sum<Int64Type>>()),
             DataType::UInt64 => Some(of.folded::<Sum<UInt64Type>>()),
@@ -182,15 +183,80 @@ impl<F: Fold> Column for Folded<F> {
 
     fn give(&mut self, rows: Range<usize>, taken: usize) -> Result<ArrayRef> {
         let Folded { of, queue } = self;
-        let values: PrimitiveArray<F::Out> =
-            rows.map(|row| F::value(queue.over(of.bounds.window(row, taken)))).collect();
+        let mut values = Vec::with_capacity(rows.len());
+        let mut nulls = NullBufferBuilder::new(rows.len());
+        of.bounds.each(rows, taken, |window| {
+            let value = F::value(queue.over(window));
+            nulls.append(value.is_some());
+            values.push(value.unwrap_or_default());
+        });
         queue.forget();
+        let values = PrimitiveArray::<F::Out>::new(values.into(), nulls.finish());
         Ok(Arc::new(values.with_data_type(of.given.clone())))
     }
 
     fn bytes(&self) -> usize {
         let rows = self.queue.rows.capacity() + self.queue.front.capacity();
         self.of.bounds.bytes() + rows * size_of::<F::State>()
+    }
+}
+
+/// How many values of windows are not missing.
+struct Counted {
+    of: Windowed,
+    /// How many values before each row are not missing, from row `first` on, and in all.
+    before: Vec<i64>,
+    first: usize,
+}
+
+impl Counted {
+    fn new(of: Windowed) -> Self {
+        Counted { of, before: vec![0], first: 0 }
+    }
+}
+
+impl Column for Counted {
+    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.of.bounds.take(batch)?;
+        let values = argument(self.of.expr.as_ref(), batch)?;
+        let mut all = self.before.last().copied().unwrap_or_default();
+        let mut add = |more: bool| {
+            all += i64::from(more);
+            all
+        };
+        match values.logical_nulls() {
+            Some(nulls) => self.before.extend(nulls.iter().map(add)),
+            None => self.before.extend((0..values.len()).map(|_| add(true))),
+        }
+        Ok(())
+    }
+
+    fn ready(&self, taken: usize, is_whole: bool) -> usize {
+        self.of.bounds.ready(taken, is_whole)
+    }
+
+    fn give(&mut self, rows: Range<usize>, taken: usize) -> Result<ArrayRef> {
+        let Counted { of, before, first } = self;
+        let at = |row: usize| before.get(row - *first).copied().unwrap_or_default();
+        let is_growing = of.bounds.is_growing();
+        let mut counts = Vec::with_capacity(rows.len());
+        let mut seen = *first;
+        of.bounds.each(rows, taken, |window| {
+            // All rows before the first one count as none where windows begin with the first of all.
+            let start = if is_growing { 0 } else { at(window.start) };
+            seen = if is_growing { window.end } else { window.start };
+            counts.push(if window.is_empty() { 0 } else { at(window.end) - start });
+        });
+        let unseen = seen.saturating_sub(*first);
+        if unseen * 2 >= before.len() {
+            before.drain(..unseen);
+            *first += unseen;
+        }
+        Ok(Arc::new(Int64Array::from(counts)))
+    }
+
+    fn bytes(&self) -> usize {
+        self.of.bounds.bytes() + self.before.capacity() * size_of::<i64>()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is known of some rows, and what is known of those and others after them.
 
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
-use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type};
 use datafusion::error::{DataFusionError, Result};
 use std::marker::PhantomData;
 
@@ -45,31 +45,6 @@ fn joined<T>(earlier: Option<T>, later: Option<T>, of: impl Fn(T, T) -> T) -> Op
     match (earlier, later) {
         (Some(earlier), Some(later)) => Some(of(earlier, later)),
         (earlier, later) => earlier.or(later),
-    }
-}
-
-/// How many values are not missing.
-pub(super) struct Count;
-
-impl Fold for Count {
-    type State = i64;
-    type Out = Int64Type;
-    const NOTHING: i64 = 0;
-
-    fn lift(values: &ArrayRef, into: &mut Vec<i64>) -> Result<()> {
-        match values.logical_nulls() {
-            Some(nulls) => into.extend(nulls.iter().map(i64::from)),
-            None => into.extend(std::iter::repeat_n(1, values.len())),
-        }
-        Ok(())
-    }
-
-    fn join(earlier: i64, later: i64) -> i64 {
-        earlier + later
-    }
-
-    fn value(state: i64) -> Option<i64> {
-        Some(state)
     }
 }
 

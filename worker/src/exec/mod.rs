@@ -9,6 +9,7 @@ mod inputs;
 mod peers;
 pub(crate) mod put;
 mod slots;
+mod split;
 pub(crate) mod take_over;
 mod task;
 mod waits;

@@ -6,6 +6,7 @@ use crate::exec::failure::classify;
 use crate::exec::figures;
 use crate::exec::files;
 use crate::exec::inputs::{TaskInputs, own_holders};
+use crate::exec::split::RangeSplitter;
 use crate::exec::waits::Waits;
 use crate::store::Output;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -178,6 +179,11 @@ async fn keep_rows(engine: &Arc<Engine>, mut rows: SendableRecordBatchStream) ->
     Ok(output)
 }
 
+enum Splitter {
+    Ranges(RangeSplitter),
+    Other(BatchPartitioner),
+}
+
 async fn split_rows(
     engine: &Arc<Engine>,
     mut rows: SendableRecordBatchStream,
@@ -187,10 +193,20 @@ async fn split_rows(
 ) -> Result<Output> {
     let buckets = partitioning.partition_count();
     let mut output = Output::new(engine.store(), rows.schema(), buckets);
-    let mut partitioner =
-        BatchPartitioner::try_new(partitioning.clone(), Time::new(), index, tasks)?;
+    let mut splitter = match partitioning {
+        Partitioning::Range(ranges) => {
+            Splitter::Ranges(RangeSplitter::new(ranges, &rows.schema())?)
+        }
+        other => {
+            Splitter::Other(BatchPartitioner::try_new(other.clone(), Time::new(), index, tasks)?)
+        }
+    };
     while let Some(batch) = rows.next().await {
-        partitioner.partition(batch?, |bucket, part| output.push(bucket, part))?;
+        let give = |bucket, part| output.push(bucket, part);
+        match &mut splitter {
+            Splitter::Ranges(splitter) => splitter.split(&batch?, give)?,
+            Splitter::Other(splitter) => splitter.partition(batch?, give)?,
+        }
         tokio::task::consume_budget().await;
     }
     output.finish()?;

@@ -150,6 +150,40 @@ async fn statistics() {
     assert_eq!(f.rows("select n from 't' where n > 700 limit 150").await.len(), 100);
 }
 
+/// Files in which a filter cannot hold, by their footers, are not read; those with missing values and
+/// those that may hold it are.
+#[tokio::test]
+async fn files_are_left_out() {
+    let f = Fixture::new();
+    for n in 0..8 {
+        let rows = format!(
+            "select value + {n} * 100 as n, cast(value + {n} * 100 as varchar) as s,
+                case when {n} = 3 then null else value + {n} * 100 end as gap
+                from generate_series(1, 100)"
+        );
+        f.export(&rows, &format!("t/{n}.parquet"), "parquet", "").await;
+    }
+    for (filter, files) in [
+        ("n between 150 and 250", 2),
+        ("n = 300 or n = 301", 2),
+        ("n > 10000", 0),
+        ("n < 500 and n % 7 = 3", 5),
+        ("gap > 600", 2),
+        ("gap is null", 1),
+        ("gap is null and n < 300", 0),
+        ("n in (1, 799)", 2),
+        ("n + 1 > 10000", 8),
+        ("s like '%9'", 8),
+        ("random() > 2 or n = 5", 8),
+    ] {
+        let read = groups(&f, &format!("select n from 't' where {filter}")).await;
+        assert_eq!(read.iter().map(FileGroup::len).sum::<usize>(), files, "{filter}");
+        let all = format!("select count(*) from (select * from 't' limit 800) where {filter}");
+        let counted = format!("select count(*) from 't' where {filter}");
+        assert_eq!(f.rows(&counted).await, f.rows(&all).await, "{filter}");
+    }
+}
+
 /// A table that is kept sees files that come and go.
 #[tokio::test]
 async fn kept_tables() {
