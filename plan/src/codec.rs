@@ -193,6 +193,7 @@ impl PhysicalExtensionCodec for Codec {
 /// # Errors
 /// [`PlanError::NotSendable`] if some operator has none.
 pub fn encode(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, PlanError> {
+    let plan = windows::straight(plan).map_err(PlanError::NotSendable)?;
     windows::check(&plan).map_err(PlanError::NotSendable)?;
     let plan = CompressedScan::mark(plan).map_err(PlanError::NotSendable)?;
     physical_plan_to_bytes_with_extension_codec(plan, &Codec)

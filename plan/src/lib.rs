@@ -5,7 +5,7 @@
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`ranged`] has the partitions of sorted rows done by themselves;
-//! [`sliding`] computes windows by columns;
+//! [`sliding`] computes windows by columns, [`sorting`] sorts what fits into memory at once;
 //! [`data`] says how partitions are asked for; [`logical`] is the wire form of plans that clients
 //! build; [`files`] finds the tables that queries name by path.
 //!
@@ -30,6 +30,7 @@ pub mod session;
 pub mod single;
 pub mod sink;
 pub mod sliding;
+pub mod sorting;
 pub mod windows;
 
 pub use error::PlanError;

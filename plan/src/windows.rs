@@ -2,17 +2,18 @@
 //!
 //! The wire form of a window function that is no aggregate says neither that it ignores nulls nor
 //! that the optimiser has turned its order around: it would silently do something else on a worker.
-//! [`IgnoreNullsRule`] puts aggregates of ours in the place of those that can be aggregates;
-//! `check` refuses the others, so that their statement runs whole in one task, which plans it
-//! itself. DataFusion's own aggregates of that kind change their names where they are turned around,
+//! [`IgnoreNullsRule`] puts aggregates of ours in the place of those that can be aggregates,
+//! `straight` says in another way what was turned around, and `check` refuses the others, so that
+//! their statement runs whole in one task, which plans it itself. DataFusion's own aggregates of that kind change their names where they are turned around,
 //! which its operators above do not expect.
 
 use datafusion::arrow::array::{Array, ArrayRef};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::error::DataFusionError;
+use datafusion::functions_window::lead_lag::{lag_udwf, lead_udwf};
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -24,11 +25,15 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
+use datafusion::physical_plan::windows::{
+    BoundedWindowAggExec, WindowAggExec, WindowUDFExpr, create_udwf_window_expr,
+};
 use std::sync::{Arc, LazyLock};
 
 /// What a window function shows of itself at its end if nothing of it would be lost.
 const PLAIN: &str = "is_reversed: false, ignore_nulls: false }";
+/// And if it was turned around, but heeds nulls.
+const REVERSED: &str = "is_reversed: true, ignore_nulls: false }";
 
 static FIRST: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| present("first_present"));
 static LAST: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| present("last_present"));
@@ -178,6 +183,61 @@ pub(crate) fn is_plain(function: &StandardWindowExpr) -> bool {
     // It has no other way to tell.
     let shown = format!("{:?}", function.get_standard_func_expr());
     !shown.starts_with("WindowUDFExpr") || shown.ends_with(PLAIN)
+}
+
+/// The plan with other functions in the place of those that were turned around: `lag`, turned around,
+/// is `lead`.
+///
+/// # Errors
+/// If an operator cannot be put together again.
+pub(crate) fn straight(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let changed = plan.transform_up(|node| {
+        let children = node.children();
+        let (Some(exprs), Some(input)) = (window_exprs(&node), children.first()) else {
+            return Ok(Transformed::no(node));
+        };
+        let straight = |expr: &Arc<dyn WindowExpr>| straightened(expr, &input.schema());
+        let other = exprs.iter().map(straight).collect::<Result<Vec<_>>>()?;
+        if other.iter().all(Option::is_none) {
+            return Ok(Transformed::no(node));
+        }
+        let exprs = exprs.iter().zip(other);
+        let exprs = exprs.map(|(expr, other)| other.unwrap_or_else(|| Arc::clone(expr))).collect();
+        let input = Arc::clone(input);
+        let window: Arc<dyn ExecutionPlan> = match node.downcast_ref::<BoundedWindowAggExec>() {
+            Some(bounded) => {
+                let (mode, keys) = (bounded.input_order_mode.clone(), bounded.partition_keys());
+                Arc::new(BoundedWindowAggExec::try_new(exprs, input, mode, !keys.is_empty())?)
+            }
+            None => Arc::new(WindowAggExec::try_new(exprs, input, false)?),
+        };
+        Ok(Transformed::yes(window))
+    })?;
+    Ok(changed.data)
+}
+
+/// The other way to say a function that was turned around, if it is one and there is another.
+fn straightened(expr: &Arc<dyn WindowExpr>, input: &Schema) -> Result<Option<Arc<dyn WindowExpr>>> {
+    let Some(standard) = expr.as_any().downcast_ref::<StandardWindowExpr>() else {
+        return Ok(None);
+    };
+    let any = standard.get_standard_func_expr().as_any();
+    let Some(function) = any.downcast_ref::<WindowUDFExpr>() else { return Ok(None) };
+    if !format!("{function:?}").ends_with(REVERSED) {
+        return Ok(None);
+    }
+    let other = match function.fun().name() {
+        "lag" => lead_udwf(),
+        "lead" => lag_udwf(),
+        // These are each other already, with the frame turned around.
+        "first_value" | "last_value" => Arc::clone(function.fun()),
+        _ => return Ok(None),
+    };
+    let name = expr.name().to_string();
+    let function = create_udwf_window_expr(&other, function.args(), input, name, false)?;
+    let (keys, order) = (expr.partition_by(), expr.order_by());
+    let frame = Arc::clone(expr.get_window_frame());
+    Ok(Some(Arc::new(StandardWindowExpr::new(function, keys, order, frame))))
 }
 
 /// By how many rows `lag` or `lead` look away, if that is said by a number.

@@ -116,6 +116,11 @@ fn rows_of_neighbours() -> Result<()> {
                 "select id, sum(k) over (order by id desc rows between 3 preceding and current row)
                     from up",
                 "select id, lag(k) over (order by v, id) from up",
+                "select id, lag(k) over (order by id desc), lead(k, 3, -1) over (order by id desc)
+                    from up",
+                "select id, first_value(k) over (order by id desc rows between 3 preceding and
+                    1 preceding), last_value(k) over (order by id desc rows between 2 preceding and
+                    current row) from up",
                 "select id, lag(k) over (partition by k order by id) from up",
             ],
         )

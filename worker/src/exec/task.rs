@@ -21,6 +21,7 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::{FutureExt, StreamExt};
 use partita_plan::exchange::InputsExtension;
 use partita_plan::sliding::with_sliding_windows;
+use partita_plan::sorting::with_whole_sorts;
 use partita_plan::{codec, sink};
 use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
 use partita_shared::model::OperatorRow;
@@ -101,9 +102,8 @@ async fn run_work(
         Work::Plan(bytes) => {
             let decode = || {
                 let plan = codec::decode(bytes, engine.context());
-                with_sliding_windows(
-                    plan.map_err(|error| DataFusionError::External(Box::new(error)))?,
-                )
+                let plan = plan.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                with_whole_sorts(with_sliding_windows(plan)?)
             };
             // A second attempt must not meet what the first one left in a shared plan, and
             // figures must be the task's alone.

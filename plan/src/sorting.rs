@@ -1,0 +1,356 @@
+//! Sorting of rows that fit into memory, all at once.
+//!
+//! DataFusion's sort by several keys sorts each batch that comes and merges them row by row. What comes
+//! from a shuffle is many small batches, and the merge takes most of the time. A [`WholeSortExec`] takes the
+//! place of such a sort: it sorts by the first key, all rows together, and then those rows by the others
+//! that have the first key in common. Where there is no memory for it, it goes on as DataFusion's, which
+//! spills. It is put in by the process that runs the plan, and has no wire form.
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, DynComparator, RecordBatch, UInt32Array, make_comparator,
+};
+use datafusion::arrow::compute::{
+    SortColumn, concat_batches, partition, sort_to_indices, take, take_record_batch,
+};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Plan = Arc<dyn ExecutionPlan>;
+
+/// Rows that are sorted at once, in bytes: what is more is sorted by DataFusion.
+const WHOLE_BYTES_MAX: usize = 1 << 30;
+
+/// The plan with an operator that sorts at once in the place of each sort that may be one.
+///
+/// # Errors
+/// If an operator cannot be put together again.
+pub fn with_whole_sorts(plan: Plan) -> Result<Plan> {
+    let changed = plan.transform_up(|node| {
+        Ok(match WholeSortExec::of(&node) {
+            Some(whole) => Transformed::yes(Arc::new(whole) as Plan),
+            None => Transformed::no(node),
+        })
+    })?;
+    Ok(changed.data)
+}
+
+/// A sort of DataFusion, done at once where there is memory for it.
+#[derive(Debug)]
+struct WholeSortExec {
+    sort: SortExec,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl WholeSortExec {
+    fn of(plan: &Plan) -> Option<WholeSortExec> {
+        let sort = plan.downcast_ref::<SortExec>()?;
+        let input = sort.input();
+        let is_by_partition =
+            sort.preserve_partitioning() || input.output_partitioning().partition_count() == 1;
+        let key = sort.expr().first().expr.data_type(&input.schema()).ok()?;
+        let has_order = key.is_primitive()
+            || matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        if !is_by_partition || !has_order || sort.fetch().is_some() {
+            return None;
+        }
+        Some(WholeSortExec { sort: sort.clone(), metrics: ExecutionPlanMetricsSet::new() })
+    }
+}
+
+impl DisplayAs for WholeSortExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WholeSortExec: ")?;
+        self.sort.fmt_as(kind, f)
+    }
+}
+
+impl ExecutionPlan for WholeSortExec {
+    fn name(&self) -> &'static str {
+        "WholeSortExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.sort.properties()
+    }
+
+    fn children(&self) -> Vec<&Plan> {
+        self.sort.children()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Plan>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Plan> {
+        let sort: Plan = Arc::new(self.sort.clone());
+        let sort = sort.replace_children(children, options)?;
+        Ok(match WholeSortExec::of(&sort) {
+            Some(whole) => Arc::new(whole),
+            None => sort,
+        })
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.sort.apply_expressions(visit)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = self.sort.input().execute(partition, Arc::clone(&context))?;
+        let ordering = self.sort.expr().clone();
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let reservation = MemoryConsumer::new("WholeSortExec").register(context.memory_pool());
+        let work = Work { schema: self.schema(), ordering, reservation, metrics };
+        let sorted = stream::once(work.sorted(rows, context)).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), sorted)))
+    }
+}
+
+/// A partition under way.
+struct Work {
+    schema: SchemaRef,
+    ordering: LexOrdering,
+    reservation: MemoryReservation,
+    metrics: BaselineMetrics,
+}
+
+impl Work {
+    async fn sorted(
+        self,
+        mut rows: SendableRecordBatchStream,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let mut kept = Kept::default();
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            let is_much = !kept.push(batch);
+            // For a while there are the batches and all of them in one.
+            let is_short = is_much || self.reservation.try_resize(2 * kept.bytes).is_err();
+            if is_short {
+                return self.sorted_elsewhere(kept, rows, context);
+            }
+        }
+        drop(rows);
+        self.sorted_at_once(kept, context.session_config().batch_size())
+    }
+
+    fn sorted_at_once(self, kept: Kept, batch_size: usize) -> Result<SendableRecordBatchStream> {
+        let Work { schema, ordering, reservation, metrics } = self;
+        let timer = metrics.elapsed_compute().timer();
+        let all = concat_batches(&schema, &kept.batches)?;
+        drop(kept);
+        let places = places(&all, &ordering)?;
+        let bytes = all.get_array_memory_size() + places.get_array_memory_size();
+        reservation.try_resize(bytes)?;
+        timer.done();
+        let chunks = (0..places.len()).step_by(batch_size.max(1)).map(move |from| {
+            let _timer = metrics.elapsed_compute().timer();
+            // The rows are on the account until the last of them is given.
+            let _whole = &reservation;
+            let chunk = places.slice(from, batch_size.min(places.len() - from));
+            metrics.record_output(chunk.len());
+            Ok(take_record_batch(&all, &chunk)?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(chunks))))
+    }
+
+    /// Sorted by DataFusion, which spills: the rows that are here already, and those to come.
+    fn sorted_elsewhere(
+        self,
+        kept: Kept,
+        rows: SendableRecordBatchStream,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let Work { schema, ordering, reservation, metrics } = self;
+        reservation.try_resize(kept.bytes.min(reservation.size()))?;
+        let kept = kept.batches.into_iter().map(move |batch| {
+            reservation.try_shrink(batch.get_array_memory_size().min(reservation.size()))?;
+            Ok(batch)
+        });
+        let all = Box::pin(stream::iter(kept).chain(rows));
+        let source: Plan = Arc::new(Once::source(schema, all)?);
+        let sorted = SortExec::new(ordering, source).execute(0, context)?;
+        let schema = sorted.schema();
+        let counted = sorted.inspect_ok(move |batch| metrics.record_output(batch.num_rows()));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, counted)))
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    batches: VecDeque<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps a batch. Whether no more are kept than may be sorted at once.
+    fn push(&mut self, batch: RecordBatch) -> bool {
+        self.rows += batch.num_rows();
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push_back(batch);
+        self.bytes <= WHOLE_BYTES_MAX && u32::try_from(self.rows).is_ok()
+    }
+}
+
+/// The places of the rows in their order.
+fn places(rows: &RecordBatch, ordering: &LexOrdering) -> Result<UInt32Array> {
+    let columns = ordering
+        .iter()
+        .map(|key| key.evaluate_to_sort_column(rows))
+        .collect::<Result<Vec<SortColumn>>>()?;
+    let Some((first, others)) = columns.split_first() else {
+        return Err(DataFusionError::Internal("an order without a key".to_string()));
+    };
+    let places = sort_to_indices(&first.values, first.options, None)?;
+    if others.is_empty() || places.is_empty() {
+        return Ok(places);
+    }
+    let sorted: ArrayRef = take(&first.values, &places, None)?;
+    let comparator = |column: &SortColumn| {
+        let options = column.options.unwrap_or_default();
+        make_comparator(column.values.as_ref(), column.values.as_ref(), options)
+    };
+    let others: Vec<DynComparator> = others.iter().map(comparator).collect::<Result<_, _>>()?;
+    let compare = |one: &u32, other: &u32| {
+        let orders = others.iter().map(|compare| compare(*one as usize, *other as usize));
+        orders.fold(Ordering::Equal, Ordering::then)
+    };
+    let mut places = places.values().to_vec();
+    for alike in partition(&[sorted])?.ranges() {
+        if let Some(alike) = places.get_mut(alike).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(compare);
+        }
+    }
+    Ok(UInt32Array::from(places))
+}
+
+type Batches = std::pin::Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
+
+/// A stream that is read once, as the leaf of a plan.
+struct Once {
+    schema: SchemaRef,
+    batches: Mutex<Option<Batches>>,
+}
+
+impl Once {
+    fn source(schema: SchemaRef, batches: Batches) -> Result<StreamingTableExec> {
+        let once = Once { schema: Arc::clone(&schema), batches: Mutex::new(Some(batches)) };
+        StreamingTableExec::try_new(schema, vec![Arc::new(once)], None, None, false, None)
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Once")
+    }
+}
+
+impl PartitionStream for Once {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batches = batches.unwrap_or_else(|| Box::pin(stream::empty()));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::planning_context;
+    use datafusion::execution::memory_pool::GreedyMemoryPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::physical_plan::{collect, displayable};
+    use datafusion::prelude::{SessionConfig, SessionContext};
+
+    const ROWS: &str =
+        "select case when value % 50 = 7 then null else value * 7919 % 1009 end as k,
+            sin(value % 4001) as v, cast(value * 31 % 777 as varchar) as txt,
+            arrow_cast(value / 500 * 60, 'Timestamp(Second, None)') as at, value as n
+        from generate_series(0, 60000)";
+
+    async fn sorted(order: &str, context: &SessionContext) -> (RecordBatch, RecordBatch) {
+        let planning = planning_context();
+        let sql = format!("select * from ({ROWS}) order by {order}");
+        let plan = planning.sql(&sql).await.expect("sql").create_physical_plan().await;
+        let plan = plan.expect("a plan");
+        let whole = with_whole_sorts(Arc::clone(&plan)).expect("a plan");
+        let text = displayable(whole.as_ref()).indent(false).to_string();
+        assert!(text.contains("WholeSortExec"), "{order}\n{text}");
+        let rows = async |plan: Plan, context: &SessionContext| {
+            let batches = collect(Arc::clone(&plan), context.task_ctx()).await.expect("rows");
+            concat_batches(&plan.schema(), &batches).expect("one batch")
+        };
+        (rows(plan, &SessionContext::new()).await, rows(whole, context).await)
+    }
+
+    const ORDERS: [&str; 6] = [
+        "n desc",
+        "k, n",
+        "k desc nulls last, v, n desc",
+        "txt desc, k nulls first, n",
+        "at, txt, n",
+        "v, at desc, n",
+    ];
+
+    /// All rows are in the same order as DataFusion sorts them, by one key and by several.
+    #[tokio::test]
+    async fn rows_are_sorted_at_once() {
+        for order in ORDERS {
+            let (theirs, ours) = sorted(order, &SessionContext::new()).await;
+            assert_eq!(theirs, ours, "{order}");
+        }
+    }
+
+    /// Where memory is short they are sorted as well: on the disk.
+    #[tokio::test]
+    async fn rows_that_do_not_fit_are_sorted_elsewhere() {
+        for order in ORDERS {
+            let pool = Arc::new(GreedyMemoryPool::new(3 << 20));
+            let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
+            let mut config = SessionConfig::new().with_batch_size(1024);
+            config.options_mut().execution.sort_spill_reservation_bytes = 200 << 10;
+            let context = SessionContext::new_with_config_rt(config, runtime.expect("a runtime"));
+            let (theirs, ours) = sorted(order, &context).await;
+            assert_eq!(theirs, ours, "{order}");
+        }
+    }
+}
