@@ -1,7 +1,7 @@
 //! Sorting of rows that fit into memory, all at once.
 //!
 //! DataFusion's sort by several keys sorts each batch that comes and merges them row by row. What comes
-//! from a shuffle is many small batches, and the merge takes most of the time. A [`WholeSortExec`] takes the
+//! from a shuffle is many small batches, and the merge takes most of the time. A `WholeSortExec` takes the
 //! place of such a sort: it sorts by the first key, all rows together, and then those rows by the others
 //! that have the first key in common. Where there is no memory for it, it goes on as DataFusion's, which
 //! spills. It is put in by the process that runs the plan, and has no wire form.

@@ -1,7 +1,7 @@
 //! Windows that slide along all rows, computed column by column.
 //!
 //! DataFusion's window operators compute each row's value as one of any type, in some hundred
-//! nanoseconds. A [`SlidingWindowExec`] takes the place of such an operator where it has no
+//! nanoseconds. A `SlidingWindowExec` takes the place of such an operator where it has no
 //! `PARTITION BY` and only functions of which this module knows a typed form: then a value costs
 //! some nanoseconds. It is put in by the process that runs the plan, and has no wire form.
 //!
