@@ -14,6 +14,7 @@ use datafusion::arrow::compute::{
 };
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -133,7 +134,9 @@ impl ExecutionPlan for WholeSortExec {
         let rows = self.sort.input().execute(partition, Arc::clone(&context))?;
         let ordering = self.sort.expr().clone();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let reservation = MemoryConsumer::new("WholeSortExec").register(context.memory_pool());
+        // It makes way for others as what spills does: by going on elsewhere.
+        let consumer = MemoryConsumer::new("WholeSortExec").with_can_spill(true);
+        let reservation = consumer.register(context.memory_pool());
         let work = Work { schema: self.schema(), ordering, reservation, metrics };
         let sorted = stream::once(work.sorted(rows, context)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), sorted)))
@@ -174,8 +177,8 @@ impl Work {
         let all = concat_batches(&schema, &kept.batches)?;
         drop(kept);
         let places = places(&all, &ordering)?;
-        let bytes = all.get_array_memory_size() + places.get_array_memory_size();
-        reservation.try_resize(bytes)?;
+        let bytes = get_record_batch_memory_size(&all) + places.get_array_memory_size();
+        reservation.try_resize(bytes.min(reservation.size()))?;
         timer.done();
         let chunks = (0..places.len()).step_by(batch_size.max(1)).map(move |from| {
             let _timer = metrics.elapsed_compute().timer();
@@ -196,12 +199,9 @@ impl Work {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let Work { schema, ordering, reservation, metrics } = self;
-        reservation.try_resize(kept.bytes.min(reservation.size()))?;
-        let kept = kept.batches.into_iter().map(move |batch| {
-            reservation.try_shrink(batch.get_array_memory_size().min(reservation.size()))?;
-            Ok(batch)
-        });
-        let all = Box::pin(stream::iter(kept).chain(rows));
+        // The batches go over to the sort, which begins with a reservation of its own.
+        drop(reservation);
+        let all = Box::pin(stream::iter(kept.batches.into_iter().map(Ok)).chain(rows));
         let source: Plan = Arc::new(Once::source(schema, all)?);
         let sorted = SortExec::new(ordering, source).execute(0, context)?;
         let schema = sorted.schema();
@@ -221,7 +221,7 @@ impl Kept {
     /// Keeps a batch. Whether no more are kept than may be sorted at once.
     fn push(&mut self, batch: RecordBatch) -> bool {
         self.rows += batch.num_rows();
-        self.bytes += batch.get_array_memory_size();
+        self.bytes += get_record_batch_memory_size(&batch);
         self.batches.push_back(batch);
         self.bytes <= WHOLE_BYTES_MAX && u32::try_from(self.rows).is_ok()
     }

@@ -23,6 +23,7 @@ pub(crate) use column::aggregate_of;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -188,7 +189,7 @@ impl Work {
         self.pending.push_back(batch);
         let kept = self.columns.iter().map(|column| column.bytes()).sum::<usize>();
         // The last batch is given as soon as it has come, unless its windows see rows after it.
-        let waiting = self.pending.iter().skip(1).map(RecordBatch::get_array_memory_size);
+        let waiting = self.pending.iter().skip(1).map(get_record_batch_memory_size);
         self.reservation.try_resize(kept + waiting.sum::<usize>())
     }
 

@@ -50,11 +50,11 @@ fn scancel_ends_all_in_order() {
 #[test]
 fn what_cannot_end_in_time_is_said() {
     let Some(nodes) = slurm::nodes(1) else { return };
-    // One group of some thirty tasks, of five seconds of a processor each: more than a minute can do.
+    // One group of some sixty tasks, of three seconds of a processor each: more than a minute can do.
     let rows = "copy (select repeat(cast(value % 10 as varchar), 100) as s \
-        from generate_series(1, 1500000)) to 'rows.csv' stored as csv";
+        from generate_series(1, 3000000)) to 'rows.csv' stored as csv";
     nodes.partita(&["sql", "--embedded", rows]).ok();
-    let rounds = 12;
+    let rounds = 7;
     let slow =
         format!("{}concat(s, cast(j as varchar)){}", "md5(".repeat(rounds), ")".repeat(rounds));
     let query = format!(
