@@ -1,4 +1,4 @@
-"""Frames that are ten times what the workers may have in memory together, or five times: held, asked, and gone.
+"""Frames that are several times what the workers may have in memory together: held and asked.
 
 `held_large.py FRAMES ROWS` brings so many frames of so many rows, asks each and all of them, and prints one JSON object:
 seconds, what is held, and the peak resident set of each worker.

@@ -19,7 +19,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Expr, LogicalPlan, Signature, Volatility,
-    WindowFrameBound, WindowFunctionDefinition,
+    WindowFrame, WindowFrameBound, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_expr::expressions::Literal;
@@ -158,10 +158,7 @@ fn aggregate(window: &WindowFunction) -> Option<Arc<AggregateUDF>> {
     let WindowFunctionDefinition::WindowUDF(fun) = &window.fun else { return None };
     let params = &window.params;
     let ignores = params.null_treatment == Some(NullTreatment::IgnoreNulls);
-    let grows = match &params.window_frame.start_bound {
-        WindowFrameBound::Preceding(start) => start.is_null(),
-        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
-    };
+    let grows = is_growing(&params.window_frame);
     match fun.name() {
         "first_value" if ignores && grows => Some(Arc::clone(&FIRST)),
         "last_value" if ignores && grows => Some(Arc::clone(&LAST)),
@@ -178,8 +175,23 @@ pub(crate) fn window_exprs(plan: &Arc<dyn ExecutionPlan>) -> Option<&[Arc<dyn Wi
     }
 }
 
+/// Whether windows begin with the first row of all.
+pub(crate) fn is_growing(frame: &WindowFrame) -> bool {
+    match &frame.start_bound {
+        WindowFrameBound::Preceding(start) => start.is_null(),
+        WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
+    }
+}
+
+/// The function of a window that is no aggregate, if there is nothing that its wire form would lose.
+pub(crate) fn plain_function(expr: &Arc<dyn WindowExpr>) -> Option<&WindowUDFExpr> {
+    let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
+    let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
+    is_plain(standard).then_some(function)
+}
+
 /// Whether a window function neither ignores nulls nor was turned around.
-pub(crate) fn is_plain(function: &StandardWindowExpr) -> bool {
+fn is_plain(function: &StandardWindowExpr) -> bool {
     // It has no other way to tell.
     let shown = format!("{:?}", function.get_standard_func_expr());
     !shown.starts_with("WindowUDFExpr") || shown.ends_with(PLAIN)

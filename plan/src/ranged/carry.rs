@@ -8,7 +8,7 @@
 use super::Plan;
 use super::edge::{Kept, children_of, partitions, plain, sorted};
 use crate::sliding::aggregate_of;
-use crate::windows::is_plain;
+use crate::windows::{is_growing, plain_function};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::kernels::cmp::{gt, lt};
 use datafusion::arrow::compute::kernels::numeric::{add_wrapping, mul_wrapping};
@@ -21,10 +21,9 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::WindowFrameBound;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
+use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::windows::WindowUDFExpr;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{TryFutureExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -49,13 +48,12 @@ impl Carry {
         if !expr.partition_by().is_empty() {
             return None;
         }
-        let Some(aggregate) = aggregate_of(expr) else { return numbered(expr) };
-        let frame = expr.get_window_frame();
-        let is_growing = match &frame.start_bound {
-            WindowFrameBound::Preceding(start) => start.is_null(),
-            WindowFrameBound::CurrentRow | WindowFrameBound::Following(_) => false,
+        let Some(aggregate) = aggregate_of(expr) else {
+            let function = plain_function(expr)?;
+            return (function.fun().name() == "row_number").then_some(Carry::Add);
         };
-        if !is_growing || frame.end_bound != WindowFrameBound::CurrentRow {
+        let frame = expr.get_window_frame();
+        if !is_growing(frame) || frame.end_bound != WindowFrameBound::CurrentRow {
             return None;
         }
         let field = aggregate.field();
@@ -91,12 +89,6 @@ impl Carry {
         }
         Ok(zip(&is_null(own)?, &earlier, &both)?)
     }
-}
-
-fn numbered(expr: &Arc<dyn WindowExpr>) -> Option<Carry> {
-    let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
-    let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
-    (is_plain(standard) && function.fun().name() == "row_number").then_some(Carry::Add)
 }
 
 /// The columns of windows, and how their values are joined.

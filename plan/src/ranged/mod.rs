@@ -20,7 +20,7 @@ mod reach;
 
 use crate::held::HeldExec;
 use crate::windows::window_exprs;
-pub(crate) use carry::Carry;
+pub(crate) use carry::{Carries, Carry};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
@@ -30,7 +30,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::window::WindowExpr;
-use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr};
+use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
@@ -92,6 +92,11 @@ pub fn ranges(plan: &Plan) -> Option<Ranges> {
     Some(found)
 }
 
+/// The column of a key and its order, if the key is one.
+pub fn column_key(key: &PhysicalSortExpr) -> Option<(usize, SortOptions)> {
+    key.expr.downcast_ref::<Column>().map(|column| (column.index(), key.options))
+}
+
 fn of_held(held: &HeldExec) -> Option<Ranges> {
     let (column, options, splits) = held.held().ranges(held.selected())?;
     let sizes = &held.held().partitions;
@@ -118,7 +123,7 @@ pub(crate) enum Needs {
     /// Rows of its neighbours.
     Rows(Reach),
     /// What the windows of these columns found in all partitions before.
-    Found(Vec<(usize, Carry)>),
+    Found(Carries),
 }
 
 impl fmt::Display for Needs {
@@ -244,10 +249,7 @@ fn ranged(plan: &Plan) -> Result<Option<Plan>> {
     };
     let (Some(first), Some(found)) = (exprs.first(), ranges(input)) else { return Ok(None) };
     let order = first.order_by();
-    let is_key = order.first().is_some_and(|key| {
-        let column = key.expr.downcast_ref::<Column>();
-        column.is_some_and(|column| (column.index(), key.options) == found.key)
-    });
+    let is_key = order.first().and_then(column_key) == Some(found.key);
     let properties = input.equivalence_properties();
     if !is_key || !properties.ordering_satisfy(order.iter().cloned())? {
         return Ok(None);
@@ -295,7 +297,7 @@ impl Split {
         self.reach.rows().saturating_mul(lists) > NEIGHBOURS_ROWS_MAX
     }
 
-    fn carries(&self, first: usize) -> Vec<(usize, Carry)> {
+    fn carries(&self, first: usize) -> Carries {
         (first..).zip(self.carries.iter().copied()).collect()
     }
 

@@ -1,12 +1,11 @@
 //! How far windows see beyond their own row.
 
 use super::Ranges;
-use crate::windows::{is_plain, offset_of};
+use crate::windows::{offset_of, plain_function};
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
-use datafusion::physical_plan::windows::WindowUDFExpr;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -130,13 +129,10 @@ fn reach(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
     if !expr.partition_by().is_empty() {
         return None;
     }
-    let Some(standard) = expr.as_any().downcast_ref::<StandardWindowExpr>() else {
+    if !expr.as_any().is::<StandardWindowExpr>() {
         return frame(expr, schema);
-    };
-    let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
-    if !is_plain(standard) {
-        return None;
     }
+    let function = plain_function(expr)?;
     match function.fun().name() {
         "lag" | "lead" => {
             let offset = usize::try_from(offset_of(function)?.unsigned_abs()).ok()?;

@@ -2,7 +2,7 @@
 
 use super::bounds::Bounds;
 use super::fold::{Fold, Greatest, Least, Mean, Spread, Sum};
-use crate::windows::{is_plain, offset_of};
+use crate::windows::{offset_of, plain_function};
 use datafusion::arrow::array::NullBufferBuilder;
 use datafusion::arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, Int64Array, PrimitiveArray, RecordBatch, UInt64Array,
@@ -17,9 +17,8 @@ use datafusion::arrow::datatypes::{
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::window::{
-    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr, WindowExpr,
+    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, WindowExpr,
 };
-use datafusion::physical_plan::windows::WindowUDFExpr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -50,11 +49,7 @@ fn column(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Box<dyn Column>
     if let Some(aggregate) = aggregate_of(expr) {
         return folded(expr, aggregate, schema);
     }
-    let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
-    let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;
-    if !is_plain(standard) {
-        return None;
-    }
+    let function = plain_function(expr)?;
     match function.fun().name() {
         "row_number" => Some(Box::new(Numbers)),
         "lag" | "lead" => {

@@ -21,7 +21,6 @@ use datafusion::functions::math::expr_fn::random;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, lit,
 };
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr, RangePartitioning};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -30,7 +29,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use futures::{StreamExt, TryStreamExt};
 use partita_plan::held::Sorted;
-use partita_plan::ranged::{by_files, file_splits, ranges};
+use partita_plan::ranged::{by_files, column_key, file_splits, ranges};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -247,7 +246,7 @@ fn ranged(
     let first = ordering.first().clone();
     let kind = first.expr.data_type(&input.schema())?;
     let splits: Splits = splits.iter().map(|split| split.cast_to(&kind)).collect::<Result<_>>()?;
-    let column = first.expr.downcast_ref::<Column>().map(|column| (column.index(), first.options));
+    let column = column_key(&first);
     let is_there =
         ranges(&input).is_some_and(|found| Some(found.key) == column && found.splits == splits);
     let in_files = match column {
@@ -285,12 +284,7 @@ fn sorting(plan: &Arc<dyn ExecutionPlan>) -> Option<&SortExec> {
 
 /// The columns by which rows are sorted, as far as they are columns.
 fn columns(ordering: &LexOrdering) -> Vec<(usize, SortOptions)> {
-    ordering
-        .iter()
-        .map_while(|key| {
-            key.expr.downcast_ref::<Column>().map(|column| (column.index(), key.options))
-        })
-        .collect()
+    ordering.iter().map_while(column_key).collect()
 }
 
 #[cfg(test)]

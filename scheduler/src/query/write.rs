@@ -4,14 +4,13 @@ use crate::query::prepare::{Built, encode};
 use crate::query::{QueryError, Text};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::DataFusionError;
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::sql::parser::{CopyToSource, DFParser, Statement};
 use partita_core::{GroupSpec, Origin};
 use partita_plan::exchange::{ExchangeExec, Reading};
-use partita_plan::ranged::ranges;
+use partita_plan::ranged::{column_key, ranges};
 use partita_plan::{PlanError, cut, sink};
 use partita_shared::message::{CommitSpec, Exchange, InputSpec, Work};
 use rand::RngCore;
@@ -81,8 +80,7 @@ fn unmerged(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
         return Arc::clone(node.input());
     }
     let Some(node) = plan.downcast_ref::<SortPreservingMergeExec>() else { return plan };
-    let first = node.expr().first();
-    let key = first.expr.downcast_ref::<Column>().map(|column| (column.index(), first.options));
+    let key = column_key(node.expr().first());
     match ranges(node.input()) {
         Some(found) if Some(found.key) == key => Arc::clone(node.input()),
         Some(_) | None => plan,
