@@ -91,26 +91,28 @@ fn fingerprint(paths: &Paths, toolchain: &Toolchain) -> Result<String> {
     hasher.write(toolchain.identity.as_bytes());
     hasher.write(env!("CARGO_PKG_VERSION").as_bytes());
     for source in SOURCES {
-        hash_tree(&paths.root.join(source), &mut hasher)?;
+        hash_tree(&paths.root, Path::new(source), &mut hasher)?;
     }
     // The shared crate takes its versions from the workspace.
-    hash_tree(&paths.root.join("Cargo.toml"), &mut hasher)?;
+    hash_tree(&paths.root, Path::new("Cargo.toml"), &mut hasher)?;
     Ok(format!("{:016x}\n", hasher.finish()))
 }
 
-fn hash_tree(path: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+/// Where the checkout lies makes no difference: the names are those below its root.
+fn hash_tree(root: &Path, name: &Path, hasher: &mut DefaultHasher) -> Result<()> {
+    let path = root.join(name);
     let context = || format!("could not read {}", path.display());
-    hasher.write(path.as_os_str().as_encoded_bytes());
+    hasher.write(name.as_os_str().as_encoded_bytes());
     if path.is_dir() {
-        let mut entries: Vec<PathBuf> = fs::read_dir(path)
+        let mut entries: Vec<PathBuf> = fs::read_dir(&path)
             .with_context(context)?
-            .map(|entry| entry.map(|entry| entry.path()))
+            .map(|entry| entry.map(|entry| name.join(entry.file_name())))
             .collect::<std::io::Result<_>>()
             .with_context(context)?;
         entries.sort();
-        return entries.iter().try_for_each(|entry| hash_tree(entry, hasher));
+        return entries.iter().try_for_each(|entry| hash_tree(root, entry, hasher));
     }
-    let content = fs::read(path).with_context(context)?;
+    let content = fs::read(&path).with_context(context)?;
     hasher.write_usize(content.len());
     hasher.write(&content);
     Ok(())

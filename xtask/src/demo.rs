@@ -2,6 +2,7 @@
 
 use crate::command::{self, cargo, exit_code, program, status, step};
 use crate::dashboard;
+use crate::mirror::Mirror;
 use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup;
@@ -79,14 +80,7 @@ LIMIT 5",
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let flags = Flags::parse(args, &["--no-dashboard"])?;
     let paths = Paths::find()?;
-    if !flags.has("--no-dashboard") {
-        dashboard::build_if_possible(&paths)?;
-    }
-    step("build", || {
-        let mut build = cargo(&paths);
-        build.args(["build", "--locked", "-p", "partita-cli"]);
-        command::run(&mut build)
-    })?;
+    build(&Mirror::of(&paths)?.paths, !flags.has("--no-dashboard"))?;
     let data = setup::flights(&paths)?;
     let partita = paths.binary("debug", "partita");
     let this = std::env::current_exe().context("this program does not know where it lies")?;
@@ -103,6 +97,17 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         print_report(&partita, &journal)?;
     }
     Ok(exit_code(ended))
+}
+
+fn build(paths: &Paths, has_dashboard: bool) -> Result<()> {
+    if has_dashboard {
+        dashboard::build_if_possible(paths)?;
+    }
+    step("build", || {
+        let mut build = cargo(paths);
+        build.args(["build", "--locked", "-p", "partita-cli"]);
+        command::run(&mut build)
+    })
 }
 
 /// Asks the questions. `partita run` has set where the cluster is.

@@ -11,6 +11,7 @@ mod command;
 mod dashboard;
 mod data;
 mod demo;
+mod mirror;
 mod options;
 mod paths;
 mod python;

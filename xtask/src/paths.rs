@@ -29,6 +29,16 @@ impl Paths {
         Ok(Self { root: checkout()?, cache, target })
     }
 
+    /// The same folders for another checkout.
+    pub(crate) fn with_root(&self, root: PathBuf) -> Self {
+        Self { root, cache: self.cache.clone(), target: self.target.clone() }
+    }
+
+    /// The copy of the checkout that is built.
+    pub(crate) fn mirror(&self) -> PathBuf {
+        self.cache.join("tree")
+    }
+
     /// The dashboard's sources.
     pub(crate) fn dashboard(&self) -> PathBuf {
         self.root.join("dashboard")

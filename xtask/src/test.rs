@@ -1,6 +1,7 @@
 //! `cargo xtask test`: all that must hold before a change lands.
 
 use crate::command::{self, cargo, shown, step};
+use crate::mirror::Mirror;
 use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
@@ -35,45 +36,46 @@ impl AddAssign for Tally {
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let flags = Flags::parse(args, &["--quick"])?;
     let quick = flags.has("--quick");
-    let paths = Paths::find()?;
+    let mirror = Mirror::of(&Paths::find()?)?;
+    let paths = &mirror.paths;
     step("format", || {
-        command::run(cargo(&paths).args(["fmt", "--all", "--", "--check"]))?;
-        command::run(dashboard::host_cargo(&paths).args(["fmt", "--", "--check"]))
+        command::run(cargo(paths).args(["fmt", "--all", "--", "--check"]))?;
+        command::run(dashboard::host_cargo(paths).args(["fmt", "--", "--check"]))
     })?;
     let mut tally = Tally::default();
     if !quick {
-        let toolchain = setup::web(&paths)?;
-        step("check for wasm32", || check_for_wasm(&paths, &toolchain))?;
-        dashboard::build_with(&paths, &toolchain)?;
-        step("lints of the dashboard", || dashboard::lint(&paths))?;
-        let mut tests = dashboard::host_cargo(&paths);
+        let toolchain = setup::web(paths)?;
+        step("check for wasm32", || check_for_wasm(paths, &toolchain))?;
+        dashboard::build_with(paths, &toolchain)?;
+        step("lints of the dashboard", || dashboard::lint(paths))?;
+        let mut tests = dashboard::host_cargo(paths);
         tests.args(["test", "--locked", "--no-fail-fast"]);
         tally += step("tests of the dashboard", || run_tests(&mut tests))?;
     }
-    let tools = setup::test_tools(&paths)?;
+    let tools = setup::test_tools(paths)?;
     setup::slurm()?;
-    let modules = if quick { None } else { Some(setup::browser_tools(&paths)?) };
+    let modules = if quick { None } else { Some(setup::browser_tools(paths)?) };
     step("lints", || {
-        let mut clippy = cargo(&paths);
+        let mut clippy = cargo(paths);
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
         command::run(&mut clippy)
     })?;
-    step("documents", || command::run(&mut documents(&paths)))?;
+    step("documents", || command::run(&mut documents(paths)))?;
     step("build", || {
-        let mut build = cargo(&paths);
+        let mut build = cargo(paths);
         build.args(["build", "--workspace", "--locked"]);
         command::run(&mut build)
     })?;
-    tally += step("tests", || run_tests(&mut workspace_tests(&paths, &tools)))?;
-    tally += step("tests of the Python clients", || run_tests(&mut python_tests(&paths, &tools)))?;
-    step("lints of the Python package", || lint_package(&paths, &tools))?;
-    tally += step("tests of the Python package", || run_tests(&mut package_tests(&paths, &tools)))?;
+    tally += step("tests", || run_tests(&mut workspace_tests(paths, &tools)))?;
+    tally += step("tests of the Python clients", || run_tests(&mut python_tests(paths, &tools)))?;
+    step("lints of the Python package", || lint_package(paths, &tools))?;
+    tally += step("tests of the Python package", || run_tests(&mut package_tests(paths, &tools)))?;
     tally += step("wheel", || {
-        let (passed, failed) = wheel_tests::run(&paths)?;
+        let (passed, failed) = wheel_tests::run(paths)?;
         Ok(Tally { passed, failed })
     })?;
     if let Some(modules) = modules {
-        let mut tests = browser::tests(&paths, &modules)?;
+        let mut tests = browser::tests(paths, &modules)?;
         tally += step("tests in a browser", || run_tests(&mut tests))?;
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
