@@ -461,13 +461,15 @@ def progress(*work: Any) -> None:
     Parameters
     ----------
     work : Future or list of Future
-        What :meth:`Client.compute` gave.
+        What :meth:`Client.compute` gave. Frames that were persisted are complete.
     """
     import sys
 
-    futures: list[Future] = []
+    given: list[Any] = []
     for one in work:
-        futures += one if isinstance(one, (list, tuple)) else [one]
+        given += one if isinstance(one, (list, tuple)) else [one]
+    # Frames that were persisted are there already.
+    futures = [one for one in given if isinstance(one, Future)]
     client = current_client()
     live = sys.stdout.isatty()
     while True:

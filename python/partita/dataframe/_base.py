@@ -9,41 +9,49 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from ._arguments import tuning
+from ._columns import to_pandas
 from ._rows import Rows, direction, drop_later, held_name, term
 from ._sql import INDEX, ORDER, ROW, quote
 
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Level", "Plan", "Scalar", "to_pandas"]
+__all__ = ["Level", "NotThere", "Plan"]
 
 
 class Level(NamedTuple):
-    """One level of an index: its name, and what it is in SQL."""
+    """One level of an index: its name, what it is in SQL, and what pandas had it as."""
 
     name: Any
     sql: str
+    origin: Any = None
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Rows as pandas has them, without a copy where Arrow allows."""
-    columns = []
-    for column in table.columns:
-        kind = column.type
-        # pandas has one kind of text, and takes it from these.
-        if pa.types.is_string_view(kind):
-            column = column.cast(pa.large_string())
-        elif pa.types.is_binary_view(kind):
-            column = column.cast(pa.large_binary())
-        columns.append(column)
-    gaps = [at for at, column in enumerate(columns) if pa.types.is_boolean(column.type) and column.null_count]
-    table = pa.table(columns, names=[str(at) for at in range(len(columns))])
-    frame = table.to_pandas(split_blocks=True, date_as_object=True)
-    for at in gaps:
-        # What is missing among truths, pandas has as a number that is none.
-        column = frame.iloc[:, at]
-        frame[str(at)] = column.where(column.notna(), float("nan"))
-    return frame
+class NotThere(NotImplementedError, AttributeError):
+    """What pandas or Dask have and this has not. To ``hasattr`` it is absent."""
+
+
+#: What Dask's frames have that pandas' have not.
+_OF_DASK = frozenset(
+    (
+        "applymap",
+        "categorize",
+        "dask",
+        "get_partition",
+        "map_overlap",
+        "map_partitions",
+        "optimize",
+        "partitions",
+        "random_split",
+        "reduction",
+        "shuffle",
+        "to_bag",
+        "to_dask_array",
+        "to_delayed",
+        "to_records",
+    )
+)
 
 
 class Plan:
@@ -62,14 +70,23 @@ class Plan:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        kind = type(self).__name__
+        own = getattr(type(self), name, None)
+        if isinstance(own, property) and own.fget is not None:
+            # It is there and failed: once more, for what it has to say.
+            return own.fget(self)
+        kind = type(self).__name__.lstrip("_")
         twin = {"DataFrame": pd.DataFrame, "Series": pd.Series, "Index": pd.Index}.get(kind, pd.DataFrame)
-        if not hasattr(twin, name):
+        if not hasattr(twin, name) and name not in _OF_DASK:
             raise AttributeError(f"a {kind} has no {name!r}")
         there = [found for found in dir(type(self)) if not found.startswith("_")]
-        nearest = self._instead.get(name) or next(iter(difflib.get_close_matches(name, there, 1, 0.4)), "")
+        nearest = self._instead.get(name) or next(iter(difflib.get_close_matches(name, there, 1, 0.75)), "")
         hint = f"; the nearest there is: {nearest}" if nearest else ""
-        raise NotImplementedError(f"{kind}.{name} is not there{hint}. compute() gives a pandas object, which has it")
+        raise NotThere(f"{kind}.{name} is not there{hint}. compute() gives a pandas object")
+
+    def __bool__(self) -> bool:
+        raise ValueError(
+            f"a {type(self).__name__} is neither true nor false: put conditions together with & and |, or use any() or all()"
+        )
 
     def _selected(self) -> list[tuple[str, str]]:
         """What is computed beside the index: expressions, and names that they have in a table."""
@@ -137,9 +154,20 @@ class Plan:
             return pd.Index(levels[0].array, name=names[0])
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
-    def compute(self, **_: Any) -> Any:
+    def _origins(self) -> list[Any]:
+        """What pandas had the index and what is selected as."""
+        return [level.origin for level in self._index]
+
+    def _shown(self, table: pa.Table) -> Any:
+        """An answer as pandas has it."""
+        # A plan of nothing has a column that is not shown.
+        origins = self._origins() or [None] * table.num_columns
+        return self._finish(to_pandas(table, origins))
+
+    def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster, and gives the answer as pandas has it. Ctrl-C stops it there too."""
-        return self._finish(to_pandas(self._fetch()))
+        tuning("compute", arguments)
+        return self._shown(self._fetch())
 
     def _finish(self, frame: pd.DataFrame) -> Any:
         raise NotImplementedError
@@ -191,7 +219,7 @@ class Plan:
         held = Rows(rows.client, quote(name), order, bool(order), rows.client._connection.table(name)["partitions"])
         held.held = name
         drop_later(rows.client, name, held.identity)
-        levels = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
+        levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
         return held, levels
 
     @property
@@ -215,60 +243,3 @@ class Plan:
     def empty(self) -> bool:
         """Whether there is no row. This is computed."""
         return len(self) == 0
-
-
-class Scalar:
-    """A single value that is computed.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from partita import dataframe as dd
-    >>> mean = dd.from_pandas(pd.DataFrame({"a": [1.0, 2.0]}), npartitions=2).a.mean()
-    >>> float(mean.compute())
-    1.5
-    """
-
-    def __init__(self, rows: Rows, sql: str, kind: Any = None) -> None:
-        self._rows = rows
-        self._sql = sql
-        self._kind = kind
-
-    def compute(self, **_: Any) -> Any:
-        """Runs the plan on the cluster, and gives the value."""
-        query = f"SELECT {self._sql} AS v FROM {self._rows.sql}"
-        frame = to_pandas(self._rows.client._connection.query(query))
-        value = frame.iloc[0, 0] if len(frame) else None
-        if value is None or value is pd.NA:
-            return float("nan")
-        return self._kind(value) if self._kind is not None else value
-
-    def __float__(self) -> float:
-        return float(self.compute())
-
-    def __int__(self) -> int:
-        return int(self.compute())
-
-    def __repr__(self) -> str:
-        return f"<Scalar: {self._sql}>"
-
-    def _combined(self, other: Any, form: str) -> Scalar:
-        if isinstance(other, Scalar):
-            if self._rows.identity is not other._rows.identity:
-                raise NotImplementedError("values of different frames: compute() them first")
-            return Scalar(self._rows.both(other._rows), form.format(self._sql, other._sql))
-        from ._sql import literal
-
-        return Scalar(self._rows, form.format(self._sql, literal(other)))
-
-    def __add__(self, other: Any) -> Scalar:
-        return self._combined(other, "({} + {})")
-
-    def __sub__(self, other: Any) -> Scalar:
-        return self._combined(other, "({} - {})")
-
-    def __mul__(self, other: Any) -> Scalar:
-        return self._combined(other, "({} * {})")
-
-    def __truediv__(self, other: Any) -> Scalar:
-        return self._combined(other, "(CAST({} AS DOUBLE) / {})")

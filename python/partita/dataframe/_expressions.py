@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from ._sql import arrow_name, is_number, is_text, literal, type_of
 
-__all__ = ["COMPARISONS", "arithmetic", "cast", "comparison", "rounded"]
+__all__ = [
+    "COMPARISONS",
+    "arithmetic",
+    "cast",
+    "comparison",
+    "is_real",
+    "kind_of",
+    "operand",
+    "origin_after",
+    "rounded",
+]
 
 #: Comparisons, and what they give where a value is missing.
 COMPARISONS = {
@@ -21,10 +32,17 @@ COMPARISONS = {
 }
 
 
-def comparison(name: str, left: str, right: str) -> str:
-    """One of :data:`COMPARISONS`."""
+def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
+    """One of :data:`COMPARISONS`; ``masked`` columns have no answer where a value is missing."""
     operator, missing = COMPARISONS[name]
+    if masked:
+        return f"({left} {operator} {right})"
     return f"coalesce({left} {operator} {right}, {'TRUE' if missing else 'FALSE'})"
+
+
+def is_real(kind: pa.DataType) -> bool:
+    """Whether it is a number that need not be whole."""
+    return pa.types.is_floating(kind)
 
 
 def _double(sql: str, kind: pa.DataType | None) -> str:
@@ -61,6 +79,10 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
         return f"arrow_cast({exact}, '{arrow_name(pa.timestamp(unit, a.tz))}')"
     if pa.types.is_duration(a) and pa.types.is_timestamp(b) and name == "add":
         return arithmetic("add", right, b, left, a)
+    if pa.types.is_duration(a) or pa.types.is_duration(b):
+        return _of_durations(name, left, a, right, b)
+    if pa.types.is_boolean(a) and pa.types.is_boolean(b) and name in ("add", "mul"):
+        return f"({left} {'OR' if name == 'add' else 'AND'} {right})"
     if not (is_number(a) and is_number(b)):
         raise TypeError(f"there is no {name} of {a} and {b}")
     if name in ("add", "sub", "mul"):
@@ -74,8 +96,44 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
     if name in ("floordiv", "mod"):
         return _divided(name, _number(left, a), _number(right, b), _whole(a) and _whole(b))
     if name == "pow":
-        return f"power({_number(left, a)}, {_number(right, b)})"
+        return _power(_number(left, a), _number(right, b), _whole(a) and _whole(b))
     raise TypeError(f"there is no operator {name}")
+
+
+def _power(left: str, right: str, whole: bool) -> str:
+    if not whole:
+        return f"power({left}, {right})"
+    if right in ("2", "3"):
+        # Exact, however large.
+        return f"({' * '.join([left] * int(right))})"
+    return f"CAST(power({left}, {right}) AS BIGINT)"
+
+
+def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
+    def nanoseconds(sql: str) -> str:
+        return f"arrow_cast(arrow_cast({sql}, 'Duration(Nanosecond)'), 'Int64')"
+
+    both = pa.types.is_duration(a) and pa.types.is_duration(b)
+    units = ("s", "ms", "us", "ns")
+    kinds = [kind for kind in (a, b) if pa.types.is_duration(kind)]
+    unit = max((kind.unit for kind in kinds), key=units.index)
+
+    def duration(number: str) -> str:
+        return f"arrow_cast(arrow_cast({number}, 'Duration(Nanosecond)'), '{arrow_name(pa.duration(unit))}')"
+
+    if both and name in ("add", "sub"):
+        return duration(f"{nanoseconds(left)} {'+' if name == 'add' else '-'} {nanoseconds(right)}")
+    if both and name == "truediv":
+        return f"(CAST({nanoseconds(left)} AS DOUBLE) / nullif({nanoseconds(right)}, 0))"
+    if both and name in ("floordiv", "mod"):
+        made = _divided(name, nanoseconds(left), nanoseconds(right), True)
+        return duration(made) if name == "mod" else made
+    if name == "mul" and (is_number(a) or is_number(b)):
+        span, factor = (left, right) if pa.types.is_duration(a) else (right, left)
+        return duration(f"CAST({nanoseconds(span)} * {factor} AS BIGINT)")
+    if name == "truediv" and is_number(b):
+        return duration(f"CAST({nanoseconds(left)} / nullif(CAST({right} AS DOUBLE), 0) AS BIGINT)")
+    raise TypeError(f"there is no {name} of {a} and {b}")
 
 
 def _divided(name: str, left: str, right: str, whole: bool) -> str:
@@ -120,6 +178,39 @@ _KINDS: dict[str, pa.DataType] = {
 }
 
 
+def kind_of(to: Any) -> pa.DataType:
+    """The Arrow type of what pandas has as a type.
+
+    Raises
+    ------
+    NotImplementedError
+        If columns cannot have that type here.
+    """
+    if isinstance(to, pa.DataType):
+        return to
+    if isinstance(to, pd.ArrowDtype):
+        return to.pyarrow_dtype
+    name = to if isinstance(to, str) else getattr(to, "__name__", None) or str(to)
+    name = name.removesuffix("_")
+    wanted = _KINDS.get(name) or _KINDS.get(name.lower())
+    if wanted is None and name.startswith(("datetime64[", "timedelta64[")):
+        unit, _, zone = name.split("[", 1)[1][:-1].partition(", ")
+        wanted = pa.timestamp(unit, zone or None) if name.startswith("d") else pa.duration(unit)
+    if wanted is None:
+        raise NotImplementedError(f"astype({to!r}): columns can be {', '.join(_KINDS)} or datetime64[ns]")
+    return wanted
+
+
+def origin_after(to: Any) -> Any:
+    """The origin of columns that were made a type."""
+    from ._columns import origin_of
+
+    try:
+        return origin_of(pd.api.types.pandas_dtype(to))
+    except TypeError:
+        return None
+
+
 def cast(sql: str, kind: pa.DataType, to: Any) -> str:
     """A column as another type, named as pandas names types.
 
@@ -128,15 +219,11 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
     NotImplementedError
         If columns cannot have that type here.
     """
-    name = to if isinstance(to, str) else getattr(to, "__name__", None) or str(to)
-    wanted = to if isinstance(to, pa.DataType) else _KINDS.get(name) or _KINDS.get(name.lower())
-    if wanted is None and name.startswith("datetime64["):
-        unit, _, zone = name[len("datetime64[") : -1].partition(", ")
-        wanted = pa.timestamp(unit, zone or None)
-    if wanted is None:
-        raise NotImplementedError(f"astype({to!r}): columns can be {', '.join(_KINDS)} or datetime64[ns]")
+    wanted = kind_of(to)
     if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
         return f"arrow_cast(trunc({sql}), '{arrow_name(wanted)}')"
+    if pa.types.is_timestamp(kind) and is_text(wanted):
+        return f"replace(arrow_cast({sql}, 'Utf8'), 'T', ' ')"
     if pa.types.is_boolean(kind) and is_text(wanted):
         return f"CASE WHEN {sql} THEN 'True' ELSE 'False' END"
     return f"arrow_cast({sql}, '{arrow_name(wanted)}')"

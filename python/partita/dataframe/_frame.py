@@ -8,20 +8,26 @@ from typing import Any, ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from ._base import Level, Plan, Scalar, to_pandas
+from ._along import FrameWindows
+from ._arguments import tuning
+from ._base import Level, Plan
+from ._columns import Column, in_order, to_pandas, travelled
+from ._loc import Loc
 from ._operators import Operators
 from ._partitions import drawn, ends
+from ._reductions import across
 from ._rows import Rows, direction, term, turned
-from ._series import Index, Series, _index_of, _limited, aggregate
-from ._sql import INDEX, ORDER, ROW, is_number, literal, quote, type_of
+from ._scalar import Scalar
+from ._series import Index, Series, _index_of, _limited
+from ._sql import INDEX, ORDER, literal, quote, type_of
+from ._summary import FrameSummary
+from ._values import FrameValues
+from ._write import Writing
 
-__all__ = ["DataFrame", "Loc"]
-
-#: What a column is: its SQL, and its type where that is known.
-Column = tuple[str, "pa.DataType | None"]
+__all__ = ["DataFrame"]
 
 
-class DataFrame(Operators, Plan):
+class DataFrame(FrameValues, FrameSummary, FrameWindows, Writing, Operators, Plan):
     """A frame of a plan: columns over the same rows, with an index.
 
     Frames are made by :func:`from_pandas`, :func:`read_parquet` and their like, and by operations on frames. Nothing
@@ -54,23 +60,29 @@ class DataFrame(Operators, Plan):
 
     @property
     def columns(self) -> pd.Index:
-        """The labels of its columns."""
+        """The labels of its columns. Others can be put in their place."""
         return pd.Index(list(self._columns))
+
+    @columns.setter
+    def columns(self, labels: Any) -> None:
+        labels = list(labels)
+        if len(labels) != len(self._columns):
+            raise ValueError(f"there are {len(self._columns)} columns, not {len(labels)}")
+        self._columns = _unique(zip(labels, self._columns.values()))
 
     @property
     def dtypes(self) -> pd.Series:
         """The types that pandas gives its columns."""
         kinds = self._kinds()
-        empty = to_pandas(
-            pa.table([pa.array([], kind) for kind in kinds.values()], names=[str(i) for i in range(len(kinds))])
-        )
+        table = pa.table([pa.array([], kind) for kind in kinds.values()], names=[str(i) for i in range(len(kinds))])
+        empty = to_pandas(table, [column.origin for column in self._columns.values()])
         return pd.Series(list(empty.dtypes), index=self.columns, dtype=object)
 
     def _kinds(self) -> dict[Any, pa.DataType]:
-        unknown = [label for label, (_, kind) in self._columns.items() if kind is None]
-        for label, kind in zip(unknown, self._rows.types([self._columns[label][0] for label in unknown])):
-            self._columns[label] = (self._columns[label][0], kind)
-        return {label: kind for label, (_, kind) in self._columns.items() if kind is not None}
+        unknown = [label for label, column in self._columns.items() if column.kind is None]
+        for label, kind in zip(unknown, self._rows.types([self._columns[label].sql for label in unknown])):
+            self._columns[label] = self._columns[label]._replace(kind=kind)
+        return {label: column.kind for label, column in self._columns.items() if column.kind is not None}
 
     @property
     def index(self) -> Index:
@@ -130,7 +142,10 @@ class DataFrame(Operators, Plan):
         ]
 
     def _selected(self) -> list[tuple[str, str]]:
-        return [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
+        return [(column.sql, f"c{at}") for at, column in enumerate(self._columns.values())]
+
+    def _origins(self) -> list[Any]:
+        return [*super()._origins(), *(column.origin for column in self._columns.values())]
 
     def _finish(self, frame: pd.DataFrame) -> pd.DataFrame:
         index = self._restore_index(frame)
@@ -147,8 +162,8 @@ class DataFrame(Operators, Plan):
     def _column(self, label: Any) -> Series:
         if label not in self._columns:
             raise KeyError(f"no column {label!r}: there are {', '.join(map(str, self._columns))}")
-        sql, kind = self._columns[label]
-        return Series(self._rows, sql, label, self._index, kind)
+        sql, kind, origin = self._columns[label]
+        return Series(self._rows, sql, label, self._index, kind, origin)
 
     def __getattr__(self, name: str) -> Any:
         columns = self.__dict__.get("_columns", {})
@@ -159,15 +174,48 @@ class DataFrame(Operators, Plan):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Series):
             return self._filtered(key)
+        if isinstance(key, DataFrame):
+            return self.where(key)
         if isinstance(key, (list, pd.Index)):
-            return self._like({label: (self._column(label)._sql, self._columns[label][1]) for label in key})
+            return self._like({label: self._column(label)._cell for label in key})
+        if isinstance(key, slice):
+            return self.loc[key]
+        if callable(key):
+            return self[key(self)]
         return self._column(key)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A label is a column here too, as it is in pandas.
+        if not name.startswith("_") and name in self.__dict__.get("_columns", {}):
+            self[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def __setitem__(self, label: Any, value: Any) -> None:
-        changed = self.assign(__new=value)
-        columns = dict(changed._columns)
-        new = columns.pop("__new")
-        self._rows, self._columns = changed._rows, {**columns, label: new}
+        if isinstance(label, (Series, DataFrame)):
+            changed = self.mask(label, value)
+            self._rows, self._columns = changed._rows, changed._columns
+            return
+        labels = label if isinstance(label, list) else [label]
+        if isinstance(value, DataFrame):
+            if len(value._columns) != len(labels):
+                raise ValueError("as many columns are needed as there are labels")
+            values = [value._column(one) for one in value._columns]
+        else:
+            values = [value] * len(labels)
+        frame = self
+        for one, new in zip(labels, values):
+            frame = frame._with_column(one, new)
+        self._rows, self._columns = frame._rows, frame._columns
+
+    def __delitem__(self, label: Any) -> None:
+        self._columns = self.drop(columns=[label])._columns
+
+    def pop(self, item: Any) -> Series:
+        """Takes a column out, and gives it."""
+        column = self._column(item)
+        del self[item]
+        return column
 
     def _value(self, value: Any) -> tuple[Rows | None, Column]:
         if callable(value):
@@ -175,17 +223,54 @@ class DataFrame(Operators, Plan):
         if isinstance(value, Scalar):
             value = value.compute()
         if isinstance(value, Series):
-            return value._rows, (value._sql, value._known)
-        return None, (literal(value), type_of(value))
+            return value._rows, value._cell
+        if pd.api.types.is_list_like(value):
+            raise NotImplementedError(
+                "a column takes one value or another column of the same rows: use merge for others"
+            )
+        if isinstance(value, float) and pd.isna(value):
+            return None, Column("CAST(NULL AS DOUBLE)", pa.float64())
+        return None, Column(literal(value), None if pd.isna(value) else type_of(value))
+
+    def _with_column(self, label: Any, value: Any) -> DataFrame:
+        rows, column = self._value(value)
+        both = self._rows if rows is None else self._rows.both(rows)
+        return self._like({**self._columns, label: column}, both)
 
     def assign(self, **columns: Any) -> DataFrame:
         """With more columns, or others under their names."""
         frame = self
         for label, value in columns.items():
-            rows, column = frame._value(value)
-            both = frame._rows if rows is None else frame._rows.both(rows)
-            frame = frame._like({**frame._columns, label: column}, both)
+            frame = frame._with_column(label, value)
         return frame
+
+    def eval(self, expr: str, **arguments: Any) -> Any:
+        """What a text such as ``c = a + b`` or ``a > 1`` stands for: a frame with the new column, or a column."""
+        from ._query import evaluated, names_around
+
+        return evaluated(self, expr, arguments.pop("local_dict", None) or names_around())
+
+    def copy(self, deep: bool = False) -> DataFrame:
+        """Another frame of the same plan: to put columns into it changes only it."""
+        return self._like(dict(self._columns))
+
+    def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function gives that gets this plan."""
+        return func(self, *args, **kwargs)
+
+    def items(self) -> Any:
+        """The labels, each with its column."""
+        return ((label, self._column(label)) for label in self._columns)
+
+    def keys(self) -> pd.Index:
+        """The labels of its columns."""
+        return self.columns
+
+    def select_dtypes(self, include: Any = None, exclude: Any = None) -> DataFrame:
+        """The columns of some types."""
+        empty = pd.DataFrame({at: pd.Series(dtype=kind) for at, kind in enumerate(self.dtypes)})
+        labels = list(self._columns)
+        return self[[labels[at] for at in empty.select_dtypes(include, exclude).columns]]
 
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
         """Without some columns."""
@@ -198,77 +283,40 @@ class DataFrame(Operators, Plan):
             raise KeyError(f"{missing} not found in axis")
         return self._like({label: column for label, column in self._columns.items() if label not in gone})
 
-    def rename(self, columns: Any) -> DataFrame:
+    def rename(self, mapper: Any = None, columns: Any = None, axis: Any = None, index: Any = None) -> DataFrame:
         """With columns under other names."""
+        if columns is None and axis in (1, "columns"):
+            columns, mapper = mapper, None
+        if columns is None or mapper is not None or index is not None:
+            raise NotImplementedError("rename takes columns=: the labels of the index stay what they are")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
-        return self._like({other(label): column for label, column in self._columns.items()})
+        return self._like(_unique((other(label), column) for label, column in self._columns.items()))
+
+    def add_prefix(self, prefix: str) -> DataFrame:
+        """With something before the label of each column."""
+        return self.rename(columns=lambda label: f"{prefix}{label}")
+
+    def add_suffix(self, suffix: str) -> DataFrame:
+        """With something after the label of each column."""
+        return self.rename(columns=lambda label: f"{label}{suffix}")
+
+    def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
+        """With an index of another name."""
+        name = arguments.pop("index", mapper)
+        tuning("rename_axis", arguments)
+        names = list(name) if isinstance(name, (list, tuple)) else [name]
+        if len(names) != len(self._index):
+            raise ValueError(f"the index has {len(self._index)} levels, not {len(names)}")
+        index = tuple(level._replace(name=one) for level, one in zip(self._index, names))
+        return DataFrame(self._rows, self._columns, index)
 
     def _each(self, function: Callable[[Series], Series], labels: Sequence[Any] | None = None) -> DataFrame:
         frame, rows = dict(self._columns), self._rows
         for label in self._columns if labels is None else labels:
             made = function(self._column(label))
             rows = rows.both(made._rows)
-            frame[label] = (made._sql, made._known)
+            frame[label] = made._cell
         return self._like(frame, rows)
-
-    def astype(self, dtype: Any) -> DataFrame:
-        """As other types: one for all, or a dictionary by column."""
-        if isinstance(dtype, dict):
-            return self._each(lambda column: column.astype(dtype[column.name]), list(dtype))
-        return self._each(lambda column: column.astype(dtype))
-
-    def fillna(self, value: Any) -> DataFrame:
-        """With something in the place of missing values: one for all, or a dictionary by column."""
-        if isinstance(value, dict):
-            return self._each(
-                lambda column: column.fillna(value[column.name]), [v for v in value if v in self._columns]
-            )
-        return self._each(lambda column: column.fillna(value))
-
-    def isna(self) -> DataFrame:
-        """Whether each value is missing."""
-        return self._each(Series.isna)
-
-    isnull = isna
-
-    def notna(self) -> DataFrame:
-        """Whether each value is there."""
-        return self._each(Series.notna)
-
-    notnull = notna
-
-    def isin(self, values: Any) -> DataFrame:
-        """Whether each value is one of these."""
-        return self._each(lambda column: column.isin(values[column.name] if isinstance(values, dict) else values))
-
-    def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
-        """No lower and no higher than these."""
-        return self._each(lambda column: column.clip(lower, upper))
-
-    def round(self, decimals: int = 0) -> DataFrame:
-        """To so many places."""
-        numbers = [label for label, kind in self._kinds().items() if is_number(kind)]
-        return self._each(lambda column: column.round(decimals), numbers)
-
-    def abs(self) -> DataFrame:
-        """Without the signs."""
-        return self._each(Series.abs)
-
-    def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """The values where the condition holds, else the other one."""
-        return self._each(
-            lambda column: column.where(cond[column.name] if isinstance(cond, DataFrame) else cond, other)
-        )
-
-    def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """The values where the condition does not hold, else the other one."""
-        return self._each(lambda column: column.mask(cond[column.name] if isinstance(cond, DataFrame) else cond, other))
-
-    def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        return self._each(lambda column: column._operate(name, _beside(other, column), swapped))
-
-    def _compare(self, name: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._compare(name, _beside(other, column)))
 
     # Rows.
 
@@ -276,7 +324,7 @@ class DataFrame(Operators, Plan):
         """The rows for which an expression holds. Index, columns and order travel along."""
         rows = rows or self._rows
         levels = [(level.sql, INDEX + str(at)) for at, level in enumerate(self._index)]
-        cells = [(sql, f"c{at}") for at, (sql, _) in enumerate(self._columns.values())]
+        cells = self._selected()
         names = self._order_names(rows)
         order = [(term(sql), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
@@ -285,7 +333,7 @@ class DataFrame(Operators, Plan):
 
     def _order_names(self, rows: Rows) -> list[str]:
         """The names of the terms of the order, where rows travel: a term that travels anyway keeps its name."""
-        there = {sql: f"c{at}" for at, (sql, _) in enumerate(self._columns.values())}
+        there = dict(self._selected())
         there.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
         return [there.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
 
@@ -294,26 +342,37 @@ class DataFrame(Operators, Plan):
         names = self._order_names(rows)
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
-        columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
-        index = tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return DataFrame(made, columns, index)
+        index = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
+        return DataFrame(made, travelled(self._columns), index)
 
     def _filtered(self, condition: Series) -> DataFrame:
         return self._narrowed(condition._sql, self._rows.both(condition._rows))
 
-    def query(self, expr: str) -> DataFrame:
-        """The rows for which a condition holds, written as pandas writes it: ``a > 1 and b == 'x'``.
+    def query(self, expr: str, **arguments: Any) -> DataFrame:
+        """The rows for which a condition holds, written as pandas writes it: ``a > 1 and b == 'x' and c < @limit``.
 
-        ``@name`` is not there: put the value into the text.
+        Parameters
+        ----------
+        expr : str
+            The condition. What is after ``@`` is a variable of the caller.
+        local_dict : dict, optional
+            The variables, instead of the caller's.
         """
-        from ._query import condition
+        from ._query import condition, names_around
 
-        return self._filtered(condition(self, expr))
+        names = arguments.pop("local_dict", None) or names_around()
+        tuning("query", arguments)
+        return self._filtered(condition(self, expr, names))
 
-    def dropna(self, how: str = "any", subset: Any = None) -> DataFrame:
-        """Without rows that have missing values."""
-        labels = [subset] if isinstance(subset, str) else list(subset or self._columns)
+    def dropna(self, how: str = "any", subset: Any = None, thresh: int | None = None) -> DataFrame:
+        """Without rows that have missing values: any, all, or fewer than ``thresh`` that are there."""
+        labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
+        labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._sql for label in labels]
+        if thresh is not None:
+            return self._narrowed(f"({across('count', [self._column(label)._cell for label in labels])}) >= {thresh}")
+        if how not in ("any", "all"):
+            raise ValueError(f"dropna: how is 'any' or 'all', not {how!r}")
         return self._narrowed(f"({(' AND ' if how == 'any' else ' OR ').join(tests) or 'TRUE'})")
 
     @property
@@ -321,8 +380,8 @@ class DataFrame(Operators, Plan):
         """Rows by the labels of the index, and columns by theirs."""
         return Loc(self, lambda frame: frame)
 
-    def head(self, n: int = 5, compute: bool = True) -> Any:
-        """The first rows; of rows that are in no order, any."""
+    def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
+        """The first rows, of as many partitions as needed; of rows that are in no order, any."""
         if compute:
             return _limited(self, n)
         return self._first(n)
@@ -361,44 +420,77 @@ class DataFrame(Operators, Plan):
             raise ValueError(f"frac is a share of the rows, from 0 to 1, not {frac!r}")
         if random_state is None:
             return self._narrowed(f"random() < {float(frac)!r}")
-        return self._narrowed(drawn(self._rows.order or [sql for sql, _ in self._columns.values()], frac, random_state))
+        keys = self._rows.order or [column.sql for column in self._columns.values()]
+        return self._narrowed(drawn(keys, frac, random_state))
 
-    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **_: Any) -> DataFrame:
+    def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
         """In the order of columns; rows that are equal in them stay in theirs."""
+        for name, value in (("kind", None), ("ignore_index", False), ("key", None), ("sort_function", None)):
+            given = arguments.pop(name, value)
+            if given != value and name != "kind":
+                raise NotImplementedError(f"sort_values: {name}= is not there")
+        arguments.pop("npartitions", None)
+        tuning("sort_values", arguments)
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
+        if len(ways) != len(labels):
+            raise ValueError(f"sort_values: {len(labels)} columns and {len(ways)} directions")
         nulls = "NULLS LAST" if na_position == "last" else "NULLS FIRST"
-        order = tuple(
-            f"{self._column(label)._sql} {'ASC' if way else 'DESC'} {nulls}" for label, way in zip(labels, ways)
-        )
+        order = []
+        for label, way in zip(labels, ways):
+            column = self._key(label)
+            order.append(f"{in_order(column._sql, column._origin)} {'ASC' if way else 'DESC'} {nulls}")
         return self._reordered((*order, *self._rows.order))
+
+    def _key(self, label: Any) -> Series:
+        """A column, or a level of the index, by its name."""
+        if label not in self._columns:
+            for level in self._index:
+                if level.name is not None and level.name == label:
+                    return Series(self._rows, level.sql, label, self._index, None, level.origin)
+        return self._column(label)
 
     def _reordered(self, order: tuple[str, ...]) -> DataFrame:
         rows = self._rows
         made = Rows(rows.client, rows.root, order, False, rows.partitions, rows.layers, rows.identity, rows._keep)
         return self._like(self._columns, made)
 
-    def set_index(self, other: Any, drop: bool = True, sorted: bool = False) -> DataFrame:
+    def set_index(
+        self,
+        other: Any,
+        drop: bool = True,
+        sorted: bool = False,
+        npartitions: Any = None,
+        divisions: Sequence[Any] | None = None,
+        append: bool = False,
+        **arguments: Any,
+    ) -> DataFrame:
         """With a column as the index, in its order.
 
         Unlike in pandas the rows are sorted by it, as they are in Dask; ``sorted=True`` says that they are already.
+        With ``npartitions`` or ``divisions`` the frame is held on the workers at once, in those partitions.
         """
+        if append or arguments.pop("inplace", False):
+            raise NotImplementedError("set_index: append= and inplace= are not there, as they are not in Dask")
+        arguments.pop("sort", None)
+        arguments.pop("partition_size", None)
+        tuning("set_index", arguments)
         label = other.name if isinstance(other, Series) else other
+        if isinstance(label, list):
+            if len(label) != 1:
+                raise NotImplementedError("set_index takes one column: groups can have several keys, an index cannot")
+            label = other = label[0]
         column = other if isinstance(other, Series) else self._column(label)
-        columns = {name: cell for name, cell in self._columns.items() if not (drop and name == label)}
+        gone = drop and not isinstance(other, Series)
+        columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
         rows = self._rows.both(column._rows)
-        order = (f"{column._sql} ASC NULLS LAST", *rows.order)
-        made = Rows(
-            rows.client,
-            rows.root,
-            order,
-            sorted and rows.physical,
-            rows.partitions,
-            rows.layers,
-            rows.identity,
-            rows._keep,
-        )
-        return DataFrame(made, columns, (Level(label, column._sql),))
+        order = (f"{in_order(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
+        physical = sorted and rows.physical
+        made = Rows(rows.client, rows.root, order, physical, rows.partitions, rows.layers, rows.identity, rows._keep)
+        frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),))
+        if divisions is not None or isinstance(npartitions, int):
+            return frame.repartition(divisions, npartitions if divisions is None else None)
+        return frame
 
     def reset_index(self, drop: bool = False) -> DataFrame:
         """With the index as columns, or without it. The rows are counted anew from 0."""
@@ -408,25 +500,35 @@ class DataFrame(Operators, Plan):
                 name = level.name
                 if name is None:
                     name = "index" if len(self._index) == 1 else f"level_{at}"
-                columns[name] = (level.sql, None)
+                if name in self._columns:
+                    raise ValueError(f"cannot insert {name}, already exists")
+                columns[name] = Column(level.sql, None, level.origin)
         return DataFrame(self._rows, {**columns, **self._columns}, ())
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """In the order of the index."""
         way = "ASC" if ascending else "DESC"
-        order = tuple(f"{level.sql} {way} NULLS LAST" for level in self._index)
+        order = tuple(f"{in_order(level.sql, level.origin)} {way} NULLS LAST" for level in self._index)
         return self._reordered((*order, *self._rows.order))
 
-    def drop_duplicates(self, subset: Any = None, keep: str = "first") -> DataFrame:
+    def drop_duplicates(
+        self, subset: Any = None, keep: Any = "first", ignore_index: bool = False, **arguments: Any
+    ) -> DataFrame:
         """Each row once, by some columns or all. Of rows in no order any of those alike is kept."""
-        labels = [subset] if isinstance(subset, str) else list(subset or self._columns)
-        by = ", ".join(self._column(label)._sql for label in labels)
-        order = self._rows.order or tuple(cell[0] for cell in self._columns.values())
-        terms = ", ".join(order if keep == "first" else [turned(sql) for sql in order])
-        rows, number = self._rows.add(f"row_number() OVER (PARTITION BY {by} ORDER BY {terms})")
+        tuning("drop_duplicates", arguments)
+        if keep not in ("first", "last", False):
+            raise ValueError(f"drop_duplicates: keep is 'first', 'last' or False, not {keep!r}")
+        labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
+        by = ", ".join(self._column(label)._sql for label in (self._columns if subset is None else labels))
+        if keep is False:
+            rows, number = self._rows.add(f"count(*) OVER (PARTITION BY {by})")
+        else:
+            order = self._rows.order or tuple(column.sql for column in self._columns.values())
+            terms = ", ".join(order if keep == "first" else [turned(sql) for sql in order])
+            rows, number = self._rows.add(f"row_number() OVER (PARTITION BY {by} ORDER BY {terms})")
         frame = self._like(self._columns, rows)._narrowed(f"{number} = 1", rows)
         frame._rows.physical = False
-        return frame
+        return frame.reset_index(drop=True) if ignore_index else frame
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
         """The rows with the largest values."""
@@ -480,129 +582,22 @@ class DataFrame(Operators, Plan):
 
         return repartitioned(self, divisions, npartitions, partition_size, freq)
 
-    # Reductions.
-
-    def count(self, numeric_only: bool = False) -> Reduced:
-        """The values of each column that are not missing."""
-        return self._reduce("count", numeric_only)
-
-    def _reduce(self, name: str, numeric_only: bool) -> Reduced:
-        cells = {}
-        for label, kind in self._kinds().items():
-            if numeric_only and not is_number(kind):
-                continue
-            try:
-                cells[label] = aggregate(name, self._columns[label][0], kind)
-            except TypeError as error:
-                raise TypeError(f"column {label!r}: {error}") from None
-        return Reduced(self._rows, cells)
-
-    def quantile(self, q: float = 0.5, numeric_only: bool = False) -> Reduced:
-        """The quantile of each column."""
-        labels = [label for label, kind in self._kinds().items() if is_number(kind) or not numeric_only]
-        return Reduced(self._rows, {label: self._column(label).quantile(q)._sql for label in labels}, q)
-
-    def nunique(self) -> Reduced:
-        """Different values of each column."""
-        return Reduced(self._rows, {label: f"count(DISTINCT {sql})" for label, (sql, _) in self._columns.items()})
-
-    def any(self) -> Reduced:
-        """Whether one value of each column is true."""
-        return Reduced(self._rows, {label: self._column(label).any()._sql for label in self._columns})
-
-    def all(self) -> Reduced:
-        """Whether all values of each column are true."""
-        return Reduced(self._rows, {label: self._column(label).all()._sql for label in self._columns})
-
-    def idxmin(self) -> Reduced:
-        """The label of the first smallest value of each column."""
-        return Reduced(self._rows, {label: self._column(label).idxmin()._sql for label in self._columns})
-
-    def idxmax(self) -> Reduced:
-        """The label of the first largest value of each column."""
-        return Reduced(self._rows, {label: self._column(label).idxmax()._sql for label in self._columns})
-
-    def _square(self, function: str) -> Table:
-        labels = [label for label, kind in self._kinds().items() if is_number(kind)]
-        cells = {a: {b: f"{function}({self._columns[a][0]}, {self._columns[b][0]})" for b in labels} for a in labels}
-        return Table(self._rows, cells)
-
-    def cov(self) -> Table:
-        """The covariance of each two columns."""
-        return self._square("covar_samp")
-
-    def corr(self) -> Table:
-        """The correlation of each two columns."""
-        return self._square("corr")
-
-    def describe(self) -> Table:
-        """Count, mean, deviation, least, quartiles and most of each column of numbers."""
-        cells: dict[Any, dict[Any, str]] = {}
-        for label, kind in self._kinds().items():
-            if is_number(kind) and not pa.types.is_boolean(kind):
-                column = self._column(label)
-                sql = column._sql
-                cells[label] = {
-                    "count": f"CAST(count({sql}) AS DOUBLE)",
-                    "mean": aggregate("mean", sql, kind),
-                    "std": aggregate("std", sql, kind),
-                    "min": f"CAST(min({sql}) AS DOUBLE)",
-                    "25%": column.quantile(0.25)._sql,
-                    "50%": column.quantile(0.5)._sql,
-                    "75%": column.quantile(0.75)._sql,
-                    "max": f"CAST(max({sql}) AS DOUBLE)",
-                }
-        return Table(self._rows, cells)
-
-    # Along the rows.
-
-    def cumsum(self) -> DataFrame:
-        """The sums of all up to each."""
-        return self._each(Series.cumsum)
-
-    def cummax(self) -> DataFrame:
-        """The largest of all up to each."""
-        return self._each(Series.cummax)
-
-    def cummin(self) -> DataFrame:
-        """The smallest of all up to each."""
-        return self._each(Series.cummin)
-
-    def shift(self, periods: int = 1) -> DataFrame:
-        """Each value so many rows later."""
-        return self._each(lambda column: column.shift(periods))
-
-    def diff(self, periods: int = 1) -> DataFrame:
-        """The differences to the values so many rows before."""
-        return self._each(lambda column: column.diff(periods))
-
-    def ffill(self) -> DataFrame:
-        """The latest value before in the place of a missing one."""
-        return self._each(Series.ffill)
-
-    def bfill(self) -> DataFrame:
-        """The next value in the place of a missing one."""
-        return self._each(Series.bfill)
-
-    def rolling(self, window: Any, min_periods: int | None = None, center: bool = False) -> Any:
-        """Windows of so many rows, or of a time."""
-        from ._windows import Rolling
-
-        return Rolling(self, window, min_periods, center)
-
-    def resample(self, rule: str) -> Any:
-        """Pieces of time."""
-        from ._windows import Resampler
-
-        return Resampler(self, rule)
-
     # Several frames, groups.
 
-    def groupby(self, by: Any, sort: bool = True, dropna: bool = True) -> Any:
-        """Groups of the rows, by columns."""
+    def groupby(self, by: Any, sort: bool = True, dropna: bool = True, observed: bool = True, **arguments: Any) -> Any:
+        """Groups of the rows, by columns. Of categories those are groups that are there."""
         from ._groupby import GroupBy
 
-        return GroupBy(self, by, sort, dropna)
+        if arguments.pop("as_index", True) is not True:
+            raise NotImplementedError("groupby(as_index=False) is not there: reset_index() after it gives the same")
+        if arguments.pop("level", None) is not None or arguments.pop("axis", 0) not in (0, "index"):
+            raise NotImplementedError(
+                "groupby takes columns, or names of levels of the index: level= and axis= are not there"
+            )
+        tuning("groupby", arguments)
+        return GroupBy(
+            self, by, None if sort is None else sort, True if dropna is None else dropna, observed is not False
+        )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
         """Joined with another frame. The order of the rows is any, and the index is counted from 0 unless it is joined on."""
@@ -617,155 +612,22 @@ class DataFrame(Operators, Plan):
         right = other.to_frame() if isinstance(other, Series) else other
         return merge(self, right, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
 
-    # Held, written, shown.
+    # Held.
 
-    def persist(self, **_: Any) -> DataFrame:
+    def persist(self, **arguments: Any) -> DataFrame:
         """Computes it and keeps it on the workers: the same frame, read there. It goes when nothing reads it."""
+        tuning("persist", arguments)
         return self._held()
 
     def _held(self, layout: str = "") -> DataFrame:
         rows, levels = self._hold(layout)
-        columns = {label: (quote(f"c{at}"), kind) for at, (label, (_, kind)) in enumerate(self._columns.items())}
-        return DataFrame(rows, columns, levels)
-
-    def _publish(self, client: Any, name: str, override: bool) -> None:
-        parts = [f"{level.sql} AS {quote(_index_name(at, level))}" for at, level in enumerate(self._index)]
-        parts += [f"{sql} AS {quote(str(label))}" for label, (sql, _) in self._columns.items()]
-        replace = "OR REPLACE " if override else ""
-        query = self._plain_query(parts)
-        client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
-
-    def _plain_query(self, parts: list[str]) -> str:
-        """Columns under their own names, with the rows in their order."""
-        rows = self._rows
-        if not rows.order or rows.physical:
-            return f"SELECT {', '.join(parts)} FROM {rows.sql}"
-        hidden = [f"{term(sql)} AS {quote(f'{ORDER}{at}')}" for at, sql in enumerate(rows.order)]
-        names = [part.rsplit(" AS ", 1)[1] for part in parts]
-        return self._sorted(
-            f"SELECT {', '.join([*parts, *hidden])} FROM {rows.sql}", [name[1:-1].replace('""', '"') for name in names]
-        )
-
-    def _write(self, path: str, form: str, index: bool, options: dict[str, str] | None = None) -> None:
-        parts = []
-        if index:
-            parts += [f"{level.sql} AS {quote(_index_name(at, level))}" for at, level in enumerate(self._index)]
-        parts += [f"{sql} AS {quote(str(label))}" for label, (sql, _) in self._columns.items()]
-        target = path if path.endswith("/") else path + "/"
-        given = "".join(f" OPTIONS ({', '.join(f'{k!r} {v!r}' for k, v in options.items())})" if options else "")
-        query = self._plain_query(parts)
-        self._client._connection.query(f"COPY ({query}) TO {literal(target)} STORED AS {form}{given}")
-
-    def to_parquet(self, path: str, write_index: bool = True) -> None:
-        """Writes a folder with a Parquet file for each partition. Nothing is seen there before all is written."""
-        self._write(path, "PARQUET", write_index)
-
-    def to_csv(self, path: str, index: bool = True) -> None:
-        """Writes a folder with a CSV file for each partition."""
-        self._write(path, "CSV", index)
-
-    def to_json(self, path: str, index: bool = False) -> None:
-        """Writes a folder with a file of newline-delimited JSON for each partition."""
-        self._write(path, "JSON", index)
+        return DataFrame(rows, travelled(self._columns), levels)
 
 
-def _beside(other: Any, column: Series) -> Any:
-    """What an operator has beside a column: the column of that name, or the one thing for all."""
-    return other._column(column.name) if isinstance(other, DataFrame) else other
-
-
-def _index_name(at: int, level: Level) -> str:
-    return str(level.name) if level.name is not None else INDEX + str(at)
-
-
-class Loc:
-    """Rows by the labels of the index."""
-
-    def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any]) -> None:
-        self._frame = frame
-        self._finish = finish
-
-    def __getitem__(self, key: Any) -> Any:
-        frame = self._frame
-        columns = None
-        if isinstance(key, tuple):
-            key, columns = key
-        if isinstance(key, Series):
-            frame = frame._filtered(key)
-        elif key != slice(None) if not isinstance(key, (list, pd.Index)) else True:
-            frame = frame._narrowed(self._where(key))
-        return self._finish(frame if columns is None else frame[columns])
-
-    def _where(self, key: Any) -> str:
-        index = self._frame.index
-        kind = index._kind
-        if isinstance(key, slice):
-            if key.step is not None:
-                raise NotImplementedError("loc takes slices without a step")
-            tests = []
-            if key.start is not None:
-                tests.append(f"{index._sql} >= {literal(_label(key.start, kind, False), kind)}")
-            if key.stop is not None:
-                tests.append(f"{index._sql} <= {literal(_label(key.stop, kind, True), kind)}")
-            return " AND ".join(tests) or "TRUE"
-        if isinstance(key, (list, pd.Index)):
-            return index.isin(list(key))._sql
-        if pa.types.is_timestamp(kind) and isinstance(key, str):
-            return self._where(slice(key, key))
-        return f"{index._sql} = {literal(key, kind)}"
-
-
-def _label(value: Any, kind: pa.DataType, last: bool) -> Any:
-    """A label; of a text that stands for a time as a day or a month does, its first or its last moment."""
-    if not (pa.types.is_timestamp(kind) and isinstance(value, str)):
-        return value
-    period = pd.Period(value)
-    moment = period.end_time if last else period.start_time
-    return moment.tz_localize(kind.tz) if kind.tz else moment
-
-
-class Reduced:
-    """One value for each column, which are computed at once."""
-
-    def __init__(self, rows: Rows, cells: dict[Any, str], name: Any = None) -> None:
-        self._rows = rows
-        self._cells = cells
-        self._name = name
-
-    def compute(self, **_: Any) -> pd.Series:
-        """Runs the plan on the cluster: a pandas series with the columns as its index."""
-        if not self._cells:
-            return pd.Series(dtype="float64")
-        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(self._cells.values()))
-        query = f"SELECT {select} FROM {self._rows.sql}"
-        frame = to_pandas(self._rows.client._connection.query(query))
-        values = [frame.iloc[0, at] for at in range(len(self._cells))]
-        return pd.Series(values, index=pd.Index(list(self._cells)), name=self._name)
-
-    def __getitem__(self, label: Any) -> Scalar:
-        return Scalar(self._rows, self._cells[label])
-
-
-class Table:
-    """A small table, which is computed at once."""
-
-    def __init__(self, rows: Rows, cells: dict[Any, dict[Any, str]]) -> None:
-        self._rows = rows
-        self._cells = cells
-
-    def compute(self, **_: Any) -> pd.DataFrame:
-        """Runs the plan on the cluster: a pandas frame."""
-        flat = [sql for column in self._cells.values() for sql in column.values()]
-        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(flat))
-        frame = to_pandas(self._rows.client._connection.query(f"SELECT {select} FROM {self._rows.sql}"))
-        values = iter(frame.iloc[0, at] for at in range(len(flat)))
-        return pd.DataFrame({label: {name: next(values) for name in column} for label, column in self._cells.items()})
-
-    def __getitem__(self, label: Any) -> Series:
-        column = self._cells[label]
-        parts = [
-            f"SELECT {literal(name)} AS {quote(INDEX + '0')}, {sql} AS v, {at} AS {quote(ROW)} FROM {self._rows.sql}"
-            for at, (name, sql) in enumerate(column.items())
-        ]
-        rows = Rows(self._rows.client, f"({' UNION ALL '.join(parts)})", (quote(ROW),))
-        return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),))
+def _unique(columns: Any) -> dict[Any, Column]:
+    found: dict[Any, Column] = {}
+    for label, column in columns:
+        if label in found:
+            raise NotImplementedError(f"two columns would be {label!r}: labels are unique here")
+        found[label] = column
+    return found

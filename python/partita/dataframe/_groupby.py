@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
-from ._base import Level
+from ._along import factor, moved
+from ._arguments import tuning
+from ._base import Level, NotThere
+from ._columns import Column, carried, in_order, travelled
 from ._frame import DataFrame
+from ._reductions import REDUCTIONS, Reduced, aggregate, quantile
 from ._rows import Rows
-from ._series import REDUCTIONS, Series, aggregate
+from ._scalar import Scalar
+from ._series import Series
 from ._sql import INDEX, is_number, quote
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
 #: What groups can be reduced by, beside the reductions of columns.
-GROUP_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "list")
+GROUP_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "list", "idxmin", "idxmax", "any", "all", "quantile")
 
 
 class GroupBy:
@@ -35,20 +41,28 @@ class GroupBy:
     [('v', 'min'), ('v', 'max')]
     """
 
-    def __init__(self, frame: DataFrame, by: Any, sort: bool, dropna: bool, selected: list[Any] | None = None) -> None:
+    def __init__(
+        self,
+        frame: DataFrame,
+        by: Any,
+        sort: bool | None,
+        dropna: bool,
+        observed: bool = True,
+        selected: list[Any] | None = None,
+    ) -> None:
         given = list(by) if isinstance(by, (list, tuple)) else [by]
         rows = frame._rows
-        keys: list[tuple[Any, str]] = []
+        keys: list[tuple[Any, Column]] = []
         for key in given:
             if isinstance(key, Series):
                 rows = rows.both(key._rows)
-                keys.append((key.name, key._sql))
-            elif key in frame._columns:
-                keys.append((key, frame._columns[key][0]))
-            elif any(level.name == key for level in frame._index):
-                keys.append((key, next(level.sql for level in frame._index if level.name == key)))
+                keys.append((key.name, key._cell))
+            elif callable(key) or isinstance(key, dict):
+                raise NotImplementedError("groups are by columns: assign the key as a column first")
             else:
-                raise KeyError(f"no column {key!r}: there are {', '.join(map(str, frame._columns))}")
+                keys.append((key, frame._key(key)._cell))
+        if not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys):
+            raise NotImplementedError("groupby(observed=False) is not there: groups are those that have rows")
         self._frame = frame._like(frame._columns, rows)
         self._by = by
         self._keys = keys
@@ -61,63 +75,84 @@ class GroupBy:
         if isinstance(key, list):
             for label in key:
                 self._frame._column(label)
-            return GroupBy(self._frame, self._by, self._sort, self._dropna, key)
+            return GroupBy(self._frame, self._by, self._sort, self._dropna, True, key)
         self._frame._column(key)
-        return SeriesGroupBy(self._frame, self._by, self._sort, self._dropna, [key])
+        return SeriesGroupBy(self._frame, self._by, self._sort, self._dropna, True, [key])
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self._frame._columns:
             return self[name]
-        raise AttributeError(f"groups have no {name!r}: there are {', '.join(GROUP_REDUCTIONS)}, agg and the columns")
+        there = f"there are {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform and the columns"
+        if hasattr(pd.core.groupby.DataFrameGroupBy, name):
+            raise NotThere(f"groupby.{name} is not there: {there}")
+        raise AttributeError(f"groups have no {name!r}: {there}")
 
-    def _made(self, cells: list[tuple[Any, str]]) -> DataFrame:
+    def _made(self, cells: list[tuple[Any, Column]]) -> DataFrame:
+        """A row for each group, with these values."""
         rows = self._frame._rows
-        index = [(quote(INDEX + str(at)), name, sql) for at, (name, sql) in enumerate(self._keys)]
-        select = [f"{sql} AS {key}" for key, _, sql in index]
-        select += [f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate(cells)]
+        index = [(quote(INDEX + str(at)), name, key) for at, (name, key) in enumerate(self._keys)]
+        select = [f"{key.sql} AS {name}" for name, _, key in index]
+        select += [f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells)]
         keys = ", ".join(str(at + 1) for at in range(len(index)))
         where = ""
         if self._dropna:
-            where = " WHERE " + " AND ".join(f"{sql} IS NOT NULL" for _, _, sql in index)
+            where = " WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for _, _, key in index)
         root = f"(SELECT {', '.join(select)} FROM {rows.sql}{where} GROUP BY {keys})"
-        order = tuple(f"{key} ASC NULLS LAST" for key, _, _ in index)
+        order = tuple(f"{in_order(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
         made = Rows(rows.client, root, order, keep=rows)
-        columns: dict[Any, Any] = {label: (quote(f"c{at}"), None) for at, (label, _) in enumerate(cells)}
-        return DataFrame(made, columns, tuple(Level(name, key) for key, name, _ in index))
+        levels = tuple(Level(name, sql, key.origin) for sql, name, key in index)
+        return DataFrame(made, travelled(dict(cells)), levels)
 
-    def _cell(self, name: Any, label: Any) -> str:
+    def _cell(self, name: Any, label: Any, **how: Any) -> Column:
         """A reduction of a column's values in each group."""
         if callable(name):
             name = getattr(name, "__name__", str(name))
         column = self._frame._column(label)
-        sql = column._sql
+        sql, origin = column._sql, carried(column._origin)
         order = f" ORDER BY {', '.join(self._frame._rows.order)}" if self._frame._rows.order else ""
         if name in ("first", "last"):
-            return f"{name}_value({sql}{order}) FILTER (WHERE {sql} IS NOT NULL)"
+            return Column(f"{name}_value({sql}{order}) FILTER (WHERE {sql} IS NOT NULL)", column._known, column._origin)
         if name == "list":
-            return f"array_agg({sql}{order})"
+            return Column(f"array_agg({sql}{order})")
         if name == "size":
-            return "count(*)"
+            return Column("count(*)")
+        if name in ("idxmin", "idxmax", "any", "all"):
+            return Column(getattr(column, name)()._sql)
+        if name == "quantile":
+            return Column(quantile(sql, how.get("q", 0.5)), None, origin)
         try:
-            return aggregate(name, sql, column._kind)
+            # Counts of nullable columns are nullable too, as in pandas; how many are different is not.
+            kept = column._origin if name in ("min", "max") else origin
+            return Column(aggregate(name, sql, column._kind, **how), None, kept if name != "nunique" else None)
         except TypeError as error:
             raise TypeError(f"column {label!r}: {error}") from None
 
-    def _all(self, name: str, numeric_only: bool = False) -> Any:
+    def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         kinds = self._frame._kinds()
         labels = [label for label in self._selected if not numeric_only or is_number(kinds[label])]
-        return self._made([(label, self._cell(name, label)) for label in labels])
+        return self._made([(label, self._cell(name, label, **how)) for label in labels])
+
+    def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
+        """A quantile of each group's values."""
+        tuning("quantile", arguments)
+        return self._all("quantile", numeric_only, q=q)
 
     def size(self) -> Series:
         """Rows of each group."""
-        made = self._made([("size", "count(*)")])["size"]
-        made.name = None
-        return made
+        made = self._made([("size", Column("count(*)"))])["size"]
+        return made.rename(self._size_name())
+
+    def _size_name(self) -> Any:
+        return None
 
     def agg(self, func: Any = None, **named: Any) -> Any:
         """Several reductions: a name, a list of them, a dictionary by column, or ``new=(column, name)``."""
+        named = _without_tuning("agg", named)
         if func is None:
-            return self._made([(label, self._cell(name, column)) for label, (column, name) in named.items()])
+            pairs = {
+                label: (one.column, one.aggfunc) if hasattr(one, "aggfunc") else one for label, one in named.items()
+            }
+            return self._made([(label, self._cell(name, column)) for label, (column, name) in pairs.items()])
         if isinstance(func, str) or callable(func):
             return self._all(func if isinstance(func, str) else func.__name__)
         if isinstance(func, dict):
@@ -133,44 +168,194 @@ class GroupBy:
 
     aggregate = agg
 
-    def _windowed(self, function: Callable[[str, str], str]) -> Any:
-        """A value for each row, of the rows of its group up to it."""
+    # A value for each row.
+
+    def _over(self, frame: str = "") -> str:
+        partition = ", ".join(key.sql for _, key in self._keys)
+        return self._frame._rows.over(frame, partition)
+
+    def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
+        """A value for each row, of the rows of its group."""
         frame = self._frame
-        partition = ", ".join(sql for _, sql in self._keys)
         rows, columns = frame._rows, {}
         for label in self._selected:
-            sql = frame._columns[label][0]
-            over = rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", partition)
-            more, name = rows.add(function(sql, over))
+            column = frame._column(label)
+            sql = function(column)
+            if self._dropna:
+                sql = f"CASE WHEN {self._there()} THEN {sql} END"
+            more, name = frame._rows.add(sql)
             rows = rows.both(more)
-            columns[label] = (name, None)
+            columns[label] = Column(name, None, column._origin if same else carried(column._origin))
         return DataFrame(rows, columns, frame._index)
 
-    def cumsum(self) -> Any:
-        """The sum of all of its group up to each."""
-        return self._windowed(lambda sql, over: f"CASE WHEN {sql} IS NULL THEN NULL ELSE sum({sql}) {over} END")
+    def _running(self, function: str) -> Any:
+        over = self._over(_SO_FAR)
 
-    def cummax(self) -> Any:
+        def running(column: Series) -> str:
+            plain = function not in ("product", "sum") or not pa.types.is_boolean(column._kind)
+            value = column._sql if function != "product" and plain else factor(column._sql, column._kind)
+            sql = f"CASE WHEN {column._sql} IS NULL THEN NULL ELSE {function}({value}) {over} END"
+            return f"arrow_cast({sql}, 'Float32')" if column._kind == pa.float32() else sql
+
+        return self._windowed(running)
+
+    def cumsum(self, **arguments: Any) -> Any:
+        """The sum of all of its group up to each."""
+        tuning("cumsum", arguments)
+        return self._running("sum")
+
+    def cumprod(self, **arguments: Any) -> Any:
+        """The product of all of its group up to each."""
+        tuning("cumprod", arguments)
+        return self._running("product")
+
+    def cummax(self, **arguments: Any) -> Any:
         """The largest of its group up to each."""
-        return self._windowed(lambda sql, over: f"CASE WHEN {sql} IS NULL THEN NULL ELSE max({sql}) {over} END")
+        tuning("cummax", arguments)
+        return self._running("max")
+
+    def cummin(self, **arguments: Any) -> Any:
+        """The smallest of its group up to each."""
+        tuning("cummin", arguments)
+        return self._running("min")
 
     def cumcount(self) -> Series:
         """The number of rows of its group before each."""
         frame = self._frame
-        partition = ", ".join(sql for _, sql in self._keys)
-        rows, name = frame._rows.add(f"CAST(row_number() {frame._rows.over('', partition)} AS BIGINT) - 1")
+        sql = f"CAST(row_number() {self._over()} AS BIGINT) - 1"
+        if self._dropna:
+            sql = f"CASE WHEN {self._there()} THEN {sql} END"
+        rows, name = frame._rows.add(sql)
         return Series(rows, name, None, frame._index, pa.int64())
 
-    def shift(self, periods: int = 1) -> Any:
-        """Each value so many rows of its group later."""
-        way = f"lag({{}}, {periods})" if periods >= 0 else f"lead({{}}, {-periods})"
-        partition = ", ".join(sql for _, sql in self._keys)
-        over = self._frame._rows.over("", partition)
-        return self._windowed(lambda sql, _: f"{way.format(sql)} {over}")
+    def _there(self) -> str:
+        """Whether a row is in a group: one whose key is missing is in none."""
+        return " AND ".join(f"{key.sql} IS NOT NULL" for _, key in self._keys)
 
-    def apply(self, *_: Any, **__: Any) -> Any:
-        """Not there: a function in Python cannot run on the workers yet."""
-        raise NotImplementedError("apply takes a function in Python, which cannot run on the workers yet: use agg")
+    def shift(self, periods: int = 1, **arguments: Any) -> Any:
+        """Each value so many rows of its group later."""
+        tuning("shift", arguments)
+        way, over = (f"lag({{}}, {periods})" if periods >= 0 else f"lead({{}}, {-periods})"), self._over()
+        return self._windowed(
+            lambda column: f"{way.format(moved(column._sql, column._kind, column._origin))} {over}", same=True
+        )
+
+    def diff(self, periods: int = 1) -> Any:
+        """The difference to the value so many rows of its group before."""
+        way, over = (f"lag({{}}, {periods})" if periods >= 0 else f"lead({{}}, {-periods})"), self._over()
+        return self._windowed(lambda column: (column - column._like(f"{way.format(column._sql)} {over}"))._sql)
+
+    def ffill(self) -> Any:
+        """The latest value of its group before, in the place of a missing one."""
+        over = self._over(_SO_FAR)
+        return self._windowed(lambda column: f"last_value({column._sql}) IGNORE NULLS {over}", same=True)
+
+    def transform(self, func: Any, **arguments: Any) -> Any:
+        """A reduction of each group's values, for each of its rows: a name such as ``"mean"``."""
+        tuning("transform", arguments)
+        name = func if isinstance(func, str) else getattr(func, "__name__", "")
+        if name in ("cumsum", "cumprod", "cummax", "cummin", "shift", "diff", "ffill"):
+            return getattr(self, name)()
+        if name not in _TRANSFORMS:
+            raise NotImplementedError(f"transform takes one of {', '.join(_TRANSFORMS)}, not {func!r}")
+        over = f" OVER (PARTITION BY {', '.join(key.sql for _, key in self._keys)})"
+        if name == "size":
+            return self._windowed(lambda column: f"count(*){over}")
+        if name in ("first", "last"):
+            if self._frame._rows.order:
+                over = " " + self._over("ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING")
+            return self._windowed(lambda column: f"{name}_value({column._sql}) IGNORE NULLS{over}", same=True)
+        return self._windowed(
+            lambda column: aggregate(name, column._sql, column._kind, over=over), same=name in ("min", "max")
+        )
+
+    # Expressions.
+
+    def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a function of reductions gives for each group: ``lambda g: g.a.sum() / g.b.sum()``.
+
+        The function is called once, with a stand-in for every group, and its answer becomes a part of the plan: a single
+        value, a dictionary or a series of pandas with several, or what a reduction of the whole frame gives. It cannot
+        look at the values of a group; a function in Python that does cannot run on the workers yet.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"k": ["x", "y", "x"], "v": [1, 2, 3], "w": [1, 1, 3]}), npartitions=2)
+        >>> ddf.groupby("k").apply(lambda g: (g.v * g.w).sum() / g.w.sum()).compute().to_dict()
+        {'x': 2.5, 'y': 2.0}
+        """
+        for name in ("meta", "include_groups"):
+            kwargs.pop(name, None)
+        made = func(self._stand_in(), *args, **kwargs)
+        if isinstance(made, Scalar):
+            return self._expressions({None: made})[None]
+        if isinstance(made, Reduced):
+            return self._expressions({label: made[label] for label in made._cells})
+        if isinstance(made, (dict, pd.Series)):
+            return self._expressions(dict(made))
+        raise NotImplementedError(_NO_FUNCTION)
+
+    def _stand_in(self) -> Any:
+        """The frame as each group has it: its plans can be put together, and not computed."""
+        frame = self._frame
+        rows = frame._rows
+        client: Any = _NoCluster(rows.client)
+        inside = Rows(client, rows.root, rows.order, rows.physical, None, rows.layers, rows.identity, rows._keep)
+        return DataFrame(inside, dict(frame._columns), frame._index)
+
+    def _expressions(self, values: dict[Any, Any]) -> DataFrame:
+        rows, cells = self._frame._rows, []
+        for label, value in values.items():
+            if not isinstance(value, Scalar):
+                raise NotImplementedError(_NO_FUNCTION)
+            if value._rows.identity is not rows.identity:
+                raise NotImplementedError("apply: to leave rows of a group out, put where() on the column instead")
+            if value._rows.layers != rows.layers:
+                raise NotImplementedError(
+                    "apply: what goes along the rows of a group is there as groupby(...).cumsum()"
+                )
+            cells.append((label, Column(value._sql)))
+        return self._made(cells)
+
+
+_SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+_TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
+_NO_FUNCTION = (
+    "apply takes a function that gives reductions of the group, such as lambda g: g.a.sum() / g.b.sum(); "
+    "another function in Python cannot run on the workers yet"
+)
+
+
+class _NoCluster:
+    """What a group's plan has in the place of a client: it knows types, and computes nothing."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @property
+    def _connection(self) -> Any:
+        return self
+
+    def schema(self, query: str) -> Any:
+        return self._client._connection.schema(query)
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(
+            "a group's own value cannot be computed here, nor put beside its rows: transform gives it as a column, "
+            "and what apply's function returns may be put together of reductions only"
+        )
+
+
+def _without_tuning(name: str, named: dict[str, Any]) -> dict[str, Any]:
+    columns = {
+        label: value
+        for label, value in named.items()
+        if isinstance(value, (str, tuple)) or callable(value) or hasattr(value, "aggfunc")
+    }
+    tuning(name, {label: value for label, value in named.items() if label not in columns})
+    return columns
 
 
 class SeriesGroupBy(GroupBy):
@@ -179,8 +364,19 @@ class SeriesGroupBy(GroupBy):
     def _one(self, frame: DataFrame) -> Series:
         return frame._column(self._selected[0])
 
-    def _all(self, name: str, numeric_only: bool = False) -> Any:
-        return self._one(super()._all(name, numeric_only))
+    def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
+        return self._one(super()._all(name, numeric_only, **how))
+
+    def _size_name(self) -> Any:
+        return self._selected[0]
+
+    def _stand_in(self) -> Any:
+        return super()._stand_in()[self._selected[0]]
+
+    def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a function of reductions of the column gives for each group: ``lambda v: v.max() - v.min()``."""
+        made = super().apply(func, *args, **kwargs)
+        return made.rename(self._selected[0]) if isinstance(made, Series) else made
 
     def agg(self, func: Any = None, **named: Any) -> Any:
         """Several reductions: a name, or a list of them."""
@@ -193,14 +389,22 @@ class SeriesGroupBy(GroupBy):
 
     aggregate = agg
 
-    def _windowed(self, function: Callable[[str, str], str]) -> Any:
-        return self._one(super()._windowed(function))
+    def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
+        return self._one(super()._windowed(function, same))
 
-    def value_counts(self) -> Series:
+    def unique(self) -> Series:
+        """The different values of each group, as a list in no order."""
+        return self._one(self._made([(self._selected[0], Column(f"array_agg(DISTINCT {self._column()._sql})"))]))
+
+    def _column(self) -> Series:
+        return self._frame._column(self._selected[0])
+
+    def value_counts(self, **arguments: Any) -> Series:
         """How often each value is in each group."""
+        tuning("value_counts", arguments)
         label = self._selected[0]
-        inner = GroupBy(self._frame, [*self._given(), label], self._sort, self._dropna, [])
-        made = inner._made([("count", "count(*)")])["count"]
+        inner = GroupBy(self._frame, [*self._given(), label], self._sort, self._dropna, True, [])
+        made = inner._made([("count", Column("count(*)"))])["count"]
         rows = made._rows
         order = (rows.order[0], f"{made._sql} DESC NULLS LAST", *rows.order[1:])
         return Series(Rows(rows.client, rows.root, order, keep=rows), made._sql, "count", made._index)
@@ -210,14 +414,19 @@ class SeriesGroupBy(GroupBy):
 
 
 def _reduction(name: str) -> Any:
-    def reduction(self: GroupBy, numeric_only: bool = False, **_: Any) -> Any:
-        return self._all(name, numeric_only)
+    def reduction(self: GroupBy, numeric_only: bool = False, **arguments: Any) -> Any:
+        how = {key: arguments.pop(key) for key in _HOW.get(name, ()) if key in arguments}
+        tuning(name, arguments)
+        return self._all(name, numeric_only, **how)
 
     reduction.__doc__ = f"The {name} of each group's values that are not missing."
     reduction.__name__ = name
     return reduction
 
 
+#: The arguments of reductions, beside those of all.
+_HOW = {"std": ("ddof",), "var": ("ddof",), "sem": ("ddof",), "sum": ("min_count",), "prod": ("min_count",)}
+
 for _name in (*GROUP_REDUCTIONS, "product"):
-    if _name not in ("size", "list"):
+    if _name not in ("size", "list", "quantile"):
         setattr(GroupBy, _name, _reduction(_name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,14 @@ import pandas as pd
 import pyarrow as pa
 
 from .._client import current_client
+from ._arguments import tuning
 from ._base import Level
+from ._columns import Column, origin_of
 from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
 from ._sql import INDEX, ROW, is_plain_text, literal, quote
+from ._texts import Texts
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -68,6 +72,8 @@ def from_pandas(
         npartitions = max(-(-len(frame) // chunksize), 1)
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
+    if npartitions < 1:
+        raise ValueError(f"npartitions is 1 at least, not {npartitions}")
     made = _brought(client, frame, evenly(len(frame), npartitions), replicas)
     return made._column("v").rename(data.name) if is_series else made
 
@@ -76,7 +82,7 @@ def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: i
     """A frame of pandas on the workers, in partitions with these borders."""
     levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
     names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(frame.columns))] + [ROW]
-    columns = [pa.array(level, from_pandas=True) for level in levels]
+    columns = [_column(level.to_series(), name) for level, name in zip(levels, frame.index.names)]
     columns += [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
     columns.append(pa.array(np.arange(len(frame), dtype="int64")))
     table = pa.table(dict(zip(names, columns)))
@@ -87,9 +93,15 @@ def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: i
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
     rows.held = name
     drop_later(client, name, rows.identity)
-    index = tuple(Level(label, quote(INDEX + str(at))) for at, label in enumerate(frame.index.names))
+    index = tuple(
+        Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
+        for at, (label, level) in enumerate(zip(frame.index.names, levels))
+    )
     kinds = [column.type for column in columns[len(levels) : -1]]
-    cells = {label: (quote(f"c{at}"), kinds[at]) for at, label in enumerate(frame.columns)}
+    cells = {
+        label: Column(quote(f"c{at}"), kinds[at], origin_of(frame.dtypes.iloc[at]))
+        for at, label in enumerate(frame.columns)
+    }
     return DataFrame(rows, cells, index)
 
 
@@ -141,20 +153,29 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
 def _column(values: pd.Series, label: Any) -> pa.Array:
     try:
         made = pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"column {label!r} cannot be brought to the cluster: {error}") from None
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
+    if pa.types.is_dictionary(made.type) and made.type.index_type != pa.int32():
+        # Partitions are put together: there the places of many dictionaries must have room.
+        made = made.cast(pa.dictionary(pa.int32(), made.type.value_type, made.type.ordered))
     if pa.types.is_null(made.type):
         made = made.cast(pa.float64() if values.dtype == float else pa.large_string())
     return made
 
 
 def from_dict(
-    data: dict[Any, Any], npartitions: int | None = None, client: Client | None = None, **_: Any
+    data: dict[Any, Any],
+    npartitions: int | None = None,
+    orient: Any = "columns",
+    dtype: Any = None,
+    columns: Any = None,
+    client: Client | None = None,
 ) -> DataFrame:
     """Columns of a dictionary, spread over the workers."""
-    made: DataFrame = from_pandas(pd.DataFrame(data), npartitions, client=client)
+    frame = pd.DataFrame.from_dict(data, orient=orient, dtype=dtype, columns=columns)
+    made: DataFrame = from_pandas(frame, npartitions, client=client)
     return made
 
 
@@ -172,9 +193,7 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
     rows.held = name
     drop_later(client, name, rows.identity)
-    cells: dict[Any, Any] = {
-        label: (quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)
-    }
+    cells = {label: Column(quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
     return DataFrame(rows, cells, ())
 
 
@@ -211,44 +230,197 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
     if order:
         rows = Rows(client, root, order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
-    return DataFrame(rows, {label: (quote(label), known[label]) for label in wanted}, levels)
+    return DataFrame(rows, {label: Column(quote(label), known[label]) for label in wanted}, levels)
 
 
 def _files(path: Any, index: Any, columns: Any, client: Client | None) -> DataFrame:
     client = client or current_client()
-    paths = [path] if not isinstance(path, (list, tuple)) else list(path)
-    roots = [f"SELECT * FROM {literal(str(one))}" for one in paths]
-    root = literal(str(paths[0])) if len(paths) == 1 else f"({' UNION ALL '.join(roots)})"
+    paths = _paths(path)
+    roots = [f"SELECT * FROM {literal(one)}" for one in paths]
+    root = literal(paths[0]) if len(paths) == 1 else f"({' UNION ALL '.join(roots)})"
     wanted = [columns] if isinstance(columns, str) else columns
     return _relation(client, root, index, wanted)
 
 
-def read_parquet(path: Any, columns: Any = None, index: Any = None, client: Client | None = None) -> DataFrame:
+def _paths(path: Any) -> list[str]:
+    """The names of files. Those that are relative start from the folder where this process is now."""
+    paths = [os.fspath(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
+    if not paths:
+        raise ValueError("the list of files is empty")
+    away = ("/", "~", "file:")
+    return [one if one.startswith(away) else os.path.join(os.getcwd(), one) for one in paths]
+
+
+def read_parquet(
+    path: Any,
+    columns: Any = None,
+    filters: Any = None,
+    index: Any = None,
+    client: Client | None = None,
+    **arguments: Any,
+) -> Any:
     """The rows of Parquet files: a file, a folder, a pattern, or a list of these.
 
     Only columns that are used are read, and only row groups that conditions do not rule out. The rows are in no order,
     unless ``index`` names the columns of one.
+
+    Parameters
+    ----------
+    path : str or list
+        The files, which all nodes see.
+    columns : str or list, optional
+        Those that are wanted; a single one by its name gives a column.
+    filters : list, optional
+        Conditions such as ``[("year", "==", 2024), ("x", ">", 0)]``, or a list of such lists of which one must hold.
+        Unlike in Dask, which leaves out whole row groups, no other row is there.
+    index : str or list, optional
+        The columns of the index.
     """
-    return _files(path, index, columns, client)
+    for name in (
+        "calculate_divisions",
+        "dtype_backend",
+        "split_row_groups",
+        "aggregate_files",
+        "parquet_file_extension",
+    ):
+        arguments.pop(name, None)
+    for name in ("storage_options", "filesystem", "categories"):
+        if arguments.pop(name, None) not in (None, {}, "auto", "arrow", "fsspec"):
+            raise NotImplementedError(f"read_parquet: {name}= is not there")
+    arguments.pop("ignore_metadata_file", None)
+    tuning("read_parquet", arguments)
+    frame = _files(path, index, None, client)
+    if filters:
+        frame = frame._filtered(_any_of(frame, filters))
+    if columns is None:
+        return frame
+    found = frame[[columns] if isinstance(columns, str) else list(columns)]
+    return found._column(columns) if isinstance(columns, str) else found
+
+
+_TESTS = {
+    "==": "__eq__",
+    "=": "__eq__",
+    "!=": "__ne__",
+    "<": "__lt__",
+    "<=": "__le__",
+    ">": "__gt__",
+    ">=": "__ge__",
+    "in": "isin",
+}
+
+
+def _any_of(frame: DataFrame, filters: Any) -> Any:
+    """A condition of triples, or of lists of them of which one must hold."""
+    groups = filters if isinstance(filters[0], list) else [filters]
+    whole: Any = None
+    for group in groups:
+        every: Any = None
+        for label, sign, value in group:
+            column = frame._key(label)
+            if sign == "not in":
+                test = ~column.isin(value)
+            elif sign in _TESTS:
+                test = getattr(column, _TESTS[sign])(value)
+            else:
+                raise ValueError(f"filters have {', '.join(_TESTS)} and 'not in', not {sign!r}")
+            every = test if every is None else every & test
+        whole = every if whole is None else whole | every
+    return whole
 
 
 def read_csv(
-    path: Any, usecols: Any = None, index_col: Any = None, sep: str = ",", client: Client | None = None
-) -> DataFrame:
-    """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order."""
-    if sep == ",":
+    path: Any,
+    sep: str = ",",
+    header: Any = "infer",
+    names: Any = None,
+    index_col: Any = None,
+    usecols: Any = None,
+    dtype: Any = None,
+    parse_dates: Any = None,
+    client: Client | None = None,
+    **arguments: Any,
+) -> Any:
+    """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order.
+
+    Columns whose values look like times become times, unlike in pandas; ``dtype`` and ``parse_dates`` say what others
+    are.
+
+    Parameters
+    ----------
+    path : str or list
+        The files, which all nodes see.
+    sep : str
+        What is between two values, one character.
+    header : 0 or None
+        Whether each file begins with the names of the columns.
+    names : list, optional
+        The names of the columns, instead.
+    index_col : str, optional
+        The column that is the index.
+    usecols : list, optional
+        The columns that are wanted.
+    dtype : dict or type, optional
+        The types of columns, as pandas names them: ``{"id": "str", "x": "float64"}``.
+    parse_dates : list, optional
+        Columns of times, written as ISO 8601 has them.
+
+    Examples
+    --------
+    >>> import pandas as pd, tempfile
+    >>> from partita import dataframe as dd
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pd.DataFrame({"id": ["007", "008"], "x": [1, 2]}).to_csv(folder + "/a.csv", index=False)
+    ...     dd.read_csv(folder + "/*.csv", dtype={"id": "str"}).compute().id.tolist()
+    ['007', '008']
+    """
+    for name in ("blocksize", "sample", "assume_missing", "compression", "engine", "low_memory", "lineterminator"):
+        arguments.pop(name, None)
+    sep = arguments.pop("delimiter", None) or sep
+    if arguments.pop("storage_options", None):
+        raise NotImplementedError("read_csv: storage_options= is not there: files are those that all nodes see")
+    options = {}
+    for name, option in (("quotechar", "format.quote"), ("escapechar", "format.escape"), ("comment", "format.comment")):
+        value = arguments.pop(name, None)
+        if value is not None:
+            options[option] = str(value)
+    missing = arguments.pop("na_values", None)
+    tuning("read_csv", arguments)
+    if header not in ("infer", 0, None):
+        raise NotImplementedError(f"read_csv(header={header!r}): names are in the first line, or in none")
+    has_header = header == 0 or (header == "infer" and names is None)
+    if (
+        sep == ","
+        and has_header
+        and names is None
+        and dtype is None
+        and not parse_dates
+        and not options
+        and not missing
+    ):
         return _files(path, index_col, usecols, client)
+    options |= {"format.delimiter": "\t" if sep == "\\t" else sep, "format.has_header": str(has_header).lower()}
     client = client or current_client()
-    name = held_name()
-    options = f"'format.delimiter' {literal(sep)}, 'format.has_header' 'true'"
-    client._connection.query(
-        f"CREATE EXTERNAL TABLE {quote(name)} STORED AS CSV LOCATION {literal(str(path))} OPTIONS ({options})"
-    )
-    frame = _relation(client, quote(name), index_col, usecols)
-    drop_later(client, name, frame._rows.identity)
+    words = [] if missing is None else [missing] if isinstance(missing, str) else [str(word) for word in missing]
+    texts = [Texts(client, one, options, names, dtype, parse_dates or [], words) for one in _paths(path)]
+    roots = [one.query for one in texts]
+    frame = _relation(client, f"({' UNION ALL '.join(roots)})", index_col, usecols)
+    for one in texts:
+        drop_later(client, one.name, frame._rows.identity)
     return frame
 
 
-def read_json(path: Any, index: Any = None, client: Client | None = None) -> DataFrame:
+def read_json(
+    path: Any,
+    index: Any = None,
+    lines: bool = True,
+    orient: Any = "records",
+    client: Client | None = None,
+    **arguments: Any,
+) -> DataFrame:
     """The rows of files of newline-delimited JSON. The rows are in no order."""
+    if not lines or orient != "records":
+        raise NotImplementedError("read_json reads a row from each line: orient='records', lines=True")
+    arguments.pop("blocksize", None)
+    tuning("read_json", arguments)
     return _files(path, index, None, client)

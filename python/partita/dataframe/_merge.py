@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
+from ._arguments import tuning
 from ._base import Level
+from ._columns import Column, carried
 from ._frame import DataFrame
 from ._rows import Rows, term
+from ._rows import direction as way_of
 from ._series import Series
-from ._sql import INDEX, quote
+from ._sql import INDEX, ORDER, is_text, quote
 
 __all__ = ["concat", "merge", "merge_asof"]
 
@@ -26,12 +31,13 @@ def _labels(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _side(frame: DataFrame, prefix: str) -> tuple[str, list[str], list[str]]:
+def _side(frame: DataFrame, prefix: str, marked: Any = False) -> tuple[str, list[str], list[str]]:
     """A frame as a relation under names of its own: the relation, its index's names, its columns' names."""
     levels = [f"{prefix}i{at}" for at in range(len(frame._index))]
     cells = [f"{prefix}c{at}" for at in range(len(frame._columns))]
     select = [f"{level.sql} AS {name}" for level, name in zip(frame._index, levels)]
-    select += [f"{sql} AS {name}" for (sql, _), name in zip(frame._columns.values(), cells)]
+    select += [f"{column.sql} AS {name}" for column, name in zip(frame._columns.values(), cells)]
+    select += [f"TRUE AS {prefix}there"] if marked else []
     return f"(SELECT {', '.join(select) or '1 AS one'} FROM {frame._rows.sql})", levels, cells
 
 
@@ -45,16 +51,30 @@ def merge(
     left_index: bool = False,
     right_index: bool = False,
     suffixes: tuple[str, str] = ("_x", "_y"),
+    indicator: Any = False,
+    **arguments: Any,
 ) -> DataFrame:
     """Two frames joined. The order of the rows is any; missing keys match each other, as in pandas.
+
+    With ``indicator`` the column ``_merge`` says which of the frames has a row.
 
     Raises
     ------
     ValueError
         If nothing says what to join on, or names would be there twice.
     """
+    arguments.pop("npartitions", None)
+    tuning("merge", arguments)
+    if isinstance(left, Series):
+        left = left.to_frame()
     if isinstance(right, Series):
         right = right.to_frame()
+    if isinstance(right, pd.DataFrame):
+        from ._io import from_pandas
+
+        right = from_pandas(right, npartitions=1, sort=False, client=left._client)
+    if not isinstance(right, DataFrame):
+        raise TypeError(f"a frame is joined with another frame, not with a {type(right).__name__}")
     if left._client is not right._client:
         raise ValueError("the frames are of different clusters")
     if how not in _JOINS:
@@ -63,37 +83,42 @@ def merge(
         on = [label for label in left._columns if label in right._columns]
         if not on:
             raise ValueError("the frames have no column in common: name columns with on=, left_on= and right_on=")
-    a, a_levels, a_cells = _side(left, "l")
-    b, b_levels, b_cells = _side(right, "r")
+    a, a_levels, a_cells = _side(left, "l", indicator)
+    b, b_levels, b_cells = _side(right, "r", indicator)
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
     by_left = (
         a_levels
         if left_index
-        else [_found(a_names, label) for label in _labels(on if on is not None else left_on)]
+        else _keys(left, a_names, a_levels, on if on is not None else left_on)
         if how != "cross"
         else []
     )
     by_right = (
         b_levels
         if right_index
-        else [_found(b_names, label) for label in _labels(on if on is not None else right_on)]
+        else _keys(right, b_names, b_levels, on if on is not None else right_on)
         if how != "cross"
         else []
     )
     if len(by_left) != len(by_right):
         raise ValueError("as many keys are needed on the left as on the right")
-    tests = " AND ".join(f"{x} IS NOT DISTINCT FROM {y}" for x, y in zip(by_left, by_right))
+    tests = " AND ".join(f"({x} IS NOT DISTINCT FROM {y})" for x, y in zip(by_left, by_right))
     joined = f"{a} {_JOINS[how]} {b}" + (f" ON {tests}" if tests else "")
+    _check_kinds(left, right, [*zip(by_left, by_right)])
     cells = _named(left, right, a_names, b_names, by_left, by_right, suffixes, how, left_index or right_index)
-    index: list[tuple[Any, str]] = []
+    if indicator:
+        label = indicator if isinstance(indicator, str) else "_merge"
+        sides = "CASE WHEN rthere IS NULL THEN 'left_only' WHEN lthere IS NULL THEN 'right_only' ELSE 'both' END"
+        cells.append((label, Column(sides, None, pd.CategoricalDtype(["left_only", "right_only", "both"]))))
+    index: list[tuple[Level, str]] = []
     if left_index and right_index:
-        index = [(level.name, _key(x, y, how)) for level, x, y in zip(left._index, a_levels, b_levels)]
+        index = [(level, _key(x, y, how)) for level, x, y in zip(left._index, a_levels, b_levels)]
     elif left_index:
-        index = [(level.name, name) for level, name in zip(right._index, b_levels)]
+        index = list(zip(right._index, b_levels))
     elif right_index:
-        index = [(level.name, name) for level, name in zip(left._index, a_levels)]
+        index = list(zip(left._index, a_levels))
     select = [f"{sql} AS {quote(INDEX + str(at))}" for at, (_, sql) in enumerate(index)]
-    select += [f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate(cells)]
+    select += [f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells)]
     root = f"(SELECT {', '.join(select)} FROM {joined})"
     sorted_by_index = (
         tuple(f"{quote(INDEX + str(at))} ASC NULLS LAST" for at in range(len(index)))
@@ -101,13 +126,22 @@ def merge(
         else ()
     )
     rows = Rows(left._client, root, sorted_by_index, keep=(left._rows, right._rows))
-    columns: dict[Any, Any] = {}
-    for at, (label, _) in enumerate(cells):
+    columns: dict[Any, Column] = {}
+    for at, (label, cell) in enumerate(cells):
         if label in columns:
             raise ValueError(f"two columns would be {label!r}: choose other suffixes")
-        columns[label] = (quote(f"c{at}"), None)
-    levels = tuple(Level(name, quote(INDEX + str(at))) for at, (name, _) in enumerate(index))
+        columns[label] = Column(quote(f"c{at}"), None, cell.origin)
+    levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, (level, _) in enumerate(index))
     return DataFrame(rows, columns, levels)
+
+
+def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: Any) -> list[str]:
+    """What columns, or levels of the index, are called in the relation of a side."""
+    found = []
+    for label in _labels(labels):
+        own = [name for level, name in zip(frame._index, levels) if level.name is not None and level.name == label]
+        found.append(own[0] if own and label not in names else _found(names, label))
+    return found
 
 
 def _found(names: dict[Any, str], label: Any) -> str:
@@ -132,35 +166,86 @@ def _named(
     suffixes: tuple[str, str],
     how: str,
     by_index: bool,
-) -> list[tuple[Any, str]]:
+) -> list[tuple[Any, Column]]:
     """The columns of the result: keys that are called the same once, others with a suffix where both have them."""
     shared = {
         label
         for label in a
         if label in b and a[label] in by_left and by_right[list(by_left).index(a[label])] == b[label] and not by_index
     }
-    cells: list[tuple[Any, str]] = []
+    cells: list[tuple[Any, Column]] = []
     for label, name in a.items():
+        cell = left._columns[label]._replace(sql=name)
         if label in shared:
-            cells.append((label, _key(name, b[label], how)))
+            theirs = right._columns[label].origin
+            # Keys with the same categories keep them.
+            origin = cell.origin if cell.origin == theirs else carried(cell.origin, theirs)
+            cells.append((label, Column(_key(name, b[label], how), None, origin)))
         else:
-            cells.append((f"{label}{suffixes[0]}" if label in b else label, name))
-    cells += [
-        (f"{label}{suffixes[1]}" if label in a else label, name) for label, name in b.items() if label not in shared
-    ]
+            if by_index and name in by_left and how in ("right", "outer"):
+                # A row of the other side has the key in its index.
+                other = by_right[list(by_left).index(name)]
+                cell = Column(f"coalesce({name}, {other})", None, cell.origin)
+            cells.append((_suffixed(label, suffixes[0]) if label in b else label, cell))
+    for label, name in b.items():
+        if label not in shared:
+            cell = right._columns[label]._replace(sql=name)
+            if by_index and name in by_right and how in ("left", "outer"):
+                other = by_left[list(by_right).index(name)]
+                cell = Column(f"coalesce({name}, {other})", None, cell.origin)
+            cells.append((_suffixed(label, suffixes[1]) if label in a else label, cell))
     return cells
 
 
-def concat(frames: Sequence[Any], axis: int = 0, ignore_index: bool = False) -> Any:
-    """Frames or columns one after the other. A column that one of them has not is missing there."""
+def _suffixed(label: Any, suffix: Any) -> Any:
+    return label if suffix in (None, "") else f"{label}{suffix}"
+
+
+def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuses keys of which one is a text and the other is none.
+
+    Raises
+    ------
+    ValueError
+        If that is so, as in pandas.
+    """
+
+    def texts(frame: DataFrame, prefix: str) -> dict[str, bool]:
+        kinds = list(frame._kinds().values())
+        found = {f"{prefix}c{at}": is_text(kind) for at, kind in enumerate(kinds)}
+        levels = frame._rows.types([level.sql for level in frame._index]) if frame._index else []
+        return {**found, **{f"{prefix}i{at}": is_text(kind) for at, kind in enumerate(levels)}}
+
+    if not pairs:
+        return
+    a, b = texts(left, "l"), texts(right, "r")
+    for x, y in pairs:
+        if a[x] != b[y]:
+            raise ValueError("a key of texts and one that is none match nowhere: use astype on one of them")
+
+
+def concat(
+    frames: Sequence[Any], axis: Any = 0, ignore_index: bool = False, join: str = "outer", **arguments: Any
+) -> Any:
+    """Frames or columns one after the other. A column that one of them has not is missing there.
+
+    With ``join="inner"`` only the columns that all have are there.
+    """
+    for name in ("interleave_partitions", "ignore_unknown_divisions", "ignore_order"):
+        arguments.pop(name, None)
+    tuning("concat", arguments)
+    frames = list(frames)
     if axis not in (0, "index"):
         raise NotImplementedError(
             "concat puts frames one after the other: use merge or assign for columns beside each other"
         )
-    parts = [one.to_frame("v") if isinstance(one, Series) else one for one in frames]
-    if not parts:
+    if not frames:
         raise ValueError("there is nothing to put together")
+    alone = all(isinstance(one, Series) for one in frames)
+    parts = [_as_frame(one, frames, alone) for one in frames]
     labels = list(dict.fromkeys(label for part in parts for label in part._columns))
+    if join == "inner":
+        labels = [label for label in labels if all(label in part._columns for part in parts)]
     depth = len(parts[0]._index)
     keeps = not ignore_index and all(len(part._index) == depth for part in parts)
     ordered = all(part._rows.order for part in parts)
@@ -169,7 +254,7 @@ def concat(frames: Sequence[Any], axis: int = 0, ignore_index: bool = False) -> 
     for number, part in enumerate(parts):
         select = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(part._index)] if keeps else []
         select += [
-            f"{part._columns[label][0] if label in part._columns else 'NULL'} AS {quote(f'c{at}')}"
+            f"{part._columns[label].sql if label in part._columns else 'NULL'} AS {quote(f'c{at}')}"
             for at, label in enumerate(labels)
         ]
         if ordered:
@@ -191,14 +276,44 @@ def concat(frames: Sequence[Any], axis: int = 0, ignore_index: bool = False) -> 
         partitions=partitions,
         keep=[p._rows for p in parts],
     )
-    index = (
-        tuple(Level(level.name, quote(INDEX + str(at))) for at, level in enumerate(parts[0]._index)) if keeps else ()
-    )
-    frame = DataFrame(rows, {label: (quote(f"c{at}"), None) for at, label in enumerate(labels)}, index)
-    if all(isinstance(one, Series) for one in frames):
+    index: tuple[Level, ...] = ()
+    if keeps:
+        levels = [[part._index[at] for part in parts] for at in range(depth)]
+        index = tuple(
+            Level(_one([one.name for one in level]), quote(INDEX + str(at)), _alike([one.origin for one in level]))
+            for at, level in enumerate(levels)
+        )
+    columns = {}
+    for at, label in enumerate(labels):
+        origin = _alike([part._columns[label].origin for part in parts if label in part._columns])
+        columns[label] = Column(quote(f"c{at}"), None, origin)
+    frame = DataFrame(rows, columns, index)
+    if alone:
         names = {one.name for one in frames}
         return frame["v"].rename(names.pop() if len(names) == 1 else None)
     return frame
+
+
+def _as_frame(one: Any, others: Sequence[Any], alone: bool) -> DataFrame:
+    if isinstance(one, (pd.DataFrame, pd.Series)):
+        from ._io import from_pandas
+
+        client = next((other._client for other in others if isinstance(other, (DataFrame, Series))), None)
+        one = from_pandas(one, npartitions=1, sort=False, client=client)
+    if isinstance(one, Series):
+        return one.to_frame("v" if alone else one.name)
+    if not isinstance(one, DataFrame):
+        raise TypeError(f"frames and columns are put together, not a {type(one).__name__}")
+    return one
+
+
+def _one(names: Sequence[Any]) -> Any:
+    return names[0] if all(name == names[0] for name in names) else None
+
+
+def _alike(origins: Sequence[Any]) -> Any:
+    """What pandas has columns as that are put one below the other."""
+    return origins[0] if all(origin == origins[0] for origin in origins) else carried(*origins)
 
 
 def merge_asof(
@@ -208,11 +323,15 @@ def merge_asof(
     by: Any = None,
     direction: str = "backward",
     suffixes: tuple[str, str] = ("_x", "_y"),
+    **arguments: Any,
 ) -> DataFrame:
     """Each row of the left with the latest row of the right that is not after it.
 
     ``direction="forward"`` takes the first that is not before it. Rows come in the order of ``on``.
     """
+    if arguments.pop("tolerance", None) is not None or not arguments.pop("allow_exact_matches", True):
+        raise NotImplementedError("merge_asof: tolerance= and allow_exact_matches=False are not there")
+    tuning("merge_asof", arguments)
     if on is None:
         raise ValueError("merge_asof needs on=: a column of numbers or times")
     if direction not in ("backward", "forward"):
@@ -223,17 +342,22 @@ def merge_asof(
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
     theirs = [label for label in right._columns if label != on and label not in keys]
     backward = direction == "backward"
-    mine = ", ".join([*a_levels, *a_cells])
-    nothing = ", ".join(f"NULL AS {name}" for name in [*a_levels, *a_cells])
     by_left = "".join(f", {_found(a_names, key)} AS k{at}" for at, key in enumerate(keys))
     by_right = "".join(f", {_found(b_names, key)} AS k{at}" for at, key in enumerate(keys))
     # A row of the right that is at the same place as one of the left counts for it: it comes first.
     side_left, side_right = (1, 0) if backward else (0, 1)
-    values_left = "".join(f", NULL AS v{at}" for at in range(len(theirs)))
-    values_right = "".join(f", {b_names[label]} AS v{at}" for at, label in enumerate(theirs))
+    # What is found is a row, whatever is missing in it.
+    fields = ", ".join(f"'v{at}', {b_names[label]}" for at, label in enumerate(theirs))
+    values_left = ", NULL AS found"
+    values_right = f", named_struct({fields or chr(39) + 'v' + chr(39) + ', 1'}) AS found"
+    terms = [term(sql) for sql in left._rows.order]
+    a = a[:-1].replace("(SELECT ", f"(SELECT {''.join(f'{sql} AS lo{at}, ' for at, sql in enumerate(terms))}", 1) + ")"
+    orders = [f"lo{at}" for at in range(len(terms))]
+    mine = ", ".join([*a_levels, *a_cells, *orders])
+    nothing = ", ".join(f"NULL AS {name}" for name in [*a_levels, *a_cells, *orders])
     union = (
-        f"(SELECT {mine}, {_found(a_names, on)} AS t, {side_left} AS s, TRUE AS mine{by_left}, FALSE AS hit{values_left} FROM {a} "
-        f"UNION ALL SELECT {nothing}, {_found(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}, TRUE AS hit{values_right} FROM {b})"
+        f"(SELECT {mine}, {_found(a_names, on)} AS t, {side_left} AS s, TRUE AS mine{by_left}{values_left} FROM {a} "
+        f"UNION ALL SELECT {nothing}, {_found(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}{values_right} FROM {b})"
     )
     partition = f"PARTITION BY {', '.join(f'k{at}' for at in range(len(keys)))} " if keys else ""
     way = "ASC" if backward else "DESC"
@@ -242,13 +366,19 @@ def merge_asof(
     found = [
         (
             f"{label}{suffixes[1]}" if label in a_names else label,
-            f"last_value(CASE WHEN hit THEN v{at} END) IGNORE NULLS {over}",
+            f"(last_value(found) IGNORE NULLS {over})['v{at}']",
         )
         for at, label in enumerate(theirs)
     ]
     select = ", ".join(f"{sql} AS {quote(f'c{at}')}" for at, (_, sql) in enumerate([*cells, *found]))
     levels = "".join(f", {name} AS {quote(INDEX + str(at))}" for at, name in enumerate(a_levels))
+    select += "".join(f", {name} AS {quote(ORDER + str(at))}" for at, name in enumerate(orders))
     root = f"(SELECT * FROM (SELECT {select}{levels}, t AS __at, mine AS __mine FROM {union}) WHERE __mine)"
-    rows = Rows(left._client, root, ("__at",), keep=(left._rows, right._rows))
-    columns: dict[Any, Any] = {label: (quote(f"c{at}"), None) for at, (label, _) in enumerate([*cells, *found])}
+    ties = tuple(f"{quote(ORDER + str(at))}{way_of(sql)}" for at, sql in enumerate(left._rows.order))
+    rows = Rows(left._client, root, ("__at", *ties), keep=(left._rows, right._rows))
+    origins = [left._columns[label].origin for label in a_names] + [right._columns[label].origin for label in theirs]
+    columns = {
+        label: Column(quote(f"c{at}"), None, origin)
+        for at, ((label, _), origin) in enumerate(zip([*cells, *found], origins))
+    }
     return DataFrame(rows, columns, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["Operators"]
 
@@ -18,10 +18,33 @@ class Operators:
     def _compare(self, name: str, other: Any) -> Any:
         raise NotImplementedError
 
-    def _reduce(self, name: str, numeric_only: bool) -> Any:
+    def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
+        raise NotImplementedError
+
+    def _apply_ufunc(self, name: str, others: tuple[Any, ...]) -> Any:
+        """A function of NumPy, with this as its first argument."""
         raise NotImplementedError
 
     __hash__ = object.__hash__
+
+    if TYPE_CHECKING:
+
+        def compute(self, **arguments: Any) -> Any:
+            """Runs the plan."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **arguments: Any) -> Any:
+        """``numpy.log(column)`` and its like are plans too."""
+        if method != "__call__" or arguments:
+            return NotImplemented
+        from ._ufuncs import called
+
+        return called(self, ufunc.__name__, inputs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """The values, which are computed, as NumPy has them."""
+        import numpy as np
+
+        return np.asarray(self.compute(), dtype=dtype)
 
     def add(self: T, other: Any) -> T:
         """The sum."""
@@ -208,40 +231,50 @@ class Operators:
         made: T = self._compare("ge", other)
         return made
 
-    def sum(self, numeric_only: bool = False, **_: Any) -> Any:
+    def sum(
+        self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, min_count: int = 0, **arguments: Any
+    ) -> Any:
         """The sum of the values that are not missing."""
-        return self._reduce("sum", numeric_only)
+        return self._reduce("sum", axis, numeric_only, arguments, skipna=skipna, min_count=min_count)
 
-    def prod(self, numeric_only: bool = False, **_: Any) -> Any:
+    def prod(
+        self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, min_count: int = 0, **arguments: Any
+    ) -> Any:
         """The product of the values that are not missing. Whole numbers that become too large wrap around, as in NumPy."""
-        return self._reduce("prod", numeric_only)
+        return self._reduce("prod", axis, numeric_only, arguments, skipna=skipna, min_count=min_count)
 
     product = prod
 
-    def mean(self, numeric_only: bool = False, **_: Any) -> Any:
+    def mean(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """The mean of the values that are not missing."""
-        return self._reduce("mean", numeric_only)
+        return self._reduce("mean", axis, numeric_only, arguments, skipna=skipna)
 
-    def min(self, numeric_only: bool = False, **_: Any) -> Any:
+    def min(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """The least of the values that are not missing."""
-        return self._reduce("min", numeric_only)
+        return self._reduce("min", axis, numeric_only, arguments, skipna=skipna)
 
-    def max(self, numeric_only: bool = False, **_: Any) -> Any:
+    def max(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """The most of the values that are not missing."""
-        return self._reduce("max", numeric_only)
+        return self._reduce("max", axis, numeric_only, arguments, skipna=skipna)
 
-    def std(self, numeric_only: bool = False, **_: Any) -> Any:
-        """The standard deviation of a sample of the values that are not missing."""
-        return self._reduce("std", numeric_only)
+    def std(
+        self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
+    ) -> Any:
+        """The standard deviation of the values that are not missing, by default that of a sample."""
+        return self._reduce("std", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
-    def var(self, numeric_only: bool = False, **_: Any) -> Any:
-        """The variance of a sample of the values that are not missing."""
-        return self._reduce("var", numeric_only)
+    def var(
+        self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
+    ) -> Any:
+        """The variance of the values that are not missing, by default that of a sample."""
+        return self._reduce("var", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
-    def sem(self, numeric_only: bool = False, **_: Any) -> Any:
+    def sem(
+        self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
+    ) -> Any:
         """The standard error of the mean of the values that are not missing."""
-        return self._reduce("sem", numeric_only)
+        return self._reduce("sem", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
-    def median(self, numeric_only: bool = False, **_: Any) -> Any:
+    def median(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
         """The median, exactly of the values that are not missing."""
-        return self._reduce("median", numeric_only)
+        return self._reduce("median", axis, numeric_only, arguments, skipna=skipna)

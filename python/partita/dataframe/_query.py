@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._series import Series
 
-__all__ = ["condition"]
+__all__ = ["condition", "evaluated", "names_around"]
 
 _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -32,7 +34,13 @@ _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 
 
-def condition(frame: DataFrame, text: str) -> Series:
+def names_around() -> Mapping[str, Any]:
+    """The variables where the method that calls this was called."""
+    frame = sys._getframe(2)
+    return {**frame.f_globals, **frame.f_locals}
+
+
+def condition(frame: DataFrame, text: str, around: Mapping[str, Any] | None = None) -> Series:
     """Reads a condition over a frame's columns. Names in backquotes may have anything in them.
 
     Raises
@@ -40,23 +48,42 @@ def condition(frame: DataFrame, text: str) -> Series:
     ValueError
         If it is none, or has something that conditions cannot have; the text says what.
     """
-    names: dict[str, Any] = {}
-    parts = text.split("`")
-    for at in range(1, len(parts), 2):
-        names[f"_quoted_{at}"] = parts[at]
-        parts[at] = f"_quoted_{at}"
-    try:
-        tree = ast.parse("".join(parts).strip(), mode="eval").body
-    except SyntaxError as error:
-        raise ValueError(f"query {text!r}: {error.msg}") from None
-    return _Reader(frame, text, names).read(tree)
+    made: Series = _Reader(frame, text, around or {}).whole()
+    return made
+
+
+def evaluated(frame: DataFrame, text: str, around: Mapping[str, Any]) -> Any:
+    """A frame with what a text such as ``c = a + b`` adds to it, or the column that a text without a name is."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    for line in lines:
+        label, sign, expression = line.partition("=")
+        if not sign or not label.strip().isidentifier() or expression.startswith("="):
+            if len(lines) > 1:
+                raise ValueError(f"eval {line!r}: each of several lines puts a value into a column")
+            return _Reader(frame, line, around).whole()
+        frame = frame.assign(**{label.strip(): _Reader(frame, expression, around).whole()})
+    return frame
 
 
 class _Reader:
-    def __init__(self, frame: DataFrame, text: str, names: dict[str, Any]) -> None:
+    def __init__(self, frame: DataFrame, text: str, around: Mapping[str, Any]) -> None:
         self._frame = frame
         self._text = text
-        self._names = names
+        self._around = around
+        self._names: dict[str, Any] = {}
+
+    def whole(self) -> Any:
+        parts = self._text.split("`")
+        for at in range(1, len(parts), 2):
+            self._names[f"_quoted_{at}"] = parts[at]
+            parts[at] = f"_quoted_{at}"
+        # What is after the sign is a variable; a column of its name is another thing.
+        text = _with_variables("".join(parts).strip())
+        try:
+            tree = ast.parse(f"({text})", mode="eval").body
+        except SyntaxError as error:
+            raise self._refuse(error.msg) from None
+        return self.read(tree)
 
     def _refuse(self, what: str) -> ValueError:
         return ValueError(f"query {self._text!r}: {what}")
@@ -65,7 +92,19 @@ class _Reader:
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.Name):
+            if node.id.startswith(_VARIABLE):
+                return self._variable(node.id[len(_VARIABLE) :])
             return self._name(self._names.get(node.id, node.id))
+        if isinstance(node, ast.Attribute):
+            if node.attr.startswith("_"):
+                raise self._refuse(f"`{ast.unparse(node)}` cannot be part of a condition")
+            return getattr(self.read(node.value), node.attr)
+        if isinstance(node, ast.Call):
+            arguments = [self.read(one) for one in node.args]
+            named = {str(one.arg): self.read(one.value) for one in node.keywords}
+            if not isinstance(node.func, ast.Attribute):
+                raise self._refuse(f"`{ast.unparse(node)}`: there are methods of columns, and no functions")
+            return self.read(node.func)(*arguments, **named)
         if isinstance(node, (ast.List, ast.Tuple)):
             return [self.read(one) for one in node.elts]
         if isinstance(node, ast.UnaryOp):
@@ -86,6 +125,11 @@ class _Reader:
             return self._compared(node)
         raise self._refuse(f"`{ast.unparse(node)}` cannot be part of a condition")
 
+    def _variable(self, name: str) -> Any:
+        if name not in self._around:
+            raise self._refuse(f"there is no variable {name!r}")
+        return self._around[name]
+
     def _name(self, name: Any) -> Any:
         if name in self._frame._columns:
             return self._frame._column(name)
@@ -98,11 +142,24 @@ class _Reader:
         left = self.read(node.left)
         for sign, right_node in zip(node.ops, node.comparators):
             right = self.read(right_node)
-            if isinstance(sign, (ast.In, ast.NotIn)):
+            many = isinstance(right, (list, tuple, set))
+            if isinstance(sign, (ast.In, ast.NotIn)) or (many and isinstance(sign, (ast.Eq, ast.NotEq))):
                 one = left.isin(right)
-                one = ~one if isinstance(sign, ast.NotIn) else one
+                one = ~one if isinstance(sign, (ast.NotIn, ast.NotEq)) else one
             else:
                 one = _OPERATORS[type(sign)](left, right)
             result = one if result is None else result & one
             left = right
         return result
+
+
+_VARIABLE = "_variable_"
+
+
+def _with_variables(text: str) -> str:
+    """The text with ``@name`` as names of Python, except in strings."""
+    parts = re.split(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text)
+    for at in range(0, len(parts), 2):
+        # These signs bind as weakly as the words do.
+        parts[at] = parts[at].replace("@", _VARIABLE).replace("&", " and ").replace("|", " or ")
+    return "".join(parts)

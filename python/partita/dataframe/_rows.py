@@ -8,6 +8,7 @@ that leaves them what they are.
 from __future__ import annotations
 
 import itertools
+import re
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "direction", "held_name", "term", "turned"]
 
 _numbers = itertools.count(1)
+#: The columns of layers, where expressions name them.
+_LAYER = re.compile(r'"(__w[0-9]+)"')
+#: Characters of an expression that is repeated wherever it is used. Without a limit a chain of operations that use
+#: a value twice would double with each.
+EXPRESSION_CHARACTERS_MAX = 500
 
 
 def held_name() -> str:
@@ -79,13 +85,12 @@ class Rows:
         self._schema: pa.Schema | None = None
         self._types: dict[str, pa.DataType] = {}
 
-    def _with(self, layers: tuple[tuple[int, str, str], ...]) -> Rows:
+    def _with(self, layers: tuple[tuple[int, str, str], ...], physical: bool = False) -> Rows:
         return Rows(
-            # What a window gives does not come in the order of the rows.
             self.client,
             self.root,
             self.order,
-            False,
+            physical,
             self.partitions,
             layers,
             self.identity,
@@ -94,17 +99,44 @@ class Rows:
 
     @property
     def sql(self) -> str:
-        """The relation, as it stands after ``FROM``."""
+        """The relation, as it stands after ``FROM``.
+
+        Layers that do not need each other are put side by side: what nests deeply takes long to plan.
+        """
         text = self.root
-        for _, name, expression in self.layers:
-            text = f"(SELECT *, {expression} AS {quote(name)} FROM {text})"
+        for level in self._levels():
+            columns = ", ".join(f"{expression} AS {quote(name)}" for name, expression in level)
+            text = f"(SELECT *, {columns} FROM {text})"
         return text
 
+    def _levels(self) -> list[list[tuple[str, str]]]:
+        depths: dict[str, int] = {}
+        levels: list[list[tuple[str, str]]] = []
+        for _, name, expression in self.layers:
+            depth = max((depths.get(used, 0) for used in _LAYER.findall(expression)), default=0)
+            depths[name] = depth + 1
+            if depth == len(levels):
+                levels.append([])
+            levels[depth].append((name, expression))
+        return levels
+
     def add(self, expression: str) -> tuple[Rows, str]:
-        """The same rows with one more column, and its name in SQL."""
+        """The same rows with a column that a window gives, and its name in SQL.
+
+        Rows do not come in their order from it.
+        """
+        return self._added(expression, False)
+
+    def short(self, expression: str) -> tuple[Rows, str]:
+        """The same rows and an expression; one that is long becomes a column of a layer, and is then a name."""
+        if len(expression) <= EXPRESSION_CHARACTERS_MAX:
+            return self, expression
+        return self._added(expression, self.physical)
+
+    def _added(self, expression: str, physical: bool) -> tuple[Rows, str]:
         number = next(_numbers)
         name = f"__w{number}"
-        return self._with((*self.layers, (number, name, expression))), quote(name)
+        return self._with((*self.layers, (number, name, expression)), physical), quote(name)
 
     def both(self, other: Rows) -> Rows:
         """The same rows with the columns of both.
@@ -120,7 +152,7 @@ class Rows:
             raise NotImplementedError(
                 "these columns are of different rows, which would have to be matched by their index: use merge or join"
             )
-        return self._with(tuple(sorted(set(self.layers) | set(other.layers))))
+        return self._with(tuple(sorted(set(self.layers) | set(other.layers))), self.physical and other.physical)
 
     @property
     def schema(self) -> pa.Schema:

@@ -10,10 +10,15 @@ import pandas as pd
 import pyarrow as pa
 
 from . import _expressions as ex
-from ._base import Level, Plan, Scalar, to_pandas
+from ._along import ColumnWindows
+from ._arguments import tuning
+from ._base import Level, Plan
+from ._columns import Column, carried, in_order, is_masked, to_pandas
 from ._operators import Operators
 from ._rows import Rows
-from ._sql import INDEX, arrow_name, is_text, literal, quote
+from ._scalar import Scalar
+from ._sql import INDEX, is_time, literal, quote
+from ._summary import ColumnSummary
 
 if TYPE_CHECKING:
     from ._accessors import DatetimeMethods, StringMethods
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Index", "Series"]
 
 
-class Series(Operators, Plan):
+class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     """A column of a plan, with an index.
 
     Made by frames: ``ddf.a``, ``ddf["a"]``, and by operations on columns. Operations give columns again, reductions
@@ -46,13 +51,20 @@ class Series(Operators, Plan):
     }
 
     def __init__(
-        self, rows: Rows, sql: str, name: Any, index: tuple[Level, ...], kind: pa.DataType | None = None
+        self,
+        rows: Rows,
+        sql: builtins.str,
+        name: Any,
+        index: tuple[Level, ...],
+        kind: pa.DataType | None = None,
+        origin: Any = None,
     ) -> None:
         self._rows = rows
         self._sql = sql
         self.name = name
         self._index = index
         self._known = kind
+        self._origin = origin
 
     # What it is.
 
@@ -65,7 +77,7 @@ class Series(Operators, Plan):
     @property
     def dtype(self) -> Any:
         """The type that pandas gives it."""
-        return to_pandas(pa.table({"v": pa.array([], self._kind)})).dtypes.iloc[0]
+        return to_pandas(pa.table({"v": pa.array([], self._kind)}), [self._origin]).dtypes.iloc[0]
 
     @property
     def index(self) -> Index:
@@ -93,38 +105,75 @@ class Series(Operators, Plan):
     def _selected(self) -> list[tuple[str, str]]:
         return [(self._sql, "v")]
 
+    def _origins(self) -> list[Any]:
+        return [*super()._origins(), self._origin]
+
     def _finish(self, frame: pd.DataFrame) -> pd.Series:
         index = self._restore_index(frame)
         values = frame.iloc[:, len(self._index)]
         return pd.Series(values.array, index=index, name=self.name)
 
-    def _like(self, sql: str, kind: pa.DataType | None = None, rows: Rows | None = None, name: Any = ...) -> Series:
-        return Series(rows or self._rows, sql, self.name if name is ... else name, self._index, kind)
+    def _like(
+        self,
+        sql: builtins.str,
+        kind: pa.DataType | None = None,
+        rows: Rows | None = None,
+        name: Any = ...,
+        origin: Any = ...,
+    ) -> Series:
+        """Something computed from it: categories become plain values unless an origin is given."""
+        origin = carried(self._origin) if origin is ... else origin
+        rows, sql = (rows or self._rows).short(sql)
+        return Series(rows, sql, self.name if name is ... else name, self._index, kind, origin)
+
+    def _same(self, sql: builtins.str, rows: Rows | None = None) -> Series:
+        """Values of the same kind: some of its own, in other rows or with others in their place."""
+        return self._like(sql, self._known, rows, origin=self._origin)
+
+    @property
+    def _cell(self) -> Column:
+        return Column(self._sql, self._known, self._origin)
+
+    def _masked(self, *others: Any) -> bool:
+        return is_masked(self._origin) or any(isinstance(one, Series) and is_masked(one._origin) for one in others)
 
     def to_frame(self, name: Any = None) -> DataFrame:
         """A frame of this one column."""
         from ._frame import DataFrame
 
         label = name if name is not None else (self.name if self.name is not None else 0)
-        return DataFrame(self._rows, {label: (self._sql, self._known)}, self._index)
+        return DataFrame(self._rows, {label: self._cell}, self._index)
 
-    def rename(self, name: Any) -> Series:
+    def rename(self, index: Any = None) -> Series:
         """The same under another name."""
-        return self._like(self._sql, self._known, name=name)
+        if isinstance(index, dict) or callable(index):
+            raise NotImplementedError("rename takes a name: the labels of the index stay what they are")
+        return self._like(self._sql, self._known, name=index, origin=self._origin)
 
-    def persist(self, **_: Any) -> Series:
+    def copy(self, deep: bool = False) -> Series:
+        """Another plan of the same values."""
+        return self._same(self._sql)
+
+    def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a function gives that gets this plan."""
+        return func(self, *args, **kwargs)
+
+    def persist(self, **arguments: Any) -> Series:
         """Computes it and keeps it on the workers: the same column, read there."""
+        tuning("persist", arguments)
         rows, levels = self._hold()
-        return Series(rows, quote("v"), self.name, levels, self._known)
+        return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """The first rows."""
         return _limited(self, n) if compute else self.to_frame("v").head(n, compute=False)["v"].rename(self.name)
 
-    def reset_index(self, drop: bool = False) -> Any:
+    def reset_index(self, drop: bool = False, name: Any = None) -> Any:
         """Its index as columns, or without it."""
+        if name is not None and not drop:
+            return self.rename(name).reset_index()
         if drop:
-            return Series(self._rows, self._sql, self.name, (), self._known)
+            return Series(self._rows, self._sql, self.name, (), self._known, self._origin)
         return self.to_frame().reset_index()
 
     # Operators.
@@ -140,28 +189,57 @@ class Series(Operators, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
             other = other.compute()
+        origin = self._origin
         if isinstance(other, Series):
-            rows, right, kind = self._with(other), other._sql, other._kind
+            rows, right, kind, origin = self._with(other), other._sql, other._kind, carried(origin, other._origin)
         else:
             rows = self._rows
             right, kind = ex.operand(other, self._kind)
         left = (self._sql, self._kind)
         sides = ((right, kind), left) if swapped else (left, (right, kind))
         sql = ex.arithmetic(name, *sides[0], *sides[1])
-        return self._like(sql, rows=rows, name=self._name_with(other))
+        return self._like(sql, rows=rows, name=self._name_with(other), origin=carried(origin))
 
     def _compare(self, name: str, other: Any) -> Any:
+        if not isinstance(other, Series) and isinstance(other, Plan):
+            return NotImplemented
         if isinstance(other, Scalar):
             other = other.compute()
+        if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
+            return self._compare_categories(name, other, self._origin)
+        masked = self._masked(other)
         if isinstance(other, Series):
-            sql = ex.comparison(name, self._sql, other._sql)
-            return self._like(sql, pa.bool_(), self._with(other), self._name_with(other))
-        return self._like(ex.comparison(name, self._sql, literal(other, self._kind)), pa.bool_())
+            zones = {_zoned(self._kind), _zoned(other._kind)}
+            if zones == {True, False}:
+                raise TypeError("times with a zone and times without one cannot be compared: use dt.tz_localize")
+            sql = ex.comparison(name, self._sql, other._sql, masked)
+            origin = carried(self._origin, other._origin)
+            return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
+        return self._like(ex.comparison(name, self._sql, literal(other, self._kind), masked), pa.bool_())
+
+    def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
+        if not origin.ordered or isinstance(other, Series):
+            raise TypeError("only categories in an order are less or greater, and than one of them")
+        if other not in origin.categories:
+            raise TypeError(f"{other!r} is none of the categories {list(origin.categories)!r}")
+        place = str(list(origin.categories).index(other))
+        return self._like(ex.comparison(name, in_order(self._sql, origin), place), pa.bool_())
+
+    def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> Series:
+        from ._ufuncs import of_column
+
+        return of_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
+        if pa.types.is_integer(self._kind):
+            # The bits of whole numbers; exclusive or is what only one of both has.
+            operator = {"AND": "&", "OR": "|", "<>": "#"}[operator]
+        elif not pa.types.is_boolean(self._kind):
+            raise TypeError(f"& and | are for conditions and whole numbers, not for {self._kind}")
         if isinstance(other, Series):
             sql = f"({self._sql} {operator} {other._sql})"
-            return self._like(sql, rows=self._with(other), name=self._name_with(other))
+            origin = carried(self._origin, other._origin)
+            return self._like(sql, rows=self._with(other), name=self._name_with(other), origin=origin)
         return self._like(f"({self._sql} {operator} {literal(other)})")
 
     def __and__(self, other: Any) -> Series:
@@ -181,10 +259,15 @@ class Series(Operators, Plan):
         return self._like(f"(-1 - {self._sql})", self._known)
 
     def __neg__(self) -> Series:
+        if pa.types.is_duration(self._kind):
+            return self * -1
         return self._like(f"(- {self._sql})", self._known)
 
     def abs(self) -> Series:
         """Without the sign."""
+        if pa.types.is_duration(self._kind):
+            zero = literal(pd.Timedelta(0), self._kind)
+            return self._like(f"CASE WHEN {self._sql} < {zero} THEN {(-self)._sql} ELSE {self._sql} END", self._known)
         return self._like(f"abs({self._sql})", self._known)
 
     __abs__ = abs
@@ -197,12 +280,22 @@ class Series(Operators, Plan):
 
     def astype(self, dtype: Any) -> Series:
         """As another type."""
-        return self._like(ex.cast(self._sql, self._kind, dtype))
+        if dtype == "category":
+            found = self.dropna().unique().compute()
+            dtype = pd.CategoricalDtype(sorted(found))
+        if isinstance(dtype, pd.CategoricalDtype):
+            if dtype.categories is None:
+                raise NotImplementedError(
+                    "astype(CategoricalDtype()) needs the categories: astype('category') finds them"
+                )
+            known = self.isin(list(dtype.categories))
+            return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
+        return self._like(ex.cast(self._sql, self._kind, dtype), origin=ex.origin_after(dtype))
 
     def isna(self) -> Series:
         """Whether each value is missing."""
         nan = f" OR isnan({self._sql})" if pa.types.is_floating(self._kind) else ""
-        return self._like(f"({self._sql} IS NULL{nan})", pa.bool_())
+        return self._like(f"({self._sql} IS NULL{nan})", pa.bool_(), origin=None)
 
     isnull = isna
 
@@ -217,8 +310,14 @@ class Series(Operators, Plan):
         if isinstance(value, Scalar):
             value = value.compute()
         if isinstance(value, Series):
-            return self._like(f"coalesce({self._sql}, {value._sql})", self._known, self._with(value))
-        return self._like(f"coalesce({self._sql}, {literal(value, self._kind)})", self._known)
+            return self._same(f"coalesce({self._sql}, {value._sql})", self._with(value))
+        if isinstance(self._origin, pd.CategoricalDtype) and value not in self._origin.categories:
+            raise TypeError(f"{value!r} is none of the categories {list(self._origin.categories)!r}")
+        return self._same(f"coalesce({self._sql}, {literal(value, self._kind)})")
+
+    def combine_first(self, other: Series) -> Series:
+        """With another column's values in the place of missing ones."""
+        return self.fillna(other)
 
     def dropna(self) -> Series:
         """Without missing values."""
@@ -226,7 +325,13 @@ class Series(Operators, Plan):
 
     def isin(self, values: Sequence[Any]) -> Series:
         """Whether each is one of these."""
+        if isinstance(values, Series):
+            values = values.unique().compute()
+        values = list(values)
         found = [literal(value, self._kind) for value in values if not pd.isna(value)]
+        if is_time(self._kind) and any(isinstance(value, str) for value in values):
+            # A text is no time, as it is in pandas.
+            found = [literal(value, self._kind) for value in values if not isinstance(value, str)]
         tests = [f"coalesce({self._sql} IN ({', '.join(found)}), FALSE)"] if found else []
         if any(pd.isna(value) for value in values):
             tests.append(f"({self._sql} IS NULL)")
@@ -250,12 +355,16 @@ class Series(Operators, Plan):
 
     def _either(self, condition: Series, other: Any, keep: bool) -> Series:
         rows = self._with(condition)
+        if isinstance(other, Scalar):
+            other = other.compute()
         if isinstance(other, Series):
             rows, value = rows.both(other._rows), other._sql
         else:
             value = literal(other, self._kind)
         first, second = (self._sql, value) if keep else (value, self._sql)
-        return self._like(f"CASE WHEN {condition._sql} THEN {first} ELSE {second} END", rows=rows)
+        sql = f"CASE WHEN {condition._sql} THEN {first} ELSE {second} END"
+        origin = self._origin if other is None or not isinstance(self._origin, pd.CategoricalDtype) else None
+        return self._like(sql, rows=rows, origin=origin)
 
     def where(self, cond: Series, other: Any = None) -> Series:
         """The value where the condition holds, else the other one."""
@@ -265,14 +374,16 @@ class Series(Operators, Plan):
         """The value where the condition does not hold, else the other one."""
         return self._either(cond, other, False)
 
-    def map(self, arg: dict[Any, Any]) -> Series:
-        """What a dictionary has for each value; missing where it has nothing."""
+    def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
+        """What a dictionary or a column of pandas has for each value; missing where it has nothing."""
+        if isinstance(arg, pd.Series):
+            arg = arg.to_dict()
         if not isinstance(arg, dict):
             raise NotImplementedError("map takes a dict: a function in Python cannot run on the workers yet")
         if not arg:
-            return self._like("NULL")
+            return self._like("NULL", origin=None)
         cases = " ".join(f"WHEN {literal(k, self._kind)} THEN {literal(v)}" for k, v in arg.items())
-        return self._like(f"CASE {self._sql} {cases} END")
+        return self._like(f"CASE {self._sql} {cases} END", origin=None)
 
     def replace(self, to_replace: Any, value: Any = None) -> Series:
         """With some values replaced."""
@@ -281,8 +392,20 @@ class Series(Operators, Plan):
             if isinstance(to_replace, dict)
             else dict.fromkeys(to_replace if isinstance(to_replace, (list, tuple)) else [to_replace], value)
         )
-        cases = " ".join(f"WHEN {literal(k, self._kind)} THEN {literal(v, self._kind)}" for k, v in pairs.items())
-        return self._like(f"CASE {self._sql} {cases} ELSE {self._sql} END", self._known)
+        gone = [new for old, new in pairs.items() if pd.isna(old)]
+        column = self.fillna(gone[0]) if gone else self
+        cases = " ".join(
+            f"WHEN {literal(old, self._kind)} THEN {literal(new, self._kind)}"
+            for old, new in pairs.items()
+            if not pd.isna(old)
+        )
+        if not cases:
+            return column
+        return column._like(f"CASE {column._sql} {cases} ELSE {column._sql} END", self._known)
+
+    def nunique_approx(self) -> Scalar:
+        """About how many different values there are."""
+        return self._reduced(f"approx_distinct({self._sql})", int)
 
     @property
     def str(self) -> StringMethods:
@@ -300,7 +423,13 @@ class Series(Operators, Plan):
 
     # Rows.
 
+    def __iter__(self) -> Any:
+        return iter(self.compute())
+
     def __getitem__(self, key: Any) -> Series:
+        if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
+            found: Series = self.loc[key]
+            return found
         if isinstance(key, Series):
             frame = self.to_frame("v")[key]
             return frame["v"].rename(self.name)
@@ -309,7 +438,7 @@ class Series(Operators, Plan):
     @property
     def loc(self) -> Any:
         """Rows by the labels of the index."""
-        from ._frame import Loc
+        from ._loc import Loc
 
         return Loc(self.to_frame("v"), lambda frame: frame["v"].rename(self.name))
 
@@ -321,174 +450,61 @@ class Series(Operators, Plan):
         """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
         return self.to_frame("v").repartition(**partitions)["v"].rename(self.name)
 
-    def sort_values(self, ascending: bool = True, **_: Any) -> Series:
+    def tail(self, n: int = 5, compute: bool = True) -> Any:
+        """The last rows."""
+        column = self.to_frame("v").tail(n, compute=False)["v"].rename(self.name)
+        return column.compute() if compute else column
+
+    def sort_values(self, ascending: bool = True, na_position: builtins.str = "last", **arguments: Any) -> Series:
         """In the order of the values; missing ones last."""
-        return self.to_frame("v").sort_values("v", ascending=ascending)["v"].rename(self.name)
+        frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
+        return frame["v"].rename(self.name)
+
+    def sort_index(self, ascending: bool = True) -> Series:
+        """In the order of the index."""
+        return self.to_frame("v").sort_index(ascending)["v"].rename(self.name)
 
     def unique(self) -> Series:
         """Each value once, in no order."""
         sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.sql})"
-        return Series(Rows(self._client, sql), quote("v"), self.name, (), self._known)
+        return Series(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
 
-    def drop_duplicates(self) -> Series:
+    def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
         """Each value where it is first."""
-        return self.to_frame("v").drop_duplicates()["v"].rename(self.name)
+        return self.to_frame("v").drop_duplicates(keep=keep, **arguments)["v"].rename(self.name)
 
-    def value_counts(self, normalize: bool = False, sort: bool = True, dropna: bool = True) -> Series:
+    def value_counts(
+        self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
+    ) -> Series:
         """How often each value is there, the most frequent first. Of those as frequent, any is first."""
+        tuning("value_counts", arguments)
         count = "count(*)"
         if normalize:
             count = "CAST(count(*) AS DOUBLE) / sum(count(*)) OVER ()"
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
         sql = f"(SELECT {self._sql} AS {value}, {count} AS v FROM {self._rows.sql}{where} GROUP BY 1)"
-        order = (f"{quote('v')} DESC NULLS LAST", f"{value} ASC NULLS LAST") if sort else ()
+        way = "ASC" if ascending else "DESC"
+        order = (f"{quote('v')} {way} NULLS LAST", f"{value} ASC NULLS LAST") if sort else ()
         name = "proportion" if normalize else "count"
-        return Series(Rows(self._client, sql, order), quote("v"), name, (Level(self.name, value),))
+        level = Level(self.name, value, self._origin)
+        rows = Rows(self._client, sql, order, keep=self._rows)
+        return Series(rows, quote("v"), name, (level,), None, carried(self._origin))
 
-    def nlargest(self, n: int = 5) -> Series:
+    def nlargest(self, n: int = 5, **arguments: Any) -> Series:
         """The largest."""
+        tuning("nlargest", arguments)
         return self.to_frame("v").nlargest(n, "v")["v"].rename(self.name)
 
-    def nsmallest(self, n: int = 5) -> Series:
+    def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
         """The smallest."""
+        tuning("nsmallest", arguments)
         return self.to_frame("v").nsmallest(n, "v")["v"].rename(self.name)
 
-    # Single values.
-
-    def _reduce(self, name: builtins.str, numeric_only: bool) -> Scalar:
-        return self._reduced(aggregate(name, self._sql, self._kind))
-
-    def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
-        return Scalar(self._rows, sql, kind)
-
-    def count(self) -> Scalar:
-        """Values that are not missing."""
-        return self._reduced(f"count({self._sql})", int)
-
-    def nunique(self, dropna: bool = True) -> Scalar:
-        """Different values."""
-        more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
-        return self._reduced(f"count(DISTINCT {self._sql}){more}", int)
-
-    def any(self) -> Scalar:
-        """Whether one of them is true."""
-        return self._reduced(f"coalesce(bool_or({_truth(self)}), FALSE)", bool)
-
-    def all(self) -> Scalar:
-        """Whether all of them are true."""
-        return self._reduced(f"coalesce(bool_and({_truth(self)}), TRUE)", bool)
-
-    def quantile(self, q: float | list[float] = 0.5) -> Any:
-        """The quantile, between two values where it falls there; a column of them for a list."""
-        if isinstance(q, (list, tuple)):
-            parts = [
-                f"SELECT {at!r} AS {quote(INDEX + '0')}, {_quantile(self, at)} AS v FROM {self._rows.sql}" for at in q
-            ]
-            root = f"({' UNION ALL '.join(parts)})"
-            rows = Rows(self._client, root, (quote(INDEX + "0"),))
-            return Series(rows, quote("v"), self.name, (Level(None, quote(INDEX + "0")),))
-        return self._reduced(_quantile(self, q))
-
-    def mode(self) -> Series:
-        """The most frequent values, in their order."""
-        count = (
-            f"(SELECT {self._sql} AS v, count(*) AS n FROM {self._rows.sql} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
-        )
-        sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"
-        return Series(Rows(self._client, sql, (quote("v"),)), quote("v"), self.name, (), self._known)
-
-    def _label(self, function: builtins.str) -> Scalar:
-        if len(self._index) != 1:
-            raise NotImplementedError("idxmin and idxmax need an index of one level: set_index first")
-        direction = "ASC" if function == "min" else "DESC"
-        order = ", ".join((f"{self._sql} {direction} NULLS LAST", *self._rows.order))
-        return self._reduced(
-            f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
-        )
-
-    def idxmin(self) -> Scalar:
-        """The label of the first smallest."""
-        return self._label("min")
-
-    def idxmax(self) -> Scalar:
-        """The label of the first largest."""
-        return self._label("max")
-
-    def cov(self, other: Series) -> Scalar:
-        """The covariance with another column."""
-        return Scalar(self._with(other), f"covar_samp({self._sql}, {other._sql})")
-
-    def corr(self, other: Series) -> Scalar:
-        """The correlation with another column."""
-        return Scalar(self._with(other), f"corr({self._sql}, {other._sql})")
-
-    def describe(self) -> Any:
-        """Count, mean, deviation, least, quartiles, most."""
-        return self.to_frame("v").describe()["v"].rename(self.name)
-
-    # Along the rows.
-
-    def _window(self, sql: builtins.str, kind: pa.DataType | None = None) -> Series:
-        rows, name = self._rows.add(sql)
-        return self._like(name, kind, rows)
-
-    def _running(self, function: builtins.str) -> Series:
-        over = self._rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
-        value = f"CAST({self._sql} AS BIGINT)" if pa.types.is_boolean(self._kind) and function == "sum" else self._sql
-        return self._window(f"CASE WHEN {self._sql} IS NULL THEN NULL ELSE {function}({value}) {over} END")
-
-    def cumsum(self) -> Series:
-        """The sum of all up to each."""
-        return self._running("sum")
-
-    def cummax(self) -> Series:
-        """The largest of all up to each."""
-        return self._running("max")
-
-    def cummin(self) -> Series:
-        """The smallest of all up to each."""
-        return self._running("min")
-
-    def shift(self, periods: int = 1) -> Series:
-        """Each value so many rows later."""
-        function = f"lag({self._sql}, {periods})" if periods >= 0 else f"lead({self._sql}, {-periods})"
-        return self._window(f"{function} {self._rows.over()}", self._known)
-
-    def diff(self, periods: int = 1) -> Series:
-        """The difference to the value so many rows before."""
-        return self - self.shift(periods)
-
-    def pct_change(self, periods: int = 1) -> Series:
-        """The relative difference to the value so many rows before."""
-        return self / self.shift(periods) - 1
-
-    def ffill(self) -> Series:
-        """The latest value before in the place of a missing one."""
-        over = self._rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
-        return self._window(f"last_value({self._sql}) IGNORE NULLS {over}", self._known)
-
-    def bfill(self) -> Series:
-        """The next value in the place of a missing one."""
-        over = self._rows.over("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", backwards=True)
-        return self._window(f"last_value({self._sql}) IGNORE NULLS {over}", self._known)
-
-    def rolling(self, window: Any, min_periods: int | None = None, center: bool = False) -> Any:
-        """Windows of so many rows, or of a time."""
-        from ._windows import Rolling
-
-        return Rolling(self, window, min_periods, center)
-
-    def resample(self, rule: builtins.str) -> Any:
-        """Pieces of time."""
-        from ._windows import Resampler
-
-        return Resampler(self, rule)
-
-    def groupby(self, by: Any, sort: bool = True, dropna: bool = True) -> Any:
+    def groupby(self, by: Any, sort: bool = True, dropna: bool = True, observed: bool = True, **arguments: Any) -> Any:
         """Groups of the rows, by columns over the same rows."""
         label = self.name if self.name is not None else 0
-        return self.to_frame(label).groupby(by, sort=sort, dropna=dropna)[label]
+        return self.to_frame(label).groupby(by, sort, dropna, observed, **arguments)[label]
 
     def _publish(self, client: Any, name: builtins.str, override: bool) -> None:
         self.to_frame()._publish(client, name, override)
@@ -505,72 +521,14 @@ def _index_of(plan: Plan) -> Index:
     if len(plan._index) != 1:
         raise NotImplementedError("an index of one level is needed here: set_index first")
     level = plan._index[0]
-    return Index(plan._rows, level.sql, level.name, ())
+    return Index(plan._rows, level.sql, level.name, (), None, level.origin)
 
 
 def _limited(plan: Any, n: int) -> Any:
     """The first rows of a plan, computed."""
     query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
-    return plan._finish(to_pandas(plan._client._connection.query(query)))
+    return plan._shown(plan._client._connection.query(query))
 
 
-def _truth(column: Series) -> str:
-    return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"
-
-
-def _quantile(column: Series, q: float) -> str:
-    return f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY CAST({column._sql} AS DOUBLE))"
-
-
-def aggregate(name: str, sql: str, kind: pa.DataType) -> str:
-    """A reduction as SQL, of the type that pandas gives it.
-
-    Raises
-    ------
-    TypeError
-        If there is none for the type.
-    """
-    if name in ("min", "max", "count"):
-        return f"{name}({sql})"
-    if name == "nunique":
-        return f"count(DISTINCT {sql})"
-    if name == "product":
-        name = "prod"
-    if name == "sum" and is_text(kind):
-        raise TypeError("texts are not summed up: numeric_only=True leaves them out")
-    if is_text(kind) or (pa.types.is_timestamp(kind) and name not in ("mean", "median")):
-        raise TypeError(f"there is no {name} of {kind}: numeric_only=True leaves such columns out")
-    if pa.types.is_timestamp(kind):
-        whole = f"arrow_cast({sql}, 'Int64')"
-        function = "avg" if name == "mean" else "median"
-        return f"arrow_cast(arrow_cast({function}({whole}), 'Int64'), '{arrow_name(kind)}')"
-    value = f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
-    single = kind == pa.float32()
-    if name == "sum":
-        total = f"coalesce(sum({value}), {literal(0, kind) if not pa.types.is_boolean(kind) else 0})"
-        return f"arrow_cast({total}, 'Float32')" if single else total
-    if name == "prod":
-        return _product(value, kind)
-    double = value if kind == pa.float64() else f"CAST({value} AS DOUBLE)"
-    forms = {
-        "mean": f"avg({double})",
-        "std": f"stddev_samp({double})",
-        "var": f"var_samp({double})",
-        "median": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {double})",
-        "sem": f"(stddev_samp({double}) / sqrt(count({sql})))",
-    }
-    if name not in forms:
-        raise NotImplementedError(f"there is no reduction {name!r}: there are {', '.join(sorted(REDUCTIONS))}")
-    return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
-
-
-def _product(sql: str, kind: pa.DataType) -> str:
-    if pa.types.is_unsigned_integer(kind):
-        return f"coalesce(product(arrow_cast({sql}, 'UInt64')), arrow_cast(1, 'UInt64'))"
-    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    total = f"coalesce(product(CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})), 1)"
-    return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
-
-
-#: Reductions of columns and of groups.
-REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
+def _zoned(kind: pa.DataType) -> bool | None:
+    return kind.tz is not None if pa.types.is_timestamp(kind) else None

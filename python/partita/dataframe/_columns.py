@@ -1,0 +1,146 @@
+"""What a column is: its SQL, its type in Arrow, and what pandas had it as where Arrow's type does not tell."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+from ._sql import is_plain_text, is_text, quote
+
+__all__ = ["ARROW", "NULLABLE", "Column", "carried", "in_order", "is_masked", "origin_of", "restore", "to_pandas"]
+
+#: The origin of columns of ``Int64``, ``Float64``, ``boolean``, ``string`` and their like.
+NULLABLE = "nullable"
+#: The origin of columns of :class:`pandas.ArrowDtype`.
+ARROW = "arrow"
+
+_MASKED = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.float32(): pd.Float32Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+class Column(NamedTuple):
+    """A column over the rows of a relation.
+
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, the categories, or nothing where Arrow's type says all.
+    """
+
+    sql: str
+    kind: pa.DataType | None = None
+    origin: Any = None
+
+
+def origin_of(dtype: Any) -> Any:
+    """The origin of a column that pandas has as this type."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return ARROW
+    if isinstance(dtype, pd.StringDtype):
+        return NULLABLE if dtype.na_value is pd.NA else None
+    return NULLABLE if dtype in _MASKED.values() else None
+
+
+def is_masked(origin: Any) -> bool:
+    """Whether what is missing in a column is missing in what is made of it too: comparisons give no answer there."""
+    return isinstance(origin, str)
+
+
+def carried(*origins: Any) -> Any:
+    """The origin of what is computed from columns of these: categories become plain values."""
+    return next((origin for origin in origins if is_masked(origin)), None)
+
+
+def in_order(sql: str, origin: Any) -> str:
+    """What rows are sorted by to come in the order of a column: categories have an order of their own."""
+    if not isinstance(origin, pd.CategoricalDtype):
+        return sql
+    from ._sql import literal
+
+    cases = " ".join(f"WHEN {literal(value)} THEN {at}" for at, value in enumerate(origin.categories))
+    return f"CASE {sql} {cases} END" if cases else sql
+
+
+def restore(column: pa.ChunkedArray, origin: Any) -> Any:
+    """A column as pandas had it."""
+    kind = column.type
+    if isinstance(origin, pd.CategoricalDtype):
+        plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
+        return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
+    if origin == ARROW:
+        if pa.types.is_dictionary(kind):
+            column = column.cast(kind.value_type)
+        if is_plain_text(column.type):
+            column = column.cast(pa.string())
+        return pd.ArrowDtype(column.type).__from_arrow__(column)
+    if is_text(kind):
+        return _text().__from_arrow__(column.cast(pa.large_string()))
+    dtype = _MASKED.get(kind)
+    return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
+
+
+def _text() -> Any:
+    try:
+        return pd.StringDtype("pyarrow", na_value=pd.NA)
+    except TypeError:
+        # Before pandas 2.3 it was the only one.
+        return pd.StringDtype("pyarrow")
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        # Those of several partitions may have a value twice.
+        plain = _plain(column.cast(column.type.value_type))
+        return plain.dictionary_encode().unify_dictionaries()
+    # pandas has one kind of text, and takes it from these.
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.large_string())
+    return column.cast(pa.large_binary()) if pa.types.is_binary_view(column.type) else column
+
+
+def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame:
+    """Rows as pandas has them, without a copy where Arrow allows. The labels of the columns are their places."""
+    origins = origins or [None] * table.num_columns
+    columns = [_plain(column) for column in table.columns]
+    names = [str(at) for at in range(len(columns))]
+    plain = [at for at, origin in enumerate(origins) if origin is None]
+    shown = pa.table([columns[at] for at in plain], names=[names[at] for at in plain])
+    frame = shown.to_pandas(split_blocks=True, date_as_object=True)
+    for at in plain:
+        column = columns[at]
+        if pa.types.is_boolean(column.type) and column.null_count:
+            # What is missing among truths, pandas has as a number that is none.
+            values = frame[names[at]]
+            frame[names[at]] = values.where(values.notna(), float("nan"))
+    if len(plain) == len(columns):
+        return frame
+    made = {
+        name: frame[name] if origin is None else restore(column, origin)
+        for name, column, origin in zip(names, columns, origins)
+    }
+    return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
+
+
+def selected(columns: list[Column], prefix: str = "c") -> list[tuple[str, str]]:
+    """Columns with names to travel under."""
+    return [(column.sql, f"{prefix}{at}") for at, column in enumerate(columns)]
+
+
+def travelled(columns: dict[Any, Column], prefix: str = "c") -> dict[Any, Column]:
+    """The columns of a relation that has them under the names of :func:`selected`."""
+    return {
+        label: Column(quote(f"{prefix}{at}"), column.kind, column.origin)
+        for at, (label, column) in enumerate(columns.items())
+    }

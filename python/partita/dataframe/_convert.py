@@ -1,0 +1,64 @@
+"""Texts and numbers made times and numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ._arguments import tuning
+from ._sql import is_text, is_time, literal
+
+if TYPE_CHECKING:
+    from ._series import Series
+
+__all__ = ["to_datetime", "to_numeric"]
+
+#: Microseconds of the units of numbers.
+_UNITS = {"D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
+
+
+def to_datetime(
+    arg: Series, errors: str = "raise", format: str | None = None, unit: str | None = None, **arguments: Any
+) -> Series:
+    """A column of times, of texts as ISO 8601 has them or as ``format`` says, or of numbers of a unit since 1970.
+
+    With ``errors="coerce"`` a text that is no time becomes a missing value.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> days = dd.from_pandas(pd.Series(["2024-01-05", "2024-02-29 12:30:00"]), npartitions=1)
+    >>> dd.to_datetime(days).dt.month.compute().tolist()
+    [1, 2]
+    """
+    arguments.pop("utc", None)
+    tuning("to_datetime", arguments)
+    kind = arg._kind
+    micros = pa.timestamp("us")
+    if is_time(kind):
+        return arg if pa.types.is_timestamp(kind) else arg.astype("datetime64[us]")
+    if not is_text(kind):
+        if unit not in _UNITS:
+            raise ValueError(f"to_datetime of numbers needs unit=, one of {', '.join(_UNITS)}")
+        whole = f"CAST(round({arg._sql} * {_UNITS[unit]}) AS BIGINT)"
+        return arg._like(f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", micros)
+    if format is not None:
+        if errors == "coerce":
+            raise NotImplementedError(
+                "to_datetime: errors='coerce' goes with texts as ISO 8601 has them, without format="
+            )
+        return arg._like(f"to_timestamp_micros({arg._sql}, {literal(format)})", micros)
+    function = "try_cast" if errors == "coerce" else "cast"
+    made = f"{function}({arg._sql} AS TIMESTAMP)"
+    return arg._like(f"arrow_cast({made}, 'Timestamp(Microsecond, None)')", micros)
+
+
+def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
+    """A column of numbers, of texts that have them. With ``errors="coerce"`` another text becomes a missing value."""
+    tuning("to_numeric", arguments)
+    if not is_text(arg._kind):
+        return arg
+    function = "try_cast" if errors == "coerce" else "cast"
+    return arg._like(f"{function}({arg._sql} AS DOUBLE)", pa.float64())

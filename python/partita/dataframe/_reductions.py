@@ -1,0 +1,310 @@
+"""Reductions: of a column, of each group, of each row; and the small answers that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from ._arguments import tuning
+from ._base import Level
+from ._columns import Column, is_masked, restore, to_pandas
+from ._rows import Rows
+from ._scalar import Scalar
+from ._sql import INDEX, ROW, arrow_name, is_number, is_text, literal, quote
+
+if TYPE_CHECKING:
+    from ._series import Series
+
+__all__ = ["REDUCTIONS", "Reduced", "Table", "across", "aggregate", "described", "is_described", "quantile"]
+
+#: Reductions of columns and of groups.
+REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
+
+
+def quantile(sql: str, q: float) -> str:
+    """A quantile, between two values where it falls there."""
+    if not 0 <= q <= 1:
+        raise ValueError(f"a quantile is from 0 to 1, not {q!r}")
+    return f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY CAST({sql} AS DOUBLE))"
+
+
+def aggregate(
+    name: str, sql: str, kind: pa.DataType, ddof: int = 1, skipna: bool = True, min_count: int = 0, over: str = ""
+) -> str:
+    """A reduction as SQL, of the type that pandas gives it.
+
+    Parameters
+    ----------
+    ddof : int
+        What is taken from the number of values where deviations are divided by it.
+    skipna : bool
+        Whether missing values are left out; else one makes the answer missing.
+    min_count : int
+        With fewer values than this the answer is missing.
+    over : str
+        The window of each row, if the reduction is one of windows.
+
+    Raises
+    ------
+    TypeError
+        If there is none for the type.
+    """
+    made = _aggregate("prod" if name == "product" else name, sql, kind, ddof, over)
+    if name in ("count", "nunique"):
+        return made
+    if not skipna:
+        made = f"CASE WHEN count(*){over} = count({sql}){over} THEN {made} END"
+    if min_count > 0:
+        made = f"CASE WHEN count({sql}){over} >= {min_count} THEN {made} END"
+    return made
+
+
+def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> str:
+    if name in ("min", "max", "count"):
+        return f"{name}({sql}){over}"
+    if name == "nunique":
+        return f"count(DISTINCT {sql}){over}"
+    if name == "sum" and is_text(kind):
+        raise TypeError("texts are not summed up: choose columns of numbers, or numeric_only=True")
+    if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
+        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return _of_time(name, sql, kind, over)
+    value = f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
+    single = kind == pa.float32()
+    if name == "sum":
+        total = f"coalesce(sum({value}){over}, {literal(0, kind) if not pa.types.is_boolean(kind) else 0})"
+        return f"arrow_cast({total}, 'Float32')" if single else total
+    if name == "prod":
+        return _product(value, kind)
+    double = value if kind == pa.float64() else f"CAST({value} AS DOUBLE)"
+    forms = {
+        "mean": f"avg({double}){over}",
+        "std": f"sqrt({_variance(double, ddof, over)})"
+        if ddof not in (0, 1)
+        else _deviation("stddev", double, ddof, over),
+        "var": _variance(double, ddof, over),
+        "median": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {double}){over}",
+        "sem": f"(sqrt({_variance(double, ddof, over)}) / sqrt(count({sql}){over}))",
+    }
+    if name not in forms:
+        raise NotImplementedError(f"there is no reduction {name!r}: there are {', '.join(sorted(REDUCTIONS))}")
+    return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
+
+
+def _deviation(function: str, double: str, ddof: int, over: str) -> str:
+    return f"{function}_{'samp' if ddof == 1 else 'pop'}({double}){over}"
+
+
+def _variance(double: str, ddof: int, over: str) -> str:
+    if ddof in (0, 1):
+        return _deviation("var", double, ddof, over)
+    n = f"count({double}){over}"
+    return f"CASE WHEN {n} > {ddof} THEN var_pop({double}){over} * {n} / ({n} - {ddof}) END"
+
+
+def _of_time(name: str, sql: str, kind: pa.DataType, over: str) -> str:
+    """A reduction of times or of durations, by their numbers."""
+    whole = f"arrow_cast({sql}, 'Int64')"
+    if pa.types.is_timestamp(kind) and name not in ("mean", "median"):
+        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+    forms = {
+        "mean": f"avg({whole}){over}",
+        "median": f"median({whole}){over}",
+        "sum": f"coalesce(sum({whole}){over}, 0)",
+        "std": f"stddev_samp(CAST({whole} AS DOUBLE)){over}",
+    }
+    if name not in forms:
+        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+    return f"arrow_cast(arrow_cast({forms[name]}, 'Int64'), '{arrow_name(kind)}')"
+
+
+def _product(sql: str, kind: pa.DataType) -> str:
+    if pa.types.is_unsigned_integer(kind):
+        return f"coalesce(product(arrow_cast({sql}, 'UInt64')), arrow_cast(1, 'UInt64'))"
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    total = f"coalesce(product(CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})), 1)"
+    return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
+
+
+# Along a row.
+
+
+def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = True, min_count: int = 0) -> str:
+    """A reduction of the values of each row, as SQL.
+
+    Raises
+    ------
+    NotImplementedError
+        If there is none along the rows.
+    """
+    values = [column.sql for column in columns]
+    there = " + ".join(f"CASE WHEN {sql} IS NULL THEN 0 ELSE 1 END" for sql in values) or "0"
+    if name == "count":
+        return f"CAST({there} AS BIGINT)"
+    if name in ("any", "all"):
+        truths = [_true(column) for column in columns]
+        return f"({(' OR ' if name == 'any' else ' AND ').join(truths) or str(name == 'all').upper()})"
+    if not values:
+        return "0" if name == "sum" else "NULL"
+    whole = all(column.kind is not None and _whole(column.kind) for column in columns)
+    numbers = [f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})" for sql in values]
+    made = _across(name, values, numbers, there, ddof)
+    if not skipna:
+        made = f"CASE WHEN {there} = {len(values)} THEN {made} END"
+    return f"CASE WHEN {there} >= {min_count} THEN {made} END" if min_count > 0 else made
+
+
+def _across(name: str, values: list[str], numbers: list[str], there: str, ddof: int) -> str:
+    total = f"({' + '.join(f'coalesce({sql}, 0)' for sql in numbers)})"
+    mean = f"(CAST({total} AS DOUBLE) / nullif({there}, 0))"
+    if name in ("min", "max"):
+        return f"{'least' if name == 'min' else 'greatest'}({', '.join(values)})"
+    if name == "sum":
+        return total
+    if name in ("prod", "product"):
+        return f"({' * '.join(f'coalesce({sql}, 1)' for sql in numbers)})"
+    if name == "mean":
+        return mean
+    if name in ("var", "std", "sem"):
+        squares = " + ".join(f"coalesce(power(CAST({sql} AS DOUBLE) - {mean}, 2), 0)" for sql in numbers)
+        variance = f"CASE WHEN ({there}) > {ddof} THEN ({squares}) / (({there}) - {ddof}) END"
+        if name == "var":
+            return variance
+        return f"sqrt({variance})" if name == "std" else f"sqrt({variance} / nullif({there}, 0))"
+    raise NotImplementedError(f"{name}(axis=1) is not there: compute() gives a pandas frame, which has it")
+
+
+def _true(column: Column) -> str:
+    sql = column.sql
+    if column.kind is not None and pa.types.is_boolean(column.kind):
+        return f"coalesce({sql}, FALSE)"
+    return f"coalesce({sql} <> {literal(0, column.kind)}, FALSE)"
+
+
+def _whole(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+
+
+# What they give.
+
+
+class Reduced:
+    """One value for each column, which are computed at once."""
+
+    def __init__(
+        self, rows: Rows, cells: dict[Any, str], name: Any = None, origins: dict[Any, Any] | None = None
+    ) -> None:
+        self._rows = rows
+        self._cells = cells
+        self._name = name
+        self._origins = origins or {}
+        self._computed: pd.Series | None = None
+
+    def compute(self, **arguments: Any) -> pd.Series:
+        """Runs the plan on the cluster: a pandas series with the columns as its index."""
+        tuning("compute", arguments)
+        if not self._cells:
+            return pd.Series(dtype="float64")
+        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(self._cells.values()))
+        table = self._rows.client._connection.query(f"SELECT {select} FROM {self._rows.sql}")
+        index = pd.Index(list(self._cells))
+        values: Any = [to_pandas(table).iloc[0, at] for at in range(len(self._cells))]
+        kinds = [column.type for column in table.columns]
+        masked = [self._origins.get(label) for label in self._cells if is_masked(self._origins.get(label))]
+        if masked and all(is_number(kind) for kind in kinds):
+            common = kinds[0] if len(set(kinds)) == 1 else pa.float64()
+            chunks = [chunk for column in table.columns for chunk in column.cast(common).chunks]
+            values = restore(pa.chunked_array(chunks, common), masked[0])
+        return pd.Series(values, index=index, name=self._name)
+
+    def _value(self, label: Any) -> Any:
+        """One of the values, of all that are computed at once and kept."""
+        return self._all()[label]
+
+    def __getitem__(self, label: Any) -> Scalar:
+        return Scalar(self._rows, self._cells[label])
+
+    def __getattr__(self, name: str) -> Any:
+        cells = self.__dict__.get("_cells", {})
+        if name in cells:
+            return self[name]
+        # What is small is computed, and pandas does the rest.
+        if name.startswith("_") or not hasattr(pd.Series, name):
+            raise AttributeError(f"these values have no {name!r}")
+        return getattr(self._all(), name)
+
+    def _all(self) -> pd.Series:
+        if self._computed is None:
+            self._computed = self.compute()
+        return self._computed
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._all().to_numpy(dtype)
+
+
+class Table:
+    """A small table, which is computed at once."""
+
+    def __init__(self, rows: Rows, cells: dict[Any, dict[Any, str]], origin: Any = None) -> None:
+        self._rows = rows
+        self._cells = cells
+        self._origin = origin
+
+    def compute(self, **arguments: Any) -> pd.DataFrame:
+        """Runs the plan on the cluster: a pandas frame."""
+        tuning("compute", arguments)
+        flat = [sql for column in self._cells.values() for sql in column.values()]
+        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(flat))
+        frame = to_pandas(self._rows.client._connection.query(f"SELECT {select} FROM {self._rows.sql}"))
+        values = iter(frame.iloc[0, at] for at in range(len(flat)))
+        return pd.DataFrame({label: {name: next(values) for name in column} for label, column in self._cells.items()})
+
+    def __getitem__(self, label: Any) -> Series:
+        from ._series import Series
+
+        column = self._cells[label]
+        parts = [
+            f"SELECT {literal(name)} AS {quote(INDEX + '0')}, {sql} AS v, {at} AS {quote(ROW)} FROM {self._rows.sql}"
+            for at, (name, sql) in enumerate(column.items())
+        ]
+        rows = Rows(self._rows.client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
+        return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),), None, self._origin)
+
+
+def described(sql: str, kind: pa.DataType, percentiles: Sequence[float]) -> dict[Any, str]:
+    """The cells of a description of a column of numbers."""
+    cells = {
+        "count": f"CAST(count({sql}) AS DOUBLE)",
+        "mean": aggregate("mean", sql, kind),
+        "std": aggregate("std", sql, kind),
+        "min": f"CAST(min({sql}) AS DOUBLE)",
+    }
+    for q in percentiles:
+        cells[f"{q * 100:g}%"] = quantile(sql, q)
+    return {**cells, "max": f"CAST(max({sql}) AS DOUBLE)"}
+
+
+def is_described(kind: pa.DataType) -> bool:
+    """Whether a description has a column if nothing else is asked for."""
+    return is_number(kind) and not pa.types.is_boolean(kind)
+
+
+def _on_pandas(name: str) -> Any:
+    def operator(self: Reduced, other: Any) -> Any:
+        return getattr(self._all(), name)(other._all() if isinstance(other, Reduced) else other)
+
+    return operator
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    setattr(Reduced, f"__{_name}__", _on_pandas(f"__{_name}__"))
+    setattr(Reduced, f"__r{_name}__", _on_pandas(f"__r{_name}__"))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    setattr(Reduced, f"__{_name}__", _on_pandas(f"__{_name}__"))

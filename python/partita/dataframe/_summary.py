@@ -1,0 +1,290 @@
+"""Columns and frames in a few figures."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+import pyarrow as pa
+
+from ._arguments import along_rows, tuning
+from ._base import Level
+from ._columns import Column, carried, in_order, is_masked
+from ._reductions import Reduced, Table, across, aggregate, described, is_described, quantile
+from ._rows import Rows
+from ._scalar import Scalar
+from ._sql import INDEX, ROW, is_number, literal, quote
+
+if TYPE_CHECKING:
+    from ._frame import DataFrame
+    from ._series import Series
+
+__all__ = ["ColumnSummary", "FrameSummary"]
+
+
+class ColumnSummary:
+    """The methods of columns that give one value or a few."""
+
+    name: Any
+    _rows: Rows
+    _sql: builtins.str
+    _kind: Any
+    _known: Any
+    _origin: Any
+    _index: tuple[Level, ...]
+    _client: Any
+    _with: Callable[..., Rows]
+    to_frame: Callable[..., DataFrame]
+
+    def _reduce(
+        self, name: builtins.str, axis: Any, numeric_only: bool, arguments: dict[builtins.str, Any], **how: Any
+    ) -> Scalar:
+        tuning(name, arguments)
+        if along_rows(name, axis):
+            raise ValueError(f"{name}: a column has no axis {axis!r}")
+        sql = self._sql
+        if isinstance(self._origin, pd.CategoricalDtype) and self._origin.ordered and name in ("min", "max"):
+            return self._end_of_categories(name)
+        return self._reduced(aggregate(name, sql, self._kind, **how))
+
+    def _end_of_categories(self, name: builtins.str) -> Scalar:
+        way = "ASC" if name == "min" else "DESC"
+        text = self._sql if not pa.types.is_dictionary(self._kind) else f"arrow_cast({self._sql}, 'Utf8')"
+        order = f"{in_order(self._sql, self._origin)} {way}"
+        return self._reduced(f"first_value({text} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)")
+
+    def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
+        return Scalar(self._rows, sql, kind, pd.NA if is_masked(self._origin) else float("nan"))
+
+    def count(self, **arguments: Any) -> Scalar:
+        """Values that are not missing."""
+        tuning("count", arguments)
+        return self._reduced(f"count({self._sql})", int)
+
+    def nunique(self, dropna: bool = True, **arguments: Any) -> Scalar:
+        """Different values."""
+        tuning("nunique", arguments)
+        more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
+        return self._reduced(f"count(DISTINCT {self._sql}){more}", int)
+
+    def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
+        """Whether one of them is true."""
+        tuning("any", arguments)
+        more = "" if skipna else f" OR count(*) > count({self._sql})"
+        return self._reduced(f"(coalesce(bool_or({_truth(self)}), FALSE){more})", bool)
+
+    def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
+        """Whether all of them are true."""
+        tuning("all", arguments)
+        # What is missing counts as true, as it does in pandas.
+        return self._reduced(f"coalesce(bool_and({_truth(self)}), TRUE)", bool)
+
+    def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
+        """The quantile, between two values where it falls there; a column of them for a list."""
+        if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
+            raise ValueError("quantile: method is 'default': quantiles are exact")
+        tuning("quantile", arguments)
+        if pd.api.types.is_list_like(q):
+            parts = [
+                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {quantile(self._sql, at)} AS v, {place} AS {quote(ROW)} "
+                f"FROM {self._rows.sql}"
+                for place, at in enumerate(q)
+            ]
+            from ._series import Series
+
+            rows = Rows(self._client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
+            return Series(rows, quote("v"), self.name, (Level(None, quote(INDEX + "0")),))
+        return self._reduced(quantile(self._sql, q))
+
+    def mode(self) -> Series:
+        """The most frequent values, in their order."""
+        count = (
+            f"(SELECT {self._sql} AS v, count(*) AS n FROM {self._rows.sql} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
+        )
+        from ._series import Series
+
+        sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"
+        return Series(
+            Rows(self._client, sql, (quote("v"),), keep=self._rows),
+            quote("v"),
+            self.name,
+            (),
+            self._known,
+            self._origin,
+        )
+
+    def _label(self, function: builtins.str) -> Scalar:
+        if len(self._index) != 1:
+            raise NotImplementedError("idxmin and idxmax need an index of one level: set_index first")
+        direction = "ASC" if function == "min" else "DESC"
+        order = ", ".join((f"{self._sql} {direction} NULLS LAST", *self._rows.order))
+        return self._reduced(
+            f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
+        )
+
+    def idxmin(self) -> Scalar:
+        """The label of the first smallest."""
+        return self._label("min")
+
+    def idxmax(self) -> Scalar:
+        """The label of the first largest."""
+        return self._label("max")
+
+    def cov(self, other: Series) -> Scalar:
+        """The covariance with another column."""
+        return Scalar(self._with(other), f"covar_samp({self._sql}, {other._sql})")
+
+    def corr(self, other: Series) -> Scalar:
+        """The correlation with another column."""
+        return Scalar(self._with(other), f"corr({self._sql}, {other._sql})")
+
+    def describe(self, percentiles: Any = None, **arguments: Any) -> Any:
+        """Count, mean, deviation, least, quartiles, most; of texts how many, how many different, and the most frequent."""
+        tuning("describe", arguments)
+        if is_described(self._kind):
+            cells = described(self._sql, self._kind, [0.25, 0.5, 0.75] if percentiles is None else percentiles)
+            return Table(self._rows, {"v": cells}, carried(self._origin))["v"].rename(self.name)
+        from ._described import Described
+
+        return Described(self.to_frame("v"), ["v"], percentiles, self.name)
+
+
+class FrameSummary:
+    """The methods of frames that give a value for each column, or for each row."""
+
+    _rows: Rows
+    _columns: dict[Any, Column]
+    _index: tuple[Level, ...]
+    _column: Callable[..., Series]
+    _kinds: Callable[[], dict[Any, Any]]
+
+    def _cells(self) -> dict[Any, Column]:
+        """The columns, with their types known."""
+        self._kinds()
+        return self._columns
+
+    def _across(self, name: str, labels: Sequence[Any], **how: Any) -> Series:
+        from ._series import Series
+
+        columns = [self._columns[label] for label in labels]
+        origin = carried(*(column.origin for column in columns))
+        return Series(self._rows, across(name, columns, **how), None, self._index, None, origin)
+
+    def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
+        tuning(name, arguments)
+        kinds = self._kinds()
+        labels = [label for label, kind in kinds.items() if not numeric_only or is_number(kind)]
+        if along_rows(name, axis):
+            return self._across(name, labels, **how)
+        cells = {}
+        for label in labels:
+            try:
+                cells[label] = aggregate(name, self._columns[label].sql, kinds[label], **how)
+            except TypeError as error:
+                raise TypeError(f"column {label!r}: {error}") from None
+        return Reduced(self._rows, cells, None, self._origins_by_label())
+
+    def _origins_by_label(self) -> dict[Any, Any]:
+        return {label: column.origin for label, column in self._columns.items()}
+
+    def _reduced(self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None) -> Reduced:
+        wanted = self._columns if labels is None else labels
+        return Reduced(self._rows, {label: function(self._column(label))._sql for label in wanted}, name)
+
+    def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
+        """The values of each column that are not missing."""
+        made = self._reduce("count", axis, numeric_only, arguments)
+        if isinstance(made, Reduced):
+            made._origins = {}
+        return made
+
+    def quantile(self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
+        """The quantile of each column; a small table for a list."""
+        if along_rows("quantile", axis):
+            raise NotImplementedError("quantile(axis=1) is not there: compute() gives a pandas frame, which has it")
+        arguments.pop("method", None)
+        tuning("quantile", arguments)
+        labels = [label for label, kind in self._kinds().items() if is_number(kind) or not numeric_only]
+        if pd.api.types.is_list_like(q):
+            return Table(self._rows, {a: {at: quantile(self._columns[a].sql, at) for at in q} for a in labels})
+        return self._reduced(lambda column: column.quantile(q), q, labels)
+
+    def nunique(self, axis: Any = 0, dropna: bool = True) -> Reduced:
+        """Different values of each column."""
+        if along_rows("nunique", axis):
+            raise NotImplementedError("nunique(axis=1) is not there: compute() gives a pandas frame, which has it")
+        return self._reduced(lambda column: column.nunique(dropna))
+
+    def any(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
+        """Whether one value of each column is true."""
+        tuning("any", arguments)
+        if along_rows("any", axis):
+            self._kinds()
+            return self._across("any", list(self._columns))
+        return self._reduced(lambda column: column.any(skipna))
+
+    def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
+        """Whether all values of each column are true."""
+        tuning("all", arguments)
+        if along_rows("all", axis):
+            self._kinds()
+            return self._across("all", list(self._columns))
+        return self._reduced(lambda column: column.all(skipna))
+
+    def idxmin(self, axis: Any = 0, **arguments: Any) -> Reduced:
+        """The label of the first smallest value of each column."""
+        return self._labels(lambda column: column.idxmin(), axis, arguments)
+
+    def idxmax(self, axis: Any = 0, **arguments: Any) -> Reduced:
+        """The label of the first largest value of each column."""
+        return self._labels(lambda column: column.idxmax(), axis, arguments)
+
+    def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reduced:
+        numeric_only = arguments.pop("numeric_only", False)
+        tuning("idxmin or idxmax", arguments)
+        if along_rows("idxmin or idxmax", axis):
+            raise NotImplementedError(
+                "idxmin and idxmax of rows are not there: compute() gives a frame, which has them"
+            )
+        labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
+        return self._reduced(function, None, labels)
+
+    def _square(self, function: str, numeric_only: bool, arguments: dict[str, Any]) -> Table:
+        arguments.pop("min_periods", None)
+        if arguments.pop("method", "pearson") != "pearson":
+            raise NotImplementedError(f"{function}: the method is 'pearson'")
+        tuning(function, arguments)
+        labels = []
+        for label, kind in self._kinds().items():
+            if is_number(kind):
+                labels.append(label)
+            elif not numeric_only:
+                raise ValueError(f"column {label!r} has no numbers: numeric_only=True leaves it out")
+        name = {"cov": "covar_samp", "corr": "corr"}[function]
+        double = {label: f"CAST({self._columns[label].sql} AS DOUBLE)" for label in labels}
+        cells = {a: {b: f"{name}({double[a]}, {double[b]})" for b in labels} for a in labels}
+        return Table(self._rows, cells)
+
+    def cov(self, numeric_only: bool = False, **arguments: Any) -> Table:
+        """The covariance of each two columns."""
+        return self._square("cov", numeric_only, arguments)
+
+    def corr(self, numeric_only: bool = False, **arguments: Any) -> Table:
+        """The correlation of each two columns."""
+        return self._square("corr", numeric_only, arguments)
+
+    def describe(self, percentiles: Any = None, include: Any = None, exclude: Any = None, **arguments: Any) -> Any:
+        """Count, mean, deviation, least, quartiles and most of each column of numbers.
+
+        If there are none, or ``include`` asks for it, also how many different texts there are and the most frequent.
+        """
+        from ._described import described_frame
+
+        tuning("describe", arguments)
+        return described_frame(cast("DataFrame", self), percentiles, include, exclude)
+
+
+def _truth(column: Any) -> str:
+    return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"

@@ -1,0 +1,125 @@
+"""What a frame has for its values, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ._reductions import Reduced
+from ._sql import is_number, is_text
+
+if TYPE_CHECKING:
+    from ._columns import Column
+    from ._frame import DataFrame
+    from ._series import Series
+
+__all__ = ["FrameValues"]
+
+
+class FrameValues:
+    """The methods of frames that give other values in the same places."""
+
+    _columns: dict[Any, Column]
+    _each: Callable[..., DataFrame]
+    _kinds: Callable[[], dict[Any, Any]]
+
+    def astype(self, dtype: Any) -> DataFrame:
+        """As other types: one for all, or a dictionary by column."""
+        if isinstance(dtype, (dict, pd.Series)):
+            return self._each(lambda column: column.astype(dtype[column.name]), list(dict(dtype)))
+        return self._each(lambda column: column.astype(dtype))
+
+    def fillna(self, value: Any) -> DataFrame:
+        """With something in the place of missing values: one for all, or a dictionary by column."""
+        if isinstance(value, (dict, pd.Series, Reduced)):
+            known = value if not isinstance(value, Reduced) else value.compute()
+            labels = [label for label in dict(known) if label in self._columns]
+            return self._each(lambda column: column.fillna(known[column.name]), labels)
+        return self._each(lambda column: column.fillna(_beside(value, column)))
+
+    def isna(self) -> DataFrame:
+        """Whether each value is missing."""
+        return self._each(lambda column: column.isna())
+
+    isnull = isna
+
+    def notna(self) -> DataFrame:
+        """Whether each value is there."""
+        return self._each(lambda column: column.notna())
+
+    notnull = notna
+
+    def isin(self, values: Any) -> DataFrame:
+        """Whether each value is one of these."""
+        if isinstance(values, dict):
+            return self._each(lambda column: column.isin(values.get(column.name, [])))
+        return self._each(lambda column: column.isin(values))
+
+    def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
+        """No lower and no higher than these."""
+        return self._each(lambda column: column.clip(lower, upper))
+
+    def round(self, decimals: Any = 0) -> DataFrame:
+        """To so many places: for all columns, or by a dictionary."""
+        if isinstance(decimals, (dict, pd.Series)):
+            return self._each(lambda column: column.round(decimals[column.name]), list(dict(decimals)))
+        numbers = [label for label, kind in self._kinds().items() if is_number(kind)]
+        return self._each(lambda column: column.round(decimals), numbers)
+
+    def abs(self) -> DataFrame:
+        """Without the signs."""
+        return self._each(lambda column: column.abs())
+
+    def replace(self, to_replace: Any, value: Any = None) -> DataFrame:
+        """With some values replaced, in each column that can have them."""
+        if isinstance(to_replace, dict) and any(isinstance(one, dict) for one in to_replace.values()):
+            return self._each(lambda column: column.replace(to_replace[column.name]), list(to_replace))
+        old = to_replace if isinstance(to_replace, (dict, list, tuple)) else [to_replace]
+        texts = [isinstance(one, str) for one in old]
+        alike = [label for label, kind in self._kinds().items() if is_text(kind) in texts]
+        return self._each(lambda column: column.replace(to_replace, value), alike)
+
+    def where(self, cond: Any, other: Any = None) -> DataFrame:
+        """The values where the condition holds, else the other one."""
+        return self._each(lambda column: column.where(_beside(cond, column), _beside(other, column)))
+
+    def mask(self, cond: Any, other: Any = None) -> DataFrame:
+        """The values where the condition does not hold, else the other one."""
+        return self._each(lambda column: column.mask(_beside(cond, column), _beside(other, column)))
+
+    def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
+        return self._each(lambda column: column._operate(name, _beside(other, column), swapped))
+
+    def _compare(self, name: str, other: Any) -> DataFrame:
+        return self._each(lambda column: column._compare(name, _beside(other, column)))
+
+    def _logical(self, operator: str, other: Any) -> DataFrame:
+        return self._each(lambda column: column._logical(operator, _beside(other, column)))
+
+    def __and__(self, other: Any) -> DataFrame:
+        return self._logical("AND", other)
+
+    def __or__(self, other: Any) -> DataFrame:
+        return self._logical("OR", other)
+
+    def __invert__(self) -> DataFrame:
+        return self._each(lambda column: ~column)
+
+    def __neg__(self) -> DataFrame:
+        return self._each(lambda column: -column)
+
+    __abs__ = abs
+
+    def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> DataFrame:
+        return self._each(lambda column: column._apply_ufunc(name, tuple(_beside(value, column) for value in inputs)))
+
+
+def _beside(other: Any, column: Series) -> Any:
+    """What an operator has beside a column: the column of that name, or the one thing for all."""
+    if hasattr(other, "_each"):
+        return other._column(column.name)
+    if isinstance(other, Reduced):
+        return other._value(column.name)
+    return other[column.name] if isinstance(other, (pd.Series, dict)) else other
