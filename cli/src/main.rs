@@ -1,10 +1,12 @@
 //! The command line: `partita`.
 
+#[macro_use]
+mod output;
+
 mod args;
 mod cluster;
 mod commands;
 mod logging;
-mod output;
 mod progress;
 mod statements;
 
@@ -21,9 +23,18 @@ fn main() -> ExitCode {
     logging::start(&args);
     match commands::run(args) {
         Ok(code) => ExitCode::from(code),
+        // Whoever read the rows has enough of them.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether it was standard output that could not be written to, since its reader has gone. Writers of rows
+/// say it in a text.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let text = std::io::Error::from_raw_os_error(libc::EPIPE).to_string();
+    error.chain().any(|cause| cause.to_string().ends_with(&text))
 }

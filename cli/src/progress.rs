@@ -3,7 +3,7 @@
 use crate::args::ProgressFormat;
 use crate::cluster::JobChange;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use partita_shared::model::{GroupRow, JobRow};
+use partita_shared::model::{GroupRow, JobRow, JobState};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -90,29 +90,65 @@ fn style() -> ProgressStyle {
 async fn show_bars(bars: MultiProgress, mut changes: mpsc::Receiver<JobChange>) {
     let start = Instant::now();
     let mut shown: BTreeMap<u32, ProgressBar> = BTreeMap::new();
-    while let Some((row, groups)) = changes.recv().await {
+    let mut note: Option<ProgressBar> = None;
+    let mut ticks = tokio::time::interval(PLAIN_INTERVAL);
+    ticks.tick().await;
+    let mut last: Option<JobRow> = None;
+    loop {
+        let (row, groups) = tokio::select! {
+            change = changes.recv() => match change {
+                Some(change) => change,
+                None => break,
+            },
+            _ = ticks.tick() => {
+                if let Some(row) = last.as_ref().filter(|row| row.state == JobState::Queued) {
+                    let bar = note.get_or_insert_with(|| bars.add(ProgressBar::no_length().with_style(note_style())));
+                    bar.set_message(waiting(row, start.elapsed()));
+                }
+                continue;
+            }
+        };
+        last = Some(row.clone());
+        if row.state != JobState::Queued
+            && let Some(note) = note.take()
+        {
+            note.finish_and_clear();
+        }
         if start.elapsed() < QUIET && shown.is_empty() {
             continue;
         }
-        for group in &groups {
-            let begun = group.tasks.running > 0 || group.tasks.done > 0;
-            let room = shown.len() < BARS_MAX || shown.contains_key(&group.id.index);
-            if !begun || !room {
-                continue;
-            }
-            let bar = shown.entry(group.id.index).or_insert_with(|| {
-                let bar = bars.add(ProgressBar::new(group.tasks.total()).with_style(style()));
-                bar.set_prefix(format!("{} {}", group.id.index, group.name));
-                bar
-            });
-            bar.set_position(group.tasks.done);
-            bar.set_message(figures(group, start.elapsed()));
-        }
+        show_groups(&bars, &mut shown, &groups, start.elapsed());
         if row.state.is_final() {
             break;
         }
     }
     let _ = bars.clear();
+}
+
+fn show_groups(
+    bars: &MultiProgress,
+    shown: &mut BTreeMap<u32, ProgressBar>,
+    groups: &[GroupRow],
+    elapsed: Duration,
+) {
+    for group in groups {
+        let begun = group.tasks.running > 0 || group.tasks.done > 0;
+        let room = shown.len() < BARS_MAX || shown.contains_key(&group.id.index);
+        if !begun || !room {
+            continue;
+        }
+        let bar = shown.entry(group.id.index).or_insert_with(|| {
+            let bar = bars.add(ProgressBar::new(group.tasks.total()).with_style(style()));
+            bar.set_prefix(format!("{} {}", group.id.index, group.name));
+            bar
+        });
+        bar.set_position(group.tasks.done);
+        bar.set_message(figures(group, elapsed));
+    }
+}
+
+fn note_style() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn figures(group: &GroupRow, elapsed: Duration) -> String {
@@ -127,13 +163,31 @@ fn figures(group: &GroupRow, elapsed: Duration) -> String {
 
 async fn show_lines(mut changes: mpsc::Receiver<JobChange>) {
     let start = Instant::now();
-    let mut last = start;
-    while let Some((row, groups)) = changes.recv().await {
-        if last.elapsed() >= PLAIN_INTERVAL {
-            last = Instant::now();
-            eprintln!("{}", line(&row, &groups, start.elapsed()));
+    let mut ticks = tokio::time::interval(PLAIN_INTERVAL);
+    // The first one comes at once.
+    ticks.tick().await;
+    let mut last: Option<JobChange> = None;
+    loop {
+        tokio::select! {
+            change = changes.recv() => match change {
+                Some(change) => last = Some(change),
+                None => return,
+            },
+            _ = ticks.tick() => match &last {
+                Some((row, _)) if row.state == JobState::Queued => eprintln!("{}", waiting(row, start.elapsed())),
+                Some((row, groups)) => eprintln!("{}", line(row, groups, start.elapsed())),
+                None => {}
+            },
         }
     }
+}
+
+fn waiting(row: &JobRow, elapsed: Duration) -> String {
+    let since = format_duration(elapsed);
+    format!(
+        "{} waits since {since}: no worker has begun with it; `partita workers` shows those that are there",
+        row.id
+    )
 }
 
 fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {

@@ -205,15 +205,15 @@ pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
 /// A job has ended: the jobs that read its result cannot go on, and what it read may be let go.
 pub(crate) fn detach(
     core: &mut Core,
-    id: JobId,
-    text: &str,
+    (id, text, cause): (JobId, &str, &str),
     readers: BTreeSet<(JobId, u32)>,
     sources: Vec<(u32, JobId)>,
     effects: &mut Vec<Effect>,
 ) {
     for (reader, _) in readers {
+        let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
         let error =
-            format!("{id} (`{text}`), whose held result it reads, has ended: make it again");
+            format!("{id} (`{text}`), whose held result it reads, has ended{cause}; make it again");
         jobs::fail(core, reader, error, None, effects);
     }
     for (group, source) in sources {
@@ -274,7 +274,10 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     // Those that have not come yet are on their way.
     let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
     let index = missing.iter().find(gone).filter(|_| group.origin == Origin::Put)?;
-    let causes = tasks::causes(core, source, (result as u32, *index));
+    let causes = match tasks::causes(core, source, (result as u32, *index)) {
+        causes if causes.is_empty() => "the worker that held it has left".to_string(),
+        causes => causes,
+    };
     let name = &job.spec.text;
     Some(format!(
         "partition {index} of {name} is lost: {causes}; it was brought by a client and cannot be made again: put it again, with `replicas=2` so that the loss of a worker does not matter"

@@ -374,7 +374,7 @@ pub(crate) fn end(
     job.state = state;
     effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
     let sources = job.sources();
-    let row = job.row(id, error, Some(core.now));
+    let row = job.row(id, error.clone(), Some(core.now));
     let groups = job.group_rows(id);
     seen::job_ended(core, id, &mut job, &row);
     let operators = job.groups.into_iter().map(|group| group.operators).collect();
@@ -382,5 +382,5 @@ pub(crate) fn end(
         core.ended.pop_front();
     }
     core.ended.push_back(EndedJob { row, groups, operators });
-    held::detach(core, id, &job.spec.text, job.held.readers, sources, effects);
+    held::detach(core, (id, &job.spec.text, &error), job.held.readers, sources, effects);
 }

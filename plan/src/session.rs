@@ -6,7 +6,7 @@ use crate::product::product;
 use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
 use crate::windows::{IgnoreNullsRule, present_values};
-use datafusion::config::ConfigNonZeroUsize;
+use datafusion::config::{ConfigNonZeroUsize, TableOptions};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -64,11 +64,26 @@ pub fn running_config() -> SessionConfig {
 
 /// What plans queries: DataFusion's functions and rules, as far as these are right.
 pub fn planner(config: SessionConfig) -> SessionStateBuilder {
+    let tables = table_options(&config);
     SessionStateBuilder::new()
         .with_config(config)
+        .with_table_options(tables)
         .with_default_features()
         .with_optimizer_rules(guards::repeated::rules())
         .with_physical_optimizer_rules(physical_rules())
+}
+
+/// How files are written. The forms of dates and times are DataFusion's; they are said, because where they
+/// are not, its wire form has an empty text, by which nothing would be written.
+fn table_options(config: &SessionConfig) -> TableOptions {
+    let mut tables = TableOptions::default_from_session_config(config.options());
+    let form = |text: &str| Some(text.to_string());
+    tables.csv.date_format = form("%Y-%m-%d");
+    tables.csv.datetime_format = form("%Y-%m-%dT%H:%M:%S%.f");
+    tables.csv.timestamp_format = form("%Y-%m-%dT%H:%M:%S%.f");
+    tables.csv.timestamp_tz_format = form("%Y-%m-%dT%H:%M:%S%.f%:z");
+    tables.csv.time_format = form("%H:%M:%S%.f");
+    tables
 }
 
 /// DataFusion's rules for physical plans, and ours before the one that brings rows together.

@@ -6,9 +6,10 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
+from comparing import computed, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 from partita import dataframe as dd
 
@@ -41,25 +42,6 @@ def frames():
 
 
 FRAMES = frames()
-
-
-def same(got, expected, ordered=True):
-    if isinstance(expected, pd.DataFrame):
-        if not ordered:
-            got = got.sort_values(list(got.columns)).reset_index(drop=True)
-            expected = expected.sort_values(list(expected.columns)).reset_index(drop=True)
-        assert_frame_equal(got, expected, check_freq=False, check_column_type=False, rtol=1e-6)
-    elif isinstance(expected, pd.Series):
-        if not ordered:
-            got, expected = got.sort_values(), expected.sort_values()
-            got, expected = got.reset_index(drop=True), expected.reset_index(drop=True)
-        assert_series_equal(got, expected, check_freq=False, rtol=1e-6)
-    elif isinstance(expected, pd.Index):
-        assert_index_equal(got, expected)
-    elif isinstance(expected, (float, np.floating)):
-        assert np.isclose(got, expected, rtol=1e-6, equal_nan=True), (got, expected)
-    else:
-        assert got == expected, (got, expected)
 
 
 SERIES = {
@@ -273,10 +255,6 @@ def loaded(client):
     return {
         (name, parts): dd.from_pandas(frame, npartitions=parts) for name, frame in FRAMES.items() for parts in (1, 4)
     }
-
-
-def computed(value):
-    return value.compute() if hasattr(value, "compute") else value
 
 
 @pytest.mark.parametrize("parts", [1, 4])

@@ -30,7 +30,7 @@ pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
     let replay = Replay::bind(read(journal)?, &host, args.port).await?;
     let address = format!("{host}:{}", replay.port());
     let access = Access::to_this_process("replay".to_string(), address, replay.token().to_string());
-    print!("{}", links(&access));
+    say_part!("{}", links(&access));
     tokio::select! {
         served = replay.serve() => served?,
         _ = signals::stop() => {}
@@ -43,6 +43,6 @@ pub(crate) fn report(args: &ReportArgs) -> Result<u8> {
     let page = partita_scheduler::report(&read(&args.journal)?)?;
     let file = &args.output_file;
     std::fs::write(file, page).with_context(|| format!("the report {}", file.display()))?;
-    println!("{}", file.display());
+    say!("{}", file.display());
     Ok(0)
 }

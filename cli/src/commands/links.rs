@@ -14,12 +14,12 @@ pub(crate) fn dashboard(target: &Target) -> Result<u8> {
         let running = access::list_running();
         if running.len() > 1 {
             for (_, access) in &running {
-                println!("{}\n{}", headed(access), links(access));
+                say!("{}\n{}", headed(access), links(access));
             }
             return Ok(0);
         }
     }
-    print!("{}", links(&find(target)?));
+    say_part!("{}", links(&find(target)?));
     Ok(0)
 }
 

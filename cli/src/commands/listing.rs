@@ -22,7 +22,7 @@ async fn ask(target: &Target, request: Request) -> Result<Reply> {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<u8> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(0)
 }
 
@@ -45,10 +45,10 @@ pub(crate) async fn status(args: ListArgs) -> Result<u8> {
         0 => String::new(),
         lost => format!(", {lost} lost since the start"),
     };
-    println!("cluster    {} at tcp://{} (partita {})", row.name, row.address, row.version);
-    println!("running    {}", ago(row.started_ms));
-    println!("workers    {}, {} slots{lost}", row.workers, row.slots);
-    println!(
+    say!("cluster    {} at tcp://{} (partita {})", row.name, row.address, row.version);
+    say!("running    {}", ago(row.started_ms));
+    say!("workers    {}, {} slots{lost}", row.workers, row.slots);
+    say!(
         "memory     {} reserved of {}, {} of it stored; {} spilled",
         format_bytes(row.reserved_bytes),
         format_bytes(row.memory_limit_bytes),
@@ -56,11 +56,15 @@ pub(crate) async fn status(args: ListArgs) -> Result<u8> {
         format_bytes(row.spilled_bytes)
     );
     let tasks = row.tasks;
-    println!(
+    say!(
         "jobs       {} live; tasks: {} waiting, {} ready, {} running, {} done",
-        row.jobs_live, tasks.waiting, tasks.ready, tasks.running, tasks.done
+        row.jobs_live,
+        tasks.waiting,
+        tasks.ready,
+        tasks.running,
+        tasks.done
     );
-    println!("finished   {} tasks since the start", format_count(row.tasks_finished));
+    say!("finished   {} tasks since the start", format_count(row.tasks_finished));
     Ok(0)
 }
 
@@ -97,7 +101,7 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
     }
     table.print("no worker has joined: start some with `partita worker`");
     for row in rows.iter().filter(|row| !row.cause.is_empty()) {
-        println!("{} {}: {}", row.id, state(row), row.cause);
+        say!("{} {}: {}", row.id, state(row), row.cause);
     }
     Ok(0)
 }
@@ -146,7 +150,7 @@ pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
     }
     table.print("no job was submitted yet");
     for row in rows.iter().filter(|row| !row.error.is_empty()) {
-        println!("{}: {}", row.id, row.error);
+        say!("{}: {}", row.id, row.error);
     }
     Ok(0)
 }
@@ -207,7 +211,7 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
     };
     if tokio::time::timeout(args.timeout, waiting).await.is_ok() {
         let are = if args.workers == 1 { "worker is" } else { "workers are" };
-        println!("{} {are} there after {}", args.workers, format_duration(start.elapsed()));
+        say!("{} {are} there after {}", args.workers, format_duration(start.elapsed()));
         return Ok(0);
     }
     match ask(&args.target, Request::Cluster).await {
@@ -224,14 +228,14 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
 
 pub(crate) async fn cancel(args: CancelArgs) -> Result<u8> {
     ask(&args.target, Request::Cancel(args.job)).await?;
-    println!("{} is cancelled", args.job);
+    say!("{} is cancelled", args.job);
     Ok(0)
 }
 
 pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
     ask(&args.target, Request::Retire(args.workers.clone())).await?;
     for worker in args.workers {
-        println!("{worker} has left");
+        say!("{worker} has left");
     }
     Ok(0)
 }
@@ -239,7 +243,7 @@ pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
 pub(crate) async fn shutdown(target: Target) -> Result<u8> {
     let access = find(&target)?;
     Control::connect(&access).await?.ask(Request::Shutdown).await?;
-    println!("the cluster at tcp://{} is ending", access.address);
+    say!("the cluster at tcp://{} is ending", access.address);
     Ok(0)
 }
 
@@ -247,6 +251,6 @@ pub(crate) async fn empty_tasks(args: EmptyTasksArgs) -> Result<u8> {
     let start = Instant::now();
     ask(&args.target, Request::EmptyTasks(args.count)).await?;
     let each = start.elapsed().as_secs_f64() * 1e6 / f64::from(args.count);
-    println!("{} tasks, {each:.2} microseconds each", args.count);
+    say!("{} tasks, {each:.2} microseconds each", args.count);
     Ok(0)
 }

@@ -41,7 +41,9 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Report(args) => journals::report(&args),
         Command::EmptyTasks(args) => asking()?.block_on(listing::empty_tasks(args)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "partita", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "partita", &mut script);
+            say_part!("{}", String::from_utf8_lossy(&script));
             Ok(0)
         }
     }
@@ -51,7 +53,7 @@ pub(crate) fn run(args: Args) -> Result<u8> {
 fn access(args: &AccessArgs) -> Result<u8> {
     let scheduler = args.address.clone().or_else(|| args.target.scheduler.clone());
     let target = Target { scheduler, ..args.target.clone() };
-    println!("{}", serde_json::to_string(&find(&target)?)?);
+    say!("{}", serde_json::to_string(&find(&target)?)?);
     Ok(0)
 }
 

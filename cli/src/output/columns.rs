@@ -20,7 +20,7 @@ impl Columns {
     /// Prints the rows, or `nothing` if there are none.
     pub(crate) fn print(&self, nothing: &str) {
         if self.rows.len() == 1 {
-            println!("{nothing}");
+            say!("{nothing}");
             return;
         }
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -35,7 +35,7 @@ impl Columns {
                 .zip(&widths)
                 .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
                 .collect();
-            println!("{}", line.join("  ").trim_end());
+            say!("{}", line.join("  ").trim_end());
         }
     }
 }

@@ -1,4 +1,28 @@
 //! Writing listings and rows.
 
+use std::io::{ErrorKind, Write};
+
+/// Writes a line to standard output, like `println!`, which panics where nobody reads any more.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::output::written(format!("{}\n", format_args!($($text)*))) };
+}
+
+/// The same without the end of the line.
+macro_rules! say_part {
+    ($($text:tt)*) => { $crate::output::written(format!($($text)*)) };
+}
+
 pub(crate) mod columns;
 pub(crate) mod rows;
+
+/// Writes to standard output. If its reader has gone, as `head` does, the program ends as if it were
+/// done; if it cannot be written to, it ends with an error.
+pub(crate) fn written(text: String) {
+    let mut out = std::io::stdout().lock();
+    let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else { return };
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    eprintln!("error: standard output cannot be written to: {error}");
+    std::process::exit(1);
+}

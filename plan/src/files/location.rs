@@ -72,8 +72,9 @@ impl Location {
     }
 }
 
-/// Whether a name is meant as a path, whatever is there.
-fn is_path(name: &str) -> bool {
+/// Whether a name is meant as a path, whatever is there: it has a `/`, a wildcard or an extension of data.
+#[must_use]
+pub fn is_path(name: &str) -> bool {
     name.contains('/') || name == "~" || has_wildcard(name) || Kind::of(name).is_some()
 }
 

@@ -65,7 +65,7 @@ use datafusion::prelude::SessionContext;
 pub use compressed::CompressedScan;
 use listing::Listing;
 use location::Location;
-pub use location::absolute_locations;
+pub use location::{absolute_locations, is_path};
 pub use table::FileTable;
 pub(crate) use table::LISTING_LIFETIME;
 

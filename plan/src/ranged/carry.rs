@@ -59,6 +59,10 @@ impl Carry {
         let field = aggregate.field();
         let is_number =
             matches!(field.data_type(), DataType::Int64 | DataType::UInt64 | DataType::Float64);
+        // Lists and structures are not compared element by element.
+        if field.data_type().is_nested() {
+            return None;
+        }
         match aggregate.fun().name() {
             "sum" | "count" if is_number => Some(Carry::Add),
             "product" if is_number => Some(Carry::Multiply),

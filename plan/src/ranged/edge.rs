@@ -203,6 +203,20 @@ impl Kept {
         Ok(())
     }
 
+    /// Some of the rows, one batch after the other. They are on the account until the last of them is given.
+    fn given(
+        self,
+        start: usize,
+        count: usize,
+    ) -> impl futures::Stream<Item = Result<RecordBatch>> + Send + 'static {
+        let slices = self.slice(start, count);
+        let reservation = self.reservation;
+        stream::iter(slices.into_iter().map(move |batch| {
+            let _held = &reservation;
+            Ok(batch)
+        }))
+    }
+
     /// Drops the batches that lie wholly before this row.
     fn drop_before(&mut self, mut start: usize) -> Result<()> {
         while let Some(first) = self.batches.front() {
@@ -413,13 +427,16 @@ impl ExecutionPlan for HaloExec {
             let start = wanted.map_or(0, |wanted| kept.rows.saturating_sub(wanted));
             let count = kept.rows - start;
             counted.before.store(count, Ordering::Release);
-            stream::iter(kept.slice(start, count).into_iter().map(Ok))
+            kept.given(start, count)
         });
         let own = own.inspect_ok(move |batch| {
             counts.own.fetch_add(batch.num_rows(), Ordering::AcqRel);
         });
         let after = sorted(after, Arc::clone(&schema), Kept::new("HaloExec", &context));
-        let after = after.map_ok(|kept| stream::iter(kept.slice(0, kept.rows).into_iter().map(Ok)));
+        let after = after.map_ok(|kept| {
+            let count = kept.rows;
+            kept.given(0, count)
+        });
         let all = before.try_flatten_stream().chain(own).chain(after.try_flatten_stream());
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, all)))
     }

@@ -13,6 +13,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanC
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
@@ -108,6 +109,10 @@ fn scan_below(plan: &Plan, column: usize) -> Option<(&FileScanConfig, usize)> {
         return scan_below(projection.input(), made.index());
     }
     if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+        // A limit counts the rows of all.
+        if filter.fetch().is_some() {
+            return None;
+        }
         let below = match filter.projection() {
             Some(columns) => *columns.get(column)?,
             None => column,
@@ -163,6 +168,10 @@ fn extent(file: &PartitionedFile, column: usize, descending: bool) -> Option<Ext
     };
     // Missing keys are in no range.
     if known.null_count != Precision::Exact(0) || min.is_null() || max.is_null() {
+        return None;
+    }
+    // What is no number is last in the order, and statistics leave it out.
+    if min.data_type().is_floating() {
         return None;
     }
     let (first, last) = if descending { (max, min) } else { (min, max) };

@@ -77,7 +77,7 @@ pub fn ranges(plan: &Plan) -> Option<Ranges> {
     if let Some(window) = plan.downcast_ref::<RangedWindowExec>() {
         return ranges(window.input());
     }
-    if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+    if let Some(filter) = plan.downcast_ref::<FilterExec>().filter(|f| f.fetch().is_none()) {
         let mut found = ranges(filter.input())?;
         if let Some(columns) = filter.projection() {
             found.key.0 = columns.iter().position(|at| *at == found.key.0)?;

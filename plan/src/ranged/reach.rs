@@ -62,12 +62,14 @@ impl Reach {
         self.before.max(self.after)
     }
 
-    /// The key from which on rows are seen by windows at `key` or after it in an order.
+    /// The key from which on rows are seen by windows at `key` or after it in an order. None if there is
+    /// none that its type can hold: then all are seen.
     pub(crate) fn bound(&self, key: &ScalarValue, descending: bool) -> Option<ScalarValue> {
         self.distances.iter().try_fold(key.clone(), |key, distance| {
             match descending {
-                true => key.add(distance),
-                false => key.sub(distance),
+                // Without `checked` they would wrap around.
+                true => key.add_checked(distance),
+                false => key.sub_checked(distance),
             }
             .ok()
         })

@@ -16,7 +16,7 @@ from ._loc import Loc
 from ._operators import Operators
 from ._partitions import drawn, ends
 from ._reductions import across
-from ._rows import Rows, direction, term, turned
+from ._rows import Rows, direction, inlined, term, turned
 from ._scalar import Scalar
 from ._series import Index, Series, _index_of, _limited
 from ._sql import INDEX, ORDER, literal, quote, type_of
@@ -321,15 +321,23 @@ class DataFrame(FrameValues, FrameSummary, FrameWindows, Writing, Operators, Pla
     # Rows.
 
     def _narrowed(self, where: str, rows: Rows | None = None, extra: str = "") -> DataFrame:
-        """The rows for which an expression holds. Index, columns and order travel along."""
+        """The rows for which an expression holds. Index, columns and order travel along.
+
+        Conditions one after the other become one, of the rows that the first was about: what nests takes long to plan.
+        """
         rows = rows or self._rows
-        levels = [(level.sql, INDEX + str(at)) for at, level in enumerate(self._index)]
-        cells = self._selected()
+        base, earlier, inside = rows.narrowed if rows.narrowed and not rows.layers else (rows, (), {})
+        levels = [(inlined(level.sql, inside), INDEX + str(at)) for at, level in enumerate(self._index)]
+        cells = [(inlined(sql, inside), name) for sql, name in self._selected()]
         names = self._order_names(rows)
-        order = [(term(sql), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
+        order = [(inlined(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
-        root = f"(SELECT {select or '1 AS one'} FROM {rows.sql} WHERE {where}{extra})"
-        return self._travelled(root, rows)
+        conditions = (*earlier, f"({inlined(where, inside)})")
+        root = f"(SELECT {select or '1 AS one'} FROM {base.sql} WHERE {' AND '.join(conditions)}{extra})"
+        made = self._travelled(root, rows)
+        if not extra:
+            made._rows.narrowed = (base, conditions, {quote(name): sql for sql, name in [*levels, *cells, *order]})
+        return made
 
     def _order_names(self, rows: Rows) -> list[str]:
         """The names of the terms of the order, where rows travel: a term that travels anyway keeps its name."""

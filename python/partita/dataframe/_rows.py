@@ -19,11 +19,13 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "held_name", "term", "turned"]
+__all__ = ["Rows", "direction", "held_name", "inlined", "term", "turned"]
 
 _numbers = itertools.count(1)
 #: The columns of layers, where expressions name them.
 _LAYER = re.compile(r'"(__w[0-9]+)"')
+#: Texts, and names in quotes.
+_WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 #: Characters of an expression that is repeated wherever it is used. Without a limit a chain of operations that use
 #: a value twice would double with each.
 EXPRESSION_CHARACTERS_MAX = 500
@@ -62,6 +64,8 @@ class Rows:
     #: Set only where the rows are made: what is derived has other rows, columns or another order.
     held: str | None = None
     divisions: tuple[Any, ...] | None = None
+    #: Of rows that are others which a condition leaves: those, the conditions, and what its columns are in them.
+    narrowed: tuple[Rows, tuple[str, ...], dict[str, str]] | None = None
 
     def __init__(
         self,
@@ -194,6 +198,13 @@ class Rows:
 
 
 _ENDINGS = (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST")
+
+
+def inlined(expression: str, names: dict[str, str]) -> str:
+    """An expression with others in the place of the columns that it names."""
+    if not names:
+        return expression
+    return _WORD.sub(lambda found: names.get(found[0], found[0]), expression)
 
 
 def term(order: str) -> str:

@@ -10,11 +10,13 @@ use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::TableReference;
 use datafusion::logical_expr::{CreateMemoryTable, LogicalPlan};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
+use partita_plan::files;
 use partita_plan::held::{HeldResult, Sorted};
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
@@ -24,6 +26,8 @@ use tokio::sync::mpsc;
 
 /// Partitions that a statement may ask for.
 const LAYOUT_PARTITIONS_MAX: usize = 10_000;
+/// The schema in which all tables are.
+const SCHEMA: &str = "public";
 
 /// A table to be made.
 #[derive(Clone, Debug)]
@@ -66,7 +70,12 @@ pub(crate) fn understand(
     if matches!(create.input.as_ref(), LogicalPlan::EmptyRelation(_)) {
         return refuse("a held table is made of a query: CREATE TABLE name AS query");
     }
-    let name = create.name.table().to_string();
+    let name = own_name(&create.name)?;
+    if files::is_path(&name) {
+        return refuse(&format!(
+            "'{name}' is a path, by which files are read: a held table has a name without /, wildcards and endings of files"
+        ));
+    }
     let found = shared.collections.find(&session.name, &name);
     let taken = found.is_some() || session.has_own(&name);
     if taken && create.if_not_exists {
@@ -78,6 +87,16 @@ pub(crate) fn understand(
     let owner = create.temporary.then(|| session.name.clone());
     let (logical, session) = (create.input.as_ref().clone(), Arc::clone(session));
     Ok(Some(Hold { name, owner, logical, session, layout }))
+}
+
+/// The name of a held table. They are all in one schema.
+pub(crate) fn own_name(name: &TableReference) -> Result<String, QueryError> {
+    match name.schema() {
+        None | Some(SCHEMA) => Ok(name.table().to_string()),
+        Some(other) => Err(QueryError::Statement(format!(
+            "there is no schema '{other}': held tables are in '{SCHEMA}', which need not be named"
+        ))),
+    }
 }
 
 /// Whether a statement makes a temporary table. The word is taken out of it, and how its rows are to be
@@ -164,7 +183,12 @@ pub(crate) fn renamed(sql: &str) -> Option<(String, String)> {
     };
     let (ast::RenameTableNameKind::As(to) | ast::RenameTableNameKind::To(to)) = table_name;
     let last = |name: &ast::ObjectName| {
-        let ident = name.0.last()?.as_ident()?;
+        let (ident, before) = name.0.split_last()?;
+        // Another schema is refused by DataFusion, which has none of that name.
+        if before.last().is_some_and(|schema| schema.to_string().trim_matches('"') != SCHEMA) {
+            return None;
+        }
+        let ident = ident.as_ident()?;
         let quoted = ident.quote_style.is_some();
         Some(if quoted { ident.value.clone() } else { ident.value.to_lowercase() })
     };

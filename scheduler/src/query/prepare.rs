@@ -98,7 +98,9 @@ async fn about_held(
     plan: &LogicalPlan,
 ) -> Result<bool, QueryError> {
     let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
-    let Some(unnamed) = shared.collections.remove(&session.name, dropped.name.table()) else {
+    // Of another schema there is no table: DataFusion says so.
+    let Ok(name) = hold::own_name(&dropped.name) else { return Ok(false) };
+    let Some(unnamed) = shared.collections.remove(&session.name, &name) else {
         return Ok(false);
     };
     shared.hub.release(unnamed).await;

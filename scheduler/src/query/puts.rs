@@ -156,11 +156,9 @@ pub(crate) async fn end(
     brought: Brought,
 ) -> Result<u64, QueryError> {
     let Brought { name, public, schema, sorted } = brought;
-    let begun = shared.puts.lock().remove(&job);
-    let unknown = || QueryError::Statement(format!("{job} is not a table that is being brought"));
-    let mut begun = begun.filter(|begun| begun.session == asked.session).ok_or_else(unknown)?;
+    let mut begun = Ending::of(shared, job, &asked.session)?;
     let arrived = async {
-        match begun.notices.recv().await {
+        match begun.notice().await {
             Some(JobNotice::Held) => Ok(()),
             Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
             Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
@@ -173,12 +171,58 @@ pub(crate) async fn end(
             let (there, all) = so_far.unwrap_or_default();
             let reason = format!("{} of {all} partitions did not come", all - there);
             shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
+            begun.forget();
             let text = format!("{name}: {reason}, since a worker was lost: put it again");
             return Err(QueryError::Failed(text));
         }
     }
+    let owner = (!public).then(|| asked.session.clone());
+    let rows = register(shared, job, name, owner, schema, sorted).await;
+    // It is named: from here on it goes with its name.
+    begun.forget();
     // A client that asked for copies has them when it goes on; those that take longer follow.
     let _ = timeout(ARRIVAL_WAIT, copied(shared, job)).await;
-    let owner = (!public).then(|| asked.session.clone());
-    register(shared, job, name, owner, schema, sorted).await
+    rows
+}
+
+/// A put that is being ended. If its client goes away meanwhile, it is one that was begun again: it ends
+/// with its session.
+struct Ending<'a> {
+    shared: &'a Shared,
+    job: JobId,
+    begun: Option<Begun>,
+}
+
+impl<'a> Ending<'a> {
+    fn of(shared: &'a Shared, job: JobId, session: &str) -> Result<Self, QueryError> {
+        let mut puts = shared.puts.lock();
+        let is_own = puts.get(&job).is_some_and(|begun| begun.session == session);
+        match puts.remove(&job) {
+            Some(begun) if is_own => Ok(Ending { shared, job, begun: Some(begun) }),
+            other => {
+                puts.extend(other.map(|begun| (job, begun)));
+                let text = format!("{job} is not a table that is being brought");
+                Err(QueryError::Statement(text))
+            }
+        }
+    }
+
+    async fn notice(&mut self) -> Option<JobNotice> {
+        match &mut self.begun {
+            Some(begun) => begun.notices.recv().await,
+            None => None,
+        }
+    }
+
+    fn forget(&mut self) {
+        self.begun = None;
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun.take() {
+            self.shared.puts.lock().insert(self.job, begun);
+        }
+    }
 }

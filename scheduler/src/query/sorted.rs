@@ -12,8 +12,8 @@ use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Text, results};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
-use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::compute::{SortOptions, concat, sort};
+use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
+use datafusion::arrow::compute::{SortOptions, concat, sort, take};
 use datafusion::common::{ScalarValue, SplitPoint};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -37,6 +37,8 @@ use std::sync::Arc;
 const SAMPLE_ROWS_PER_PARTITION: usize = 256;
 /// The share of rows that is looked at where nobody knows how many there are.
 const SAMPLE_SHARE_UNKNOWN: f64 = 0.02;
+/// Keys that are kept at most, as a multiple of those that are wanted.
+const SAMPLE_EXCESS: usize = 8;
 /// Rows below which one partition is enough.
 const ROWS_MIN: usize = 10_000;
 
@@ -83,6 +85,7 @@ fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> 
     let value = |text: &String| {
         let value = ScalarValue::from(text.as_str()).cast_to(&kind);
         let value = value.ok().filter(|value| !value.is_null());
+        let value = value.map(|value| before_zeros(value, !key.asc));
         value.ok_or_else(|| refuse(format!("the split '{text}' is no {kind}, as the key is")))
     };
     let splits: Splits = texts.iter().map(value).collect::<Result<_, _>>()?;
@@ -95,6 +98,17 @@ fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> 
         }
     }
     Ok(splits)
+}
+
+/// A split that is zero, on the side from which both zeros come after it: they are two in an order and
+/// one in groups and joins.
+fn before_zeros(split: ScalarValue, descending: bool) -> ScalarValue {
+    let zero = if descending { 0.0 } else { -0.0 };
+    match split {
+        ScalarValue::Float64(Some(0.0)) => ScalarValue::Float64(Some(zero)),
+        ScalarValue::Float32(Some(0.0)) => ScalarValue::Float32(Some(zero as f32)),
+        other => other,
+    }
 }
 
 /// Finds out where to split a query that ends with `ORDER BY`. Empty if it does not, or one partition
@@ -131,9 +145,12 @@ async fn splits(
     }
     let wanted = partitions * SAMPLE_ROWS_PER_PARTITION;
     let share = rows.map_or(SAMPLE_SHARE_UNKNOWN, |rows| wanted as f64 / rows as f64);
-    let keys = sample(shared, asked, key, sorting.input.as_ref(), session, share).await?;
+    let sampled = Sampled::new(wanted);
+    let keys = sample(shared, asked, key, sorting.input.as_ref(), session, share, sampled).await?;
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
-    choose(keys, options, partitions).map_err(|error| QueryError::plan(&error))
+    let chosen = async move { choose(keys, options, partitions) };
+    let chosen = shared.planning.run(chosen).await.ok_or(QueryError::Ending)?;
+    chosen.map_err(|error| QueryError::plan(&error))
 }
 
 /// Values between the ranges of a key that the rows are in already.
@@ -159,6 +176,7 @@ async fn sample(
     input: &LogicalPlan,
     session: &Arc<Session>,
     share: f64,
+    mut sampled: Sampled,
 ) -> Result<Vec<ArrayRef>, QueryError> {
     let plan = || -> Result<LogicalPlan> {
         let keys =
@@ -178,25 +196,71 @@ async fn sample(
     let running = Box::pin(results::run(shared, &asked, prepared)).await?;
     let messages =
         running.messages.map(|m| m.map_err(|error| FlightError::ExternalError(Box::new(error))));
-    let batches: Vec<_> = FlightRecordBatchStream::new_from_flight_data(messages)
-        .try_collect()
-        .await
-        .map_err(|error| QueryError::Failed(error.to_string()))?;
-    Ok(batches.iter().filter_map(|batch| batch.columns().first().cloned()).collect())
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+    while let Some(batch) =
+        batches.try_next().await.map_err(|e| QueryError::Failed(e.to_string()))?
+    {
+        if let Some(keys) = batch.columns().first() {
+            sampled.push(keys).map_err(|error| QueryError::plan(&error))?;
+        }
+    }
+    Ok(sampled.keys)
+}
+
+/// Keys that were drawn. How many rows there are is often a guess: where there are far more, every second
+/// key is let go, and of those to come as many.
+struct Sampled {
+    keys: Vec<ArrayRef>,
+    count: usize,
+    count_max: usize,
+    /// Of so many keys one is kept.
+    stride: usize,
+}
+
+impl Sampled {
+    fn new(wanted: usize) -> Self {
+        Sampled { keys: Vec::new(), count: 0, count_max: wanted * SAMPLE_EXCESS, stride: 1 }
+    }
+
+    fn push(&mut self, keys: &ArrayRef) -> Result<()> {
+        let kept = every(keys, self.stride)?;
+        self.count += kept.len();
+        self.keys.push(kept);
+        while self.count > self.count_max {
+            let thinned: Vec<_> =
+                self.keys.iter().map(|keys| every(keys, 2)).collect::<Result<_>>()?;
+            self.count = thinned.iter().map(|keys| keys.len()).sum();
+            self.keys = thinned;
+            self.stride *= 2;
+        }
+        Ok(())
+    }
+}
+
+/// Every so-manyth key.
+fn every(keys: &ArrayRef, stride: usize) -> Result<ArrayRef> {
+    if stride == 1 {
+        return Ok(Arc::clone(keys));
+    }
+    let places = UInt64Array::from_iter_values((0..keys.len() as u64).step_by(stride));
+    Ok(take(keys.as_ref(), &places, None)?)
 }
 
 /// Values between ranges of about as many keys.
 fn choose(keys: Vec<ArrayRef>, options: SortOptions, partitions: usize) -> Result<Splits> {
-    let keys: Vec<&dyn datafusion::arrow::array::Array> = keys.iter().map(|k| k.as_ref()).collect();
+    let keys: Vec<&dyn Array> = keys.iter().map(|k| k.as_ref()).collect();
     if keys.is_empty() {
         return Ok(Splits::new());
     }
-    let sorted = sort(concat(&keys)?.as_ref(), Some(options))?;
+    // Some types have an order and no sort: their rows are not spread by it.
+    let Ok(sorted) = sort(concat(&keys)?.as_ref(), Some(options)) else {
+        return Ok(Splits::new());
+    };
     let mut splits = Splits::new();
     for number in 1..partitions {
         let at = number * sorted.len() / partitions;
         if at < sorted.len() {
-            let value = ScalarValue::try_from_array(&sorted, at)?;
+            let value = before_zeros(ScalarValue::try_from_array(&sorted, at)?, options.descending);
             if !value.is_null() && splits.last() != Some(&value) {
                 splits.push(value);
             }

@@ -4,7 +4,7 @@ use crate::Shared;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Text, collections, hold};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -57,6 +57,10 @@ pub(crate) async fn describe(
     let session = prepare::session(shared, asked).await;
     let (sql, analyze) = (sql.to_string(), asked.analyze);
     let work = async move {
+        if hold::renamed(&sql).is_some() {
+            let schema = Arc::new(Schema::empty());
+            return Ok(Described { schema, parameters: Vec::new() });
+        }
         let plan = logical(&session, &sql, None).await?;
         let schema = prepare::answer_schema(&session.context.state(), &plan, analyze);
         Ok(Described { schema, parameters: parameters(&sql, &plan)? })

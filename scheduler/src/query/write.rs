@@ -138,6 +138,9 @@ fn check_target(target: &Path, is_copy: bool, single_file: bool) -> Result<(), Q
             "{shown} is a folder: name a file, or end the name with / to write into the folder"
         ));
     }
+    if is_copy && single_file && target.exists() {
+        return refuse(format!("{shown} is there already: remove it, or name another file"));
+    }
     if !single_file && target.is_file() {
         return refuse(format!("{shown} is a file: remove it, or name another folder"));
     }

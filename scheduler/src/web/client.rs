@@ -124,6 +124,9 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} is not known: see `partita jobs`")),
+        Some(row) if row.state == JobState::Held => Reply::Error(format!(
+            "{job} is complete: its result is a table that others may read. DROP TABLE lets it go, `partita tables` lists them"
+        )),
         Some(row) if row.state.is_final() => {
             Reply::Error(format!("{job} has ended already: {}", row.state.as_str()))
         }

@@ -364,3 +364,82 @@ fn windows_keep_the_order() -> Result<()> {
         check(&oracle, Gets::Rows, &[again]).await
     })
 }
+
+/// A distance that leads out of the keys' type reaches all rows on that side: it does not wrap around.
+#[test]
+fn distances_do_not_wrap_around() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let up = format!("select arrow_cast(id, 'UInt64') as n, k from ({ROWS})");
+        held(&oracle, "whole", &up, "n").await?;
+        let top = format!("select 9223372036854775807 - id as n, k from ({ROWS})");
+        held(&oracle, "top", &top, "n desc").await?;
+        check(
+            &oracle,
+            Gets::Rows,
+            &[
+                "select n, sum(k) over (order by n range between 12000 preceding and current row)
+                    from whole",
+                "select n, count(*) over (order by n desc range between 9000 preceding and current row)
+                    from top",
+            ],
+        )
+        .await
+    })
+}
+
+/// The two zeros are one key of groups and joins, though they are two in an order.
+#[test]
+fn both_zeros_lie_together() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let rows = "select case when id % 3 = 0 then -0.0 when id % 3 = 1 then 0.0 else id - 500.0 end
+            as f, id from facts";
+        for (name, order) in [("rising", "f"), ("falling", "f desc")] {
+            oracle.on_single_node_only(&format!("create view {name} as {rows}")).await?;
+            let table = format!(
+                "create temporary table {name} with (splits = ['0']) as {rows} order by {order}"
+            );
+            oracle.on_cluster_only(&table).await?;
+            let groups = format!("select count(*), sum(n) from (select count(*) as n from {name} group by f)");
+            let joined = format!(
+                "select count(*) from {name} a join {name} b on a.f = b.f where a.id < 9 and b.id < 9"
+            );
+            oracle.check_all(&[&groups, &joined], Sameness::Rows).await?;
+        }
+        Ok(())
+    })
+}
+
+/// What is no number is last in an order, though the statistics of a file do not say that it has some.
+#[test]
+fn files_with_what_is_no_number() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let folder = tempfile::TempDir::with_prefix("partita-nan-")?;
+        let folder = folder.path().display();
+        for (file, low) in [("a", 0), ("b", 10_000)] {
+            let rows = format!(
+                "select case when value % 1000 = 7 then arrow_cast('NaN', 'Float64')
+                    else value + {low}.0 end as f, value as n from generate_series(0, 9999)"
+            );
+            let copy = format!("copy ({rows}) to '{folder}/{file}.parquet'");
+            oracle.on_single_node_only(&copy).await?;
+        }
+        held(&oracle, "measured", &format!("select f, n from '{folder}/'"), "f, n").await?;
+        oracle
+            .check_all(
+                &[
+                    "select count(*) from measured where f > 15000",
+                    "select count(*) from (select f from measured group by f)",
+                    "select n, count(*) over (order by f, n rows between 1 preceding and current row)
+                        from measured where f > 19990",
+                ],
+                Sameness::Rows,
+            )
+            .await
+    })
+}

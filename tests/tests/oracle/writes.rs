@@ -266,3 +266,38 @@ fn what_is_there_is_not_touched() -> Result<()> {
         Ok(())
     })
 }
+
+/// Dates and times are written to CSV, with all that is behind the second, and read back.
+#[test]
+fn times_in_csv() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let target = Target::new()?;
+        let query = "select id, at, arrow_cast(at, 'Timestamp(Second, None)') as whole,
+            arrow_cast(at, 'Date32') as day,
+            arrow_cast(arrow_cast(id, 'Int64') * 1001, 'Timestamp(Microsecond, None)') as micro
+            from facts where at is not null";
+        let folder = target.path("times/").display().to_string();
+        copied(&oracle, query, &folder, "csv").await?;
+        let written = format!(
+            "select count(*), count(at), count(whole), count(day), count(micro),
+                sum(date_part('hour', whole)), min(day), max(micro) from '{folder}'"
+        );
+        let expected = format!(
+            "select count(*), count(at), count(whole), count(day), count(micro),
+                sum(date_part('hour', whole)), min(day), max(micro) from ({query})"
+        );
+        let (found, _) = oracle.single(&written).await?;
+        let (wanted, _) = oracle.single(&expected).await?;
+        let shown = |batches: &[RecordBatch]| -> Result<String> {
+            Ok(arrow::util::pretty::pretty_format_batches(batches)?.to_string())
+        };
+        let cells = |text: String| -> Vec<String> {
+            let row = text.lines().nth(3).unwrap_or_default();
+            row.split('|').map(|cell| cell.trim().to_string()).collect()
+        };
+        assert_eq!(cells(shown(&found.batches)?), cells(shown(&wanted.batches)?));
+        Ok(())
+    })
+}

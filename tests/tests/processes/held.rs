@@ -114,6 +114,15 @@ fn names_are_kept_apart() {
     assert_eq!(cluster.sql("select a from t"), "11\n");
     cluster.sql("alter table t rename to \"My table\"");
     assert_eq!(cluster.sql("select a from \"My table\""), "11\n");
+    for other in ["create table elsewhere.t as select 1 as a", "drop table elsewhere.\"My table\""]
+    {
+        cluster.place.run(["sql", other]).fails(1, &["elsewhere"]);
+    }
+    for path in ["here.csv", "there/", "a*"] {
+        let create = format!("create table \"{path}\" as select 1 as a");
+        cluster.place.run(["sql", &create]).fails(1, &[path]);
+    }
+    assert_eq!(cluster.sql("select a from public.\"My table\""), "11\n");
     let both = "create temporary table mine as select 5 as a; select a from mine";
     let shown = cluster.place.run(["sql", "--output=csv", both]).ok();
     assert_eq!(shown.lines().last(), Some("5"), "{shown}");
@@ -193,4 +202,33 @@ fn what_does_not_fit_is_on_disk() {
     for row in cluster.workers_up() {
         assert!(row.metrics.resident_bytes < (256 + 128 + 100) << 20, "{row:?}");
     }
+}
+
+/// A complete result is no job that can be stopped: to stop it would take the table from all that read it.
+#[test]
+fn held_results_are_not_cancelled() {
+    let cluster = Cluster::start(1, &[]);
+    cluster.sql(MAKE);
+    let job = cluster.last_job().expect("the job").id.to_string();
+    cluster.place.run(["cancel", &job]).fails(1, &["is complete", "DROP TABLE"]);
+    assert_eq!(cluster.sql(SUM), ANSWER);
+}
+
+/// What is made again is what it was: if the file that it was made of has changed, that is an error.
+#[test]
+fn files_that_changed_are_not_read_again() {
+    let mut cluster = Cluster::start(1, &[]);
+    let file = cluster.place.write("source.csv", "a\n1\n2\n3\n");
+    cluster.sql(&format!("create table t as select * from '{}'", file.display()));
+    assert_eq!(cluster.sql("select sum(a) from t"), "6\n");
+    cluster.place.write("source.csv", "a\n100\n");
+    assert_eq!(cluster.sql("select sum(a) from t"), "6\n");
+    let victim = cluster.workers_up()[0].pid;
+    cluster.add_worker(&[]);
+    signal(victim, libc::SIGKILL);
+    wait_for("its loss", SOON, || {
+        (cluster.worker(victim).state == WorkerState::Lost).then_some(())
+    });
+    let asked = cluster.place.run(["sql", "select sum(a) from t"]);
+    asked.fails(1, &["source.csv", "was changed"]);
 }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Threads of the data runtime.
@@ -33,6 +33,9 @@ const DATA_THREADS: usize = 2;
 /// Threads beside the slots that read and write the disk for them. Few: the allocator keeps for each
 /// thread what it had, and what they read is freed by others.
 const DISK_THREADS: usize = 3;
+/// Partitions that are received from clients and other workers at once. Each takes a thread for as long as
+/// the network takes; reads of the disk have threads of their own, or two workers could wait for each other.
+const TRANSFERS_MAX: usize = 3;
 /// The share of the budget above which a worker takes no task that only adds bytes: the second mark.
 const SECOND_MARK: f64 = 0.9;
 
@@ -54,6 +57,7 @@ pub struct Engine {
     context: Arc<TaskContext>,
     compute: OwnedRuntime,
     data: OwnedRuntime,
+    transfers: Arc<Semaphore>,
     groups: Mutex<HashMap<GroupId, Arc<Group>>>,
     slots_state: Mutex<Slots>,
     done: mpsc::Sender<Done>,
@@ -169,7 +173,7 @@ impl Engine {
         let data = OwnedRuntime::new(
             Builder::new_multi_thread()
                 .worker_threads(DATA_THREADS)
-                .max_blocking_threads(DISK_THREADS)
+                .max_blocking_threads(DISK_THREADS + TRANSFERS_MAX)
                 .thread_name("data"),
             "the data service",
         )?;
@@ -190,6 +194,7 @@ impl Engine {
             runtime,
             compute,
             data,
+            transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             groups: Mutex::default(),
             slots_state: Mutex::default(),
             done,
@@ -252,6 +257,11 @@ impl Engine {
 
     pub(crate) fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.runtime
+    }
+
+    /// Who receives a partition holds one of these.
+    pub(crate) fn transfers(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.transfers)
     }
 
     pub(crate) fn data_runtime(&self) -> &Handle {

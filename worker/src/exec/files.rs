@@ -1,12 +1,15 @@
-//! The names of files, for errors of readers, which do not say them.
+//! The files that a task reads: whether they are still those that were planned for, and their names for errors
+//! of readers, which do not say them.
 
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::error::DataFusionError;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use partita_plan::error::plain;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// How errors begin that come from a file's content.
 const CONTENT_ERRORS: [&str; 5] =
@@ -37,8 +40,47 @@ pub(crate) fn named(
     error.context(format!("reading {}{more}", shown.join(" or ")))
 }
 
+/// Refuses files that were changed since the plan was made: some rows would be of the old file and others
+/// of the new one, and what is made again would be another thing.
+pub(crate) fn check_unchanged(plan: &Arc<dyn ExecutionPlan>, index: u32) -> Result<()> {
+    let mut result = Ok(());
+    visit(plan, Some(index as usize), &mut |file| {
+        if result.is_ok() {
+            result = is_unchanged(file);
+        }
+    });
+    result
+}
+
+fn is_unchanged(file: &PartitionedFile) -> Result<()> {
+    let planned = &file.object_meta;
+    let path = format!("/{}", planned.location);
+    // One that cannot be looked at is refused by its reader, which says why.
+    let Ok(found) = std::fs::metadata(&path) else { return Ok(()) };
+    let time = SystemTime::from(planned.last_modified);
+    if found.len() == planned.size && found.modified().is_ok_and(|found| found == time) {
+        return Ok(());
+    }
+    Err(DataFusionError::Execution(format!(
+        "{path} was changed after the query had been planned: ask again, and make tables that were made of it anew"
+    )))
+}
+
 /// The files that a task reads: those of its partition, or of all where that cannot be told.
 fn collect(plan: &Arc<dyn ExecutionPlan>, index: Option<usize>, files: &mut Vec<String>) {
+    visit(plan, index, &mut |file| {
+        let name = format!("/{}", file.object_meta.location);
+        if !files.contains(&name) {
+            files.push(name);
+        }
+    });
+}
+
+fn visit(
+    plan: &Arc<dyn ExecutionPlan>,
+    index: Option<usize>,
+    see: &mut impl FnMut(&PartitionedFile),
+) {
     // The partitions of a union are numbered over all its inputs.
     let index = index.filter(|_| !plan.is::<UnionExec>());
     let scan = plan
@@ -50,12 +92,7 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, index: Option<usize>, files: &mut Vec<
             Some(own) => std::slice::from_ref(own),
             None => &config.file_groups,
         };
-        for file in groups.iter().flat_map(|group| group.iter()) {
-            let name = format!("/{}", file.object_meta.location);
-            if !files.contains(&name) {
-                files.push(name);
-            }
-        }
+        groups.iter().flat_map(|group| group.iter()).for_each(&mut *see);
     }
-    plan.children().into_iter().for_each(|child| collect(child, index, files));
+    plan.children().into_iter().for_each(|child| visit(child, index, see));
 }

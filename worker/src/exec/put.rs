@@ -20,10 +20,12 @@ pub(crate) async fn take(
     task: TaskId,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<(u64, u64), Status> {
+    let permit = engine.transfers().acquire_owned().await.map_err(|_| gone())?;
     let taking = Arc::clone(engine);
     let runtime = engine.data_runtime().clone();
     // What does not fit in memory is written to disk, which other reads must not wait for.
     let taken = engine.data_runtime().spawn_blocking(move || {
+        let _permit = permit;
         runtime.block_on(async move {
             let messages = messages.map(|message| message.map_err(FlightError::from));
             let mut rows = FlightRecordBatchStream::new_from_flight_data(messages);

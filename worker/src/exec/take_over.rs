@@ -8,7 +8,8 @@ use futures::StreamExt;
 use partita_plan::data::FetchTicket;
 use partita_shared::message::{FromWorker, TakeOver};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Gets the partition in the background, keeps it, and says so.
 pub(crate) fn start(engine: &Arc<Engine>, order: TakeOver, reports: &mpsc::Sender<FromWorker>) {
@@ -16,9 +17,25 @@ pub(crate) fn start(engine: &Arc<Engine>, order: TakeOver, reports: &mpsc::Sende
     // The link must be able to end while this goes on.
     let reports = reports.downgrade();
     let runtime = engine.data_runtime().clone();
+    let transfers = engine.transfers();
+    let waiting = runtime.clone();
+    waiting.spawn(async move {
+        let Ok(permit) = transfers.acquire_owned().await else { return };
+        receive(engine, order, reports, runtime, permit);
+    });
+}
+
+fn receive(
+    engine: Arc<Engine>,
+    order: TakeOver,
+    reports: mpsc::WeakSender<FromWorker>,
+    runtime: Handle,
+    permit: OwnedSemaphorePermit,
+) {
     // What does not fit in memory is written to disk, which other reads must not wait for.
     let disk = runtime.clone();
     disk.spawn_blocking(move || {
+        let _permit = permit;
         runtime.block_on(async {
             let lost = engine.peers().lost(order.from);
             let taken = tokio::select! {

@@ -109,6 +109,7 @@ async fn run_work(
             // figures must be the task's alone.
             let own = group.fragment.analyze || task.attempt > 1;
             let plan = group.plan(own, decode)?;
+            files::check_unchanged(&plan, index)?;
             let context = context_with(engine, inputs);
             let output = run_plan(engine, &plan, task, &context).await;
             let output = output.map_err(|error| files::named(&plan, index, error))?;

@@ -52,7 +52,7 @@ pub(super) async fn run(
                 let line =
                     line(&seen, jobs.as_deref().unwrap_or_default(), &policy, start.elapsed());
                 if line != said {
-                    println!("{line}");
+                    say!("{line}");
                     said = line;
                 }
                 act(&programs, &submission, &mut policy, plan, start).await;
@@ -67,7 +67,7 @@ pub(super) async fn run(
             reason = &mut stop => break reason,
         }
     };
-    println!("{over}: the worker jobs are cancelled");
+    say!("{over}: the worker jobs are cancelled");
     let jobs: Vec<u64> = policy.jobs().collect();
     if !jobs.is_empty() {
         programs.cancel(&jobs).await?;
@@ -90,7 +90,7 @@ async fn act(
     for _ in 0..plan.submit {
         match programs.submit(submission).await {
             Ok(id) => {
-                println!("submitted job {id}");
+                say!("submitted job {id}");
                 policy.submitted(id);
             }
             Err(error) => {
@@ -107,7 +107,7 @@ async fn act(
     match programs.cancel(&plan.cancel).await {
         Ok(()) => {
             for id in plan.cancel {
-                println!("cancelled job {id}: its workers had nothing to do");
+                say!("cancelled job {id}: its workers had nothing to do");
                 policy.cancelled(id);
             }
         }

@@ -69,7 +69,7 @@ async fn scale(args: ScaleArgs) -> Result<u8> {
     let there = jobs.len() as u32;
     for _ in there..args.jobs {
         let id = programs.submit(&submission).await?;
-        println!("submitted job {id}");
+        say!("submitted job {id}");
     }
     // Those that have not begun go first, then the latest.
     jobs.sort_by_key(|job| (job.is_pending(), job.id));
@@ -77,11 +77,11 @@ async fn scale(args: ScaleArgs) -> Result<u8> {
     if !surplus.is_empty() {
         programs.cancel(&surplus).await?;
         for id in surplus {
-            println!("cancelled job {id}");
+            say!("cancelled job {id}");
         }
     }
     for job in programs.queue(&submission.name).await? {
-        println!("{job}");
+        say!("{job}");
     }
     Ok(0)
 }
