@@ -433,10 +433,10 @@ fn files_with_what_is_no_number() -> Result<()> {
         oracle
             .check_all(
                 &[
-                    "select count(*) from measured where f > 15000",
                     "select count(*) from (select f from measured group by f)",
                     "select n, count(*) over (order by f, n rows between 1 preceding and current row)
-                        from measured where f > 19990",
+                        from measured",
+                    "select n, lag(n) over (order by f, n) from measured where f < 10005",
                 ],
                 Sameness::Rows,
             )
