@@ -19,7 +19,7 @@ from typing import Any
 
 from ._binary import program
 from ._connection import Connection, quote
-from ._errors import ClusterError
+from ._errors import ClusterError, NotThere
 from ._local import LocalCluster, find
 
 __all__ = ["Client", "Future", "current_client", "progress"]
@@ -302,7 +302,10 @@ class Client:
             if name is None or len(args) != 1:
                 raise TypeError("publish_dataset takes one frame and name=, or name=frame pairs")
             named[name] = args[0]
+        there = [] if override else self.list_datasets()
         for public, frame in named.items():
+            if public in there:
+                raise ClusterError(f"the dataset {public!r} is there already: override=True puts this one in its place")
             frame._publish(self, public, override)
 
     def get_dataset(self, name: str) -> Any:
@@ -411,6 +414,11 @@ class Client:
             self._own.close()
         atexit.unregister(self.close)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_DASK:
+            raise NotThere(f"Client.{name} is not there: {_OF_DASK[name]}")
+        raise AttributeError(f"a Client has no {name!r}")
+
     def __enter__(self) -> Client:
         return self
 
@@ -442,6 +450,26 @@ class Client:
         )
         link = escape(self.dashboard_link, quote=True)
         return f"<div><strong>Client</strong><table>{cells}</table><a href='{link}' target='_blank'>Dashboard</a></div>"
+
+
+_FUNCTIONS = "functions in Python cannot run on the workers yet; plans can, with compute"
+#: What Dask's clients have and this one has not, and what to do instead.
+_OF_DASK = {
+    "submit": _FUNCTIONS,
+    "map": _FUNCTIONS,
+    "run": _FUNCTIONS,
+    "run_on_scheduler": _FUNCTIONS,
+    "get_task_stream": "the dashboard's timeline shows every task",
+    "profile": "the dashboard's page of a job says where its time goes",
+    "scatter": "dataframe.from_pandas brings rows to the workers",
+    "who_has": "the dashboard's page of data says what lies where",
+    "has_what": "the dashboard's page of data says what lies where",
+    "rebalance": "partitions are spread when they are made",
+    "replicate": "dataframe.from_pandas(.., replicas=2) makes copies",
+    "upload_file": _FUNCTIONS,
+    "register_plugin": _FUNCTIONS,
+    "get_versions": "scheduler_info() has the version; workers of another one are refused",
+}
 
 
 def current_client() -> Client:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Cancelled", "ClusterError", "PartitaError", "QueryError"]
+__all__ = ["Cancelled", "ClusterError", "NotThere", "PartitaError", "QueryError"]
 
 
 class PartitaError(Exception):
@@ -29,3 +29,7 @@ class QueryError(PartitaError):
 
 class Cancelled(QueryError):
     """A computation was stopped."""
+
+
+class NotThere(NotImplementedError, AttributeError):
+    """What pandas or Dask have and this has not. To ``hasattr`` it is absent."""

@@ -243,7 +243,7 @@ def test_folders_of_values(loaded, tmp_path):
     """Columns become folders, conditions leave files out, what is there is replaced when all is written."""
     path = tmp_path / "parts"
     loaded["mixed"].to_parquet(path, partition_on=["b", "j"])
-    assert sorted(os.listdir(path)) == ["b=false", "b=true"]
+    assert sorted(os.listdir(path)) == ["_common_metadata", "b=false", "b=true"]
     found = dd.read_parquet(path, filters=[("j", "==", 3)], columns="i")
     assert sorted(found.compute()) == sorted(MIXED[MIXED.j == 3].i)
     with pytest.raises(Exception, match="not empty"):
@@ -264,3 +264,38 @@ def test_types_of_files(tmp_path):
     assert found.n.dtype == "float64" and found.t.isna().tolist() == [False, False, True]
     with pytest.raises(KeyError, match="no column 'absent'"):
         dd.read_csv(path, sep=";", dtype={"absent": "str"})
+
+
+STORED = {
+    "named": TIMES.rename_axis("when"),
+    "unnamed": TIMES[["i", "s"]],
+    "counted": MIXED.reset_index(drop=True),
+    "nullable": pd.DataFrame(
+        {"n": pd.array([1, None, 3], dtype="Int64"), "s": pd.array(["a", None, "c"], dtype="string")},
+        index=pd.Index([2, 4, 6], name="id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_an_index_in_files(client, tmp_path, name):
+    """An index that is written is one again where it is read; so are types that Arrow has not."""
+    frame = STORED[name]
+    path = tmp_path / "out"
+    dd.from_pandas(frame, npartitions=2).to_parquet(path)
+    got = dd.read_parquet(path)
+    assert got.known_divisions
+    assert list(got.dtypes) == list(frame.dtypes)
+    same(got.compute(), frame)
+    frame.to_parquet(tmp_path / "of_pandas.parquet")
+    if name != "counted":
+        same(dd.read_parquet(tmp_path / "of_pandas.parquet").compute(), frame)
+
+
+def test_an_index_that_pandas_wrote(client, tmp_path):
+    """Files of pandas, whose index is one here; and without it, if that is wanted."""
+    frame = TIMES[["i", "x"]].rename_axis("when")
+    frame.to_parquet(tmp_path / "a.parquet")
+    same(dd.read_parquet(tmp_path / "a.parquet").compute(), frame)
+    assert list(dd.read_parquet(tmp_path / "a.parquet", index=False).columns) == ["i", "x", "when"]
+    assert len(dd.read_parquet(tmp_path / "a.parquet").loc["2024-02-28"].compute()) == len(frame.loc["2024-02-28"])

@@ -170,3 +170,39 @@ def test_progress_of_what_is_there(small, capsys):
     """A frame that is persisted is complete."""
     progress(small.persist())
     assert "100%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_partitions(client, descending):
+    """Each row is in one of the partitions, in their order; slices and lists of them; rows in no order, too."""
+    frame = SMALL.set_index("a")
+    ordered = frame.sort_values("b", ascending=not descending)
+    d = dd.from_pandas(frame, npartitions=3)
+    parts = d.sort_values("b", ascending=not descending).repartition(npartitions=2).partitions
+    same(dd.concat([parts[at] for at in range(len(parts))]).compute(), ordered)
+    assert len(d.partitions) == d.npartitions == 3
+    same(dd.concat([d.partitions[0], d.partitions[[1, 2]]]).compute(), frame)
+    same(d.partitions[1:].compute(), frame.iloc[2:])
+    same(d.b.get_partition(-1).compute(), frame.b.iloc[4:])
+    assert d.partitions[0].npartitions == 1
+    with pytest.raises(IndexError, match="there are 3 partitions"):
+        d.partitions[3]
+    loose = dd.read_sql("SELECT value AS n FROM generate_series(1, 20000)")
+    parts = loose.partitions
+    assert sum(len(part) for part in parts) == 20000
+    assert len(parts) == 1 or all(0 < len(part) < 20000 for part in parts)
+
+
+def test_reductions_by_name(small):
+    """Of a column, of all columns, of each another."""
+    same(small.a.agg("sum").compute(), SMALL.a.agg("sum"))
+    same(small.b.agg(["min", "max", "mean"]).compute(), SMALL.b.agg(["min", "max", "mean"]))
+    same(small[["a", "b"]].agg(["min", "max"]).compute(), SMALL[["a", "b"]].agg(["min", "max"]), ordered=False)
+    same(small.agg({"a": "max", "b": "min"}).compute(), SMALL.agg({"a": "max", "b": "min"}))
+
+
+def test_what_clients_have_not(client):
+    """What Dask's clients have and this one has not says what to do instead."""
+    assert not hasattr(client, "submit")
+    with pytest.raises(NotImplementedError, match="functions in Python"):
+        client.submit(len, [1])

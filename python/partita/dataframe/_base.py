@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import NotThere
 from ._arguments import tuning
 from ._columns import to_pandas
 from ._rows import Rows, direction, drop_later, held_name, term
@@ -28,21 +29,15 @@ class Level(NamedTuple):
     origin: Any = None
 
 
-class NotThere(NotImplementedError, AttributeError):
-    """What pandas or Dask have and this has not. To ``hasattr`` it is absent."""
-
-
 #: What Dask's frames have that pandas' have not.
 _OF_DASK = frozenset(
     (
         "applymap",
         "categorize",
         "dask",
-        "get_partition",
         "map_overlap",
         "map_partitions",
         "optimize",
-        "partitions",
         "random_split",
         "reduction",
         "shuffle",

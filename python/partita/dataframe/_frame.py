@@ -14,7 +14,7 @@ from ._base import Level, Plan
 from ._columns import Column, in_order, to_pandas, travelled
 from ._loc import Loc
 from ._operators import Operators
-from ._partitions import drawn, ends
+from ._partitions import Partitions, drawn, ends
 from ._reductions import across
 from ._rows import Rows, direction, inlined, term, turned
 from ._scalar import Scalar
@@ -103,6 +103,16 @@ class DataFrame(FrameValues, FrameSummary, FrameWindows, Writing, Operators, Pla
     def shape(self) -> tuple[Scalar, int]:
         """Its rows, which are computed, and its columns."""
         return Scalar(self._rows, "count(*)", int), len(self._columns)
+
+    @property
+    def partitions(self) -> Partitions:
+        """Its partitions: ``ddf.partitions[0]``, ``ddf.partitions[:3]``."""
+        return Partitions(self)
+
+    def get_partition(self, n: int) -> DataFrame:
+        """The partition of a number."""
+        made: DataFrame = self.partitions[n]
+        return made
 
     @property
     def divisions(self) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
 from ._sql import INDEX, ROW, is_plain_text, literal, quote
+from ._stored import written_by_pandas
 from ._texts import Texts
 
 if TYPE_CHECKING:
@@ -224,9 +225,12 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
         if label not in known:
             raise KeyError(f"no column {label!r}: there are {', '.join(known)}")
     stored = [name for name in known if name.startswith(INDEX)]
-    labels = [index] if isinstance(index, str) else list(index or stored)
+    labels = [] if index is False else [index] if isinstance(index, str) else list(index or stored)
+    for label in labels:
+        if label not in known:
+            raise KeyError(f"no column {label!r}: there are {', '.join(known)}")
     levels = tuple(Level(None if label.startswith(INDEX) else label, quote(label)) for label in labels)
-    order = tuple(f"{quote(label)} ASC NULLS LAST" for label in labels) if index else ()
+    order = tuple(f"{quote(label)} ASC NULLS LAST" for label in labels)
     if order:
         rows = Rows(client, root, order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
@@ -262,7 +266,7 @@ def read_parquet(
     """The rows of Parquet files: a file, a folder, a pattern, or a list of these.
 
     Only columns that are used are read, and only row groups that conditions do not rule out. The rows are in no order,
-    unless ``index`` names the columns of one.
+    unless there is an index: then they come in its order.
 
     Parameters
     ----------
@@ -289,7 +293,13 @@ def read_parquet(
             raise NotImplementedError(f"read_parquet: {name}= is not there")
     arguments.pop("ignore_metadata_file", None)
     tuning("read_parquet", arguments)
+    known = written_by_pandas(_paths(path)[0])
+    if index is None:
+        index = [name for name in known.levels if not name.startswith(INDEX)]
     frame = _files(path, index, None, client)
+    for label, origin in known.origins.items():
+        if label in frame._columns:
+            frame._columns[label] = frame._columns[label]._replace(origin=origin)
     if filters:
         frame = frame._filtered(_any_of(frame, filters))
     if columns is None:

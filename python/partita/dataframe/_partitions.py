@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
-from ._rows import term
+from ._rows import direction, term
 from ._sql import literal
 
-__all__ = ["bytes_of", "check_divisions", "checked", "drawn", "ends", "evenly", "pieces", "split"]
+__all__ = ["Partitions", "bytes_of", "check_divisions", "checked", "drawn", "ends", "evenly", "pieces", "split"]
 
 #: Partitions that a frame is put into at most.
 PARTITIONS_MAX = 10_000
@@ -21,6 +22,69 @@ DIGITS = 6
 _UNITS = {"": 1, "B": 1}
 for _at, _letter in enumerate("KMGT", 1):
     _UNITS.update({f"{_letter}B": 1000**_at, f"{_letter}IB": 1024**_at, _letter: 1000**_at})
+
+
+class Partitions:
+    """The partitions of a frame, each or some of them as a frame.
+
+    They are those that the frame is held in. One that is not held is held first, and one in no order, such as that of
+    files, then has its rows in partitions of about as many each.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> ddf = dd.from_pandas(pd.DataFrame({"a": range(10)}), npartitions=5)
+    >>> ddf.partitions[1].compute().a.tolist()
+    [2, 3]
+    >>> ddf.partitions[-2:].compute().a.tolist(), len(ddf.partitions)
+    ([6, 7, 8, 9], 5)
+    """
+
+    def __init__(self, frame: Any) -> None:
+        if not frame._rows.order:
+            # Something by which each row is in one of them.
+            frame = frame._reordered(("random() ASC NULLS LAST",))
+        held = frame if frame._rows.held else frame._held()
+        rows = held._rows
+        self._frame = held
+        self._term, self._way = term(rows.order[0]), direction(rows.order[0])
+        self._kind = rows.type(self._term)
+        texts = held._client._connection.table(rows.held)["splits"]
+        self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
+
+    def __len__(self) -> int:
+        return len(self._splits) + 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[at] for at in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        count = len(self)
+        if isinstance(key, slice):
+            wanted = list(range(count))[key]
+        else:
+            wanted = [int(at) for at in (key if pd.api.types.is_list_like(key) else [key])]
+        for at in wanted:
+            if not -count <= at < count:
+                raise IndexError(f"there are {count} partitions, and none is number {at}")
+        wanted = sorted({at % count for at in wanted})
+        conditions = [self._condition(at) for at in wanted]
+        found = self._frame._narrowed(" OR ".join(f"({one})" for one in conditions) or "FALSE")
+        found._rows.partitions = max(len(wanted), 1)
+        return found
+
+    def _condition(self, at: int) -> str:
+        """Whether a row is in a partition: those whose key is missing are in the first or the last."""
+        descending = "DESC" in self._way
+        tests = []
+        if at > 0:
+            tests.append(f"{self._term} {'<=' if descending else '>='} {literal(self._splits[at - 1], self._kind)}")
+        if at < len(self._splits):
+            tests.append(f"{self._term} {'>' if descending else '<'} {literal(self._splits[at], self._kind)}")
+        end = 0 if "NULLS FIRST" in self._way else len(self._splits)
+        missing = f" OR {self._term} IS NULL" if at == end else ""
+        return f"({' AND '.join(tests) or 'TRUE'}){missing}"
 
 
 def bytes_of(size: Any) -> int:

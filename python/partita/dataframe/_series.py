@@ -446,6 +446,16 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         """About this share of the rows; :meth:`DataFrame.sample` says which."""
         return self.to_frame("v").sample(n, frac, random_state)["v"].rename(self.name)
 
+    @property
+    def partitions(self) -> Any:
+        """Its partitions, each or some of them as a column; :class:`Partitions` says which."""
+        return _ColumnPartitions(self)
+
+    def get_partition(self, n: int) -> Series:
+        """The partition of a number."""
+        made: Series = self.partitions[n]
+        return made
+
     def repartition(self, **partitions: Any) -> Series:
         """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
         return self.to_frame("v").repartition(**partitions)["v"].rename(self.name)
@@ -510,8 +520,27 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         self.to_frame()._publish(client, name, override)
 
 
+class _ColumnPartitions:
+    def __init__(self, column: Series) -> None:
+        self._parts = column.to_frame("v").partitions
+        self._name = column.name
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, key: Any) -> Series:
+        made: Series = self._parts[key]["v"].rename(self._name)
+        return made
+
+
 class Index(Series):
     """The labels of rows."""
+
+    def __getattr__(self, name: builtins.str) -> Any:
+        # Parts of times are the index's own in pandas.
+        if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
+            return getattr(self.dt, name)
+        return super().__getattr__(name)
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return pd.Index(frame.iloc[:, 0].array, name=self.name)

@@ -12,10 +12,10 @@ import pyarrow as pa
 from ._arguments import along_rows, tuning
 from ._base import Level
 from ._columns import Column, carried, in_order, is_masked
-from ._reductions import Reduced, Table, across, aggregate, described, is_described, quantile
+from ._reductions import REDUCTIONS, Reduced, Table, across, aggregate, described, is_described, quantile
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, is_number, literal, quote
+from ._sql import INDEX, ROW, is_number, is_text, literal, quote
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -140,6 +140,23 @@ class ColumnSummary:
         """The correlation with another column."""
         return Scalar(self._with(other), f"corr({self._sql}, {other._sql})")
 
+    def agg(self, func: Any) -> Any:
+        """A reduction by its name, or a column of several."""
+        if isinstance(func, (list, tuple)):
+            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
+            cells = {name: self._by_name(name)._sql for name in names}
+            return Table(self._rows, {"v": cells}, carried(self._origin))["v"].rename(self.name)
+        return self._by_name(func if isinstance(func, builtins.str) else func.__name__)
+
+    aggregate = agg
+
+    def _by_name(self, name: builtins.str) -> Scalar:
+        if name not in _NAMED:
+            raise NotImplementedError(f"agg has {', '.join(_NAMED)}, not {name!r}")
+        found = getattr(self, name)
+        made: Scalar = found() if callable(found) else found
+        return made
+
     def describe(self, percentiles: Any = None, **arguments: Any) -> Any:
         """Count, mean, deviation, least, quartiles, most; of texts how many, how many different, and the most frequent."""
         tuning("describe", arguments)
@@ -192,6 +209,20 @@ class FrameSummary:
     def _reduced(self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None) -> Reduced:
         wanted = self._columns if labels is None else labels
         return Reduced(self._rows, {label: function(self._column(label))._sql for label in wanted}, name)
+
+    def agg(self, func: Any) -> Any:
+        """A reduction of each column by its name, several as a small table, or one for each of some columns."""
+        if isinstance(func, dict):
+            return Reduced(self._rows, {label: self._column(label).agg(name)._sql for label, name in func.items()})
+        if isinstance(func, (list, tuple)):
+            names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
+            return Table(
+                self._rows,
+                {label: {name: self._column(label).agg(name)._sql for name in names} for label in self._columns},
+            )
+        return self._reduced(lambda column: column.agg(func))
+
+    aggregate = agg
 
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """The values of each column that are not missing."""
@@ -286,5 +317,18 @@ class FrameSummary:
         return described_frame(cast("DataFrame", self), percentiles, include, exclude)
 
 
+#: What one value is made by, by its name.
+_NAMED = (
+    *REDUCTIONS,
+    "any",
+    "all",
+    "size",
+    "idxmin",
+    "idxmax",
+)
+
+
 def _truth(column: Any) -> str:
+    if is_text(column._kind):
+        return f"({column._sql} <> '')"
     return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,10 +10,15 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pyarrow as pa
+
 from ._arguments import tuning
 from ._base import Level
+from ._columns import to_pandas
 from ._rows import Rows, term
 from ._sql import INDEX, ORDER, literal, quote
+from ._stored import note
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -36,6 +42,7 @@ class Writing:
     _index: tuple[Level, ...]
     _client: Any
     _sorted: Any
+    dtypes: Any
 
     def _named(self, index: bool) -> list[str]:
         """The columns under their own names."""
@@ -85,6 +92,19 @@ class Writing:
         statement = f"COPY ({query}) TO {literal(target)} STORED AS {form}{by}{f' OPTIONS ({given})' if given else ''}"
         self._client._connection.query(statement)
 
+    def _pandas_metadata(self, index: bool) -> str:
+        """What pandas notes in a Parquet file to know what was what: the index, and types of its own."""
+        empty = pd.DataFrame({str(label): pd.Series(dtype=kind) for label, kind in self.dtypes.items()})
+        found = json.loads(pa.Schema.from_pandas(empty, preserve_index=False).metadata[b"pandas"])
+        levels = self._index if index else ()
+        names = [_index_name(at, level) for at, level in enumerate(levels)]
+        for name, level, kind in zip(names, levels, self._rows.types([level.sql for level in levels])):
+            shown = to_pandas(pa.table({"v": pa.array([], kind)}), [level.origin])
+            one = json.loads(pa.Schema.from_pandas(shown, preserve_index=False).metadata[b"pandas"])["columns"][0]
+            found["columns"].append({**one, "name": level.name and str(level.name), "field_name": name})
+        found["index_columns"] = names
+        return json.dumps(found)
+
     def to_parquet(
         self,
         path: Any,
@@ -126,10 +146,12 @@ class Writing:
         path = os.fspath(path)
         if not overwrite or not os.path.isdir(path):
             self._write(path, "PARQUET", write_index, options, folders)
+            note(path, self._pandas_metadata(write_index))
             return
         # What is there goes when the new is whole, and not before.
         fresh = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}"
         self._write(f"{fresh}.new", "PARQUET", write_index, options, folders)
+        note(f"{fresh}.new", self._pandas_metadata(write_index))
         os.rename(path, f"{fresh}.old")
         os.rename(f"{fresh}.new", path)
         shutil.rmtree(f"{fresh}.old")
