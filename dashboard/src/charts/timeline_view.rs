@@ -43,7 +43,7 @@ impl Timeline {
         };
         let follows = self.viewport.follows();
         let (glyph, label) = match follows {
-            true => ("⏸\u{fe0e} pause", "Pause at the present"),
+            true => ("❚❚ pause", "Pause at the present"),
             false => ("▶\u{fe0e} follow", "Follow the present"),
         };
         let span_ms = self.viewport.span_ms;

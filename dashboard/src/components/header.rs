@@ -23,8 +23,8 @@ fn state(health: Health) -> (&'static str, &'static str, &'static str) {
         Health::Loading => ("◌", "waiting", "connecting"),
         Health::Unreachable => ("↻", "failed", "not reachable, trying again"),
         Health::Live => ("●", "done", "live"),
-        Health::Replay => ("⏵\u{fe0e}", "done", "replay"),
-        Health::Held => ("⏸\u{fe0e}", "waiting", "held"),
+        Health::Replay => ("▶\u{fe0e}", "done", "replay"),
+        Health::Held => ("❚❚", "waiting", "held"),
         Health::Stale => ("◌", "waiting", "stale"),
         Health::Reconnecting => ("↻", "failed", "reconnecting"),
     }
@@ -109,9 +109,9 @@ fn hold_button(live: &Live) -> Html {
     let actor = live.actor();
     let onclick = Callback::from(move |_: MouseEvent| actor.emit(Act::Hold(!is_held)));
     let (glyph, title) = if is_held {
-        ("⏵\u{fe0e}", "Let the figures go on (space)")
+        ("▶\u{fe0e}", "Let the figures go on (space)")
     } else {
-        ("⏸\u{fe0e}", "Hold the figures (space)")
+        ("❚❚", "Hold the figures (space)")
     };
     html! {
         <button type="button" class="tool" {title} aria-label={title} {onclick}>{ glyph }</button>

@@ -73,7 +73,7 @@ pub fn ReplayBar(props: &Props) -> Html {
             }
         })
     };
-    let (glyph, word) = if is_playing { ("⏸\u{fe0e}", "Stop") } else { ("⏵\u{fe0e}", "Play") };
+    let (glyph, word) = if is_playing { ("❚❚", "Stop") } else { ("▶\u{fe0e}", "Play") };
     let past = format!(
         "{} of {}",
         duration_ms(now_ms - from_ms),
