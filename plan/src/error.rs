@@ -27,8 +27,22 @@ pub fn plain(error: &DataFusionError) -> String {
     let text = error_prefixes()
         .iter()
         .fold(text, |text, prefix| text.strip_prefix(prefix).map(str::to_string).unwrap_or(text));
-    // DataFusion writes "No field named x." and then a paragraph of help: one line is enough here.
-    text.trim().to_string()
+    // What is wrong is enough: whom DataFusion's users should write to is not for these.
+    let text = text.split("\nThis issue was likely caused by a bug").next().unwrap_or(&text);
+    let text = text.split(".\nThis was likely caused by a bug").next().unwrap_or(text);
+    match missing_table(text) {
+        Some(name) => format!(
+            "there is no table '{name}', and no file or folder with data of that name in the folder of the command"
+        ),
+        None => text.trim().to_string(),
+    }
+}
+
+/// The name in `table 'partita.public.name' not found`.
+fn missing_table(text: &str) -> Option<&str> {
+    let name = text.trim().strip_prefix("table 'partita.public.")?.strip_suffix("' not found")?;
+    // What was held and is no more has a name that nobody chose.
+    (!name.starts_with("__")).then_some(name)
 }
 
 fn error_prefixes() -> [&'static str; 8] {

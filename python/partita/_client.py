@@ -22,7 +22,7 @@ from ._connection import Connection, quote
 from ._errors import ClusterError, NotThere
 from ._local import LocalCluster, find
 
-__all__ = ["Client", "Future", "current_client", "progress"]
+__all__ = ["Client", "Future", "current_client"]
 
 #: How long a scheduler may take to be there, in seconds, if nobody says.
 TIMEOUT_S = 60.0
@@ -478,41 +478,3 @@ def current_client() -> Client:
         if _current is not None:
             return _current
         return Client()
-
-
-def progress(*work: Any) -> None:
-    """Shows a bar until computations in the background have ended.
-
-    In a notebook the bar is below the cell, in a terminal it is one line. Where standard output is neither, there
-    is one line at the end.
-
-    Parameters
-    ----------
-    work : Future or list of Future
-        What :meth:`Client.compute` gave. Frames that were persisted are complete.
-    """
-    import sys
-
-    given: list[Any] = []
-    for one in work:
-        given += one if isinstance(one, (list, tuple)) else [one]
-    # Frames that were persisted are there already.
-    futures = [one for one in given if isinstance(one, Future)]
-    client = current_client()
-    live = sys.stdout.isatty()
-    while True:
-        ended = sum(future.done() for future in futures)
-        jobs = client._rest("jobs?state=running&limit=100")["jobs"]
-        tasks = [job["tasks"] for job in jobs]
-        total = sum(sum(count.values()) for count in tasks)
-        done = sum(count["done"] for count in tasks)
-        share = (ended + (done / total if total else 0)) / max(len(futures), 1)
-        share = 1.0 if ended == len(futures) else min(share, 0.99)
-        filled = int(40 * share)
-        line = f"[{'#' * filled}{' ' * (40 - filled)}] {share:4.0%}  {done} of {total} tasks"
-        if live:
-            print(f"\r{line}", end="", flush=True)
-        if ended == len(futures):
-            print("" if live else f"[{'#' * 40}] 100%")
-            return
-        time.sleep(0.1)

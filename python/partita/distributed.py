@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ._client import Client, Future, current_client, progress
+from ._client import Client, Future, current_client
 from ._local import LocalCluster
+from ._progress import progress
 
 __all__ = ["Client", "Future", "LocalCluster", "current_client", "get_client", "progress", "wait"]
 

@@ -395,7 +395,8 @@ def test_notebook(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr
     cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
     texts = json.dumps([cell["outputs"] for cell in cells])
-    assert "Dashboard" in texts and "not computed" in texts and "100%" in texts and "<svg" in texts
+    assert "Dashboard" in texts and "not computed" in texts and "<svg" in texts
+    assert "<progress value=" in texts and "100%" in texts
 
 
 def test_retire_workers():

@@ -6,7 +6,7 @@ use partita_shared::access::AccessError;
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     /// The port cannot be taken.
-    #[error("cannot listen on {address}: {source}: choose another port with --port, or 0 for any")]
+    #[error("cannot listen on {address}: {source}: {}", remedy(source))]
     Listen {
         /// The address.
         address: String,
@@ -24,4 +24,17 @@ pub enum SchedulerError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// What to do about an address that cannot be had.
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this host has no such address: --host takes one of its own, or --interface the name of a network"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are the system's: choose another with --port"
+        }
+        _ => "choose another port with --port, or 0 for any",
+    }
 }

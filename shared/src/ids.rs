@@ -25,10 +25,13 @@ macro_rules! define_id {
         }
 
         impl std::str::FromStr for $name {
-            type Err = std::num::ParseIntError;
+            type Err = String;
             /// Reads `prefix-7` or plain `7`.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.strip_prefix(concat!($prefix, "-")).unwrap_or(text).parse().map(Self)
+                let number = text.strip_prefix(concat!($prefix, "-")).unwrap_or(text).parse();
+                number.map(Self).map_err(|_| {
+                    format!(concat!("'{}' is none: it is a number, or ", $prefix, "-7"), text)
+                })
             }
         }
     };

@@ -334,7 +334,7 @@ pub(crate) struct SqlArgs {
     /// How the rows are written
     #[arg(long, default_value = "table", env = "PARTITA_OUTPUT")]
     pub(crate) output: RowFormat,
-    /// Where the rows are written, instead of standard output
+    /// Where the rows of the last statement are written, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
     /// Show the plan, cut into groups of tasks, and do not run it

@@ -148,7 +148,7 @@ impl Journal {
         };
         let at_us = facts.started_ms * 1000;
         journal.begin(at_us, Vec::new()).map_err(|source| SchedulerError::System {
-            what: format!("the journal {} (--no-journal does without)", journal.path.display()),
+            what: format!("the journal {} (--journal names another file)", journal.path.display()),
             source,
         })?;
         Ok(journal)

@@ -1,0 +1,91 @@
+"""A bar that shows how far computations in the background are."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ._client import Future, current_client
+
+__all__ = ["progress"]
+
+#: Characters of the bar.
+_WIDTH = 40
+#: The time between two looks, in seconds.
+_INTERVAL_S = 0.1
+
+
+def progress(*work: Any) -> None:
+    """Shows a bar until computations in the background have ended.
+
+    In a notebook the bar is below the cell, in a terminal it is one line. Where standard output is neither, there
+    is one line at the end.
+
+    Parameters
+    ----------
+    work : Future or list of Future
+        What :meth:`Client.compute` gave. Frames that were persisted are complete.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from partita import dataframe as dd
+    >>> from partita.distributed import Client, progress
+    >>> with Client(n_workers=1) as client:
+    ...     ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+    ...     progress(client.compute(ddf.a.sum()))
+    [########################################] 100%
+    """
+    given: list[Any] = []
+    for one in work:
+        given += one if isinstance(one, (list, tuple)) else [one]
+    # Frames that were persisted are there already.
+    futures = [one for one in given if isinstance(one, Future)]
+    client = current_client()
+    show = _in_notebook() or _on_terminal()
+    while True:
+        ended = sum(future.done() for future in futures)
+        is_done = ended == len(futures)
+        if show is None and is_done:
+            print(f"[{'#' * _WIDTH}] 100%")
+        elif show is not None:
+            jobs = client._rest("jobs?state=running&limit=100")["jobs"]
+            total = sum(sum(job["tasks"].values()) for job in jobs)
+            done = sum(job["tasks"]["done"] for job in jobs)
+            share = (ended + (done / total if total else 0)) / max(len(futures), 1)
+            show(1.0 if is_done else min(share, 0.99), "" if is_done else f"{done} of {total} tasks")
+        if is_done:
+            return
+        time.sleep(_INTERVAL_S)
+
+
+def _on_terminal() -> Callable[[float, str], None] | None:
+    """Draws in one line of the terminal, if standard output is one."""
+    if not sys.stdout.isatty():
+        return None
+
+    def show(share: float, text: str) -> None:
+        filled = int(_WIDTH * share)
+        line = f"[{'#' * filled}{' ' * (_WIDTH - filled)}] {share:4.0%}  {text:<30}"
+        print(f"\r{line}", end="\n" if share == 1.0 else "", flush=True)
+
+    return show
+
+
+def _in_notebook() -> Callable[[float, str], None] | None:
+    """Draws below the cell, if this is a notebook."""
+    # Only what is imported already can be the shell that this runs in.
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    notebook: Any = importlib.import_module("IPython.display")
+    handle = notebook.display(notebook.HTML(""), display_id=True)
+
+    def show(share: float, text: str) -> None:
+        bar = f"<progress value='{share:.3f}' max='1' style='width: 24em'></progress>"
+        handle.update(notebook.HTML(f"<div>{bar} {share:.0%} {text}</div>"))
+
+    return show
