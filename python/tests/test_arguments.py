@@ -21,6 +21,12 @@ def is_pandas(d):
 
 
 METHODS = {
+    "group describe": lambda d: d.groupby("j").x.describe(),
+    "group describe all": lambda d: d.groupby("b")[["i", "x"]].describe(),
+    "group corr": lambda d: d.groupby("b")[["i", "x", "y"]].corr(),
+    "group cov two keys": lambda d: d[d.j < 3].groupby(["b", "j"])[["i", "y"]].cov(),
+    "group nlargest": lambda d: d.groupby("j").x.nlargest(2),
+    "group nsmallest": lambda d: d.groupby("s").i.nsmallest(3),
     "std0": lambda d: d.x.std(ddof=0),
     "var2": lambda d: d.x.var(ddof=2),
     "std3": lambda d: d.i.std(ddof=3),

@@ -13,7 +13,7 @@ from ._arguments import tuning
 from ._base import Level, NotThere
 from ._columns import Column, carried, in_order, travelled
 from ._frame import DataFrame
-from ._reductions import REDUCTIONS, Reduced, aggregate, quantile
+from ._reductions import REDUCTIONS, Reduced, aggregate, described, is_described, quantile
 from ._rows import Rows
 from ._scalar import Scalar
 from ._series import Series
@@ -168,6 +168,29 @@ class GroupBy:
 
     aggregate = agg
 
+    def _numbers(self) -> list[Any]:
+        kinds = self._frame._kinds()
+        return [label for label in self._selected if is_described(kinds[label])]
+
+    def describe(self, percentiles: Any = None) -> Any:
+        """Count, mean, deviation, least, quartiles and most of each group's numbers."""
+        return self._made(
+            [((label, name), cell) for label in self._numbers() for name, cell in self._described(label, percentiles)]
+        )
+
+    def _described(self, label: Any, percentiles: Any) -> list[tuple[str, Column]]:
+        column = self._frame._column(label)
+        cells = described(column._sql, column._kind, [0.25, 0.5, 0.75] if percentiles is None else percentiles)
+        return [(name, Column(sql, None, carried(column._origin))) for name, sql in cells.items()]
+
+    def cov(self) -> GroupSquare:
+        """The covariance of each two columns in each group."""
+        return GroupSquare(self, "covar_samp")
+
+    def corr(self) -> GroupSquare:
+        """The correlation of each two columns in each group."""
+        return GroupSquare(self, "corr")
+
     # A value for each row.
 
     def _over(self, frame: str = "") -> str:
@@ -320,6 +343,26 @@ class GroupBy:
         return self._made(cells)
 
 
+class GroupSquare:
+    """A number for each two columns of each group, which are computed at once."""
+
+    def __init__(self, groups: GroupBy, function: str) -> None:
+        labels = groups._numbers()
+        double = {label: f"CAST({groups._frame._columns[label].sql} AS DOUBLE)" for label in labels}
+        cells = [((a, b), Column(f"{function}({double[a]}, {double[b]})")) for a in labels for b in labels]
+        self._labels = labels
+        self._made = groups._made(cells)
+
+    def compute(self, **arguments: Any) -> pd.DataFrame:
+        """Runs the plan on the cluster: a pandas frame whose rows are columns of groups."""
+        frame = self._made.compute(**arguments)
+        count, keys = len(self._labels), frame.index
+        levels = [keys.get_level_values(at).repeat(count) for at in range(keys.nlevels)]
+        rows = pd.MultiIndex.from_arrays([*levels, self._labels * len(keys)], names=[*keys.names, None])
+        values = frame.to_numpy().reshape(len(keys) * count, count)
+        return pd.DataFrame(values, index=rows, columns=self._labels)
+
+
 _SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
 _NO_FUNCTION = (
@@ -391,6 +434,34 @@ class SeriesGroupBy(GroupBy):
 
     def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
         return self._one(super()._windowed(function, same))
+
+    def describe(self, percentiles: Any = None) -> Any:
+        """Count, mean, deviation, least, quartiles and most of each group's values."""
+        return self._made([(name, cell) for name, cell in self._described(self._selected[0], percentiles)])
+
+    def nlargest(self, n: int = 5) -> Series:
+        """The largest values of each group, with their labels below the group's."""
+        return self._ends(n, "DESC")
+
+    def nsmallest(self, n: int = 5) -> Series:
+        """The smallest values of each group, with their labels below the group's."""
+        return self._ends(n, "ASC")
+
+    def _ends(self, n: int, way: str) -> Series:
+        frame = self._frame
+        rows, label = frame._rows, self._selected[0]
+        column = frame._column(label)
+        keys = [key.sql for _, key in self._keys]
+        within = ", ".join([f"{column._sql} {way} NULLS LAST", *rows.order])
+        more, number = rows.add(f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {within})")
+        there = [f"{sql} IS NOT NULL" for sql in [column._sql, *(keys if self._dropna else [])]]
+        levels = [*(Level(name, key.sql, key.origin) for name, key in self._keys), *frame._index]
+        inner = DataFrame(more, {label: column._cell}, tuple(levels))
+        found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(there)}", more)
+        groups = [in_order(level.sql, level.origin) for level in found._index[: len(keys)]]
+        value = found._columns[label].sql
+        order = (*(f"{sql} ASC NULLS LAST" for sql in groups), f"{value} {way} NULLS LAST", *found._rows.order)
+        return self._one(found._reordered(order))
 
     def unique(self) -> Series:
         """The different values of each group, as a list in no order."""
