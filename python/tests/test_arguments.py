@@ -21,6 +21,9 @@ def is_pandas(d):
 
 
 METHODS = {
+    "mode of all": lambda d: d[["i", "j", "s"]].mode(),
+    "value_counts of rows": lambda d: computed(d.value_counts(["b", "j"])).sort_index(),
+    "value_counts shares": lambda d: computed(d[["b", "j"]].value_counts(normalize=True)).sort_index(),
     "group describe": lambda d: d.groupby("j").x.describe(),
     "group describe all": lambda d: d.groupby("b")[["i", "x"]].describe(),
     "group corr": lambda d: d.groupby("b")[["i", "x", "y"]].corr(),

@@ -470,6 +470,9 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
         return frame["v"].rename(self.name)
 
+    def _reordered(self, order: tuple[builtins.str, ...]) -> Series:
+        return self.to_frame("v")._reordered(order)["v"].rename(self.name)
+
     def sort_index(self, ascending: bool = True) -> Series:
         """In the order of the index."""
         return self.to_frame("v").sort_index(ascending)["v"].rename(self.name)

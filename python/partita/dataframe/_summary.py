@@ -224,6 +224,38 @@ class FrameSummary:
 
     aggregate = agg
 
+    def value_counts(
+        self,
+        subset: Any = None,
+        normalize: bool = False,
+        sort: bool = True,
+        ascending: bool = False,
+        dropna: bool = True,
+    ) -> Series:
+        """How often each row is there, by some columns or all, the most frequent first."""
+        from ._groupby import GroupBy
+
+        labels = (
+            list(self._columns) if subset is None else [subset] if isinstance(subset, builtins.str) else list(subset)
+        )
+        made = GroupBy(cast("DataFrame", self), labels, True, dropna, True, []).size()
+        sql = made._sql
+        if normalize:
+            sql = f"CAST({sql} AS DOUBLE) / sum({sql}) OVER ()"
+        rows, name = made._rows.add(sql)
+        way = "ASC" if ascending else "DESC"
+        order = (f"{name} {way} NULLS LAST", *rows.order) if sort else rows.order
+        ordered = made._like(name, None, rows, "proportion" if normalize else "count")
+        return ordered._reordered(order)
+
+    def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True) -> Modes:
+        """The most frequent values of each column, in their order."""
+        if along_rows("mode", axis) or not dropna:
+            raise NotImplementedError("mode has the most frequent values of columns that are not missing")
+        kinds = self._kinds()
+        labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
+        return Modes([self._column(label).mode() for label in labels])
+
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """The values of each column that are not missing."""
         made = self._reduce("count", axis, numeric_only, arguments)
@@ -315,6 +347,17 @@ class FrameSummary:
 
         tuning("describe", arguments)
         return described_frame(cast("DataFrame", self), percentiles, include, exclude)
+
+
+class Modes:
+    """The most frequent values of several columns, which may be of different lengths."""
+
+    def __init__(self, columns: list[Series]) -> None:
+        self._columns = columns
+
+    def compute(self, **arguments: Any) -> pd.DataFrame:
+        """Runs the plan on the cluster: a pandas frame, with missing values below shorter columns."""
+        return pd.concat([column.compute(**arguments) for column in self._columns], axis=1)
 
 
 #: What one value is made by, by its name.
