@@ -11,6 +11,7 @@ mod progress;
 mod statements;
 
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 // Arrow's buffers come and go in large pieces; mimalloc gives them back to the system sooner than
@@ -26,7 +27,9 @@ fn main() -> ExitCode {
         // Whoever read the rows has enough of them.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", said(&error));
+            // In one piece: other processes of a job write to the same place.
+            let text = format!("error: {}\n", said(&error));
+            let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::FAILURE
         }
     }
