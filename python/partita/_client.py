@@ -70,6 +70,20 @@ class Future:
         except FutureTimeout:
             raise TimeoutError(f"no result after {timeout} s") from None
 
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits for the end, and gives what went wrong; ``None`` if nothing did."""
+        try:
+            return self._work.exception(timeout)
+        except FutureTimeout:
+            raise TimeoutError(f"no result after {timeout} s") from None
+
+    def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
+        """Calls a function with this future when it has ended."""
+        self._work.add_done_callback(lambda _: fn(self))
+
+    def __repr__(self) -> str:
+        return f"<Future: {self.status}>"
+
     def done(self) -> bool:
         """Whether it has ended."""
         return bool(self._work.done())
@@ -80,6 +94,10 @@ class Future:
         if not self._work.done():
             return "pending"
         return "error" if self._work.exception() else "finished"
+
+
+#: Arguments of Dask's client that have no meaning here.
+_IGNORED = ("processes", "dashboard_address", "silence_logs", "name", "asynchronous", "direct_to_workers", "protocol")
 
 
 class Client:
@@ -99,6 +117,8 @@ class Client:
         The token of the scheduler at ``address``, if it is not to be taken from ``PARTITA_TOKEN`` or an access file.
     n_workers, threads_per_worker, memory_limit, local_directory
         Of the cluster that is started, if one is; as in :class:`LocalCluster`.
+    processes, dashboard_address, silence_logs, name
+        Arguments of Dask that have no meaning here: workers are processes, the page is on the scheduler's port.
 
     Raises
     ------
@@ -125,7 +145,15 @@ class Client:
         local_directory: str | None = None,
         set_as_default: bool = True,
         token: str | None = None,
+        **arguments: Any,
     ) -> None:
+        for name, value in arguments.items():
+            if name not in _IGNORED:
+                raise TypeError(f"Client() has no argument {name!r}")
+            if name == "asynchronous" and value:
+                raise NotImplementedError(
+                    "Client(asynchronous=True) is not there: compute() in the background gives futures"
+                )
         self._own: LocalCluster | None = None
         self._pool: ThreadPoolExecutor | None = None
         wait = TIMEOUT_S if timeout is None else timeout

@@ -206,3 +206,27 @@ def test_what_clients_have_not(client):
     assert not hasattr(client, "submit")
     with pytest.raises(NotImplementedError, match="functions in Python"):
         client.submit(len, [1])
+
+
+def test_arguments_of_clients(client):
+    """Those of Dask that have no meaning here are accepted, others are not."""
+    with pytest.raises(TypeError, match="no argument 'n_worker'"):
+        type(client)(n_worker=1)
+    with pytest.raises(NotImplementedError, match="futures"):
+        type(client)(processes=True, asynchronous=True)
+
+
+def test_futures(small, client):
+    """A future tells how it ended, and calls who wants to know."""
+    called = []
+    future = client.compute(small.a.sum())
+    assert future.exception() is None and future.result() == 21
+    future.add_done_callback(called.append)
+    assert called == [future] and "finished" in repr(future)
+    assert client.compute(small.k.astype("int64")).exception() is not None
+
+
+def test_names_of_folders(small, tmp_path):
+    """A folder is written, not files by a pattern."""
+    with pytest.raises(NotImplementedError, match=r"without \*"):
+        small.to_csv(tmp_path / "out-*.csv")

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .._errors import NotThere
 from ._arguments import tuning
 from ._columns import to_pandas
+from ._instead import INSTEAD
 from ._rows import Rows, direction, drop_later, held_name, term
 from ._sql import INDEX, ORDER, ROW, quote
 
@@ -74,7 +75,8 @@ class Plan:
         if not hasattr(twin, name) and name not in _OF_DASK:
             raise AttributeError(f"a {kind} has no {name!r}")
         there = [found for found in dir(type(self)) if not found.startswith("_")]
-        nearest = self._instead.get(name) or next(iter(difflib.get_close_matches(name, there, 1, 0.75)), "")
+        near = next(iter(difflib.get_close_matches(name, there, 1, 0.6)), "")
+        nearest = self._instead.get(name) or INSTEAD.get(name) or near
         hint = f"; the nearest there is: {nearest}" if nearest else ""
         raise NotThere(f"{kind}.{name} is not there{hint}. compute() gives a pandas object")
 

@@ -86,17 +86,9 @@ def restore(column: pa.ChunkedArray, origin: Any) -> Any:
             column = column.cast(pa.string())
         return pd.ArrowDtype(column.type).__from_arrow__(column)
     if is_text(kind):
-        return _text().__from_arrow__(column.cast(pa.large_string()))
+        return pd.StringDtype().__from_arrow__(column.cast(pa.large_string()))
     dtype = _MASKED.get(kind)
     return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
-
-
-def _text() -> Any:
-    try:
-        return pd.StringDtype("pyarrow", na_value=pd.NA)
-    except TypeError:
-        # Before pandas 2.3 it was the only one.
-        return pd.StringDtype("pyarrow")
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

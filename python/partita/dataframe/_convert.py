@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
 from ._arguments import tuning
-from ._sql import is_text, is_time, literal
+from ._sql import arrow_name, is_text, is_time, literal
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -36,23 +37,29 @@ def to_datetime(
     arguments.pop("utc", None)
     tuning("to_datetime", arguments)
     kind = arg._kind
-    micros = pa.timestamp("us")
+    # Each version of pandas has a unit of its own.
+    unit_made = pd.to_datetime(pd.Series(["2024-01-01"])).dt.unit
+    made_kind = pa.timestamp(unit_made)
     if is_time(kind):
-        return arg if pa.types.is_timestamp(kind) else arg.astype("datetime64[us]")
+        return arg if pa.types.is_timestamp(kind) else arg.astype(f"datetime64[{unit_made}]")
     if not is_text(kind):
         if unit not in _UNITS:
             raise ValueError(f"to_datetime of numbers needs unit=, one of {', '.join(_UNITS)}")
         whole = f"CAST(round({arg._sql} * {_UNITS[unit]}) AS BIGINT)"
-        return arg._like(f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", micros)
+        return _of_unit(arg, f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", made_kind)
     if format is not None:
         if errors == "coerce":
             raise NotImplementedError(
                 "to_datetime: errors='coerce' goes with texts as ISO 8601 has them, without format="
             )
-        return arg._like(f"to_timestamp_micros({arg._sql}, {literal(format)})", micros)
+        return _of_unit(arg, f"to_timestamp_micros({arg._sql}, {literal(format)})", made_kind)
     function = "try_cast" if errors == "coerce" else "cast"
     made = f"{function}({arg._sql} AS TIMESTAMP)"
-    return arg._like(f"arrow_cast({made}, 'Timestamp(Microsecond, None)')", micros)
+    return _of_unit(arg, made, made_kind)
+
+
+def _of_unit(column: Series, sql: str, kind: pa.DataType) -> Series:
+    return column._like(f"arrow_cast({sql}, '{arrow_name(kind)}')", kind)
 
 
 def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -43,12 +43,6 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     >>> ddf.assign(c=ddf.a + ddf.b).compute().c.tolist()
     [2.5, 4.5, 6.5]
     """
-
-    _instead: ClassVar[dict[str, str]] = {
-        "iloc": "head, or loc on the index",
-        "apply": "assign with arithmetic",
-        "iterrows": "compute().iterrows",
-    }
 
     def __init__(self, rows: Rows, columns: dict[Any, Column], index: tuple[Level, ...]) -> None:
         self._rows = rows

@@ -44,11 +44,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     3
     """
 
-    _instead: ClassVar[dict[builtins.str, builtins.str]] = {
-        "apply": "map with a dict, or arithmetic",
-        "iloc": "head",
-        "plot": "compute().plot",
-    }
+    _instead: ClassVar[dict[builtins.str, builtins.str]] = {"apply": "map with a dict, or arithmetic"}
 
     def __init__(
         self,

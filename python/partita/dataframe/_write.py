@@ -75,6 +75,8 @@ class Writing:
         folders: Sequence[str] = (),
         single: bool = False,
     ) -> None:
+        if "*" in os.path.basename(os.fspath(path)):
+            raise NotImplementedError("what is written is a folder with a file for each partition: name it without *")
         path = os.path.abspath(os.fspath(path)) + ("/" if os.fspath(path).endswith("/") else "")
         target = path if single or path.endswith("/") else path + "/"
         unknown = [label for label in folders if label not in self._columns]
