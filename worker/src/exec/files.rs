@@ -8,6 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::union::UnionExec;
 use partita_plan::error::plain;
+use std::fs::{File, Metadata};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -55,10 +56,15 @@ pub(crate) fn check_unchanged(plan: &Arc<dyn ExecutionPlan>, index: u32) -> Resu
 fn is_unchanged(file: &PartitionedFile) -> Result<()> {
     let planned = &file.object_meta;
     let path = format!("/{}", planned.location);
-    // One that cannot be looked at is refused by its reader, which says why.
-    let Ok(found) = std::fs::metadata(&path) else { return Ok(()) };
     let time = SystemTime::from(planned.last_modified);
-    if found.len() == planned.size && found.modified().is_ok_and(|found| found == time) {
+    let is_planned = |found: std::io::Result<Metadata>| match found {
+        Ok(found) => found.len() == planned.size && found.modified().is_ok_and(|at| at == time),
+        // One that cannot be looked at is refused by its reader, which says why.
+        Err(_) => true,
+    };
+    // What a network file system remembers of a file is made true when the file is opened.
+    let opened = || File::open(&path).and_then(|file| file.metadata());
+    if is_planned(std::fs::metadata(&path)) || is_planned(opened()) {
         return Ok(());
     }
     Err(DataFusionError::Execution(format!(
