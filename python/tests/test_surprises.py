@@ -216,6 +216,15 @@ def test_arguments_of_clients(client):
         type(client)(processes=True, asynchronous=True)
 
 
+def test_values_are_compared(small):
+    """A single value is equal to what it is when it is computed."""
+    total = small.a.sum()
+    assert total == 21 and total != 20 and total > 20
+    assert not bool(total == 20)
+    assert bool((total == small.a.count() + 15).compute())
+    assert f"{small.b.mean():.1f}" == "3.6" and round(total / 4, 1) == 5.2
+
+
 def test_futures(small, client):
     """A future tells how it ended, and calls who wants to know."""
     called = []

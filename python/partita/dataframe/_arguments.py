@@ -22,8 +22,8 @@ _TUNING = frozenset(
         "copy",
     )
 )
-#: What NumPy's functions hand on when they call a method.
-_OF_NUMPY = frozenset(("dtype", "out", "keepdims", "where", "initial"))
+#: What NumPy's functions hand on when they call a method, and what it must be.
+_OF_NUMPY = {"dtype": None, "out": None, "initial": None, "keepdims": False, "where": True}
 
 
 def tuning(name: str, given: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def tuning(name: str, given: dict[str, Any]) -> None:
         If there is another: an argument that is not heeded would make the answer a wrong one.
     """
     for argument, value in given.items():
-        if argument in _TUNING or (argument in _OF_NUMPY and (value is None or argument in ("keepdims", "where"))):
+        if argument in _TUNING or (argument in _OF_NUMPY and value is _OF_NUMPY[argument]):
             continue
         raise TypeError(f"{name}() has no argument {argument!r} here")
 

@@ -26,6 +26,8 @@ _FORMS = {
     "le": "({0} <= {1})",
     "gt": "({0} > {1})",
     "ge": "({0} >= {1})",
+    "eq": "({0} = {1})",
+    "ne": "({0} <> {1})",
     "and": "({0} AND {1})",
     "or": "({0} OR {1})",
 }
@@ -120,6 +122,8 @@ class Scalar:
         def __gt__(self, other: Any) -> Any: ...
         def __ge__(self, other: Any) -> Any: ...
 
+    __hash__ = object.__hash__
+
     def __neg__(self) -> Scalar:
         return Scalar(self._rows, f"(- {self._sql})")
 
@@ -139,5 +143,5 @@ def _operator(name: str, swapped: bool) -> Callable[[Scalar, Any], Any]:
 
 for _name in _FORMS:
     setattr(Scalar, f"__{_name}__", _operator(_name, False))
-    if _name not in ("lt", "le", "gt", "ge"):
+    if _name not in ("lt", "le", "gt", "ge", "eq", "ne"):
         setattr(Scalar, f"__r{_name}__", _operator(_name, True))
