@@ -2,7 +2,6 @@
 
 use super::policy::{Bounds, Plan, Policy, Seen, SeenJob, SeenWorkers, slots_of};
 use super::programs::{Programs, Submission};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -153,9 +152,12 @@ fn slots_are_read_off_options() {
 
 /// Programs that do what these scripts say.
 fn programs(folder: &Path, script: &str) -> Programs {
-    let path = folder.join("program");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    let (text, path) = (folder.join("program.text"), folder.join("program"));
+    std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+    // Another process makes the program. A file that this one had open to be written would still be so in what
+    // another test starts at that moment, and nobody can run such a file.
+    let mut install = std::process::Command::new("install");
+    assert!(install.arg("-m755").arg(&text).arg(&path).status().unwrap().success());
     let program = path.into_os_string();
     Programs { sbatch: program.clone(), squeue: program.clone(), scancel: program, timeout: s(5) }
 }
