@@ -163,6 +163,8 @@ class Rows:
         """The columns of the relation."""
         if self._schema is None:
             self._schema = self.client._connection.schema(f"SELECT * FROM {self.sql}")
+            # Whoever asks for the type of a column next need not ask the cluster.
+            self._types.update({quote(field.name): field.type for field in self._schema})
         return self._schema
 
     def type(self, expression: str) -> pa.DataType:
