@@ -239,3 +239,25 @@ def test_names_of_folders(small, tmp_path):
     """A folder is written, not files by a pattern."""
     with pytest.raises(NotImplementedError, match=r"without \*"):
         small.to_csv(tmp_path / "out-*.csv")
+
+
+def test_long_lists():
+    """Conditions that are long texts: of many labels, and of many categories."""
+    frame = pd.DataFrame(
+        {"s": [f"value number {n % 200}" for n in range(600)], "x": range(600)},
+        index=[f"label{n:04}" for n in range(600)],
+    )
+    d = dd.from_pandas(frame, npartitions=3)
+    labels = list(frame.index[100:200])
+    same(d.loc[labels].compute(), frame.loc[labels])
+    same(d.s.astype("category").compute(), frame.s.astype("category"))
+    same(d.assign(c=d.s.astype("category")).c.shift(1).compute(), frame.s.astype("category").shift(1).rename("c"))
+
+
+def test_long_chains(small):
+    """Operations one after the other that each use a column several times: what they make does not double."""
+    d, p = small[["b"]], SMALL[["b"]]
+    for step in range(9):
+        d, p = d.assign(b=d.b * 2 + d.b - step), p.assign(b=p.b * 2 + p.b - step)
+    same(d.compute(), p)
+    assert len(d._full_query()) < 10_000

@@ -237,8 +237,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         rows, column = self._value(value)
-        both = self._rows if rows is None else self._rows.both(rows)
-        return self._like({**self._columns, label: column}, both)
+        both, sql = (self._rows if rows is None else self._rows.both(rows)).short(column.sql)
+        return self._like({**self._columns, label: column._replace(sql=sql)}, both)
 
     def assign(self, **columns: Any) -> DataFrame:
         """With more columns, or others under their names."""
@@ -319,8 +319,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         frame, rows = dict(self._columns), self._rows
         for label in self._columns if labels is None else labels:
             made = function(self._column(label))
-            rows = rows.both(made._rows)
-            frame[label] = made._cell
+            rows, sql = rows.both(made._rows).short(made._sql)
+            frame[label] = made._cell._replace(sql=sql)
         return self._like(frame, rows)
 
     # Rows.

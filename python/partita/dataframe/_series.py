@@ -119,8 +119,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     ) -> Series:
         """Something computed from it: categories become plain values unless an origin is given."""
         origin = carried(self._origin) if origin is ... else origin
-        rows, sql = (rows or self._rows).short(sql)
-        return Series(rows, sql, self.name if name is ... else name, self._index, kind, origin)
+        return Series(rows or self._rows, sql, self.name if name is ... else name, self._index, kind, origin)
 
     def _same(self, sql: builtins.str, rows: Rows | None = None) -> Series:
         """Values of the same kind: some of its own, in other rows or with others in their place."""
