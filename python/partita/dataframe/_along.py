@@ -9,28 +9,42 @@ import pyarrow as pa
 
 from ._arguments import along_rows, tuning
 from ._columns import is_masked
+from ._reductions import factor
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["ColumnWindows", "FrameWindows", "factor", "moved"]
+__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "running", "shifted"]
 
-_SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
+#: The window of all rows up to each.
+SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 #: Rows over which a value is filled in at most, where a limit is given.
 _FILL_MAX = 16
 
 
-def moved(sql: str, kind: Any, origin: Any) -> str:
-    """A value that moves along the rows: where it leaves a gap, pandas has no whole numbers."""
-    return f"CAST({sql} AS DOUBLE)" if pa.types.is_integer(kind) and not is_masked(origin) else sql
+def running(column: Any, function: str, over: str, skipna: bool = True) -> str:
+    """A reduction of all values of a window that ends with each row; missing where the value is."""
+    sql, kind = column._sql, column._kind
+    is_product = function == "product" or (function == "sum" and pa.types.is_boolean(kind))
+    value = factor(sql, kind) if is_product else sql
+    whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
+    made = f"CASE WHEN {whole} THEN {function}({value}) {over} END"
+    # Sums of small numbers stay small, as pandas has them.
+    return f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made
 
 
-def factor(sql: str, kind: Any) -> str:
-    """A value as products have it."""
-    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    return f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})"
+def shifted(column: Any, periods: int, over: str) -> str:
+    """The value so many rows before. Where that leaves a gap, pandas has no whole numbers."""
+    sql = column._sql
+    if _is_moved(column):
+        sql = f"CAST({sql} AS DOUBLE)"
+    return f"{f'lag({sql}, {periods})' if periods >= 0 else f'lead({sql}, {-periods})'} {over}"
+
+
+def _is_moved(column: Any) -> bool:
+    return pa.types.is_integer(column._kind) and not is_masked(column._origin)
 
 
 def _rows_alone(name: str, axis: Any, arguments: dict[str, Any]) -> None:
@@ -55,24 +69,18 @@ class ColumnWindows:
         made: Series = self._same(name, rows) if same else self._like(name, kind, rows)
         return made
 
-    def _running(self, function: str, skipna: bool, value: str | None = None) -> Series:
-        over = self._rows.over(_SO_FAR)
-        value = value or self._sql
-        whole = f"count({self._sql}) {over} = count(*) {over}" if not skipna else f"{self._sql} IS NOT NULL"
-        sql = f"CASE WHEN {whole} THEN {function}({value}) {over} END"
-        # Sums of small numbers stay small, as pandas has them.
-        return self._window(f"arrow_cast({sql}, 'Float32')" if self._kind == pa.float32() else sql)
+    def _running(self, function: str, skipna: bool) -> Series:
+        return self._window(running(self, function, self._rows.over(SO_FAR), skipna))
 
     def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """The sum of all up to each."""
         _rows_alone("cumsum", axis, arguments)
-        truths = pa.types.is_boolean(self._kind)
-        return self._running("sum", skipna, f"CAST({self._sql} AS BIGINT)" if truths else None)
+        return self._running("sum", skipna)
 
     def cumprod(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """The product of all up to each."""
         _rows_alone("cumprod", axis, arguments)
-        return self._running("product", skipna, factor(self._sql, self._kind))
+        return self._running("product", skipna)
 
     def cummax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """The largest of all up to each."""
@@ -89,10 +97,8 @@ class ColumnWindows:
         _rows_alone("shift", axis, {})
         if freq is not None:
             raise NotImplementedError("shift moves the values along the rows: freq= would move the index")
-        sql = moved(self._sql, self._kind, self._origin)
-        function = f"lag({sql}, {periods})" if periods >= 0 else f"lead({sql}, {-periods})"
-        window = f"{function} {self._rows.over()}"
-        return self._window(window, same=True) if sql == self._sql else self._window(window, pa.float64())
+        window = shifted(self, periods, self._rows.over())
+        return self._window(window, pa.float64()) if _is_moved(self) else self._window(window, same=True)
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
         """The difference to the value so many rows before."""
@@ -110,14 +116,14 @@ class ColumnWindows:
         _rows_alone("ffill", axis, {})
         if limit is not None:
             return self._nearest("lag", limit)
-        return self._window(f"last_value({self._sql}) IGNORE NULLS {self._rows.over(_SO_FAR)}", same=True)
+        return self._window(f"last_value({self._sql}) IGNORE NULLS {self._rows.over(SO_FAR)}", same=True)
 
     def bfill(self, axis: Any = 0, limit: int | None = None) -> Series:
         """The next value in the place of a missing one, at most so many rows before."""
         _rows_alone("bfill", axis, {})
         if limit is not None:
             return self._nearest("lead", limit)
-        over = self._rows.over(_SO_FAR, backwards=True)
+        over = self._rows.over(SO_FAR, backwards=True)
         return self._window(f"last_value({self._sql}) IGNORE NULLS {over}", same=True)
 
     def _nearest(self, function: str, limit: int) -> Series:

@@ -125,14 +125,6 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
 
 
-def selected(columns: list[Column], prefix: str = "c") -> list[tuple[str, str]]:
-    """Columns with names to travel under."""
-    return [(column.sql, f"{prefix}{at}") for at, column in enumerate(columns)]
-
-
-def travelled(columns: dict[Any, Column], prefix: str = "c") -> dict[Any, Column]:
-    """The columns of a relation that has them under the names of :func:`selected`."""
-    return {
-        label: Column(quote(f"{prefix}{at}"), column.kind, column.origin)
-        for at, (label, column) in enumerate(columns.items())
-    }
+def travelled(columns: dict[Any, Column]) -> dict[Any, Column]:
+    """The columns of a relation that has them under their numbers: ``c0``, ``c1``."""
+    return {label: column._replace(sql=quote(f"c{at}")) for at, (label, column) in enumerate(columns.items())}

@@ -9,15 +9,13 @@ import pandas as pd
 import pyarrow as pa
 
 from ._arguments import tuning
-from ._reductions import Table, aggregate, described, is_described
-from ._sql import is_time
+from ._reductions import QUARTILES, Table, aggregate, described, is_described, percent, quantile
+from ._sql import arrow_name, is_time
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
 __all__ = ["Described", "described_frame"]
-
-_QUARTILES = (0.25, 0.5, 0.75)
 
 
 def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: Any) -> Any:
@@ -30,12 +28,11 @@ def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: A
     else:
         labels = [label for label, kind in kinds.items() if is_described(kind) or is_time(kind)]
         labels = labels or list(kinds)
-    shares = _QUARTILES if percentiles is None else percentiles
     if all(is_described(kinds[label]) for label in labels):
         return Table(
-            frame._rows, {label: described(frame._columns[label].sql, kinds[label], shares) for label in labels}
+            frame._rows, {label: described(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
         )
-    return Described(frame, labels, shares)
+    return Described(frame, labels, percentiles)
 
 
 class Described:
@@ -44,7 +41,7 @@ class Described:
     def __init__(self, frame: DataFrame, labels: Sequence[Any], percentiles: Any, name: Any = ...) -> None:
         self._frame = frame
         self._labels = labels
-        self._shares = _QUARTILES if percentiles is None else percentiles
+        self._shares = QUARTILES if percentiles is None else percentiles
         self._name = name
 
     def compute(self, **arguments: Any) -> Any:
@@ -53,16 +50,13 @@ class Described:
         parts = [self._column(label) for label in self._labels]
         if self._name is not ...:
             return parts[0].rename(self._name)
-        order: list[str] = []
-        for part in sorted(parts, key=len):
-            order += [name for name in part.index if name not in order]
-        ends = [name for name in ("std", "max") if name in order]
-        order = [name for name in order if name not in ends] + [name for name in ("max", "std") if name in ends]
+        shares = [percent(q) for q in self._shares]
+        if any("top" in part.index for part in parts):
+            names = ["count", "unique", "top", "freq", "mean", "std", "min", *shares, "max"]
+        else:
+            names = ["count", "mean", "min", *shares, "max", "std"]
         frame = pd.concat(parts, axis=1)
-        wanted = ["count", "unique", "top", "freq", "mean", "std", "min"]
-        wanted += [f"{q * 100:g}%" for q in self._shares] + ["max"]
-        has_texts = any("top" in part.index for part in parts)
-        return frame.reindex([name for name in (wanted if has_texts else order) if name in order])
+        return frame.reindex([name for name in names if name in frame.index])
 
     def _column(self, label: Any) -> pd.Series:
         column = self._frame._column(label)
@@ -83,22 +77,10 @@ class Described:
     def _of_times(self, column: Any, kind: pa.DataType) -> pd.Series:
         sql = column._sql
         whole = f"arrow_cast({sql}, 'Int64')"
-        cells = [
-            f"count({sql}) AS n",
-            f"{aggregate('mean', sql, kind)} AS mean",
-            f"min({sql}) AS low",
-            f"max({sql}) AS high",
-        ]
-        for at, q in enumerate(self._shares):
-            share = f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY CAST({whole} AS DOUBLE))"
-            cells.append(f"CAST({share} AS BIGINT) AS q{at}")
-        query = f"SELECT {', '.join(cells)} FROM {column._rows.sql}"
-        found = column._client._connection.query(query)
-        row = {name: found.column(name)[0].as_py() for name in found.column_names if not name.startswith("q")}
-        moments = [
-            pa.array([found.column(f"q{at}")[0].as_py()], pa.int64()).cast(kind)[0].as_py()
-            for at in range(len(self._shares))
-        ]
-        shares = [f"{q * 100:g}%" for q in self._shares]
-        values = [row["n"], *(pd.Timestamp(value) for value in (row["mean"], row["low"], *moments, row["high"]))]
-        return pd.Series(values, index=["count", "mean", "min", *shares, "max"], name=column.name, dtype=object)
+        cells = [f"count({sql})", aggregate("mean", sql, kind), f"min({sql})", f"max({sql})"]
+        for q in self._shares:
+            cells.append(f"arrow_cast(CAST({quantile(whole, q)} AS BIGINT), '{arrow_name(kind)}')")
+        row = [column[0].as_py() for column in column._rows.values(cells).columns]
+        mean, low, high, *moments = [pd.Timestamp(value) for value in row[1:]]
+        names = ["count", "mean", "min", *map(percent, self._shares), "max"]
+        return pd.Series([row[0], mean, low, *moments, high], index=names, name=column.name, dtype=object)

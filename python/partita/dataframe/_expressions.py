@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ._sql import arrow_name, is_number, is_text, literal, type_of
+from ._sql import arrow_name, is_number, is_text, is_whole, literal, type_of
 
 __all__ = [
     "COMPARISONS",
@@ -47,10 +47,6 @@ def is_real(kind: pa.DataType) -> bool:
 
 def _double(sql: str, kind: pa.DataType | None) -> str:
     return sql if kind == pa.float64() else f"CAST({sql} AS DOUBLE)"
-
-
-def _whole(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
 
 
 def _number(sql: str, kind: pa.DataType) -> str:
@@ -94,9 +90,9 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
         x, y = _double(left, a), _double(right, b)
         return f"CASE WHEN {y} = 0 AND {x} = 0 THEN NULL ELSE {x} / {y} END"
     if name in ("floordiv", "mod"):
-        return _divided(name, _number(left, a), _number(right, b), _whole(a) and _whole(b))
+        return _divided(name, _number(left, a), _number(right, b), is_whole(a) and is_whole(b))
     if name == "pow":
-        return _power(_number(left, a), _number(right, b), _whole(a) and _whole(b))
+        return _power(_number(left, a), _number(right, b), is_whole(a) and is_whole(b))
     raise TypeError(f"there is no operator {name}")
 
 
@@ -148,7 +144,7 @@ def _divided(name: str, left: str, right: str, whole: bool) -> str:
 
 def rounded(sql: str, kind: pa.DataType, decimals: int) -> str:
     """Rounding to the nearest, and to the even one of two that are as near."""
-    if _whole(kind) and decimals >= 0:
+    if is_whole(kind) and decimals >= 0:
         return sql
     factor = f"CAST(1e{abs(decimals)} AS DOUBLE)"
     scaled = f"({sql} * {factor})" if decimals >= 0 else f"({sql} / {factor})"

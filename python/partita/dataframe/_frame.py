@@ -370,9 +370,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self._column(label)
 
     def _reordered(self, order: tuple[str, ...]) -> DataFrame:
-        rows = self._rows
-        made = Rows(rows.client, rows.root, order, False, rows.partitions, rows.layers, rows.identity, rows._keep)
-        return self._like(self._columns, made)
+        return self._like(self._columns, self._rows.but(order=order))
 
     # Several frames, groups.
 
@@ -387,9 +385,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
                 "groupby takes columns, or names of levels of the index: level= and axis= are not there"
             )
         tuning("groupby", arguments)
-        return GroupBy(
-            self, by, None if sort is None else sort, True if dropna is None else dropna, observed is not False
-        )
+        # Groups come in the order of their keys, wanted or not.
+        return GroupBy(self, by, dropna is not False, observed is not False)
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
         """Joined with another frame. The order of the rows is any, and the index is counted from 0 unless it is joined on."""
@@ -401,8 +398,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         """Joined with another frame on the index."""
         from ._merge import merge
 
-        right = other.to_frame() if isinstance(other, Series) else other
-        return merge(self, right, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
+        return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
 
     # Held.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ._along import factor, moved
+from ._along import SO_FAR, running, shifted
 from ._arguments import tuning
 from ._base import Level, NotThere
 from ._columns import Column, carried, in_order, travelled
@@ -45,7 +45,6 @@ class GroupBy:
         self,
         frame: DataFrame,
         by: Any,
-        sort: bool | None,
         dropna: bool,
         observed: bool = True,
         selected: list[Any] | None = None,
@@ -66,7 +65,6 @@ class GroupBy:
         self._frame = frame._like(frame._columns, rows)
         self._by = by
         self._keys = keys
-        self._sort = sort
         self._dropna = dropna
         names = [name for name, _ in keys]
         self._selected = selected if selected is not None else [c for c in frame._columns if c not in names]
@@ -75,9 +73,9 @@ class GroupBy:
         if isinstance(key, list):
             for label in key:
                 self._frame._column(label)
-            return GroupBy(self._frame, self._by, self._sort, self._dropna, True, key)
+            return GroupBy(self._frame, self._by, self._dropna, selected=key)
         self._frame._column(key)
-        return SeriesGroupBy(self._frame, self._by, self._sort, self._dropna, True, [key])
+        return SeriesGroupBy(self._frame, self._by, self._dropna, selected=[key])
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self._frame._columns:
@@ -180,7 +178,7 @@ class GroupBy:
 
     def _described(self, label: Any, percentiles: Any) -> list[tuple[str, Column]]:
         column = self._frame._column(label)
-        cells = described(column._sql, column._kind, [0.25, 0.5, 0.75] if percentiles is None else percentiles)
+        cells = described(column._sql, column._kind, percentiles)
         return [(name, Column(sql, None, carried(column._origin))) for name, sql in cells.items()]
 
     def cov(self) -> GroupSquare:
@@ -212,15 +210,8 @@ class GroupBy:
         return DataFrame(rows, columns, frame._index)
 
     def _running(self, function: str) -> Any:
-        over = self._over(_SO_FAR)
-
-        def running(column: Series) -> str:
-            plain = function not in ("product", "sum") or not pa.types.is_boolean(column._kind)
-            value = column._sql if function != "product" and plain else factor(column._sql, column._kind)
-            sql = f"CASE WHEN {column._sql} IS NULL THEN NULL ELSE {function}({value}) {over} END"
-            return f"arrow_cast({sql}, 'Float32')" if column._kind == pa.float32() else sql
-
-        return self._windowed(running)
+        over = self._over(SO_FAR)
+        return self._windowed(lambda column: running(column, function, over))
 
     def cumsum(self, **arguments: Any) -> Any:
         """The sum of all of its group up to each."""
@@ -258,19 +249,17 @@ class GroupBy:
     def shift(self, periods: int = 1, **arguments: Any) -> Any:
         """Each value so many rows of its group later."""
         tuning("shift", arguments)
-        way, over = (f"lag({{}}, {periods})" if periods >= 0 else f"lead({{}}, {-periods})"), self._over()
-        return self._windowed(
-            lambda column: f"{way.format(moved(column._sql, column._kind, column._origin))} {over}", same=True
-        )
+        over = self._over()
+        return self._windowed(lambda column: shifted(column, periods, over), same=True)
 
     def diff(self, periods: int = 1) -> Any:
         """The difference to the value so many rows of its group before."""
-        way, over = (f"lag({{}}, {periods})" if periods >= 0 else f"lead({{}}, {-periods})"), self._over()
-        return self._windowed(lambda column: (column - column._like(f"{way.format(column._sql)} {over}"))._sql)
+        over = self._over()
+        return self._windowed(lambda column: (column - column._like(shifted(column, periods, over)))._sql)
 
     def ffill(self) -> Any:
         """The latest value of its group before, in the place of a missing one."""
-        over = self._over(_SO_FAR)
+        over = self._over(SO_FAR)
         return self._windowed(lambda column: f"last_value({column._sql}) IGNORE NULLS {over}", same=True)
 
     def transform(self, func: Any, **arguments: Any) -> Any:
@@ -324,8 +313,7 @@ class GroupBy:
         """The frame as each group has it: its plans can be put together, and not computed."""
         frame = self._frame
         rows = frame._rows
-        client: Any = _NoCluster(rows.client)
-        inside = Rows(client, rows.root, rows.order, rows.physical, None, rows.layers, rows.identity, rows._keep)
+        inside = rows.but(client=_NoCluster(rows.client))
         return DataFrame(inside, dict(frame._columns), frame._index)
 
     def _expressions(self, values: dict[Any, Any]) -> DataFrame:
@@ -363,7 +351,6 @@ class GroupSquare:
         return pd.DataFrame(values, index=rows, columns=self._labels)
 
 
-_SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
 _NO_FUNCTION = (
     "apply takes a function that gives reductions of the group, such as lambda g: g.a.sum() / g.b.sum(); "
@@ -474,7 +461,7 @@ class SeriesGroupBy(GroupBy):
         """How often each value is in each group."""
         tuning("value_counts", arguments)
         label = self._selected[0]
-        inner = GroupBy(self._frame, [*self._given(), label], self._sort, self._dropna, True, [])
+        inner = GroupBy(self._frame, [*self._given(), label], self._dropna, selected=[])
         made = inner._made([("count", Column("count(*)"))])["count"]
         rows = made._rows
         order = (rows.order[0], f"{made._sql} DESC NULLS LAST", *rows.order[1:])

@@ -232,8 +232,7 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
     levels = tuple(Level(None if label.startswith(INDEX) else label, quote(label)) for label in labels)
     order = tuple(f"{quote(label)} ASC NULLS LAST" for label in labels)
     if order:
-        known_rows, rows = rows, Rows(client, root, order)
-        rows._schema, rows._types = known_rows._schema, known_rows._types
+        rows = rows.but(order=order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
     return DataFrame(rows, {label: Column(quote(label), known[label]) for label in wanted}, levels)
 

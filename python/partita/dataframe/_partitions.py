@@ -121,9 +121,8 @@ def evenly(rows: int, parts: int) -> list[int]:
 def ends(frame: Any) -> tuple[Any, Any]:
     """The first label of the index of a frame in its order, and the last one; ``None`` where there are none."""
     level = frame._index[0].sql
-    found = frame._client._connection.query(f"SELECT min({level}) AS a, max({level}) AS b FROM {frame._rows.sql}")
-    row = found.to_pandas().iloc[0]
-    return (None, None) if pd.isna(row["a"]) else (row["a"], row["b"])
+    first, last = frame._rows.values([f"min({level})", f"max({level})"]).to_pandas().iloc[0]
+    return (None, None) if pd.isna(first) else (first, last)
 
 
 def pieces(first: Any, last: Any, freq: Any) -> list[Any]:

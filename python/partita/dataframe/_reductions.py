@@ -13,12 +13,24 @@ from ._base import Level
 from ._columns import Column, is_masked, restore, to_pandas
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, arrow_name, is_number, is_text, literal, quote
+from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote
 
 if TYPE_CHECKING:
     from ._series import Series
 
-__all__ = ["REDUCTIONS", "Reduced", "Table", "across", "aggregate", "described", "is_described", "quantile"]
+__all__ = [
+    "QUARTILES",
+    "REDUCTIONS",
+    "Reduced",
+    "Table",
+    "across",
+    "aggregate",
+    "described",
+    "factor",
+    "is_described",
+    "percent",
+    "quantile",
+]
 
 #: Reductions of columns and of groups.
 REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
@@ -122,11 +134,15 @@ def _of_time(name: str, sql: str, kind: pa.DataType, over: str) -> str:
     return f"arrow_cast(arrow_cast({forms[name]}, 'Int64'), '{arrow_name(kind)}')"
 
 
+def factor(sql: str, kind: pa.DataType) -> str:
+    """A value as products have it."""
+    return f"CAST({sql} AS {'BIGINT' if is_whole(kind) else 'DOUBLE'})"
+
+
 def _product(sql: str, kind: pa.DataType) -> str:
     if pa.types.is_unsigned_integer(kind):
         return f"coalesce(product(arrow_cast({sql}, 'UInt64')), arrow_cast(1, 'UInt64'))"
-    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-    total = f"coalesce(product(CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})), 1)"
+    total = f"coalesce(product({factor(sql, kind)}), 1)"
     return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
 
 
@@ -150,7 +166,7 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
         return f"({(' OR ' if name == 'any' else ' AND ').join(truths) or str(name == 'all').upper()})"
     if not values:
         return "0" if name == "sum" else "NULL"
-    whole = all(column.kind is not None and _whole(column.kind) for column in columns)
+    whole = all(column.kind is not None and is_whole(column.kind) for column in columns)
     numbers = [f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})" for sql in values]
     made = _across(name, values, numbers, there, ddof)
     if not skipna:
@@ -185,10 +201,6 @@ def _true(column: Column) -> str:
     return f"coalesce({sql} <> {literal(0, column.kind)}, FALSE)"
 
 
-def _whole(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
-
-
 # What they give.
 
 
@@ -209,10 +221,10 @@ class Reduced:
         tuning("compute", arguments)
         if not self._cells:
             return pd.Series(dtype="float64")
-        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(self._cells.values()))
-        table = self._rows.client._connection.query(f"SELECT {select} FROM {self._rows.sql}")
+        table = self._rows.values(list(self._cells.values()))
         index = pd.Index(list(self._cells))
-        values: Any = [to_pandas(table).iloc[0, at] for at in range(len(self._cells))]
+        frame = to_pandas(table)
+        values: Any = [frame.iloc[0, at] for at in range(len(self._cells))]
         kinds = [column.type for column in table.columns]
         masked = [self._origins.get(label) for label in self._cells if is_masked(self._origins.get(label))]
         if masked and all(is_number(kind) for kind in kinds):
@@ -261,8 +273,7 @@ class Table:
         """Runs the plan on the cluster: a pandas frame."""
         tuning("compute", arguments)
         flat = [sql for column in self._cells.values() for sql in column.values()]
-        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(flat))
-        frame = to_pandas(self._rows.client._connection.query(f"SELECT {select} FROM {self._rows.sql}"))
+        frame = to_pandas(self._rows.values(flat))
         values = iter(frame.iloc[0, at] for at in range(len(flat)))
         return pd.DataFrame({label: {name: next(values) for name in column} for label, column in self._cells.items()})
 
@@ -278,7 +289,16 @@ class Table:
         return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),), None, self._origin)
 
 
-def described(sql: str, kind: pa.DataType, percentiles: Sequence[float]) -> dict[Any, str]:
+#: The shares of which descriptions have the values, unless others are asked for.
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def percent(q: float) -> str:
+    """What descriptions call a share."""
+    return f"{q * 100:g}%"
+
+
+def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, str]:
     """The cells of a description of a column of numbers."""
     cells = {
         "count": f"CAST(count({sql}) AS DOUBLE)",
@@ -286,8 +306,8 @@ def described(sql: str, kind: pa.DataType, percentiles: Sequence[float]) -> dict
         "std": aggregate("std", sql, kind),
         "min": f"CAST(min({sql}) AS DOUBLE)",
     }
-    for q in percentiles:
-        cells[f"{q * 100:g}%"] = quantile(sql, q)
+    for q in QUARTILES if percentiles is None else percentiles:
+        cells[percent(q)] = quantile(sql, q)
     return {**cells, "max": f"CAST(max({sql}) AS DOUBLE)"}
 
 

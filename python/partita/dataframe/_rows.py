@@ -89,17 +89,21 @@ class Rows:
         self._schema: pa.Schema | None = None
         self._types: dict[str, pa.DataType] = {}
 
-    def _with(self, layers: tuple[tuple[int, str, str], ...], physical: bool = False) -> Rows:
-        return Rows(
-            self.client,
-            self.root,
-            self.order,
-            physical,
-            self.partitions,
-            layers,
-            self.identity,
-            self._keep,
-        )
+    def but(self, **changes: Any) -> Rows:
+        """The same rows with some of what they are made of changed: their order, their layers, who asks for them."""
+        made = Rows(self.client, self.root, self.order, False, self.partitions, self.layers, self.identity, self._keep)
+        for name, value in changes.items():
+            setattr(made, name, value)
+        if made.layers == self.layers:
+            # The columns are the same.
+            made._schema, made._types = self._schema, self._types
+        return made
+
+    def values(self, expressions: list[str]) -> pa.Table:
+        """One row with the values of reductions."""
+        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions))
+        found: pa.Table = self.client._connection.query(f"SELECT {select} FROM {self.sql}")
+        return found
 
     @property
     def sql(self) -> str:
@@ -140,7 +144,8 @@ class Rows:
     def _added(self, expression: str, physical: bool) -> tuple[Rows, str]:
         number = next(_numbers)
         name = f"__w{number}"
-        return self._with((*self.layers, (number, name, expression)), physical), quote(name)
+        layers = (*self.layers, (number, name, expression))
+        return self.but(layers=layers, physical=physical), quote(name)
 
     def both(self, other: Rows) -> Rows:
         """The same rows with the columns of both.
@@ -156,7 +161,8 @@ class Rows:
             raise NotImplementedError(
                 "these columns are of different rows, which would have to be matched by their index: use merge or join"
             )
-        return self._with(tuple(sorted(set(self.layers) | set(other.layers))), self.physical and other.physical)
+        layers = tuple(sorted(set(self.layers) | set(other.layers)))
+        return self.but(layers=layers, physical=self.physical and other.physical)
 
     @property
     def schema(self) -> pa.Schema:

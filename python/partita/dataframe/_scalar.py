@@ -56,8 +56,7 @@ class Scalar:
     def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster, and gives the value."""
         tuning("compute", arguments)
-        query = f"SELECT {self._sql} AS v FROM {self._rows.sql}"
-        table = self._rows.client._connection.query(query)
+        table = self._rows.values([self._sql])
         if table.num_rows == 0 or table.column(0).null_count:
             return self._missing
         value = to_pandas(table).iloc[0, 0]

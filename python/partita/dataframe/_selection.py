@@ -161,8 +161,7 @@ class FrameRows:
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
         rows = self._rows.both(column._rows)
         order = (f"{in_order(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
-        physical = sorted and rows.physical
-        made = Rows(rows.client, rows.root, order, physical, rows.partitions, rows.layers, rows.identity, rows._keep)
+        made = rows.but(order=order, physical=sorted and rows.physical)
         from ._frame import DataFrame
 
         frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),))

@@ -129,9 +129,6 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     def _cell(self) -> Column:
         return Column(self._sql, self._known, self._origin)
 
-    def _masked(self, *others: Any) -> bool:
-        return is_masked(self._origin) or any(isinstance(one, Series) and is_masked(one._origin) for one in others)
-
     def to_frame(self, name: Any = None) -> DataFrame:
         """A frame of this one column."""
         from ._frame import DataFrame
@@ -202,15 +199,16 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
             other = other.compute()
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
-        masked = self._masked(other)
         if isinstance(other, Series):
             zones = {_zoned(self._kind), _zoned(other._kind)}
             if zones == {True, False}:
                 raise TypeError("times with a zone and times without one cannot be compared: use dt.tz_localize")
-            sql = ex.comparison(name, self._sql, other._sql, masked)
             origin = carried(self._origin, other._origin)
+            sql = ex.comparison(name, self._sql, other._sql, is_masked(origin))
             return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
-        return self._like(ex.comparison(name, self._sql, literal(other, self._kind), masked), pa.bool_())
+        return self._like(
+            ex.comparison(name, self._sql, literal(other, self._kind), is_masked(self._origin)), pa.bool_()
+        )
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if not origin.ordered or isinstance(other, Series):

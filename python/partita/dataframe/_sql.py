@@ -22,6 +22,7 @@ __all__ = [
     "is_plain_text",
     "is_text",
     "is_time",
+    "is_whole",
     "literal",
     "quote",
     "type_of",
@@ -73,6 +74,11 @@ def is_number(kind: pa.DataType) -> bool:
     """Whether it can be summed up."""
     types = pa.types
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Whether it is a whole number, or a truth, which counts as one."""
+    return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
 
 
 def is_plain_text(kind: pa.DataType) -> bool:

@@ -161,7 +161,7 @@ class ColumnSummary:
         """Count, mean, deviation, least, quartiles, most; of texts how many, how many different, and the most frequent."""
         tuning("describe", arguments)
         if is_described(self._kind):
-            cells = described(self._sql, self._kind, [0.25, 0.5, 0.75] if percentiles is None else percentiles)
+            cells = described(self._sql, self._kind, percentiles)
             return Table(self._rows, {"v": cells}, carried(self._origin))["v"].rename(self.name)
         from ._described import Described
 
@@ -238,7 +238,7 @@ class FrameSummary:
         labels = (
             list(self._columns) if subset is None else [subset] if isinstance(subset, builtins.str) else list(subset)
         )
-        made = GroupBy(cast("DataFrame", self), labels, True, dropna, True, []).size()
+        made = GroupBy(cast("DataFrame", self), labels, dropna, selected=[]).size()
         sql = made._sql
         if normalize:
             sql = f"CAST({sql} AS DOUBLE) / sum({sql}) OVER ()"

@@ -34,7 +34,7 @@ class FrameValues:
     def fillna(self, value: Any) -> DataFrame:
         """With something in the place of missing values: one for all, or a dictionary by column."""
         if isinstance(value, (dict, pd.Series, Reduced)):
-            known = value if not isinstance(value, Reduced) else value.compute()
+            known = value if not isinstance(value, Reduced) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
         return self._each(lambda column: column.fillna(_beside(value, column)))

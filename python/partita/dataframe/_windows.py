@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from ._arguments import tuning
 from ._base import Level, NotThere
-from ._columns import Column, carried, to_pandas, travelled
+from ._columns import Column, carried, travelled
 from ._frame import DataFrame
+from ._partitions import ends
 from ._reductions import REDUCTIONS, aggregate, quantile
 from ._rows import Rows
 from ._series import Series
@@ -366,11 +367,8 @@ class _Pieces(DataFrame):
 
         found = self._found
         key = found._index[0]
-        ends = found._client._connection.query(
-            f"SELECT min({key.sql}) AS a, max({key.sql}) AS b FROM {found._rows.sql}"
-        )
-        first, last = (to_pandas(ends)[at].iloc[0] for at in ("0", "1"))
-        labels = pd.DatetimeIndex([]) if pd.isna(first) else pd.date_range(first, last, freq=self._step)
+        first, last = ends(found)
+        labels = pd.DatetimeIndex([]) if first is None else pd.date_range(first, last, freq=self._step)
         if len(labels) > PIECES_MAX:
             raise ValueError(f"{len(labels)} pieces are more than {PIECES_MAX}: choose longer ones")
         pieces = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
