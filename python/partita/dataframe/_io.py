@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
 from ._sql import INDEX, ROW, is_plain_text, literal, quote
-from ._stored import written_by_pandas
+from ._stored import absolute, written_by_pandas
 from ._texts import Texts
 
 if TYPE_CHECKING:
@@ -247,12 +246,10 @@ def _files(path: Any, index: Any, columns: Any, client: Client | None) -> DataFr
 
 
 def _paths(path: Any) -> list[str]:
-    """The names of files. Those that are relative start from the folder where this process is now."""
-    paths = [os.fspath(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
+    paths = [absolute(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
     if not paths:
         raise ValueError("the list of files is empty")
-    away = ("/", "~", "file:")
-    return [one if one.startswith(away) else os.path.join(os.getcwd(), one) for one in paths]
+    return paths
 
 
 def read_parquet(

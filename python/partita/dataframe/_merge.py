@@ -65,16 +65,7 @@ def merge(
     """
     arguments.pop("npartitions", None)
     tuning("merge", arguments)
-    if isinstance(left, Series):
-        left = left.to_frame()
-    if isinstance(right, Series):
-        right = right.to_frame()
-    if isinstance(right, pd.DataFrame):
-        from ._io import from_pandas
-
-        right = from_pandas(right, npartitions=1, sort=False, client=left._client)
-    if not isinstance(right, DataFrame):
-        raise TypeError(f"a frame is joined with another frame, not with a {type(right).__name__}")
+    left, right = (_as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
         raise ValueError("the frames are of different clusters")
     if how not in _JOINS:
@@ -86,20 +77,11 @@ def merge(
     a, a_levels, a_cells = _side(left, "l", indicator)
     b, b_levels, b_cells = _side(right, "r", indicator)
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
-    by_left = (
-        a_levels
-        if left_index
-        else _keys(left, a_names, a_levels, on if on is not None else left_on)
-        if how != "cross"
-        else []
-    )
-    by_right = (
-        b_levels
-        if right_index
-        else _keys(right, b_names, b_levels, on if on is not None else right_on)
-        if how != "cross"
-        else []
-    )
+    by_left: list[str] = []
+    by_right: list[str] = []
+    if how != "cross":
+        by_left = a_levels if left_index else _keys(left, a_names, a_levels, on if on is not None else left_on)
+        by_right = b_levels if right_index else _keys(right, b_names, b_levels, on if on is not None else right_on)
     if len(by_left) != len(by_right):
         raise ValueError("as many keys are needed on the left as on the right")
     tests = " AND ".join(f"({x} IS NOT DISTINCT FROM {y})" for x, y in zip(by_left, by_right))
@@ -210,18 +192,13 @@ def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, s
         If that is so, as in pandas.
     """
 
-    def texts(frame: DataFrame, prefix: str) -> dict[str, bool]:
-        kinds = list(frame._kinds().values())
-        found = {f"{prefix}c{at}": is_text(kind) for at, kind in enumerate(kinds)}
-        levels = frame._rows.types([level.sql for level in frame._index]) if frame._index else []
-        return {**found, **{f"{prefix}i{at}": is_text(kind) for at, kind in enumerate(levels)}}
+    def texts(frame: DataFrame, prefix: str, names: Sequence[str]) -> list[bool]:
+        there = {f"{prefix}c{at}": column.sql for at, column in enumerate(frame._columns.values())}
+        there |= {f"{prefix}i{at}": level.sql for at, level in enumerate(frame._index)}
+        return [is_text(kind) for kind in frame._rows.types([there[name] for name in names])]
 
-    if not pairs:
-        return
-    a, b = texts(left, "l"), texts(right, "r")
-    for x, y in pairs:
-        if a[x] != b[y]:
-            raise ValueError("a key of texts and one that is none match nowhere: use astype on one of them")
+    if pairs and texts(left, "l", [x for x, _ in pairs]) != texts(right, "r", [y for _, y in pairs]):
+        raise ValueError("a key of texts and one that is none match nowhere: use astype on one of them")
 
 
 def concat(
@@ -242,7 +219,7 @@ def concat(
     if not frames:
         raise ValueError("there is nothing to put together")
     alone = all(isinstance(one, Series) for one in frames)
-    parts = [_as_frame(one, frames, alone) for one in frames]
+    parts = [_as_frame(one, frames, "v" if alone else None) for one in frames]
     labels = list(dict.fromkeys(label for part in parts for label in part._columns))
     if join == "inner":
         labels = [label for label in labels if all(label in part._columns for part in parts)]
@@ -294,14 +271,15 @@ def concat(
     return frame
 
 
-def _as_frame(one: Any, others: Sequence[Any], alone: bool) -> DataFrame:
+def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
+    """A frame, or a column as one; those of pandas are brought to the cluster of the others."""
     if isinstance(one, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
 
         client = next((other._client for other in others if isinstance(other, (DataFrame, Series))), None)
         one = from_pandas(one, npartitions=1, sort=False, client=client)
     if isinstance(one, Series):
-        return one.to_frame("v" if alone else one.name)
+        return one.to_frame(label)
     if not isinstance(one, DataFrame):
         raise TypeError(f"frames and columns are put together, not a {type(one).__name__}")
     return one

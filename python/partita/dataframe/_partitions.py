@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -41,7 +41,8 @@ class Partitions:
     ([6, 7, 8, 9], 5)
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Any, finish: Callable[[Any], Any] = lambda frame: frame) -> None:
+        self._finish = finish
         if not frame._rows.order:
             # Something by which each row is in one of them.
             frame = frame._reordered(("random() ASC NULLS LAST",))
@@ -72,7 +73,7 @@ class Partitions:
         conditions = [self._condition(at) for at in wanted]
         found = self._frame._narrowed(" OR ".join(f"({one})" for one in conditions) or "FALSE")
         found._rows.partitions = max(len(wanted), 1)
-        return found
+        return self._finish(found)
 
     def _condition(self, at: int) -> str:
         """Whether a row is in a partition: those whose key is missing are in the first or the last."""

@@ -136,6 +136,10 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         label = name if name is not None else (self.name if self.name is not None else 0)
         return DataFrame(self._rows, {label: self._cell}, self._index)
 
+    def _back(self, frame: DataFrame) -> Series:
+        """The column of a frame that was made of ``to_frame("v")``, under its own name."""
+        return frame._column("v").rename(self.name)
+
     def rename(self, index: Any = None) -> Series:
         """The same under another name."""
         if isinstance(index, dict) or callable(index):
@@ -158,7 +162,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """The first rows."""
-        return _limited(self, n) if compute else self.to_frame("v").head(n, compute=False)["v"].rename(self.name)
+        return _limited(self, n) if compute else self._back(self.to_frame("v").head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
         """Its index as columns, or without it."""
@@ -424,8 +428,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
             found: Series = self.loc[key]
             return found
         if isinstance(key, Series):
-            frame = self.to_frame("v")[key]
-            return frame["v"].rename(self.name)
+            return self._back(self.to_frame("v")[key])
         raise NotImplementedError("a column takes a condition in brackets: use .loc for labels")
 
     @property
@@ -433,16 +436,18 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         """Rows by the labels of the index."""
         from ._loc import Loc
 
-        return Loc(self.to_frame("v"), lambda frame: frame["v"].rename(self.name))
+        return Loc(self.to_frame("v"), self._back)
 
     def sample(self, n: None = None, frac: float | None = None, random_state: int | None = None) -> Series:
         """About this share of the rows; :meth:`DataFrame.sample` says which."""
-        return self.to_frame("v").sample(n, frac, random_state)["v"].rename(self.name)
+        return self._back(self.to_frame("v").sample(n, frac, random_state))
 
     @property
     def partitions(self) -> Any:
-        """Its partitions, each or some of them as a column; :class:`Partitions` says which."""
-        return _ColumnPartitions(self)
+        """Its partitions, each or some of them as a column."""
+        from ._partitions import Partitions
+
+        return Partitions(self.to_frame("v"), self._back)
 
     def get_partition(self, n: int) -> Series:
         """The partition of a number."""
@@ -451,24 +456,24 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def repartition(self, **partitions: Any) -> Series:
         """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
-        return self.to_frame("v").repartition(**partitions)["v"].rename(self.name)
+        return self._back(self.to_frame("v").repartition(**partitions))
 
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """The last rows."""
-        column = self.to_frame("v").tail(n, compute=False)["v"].rename(self.name)
+        column = self._back(self.to_frame("v").tail(n, compute=False))
         return column.compute() if compute else column
 
     def sort_values(self, ascending: bool = True, na_position: builtins.str = "last", **arguments: Any) -> Series:
         """In the order of the values; missing ones last."""
         frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
-        return frame["v"].rename(self.name)
+        return self._back(frame)
 
     def _reordered(self, order: tuple[builtins.str, ...]) -> Series:
-        return self.to_frame("v")._reordered(order)["v"].rename(self.name)
+        return self._back(self.to_frame("v")._reordered(order))
 
     def sort_index(self, ascending: bool = True) -> Series:
         """In the order of the index."""
-        return self.to_frame("v").sort_index(ascending)["v"].rename(self.name)
+        return self._back(self.to_frame("v").sort_index(ascending))
 
     def unique(self) -> Series:
         """Each value once, in no order."""
@@ -477,7 +482,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
         """Each value where it is first."""
-        return self.to_frame("v").drop_duplicates(keep=keep, **arguments)["v"].rename(self.name)
+        return self._back(self.to_frame("v").drop_duplicates(keep=keep, **arguments))
 
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
@@ -500,12 +505,12 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     def nlargest(self, n: int = 5, **arguments: Any) -> Series:
         """The largest."""
         tuning("nlargest", arguments)
-        return self.to_frame("v").nlargest(n, "v")["v"].rename(self.name)
+        return self._back(self.to_frame("v").nlargest(n, "v"))
 
     def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
         """The smallest."""
         tuning("nsmallest", arguments)
-        return self.to_frame("v").nsmallest(n, "v")["v"].rename(self.name)
+        return self._back(self.to_frame("v").nsmallest(n, "v"))
 
     def groupby(self, by: Any, sort: bool = True, dropna: bool = True, observed: bool = True, **arguments: Any) -> Any:
         """Groups of the rows, by columns over the same rows."""
@@ -514,19 +519,6 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def _publish(self, client: Any, name: builtins.str, override: bool) -> None:
         self.to_frame()._publish(client, name, override)
-
-
-class _ColumnPartitions:
-    def __init__(self, column: Series) -> None:
-        self._parts = column.to_frame("v").partitions
-        self._name = column.name
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def __getitem__(self, key: Any) -> Series:
-        made: Series = self._parts[key]["v"].rename(self._name)
-        return made
 
 
 class Index(Series):

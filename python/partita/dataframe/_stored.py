@@ -18,10 +18,16 @@ import pyarrow.parquet as pq
 
 from ._columns import origin_of
 
-__all__ = ["Stored", "note", "written_by_pandas"]
+__all__ = ["Stored", "absolute", "note", "written_by_pandas"]
 
 #: The file with what all files of a folder have in common.
 _COMMON = "_common_metadata"
+
+
+def absolute(path: Any) -> str:
+    """The name of a file or a folder. One that is relative starts from the folder where this process is now."""
+    name = os.fspath(path)
+    return name if name.startswith("file:") else os.path.join(os.getcwd(), os.path.expanduser(name))
 
 
 class Stored(NamedTuple):
@@ -33,7 +39,7 @@ class Stored(NamedTuple):
 
 def written_by_pandas(path: str) -> Stored:
     """What one of the files says, if this process can see it; nothing if not."""
-    found = _first_file(os.path.expanduser(path.removeprefix("file://")))
+    found = _first_file(path.removeprefix("file://"))
     if found is None:
         return Stored([], {})
     try:

@@ -18,7 +18,7 @@ from ._base import Level
 from ._columns import to_pandas
 from ._rows import Rows, term
 from ._sql import INDEX, ORDER, literal, quote
-from ._stored import note
+from ._stored import absolute, note
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -77,7 +77,7 @@ class Writing:
     ) -> None:
         if "*" in os.path.basename(os.fspath(path)):
             raise NotImplementedError("what is written is a folder with a file for each partition: name it without *")
-        path = os.path.abspath(os.fspath(path)) + ("/" if os.fspath(path).endswith("/") else "")
+        path = absolute(path)
         target = path if single or path.endswith("/") else path + "/"
         unknown = [label for label in folders if label not in self._columns]
         if unknown:
@@ -145,18 +145,17 @@ class Writing:
         folders = [] if partition_on is None else [partition_on] if isinstance(partition_on, str) else partition_on
         names = {"gzip": "gzip(6)", "zstd": "zstd(3)", "brotli": "brotli(5)", None: "uncompressed"}
         options = {"format.compression": names.get(compression, compression)}
-        path = os.fspath(path)
-        if not overwrite or not os.path.isdir(path):
-            self._write(path, "PARQUET", write_index, options, folders)
-            note(path, self._pandas_metadata(write_index))
-            return
+        path = absolute(path).rstrip("/")
+        replaces = overwrite and os.path.isdir(path)
         # What is there goes when the new is whole, and not before.
-        fresh = f"{path.rstrip('/')}.{uuid.uuid4().hex[:8]}"
-        self._write(f"{fresh}.new", "PARQUET", write_index, options, folders)
-        note(f"{fresh}.new", self._pandas_metadata(write_index))
-        os.rename(path, f"{fresh}.old")
-        os.rename(f"{fresh}.new", path)
-        shutil.rmtree(f"{fresh}.old")
+        fresh = f"{path}.{uuid.uuid4().hex[:8]}" if replaces else path
+        self._write(fresh, "PARQUET", write_index, options, folders)
+        note(fresh, self._pandas_metadata(write_index))
+        if replaces:
+            old = f"{fresh}.old"
+            os.rename(path, old)
+            os.rename(fresh, path)
+            shutil.rmtree(old)
 
     def to_csv(
         self,
