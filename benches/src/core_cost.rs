@@ -50,6 +50,7 @@ fn microseconds(observed: bool) -> f64 {
     let spec = Box::new(JobSpec {
         text: "bench".to_string(),
         client: String::new(),
+        owner: String::new(),
         priority: 1,
         analyze: false,
         staging: None,

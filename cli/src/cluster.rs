@@ -9,13 +9,14 @@ use arrow_flight::error::FlightError;
 use futures::stream::{BoxStream, StreamExt};
 use partita_client::Client;
 use partita_scheduler::{Hub, Scheduler};
-use partita_shared::access::{self, Access, AccessError};
+use partita_shared::access::{self, Access, AccessError, Found, Stale, Survey};
 use partita_shared::ids::JobId;
 use partita_shared::limits;
 use partita_shared::model::{GroupRow, JobRow};
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::{memory, scratch::Scratch, threads};
 use partita_worker::{Connector, ControlLink, LinkError, LocalPlane, Worker, WorkerConfig};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,11 +36,52 @@ pub(crate) struct Rows {
     pub(crate) batches: BoxStream<'static, Result<RecordBatch>>,
 }
 
-/// Finds the cluster that is meant.
+/// Finds the cluster that is meant, and says on standard error which others do not answer.
 pub(crate) fn find(target: &Target) -> Result<Access, AccessError> {
-    let named = target.cluster.as_deref().map(access::default_path).transpose()?;
-    let file = target.scheduler_file.as_deref().or(named.as_deref());
-    access::find(target.scheduler.as_deref(), file)
+    let found = search(target)?;
+    say_stale(&found.stale);
+    Ok(found.access)
+}
+
+/// Finds the cluster that is named; without a name, all that answer, and says which do not.
+pub(crate) fn find_all(target: &Target) -> Result<Vec<Access>, AccessError> {
+    let is_named =
+        target.scheduler.is_some() || target.scheduler_file.is_some() || target.cluster.is_some();
+    if is_named {
+        return Ok(vec![find(target)?]);
+    }
+    let Survey { running, stale } = access::survey()?;
+    if running.is_empty() {
+        return Err(AccessError::NoCluster { stale });
+    }
+    say_stale(&stale);
+    Ok(running.into_iter().map(|(_, access)| access).collect())
+}
+
+/// Finds the cluster that is meant, and those that do not answer.
+pub(crate) fn search(target: &Target) -> Result<Found, AccessError> {
+    access::search(target.scheduler.as_deref(), file(target)?.as_deref())
+}
+
+/// Finds the cluster that is meant, for a command that looks again and again: it says and changes nothing.
+pub(crate) fn find_quietly(target: &Target) -> Result<Access, AccessError> {
+    access::find(target.scheduler.as_deref(), file(target)?.as_deref())
+}
+
+/// The access file that is named.
+fn file(target: &Target) -> Result<Option<PathBuf>, AccessError> {
+    match (&target.scheduler_file, &target.cluster) {
+        (Some(file), _) => Ok(Some(file.clone())),
+        (None, Some(name)) => access::default_path(name).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Names the clusters that do not answer.
+pub(crate) fn say_stale(stale: &[Stale]) {
+    for stale in stale {
+        eprintln!("partita: {stale}");
+    }
 }
 
 /// A cluster.
@@ -78,6 +120,7 @@ impl Embedded {
             port: 0,
             slots: threads::slots(threads, 1),
             memory_limit_bytes: memory.limit_bytes,
+            give_back: Some(crate::give_back_memory),
             local_directory: scratch.path().to_path_buf(),
             token: String::new(),
             death_timeout: limits::DEATH_TIMEOUT,

@@ -7,10 +7,12 @@ mod args;
 mod cluster;
 mod commands;
 mod logging;
+mod open_files;
 mod progress;
 mod statements;
 
 use clap::Parser;
+use partita_worker::WorkerError;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -19,9 +21,23 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[expect(unsafe_code, reason = "mi_collect takes no pointer and may be called on any thread")]
+mod allocator {
+    unsafe extern "C" {
+        /// mimalloc's own: returns free memory to the system.
+        pub(crate) safe fn mi_collect(force: bool);
+    }
+}
+
+/// Has the allocator return to the system what it keeps of freed memory for the next second.
+fn give_back_memory() {
+    allocator::mi_collect(true);
+}
+
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = args::Args::parse_from(std::env::args_os().map(statements::no_option));
     logging::start(&args);
+    open_files::raise_limit();
     match commands::run(args) {
         Ok(code) => ExitCode::from(code),
         // Whoever read the rows has enough of them.
@@ -30,9 +46,14 @@ fn main() -> ExitCode {
             // In one piece: other processes of a job write to the same place.
             let text = format!("error: {}\n", said(&error));
             let _ = std::io::stderr().write_all(text.as_bytes());
-            ExitCode::FAILURE
+            ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The exit code of an error: a worker's is its supervisor's to read.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<WorkerError>().map_or(1, WorkerError::exit_code)
 }
 
 /// An error with its causes, each once: many say what the one below them says.

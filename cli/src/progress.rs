@@ -7,6 +7,7 @@ use partita_shared::model::{GroupRow, JobRow, JobState};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -20,9 +21,40 @@ const LAST_CHANGE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Groups that have a bar at once.
 const BARS_MAX: usize = 8;
 
+/// Bars, and whether nothing is drawn any more: the task that draws may be in the middle of it when it is told to
+/// end, and would leave what it draws behind.
+#[derive(Clone)]
+struct Bars {
+    all: MultiProgress,
+    is_over: Arc<Mutex<bool>>,
+}
+
+impl Default for Bars {
+    fn default() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Bars { all, is_over: Arc::default() }
+    }
+}
+
+impl Bars {
+    /// Draws, unless it is over.
+    fn draw(&self, work: impl FnOnce(&MultiProgress)) {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_over {
+            work(&self.all);
+        }
+    }
+
+    /// Takes the bars away for good.
+    fn end(&self) {
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let _ = self.all.clear();
+    }
+}
+
 /// Shows the progress of one job.
 pub(crate) struct Progress {
-    bars: MultiProgress,
+    bars: Bars,
     showing: Option<JoinHandle<()>>,
     /// Whether someone wants to see the last change: a program does; bars and lines are only of
     /// use while one waits.
@@ -35,7 +67,7 @@ impl Progress {
         format: ProgressFormat,
         changes: Option<mpsc::Receiver<JobChange>>,
     ) -> Self {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let bars = Bars::default();
         let format = match format {
             ProgressFormat::Auto if std::io::stderr().is_terminal() => ProgressFormat::Bars,
             ProgressFormat::Auto => ProgressFormat::Plain,
@@ -52,7 +84,7 @@ impl Progress {
 
     /// Does something that prints, with the bars out of its way.
     pub(crate) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.bars.suspend(work)
+        self.bars.all.suspend(work)
     }
 
     /// Stops, for a program with the last change.
@@ -71,7 +103,7 @@ impl Progress {
         if let Some(showing) = self.showing.take() {
             showing.abort();
         }
-        let _ = self.bars.clear();
+        self.bars.end();
     }
 }
 
@@ -82,12 +114,13 @@ impl Drop for Progress {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix:<24} {bar:30} {pos:>6}/{len:<6} {msg}")
+    // The last part gets what a line has left, and is cut there: what wraps leaves lines behind.
+    ProgressStyle::with_template("{prefix:16!} {bar:12} {pos:>6}/{len:<6} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("█▓░")
 }
 
-async fn show_bars(bars: MultiProgress, mut changes: mpsc::Receiver<JobChange>) {
+async fn show_bars(bars: Bars, mut changes: mpsc::Receiver<JobChange>) {
     let start = Instant::now();
     let mut shown: BTreeMap<u32, ProgressBar> = BTreeMap::new();
     let mut note: Option<ProgressBar> = None;
@@ -102,8 +135,12 @@ async fn show_bars(bars: MultiProgress, mut changes: mpsc::Receiver<JobChange>) 
             },
             _ = ticks.tick() => {
                 if let Some(row) = last.as_ref().filter(|row| row.state == JobState::Queued) {
-                    let bar = note.get_or_insert_with(|| bars.add(ProgressBar::no_length().with_style(note_style())));
-                    bar.set_message(waiting(row, start.elapsed()));
+                    bars.draw(|bars| {
+                        let bar = note.get_or_insert_with(|| {
+                            bars.add(ProgressBar::no_length().with_style(note_style()))
+                        });
+                        bar.set_message(waiting(row, start.elapsed()));
+                    });
                 }
                 continue;
             }
@@ -112,17 +149,17 @@ async fn show_bars(bars: MultiProgress, mut changes: mpsc::Receiver<JobChange>) 
         if row.state != JobState::Queued
             && let Some(note) = note.take()
         {
-            note.finish_and_clear();
+            bars.draw(|_| note.finish_and_clear());
         }
         if start.elapsed() < QUIET && shown.is_empty() {
             continue;
         }
-        show_groups(&bars, &mut shown, &groups, start.elapsed());
+        bars.draw(|bars| show_groups(bars, &mut shown, &groups, start.elapsed()));
         if row.state.is_final() {
             break;
         }
     }
-    let _ = bars.clear();
+    bars.end();
 }
 
 fn show_groups(
@@ -148,7 +185,7 @@ fn show_groups(
 }
 
 fn note_style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn figures(group: &GroupRow, elapsed: Duration) -> String {
@@ -184,10 +221,7 @@ async fn show_lines(mut changes: mpsc::Receiver<JobChange>) {
 
 fn waiting(row: &JobRow, elapsed: Duration) -> String {
     let since = format_duration(elapsed);
-    format!(
-        "{} waits since {since}: no worker has begun with it; `partita workers` shows those that are there",
-        row.id
-    )
+    format!("{} has waited {since} for a worker; `partita workers` lists them", row.id)
 }
 
 fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {

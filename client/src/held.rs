@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
 
 /// Partitions that are brought or taken at once.
 const STREAMS_MAX: usize = 8;
@@ -117,6 +118,30 @@ struct Brought {
     rows: u64,
 }
 
+/// A table that is being brought. The scheduler hears of it if that breaks off.
+struct Begun<'a> {
+    client: &'a Client,
+    name: Option<&'a str>,
+}
+
+impl Begun<'_> {
+    fn end(mut self) {
+        self.name = None;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let Some(name) = self.name else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (client, names) = (self.client.clone(), json!({ "names": [name] }));
+        runtime.spawn(async move {
+            // What does not get there goes with the session.
+            let _ = client.action::<serde_json::Value>("partita.release", &names).await;
+        });
+    }
+}
+
 /// Where a partition is, as the scheduler says it and takes it.
 #[derive(Clone, Deserialize, Serialize)]
 struct Located {
@@ -151,6 +176,7 @@ impl Client {
         let name = how.name.unwrap_or_else(|| format!("put-{}", session::unique()));
         let begin =
             json!({ "name": name, "partitions": partitions.len(), "replicas": how.replicas });
+        let begun = Begun { client: self, name: Some(&name) };
         let Places { job, addresses } = self.action("partita.put_begin", &begin).await?;
         let work = addresses.into_iter().zip(partitions).zip(0..);
         stream::iter(work.map(Ok::<_, ClientError>))
@@ -161,6 +187,7 @@ impl Client {
         let schema = STANDARD.encode(schema_bytes(&schema)?);
         let end = json!({ "job": job, "name": name, "public": how.public, "schema": schema });
         let Brought { rows } = self.action("partita.put_end", &end).await?;
+        begun.end();
         Ok(over(self, name, rows))
     }
 

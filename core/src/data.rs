@@ -75,12 +75,24 @@ pub struct Core {
     pub(crate) gone: VecDeque<WorkerRow>,
     /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
     pub(crate) ended: VecDeque<EndedJob>,
+    /// Jobs that have to end or may be let go because another one has ended. None while no event is
+    /// handled.
+    pub(crate) after_end: VecDeque<AfterEnd>,
     /// What an observer has not been told yet; the shell takes it after each batch of events.
     pub(crate) seen: Vec<Seen>,
 }
 
 /// Workers that are gone and still listed.
 pub(crate) const GONE_WORKERS_MAX: usize = 200;
+
+/// What the end of a job means for another one.
+#[derive(Debug)]
+pub(crate) enum AfterEnd {
+    /// It cannot go on, for this reason.
+    Fails(JobId, String),
+    /// Its result lost a reader.
+    MayGo(JobId),
+}
 
 /// What is kept of a job that ended.
 #[derive(Debug)]
@@ -168,6 +180,8 @@ pub(crate) struct Held {
     pub(crate) complete: bool,
     /// Whether nobody but its readers wants it any more.
     pub(crate) released: bool,
+    /// Whether it has no lineage any more: what is lost of it cannot be made again.
+    pub(crate) cut: bool,
     /// The jobs that read it, and the group that stands for it there.
     pub(crate) readers: BTreeSet<(JobId, u32)>,
     /// Partitions of it that are not held and that a reader waits for.
@@ -188,7 +202,7 @@ impl Job {
 
     /// The jobs whose held results it reads, and the groups that stand for them.
     pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
-        let groups = self.groups.iter().enumerate();
+        let groups = self.groups.iter().enumerate().filter(|_| !self.held.cut);
         let held = groups.filter_map(|(number, group)| match group.origin {
             Origin::Held(source) => Some((number as u32, source)),
             Origin::Tasks | Origin::Put => None,
@@ -333,6 +347,7 @@ impl Core {
             moves: Moves::new(),
             copies: Copies::new(),
             suspects: BTreeSet::new(),
+            after_end: VecDeque::new(),
             turn: 0,
             gone: VecDeque::new(),
             ended: VecDeque::new(),
@@ -360,6 +375,7 @@ impl Core {
     pub(crate) fn add_held(&mut self, id: u32, change: i64) {
         if let Some(worker) = self.workers.get_mut(&WorkerId(id)) {
             worker.held = u32::try_from(i64::from(worker.held) + change).unwrap_or(0);
+            worker.changed = true;
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct JobSpec {
     pub text: String,
     /// Who sent it.
     pub client: String,
+    /// Whose it is, where limits are for each client: a session or a connection.
+    pub owner: String,
     /// Its share of the slots, relative to other jobs'. At least 1.
     pub priority: u32,
     /// Whether figures of each operator are wanted.

@@ -10,7 +10,7 @@
 //! partition to the readers, [`demand`] carries what they want the other way. A job reads earlier
 //! jobs alone, so one pass from the latest to the first finds everything.
 
-use crate::data::{Core, Job, NOBODY, task_id};
+use crate::data::{AfterEnd, Core, Job, NOBODY, Task, task_id};
 use crate::event::{Effect, Origin};
 use crate::{jobs, replicas, tasks};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
@@ -34,7 +34,7 @@ pub(crate) fn attach(core: &mut Core, id: JobId) {
 }
 
 /// Makes the mirror of a partition equal to it.
-fn show(job: &mut Job, group: usize, index: u32, task: &crate::data::Task) {
+fn show(job: &mut Job, group: usize, index: u32, task: &Task) {
     let mine = &mut job.groups[group].tasks[index as usize];
     let (before, now) = (mine.holder(), task.holder());
     if before == now {
@@ -176,6 +176,10 @@ pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
         jobs::end(core, id, JobState::Done, String::new(), None, effects);
         return;
     }
+    // It stands for its own lineage in that of its readers.
+    if job.held.cut {
+        return;
+    }
     let reads = |(reader, group): &(JobId, u32)| {
         core.jobs.get(reader).is_some_and(|job| job.is_kept(*group as usize, 0))
     };
@@ -210,18 +214,64 @@ pub(crate) fn detach(
     sources: Vec<(u32, JobId)>,
     effects: &mut Vec<Effect>,
 ) {
+    // A long lineage ends job by job, not each inside the end of another.
+    let is_outermost = core.after_end.is_empty();
     for (reader, _) in readers {
         let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
         let error =
             format!("{id} (`{text}`), whose held result it reads, has ended{cause}; make it again");
-        jobs::fail(core, reader, error, None, effects);
+        core.after_end.push_back(AfterEnd::Fails(reader, error));
     }
     for (group, source) in sources {
         if let Some(job) = core.jobs.get_mut(&source) {
             job.held.readers.remove(&(id, group));
             core.demand_changed = true;
-            let_go(core, source, effects);
+            core.after_end.push_back(AfterEnd::MayGo(source));
         }
+    }
+    // What is being done stays in front meanwhile: so those inside are not the outermost.
+    while is_outermost && let Some(next) = core.after_end.front() {
+        match next {
+            AfterEnd::Fails(reader, error) => {
+                let (reader, error) = (*reader, error.clone());
+                jobs::fail(core, reader, error, None, effects);
+            }
+            AfterEnd::MayGo(source) => {
+                let source = *source;
+                let_go(core, source, effects);
+            }
+        }
+        core.after_end.pop_front();
+    }
+}
+
+/// Takes away the lineage of an owner's results that are all held and were made of results that nobody
+/// else wants, so that these need not be remembered: a client may go on for ever with what it has made of
+/// what it had. Each stays where it is as long as results are held that were made of it: what is lost of
+/// those is made again from it.
+pub(crate) fn cut_lineage(core: &mut Core, owner: &str, effects: &mut Vec<Effect>) {
+    let is_released = |(_, source): &(u32, JobId)| {
+        core.jobs.get(source).is_some_and(|source| source.held.released)
+    };
+    let can_stand_alone = |job: &Job| {
+        let sources = job.sources();
+        job.spec.owner == owner
+            && job.held.complete
+            && job.groups[job.result()].is_held()
+            && !sources.is_empty()
+            && sources.iter().all(is_released)
+    };
+    let found = core.jobs.iter().filter(|(_, job)| can_stand_alone(job)).map(|(id, _)| *id);
+    for id in found.collect::<Vec<_>>() {
+        let Some(job) = core.jobs.get_mut(&id) else { continue };
+        let (sources, text) = (job.sources(), job.spec.text.clone());
+        for (group, _) in &sources {
+            for index in 0..job.groups[*group as usize].tasks.len() as u32 {
+                show(job, *group as usize, index, &Task::new());
+            }
+        }
+        job.held.cut = true;
+        detach(core, (id, &text, ""), BTreeSet::new(), sources, effects);
     }
 }
 
@@ -257,6 +307,9 @@ pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
 /// let be.
 fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id).filter(|job| job.held.wanted != wanted) else { return };
+    if job.held.cut {
+        return;
+    }
     job.held.wanted = wanted;
     job.restore();
     if job.held.complete {
@@ -273,12 +326,18 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let group = &job.groups[result];
     // Those that have not come yet are on their way.
     let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
-    let index = missing.iter().find(gone).filter(|_| group.origin == Origin::Put)?;
+    let is_put = group.origin == Origin::Put;
+    let index = missing.iter().find(gone).filter(|_| is_put || job.held.cut)?;
     let causes = match tasks::causes(core, source, (result as u32, *index)) {
         causes if causes.is_empty() => "the worker that held it has left".to_string(),
         causes => causes,
     };
     let name = &job.spec.text;
+    if !is_put {
+        return Some(format!(
+            "partition {index} of the result of {source} (`{name}`) is lost: {causes}; its lineage was too long to keep and is forgotten; make the table again"
+        ));
+    }
     Some(format!(
         "partition {index} of {name} is lost: {causes}; it was brought by a client and cannot be made again: put it again, with `replicas=2` so that the loss of a worker does not matter"
     ))

@@ -18,12 +18,14 @@ pub(crate) fn on_submitted(
     mut spec: JobSpec,
     effects: &mut Vec<Effect>,
 ) {
+    if spec.keep && check_room(core, &spec).is_err() {
+        held::cut_lineage(core, &spec.owner, effects);
+    }
     if let Err(error) = check(core, &spec) {
         effects.push(Effect::JobRefused { request, error });
         return;
     }
-    let id = JobId(core.next_job);
-    core.next_job += 1;
+    let id = core.reserve_job();
     let specs = std::mem::take(&mut spec.groups);
     let places: Vec<GroupId> =
         (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
@@ -132,21 +134,32 @@ fn new_group(job: JobId, index: u32, spec: GroupSpec, places: &[GroupId], analyz
     }
 }
 
+/// Whether its owner may have one more job of this kind: what one client leaves behind must not stop
+/// the others.
+fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
+    let (mut own, mut all) = (0, 0);
+    for job in core.jobs.values().filter(|job| job.spec.keep == spec.keep) {
+        all += 1;
+        own += usize::from(job.spec.owner == spec.owner);
+    }
+    let (max, what, remedy) = match spec.keep {
+        true => (limits::HELD_JOBS_MAX, "results are held", "drop some first"),
+        false => {
+            let remedy = "try again when some have ended";
+            (limits::LIVE_JOBS_MAX, "jobs are waiting or running", remedy)
+        }
+    };
+    match limits::has_room(own, all, max) {
+        true => Ok(()),
+        false => Err(format!(
+            "{own} {what} for this client and {all} of {max} for all, which is the limit: {remedy}"
+        )),
+    }
+}
+
 /// Whether a job makes sense: every reference is to something that is there.
 fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
-    let held = core.jobs.values().filter(|job| job.spec.keep).count();
-    if spec.keep && held >= limits::HELD_JOBS_MAX {
-        return Err(format!(
-            "{} results are held, which is the limit: drop some first",
-            limits::HELD_JOBS_MAX
-        ));
-    }
-    if core.jobs.len() - held >= limits::LIVE_JOBS_MAX {
-        return Err(format!(
-            "{} jobs are waiting or running, which is the limit: try again when some have ended",
-            limits::LIVE_JOBS_MAX
-        ));
-    }
+    check_room(core, spec)?;
     if spec.groups.is_empty() || spec.groups.len() > limits::JOB_GROUPS_MAX {
         return Err(format!(
             "a job has 1 to {} groups, this one has {}",

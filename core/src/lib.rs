@@ -25,10 +25,19 @@ mod view;
 mod why;
 mod workers;
 
+use partita_shared::ids::JobId;
+
 pub use data::{Core, Options};
 pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, Time};
 
 impl Core {
+    /// A number that no job will have: for something that is listed with the jobs.
+    pub fn reserve_job(&mut self) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        id
+    }
+
     /// Takes one event at the time `now` and appends what follows from it to `effects`.
     ///
     /// Ready tasks are given out by [`Core::place`], which the caller runs after a batch of events.

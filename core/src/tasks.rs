@@ -220,7 +220,7 @@ fn on_failed(
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.running -= 1;
     match kind {
-        FailureKind::Fatal | FailureKind::Memory => {
+        FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => {
             job.set_state(group, index, TaskState::Failed);
             let error = format!("{error} (task {task} on {name})");
             jobs::fail(core, id, error, Some(kind), effects);

@@ -1,7 +1,7 @@
 //! The rows that listings, the REST API and the dashboard show, made from the state.
 
 use crate::data::{Core, Job, Task, Worker, task_id};
-use crate::event::Time;
+use crate::event::{Origin, Time};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{
@@ -47,6 +47,7 @@ impl Worker {
             metrics: self.metrics,
             assigned: self.assigned,
             finished: self.finished,
+            held: self.held,
         }
     }
 }
@@ -184,6 +185,25 @@ impl Core {
         let place =
             |(index, task): (u32, &Task)| (task_id(id, result as u32, index), task.holder());
         Some((0..).zip(&job.groups[result].tasks).map(place).collect())
+    }
+
+    /// Partitions of a held result that no worker holds, and whether all that is missing can be recomputed: what a
+    /// client uploaded cannot.
+    pub fn lost_partitions(&self, id: JobId) -> (u32, bool) {
+        let missing = |job: &Job| {
+            job.groups[job.result()].tasks.iter().filter(|task| task.holder().is_none()).count()
+        };
+        let lost = self.jobs.get(&id).map_or(0, missing);
+        let mut can_recompute = true;
+        let (mut open, mut seen) = (vec![id], BTreeSet::new());
+        while let Some(id) = open.pop() {
+            let Some(job) = self.jobs.get(&id).filter(|job| missing(job) > 0) else { continue };
+            if seen.insert(id) {
+                can_recompute &= job.groups[job.result()].origin != Origin::Put;
+                open.extend(job.sources().into_iter().map(|(_, source)| source));
+            }
+        }
+        (lost as u32, can_recompute)
     }
 
     /// Whether each partition of a held result has as many copies as were asked for, as far as there

@@ -9,6 +9,7 @@ mod transitions {
     mod exchanges;
     mod failures;
     mod fixture;
+    mod held;
     mod lineage;
     mod refusals;
     mod results;

@@ -45,6 +45,15 @@ enum Phase {
     Waiting,
 }
 
+/// Figures that the user holds: those that were shown then, whatever came after. Frames may be under way
+/// when the other side hears that it shall pause.
+struct HeldFigures {
+    follower: Follower,
+    /// When its latest frame came.
+    received_ms: f64,
+    frame: u64,
+}
+
 /// The page's end of the link.
 pub struct Link {
     phase: Phase,
@@ -64,7 +73,7 @@ pub struct Link {
     /// Failed attempts since the last frame.
     failures: u32,
     unreadable: bool,
-    held: bool,
+    held: Option<HeldFigures>,
     hidden: bool,
     /// A frame was applied and the other side was not told.
     owed: Option<u64>,
@@ -90,7 +99,7 @@ impl Link {
             resumed_ms: f64::NEG_INFINITY,
             failures: 0,
             unreadable: false,
-            held: false,
+            held: None,
             hidden: false,
             owed: None,
             frame: 0,
@@ -104,7 +113,8 @@ impl Link {
 
     /// What is shown.
     pub fn shown(&self) -> &Follower {
-        self.old.as_ref().unwrap_or(&self.follower)
+        let held = self.held.as_ref().map(|held| &held.follower);
+        held.or(self.old.as_ref()).unwrap_or(&self.follower)
     }
 
     /// What is to be sent now.
@@ -260,7 +270,13 @@ impl Link {
     /// The user holds the figures, or lets them go on.
     pub fn hold(&mut self, held: bool, now_ms: f64) {
         let before = self.is_paused();
-        self.held = held;
+        if held != self.is_held() {
+            self.held = held.then(|| HeldFigures {
+                follower: self.shown().clone(),
+                received_ms: self.received_ms,
+                frame: self.frame,
+            });
+        }
         self.tell_pause(before, now_ms);
     }
 
@@ -273,11 +289,11 @@ impl Link {
 
     /// Whether the user holds the figures.
     pub fn is_held(&self) -> bool {
-        self.held
+        self.held.is_some()
     }
 
     fn is_paused(&self) -> bool {
-        self.held || self.hidden
+        self.is_held() || self.hidden
     }
 
     fn tell_pause(&mut self, before: bool, now_ms: f64) {
@@ -320,7 +336,7 @@ impl Link {
         if self.is_replay() {
             return Health::Replay;
         }
-        if self.held {
+        if self.is_held() {
             return Health::Held;
         }
         let fresh_ms = self.received_ms.max(self.resumed_ms);
@@ -347,7 +363,8 @@ impl Link {
 
     /// How old the figures are, in whole milliseconds.
     pub fn figures_age_ms(&self, now_ms: f64) -> u64 {
-        (now_ms - self.received_ms).max(0.0) as u64
+        let received_ms = self.held.as_ref().map_or(self.received_ms, |held| held.received_ms);
+        (now_ms - received_ms).max(0.0) as u64
     }
 
     /// The moment that is shown, in milliseconds since the epoch: the other side's last word and
@@ -355,7 +372,7 @@ impl Link {
     /// may be wrong. While figures are held, their moment stays.
     pub fn shown_now_ms(&self, now_ms: f64) -> u64 {
         let base = self.shown().now_ms;
-        if base == 0 || self.held {
+        if base == 0 || self.is_held() {
             return base;
         }
         let age_ms = self.figures_age_ms(now_ms) as f64;
@@ -363,9 +380,9 @@ impl Link {
         base.saturating_add((age_ms * speed) as u64)
     }
 
-    /// The number of the latest frame.
+    /// The number of the latest frame that is shown.
     pub fn frame(&self) -> u64 {
-        self.frame
+        self.held.as_ref().map_or(self.frame, |held| held.frame)
     }
 
     /// Bytes that came in the last second or so.

@@ -143,6 +143,24 @@ fn hold_and_hide_pause_together() {
     assert!(!link.is_silent(60_000.0));
 }
 
+/// A frame that was under way when the figures were held is taken and not shown; it is when they go on.
+#[test]
+fn held_figures_stay_whatever_comes() {
+    let mut link = open_link();
+    link.hold(true, 500.0);
+    assert_eq!(link.take_outbox(), [FromPage::Pause]);
+    link.received(frame(2, 50_600, vec![cluster(2)]), 10, 600.0);
+    link.drawn();
+    assert_eq!(link.take_outbox(), [FromPage::Taken(2)]);
+    let shown = (finished(&link), link.frame(), link.shown_now_ms(900.0));
+    assert_eq!((shown, link.figures_age_ms(900.0)), ((Some(1), 1, 50_000), 900));
+    link.hold(true, 950.0);
+    assert_eq!((finished(&link), link.take_outbox()), (Some(1), Vec::new()));
+    link.hold(false, 1_000.0);
+    assert_eq!(link.take_outbox(), [FromPage::Resume]);
+    assert_eq!((finished(&link), link.frame(), link.figures_age_ms(1_000.0)), (Some(2), 2, 400));
+}
+
 /// A link that comes up while the tab is hidden is told to be silent.
 #[test]
 fn a_hidden_page_pauses_a_new_link() {

@@ -81,24 +81,30 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
         address: &str,
         messages: BoxStream<'static, FlightData>,
     ) -> Result<(), FetchError>;
+
+    /// Forgets the connection to a peer that is gone, if there is one.
+    fn forget(&self, address: &str);
 }
 
 /// The way over the network: one connection for each peer, kept.
 #[derive(Debug)]
 pub struct FlightPlane {
     token: String,
+    stream_window_bytes: u32,
     channels: Mutex<HashMap<String, Channel>>,
 }
 
 impl FlightPlane {
     /// A way to workers that know this token.
     pub fn new(token: String) -> Self {
-        FlightPlane { token, channels: Mutex::new(HashMap::new()) }
+        let channels = Mutex::new(HashMap::new());
+        FlightPlane { token, stream_window_bytes: STREAM_WINDOW_BYTES, channels }
     }
 
-    /// Forgets the connection to a peer that is gone.
-    pub fn forget(&self, address: &str) {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    /// The same way with at most so many bytes under way on one stream, where memory is short.
+    pub fn with_stream_window(mut self, bytes: u32) -> Self {
+        self.stream_window_bytes = bytes.min(STREAM_WINDOW_BYTES);
+        self
     }
 
     async fn channel(&self, address: &str) -> Result<Channel, FetchError> {
@@ -116,7 +122,7 @@ impl FlightPlane {
             .map_err(unreachable)?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_stream_window_size(self.stream_window_bytes)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
@@ -153,6 +159,10 @@ impl FlightPlane {
 
 #[async_trait]
 impl DataPlane for FlightPlane {
+    fn forget(&self, address: &str) {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    }
+
     async fn put(
         &self,
         address: &str,

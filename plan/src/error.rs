@@ -1,6 +1,11 @@
 //! What can go wrong with plans.
 
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use partita_shared::message::ErrorKind;
+use std::error::Error;
+use std::io;
 
 /// Why a plan could not be made, cut or sent.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +24,82 @@ pub enum PlanError {
     /// A fragment from a peer is no fragment.
     #[error("a plan fragment could not be read: {0}")]
     Malformed(DataFusionError),
+}
+
+/// A file or a folder that a query names and that cannot be used, with the reason as the system has
+/// it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct FileProblem {
+    #[source]
+    error: DataFusionError,
+    reason: io::ErrorKind,
+}
+
+impl FileProblem {
+    pub(crate) fn error(reason: io::ErrorKind, message: String) -> DataFusionError {
+        let error = DataFusionError::Plan(message);
+        DataFusionError::External(Box::new(FileProblem { error, reason }))
+    }
+}
+
+/// What went wrong, where it has a kind that programs know.
+pub fn kind(error: &DataFusionError) -> Option<ErrorKind> {
+    // What a file system says is below what its reader makes of it.
+    chain(error).find_map(kind_of_file).or_else(|| chain(error).find_map(kind_of_value))
+}
+
+/// An error and what caused it, one after the other.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+fn kind_of_file(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    let reason = match (
+        error.downcast_ref::<FileProblem>(),
+        error.downcast_ref::<io::Error>(),
+        error.downcast_ref::<object_store::Error>(),
+    ) {
+        (Some(problem), _, _) => problem.reason,
+        (_, Some(error), _) => error.kind(),
+        (_, _, Some(object_store::Error::NotFound { .. })) => io::ErrorKind::NotFound,
+        (_, _, Some(object_store::Error::PermissionDenied { .. })) => {
+            io::ErrorKind::PermissionDenied
+        }
+        _ => return None,
+    };
+    match reason {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some(ErrorKind::FileNotFound),
+        io::ErrorKind::PermissionDenied => Some(ErrorKind::PermissionDenied),
+        io::ErrorKind::InvalidData => Some(ErrorKind::Value),
+        _ => None,
+    }
+}
+
+fn kind_of_value(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if let Some(error) = error.downcast_ref::<ArrowError>() {
+        return match error {
+            ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::CsvError(_)
+            | ArrowError::JsonError(_)
+            | ArrowError::ParquetError(_) => Some(ErrorKind::Value),
+            ArrowError::DivideByZero => Some(ErrorKind::DivideByZero),
+            ArrowError::ArithmeticOverflow(_) => Some(ErrorKind::Overflow),
+            ArrowError::NotYetImplemented(_) => Some(ErrorKind::Unsupported),
+            _ => None,
+        };
+    }
+    match error.downcast_ref::<DataFusionError>()? {
+        DataFusionError::SchemaError(error, _) => {
+            matches!(**error, SchemaError::FieldNotFound { .. })
+                .then_some(ErrorKind::ColumnNotFound)
+        }
+        DataFusionError::ParquetError(_) => Some(ErrorKind::Value),
+        DataFusionError::ResourcesExhausted(_) => Some(ErrorKind::Memory),
+        DataFusionError::NotImplemented(_) => Some(ErrorKind::Unsupported),
+        _ => None,
+    }
 }
 
 /// A DataFusion error without the internal prefixes that tell a user nothing.
@@ -56,4 +137,28 @@ fn error_prefixes() -> [&'static str; 8] {
         "Object Store error: ",
         "This feature is not implemented: ",
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Proves that a kind is found below what wraps it, and that errors of no known kind have none.
+    #[test]
+    fn kinds_are_found() {
+        let arrow = |error| DataFusionError::ArrowError(Box::new(error), None);
+        let cast = arrow(ArrowError::CastError("x".into()));
+        assert_eq!(kind(&cast), Some(ErrorKind::Value));
+        let shared = DataFusionError::Shared(Arc::new(cast)).context("c1");
+        assert_eq!(kind(&shared), Some(ErrorKind::Value));
+        assert_eq!(kind(&arrow(ArrowError::DivideByZero)), Some(ErrorKind::DivideByZero));
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(kind(&arrow(missing().into())), Some(ErrorKind::FileNotFound));
+        assert_eq!(kind(&DataFusionError::IoError(missing())), Some(ErrorKind::FileNotFound));
+        let problem = FileProblem::error(io::ErrorKind::PermissionDenied, "cannot read 'x'".into());
+        assert_eq!(kind(&problem), Some(ErrorKind::PermissionDenied));
+        assert_eq!(plain(&problem), "cannot read 'x'");
+        assert_eq!(kind(&DataFusionError::Plan("no such file or folder".into())), None);
+    }
 }

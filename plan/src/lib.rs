@@ -4,22 +4,32 @@
 //! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
-//! joins that keep their meaning; [`ranged`] has the partitions of sorted rows done by themselves;
+//! joins that keep their meaning; [`arithmetic`] has the operators of
+//! pandas; [`ranged`] has the partitions of sorted rows done by themselves;
 //! [`sliding`] computes windows by columns, [`sorting`] sorts what fits into memory at once;
-//! [`data`] says how partitions are asked for; [`logical`] is the wire form of plans that clients
+//! [`data`] says how partitions are asked for; [`connections`] bounds what peers without the token can open; [`logical`] is the wire form of plans that clients
 //! build; [`files`] finds the tables that queries name by path.
 //!
 //! The scheduler and the worker both need these and must not know each other, which is why this is
 //! a crate of its own. It runs nothing and talks to nobody.
 
+pub mod arithmetic;
+pub mod chunked;
+pub mod clustered;
 pub mod codec;
+pub mod compact;
+pub mod connections;
 pub mod cut;
 pub mod data;
+pub mod depth;
+pub mod distinct;
 pub mod error;
 pub mod exchange;
+mod extreme;
 pub mod files;
 mod guards;
 pub mod held;
+pub mod interrupt;
 pub mod logical;
 pub mod product;
 mod properties;

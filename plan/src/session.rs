@@ -1,10 +1,16 @@
 //! The settings on which planning and running must agree.
 
+use crate::arithmetic::arithmetic;
+use crate::depth::PARSER_CALLS_MAX;
+use crate::extreme::extremes;
 use crate::files::LISTING_LIFETIME;
 use crate::guards;
+use crate::guards::membership::MembershipRule;
+use crate::guards::zeros::ZerosRule;
 use crate::product::product;
 use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
+use crate::sliding::rolling;
 use crate::windows::{IgnoreNullsRule, present_values};
 use datafusion::config::{ConfigNonZeroUsize, TableOptions};
 use datafusion::execution::TaskContext;
@@ -38,6 +44,9 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    if let Ok(calls) = ConfigNonZeroUsize::try_new(PARSER_CALLS_MAX) {
+        options.sql_parser.recursion_limit = calls;
+    }
     config
 }
 
@@ -65,12 +74,26 @@ pub fn running_config() -> SessionConfig {
 /// What plans queries: DataFusion's functions and rules, as far as these are right.
 pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     let tables = table_options(&config);
-    SessionStateBuilder::new()
-        .with_config(config)
+    with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
-        .with_default_features()
+        .with_analyzer_rule(Arc::new(MembershipRule))
+        .with_analyzer_rule(Arc::new(ZerosRule))
+        .with_analyzer_rule(Arc::new(SingleValueRule))
+        .with_analyzer_rule(Arc::new(IgnoreNullsRule))
         .with_optimizer_rules(guards::repeated::rules())
         .with_physical_optimizer_rules(physical_rules())
+}
+
+/// Adds DataFusion's functions and formats of files, with those functions bounded that make large values,
+/// and the functions of ours that queries may call.
+fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
+    let mut builder = builder.with_default_features();
+    let mut functions = builder.scalar_functions().take().unwrap_or_default();
+    functions.extend(arithmetic().iter().cloned());
+    let aggregates = builder.aggregate_functions().get_or_insert_default();
+    aggregates.push(product());
+    aggregates.extend(rolling().iter().cloned());
+    builder.with_scalar_functions(guards::sizes::bounded(functions))
 }
 
 /// How files are written. The forms of dates and times are DataFusion's; they are said, because where they
@@ -102,23 +125,18 @@ pub fn planning_context() -> SessionContext {
         // Otherwise the files of an external table are listed once, for as long as it is there.
         listings.update_cache_ttl(Some(LISTING_LIFETIME));
     }
-    context.register_udaf(product().as_ref().clone());
-    context.add_analyzer_rule(Arc::new(SingleValueRule));
-    context.add_analyzer_rule(Arc::new(IgnoreNullsRule));
+    extremes().into_iter().for_each(|function| context.register_udaf(function));
     context
 }
 
 /// What a fragment is decoded and run in: every function that plans may call, this budget and
 /// this scratch folder.
 pub fn task_context(runtime: Arc<RuntimeEnv>, config: SessionConfig) -> Arc<TaskContext> {
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_default_features()
-        .build();
+    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
+    let state = with_functions(builder).build();
     let context = SessionContext::new_with_state(state);
     context.register_udaf(single_value().as_ref().clone());
-    context.register_udaf(product().as_ref().clone());
+    extremes().into_iter().for_each(|function| context.register_udaf(function));
     for function in present_values() {
         context.register_udaf(function.as_ref().clone());
     }

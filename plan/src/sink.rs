@@ -5,6 +5,8 @@
 //! the files of the attempts that counted to their places. Nothing is visible before all is
 //! complete, and what is left after a failure is one folder to remove.
 
+use datafusion::arrow::datatypes::DataType;
+use datafusion::config::MaxRowGroupBytes;
 use datafusion::datasource::file_format::csv::CsvSink;
 use datafusion::datasource::file_format::json::JsonSink;
 use datafusion::datasource::file_format::parquet::ParquetSink;
@@ -12,10 +14,24 @@ use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::physical_plan::{FileOutputMode, FileSink, FileSinkConfig};
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, IsNullExpr, lit,
+};
+use datafusion::physical_expr::projection::ProjectionExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
 use std::sync::Arc;
 
 /// The suffix of staging folders: `<target>.partita-<job>`, hidden by a leading dot.
 pub const STAGING_MARK: &str = ".partita-";
+
+/// Where a row group may have so many bytes, its rows bound it.
+const ROW_GROUP_BYTES_BOUNDED_MAX: usize = 256 << 20;
+/// The folder, in that of an attempt, of a file without rows. It counts if no attempt wrote rows, since an
+/// empty result has columns too.
+pub const EMPTY_FOLDER: &str = "empty";
 
 /// The folder or file that a sink would write.
 ///
@@ -56,12 +72,81 @@ fn has_extension(config: &FileSinkConfig) -> bool {
 /// # Errors
 /// If the sink does not write local files.
 pub fn redirected(sink: &dyn DataSink, folder: &std::path::Path) -> Result<Arc<dyn DataSink>> {
-    let mut config = config(sink)?.clone();
+    writing_into(sink, folder, config(sink)?.clone())
+}
+
+/// The same sink, writing into a folder of its own, without folders for keys: one that can write a file
+/// without rows.
+///
+/// # Errors
+/// If the sink does not write local files.
+pub fn without_keys(sink: &dyn DataSink, folder: &std::path::Path) -> Result<Arc<dyn DataSink>> {
+    let config = FileSinkConfig { table_partition_cols: Vec::new(), ..config(sink)?.clone() };
+    writing_into(sink, folder, config)
+}
+
+fn writing_into(
+    sink: &dyn DataSink,
+    folder: &std::path::Path,
+    mut config: FileSinkConfig,
+) -> Result<Arc<dyn DataSink>> {
     let text = format!("{}/", folder.display());
     let url = url::Url::from_directory_path(folder).map_err(|()| not_local(&text))?;
     config.table_paths = vec![ListingTableUrl::parse(url.as_str())?];
     config.original_url = text;
     config.file_output_mode = FileOutputMode::Directory;
+    with_config(sink, config)
+}
+
+/// The text of a key that is missing. Folders are named so below a staging folder only.
+pub const MISSING_KEY: &str = "N";
+
+/// What the text of a key that is not missing begins with. DataFusion names folders after keys as if none
+/// were missing; with the mark they can be told apart until the commit gives them their names.
+pub const KEY_MARK: &str = "V";
+
+/// Rows whose keys are texts that tell whether they are missing, and a sink for them. A sink that writes no
+/// folders for keys, and its rows, stay what they are.
+///
+/// # Errors
+/// If the sink does not write local files, or would write keys into them too.
+pub fn with_text_keys(
+    rows: Arc<dyn ExecutionPlan>,
+    sink: Arc<dyn DataSink>,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<dyn DataSink>)> {
+    let mut config = config(sink.as_ref())?.clone();
+    if config.table_partition_cols.is_empty() {
+        return Ok((rows, sink));
+    }
+    if config.keep_partition_by_columns {
+        let text = "writing keys into files and names of folders (keep_partition_by_columns) is not supported";
+        return Err(DataFusionError::NotImplemented(text.to_string()));
+    }
+    let keys = &mut config.table_partition_cols;
+    keys.iter_mut().for_each(|(_, kind)| *kind = DataType::Utf8);
+    let schema = rows.schema();
+    let columns = schema.fields().iter().enumerate().map(|(at, field)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+        let is_key = keys.iter().any(|(key, _)| key == field.name());
+        let value = if is_key { text_key(column)? } else { column };
+        Ok(ProjectionExpr::new(value, field.name().clone()))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let rows: Arc<dyn ExecutionPlan> = Arc::new(ProjectionExec::try_new(columns, rows)?);
+    config.output_schema = rows.schema();
+    Ok((rows, with_config(sink.as_ref(), config)?))
+}
+
+fn text_key(column: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+    let is_missing: Arc<dyn PhysicalExpr> = Arc::new(IsNullExpr::new(Arc::clone(&column)));
+    let text = Arc::new(CastExpr::new(column, DataType::Utf8, None));
+    let marked = Arc::new(BinaryExpr::new(lit(KEY_MARK), Operator::StringConcat, text));
+    let cases = vec![(is_missing, lit(MISSING_KEY))];
+    Ok(Arc::new(CaseExpr::try_new(None, cases, Some(marked))?))
+}
+
+/// The same sink with another configuration.
+fn with_config(sink: &dyn DataSink, config: FileSinkConfig) -> Result<Arc<dyn DataSink>> {
     if let Some(sink) = sink.downcast_ref::<ParquetSink>() {
         return Ok(Arc::new(ParquetSink::new(config, sink.parquet_options().clone())));
     }
@@ -72,6 +157,32 @@ pub fn redirected(sink: &dyn DataSink, folder: &std::path::Path) -> Result<Arc<d
         return Ok(Arc::new(JsonSink::new(config, sink.writer_options().clone())));
     }
     Err(DataFusionError::NotImplemented("this table cannot be written to".to_string()))
+}
+
+/// The columns by whose values the files of a sink are partitioned.
+///
+/// # Errors
+/// If the sink does not write local files.
+pub fn partitioned_by(exec: &DataSinkExec) -> Result<Vec<String>> {
+    let columns = config(exec.sink())?.table_partition_cols.iter();
+    Ok(columns.map(|(name, _)| name.clone()).collect())
+}
+
+/// The same sink, which keeps no more than so many bytes of a file before it writes them: a row group of
+/// Parquet is kept as a whole. A large bound is not needed: such a sink stays as it is.
+///
+/// # Errors
+/// If there is no room for a row group.
+pub fn bounded(sink: Arc<dyn DataSink>, row_group_bytes: usize) -> Result<Arc<dyn DataSink>> {
+    let Some(parquet) = sink.downcast_ref::<ParquetSink>() else { return Ok(sink) };
+    if row_group_bytes >= ROW_GROUP_BYTES_BOUNDED_MAX {
+        return Ok(sink);
+    }
+    let mut options = parquet.parquet_options().clone();
+    // Only the writer that has one thread heeds the bound.
+    options.global.allow_single_file_parallelism = false;
+    options.global.max_row_group_bytes = Some(MaxRowGroupBytes::try_new(row_group_bytes)?);
+    Ok(Arc::new(ParquetSink::new(parquet.config().clone(), options)))
 }
 
 fn config(sink: &dyn DataSink) -> Result<&FileSinkConfig> {

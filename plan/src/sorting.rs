@@ -5,6 +5,9 @@
 //! place of such a sort: it sorts by the first key, all rows together, and then those rows by the others
 //! that have the first key in common. Where there is no memory for it, it goes on as DataFusion's, which
 //! spills. It is put in by the process that runs the plan, and has no wire form.
+//!
+//! DataFusion keeps the first rows of an order in a heap, which cannot spill, and which takes longer than a
+//! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
 
 use datafusion::arrow::array::{
     Array, ArrayRef, DynComparator, RecordBatch, UInt32Array, make_comparator,
@@ -12,7 +15,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{
     SortColumn, concat_batches, partition, sort_to_indices, take, take_record_batch,
 };
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
@@ -20,6 +23,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -38,18 +42,39 @@ type Plan = Arc<dyn ExecutionPlan>;
 /// Rows that are sorted at once, in bytes: what is more is sorted by DataFusion.
 const WHOLE_BYTES_MAX: usize = 1 << 30;
 
-/// The plan with an operator that sorts at once in the place of each sort that may be one.
+/// What a row in the heap of a limited sort takes beside its columns, in bytes: its key, and its place.
+const HEAP_ROW_BYTES: usize = 128;
+/// What is taken for a value of a text or a list, in bytes.
+const LONG_VALUE_BYTES: usize = 32;
+
+/// The plan with an operator that sorts at once in the place of each sort that may be one. A sort with
+/// a limit stays one as long as its rows are expected to take no more than `heap_bytes_max`.
 ///
 /// # Errors
 /// If an operator cannot be put together again.
-pub fn with_whole_sorts(plan: Plan) -> Result<Plan> {
+pub fn with_whole_sorts(plan: Plan, heap_bytes_max: usize) -> Result<Plan> {
     let changed = plan.transform_up(|node| {
-        Ok(match WholeSortExec::of(&node) {
-            Some(whole) => Transformed::yes(Arc::new(whole) as Plan),
-            None => Transformed::no(node),
+        let whole = |sort: Plan| match WholeSortExec::of(&sort) {
+            Some(whole) => Arc::new(whole) as Plan,
+            None => sort,
+        };
+        let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(Transformed::no(node)) };
+        Ok(match sort.fetch().filter(|rows| heap_bytes(*rows, &sort.schema()) > heap_bytes_max) {
+            Some(rows) => {
+                let all = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()));
+                let all = all.with_preserve_partitioning(sort.preserve_partitioning());
+                Transformed::yes(Arc::new(LocalLimitExec::new(whole(Arc::new(all)), rows)) as Plan)
+            }
+            None => Transformed::yes(whole(node)),
         })
     })?;
     Ok(changed.data)
+}
+
+/// What so many rows are expected to take in the heap of a limited sort.
+fn heap_bytes(rows: usize, schema: &SchemaRef) -> usize {
+    let width = |field: &FieldRef| field.data_type().primitive_width().unwrap_or(LONG_VALUE_BYTES);
+    rows.saturating_mul(HEAP_ROW_BYTES + schema.fields().iter().map(width).sum::<usize>())
 }
 
 /// A sort of DataFusion, done at once where there is memory for it.
@@ -262,13 +287,14 @@ fn places(rows: &RecordBatch, ordering: &LexOrdering) -> Result<UInt32Array> {
 type Batches = std::pin::Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
 /// A stream that is read once, as the leaf of a plan.
-struct Once {
+pub(crate) struct Once {
     schema: SchemaRef,
     batches: Mutex<Option<Batches>>,
 }
 
 impl Once {
-    fn source(schema: SchemaRef, batches: Batches) -> Result<StreamingTableExec> {
+    /// The leaf that gives these batches.
+    pub(crate) fn source(schema: SchemaRef, batches: Batches) -> Result<StreamingTableExec> {
         let once = Once { schema: Arc::clone(&schema), batches: Mutex::new(Some(batches)) };
         StreamingTableExec::try_new(schema, vec![Arc::new(once)], None, None, false, None)
     }
@@ -312,7 +338,7 @@ mod tests {
         let sql = format!("select * from ({ROWS}) order by {order}");
         let plan = planning.sql(&sql).await.expect("sql").create_physical_plan().await;
         let plan = plan.expect("a plan");
-        let whole = with_whole_sorts(Arc::clone(&plan)).expect("a plan");
+        let whole = with_whole_sorts(Arc::clone(&plan), 0).expect("a plan");
         let text = displayable(whole.as_ref()).indent(false).to_string();
         assert!(text.contains("WholeSortExec"), "{order}\n{text}");
         let rows = async |plan: Plan, context: &SessionContext| {
@@ -337,6 +363,33 @@ mod tests {
         for order in ORDERS {
             let (theirs, ours) = sorted(order, &SessionContext::new()).await;
             assert_eq!(theirs, ours, "{order}");
+        }
+    }
+
+    /// A large limit is one of all rows, which can spill, and gives the same rows; a small one stays
+    /// with the sort.
+    #[tokio::test]
+    async fn a_large_limit_sorts_all_rows() {
+        let planning = planning_context();
+        let pool = Arc::new(GreedyMemoryPool::new(3 << 20));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
+        let mut config = SessionConfig::new().with_batch_size(1024);
+        config.options_mut().execution.sort_spill_reservation_bytes = 200 << 10;
+        let tight = SessionContext::new_with_config_rt(config, runtime.expect("a runtime"));
+        for (order, limit) in [("n desc", 50_000), ("k, n", 60_000), ("txt desc, n", 60_001)] {
+            let sql = format!("select * from ({ROWS}) order by {order} limit {limit}");
+            let plan = planning.sql(&sql).await.expect("sql").create_physical_plan().await;
+            let plan = plan.expect("a plan");
+            let text = |plan: &Plan| displayable(plan.as_ref()).indent(false).to_string();
+            let heap = with_whole_sorts(Arc::clone(&plan), 64 << 20).expect("a plan");
+            assert_eq!(text(&heap), text(&plan));
+            let all = with_whole_sorts(Arc::clone(&plan), 4 << 20).expect("a plan");
+            let shown = text(&all);
+            assert!(shown.contains("LocalLimitExec") && !shown.contains("TopK"), "{shown}");
+            let theirs = collect(plan, SessionContext::new().task_ctx()).await.expect("rows");
+            let ours = collect(Arc::clone(&all), tight.task_ctx()).await.expect("rows");
+            let one = |batches: &[RecordBatch]| concat_batches(&all.schema(), batches);
+            assert_eq!(one(&theirs).expect("rows"), one(&ours).expect("rows"), "{order}");
         }
     }
 

@@ -11,16 +11,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from html import escape
 from typing import Any
 
 from ._binary import program
 from ._connection import Connection, quote
-from ._errors import ClusterError, NotThere
-from ._local import LocalCluster, find
+from ._errors import ClusterError, NotThere, TokenRefused, Unreachable, thin
+from ._futures import Future, Futures
+from ._local import Link, LocalCluster, check_arguments, find, refuse_in_steps
+from ._missing import FUNCTIONS
+from ._units import seconds
 
 __all__ = ["Client", "Future", "current_client"]
 
@@ -31,8 +33,8 @@ PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 1.0
 #: Jobs in one answer of the scheduler.
 JOBS_PAGE_MAX = 1000
-#: Computations that a client runs in the background at once.
-FUTURES_MAX = 8
+#: How long a scheduler that nobody named, but whose access file was found, may take to answer, in seconds.
+FOUND_TIMEOUT_S = 3.0
 
 _current: Client | None = None
 _lock = threading.RLock()
@@ -51,53 +53,10 @@ def _tries(wait: float) -> Iterator[None]:
         pause = min(pause * 2, PAUSE_MAX_S)
 
 
-class Future:
-    """A computation in the background."""
-
-    def __init__(self, work: Any) -> None:
-        self._work = work
-
-    def result(self, timeout: float | None = None) -> Any:
-        """Waits for the result.
-
-        Raises
-        ------
-        TimeoutError
-            If it is not there in time. The computation goes on.
-        """
-        try:
-            return self._work.result(timeout)
-        except FutureTimeout:
-            raise TimeoutError(f"no result after {timeout} s") from None
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Waits for the end, and gives what went wrong; ``None`` if nothing did."""
-        try:
-            return self._work.exception(timeout)
-        except FutureTimeout:
-            raise TimeoutError(f"no result after {timeout} s") from None
-
-    def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
-        """Calls a function with this future when it has ended."""
-        self._work.add_done_callback(lambda _: fn(self))
-
-    def __repr__(self) -> str:
-        return f"<Future: {self.status}>"
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return bool(self._work.done())
-
-    @property
-    def status(self) -> str:
-        """``pending``, ``finished`` or ``error``."""
-        if not self._work.done():
-            return "pending"
-        return "error" if self._work.exception() else "finished"
-
-
+#: Variables that name a cluster.
+_NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that have no meaning here.
-_IGNORED = ("processes", "dashboard_address", "silence_logs", "name", "asynchronous", "direct_to_workers", "protocol")
+_IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
 class Client:
@@ -111,19 +70,21 @@ class Client:
         started on this machine, which ends with this process.
     scheduler_file : str, optional
         The access file that a scheduler wrote.
-    timeout : float, optional
-        For how long a scheduler that is not there yet is looked for, in seconds; 60 if not given.
+    timeout : float or str, optional
+        For how long a scheduler that does not answer yet is looked for: seconds, or a text such as ``"2s"``; 60 s if
+        not given.
     token : str, optional
         The token of the scheduler at ``address``, if it is not to be taken from ``PARTITA_TOKEN`` or an access file.
     n_workers, threads_per_worker, memory_limit, local_directory
-        Of the cluster that is started, if one is; as in :class:`LocalCluster`.
-    processes, dashboard_address, silence_logs, name
-        Arguments of Dask that have no meaning here: workers are processes, the page is on the scheduler's port.
+        Of the cluster that is started, as in :class:`LocalCluster`: with one of these, one is. Its other arguments,
+        such as ``dashboard_address``, are taken too, and count if one is started.
+    name
+        As for Dask; without effect.
 
     Raises
     ------
     ClusterError
-        If the cluster cannot be reached in time, or does not take the token.
+        If the cluster cannot be reached in time, or, at once, if it does not accept the token.
 
     Examples
     --------
@@ -138,62 +99,102 @@ class Client:
         self,
         address: str | LocalCluster | None = None,
         scheduler_file: str | None = None,
-        timeout: float | None = None,
+        timeout: float | str | None = None,
         n_workers: int | None = None,
         threads_per_worker: int | None = None,
-        memory_limit: str | None = None,
+        memory_limit: float | str | None = None,
         local_directory: str | None = None,
         set_as_default: bool = True,
         token: str | None = None,
         **arguments: Any,
     ) -> None:
-        for name, value in arguments.items():
-            if name not in _IGNORED:
-                raise TypeError(f"Client() has no argument {name!r}")
-            if name == "asynchronous" and value:
-                raise NotImplementedError(
-                    "Client(asynchronous=True) is not there: compute() in the background gives futures"
-                )
+        for name in _IGNORED:
+            arguments.pop(name, None)
+        check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
-        self._pool: ThreadPoolExecutor | None = None
-        wait = TIMEOUT_S if timeout is None else timeout
-        local = (n_workers, threads_per_worker, memory_limit, local_directory)
+        self._futures = Futures()
+        wait = seconds(timeout)
+        size = {
+            "n_workers": n_workers,
+            "threads_per_worker": threads_per_worker,
+            "memory_limit": memory_limit,
+            "local_directory": local_directory,
+        }
+        size = {name: value for name, value in size.items() if value is not None}
+        local = {**size, **arguments}
         if isinstance(address, LocalCluster):
-            place = (address.scheduler_address, address.token)
-            self._connect(lambda: place, wait)
+            self._connect(address.scheduler_address, address.token, wait)
+        elif address is not None and not isinstance(address, str):
+            raise TypeError(f"Client() takes an address such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
         elif address is not None and token is not None:
-            given = (address, token)
-            self._connect(lambda: given, wait)
-        elif (address is None and scheduler_file is None and any(local)) or (
-            address is None and scheduler_file is None and find(None, None) is None
-        ):
-            self._start(*local)
-        else:
-            self._connect(lambda: find(address, scheduler_file), wait)
+            self._connect(address, token, wait)
+        elif address is not None or scheduler_file is not None:
+            if local:
+                raise TypeError(f"Client({next(iter(local))}=) is for a cluster that it starts, not for one that runs")
+            self._find(address, scheduler_file, wait)
+        elif size or not self._find_any(wait):
+            refuse_in_steps()
+            self._own = LocalCluster(**local)
+            self._connect(self._own.scheduler_address, self._own.token, None)
         if set_as_default:
             self.as_current()
         atexit.register(self.close)
 
-    def _start(self, *local: Any) -> None:
-        own = self._own = LocalCluster(*local)
-        self._connect(lambda: (own.scheduler_address, own.token), TIMEOUT_S)
+    def _connect(self, address: str, token: str, wait: float | None) -> None:
+        """Looks for a scheduler until it answers: it may be about to start."""
+        self._try_until(lambda left: self._attend(address, token, left), wait)
 
-    def _connect(self, place: Callable[[], tuple[str, str] | None], wait: float) -> None:
-        """Looks for the scheduler until it answers: it may be about to start."""
-        cause = None
+    def _find(self, address: str | None, scheduler_file: str | None, wait: float | None) -> None:
+        """The same for one whose token an access file has, which may be about to be written."""
+
+        def attempt(left: float) -> None:
+            found = find(address, scheduler_file)
+            if found is None:
+                raise ClusterError("no cluster was found")
+            self._attend(*found, left)
+
+        self._try_until(attempt, wait)
+
+    def _find_any(self, wait: float | None) -> bool:
+        """Connects to the cluster that is found without being named; false if there is none.
+
+        One that does not answer has ended without removing its access file: it is named in a warning, unless the
+        environment names it.
+        """
+        if any(os.environ.get(name) for name in _NAMING):
+            self._find(None, None, wait)
+            return True
+        found = find(None, None)
+        if found is None:
+            return False
+        try:
+            self._connect(*found, FOUND_TIMEOUT_S if wait is None else wait)
+        except Unreachable as error:
+            warnings.warn(f"{error}; a cluster is started on this machine instead", stacklevel=4)
+            return False
+        return True
+
+    def _attend(self, address: str, token: str, wait: float) -> None:
+        connection = Connection(address.removeprefix("tcp://"), token)
+        connection.reach(wait)
+        connection.attend()
+        self._connection = connection
+
+    def _try_until(self, attempt: Callable[[float], None], wait: float | None) -> None:
+        wait = TIMEOUT_S if wait is None else wait
+        end = time.monotonic() + wait
+        cause: ClusterError | None = None
         for _ in _tries(wait):
             try:
-                found = place()
-                if found is None:
-                    raise ClusterError("no cluster was found")
-                address, token = found
-                connection = Connection(address.removeprefix("tcp://"), token)
-                connection.attend()
-                self._connection = connection
+                attempt(max(end - time.monotonic(), PAUSE_MAX_S))
                 return
+            except TokenRefused:
+                # No later attempt has another token.
+                raise
             except ClusterError as error:
                 cause = error
-        raise ClusterError(f"no scheduler answered for {wait:g} s: {cause}")
+        kind = Unreachable if isinstance(cause, Unreachable) else ClusterError
+        raise kind(f"no scheduler answered for {wait:g} s: {cause}")
 
     def as_current(self) -> Client:
         """Makes this the client of frames that name none."""
@@ -244,7 +245,7 @@ class Client:
 
     ncores = nthreads
 
-    def wait_for_workers(self, n_workers: int = 1, timeout: float | None = None) -> None:
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> None:
         """Waits until so many workers are there.
 
         Raises
@@ -252,7 +253,8 @@ class Client:
         TimeoutError
             If they are not there in time; in one minute if no time is given.
         """
-        wait = TIMEOUT_S if timeout is None else timeout
+        given = seconds(timeout)
+        wait = TIMEOUT_S if given is None else given
         there = 0
         for _ in _tries(wait):
             there = len(self._workers())
@@ -262,16 +264,20 @@ class Client:
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard, with the token that opens it: keep it to yourself."""
-        connection = self._connection
-        return f"http://{connection.address}/#token={connection.token}"
+        """The link to the dashboard, with the token that opens it: keep it to yourself.
+
+        ``print(client.dashboard_link)`` shows the token; a cell of a notebook that ends with the link does not.
+        """
+        return Link(f"http://{self._connection.address}/#token={self._connection.token}")
 
     # Computations.
 
+    @thin
     def sql(self, query: str) -> Any:
         """The rows of a query, as a ``pyarrow.Table``."""
         return self._connection.query(query)
 
+    @thin
     def compute(self, collections: Any, sync: bool = False) -> Any:
         """Computes in the background: a :class:`Future`, or a list of them for a list.
 
@@ -280,16 +286,23 @@ class Client:
         many = isinstance(collections, (list, tuple))
         futures = [self._submit(one.compute) for one in (collections if many else [collections])]
         if sync:
-            results = [future.result() for future in futures]
+            try:
+                results = [future.result() for future in futures]
+            finally:
+                # After an error, or Ctrl-C, nobody wants the others.
+                for future in futures:
+                    future.cancel()
             return results if many else results[0]
         return futures if many else futures[0]
 
+    @thin
     def persist(self, collections: Any) -> Any:
         """Computes and keeps the result on the workers: the same collections, which read it there."""
         if isinstance(collections, (list, tuple)):
             return [one.persist() for one in collections]
         return collections.persist()
 
+    @thin
     def gather(self, futures: Any) -> Any:
         """Waits for futures, and gives their results in the same shape."""
         if isinstance(futures, Future):
@@ -301,16 +314,34 @@ class Client:
         return futures
 
     def _submit(self, work: Callable[[], Any]) -> Future:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(FUTURES_MAX, thread_name_prefix="partita")
-        return Future(self._pool.submit(work))
+        return self._futures.submit(work)
 
-    def cancel(self, job: str | int) -> None:
-        """Stops a job, by its number or its name, such as ``job-7``."""
-        self._rest(f"jobs/{job}/cancel", "POST")
+    def cancel(self, futures: Any, **_: Any) -> None:
+        """Stops computations: a future, a list of them, or a job by its number or its name, such as ``job-7``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     future = client.compute(dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).a.sum())
+        ...     client.cancel(future)
+        """
+        for one in futures if isinstance(futures, (list, tuple, set)) else [futures]:
+            if isinstance(one, Future):
+                one.cancel()
+            elif isinstance(one, (str, int)):
+                self._rest(f"jobs/{one}/cancel", "POST")
+            else:
+                raise TypeError(
+                    f"cancel takes futures, or a job's number or name, not {type(one).__name__}: "
+                    "what a persisted frame keeps on the workers goes when the frame is deleted"
+                )
 
     # Tables that others see.
 
+    @thin
     def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
         """Makes frames everyone's, under their names, until someone unpublishes them.
 
@@ -336,6 +367,7 @@ class Client:
                 raise ClusterError(f"the dataset {public!r} is there already: override=True puts this one in its place")
             frame._publish(self, public, override)
 
+    @thin
     def get_dataset(self, name: str) -> Any:
         """A published frame.
 
@@ -355,6 +387,7 @@ class Client:
         rows = self._connection.action("partita.tables", {})
         return [row["name"] for row in rows if row["session"] is None]
 
+    @thin
     def unpublish_dataset(self, name: str) -> None:
         """Takes a published table away."""
         self._connection.query(f"DROP TABLE {quote(name)}")
@@ -409,7 +442,7 @@ class Client:
         Frames that read what was held cannot be computed any more. Unlike with Dask the workers' processes go on:
         they keep nothing beyond their jobs and what they hold, so a new process would be no other.
         """
-        for state in ("queued", "running"):
+        for state in ("planning", "queued", "running"):
             for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:
                 # One that has ended meanwhile need not be stopped.
                 with contextlib.suppress(ClusterError):
@@ -432,9 +465,7 @@ class Client:
         with _lock:
             if _current is self:
                 _current = None
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        self._futures.close()
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
@@ -476,17 +507,21 @@ class Client:
         cells = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows
         )
-        link = escape(self.dashboard_link, quote=True)
-        return f"<div><strong>Client</strong><table>{cells}</table><a href='{link}' target='_blank'>Dashboard</a></div>"
+        # Without the token: outputs are saved with a notebook, and shown to others.
+        link = escape(f"http://{self._connection.address}/", quote=True)
+        how = "<code>print(client.dashboard_link)</code> shows the link with its token"
+        return (
+            f"<div><strong>Client</strong><table>{cells}</table>"
+            f"<a href='{link}' target='_blank'>Dashboard</a>: {how}</div>"
+        )
 
 
-_FUNCTIONS = "functions in Python cannot run on the workers yet; plans can, with compute"
 #: What Dask's clients have and this one has not, and what to do instead.
 _OF_DASK = {
-    "submit": _FUNCTIONS,
-    "map": _FUNCTIONS,
-    "run": _FUNCTIONS,
-    "run_on_scheduler": _FUNCTIONS,
+    "submit": FUNCTIONS,
+    "map": FUNCTIONS,
+    "run": FUNCTIONS,
+    "run_on_scheduler": FUNCTIONS,
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job says where its time goes",
     "scatter": "dataframe.from_pandas brings rows to the workers",
@@ -494,8 +529,8 @@ _OF_DASK = {
     "has_what": "the dashboard's page of data says what lies where",
     "rebalance": "partitions are spread when they are made",
     "replicate": "dataframe.from_pandas(.., replicas=2) makes copies",
-    "upload_file": _FUNCTIONS,
-    "register_plugin": _FUNCTIONS,
+    "upload_file": FUNCTIONS,
+    "register_plugin": FUNCTIONS,
     "get_versions": "scheduler_info() has the version; workers of another one are refused",
 }
 

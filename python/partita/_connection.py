@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
+import collections
 import contextlib
 import getpass
 import json
 import os
+import queue
+import resource
 import socket
 import threading
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from ._errors import Cancelled, ClusterError, PartitaError, QueryError
+from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
+from ._futures import stoppable
 from ._wire import put_command, statement_query
 
 __all__ = ["Connection", "Running"]
@@ -31,6 +35,19 @@ REACH_TIMEOUT_S = 5.0
 STREAMS_MAX = 8
 #: Bytes of one message of a partition that is brought, about.
 MESSAGE_BYTES = 2 << 20
+#: Workers whose connections are kept.
+WORKERS_MAX = 1024
+#: How long tables that nobody reads any more are gathered, in seconds, before the scheduler hears of them.
+RELEASE_DELAY_S = 0.05
+#: Tables in one message to the scheduler.
+RELEASE_NAMES_MAX = 1000
+#: How often a message is sent to a scheduler that cannot be reached, and the pause before the next time, in seconds.
+RELEASE_ATTEMPTS_MAX = 5
+RELEASE_PAUSE_S = 1.0
+#: How long the end of a connection waits for the last message, in seconds.
+RELEASE_END_S = 2.0
+
+_Result = TypeVar("_Result")
 
 
 class _Messages:
@@ -49,13 +66,15 @@ class _Messages:
     @classmethod
     def translate(cls, error: BaseException, query: str | None = None) -> PartitaError:
         text = cls.plain(error)
+        # What the scheduler says of an error for programs; what gRPC itself says has none.
+        kind = bytes(getattr(error, "extra_info", b""))
         if isinstance(error, flight.FlightUnavailableError):
-            return ClusterError(f"the scheduler cannot be reached: {text}")
+            return Unreachable(f"the scheduler cannot be reached: {text}")
         if isinstance(error, flight.FlightUnauthenticatedError):
-            return ClusterError(f"the scheduler does not take the token: {text}")
-        if isinstance(error, flight.FlightCancelledError) or "the job was cancelled" in text:
-            return Cancelled(text, query)
-        return QueryError(text, query)
+            return TokenRefused(f"the scheduler does not accept the token: {text}")
+        if isinstance(error, flight.FlightCancelledError):
+            return query_error(b"cancelled", "the computation was cancelled", query)
+        return query_error(kind, text, query)
 
 
 @contextlib.contextmanager
@@ -74,6 +93,52 @@ def _whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+def _read_all(reader: flight.FlightStreamReader) -> pa.Table:
+    """All rows of a stream.
+
+    The reader's own ``read_all`` takes a stream that was cancelled for Ctrl-C, and has the main thread interrupted, a
+    second time if Ctrl-C was the reason.
+    """
+    return flight.MetadataRecordBatchReader.read_all(reader)
+
+
+def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Result]], None]) -> _Result:
+    """What a call of Flight gives. Ctrl-C ends the waiting for it, after which it is abandoned.
+
+    Such a call hears of no signal. Waiting for another thread does.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    done: Future[_Result] = Future()
+    threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True).start()
+    try:
+        return done.result()
+    except KeyboardInterrupt:
+        abandon(done)
+        raise
+    finally:
+        # An error would keep itself, and what its callers have, by this frame.
+        del done
+
+
+def _finish(done: Future[_Result], work: Callable[[], _Result]) -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:
+        done.set_exception(error)
+    finally:
+        del done
+
+
+def _allow_open_files() -> None:
+    """Raises this process's soft limit of open files to the hard one: each worker that is read takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # Some systems refuse what they call their limit.
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Running:
     """A query whose rows are coming."""
 
@@ -89,24 +154,81 @@ class Running:
 
     def table(self) -> pa.Table:
         """All rows. Ctrl-C stops the query on the cluster."""
-        with _translated(self._query):
-            if threading.current_thread() is not threading.main_thread():
-                return self._reader.read_all()
-            # Reading hears of no signal. Waiting for another thread does.
-            work: Future[pa.Table] = Future()
-            threading.Thread(target=self._read, args=(work,), name="partita-read", daemon=True).start()
-            try:
-                return work.result()
-            except KeyboardInterrupt:
-                self._cancel()
-                self._reader.cancel()
-                raise
+        with _translated(self._query), stoppable(self._stop):
+            return _interruptible(lambda: _read_all(self._reader), lambda _: self._stop())
 
-    def _read(self, work: Future[pa.Table]) -> None:
-        try:
-            work.set_result(self._reader.read_all())
-        except BaseException as error:
-            work.set_exception(error)
+    def last(self, count: int) -> tuple[pa.Table, int]:
+        """The last rows, and the number of all. Of the others no more than a batch is kept."""
+        kept: collections.deque[pa.RecordBatch] = collections.deque()
+        rows = total = 0
+
+        def read() -> pa.Table:
+            nonlocal rows, total
+            for chunk in self._reader:
+                kept.append(chunk.data)
+                rows += chunk.data.num_rows
+                total += chunk.data.num_rows
+                while rows - kept[0].num_rows >= count and len(kept) > 1:
+                    rows -= kept.popleft().num_rows
+            return pa.Table.from_batches(kept, self.schema)
+
+        with _translated(self._query), stoppable(self._stop):
+            table = _interruptible(read, lambda _: self._stop())
+        return table.slice(max(table.num_rows - max(count, 0), 0)), total
+
+    def _stop(self) -> None:
+        self._cancel()
+        self._reader.cancel()
+
+
+class Releases:
+    """Tells the scheduler which tables nobody reads any more: soon, many at once, on a thread of its own.
+
+    Parameters
+    ----------
+    send : callable
+        Sends a list of names. Raises `ClusterError` if the scheduler cannot be reached.
+    """
+
+    def __init__(self, send: Callable[[list[str]], None]) -> None:
+        self._send = send
+        # This queue may be put into while it is being put into: the garbage collector runs at any moment.
+        self._names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="partita-release", daemon=True)
+        self._thread.start()
+
+    def add(self, name: str) -> None:
+        """Has a table released. This may be called at any moment, on any thread."""
+        self._names.put(name)
+
+    def close(self) -> None:
+        """Ends the thread. What it has not sent by then goes with the session."""
+        self._closed.set()
+        self._names.put(None)
+        self._thread.join(RELEASE_END_S)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            names = [self._names.get()]
+            self._closed.wait(RELEASE_DELAY_S)
+            with contextlib.suppress(queue.Empty):
+                while len(names) < RELEASE_NAMES_MAX:
+                    names.append(self._names.get_nowait())
+            self._try([name for name in names if name is not None])
+
+    def _try(self, names: list[str]) -> None:
+        for _ in range(RELEASE_ATTEMPTS_MAX):
+            if self._closed.is_set():
+                return
+            try:
+                self._send(names)
+            except ClusterError:
+                self._closed.wait(RELEASE_PAUSE_S)
+            except PartitaError:
+                return
+            else:
+                return
 
 
 class Connection:
@@ -121,6 +243,7 @@ class Connection:
     """
 
     def __init__(self, address: str, token: str) -> None:
+        _allow_open_files()
         self.address = address
         self.token = token
         self.session = f"python-{uuid.uuid4().hex}"
@@ -130,7 +253,7 @@ class Connection:
         self._attending: threading.Thread | None = None
         self._options = flight.FlightCallOptions(headers=self._headers())
         self._closed = False
-        self._forgotten: list[str] = []
+        self._releases: Releases | None = None
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         directory = urllib.parse.quote(os.getcwd(), safe="/ ")
@@ -141,6 +264,22 @@ class Connection:
             (b"x-partita-directory", directory.encode()),
             (b"x-partita-client", urllib.parse.quote(_whoami(), safe="@ ").encode()),
         ]
+
+    def reach(self, timeout: float) -> None:
+        """Proves that somebody listens at the address.
+
+        gRPC would try for longer than anyone waits where packets are dropped.
+
+        Raises
+        ------
+        Unreachable
+            If nobody answers within `timeout` seconds.
+        """
+        host, _, port = self.address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"the scheduler at {self.address} cannot be reached: {error}") from None
 
     def attend(self) -> None:
         """Has the scheduler keep what belongs to this session as long as this process lives.
@@ -161,11 +300,14 @@ class Connection:
 
         self._attending = threading.Thread(target=listen, name="partita-attend", daemon=True)
         self._attending.start()
+        self._releases = Releases(lambda names: self.action("partita.release", {"names": names}))
 
     def close(self) -> None:
         """Ends the session: its unpublished tables go."""
         if not self._closed:
             self._closed = True
+            if self._releases is not None:
+                self._releases.close()
             if self._attending is not None:
                 with contextlib.suppress(PartitaError):
                     self.action("partita.leave", {})
@@ -175,26 +317,37 @@ class Connection:
                         client.close()
 
     def forget(self, name: str) -> None:
-        """Has a held table dropped with the next statement: this may be called at any moment, on any thread."""
-        self._forgotten.append(name)
+        """Has a table of this session released soon: this may be called at any moment, on any thread."""
+        if self._releases is not None:
+            self._releases.add(name)
 
-    def _drop_forgotten(self) -> None:
-        while self._forgotten:
-            name = self._forgotten.pop()
-            with contextlib.suppress(flight.FlightError, pa.ArrowException):
-                self._info(f"DROP TABLE IF EXISTS {quote(name)}")
+    @contextlib.contextmanager
+    def making(self, name: str) -> Iterator[None]:
+        """Has a table of this session released if making it fails or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.forget(name)
+            raise
 
     def run(self, sql: str) -> Running:
         """Begins a statement."""
-        self._drop_forgotten()
         with _translated(sql):
-            info = self._info(sql)
-            reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)
+            info = _interruptible(lambda: self._info(sql), self._cancel_later)
+            try:
+                reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)
+            except BaseException:
+                self._cancel(info)
+                raise
         return Running(reader, sql, lambda: self._cancel(info))
 
     def _info(self, sql: str) -> flight.FlightInfo:
         descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
         return self._scheduler.get_flight_info(descriptor, self._options)
+
+    def _cancel_later(self, planned: Future[flight.FlightInfo]) -> None:
+        """Cancels a statement that nobody waits for any more, when it has been planned."""
+        planned.add_done_callback(lambda done: None if done.exception() else self._cancel(done.result()))
 
     def _cancel(self, info: flight.FlightInfo) -> None:
         with contextlib.suppress(Exception):
@@ -206,9 +359,14 @@ class Connection:
 
     def schema(self, sql: str) -> pa.Schema:
         """The columns that a query would give. Nothing is run."""
+        descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
         with _translated(sql):
-            descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
-            return self._scheduler.get_schema(descriptor, self._options).schema
+            try:
+                return self._scheduler.get_schema(descriptor, self._options).schema
+            except (flight.FlightError, pa.ArrowException, OSError):
+                # pyarrow does not say of this call, unlike of others, what kind of error the scheduler sent.
+                self._cancel(self._info(sql))
+                raise
 
     def table(self, name: str) -> dict[str, Any]:
         """What the scheduler says of a held table of this session, or of everyone's.
@@ -241,31 +399,42 @@ class Connection:
         public: bool = False,
         replicas: int = 1,
         order: Sequence[str] = (),
-    ) -> int:
+    ) -> pa.Schema:
         """Brings a table, partition by partition, straight to the workers where they can be reached.
 
         Parameters
         ----------
+        parts : sequence of pyarrow.Table
+            The partitions. Each is asked for when it is sent: a sequence may make them.
         order : sequence of str
             Columns by which all rows are in order, rising. No value of the first one is missing or in two parts.
 
         Returns
         -------
-        int
-            The number of rows.
+        pyarrow.Schema
+            The columns.
         """
         if not parts:
             raise ValueError("a table has at least one partition")
-        schema = parts[0].schema
-        places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
-        job = places["job"]
-        work = list(zip(range(len(parts)), places["addresses"], parts))
-        self._each(work, lambda one: self._put_one(job, *one))
-        text = base64.b64encode(schema.serialize().to_pybytes()).decode()
-        end = {"job": job, "name": name, "public": public, "schema": text}
-        if order:
-            end.update(order=list(order), splits=_splits(parts, order[0]))
-        return int(self.action("partita.put_end", end)["rows"])
+
+        def bring(work: tuple[int, str]) -> pa.Table:
+            at, address = work
+            rows = parts[at]
+            self._put_one(job, at, address, rows)
+            # A copy, since a slice would keep all rows.
+            return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
+
+        with self.making(name):
+            places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
+            job = places["job"]
+            firsts = self._each(list(enumerate(places["addresses"])), bring)
+            schema = firsts[0].schema
+            text = base64.b64encode(schema.serialize().to_pybytes()).decode()
+            end = {"job": job, "name": name, "public": public, "schema": text}
+            if order:
+                end.update(order=list(order), splits=_splits(firsts, order[0]))
+            self.action("partita.put_end", end)
+        return schema
 
     def _put_one(self, job: int, index: int, address: str, rows: pa.Table) -> None:
         place = {"job": job, "index": index, "address": address}
@@ -290,7 +459,6 @@ class Connection:
 
         None if one lies nowhere: what was lost is made again by those who read it through the scheduler.
         """
-        self._drop_forgotten()
         places = self.action("partita.locate", {"name": name})
         if not places or any(not place["address"] for place in places):
             return None
@@ -337,6 +505,8 @@ class Connection:
         except (flight.FlightError, pa.ArrowException):
             pass
         with self._lock:
+            while len(self._workers) >= WORKERS_MAX:
+                del self._workers[next(iter(self._workers))]
             self._workers[address] = client
         return client
 
@@ -346,11 +516,9 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _splits(parts: Sequence[pa.Table], column: str) -> str:
-    """The first values of a column in all parts but the first one, as an Arrow IPC stream in base64."""
-    firsts = pa.concat_tables(
-        [part.select([column]).slice(0, 1) for part in parts][1:] or [parts[0].slice(0, 0).select([column])]
-    )
+def _splits(rows: Sequence[pa.Table], column: str) -> str:
+    """The values of a column in the first rows of all parts but the first one, as an Arrow IPC stream in base64."""
+    firsts = pa.concat_tables([row.select([column]) for row in rows[1:] or [rows[0].slice(0, 0)]])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, firsts.schema) as writer:
         writer.write_table(firsts)

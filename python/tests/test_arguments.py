@@ -1,6 +1,7 @@
 """Arguments of methods, and methods that take several: each is heeded, and the answers equal pandas'."""
 
 import os
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -308,3 +309,72 @@ def test_an_index_that_pandas_wrote(client, tmp_path):
     same(dd.read_parquet(tmp_path / "a.parquet").compute(), frame)
     assert list(dd.read_parquet(tmp_path / "a.parquet", index=False).columns) == ["i", "x", "when"]
     assert len(dd.read_parquet(tmp_path / "a.parquet").loc["2024-02-28"].compute()) == len(frame.loc["2024-02-28"])
+
+
+HEEDED = {
+    "group_keys": lambda d: d.groupby("j", group_keys=False).x.nlargest(2),
+    "group_keys smallest": lambda d: d.groupby("s", group_keys=False).i.nsmallest(2),
+    "group_keys kept": lambda d: d.groupby("j", group_keys=True).x.nlargest(2),
+    "group order": lambda d: d.groupby("s", sort=False).i.sum(),
+    "group order of two": lambda d: d.groupby(["b", "j"], sort=False)[["i", "x"]].max(),
+    "group order size": lambda d: d.sort_values("t", ascending=False).groupby("j", sort=False).size(),
+    "map missing": lambda d: d.s.map({"ant": 1, None: 2}),
+    "map ignores": lambda d: d.s.map({"ant": 1, None: 2}, na_action="ignore"),
+    "rolling numbers": lambda d: d[["i", "s"]].rolling(3).sum(numeric_only=True),
+    "corr least": lambda d: computed(d[["i", "x"]].corr(min_periods=10_000)),
+    "cov least": lambda d: computed(d[["i", "x"]].cov(min_periods=3)),
+}
+
+
+@pytest.mark.parametrize("name", HEEDED)
+def test_arguments_that_were_not_heeded(loaded, name):
+    """What changes the answer of pandas changes it here."""
+    of = HEEDED[name]
+    same(computed(of(loaded["mixed"])), computed(of(MIXED)))
+
+
+def test_an_index_without_sorting(loaded):
+    """With sort=False the rows stay where they are."""
+    got = loaded["mixed"].set_index("x", sort=False).i.compute()
+    assert got.tolist() == MIXED.i.tolist()
+    assert got.index.equals(pd.Index(MIXED.x))
+
+
+def test_pieces_of_numbers(loaded):
+    """Pieces of time leave other columns out if that is asked for, and have an argument only where it has a meaning."""
+    columns = ["i", "x", "s"]
+    got = loaded["times"][columns].resample("D").mean(numeric_only=True)
+    same(got.compute(), TIMES[columns].resample("D").mean(numeric_only=True))
+    with pytest.raises(TypeError, match="no argument 'ddof'"):
+        loaded["times"].resample("D").mean(ddof=2)
+
+
+def test_times_in_a_zone(client):
+    """With utc=True times are in that zone, whatever they are made of."""
+    texts = pd.Series(["2024-01-05 00:00:00", "2024-02-29 12:30:00", None])
+    for column in (texts, pd.to_datetime(texts), pd.to_datetime(texts).dt.tz_localize("Asia/Tokyo")):
+        got = dd.to_datetime(dd.from_pandas(column, npartitions=1), utc=True).compute()
+        same(got, pd.to_datetime(column, utc=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda d: d.groupby("j", sort=False).x.nlargest(1), NotImplementedError),
+        (lambda d: d.s.sum(numeric_only=True), TypeError),
+        (lambda d: d[["i", "s"]].rolling(3).sum(), pd.errors.DataError),
+        (lambda d: (d[["i", "x"]] > 0).any(axis=1, skipna=False), NotImplementedError),
+        (lambda d: (d.x > 0).astype("boolean").all(skipna=False), NotImplementedError),
+        (lambda d: d.quantile(0.5, numeric_only=True, method="nearest"), ValueError),
+        (lambda d: d.s.map({"ant": 1}, na_action="drop"), ValueError),
+        (lambda d: d.s.map(defaultdict(int, ant=1)), NotImplementedError),
+        (lambda d: dd.to_datetime(d.s, errors="ignore"), ValueError),
+        (lambda d: dd.to_datetime(d.s, unit="s"), NotImplementedError),
+        (lambda d: dd.to_numeric(d.s, errors="ignore"), ValueError),
+        (lambda d: d.sort_values("x", group_keys=False), TypeError),
+    ],
+)
+def test_arguments_that_are_refused(loaded, call, error):
+    """An argument that would not be heeded is an error."""
+    with pytest.raises(error):
+        call(loaded["mixed"])

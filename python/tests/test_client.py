@@ -2,38 +2,31 @@
 
 import gc
 import json
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
+from waiting import BOUND_S, held, until
 
 import partita
 from partita import Cancelled, ClusterError, QueryError
 from partita import dataframe as dd
+from partita._binary import program
+from partita._local import _said
 from partita.distributed import Client, LocalCluster, progress, wait
 
 SCRIPTS = Path(__file__).parent / "scripts"
-BOUND_S = 30.0
-
-
-def until(condition, what):
-    """Waits for a condition, with a bound."""
-    end = time.monotonic() + BOUND_S
-    while not condition():
-        assert time.monotonic() < end, f"waited {BOUND_S} s for {what}"
-        time.sleep(0.02)
-
-
-def held(client):
-    """The names of the tables that workers hold, of all clients."""
-    return {row["name"] for row in client._connection.action("partita.tables", {})}
 
 
 def another(client):
@@ -42,7 +35,7 @@ def another(client):
     return Client(connection.address, token=connection.token, set_as_default=False)
 
 
-def running(script, client, **more):
+def running(script, client, stdin=False, **more):
     """Starts a script against the client's cluster."""
     host, port = client._connection.address.rsplit(":", 1)
     environment = {
@@ -55,6 +48,7 @@ def running(script, client, **more):
     }
     return subprocess.Popen(
         [sys.executable, *script],
+        stdin=subprocess.PIPE if stdin else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -92,22 +86,24 @@ def test_no_scheduler():
     """A scheduler that is not there is looked for so long, and named."""
     begun = time.monotonic()
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1"):
-        Client("tcp://127.0.0.1:1", timeout=0.5)
-    assert time.monotonic() - begun < 10
+        Client("tcp://127.0.0.1:1", timeout="500ms")
+    # Not the minute that a scheduler may take if nobody says how long.
+    assert time.monotonic() - begun < BOUND_S
 
 
 def test_wrong_token(client, monkeypatch):
     """A token that the scheduler does not take is told."""
     monkeypatch.setenv("PARTITA_TOKEN", "wrong")
-    with pytest.raises(ClusterError, match="token"):
-        Client(client._connection.address, timeout=0.5)
+    begun = time.monotonic()
+    for token in (None, "wrong"):
+        with pytest.raises(PermissionError, match="token") as caught:
+            Client(client._connection.address, token=token)
+        assert isinstance(caught.value, ClusterError)
+    assert time.monotonic() - begun < 20
 
 
 def test_persist(client):
     """What is persisted is held, read where it lies, and goes with the last that reads it."""
-    # What other tests have let go is not there any more.
-    gc.collect()
-    client.sql("SELECT 1")
     before = held(client)
     frame = pd.DataFrame({"k": np.arange(100) % 7, "v": np.arange(100.0)})
     ddf = dd.from_pandas(frame, npartitions=4)
@@ -123,8 +119,7 @@ def test_persist(client):
     assert len(derived) == len(frame[(frame.v > 10) & (frame.k == 3)])
     del derived
     gc.collect()
-    client.sql("SELECT 1")
-    assert held(client) == before
+    until(lambda: held(client) <= before, "what is let go")
 
 
 def test_large_partitions(client):
@@ -235,7 +230,7 @@ def test_a_killed_client_leaves_nothing(client):
     until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    until(lambda: held(client) == before, "its tables to go")
+    until(lambda: held(client) <= before, "its tables to go")
     until(lambda: not client._rest("jobs?state=running")["jobs"], "its jobs to stop")
     until(lambda: not client._rest("jobs?state=queued")["jobs"], "its jobs to stop")
 
@@ -261,11 +256,96 @@ def test_interrupt_stops_the_job(client):
     until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
 
 
+ENDLESS = "SELECT sum(a.value % b.value) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b"
+
+
+def test_an_interrupt_comes_once():
+    """Ctrl-C in a terminal interrupts the script's query, once, and neither the workers nor what comes after."""
+    script = (
+        "import time\n"
+        "from partita.distributed import Client\n"
+        "c = Client()\n"
+        "print('on', flush=True)\n"
+        "try:\n"
+        f"    c.sql({ENDLESS!r})\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+        "time.sleep(0.5)\n"
+        "print(c.sql('SELECT sum(value) AS s FROM generate_series(1, 3)').column(0)[0], len(c.nthreads()))\n"
+    )
+    command = [program(), "run", "--headless", "--workers", "1", "--threads", "1", "--", sys.executable, "-c", script]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A terminal sends it to all processes of a group.
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert process.stdout.readline() == "on\n"
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=BOUND_S)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (0, "interrupted\n6 1\n"), err
+
+
+def test_an_interrupt_does_not_wait_for_planning(client, monkeypatch):
+    """Ctrl-C while a statement is planned ends the call; the statement is cancelled when it has been planned."""
+    connection = client._connection
+    ask, cancel = connection._info, connection._cancel
+    planned, cancelled = threading.Event(), threading.Event()
+
+    def slow(sql):
+        planned.wait(BOUND_S)
+        return ask(sql)
+
+    monkeypatch.setattr(connection, "_info", slow)
+    monkeypatch.setattr(connection, "_cancel", lambda info: (cancel(info), cancelled.set()))
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            client.sql("SELECT 1 AS one")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not cancelled.is_set()
+    planned.set()
+    assert cancelled.wait(BOUND_S)
+    assert client.sql("SELECT 2 AS two").column(0)[0].as_py() == 2
+
+
+def test_a_script_does_not_wait_for_what_runs_in_the_background(client):
+    """Its end ends the computations that it began, and their jobs."""
+    script = (
+        "import os\n"
+        "from partita import dataframe as dd\n"
+        "from partita.distributed import Client\n"
+        "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
+        f"future = c.compute(dd.read_sql({ENDLESS!r}))\n"
+        "print('on', flush=True)\n"
+        "input()\n"
+    )
+    process = running(["-c", script], client, stdin=True)
+    try:
+        assert process.stdout.readline() == "on\n"
+        until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
+        _, err = process.communicate("\n", timeout=BOUND_S)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    until(lambda: not client._rest("jobs?state=running")["jobs"], "its job to stop")
+
+
 def test_errors_say_where(client, tmp_path):
     """What fails on a worker names the task, the worker and the cause."""
     (tmp_path / "words.csv").write_text("a\n" + "1\n" * 2000 + "three\n")
-    ddf = dd.read_csv(tmp_path / "words.csv")
-    with pytest.raises(QueryError, match="three") as caught:
+    ddf = dd.read_csv(tmp_path / "words.csv", dtype={"a": "int64"})
+    with pytest.raises(QueryError, match="'a' has 'three', which is not Int64") as caught:
         ddf.a.sum().compute()
     assert caught.value.query is not None
     with pytest.raises(QueryError, match=r"no/such\.parquet"):
@@ -299,6 +379,26 @@ def test_cancel(client):
     client.cancel(client._rest("jobs?state=running")["jobs"][0]["name"])
     with pytest.raises(partita.Cancelled):
         work.result(BOUND_S)
+
+
+def test_futures_are_cancelled(client):
+    """Those that run, with their jobs, those that wait, and those that have ended, which stay what they are."""
+    small = client.compute(dd.read_sql("SELECT 1 AS a").a.sum())
+    assert small.result(BOUND_S) == 1
+    works = [client.compute(dd.read_sql(ENDLESS)) for _ in range(10)]
+    until(lambda: len(client._rest("jobs?state=running")["jobs"]) >= 2, "the jobs")
+    client.cancel([small, *works])
+    for work in works:
+        with pytest.raises(CancelledError, match="the computation was cancelled"):
+            work.result(BOUND_S)
+        assert work.status == "cancelled" and work.cancelled()
+    assert (small.status, small.result()) == ("finished", 1)
+    for state in ("queued", "running"):
+        until(lambda state=state: not client._rest(f"jobs?state={state}")["jobs"], "the jobs to stop")
+    # The threads that ran them are free, and nobody was interrupted.
+    assert client.compute(dd.read_sql("SELECT 2 AS a").a.sum()).result(BOUND_S) == 2
+    with pytest.raises(TypeError, match="cancel takes futures"):
+        client.cancel(dd.read_sql("SELECT 1 AS a"))
 
 
 def test_files(client, tmp_path):
@@ -362,10 +462,122 @@ def test_local_cluster_ends_with_its_process():
     until(gone, "the cluster to end")
 
 
-def test_a_cluster_that_does_not_start():
-    """What the program said is told."""
-    with pytest.raises(ClusterError, match="many"):
-        LocalCluster(memory_limit="many")
+def test_a_cluster_that_does_not_start(tmp_path):
+    """What the program said is told, without what is about its command line, and without its log."""
+    for wrong in ("many", "-5GB", "5XB", ""):
+        with pytest.raises(ValueError, match="not a memory limit") as caught:
+            LocalCluster(memory_limit=wrong)
+        assert isinstance(caught.value, ClusterError) and "--help" not in str(caught.value)
+    with pytest.raises(TypeError, match=r"memory_limit must be .*not \['1GB'\]"):
+        LocalCluster(memory_limit=["1GB"])
+    with pytest.raises(ValueError, match="n_workers must be a whole number"):
+        LocalCluster(n_workers=1.5)
+    with pytest.raises(TypeError, match="no argument 'colour'"):
+        Client(colour="red")
+    with pytest.raises(NotImplementedError, match="security"):
+        LocalCluster(security=object())
+    (tmp_path / "file").touch()
+    with pytest.raises(ClusterError, match="cannot be written to"):
+        LocalCluster(local_directory=str(tmp_path / "file" / "below"))
+    log = "2026-01-01T00:00:00Z DEBUG listening\ndashboard  http://h:1/#token=secret\n"
+    assert _said(f"{log}error: no memory\nFor more information, try '--help'.\n") == "no memory"
+    assert _said(f"{log}worker 0 died") == "2026-01-01T00:00:00Z DEBUG listening\nworker 0 died"
+
+
+def test_what_users_of_dask_write(capfd):
+    """Arguments of Dask's cluster are taken: sizes as numbers, ports of the dashboard, levels of the log."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        with pytest.warns(UserWarning, match=f"port {port} is in use"):
+            LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=f":{port}").close()
+    arguments = {"processes": False, "dashboard_address": f":{port}", "silence_logs": logging.ERROR, "name": "mine"}
+    size = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": 3e8}
+    with Client(**size, set_as_default=False, **arguments) as client:
+        assert client._connection.address.endswith(f":{port}")
+        client.wait_for_workers(1, timeout="30s")
+        assert client._workers()[0]["memory_limit_bytes"] == 300_000_000
+        for more in ({"dashboard_address": ":0"}, {"n_workers": 2}):
+            with pytest.raises(TypeError, match="is for a cluster that it starts"):
+                Client(client._connection.address, **more)
+    for wrong in ("soon", "5 parsecs", -1, True):
+        with pytest.raises(ValueError, match="timeout must be seconds"):
+            Client("tcp://127.0.0.1:1", timeout=wrong)
+    with pytest.raises(ValueError, match="names a host"):
+        LocalCluster(dashboard_address="0.0.0.0:8787")
+    with pytest.raises(NotImplementedError, match=r"LocalCluster\.scale is not supported"):
+        LocalCluster.__new__(LocalCluster).scale(3)
+
+
+def test_many_files_can_be_open(tmp_path):
+    """Low limits of open files are raised as far as they may be, in the program and in the client's process."""
+    limits = "resource.getrlimit(resource.RLIMIT_NOFILE)"
+    script = (
+        "import resource\n"
+        f"hard = {limits}[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))\n"
+        "from partita.distributed import Client\n"
+        "with Client(n_workers=1, threads_per_worker=1) as client:\n"
+        f"    print({limits} == (hard, hard))\n"
+        "    client.wait_for_workers(1)\n"
+        "    for pid in [client._workers()[0]['pid'], client._own._process.pid]:\n"
+        "        lines = [line.split() for line in open(f'/proc/{pid}/limits') if line.startswith('Max open files')]\n"
+        "        print(lines[0][3] == lines[0][4] == str(hard))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=BOUND_S, check=False)
+    assert done.stdout == "True\nTrue\nTrue\n", done.stderr
+
+
+def test_logs_do_not_stop_the_cluster(monkeypatch, capfd):
+    """A log that nobody reads does not fill a pipe: it comes on standard error, and the cluster continues."""
+    monkeypatch.setenv("PARTITA_LOG", "debug")
+    with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        written = 0
+        end = time.monotonic() + BOUND_S
+        # More than a pipe holds, several times.
+        while written < 300_000:
+            assert time.monotonic() < end
+            assert client.sql("SELECT 1 AS one").num_rows == 1
+            written += len(capfd.readouterr().err)
+
+
+def test_several_tasks_of_srun(monkeypatch):
+    """A script in several tasks is told what to write; a cluster that is asked for by name is one of this task only."""
+    variables = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ClusterError, match=r"task 2 of 4 tasks.*`srun partita run -- python"):
+        Client(n_workers=1)
+    with LocalCluster(n_workers=1, threads_per_worker=1) as cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        assert client.sql("SELECT 1 AS one").num_rows == 1
+        # Inside `srun partita run` the script is one, and its cluster is the one around it, if it asks for no other.
+        monkeypatch.setenv("PARTITA_SCHEDULER", cluster.scheduler_address)
+        monkeypatch.setenv("PARTITA_TOKEN", cluster.token)
+        with Client(processes=False, dashboard_address=":8787", set_as_default=False) as same:
+            assert same._connection.address == client._connection.address
+        with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as own:
+            assert own._connection.address != client._connection.address
+
+
+def test_a_cluster_that_is_gone(tmp_path):
+    """A cluster that does not answer is not waited for because its access file was found."""
+    access = {"name": "old", "address": "127.0.0.1:1", "token": "x" * 32, "host": "elsewhere", "pid": 1, "protocol": 2}
+    (tmp_path / "old.json").write_text(json.dumps({**access, "version": "0"}))
+    (tmp_path / "old.json").chmod(0o600)
+    script = "from partita.distributed import Client\nwith Client() as c: print(c.sql('SELECT 1 AS one').num_rows)\n"
+    hidden = ("SLURM_", "PARTITA_SCHEDULER", "PARTITA_TOKEN")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**environment, "PARTITA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_a_lost_worker(tmp_path):
@@ -396,6 +608,7 @@ def test_notebook(tmp_path, monkeypatch):
     cells = json.loads((tmp_path / "notebook.ipynb").read_text())["cells"]
     texts = json.dumps([cell["outputs"] for cell in cells])
     assert "Dashboard" in texts and "not computed" in texts and "<svg" in texts
+    assert "token=" not in texts.replace("token=...", "")
     assert "<progress value=" in texts and "100%" in texts
 
 

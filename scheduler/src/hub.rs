@@ -81,6 +81,8 @@ enum Command {
         notices: mpsc::Sender<JobNotice>,
         reply: oneshot::Sender<Result<JobId, String>>,
     },
+    /// Takes a number among the jobs for something that is listed with them.
+    Reserve(oneshot::Sender<JobId>),
     Query(Query),
     /// Those whose detail someone looks at.
     Watch(Watched),
@@ -213,6 +215,13 @@ impl Hub {
         self.commands.send(command).await.map_err(|_| gone())?;
         let job = answer.await.map_err(|_| gone())??;
         Ok((job, inbox))
+    }
+
+    /// A number that no job will have. None if the core is gone.
+    pub(crate) async fn reserve_job(&self) -> Option<JobId> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Reserve(reply)).await.ok()?;
+        answer.await.ok()
     }
 
     /// A link for a worker in this process.

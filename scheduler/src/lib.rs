@@ -9,12 +9,17 @@ mod error;
 mod flight;
 mod hub;
 mod observer;
+mod planning;
 mod query;
 mod web;
+
+/// The stack of the threads that a scheduler's runtime has: they free plans, which may be nested deep.
+pub const STACK_BYTES: usize = partita_plan::depth::RUNNING_STACK_BYTES;
 
 pub use error::SchedulerError;
 pub use hub::{Hub, JobNotice, LocalLink};
 pub use observer::{Entries, JournalError, read_journal};
+pub use planning::PLANNING_TIMEOUT_DEFAULT;
 pub use query::{QueryError, Running};
 pub use web::{Replay, report};
 
@@ -23,6 +28,7 @@ use partita_core::Options;
 use partita_plan::data::{DataPlane, FlightPlane};
 use partita_shared::access::{Access, host_name};
 use partita_shared::observe::event::SchedulerFacts;
+use planning::Planner;
 use query::Sessions;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,8 +39,6 @@ use web::Token;
 
 /// Bytes of a token, before it is written as text.
 const TOKEN_BYTES: usize = 32;
-/// Threads that plan queries.
-const PLANNING_THREADS: usize = 2;
 
 /// The settings of a scheduler, all decided.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub struct SchedulerConfig {
     pub dashboard: bool,
     /// End when no job and no client was there for so long.
     pub idle_timeout: Option<Duration>,
+    /// How long the planning of a statement may take.
+    pub planning_timeout: Duration,
     /// The token, if it is given; a new one is made otherwise.
     pub token: Option<String>,
     /// Where what the observer sees is written down, if it is.
@@ -69,48 +75,13 @@ pub(crate) struct Shared {
     pub(crate) puts: query::puts::Puts,
     pub(crate) acks: query::Acks,
     pub(crate) plane: Arc<dyn DataPlane>,
-    pub(crate) planning: PlanningRuntime,
+    pub(crate) planning: Planner,
     pub(crate) token: Token,
     /// Who watches the core, unless neither pages nor a journal are wanted.
     pub(crate) observer: Option<Observer>,
     pub(crate) address: String,
     pub(crate) started_ms: u64,
     pub(crate) shutdown: CancellationToken,
-}
-
-/// The threads that plan queries.
-#[derive(Debug)]
-pub(crate) struct PlanningRuntime(Option<tokio::runtime::Runtime>);
-
-impl PlanningRuntime {
-    fn new() -> Result<Self, SchedulerError> {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(PLANNING_THREADS)
-            .thread_name("planning")
-            .enable_all()
-            .build()
-            .map(|runtime| PlanningRuntime(Some(runtime)))
-            .map_err(|source| SchedulerError::System {
-                what: "threads for planning".into(),
-                source,
-            })
-    }
-
-    /// Runs something there and waits for it.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        self.0.as_ref()?.spawn(work).await.ok()
-    }
-}
-
-impl Drop for PlanningRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// Microseconds since the epoch.
@@ -198,6 +169,7 @@ impl Scheduler {
             scheduler_file: None,
             dashboard: false,
             idle_timeout: None,
+            planning_timeout: PLANNING_TIMEOUT_DEFAULT,
             token: None,
             journal: None,
         };
@@ -232,6 +204,7 @@ impl Scheduler {
             session: String::new(),
             directory: Some(directory.to_string()),
             client: "this process".to_string(),
+            owner: String::new(),
             priority: 1,
             analyze,
             direct: false,
@@ -301,7 +274,7 @@ fn share(
         puts: query::puts::Puts::default(),
         acks: query::Acks::default(),
         plane,
-        planning: PlanningRuntime::new()?,
+        planning: Planner::new(config.planning_timeout)?,
         token: Token(token),
         address,
         started_ms: now_ms(),
@@ -320,6 +293,7 @@ fn facts(config: &SchedulerConfig, options: &Options, address: &str) -> Schedule
         ("access file", shown(config.scheduler_file.as_deref())),
         ("journal", shown(config.journal.as_deref())),
         ("ends when idle for", seconds(config.idle_timeout)),
+        ("planning takes at most", format!("{} s", config.planning_timeout.as_secs_f64())),
         ("heartbeats every", format!("{} ms", options.heartbeat_ms)),
         ("a silent worker is lost after", format!("{} s", options.silence_us_max / 1_000_000)),
         ("work given ahead to a slot", format!("{} us", options.read_ahead_us)),
@@ -356,7 +330,8 @@ async fn watch_idle(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(limit.min(Duration::from_secs(1))).await;
         let Some(row) = shared.hub.query(|core| core.cluster()).await else { return };
-        if row.jobs_live > 0 || row.tasks_finished != seen {
+        let is_planning = shared.planning.count() > 0;
+        if row.jobs_live > 0 || is_planning || row.tasks_finished != seen {
             seen = row.tasks_finished;
             busy = Instant::now();
         }

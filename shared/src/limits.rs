@@ -68,11 +68,18 @@ pub const GROUP_TASKS_MAX: u32 = 16_000_000;
 /// Finished jobs that the scheduler remembers for listings.
 pub const FINISHED_JOBS_MAX: usize = 1000;
 
-/// Jobs that may wait or run at once.
-pub const LIVE_JOBS_MAX: usize = 1000;
+/// Jobs of all clients that may wait or run at once; [`has_room`] says how many of one client.
+pub const LIVE_JOBS_MAX: usize = 2000;
 
-/// Jobs whose results may be held at once.
-pub const HELD_JOBS_MAX: usize = 1000;
+/// Jobs of all clients whose results may be held at once; [`has_room`] says how many of one client.
+pub const HELD_JOBS_MAX: usize = 2000;
+
+/// Whether a client that has `own` of the `all` things that all clients have may have one more, if `max`
+/// is the limit for all: as long as it has fewer than are left. So one client alone gets a half, each of
+/// two a third, and there is always room for one that comes later.
+pub const fn has_room(own: usize, all: usize, max: usize) -> bool {
+    own < max.saturating_sub(all)
+}
 
 /// Characters of one error text that travel.
 pub const ERROR_TEXT_CHARS_MAX: usize = 4000;
@@ -91,3 +98,33 @@ pub const WORKER_SLOTS_MAX: u32 = 65_536;
 
 /// Memory that one worker may say it has, in bytes; more is taken for this much.
 pub const WORKER_MEMORY_BYTES_MAX: u64 = 1 << 50;
+
+#[cfg(test)]
+mod tests {
+    use super::has_room;
+
+    /// Clients that take whatever they get: how many each has in the end.
+    fn greedy(clients: usize, max: usize) -> Vec<usize> {
+        let mut has = vec![0; clients];
+        loop {
+            let before: usize = has.iter().sum();
+            for client in 0..clients {
+                if has_room(has[client], has.iter().sum(), max) {
+                    has[client] += 1;
+                }
+            }
+            if has.iter().sum::<usize>() == before {
+                return has;
+            }
+        }
+    }
+
+    /// A client gets a half alone and its part among others, and leaves as much for the next one.
+    #[test]
+    fn limits_are_shared() {
+        assert_eq!(greedy(1, 2000), [1000]);
+        assert_eq!(greedy(3, 2000), [500; 3]);
+        assert!(has_room(0, 1500, 2000) && has_room(499, 1500, 2000));
+        assert!(!has_room(500, 1500, 2000) && !has_room(0, 2000, 2000) && !has_room(0, 3000, 2000));
+    }
+}

@@ -189,6 +189,50 @@ pub enum ToWorker {
     },
 }
 
+/// What went wrong with a computation, for programs: a client raises the exception that its
+/// language has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ErrorKind {
+    /// A file or a folder does not exist.
+    FileNotFound,
+    /// A file may not be read or written.
+    PermissionDenied,
+    /// What would be written exists.
+    FileExists,
+    /// A column does not exist.
+    ColumnNotFound,
+    /// A value cannot be read or converted.
+    Value,
+    /// An integer is divided by zero.
+    DivideByZero,
+    /// A result does not fit into its type.
+    Overflow,
+    /// More memory is needed than there is.
+    Memory,
+    /// It is not supported.
+    Unsupported,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl ErrorKind {
+    /// The code that clients are sent.
+    pub fn code(self) -> &'static str {
+        match self {
+            ErrorKind::FileNotFound => "file-not-found",
+            ErrorKind::PermissionDenied => "permission-denied",
+            ErrorKind::FileExists => "file-exists",
+            ErrorKind::ColumnNotFound => "column-not-found",
+            ErrorKind::Value => "value",
+            ErrorKind::DivideByZero => "divide-by-zero",
+            ErrorKind::Overflow => "overflow",
+            ErrorKind::Memory => "memory",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// What kind of failure a task met: what the scheduler does depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureKind {
@@ -200,6 +244,8 @@ pub enum FailureKind {
     Input(WorkerId),
     /// It needs more memory than there is.
     Memory,
+    /// As [`FailureKind::Fatal`], for a reason that clients know by its code.
+    Known(ErrorKind),
 }
 
 /// How an attempt went.

@@ -81,11 +81,14 @@ pub enum JobState {
     Cancelled,
     /// Its result is complete and held on the workers, until someone lets it go.
     Held,
+    /// It is not a job yet: its statement is being planned.
+    Planning,
 }
 
 impl JobState {
     /// All of them.
-    pub const ALL: [JobState; 6] = [
+    pub const ALL: [JobState; 7] = [
+        JobState::Planning,
         JobState::Queued,
         JobState::Running,
         JobState::Done,
@@ -97,7 +100,7 @@ impl JobState {
     /// Whether it will not change any more.
     pub fn is_final(self) -> bool {
         match self {
-            JobState::Queued | JobState::Running | JobState::Held => false,
+            JobState::Planning | JobState::Queued | JobState::Running | JobState::Held => false,
             JobState::Done | JobState::Failed | JobState::Cancelled => true,
         }
     }
@@ -105,6 +108,7 @@ impl JobState {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
+            JobState::Planning => "planning",
             JobState::Queued => "queued",
             JobState::Running => "running",
             JobState::Done => "done",
@@ -132,6 +136,12 @@ pub struct TableRow {
     pub rows: u64,
     /// Its bytes, as they lie in memory.
     pub bytes: u64,
+    /// Partitions that no worker holds any more.
+    #[serde(default)]
+    pub lost: u32,
+    /// Whether those are recomputed when a query reads them. What a client uploaded is not.
+    #[serde(default)]
+    pub can_recompute: bool,
     /// The values of the first column of its order that lie between its partitions, as texts. Empty
     /// if its partitions are no ranges, or there is one.
     pub splits: Vec<String>,
@@ -222,6 +232,9 @@ pub struct WorkerRow {
     pub assigned: u32,
     /// Tasks it finished.
     pub finished: u64,
+    /// Partitions that it holds and someone may want.
+    #[serde(default)]
+    pub held: u32,
 }
 
 /// A job.

@@ -34,17 +34,23 @@ pub enum MemoryLimit {
     Bytes(u64),
 }
 
-/// Splits `8GiB` into the number and the unit in lower case.
+/// Splits `8GiB` into the number and the unit in lower case. The number may have an exponent, as in
+/// `250e6`.
 fn split(text: &str) -> Option<(f64, String)> {
     let text = text.trim();
-    let end =
+    let mut end =
         text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(text.len());
+    if let Some(power) = text[end..].strip_prefix(['e', 'E']) {
+        let digits =
+            power.trim_start_matches(['+', '-']).trim_start_matches(|c: char| c.is_ascii_digit());
+        end = text.len() - digits.len();
+    }
     let number: f64 = text[..end].replace('_', "").parse().ok()?;
     Some((number, text[end..].trim().to_ascii_lowercase()))
 }
 
-/// Reads a size in bytes. `kB`, `MB`, `GB`, `TB` are powers of 1000, `KiB` and so on of 1024, and
-/// a bare letter (`8G`) is the latter, as Slurm has it.
+/// Reads a size in bytes. `kB`, `MB`, `GB`, `TB`, `PB` and bare letters (`8G`) are powers of 1000,
+/// `KiB` and so on of 1024, as for Dask.
 ///
 /// # Errors
 /// If it is no size.
@@ -53,14 +59,16 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text).ok_or_else(error)?;
     let factor: u64 = match unit.as_str() {
         "" | "b" => 1,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        "tb" => 1_000_000_000_000,
-        "k" | "kib" => 1 << 10,
-        "m" | "mib" => 1 << 20,
-        "g" | "gib" => 1 << 30,
-        "t" | "tib" => 1 << 40,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "p" | "pb" => 1_000_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        "pib" => 1 << 50,
         _ => return Err(error()),
     };
     let bytes = number * factor as f64;
@@ -166,15 +174,28 @@ mod tests {
     #[test]
     fn sizes_and_limits_are_read() {
         assert_eq!(parse_bytes("8GiB"), Ok(8 << 30));
-        assert_eq!(parse_bytes("8G"), Ok(8 << 30));
+        assert_eq!(parse_bytes("8G"), Ok(8_000_000_000));
         assert_eq!(parse_bytes("500 MB"), Ok(500_000_000));
+        assert_eq!(parse_bytes("12 GB"), Ok(12_000_000_000));
+        assert_eq!(parse_bytes("48.00GB"), Ok(48_000_000_000));
+        assert_eq!(parse_bytes("600MiB"), Ok(600 << 20));
+        for (text, bytes) in
+            [("250e6", 250_000_000), ("2.5E+8", 250_000_000), ("1e3 kB", 1_000_000), ("5e-1k", 500)]
+        {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
         assert_eq!(parse_bytes("1.5kb"), Ok(1500));
         assert_eq!(parse_memory_limit("0.4"), Ok(MemoryLimit::Share(0.4)));
         assert_eq!(parse_memory_limit("1"), Ok(MemoryLimit::Share(1.0)));
         assert_eq!(parse_memory_limit("auto"), Ok(MemoryLimit::Auto));
         assert_eq!(parse_memory_limit("0"), Ok(MemoryLimit::Auto));
         assert_eq!(parse_memory_limit("1073741824"), Ok(MemoryLimit::Bytes(1 << 30)));
-        for bad in ["", "x", "-1", "1.5.2GB", "8 GiBs", "inf", "NaN"] {
+        assert_eq!(parse_memory_limit("4000000000.0"), Ok(MemoryLimit::Bytes(4_000_000_000)));
+        assert_eq!(parse_memory_limit("1e-1"), Ok(MemoryLimit::Share(0.1)));
+        for bad in [
+            "", "x", "lots", "-1", "-5GB", "5XB", "1.5.2GB", "8 GiBs", "inf", "NaN", "e6", "1e",
+            "1e6e6", "1e400", "1e+-3", "2e5é",
+        ] {
             assert!(parse_memory_limit(bad).is_err(), "{bad}");
         }
     }

@@ -6,11 +6,10 @@ import { panel, plain } from './lib/reading.mjs';
 import { scene, test } from './lib/scene.mjs';
 import { LONG, until } from './lib/wait.mjs';
 
-/** Tasks of a job that ends while one looks, and how long each takes: half a second or so. */
-const FEW = 16;
-const SHORT = { rounds: 8 };
-/** Tasks of a job that does not. */
+/** Tasks of a job. One that ends while somebody looks has short ones. */
 const MANY = 64;
+/** How long each of them takes then: a fraction of a second, so that a slow page too sees some moments. */
+const SHORT = { rounds: 4 };
 
 const here = scene({ workers: 2 }, makeNumbers);
 
@@ -53,7 +52,7 @@ for (const [where, route] of /** @type {[string, (id: number) => string][]} */ (
   test(`${where} shows how a job goes on, as the scheduler counts it, and that it is done`, async () => {
     const visit = await here.visit();
     await visit.live();
-    const { job, process } = await start(manyTasks(FEW, SHORT));
+    const { job, process } = await start(manyTasks(MANY, SHORT));
     await visit.go(route(job.id));
     const main = visit.page.getByRole('main');
     await main.getByText(`job-${job.id}`, { exact: true }).first().waitFor();

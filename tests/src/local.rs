@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, anyhow};
 use futures::future;
 use partita_client::Client;
-use partita_scheduler::{Scheduler, SchedulerConfig};
+use partita_scheduler::{PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig};
 use partita_shared::access::Access;
 use partita_shared::message::Request;
 use partita_worker::{WebSocketConnector, Worker, WorkerConfig};
@@ -114,6 +114,7 @@ async fn start_scheduler(file: &Path) -> Result<Access> {
         scheduler_file: None,
         dashboard: false,
         idle_timeout: None,
+        planning_timeout: PLANNING_TIMEOUT_DEFAULT,
         token: None,
         journal: None,
     })
@@ -142,6 +143,7 @@ fn worker_config(
         port: 0,
         slots,
         memory_limit_bytes,
+        give_back: None,
         local_directory,
         token: access.token.clone(),
         death_timeout: DEATH_TIMEOUT,

@@ -5,6 +5,9 @@
 //! [`Oracle::check`] asks both and compares the answers.
 
 mod compare;
+mod duckdb;
+
+pub use duckdb::DuckDb;
 
 use crate::local::LocalCluster;
 use anyhow::{Context, Result, bail, ensure};
@@ -200,6 +203,31 @@ impl Oracle {
             None => Ok(expected.rows()),
             Some(text) => bail!("{text}\nby the query:\n{sql}\n{}", self.plans(sql).await),
         }
+    }
+
+    /// Compares the cluster's answer with DuckDB's, which `expected` is. Gives the number of rows.
+    ///
+    /// # Errors
+    /// If the cluster fails, or the answers differ: then the error has the query and the first rows
+    /// that differ.
+    pub async fn check_against_duckdb(&self, sql: &str, expected: &Answer) -> Result<usize> {
+        let found = match self.cluster(sql).await {
+            Ok(found) => found,
+            Err(error) => bail!("{error:#}, on the cluster:\n{sql}\n{}", self.plans(sql).await),
+        };
+        let expected = duckdb::with_schema(expected, &found.schema)
+            .with_context(|| format!("by the query:\n{sql}"))?;
+        match mismatch(&expected, &found, &[])? {
+            None => Ok(expected.rows()),
+            Some(text) => bail!("{text}\nby the query:\n{sql}\n{}", self.plans(sql).await),
+        }
+    }
+
+    /// Whether single-node DataFusion can plan a query.
+    pub async fn is_planned(&self, sql: &str) -> bool {
+        let planned =
+            async { self.single.0.sql(&self.expand(sql)).await?.create_physical_plan().await };
+        planned.await.is_ok()
     }
 
     /// Checks that both places refuse a query or fail with it. Gives the cluster's error.

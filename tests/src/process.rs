@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long something may take that should take a moment, on a machine that is busy with others.
-pub const SOON: Duration = Duration::from_secs(30);
-/// How long a query may take that works for some seconds.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const SOON: Duration = Duration::from_secs(60);
+/// How long a query may take that works for some seconds, on a machine that is busy with others.
+pub const LONG: Duration = Duration::from_mins(5);
 /// The pause between two looks at a condition.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Characters of a log that are shown when a test fails.
@@ -390,7 +390,8 @@ impl Cluster {
     /// The latest job.
     #[track_caller]
     pub fn last_job(&self) -> Option<JobRow> {
-        self.jobs().pop()
+        // A statement that is being planned is listed under a number that it does not keep.
+        self.jobs().into_iter().rfind(|job| job.state != JobState::Planning)
     }
 
     /// The groups of a job, as the REST API lists them.

@@ -9,10 +9,14 @@ mod around;
 mod cancel;
 #[path = "processes/client.rs"]
 mod client;
+#[path = "processes/depth.rs"]
+mod depth;
 #[path = "processes/direct.rs"]
 mod direct;
 #[path = "processes/fair.rs"]
 mod fair;
+#[path = "processes/fuzz.rs"]
+mod fuzz;
 #[path = "processes/held.rs"]
 mod held;
 #[path = "processes/input.rs"]
@@ -25,6 +29,8 @@ mod memory;
 mod network;
 #[path = "processes/pages.rs"]
 mod pages;
+#[path = "processes/planning.rs"]
+mod planning;
 #[path = "processes/recovery.rs"]
 mod recovery;
 #[path = "processes/scheduler.rs"]

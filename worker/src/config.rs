@@ -18,6 +18,9 @@ pub struct WorkerConfig {
     pub slots: u32,
     /// Bytes that it may use.
     pub memory_limit_bytes: u64,
+    /// Has the allocator return what it keeps to the system. None where the process is not this
+    /// worker's alone: then what the process uses says nothing of the worker.
+    pub give_back: Option<fn()>,
     /// Its own scratch folder, which is there.
     pub local_directory: PathBuf,
     /// The cluster's token.

@@ -4,6 +4,11 @@ use crate::place::PlaceError;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The exit code of a worker that no scheduler answered within its death timeout: `EX_UNAVAILABLE` of `sysexits.h`.
+pub const EXIT_NO_SCHEDULER: u8 = 69;
+/// The exit code of a worker that the scheduler refused: `EX_NOPERM` of `sysexits.h`.
+pub const EXIT_REFUSED: u8 = 77;
+
 /// Why a worker could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
@@ -50,4 +55,19 @@ pub enum WorkerError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl WorkerError {
+    /// The exit code of a process that ends with this error. What another start would not change has a code of its
+    /// own, by which a supervisor knows it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            WorkerError::NoScheduler { .. } => EXIT_NO_SCHEDULER,
+            WorkerError::Refused { .. } => EXIT_REFUSED,
+            WorkerError::Place(_)
+            | WorkerError::System { .. }
+            | WorkerError::Listen { .. }
+            | WorkerError::Scratch { .. } => 1,
+        }
+    }
 }

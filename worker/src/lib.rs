@@ -5,12 +5,12 @@
 //! never happen: computing on the control runtime; a byte stored without a reservation; a report
 //! for an attempt that was cancelled.
 
-mod budget;
 mod config;
 mod control;
 mod error;
 mod exec;
 pub mod log_tail;
+mod memory;
 pub mod place;
 mod serve;
 mod store;
@@ -18,7 +18,7 @@ pub mod supervisor;
 
 pub use config::{Stop, WorkerConfig};
 pub use control::{Connector, ControlLink, LinkError, WebSocketConnector};
-pub use error::WorkerError;
+pub use error::{EXIT_NO_SCHEDULER, EXIT_REFUSED, WorkerError};
 pub use exec::Engine;
 pub use serve::LocalPlane;
 
@@ -57,6 +57,9 @@ impl Worker {
         connector: impl Connector,
         stop: impl Future<Output = Stop>,
     ) -> Result<(), WorkerError> {
-        agent::run(&self.config, &self.engine, connector, stop).await
+        tokio::select! {
+            ended = agent::run(&self.config, &self.engine, connector, stop) => ended,
+            never = memory::watch(Arc::clone(&self.engine)) => match never {},
+        }
     }
 }

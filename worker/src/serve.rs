@@ -2,6 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::exec::{Engine, put};
+use crate::memory::MESSAGE_BYTES;
 use crate::store::Found;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
@@ -12,6 +13,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use partita_plan::connections::{Caller, Newcomers};
 use partita_plan::data::{
     CONNECTION_WINDOW_BYTES, DataPlane, FetchError, FetchTicket, FlightStream, STREAM_WINDOW_BYTES,
 };
@@ -21,9 +23,6 @@ use partita_shared::{limits, wire};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
-
-/// The size above which a batch is sent in several messages, in bytes.
-const MESSAGE_BYTES: usize = 2 << 20;
 
 /// Takes the data port.
 pub(crate) async fn listen(host: &str, port: u16) -> Result<(TcpListener, String), WorkerError> {
@@ -43,7 +42,12 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
         let token = given.and_then(|given| given.strip_prefix(b"Bearer "));
         let engine = knows.upgrade();
         match token.zip(engine) {
-            Some((token, engine)) if engine.is_token(token) => Ok(request),
+            Some((token, engine)) if engine.is_token(token) => {
+                if let Some(caller) = request.extensions().get::<Caller>() {
+                    caller.mark_known();
+                }
+                Ok(request)
+            }
             Some(_) | None => Err(Status::unauthenticated("the cluster's token is needed")),
         }
     };
@@ -60,8 +64,17 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
                 return;
             }
         };
-        let connections =
-            tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let newcomers = Newcomers::default();
+        let connections = tonic::transport::server::TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .filter_map(move |accepted| {
+                let admitted = accepted.map(|stream| {
+                    // One that was closed meanwhile has no address.
+                    let address = stream.peer_addr().ok()?;
+                    Some(newcomers.admit(stream, address).0)
+                });
+                std::future::ready(admitted.transpose())
+            });
         let served = tonic::transport::Server::builder()
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -121,6 +134,8 @@ pub struct LocalPlane(pub Arc<Engine>);
 
 #[async_trait]
 impl DataPlane for LocalPlane {
+    fn forget(&self, _address: &str) {}
+
     async fn put(
         &self,
         _: &str,

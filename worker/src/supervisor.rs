@@ -1,7 +1,9 @@
 //! The supervisor of `--nworkers`: it starts worker processes and starts them again when they die.
 //!
-//! It knows nothing of what a worker does: a child that exits with 0 has left and stays away, any
-//! other end is a death with a cause, and a child that never lives long is given up. It runs on a
+//! It knows nothing of what a worker does: a child that exits with 0 has left and stays away. So does
+//! one whose exit code says that no scheduler answered or that it was refused, since another start
+//! would end the same way. Any other end is a death with a cause, and a child that never lives long
+//! is given up. When no child is left, the supervisor ends with the first cause. It runs on a
 //! thread of its own, because the kernel ties a child's life to the *thread* that started it, and
 //! a runtime's threads come and go.
 //!
@@ -10,6 +12,8 @@
 
 mod exit;
 mod restarts;
+
+pub use exit::exit_code;
 
 use crate::place::{OomCounter, PlaceError};
 use restarts::Restarts;
@@ -43,11 +47,24 @@ pub const DEATHS_QUEUE_MAX: usize = 64;
 /// A kill for want of memory that no child's death follows within one to two of these was
 /// another process's. A large process takes seconds to give its memory back.
 const OOM_SETTLE_INTERVAL: Duration = Duration::from_secs(10);
+/// The exit code for a worker whose own is not known.
+const EXIT_UNKNOWN: u8 = 1;
 
-/// [`Supervisor::run`] returns this if every worker left in good order.
-pub const EXIT_LEFT: i32 = 0;
-/// [`Supervisor::run`] returns this if a worker was given up, or did not leave in good order.
-pub const EXIT_TROUBLE: i32 = 1;
+/// How the supervision of workers ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every worker left in good order.
+    InOrder,
+    /// A worker was given up, or did not leave in good order: the first one that did.
+    Failed {
+        /// Which of the workers, from 0.
+        index: u32,
+        /// Why. For people.
+        cause: String,
+        /// The exit code for the supervisor's process: the worker's, as a shell gives it.
+        code: u8,
+    },
+}
 
 /// A worker process that ended without being asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,12 +138,11 @@ impl Supervisor {
     }
 
     /// Runs until all workers have left or are given up, or until SIGTERM or SIGINT, which it
-    /// passes on as SIGTERM. Returns the exit code for this process: [`EXIT_LEFT`] or
-    /// [`EXIT_TROUBLE`]. The two signals stay handled: they do not end this process any more.
+    /// passes on as SIGTERM. The two signals stay handled: they do not end this process any more.
     ///
     /// # Errors
     /// If a worker cannot be started for the first time, or the supervisor cannot be set up.
-    pub async fn run(self) -> Result<i32, PlaceError> {
+    pub async fn run(self) -> Result<Ending, PlaceError> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate()).map_err(PlaceError::Supervisor)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(PlaceError::Supervisor)?;
@@ -144,7 +160,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// As [`Supervisor::run`].
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<i32, PlaceError> {
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<Ending, PlaceError> {
         let (stop_sender, stop_receiver) = oneshot::channel::<()>();
         let (result_sender, mut result) = oneshot::channel();
         std::thread::Builder::new()
@@ -162,7 +178,7 @@ impl Supervisor {
         result.await.unwrap_or(Err(PlaceError::SupervisorLost))
     }
 
-    fn run_on_this_thread(self, stop: oneshot::Receiver<()>) -> Result<i32, PlaceError> {
+    fn run_on_this_thread(self, stop: oneshot::Receiver<()>) -> Result<Ending, PlaceError> {
         // On a current-thread runtime every task runs, and so every child starts, on this thread.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -171,7 +187,7 @@ impl Supervisor {
         runtime.block_on(self.supervise(stop))
     }
 
-    async fn supervise(self, mut stop: oneshot::Receiver<()>) -> Result<i32, PlaceError> {
+    async fn supervise(self, mut stop: oneshot::Receiver<()>) -> Result<Ending, PlaceError> {
         let (stopping, _) = watch::channel(false);
         let oom = Arc::new(Mutex::new(OomCounter::new(&self.root)));
         let mut keepers = JoinSet::new();
@@ -187,13 +203,16 @@ impl Supervisor {
             keepers.spawn(keeper.keep());
         }
         let mut settle = tokio::time::interval(OOM_SETTLE_INTERVAL);
-        let mut result = Ok(EXIT_LEFT);
+        let mut result = Ok(Ending::InOrder);
         loop {
             tokio::select! {
                 ended = keepers.join_next() => match ended {
                     None => return result,
-                    Some(Ok(Ok(End::InOrder))) => {}
-                    Some(Ok(Ok(End::Trouble))) => result = result.map(|_| EXIT_TROUBLE),
+                    Some(Ok(Ok(ending))) => {
+                        if matches!(result, Ok(Ending::InOrder)) {
+                            result = Ok(ending);
+                        }
+                    }
                     // What stops one worker from starting at all stops the others too: leave.
                     Some(Ok(Err(error))) => {
                         result = result.and(Err(error));
@@ -214,14 +233,6 @@ impl Supervisor {
     }
 }
 
-/// How the keeping of one worker ended.
-enum End {
-    /// It left, or it was told to leave and did.
-    InOrder,
-    /// It was given up, or did not leave in good order.
-    Trouble,
-}
-
 /// Keeps one worker running.
 struct Keeper {
     index: u32,
@@ -233,35 +244,38 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(mut self) -> Result<End, PlaceError> {
+    async fn keep(mut self) -> Result<Ending, PlaceError> {
         let mut restarts = Restarts::new(self.times);
         let mut first = true;
         loop {
             let started = Instant::now();
-            let cause = match self.start() {
+            let (cause, code) = match self.start() {
                 Ok((child, pid)) => match self.watch(child, pid).await {
-                    Life::Died(cause) => cause,
-                    Life::Over(end) => return Ok(end),
+                    Life::Died(cause, code) => (cause, code),
+                    Life::Over(ending) => return Ok(ending),
                 },
                 Err(error) if first => return Err(error),
                 Err(error) => {
                     tracing::error!(index = self.index, %error, "a worker did not start again");
-                    error.to_string()
+                    (error.to_string(), EXIT_UNKNOWN)
                 }
             };
             first = false;
+            if let Some(cause) = exit::lasting_cause(code) {
+                return Ok(Ending::Failed { index: self.index, cause: cause.to_string(), code });
+            }
             let Some(delay) = restarts.died(started.elapsed()) else {
                 tracing::error!(
                     index = self.index,
                     %cause,
                     "gave a worker up: it died {SHORT_LIVES_MAX} times within seconds of its start"
                 );
-                return Ok(End::Trouble);
+                return Ok(Ending::Failed { index: self.index, cause, code });
             };
             tracing::info!(index = self.index, ?delay, "the worker will be started again");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                () = stopped(&mut self.stopping) => return Ok(End::InOrder),
+                () = stopped(&mut self.stopping) => return Ok(Ending::InOrder),
             }
         }
     }
@@ -286,13 +300,13 @@ impl Keeper {
             status = child.wait() => status,
             () = stopped(&mut self.stopping) => return Life::Over(self.end(child, pid).await),
         };
-        let cause = match status {
+        let (cause, code) = match status {
             Ok(status) if status.success() => {
                 tracing::info!(index = self.index, pid, "a worker left");
-                return Life::Over(End::InOrder);
+                return Life::Over(Ending::InOrder);
             }
-            Ok(status) => self.cause(status),
-            Err(error) => format!("unknown: its end was missed ({error})"),
+            Ok(status) => (self.cause(status), exit_code(status)),
+            Err(error) => (format!("unknown: its end was missed ({error})"), EXIT_UNKNOWN),
         };
         tracing::warn!(index = self.index, pid, %cause, "a worker died");
         if let Some(deaths) = &self.deaths {
@@ -301,7 +315,7 @@ impl Keeper {
                 tracing::warn!(index = self.index, "the worker's death was not reported on");
             }
         }
-        Life::Died(cause)
+        Life::Died(cause, code)
     }
 
     fn cause(&self, status: ExitStatus) -> String {
@@ -310,7 +324,7 @@ impl Keeper {
     }
 
     /// Tells the worker to leave and sees to it that it does.
-    async fn end(&self, mut child: Child, pid: u32) -> End {
+    async fn end(&self, mut child: Child, pid: u32) -> Ending {
         let index = self.index;
         if let Some(id) = child.id() {
             // The child is waited for nowhere else, so its id cannot be another process's by now.
@@ -324,16 +338,17 @@ impl Keeper {
             return match status {
                 Ok(status) if exit::in_order(status) => {
                     tracing::info!(index, pid, "a worker left");
-                    End::InOrder
+                    Ending::InOrder
                 }
                 Ok(status) => {
                     let cause = self.cause(status);
                     tracing::warn!(index, pid, %cause, "a worker did not leave in good order");
-                    End::Trouble
+                    Ending::Failed { index, cause, code: exit_code(status) }
                 }
                 Err(error) => {
                     tracing::warn!(index, pid, %error, "a worker's end was missed");
-                    End::Trouble
+                    let cause = format!("unknown: its end was missed ({error})");
+                    Ending::Failed { index, cause, code: EXIT_UNKNOWN }
                 }
             };
         }
@@ -344,16 +359,17 @@ impl Keeper {
         if tokio::time::timeout(KILL_WAIT, child.wait()).await.is_err() {
             tracing::error!(index, pid, "a worker is still there after SIGKILL: left behind");
         }
-        End::Trouble
+        let cause = format!("it did not leave within {} s of SIGTERM", waited.as_secs());
+        Ending::Failed { index, cause, code: exit::signal_code(libc::SIGKILL) }
     }
 }
 
 /// What became of one process.
 enum Life {
-    /// It died, for this cause.
-    Died(String),
+    /// It died, for this cause and with this exit code.
+    Died(String, u8),
     /// The worker is not to be started again.
-    Over(End),
+    Over(Ending),
 }
 
 /// Waits until the supervisor is told to stop, or is gone.

@@ -200,6 +200,15 @@ pub(crate) struct SchedulerArgs {
     /// End after so long without a job, such as 30m
     #[arg(long, env = "PARTITA_IDLE_TIMEOUT", value_name = "DURATION", value_parser = duration)]
     pub(crate) idle_timeout: Option<Duration>,
+    /// Give up planning a statement after this long
+    #[arg(
+        long,
+        env = "PARTITA_PLANNING_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration
+    )]
+    pub(crate) planning_timeout: Duration,
 }
 
 /// `partita worker`
@@ -320,9 +329,9 @@ pub(crate) struct RunArgs {
 
 /// `partita sql`
 #[derive(Clone, Debug, ClapArgs)]
-#[command(group = clap::ArgGroup::new("what").required(true))]
+#[command(group = clap::ArgGroup::new("what"))]
 pub(crate) struct SqlArgs {
-    /// The query; `-` reads it from standard input
+    /// The query; without one, or with `-`, statements are read from standard input
     #[arg(group = "what")]
     pub(crate) query: Option<String>,
     /// A file of statements, separated by semicolons
@@ -331,9 +340,9 @@ pub(crate) struct SqlArgs {
     /// Which cluster
     #[command(flatten)]
     pub(crate) target: Target,
-    /// How the rows are written
-    #[arg(long, default_value = "table", env = "PARTITA_OUTPUT")]
-    pub(crate) output: RowFormat,
+    /// How the rows are written [default: what the name of the file says, or table]
+    #[arg(long, env = "PARTITA_OUTPUT")]
+    pub(crate) output: Option<RowFormat>,
     /// Where the rows of the last statement are written, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
@@ -361,9 +370,9 @@ pub(crate) struct SqlArgs {
     /// Memory of the cluster inside this process
     #[arg(long, default_value = "auto", env = "PARTITA_MEMORY_LIMIT", value_parser = memory_limit)]
     pub(crate) memory_limit: MemoryLimit,
-    /// Rows that a table shows at most
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) max_rows: usize,
+    /// Rows that a table shows at most; the default is 1000
+    #[arg(long)]
+    pub(crate) max_rows: Option<usize>,
 }
 
 /// `partita wait`

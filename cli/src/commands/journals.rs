@@ -4,6 +4,7 @@ use crate::args::{DashboardArgs, ReportArgs};
 use crate::commands::links::links;
 use crate::commands::net::bracketed;
 use crate::commands::signals;
+use crate::output::draft;
 use anyhow::{Context, Result, bail};
 use partita_scheduler::{Entries, Replay, read_journal};
 use partita_shared::access::Access;
@@ -42,7 +43,9 @@ pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
 pub(crate) fn report(args: &ReportArgs) -> Result<u8> {
     let page = partita_scheduler::report(&read(&args.journal)?)?;
     let file = &args.output_file;
-    std::fs::write(file, page).with_context(|| format!("the report {}", file.display()))?;
+    // What it shows is as private as the journal.
+    let written = draft::write(file, draft::MODE_PRIVATE, page.as_ref());
+    written.with_context(|| format!("the report {}", file.display()))?;
     say!("{}", file.display());
     Ok(0)
 }

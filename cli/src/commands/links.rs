@@ -1,25 +1,20 @@
 //! `partita dashboard`: the link to the page, and the tunnel that leads to it.
 
 use crate::args::Target;
-use crate::cluster::find;
+use crate::cluster::find_all;
 use anyhow::Result;
 use partita_shared::access::{self, Access};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Prints the link to the cluster that is meant; without one, to all that are running.
 pub(crate) fn dashboard(target: &Target) -> Result<u8> {
-    let named =
-        target.scheduler.is_some() || target.scheduler_file.is_some() || target.cluster.is_some();
-    if !named {
-        let running = access::list_running();
-        if running.len() > 1 {
-            for (_, access) in &running {
-                say!("{}\n{}", headed(access), links(access));
-            }
-            return Ok(0);
+    let found = find_all(target)?;
+    for access in &found {
+        match found.len() {
+            1 => say_part!("{}", links(access)),
+            _ => say!("{}\n{}", headed(access), links(access)),
         }
     }
-    say_part!("{}", links(&find(target)?));
     Ok(0)
 }
 

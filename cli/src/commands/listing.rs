@@ -2,17 +2,18 @@
 //! `retire`, `shutdown`.
 
 use crate::args::{CancelArgs, EmptyTasksArgs, ListArgs, ListFormat, RetireArgs, Target, WaitArgs};
-use crate::cluster::find;
-use crate::output::columns::Columns;
+use crate::cluster::{find, find_all, find_quietly};
+use crate::output::columns::{Columns, Fit};
 use anyhow::{Result, bail};
 use partita_client::Control;
+use partita_shared::access::Access;
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{JobRow, WorkerRow, WorkerState};
+use partita_shared::model::{ClusterRow, JobRow, WorkerRow, WorkerState};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Characters of a job's text in a listing.
-const TEXT_CHARS_MAX: usize = 60;
+/// Characters of a text in a listing, however wide the terminal is.
+const TEXT_CHARS_MAX: usize = 200;
 /// The pause between two looks for a scheduler that is not there yet.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -34,13 +35,25 @@ fn ago(ms: u64) -> String {
     format_duration(Duration::from_millis(now_ms().saturating_sub(ms)))
 }
 
+/// Shows the cluster that is meant; if none is named, all that answer and, on standard error, those that do not.
 pub(crate) async fn status(args: ListArgs) -> Result<u8> {
-    let Reply::Cluster(row) = ask(&args.target, Request::Cluster).await? else {
-        bail!("the scheduler gave another answer than was asked for");
-    };
     if args.output == ListFormat::Json {
-        return json(&row);
+        return json(&status_of(&find(&args.target)?).await?);
     }
+    for access in find_all(&args.target)? {
+        show_status(&status_of(&access).await?);
+    }
+    Ok(0)
+}
+
+async fn status_of(access: &Access) -> Result<ClusterRow> {
+    let Reply::Cluster(row) = Control::connect(access).await?.ask(Request::Cluster).await? else {
+        bail!("unexpected reply from the scheduler");
+    };
+    Ok(row)
+}
+
+fn show_status(row: &ClusterRow) {
     let lost = match row.workers_lost {
         0 => String::new(),
         lost => format!(", {lost} lost since the start"),
@@ -65,7 +78,6 @@ pub(crate) async fn status(args: ListArgs) -> Result<u8> {
         tasks.done
     );
     say!("finished   {} tasks since the start", format_count(row.tasks_finished));
-    Ok(0)
 }
 
 pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
@@ -76,8 +88,20 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
         return json(&rows);
     }
     let mut table = Columns::new(&[
-        "worker", "name", "host", "pid", "state", "slots", "running", "done", "cpu", "resident",
-        "reserved", "stored", "spilled", "limit", "heard",
+        ("worker", Fit::Always),
+        ("name", Fit::Cut(8)),
+        ("host", Fit::Cut(8)),
+        ("state", Fit::Always),
+        ("busy", Fit::Always),
+        ("cpu", Fit::Always),
+        ("resident", Fit::Always),
+        ("limit", Fit::Always),
+        ("seen", Fit::IfRoom),
+        ("stored", Fit::IfRoom),
+        ("done", Fit::IfRoom),
+        ("spilled", Fit::IfRoom),
+        ("reserved", Fit::IfRoom),
+        ("pid", Fit::IfRoom),
     ]);
     for row in &rows {
         let metrics = row.metrics;
@@ -85,18 +109,17 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
             row.id.to_string(),
             row.name.clone(),
             row.host.clone(),
-            row.pid.to_string(),
             state(row).to_string(),
-            row.slots.to_string(),
-            metrics.running.to_string(),
-            row.finished.to_string(),
+            format!("{}/{}", metrics.running, row.slots),
             format!("{:.0}%", f64::from(metrics.cpu_milli) / 10.0),
             format_bytes(metrics.resident_bytes),
-            format_bytes(metrics.reserved_bytes),
-            format_bytes(metrics.stored_bytes),
-            format_bytes(metrics.spilled_bytes),
             format_bytes(row.memory_limit_bytes),
             format!("{} ago", ago(row.heard_ms)),
+            format_bytes(metrics.stored_bytes),
+            format_count(row.finished),
+            format_bytes(metrics.spilled_bytes),
+            format_bytes(metrics.reserved_bytes),
+            row.pid.to_string(),
         ]);
     }
     table.print("no worker has joined: start some with `partita worker`");
@@ -123,27 +146,27 @@ pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
         return json(&rows);
     }
     let mut table = Columns::new(&[
-        "job",
-        "state",
-        "tasks",
-        "running",
-        "tried again",
-        "rows",
-        "bytes",
-        "time",
-        "from",
-        "text",
+        ("job", Fit::Always),
+        ("state", Fit::Always),
+        ("tasks", Fit::Always),
+        ("rows", Fit::Always),
+        ("bytes", Fit::Always),
+        ("time", Fit::Always),
+        ("running", Fit::IfRoom),
+        ("retries", Fit::IfRoom),
+        ("client", Fit::IfRoom),
+        ("text", Fit::Cut(16)),
     ]);
     for row in &rows {
         table.push(vec![
             row.id.to_string(),
             row.state.as_str().to_string(),
             format!("{}/{}", row.tasks.done, row.tasks.total()),
-            row.tasks.running.to_string(),
-            row.retries.to_string(),
             format_count(row.rows),
             format_bytes(row.bytes),
             format_duration(lasted(row)),
+            row.tasks.running.to_string(),
+            row.retries.to_string(),
             row.client.clone(),
             one_line(&row.text),
         ]);
@@ -162,8 +185,16 @@ pub(crate) async fn tables(args: ListArgs) -> Result<u8> {
     if args.output == ListFormat::Json {
         return json(&rows);
     }
-    let mut table =
-        Columns::new(&["table", "seen by", "job", "partitions", "rows", "bytes", "columns"]);
+    let mut table = Columns::new(&[
+        ("table", Fit::Cut(12)),
+        ("visible to", Fit::Always),
+        ("job", Fit::Always),
+        ("partitions", Fit::Always),
+        ("lost", Fit::Always),
+        ("rows", Fit::Always),
+        ("bytes", Fit::Always),
+        ("columns", Fit::Cut(8)),
+    ]);
     for row in &rows {
         let columns: Vec<String> =
             row.columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
@@ -172,12 +203,20 @@ pub(crate) async fn tables(args: ListArgs) -> Result<u8> {
             row.session.as_ref().map_or("everyone", |_| "its client").to_string(),
             row.job.to_string(),
             row.partitions.to_string(),
+            row.lost.to_string(),
             format_count(row.rows),
             format_bytes(row.bytes),
             one_line(&columns.join(", ")),
         ]);
     }
     table.print("no table is held: CREATE TABLE name AS query makes one");
+    for row in rows.iter().filter(|row| row.lost > 0) {
+        let then = match row.can_recompute {
+            true => "they are recomputed when a query reads them",
+            false => "a client uploaded them; upload the table again",
+        };
+        say!("{}: {} of {} partitions are lost; {then}", row.name, row.lost, row.partitions);
+    }
     Ok(0)
 }
 
@@ -200,7 +239,7 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
     let waiting = async {
         loop {
             // The scheduler may not have started yet: that is waited for as well.
-            if let Ok(access) = find(&args.target)
+            if let Ok(access) = find_quietly(&args.target)
                 && let Ok(mut control) = Control::connect(&access).await
                 && control.ask(Request::WaitWorkers(args.workers)).await.is_ok()
             {

@@ -15,6 +15,7 @@ use crate::args::{AccessArgs, Args, Command, Target};
 use crate::cluster::find;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use partita_shared::access::AccessError;
 use tokio::runtime::{Builder, Runtime};
 
 /// Does what was asked. The number is the exit code.
@@ -49,17 +50,34 @@ pub(crate) fn run(args: Args) -> Result<u8> {
     }
 }
 
+/// The exit code of `partita access` if no cluster is named anywhere and none runs: the Python
+/// package starts one then, and only then.
+const NO_CLUSTER_CODE: u8 = 3;
+
 /// Prints where a cluster is and the token that opens it.
 fn access(args: &AccessArgs) -> Result<u8> {
     let scheduler = args.address.clone().or_else(|| args.target.scheduler.clone());
     let target = Target { scheduler, ..args.target.clone() };
-    say!("{}", serde_json::to_string(&find(&target)?)?);
+    match find(&target) {
+        Ok(access) => say!("{}", serde_json::to_string(&access)?),
+        Err(error @ AccessError::NoCluster { .. }) => {
+            eprintln!("error: {error}");
+            return Ok(NO_CLUSTER_CODE);
+        }
+        Err(error) => return Err(error.into()),
+    }
     Ok(0)
 }
 
 /// The runtime of a program that others wait for.
 fn serving() -> Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().context("threads")
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        // The scheduler's plans are freed where their clients' calls end.
+        .thread_stack_size(partita_scheduler::STACK_BYTES)
+        .enable_all()
+        .build()
+        .context("threads")
 }
 
 /// The runtime of a program that asks one question.

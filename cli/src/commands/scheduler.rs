@@ -3,6 +3,7 @@
 use crate::args::SchedulerArgs;
 use crate::commands::run::lead::tell_end;
 use crate::commands::{links, net, signals};
+use crate::output::draft;
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
@@ -28,6 +29,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         scheduler_file: Some(file.clone()),
         dashboard: !args.no_dashboard,
         idle_timeout: args.idle_timeout,
+        planning_timeout: args.planning_timeout,
         journal: match (&args.journal, args.no_journal) {
             (_, true) => None,
             (Some(path), false) => Some(path.clone()),
@@ -38,7 +40,8 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     let scheduler = Scheduler::bind(config).await?;
     let access = scheduler.access().clone();
     if let Some(path) = &args.pid_file {
-        let written = std::fs::write(path, format!("{}\n", std::process::id()));
+        let number = format!("{}\n", std::process::id());
+        let written = draft::write(path, draft::MODE_USUAL, number.as_bytes());
         if let Err(error) = written {
             access.remove(&file);
             return Err(error).with_context(|| format!("the pid file {}", path.display()));

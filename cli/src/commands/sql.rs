@@ -1,46 +1,70 @@
 //! `partita sql`
 
 use crate::args::{ProgressFormat, RowFormat, SqlArgs};
-use crate::cluster::{Cluster, Embedded, Rows, find};
-use crate::output::rows::Writer;
+use crate::cluster::{Cluster, Embedded, Rows, say_stale, search};
+use crate::output::rows::{Writer, row_format};
 use crate::progress::Progress;
-use crate::statements;
+use crate::statements::{self, Statement};
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use partita_client::Client;
-use partita_shared::access::AccessError;
-use std::io::Read;
+use partita_shared::access::{Access, AccessError, host_name, slurm_job};
+use std::io::{IsTerminal, Read};
 
 /// The exit code after an interrupt, as a shell gives it.
 const INTERRUPTED: u8 = 130;
+/// Rows that a table shows where nobody says how many.
+const ROWS_MAX: usize = 1000;
+/// Where a query runs that was meant for a cluster.
+const INSIDE: &str = "the query runs inside this process";
 
 pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
-    if args.output == RowFormat::Parquet && args.output_file.is_none() {
-        bail!("a Parquet file cannot be written to standard output: name it with --output-file");
-    }
+    let format = row_format(args.output, args.output_file.as_deref())?;
     let statements = statements::split(&text(&args)?);
     if statements.is_empty() {
         bail!("there is no statement in what was given");
     }
     let cluster = open(&args).await?;
-    let last = statements.len() - 1;
+    if !args.explain
+        && let Some(last) = statements.last()
+    {
+        refuse_lost_table(&cluster, &last.text)?;
+    }
+    // One file holds one result: that of the last statement that gives rows, whatever is cleared up after it.
+    let last = statements.iter().rposition(|statement| statements::gives_rows(&statement.text));
+    let last = last.unwrap_or(statements.len() - 1);
     for (number, statement) in statements.iter().enumerate() {
-        let statement = match args.explain {
-            true => format!("EXPLAIN {statement}"),
-            false => statement.clone(),
+        let file = args.output_file.as_deref().filter(|_| number == last);
+        let format = match file {
+            None if format == RowFormat::Parquet => RowFormat::Table,
+            None if args.output.is_none() => RowFormat::Table,
+            _ => format,
         };
-        // One file holds one result: the last one's.
-        let file = args.output_file.as_ref().filter(|_| number == last);
-        let mut writer =
-            Writer::new(args.output, file.map(std::path::PathBuf::as_path), args.max_rows)?;
+        let max_rows = args.max_rows.unwrap_or(ROWS_MAX);
+        let mut writer = Writer::new(format, file, max_rows)?;
         tokio::select! {
-            done = one(&args, &cluster, &statement, &mut writer) => done?,
+            done = one(&args, &cluster, statement, &mut writer) => done.map_err(|error| {
+                match which(&args, number, statements.len()) {
+                    Some(which) => error.context(which),
+                    None => error,
+                }
+            })?,
             _ = tokio::signal::ctrl_c() => {
                 return interrupted(&cluster).await;
             }
         }
     }
     Ok(0)
+}
+
+/// Names a statement of several, or of a file.
+fn which(args: &SqlArgs, number: usize, count: usize) -> Option<String> {
+    let number = number + 1;
+    match &args.file {
+        Some(file) => Some(format!("{}, statement {number}", file.display())),
+        None if count > 1 => Some(format!("statement {number}")),
+        None => None,
+    }
 }
 
 /// The first interrupt drops the stream, which cancels the job; a second one leaves at once.
@@ -56,54 +80,77 @@ async fn interrupted(cluster: &Cluster) -> Result<u8> {
     Ok(INTERRUPTED)
 }
 
+/// The statements that are given.
 fn text(args: &SqlArgs) -> Result<String> {
     if let Some(file) = &args.file {
         return std::fs::read_to_string(file)
             .with_context(|| format!("cannot read {}", file.display()));
     }
     match args.query.as_deref() {
-        Some("-") => {
+        None if std::io::stdin().is_terminal() => {
+            bail!("give a query, or a file of statements with --file")
+        }
+        Some("-") | None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
             Ok(text)
         }
         Some(query) => Ok(query.to_string()),
-        None => bail!("give a query, or a file of statements with --file"),
     }
 }
 
+/// The cluster that is meant. Without one that answers, and without a name, one inside this process: what was
+/// expected to be there is said.
 async fn open(args: &SqlArgs) -> Result<Cluster> {
-    let found = if args.embedded { Err(AccessError::NoCluster) } else { find(&args.target) };
-    match found {
-        Ok(access) => {
-            let client = Client::connect(&access).await?;
-            let session =
-                format!("sql-{}-{}", partita_shared::access::host_name(), std::process::id());
-            let client = client.with_session(session).with_priority(args.priority);
-            // Temporary tables go with this process.
-            client.attend();
-            Ok(Cluster::Remote(Box::new(client)))
+    if !args.embedded {
+        match search(&args.target) {
+            Ok(found) => {
+                say_stale(&found.stale);
+                return connect(args, &found.access).await;
+            }
+            Err(AccessError::NoCluster { stale }) => {
+                if let Some(job) = slurm_job() {
+                    eprintln!("partita: Slurm job {job} has no cluster that answers: {INSIDE}");
+                } else if !stale.is_empty() {
+                    eprintln!("partita: no cluster answers: {INSIDE}");
+                }
+                say_stale(&stale);
+            }
+            Err(error @ AccessError::OfOtherJobs { .. }) => eprintln!("partita: {error}: {INSIDE}"),
+            Err(error) => return Err(error.into()),
         }
-        Err(AccessError::NoCluster | AccessError::OfOtherJobs { .. }) => {
-            let embedded = Embedded::start(args.threads, args.memory_limit).await?;
-            Ok(Cluster::Embedded(Box::new(embedded)))
-        }
-        Err(error) => Err(error.into()),
     }
+    let embedded = Embedded::start(args.threads, args.memory_limit).await?;
+    Ok(Cluster::Embedded(Box::new(embedded)))
 }
 
+async fn connect(args: &SqlArgs, access: &Access) -> Result<Cluster> {
+    let client = Client::connect(access).await?;
+    let session = format!("sql-{}-{}", host_name(), std::process::id());
+    let client = client.with_session(session).with_priority(args.priority);
+    // Temporary tables go with this process.
+    client.attend();
+    Ok(Cluster::Remote(Box::new(client)))
+}
+
+/// A table of a process without a cluster goes with the process. Made as the last thing, it is of no use to anyone.
+fn refuse_lost_table(cluster: &Cluster, last: &str) -> Result<()> {
+    if matches!(cluster, Cluster::Embedded(_)) && statements::makes_table(last) {
+        bail!(
+            "the last statement makes a table that would be lost when this command ends, because no cluster is running: start one with `partita scheduler` and `partita worker`, or with `partita run`; use the table in the same command; or write a file with COPY"
+        );
+    }
+    Ok(())
+}
+
+/// Runs a statement and writes its rows.
 async fn one(
     args: &SqlArgs,
     cluster: &Cluster,
-    statement: &str,
+    statement: &Statement,
     writer: &mut Writer,
 ) -> Result<()> {
-    let Rows { job, schema, mut batches } = cluster.sql(statement, args.analyze).await?;
-    let shown = match (args.progress, args.headless) {
-        (ProgressFormat::Auto | ProgressFormat::Bars, true) => ProgressFormat::Plain,
-        (format, _) => format,
-    };
-    let mut progress = Progress::start(shown, job.map(|job| cluster.watch(job)));
+    let (Rows { schema, mut batches, .. }, mut progress) = start(args, cluster, statement).await?;
     let reading = async {
         writer.begin(&schema)?;
         while let Some(batch) = batches.next().await {
@@ -120,4 +167,23 @@ async fn one(
     }
     read?;
     writer.finish()
+}
+
+/// Starts a statement, and begins to show its progress.
+async fn start(
+    args: &SqlArgs,
+    cluster: &Cluster,
+    statement: &Statement,
+) -> Result<(Rows, Progress)> {
+    let sql = match args.explain {
+        true => format!("EXPLAIN {}", statement.text),
+        false => statement.in_place(),
+    };
+    let rows = cluster.sql(&sql, args.analyze).await?;
+    let shown = match (args.progress, args.headless) {
+        (ProgressFormat::Auto | ProgressFormat::Bars, true) => ProgressFormat::Plain,
+        (format, _) => format,
+    };
+    let progress = Progress::start(shown, rows.job.map(|job| cluster.watch(job)));
+    Ok((rows, progress))
 }

@@ -8,8 +8,10 @@ use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::slurm::SlurmJob;
 use partita_worker::place::{ask_slurm, memory, scratch::Scratch, threads};
-use partita_worker::supervisor::{Death, Supervisor};
-use partita_worker::{Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig};
+use partita_worker::supervisor::{Death, Ending, Supervisor};
+use partita_worker::{
+    Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig, WorkerError,
+};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,6 +72,7 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         port: args.port,
         slots,
         memory_limit_bytes: plan.limit_bytes,
+        give_back: Some(crate::give_back_memory),
         local_directory: scratch.path().to_path_buf(),
         token,
         death_timeout: args.death_timeout,
@@ -135,10 +138,12 @@ async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
         found = tokio::time::timeout(args.death_timeout, looking) => match found {
             Ok(found) => Ok(found?),
             Err(_) => {
-                let waited = args.death_timeout.as_secs();
                 access::find(args.address.as_deref(), args.scheduler_file.as_deref())
                     .map(|access| access.token)
-                    .with_context(|| format!("no scheduler was found for {waited} s (--death-timeout)"))
+                    .map_err(|error| {
+                        let waited = args.death_timeout;
+                        WorkerError::NoScheduler { waited, cause: error.to_string() }.into()
+                    })
             }
         },
         reason = signals::stop() => anyhow::bail!("{reason}"),
@@ -148,6 +153,9 @@ async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
 /// Several workers, each a process.
 async fn supervise(args: WorkerArgs) -> Result<u8> {
     ignore_user_signals();
+    if let Some(address) = &args.address {
+        access::parse_address(address)?;
+    }
     let n = args.nworkers;
     let plan = memory::limit(args.memory_limit, n)?;
     let slots = threads::slots(args.nthreads, n);
@@ -187,9 +195,15 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
     });
     let deaths = supervisor.deaths();
     let reporting = tokio::spawn(report_deaths(connector(&args), deaths));
-    let code = supervisor.run().await?;
+    let ended = supervisor.run().await?;
     reporting.abort();
-    Ok(u8::try_from(code).unwrap_or(1))
+    Ok(match ended {
+        Ending::InOrder => 0,
+        Ending::Failed { index, cause, code } => {
+            eprintln!("error: no worker is left; worker {index} failed: {cause}");
+            code
+        }
+    })
 }
 
 /// Tells the scheduler how workers ended, which it cannot see.

@@ -13,7 +13,17 @@ macro_rules! say_part {
 }
 
 pub(crate) mod columns;
+pub(crate) mod draft;
 pub(crate) mod rows;
+
+/// The width of what is not a terminal, or does not say its own, in columns.
+const WIDTH_DEFAULT: usize = 80;
+
+/// The width of standard output, in columns.
+pub(crate) fn width() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout())
+        .map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0))
+}
 
 /// Writes to standard output. If its reader has gone, as `head` does, the program ends as if it were
 /// done; if it cannot be written to, it ends with an error.

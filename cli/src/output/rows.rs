@@ -1,14 +1,77 @@
 //! Rows, in the format that was asked for.
 
 use crate::args::RowFormat;
-use anyhow::{Context, Result};
+use crate::output::draft;
+use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::util::pretty::pretty_format_batches_with_options;
+use clap::ValueEnum;
 use datafusion::parquet::arrow::ArrowWriter;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tempfile::TempPath;
+
+/// The format of files of this name, if it tells one.
+fn format_of_name(file: &Path) -> Option<RowFormat> {
+    Some(match file.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "parquet" | "pq" => RowFormat::Parquet,
+        "csv" | "tsv" => RowFormat::Csv,
+        "json" | "ndjson" | "jsonl" => RowFormat::Json,
+        "arrow" | "ipc" | "feather" => RowFormat::Arrow,
+        _ => return None,
+    })
+}
+
+/// The format in which rows are written: the one that was asked for, or that of the file's name.
+///
+/// # Errors
+/// If the two differ, or neither says it, or rows of that format cannot be written there.
+pub(crate) fn row_format(asked: Option<RowFormat>, file: Option<&Path>) -> Result<RowFormat> {
+    let Some(file) = file else {
+        if asked == Some(RowFormat::Parquet) {
+            bail!(
+                "a Parquet file cannot be written to standard output; name it with --output-file"
+            );
+        }
+        return Ok(asked.unwrap_or(RowFormat::Table));
+    };
+    let shown = file.display();
+    let stem = file.file_stem().map(Path::new).unwrap_or(file);
+    let is_compressed = file.extension().is_some_and(|extension| {
+        COMPRESSED_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    });
+    if is_compressed && format_of_name(stem).is_some() {
+        bail!(
+            "cannot write {shown} compressed; name it {}, or write with COPY ... OPTIONS \
+             ('format.compression' 'gzip')",
+            stem.display()
+        );
+    }
+    match (asked, format_of_name(file)) {
+        (Some(asked), Some(named)) if asked != named => bail!(
+            "{shown} is a {} file by its name, and --output (or PARTITA_OUTPUT) says {}; change one of them",
+            name(named),
+            name(asked)
+        ),
+        (Some(format), _) | (None, Some(format)) => Ok(format),
+        // A device or a pipe is read by somebody now.
+        (None, None) if file.metadata().is_ok_and(|found| !found.is_file()) => Ok(RowFormat::Table),
+        (None, None) => bail!(
+            "the name {shown} does not tell a format; end it in .parquet, .csv, .tsv, .json or .arrow, or \
+             name the format with --output"
+        ),
+    }
+}
+
+/// A format as `--output` names it.
+fn name(format: RowFormat) -> String {
+    format.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+}
+
+/// Extensions of compressed files.
+const COMPRESSED_EXTENSIONS: [&str; 4] = ["gz", "bz2", "xz", "zst"];
 
 /// Where rows go.
 enum Sink {
@@ -25,6 +88,8 @@ type Target = Box<dyn Write + Send>;
 pub(crate) struct Writer {
     format: RowFormat,
     file: Option<PathBuf>,
+    /// What the file is until it is complete. It is removed if that does not come.
+    draft: Option<TempPath>,
     max_rows: usize,
     sink: Option<Sink>,
     schema: Option<SchemaRef>,
@@ -33,36 +98,24 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(format: RowFormat, file: Option<&Path>, max_rows: usize) -> Result<Self> {
         if let Some(file) = file.filter(|file| file.is_dir()) {
-            anyhow::bail!(
-                "{} is a folder: name a file, or write a folder with COPY",
-                file.display()
-            );
+            bail!("{} is a folder: name a file, or write a folder with COPY", file.display());
         }
         let file = file.map(Path::to_path_buf);
-        Ok(Writer { format, file, max_rows, sink: None, schema: None })
+        Ok(Writer { format, file, draft: None, max_rows, sink: None, schema: None })
     }
 
-    /// Where a file is written before it is complete. Pipes and devices are written as they are.
-    fn draft(file: &Path) -> PathBuf {
-        if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return file.to_path_buf();
-        }
-        let mut name = file.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".partita-{}", std::process::id()));
-        file.with_file_name(name)
-    }
-
-    fn target(&self) -> Result<Target> {
-        Ok(match &self.file {
-            Some(file) => {
-                let draft = Self::draft(file);
-                let opened = File::create(&draft);
-                Box::new(BufWriter::new(
-                    opened.with_context(|| format!("cannot write {}", file.display()))?,
-                ))
-            }
-            None => Box::new(BufWriter::new(std::io::stdout())),
-        })
+    fn target(&mut self) -> Result<Target> {
+        let Some(file) = &self.file else { return Ok(Box::new(BufWriter::new(std::io::stdout()))) };
+        let opened = match draft::is_written_directly(file) {
+            true => File::create(file),
+            false => draft::begin(file, draft::MODE_USUAL).map(|begun| {
+                let (opened, path) = begun.into_parts();
+                self.draft = Some(path);
+                opened
+            }),
+        };
+        let opened = opened.with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(Box::new(BufWriter::new(opened)))
     }
 
     /// Takes the columns.
@@ -70,7 +123,13 @@ impl Writer {
         self.schema = Some(schema.clone());
         self.sink = Some(match self.format {
             RowFormat::Table => Sink::Table { shown: Vec::new(), rows: 0, max_rows: self.max_rows },
-            RowFormat::Csv => Sink::Csv(arrow::csv::Writer::new(self.target()?)),
+            RowFormat::Csv => {
+                let is_tabbed = self.file.as_deref().and_then(Path::extension);
+                let is_tabbed = is_tabbed.is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
+                let delimiter = if is_tabbed { b'\t' } else { b',' };
+                let builder = arrow::csv::WriterBuilder::new().with_delimiter(delimiter);
+                Sink::Csv(builder.build(self.target()?))
+            }
             RowFormat::Json => Sink::Json(arrow::json::LineDelimitedWriter::new(self.target()?)),
             RowFormat::Arrow => {
                 Sink::Arrow(arrow::ipc::writer::StreamWriter::try_new(self.target()?, schema)?)
@@ -135,33 +194,21 @@ impl Writer {
             Some(Sink::Parquet(writer)) => writer.into_inner()?.flush()?,
             None => return Ok(()),
         }
-        if let Some(file) = self.file.take() {
-            let draft = Self::draft(&file);
-            if draft != file {
-                std::fs::rename(draft, &file)
-                    .with_context(|| format!("cannot write {}", file.display()))?;
-            }
+        if let (Some(file), Some(draft)) = (&self.file, self.draft.take()) {
+            draft.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(())
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // Not finished: what was begun is of no use to anyone.
-        if let Some(file) = self.file.take() {
-            let draft = Self::draft(&file);
-            if draft != file {
-                let _ = std::fs::remove_file(draft);
-            }
-        }
-    }
+/// Whether rows are plans, which are texts of several lines.
+fn are_plans(schema: &SchemaRef) -> bool {
+    schema.fields().iter().map(|field| field.name().as_str()).eq(["plan_type", "plan"])
 }
 
-/// A table of rows; a plan, which is text of several lines, is printed as it is.
+/// A table of rows; a plan is printed as it is.
 fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    if names == ["plan_type", "plan"] {
+    if are_plans(schema) {
         return plans(batches);
     }
     let options = arrow::util::display::FormatOptions::default().with_display_error(true);
@@ -184,4 +231,34 @@ fn plans(batches: &[RecordBatch]) -> Result<String> {
         }
     }
     Ok(text.trim_end().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The format follows the name of the file; what contradicts it or tells none is an error.
+    #[test]
+    fn formats_of_names() {
+        let format = |asked, name: &str| row_format(asked, Some(Path::new(name)));
+        for (name, expected) in [
+            ("y.parquet", RowFormat::Parquet),
+            ("Y.PQ", RowFormat::Parquet),
+            ("a/y.csv", RowFormat::Csv),
+            ("y.tsv", RowFormat::Csv),
+            ("y.jsonl", RowFormat::Json),
+            ("y.arrow", RowFormat::Arrow),
+            ("/dev/null", RowFormat::Table),
+        ] {
+            assert_eq!(format(None, name).expect(name), expected, "{name}");
+        }
+        assert_eq!(format(Some(RowFormat::Csv), "part.new").expect("asked"), RowFormat::Csv);
+        assert_eq!(row_format(None, None).expect("none"), RowFormat::Table);
+        let error = |asked, name| format(asked, name).expect_err(name).to_string();
+        assert!(error(Some(RowFormat::Csv), "y.parquet").contains("says csv; change one of them"));
+        assert!(error(None, "y.dat").contains("does not tell a format"));
+        assert!(error(None, "y").contains("does not tell a format"));
+        assert!(error(None, "y.csv.gz").contains("name it y.csv"));
+        assert!(row_format(Some(RowFormat::Parquet), None).is_err());
+    }
 }

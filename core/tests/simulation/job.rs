@@ -143,6 +143,7 @@ impl SimJob {
             spec: JobSpec {
                 text: format!("simulated {salt}"),
                 client: "simulation".into(),
+                owner: "simulation".into(),
                 priority: rng.range(0, 3) as u32,
                 analyze: false,
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),

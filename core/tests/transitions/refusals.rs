@@ -48,17 +48,38 @@ fn what_is_read_is_there() {
     refused(job().source(2).group(2, [at(u32::MAX, 2, shuffle(0))]), error);
 }
 
-/// No more than so many jobs wait or run at once; when one has ended there is room again.
+/// No more than a part of all jobs that may wait or run are one client's: another one has room. When one
+/// has ended there is room again.
 #[test]
 fn the_number_of_live_jobs_is_bounded() {
     let mut t = Cluster::new();
-    (0..limits::LIVE_JOBS_MAX).for_each(|_| t.submit_quietly(job().source(1)));
+    let all = limits::LIVE_JOBS_MAX;
+    (0..all / 2).for_each(|_| t.submit_quietly(job().source(1)));
     t.submit(job().source(1));
     t.check(&[
-        "refused: 1000 jobs are waiting or running, which is the limit: try again when some have \
-         ended",
+        "refused: 1000 jobs are waiting or running for this client and 1000 of 2000 for all, which \
+         is the limit: try again when some have ended",
     ]);
+    t.submit(job().of("another").source(1));
+    t.check(&["job-1001 accepted"]);
     t.cancel(1);
     t.submit(job().source(1));
-    t.check(&["job-1 cancelled: asked", "job-1001 accepted"]);
+    t.check(&["job-1 cancelled: asked", "job-1002 accepted"]);
+}
+
+/// The same holds for results that are held, which jobs that run do not count against.
+#[test]
+fn the_number_of_held_results_is_bounded() {
+    let mut t = Cluster::new();
+    let held = |owner: &str| job().kept().of(owner).source(1);
+    (0..limits::HELD_JOBS_MAX / 2).for_each(|_| t.submit_quietly(held("one")));
+    t.submit(held("one"));
+    t.check(&[
+        "refused: 1000 results are held for this client and 1000 of 2000 for all, which is the \
+         limit: drop some first",
+    ]);
+    t.submit(held("another"));
+    t.check(&["job-1001 accepted"]);
+    t.submit(job().of("one").source(1));
+    t.check(&["job-1002 accepted"]);
 }

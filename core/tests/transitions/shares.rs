@@ -145,3 +145,21 @@ fn the_least_loaded_worker_comes_first() {
     t.submit_quietly(job().source(3).group(1, [gather(0)]));
     assert_eq!((t.assigned("a"), t.assigned("b"), t.assigned("c")), (1, 1, 1));
 }
+
+/// A later job with eight times the priority gets eight of nine slots: when it is done, the one that was
+/// there before has done a small part of what equal shares would have given it.
+#[test]
+fn a_later_job_of_priority_is_done_first() {
+    let mut t = Cluster::new();
+    t.join("a", 9);
+    t.submit_quietly(job().source(300).group(1, [gather(0)]));
+    t.submit_quietly(job().source(80).group(1, [gather(0)]).priority(8));
+    let (mut plain, mut urgent) = (0, 0);
+    while urgent < 80 && plain < 300 {
+        for task in [t.running(1), t.running(2)].concat() {
+            *if task.starts_with("1.") { &mut plain } else { &mut urgent } += 1;
+            t.finish_quietly(&[&task]);
+        }
+    }
+    assert!((9..=25).contains(&plain), "{plain}");
+}

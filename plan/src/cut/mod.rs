@@ -22,6 +22,7 @@ use crate::held::{HeldExec, HeldResult};
 use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -108,6 +109,35 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
 pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
     let mut cutter = Cutter { groups: Vec::new() };
     cutter.add_made_group(&plan)?;
+    Ok(cutter.groups)
+}
+
+/// The groups of a plan that one task runs as it is: those of the held results that it reads, and its own.
+/// Operators stay together that [`cut`] would take apart, which a recursive query needs: its recursive part
+/// reads a table that only this process has, once for each round.
+///
+/// # Errors
+/// If the plan cannot be put together again.
+pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
+    let (mut cutter, mut sources) = (Cutter { groups: Vec::new() }, Sources::new());
+    let replaced = plan.transform_up(|node| {
+        let Some(held) = node.downcast_ref::<HeldExec>() else { return Ok(Transformed::no(node)) };
+        let group = cutter.add_held(&node, held);
+        let read = leaf(&mut sources, group, Reading::All, &node);
+        if let (Some(source), Some(selected)) = (sources.last_mut(), held.selected()) {
+            source.lists = Some(vec![selected.to_vec()]);
+        }
+        // The partitions come one after the other: whoever merged them relied on the order of each.
+        Ok(Transformed::yes(match node.output_ordering() {
+            Some(ordering) => Arc::new(SortExec::new(ordering.clone(), read)),
+            None => read,
+        }))
+    })?;
+    let mut plan = replaced.data;
+    if plan.output_partitioning().partition_count() != 1 {
+        plan = Arc::new(CoalescePartitionsExec::new(plan));
+    }
+    cutter.push_with_tasks(plan, 1, &sources)?;
     Ok(cutter.groups)
 }
 

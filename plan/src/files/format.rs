@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
-use datafusion::common::config::{CsvOptions, JsonOptions};
+use datafusion::common::Result;
+use datafusion::common::config::JsonOptions;
 use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
+
+use super::csv::Dialect;
 
 /// The known extensions, as error messages list them.
 pub(super) const KNOWN: &str = ".parquet .pq .csv .tsv .json .ndjson .jsonl .arrow .ipc \
@@ -33,18 +36,22 @@ pub(super) struct Kind {
     pub(super) compression: CompressionTypeVariant,
 }
 
+fn compression(extension: &str) -> CompressionTypeVariant {
+    match extension {
+        "gz" => CompressionTypeVariant::GZIP,
+        "bz2" => CompressionTypeVariant::BZIP2,
+        "xz" => CompressionTypeVariant::XZ,
+        "zst" => CompressionTypeVariant::ZSTD,
+        _ => CompressionTypeVariant::UNCOMPRESSED,
+    }
+}
+
 impl Kind {
     /// The kind of a file of this name; `None` if its extension is not known.
     pub(super) fn of(file_name: &str) -> Option<Self> {
         let name = file_name.to_ascii_lowercase();
         let (stem, extension) = name.rsplit_once('.')?;
-        let compression = match extension {
-            "gz" => CompressionTypeVariant::GZIP,
-            "bz2" => CompressionTypeVariant::BZIP2,
-            "xz" => CompressionTypeVariant::XZ,
-            "zst" => CompressionTypeVariant::ZSTD,
-            _ => CompressionTypeVariant::UNCOMPRESSED,
-        };
+        let compression = compression(extension);
         let compressed = compression != CompressionTypeVariant::UNCOMPRESSED;
         let extension = if compressed { stem.rsplit_once('.')?.1 } else { extension };
         let format = match extension {
@@ -60,15 +67,37 @@ impl Kind {
         Some(Self { format, compression })
     }
 
-    /// The session's options for CSV, with what the file's name says.
-    pub(super) fn csv_options(self, state: &dyn Session, delimiter: u8) -> CsvOptions {
-        CsvOptions {
-            delimiter,
-            compression: self.compression,
-            // It would take part in inferring types but not in reading.
-            null_regex: None,
-            ..state.default_table_options().csv
+    /// The kind of a file of this name that is known to be CSV, whatever its extension.
+    pub(super) fn of_csv(file_name: &str) -> Self {
+        let name = file_name.to_ascii_lowercase();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+        let compression = compression(extension);
+        Self::of(file_name)
+            .filter(|kind| matches!(kind.format, Format::Csv { .. }))
+            .unwrap_or(Self { format: Format::Csv { delimiter: b',' }, compression })
+    }
+
+    /// How CSV files of this kind are written: as `given`, or as the session says.
+    ///
+    /// # Errors
+    /// If no file can be written so.
+    pub(super) fn dialect(
+        self,
+        state: &dyn Session,
+        delimiter: u8,
+        given: Option<&Dialect>,
+    ) -> Result<Arc<Dialect>> {
+        let mut dialect = given.cloned().unwrap_or_else(|| {
+            let has_header = state.config_options().catalog.has_header;
+            let newlines = state.config_options().catalog.newlines_in_values;
+            Dialect::of_options(&state.default_table_options().csv, has_header, newlines)
+        });
+        dialect.delimiter.get_or_insert(delimiter);
+        if dialect.compression.is_none() && self.compression.is_compressed() {
+            dialect.compression = Some(self.compression.to_string());
         }
+        dialect.check()?;
+        Ok(Arc::new(dialect))
     }
 
     /// DataFusion's reader.
@@ -77,9 +106,7 @@ impl Kind {
             Format::Parquet => {
                 Arc::new(ParquetFormat::new().with_options(state.default_table_options().parquet))
             }
-            Format::Csv { delimiter } => {
-                Arc::new(CsvFormat::default().with_options(self.csv_options(state, delimiter)))
-            }
+            Format::Csv { .. } => Arc::new(CsvFormat::default()),
             Format::Json => Arc::new(JsonFormat::default().with_options(JsonOptions {
                 compression: self.compression,
                 ..state.default_table_options().json

@@ -1,11 +1,13 @@
 //! Columns from folders named `key=value`.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 
 use super::plan_error;
+use crate::sink;
 
 /// What Hive and Spark call the folder of rows whose key is null.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
@@ -26,9 +28,44 @@ pub(super) fn keys(folders: &Path) -> Vec<Key> {
         .collect()
 }
 
-/// The columns that files with these keys have, by path; the keys of all must be the same.
+/// The name of the folder of a key, of one below a staging folder: there DataFusion encoded a text that tells
+/// whether the key is missing. What Hive and Spark would not have in a name is escaped as they do.
+///
+/// # Errors
+/// If other readers would take the key for a missing one.
+pub fn folder_of_key(staged: &str) -> Result<String> {
+    let (key, text) = staged.split_once('=').unwrap_or((staged, ""));
+    let (key, text) = (decode(key), decode(text));
+    match text.strip_prefix(sink::KEY_MARK) {
+        None => Ok(format!("{}={NULL_FOLDER}", encode(&key))),
+        Some(NULL_FOLDER) => Err(DataFusionError::Execution(format!(
+            "column '{key}' has the text {NULL_FOLDER}, which stands for a missing key in names of folders; \
+             replace it before writing"
+        ))),
+        Some(text) => Ok(format!("{}={}", encode(&key), encode(text))),
+    }
+}
+
+/// Writes `%2F` and the like for the characters that Hive and Spark escape.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '#' | '%' | '\'' | '*' | '/' | ':' | '=' | '?' | '\\' | '{' | '[' | ']' | '^' => {
+                encoded.push_str(&format!("%{:02X}", u32::from(c)));
+            }
+            c if c.is_ascii_control() => encoded.push_str(&format!("%{:02X}", u32::from(c))),
+            c => encoded.push(c),
+        }
+    }
+    encoded
+}
+
+/// The columns that files with these keys have, by path; the keys of all must be the same. Those that were
+/// `given` a type have it.
 pub(super) fn columns<'a>(
     files: impl Iterator<Item = (&'a Path, &'a [Key])>,
+    given: &BTreeMap<String, DataType>,
 ) -> Result<Vec<(String, DataType)>> {
     let mut files = files.peekable();
     let Some(&(first_path, first)) = files.peek() else { return Ok(Vec::new()) };
@@ -60,7 +97,8 @@ pub(super) fn columns<'a>(
         .iter()
         .zip(integers)
         .map(|((key, _), integer)| {
-            (key.clone(), if integer { DataType::Int64 } else { DataType::Utf8 })
+            let found = if integer { DataType::Int64 } else { DataType::Utf8 };
+            (key.clone(), given.get(key).cloned().unwrap_or(found))
         })
         .collect())
 }
@@ -68,18 +106,22 @@ pub(super) fn columns<'a>(
 /// A file's value of a partition column.
 pub(super) fn value(path: &Path, key: &Key, data_type: &DataType) -> Result<ScalarValue> {
     let (name, value) = key;
-    if *data_type != DataType::Int64 {
-        return Ok(ScalarValue::Utf8(value.clone()));
-    }
-    match value {
-        None => Ok(ScalarValue::Int64(None)),
-        Some(text) => parse_integer(text).map(|n| ScalarValue::Int64(Some(n))).ok_or_else(|| {
-            // Only files that appear after the table was opened can get here.
-            plan_error(format!(
-                "'{}' has {name}={text}, which is not an integer like the others",
-                path.display()
-            ))
-        }),
+    let Some(text) = value else { return ScalarValue::try_from(data_type) };
+    // Only files that appear after the table was opened, or keys of given types, can be another thing.
+    let misfit = |kind: &str| {
+        plan_error(format!(
+            "'{}' has {name}={text}, which is not {kind} like the others",
+            path.display()
+        ))
+    };
+    match data_type {
+        DataType::Utf8 => Ok(ScalarValue::Utf8(Some(text.clone()))),
+        DataType::Int64 => match parse_integer(text) {
+            Some(number) => Ok(ScalarValue::Int64(Some(number))),
+            None => Err(misfit("an integer")),
+        },
+        other => ScalarValue::try_from_string(text.clone(), other)
+            .map_err(|_| misfit(&other.to_string())),
     }
 }
 
@@ -135,13 +177,33 @@ mod tests {
         assert_eq!(decode("%C3%A9"), "é");
     }
 
+    /// Folders are named as Spark names them, and their keys are read back.
+    #[test]
+    fn names_folders() {
+        for (key, folder) in [
+            ("V", "k="),
+            ("Va b", "k=a b"),
+            ("Vd%2Fe%25=\u{e9}", "k=d%2Fe%25%3D\u{e9}"),
+            ("N", "k=__HIVE_DEFAULT_PARTITION__"),
+            ("VN", "k=N"),
+        ] {
+            assert_eq!(folder_of_key(&format!("k={key}")).expect(key), folder);
+            let text = (key != "N").then(|| decode(&key[1..]));
+            assert_eq!(keys(Path::new(folder)), [("k".to_owned(), text)]);
+        }
+        assert!(folder_of_key("k=V__HIVE_DEFAULT_PARTITION__").is_err());
+    }
+
     /// A column is of integers only if every value is; leading zeros do not matter.
     #[test]
     fn types() {
         let types = |values: &[&str]| {
             let files: Vec<_> = values.iter().map(|v| keys(Path::new(&format!("k={v}")))).collect();
             let path = Path::new("f");
-            columns(files.iter().map(|keys| (path, keys.as_slice()))).expect("columns")[0].1.clone()
+            columns(files.iter().map(|keys| (path, keys.as_slice())), &BTreeMap::new())
+                .expect("columns")[0]
+                .1
+                .clone()
         };
         assert_eq!(types(&["01", "-2", "12"]), DataType::Int64);
         assert_eq!(types(&["1", NULL_FOLDER]), DataType::Int64);

@@ -1,4 +1,4 @@
-//! Which columns the files of a table have.
+//! Which columns the files of a table have that are not CSV.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -11,38 +11,19 @@ use datafusion::arrow::datatypes::{
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::ObjectStore;
 
 use super::format::{Format, Kind};
 use super::listing::DataFile;
-use super::{blocking, cannot_read, plan_error};
+use super::{FileProblem, blocking, cannot_read, plan_error};
 
-/// Files whose first records tell the types of CSV and JSON columns: enough to see that a column
+/// Files whose first records tell the types of JSON columns: enough to see that a column
 /// is of integers in one and of fractions in another, few enough to plan quickly.
 const MAX_SAMPLED_FILES: usize = 16;
 
-/// CSV files whose headers are compared. Each costs opening the file.
-const MAX_COMPARED_HEADERS: usize = 1_000;
-
-/// Records of each sampled file that are read unless the session says otherwise.
-const SAMPLED_RECORDS: usize = datafusion::datasource::file_format::DEFAULT_SCHEMA_INFER_MAX_RECORD;
-
-/// The words that stand for a missing value in CSV; an empty field always does.
-pub(super) const MISSING: [&str; 3] = ["NA", "NULL", "null"];
-
 /// What an Arrow IPC file begins with; a stream does not.
 const ARROW_FILE_MAGIC: [u8; 6] = *b"ARROW1";
-
-/// The columns in the files of a table.
-#[derive(Debug)]
-pub(super) struct Columns {
-    /// As they are read.
-    pub(super) read: SchemaRef,
-    /// As they are after [`MISSING`] words have become nulls, if the files have such words.
-    pub(super) converted: Option<SchemaRef>,
-}
 
 /// What is needed to look into files.
 pub(super) struct Inference<'a> {
@@ -58,21 +39,23 @@ pub(super) struct Inference<'a> {
 
 impl Inference<'_> {
     /// The columns of `files`, none of which is empty.
-    pub(super) async fn columns(&self, files: &[DataFile]) -> Result<Columns> {
+    pub(super) async fn columns(&self, files: &[DataFile]) -> Result<SchemaRef> {
         let columns = match self.kind.format {
-            Format::Csv { delimiter } => self.csv(delimiter, files).await,
-            Format::Json => self.json(files).await.map(plain),
-            Format::Arrow => self.arrow(files).await.map(plain),
+            Format::Csv { .. } => {
+                return Err(DataFusionError::Internal("CSV has columns of its own".to_owned()));
+            }
+            Format::Json => self.json(files).await,
+            Format::Arrow => self.arrow(files).await,
             Format::Parquet => {
                 let metas: Vec<_> = files.iter().map(|file| file.meta.clone()).collect();
                 let read = self.reader.infer_schema(self.state, &self.store, &metas).await;
-                read.map(|read| plain(if self.grows { nullable(&read) } else { read }))
+                read.map(|read| if self.grows { nullable(&read) } else { read })
             }
         };
         match columns {
             Ok(columns) => Ok(columns),
             // Already says which file and why.
-            Err(err @ DataFusionError::Plan(_)) => Err(err),
+            Err(err) if matches!(err.find_root(), DataFusionError::Plan(_)) => Err(err),
             Err(err) => Err(self.explain(files, &err).await),
         }
     }
@@ -121,95 +104,6 @@ impl Inference<'_> {
         Ok(Arc::new(Schema::try_merge(schemas.iter().map(|schema| schema.as_ref().clone()))?))
     }
 
-    async fn csv(&self, delimiter: u8, files: &[DataFile]) -> Result<Columns> {
-        let mut options = self.kind.csv_options(self.state, delimiter);
-        let records = options.schema_infer_max_rec.unwrap_or(SAMPLED_RECORDS);
-        let plain_format = CsvFormat::default().with_options(options.clone());
-        self.compare_headers(&plain_format, files).await?;
-        let sampled = sample(files);
-        let types = self.csv_types(&plain_format, &sampled, records).await?;
-        if !types.fields().iter().any(|field| *field.data_type() == DataType::Utf8) {
-            return Ok(plain(nulls_as_text(&types)));
-        }
-        options.null_regex = Some(format!("^({})?$", MISSING.join("|")));
-        let forgiving_format = CsvFormat::default().with_options(options);
-        let forgiving = self.csv_types(&forgiving_format, &sampled, records).await?;
-        let forgiving = nulls_as_text(&forgiving);
-        let has_words = types
-            .fields()
-            .iter()
-            .zip(forgiving.fields())
-            .any(|(a, b)| *a.data_type() == DataType::Utf8 && *b.data_type() != DataType::Utf8);
-        if !has_words {
-            return Ok(plain(nulls_as_text(&types)));
-        }
-        // A word may come after the sample in any column, so all are read as text.
-        let text = forgiving.fields().iter().map(|field| with_type(field, DataType::Utf8));
-        let read = Arc::new(Schema::new(text.collect::<Fields>()));
-        Ok(Columns { read, converted: Some(forgiving) })
-    }
-
-    /// CSV columns are read by position: files with other columns would give wrong answers.
-    async fn compare_headers(&self, format: &CsvFormat, files: &[DataFile]) -> Result<()> {
-        let compared = files.iter().take(MAX_COMPARED_HEADERS);
-        let headers =
-            self.in_order(compared.map(|file| self.csv_schema(format, &file.meta, 0))).await?;
-        let names = |schema: &Schema| -> Vec<String> {
-            schema.fields().iter().map(|field| field.name().clone()).collect()
-        };
-        let may_be_short = format.options().truncated_rows.unwrap_or(false);
-        let mut first: Option<(&DataFile, &Schema)> = None;
-        for (file, schema) in files.iter().zip(&headers) {
-            // Nothing but compression in it.
-            if schema.fields().is_empty() {
-                continue;
-            }
-            let Some((first_file, first_schema)) = first else {
-                first = Some((file, schema));
-                continue;
-            };
-            let (expected, found) = (names(first_schema), names(schema));
-            if found != expected && !(may_be_short && expected.starts_with(&found)) {
-                return Err(self.different(first_file, first_schema, file, schema));
-            }
-        }
-        Ok(())
-    }
-
-    async fn csv_types(
-        &self,
-        format: &CsvFormat,
-        files: &[&DataFile],
-        records: usize,
-    ) -> Result<Schema> {
-        let schemas =
-            self.in_order(files.iter().map(|file| self.csv_schema(format, &file.meta, records)));
-        let schemas = schemas.await?;
-        let mut merged: Vec<FieldRef> = Vec::new();
-        for schema in &schemas {
-            for (at, field) in schema.fields().iter().enumerate() {
-                match merged.get_mut(at) {
-                    Some(known) => *known = with_type(known, widen(known, field)),
-                    None => merged.push(Arc::clone(field)),
-                }
-            }
-        }
-        Ok(Schema::new(merged))
-    }
-
-    /// The columns of one CSV file; with no records, all are text.
-    async fn csv_schema(
-        &self,
-        format: &CsvFormat,
-        file: &ObjectMeta,
-        records: usize,
-    ) -> Result<Schema> {
-        let bytes = self.store.get(&file.location).await?.into_stream();
-        let bytes = bytes.map_err(DataFusionError::from).boxed();
-        let chunks = format.read_to_delimited_chunks_from_stream(bytes);
-        format.infer_schema_from_stream(self.state, records, chunks).await.map(|(schema, _)| schema)
-    }
-
     fn different(
         &self,
         a: &DataFile,
@@ -220,10 +114,6 @@ impl Inference<'_> {
         let (left, right) = (a_has.fields(), b_has.fields());
         let at = left.iter().zip(right.iter()).take_while(|(a, b)| same_column(a, b)).count();
         let describe = |fields: &Fields| match fields.get(at) {
-            // Headers have no types.
-            Some(field) if matches!(self.kind.format, Format::Csv { .. }) => {
-                format!("'{}'", field.name())
-            }
             Some(field) => format!("'{}' ({})", field.name(), field.data_type()),
             None => "nothing".to_owned(),
         };
@@ -249,21 +139,14 @@ impl Inference<'_> {
                 return err;
             }
             if let Err(err) = self.one(file).await {
-                return plan_error(format!(
-                    "cannot read '{}' as {}: {}",
-                    file.path.display(),
-                    self.kind,
-                    err.strip_backtrace()
-                ));
+                let (path, why) = (file.path.display(), err.strip_backtrace());
+                let text = format!("cannot read '{path}' as {}: {why}", self.kind);
+                return FileProblem::error(std::io::ErrorKind::InvalidData, text);
             }
         }
         let why = err.strip_backtrace();
         plan_error(format!("the files of '{}' do not fit together: {why}", self.name))
     }
-}
-
-fn plain(read: SchemaRef) -> Columns {
-    Columns { read, converted: None }
 }
 
 /// Some of the files, evenly spread, so that a change of types over time is seen.
@@ -295,16 +178,6 @@ fn same_column(a: &Field, b: &Field) -> bool {
 fn same_columns(a: &Schema, b: &Schema) -> bool {
     let (a, b) = (a.fields(), b.fields());
     a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same_column(a, b))
-}
-
-/// A column in whose sample every field was empty: DataFusion's type for that, null, would drop
-/// whatever comes after the sample.
-fn nulls_as_text(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Null => with_type(field, DataType::Utf8),
-        _ => Arc::clone(field),
-    });
-    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 /// A column that some files do not have is null there, though it is never null in the others.

@@ -10,7 +10,8 @@ use super::format::{KNOWN, Kind};
 use super::hive::{self, Key};
 use super::location::{Location, Place, is_missing};
 use super::pattern::{Pattern, has_wildcard, is_hidden};
-use super::{cannot_read, plan_error};
+use super::source::Source;
+use super::{FileProblem, cannot_read, plan_error};
 
 /// Deepest nesting of folders below the named one: a deeper one is a loop of links or a mistake.
 const MAX_DEPTH: usize = 64;
@@ -34,15 +35,47 @@ pub(super) struct Listing {
     pub(super) files: Vec<DataFile>,
     /// How many other files there were, and the first of them.
     ignored: (usize, Option<PathBuf>),
+    is_csv: bool,
 }
 
 impl Listing {
-    /// Lists what a location holds.
+    /// Lists what the locations of a table hold, and the kind that all files have.
     ///
     /// # Errors
-    /// If a file or folder cannot be read or there are too many. An empty listing is none.
-    pub(super) fn new(location: &Location) -> Result<Self> {
-        let mut walk = Walk::default();
+    /// If a file or folder cannot be read, or there are too many or none, or files of two kinds.
+    pub(super) fn of(source: &Source) -> Result<(Self, Kind)> {
+        let mut all = Self { files: Vec::new(), ignored: (0, None), is_csv: source.csv.is_some() };
+        for location in &source.locations {
+            let listing = Self::new(location, source.csv.is_some())?;
+            listing.kind(location, &source.name)?;
+            all.files.extend(listing.files);
+        }
+        if let Some(name) = &source.path_column {
+            for file in &mut all.files {
+                file.keys.push((name.clone(), Some(file.path.display().to_string())));
+            }
+        }
+        let Some(first) = source.locations.first() else { return Err(plan_error("no path")) };
+        let kind = all.kind(first, &source.name)?;
+        Ok((all, kind))
+    }
+
+    /// Whether a table has files, as far as its name does not say that it must.
+    ///
+    /// # Errors
+    /// If a file or folder cannot be read.
+    pub(super) fn has_files(source: &Source) -> Result<bool> {
+        for location in &source.locations {
+            if !Self::new(location, source.csv.is_some())?.files.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lists what a location holds.
+    fn new(location: &Location, is_csv: bool) -> Result<Self> {
+        let mut walk = Walk { is_csv, ..Walk::default() };
         let root = match location.place {
             Place::File => {
                 // Listing needs no permission to read the file: find out now, not in a task.
@@ -71,29 +104,21 @@ impl Listing {
                 file.keys = hive::keys(folders);
             }
         }
-        Ok(Self { files, ignored: walk.ignored })
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        Ok(Self { files, ignored: walk.ignored, is_csv })
     }
 
     /// The kind that all files have.
-    ///
-    /// # Errors
-    /// If there are no files or files of two kinds.
-    pub(super) fn kind(&self, location: &Location) -> Result<Kind> {
-        let mut kinds = self
-            .files
-            .iter()
-            .filter_map(|file| Some((file, Kind::of(file.path.file_name()?.to_str()?)?)));
+    fn kind(&self, location: &Location, name: &str) -> Result<Kind> {
+        let mut kinds = self.files.iter().filter_map(|file| {
+            Some((file, kind_of(file.path.file_name()?.to_str()?, self.is_csv)?))
+        });
         let Some((first, kind)) = kinds.next() else { return Err(self.nothing(location)) };
         match kinds.find(|(_, other)| *other != kind) {
             None => Ok(kind),
             Some((other, other_kind)) => Err(plan_error(format!(
                 "'{}' has files of different formats: '{}' is {kind}, '{}' is {other_kind}; \
                  choose one with a pattern",
-                location.name,
+                name,
                 first.path.display(),
                 other.path.display(),
             ))),
@@ -117,12 +142,13 @@ impl Listing {
             ),
             _ => String::new(),
         };
-        plan_error(match location.place {
+        let text = match location.place {
             Place::Pattern { .. } => {
                 format!("no data file matches '{name}' (looked for {path}){others}")
             }
             _ => format!("no data file in folder '{name}' (looked in {path}){others}"),
-        })
+        };
+        FileProblem::error(std::io::ErrorKind::NotFound, text)
     }
 }
 
@@ -140,8 +166,15 @@ fn split(path: &Path) -> (PathBuf, Vec<String>) {
     (base, components.map(|c| c.as_os_str().to_string_lossy().into_owned()).collect())
 }
 
+/// The kind of a file, by its name, and by what is known of all.
+fn kind_of(file_name: &str, is_csv: bool) -> Option<Kind> {
+    if is_csv { Some(Kind::of_csv(file_name)) } else { Kind::of(file_name) }
+}
+
 #[derive(Default)]
 struct Walk {
+    /// Whether files that are named or fit a pattern are CSV, whatever their extension.
+    is_csv: bool,
     files: Vec<DataFile>,
     ignored: (usize, Option<PathBuf>),
     entries: usize,
@@ -156,7 +189,7 @@ impl Walk {
                 path.display()
             )));
         };
-        if Kind::of(name).is_none() {
+        if kind_of(name, self.is_csv).is_none() {
             self.ignore(path);
             return Ok(());
         }

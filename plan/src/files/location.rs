@@ -9,7 +9,7 @@ use url::Url;
 
 use super::format::Kind;
 use super::pattern::has_wildcard;
-use super::{cannot_read, plan_error};
+use super::{FileProblem, cannot_read, plan_error};
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -57,10 +57,9 @@ impl Location {
                 if has_wildcard(name) {
                     return Ok(location(Place::Pattern { folders: wants_folder }));
                 }
-                Err(plan_error(format!(
-                    "no such file or folder: '{name}' (looked for {})",
-                    path.display()
-                )))
+                let text =
+                    format!("no such file or folder: '{name}' (looked for {})", path.display());
+                Err(FileProblem::error(err.kind(), text))
             }
             Err(err) => Err(cannot_read(&path, &err)),
         }

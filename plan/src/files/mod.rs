@@ -28,17 +28,18 @@
 //! # Columns
 //!
 //! Parquet: the union of the files' columns. Arrow: all files must agree. CSV: the first line
-//! is the header (`datafusion.catalog.has_header`) and every file must have the same one, because
-//! CSV columns are read by position. The types of CSV and JSON columns come from the first
-//! records (1,000 unless the session says otherwise) of some of the files.
+//! is the header (`datafusion.catalog.has_header`); every file must have the same columns, in any
+//! order. The types of JSON columns come from the first records (1,000 unless the session says
+//! otherwise) of some of the files, those of CSV columns from all fields if the files are not
+//! large, else from a sample.
 //!
-//! Missing values in CSV: an empty field is null, as everywhere in DataFusion. If a sample
-//! contains `NA`, `NULL` or `null` in a column that is otherwise numbers, dates or booleans, the
-//! files are taken to write missing values so, and those words are null in every column that is
-//! not text. Columns of text keep them: `NA` may be Namibia.
+//! Missing values in CSV: an empty field is null, as everywhere in DataFusion. Words such as `NA`
+//! and `null` are null in every column that is not text. Columns of text keep them: `NA` may be
+//! Namibia.
 
 mod compressed;
-mod convert;
+mod csv;
+mod external;
 mod footers;
 mod format;
 mod hive;
@@ -46,6 +47,7 @@ mod infer;
 mod listing;
 mod location;
 mod pattern;
+mod source;
 mod table;
 
 #[cfg(test)]
@@ -62,10 +64,16 @@ use datafusion::datasource::dynamic_file::DynamicListTableFactory;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 
+use crate::error::FileProblem;
 pub use compressed::CompressedScan;
+pub(crate) use compressed::FileForm;
+pub use csv::{CsvError, Dialect};
+use external::CsvTableFactory;
+pub use hive::folder_of_key;
 use listing::Listing;
-use location::Location;
 pub use location::{absolute_locations, is_path};
+use source::Source;
+pub use source::{FileRequest, REQUEST_PREFIX};
 pub use table::FileTable;
 pub(crate) use table::LISTING_LIFETIME;
 
@@ -143,8 +151,13 @@ pub fn enable(context: SessionContext, tables: Arc<FileTables>) -> SessionContex
     let factory: Arc<dyn UrlTableFactory> = Arc::<FileTables>::clone(&tables);
     let catalogs = Arc::new(DynamicFileCatalog::new(catalogs, factory));
     let id = context.session_id();
-    let context: SessionContext =
-        context.into_state_builder().with_session_id(id).with_catalog_list(catalogs).build().into();
+    let context: SessionContext = context
+        .into_state_builder()
+        .with_session_id(id)
+        .with_catalog_list(catalogs)
+        .with_table_factory("CSV".to_owned(), Arc::new(CsvTableFactory::default()))
+        .build()
+        .into();
     let holder = DynamicListTableFactory::default();
     holder.session_store().with_state(context.state_weak_ref());
     *tables.session.write().unwrap_or_else(PoisonError::into_inner) = Some(holder);
@@ -177,14 +190,19 @@ pub async fn open(
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let (directory, name) = (directory.to_owned(), name.to_owned());
     let found = blocking(move || {
-        let Some(location) = Location::find(&directory, &name)? else { return Ok(None) };
-        let listing = Listing::new(&location)?;
+        let Some(source) = Source::find(&directory, &name)? else { return Ok(None) };
         // A plain word is only a folder's name if that folder is data.
-        Ok((location.is_explicit() || !listing.is_empty()).then_some((location, listing)))
+        if !source.is_explicit() && !Listing::has_files(&source)? {
+            return Ok(None);
+        }
+        let listing = Listing::of(&source)?;
+        Ok(Some((source, listing)))
     })
     .await?;
     match found {
-        Some((location, listing)) => table::open(state, location, listing).await.map(Some),
+        Some((source, (listing, kind))) => {
+            table::open(state, source, listing, kind).await.map(Some)
+        }
         None => Ok(None),
     }
 }
@@ -207,5 +225,5 @@ fn plan_error(message: impl Into<String>) -> DataFusionError {
 
 /// A file or folder that is there but cannot be read.
 fn cannot_read(path: &Path, err: &std::io::Error) -> DataFusionError {
-    plan_error(format!("cannot read '{}': {err}", path.display()))
+    FileProblem::error(err.kind(), format!("cannot read '{}': {err}", path.display()))
 }

@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::datatypes::{Field, FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{
     ColumnStatistics, DFSchema, Result, ScalarValue, Statistics, project_schema,
 };
 use datafusion::datasource::TableType;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::TableScopedPath;
 use datafusion::execution::cache::cache_manager::{CachedFileMetadata, SchemaFingerprint};
@@ -27,12 +29,14 @@ use datafusion::physical_plan::empty::EmptyExec;
 use futures::{StreamExt, stream};
 use object_store::ObjectStore;
 
+use super::csv::{self, Dialect, TextSource};
 use super::footers::Footers;
 use super::format::{Format, Kind};
-use super::infer::{Columns, Inference};
+use super::infer::Inference;
 use super::listing::{DataFile, Listing};
-use super::location::{Location, Place};
-use super::{blocking, convert, hive, plan_error};
+use super::source::Source;
+use super::{blocking, hive, plan_error};
+use crate::guards::nan;
 use crate::prune;
 
 /// How long a listing serves scans. One query plans within it and lists once; a view that keeps
@@ -47,9 +51,11 @@ pub(crate) const LISTING_LIFETIME: Duration = Duration::from_secs(2);
 /// query's filters rule out.
 #[derive(Debug)]
 pub struct FileTable {
-    location: Location,
+    source: Source,
     kind: Kind,
     reader: Arc<dyn FileFormat>,
+    /// How CSV files are written.
+    dialect: Option<Arc<Dialect>>,
     columns: TableSchema,
     fingerprint: Arc<SchemaFingerprint>,
     /// For each partition column its place among the keys in a file's path.
@@ -60,51 +66,63 @@ pub struct FileTable {
 /// Opens the files that were found at a location.
 pub(super) async fn open(
     state: &dyn Session,
-    location: Location,
+    source: Source,
     listing: Listing,
+    kind: Kind,
 ) -> Result<Arc<dyn TableProvider>> {
-    let kind = listing.kind(&location)?;
     let listed = Instant::now();
     let files = data(listing);
+    if files.is_empty() && kind.format == Format::Json {
+        // A table without rows has no records that would name its columns.
+        return Ok(Arc::new(EmptyTable::new(Arc::new(Schema::empty()))));
+    }
     if files.is_empty() {
+        let paths = source.locations.iter().map(|location| location.path.display().to_string());
         return Err(plan_error(format!(
             "'{}' ({}) is empty: it has no columns",
-            location.name,
-            location.path.display()
+            source.name,
+            paths.collect::<Vec<_>>().join(", ")
         )));
     }
-    let keys = hive::columns(files.iter().map(|f| (f.path.as_path(), f.keys.as_slice())))?;
+    let paths = files.iter().map(|f| (f.path.as_path(), f.keys.as_slice()));
+    let keys = hive::columns(paths, &source.key_types)?;
     let reader = kind.reader(state);
     let store = state.runtime_env().object_store(ObjectStoreUrl::local_filesystem())?;
-    let name = location.name.clone();
+    let dialect = match kind.format {
+        Format::Csv { delimiter } => Some(kind.dialect(state, delimiter, source.csv.as_ref())?),
+        _ => None,
+    };
     let inference = Inference {
         state,
         store,
         kind,
         reader: Arc::clone(&reader),
-        name: &location.name,
-        grows: location.place != Place::File,
+        name: &source.name,
+        grows: source.grows(),
     };
-    let Columns { read, converted } = inference.columns(&files).await?;
+    let (read, dialect) = match dialect {
+        Some(dialect) => {
+            let found = csv::columns(&source.name, &files, &dialect).await?;
+            (found.schema, Some(found.dialect))
+        }
+        None => (inference.columns(&files).await?, None),
+    };
     let (places, partitions): (Vec<usize>, Vec<FieldRef>) = keys
         .into_iter()
         .enumerate()
         .filter(|(_, (key, _))| read.field_with_name(key).is_err())
         .map(|(at, (key, data_type))| (at, Arc::new(Field::new(key, data_type, true))))
         .unzip();
-    let table = FileTable {
-        location,
+    Ok(Arc::new(FileTable {
+        source,
         kind,
         reader,
+        dialect,
         fingerprint: Arc::new(SchemaFingerprint::from_schema(&read)),
         columns: TableSchema::builder(read).with_table_partition_cols(partitions).build(),
         keys: places,
         listing: Mutex::new((listed, Arc::new(files))),
-    };
-    match converted {
-        Some(converted) => convert::view(&name, table, &converted),
-        None => Ok(Arc::new(table)),
-    }
+    }))
 }
 
 /// The files with something in them: the readers cannot make sense of empty ones.
@@ -157,14 +175,20 @@ impl TableProvider for FileTable {
         }
         let groups = FileGroup::new(files).split_files(state.config().target_partitions().max(1));
         let (groups, statistics) = self.summed(groups, skipped_some)?;
-        let source = self.reader.file_source(self.columns.clone());
+        let source: Arc<dyn FileSource> = match &self.dialect {
+            Some(dialect) => Arc::new(TextSource::new(self.columns.clone(), Arc::clone(dialect))),
+            None => self.reader.file_source(self.columns.clone()),
+        };
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
-        self.reader.create_physical_plan(state, scan).await
+            .with_limit(limit);
+        if self.dialect.is_some() {
+            let scan = scan.with_file_compression_type(self.kind.compression.into()).build();
+            return Ok(DataSourceExec::from_data_source(scan));
+        }
+        self.reader.create_physical_plan(state, scan.build()).await
     }
 }
 
@@ -184,20 +208,20 @@ impl FileTable {
                 return Ok(Arc::clone(&listing.1));
             }
         }
-        let (location, kind) = (self.location.clone(), self.kind);
+        let (source, kind) = (self.source.clone(), self.kind);
         let files = blocking(move || {
-            let listing = Listing::new(&location)?;
-            let found = listing.kind(&location)?;
+            let (listing, found) = Listing::of(&source)?;
             if found != kind {
                 return Err(plan_error(format!(
                     "'{}' was {kind} and is {found} now: open it anew",
-                    location.name
+                    source.name
                 )));
             }
             Ok(Arc::new(data(listing)))
         })
         .await?;
-        hive::columns(files.iter().map(|f| (f.path.as_path(), f.keys.as_slice())))?;
+        let paths = files.iter().map(|f| (f.path.as_path(), f.keys.as_slice()));
+        hive::columns(paths, &self.source.key_types)?;
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         *listing = (Instant::now(), Arc::clone(&files));
         Ok(files)
@@ -338,7 +362,9 @@ impl FileTable {
             return Ok(known.statistics);
         }
         let schema = Arc::clone(self.columns.file_schema());
-        let statistics = Arc::new(self.reader.infer_stats(state, store, schema, meta).await?);
+        let columns = Arc::clone(&schema);
+        let statistics = self.reader.infer_stats(state, store, schema, meta).await?;
+        let statistics = Arc::new(nan::without_ends(statistics, &columns));
         if let Some(cache) = cache {
             let (meta, fingerprint) = (meta.clone(), Arc::clone(&self.fingerprint));
             let entry = CachedFileMetadata::new(meta, fingerprint, Arc::clone(&statistics), None);

@@ -1,5 +1,7 @@
 //! DataFusion's rules, kept away from where they are wrong: those for logical plans in
-//! [`repeated`], those for physical plans here.
+//! [`repeated`], those for physical plans here; what they make of statistics in [`nan`]. Where its plans or
+//! operators are wrong whatever the rule, [`membership`] and [`zeros`] give it another plan.
+//! `docs/compatibility.md` lists all of it.
 //!
 //! Three of these, in DataFusion 55, lose rows without an error. One does it in plans with columns
 //! of the same name:
@@ -21,8 +23,15 @@
 //! in the wanted order by a constant of its own (`select 0 as part, .. union all select 1 as part, ..
 //! order by part, key`), of which the union then knows nothing. Its rows are sorted above it.
 
+pub(crate) mod membership;
+pub(crate) mod nan;
 pub(crate) mod repeated;
+pub(crate) mod sizes;
+#[cfg(test)]
+mod tests;
+pub(crate) mod zeros;
 
+use crate::interrupt;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
@@ -50,7 +59,9 @@ pub(crate) fn rules() -> Vec<Rule> {
             _ => rule,
         }
     };
-    PhysicalOptimizer::new().rules.into_iter().map(guard).collect()
+    let rules = PhysicalOptimizer::new().rules.into_iter().map(guard);
+    let rules = rules.chain([Arc::new(nan::PruningRule) as Rule]);
+    rules.map(|rule| -> Rule { Arc::new(interrupt::Physical(rule)) }).collect()
 }
 
 #[derive(Debug)]

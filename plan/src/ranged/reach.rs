@@ -1,6 +1,7 @@
 //! How far windows see beyond their own row.
 
 use super::Ranges;
+use crate::sliding::{aggregate_of, nanoseconds_of, span_of};
 use crate::windows::{offset_of, plain_function};
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Schema};
 use datafusion::common::ScalarValue;
@@ -131,6 +132,11 @@ fn reach(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
     if !expr.partition_by().is_empty() {
         return None;
     }
+    if let Some((time, oldest)) = aggregate_of(expr).and_then(|of| span_of(expr.as_ref(), of)) {
+        let is_key = expr.order_by().first().is_some_and(|key| key.expr.eq(&time));
+        let distances = vec![interval(&time.data_type(schema).ok()?, oldest)?];
+        return is_key.then_some(Reach { distances, ..Reach::default() });
+    }
     if !expr.as_any().is::<StandardWindowExpr>() {
         return frame(expr, schema);
     }
@@ -179,6 +185,13 @@ fn frame(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
         }
         WindowFrameUnits::Range | WindowFrameUnits::Groups => None,
     }
+}
+
+/// So many units of a time.
+fn interval(time: &DataType, units: i64) -> Option<ScalarValue> {
+    let DataType::Timestamp(unit, _) = time else { return None };
+    let nanoseconds = units.checked_mul(nanoseconds_of(*unit))?;
+    Some(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(0, 0, nanoseconds))))
 }
 
 /// Whether a distance leaves the order of keys as it is when it is taken from them: days and months do

@@ -209,15 +209,20 @@ fn in_units(kind: &DataType, distance: &ScalarValue) -> Option<i64> {
                 return None;
             }
             let all = i128::from(distance.days) * DAY + i128::from(distance.nanoseconds);
-            let unit = match unit {
-                TimeUnit::Second => 1_000_000_000,
-                TimeUnit::Millisecond => 1_000_000,
-                TimeUnit::Microsecond => 1_000,
-                TimeUnit::Nanosecond => 1,
-            };
+            let unit = i128::from(nanoseconds_of(*unit));
             if all % unit == 0 { i64::try_from(all / unit).ok() } else { None }
         }
         _ => None,
     }
     .filter(|distance| *distance >= 0)
+}
+
+/// The nanoseconds of a unit.
+pub(crate) fn nanoseconds_of(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
 }

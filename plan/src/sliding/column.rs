@@ -2,6 +2,7 @@
 
 use super::bounds::Bounds;
 use super::fold::{Fold, Greatest, Least, Mean, Spread, Sum};
+use super::rolling;
 use crate::windows::{offset_of, plain_function};
 use datafusion::arrow::array::NullBufferBuilder;
 use datafusion::arrow::array::{
@@ -47,7 +48,7 @@ fn column(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Box<dyn Column>
         return None;
     }
     if let Some(aggregate) = aggregate_of(expr) {
-        return folded(expr, aggregate, schema);
+        return rolling::column(expr, aggregate).or_else(|| folded(expr, aggregate, schema));
     }
     let function = plain_function(expr)?;
     match function.fun().name() {
@@ -169,7 +170,7 @@ struct Folded<F: Fold> {
 impl<F: Fold> Column for Folded<F> {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.of.bounds.take(batch)?;
-        F::lift(&argument(self.of.expr.as_ref(), batch)?, &mut self.queue.rows)
+        self.queue.take(&argument(self.of.expr.as_ref(), batch)?)
     }
 
     fn ready(&self, taken: usize, is_whole: bool) -> usize {
@@ -191,8 +192,7 @@ impl<F: Fold> Column for Folded<F> {
     }
 
     fn bytes(&self) -> usize {
-        let rows = self.queue.rows.capacity() + self.queue.front.capacity();
-        self.of.bounds.bytes() + rows * size_of::<F::State>()
+        self.of.bounds.bytes() + self.queue.bytes()
     }
 }
 
@@ -256,7 +256,7 @@ impl Column for Counted {
 }
 
 /// A queue of rows that knows what all in it are together.
-struct Queue<F: Fold> {
+pub(super) struct Queue<F: Fold> {
     /// What is known of each row, from `first` on.
     rows: Vec<F::State>,
     first: usize,
@@ -272,7 +272,7 @@ struct Queue<F: Fold> {
 }
 
 impl<F: Fold> Queue<F> {
-    fn new(is_growing: bool) -> Self {
+    pub(super) fn new(is_growing: bool) -> Self {
         Queue {
             rows: Vec::new(),
             first: 0,
@@ -285,12 +285,22 @@ impl<F: Fold> Queue<F> {
         }
     }
 
+    /// Takes the values of the next rows.
+    pub(super) fn take(&mut self, values: &ArrayRef) -> Result<()> {
+        F::lift(values, &mut self.rows)
+    }
+
+    /// How much memory it has.
+    pub(super) fn bytes(&self) -> usize {
+        (self.rows.capacity() + self.front.capacity()) * size_of::<F::State>()
+    }
+
     fn row(&self, row: usize) -> F::State {
         self.rows.get(row - self.first).copied().unwrap_or(F::NOTHING)
     }
 
     /// What is known of these rows, none of which is before any that was asked for earlier.
-    fn over(&mut self, window: Range<usize>) -> F::State {
+    pub(super) fn over(&mut self, window: Range<usize>) -> F::State {
         // Rows that come and go at once are never in it.
         self.end = self.end.max(if self.is_growing { 0 } else { window.start.min(window.end) });
         while self.end < window.end {
@@ -327,7 +337,7 @@ impl<F: Fold> Queue<F> {
     }
 
     /// Forgets the rows that no window sees any more.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         let from = if self.is_growing { self.end } else { self.start.min(self.end) };
         let unseen = from.saturating_sub(self.first).min(self.rows.len());
         // As many at least as stay, so that these are not moved often.

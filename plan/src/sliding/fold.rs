@@ -1,14 +1,14 @@
 //! What is known of some rows, and what is known of those and others after them.
 
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
-use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type};
+use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use std::marker::PhantomData;
 
 /// An aggregate in its typed form.
 pub(super) trait Fold: 'static {
     /// What is known of some rows.
-    type State: Copy + Send;
+    type State: Copy + Send + Sync;
     /// What is told of them.
     type Out: ArrowPrimitiveType;
     /// What is known of no rows.
@@ -87,6 +87,27 @@ extremes!(Greatest, "The greatest; what is no number is the greatest.", |a, b| i
 } else {
     a
 });
+
+/// How many values are not missing.
+pub(super) struct Present;
+
+impl Fold for Present {
+    type State = i64;
+    type Out = Int64Type;
+    const NOTHING: i64 = 0;
+
+    fn lift(values: &ArrayRef, into: &mut Vec<i64>) -> Result<()> {
+        lifted::<Float64Type, _>(values, into, Self::NOTHING, |_| 1)
+    }
+
+    fn join(earlier: i64, later: i64) -> i64 {
+        earlier + later
+    }
+
+    fn value(state: i64) -> Option<i64> {
+        Some(state)
+    }
+}
 
 /// The mean.
 pub(super) struct Mean;

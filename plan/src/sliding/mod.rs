@@ -13,11 +13,13 @@
 mod bounds;
 mod column;
 mod fold;
+mod rolling;
 #[cfg(test)]
 mod tests;
 
 use crate::ranged::Plan;
 use crate::windows::window_exprs;
+pub(crate) use bounds::nanoseconds_of;
 use column::Column;
 pub(crate) use column::aggregate_of;
 use datafusion::arrow::array::RecordBatch;
@@ -33,6 +35,8 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{StreamExt, stream};
+pub use rolling::rolling;
+pub(crate) use rolling::span_of;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

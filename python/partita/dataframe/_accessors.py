@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._base import NotThere
-from ._columns import is_masked
+from ._columns import Lists, is_masked
 from ._sql import arrow_name, is_text, literal
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class StringMethods:
 
     def __init__(self, column: Series) -> None:
         if not is_text(column._kind):
-            raise AttributeError(f"only columns of texts have .str, not one of {column._kind}")
+            raise AttributeError(f"Can only use .str accessor with string values, not with {column._kind}")
         if pa.types.is_dictionary(column._kind):
             column = column._like(f"arrow_cast({column._sql}, 'LargeUtf8')", pa.large_string())
         self._column = column
@@ -159,7 +159,7 @@ class StringMethods:
         """The parts between a text, as a list."""
         if expand or n > 0 or pat is None:
             raise NotImplementedError("str.split takes the text between the parts, without n= and expand=")
-        return self._text(f"string_to_array({self._column._sql}, {literal(pat)})")
+        return self._column._like(f"string_to_array({self._column._sql}, {literal(pat)})", origin=Lists())
 
     def repeat(self, repeats: int) -> Series:
         """Each so many times."""
@@ -282,7 +282,7 @@ class DatetimeMethods:
     def __init__(self, column: Series) -> None:
         kind = column._kind
         if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_date(kind)):
-            raise AttributeError(f"only columns of times have .dt, not one of {kind}")
+            raise AttributeError(f"Can only use .dt accessor with datetimelike values, not with {kind}")
         self._column = column
 
     def _part(self, name: str) -> Series:
@@ -328,8 +328,11 @@ class DatetimeMethods:
 
     @property
     def date(self) -> Series:
-        """The day."""
-        return self._column._like(f"CAST({self._local} AS DATE)", pa.date32())
+        """The day. That of an index has no name, as it is an array in pandas."""
+        from ._series import Index
+
+        name = None if isinstance(self._column, Index) else self._column.name
+        return self._column._like(f"CAST({self._local} AS DATE)", pa.date32(), name=name)
 
     @property
     def days_in_month(self) -> Series:

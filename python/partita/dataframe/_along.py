@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "running", "shifted"]
+__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "changed", "running", "shifted"]
 
 #: The window of all rows up to each.
 SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
@@ -41,6 +41,11 @@ def shifted(column: Any, periods: int, over: str) -> str:
     if _is_moved(column):
         sql = f"CAST({sql} AS DOUBLE)"
     return f"{f'lag({sql}, {periods})' if periods >= 0 else f'lead({sql}, {-periods})'} {over}"
+
+
+def changed(column: Any, periods: int, over: str) -> str:
+    """Whether a truth is other than so many rows before, which is what pandas has as their difference."""
+    return f"({column._sql} <> {shifted(column, periods, over)})"
 
 
 def _is_moved(column: Any) -> bool:
@@ -103,6 +108,8 @@ class ColumnWindows:
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
         """The difference to the value so many rows before."""
         _rows_alone("diff", axis, {})
+        if pa.types.is_boolean(self._kind):
+            return self._window(changed(self, periods, self._rows.over()), pa.bool_())
         made: Series = self - self.shift(periods)
         return made
 
@@ -208,18 +215,14 @@ def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, argume
     _rows_alone("rolling", arguments.pop("axis", 0), {})
     if arguments.pop("win_type", None) is not None:
         raise NotImplementedError("rolling: win_type is not there, all rows of a window count the same")
+    closed = arguments.pop("closed", None)
     tuning("rolling", arguments)
-    return Rolling(of, window, min_periods, center)
+    return Rolling(of, window, min_periods, center, closed)
 
 
 def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     from ._windows import Resampler
 
-    for name in ("closed", "label"):
-        value = arguments.pop(name, None)
-        if value not in (None, "right" if rule in ("ME", "QE", "YE") else "left"):
-            raise NotImplementedError(
-                f"resample({rule!r}, {name}={value!r}): pieces have the side that pandas has by default"
-            )
+    closed, label = arguments.pop("closed", None), arguments.pop("label", None)
     tuning("resample", arguments)
-    return Resampler(of, rule)
+    return Resampler(of, rule, closed=closed, label=label)

@@ -18,7 +18,6 @@ _TUNING = frozenset(
         "meta",
         "broadcast",
         "scheduler",
-        "group_keys",
         "copy",
     )
 )

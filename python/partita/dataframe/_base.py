@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import NotThere
+from .._draw import visualize
+from .._errors import OF_VALUES, NotThere, thin
 from ._arguments import tuning
 from ._columns import to_pandas
 from ._instead import INSTEAD
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .._client import Client
 
 __all__ = ["Level", "NotThere", "Plan"]
+
+
+#: Columns that an error names.
+LABELS_MAX = 5
 
 
 class Level(NamedTuple):
@@ -161,29 +166,41 @@ class Plan:
         origins = self._origins() or [None] * table.num_columns
         return self._finish(to_pandas(table, origins))
 
+    @thin
     def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster, and gives the answer as pandas has it. Ctrl-C stops it there too."""
         tuning("compute", arguments)
-        return self._shown(self._fetch())
+        try:
+            return self._shown(self._fetch())
+        except OF_VALUES as error:
+            labels = self._computed()
+            if not labels:
+                raise
+            more = ", ..." if len(labels) > LABELS_MAX else ""
+            names = ", ".join(map(repr, labels[:LABELS_MAX]))
+            raise error.about(f"column{'s' if len(labels) > 1 else ''} {names}{more}") from None
+
+    def _computed(self) -> list[Any]:
+        """The labels of the columns that are computed from others, or converted."""
+        plain = set(map(quote, self._rows.schema.names))
+        return [label for label, (sql, _) in zip(self._selected_labels(), self._selected()) if sql not in plain]
+
+    def _selected_labels(self) -> list[Any]:
+        """What the columns that are selected are called."""
+        raise NotImplementedError
 
     def _finish(self, frame: pd.DataFrame) -> Any:
         raise NotImplementedError
 
+    @thin
     def explain(self) -> str:
         """How the cluster would run it: the plan, cut into groups of tasks."""
-        table = self._client._connection.query(f"EXPLAIN {self._full_query()}")
-        texts = [column.to_pylist() for column in table.columns]
-        return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
+        return self._rows.explain(self._full_query())
 
-    def visualize(self, filename: str | None = None) -> Any:
+    @thin
+    def visualize(self, filename: Any = None, **arguments: Any) -> Any:
         """The plan as SVG: shown by a notebook, or written to a file."""
-        from ._draw import Drawing
-
-        drawing = Drawing(self.explain())
-        if filename is not None:
-            with open(filename, "w", encoding="utf-8") as file:
-                file.write(drawing.svg)
-        return drawing
+        return visualize(self, filename=filename, **arguments)
 
     # Held on the workers.
 
@@ -210,10 +227,13 @@ class Plan:
         names = [there.get(sql, own) for sql, own in self._terms()]
         query = self._held_query(names)
         spread = f" WITH ({layout})" if layout else ""
-        rows.client._connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
+        connection = rows.client._connection
+        with connection.making(name):
+            connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
+            partitions = connection.table(name)["partitions"]
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table's rows are in the order that it was made in.
-        held = Rows(rows.client, quote(name), order, bool(order), rows.client._connection.table(name)["partitions"])
+        held = Rows(rows.client, quote(name), order, bool(order), partitions)
         held.held = name
         drop_later(rows.client, name, held.identity)
         levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
@@ -232,6 +252,7 @@ class Plan:
         order = self._rows.order
         return bool(self._index and order) and term(order[0]) == self._index[0].sql
 
+    @thin
     def __len__(self) -> int:
         table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.sql}")
         return int(table.column(0)[0].as_py())

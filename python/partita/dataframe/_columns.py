@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -9,12 +10,33 @@ import pyarrow as pa
 
 from ._sql import is_plain_text, is_text, quote
 
-__all__ = ["ARROW", "NULLABLE", "Column", "carried", "in_order", "is_masked", "origin_of", "restore", "to_pandas"]
+__all__ = [
+    "ARROW",
+    "NULLABLE",
+    "Column",
+    "Lists",
+    "axis_of",
+    "carried",
+    "in_order",
+    "is_masked",
+    "origin_of",
+    "restore",
+    "to_pandas",
+]
 
 #: The origin of columns of ``Int64``, ``Float64``, ``boolean``, ``string`` and their like.
 NULLABLE = "nullable"
 #: The origin of columns of :class:`pandas.ArrowDtype`.
 ARROW = "arrow"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The origin of columns of lists of Python, which pandas has where it makes lists itself."""
+
+    #: What is in the place of missing values, unless that follows from their type.
+    missing: Any = None
+
 
 _MASKED = {
     pa.int8(): pd.Int8Dtype(),
@@ -76,6 +98,8 @@ def in_order(sql: str, origin: Any) -> str:
 def restore(column: pa.ChunkedArray, origin: Any) -> Any:
     """A column as pandas had it."""
     kind = column.type
+    if isinstance(origin, Lists):
+        return _python_lists(column, origin.missing)
     if isinstance(origin, pd.CategoricalDtype):
         plain = column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
         return pd.Categorical(_plain(plain).to_pandas(), dtype=origin)
@@ -89,6 +113,14 @@ def restore(column: pa.ChunkedArray, origin: Any) -> Any:
         return pd.StringDtype().__from_arrow__(column.cast(pa.large_string()))
     dtype = _MASKED.get(kind)
     return dtype.__from_arrow__(column) if dtype is not None else column.to_pandas(date_as_object=True)
+
+
+def _python_lists(column: pa.ChunkedArray, missing: Any) -> pd.Series:
+    lists = column.to_pylist()
+    if missing is None:
+        missing = pd.NaT if pa.types.is_temporal(column.type.value_type) else float("nan")
+    values = [missing if one is None else [missing if item is None else item for item in one] for one in lists]
+    return pd.Series(values, dtype=object)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -123,6 +155,21 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
         for name, column, origin in zip(names, columns, origins)
     }
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
+
+
+def axis_of(labels: list[Any], like: pd.Index | None) -> pd.Index:
+    """The labels of columns as an index, with the name and of the type of another one, where they can have it."""
+    if like is None:
+        return pd.Index(labels)
+    if not labels:
+        return like[:0]
+    if isinstance(like, pd.MultiIndex):
+        deep = [label if isinstance(label, tuple) else (label,) for label in labels]
+        full = [label + ("",) * (like.nlevels - len(label)) for label in deep]
+        return pd.MultiIndex.from_tuples(full, names=like.names)
+    kept = like.dtype == object or (isinstance(like, pd.CategoricalIndex) and set(labels) <= set(like.categories))
+    made = pd.Index(labels, dtype=like.dtype if kept else None)
+    return made.rename(like.name) if made.nlevels == 1 else made
 
 
 def travelled(columns: dict[Any, Column]) -> dict[Any, Column]:

@@ -24,7 +24,7 @@ def to_datetime(
 ) -> Series:
     """A column of times, of texts as ISO 8601 has them or as ``format`` says, or of numbers of a unit since 1970.
 
-    With ``errors="coerce"`` a text that is no time becomes a missing value.
+    With ``errors="coerce"`` a text that is no time becomes a missing value; with ``utc=True`` the times are in UTC.
 
     Examples
     --------
@@ -34,19 +34,24 @@ def to_datetime(
     >>> dd.to_datetime(days).dt.month.compute().tolist()
     [1, 2]
     """
-    arguments.pop("utc", None)
+    zone = "UTC" if arguments.pop("utc", None) else None
     tuning("to_datetime", arguments)
+    _check_errors("to_datetime", errors)
     kind = arg._kind
     # Each version of pandas has a unit of its own.
     unit_made = pd.to_datetime(pd.Series(["2024-01-01"])).dt.unit
-    made_kind = pa.timestamp(unit_made)
+    made_kind = pa.timestamp(unit_made, zone)
+    if pa.types.is_timestamp(kind):
+        return arg if zone is None else _of_unit(arg, arg._sql, pa.timestamp(kind.unit, zone))
     if is_time(kind):
-        return arg if pa.types.is_timestamp(kind) else arg.astype(f"datetime64[{unit_made}]")
+        return _of_unit(arg, arg._sql, made_kind)
     if not is_text(kind):
         if unit not in _UNITS:
             raise ValueError(f"to_datetime of numbers needs unit=, one of {', '.join(_UNITS)}")
         whole = f"CAST(round({arg._sql} * {_UNITS[unit]}) AS BIGINT)"
         return _of_unit(arg, f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", made_kind)
+    if unit is not None:
+        raise NotImplementedError("to_datetime: unit= is for numbers: use to_numeric first")
     if format is not None:
         if errors == "coerce":
             raise NotImplementedError(
@@ -58,14 +63,27 @@ def to_datetime(
     return _of_unit(arg, made, made_kind)
 
 
+def _check_errors(name: str, errors: str) -> None:
+    if errors not in ("raise", "coerce"):
+        raise ValueError(f"{name}: errors is 'raise' or 'coerce', not {errors!r}")
+
+
 def _of_unit(column: Series, sql: str, kind: pa.DataType) -> Series:
     return column._like(f"arrow_cast({sql}, '{arrow_name(kind)}')", kind)
 
 
 def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
-    """A column of numbers, of texts that have them. With ``errors="coerce"`` another text becomes a missing value."""
+    """A column of numbers, of texts that have them. With ``errors="coerce"`` another text becomes a missing value.
+
+    Whether all of them are whole is looked up at once.
+    """
     tuning("to_numeric", arguments)
+    _check_errors("to_numeric", errors)
     if not is_text(arg._kind):
         return arg
+    # Whole numbers stay whole if all are, which the values tell.
+    whole = f"try_cast({arg._sql} AS BIGINT) IS NOT NULL"
+    if arg._rows.values([f"coalesce(bool_and({whole}), FALSE)"]).column(0)[0].as_py():
+        return arg._like(f"CAST({arg._sql} AS BIGINT)", pa.int64())
     function = "try_cast" if errors == "coerce" else "cast"
     return arg._like(f"{function}({arg._sql} AS DOUBLE)", pa.float64())

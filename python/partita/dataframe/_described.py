@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
 from ._arguments import tuning
-from ._reductions import QUARTILES, Table, aggregate, described, is_described, percent, quantile
-from ._sql import arrow_name, is_time
+from ._columns import axis_of
+from ._reductions import Table, aggregate, described, is_described, percent, quantile, shares
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -21,18 +22,28 @@ __all__ = ["Described", "described_frame"]
 def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: Any) -> Any:
     """The description of a frame."""
     kinds = frame._kinds()
-    if include == "all":
+    if not kinds:
+        raise ValueError("Cannot describe a DataFrame without columns")
+    if isinstance(include, str) and include == "all":
+        if exclude is not None:
+            raise ValueError("exclude must be None when include is 'all'")
         labels = list(kinds)
     elif include is not None or exclude is not None:
         labels = list(frame.select_dtypes(include, exclude)._columns)
+        if not labels:
+            raise ValueError("No columns match the specified include or exclude data types")
     else:
-        labels = [label for label, kind in kinds.items() if is_described(kind) or is_time(kind)]
+        labels = [label for label, kind in kinds.items() if is_described(kind) or _is_temporal(kind)]
         labels = labels or list(kinds)
-    if all(is_described(kinds[label]) for label in labels):
-        return Table(
-            frame._rows, {label: described(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
-        )
+    if all(is_described(kinds[label]) and frame._columns[label].origin is None for label in labels):
+        cells = {label: described(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
+        return Table(frame._rows, cells, axis=frame._axis)
     return Described(frame, labels, percentiles)
+
+
+def _is_temporal(kind: pa.DataType) -> bool:
+    # A column of dates is one of objects in pandas.
+    return pa.types.is_timestamp(kind) or pa.types.is_duration(kind)
 
 
 class Described:
@@ -41,22 +52,21 @@ class Described:
     def __init__(self, frame: DataFrame, labels: Sequence[Any], percentiles: Any, name: Any = ...) -> None:
         self._frame = frame
         self._labels = labels
-        self._shares = QUARTILES if percentiles is None else percentiles
+        self._shares = shares(percentiles)
         self._name = name
 
+    @thin
     def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster: a pandas frame, or a series for a column."""
         tuning("describe", arguments)
         parts = [self._column(label) for label in self._labels]
         if self._name is not ...:
             return parts[0].rename(self._name)
-        shares = [percent(q) for q in self._shares]
-        if any("top" in part.index for part in parts):
-            names = ["count", "unique", "top", "freq", "mean", "std", "min", *shares, "max"]
-        else:
-            names = ["count", "mean", "min", *shares, "max", "std"]
-        frame = pd.concat(parts, axis=1)
-        return frame.reindex([name for name in names if name in frame.index])
+        # As pandas orders them: those of the shortest description first.
+        names = dict.fromkeys(name for part in sorted(parts, key=len) for name in part.index)
+        frame = pd.concat(parts, axis=1, ignore_index=True).reindex(list(names))
+        frame.columns = axis_of(list(self._labels), self._frame._axis)
+        return frame
 
     def _column(self, label: Any) -> pd.Series:
         column = self._frame._column(label)
@@ -64,9 +74,7 @@ class Described:
         if is_described(kind):
             computed: pd.Series = column.describe(self._shares).compute()
             return computed
-        if is_time(kind):
-            return self._of_times(column, kind)
-        return self._of_values(column)
+        return self._of_times(column, kind) if _is_temporal(kind) else self._of_values(column)
 
     def _of_values(self, column: Any) -> pd.Series:
         counts = column.value_counts().head(1)
@@ -76,11 +84,13 @@ class Described:
 
     def _of_times(self, column: Any, kind: pa.DataType) -> pd.Series:
         sql = column._sql
-        whole = f"arrow_cast({sql}, 'Int64')"
-        cells = [f"count({sql})", aggregate("mean", sql, kind), f"min({sql})", f"max({sql})"]
-        for q in self._shares:
-            cells.append(f"arrow_cast(CAST({quantile(whole, q)} AS BIGINT), '{arrow_name(kind)}')")
-        row = [column[0].as_py() for column in column._rows.values(cells).columns]
-        mean, low, high, *moments = [pd.Timestamp(value) for value in row[1:]]
-        names = ["count", "mean", "min", *map(percent, self._shares), "max"]
-        return pd.Series([row[0], mean, low, *moments, high], index=names, name=column.name, dtype=object)
+        cells = {"count": f"count({sql})", "mean": aggregate("mean", sql, kind)}
+        if pa.types.is_duration(kind):
+            cells["std"] = aggregate("std", sql, kind)
+        cells["min"] = f"min({sql})"
+        cells.update({percent(q): quantile(sql, q, kind) for q in self._shares})
+        cells["max"] = f"max({sql})"
+        count, *times = [cell[0].as_py() for cell in column._rows.values(list(cells.values())).columns]
+        shown = pd.Timedelta if pa.types.is_duration(kind) else pd.Timestamp
+        values = [count, *(pd.NaT if time is None else shown(time) for time in times)]
+        return pd.Series(values, index=list(cells), name=column.name, dtype=object)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ._sql import arrow_name, is_number, is_text, is_whole, literal, type_of
+from ._columns import ARROW, NULLABLE
+from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, type_of
 
 __all__ = [
     "COMPARISONS",
     "arithmetic",
+    "can_hold",
     "cast",
     "comparison",
     "is_real",
     "kind_of",
     "operand",
     "origin_after",
+    "right_operand",
     "rounded",
+    "style_of",
 ]
 
 #: Comparisons, and what they give where a value is missing.
@@ -40,21 +45,41 @@ def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
     return f"coalesce({left} {operator} {right}, {'TRUE' if missing else 'FALSE'})"
 
 
+def _number(sql: str, kind: pa.DataType) -> str:
+    return f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
+
+
 def is_real(kind: pa.DataType) -> bool:
     """Whether it is a number that need not be whole."""
     return pa.types.is_floating(kind)
 
 
-def _double(sql: str, kind: pa.DataType | None) -> str:
-    return sql if kind == pa.float64() else f"CAST({sql} AS DOUBLE)"
+def style_of(left: Any, right: Any) -> str:
+    """Whose arithmetic columns of these origins have: the functions of the cluster are named after it."""
+    if ARROW in (left, right):
+        return "arrow"
+    return "numpy" if left == NULLABLE else "pandas"
 
 
-def _number(sql: str, kind: pa.DataType) -> str:
-    return f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
+def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    """The type that NumPy gives a result of these."""
+    return pa.from_numpy_dtype(np.result_type(a.to_pandas_dtype(), b.to_pandas_dtype()))
 
 
-def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
-    """An operator between two values of these types.
+def converted(sql: str, kind: pa.DataType, wanted: pa.DataType) -> str:
+    """A number as another type."""
+    return sql if kind == wanted else f"arrow_cast({sql}, '{arrow_name(wanted)}')"
+
+
+def arithmetic(
+    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str = "pandas"
+) -> tuple[str, pa.DataType | None]:
+    """An operator between two values of these types, and the type of the result where it is known.
+
+    Parameters
+    ----------
+    style : str
+        Whose rules hold for integers that become too large and for divisors of zero, as :func:`style_of` has it.
 
     Raises
     ------
@@ -62,7 +87,52 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
         If there is none for these types.
     """
     if name == "add" and is_text(a) and is_text(b):
-        return f"({left} || {right})"
+        return f"({left} || {right})", None
+    if is_number(a) and is_number(b):
+        return _of_numbers(name, left, a, right, b, style)
+    return _of_times(name, left, a, right, b), None
+
+
+def _of_numbers(
+    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str
+) -> tuple[str, pa.DataType | None]:
+    operator = {"add": "+", "sub": "-", "mul": "*"}.get(name)
+    if pa.types.is_decimal(a) or pa.types.is_decimal(b):
+        return _of_decimals(name, _number(left, a), _number(right, b), operator), None
+    if pa.types.is_boolean(a) and pa.types.is_boolean(b):
+        if name in ("add", "mul"):
+            return f"({left} {'OR' if name == 'add' else 'AND'} {right})", pa.bool_()
+        if name == "sub":
+            raise TypeError("conditions have no difference: use ^ for those that are not equal")
+    kind = _common(a, b)
+    if pa.types.is_boolean(kind):
+        kind = pa.int8()
+    if name == "truediv" and not is_real(kind):
+        kind = pa.float64()
+    x, y = converted(left, a, kind), converted(right, b, kind)
+    if name == "truediv":
+        return f"pandas_truediv({x}, {y})", kind
+    if operator is not None:
+        is_checked = style == "arrow" and not is_real(kind)
+        return (f"arrow_{name}({x}, {y})" if is_checked else f"({x} {operator} {y})"), kind
+    if name == "pow" and style == "pandas":
+        style = "numpy"
+    return f"{style}_{name}({x}, {y})", kind
+
+
+def _of_decimals(name: str, left: str, right: str, operator: str | None) -> str:
+    """Decimals are those of Python, which divide towards zero."""
+    by = f"nullif({right}, 0)"
+    forms = {
+        "truediv": f"(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))",
+        "floordiv": f"(({left} - {left} % {by}) / {by})",
+        "mod": f"({left} % {by})",
+        "pow": f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))",
+    }
+    return forms[name] if operator is None else f"({left} {operator} {right})"
+
+
+def _of_times(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
     if pa.types.is_timestamp(a) and pa.types.is_timestamp(b) and name == "sub":
         return f"({left} - {right})"
     if pa.types.is_timestamp(a) and pa.types.is_duration(b) and name in ("add", "sub"):
@@ -74,35 +144,10 @@ def arithmetic(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType)
         unit = units[max(units.index(a.unit), units.index(b.unit))]
         return f"arrow_cast({exact}, '{arrow_name(pa.timestamp(unit, a.tz))}')"
     if pa.types.is_duration(a) and pa.types.is_timestamp(b) and name == "add":
-        return arithmetic("add", right, b, left, a)
+        return _of_times("add", right, b, left, a)
     if pa.types.is_duration(a) or pa.types.is_duration(b):
         return _of_durations(name, left, a, right, b)
-    if pa.types.is_boolean(a) and pa.types.is_boolean(b) and name in ("add", "mul"):
-        return f"({left} {'OR' if name == 'add' else 'AND'} {right})"
-    if not (is_number(a) and is_number(b)):
-        raise TypeError(f"there is no {name} of {a} and {b}")
-    if name in ("add", "sub", "mul"):
-        operator = {"add": "+", "sub": "-", "mul": "*"}[name]
-        return f"({_number(left, a)} {operator} {_number(right, b)})"
-    if name == "truediv":
-        if a == pa.float32() and b == pa.float32():
-            return f"CASE WHEN {right} = 0 AND {left} = 0 THEN NULL ELSE {left} / {right} END"
-        x, y = _double(left, a), _double(right, b)
-        return f"CASE WHEN {y} = 0 AND {x} = 0 THEN NULL ELSE {x} / {y} END"
-    if name in ("floordiv", "mod"):
-        return _divided(name, _number(left, a), _number(right, b), is_whole(a) and is_whole(b))
-    if name == "pow":
-        return _power(_number(left, a), _number(right, b), is_whole(a) and is_whole(b))
-    raise TypeError(f"there is no operator {name}")
-
-
-def _power(left: str, right: str, whole: bool) -> str:
-    if not whole:
-        return f"power({left}, {right})"
-    if right in ("2", "3"):
-        # Exact, however large.
-        return f"({' * '.join([left] * int(right))})"
-    return f"CAST(power({left}, {right}) AS BIGINT)"
+    raise TypeError(f"there is no {name} of {a} and {b}")
 
 
 def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
@@ -122,7 +167,7 @@ def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataTy
     if both and name == "truediv":
         return f"(CAST({nanoseconds(left)} AS DOUBLE) / nullif({nanoseconds(right)}, 0))"
     if both and name in ("floordiv", "mod"):
-        made = _divided(name, nanoseconds(left), nanoseconds(right), True)
+        made = f"pandas_{name}({nanoseconds(left)}, nullif({nanoseconds(right)}, 0))"
         return duration(made) if name == "mod" else made
     if name == "mul" and (is_number(a) or is_number(b)):
         span, factor = (left, right) if pa.types.is_duration(a) else (right, left)
@@ -130,16 +175,6 @@ def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataTy
     if name == "truediv" and is_number(b):
         return duration(f"CAST({nanoseconds(left)} / nullif(CAST({right} AS DOUBLE), 0) AS BIGINT)")
     raise TypeError(f"there is no {name} of {a} and {b}")
-
-
-def _divided(name: str, left: str, right: str, whole: bool) -> str:
-    """Division towards minus infinity, and what is left of it: its sign is the divisor's."""
-    if not whole:
-        quotient = f"floor({left} / nullif({right}, 0))"
-        return quotient if name == "floordiv" else f"({left} - {quotient} * {right})"
-    by = f"nullif({right}, 0)"
-    rest = f"((({left} % {by}) + {by}) % {by})"
-    return rest if name == "mod" else f"(({left} - {rest}) / {by})"
 
 
 def rounded(sql: str, kind: pa.DataType, decimals: int) -> str:
@@ -193,6 +228,13 @@ def kind_of(to: Any) -> pa.DataType:
         unit, _, zone = name.split("[", 1)[1][:-1].partition(", ")
         wanted = pa.timestamp(unit, zone or None) if name.startswith("d") else pa.duration(unit)
     if wanted is None:
+        # Other names of these, such as "M8[ns]" and "int64[pyarrow]".
+        try:
+            dtype = pd.api.types.pandas_dtype(to)
+        except TypeError:
+            dtype = None
+        if isinstance(dtype, pd.ArrowDtype) or (dtype is not None and dtype.name != name):
+            return kind_of(dtype if isinstance(dtype, pd.ArrowDtype) else dtype.name)
         raise NotImplementedError(f"astype({to!r}): columns can be {', '.join(_KINDS)} or datetime64[ns]")
     return wanted
 
@@ -225,12 +267,64 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
     return f"arrow_cast({sql}, '{arrow_name(wanted)}')"
 
 
+def can_hold(kind: pa.DataType, value: Any) -> bool:
+    """Whether a column of a type can have a value among its own."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return True
+    if is_time(kind) or pa.types.is_duration(kind):
+        # A text may be a time.
+        return not isinstance(value, (bool, int, float, np.number, np.bool_))
+    if is_text(kind):
+        return isinstance(value, str)
+    return not (is_number(kind) and isinstance(value, str))
+
+
 def operand(value: Any, like: pa.DataType) -> tuple[str, pa.DataType]:
-    """A Python value beside a column of a type: SQL, and the type that it has there."""
+    """A Python value beside a column of a type: SQL, and the type that it has there.
+
+    Raises
+    ------
+    OverflowError
+        If a column of integers cannot hold an integer.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_)):
+        value = int(value)
+        if pa.types.is_integer(like):
+            check_fits(value, like)
+            return literal(value, like), like
+        if pa.types.is_floating(like):
+            return literal(float(value), like), like
     kind = type_of(value)
-    text = literal(value, like)
-    if pa.types.is_integer(kind) and is_number(like) and not pa.types.is_boolean(like):
-        return text, like
-    if pa.types.is_floating(kind) and pa.types.is_floating(like):
-        return text, like
-    return text, kind
+    if pa.types.is_floating(kind):
+        if pa.types.is_floating(like):
+            kind = like
+        return converted(literal(value, like), pa.null() if pd.isna(value) else kind, kind), kind
+    return literal(value, like), kind
+
+
+def check_fits(value: int, kind: pa.DataType) -> None:
+    """Refuses an integer that a type cannot hold, as NumPy does."""
+    limits = np.iinfo(kind.to_pandas_dtype())
+    if not limits.min <= value <= limits.max:
+        raise OverflowError(f"Python integer {value} out of bounds for {kind}")
+
+
+def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple[str, pa.DataType]:
+    """A Python value on the right of an operator beside a column of a type: SQL, and the type that it has there.
+
+    Raises
+    ------
+    OverflowError
+        If a column of integers cannot hold an integer.
+    ValueError
+        If it is a negative power of integers.
+    """
+    if is_whole(like) and isinstance(value, (int, np.integer)):
+        if name == "pow" and value < 0:
+            if pa.types.is_integer(like):
+                check_fits(int(value), like)
+            raise ValueError("Integers to negative integer powers are not allowed.")
+        if name in ("floordiv", "mod") and value == 0 and style == "pandas":
+            # Nothing of this is an integer: pandas makes it a column of floats.
+            return operand(0.0, pa.float64())
+    return operand(value, like)

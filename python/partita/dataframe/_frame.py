@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
+from . import _shown
 from ._along import FrameWindows
 from ._arguments import tuning
 from ._base import Level, Plan
-from ._columns import Column, to_pandas, travelled
+from ._columns import Column, axis_of, to_pandas, travelled
 from ._operators import Operators
 from ._partitions import Partitions, ends
+from ._replacement import MISSING
 from ._rows import Rows, direction, inlined, term
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of
+from ._series import Index, Series, _index_of, by_labels
 from ._sql import INDEX, ORDER, literal, quote, type_of
 from ._summary import FrameSummary
 from ._values import FrameValues
 from ._write import Writing
 
-__all__ = ["DataFrame"]
+__all__ = ["LISTS", "DataFrame"]
+
+#: What names several columns in brackets.
+LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 
 class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Operators, Plan):
@@ -44,24 +51,31 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     [2.5, 4.5, 6.5]
     """
 
-    def __init__(self, rows: Rows, columns: dict[Any, Column], index: tuple[Level, ...]) -> None:
+    #: An index with the name and of the type that the labels of the columns have, where they do not tell themselves.
+    _axis: pd.Index | None = None
+
+    def __init__(
+        self, rows: Rows, columns: dict[Any, Column], index: tuple[Level, ...], axis: pd.Index | None = None
+    ) -> None:
         self._rows = rows
         self._columns = columns
         self._index = index
+        self._axis = axis
 
     # What it is.
 
     @property
     def columns(self) -> pd.Index:
         """The labels of its columns. Others can be put in their place."""
-        return pd.Index(list(self._columns))
+        return axis_of(list(self._columns), self._axis)
 
     @columns.setter
     def columns(self, labels: Any) -> None:
-        labels = list(labels)
-        if len(labels) != len(self._columns):
-            raise ValueError(f"there are {len(self._columns)} columns, not {len(labels)}")
-        self._columns = _unique(zip(labels, self._columns.values()))
+        axis = labels if isinstance(labels, pd.Index) else pd.Index(list(labels))
+        if len(axis) != len(self._columns):
+            raise ValueError(f"there are {len(self._columns)} columns, not {len(axis)}")
+        self._columns = _unique(zip(axis, self._columns.values()))
+        self._axis = axis[:0]
 
     @property
     def dtypes(self) -> pd.Series:
@@ -124,13 +138,32 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return (first, *between, last)
 
     def __repr__(self) -> str:
-        return f"<DataFrame: columns {list(self._columns)}>"
+        return _shown.text(self, "DataFrame")
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{label}</th><td>{kind}</td></tr>" for label, kind in self._kinds().items()
-        )
-        return f"<div><strong>DataFrame</strong>, not computed<table>{rows}</table></div>"
+        return _shown.html(self, "DataFrame")
+
+    def _ipython_key_completions_(self) -> list[Any]:
+        return list(self._columns)
+
+    @thin
+    def info(self, buf: Any = None, verbose: bool = False, memory_usage: bool = False) -> None:
+        """Prints the columns and their types.
+
+        Parameters
+        ----------
+        buf : file, optional
+            Where to write, instead of standard output.
+        verbose : bool
+            Whether to compute and print the values of each column that are there.
+        memory_usage : bool
+            Not supported.
+        """
+        if memory_usage:
+            raise NotImplementedError(
+                "info: memory_usage=True is not supported; the dashboard shows the memory of tables"
+            )
+        _shown.info(self, buf, verbose)
 
     def __contains__(self, label: Any) -> bool:
         return label in self._columns
@@ -143,6 +176,9 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             *super().__dir__(),
             *(label for label in self._columns if isinstance(label, str) and label.isidentifier()),
         ]
+
+    def _selected_labels(self) -> list[Any]:
+        return list(self._columns)
 
     def _selected(self) -> list[tuple[str, str]]:
         return [(column.sql, f"c{at}") for at, column in enumerate(self._columns.values())]
@@ -158,7 +194,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return values
 
     def _like(self, columns: dict[Any, Column], rows: Rows | None = None) -> DataFrame:
-        return DataFrame(rows or self._rows, columns, self._index)
+        return DataFrame(rows or self._rows, columns, self._index, self._axis)
 
     # Columns.
 
@@ -179,10 +215,10 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             return self._filtered(key)
         if isinstance(key, DataFrame):
             return self.where(key)
-        if isinstance(key, (list, pd.Index)):
+        if isinstance(key, LISTS):
             return self._like({label: self._column(label)._cell for label in key})
         if isinstance(key, slice):
-            return self.loc[key]
+            return self.loc[by_labels(key)]
         if callable(key):
             return self[key(self)]
         return self._column(key)
@@ -199,7 +235,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             changed = self.mask(label, value)
             self._rows, self._columns = changed._rows, changed._columns
             return
-        labels = label if isinstance(label, list) else [label]
+        labels = list(label) if isinstance(label, LISTS) else [label]
         if isinstance(value, DataFrame):
             if len(value._columns) != len(labels):
                 raise ValueError("as many columns are needed as there are labels")
@@ -232,13 +268,17 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
                 "a column takes one value or another column of the same rows: use merge for others"
             )
         if isinstance(value, float) and pd.isna(value):
-            return None, Column("CAST(NULL AS DOUBLE)", pa.float64())
+            return None, Column(MISSING, pa.float64())
         return None, Column(literal(value), None if pd.isna(value) else type_of(value))
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         rows, column = self._value(value)
         both, sql = (self._rows if rows is None else self._rows.both(rows)).short(column.sql)
-        return self._like({**self._columns, label: column._replace(sql=sql)}, both)
+        made = self._like({**self._columns, label: column._replace(sql=sql)}, both)
+        if not self._columns and self._axis is not None:
+            # The first label says of what type the labels are.
+            made._axis = pd.Index([label], name=self._axis.name, tupleize_cols=False)[:0]
+        return made
 
     def assign(self, **columns: Any) -> DataFrame:
         """With more columns, or others under their names."""
@@ -282,7 +322,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         if columns is None and axis not in (1, "columns"):
             raise NotImplementedError("drop takes columns: rows are left out by a condition in brackets")
         given = labels if columns is None else columns
-        gone = list(given) if isinstance(given, (list, tuple, pd.Index)) else [given]
+        gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
         missing = [label for label in gone if label not in self._columns]
         if missing and errors == "raise":
             raise KeyError(f"{missing} not found in axis")
@@ -294,8 +334,13 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             columns, mapper = mapper, None
         if columns is None or mapper is not None or index is not None:
             raise NotImplementedError("rename takes columns=: the labels of the index stay what they are")
+        if self.columns.nlevels > 1:
+            raise NotImplementedError("rename does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
-        return self._like(_unique((other(label), column) for label, column in self._columns.items()))
+        made = self._like(_unique((other(label), column) for label, column in self._columns.items()))
+        if self._axis is not None:
+            made._axis = pd.Index(list(made._columns), name=self._axis.name, tupleize_cols=False)[:0]
+        return made
 
     def add_prefix(self, prefix: str) -> DataFrame:
         """With something before the label of each column."""
@@ -306,14 +351,15 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self.rename(columns=lambda label: f"{label}{suffix}")
 
     def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
-        """With an index of another name."""
-        name = arguments.pop("index", mapper)
-        tuning("rename_axis", arguments)
-        names = list(name) if isinstance(name, (list, tuple)) else [name]
-        if len(names) != len(self._index):
-            raise ValueError(f"the index has {len(self._index)} levels, not {len(names)}")
-        index = tuple(level._replace(name=one) for level, one in zip(self._index, names))
-        return DataFrame(self._rows, self._columns, index)
+        """With an index, or labels of columns, of another name."""
+        axis = self._axis
+        if "columns" in arguments:
+            axis = self.columns.rename(arguments.pop("columns"))[:0]
+            if mapper is None and "index" not in arguments:
+                tuning("rename_axis", arguments)
+                return DataFrame(self._rows, self._columns, self._index, axis)
+        index = _renamed_levels(self._index, mapper, arguments)
+        return DataFrame(self._rows, self._columns, index, axis)
 
     def _each(self, function: Callable[[Series], Series], labels: Sequence[Any] | None = None) -> DataFrame:
         frame, rows = dict(self._columns), self._rows
@@ -338,9 +384,11 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         order = [(inlined(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
         conditions = (*earlier, f"({inlined(where, inside)})")
-        root = f"(SELECT {select or '1 AS one'} FROM {base.sql} WHERE {' AND '.join(conditions)}{extra})"
-        made = self._travelled(root, rows)
+        before, after = f"(SELECT {select or '1 AS one'} FROM ", f" WHERE {' AND '.join(conditions)}{extra})"
+        made = self._travelled(f"{before}{base.sql}{after}", rows)
         if not extra:
+            if base.last is not None:
+                made._rows.last = f"{before}{base.but(root=base.last).sql}{after}"
             made._rows.narrowed = (base, conditions, {quote(name): sql for sql, name in [*levels, *cells, *order]})
         return made
 
@@ -356,9 +404,10 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
         index = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return DataFrame(made, travelled(self._columns), index)
+        return DataFrame(made, travelled(self._columns), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
+        condition._checked_condition()
         return self._narrowed(condition._sql, self._rows.both(condition._rows))
 
     def _key(self, label: Any) -> Series:
@@ -374,8 +423,19 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     # Several frames, groups.
 
-    def groupby(self, by: Any, sort: bool = True, dropna: bool = True, observed: bool = True, **arguments: Any) -> Any:
-        """Groups of the rows, by columns. Of categories those are groups that are there."""
+    def groupby(
+        self,
+        by: Any,
+        sort: bool = True,
+        dropna: bool = True,
+        observed: bool = True,
+        group_keys: bool = True,
+        **arguments: Any,
+    ) -> Any:
+        """Groups of the rows, by columns. Of categories those are groups that are there.
+
+        With ``sort=False`` groups come in the order of their first rows, if the rows are in an order.
+        """
         from ._groupby import GroupBy
 
         if arguments.pop("as_index", True) is not True:
@@ -385,8 +445,15 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
                 "groupby takes columns, or names of levels of the index: level= and axis= are not there"
             )
         tuning("groupby", arguments)
-        # Groups come in the order of their keys, wanted or not.
-        return GroupBy(self, by, dropna is not False, observed is not False)
+        return GroupBy(
+            self,
+            by,
+            dropna is not False,
+            observed is not False,
+            # Dask's default is None.
+            is_sorted=sort is not False or not self._rows.order,
+            has_group_keys=group_keys is not False,
+        )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
         """Joined with another frame. The order of the rows is any, and the index is counted from 0 unless it is joined on."""
@@ -402,6 +469,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     # Held.
 
+    @thin
     def persist(self, **arguments: Any) -> DataFrame:
         """Computes it and keeps it on the workers: the same frame, read there. It goes when nothing reads it."""
         tuning("persist", arguments)
@@ -409,7 +477,19 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     def _held(self, layout: str = "") -> DataFrame:
         rows, levels = self._hold(layout)
-        return DataFrame(rows, travelled(self._columns), levels)
+        return DataFrame(rows, travelled(self._columns), levels, self._axis)
+
+
+def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, Any]) -> tuple[Level, ...]:
+    """The levels of an index under the names that ``rename_axis`` is given."""
+    name = arguments.pop("index", mapper)
+    tuning("rename_axis", arguments)
+    names = list(name) if isinstance(name, (list, tuple)) else [name]
+    if callable(name) or isinstance(name, dict):
+        names = [name(level.name) if callable(name) else name.get(level.name, level.name) for level in index]
+    if len(names) != len(index):
+        raise ValueError(f"the index has {len(index)} levels, not {len(names)}")
+    return tuple(level._replace(name=one) for level, one in zip(index, names))
 
 
 def _unique(columns: Any) -> dict[Any, Column]:

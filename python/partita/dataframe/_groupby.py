@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
 from ._along import SO_FAR, running, shifted
 from ._arguments import tuning
 from ._base import Level, NotThere
 from ._columns import Column, carried, in_order, travelled
-from ._frame import DataFrame
-from ._reductions import REDUCTIONS, Reduced, aggregate, described, is_described, quantile
+from ._frame import LISTS, DataFrame
+from ._reductions import HOW, REDUCTIONS, Reduced, aggregate, described, is_described, reduced
 from ._rows import Rows
 from ._scalar import Scalar
 from ._series import Series
@@ -48,8 +49,11 @@ class GroupBy:
         dropna: bool,
         observed: bool = True,
         selected: list[Any] | None = None,
+        is_sorted: bool = True,
+        has_group_keys: bool = True,
     ) -> None:
-        given = list(by) if isinstance(by, (list, tuple)) else [by]
+        is_label = isinstance(by, tuple) and by in frame._columns
+        given = list(by) if isinstance(by, (list, tuple)) and not is_label else [by]
         rows = frame._rows
         keys: list[tuple[Any, Column]] = []
         for key in given:
@@ -66,16 +70,41 @@ class GroupBy:
         self._by = by
         self._keys = keys
         self._dropna = dropna
-        names = [name for name, _ in keys]
-        self._selected = selected if selected is not None else [c for c in frame._columns if c not in names]
+        self._is_sorted = is_sorted
+        self._has_group_keys = has_group_keys
+        # A key that has a column's name and other values is not that column.
+        own = [name for name, key in keys if name in frame._columns and frame._columns[name].sql == key.sql]
+        self._selected = selected if selected is not None else [c for c in frame._columns if c not in own]
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, list):
-            for label in key:
-                self._frame._column(label)
-            return GroupBy(self._frame, self._by, self._dropna, selected=key)
-        self._frame._column(key)
-        return SeriesGroupBy(self._frame, self._by, self._dropna, selected=[key])
+        if isinstance(key, (*LISTS, tuple)) and not (isinstance(key, tuple) and key in self._frame._columns):
+            self._check_labels(list(key))
+            return self._with_selected(GroupBy, list(key))
+        self._check_labels([key])
+        return self._with_selected(SeriesGroupBy, [key])
+
+    def _with_selected(self, kind: type[GroupBy], labels: list[Any]) -> GroupBy:
+        return kind(
+            self._frame,
+            self._by,
+            self._dropna,
+            selected=labels,
+            is_sorted=self._is_sorted,
+            has_group_keys=self._has_group_keys,
+        )
+
+    def __dir__(self) -> list[str]:
+        labels = (label for label in self._selected if isinstance(label, str) and label.isidentifier())
+        return [*super().__dir__(), *labels]
+
+    def _ipython_key_completions_(self) -> list[Any]:
+        return list(self._selected)
+
+    def _check_labels(self, labels: list[Any]) -> None:
+        missing = [str(label) for label in labels if label not in self._frame._columns]
+        if missing:
+            known = ", ".join(map(str, self._frame._columns))
+            raise KeyError(f"Column{'s' * (len(labels) > 1)} not found: {', '.join(missing)}; there are {known}")
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self._frame._columns:
@@ -85,9 +114,13 @@ class GroupBy:
             raise NotThere(f"groupby.{name} is not there: {there}")
         raise AttributeError(f"groups have no {name!r}: {there}")
 
-    def _made(self, cells: list[tuple[Any, Column]]) -> DataFrame:
+    def _made(self, cells: list[tuple[Any, Column]], axis: pd.Index | None = None) -> DataFrame:
         """A row for each group, with these values."""
         rows = self._frame._rows
+        place = f"{INDEX}place"
+        if not self._is_sorted:
+            rows, number = rows.add(f"row_number() {rows.over()}")
+            cells = [*cells, (place, Column(f"min({number})"))]
         index = [(quote(INDEX + str(at)), name, key) for at, (name, key) in enumerate(self._keys)]
         select = [f"{key.sql} AS {name}" for name, _, key in index]
         select += [f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells)]
@@ -97,46 +130,35 @@ class GroupBy:
             where = " WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for _, _, key in index)
         root = f"(SELECT {', '.join(select)} FROM {rows.sql}{where} GROUP BY {keys})"
         order = tuple(f"{in_order(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
+        columns = travelled(dict(cells))
+        if not self._is_sorted:
+            order = (f"{columns.pop(place).sql} ASC NULLS LAST",)
         made = Rows(rows.client, root, order, keep=rows)
         levels = tuple(Level(name, sql, key.origin) for sql, name, key in index)
-        return DataFrame(made, travelled(dict(cells)), levels)
+        return DataFrame(made, columns, levels, axis)
 
     def _cell(self, name: Any, label: Any, **how: Any) -> Column:
         """A reduction of a column's values in each group."""
         if callable(name):
             name = getattr(name, "__name__", str(name))
-        column = self._frame._column(label)
-        sql, origin = column._sql, carried(column._origin)
-        order = f" ORDER BY {', '.join(self._frame._rows.order)}" if self._frame._rows.order else ""
-        if name in ("first", "last"):
-            return Column(f"{name}_value({sql}{order}) FILTER (WHERE {sql} IS NOT NULL)", column._known, column._origin)
-        if name == "list":
-            return Column(f"array_agg({sql}{order})")
-        if name == "size":
-            return Column("count(*)")
-        if name in ("idxmin", "idxmax", "any", "all"):
-            return Column(getattr(column, name)()._sql)
-        if name == "quantile":
-            return Column(quantile(sql, how.get("q", 0.5)), None, origin)
         try:
-            # Counts of nullable columns are nullable too, as in pandas; how many are different is not.
-            kept = column._origin if name in ("min", "max") else origin
-            return Column(aggregate(name, sql, column._kind, **how), None, kept if name != "nunique" else None)
+            return reduced(name, self._frame._column(label), self._frame._rows.order, **how)
         except TypeError as error:
             raise TypeError(f"column {label!r}: {error}") from None
 
     def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         kinds = self._frame._kinds()
         labels = [label for label in self._selected if not numeric_only or is_number(kinds[label])]
-        return self._made([(label, self._cell(name, label, **how)) for label in labels])
+        return self._made([(label, self._cell(name, label, **how)) for label in labels], self._frame._axis)
 
     def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
         """A quantile of each group's values."""
         tuning("quantile", arguments)
         return self._all("quantile", numeric_only, q=q)
 
-    def size(self) -> Series:
+    def size(self, **arguments: Any) -> Series:
         """Rows of each group."""
+        tuning("size", arguments)
         made = self._made([("size", Column("count(*)"))])["size"]
         return made.rename(self._size_name())
 
@@ -152,7 +174,8 @@ class GroupBy:
             }
             return self._made([(label, self._cell(name, column)) for label, (column, name) in pairs.items()])
         if isinstance(func, str) or callable(func):
-            return self._all(func if isinstance(func, str) else func.__name__)
+            name = func if isinstance(func, str) else func.__name__
+            return self.size() if name == "size" else self._all(name)
         if isinstance(func, dict):
             nested = any(isinstance(names, (list, tuple)) for names in func.values())
             cells = []
@@ -181,12 +204,14 @@ class GroupBy:
         cells = described(column._sql, column._kind, percentiles)
         return [(name, Column(sql, None, carried(column._origin))) for name, sql in cells.items()]
 
-    def cov(self) -> GroupSquare:
+    def cov(self, **arguments: Any) -> GroupSquare:
         """The covariance of each two columns in each group."""
+        tuning("cov", arguments)
         return GroupSquare(self, "covar_samp")
 
-    def corr(self) -> GroupSquare:
+    def corr(self, **arguments: Any) -> GroupSquare:
         """The correlation of each two columns in each group."""
+        tuning("corr", arguments)
         return GroupSquare(self, "corr")
 
     # A value for each row.
@@ -207,7 +232,7 @@ class GroupBy:
             more, name = frame._rows.add(sql)
             rows = rows.both(more)
             columns[label] = Column(name, None, column._origin if same else carried(column._origin))
-        return DataFrame(rows, columns, frame._index)
+        return DataFrame(rows, columns, frame._index, frame._axis)
 
     def _running(self, function: str) -> Any:
         over = self._over(SO_FAR)
@@ -278,7 +303,8 @@ class GroupBy:
                 over = " " + self._over("ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING")
             return self._windowed(lambda column: f"{name}_value({column._sql}) IGNORE NULLS{over}", same=True)
         return self._windowed(
-            lambda column: aggregate(name, column._sql, column._kind, over=over), same=name in ("min", "max")
+            lambda column: aggregate(name, column._sql, column._kind, over=over, origin=column._origin),
+            same=name in ("min", "max"),
         )
 
     # Expressions.
@@ -314,7 +340,7 @@ class GroupBy:
         frame = self._frame
         rows = frame._rows
         inside = rows.but(client=_NoCluster(rows.client))
-        return DataFrame(inside, dict(frame._columns), frame._index)
+        return DataFrame(inside, dict(frame._columns), frame._index, frame._axis)
 
     def _expressions(self, values: dict[Any, Any]) -> DataFrame:
         rows, cells = self._frame._rows, []
@@ -341,6 +367,7 @@ class GroupSquare:
         self._labels = labels
         self._made = groups._made(cells)
 
+    @thin
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Runs the plan on the cluster: a pandas frame whose rows are columns of groups."""
         frame = self._made.compute(**arguments)
@@ -391,14 +418,21 @@ def _without_tuning(name: str, named: dict[str, Any]) -> dict[str, Any]:
 class SeriesGroupBy(GroupBy):
     """The groups of one column."""
 
+    #: The name of the column, where it is not its label in the frame: one of a series without a name.
+    _name: Any = ...
+
     def _one(self, frame: DataFrame) -> Series:
-        return frame._column(self._selected[0])
+        return frame._column(self._selected[0]).rename(self._size_name())
+
+    def _named(self, name: Any) -> SeriesGroupBy:
+        self._name = name
+        return self
 
     def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         return self._one(super()._all(name, numeric_only, **how))
 
     def _size_name(self) -> Any:
-        return self._selected[0]
+        return self._selected[0] if self._name is ... else self._name
 
     def _stand_in(self) -> Any:
         return super()._stand_in()[self._selected[0]]
@@ -406,7 +440,7 @@ class SeriesGroupBy(GroupBy):
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What a function of reductions of the column gives for each group: ``lambda v: v.max() - v.min()``."""
         made = super().apply(func, *args, **kwargs)
-        return made.rename(self._selected[0]) if isinstance(made, Series) else made
+        return made.rename(self._size_name()) if isinstance(made, Series) else made
 
     def agg(self, func: Any = None, **named: Any) -> Any:
         """Several reductions: a name, or a list of them."""
@@ -447,8 +481,13 @@ class SeriesGroupBy(GroupBy):
         found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(there)}", more)
         groups = [in_order(level.sql, level.origin) for level in found._index[: len(keys)]]
         value = found._columns[label].sql
+        if not self._is_sorted:
+            raise NotImplementedError("nlargest and nsmallest of groups come in the order of their keys: sort=True")
         order = (*(f"{sql} ASC NULLS LAST" for sql in groups), f"{value} {way} NULLS LAST", *found._rows.order)
-        return self._one(found._reordered(order))
+        made = found._reordered(order)
+        return self._one(
+            made if self._has_group_keys else DataFrame(made._rows, made._columns, found._index[len(keys) :])
+        )
 
     def unique(self) -> Series:
         """The different values of each group, as a list in no order."""
@@ -460,12 +499,20 @@ class SeriesGroupBy(GroupBy):
     def value_counts(self, **arguments: Any) -> Series:
         """How often each value is in each group."""
         tuning("value_counts", arguments)
+        if not self._is_sorted:
+            raise NotImplementedError("value_counts of groups come in the order of their keys: sort=True")
         label = self._selected[0]
+        origin = self._column()._origin
+        if isinstance(origin, pd.CategoricalDtype):
+            raise NotImplementedError(
+                f"groupby.value_counts of a categorical column is not supported; convert column {label!r} with astype"
+            )
         inner = GroupBy(self._frame, [*self._given(), label], self._dropna, selected=[])
         made = inner._made([("count", Column("count(*)"))])["count"]
         rows = made._rows
         order = (rows.order[0], f"{made._sql} DESC NULLS LAST", *rows.order[1:])
-        return Series(Rows(rows.client, rows.root, order, keep=rows), made._sql, "count", made._index)
+        counted = Rows(rows.client, rows.root, order, keep=rows)
+        return Series(counted, made._sql, "count", made._index, None, carried(origin))
 
     def _given(self) -> list[Any]:
         return list(self._by) if isinstance(self._by, (list, tuple)) else [self._by]
@@ -473,7 +520,7 @@ class SeriesGroupBy(GroupBy):
 
 def _reduction(name: str) -> Any:
     def reduction(self: GroupBy, numeric_only: bool = False, **arguments: Any) -> Any:
-        how = {key: arguments.pop(key) for key in _HOW.get(name, ()) if key in arguments}
+        how = {key: arguments.pop(key) for key in HOW.get(name, ()) if key in arguments}
         tuning(name, arguments)
         return self._all(name, numeric_only, **how)
 
@@ -481,9 +528,6 @@ def _reduction(name: str) -> Any:
     reduction.__name__ = name
     return reduction
 
-
-#: The arguments of reductions, beside those of all.
-_HOW = {"std": ("ddof",), "var": ("ddof",), "sem": ("ddof",), "sum": ("min_count",), "prod": ("min_count",)}
 
 for _name in (*GROUP_REDUCTIONS, "product"):
     if _name not in ("size", "list", "quantile"):

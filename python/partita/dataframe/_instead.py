@@ -23,7 +23,6 @@ INSTEAD = {
     "first": "loc on the index, or head",
     "iat": "loc",
     "iloc": "head, partitions, or loc on the index",
-    "info": "dtypes, and len",
     "insert": "assign",
     "interpolate": "ffill, bfill",
     "iterrows": "compute().iterrows",

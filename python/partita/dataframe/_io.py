@@ -10,15 +10,17 @@ import pandas as pd
 import pyarrow as pa
 
 from .._client import current_client
+from .._errors import thin
 from ._arguments import tuning
 from ._base import Level
-from ._columns import Column, origin_of
+from ._columns import ARROW, NULLABLE, Column, origin_of
+from ._dialects import Dialect, chosen, request
+from ._expressions import origin_after
 from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
-from ._sql import INDEX, ROW, is_plain_text, literal, quote
-from ._stored import absolute, written_by_pandas
-from ._texts import Texts
+from ._sql import INDEX, ROW, is_plain_text, literal, quote, sort_of
+from ._stored import absolute, last_file, written_by_pandas
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["from_arrow", "from_dict", "from_pandas", "from_table", "read_csv", "read_json", "read_parquet", "read_sql"]
 
 
+@thin
 def from_pandas(
     data: Any,
     npartitions: int | None = None,
@@ -80,29 +83,65 @@ def from_pandas(
 
 def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: int = 1) -> DataFrame:
     """A frame of pandas on the workers, in partitions with these borders."""
-    levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
-    names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(frame.columns))] + [ROW]
-    columns = [_column(level.to_series(), name) for level, name in zip(levels, frame.index.names)]
-    columns += [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
-    columns.append(pa.array(np.arange(len(frame), dtype="int64")))
-    table = pa.table(dict(zip(names, columns)))
-    order, bounds = _order(frame.index, columns[0].type, bounds)
+    table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
+    order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
+    return _put(client, parts, frame, order, replicas)
+
+
+def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
+    """Frames of pandas, one after the other, each as a partition. They are asked for one by one, a few at once.
+
+    Their columns are alike, and the labels of their indexes rise from the first row of the first to the last row of
+    the last.
+    """
+    client = client or current_client()
+    return _put(client, _Tables(parts), parts[0], (INDEX + "0",))
+
+
+def _levels(frame: pd.DataFrame) -> list[pd.Index]:
+    return [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
+
+
+def _table(frame: pd.DataFrame) -> pa.Table:
+    """A frame of pandas as workers hold it: the index first, columns by their numbers."""
+    levels = [_column(level.to_series(), name) for level, name in zip(_levels(frame), frame.index.names)]
+    columns = [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
+    names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(columns))]
+    return pa.table(dict(zip(names, [*levels, *columns])))
+
+
+class _Tables(Sequence[pa.Table]):
+    """Frames of pandas as workers hold them, each when it is asked for."""
+
+    def __init__(self, parts: Sequence[pd.DataFrame]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, at: Any) -> Any:
+        return _table(self._parts[at])
+
+
+def _put(
+    client: Client, parts: Sequence[pa.Table], like: pd.DataFrame, order: tuple[str, ...], replicas: int = 1
+) -> DataFrame:
+    """Tables on the workers, as the frame whose index and columns are like those of one of pandas."""
     name = held_name()
-    client._connection.put(name, parts, replicas=replicas, order=order)
+    schema = client._connection.put(name, parts, replicas=replicas, order=order)
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
     rows.held = name
     drop_later(client, name, rows.identity)
     index = tuple(
         Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
-        for at, (label, level) in enumerate(zip(frame.index.names, levels))
+        for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
     )
-    kinds = [column.type for column in columns[len(levels) : -1]]
     cells = {
-        label: Column(quote(f"c{at}"), kinds[at], origin_of(frame.dtypes.iloc[at]))
-        for at, label in enumerate(frame.columns)
+        label: Column(quote(f"c{at}"), schema.field(f"c{at}").type, origin_of(like.dtypes.iloc[at]))
+        for at, label in enumerate(like.columns)
     }
-    return DataFrame(rows, cells, index)
+    return DataFrame(rows, cells, index, like.columns[:0])
 
 
 def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple[str, ...], list[int]]:
@@ -179,6 +218,7 @@ def from_dict(
     return made
 
 
+@thin
 def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client | None = None) -> DataFrame:
     """Rows of Arrow, spread over the workers. Their index is counted from 0."""
     client = client or current_client()
@@ -194,14 +234,16 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     rows.held = name
     drop_later(client, name, rows.identity)
     cells = {label: Column(quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
-    return DataFrame(rows, cells, ())
+    return DataFrame(rows, cells, (), pd.Index(table.column_names)[:0])
 
 
+@thin
 def from_table(name: str, index: Any = None, client: Client | None = None) -> DataFrame:
     """A table that the cluster knows by its name: one that is held, or files by their path."""
     return read_sql(f"SELECT * FROM {quote(name)}", index_col=index, client=client)
 
 
+@thin
 def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> DataFrame:
     """The rows of a query over the cluster's tables and files.
 
@@ -233,16 +275,19 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
     if order:
         rows = rows.but(order=order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
-    return DataFrame(rows, {label: Column(quote(label), known[label]) for label in wanted}, levels)
+    cells = {label: Column(quote(label), known[label]) for label in wanted}
+    return DataFrame(rows, cells, levels, pd.Index(list(known))[:0])
 
 
-def _files(path: Any, index: Any, columns: Any, client: Client | None) -> DataFrame:
+def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
     client = client or current_client()
     paths = _paths(path)
-    roots = [f"SELECT * FROM {literal(one)}" for one in paths]
-    root = literal(paths[0]) if len(paths) == 1 else f"({' UNION ALL '.join(roots)})"
+    root = literal(paths[0] if len(paths) == 1 and not how else request(paths, **how))
     wanted = [columns] if isinstance(columns, str) else columns
-    return _relation(client, root, index, wanted)
+    frame = _relation(client, root, index, wanted)
+    last = last_file(paths[-1])
+    frame._rows.last = None if last is None else literal(last)
+    return frame
 
 
 def _paths(path: Any) -> list[str]:
@@ -252,6 +297,7 @@ def _paths(path: Any) -> list[str]:
     return paths
 
 
+@thin
 def read_parquet(
     path: Any,
     columns: Any = None,
@@ -279,7 +325,6 @@ def read_parquet(
     """
     for name in (
         "calculate_divisions",
-        "dtype_backend",
         "split_row_groups",
         "aggregate_files",
         "parquet_file_extension",
@@ -289,14 +334,27 @@ def read_parquet(
         if arguments.pop(name, None) not in (None, {}, "auto", "arrow", "fsspec"):
             raise NotImplementedError(f"read_parquet: {name}= is not there")
     arguments.pop("ignore_metadata_file", None)
+    backend = arguments.pop("dtype_backend", None)
+    if backend not in _BACKENDS:
+        raise ValueError(f"dtype_backend {backend!r} is invalid: it is 'numpy_nullable' or 'pyarrow'")
     tuning("read_parquet", arguments)
     known = written_by_pandas(_paths(path)[0])
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
-    frame = _files(path, index, None, client)
+    frame = _files(path, index, None, client, **({"key_types": known.keys} if known.keys else {}))
     for label, origin in known.origins.items():
         if label in frame._columns:
             frame._columns[label] = frame._columns[label]._replace(origin=origin)
+    if backend is not None:
+        origin = _BACKENDS[backend]
+        levels = tuple(level._replace(origin=level.origin or origin) for level in frame._index)
+        cells = {
+            label: cell if pa.types.is_dictionary(kind) else cell._replace(origin=cell.origin or origin)
+            for (label, cell), kind in zip(frame._columns.items(), frame._kinds().values())
+        }
+        frame = DataFrame(frame._rows, cells, levels, frame._axis)
+    if known.axis is not None:
+        frame._axis = frame.columns.rename(known.axis)[:0]
     if filters:
         frame = frame._filtered(_any_of(frame, filters))
     if columns is None:
@@ -305,6 +363,8 @@ def read_parquet(
     return found._column(columns) if isinstance(columns, str) else found
 
 
+#: What columns are that are read with a ``dtype_backend``.
+_BACKENDS = {None: None, "numpy_nullable": NULLABLE, "pyarrow": ARROW}
 _TESTS = {
     "==": "__eq__",
     "=": "__eq__",
@@ -325,6 +385,13 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
         every: Any = None
         for label, sign, value in group:
             column = frame._key(label)
+            if sign in ("is", "is not") and pd.isna(value):
+                test = column.isna() if sign == "is" else column.notna()
+                every = test if every is None else every & test
+                continue
+            for one in value if sign in ("in", "not in") else [value]:
+                if column._is_unlike(one):
+                    raise TypeError(f"cannot filter column {label!r} by {one!r}: it contains {sort_of(column._kind)}")
             if sign == "not in":
                 test = ~column.isin(value)
             elif sign in _TESTS:
@@ -336,9 +403,10 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
     return whole
 
 
+@thin
 def read_csv(
     path: Any,
-    sep: str = ",",
+    sep: Any = ",",
     header: Any = "infer",
     names: Any = None,
     index_col: Any = None,
@@ -346,31 +414,41 @@ def read_csv(
     dtype: Any = None,
     parse_dates: Any = None,
     client: Client | None = None,
+    include_path_column: Any = False,
     **arguments: Any,
 ) -> Any:
     """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order.
 
-    Columns whose values look like times become times, unlike in pandas; ``dtype`` and ``parse_dates`` say what others
-    are.
+    Columns are found by their names in each file. Types are those that pandas gives the columns. They come from all
+    values if the files together have at most 64 MiB, else from a sample: a value that comes later and does not fit
+    is an error then, which names the column; ``dtype`` gives its type.
 
     Parameters
     ----------
     path : str or list
         The files, which all nodes see.
     sep : str
-        What is between two values, one character.
-    header : 0 or None
-        Whether each file begins with the names of the columns.
+        What is between two values: one character, or ``r"\\s+"`` for blanks.
+    header : int or None
+        The line that has the names of the columns.
     names : list, optional
         The names of the columns, instead.
-    index_col : str, optional
-        The column that is the index.
-    usecols : list, optional
-        The columns that are wanted.
+    index_col : str, int or list, optional
+        The columns that are the index.
+    usecols : list or function, optional
+        The columns that are wanted, by name or by position. They come in the order of the file.
     dtype : dict or type, optional
         The types of columns, as pandas names them: ``{"id": "str", "x": "float64"}``.
     parse_dates : list, optional
         Columns of times, written as ISO 8601 has them.
+    include_path_column : bool or str
+        Whether there is a column with the path of each row's file, and its name if it is not ``"path"``.
+    **arguments
+        ``quotechar``, ``quoting``, ``doublequote``, ``escapechar``, ``comment``, ``lineterminator``,
+        ``skipinitialspace``, ``skiprows`` (a number or lines), ``nrows`` (of a single file), ``on_bad_lines``
+        (``"error"`` or ``"skip"``), ``encoding``, ``encoding_errors``, ``compression``, ``na_values``,
+        ``keep_default_na``, ``na_filter``, ``true_values``, ``false_values``, ``decimal``, ``thousands`` as in pandas,
+        and ``assume_missing`` as in Dask.
 
     Examples
     --------
@@ -381,42 +459,58 @@ def read_csv(
     ...     dd.read_csv(folder + "/*.csv", dtype={"id": "str"}).compute().id.tolist()
     ['007', '008']
     """
-    for name in ("blocksize", "sample", "assume_missing", "compression", "engine", "low_memory", "lineterminator"):
-        arguments.pop(name, None)
-    sep = arguments.pop("delimiter", None) or sep
-    if arguments.pop("storage_options", None):
-        raise NotImplementedError("read_csv: storage_options= is not there: files are those that all nodes see")
-    options = {}
-    for name, option in (("quotechar", "format.quote"), ("escapechar", "format.escape"), ("comment", "format.comment")):
-        value = arguments.pop(name, None)
-        if value is not None:
-            options[option] = str(value)
-    missing = arguments.pop("na_values", None)
-    tuning("read_csv", arguments)
-    if header not in ("infer", 0, None):
-        raise NotImplementedError(f"read_csv(header={header!r}): names are in the first line, or in none")
-    has_header = header == 0 or (header == "infer" and names is None)
-    if (
-        sep == ","
-        and has_header
-        and names is None
-        and dtype is None
-        and not parse_dates
-        and not options
-        and not missing
-    ):
-        return _files(path, index_col, usecols, client)
-    options |= {"format.delimiter": "\t" if sep == "\\t" else sep, "format.has_header": str(has_header).lower()}
+    arguments |= {"sep": sep, "header": header, "names": names, "dtype": dtype, "parse_dates": parse_dates}
+    dialect = Dialect(arguments)
+    if dialect.index_of_times and isinstance(index_col, (str, int)):
+        dialect.csv["dates"].append(index_col)
+    column = "path" if include_path_column is True else include_path_column or None
     client = client or current_client()
-    words = [] if missing is None else [missing] if isinstance(missing, str) else [str(word) for word in missing]
-    texts = [Texts(client, one, options, names, dtype, parse_dates or [], words) for one in _paths(path)]
-    roots = [one.query for one in texts]
-    frame = _relation(client, f"({' UNION ALL '.join(roots)})", index_col, usecols)
-    for one in texts:
-        drop_later(client, one.name, frame._rows.identity)
-    return frame
+    paths = _paths(path)
+    rows = Rows(client, literal(request(paths, csv=dialect.csv, path_column=column)))
+    schema = rows.schema
+    found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
+    _check_labels(dialect, found)
+    added = [label for label in found if label == column]
+    wanted = [*chosen(usecols, [label for label in found if label not in added]), *added]
+    cells = {label: _cell(dialect, label, found[label], schema) for label in wanted}
+    labels = [wanted[one] if isinstance(one, int) and one not in wanted else one for one in _listed(index_col)]
+    for label in labels:
+        if label not in cells:
+            raise ValueError(f"Index {label} invalid")
+    levels = tuple(Level(label, cells[label].sql, cells[label].origin) for label in labels)
+    if levels:
+        rows = rows.but(order=tuple(f"{level.sql} ASC NULLS LAST" for level in levels))
+    last = last_file(paths[-1])
+    rows.last = None if last is None else literal(request([last], csv=dialect.csv, path_column=column))
+    kept = {label: cell for label, cell in cells.items() if label not in labels}
+    return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
 
 
+def _listed(index_col: Any) -> list[Any]:
+    if index_col is None or index_col is False:
+        return []
+    return list(index_col) if isinstance(index_col, (list, tuple)) else [index_col]
+
+
+def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
+    """Refuses types and times of columns that the files do not have."""
+    typed = dialect.dtype if isinstance(dialect.dtype, dict) else {}
+    for label in [*typed, *dialect.dates]:
+        if label not in found and not (isinstance(label, int) and 0 <= label < len(found)):
+            raise KeyError(f"no column {label!r}: there are {', '.join(map(str, found))}")
+
+
+def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
+    """A column of the files as pandas has it."""
+    sql, kind, dtype = quote(schema.names[at]), schema.types[at], dialect.dtype_of(at, label)
+    if dtype is None and dialect.assumes_missing and pa.types.is_integer(kind):
+        return Column(f"arrow_cast({sql}, 'Float64')", pa.float64())
+    categories = isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None
+    origin = dtype if categories else None if dtype is None else origin_after(dtype)
+    return Column(sql, kind, None if isinstance(origin, pd.CategoricalDtype) and not categories else origin)
+
+
+@thin
 def read_json(
     path: Any,
     index: Any = None,

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ._rows import Rows
 from ._series import Series
-from ._sql import literal
+from ._sql import literal, quote
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
 __all__ = ["Loc"]
+
+#: The name of the column that has the place of a row's label among those that were asked for.
+PLACE = "__place"
 
 
 class Loc:
@@ -37,9 +42,26 @@ class Loc:
             columns = labels[places]
         if isinstance(key, Series):
             frame = frame._filtered(key)
-        elif key != slice(None) if not isinstance(key, (list, pd.Index)) else True:
+        elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
+            frame = self._labelled(list(key))
+        elif key != slice(None):
             frame = frame._narrowed(self._where(key))
         return self._finish(frame if columns is None else frame[columns])
+
+    def _labelled(self, labels: list[Any]) -> DataFrame:
+        """The rows of some labels, in the order of these, and as often as they are given."""
+        frame, index = self._frame, self._frame.index
+        if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
+            raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
+        found = frame._narrowed(index.isin(labels)._sql)
+        if not labels or (frame.known_divisions and _rising(labels)):
+            return found
+        given = ", ".join(f"({literal(label, index._kind)}, {at})" for at, label in enumerate(labels))
+        rows, level = found._rows, found._index[0].sql
+        places = f"(VALUES {given}) AS w(label, place)"
+        root = f"(SELECT f.*, w.place AS {quote(PLACE)} FROM {rows.sql} AS f JOIN {places} ON f.{level} IS NOT DISTINCT FROM w.label)"
+        order = (quote(PLACE), *rows.order)
+        return found._like(found._columns, Rows(rows.client, root, order, keep=rows))
 
     def _where(self, key: Any) -> str:
         index = self._frame.index
@@ -53,11 +75,17 @@ class Loc:
             if key.stop is not None:
                 tests.append(f"{index._sql} <= {literal(_label(key.stop, kind, True), kind)}")
             return " AND ".join(tests) or "TRUE"
-        if isinstance(key, (list, pd.Index)):
-            return index.isin(list(key))._sql
         if pa.types.is_timestamp(kind) and isinstance(key, str):
             return self._where(slice(key, key))
         return f"{index._sql} = {literal(key, kind)}"
+
+
+def _rising(labels: list[Any]) -> bool:
+    """Whether labels are in order, each once."""
+    try:
+        return all(a < b for a, b in zip(labels, labels[1:]))
+    except TypeError:
+        return False
 
 
 def _label(value: Any, kind: pa.DataType, last: bool) -> Any:

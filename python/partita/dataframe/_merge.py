@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from ._arguments import tuning
 from ._base import Level
 from ._columns import Column, carried
 from ._frame import DataFrame
+from ._replacement import MISSING
 from ._rows import Rows, term
 from ._rows import direction as way_of
 from ._series import Series
-from ._sql import INDEX, ORDER, is_text, quote
+from ._sql import INDEX, ORDER, arrow_name, is_text, quote, sort_of
 
 __all__ = ["concat", "merge", "merge_asof"]
 
@@ -24,6 +26,9 @@ _JOINS = {
     "right": "RIGHT JOIN",
     "outer": "FULL JOIN",
     "cross": "CROSS JOIN",
+    # Rows of the left frame that have, or have not, a row on the right.
+    "leftsemi": "LEFT SEMI JOIN",
+    "leftanti": "LEFT ANTI JOIN",
 }
 
 
@@ -31,7 +36,7 @@ def _labels(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _side(frame: DataFrame, prefix: str, marked: Any = False) -> tuple[str, list[str], list[str]]:
+def _side(frame: DataFrame, prefix: str, marked: bool = False) -> tuple[str, list[str], list[str]]:
     """A frame as a relation under names of its own: the relation, its index's names, its columns' names."""
     levels = [f"{prefix}i{at}" for at in range(len(frame._index))]
     cells = [f"{prefix}c{at}" for at in range(len(frame._columns))]
@@ -56,7 +61,8 @@ def merge(
 ) -> DataFrame:
     """Two frames joined. The order of the rows is any; missing keys match each other, as in pandas.
 
-    With ``indicator`` the column ``_merge`` says which of the frames has a row.
+    With ``indicator`` the column ``_merge`` says which of the frames has a row. ``how="leftsemi"`` keeps the rows of
+    the left frame, once each, whose keys the right one has, and ``how="leftanti"`` the others.
 
     Raises
     ------
@@ -74,27 +80,40 @@ def merge(
         on = [label for label in left._columns if label in right._columns]
         if not on:
             raise ValueError("the frames have no column in common: name columns with on=, left_on= and right_on=")
-    a, a_levels, a_cells = _side(left, "l", indicator)
-    b, b_levels, b_cells = _side(right, "r", indicator)
+    left_by = None if left_index else [] if how == "cross" else _labels(on if on is not None else left_on)
+    right_by = None if right_index else [] if how == "cross" else _labels(on if on is not None else right_on)
+    left, right = _with_like_keys(left, right, left_by, right_by, how)
+    marked = bool(indicator) or left_index != right_index
+    a, a_levels, a_cells = _side(left, "l", marked)
+    b, b_levels, b_cells = _side(right, "r", marked)
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
-    by_left: list[str] = []
-    by_right: list[str] = []
-    if how != "cross":
-        by_left = a_levels if left_index else _keys(left, a_names, a_levels, on if on is not None else left_on)
-        by_right = b_levels if right_index else _keys(right, b_names, b_levels, on if on is not None else right_on)
+    by_left = a_levels if left_by is None else _keys(left, a_names, a_levels, left_by)
+    by_right = b_levels if right_by is None else _keys(right, b_names, b_levels, right_by)
     if len(by_left) != len(by_right):
         raise ValueError("as many keys are needed on the left as on the right")
+    is_filter = how in ("leftsemi", "leftanti")
+    if is_filter and indicator:
+        raise ValueError(f"indicator= has no meaning with how={how!r}: all rows are of the left frame")
     tests = " AND ".join(f"({x} IS NOT DISTINCT FROM {y})" for x, y in zip(by_left, by_right))
     joined = f"{a} {_JOINS[how]} {b}" + (f" ON {tests}" if tests else "")
     _check_kinds(left, right, [*zip(by_left, by_right)])
-    cells = _named(left, right, a_names, b_names, by_left, by_right, suffixes, how, left_index or right_index)
+    if is_filter:
+        cells = [(label, left._columns[label]._replace(sql=name)) for label, name in a_names.items()]
+    else:
+        cells = _named(left, right, a_names, b_names, by_left, by_right, suffixes, how, left_index or right_index)
+        if left_index != right_index:
+            named = right_by if left_index else left_by
+            cells = _with_keys(cells, left, right, [*zip(named or [], by_left, by_right)], how)
     if indicator:
         label = indicator if isinstance(indicator, str) else "_merge"
         sides = "CASE WHEN rthere IS NULL THEN 'left_only' WHEN lthere IS NULL THEN 'right_only' ELSE 'both' END"
         cells.append((label, Column(sides, None, pd.CategoricalDtype(["left_only", "right_only", "both"]))))
     index: list[tuple[Level, str]] = []
-    if left_index and right_index:
-        index = [(level, _key(x, y, how)) for level, x, y in zip(left._index, a_levels, b_levels)]
+    if is_filter:
+        index = list(zip(left._index, a_levels)) if left_index or right_index else []
+    elif left_index and right_index:
+        own = (right if how == "right" else left)._index
+        index = [(level, _key(x, y, how)) for level, x, y in zip(own, a_levels, b_levels)]
     elif left_index:
         index = list(zip(right._index, b_levels))
     elif right_index:
@@ -104,7 +123,7 @@ def merge(
     root = f"(SELECT {', '.join(select)} FROM {joined})"
     sorted_by_index = (
         tuple(f"{quote(INDEX + str(at))} ASC NULLS LAST" for at in range(len(index)))
-        if left_index and right_index
+        if left_index and right_index and index
         else ()
     )
     rows = Rows(left._client, root, sorted_by_index, keep=(left._rows, right._rows))
@@ -114,7 +133,84 @@ def merge(
             raise ValueError(f"two columns would be {label!r}: choose other suffixes")
         columns[label] = Column(quote(f"c{at}"), None, cell.origin)
     levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, (level, _) in enumerate(index))
-    return DataFrame(rows, columns, levels)
+    return DataFrame(rows, columns, levels, _common_axis([left, right]))
+
+
+def _with_like_keys(
+    left: DataFrame, right: DataFrame, left_by: list[Any] | None, right_by: list[Any] | None, how: str
+) -> tuple[DataFrame, DataFrame]:
+    """Both frames; keys that have not the same categories are plain values in them, as pandas has them joined."""
+    by_index = left_by is None and right_by is None
+    for x, y in zip(_key_places(left, left_by), _key_places(right, right_by)):
+        origins = [_key_origin(left, *x), _key_origin(right, *y)]
+        if origins[0] == origins[1] or not any(isinstance(one, pd.CategoricalDtype) for one in origins):
+            continue
+        # An index that is kept whole keeps its categories, and so does a key of the right that has a name of its own.
+        if not by_index or how != "left":
+            left = _plain(left, *x)
+        if (how != "right") if by_index else (x[0] or y[0] or x == y):
+            right = _plain(right, *y)
+    return left, right
+
+
+def _key_origin(frame: DataFrame, is_level: bool, at: Any) -> Any:
+    return frame._index[at].origin if is_level else frame._columns[at].origin
+
+
+def _key_places(frame: DataFrame, by: list[Any] | None) -> list[tuple[bool, Any]]:
+    """Where keys are: whether in the index, and there in which level, else in which column."""
+    if by is None:
+        return [(True, at) for at in range(len(frame._index))]
+    levels = {level.name: at for at, level in enumerate(frame._index)}
+    found = [(False, label) if label in frame._columns else (True, levels.get(label)) for label in by]
+    return [place for place in found if place != (True, None)]
+
+
+def _plain(frame: DataFrame, is_level: bool, at: Any) -> DataFrame:
+    """A frame with a column, or a level of its index, that has values instead of categories."""
+    found = frame._index[at] if is_level else frame._columns[at]
+    kind = frame._rows.type(found.sql)
+    sql = found.sql
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        sql = f"arrow_cast({sql}, '{arrow_name(kind)}')"
+    if is_level:
+        levels = [
+            level._replace(sql=sql, origin=None) if place == at else level for place, level in enumerate(frame._index)
+        ]
+        return DataFrame(frame._rows, frame._columns, tuple(levels), frame._axis)
+    return frame._like({**frame._columns, at: Column(sql, kind)})
+
+
+def _with_keys(
+    cells: list[tuple[Any, Column]], left: DataFrame, right: DataFrame, keys: list[tuple[Any, str, str]], how: str
+) -> list[tuple[Any, Column]]:
+    """The columns of a join of columns with an index: a key is a column, whichever of the frames has the row.
+
+    Parameters
+    ----------
+    keys : list of tuple
+        The label of the column, and what the key is in the left and in the right.
+    """
+    there = "lthere IS NOT NULL"
+    for at, (label, x, y) in enumerate(keys):
+        places = [place for place, (one, _) in enumerate(cells) if one == label]
+        if not places and label in left._columns and label in right._columns:
+            # Both have a column of that name, with a suffix now.
+            cells.insert(at, (label, Column(_key(x, y, how))))
+            continue
+        for place in places:
+            sql, _, origin = cells[place][1]
+            if how == "outer" and label in left._columns and not sql.startswith("l"):
+                raise NotImplementedError(
+                    f"merge(how='outer') of columns with an index does not support a suffix for the left {label!r} "
+                    "without one for the right; choose other suffixes"
+                )
+            if label in left._columns and how in ("right", "outer"):
+                cells[place] = (label, Column(f"CASE WHEN {there} THEN {sql} ELSE {y} END", None, origin))
+            elif label not in left._columns and how in ("left", "outer"):
+                cells[place] = (label, Column(f"CASE WHEN {there} THEN {x} ELSE {sql} END", None, origin))
+    return cells
 
 
 def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: Any) -> list[str]:
@@ -159,22 +255,13 @@ def _named(
     for label, name in a.items():
         cell = left._columns[label]._replace(sql=name)
         if label in shared:
-            theirs = right._columns[label].origin
-            # Keys with the same categories keep them.
-            origin = cell.origin if cell.origin == theirs else carried(cell.origin, theirs)
+            origin = _alike([cell.origin, right._columns[label].origin])
             cells.append((label, Column(_key(name, b[label], how), None, origin)))
         else:
-            if by_index and name in by_left and how in ("right", "outer"):
-                # A row of the other side has the key in its index.
-                other = by_right[list(by_left).index(name)]
-                cell = Column(f"coalesce({name}, {other})", None, cell.origin)
             cells.append((_suffixed(label, suffixes[0]) if label in b else label, cell))
     for label, name in b.items():
         if label not in shared:
             cell = right._columns[label]._replace(sql=name)
-            if by_index and name in by_right and how in ("left", "outer"):
-                other = by_left[list(by_right).index(name)]
-                cell = Column(f"coalesce({name}, {other})", None, cell.origin)
             cells.append((_suffixed(label, suffixes[1]) if label in a else label, cell))
     return cells
 
@@ -218,6 +305,8 @@ def concat(
         )
     if not frames:
         raise ValueError("there is nothing to put together")
+    if len(frames) == 1 and not ignore_index and isinstance(frames[0], (DataFrame, Series)):
+        return frames[0].copy()
     alone = all(isinstance(one, Series) for one in frames)
     parts = [_as_frame(one, frames, "v" if alone else None) for one in frames]
     labels = list(dict.fromkeys(label for part in parts for label in part._columns))
@@ -225,6 +314,7 @@ def concat(
         labels = [label for label in labels if all(label in part._columns for part in parts)]
     depth = len(parts[0]._index)
     keeps = not ignore_index and all(len(part._index) == depth for part in parts)
+    parts = _with_like_columns(parts, labels, depth if keeps else 0)
     ordered = all(part._rows.order for part in parts)
     terms = max(len(part._rows.order) for part in parts) if ordered else 0
     selects = []
@@ -235,12 +325,10 @@ def concat(
             for at, label in enumerate(labels)
         ]
         if ordered:
-            # Where the parts are in orders of different kinds, their rows are counted.
-            place = (
-                f"row_number() {part._rows.over()}"
-                if terms > 1 or not part._rows.physical
-                else term(part._rows.order[0])
-            )
+            # Rows are counted, unless they are in the order of whole numbers as they come.
+            by = term(part._rows.order[0])
+            counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(by))
+            place = by if counted else f"row_number() {part._rows.over()}"
             select += [f"{number} AS __part", f"CAST({place} AS BIGINT) AS __place"]
         selects.append(f"SELECT {', '.join(select)} FROM {part._rows.sql}")
     order = ("__part", "__place") if ordered else ()
@@ -264,11 +352,38 @@ def concat(
     for at, label in enumerate(labels):
         origin = _alike([part._columns[label].origin for part in parts if label in part._columns])
         columns[label] = Column(quote(f"c{at}"), None, origin)
-    frame = DataFrame(rows, columns, index)
+    frame = DataFrame(rows, columns, index, _common_axis(parts))
     if alone:
         names = {one.name for one in frames}
         return frame["v"].rename(names.pop() if len(names) == 1 else None)
     return frame
+
+
+def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) -> list[DataFrame]:
+    """Frames that can be put one below the other: what has not the same categories in all has plain values.
+
+    Raises
+    ------
+    TypeError
+        If a column contains strings in one and numbers in another.
+    """
+    parts = list(parts)
+    for place in [*((False, label) for label in labels), *((True, at) for at in range(depth))]:
+        having = [at for at, part in enumerate(parts) if place[0] or place[1] in part._columns]
+        origins = [_key_origin(parts[at], *place) for at in having]
+        for at, origin in zip(having, origins):
+            if isinstance(origin, pd.CategoricalDtype) and any(one != origin for one in origins):
+                parts[at] = _plain(parts[at], *place)
+    for part in parts:
+        # The types of all columns, asked for at once.
+        part._kinds()
+    for label in labels:
+        columns = [part._column(label) for part in parts if label in part._columns]
+        sorts = {sort_of(one._kind) for one in columns if one._sql != MISSING and not pa.types.is_null(one._kind)}
+        if len(sorts) > 1:
+            found = " and ".join(sorted(sorts))
+            raise TypeError(f"concat: column {label!r} contains {found}, but a column has one type; use astype first")
+    return parts
 
 
 def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
@@ -283,6 +398,12 @@ def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
     if not isinstance(one, DataFrame):
         raise TypeError(f"frames and columns are put together, not a {type(one).__name__}")
     return one
+
+
+def _common_axis(frames: Sequence[DataFrame]) -> pd.Index | None:
+    """What names the labels of the columns of several frames, if they all agree on it."""
+    axes = [frame.columns[:0] for frame in frames]
+    return axes[0] if all(one.dtype == axes[0].dtype and one.names == axes[0].names for one in axes) else None
 
 
 def _one(names: Sequence[Any]) -> Any:

@@ -46,6 +46,9 @@ class Operators:
 
         return np.asarray(self.compute(), dtype=dtype)
 
+    def __pos__(self: T) -> T:
+        return self
+
     def add(self: T, other: Any) -> T:
         """The sum."""
         made: T = self._operate("add", other)

@@ -166,12 +166,12 @@ def split(label: Any) -> str:
     return literal(label.isoformat() if hasattr(label, "isoformat") else str(label))
 
 
-def drawn(keys: Sequence[str], share: float, state: int) -> str:
-    """A condition that holds for a share of the rows: a hash of their keys decides, and a state."""
+def drawn(keys: Sequence[str], state: int) -> str:
+    """The lot of each row, a number from 0 to 1: a hash of their keys decides, and a state."""
     key = " || '-' || ".join(f"coalesce(CAST({term(sql)} AS VARCHAR), '')" for sql in keys)
     digest = f"md5('{int(state)}-' || {key})"
     value = " + ".join(
         f"(strpos('0123456789abcdef', substr({digest}, {at + 1}, 1)) - 1) * {16 ** (DIGITS - 1 - at)}"
         for at in range(DIGITS)
     )
-    return f"({value}) < {share * 16**DIGITS!r}"
+    return f"(CAST({value} AS DOUBLE) / {16**DIGITS})"

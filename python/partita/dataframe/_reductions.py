@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
 from ._arguments import tuning
 from ._base import Level
-from ._columns import Column, is_masked, restore, to_pandas
+from ._columns import Column, Lists, axis_of, carried, in_order, is_masked, restore, to_pandas
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote
+from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote, sort_of
 
 if TYPE_CHECKING:
     from ._series import Series
 
 __all__ = [
-    "QUARTILES",
+    "HOW",
     "REDUCTIONS",
     "Reduced",
     "Table",
@@ -30,21 +31,50 @@ __all__ = [
     "is_described",
     "percent",
     "quantile",
+    "reduced",
+    "shares",
 ]
 
 #: Reductions of columns and of groups.
 REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
+#: The arguments of reductions of groups, beside those of all.
+HOW = {"std": ("ddof",), "var": ("ddof",), "sem": ("ddof",), "sum": ("min_count",), "prod": ("min_count",)}
 
 
-def quantile(sql: str, q: float) -> str:
-    """A quantile, between two values where it falls there."""
+def quantile(sql: str, q: float, kind: pa.DataType) -> str:
+    """A quantile, between two values where it falls there.
+
+    Raises
+    ------
+    TypeError
+        If values of this type have none.
+    """
     if not 0 <= q <= 1:
         raise ValueError(f"a quantile is from 0 to 1, not {q!r}")
-    return f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY CAST({sql} AS DOUBLE))"
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        number = quantile(f"arrow_cast({sql}, 'Int64')", q, pa.int64())
+        return f"arrow_cast(CAST({number} AS BIGINT), '{arrow_name(kind)}')"
+    if not is_number(kind):
+        raise TypeError(f"cannot compute a quantile of {kind}; choose columns of numbers, or numeric_only=True")
+    value = f"CAST({sql} AS DOUBLE)"
+    if q * 4 == int(q * 4):
+        return f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})"
+    # DataFusion's percentile_cont knows the place between two values to a millionth only: enough for quartiles.
+    ordered = f"array_sort(array_agg({value}) FILTER (WHERE {sql} IS NOT NULL))"
+    place = f"({float(q)!r} * (count({sql}) - 1))"
+    low, high = (f"{ordered}[CAST({end}({place}) AS BIGINT) + 1]" for end in ("floor", "ceil"))
+    return f"({low} + ({high} - {low}) * ({place} - floor({place})))"
 
 
 def aggregate(
-    name: str, sql: str, kind: pa.DataType, ddof: int = 1, skipna: bool = True, min_count: int = 0, over: str = ""
+    name: str,
+    sql: str,
+    kind: pa.DataType,
+    ddof: int = 1,
+    skipna: bool = True,
+    min_count: int = 0,
+    over: str = "",
+    origin: Any = None,
 ) -> str:
     """A reduction as SQL, of the type that pandas gives it.
 
@@ -58,13 +88,18 @@ def aggregate(
         With fewer values than this the answer is missing.
     over : str
         The window of each row, if the reduction is one of windows.
+    origin
+        What pandas has the column as; categories have an order of their own, or none.
 
     Raises
     ------
     TypeError
         If there is none for the type.
     """
-    made = _aggregate("prod" if name == "product" else name, sql, kind, ddof, over)
+    if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
+        made = _of_categories(name, sql, origin, over)
+    else:
+        made = _aggregate("prod" if name == "product" else name, sql, kind, ddof, over)
     if name in ("count", "nunique"):
         return made
     if not skipna:
@@ -72,6 +107,40 @@ def aggregate(
     if min_count > 0:
         made = f"CASE WHEN count({sql}){over} >= {min_count} THEN {made} END"
     return made
+
+
+def _of_categories(name: str, sql: str, origin: pd.CategoricalDtype, over: str) -> str:
+    """The least or the most of categories, by their places."""
+    if name not in ("min", "max"):
+        raise TypeError(f"cannot compute {name} of a categorical column; convert it with astype")
+    if not origin.ordered:
+        raise TypeError(f"cannot compute {name} of a categorical column without an order; convert it with astype")
+    cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
+    return f"CASE {name}({in_order(sql, origin)}){over} {cases} END" if cases else "NULL"
+
+
+def reduced(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
+    """A reduction of a column's values in each group, whose rows are in an order or in none."""
+    sql, kind, origin = column._sql, column._kind, carried(column._origin)
+    by = f" ORDER BY {', '.join(order)}" if order else ""
+    if name in ("first", "last"):
+        return Column(f"{name}_value({sql}{by}) FILTER (WHERE {sql} IS NOT NULL)", column._known, column._origin)
+    if name == "list":
+        return Column(f"array_agg({sql}{by})", None, Lists(pd.NA if is_masked(column._origin) else None))
+    if name == "size":
+        return Column("count(*)")
+    if name in ("idxmin", "idxmax"):
+        return Column(getattr(column, name)()._sql)
+    if name in ("any", "all"):
+        return Column(getattr(column, name)()._sql, None, origin)
+    if name == "quantile":
+        return Column(quantile(sql, how.get("q", 0.5), kind), None, origin)
+    if name in ("min", "max"):
+        origin = column._origin
+    if name == "nunique" or (name == "count" and is_text(kind)):
+        # Counts of nullable columns are nullable too, as in pandas; of texts, and of different values, they are not.
+        origin = None
+    return Column(aggregate(name, sql, kind, origin=column._origin, **how), None, origin)
 
 
 def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> str:
@@ -95,12 +164,12 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     double = value if kind == pa.float64() else f"CAST({value} AS DOUBLE)"
     forms = {
         "mean": f"avg({double}){over}",
-        "std": f"sqrt({_variance(double, ddof, over)})"
+        "std": f"sqrt({_variance(sql, double, ddof, over)})"
         if ddof not in (0, 1)
         else _deviation("stddev", double, ddof, over),
-        "var": _variance(double, ddof, over),
+        "var": _variance(sql, double, ddof, over),
         "median": f"percentile_cont(0.5) WITHIN GROUP (ORDER BY {double}){over}",
-        "sem": f"(sqrt({_variance(double, ddof, over)}) / sqrt(count({sql}){over}))",
+        "sem": f"(sqrt({_variance(sql, double, ddof, over)}) / sqrt(count({sql}){over}))",
     }
     if name not in forms:
         raise NotImplementedError(f"there is no reduction {name!r}: there are {', '.join(sorted(REDUCTIONS))}")
@@ -111,10 +180,11 @@ def _deviation(function: str, double: str, ddof: int, over: str) -> str:
     return f"{function}_{'samp' if ddof == 1 else 'pop'}({double}){over}"
 
 
-def _variance(double: str, ddof: int, over: str) -> str:
+def _variance(sql: str, double: str, ddof: int, over: str) -> str:
     if ddof in (0, 1):
         return _deviation("var", double, ddof, over)
-    n = f"count({double}){over}"
+    # DataFusion gives counts of a column and of its cast one name: only one of them can be in a query.
+    n = f"count({sql}){over}"
     return f"CASE WHEN {n} > {ddof} THEN var_pop({double}){over} * {n} / ({n} - {ddof}) END"
 
 
@@ -157,6 +227,8 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
     NotImplementedError
         If there is none along the rows.
     """
+    if name not in ("count", "any", "all"):
+        _check_row(name, columns)
     values = [column.sql for column in columns]
     there = " + ".join(f"CASE WHEN {sql} IS NULL THEN 0 ELSE 1 END" for sql in values) or "0"
     if name == "count":
@@ -165,13 +237,24 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
         truths = [_true(column) for column in columns]
         return f"({(' OR ' if name == 'any' else ' AND ').join(truths) or str(name == 'all').upper()})"
     if not values:
-        return "0" if name == "sum" else "NULL"
+        return "0" if name == "sum" else "CAST(NULL AS DOUBLE)"
     whole = all(column.kind is not None and is_whole(column.kind) for column in columns)
     numbers = [f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})" for sql in values]
     made = _across(name, values, numbers, there, ddof)
     if not skipna:
         made = f"CASE WHEN {there} = {len(values)} THEN {made} END"
     return f"CASE WHEN {there} >= {min_count} THEN {made} END" if min_count > 0 else made
+
+
+def _check_row(name: str, columns: Sequence[Column]) -> None:
+    """Checks that the values of a row can be combined."""
+    sorts = {sort_of(column.kind) for column in columns if column.kind is not None}
+    sorts = {"numbers" if sort == "booleans" else sort for sort in sorts}
+    if len(sorts) > 1 or (sorts == {"strings"} and name not in ("min", "max")):
+        found = " and ".join(sorted(sorts))
+        raise TypeError(f"cannot compute {name} of {found} in a row; choose columns, or numeric_only=True")
+    if sorts - {"numbers"} and name not in ("min", "max"):
+        raise NotImplementedError(f"{name}(axis=1) of {sorts.pop()} is not supported; choose columns of numbers")
 
 
 def _across(name: str, values: list[str], numbers: list[str], there: str, ddof: int) -> str:
@@ -198,6 +281,8 @@ def _true(column: Column) -> str:
     sql = column.sql
     if column.kind is not None and pa.types.is_boolean(column.kind):
         return f"coalesce({sql}, FALSE)"
+    if column.kind is not None and is_text(column.kind):
+        return f"coalesce({sql} <> '', TRUE)"
     return f"coalesce({sql} <> {literal(0, column.kind)}, FALSE)"
 
 
@@ -208,21 +293,30 @@ class Reduced:
     """One value for each column, which are computed at once."""
 
     def __init__(
-        self, rows: Rows, cells: dict[Any, str], name: Any = None, origins: dict[Any, Any] | None = None
+        self,
+        rows: Rows,
+        cells: dict[Any, str],
+        name: Any = None,
+        origins: dict[Any, Any] | None = None,
+        axis: pd.Index | None = None,
+        empty: str = "float64",
     ) -> None:
         self._rows = rows
         self._cells = cells
         self._name = name
         self._origins = origins or {}
+        self._axis = axis
+        self._empty = empty
         self._computed: pd.Series | None = None
 
+    @thin
     def compute(self, **arguments: Any) -> pd.Series:
         """Runs the plan on the cluster: a pandas series with the columns as its index."""
         tuning("compute", arguments)
+        index = axis_of(list(self._cells), self._axis)
         if not self._cells:
-            return pd.Series(dtype="float64")
+            return pd.Series([], index=index, dtype=self._empty, name=self._name)
         table = self._rows.values(list(self._cells.values()))
-        index = pd.Index(list(self._cells))
         frame = to_pandas(table)
         values: Any = [frame.iloc[0, at] for at in range(len(self._cells))]
         kinds = [column.type for column in table.columns]
@@ -264,18 +358,33 @@ class Reduced:
 class Table:
     """A small table, which is computed at once."""
 
-    def __init__(self, rows: Rows, cells: dict[Any, dict[Any, str]], origin: Any = None) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        cells: dict[Any, dict[Any, str]],
+        origin: Any = None,
+        axis: pd.Index | None = None,
+        is_square: bool = False,
+    ) -> None:
         self._rows = rows
         self._cells = cells
         self._origin = origin
+        self._axis = axis
+        self._is_square = is_square
 
+    @thin
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Runs the plan on the cluster: a pandas frame."""
         tuning("compute", arguments)
         flat = [sql for column in self._cells.values() for sql in column.values()]
         frame = to_pandas(self._rows.values(flat))
         values = iter(frame.iloc[0, at] for at in range(len(flat)))
-        return pd.DataFrame({label: {name: next(values) for name in column} for label, column in self._cells.items()})
+        shown = {at: {name: next(values) for name in column} for at, column in enumerate(self._cells.values())}
+        made = pd.DataFrame(shown)
+        made.columns = axis_of(list(self._cells), self._axis)
+        if self._is_square:
+            made.index = made.columns
+        return made
 
     def __getitem__(self, label: Any) -> Series:
         from ._series import Series
@@ -289,8 +398,18 @@ class Table:
         return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),), None, self._origin)
 
 
-#: The shares of which descriptions have the values, unless others are asked for.
-QUARTILES = (0.25, 0.5, 0.75)
+def shares(percentiles: Sequence[float] | None) -> list[float]:
+    """The shares of which descriptions have the values, in their order: the quartiles, unless others are asked for.
+
+    Raises
+    ------
+    ValueError
+        If one is given twice.
+    """
+    found = sorted((0.25, 0.5, 0.75) if percentiles is None else percentiles)
+    if len(set(found)) < len(found):
+        raise ValueError("percentiles cannot contain duplicates")
+    return found
 
 
 def percent(q: float) -> str:
@@ -306,8 +425,8 @@ def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) 
         "std": aggregate("std", sql, kind),
         "min": f"CAST(min({sql}) AS DOUBLE)",
     }
-    for q in QUARTILES if percentiles is None else percentiles:
-        cells[percent(q)] = quantile(sql, q)
+    for q in shares(percentiles):
+        cells[percent(q)] = quantile(sql, q, kind)
     return {**cells, "max": f"CAST(max({sql}) AS DOUBLE)"}
 
 

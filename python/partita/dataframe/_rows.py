@@ -64,6 +64,8 @@ class Rows:
     #: Set only where the rows are made: what is derived has other rows, columns or another order.
     held: str | None = None
     divisions: tuple[Any, ...] | None = None
+    #: Of rows of files: the same relation over the last file only, whose rows come in the order of the file.
+    last: str | None = None
     #: Of rows that are others which a condition leaves: those, the conditions, and what its columns are in them.
     narrowed: tuple[Rows, tuple[str, ...], dict[str, str]] | None = None
 
@@ -92,6 +94,7 @@ class Rows:
     def but(self, **changes: Any) -> Rows:
         """The same rows with some of what they are made of changed: their order, their layers, who asks for them."""
         made = Rows(self.client, self.root, self.order, False, self.partitions, self.layers, self.identity, self._keep)
+        made.last = self.last
         for name, value in changes.items():
             setattr(made, name, value)
         if made.layers == self.layers:
@@ -104,6 +107,12 @@ class Rows:
         select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions))
         found: pa.Table = self.client._connection.query(f"SELECT {select} FROM {self.sql}")
         return found
+
+    def explain(self, query: str) -> str:
+        """How the cluster would run a query over them, a line for each operator."""
+        table = self.client._connection.query(f"EXPLAIN {query}")
+        texts = [column.to_pylist() for column in table.columns]
+        return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
 
     @property
     def sql(self) -> str:

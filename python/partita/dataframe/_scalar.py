@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+import pyarrow as pa
+
+from .._draw import visualize
+from .._errors import thin
+from . import _expressions as ex
 from ._arguments import tuning
 from ._columns import to_pandas
 from ._sql import literal
@@ -14,23 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scalar"]
 
-_FORMS = {
-    "add": "({0} + {1})",
-    "sub": "({0} - {1})",
-    "mul": "({0} * {1})",
-    "truediv": "(CAST({0} AS DOUBLE) / {1})",
-    "floordiv": "floor(CAST({0} AS DOUBLE) / {1})",
-    "mod": "({0} - floor(CAST({0} AS DOUBLE) / {1}) * {1})",
-    "pow": "power({0}, {1})",
-    "lt": "({0} < {1})",
-    "le": "({0} <= {1})",
-    "gt": "({0} > {1})",
-    "ge": "({0} >= {1})",
-    "eq": "({0} = {1})",
-    "ne": "({0} <> {1})",
-    "and": "({0} AND {1})",
-    "or": "({0} OR {1})",
-}
+#: The operators of two values, beside the comparisons.
+_OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or")
 
 
 class Scalar:
@@ -53,14 +44,25 @@ class Scalar:
         self._kind = kind
         self._missing = missing
 
+    @thin
     def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster, and gives the value."""
         tuning("compute", arguments)
         table = self._rows.values([self._sql])
         if table.num_rows == 0 or table.column(0).null_count:
-            return self._missing
+            return pd.NaT if pa.types.is_temporal(table.column(0).type) else self._missing
         value = to_pandas(table).iloc[0, 0]
         return self._kind(value) if self._kind is not None else value
+
+    @thin
+    def explain(self) -> str:
+        """How the cluster would run it: the plan, cut into groups of tasks."""
+        return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.sql}")
+
+    @thin
+    def visualize(self, filename: Any = None, **arguments: Any) -> Any:
+        """The plan as SVG: shown by a notebook, or written to a file."""
+        return visualize(self, filename=filename, **arguments)
 
     def persist(self, **arguments: Any) -> Scalar:
         """The same: a single value is kept nowhere."""
@@ -92,21 +94,39 @@ class Scalar:
         return f"<Scalar: {self._sql}>"
 
     def _combined(self, name: str, other: Any, swapped: bool = False) -> Any:
-        form = _FORMS[name]
+        rows, left = self._rows, (self._sql, self._type)
         if isinstance(other, Scalar):
-            if self._rows.identity is not other._rows.identity:
+            if rows.identity is not other._rows.identity:
                 raise NotImplementedError("values of different frames: compute() them first")
-            return Scalar(self._rows.both(other._rows), form.format(self._sql, other._sql))
-        try:
-            text = literal(other)
-        except TypeError:
-            # A column or a frame beside it knows what to do.
-            return NotImplemented
-        sides = (text, self._sql) if swapped else (self._sql, text)
-        return Scalar(self._rows, form.format(*sides))
+            rows, right = rows.both(other._rows), (other._sql, other._type)
+        else:
+            try:
+                right = self._beside(name, other, swapped)
+            except TypeError:
+                # A column or a frame beside it knows what to do.
+                return NotImplemented
+        if name in ex.COMPARISONS:
+            return Scalar(rows, ex.comparison(name, left[0], right[0]))
+        if name in ("and", "or"):
+            return Scalar(rows, f"({left[0]} {name.upper()} {right[0]})")
+        sides = (right, left) if swapped else (left, right)
+        # Single values are NumPy's.
+        return Scalar(rows, ex.arithmetic(name, *sides[0], *sides[1], "numpy")[0])
+
+    @property
+    def _type(self) -> pa.DataType:
+        return self._rows.type(self._sql)
+
+    def _beside(self, name: str, value: Any, swapped: bool) -> tuple[str, pa.DataType]:
+        """A Python value beside it, in an operator: SQL, and the type that it has there."""
+        if name in ex.COMPARISONS or name in ("and", "or"):
+            return literal(value, self._type), self._type
+        if swapped:
+            return ex.operand(value, self._type)
+        return ex.right_operand(name, value, self._type, "numpy")
 
     if TYPE_CHECKING:
-        # They are made below, from the forms.
+        # They are made below.
         def __add__(self, other: Any) -> Any: ...
         def __radd__(self, other: Any) -> Any: ...
         def __sub__(self, other: Any) -> Any: ...
@@ -140,7 +160,7 @@ def _operator(name: str, swapped: bool) -> Callable[[Scalar, Any], Any]:
     return operator
 
 
-for _name in _FORMS:
+for _name in (*_OPERATORS, *ex.COMPARISONS):
     setattr(Scalar, f"__{_name}__", _operator(_name, False))
-    if _name not in ("lt", "le", "gt", "ge", "eq", "ne"):
+    if _name in _OPERATORS:
         setattr(Scalar, f"__r{_name}__", _operator(_name, True))

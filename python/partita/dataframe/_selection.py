@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from .._errors import thin
 from ._arguments import tuning
 from ._base import Level
-from ._columns import Column, in_order
+from ._columns import Column, axis_of, in_order
 from ._loc import Loc
 from ._partitions import drawn
 from ._reductions import across
 from ._rows import Rows, direction, turned
-from ._series import Series, _limited
-from ._sql import quote
+from ._rows import term as term_of
+from ._series import _NO_ORDER, Index, Series, _last_of_files, _limited
+from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
 __all__ = ["FrameRows"]
+
+#: The largest share of rows that is drawn with replacement.
+FRAC_MAX = 100
+#: The share of rows that would be drawn more often than any is.
+POISSON_TAIL_MAX = 1e-12
 
 
 class FrameRows:
@@ -28,6 +36,7 @@ class FrameRows:
 
     _rows: Rows
     _columns: dict[Any, Column]
+    _axis: pd.Index | None
     _index: tuple[Level, ...]
     _column: Callable[..., Series]
     _key: Callable[..., Series]
@@ -36,6 +45,7 @@ class FrameRows:
     _filtered: Callable[..., DataFrame]
     _reordered: Callable[..., DataFrame]
     _order_names: Callable[..., list[str]]
+    _travelled: Callable[..., DataFrame]
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """The rows for which a condition holds, written as pandas writes it: ``a > 1 and b == 'x' and c < @limit``.
@@ -53,13 +63,16 @@ class FrameRows:
         tuning("query", arguments)
         return self._filtered(condition(cast("DataFrame", self), expr, names))
 
-    def dropna(self, how: str = "any", subset: Any = None, thresh: int | None = None) -> DataFrame:
+    def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
         """Without rows that have missing values: any, all, or fewer than ``thresh`` that are there."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._sql for label in labels]
         if thresh is not None:
+            if how is not None:
+                raise TypeError("You cannot set both the how and thresh arguments at the same time.")
             return self._narrowed(f"({across('count', [self._column(label)._cell for label in labels])}) >= {thresh}")
+        how = how or "any"
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how is 'any' or 'all', not {how!r}")
         return self._narrowed(f"({(' AND ' if how == 'any' else ' OR ').join(tests) or 'TRUE'})")
@@ -69,27 +82,40 @@ class FrameRows:
         """Rows by the labels of the index, and columns by theirs."""
         return Loc(cast("DataFrame", self), lambda frame: frame)
 
+    @thin
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
         """The first rows, of as many partitions as needed; of rows that are in no order, any."""
         if compute:
             return _limited(self, n)
         return self._first(n)
 
+    @thin
     def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows.
+        """The last rows; of rows of files, the last ones of the last file, by its name, counted within it.
 
         Raises
         ------
         NotImplementedError
             If the rows are in no order.
         """
+        if compute and not self._rows.order:
+            return _last_of_files(self, n)
         if not self._rows.order:
-            raise NotImplementedError("these rows are in no order, as those of files are: sort_values first, or head")
+            raise NotImplementedError(_NO_ORDER)
         frame = self._first(n, backwards=True)
         return frame.compute() if compute else frame
 
-    def sample(self, n: None = None, frac: float | None = None, random_state: int | None = None) -> DataFrame:
+    def sample(
+        self,
+        n: None = None,
+        frac: float | None = None,
+        replace: bool = False,
+        random_state: int | None = None,
+    ) -> DataFrame:
         """About this share of the rows, drawn anew by each computation unless a state is given.
+
+        With ``replace=True`` a row may be drawn several times, as often as in a sample with replacement of many rows:
+        by a Poisson distribution. The share may then be more than 1.
 
         A state gives the same rows of the same frame each time, however it is partitioned; they are not those that
         pandas draws. Rows in no order are told apart by what is in them: those alike are drawn together.
@@ -105,12 +131,38 @@ class FrameRows:
         """
         if n is not None or frac is None:
             raise NotImplementedError("sample takes a share of the rows: frac=")
-        if not 0 <= frac <= 1:
-            raise ValueError(f"frac is a share of the rows, from 0 to 1, not {frac!r}")
+        most = FRAC_MAX if replace else 1
+        if not 0 <= frac <= most:
+            more = "" if replace else "; a larger one needs replace=True"
+            raise ValueError(f"frac is a share of the rows, from 0 to {most}, not {frac!r}{more}")
         if random_state is None:
-            return self._narrowed(f"random() < {float(frac)!r}")
-        keys = self._rows.order or [column.sql for column in self._columns.values()]
-        return self._narrowed(drawn(keys, frac, random_state))
+            lot = "random()"
+        else:
+            keys = self._rows.order or [column.sql for column in self._columns.values()]
+            lot = drawn(keys, random_state)
+        return self._repeated(lot, frac) if replace else self._narrowed(f"{lot} < {float(frac)!r}")
+
+    def _repeated(self, lot: str, mean: float) -> DataFrame:
+        """Each row as often as a Poisson distribution says for its lot, a number from 0 to 1."""
+        # The shares of rows that are drawn once at least, twice at least and so on.
+        shares, term, left = [], math.exp(-mean), 1.0
+        while left - term > POISSON_TAIL_MAX:
+            left -= term
+            shares.append(left)
+            term *= mean / len(shares)
+        rows, lot = self._rows.add(lot)
+        frame = self._like(self._columns, rows)
+        levels = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
+        cells = [f"{sql} AS {quote(name)}" for sql, name in frame._selected()]
+        order = [f"{term_of(sql)} AS {quote(name)}" for sql, name in zip(rows.order, self._order_names(rows))]
+        select = ", ".join(dict.fromkeys([*levels, *cells, *order])) or "1 AS one"
+        draws = ", ".join(f"(CAST({share!r} AS DOUBLE))" for share in shares) or "(CAST(-1 AS DOUBLE))"
+        root = (
+            f"(SELECT {select} FROM {rows.sql} CROSS JOIN (VALUES {draws}) AS __draws(__share) WHERE {lot} < __share)"
+        )
+        made = frame._travelled(root, rows)
+        made._rows.physical = False
+        return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
         """In the order of columns; rows that are equal in them stay in theirs."""
@@ -143,14 +195,21 @@ class FrameRows:
     ) -> DataFrame:
         """With a column as the index, in its order.
 
-        Unlike in pandas the rows are sorted by it, as they are in Dask; ``sorted=True`` says that they are already.
+        Unlike in pandas the rows are sorted by it, as they are in Dask, unless ``sort=False`` is given; ``sorted=True``
+        says that they are already.
         With ``npartitions`` or ``divisions`` the frame is held on the workers at once, in those partitions.
         """
         if append or arguments.pop("inplace", False):
             raise NotImplementedError("set_index: append= and inplace= are not there, as they are not in Dask")
-        arguments.pop("sort", None)
+        is_sorting = arguments.pop("sort", True)
         arguments.pop("partition_size", None)
         tuning("set_index", arguments)
+        if (
+            isinstance(other, Index)
+            and other._is_index_of(cast("DataFrame", self))
+            and divisions is npartitions is None
+        ):
+            return cast("DataFrame", self)
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
             if len(label) != 1:
@@ -161,10 +220,10 @@ class FrameRows:
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
         rows = self._rows.both(column._rows)
         order = (f"{in_order(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
-        made = rows.but(order=order, physical=sorted and rows.physical)
+        made = rows.but(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
-        frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),))
+        frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),), self._axis)
         if divisions is not None or isinstance(npartitions, int):
             return frame.repartition(divisions, npartitions if divisions is None else None)
         return frame
@@ -182,7 +241,8 @@ class FrameRows:
                 columns[name] = Column(level.sql, None, level.origin)
         from ._frame import DataFrame
 
-        return DataFrame(self._rows, {**columns, **self._columns}, ())
+        columns.update(self._columns)
+        return DataFrame(self._rows, columns, (), axis_of(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """In the order of the index."""

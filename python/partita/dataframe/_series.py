@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+import copy
+import numbers
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
 from . import _expressions as ex
+from . import _shown
 from ._along import ColumnWindows
 from ._arguments import tuning
 from ._base import Level, Plan
-from ._columns import Column, carried, in_order, is_masked, to_pandas
+from ._columns import ARROW, Column, carried, in_order, is_masked, to_pandas
 from ._operators import Operators
+from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, is_time, literal, quote
-from ._summary import ColumnSummary
+from ._sql import INDEX, is_number, is_text, is_time, literal, quote, sort_of, type_of
+from ._summary import ColumnSummary, truth
 
 if TYPE_CHECKING:
     from ._accessors import DatetimeMethods, StringMethods
     from ._frame import DataFrame
 
-__all__ = ["Index", "Series"]
+__all__ = ["Index", "Series", "by_labels"]
 
 
-class Series(ColumnWindows, ColumnSummary, Operators, Plan):
+class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     """A column of a plan, with an index.
 
     Made by frames: ``ddf.a``, ``ddf["a"]``, and by operations on columns. Operations give columns again, reductions
@@ -96,7 +100,10 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         return (self.size,)
 
     def __repr__(self) -> str:
-        return f"<Series {self.name!r}: {self._kind}>"
+        return _shown.text(self.to_frame(), type(self).__name__, as_series=True)
+
+    def _selected_labels(self) -> list[Any]:
+        return [self.name]
 
     def _selected(self) -> list[tuple[str, str]]:
         return [(self._sql, "v")]
@@ -142,7 +149,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def rename(self, index: Any = None) -> Series:
         """The same under another name."""
-        if isinstance(index, dict) or callable(index):
+        if isinstance(index, (dict, Series, pd.Series)) or callable(index):
             raise NotImplementedError("rename takes a name: the labels of the index stay what they are")
         return self._like(self._sql, self._known, name=index, origin=self._origin)
 
@@ -154,12 +161,14 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         """What a function gives that gets this plan."""
         return func(self, *args, **kwargs)
 
+    @thin
     def persist(self, **arguments: Any) -> Series:
         """Computes it and keeps it on the workers: the same column, read there."""
         tuning("persist", arguments)
         rows, levels = self._hold()
         return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 
+    @thin
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """The first rows."""
         return _limited(self, n) if compute else self._back(self.to_frame("v").head(n, compute=False))
@@ -185,16 +194,22 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
             other = other.compute()
-        origin = self._origin
-        if isinstance(other, Series):
-            rows, right, kind, origin = self._with(other), other._sql, other._kind, carried(origin, other._origin)
-        else:
-            rows = self._rows
-            right, kind = ex.operand(other, self._kind)
+        rows, origin = self._rows, carried(self._origin)
+        # Arrow's own whole numbers do not make one beside them as small as they are.
+        like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
         left = (self._sql, self._kind)
-        sides = ((right, kind), left) if swapped else (left, (right, kind))
-        sql = ex.arithmetic(name, *sides[0], *sides[1])
-        return self._like(sql, rows=rows, name=self._name_with(other), origin=carried(origin))
+        style = ex.style_of(None if swapped else self._origin, origin)
+        if isinstance(other, Series):
+            rows, origin = self._with(other), carried(self._origin, other._origin)
+            style = ex.style_of(self._origin, other._origin)
+            right = (other._sql, other._kind)
+        elif swapped:
+            right = ex.operand(other, like)
+        else:
+            right = ex.right_operand(name, other, like, style)
+        sides = (right, left) if swapped else (left, right)
+        sql, kind = ex.arithmetic(name, *sides[0], *sides[1], style)
+        return self._like(sql, kind, rows, self._name_with(other), origin)
 
     def _compare(self, name: str, other: Any) -> Any:
         if not isinstance(other, Series) and isinstance(other, Plan):
@@ -204,15 +219,36 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         if isinstance(self._origin, pd.CategoricalDtype) and name not in ("eq", "ne"):
             return self._compare_categories(name, other, self._origin)
         if isinstance(other, Series):
+            if {sort_of(self._kind), sort_of(other._kind)} in _UNLIKE:
+                return self._compare_unlike(name, other._kind, self._with(other), self._name_with(other))
             zones = {_zoned(self._kind), _zoned(other._kind)}
             if zones == {True, False}:
                 raise TypeError("times with a zone and times without one cannot be compared: use dt.tz_localize")
             origin = carried(self._origin, other._origin)
             sql = ex.comparison(name, self._sql, other._sql, is_masked(origin))
             return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
-        return self._like(
-            ex.comparison(name, self._sql, literal(other, self._kind), is_masked(self._origin)), pa.bool_()
-        )
+        if self._is_unlike(other):
+            return self._compare_unlike(name, type_of(other), self._rows, self.name)
+        sql, value = self._sql, literal(other, self._kind)
+        if pa.types.is_boolean(self._kind) and isinstance(other, numbers.Number) and not isinstance(other, bool):
+            sql, value = f"CAST({sql} AS BIGINT)", literal(other)
+        elif is_number(self._kind) and isinstance(other, bool):
+            value = literal(int(other), self._kind)
+        return self._like(ex.comparison(name, sql, value, is_masked(self._origin)), pa.bool_())
+
+    def _is_unlike(self, value: Any) -> bool:
+        """Whether no value of the column can be compared with this one."""
+        return not is_missing(value) and {sort_of(self._kind), sort_of(type_of(value))} in _UNLIKE
+
+    def _compare_unlike(self, name: builtins.str, kind: pa.DataType, rows: Rows, label: Any) -> Series:
+        """A comparison of strings with numbers or booleans: they are never equal, and have no order."""
+        if name not in ("eq", "ne"):
+            raise TypeError(
+                f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one of them with astype"
+            )
+        answer = "FALSE" if name == "eq" else "TRUE"
+        sql = f"CASE WHEN {self._sql} IS NOT NULL THEN {answer} END" if is_masked(self._origin) else answer
+        return self._like(sql, pa.bool_(), rows, label)
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if not origin.ordered or isinstance(other, Series):
@@ -228,16 +264,19 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         return of_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
-        if pa.types.is_integer(self._kind):
+        kind = None
+        if pa.types.is_boolean(self._kind):
+            kind = pa.bool_()
+        elif pa.types.is_integer(self._kind):
             # The bits of whole numbers; exclusive or is what only one of both has.
             operator = {"AND": "&", "OR": "|", "<>": "#"}[operator]
-        elif not pa.types.is_boolean(self._kind):
+        else:
             raise TypeError(f"& and | are for conditions and whole numbers, not for {self._kind}")
         if isinstance(other, Series):
             sql = f"({self._sql} {operator} {other._sql})"
             origin = carried(self._origin, other._origin)
-            return self._like(sql, rows=self._with(other), name=self._name_with(other), origin=origin)
-        return self._like(f"({self._sql} {operator} {literal(other)})")
+            return self._like(sql, kind, self._with(other), self._name_with(other), origin)
+        return self._like(f"({self._sql} {operator} {literal(other)})", kind)
 
     def __and__(self, other: Any) -> Series:
         return self._logical("AND", other)
@@ -255,13 +294,22 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
             return self._like(f"(NOT {self._sql})", pa.bool_())
         return self._like(f"(-1 - {self._sql})", self._known)
 
+    def _check_number(self, name: builtins.str) -> None:
+        """Refuses what only numbers have."""
+        if is_text(self._kind) or is_time(self._kind):
+            raise TypeError(f"cannot compute {name} of column {self.name!r}: its values are {self._kind}, not numbers")
+
     def __neg__(self) -> Series:
+        self._check_number("-")
         if pa.types.is_duration(self._kind):
             return self * -1
+        if pa.types.is_unsigned_integer(self._kind):
+            return 0 - self
         return self._like(f"(- {self._sql})", self._known)
 
     def abs(self) -> Series:
         """Without the sign."""
+        self._check_number("abs")
         if pa.types.is_duration(self._kind):
             zero = literal(pd.Timedelta(0), self._kind)
             return self._like(f"CASE WHEN {self._sql} < {zero} THEN {(-self)._sql} ELSE {self._sql} END", self._known)
@@ -270,8 +318,11 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     __abs__ = abs
 
     def round(self, decimals: int = 0) -> Series:
-        """To so many places; a half goes to the even neighbour."""
-        return self._like(ex.rounded(self._sql, self._kind, decimals), self._kind)
+        """To so many places; a half goes to the even neighbour. Other values than numbers stay what they are."""
+        if not is_number(self._kind):
+            return self.copy()
+        rows, sql = self._rows.short(self._sql)
+        return self._like(ex.rounded(sql, self._kind, decimals), self._kind, rows)
 
     # Values.
 
@@ -287,7 +338,18 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
                 )
             known = self.isin(list(dtype.categories))
             return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
-        return self._like(ex.cast(self._sql, self._kind, dtype), origin=ex.origin_after(dtype))
+        origin = ex.origin_after(dtype)
+        if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
+            return self._as_truths(origin)
+        return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
+
+    def _as_truths(self, origin: Any) -> Series:
+        """Whether each value is true; what is missing is, unless it can be missing among truths as well."""
+        if not (is_number(self._kind) or is_text(self._kind)) or (is_text(self._kind) and is_masked(origin)):
+            raise TypeError(f"astype: cannot convert {self._kind} to bool; compare it with a value instead")
+        masked = is_masked(self._origin) or is_masked(origin)
+        sql = truth(self) if masked else f"coalesce({truth(self)}, TRUE)"
+        return self._like(sql, pa.bool_(), origin=origin)
 
     def isna(self) -> Series:
         """Whether each value is missing."""
@@ -302,37 +364,9 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     notnull = notna
 
-    def fillna(self, value: Any) -> Series:
-        """With something in the place of missing values."""
-        if isinstance(value, Scalar):
-            value = value.compute()
-        if isinstance(value, Series):
-            return self._same(f"coalesce({self._sql}, {value._sql})", self._with(value))
-        if isinstance(self._origin, pd.CategoricalDtype) and value not in self._origin.categories:
-            raise TypeError(f"{value!r} is none of the categories {list(self._origin.categories)!r}")
-        return self._same(f"coalesce({self._sql}, {literal(value, self._kind)})")
-
-    def combine_first(self, other: Series) -> Series:
-        """With another column's values in the place of missing ones."""
-        return self.fillna(other)
-
     def dropna(self) -> Series:
         """Without missing values."""
         return self[self.notna()]
-
-    def isin(self, values: Sequence[Any]) -> Series:
-        """Whether each is one of these."""
-        if isinstance(values, Series):
-            values = values.unique().compute()
-        values = list(values)
-        found = [literal(value, self._kind) for value in values if not pd.isna(value)]
-        if is_time(self._kind) and any(isinstance(value, str) for value in values):
-            # A text is no time, as it is in pandas.
-            found = [literal(value, self._kind) for value in values if not isinstance(value, str)]
-        tests = [f"coalesce({self._sql} IN ({', '.join(found)}), FALSE)"] if found else []
-        if any(pd.isna(value) for value in values):
-            tests.append(f"({self._sql} IS NULL)")
-        return self._like(f"({' OR '.join(tests) or 'FALSE'})", pa.bool_())
 
     def between(self, left: Any, right: Any, inclusive: str = "both") -> Series:
         """Whether each is between two values."""
@@ -342,63 +376,31 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def clip(self, lower: Any = None, upper: Any = None) -> Series:
         """No lower and no higher than these."""
-        sql = self._sql
+        rows, sql = self._rows.short(self._sql)
         cases = []
         if lower is not None:
             cases.append(f"WHEN {sql} < {literal(lower)} THEN {literal(lower, self._kind)}")
         if upper is not None:
             cases.append(f"WHEN {sql} > {literal(upper)} THEN {literal(upper, self._kind)}")
-        return self._like(f"CASE {' '.join(cases)} ELSE {sql} END") if cases else self
-
-    def _either(self, condition: Series, other: Any, keep: bool) -> Series:
-        rows = self._with(condition)
-        if isinstance(other, Scalar):
-            other = other.compute()
-        if isinstance(other, Series):
-            rows, value = rows.both(other._rows), other._sql
-        else:
-            value = literal(other, self._kind)
-        first, second = (self._sql, value) if keep else (value, self._sql)
-        sql = f"CASE WHEN {condition._sql} THEN {first} ELSE {second} END"
-        origin = self._origin if other is None or not isinstance(self._origin, pd.CategoricalDtype) else None
-        return self._like(sql, rows=rows, origin=origin)
-
-    def where(self, cond: Series, other: Any = None) -> Series:
-        """The value where the condition holds, else the other one."""
-        return self._either(cond, other, True)
-
-    def mask(self, cond: Series, other: Any = None) -> Series:
-        """The value where the condition does not hold, else the other one."""
-        return self._either(cond, other, False)
-
-    def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
-        """What a dictionary or a column of pandas has for each value; missing where it has nothing."""
-        if isinstance(arg, pd.Series):
-            arg = arg.to_dict()
-        if not isinstance(arg, dict):
-            raise NotImplementedError("map takes a dict: a function in Python cannot run on the workers yet")
-        if not arg:
-            return self._like("NULL", origin=None)
-        cases = " ".join(f"WHEN {literal(k, self._kind)} THEN {literal(v)}" for k, v in arg.items())
-        return self._like(f"CASE {self._sql} {cases} END", origin=None)
-
-    def replace(self, to_replace: Any, value: Any = None) -> Series:
-        """With some values replaced."""
-        pairs = (
-            to_replace
-            if isinstance(to_replace, dict)
-            else dict.fromkeys(to_replace if isinstance(to_replace, (list, tuple)) else [to_replace], value)
-        )
-        gone = [new for old, new in pairs.items() if pd.isna(old)]
-        column = self.fillna(gone[0]) if gone else self
-        cases = " ".join(
-            f"WHEN {literal(old, self._kind)} THEN {literal(new, self._kind)}"
-            for old, new in pairs.items()
-            if not pd.isna(old)
-        )
         if not cases:
-            return column
-        return column._like(f"CASE {column._sql} {cases} ELSE {column._sql} END", self._known)
+            return self
+        return self._like(f"CASE {' '.join(cases)} ELSE {sql} END", self._kind_with(lower, upper), rows)
+
+    def _kind_with(self, *values: Any) -> pa.DataType | None:
+        """The type of a column of its values and of these, where that is its own."""
+        for value in values:
+            if isinstance(value, Series):
+                kind = value._kind
+            elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
+                continue
+            else:
+                try:
+                    kind = ex.operand(value, self._kind)[1]
+                except OverflowError:
+                    return None
+            if kind != self._kind:
+                return None
+        return self._kind
 
     def nunique_approx(self) -> Scalar:
         """About how many different values there are."""
@@ -425,7 +427,7 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
     def __getitem__(self, key: Any) -> Series:
         if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
-            found: Series = self.loc[key]
+            found: Series = self.loc[by_labels(key)]
             return found
         if isinstance(key, Series):
             return self._back(self.to_frame("v")[key])
@@ -438,9 +440,11 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
 
         return Loc(self.to_frame("v"), self._back)
 
-    def sample(self, n: None = None, frac: float | None = None, random_state: int | None = None) -> Series:
+    def sample(
+        self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
+    ) -> Series:
         """About this share of the rows; :meth:`DataFrame.sample` says which."""
-        return self._back(self.to_frame("v").sample(n, frac, random_state))
+        return self._back(self.to_frame("v").sample(n, frac, replace, random_state))
 
     @property
     def partitions(self) -> Any:
@@ -458,8 +462,11 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
         return self._back(self.to_frame("v").repartition(**partitions))
 
+    @thin
     def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows."""
+        """The last rows; of rows of files, the last ones of the last file, by its name, counted within it."""
+        if compute and not self._rows.order:
+            return _last_of_files(self, n)
         column = self._back(self.to_frame("v").tail(n, compute=False))
         return column.compute() if compute else column
 
@@ -478,7 +485,8 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     def unique(self) -> Series:
         """Each value once, in no order."""
         sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.sql})"
-        return Series(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
+        made = Index if isinstance(self, Index) else Series
+        return made(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
 
     def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
         """Each value where it is first."""
@@ -489,12 +497,15 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
     ) -> Series:
         """How often each value is there, the most frequent first. Of those as frequent, any is first."""
         tuning("value_counts", arguments)
-        count = "count(*)"
-        if normalize:
-            count = "CAST(count(*) AS DOUBLE) / sum(count(*)) OVER ()"
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
-        sql = f"(SELECT {self._sql} AS {value}, {count} AS v FROM {self._rows.sql}{where} GROUP BY 1)"
+        counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.sql}{where}"
+        if isinstance(self._origin, pd.CategoricalDtype) and len(self._origin.categories):
+            # Categories without rows are there too.
+            known = ", ".join(f"({literal(one)}, 0)" for one in self._origin.categories)
+            counted += f" UNION ALL SELECT column1, column2 FROM (VALUES {known})"
+        count = "CAST(sum(n) AS DOUBLE) / sum(sum(n)) OVER ()" if normalize else "CAST(sum(n) AS BIGINT)"
+        sql = f"(SELECT {value}, {count} AS v FROM ({counted}) GROUP BY 1)"
         way = "ASC" if ascending else "DESC"
         order = (f"{quote('v')} {way} NULLS LAST", f"{value} ASC NULLS LAST") if sort else ()
         name = "proportion" if normalize else "count"
@@ -512,10 +523,10 @@ class Series(ColumnWindows, ColumnSummary, Operators, Plan):
         tuning("nsmallest", arguments)
         return self._back(self.to_frame("v").nsmallest(n, "v"))
 
-    def groupby(self, by: Any, sort: bool = True, dropna: bool = True, observed: bool = True, **arguments: Any) -> Any:
-        """Groups of the rows, by columns over the same rows."""
+    def groupby(self, by: Any, **arguments: Any) -> Any:
+        """Groups of the rows, by columns over the same rows; :meth:`DataFrame.groupby` has the arguments."""
         label = self.name if self.name is not None else 0
-        return self.to_frame(label).groupby(by, sort, dropna, observed, **arguments)[label]
+        return self.to_frame(label).groupby(by, **arguments)[label]._named(self.name)
 
     def _publish(self, client: Any, name: builtins.str, override: bool) -> None:
         self.to_frame()._publish(client, name, override)
@@ -530,6 +541,23 @@ class Index(Series):
             return getattr(self.dt, name)
         return super().__getattr__(name)
 
+    def _like(
+        self,
+        sql: builtins.str,
+        kind: pa.DataType | None = None,
+        rows: Rows | None = None,
+        name: Any = ...,
+        origin: Any = ...,
+    ) -> Series:
+        made = super()._like(sql, kind, rows, name, origin)
+        # Conditions on an index are arrays in pandas, which have no name.
+        label = None if kind == pa.bool_() else made.name
+        return Index(made._rows, made._sql, label, (), made._known, made._origin)
+
+    def _is_index_of(self, plan: Plan) -> bool:
+        """Whether it is the index of these rows."""
+        return [level.sql for level in plan._index] == [self._sql] and self._rows.identity is plan._rows.identity
+
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
         return pd.Index(frame.iloc[:, 0].array, name=self.name)
 
@@ -541,10 +569,52 @@ def _index_of(plan: Plan) -> Index:
     return Index(plan._rows, level.sql, level.name, (), None, level.origin)
 
 
+#: Kinds of values that SQL converts to compare them, and that are never equal in pandas.
+_UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
+
+
+def by_labels(key: slice) -> slice:
+    """A slice in brackets, if it is one of labels: pandas takes integers for positions.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is a slice of positions.
+    """
+    if any(isinstance(end, numbers.Integral) for end in (key.start, key.stop, key.step)):
+        raise NotImplementedError("selecting rows by position is not supported; use .loc with labels, or head and tail")
+    return key
+
+
 def _limited(plan: Any, n: int) -> Any:
     """The first rows of a plan, computed."""
     query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
     return plan._shown(plan._client._connection.query(query))
+
+
+_NO_ORDER = "the order of these rows is undefined: use sort_values or set_index first, or head"
+
+
+def _last_of_files(plan: Any, n: int) -> Any:
+    """The last rows of a plan of the rows of files, computed: those of the last file.
+
+    Raises
+    ------
+    NotImplementedError
+        If the rows are of something else.
+    """
+    rows = plan._rows
+    if rows.last is None:
+        raise NotImplementedError(_NO_ORDER)
+    connection = plan._client._connection
+    last = copy.copy(plan)
+    last._rows = rows.but(root=rows.last)
+    table, total = connection.run(last._full_query()).last(n)
+    # The types of a column are those of all files.
+    shown = plan._shown(table.cast(connection.schema(plan._full_query())))
+    # Rows without an index are counted, here from the first one of the file.
+    shown.index = pd.RangeIndex(total - len(shown), total)
+    return shown
 
 
 def _zoned(kind: pa.DataType) -> bool | None:

@@ -25,6 +25,7 @@ __all__ = [
     "is_whole",
     "literal",
     "quote",
+    "sort_of",
     "type_of",
 ]
 
@@ -96,6 +97,20 @@ def is_time(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
+def sort_of(kind: pa.DataType) -> str:
+    """Which values a column of a type contains: strings, numbers, booleans, times, timedeltas or others."""
+    types = pa.types
+    if is_text(kind):
+        return "strings"
+    if types.is_dictionary(kind):
+        return sort_of(kind.value_type)
+    if types.is_boolean(kind):
+        return "booleans"
+    if is_number(kind):
+        return "numbers"
+    return "times" if is_time(kind) else "timedeltas" if types.is_duration(kind) else str(kind)
+
+
 def type_of(value: Any) -> pa.DataType:
     """The Arrow type of a Python value."""
     if isinstance(value, pd.Timestamp):
@@ -140,6 +155,8 @@ def literal(value: Any, like: pa.DataType | None = None) -> str:
     if isinstance(value, str):
         if like is not None and is_time(like):
             return _time(pd.Timestamp(value, tz=getattr(like, "tz", None)), like)
+        if like is not None and pa.types.is_duration(like):
+            return literal(pd.Timedelta(value), like)
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, decimal.Decimal):
         digits = value.as_tuple()
@@ -151,6 +168,9 @@ def literal(value: Any, like: pa.DataType | None = None) -> str:
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
         span = pd.Timedelta(value)
+        if like is not None and pa.types.is_duration(like) and span.as_unit(like.unit) == span:
+            # DataFusion turns durations of two units into an interval where it combines them.
+            span = span.as_unit(like.unit)
         return f"arrow_cast({span._value}, '{arrow_name(pa.duration(span.unit))}')"
     raise TypeError(f"a {type(value).__name__} cannot be part of a plan: use a number, a text, a time or a column")
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ._arguments import along_rows, tuning
 from ._base import Level
-from ._columns import Column, carried, in_order, is_masked
+from ._columns import Column, axis_of, carried, is_masked
 from ._reductions import REDUCTIONS, Reduced, Table, across, aggregate, described, is_described, quantile
 from ._rows import Rows
 from ._scalar import Scalar
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._series import Series
 
-__all__ = ["ColumnSummary", "FrameSummary"]
+__all__ = ["ColumnSummary", "FrameSummary", "truth"]
 
 
 class ColumnSummary:
@@ -44,16 +44,9 @@ class ColumnSummary:
         tuning(name, arguments)
         if along_rows(name, axis):
             raise ValueError(f"{name}: a column has no axis {axis!r}")
-        sql = self._sql
-        if isinstance(self._origin, pd.CategoricalDtype) and self._origin.ordered and name in ("min", "max"):
-            return self._end_of_categories(name)
-        return self._reduced(aggregate(name, sql, self._kind, **how))
-
-    def _end_of_categories(self, name: builtins.str) -> Scalar:
-        way = "ASC" if name == "min" else "DESC"
-        text = self._sql if not pa.types.is_dictionary(self._kind) else f"arrow_cast({self._sql}, 'Utf8')"
-        order = f"{in_order(self._sql, self._origin)} {way}"
-        return self._reduced(f"first_value({text} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)")
+        if numeric_only and not is_number(self._kind):
+            raise TypeError(f"{name}: numeric_only=True does not allow a column of {self._kind}")
+        return self._reduced(aggregate(name, self._sql, self._kind, origin=self._origin, **how))
 
     def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
         return Scalar(self._rows, sql, kind, pd.NA if is_masked(self._origin) else float("nan"))
@@ -72,23 +65,27 @@ class ColumnSummary:
     def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Whether one of them is true."""
         tuning("any", arguments)
+        self._needs_answers("any", skipna)
         more = "" if skipna else f" OR count(*) > count({self._sql})"
-        return self._reduced(f"(coalesce(bool_or({_truth(self)}), FALSE){more})", bool)
+        return self._reduced(f"(coalesce(bool_or({truth(self)}), FALSE){more})", bool)
 
     def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Whether all of them are true."""
         tuning("all", arguments)
+        self._needs_answers("all", skipna)
         # What is missing counts as true, as it does in pandas.
-        return self._reduced(f"coalesce(bool_and({_truth(self)}), TRUE)", bool)
+        return self._reduced(f"coalesce(bool_and({truth(self)}), TRUE)", bool)
+
+    def _needs_answers(self, name: builtins.str, skipna: bool) -> None:
+        if not skipna and is_masked(self._origin):
+            raise NotImplementedError(f"{name}(skipna=False) of a nullable column may have no answer: use fillna first")
 
     def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
         """The quantile, between two values where it falls there; a column of them for a list."""
-        if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
-            raise ValueError("quantile: method is 'default': quantiles are exact")
-        tuning("quantile", arguments)
+        _exact(arguments)
         if pd.api.types.is_list_like(q):
             parts = [
-                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {quantile(self._sql, at)} AS v, {place} AS {quote(ROW)} "
+                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {quantile(self._sql, at, self._kind)} AS v, {place} AS {quote(ROW)} "
                 f"FROM {self._rows.sql}"
                 for place, at in enumerate(q)
             ]
@@ -96,7 +93,7 @@ class ColumnSummary:
 
             rows = Rows(self._client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
             return Series(rows, quote("v"), self.name, (Level(None, quote(INDEX + "0")),))
-        return self._reduced(quantile(self._sql, q))
+        return self._reduced(quantile(self._sql, q, self._kind))
 
     def mode(self) -> Series:
         """The most frequent values, in their order."""
@@ -173,6 +170,7 @@ class FrameSummary:
 
     _rows: Rows
     _columns: dict[Any, Column]
+    _axis: pd.Index | None
     _index: tuple[Level, ...]
     _column: Callable[..., Series]
     _kinds: Callable[[], dict[Any, Any]]
@@ -198,17 +196,21 @@ class FrameSummary:
         cells = {}
         for label in labels:
             try:
-                cells[label] = aggregate(name, self._columns[label].sql, kinds[label], **how)
+                column = self._columns[label]
+                cells[label] = aggregate(name, column.sql, kinds[label], origin=column.origin, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
-        return Reduced(self._rows, cells, None, self._origins_by_label())
+        return Reduced(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))
 
     def _origins_by_label(self) -> dict[Any, Any]:
         return {label: column.origin for label, column in self._columns.items()}
 
-    def _reduced(self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None) -> Reduced:
+    def _reduced(
+        self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None, empty: str = "float64"
+    ) -> Reduced:
         wanted = self._columns if labels is None else labels
-        return Reduced(self._rows, {label: function(self._column(label))._sql for label in wanted}, name)
+        cells = {label: function(self._column(label))._sql for label in wanted}
+        return Reduced(self._rows, cells, name, None, self._axis, empty)
 
     def agg(self, func: Any) -> Any:
         """A reduction of each column by its name, several as a small table, or one for each of some columns."""
@@ -219,6 +221,7 @@ class FrameSummary:
             return Table(
                 self._rows,
                 {label: {name: self._column(label).agg(name)._sql for name in names} for label in self._columns},
+                axis=self._axis,
             )
         return self._reduced(lambda column: column.agg(func))
 
@@ -254,7 +257,7 @@ class FrameSummary:
             raise NotImplementedError("mode has the most frequent values of columns that are not missing")
         kinds = self._kinds()
         labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
-        return Modes([self._column(label).mode() for label in labels])
+        return Modes([self._column(label).mode() for label in labels], self._axis)
 
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """The values of each column that are not missing."""
@@ -267,11 +270,15 @@ class FrameSummary:
         """The quantile of each column; a small table for a list."""
         if along_rows("quantile", axis):
             raise NotImplementedError("quantile(axis=1) is not there: compute() gives a pandas frame, which has it")
-        arguments.pop("method", None)
-        tuning("quantile", arguments)
-        labels = [label for label, kind in self._kinds().items() if is_number(kind) or not numeric_only]
+        _exact(arguments)
+        kinds = self._kinds()
+        labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
         if pd.api.types.is_list_like(q):
-            return Table(self._rows, {a: {at: quantile(self._columns[a].sql, at) for at in q} for a in labels})
+            return Table(
+                self._rows,
+                {a: {at: quantile(self._columns[a].sql, at, kinds[a]) for at in q} for a in labels},
+                axis=self._axis,
+            )
         return self._reduced(lambda column: column.quantile(q), q, labels)
 
     def nunique(self, axis: Any = 0, dropna: bool = True) -> Reduced:
@@ -284,17 +291,19 @@ class FrameSummary:
         """Whether one value of each column is true."""
         tuning("any", arguments)
         if along_rows("any", axis):
+            _skipping("any", skipna)
             self._kinds()
             return self._across("any", list(self._columns))
-        return self._reduced(lambda column: column.any(skipna))
+        return self._reduced(lambda column: column.any(skipna), empty="bool")
 
     def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
         """Whether all values of each column are true."""
         tuning("all", arguments)
         if along_rows("all", axis):
+            _skipping("all", skipna)
             self._kinds()
             return self._across("all", list(self._columns))
-        return self._reduced(lambda column: column.all(skipna))
+        return self._reduced(lambda column: column.all(skipna), empty="bool")
 
     def idxmin(self, axis: Any = 0, **arguments: Any) -> Reduced:
         """The label of the first smallest value of each column."""
@@ -315,7 +324,7 @@ class FrameSummary:
         return self._reduced(function, None, labels)
 
     def _square(self, function: str, numeric_only: bool, arguments: dict[str, Any]) -> Table:
-        arguments.pop("min_periods", None)
+        least = arguments.pop("min_periods", None) or 1
         if arguments.pop("method", "pearson") != "pearson":
             raise NotImplementedError(f"{function}: the method is 'pearson'")
         tuning(function, arguments)
@@ -327,8 +336,15 @@ class FrameSummary:
                 raise ValueError(f"column {label!r} has no numbers: numeric_only=True leaves it out")
         name = {"cov": "covar_samp", "corr": "corr"}[function]
         double = {label: f"CAST({self._columns[label].sql} AS DOUBLE)" for label in labels}
-        cells = {a: {b: f"{name}({double[a]}, {double[b]})" for b in labels} for a in labels}
-        return Table(self._rows, cells)
+
+        def cell(a: Any, b: Any) -> builtins.str:
+            made = f"{name}({double[a]}, {double[b]})"
+            if least <= 1:
+                return made
+            return f"CASE WHEN regr_count({double[a]}, {double[b]}) >= {int(least)} THEN {made} END"
+
+        cells = {a: {b: cell(a, b) for b in labels} for a in labels}
+        return Table(self._rows, cells, axis=self._axis, is_square=True)
 
     def cov(self, numeric_only: bool = False, **arguments: Any) -> Table:
         """The covariance of each two columns."""
@@ -352,13 +368,19 @@ class FrameSummary:
 class Modes:
     """The most frequent values of several columns, which may be of different lengths."""
 
-    def __init__(self, columns: list[Series]) -> None:
+    def __init__(self, columns: list[Series], axis: pd.Index | None) -> None:
         self._columns = columns
+        self._axis = axis
 
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Runs the plan on the cluster: a pandas frame, with missing values below shorter columns."""
-        return pd.concat([column.compute(**arguments) for column in self._columns], axis=1)
+        made = pd.concat([column.compute(**arguments) for column in self._columns], axis=1)
+        made.columns = axis_of([column.name for column in self._columns], self._axis)
+        return made
 
+
+#: The types of reductions of no columns, where they are no floats.
+_EMPTY = {"count": "int64"}
 
 #: What one value is made by, by its name.
 _NAMED = (
@@ -371,7 +393,20 @@ _NAMED = (
 )
 
 
-def _truth(column: Any) -> str:
+def _exact(arguments: dict[str, Any]) -> None:
+    """Takes the arguments of quantiles, which are exact."""
+    if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
+        raise ValueError("quantile: method is 'default': quantiles are exact")
+    tuning("quantile", arguments)
+
+
+def _skipping(name: str, skipna: bool) -> None:
+    if not skipna:
+        raise NotImplementedError(f"{name}(axis=1, skipna=False) is not supported: use fillna(True) first")
+
+
+def truth(column: Any) -> str:
+    """Whether each value of a column is true: a number that is not 0, a text that is not empty."""
     if is_text(column._kind):
         return f"({column._sql} <> '')"
     return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"

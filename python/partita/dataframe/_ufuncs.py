@@ -119,7 +119,8 @@ def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
     for value in inputs:
         if hasattr(value, "_sql") and hasattr(value, "_kind") and hasattr(value, "_index"):
             rows, label = rows.both(value._rows), column._name_with(value) if label is not None else None
-            sql, kind = value._sql, value._kind
+            rows, sql = rows.short(value._sql)
+            kind = value._kind
         else:
             sql, kind = ex.operand(value, column._kind)
         parts.append(sql if name in _KEEP or ex.is_real(kind) else f"CAST({sql} AS DOUBLE)")

@@ -4,40 +4,87 @@ from __future__ import annotations
 
 import copy
 import numbers
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 
+from . import _expressions as ex
+from ._along import SO_FAR
 from ._arguments import tuning
 from ._base import Level, NotThere
-from ._columns import Column, carried, travelled
+from ._columns import Column, travelled
 from ._frame import DataFrame
 from ._partitions import ends
-from ._reductions import REDUCTIONS, aggregate, quantile
+from ._reductions import HOW, REDUCTIONS, reduced
 from ._rows import Rows
 from ._series import Series
-from ._sql import INDEX, arrow_name, is_number, quote
+from ._sql import INDEX, arrow_name, is_number, literal, quote
 
 __all__ = ["Resampler", "Rolling"]
 
 _FUNCTIONS = {
-    "sum": "sum({0})",
-    "mean": "avg(CAST({0} AS DOUBLE))",
-    "min": "min({0})",
-    "max": "max({0})",
-    "std": "stddev_samp(CAST({0} AS DOUBLE))",
-    "var": "var_samp(CAST({0} AS DOUBLE))",
-    "count": "count({0})",
+    "sum": "sum",
+    "mean": "avg",
+    "min": "min",
+    "max": "max",
+    "std": "stddev_samp",
+    "var": "var_samp",
+    "count": "count",
 }
+#: What SQL calls the units of times.
+_UNIT_NAMES = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
+#: The sides of windows that belong to them: whether the first does, whether the last does.
+_CLOSED = {"right": (False, True), "left": (True, False), "both": (True, True), "neither": (False, False)}
 
-#: Nanoseconds of the units of times, and their names in SQL.
-_UNIT_NAMES = {
-    "s": (10**9, "SECONDS"),
-    "ms": (10**6, "MILLISECONDS"),
-    "us": (1000, "MICROSECONDS"),
-    "ns": (1, "NANOSECONDS"),
-}
+
+class _RowsWindow:
+    """Windows of so many rows."""
+
+    def __init__(self, window: int, center: bool, closed: str) -> None:
+        first, last = _CLOSED[closed]
+        # Windows of pandas have their last row and not the one before their first, unless this is said.
+        self._before = (window // 2 if center else window - 1) + first
+        self._after = ((window - 1) // 2 if center else 0) - (not last)
+
+    def value(self, name: str, sql: str, rows: Rows) -> str:
+        """A function of the values of each window."""
+        if self._before + self._after < 0:
+            return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
+        bounds = [_bound(-self._before), _bound(self._after)]
+        return f"{_FUNCTIONS[name]}({sql}) {rows.over(f'ROWS BETWEEN {bounds[0]} AND {bounds[1]}')}"
+
+
+def _bound(offset: int) -> str:
+    if offset == 0:
+        return "CURRENT ROW"
+    return f"{abs(offset)} {'PRECEDING' if offset < 0 else 'FOLLOWING'}"
+
+
+class _TimeWindow:
+    """Windows of a time back from each row, which have no row after it."""
+
+    def __init__(self, of: Any, window: Any, closed: str) -> None:
+        self._index = of.index
+        kind = self._index._kind
+        if not pa.types.is_timestamp(kind):
+            raise ValueError(f"a window of a time needs an index of times, not of {kind}")
+        span = pd.Timedelta(window).as_unit(kind.unit)._value
+        if span <= 0:
+            raise ValueError(f"the window {window!r} is shorter than the unit of the index, {kind.unit}")
+        first, last = _CLOSED[closed]
+        # A row of exactly the span before is seen only if windows have their first moment.
+        self._oldest = span if first else span - 1
+        self._newest = 0 if last else 1
+
+    def value(self, name: str, sql: str, rows: Rows) -> str:
+        """A function of the values of each window."""
+        if self._oldest < self._newest:
+            return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
+        if not rows.order:
+            rows = rows.but(order=(f"{self._index._sql} ASC",))
+        bounds = f"CAST({self._oldest} AS BIGINT), CAST({self._newest} AS BIGINT)"
+        return f"rolling_{name}(CAST({sql} AS DOUBLE), {self._index._sql}, {bounds}) {rows.over(SO_FAR)}"
 
 
 class Rolling:
@@ -52,25 +99,27 @@ class Rolling:
     [nan, 3.0, 5.0]
     """
 
-    def __init__(self, of: Any, window: Any, min_periods: int | None, center: bool) -> None:
+    def __init__(self, of: Any, window: Any, min_periods: int | None, center: bool, closed: str | None) -> None:
+        closed = "right" if closed is None else closed
+        if closed not in _CLOSED:
+            raise ValueError("closed must be 'right', 'left', 'both' or 'neither'")
+        if min_periods is not None and min_periods < 0:
+            raise ValueError("min_periods must be >= 0")
         self._of = of
-        self._rows = isinstance(window, numbers.Integral)
-        self._given = min_periods
-        if self._rows:
-            before, after = (window // 2, (window - 1) // 2) if center else (window - 1, 0)
-            self._frame = f"ROWS BETWEEN {before} PRECEDING AND {after} FOLLOWING"
-            self._least = window if min_periods is None else min_periods
+        self._bounds: _RowsWindow | _TimeWindow
+        if isinstance(window, (numbers.Number, bool)):
+            if isinstance(window, bool) or not isinstance(window, numbers.Integral) or window < 0:
+                raise ValueError("window must be an integer 0 or greater")
+            if min_periods is not None and min_periods > window:
+                raise ValueError(f"min_periods {min_periods} must be <= window {window}")
+            if window == 0 and closed == "both":
+                raise NotImplementedError("a window of no rows has no sides: closed='both' needs one row at least")
+            self._bounds = _RowsWindow(int(window), center, closed)
+            self._least = int(window) if min_periods is None else min_periods
             return
         if center:
             raise NotImplementedError("a window of a time ends at its row: center=True is for windows of rows")
-        span = pd.Timedelta(window).as_unit("ns").value
-        kind = of.index._kind
-        if not pa.types.is_timestamp(kind):
-            raise ValueError(f"a window of a time needs an index of times, not of {kind}")
-        # The start is not part of it: the window is shorter by the least that two times can differ by.
-        nanoseconds, name = _UNIT_NAMES[kind.unit]
-        least = (span - 1) // nanoseconds
-        self._frame = f"RANGE BETWEEN INTERVAL '{least} {name}' PRECEDING AND CURRENT ROW"
+        self._bounds = _TimeWindow(of, window, closed)
         self._least = 1 if min_periods is None else min_periods
 
     def _with_columns(self, of: Any) -> Rolling:
@@ -89,27 +138,33 @@ class Rolling:
             raise NotThere(f"rolling.{name} is not there: windows have {', '.join(_FUNCTIONS)}")
         raise AttributeError(f"windows have no {name!r}: there are {', '.join(_FUNCTIONS)}, agg and the columns")
 
-    def _over(self, rows: Rows) -> str:
-        if self._rows:
-            return rows.over(self._frame)
-        return f"OVER (ORDER BY {self._of.index._sql} ASC {self._frame})"
-
     def _column(self, column: Series, name: str) -> Series:
-        over = self._over(column._rows)
-        value = f"{_FUNCTIONS[name].format(column._sql)} {over}"
-        if name == "count":
-            # Here missing values are seen too, and windows of a time are whole from the beginning.
-            least = self._given if self._given is not None else self._least if self._rows else 0
-            sql = f"CASE WHEN count(*) {over} >= {least} THEN CAST({value} AS DOUBLE) END"
-        else:
-            sql = f"CASE WHEN count({column._sql}) {over} >= {max(self._least, 1)} THEN CAST({value} AS DOUBLE) END"
-        rows, name = column._rows.add(sql)
-        return column._like(name, pa.float64(), rows, origin=None)
+        rows, sql = column._rows.short(column._sql)
+        if name != "count":
+            # Whatever it is made of: functions of some types are DataFusion's own, which lose what they take away again.
+            sql = ex.converted(sql, column._kind, pa.float64())
+            if pa.types.is_floating(column._kind):
+                # What is infinite is missing here, as in pandas.
+                sql = f"CASE WHEN abs({sql}) < CAST('Infinity' AS DOUBLE) THEN {sql} END"
+        value = self._bounds.value(name, sql, rows)
+        # Counts see missing values too.
+        seen = self._bounds.value("count", "1" if name == "count" else sql, rows)
+        value = f"CAST({value} AS DOUBLE)"
+        if name == "sum" and self._least == 0:
+            value = f"coalesce({value}, 0)"
+        if self._least > 0:
+            value = f"CASE WHEN {seen} >= {self._least} THEN {value} END"
+        rows, sql = rows.add(value)
+        return column._like(sql, pa.float64(), rows, origin=None)
 
-    def _all(self, name: str) -> Any:
+    def _all(self, name: str, numeric_only: bool = False) -> Any:
         if isinstance(self._of, Series):
             return self._column(self._of, name)
-        numbers = [label for label, kind in self._of._kinds().items() if is_number(kind)]
+        kinds = self._of._kinds()
+        numbers = [label for label, kind in kinds.items() if is_number(kind)]
+        others = [label for label in kinds if label not in numbers]
+        if others and not numeric_only:
+            raise pd.errors.DataError(f"cannot aggregate non-numeric type: column {others[0]!r}; use numeric_only=True")
         return self._of[numbers]._each(lambda column: self._column(column, name))
 
     def agg(self, func: Any) -> Any:
@@ -130,7 +185,7 @@ def _rolled(name: str) -> Any:
         if name in ("std", "var") and arguments.pop("ddof", 1) != 1:
             raise NotThere(f"rolling.{name}: ddof is 1")
         tuning(f"rolling.{name}", arguments)
-        return self._all(name)
+        return self._all(name, numeric_only)
 
     rolled.__doc__ = f"The {name} of each window's values that are not missing."
     rolled.__name__ = name
@@ -167,7 +222,7 @@ class Resampler:
     [3, 7]
     """
 
-    def __init__(self, of: Any, rule: Any, labels: Any = None) -> None:
+    def __init__(self, of: Any, rule: Any, labels: Any = None, closed: Any = None, label: Any = None) -> None:
         self._of = of
         self._rule = rule
         self._labels = labels
@@ -176,15 +231,25 @@ class Resampler:
             raise ValueError(f"resample needs an index of times, not of {index._kind}")
         offset = self._offset = pd.tseries.frequencies.to_offset(rule)
         name, kind = offset.rule_code.split("-")[0], index._kind
+        usual = "right" if name in ("W", "ME", "QE", "YE") else "left"
+        for side in (closed, label):
+            if side not in (None, "left", "right"):
+                raise ValueError(f"resample: closed and label must be 'left' or 'right', not {side!r}")
+        #: Which end of a piece belongs to it, and by which it is called.
+        self._closed, self._label = closed or usual, label or usual
         if name in _CALENDAR and offset.n == 1 and offset.rule_code in (name, f"{name}-DEC", f"{name}-JAN"):
             self._piece = self._month(*_CALENDAR[name])
         elif isinstance(offset, pd.offsets.Week) and offset.n == 1 and offset.weekday is not None and not kind.tz:
-            # The whole of its last day belongs to a week.
-            day = f"(({self._whole()} - {self._since_midnight()}) / {_DAY})"
-            number = f"({day} + ({offset.weekday} - ({day} + 3) % 7 + 14) % 7) * {_DAY}"
-            self._piece = self._time(number)
+            self._piece = self._time(f"({self._week(offset.weekday)}) * {_DAY}")
         else:
             self._piece = self._equal(rule, offset)
+
+    @property
+    def _moment(self) -> str:
+        """The time of a row; where pieces have their last moment and not their first, the one before."""
+        if self._closed == "left":
+            return self._index._sql
+        return f"{self._index._sql} - INTERVAL '1 {_UNIT_NAMES[self._index._kind.unit]}'"
 
     def _whole(self) -> str:
         return f"arrow_cast(arrow_cast({self._index._sql}, 'Timestamp(Nanosecond, None)'), 'Int64')"
@@ -197,9 +262,27 @@ class Resampler:
         exact = f"arrow_cast({number}, '{arrow_name(pa.timestamp('ns', kind.tz))}')"
         return f"arrow_cast({exact}, '{arrow_name(kind)}')"
 
+    def _week(self, weekday: int) -> str:
+        """The day from or to which a week goes. The whole of its last day belongs to one that is closed there."""
+        day = f"(({self._whole()} - {self._since_midnight()}) / {_DAY})"
+        if self._closed == "right":
+            last = f"{day} + ({weekday} - ({day} + 3) % 7 + 14) % 7"
+            return last if self._label == "right" else f"{last} - 7"
+        first = f"{day} - (({day} + 3 - {weekday}) % 7 + 7) % 7"
+        return first if self._label == "left" else f"{first} + 7"
+
     def _month(self, unit: str, months: int, last: bool) -> str:
-        start = f"date_trunc('{unit}', {self._index._sql})"
-        piece = f"{start} + INTERVAL '{months} months' - INTERVAL '1 day'" if last else start
+        if not last and self._closed == "right":
+            raise NotImplementedError(
+                f"resample({self._rule!r}, closed='right') is not supported; use the rule {unit[0].upper()}E"
+            )
+        # The whole of its last day belongs to a month that is called by it and closed there; else that begins the next.
+        moment = f"{self._index._sql} + INTERVAL '1 day'" if last and self._closed == "left" else self._index._sql
+        piece = f"date_trunc('{unit}', {moment})"
+        if self._label == "right":
+            piece += f" + INTERVAL '{months} months'"
+        if last:
+            piece += " - INTERVAL '1 day'"
         return f"arrow_cast({piece}, '{arrow_name(self._index._kind)}')"
 
     def _equal(self, rule: Any, offset: Any) -> str:
@@ -212,26 +295,30 @@ class Resampler:
             ) from None
         nanoseconds = step.as_unit("ns").value
         zone = self._index._kind.tz
+        if isinstance(offset, pd.offsets.Day) and self._closed == "right":
+            raise NotImplementedError(f"resample({rule!r}, closed='right') is not supported; use hours, such as '24h'")
         if zone and isinstance(offset, pd.offsets.Day):
             # Days are those of the zone's clock, which are not all as long.
             if offset.n != 1:
                 raise NotImplementedError(f"resample({rule!r}) of times in a zone: pieces of one day, or of hours")
-            return f"arrow_cast(date_trunc('day', {self._index._sql}), '{arrow_name(self._index._kind)}')"
+            day = f"date_trunc('day', {self._index._sql})" + (" + INTERVAL '1 day'" if self._label == "right" else "")
+            return f"arrow_cast({day}, '{arrow_name(self._index._kind)}')"
         # pandas counts pieces from the midnight before the first row.
         first = f"(SELECT date_trunc('day', min({self._index._sql})) FROM {self._of._rows.sql})"
         moment = arrow_name(pa.timestamp("ns", zone))
         origin = f"arrow_cast(arrow_cast({first}, '{moment}'), 'Int64')"
         if pd.Timedelta("1D") % step == pd.Timedelta(0) and not zone:
             origin = "0"
-        whole = f"arrow_cast(arrow_cast({self._index._sql}, '{moment}'), 'Int64')"
+        whole = f"arrow_cast(arrow_cast({self._moment}, '{moment}'), 'Int64')"
         number = f"({whole} - {origin}) - ((({whole} - {origin}) % {nanoseconds}) + {nanoseconds}) % {nanoseconds}"
-        return self._time(f"{number} + {origin}")
+        return self._time(f"{number} + {origin}" + (f" + {nanoseconds}" if self._label == "right" else ""))
 
     def __getitem__(self, key: Any) -> Resampler:
         labels = key if isinstance(key, list) else [key]
         for label in labels:
             self._of._column(label)
-        return Resampler(self._of if isinstance(key, list) else self._of[key], self._rule, key)
+        of = self._of if isinstance(key, list) else self._of[key]
+        return Resampler(of, self._rule, key, self._closed, self._label)
 
     def __getattr__(self, name: str) -> Any:
         of = self.__dict__.get("_of")
@@ -248,39 +335,34 @@ class Resampler:
             return [of]
         return [of._column(label) for label in (self._labels if self._labels is not None else of._columns)]
 
-    def _made(self, cells: list[tuple[Any, Column]], fill: Any = None) -> _Pieces:
+    def _made(self, cells: list[tuple[Any, _Cell]], axis: pd.Index | None = None) -> _Pieces:
         rows = self._of._rows
         key = quote(INDEX + "0")
-        select = ", ".join(f"{cell.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells))
+        select = ", ".join(f"{cell.column.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells))
         there = f"{self._index._sql} IS NOT NULL"
         root = f"(SELECT {self._piece} AS {key}, {select} FROM {rows.sql} WHERE {there} GROUP BY 1)"
         made = Rows(rows.client, root, (f"{key} ASC NULLS LAST",), keep=rows)
-        columns = {label: Column(quote(f"c{at}"), None, cell.origin) for at, (label, cell) in enumerate(cells)}
-        return _Pieces(made, columns, (Level(self._index.name, key),), self._offset, fill)
+        columns = {label: Column(quote(f"c{at}"), None, cell.column.origin) for at, (label, cell) in enumerate(cells)}
+        fills = [cell.fill for _, cell in cells]
+        return _Pieces(made, columns, (Level(self._index.name, key),), self._offset, fills, axis)
 
-    def _cell(self, name: str, column: Series, **how: Any) -> Column:
-        sql, rows = column._sql, column._rows
-        if name in ("first", "last"):
-            order = f" ORDER BY {', '.join(rows.order or (self._index._sql,))}"
-            return Column(f"{name}_value({sql}{order}) FILTER (WHERE {sql} IS NOT NULL)", None, column._origin)
-        if name == "size":
-            return Column("count(*)")
-        if name in ("any", "all"):
-            return Column(getattr(column, name)()._sql)
-        if name == "quantile":
-            return Column(quantile(sql, how.get("q", 0.5)), None, carried(column._origin))
-        return Column(aggregate(name, sql, column._kind, **how), None, carried(column._origin))
+    def _cell(self, name: str, column: Series, **how: Any) -> _Cell:
+        made = reduced(name, column, column._rows.order or (self._index._sql,), **how)
+        fill = None if how.get("min_count", 0) > 0 else _EMPTY.get(name)
+        if fill == 0 and name == "sum" and pa.types.is_duration(column._kind):
+            fill = pd.Timedelta(0).as_unit(column._kind.unit)
+        return _Cell(made, fill)
 
-    def _all(self, name: str, **how: Any) -> Any:
-        fill = 0 if name in _EMPTY else None
-        if name == "size":
-            return self._one(Column("count(*)"), None, fill)
+    def _all(self, name: str, numeric_only: bool = False, **how: Any) -> Any:
         if isinstance(self._of, Series):
-            return self._one(self._cell(name, self._of, **how), self._of.name, fill)
-        return self._made([(column.name, self._cell(name, column, **how)) for column in self._columns()], fill)
+            return self._one(self._cell(name, self._of, **how), self._of.name)
+        if name == "size":
+            return self._one(_Cell(Column("count(*)"), 0), None)
+        columns = [column for column in self._columns() if not numeric_only or is_number(column._kind)]
+        return self._made([(column.name, self._cell(name, column, **how)) for column in columns], self._of._axis)
 
-    def _one(self, cell: Column, label: Any, fill: Any) -> _PieceColumn:
-        return _PieceColumn(self._made([("v", cell)], fill), label)
+    def _one(self, cell: _Cell, label: Any) -> _PieceColumn:
+        return _PieceColumn(self._made([("v", cell)]), label)
 
     def agg(self, func: Any) -> Any:
         """One reduction by its name, a list of them, or a dictionary by column."""
@@ -315,11 +397,18 @@ class Resampler:
         )
 
 
-#: Reductions that give something of nothing.
-_EMPTY = ("sum", "count", "size", "nunique")
+class _Cell(NamedTuple):
+    """What each piece has, and what a piece without rows has."""
+
+    column: Column
+    fill: Any = None
 
 
-def _complete(made: Any, step: Any, fill: Any) -> Any:
+#: What reductions give of nothing, if that is not a missing value.
+_EMPTY = {"sum": 0, "count": 0, "size": 0, "nunique": 0, "prod": 1, "product": 1, "any": False, "all": True}
+
+
+def _complete(made: pd.DataFrame, step: Any, fills: list[Any]) -> pd.DataFrame:
     """With the pieces that have no rows."""
     if len(made) == 0:
         return made
@@ -327,7 +416,11 @@ def _complete(made: Any, step: Any, fill: Any) -> Any:
     if len(index) == len(made):
         made.index = index
         return made
-    return made.reindex(index) if fill is None else made.reindex(index, fill_value=fill)
+    columns = [
+        made.iloc[:, at].reindex(index) if fill is None else made.iloc[:, at].reindex(index, fill_value=fill)
+        for at, fill in enumerate(fills)
+    ]
+    return pd.concat(columns, axis=1).set_axis(made.columns, axis=1)
 
 
 class _Pieces(DataFrame):
@@ -338,12 +431,19 @@ class _Pieces(DataFrame):
     """
 
     def __init__(
-        self, rows: Rows, columns: dict[Any, Column], index: tuple[Level, ...], step: Any, fill: Any = None
+        self,
+        rows: Rows,
+        columns: dict[Any, Column],
+        index: tuple[Level, ...],
+        step: Any,
+        fills: list[Any],
+        axis: pd.Index | None = None,
     ) -> None:
-        self._found = DataFrame(rows, columns, index)
+        self._found = DataFrame(rows, columns, index, axis)
+        self._axis = axis
         self._whole: DataFrame | None = None
         self._step = step
-        self._fill = fill
+        self._fills = fills
 
     def __getattr__(self, name: str) -> Any:
         if name in ("_rows", "_columns", "_index"):
@@ -355,7 +455,7 @@ class _Pieces(DataFrame):
 
     def compute(self, **arguments: Any) -> Any:
         """Runs the plan on the cluster, and gives the pieces as pandas has them."""
-        return _complete(self._found.compute(**arguments), self._step, self._fill)
+        return _complete(self._found.compute(**arguments), self._step, self._fills)
 
     def _completed(self) -> DataFrame:
         if self._whole is None:
@@ -375,11 +475,10 @@ class _Pieces(DataFrame):
         kind = arrow_name(found._rows.type(key.sql))
         label = f"arrow_cast(p.{quote(INDEX + '0')}, '{kind}')"
         cells = []
-        for at in range(len(found._columns)):
+        for at, fill in enumerate(self._fills):
             value = f"f.{quote(f'c{at}')}"
-            cells.append(
-                f"{f'coalesce({value}, {self._fill})' if self._fill is not None else value} AS {quote(f'c{at}')}"
-            )
+            value = value if fill is None else f"coalesce({value}, {literal(fill)})"
+            cells.append(f"{value} AS {quote(f'c{at}')}")
         inner = ", ".join(f"{column.sql} AS {quote(f'c{at}')}" for at, column in enumerate(found._columns.values()))
         root = (
             f"(SELECT {label} AS {quote(INDEX + '0')}, {', '.join(cells)} FROM {pieces._rows.sql} AS p "
@@ -387,7 +486,7 @@ class _Pieces(DataFrame):
         )
         order = (f"{quote(INDEX + '0')} ASC NULLS LAST",)
         rows = Rows(found._client, root, order, keep=(found._rows, pieces._rows))
-        return DataFrame(rows, travelled(found._columns), (key._replace(sql=quote(INDEX + "0")),))
+        return DataFrame(rows, travelled(found._columns), (key._replace(sql=quote(INDEX + "0")),), found._axis)
 
 
 class _PieceColumn(Series):
@@ -417,9 +516,9 @@ PIECES_MAX = 10_000_000
 
 def _resampled(name: str) -> Any:
     def resampled(self: Resampler, numeric_only: bool = False, **arguments: Any) -> Any:
-        how = {key: arguments.pop(key) for key in ("ddof", "min_count") if key in arguments}
+        how = {key: arguments.pop(key) for key in HOW.get(name, ()) if key in arguments}
         tuning(f"resample.{name}", arguments)
-        return self._all(name, **how)
+        return self._all(name, numeric_only, **how)
 
     resampled.__doc__ = f"The {name} of each piece's values that are not missing."
     resampled.__name__ = name

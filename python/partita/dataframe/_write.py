@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from .._errors import thin
 from ._arguments import tuning
 from ._base import Level
 from ._columns import to_pandas
 from ._rows import Rows, term
-from ._sql import INDEX, ORDER, literal, quote
-from ._stored import absolute, note
+from ._sql import INDEX, ORDER, arrow_name, literal, quote
+from ._stored import absolute, categories_of, note
 
 if TYPE_CHECKING:
     from ._columns import Column
@@ -43,6 +44,7 @@ class Writing:
     _client: Any
     _sorted: Any
     dtypes: Any
+    columns: Any
 
     def _named(self, index: bool) -> list[str]:
         """The columns under their own names."""
@@ -76,7 +78,9 @@ class Writing:
         single: bool = False,
     ) -> None:
         if "*" in os.path.basename(os.fspath(path)):
-            raise NotImplementedError("what is written is a folder with a file for each partition: name it without *")
+            raise NotImplementedError(
+                "a folder is written, with a file for each partition: name it without *, which only to_csv takes"
+            )
         path = absolute(path)
         target = path if single or path.endswith("/") else path + "/"
         unknown = [label for label in folders if label not in self._columns]
@@ -97,6 +101,8 @@ class Writing:
     def _pandas_metadata(self, index: bool) -> str:
         """What pandas notes in a Parquet file to know what was what: the index, and types of its own."""
         empty = pd.DataFrame({str(label): pd.Series(dtype=kind) for label, kind in self.dtypes.items()})
+        empty.columns.name = self.columns.name
+        axes = json.loads(pa.Schema.from_pandas(empty).metadata[b"pandas"])["column_indexes"]
         found = json.loads(pa.Schema.from_pandas(empty, preserve_index=False).metadata[b"pandas"])
         levels = self._index if index else ()
         names = [_index_name(at, level) for at, level in enumerate(levels)]
@@ -105,8 +111,16 @@ class Writing:
             one = json.loads(pa.Schema.from_pandas(shown, preserve_index=False).metadata[b"pandas"])["columns"][0]
             found["columns"].append({**one, "name": level.name and str(level.name), "field_name": name})
         found["index_columns"] = names
+        found["column_indexes"] = axes
         return json.dumps(found)
 
+    def _key_types(self, labels: Sequence[str]) -> dict[str, str]:
+        """The types of columns that become names of folders, as Arrow names types."""
+        kinds = self._rows.types([self._columns[label].sql for label in labels])
+        plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
+        return {str(label): arrow_name(kind) for label, kind in zip(labels, plain)}
+
+    @thin
     def to_parquet(
         self,
         path: Any,
@@ -150,13 +164,16 @@ class Writing:
         # What is there goes when the new is whole, and not before.
         fresh = f"{path}.{uuid.uuid4().hex[:8]}" if replaces else path
         self._write(fresh, "PARQUET", write_index, options, folders)
-        note(fresh, self._pandas_metadata(write_index))
+        found = {str(label): categories_of(column.origin) for label, column in self._columns.items()}
+        categories = {label: known for label, known in found.items() if known is not None}
+        note(fresh, self._pandas_metadata(write_index), self._key_types(folders), categories)
         if replaces:
             old = f"{fresh}.old"
             os.rename(path, old)
             os.rename(fresh, path)
             shutil.rmtree(old)
 
+    @thin
     def to_csv(
         self,
         path: Any,
@@ -164,14 +181,16 @@ class Writing:
         index: bool = True,
         sep: str = ",",
         header: Any = True,
+        name_function: Any = None,
         **arguments: Any,
-    ) -> None:
+    ) -> list[str] | None:
         """Writes a folder with a CSV file for each partition, or a single file.
 
         Parameters
         ----------
         path : str
-            The folder, or the file.
+            The folder, or the file. With ``*`` in its last part, as in ``"out/export-*.csv"``, each partition goes
+            into the file that has its number there. Such files are replaced if they exist.
         single_file : bool
             Whether all rows go into one file, in their order.
         index : bool
@@ -180,12 +199,45 @@ class Writing:
             What is between two values.
         header : bool
             Whether each file begins with the names of the columns.
+        name_function : callable, optional
+            What is written for ``*``, by the number of the partition. The texts must be in the order of the numbers.
+
+        Returns
+        -------
+        list of str or None
+            The files, if the path has ``*``.
         """
         _check("to_csv", arguments)
         options = {"format.delimiter": sep} if sep != "," else {}
         options["format.has_header"] = "true" if header not in (False, None) else "false"
+        if not single_file and "*" in os.path.basename(os.fspath(path)):
+            return self._write_named(absolute(path), name_function, options, index)
+        if name_function is not None:
+            raise ValueError("name_function= needs a path with *, such as 'out/export-*.csv'")
         self._write(path, "CSV", index, options, single=single_file)
+        return None
 
+    def _write_named(self, pattern: str, name_function: Any, options: dict[str, str], index: bool) -> list[str]:
+        """Writes a CSV file for each partition, under the names of a pattern."""
+        parent, name = os.path.split(pattern.removeprefix("file://"))
+        os.makedirs(parent, exist_ok=True)
+        # Beside them, so that moving from it never copies.
+        folder = os.path.join(parent, f".{uuid.uuid4().hex[:8]}.csv-parts")
+        try:
+            self._write(folder, "CSV", index, options)
+            parts = sorted(os.listdir(folder))
+            digits = len(str(len(parts) - 1))
+            made = [name_function(at) if name_function else f"{at:0{digits}}" for at in range(len(parts))]
+            if not all(isinstance(one, str) for one in made) or sorted(set(made)) != made:
+                raise ValueError(f"name_function= must give texts in the order of the numbers, not {made[:5]!r}")
+            paths = [os.path.join(parent, name.replace("*", one)) for one in made]
+            for part, path in zip(parts, paths):
+                os.replace(os.path.join(folder, part), path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return paths
+
+    @thin
     def to_json(self, path: Any, index: bool = False, **arguments: Any) -> None:
         """Writes a folder with a file of newline-delimited JSON for each partition."""
         if arguments.pop("orient", "records") != "records" or not arguments.pop("lines", True):

@@ -2,7 +2,7 @@
 //! the tables that they bring and hold. Bodies and answers are JSON.
 
 use crate::Shared;
-use crate::flight::{DataStream, status};
+use crate::flight::{DataStream, FlightSql, status};
 use crate::query::{self, Asked};
 use arrow_flight::{FlightData, PutResult};
 use base64::Engine;
@@ -29,9 +29,13 @@ use tokio::sync::mpsc;
 use tonic::{Response, Status};
 
 /// The actions, and what each does.
-pub(crate) const ACTIONS: [(&str, &str); 7] = [
+pub(crate) const ACTIONS: [(&str, &str); 8] = [
     ("partita.attend", "keeps the session as long as the answer is read; its tables go with it"),
     ("partita.leave", "ends the session at once"),
+    (
+        "partita.release",
+        "lets go of the session's tables of these names, as far as they are there: names",
+    ),
     ("partita.tables", "lists the tables that workers hold"),
     ("partita.publish", "makes a session's table everyone's: name, as, replace"),
     ("partita.put_begin", "gives places for partitions: name, partitions, replicas"),
@@ -42,10 +46,18 @@ pub(crate) const ACTIONS: [(&str, &str); 7] = [
     ("partita.locate", "says where the partitions of a table are: name"),
 ];
 
+/// Tables that are let go at once.
+const RELEASE_NAMES_MAX: usize = 10_000;
+
 /// How often a client that attends hears something, so that one that is gone is found out.
 const ATTEND_INTERVAL: Duration = Duration::from_secs(5);
 
 type Answers = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+
+#[derive(Deserialize)]
+struct Release {
+    names: Vec<String>,
+}
 
 #[derive(Deserialize)]
 struct Publish {
@@ -107,20 +119,22 @@ struct Located {
 
 /// Does what an action asks for. None if there is no such action.
 pub(crate) async fn answer(
-    shared: &Arc<Shared>,
+    flight: &FlightSql,
     asked: Asked,
     name: &str,
     body: &[u8],
 ) -> Option<Result<Answers, Status>> {
+    let shared = &flight.shared;
     let answer = match name {
-        "partita.attend" => return Some(Ok(attend(Arc::clone(shared), asked.session))),
+        "partita.attend" => return Some(attend(flight.clone(), asked.session)),
         "partita.leave" => {
-            query::end_session(shared, &asked.session).await;
+            flight.end_session(&asked.session).await;
             json(&serde_json::json!({}))
         }
+        "partita.release" => release(shared, &asked, body).await,
         "partita.tables" => {
             query::session(shared, &asked).await;
-            json(&shared.collections.rows())
+            json(&shared.collections.rows(&shared.hub).await)
         }
         "partita.publish" => publish(shared, &asked, body).await,
         "partita.put_begin" => put_begin(shared, &asked, body).await,
@@ -142,9 +156,10 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Status> {
 }
 
 /// Keeps a session as long as someone reads the answer.
-fn attend(shared: Arc<Shared>, session: String) -> Answers {
+fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
     let (sender, receiver) = mpsc::channel(1);
-    shared.sessions.get(&session, None);
+    let shared = Arc::clone(&flight.shared);
+    shared.sessions.attend(&session).map_err(Status::resource_exhausted)?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -161,11 +176,22 @@ fn attend(shared: Arc<Shared>, session: String) -> Answers {
                 }
             }
         }
-        query::end_session(&shared, &session).await;
+        flight.end_session(&session).await;
     });
     // The first answer says that it is kept.
     let first = arrow_flight::Result { body: Vec::new().into() };
-    stream::iter([Ok(first)]).chain(tokio_stream::wrappers::ReceiverStream::new(receiver)).boxed()
+    let more = tokio_stream::wrappers::ReceiverStream::new(receiver);
+    Ok(stream::iter([Ok(first)]).chain(more).boxed())
+}
+
+async fn release(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let Release { names } = read(body)?;
+    if names.len() > RELEASE_NAMES_MAX {
+        let text = format!("{} names at once, and {RELEASE_NAMES_MAX} are taken", names.len());
+        return Err(Status::invalid_argument(text));
+    }
+    query::release(shared, &asked.session, &names).await;
+    json(&serde_json::json!({}))
 }
 
 async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {

@@ -2,6 +2,7 @@
 
 use crate::query::Asked;
 use axum::extract::ConnectInfo;
+use partita_plan::connections::Caller;
 use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
 };
@@ -17,7 +18,7 @@ const CLIENT_TEXT_CHARS_MAX: usize = 100;
 /// # Errors
 /// If a header cannot be understood; the error names it.
 pub(crate) fn read<T>(request: &Request<T>) -> Result<Asked, Status> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|peer| peer.address);
     from_parts(request.metadata(), peer)
 }
 
@@ -39,10 +40,16 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
         Some(other) => Err(wrong(header, &format!("{other:?} is neither 0 nor 1"))),
     };
     let (analyze, direct) = (flag(ANALYZE_HEADER)?, flag(DIRECT_HEADER)?);
+    let session = text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string();
+    let owner = match peer {
+        Some(peer) if session.is_empty() => peer.to_string(),
+        _ => session.clone(),
+    };
     Ok(Asked {
-        session: text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string(),
+        session,
         directory,
         client: client(metadata, peer),
+        owner,
         priority,
         analyze,
         direct,
@@ -137,7 +144,7 @@ mod tests {
             ("user-agent", "tester/1 with/2"),
         ])
         .unwrap();
-        assert_eq!(asked.session, "mine");
+        assert_eq!((asked.session.as_str(), asked.owner.as_str()), ("mine", "mine"));
         assert_eq!(asked.directory.as_deref(), Some("/home/ä"));
         assert_eq!((asked.priority, asked.analyze), (7, true));
         assert_eq!(asked.client, "tester/1 at 10.0.0.7");
@@ -147,6 +154,7 @@ mod tests {
         assert_eq!((plain.session.as_str(), plain.directory), ("", None));
         assert_eq!((plain.priority, plain.analyze), (1, false));
         assert_eq!(plain.client, "unknown client at 10.0.0.7");
+        assert_eq!(plain.owner, "10.0.0.7:4711");
     }
 
     /// Proves that what cannot be understood is refused, and that the error names the header.

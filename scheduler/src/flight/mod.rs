@@ -17,7 +17,7 @@ mod service;
 mod statements;
 mod status;
 
-use crate::Shared;
+use crate::{Shared, query};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -42,8 +42,8 @@ type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     let sql = FlightSql {
         shared: Arc::clone(shared),
-        statements: Statements::new(),
-        prepared: PreparedStatements::new(),
+        statements: Arc::new(Statements::new()),
+        prepared: Arc::new(PreparedStatements::new()),
     };
     let service = FlightServiceServer::new(rpc::Service(sql))
         .max_decoding_message_size(FLIGHT_MESSAGE_BYTES_MAX)
@@ -53,11 +53,20 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
 }
 
 /// The service: what Flight SQL clients hold here between their calls.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FlightSql {
     shared: Arc<Shared>,
-    statements: Statements,
-    prepared: PreparedStatements,
+    statements: Arc<Statements>,
+    prepared: Arc<PreparedStatements>,
+}
+
+impl FlightSql {
+    /// Ends a session: all that it has here goes with it.
+    async fn end_session(&self, session: &str) {
+        self.statements.forget(session);
+        self.prepared.forget(session);
+        query::end_session(&self.shared, session).await;
+    }
 }
 
 /// What a client learns before it fetches: the schema, and the ticket to fetch with.

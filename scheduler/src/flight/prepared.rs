@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tonic::Status;
 
-/// Prepared statements that are kept for all clients.
+/// Prepared statements of all clients that are kept.
 const PREPARED_STATEMENTS_MAX: usize = 10_000;
 /// How long a prepared statement is kept that nobody uses.
 const UNUSED_TIME_MAX: Duration = Duration::from_hours(1);
@@ -42,6 +42,11 @@ impl PreparedStatements {
         PreparedStatements(Handles::new(PREPARED_STATEMENTS_MAX, UNUSED_TIME_MAX))
     }
 
+    /// Forgets the statements of a client that is gone.
+    pub(crate) fn forget(&self, owner: &str) {
+        self.0.forget(owner);
+    }
+
     fn get(&self, handle: &[u8]) -> Result<Statement, Status> {
         self.0.with(Instant::now(), handle, |statement| statement.clone()).ok_or_else(gone)
     }
@@ -49,7 +54,7 @@ impl PreparedStatements {
 
 fn gone() -> Status {
     Status::not_found(
-        "this prepared statement was closed, or not used for an hour: prepare it again",
+        "this prepared statement was closed, or not used for an hour, or its client prepared too many others since: prepare it again",
     )
 }
 
@@ -72,11 +77,7 @@ impl FlightSql {
             parameters: parameters.iter().map(|field| name(field.name())).collect(),
             values: None,
         };
-        let handle = self.prepared.0.insert(Instant::now(), statement).ok_or_else(|| {
-            Status::resource_exhausted(format!(
-                "{PREPARED_STATEMENTS_MAX} prepared statements are open: close some"
-            ))
-        })?;
+        let handle = self.prepared.0.insert(Instant::now(), &asked.owner, statement);
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: handle,
             dataset_schema: encoded(&schema)?,

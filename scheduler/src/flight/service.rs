@@ -172,7 +172,7 @@ impl FlightSqlService for FlightSql {
     ) -> Result<Response<BoxStream<'static, Result<arrow_flight::Result, Status>>>, Status> {
         let asked = asked::read(&request)?;
         let Action { r#type: name, body } = request.into_inner();
-        if let Some(answer) = actions::answer(&self.shared, asked, &name, &body).await {
+        if let Some(answer) = actions::answer(self, asked, &name, &body).await {
             return answer.map(Response::new);
         }
         if name != CANCEL_FLIGHT_INFO {

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tonic::{Response, Status};
 
-/// Statements that may be planned and wait for their clients to fetch them.
+/// Statements of all clients that may be planned and wait to be fetched.
 const WAITING_STATEMENTS_MAX: usize = 1000;
 /// How long a planned statement waits to be fetched.
 const WAITING_TIME_MAX: Duration = Duration::from_mins(10);
@@ -49,6 +49,11 @@ impl Statements {
             waiting: Handles::new(WAITING_STATEMENTS_MAX, WAITING_TIME_MAX),
             running: Jobs::default(),
         }
+    }
+
+    /// Forgets what a client that is gone has not fetched.
+    pub(crate) fn forget(&self, owner: &str) {
+        self.waiting.forget(owner);
     }
 
     fn track(&self, handle: Bytes, job: JobId) -> Tracked {
@@ -89,12 +94,9 @@ impl FlightSql {
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>, Status> {
         let schema = Arc::clone(&prepared.schema);
-        let handle = self.statements.waiting.insert(Instant::now(), Waiting { asked, prepared });
-        let handle = handle.ok_or_else(|| {
-            Status::resource_exhausted(format!(
-                "{WAITING_STATEMENTS_MAX} statements wait to be fetched: fetch some, or try again later"
-            ))
-        })?;
+        let owner = asked.owner.clone();
+        let waiting = Waiting { asked, prepared };
+        let handle = self.statements.waiting.insert(Instant::now(), &owner, waiting);
         let ticket = TicketStatementQuery { statement_handle: handle };
         flight_info(&schema, ticket.as_any().encode_to_vec(), descriptor)
     }
@@ -104,7 +106,7 @@ impl FlightSql {
         let waiting = self.statements.waiting.take(Instant::now(), &handle);
         let Waiting { asked, prepared } = waiting.ok_or_else(|| {
             Status::not_found(
-                "this ticket was fetched already, or not within ten minutes: run the statement again",
+                "this ticket was fetched already, or not within ten minutes, or its client asked for too many others since: run the statement again",
             )
         })?;
         self.run(&asked, prepared, Some(handle)).await

@@ -89,6 +89,10 @@ impl Shell {
                 self.submissions.insert(request, (notices, reply));
                 Event::JobSubmitted { request, spec }
             }
+            Command::Reserve(reply) => {
+                let _ = reply.send(self.core.reserve_job());
+                return;
+            }
             Command::Query(query) => {
                 query(&self.core);
                 return;

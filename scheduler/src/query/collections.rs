@@ -7,6 +7,7 @@ use crate::hub::Hub;
 use crate::query::QueryError;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use partita_core::Core;
 use partita_plan::held::HeldResult;
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
@@ -53,6 +54,16 @@ impl Collections {
         let key = key(&tables, session, name)?;
         let old = tables.remove(&key)?;
         Some(unnamed(&tables, old.job))
+    }
+
+    /// Takes names away that are a session's own, as far as they are there. Gives the jobs that nothing
+    /// names any more.
+    pub(crate) fn release(&self, session: &str, names: &[String]) -> Vec<JobId> {
+        let mut tables = self.lock();
+        let own = |name: &String| (Some(session.to_string()), name.clone());
+        let old: BTreeSet<JobId> =
+            names.iter().filter_map(|name| tables.remove(&own(name))).map(|old| old.job).collect();
+        old.into_iter().filter_map(|job| unnamed(&tables, job)).collect()
     }
 
     /// Gives a table another name.
@@ -122,7 +133,21 @@ impl Collections {
     }
 
     /// All tables, for people.
-    pub(crate) fn rows(&self) -> Vec<TableRow> {
+    pub(crate) async fn rows(&self, hub: &Hub) -> Vec<TableRow> {
+        let mut rows = self.named_rows();
+        let jobs: Vec<JobId> = rows.iter().map(|row| row.job).collect();
+        let lost = move |core: &Core| -> Vec<(u32, bool)> {
+            jobs.iter().map(|job| core.lost_partitions(*job)).collect()
+        };
+        let lost = hub.query(lost).await.unwrap_or_default();
+        for (row, (lost, can_recompute)) in rows.iter_mut().zip(lost) {
+            (row.lost, row.can_recompute) = (lost, can_recompute);
+        }
+        rows
+    }
+
+    /// The same without what only the core knows.
+    fn named_rows(&self) -> Vec<TableRow> {
         let row = |((owner, name), held): (&(Owner, String), &Arc<HeldResult>)| TableRow {
             name: name.clone(),
             session: owner.clone(),
@@ -136,6 +161,8 @@ impl Collections {
             partitions: held.partitions.len() as u32,
             rows: held.partitions.iter().map(|(rows, _)| rows).sum(),
             bytes: held.partitions.iter().map(|(_, bytes)| bytes).sum(),
+            lost: 0,
+            can_recompute: true,
             splits: held.sorted.iter().flat_map(|sorted| &sorted.splits).map(text).collect(),
         };
         self.lock().iter().map(row).collect()
@@ -205,6 +232,21 @@ mod tests {
         assert_eq!(job("a"), Some(JobId(1)));
         assert_eq!(tables.sweep(|_| true, &BTreeSet::from([JobId(1)])), [JobId(1)]);
         assert_eq!(job("a"), None);
+    }
+
+    /// What a session lets go is its own: everyone's table of that name stays.
+    #[test]
+    fn a_session_releases_its_own() {
+        let tables = Collections::default();
+        tables.insert(None, held("t", 1));
+        tables.insert(Some("a".into()), held("t", 2));
+        tables.insert(Some("a".into()), held("u", 3));
+        tables.publish("a", "u", "ours", false).expect("it is there");
+        let names = ["t", "u", "not there"].map(str::to_string);
+        assert_eq!(tables.release("b", &names), []);
+        assert_eq!(tables.release("a", &names), [JobId(2)]);
+        assert_eq!(tables.find("a", "t").map(|held| held.job), Some(JobId(1)));
+        assert_eq!(tables.find("a", "ours").map(|held| held.job), Some(JobId(3)));
     }
 
     /// A result is let go with the last of its names.

@@ -10,8 +10,8 @@ use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, LogicalPlanBuilder};
-use partita_plan::files;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
+use partita_plan::{depth, files};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -32,11 +32,12 @@ pub(crate) async fn prepare_frame(
         let plan = logical::decode(&plan, &session.context.task_ctx())?;
         let text = plan.display_indent().to_string().chars().take(FRAME_TEXT_CHARS_MAX).collect();
         let plan = resolved(&session, plan).await?;
+        depth::check_plan(&plan).map_err(|error| QueryError::plan(&error))?;
         let plan = serving(&session, plan, purpose).map_err(|error| QueryError::plan(&error))?;
         let text = Text::Frame(text);
         prepare::understand(&shared_too, session, text, plan, Vec::new(), analyze, capacity).await
     };
-    shared.planning.run(work).await.ok_or(QueryError::Ending)?
+    shared.planning.run(asked, "a frame", work).await
 }
 
 /// The plan with the plans of its queries in the places of the tables that stand for them.

@@ -11,13 +11,14 @@ use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::TableReference;
+use datafusion::config::Dialect;
 use datafusion::logical_expr::{CreateMemoryTable, LogicalPlan};
-use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
-use partita_plan::files;
 use partita_plan::held::{HeldResult, Sorted};
+use partita_plan::{depth, files};
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
 use partita_shared::model::JobState;
@@ -163,7 +164,7 @@ fn not_understood(option: &ast::SqlOption) -> QueryError {
 
 /// A statement's syntax tree, if it is one.
 fn parsed(sql: &str) -> Option<ast::Statement> {
-    match DFParser::parse_sql(sql).ok()?.pop_front()? {
+    match depth::statement(sql, &Dialect::Generic).ok()? {
         Statement::Statement(statement) => Some(*statement),
         _ => None,
     }
@@ -258,10 +259,15 @@ impl Work {
                 // The schema comes with the rows: a client that only waits for it, as drivers do whose
                 // users do not look at the answer, has the table then.
                 let mut messages = results::encode(schema(), vec![count]);
+                let mut is_told = false;
                 while let Some(message) = messages.next().await {
                     if self.client.send(message).await.is_err() {
+                        if !is_told {
+                            self.unwanted().await;
+                        }
                         return;
                     }
+                    is_told = true;
                 }
             }
             Err(error) => {
@@ -292,10 +298,17 @@ impl Work {
                     return Some(Err((QueryError::Cancelled(error), None)));
                 }
                 Some(JobNotice::Ended { error, kind, .. }) => {
-                    return Some(Err((QueryError::Failed(error), kind)));
+                    return Some(Err((QueryError::failed(kind, error), kind)));
                 }
                 None => return Some(Err((QueryError::Ending, None))),
             }
+        }
+    }
+
+    /// The client is gone and does not know that it has the table: one that is its own is let go.
+    async fn unwanted(&self) {
+        if let Some(session) = &self.hold.owner {
+            release(&self.shared, session, std::slice::from_ref(&self.hold.name)).await;
         }
     }
 
@@ -335,13 +348,28 @@ pub(crate) async fn register(
     Ok(rows)
 }
 
+/// Lets go of what a session has under these names, as far as it is there: tables that are held, that are
+/// being brought, or that are files.
+pub(crate) async fn release(shared: &Shared, session: &str, names: &[String]) {
+    give_up(shared, |put, name| put == session && names.iter().any(|one| one == name)).await;
+    shared.hub.release(shared.collections.release(session, names)).await;
+    if let Some(session) = shared.sessions.find(session) {
+        names.iter().for_each(|name| session.release(name));
+    }
+}
+
+/// Ends what was begun to be brought and is not wanted any more, told from sessions and names.
+pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> bool) {
+    for job in shared.puts.give_up(is_gone) {
+        let reason = "its client gave it up or went away".to_string();
+        shared.hub.tell(Event::JobCancelled { job, reason }).await;
+    }
+}
+
 /// Ends a session: its tables go with it.
 pub(crate) async fn end_session(shared: &Shared, session: &str) {
     shared.sessions.end(session);
-    for job in shared.puts.give_up(session) {
-        let reason = "its client went away".to_string();
-        shared.hub.tell(Event::JobCancelled { job, reason }).await;
-    }
+    give_up(shared, |put, _| put == session).await;
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
 }
 

@@ -1,10 +1,12 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
 mod collections;
+mod dialect;
 mod direct;
 mod explain;
 mod frame;
 mod hold;
+mod location;
 mod partitions;
 mod prepare;
 pub(crate) mod puts;
@@ -17,7 +19,7 @@ mod write;
 pub(crate) use collections::{Collections, unknown};
 pub(crate) use direct::{Ack, Acks};
 pub(crate) use frame::prepare_frame;
-pub(crate) use hold::{end_session, register};
+pub(crate) use hold::{end_session, register, release};
 pub(crate) use prepare::{Described, Kind, Prepared, session};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
@@ -29,6 +31,7 @@ use datafusion::error::DataFusionError;
 use futures::stream::BoxStream;
 use partita_plan::PlanError;
 use partita_shared::ids::JobId;
+use partita_shared::message::{ErrorKind, FailureKind};
 
 /// Who asks, and how.
 #[derive(Clone, Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Asked {
     pub(crate) directory: Option<String>,
     /// Who asks, for people.
     pub(crate) client: String,
+    /// Who asks, where limits are for each client: the session, or the connection of those without one.
+    pub(crate) owner: String,
     /// The job's priority.
     pub(crate) priority: u32,
     /// Whether the answer is the plan with figures of each operator instead of the rows.
@@ -60,7 +65,8 @@ impl Text {
     /// For people.
     pub(crate) fn shown(&self) -> &str {
         let (Text::Sql(text) | Text::Frame(text)) = self;
-        text
+        // A client may put blanks before a statement of a file, so that places in errors are those in the file.
+        text.trim()
     }
 
     /// An error, with its place in the statement where it has one.
@@ -69,6 +75,11 @@ impl Text {
             Text::Sql(sql) => text::located(sql, error),
             Text::Frame(_) => partita_plan::error::plain(error),
         }
+    }
+
+    /// The same for whoever asked.
+    pub(crate) fn wrong(&self, error: &DataFusionError) -> QueryError {
+        QueryError::statement(error, self.located(error))
     }
 }
 
@@ -84,6 +95,14 @@ pub enum QueryError {
     /// The job was stopped.
     #[error("the job was cancelled: {0}")]
     Cancelled(String),
+    /// The statement is wrong or the job failed, for a reason that clients know by its code.
+    #[error("{text}")]
+    Known {
+        /// The reason.
+        kind: ErrorKind,
+        /// What went wrong.
+        text: String,
+    },
     /// The scheduler is ending.
     #[error("the scheduler is ending")]
     Ending,
@@ -91,8 +110,36 @@ pub enum QueryError {
 
 impl QueryError {
     /// From a plan that could not be made.
-    pub(crate) fn plan(error: &datafusion::error::DataFusionError) -> Self {
-        QueryError::Statement(partita_plan::error::plain(error))
+    pub(crate) fn plan(error: &DataFusionError) -> Self {
+        QueryError::statement(error, partita_plan::error::plain(error))
+    }
+
+    /// From a statement that is wrong, with what is said of it.
+    fn statement(error: &DataFusionError, text: String) -> Self {
+        match partita_plan::error::kind(error) {
+            Some(kind) => QueryError::Known { kind, text },
+            None => QueryError::Statement(text),
+        }
+    }
+
+    /// From a job that failed.
+    fn failed(kind: Option<FailureKind>, text: String) -> Self {
+        match kind {
+            Some(FailureKind::Known(kind)) => QueryError::Known { kind, text },
+            Some(FailureKind::Memory) => QueryError::Known { kind: ErrorKind::Memory, text },
+            Some(FailureKind::Fatal | FailureKind::Retry | FailureKind::Input(_)) | None => {
+                QueryError::Failed(text)
+            }
+        }
+    }
+
+    /// What it is for programs, where they know it.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            QueryError::Known { kind, .. } => Some(*kind),
+            QueryError::Cancelled(_) => Some(ErrorKind::Cancelled),
+            QueryError::Statement(_) | QueryError::Failed(_) | QueryError::Ending => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Shared;
 use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
-use crate::query::sessions::Session;
+use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
 use crate::query::{Asked, QueryError, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
@@ -15,7 +15,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{GroupSpec, JobSpec, Origin};
+use partita_plan::distinct::with_divided_distincts;
 use partita_plan::held::{HeldExec, Sorted};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
@@ -123,7 +125,7 @@ pub(super) async fn understand(
     analyze: bool,
     capacity: Capacity,
 ) -> Result<Prepared, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(text.located(&error));
+    let wrong = |error: DataFusionError| text.wrong(&error);
     let rows = |schema: SchemaRef, rows: Vec<RecordBatch>| Prepared {
         text: text.clone(),
         schema,
@@ -155,9 +157,10 @@ pub(super) async fn understand(
             ))
         }
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
+            let change = Change::of(&plan);
             let made = session.context.execute_logical_plan(plan);
             files::registered_only(made).await.map_err(wrong)?;
-            if !session.remember(text.shown()) {
+            if !session.remember(change, text.shown()) {
                 return Err(QueryError::Statement(
                     "this session has too many statements: open another".into(),
                 ));
@@ -215,6 +218,11 @@ pub(super) async fn physical(
     capacity: Capacity,
     thrift: Thrift,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let divided = match thrift {
+        Thrift::Normal => None,
+        Thrift::Frugal => Some(with_divided_distincts(logical)?),
+    };
+    let logical = divided.as_ref().unwrap_or(logical);
     let planned = |partitions: usize| {
         let mut state = state.clone();
         let options = state.config_mut().options_mut();
@@ -249,7 +257,7 @@ async fn build(
         Some(spread) => sorted::planned(&state, logical, capacity, thrift, spread).await,
         None => physical(&state, logical, capacity, thrift).await.map(|plan| (plan, None)),
     };
-    let (plan, order) = planned.map_err(|error| QueryError::Statement(text.located(&error)))?;
+    let (plan, order) = planned.map_err(|error| text.wrong(&error))?;
     let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
         name: "whole statement".to_string(),
         plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
@@ -291,6 +299,15 @@ async fn build(
             order: None,
         })
     };
+    if reads_held(&plan) && is_recursive(&plan) {
+        // Rows of held tables come into the one process that runs it.
+        let one = Capacity { slots: 1, slot_bytes: 0 };
+        let plan = physical(&state, logical, one, thrift).await;
+        let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
+        let groups = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
+        let (groups, schema) = (encode(&groups)?, plan.schema());
+        return Ok(Built { groups, staging: None, schema, order: None });
+    }
     let groups = match cut::cut(Arc::clone(&plan)) {
         Ok(groups) => groups,
         Err(DataFusionError::NotImplemented(reason)) => return whole(reason),
@@ -310,6 +327,11 @@ pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
 /// Whether a plan reads a held table.
 fn reads_held(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HeldExec>() || plan.children().into_iter().any(reads_held)
+}
+
+/// Whether a plan has a part that is done again with its own rows.
+fn is_recursive(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(is_recursive)
 }
 
 /// The groups of a job, and the folder that it writes in before it is complete.
@@ -387,10 +409,11 @@ async fn make(
     let work = async move {
         build(&session, &planned, &logical, capacity, thrift, true, spread.as_ref()).await
     };
-    let built = shared.planning.run(work).await.ok_or(QueryError::Ending)??;
+    let built = shared.planning.run(asked, text.shown(), work).await?;
     let spec = JobSpec {
         text: text.shown().to_string(),
         client: asked.client.clone(),
+        owner: asked.owner.clone(),
         priority: asked.priority,
         analyze,
         staging: built.staging,

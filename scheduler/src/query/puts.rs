@@ -6,7 +6,7 @@
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::{Asked, QueryError, register};
+use crate::query::{Asked, QueryError, hold, register};
 use datafusion::arrow::datatypes::SchemaRef;
 use partita_core::{Event, GroupSpec, JobSpec, Origin};
 use partita_plan::held::Sorted;
@@ -15,7 +15,7 @@ use partita_shared::limits::GROUP_TASKS_MAX;
 use partita_shared::message::Work;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -23,6 +23,9 @@ use tokio::time::timeout;
 const WORKERS_WAIT: Duration = Duration::from_mins(1);
 /// How long the last partitions may be on their way when the client is through.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(30);
+/// How long a client may take to bring a table, after which it is given up: one without a session may be
+/// gone, and nobody would know.
+const BEGUN_TIME_MAX: Duration = Duration::from_hours(6);
 
 /// Copies of a table at most.
 const REPLICAS_MAX: u32 = 8;
@@ -34,6 +37,8 @@ pub(crate) struct Puts(Mutex<HashMap<JobId, Begun>>);
 #[derive(Debug)]
 struct Begun {
     session: String,
+    name: String,
+    since: Instant,
     notices: mpsc::Receiver<JobNotice>,
 }
 
@@ -42,15 +47,12 @@ impl Puts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what a session has begun. Gives the jobs.
-    pub(crate) fn give_up(&self, session: &str) -> Vec<JobId> {
-        let mut begun = self.lock();
-        let jobs: Vec<JobId> =
-            begun.iter().filter(|(_, put)| put.session == session).map(|(job, _)| *job).collect();
-        jobs.iter().for_each(|job| {
-            begun.remove(job);
-        });
-        jobs
+    /// Forgets what is not wanted any more, told from sessions and names, and what was begun too long
+    /// ago. Gives the jobs.
+    pub(crate) fn give_up(&self, is_gone: impl Fn(&str, &str) -> bool) -> Vec<JobId> {
+        let gone =
+            |put: &Begun| put.since.elapsed() > BEGUN_TIME_MAX || is_gone(&put.session, &put.name);
+        self.lock().extract_if(|_, put| gone(put)).map(|(job, _)| job).collect()
     }
 }
 
@@ -70,6 +72,7 @@ pub(crate) async fn begin(
         let text = format!("a table has 1 to {GROUP_TASKS_MAX} partitions, not {partitions}");
         return Err(QueryError::Statement(text));
     }
+    hold::give_up(shared, |_, _| false).await;
     let addresses = workers(shared).await?;
     let group = GroupSpec {
         name: format!("put {name}"),
@@ -82,6 +85,7 @@ pub(crate) async fn begin(
     let spec = JobSpec {
         text: format!("put {name}"),
         client: asked.client.clone(),
+        owner: asked.owner.clone(),
         priority: asked.priority,
         analyze: false,
         staging: None,
@@ -90,7 +94,8 @@ pub(crate) async fn begin(
         groups: vec![group],
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
-    shared.puts.lock().insert(job, Begun { session: asked.session.clone(), notices });
+    let (session, name) = (asked.session.clone(), name.to_string());
+    shared.puts.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
     // Neighbours lie together, as far as there are as many for every worker.
     let place = |index: u32| {
         let at = u64::from(index) * addresses.len() as u64 / u64::from(partitions);

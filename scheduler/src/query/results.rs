@@ -403,9 +403,11 @@ fn ending(state: JobState, error: String, kind: Option<FailureKind>, passed_on: 
         JobState::Failed if kind == Some(FailureKind::Memory) && !passed_on => {
             Ending::OutOfMemory(error)
         }
-        JobState::Failed | JobState::Queued | JobState::Running | JobState::Held => {
-            Ending::Error(QueryError::Failed(error))
-        }
+        JobState::Failed
+        | JobState::Planning
+        | JobState::Queued
+        | JobState::Running
+        | JobState::Held => Ending::Error(QueryError::failed(kind, error)),
     }
 }
 

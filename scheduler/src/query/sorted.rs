@@ -126,9 +126,11 @@ async fn splits(
     };
     let capacity = capacity(shared).await?;
     let (input, state) = (sorting.input.as_ref().clone(), session.context.state());
-    let planned = async move { physical(&state, &input, capacity, Thrift::Normal).await };
-    let planned = shared.planning.run(planned).await.ok_or(QueryError::Ending)?;
-    let planned = planned.map_err(|error| QueryError::plan(&error))?;
+    let planned = async move {
+        let planned = physical(&state, &input, capacity, Thrift::Normal).await;
+        planned.map_err(|error| QueryError::plan(&error))
+    };
+    let planned = shared.planning.run(asked, &hold.name, planned).await?;
     let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let partitions = asked_for.unwrap_or(planned_for);
     let known = known(key, &planned, partitions);
@@ -148,9 +150,9 @@ async fn splits(
     let sampled = Sampled::new(wanted);
     let keys = sample(shared, asked, key, sorting.input.as_ref(), session, share, sampled).await?;
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
-    let chosen = async move { choose(keys, options, partitions) };
-    let chosen = shared.planning.run(chosen).await.ok_or(QueryError::Ending)?;
-    chosen.map_err(|error| QueryError::plan(&error))
+    let chosen =
+        async move { choose(keys, options, partitions).map_err(|error| QueryError::plan(&error)) };
+    shared.planning.run(asked, &hold.name, chosen).await
 }
 
 /// Values between the ranges of a key that the rows are in already.

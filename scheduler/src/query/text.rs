@@ -1,16 +1,22 @@
 //! Statements in SQL: their plans, their parameters, and where in them an error is.
 
+pub(super) use crate::query::location::located;
+
 use crate::Shared;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Text, collections, hold};
+use crate::query::{Asked, QueryError, Text, collections, dialect, hold};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::sql::parser::Statement as DFStatement;
-use partita_plan::files;
+use datafusion::sql::parser::{CopyToSource, CopyToStatement, Statement as DFStatement};
+use datafusion::sql::sqlparser::ast::{
+    Query, SelectFlavor, SelectItem, SetExpr, VisitMut, VisitorMut, WildcardAdditionalOptions,
+};
+use partita_plan::{depth, files};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Understands a statement; one that makes a table or a view is carried out.
@@ -31,7 +37,9 @@ pub(crate) async fn prepare_with(
 ) -> Result<Prepared, QueryError> {
     let session = prepare::session(shared, asked).await;
     let capacity = prepare::capacity(shared).await?;
-    let (sql, analyze, shared_too) = (sql.to_string(), asked.analyze, Arc::clone(shared));
+    let text = sql;
+    let sql = dialect::translated(sql)?.into_owned();
+    let (analyze, shared_too) = (asked.analyze, Arc::clone(shared));
     let work = async move {
         if let Some((from, to)) = hold::renamed(&sql) {
             if session.has_own(&to) {
@@ -45,7 +53,7 @@ pub(crate) async fn prepare_with(
         let text = Text::Sql(sql);
         prepare::understand(&shared_too, session, text, plan, parameters, analyze, capacity).await
     };
-    shared.planning.run(work).await.ok_or(QueryError::Ending)?
+    shared.planning.run(asked, text, work).await
 }
 
 /// Says what a statement would answer. Nothing is carried out.
@@ -55,7 +63,8 @@ pub(crate) async fn describe(
     sql: &str,
 ) -> Result<Described, QueryError> {
     let session = prepare::session(shared, asked).await;
-    let (sql, analyze) = (sql.to_string(), asked.analyze);
+    let text = sql;
+    let (sql, analyze) = (dialect::translated(sql)?.into_owned(), asked.analyze);
     let work = async move {
         if hold::renamed(&sql).is_some() {
             let schema = Arc::new(Schema::empty());
@@ -65,7 +74,7 @@ pub(crate) async fn describe(
         let schema = prepare::answer_schema(&session.context.state(), &plan, analyze);
         Ok(Described { schema, parameters: parameters(&sql, &plan)? })
     };
-    shared.planning.run(work).await.ok_or(QueryError::Ending)?
+    shared.planning.run(asked, text, work).await
 }
 
 /// The plan of a statement, with the values of its parameters and with absolute paths.
@@ -74,8 +83,9 @@ pub(super) async fn logical(
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<LogicalPlan, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
+    let wrong = |error: DataFusionError| QueryError::statement(&error, located(sql, &error));
     let plan = parsed(&session.context.state(), sql).await.map_err(wrong)?;
+    depth::check_plan(&plan).map_err(wrong)?;
     let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
     match values {
         Some(values) => plan.with_param_values(values).map_err(wrong),
@@ -85,7 +95,7 @@ pub(super) async fn logical(
 
 /// The parameters of a plan that have no value: numbered ones by number, then named ones by name.
 fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError> {
-    let wrong = |error: DataFusionError| QueryError::Statement(located(sql, &error));
+    let wrong = |error: DataFusionError| QueryError::statement(&error, located(sql, &error));
     let mut found: Vec<_> = plan.get_parameter_fields().map_err(wrong)?.into_iter().collect();
     let number = |id: &str| id.get(1..).and_then(|rest| rest.parse().ok()).unwrap_or(usize::MAX);
     found.sort_by(|(a, _), (b, _)| (number(a), a).cmp(&(number(b), b)));
@@ -99,37 +109,71 @@ fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError
 /// The plan of a statement. `COPY (query) TO 'folder'` without a format writes Parquet.
 async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
     let dialect = state.config().options().sql_parser.dialect;
-    let mut statement = state.sql_to_statement(sql, &dialect)?;
+    let mut statement = depth::statement(sql, &dialect)?;
     if let DFStatement::CopyTo(copy) = &mut statement
         && copy.stored_as.is_none()
         && std::path::Path::new(&copy.target).extension().is_none()
     {
         copy.stored_as = Some("PARQUET".to_string());
     }
+    select_all(&mut statement);
     // DataFusion plans no temporary tables; here they are those of a session.
     let temporary = hold::take_temporary(&mut statement);
-    let mut plan = state.statement_to_plan(statement).await?;
+    let file = match &statement {
+        DFStatement::Statement(inner) => dialect::unquoted_file(inner),
+        _ => None,
+    };
+    let planned = state.statement_to_plan(statement).await;
+    let mut plan = planned.map_err(|error| match file {
+        Some(name) => DataFusionError::Plan(format!(
+            "{}; the name of a file stands in single quotes: '{name}'",
+            partita_plan::error::plain(&error)
+        )),
+        None => error,
+    })?;
     if let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) = &mut plan {
         create.temporary = temporary;
     }
     Ok(plan)
 }
 
-/// An error with the place in the statement marked, where the parser says where it is.
-pub(super) fn located(sql: &str, error: &DataFusionError) -> String {
-    let text = partita_plan::error::plain(error);
-    let Some((line, column)) = place(&text) else { return text };
-    let Some(source) = sql.lines().nth(line - 1) else { return text };
-    format!("{text}\n  {source}\n  {}^", " ".repeat(column.saturating_sub(1)))
+/// Gives `FROM table` without a `SELECT` all columns, as in DuckDB. DataFusion gives it none.
+fn select_all(statement: &mut DFStatement) {
+    let mut visitor = SelectAll;
+    // It never breaks off.
+    let _ = match statement {
+        DFStatement::Statement(statement) => statement.visit(&mut visitor),
+        DFStatement::CopyTo(CopyToStatement { source: CopyToSource::Query(query), .. }) => {
+            query.visit(&mut visitor)
+        }
+        DFStatement::Explain(explained) => {
+            select_all(&mut explained.statement);
+            ControlFlow::Continue(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
 }
 
-/// Reads `Line: 3, Column: 14` out of a parser's message.
-fn place(text: &str) -> Option<(usize, usize)> {
-    let number = |text: &str| -> Option<usize> {
-        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().ok()
-    };
-    let line = number(text.split("Line: ").nth(1)?)?;
-    let column = number(text.split("Column: ").nth(1)?)?;
-    (line > 0).then_some((line, column))
+struct SelectAll;
+
+impl VisitorMut for SelectAll {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let mut waiting = vec![query.body.as_mut()];
+        while let Some(body) = waiting.pop() {
+            match body {
+                SetExpr::Select(select) if select.flavor == SelectFlavor::FromFirstNoSelect => {
+                    let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
+                    select.projection = vec![all];
+                    select.flavor = SelectFlavor::Standard;
+                }
+                SetExpr::SetOperation { left, right, .. } => {
+                    waiting.extend([left.as_mut(), right.as_mut()])
+                }
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }

@@ -2,17 +2,18 @@
 
 use crate::query::prepare::{Built, encode};
 use crate::query::{QueryError, Text};
+use datafusion::config::Dialect;
 use datafusion::datasource::sink::{DataSink, DataSinkExec};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::sql::parser::{CopyToSource, DFParser, Statement};
+use datafusion::sql::parser::{CopyToSource, Statement};
 use partita_core::{GroupSpec, Origin};
 use partita_plan::exchange::{ExchangeExec, Reading};
 use partita_plan::ranged::{column_key, ranges};
-use partita_plan::{PlanError, cut, sink};
-use partita_shared::message::{CommitSpec, Exchange, InputSpec, Work};
+use partita_plan::{PlanError, cut, depth, sink};
+use partita_shared::message::{CommitSpec, ErrorKind, Exchange, InputSpec, Work};
 use rand::RngCore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub(crate) fn build(
             };
             let query = query.ok_or_else(|| failed(error))?;
             let mut groups = vec![whole(query)];
-            groups.extend(encode(&[write_from_whole(&input, writer)])?);
+            groups.extend(encode(&[write_from_whole(&input, writer).map_err(failed)?])?);
             groups
         }
         Err(error) => return Err(error.into()),
@@ -97,26 +98,32 @@ fn query_groups(
         other => PlanError::Query(other),
     })?;
     if let Some(last) = groups.last_mut() {
-        let plan = Arc::clone(&last.plan);
-        last.plan = Arc::new(DataSinkExec::new(plan, Arc::clone(writer), None));
+        let rows = Arc::clone(&last.plan);
+        let (rows, writer) =
+            sink::with_text_keys(rows, Arc::clone(writer)).map_err(PlanError::Query)?;
+        last.plan = Arc::new(DataSinkExec::new(rows, writer, None));
     }
     encode(&groups)
 }
 
 /// The group that writes what the one task of the first group gives.
-fn write_from_whole(input: &Arc<dyn ExecutionPlan>, writer: Arc<dyn DataSink>) -> cut::PlanGroup {
+fn write_from_whole(
+    input: &Arc<dyn ExecutionPlan>,
+    writer: Arc<dyn DataSink>,
+) -> Result<cut::PlanGroup, DataFusionError> {
     let rows = Arc::new(ExchangeExec::new(0, Reading::All, 1, input.schema()));
-    cut::PlanGroup {
+    let (rows, writer) = sink::with_text_keys(rows, writer)?;
+    Ok(cut::PlanGroup {
         plan: Arc::new(DataSinkExec::new(rows, writer, None)),
         tasks: 1,
         inputs: vec![InputSpec { group: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
         held: None,
-    }
+    })
 }
 
 /// The query in a `COPY (query) TO`, as text. None if the statement is another one.
 fn copied_query(sql: &str) -> Option<String> {
-    let mut statement = DFParser::parse_sql(sql).ok()?.pop_front()?;
+    let mut statement = depth::statement(sql, &Dialect::Generic).ok()?;
     while let Statement::Explain(explained) = statement {
         statement = *explained.statement;
     }
@@ -131,7 +138,7 @@ fn copied_query(sql: &str) -> Option<String> {
 
 /// Refuses to mix what is written with what is there.
 fn check_target(target: &Path, is_copy: bool, single_file: bool) -> Result<(), QueryError> {
-    let refuse = |text: String| Err(QueryError::Statement(text));
+    let refuse = |text: String| Err(QueryError::Known { kind: ErrorKind::FileExists, text });
     let shown = target.display();
     if single_file && target.is_dir() {
         return refuse(format!(

@@ -1,10 +1,11 @@
 //! The token: every request needs it, but for `/healthz` and the dashboard's own files.
 
 use crate::Shared;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use partita_plan::connections::Caller;
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -48,7 +49,11 @@ pub(crate) async fn require_token(
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     match token {
-        Some(token) if shared.token.is(&token) => {}
+        Some(token) if shared.token.is(&token) => {
+            if let Some(ConnectInfo(caller)) = request.extensions().get::<ConnectInfo<Caller>>() {
+                caller.mark_known();
+            }
+        }
         found => {
             let text = match found {
                 Some(_) => "the token is not this cluster's: take it from the access file",

@@ -11,7 +11,7 @@ use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
-use partita_shared::model::{ClusterRow, JobState, WorkerState};
+use partita_shared::model::{ClusterRow, JobRow, JobState, WorkerState};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,15 +64,38 @@ pub(crate) async fn cluster(shared: &Shared) -> Option<ClusterRow> {
     Some(ClusterRow { address, started_ms, ..row })
 }
 
+/// Jobs, the latest first, with the statements that are planned now.
+pub(crate) async fn jobs(
+    shared: &Shared,
+    before: Option<JobId>,
+    count: usize,
+) -> Option<Vec<JobRow>> {
+    let mut rows = shared.planning.rows(&shared.hub).await;
+    rows.retain(|row| before.is_none_or(|before| row.id < before));
+    rows.extend(shared.hub.query(move |core| core.jobs(before, count)).await?);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(count);
+    Some(rows)
+}
+
+/// One job, or a statement that is planned now. None within if there is none of that number.
+pub(crate) async fn job(shared: &Shared, id: JobId) -> Option<Option<JobRow>> {
+    let row = shared.hub.query(move |core| core.job(id)).await?;
+    if row.is_some() {
+        return Some(row);
+    }
+    Some(shared.planning.rows(&shared.hub).await.into_iter().find(|row| row.id == id))
+}
+
 async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
     let found = match request {
         Request::Cluster => cluster(shared).await.map(Reply::Cluster),
         Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
         Request::Jobs => {
             let all = FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
-            shared.hub.query(move |core| core.jobs(None, all)).await.map(Reply::Jobs)
+            jobs(shared, None, all).await.map(Reply::Jobs)
         }
-        Request::Job(job) => shared.hub.query(move |core| core.job(job)).await.map(Reply::Job),
+        Request::Job(id) => job(shared, id).await.map(Reply::Job),
         Request::Groups(job) => {
             let groups = shared.hub.query(move |core| core.groups(job)).await;
             groups.map(|groups| Reply::Groups(groups.unwrap_or_default()))
@@ -95,7 +118,7 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         Request::EmptyTasks(count) => Some(empty_tasks(shared, count).await),
         Request::Tables => {
             shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
-            Some(Reply::Tables(shared.collections.rows()))
+            Some(Reply::Tables(shared.collections.rows(&shared.hub).await))
         }
         Request::Watch(_) => None,
     };
@@ -121,6 +144,9 @@ async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
 
 /// Stops a job, if it is there and has not ended.
 pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
+    if shared.planning.cancel(job).is_some() {
+        return Some(Reply::Done);
+    }
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} is not known: see `partita jobs`")),
@@ -215,6 +241,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
     let spec = JobSpec {
         text: format!("{count} empty tasks"),
         client: "bench".to_string(),
+        owner: "bench".to_string(),
         priority: 1,
         analyze: false,
         staging: None,

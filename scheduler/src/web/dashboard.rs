@@ -5,10 +5,12 @@
 use crate::observer::Observer;
 use crate::web::answers::Answers;
 use crate::web::auth::Token;
-use axum::extract::State;
+use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use partita_plan::connections::Caller;
 use partita_shared::limits::HANDSHAKE_TIMEOUT;
 use partita_shared::observe::frame::{
     FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, Source, ToPage,
@@ -62,6 +64,7 @@ impl Door {
 
 pub(crate) async fn upgrade(
     State(door): State<Arc<Door>>,
+    caller: Option<Extension<ConnectInfo<Caller>>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -72,7 +75,7 @@ pub(crate) async fn upgrade(
         .max_message_size(PAGE_MESSAGE_BYTES_MAX)
         .max_frame_size(PAGE_MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| async move {
-            serve(door, socket).await;
+            serve(door, caller.map(|Extension(ConnectInfo(caller))| caller), socket).await;
         })
 }
 
@@ -91,7 +94,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     origin.is_some() && (origin == host || origin == forwarded)
 }
 
-async fn serve(door: Arc<Door>, mut socket: WebSocket) -> Option<()> {
+async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -> Option<()> {
     let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, socket.recv()).await;
     let known = match first {
         Ok(Some(Ok(Message::Text(token)))) => door.token.is(token.as_bytes()),
@@ -102,6 +105,9 @@ async fn serve(door: Arc<Door>, mut socket: WebSocket) -> Option<()> {
             tokio::time::sleep(REFUSAL_DELAY).await;
         }
         return close(socket, CLOSE_REFUSED, "the token is not this cluster's").await;
+    }
+    if let Some(caller) = caller {
+        caller.mark_known();
     }
     let Some(mut page) = door.observer.connect().await else {
         return close(socket, CLOSE_FULL, "too many pages are open: close some").await;

@@ -24,17 +24,45 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{any, get};
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt, TapIo};
+use partita_plan::connections::{Caller, Connection, Newcomers};
 use partita_shared::observe::frame::Source;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The largest body of a plain request, in bytes: there is none that needs one.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long those who are connected may take to hear that the scheduler ends.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The port, with a bound on what callers without the token can open.
+struct Port {
+    listener: TcpListener,
+    newcomers: Newcomers,
+}
+
+impl Listener for Port {
+    type Io = Connection<TcpStream>;
+    type Addr = Caller;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        self.newcomers.admit(stream, address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Caller> {
+        Err(std::io::Error::other("a port has no caller"))
+    }
+}
+
+/// A listener as a port.
+fn port(listener: TcpListener) -> TapIo<Port, impl FnMut(&mut Connection<TcpStream>) + Send> {
+    // Small messages go out at once: a task's answer must not wait for the next one.
+    Port { listener, newcomers: Newcomers::default() }.tap_io(|connection| {
+        let _ = connection.get_ref().set_nodelay(true);
+    })
+}
 
 /// The door for pages, if this scheduler has one.
 fn door(shared: &Shared) -> Option<Arc<Door>> {
@@ -70,13 +98,9 @@ pub(crate) async fn serve(
         .merge(flight::routes(&shared))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_token));
     let app = pages(door(&shared)).merge(guarded);
-    // Small messages go out at once: a task's answer must not wait for the next one.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let service = app.into_make_service_with_connect_info::<Caller>();
     let ended = shared.shutdown.clone();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+    let serving = axum::serve(port(listener), service).with_graceful_shutdown(async move {
         ended.cancelled().await;
     });
     let farewell = async {

@@ -5,7 +5,8 @@ use crate::observer::{Entries, start_replay};
 use crate::web::answers::Answers;
 use crate::web::auth::Token;
 use crate::web::dashboard::Door;
-use crate::web::pages;
+use crate::web::{pages, port};
+use partita_plan::connections::Caller;
 use partita_shared::observe::event::Observation;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -54,7 +55,8 @@ impl Replay {
     /// # Errors
     /// If the port fails.
     pub async fn serve(self) -> Result<(), SchedulerError> {
-        axum::serve(self.listener, pages(Some(self.door)).into_make_service())
+        let service = pages(Some(self.door)).into_make_service_with_connect_info::<Caller>();
+        axum::serve(port(self.listener), service)
             .await
             .map_err(|source| SchedulerError::System { what: "the port".to_string(), source })
     }

@@ -6,6 +6,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
+use partita_plan::connections::Caller;
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
     REACH_TIMEOUT, SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
@@ -28,13 +29,13 @@ const TEXT_BYTES_MAX: usize = 4096;
 
 pub(crate) async fn upgrade(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade
         .max_message_size(CONTROL_FRAME_BYTES_MAX)
         .max_frame_size(CONTROL_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(shared, peer, socket))
+        .on_upgrade(move |socket| serve(shared, caller.address, socket))
 }
 
 async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
@@ -64,6 +65,7 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         let _ = sink.close().await;
         return;
     }
+    let address = registration.data_address.clone();
     let Some((worker, mut outbox)) = shared.hub.join(registration).await else { return };
     let hub = shared.hub.clone();
     let writing = tokio::spawn(async move {
@@ -95,6 +97,7 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         }
     };
     shared.hub.tell(Event::WorkerLost { worker, cause }).await;
+    shared.plane.forget(&address);
     writing.abort();
 }
 

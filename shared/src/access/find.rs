@@ -1,32 +1,78 @@
 //! Which cluster is meant, when nobody names one.
 
+use super::stale::{self, Stale, is_dead};
 use super::{
-    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, folder, host_name,
-    own_user, parse_address, slurm_job,
+    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, check_folder, folder,
+    host_name, own_user, parse_address, slurm_job,
 };
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a scheduler may take to accept a connection before it counts as gone, when it is asked
-/// which of several clusters are running.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 /// How old an access file must be before it is removed because nobody answers at its address.
 const LEFT_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
 /// How long the journals of Slurm jobs are kept.
 const JOURNAL_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The access files of the user's clusters whose scheduler is not known to be dead.
-pub fn list() -> Vec<(PathBuf, Access)> {
-    let mut found = read_all(&folder(), "");
+///
+/// # Errors
+/// If the folder of access files is not to be trusted.
+pub fn list() -> Result<Vec<(PathBuf, Access)>, AccessError> {
+    let mut found = list_all()?;
+    found.retain(|(_, access)| !is_dead(access));
+    Ok(found)
+}
+
+/// All access files of the user's clusters, by name.
+fn list_all() -> Result<Vec<(PathBuf, Access)>, AccessError> {
+    let folder = folder();
+    check_folder(&folder)?;
+    let mut found = read_all(&folder, "");
     // A node that does not see the home has a copy.
     if slurm_job().is_some() {
         found.extend(read_all(&local_folder(), &local_prefix()));
     }
-    found.retain(|(_, access)| !is_dead(access));
     found.sort_by(|a, b| a.1.name.cmp(&b.1.name));
     found.dedup_by(|a, b| a.1 == b.1);
-    found
+    Ok(found)
+}
+
+/// The user's clusters: inside a Slurm job, that job's.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Those that answer.
+    pub running: Vec<(PathBuf, Access)>,
+    /// Those that do not, and so are not meant.
+    pub stale: Vec<Stale>,
+}
+
+/// Asks all clusters that have an access file whether they answer. The files of those whose owner is known to be
+/// gone are removed.
+///
+/// # Errors
+/// If the folder of access files is not to be trusted, or the clusters are all of other Slurm jobs.
+pub fn survey() -> Result<Survey, AccessError> {
+    let mut survey = ask_all()?;
+    stale::remove_files(&mut survey.stale);
+    Ok(survey)
+}
+
+fn ask_all() -> Result<Survey, AccessError> {
+    let mut found = list_all()?;
+    if let Some(job) = slurm_job() {
+        let (own, mut others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|(_, access)| access.slurm_job.as_ref() == Some(&job));
+        others.retain(|(_, access)| !is_dead(access));
+        if own.is_empty() && !others.is_empty() {
+            return Err(AccessError::OfOtherJobs { job, names: names(others) });
+        }
+        found = own;
+    }
+    Ok(stale::ask(found))
+}
+
+fn names(found: Vec<(PathBuf, Access)>) -> Vec<String> {
+    found.into_iter().map(|(_, access)| access.name).collect()
 }
 
 /// The access files in a folder whose names begin so.
@@ -60,24 +106,6 @@ pub fn local_path(name: &str) -> PathBuf {
     local_folder().join(format!("{}{name}.json", local_prefix()))
 }
 
-/// Whether the scheduler surely is gone: it ran on this host and its process is not there.
-fn is_dead(access: &Access) -> bool {
-    access.host == host_name() && !Path::new(&format!("/proc/{}", access.pid)).exists()
-}
-
-/// The user's clusters that accept a connection: a scheduler that was killed on another host left
-/// its file behind.
-pub fn list_running() -> Vec<(PathBuf, Access)> {
-    let mut found = list();
-    found.retain(|(_, access)| accepts(&access.address));
-    found
-}
-
-fn accepts(address: &str) -> bool {
-    let addresses = address.to_socket_addrs().into_iter().flatten();
-    addresses.take(2).any(|address| TcpStream::connect_timeout(&address, ANSWER_TIMEOUT).is_ok())
-}
-
 /// Removes what schedulers left that were killed: access files older than `LEFT_AGE_MIN` that nobody
 /// answers for, and journals of Slurm jobs older than `JOURNAL_AGE_MAX`.
 pub fn sweep() {
@@ -87,7 +115,7 @@ pub fn sweep() {
     };
     for (path, access) in read_all(&folder(), "") {
         let old = age(&path).is_some_and(|age| age > LEFT_AGE_MIN);
-        if is_dead(&access) || (old && !accepts(&access.address)) {
+        if is_dead(&access) || (old && stale::cause(&access).is_some()) {
             access.remove(&path);
         }
     }
@@ -100,12 +128,53 @@ pub fn sweep() {
     }
 }
 
+/// A cluster that was found, and others that were passed over.
+#[derive(Debug)]
+pub struct Found {
+    /// The cluster that is meant.
+    pub access: Access,
+    /// Clusters that have an access file and do not answer.
+    pub stale: Vec<Stale>,
+}
+
 /// Finds the cluster that is meant: by the address given, by the file given, by the environment,
 /// or as the only one in the folder of access files; inside a Slurm job, the only one of that job.
+/// One that is not named counts only if it answers. This removes no file: whoever waits for a cluster calls it
+/// again and again.
 ///
 /// # Errors
 /// If none is there, several are, or the token is missing.
 pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, AccessError> {
+    match find_named(address, file)? {
+        Some(access) => Ok(access),
+        None => the_only_one(ask_all()?).map(|found| found.access),
+    }
+}
+
+/// Like [`find`], for a command: it tells which clusters do not answer, and removes the access files of those whose
+/// owner is known to be gone.
+///
+/// # Errors
+/// As [`find`].
+pub fn search(address: Option<&str>, file: Option<&Path>) -> Result<Found, AccessError> {
+    match find_named(address, file)? {
+        Some(access) => Ok(Found { access, stale: Vec::new() }),
+        None => the_only_one(survey()?),
+    }
+}
+
+/// The only cluster there is to be meant.
+fn the_only_one(survey: Survey) -> Result<Found, AccessError> {
+    let Survey { mut running, stale } = survey;
+    match running.len() {
+        0 => Err(AccessError::NoCluster { stale }),
+        1 => Ok(Found { access: running.remove(0).1, stale }),
+        _ => Err(AccessError::Several { names: names(running) }),
+    }
+}
+
+/// The cluster that the arguments or the environment name, if they name one.
+fn find_named(address: Option<&str>, file: Option<&Path>) -> Result<Option<Access>, AccessError> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let address = match address {
         Some(given) => Some(parse_address(given)?),
@@ -118,17 +187,23 @@ pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, Access
         (None, Some(_)) => None,
     };
     let Some(address) = address else {
-        if let Some(file) = file {
-            return Access::read(&file);
+        let Some(file) = file else { return Ok(None) };
+        let access = Access::read(&file)?;
+        if is_dead(&access) {
+            let Access { address, pid, host, .. } = access;
+            return Err(AccessError::Ended { address, pid, host });
         }
-        return find_alone();
+        return Ok(Some(access));
     };
     let token = match file {
         Some(file) => Some(Access::read(&file)?.token),
-        None => environment(TOKEN_VARIABLE).or_else(|| token_for(&address)),
+        None => match environment(TOKEN_VARIABLE) {
+            Some(token) => Some(token),
+            None => token_for(&address)?,
+        },
     };
     match token {
-        Some(token) => Ok(Access {
+        Some(token) => Ok(Some(Access {
             name: String::new(),
             address,
             token,
@@ -136,8 +211,9 @@ pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, Access
             pid: 0,
             host: String::new(),
             slurm_job: None,
+            slurm_cluster: None,
             listens_everywhere: false,
-        }),
+        })),
         None => Err(AccessError::NoToken { address }),
     }
 }
@@ -147,43 +223,24 @@ pub fn is_token_given() -> bool {
     std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
 }
 
-/// The only cluster there is to be meant.
-fn find_alone() -> Result<Access, AccessError> {
-    let names = |found: Vec<(PathBuf, Access)>| found.into_iter().map(|(_, a)| a.name).collect();
-    let mut found = list();
-    if let Some(job) = slurm_job() {
-        let (own, others): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|(_, access)| access.slurm_job.as_ref() == Some(&job));
-        if own.is_empty() && !others.is_empty() {
-            return Err(AccessError::OfOtherJobs { job, names: names(others) });
-        }
-        found = own;
-    }
-    if found.len() > 1 {
-        found.retain(|(_, access)| accepts(&access.address));
-    }
-    match found.len() {
-        0 => Err(AccessError::NoCluster),
-        1 => Ok(found.remove(0).1),
-        _ => Err(AccessError::Several { names: names(found) }),
-    }
-}
-
 /// The token of the access file whose scheduler has this address, or this port on one of the
 /// names of the same host: job scripts write `$(hostname)` where the scheduler wrote an address.
 /// Schedulers that were killed on other hosts have left files; a later one at the same address has
 /// the right token.
-fn token_for(address: &str) -> Option<String> {
-    let mut found = list();
+fn token_for(address: &str) -> Result<Option<String>, AccessError> {
+    let mut found = list()?;
     let job = slurm_job();
     let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
     found.sort_by_cached_key(|(path, access)| {
         let is_own = job.is_some() && access.slurm_job == job;
         std::cmp::Reverse((is_own, written(path)))
     });
-    if let Some((_, access)) = found.iter().find(|(_, access)| access.address == address) {
-        return Some(access.token.clone());
-    }
+    let same = found.iter().find(|(_, access)| access.address == address);
+    let token = same.map(|(_, access)| access.token.clone());
+    Ok(token.or_else(|| token_by_port(address, &found)))
+}
+
+fn token_by_port(address: &str, found: &[(PathBuf, Access)]) -> Option<String> {
     let (host, port) = address.rsplit_once(':')?;
     let short = |name: &str| name.split('.').next().unwrap_or(name).to_string();
     let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");

@@ -4,8 +4,10 @@
 //! end. On a cluster with a shared home, workers and clients need no other argument.
 
 mod find;
+mod stale;
 
-pub use find::{find, is_token_given, list, list_running, local_path, sweep};
+pub use find::{Found, Survey, find, is_token_given, list, local_path, search, survey, sweep};
+pub use stale::Stale;
 
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -41,6 +43,9 @@ pub struct Access {
     /// The Slurm job that the scheduler runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slurm_job: Option<String>,
+    /// The name of the Slurm cluster of that job: a home may be shared by several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm_cluster: Option<String>,
     /// Whether the scheduler listens on all addresses of its host, and so under its name too.
     #[serde(default)]
     pub listens_everywhere: bool,
@@ -90,9 +95,25 @@ pub enum AccessError {
     },
     /// No cluster is named anywhere.
     #[error(
-        "no cluster was found: start one with `partita scheduler`, or name one with --scheduler-file or {SCHEDULER_VARIABLE} and {TOKEN_VARIABLE}"
+        "no cluster was found{}: start one with `partita scheduler`, or name one with --scheduler-file or {SCHEDULER_VARIABLE} and {TOKEN_VARIABLE}",
+        stale::in_parentheses(stale)
     )]
-    NoCluster,
+    NoCluster {
+        /// Clusters that have an access file and do not answer.
+        stale: Vec<Stale>,
+    },
+    /// The cluster that was named is known to have ended.
+    #[error(
+        "the scheduler at {address} cannot be reached: its process {pid} on {host} has ended; start another with `partita scheduler`"
+    )]
+    Ended {
+        /// Its address.
+        address: String,
+        /// Its process.
+        pid: u32,
+        /// Its host.
+        host: String,
+    },
     /// Several clusters are running.
     #[error("several clusters are running ({}): choose one with --cluster NAME", names.join(", "))]
     Several {
@@ -114,6 +135,20 @@ pub enum AccessError {
     #[error("access file {} belongs to another user: it is not trusted", path.display())]
     Foreign {
         /// The file.
+        path: PathBuf,
+    },
+    /// Others can put files into the folder of access files.
+    #[error("others can write to the folder {} (mode {mode:o}) and could put access files of theirs there; run `chmod 700 {}`", path.display(), path.display())]
+    ExposedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The folder of access files is someone else's.
+    #[error("the folder {} belongs to another user: it is not trusted; name another with {FOLDER_VARIABLE}", path.display())]
+    ForeignFolder {
+        /// The folder.
         path: PathBuf,
     },
     /// The address is no address.
@@ -150,6 +185,45 @@ pub fn folder() -> PathBuf {
     }
 }
 
+/// Refuses the folder of access files if others can write to it or it belongs to another user: whoever can put an
+/// access file there can have this user's queries sent to a scheduler of theirs.
+///
+/// # Errors
+/// If the folder exists and is not to be trusted.
+fn check_folder(path: &Path) -> Result<(), AccessError> {
+    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    if Some(found.uid()) != own_user() {
+        return Err(AccessError::ForeignFolder { path: path.to_path_buf() });
+    }
+    let mode = found.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(AccessError::ExposedFolder { path: path.to_path_buf(), mode });
+    }
+    Ok(())
+}
+
+/// The folder of access files, made if it does not exist.
+///
+/// # Errors
+/// If it cannot be made, or is not to be trusted.
+pub fn make_folder() -> Result<PathBuf, AccessError> {
+    let folder = folder();
+    make(&folder).map_err(|source| AccessError::File { path: folder.clone(), source })?;
+    check_folder(&folder)?;
+    Ok(folder)
+}
+
+/// Makes a folder that is the user's alone.
+fn make(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Checks the folder of a file, if that is the folder of access files: another may be shared.
+fn check_folder_of(file: &Path) -> Result<(), AccessError> {
+    let folder = folder();
+    if file.parent() == Some(&folder) { check_folder(&folder) } else { Ok(()) }
+}
+
 /// The access file of the cluster of that name.
 ///
 /// # Errors
@@ -173,6 +247,7 @@ impl Access {
             pid: std::process::id(),
             host: host_name(),
             slurm_job: slurm_job(),
+            slurm_cluster: std::env::var("SLURM_CLUSTER_NAME").ok().filter(|name| !name.is_empty()),
             listens_everywhere: false,
         }
     }
@@ -185,8 +260,9 @@ impl Access {
     pub fn write(&self, path: &Path) -> Result<(), AccessError> {
         let error = |source| AccessError::File { path: path.to_path_buf(), source };
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(error)?;
+            make(parent).map_err(error)?;
         }
+        check_folder_of(path)?;
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}", std::process::id()));
         let draft = path.with_file_name(name);
@@ -209,6 +285,7 @@ impl Access {
     /// If it is not there, is something else, is readable by others or someone else's.
     pub fn read(path: &Path) -> Result<Access, AccessError> {
         let error = |source| AccessError::File { path: path.to_path_buf(), source };
+        check_folder_of(path)?;
         // What is looked at and what is read must be one file, whatever stands there meanwhile.
         let file = std::fs::File::open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?;
@@ -267,6 +344,7 @@ mod tests {
             pid: 1,
             host: "h".into(),
             slurm_job: None,
+            slurm_cluster: None,
             listens_everywhere: false,
         }
     }
@@ -283,6 +361,27 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
         assert!(matches!(Access::read(&path), Err(AccessError::Exposed { mode: 0o644, .. })));
         std::fs::remove_dir_all(&folder).expect("removed");
+    }
+
+    /// A folder of access files that others can write to is refused, with the remedy.
+    #[test]
+    fn a_folder_of_others_is_refused() {
+        let folder = std::env::temp_dir().join(format!("partita-folder-{}", std::process::id()));
+        assert!(check_folder(&folder).is_ok());
+        std::fs::create_dir(&folder).expect("made");
+        for (mode, fine) in [(0o700, true), (0o755, true), (0o775, false), (0o707, false)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&folder, permissions).expect("chmod");
+            let checked = check_folder(&folder);
+            assert_eq!(checked.is_ok(), fine, "{mode:o}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains("chmod 700"), "{error}");
+            }
+        }
+        std::fs::remove_dir_all(&folder).expect("removed");
+        if own_user() != Some(0) {
+            assert!(matches!(check_folder(Path::new("/")), Err(AccessError::ForeignFolder { .. })));
+        }
     }
 
     /// The token never reaches a log through `Debug`.

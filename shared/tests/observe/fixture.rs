@@ -114,6 +114,7 @@ pub(crate) fn worker(id: u32, slots: u32) -> WorkerRow {
         metrics: WorkerMetrics::default(),
         assigned: 0,
         finished: 0,
+        held: 0,
     }
 }
 

@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long something may take that should take a moment, on a machine that is busy with others. */
-export const SOON = 30_000;
+export const SOON = 60_000;
 /** How long something may take that works for some seconds. */
-export const LONG = 120_000;
+export const LONG = 300_000;
 /** The pause between two looks at a condition. */
 const LOOK_PAUSE = 50;
 

@@ -145,6 +145,16 @@ pub fn slow_join() -> String {
     )
 }
 
+/// [`slow_join`] a hundred times over: what it has shuffled lies there for minutes.
+pub fn long_join() -> String {
+    let (folder, slow) = (numbers(), slow("concat(a.s, b.s, cast(j as varchar))"));
+    let folder = folder.display();
+    format!(
+        "select count(*) as n, sum({slow}) as chars \
+         from '{folder}' a join '{folder}' b on a.k = b.k cross join generate_series(1, 100) as t(j)"
+    )
+}
+
 /// The rows of [`slow_join`] as CSV.
 pub fn slow_join_rows() -> String {
     let n = NUMBERS_ROWS;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The tables, by name.
 pub(crate) const TABLES: [&str; 3] = ["r0", "r1", "r2"];
 /// Rows of a file at most: little data finds as much as much data, sooner.
-const FILE_ROWS_MAX: usize = 30;
+pub(crate) const FILE_ROWS_MAX: usize = 30;
 /// How deep queries are nested at most.
 const DEPTH_MAX: u32 = 3;
 
@@ -41,9 +41,27 @@ const COLUMNS: [(&str, Kind); 6] = [
     ("f", Kind::Date),
 ];
 
-/// The rows of one file.
-pub(crate) fn rows(rng: &mut SmallRng) -> RecordBatch {
-    let count = rng.random_range(0..=FILE_ROWS_MAX);
+/// Which floating-point numbers tables have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// Those that every system treats alike.
+    Plain,
+    /// NaN and negative zero too.
+    Special,
+}
+
+/// A multiple of a quarter, or one of the special numbers in the place of some of them.
+fn float(n: i64, floats: Floats) -> f64 {
+    match (floats, n) {
+        (Floats::Special, 1) => -0.0,
+        (Floats::Special, 2) => f64::NAN,
+        _ => n as f64 / 4.0,
+    }
+}
+
+/// The rows of one file: as many as `rows_max` at most.
+pub(crate) fn rows(rng: &mut SmallRng, rows_max: usize, floats: Floats) -> RecordBatch {
+    let count = rng.random_range(0..=rows_max);
     let mut column = |kind: Kind, values: i64| -> ArrayRef {
         let numbers = (0..count)
             .map(|_| (!rng.random_bool(0.15)).then(|| rng.random_range(0..values)))
@@ -52,7 +70,7 @@ pub(crate) fn rows(rng: &mut SmallRng) -> RecordBatch {
         match kind {
             Kind::Int => Arc::new(numbers.collect::<Int64Array>()),
             Kind::Float => {
-                Arc::new(numbers.map(|n| n.map(|n| n as f64 / 4.0)).collect::<Float64Array>())
+                Arc::new(numbers.map(|n| n.map(|n| float(n, floats))).collect::<Float64Array>())
             }
             Kind::Text => {
                 let text = |n: i64| "xyz".chars().cycle().take(n as usize).collect::<String>();
@@ -73,6 +91,21 @@ pub(crate) fn rows(rng: &mut SmallRng) -> RecordBatch {
         .unwrap_or_else(|_| RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())))
 }
 
+/// The kinds of joins; the last of them are DataFusion's own.
+const JOINS: [&str; 9] = [
+    "join",
+    "join",
+    "left join",
+    "right join",
+    "full join",
+    "left semi join",
+    "left anti join",
+    "right semi join",
+    "right anti join",
+];
+/// How many of them.
+const RIGHT_SEMI_JOINS: usize = 2;
+
 /// A column that an expression can name.
 #[derive(Clone, Debug)]
 struct Column {
@@ -92,15 +125,31 @@ fn nullable(value: &str) -> String {
     format!("nullif({value}, -1)")
 }
 
+/// Whose SQL a query is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// DataFusion's.
+    DataFusion,
+    /// What DataFusion and DuckDB share, but for the names of semi joins (see [`for_duckdb`]).
+    /// Keys of an order have one zero: an order of DataFusion tells -0.0 from 0.0.
+    Shared,
+}
+
+/// A query of the shared dialect, as DuckDB writes it.
+pub(crate) fn for_duckdb(sql: &str) -> String {
+    sql.replace(" left semi join ", " semi join ").replace(" left anti join ", " anti join ")
+}
+
 /// Writes one query.
 pub(crate) struct Grammar<'a> {
     rng: &'a mut SmallRng,
+    dialect: Dialect,
     aliases: u32,
 }
 
 impl<'a> Grammar<'a> {
-    pub(crate) fn new(rng: &'a mut SmallRng) -> Self {
-        Grammar { rng, aliases: 0 }
+    pub(crate) fn new(rng: &'a mut SmallRng, dialect: Dialect) -> Self {
+        Grammar { rng, dialect, aliases: 0 }
     }
 
     /// A whole query.
@@ -110,7 +159,7 @@ impl<'a> Grammar<'a> {
             return select.sql;
         }
         let alias = self.alias();
-        let order = self.order(select.kinds.len());
+        let order = self.order(&select.kinds);
         let limit = match self.rng.random_range(0..3) {
             0 => String::new(),
             1 => format!(" limit {}", self.rng.random_range(0..40)),
@@ -136,11 +185,14 @@ impl<'a> Grammar<'a> {
         format!("t{}", self.aliases)
     }
 
-    fn order(&mut self, columns: usize) -> String {
+    fn order(&mut self, kinds: &[Kind]) -> String {
         let mut keys = Vec::new();
-        for column in 0..columns {
+        for (column, kind) in kinds.iter().enumerate() {
             let direction = self.pick(&["", " asc", " desc", " desc nulls last", " nulls first"]);
-            keys.push(format!("x{column}{direction}"));
+            keys.push(match (self.dialect, kind) {
+                (Dialect::Shared, Kind::Float) => format!("(x{column} + 0){direction}"),
+                _ => format!("x{column}{direction}"),
+            });
         }
         keys.join(", ")
     }
@@ -236,7 +288,7 @@ impl<'a> Grammar<'a> {
         let inner = self.plain(depth, None);
         let alias = self.alias();
         let count = inner.kinds.len();
-        let order = self.order(count);
+        let order = self.order(&inner.kinds);
         let key = self.rng.random_range(0..count);
         let over = match self.chance(0.7) {
             true => format!("over (partition by x{key} order by {order})"),
@@ -306,17 +358,10 @@ impl<'a> Grammar<'a> {
             columns.extend(others);
             return (format!("{left} cross join {right}"), columns);
         }
-        let kind = self.pick(&[
-            "join",
-            "join",
-            "left join",
-            "right join",
-            "full join",
-            "left semi join",
-            "left anti join",
-            "right semi join",
-            "right anti join",
-        ]);
+        let kind = match self.dialect {
+            Dialect::DataFusion => self.pick(&JOINS),
+            Dialect::Shared => self.pick(&JOINS[..JOINS.len() - RIGHT_SEMI_JOINS]),
+        };
         let sql = format!("{left} {kind} {right} on {}", conditions.join(" and "));
         match kind {
             "left semi join" | "left anti join" => (sql, columns),

@@ -5,6 +5,7 @@
 
 mod aggregates;
 mod data;
+mod duckdb;
 mod explain;
 mod failures;
 mod files;

@@ -2,7 +2,7 @@
 
 use crate::data::parquet;
 use crate::fixture::fixture;
-use crate::grammar::{Grammar, TABLES, rows};
+use crate::grammar::{Dialect, FILE_ROWS_MAX, Floats, Grammar, TABLES, rows};
 use anyhow::{Context, Result, ensure};
 use partita_tests::local::LocalCluster;
 use partita_tests::oracle::{Oracle, Sameness};
@@ -17,16 +17,18 @@ const DATA_SETS: u64 = 12;
 const QUERIES_EACH: u64 = 10;
 /// Files of a table at most.
 const FILES_MAX: u32 = 5;
+/// The share of tables without rows, where there are such.
+const EMPTY_SHARE: f64 = 0.1;
 /// Memory of each worker of other clusters.
 const MEMORY_BYTES_EACH: u64 = 256 << 20;
 /// One of so many queries may be refused by a single node.
-const REFUSED_SHARE_MAX: u64 = 10;
+pub(crate) const REFUSED_SHARE_MAX: u64 = 10;
 /// The seed of the first set; that of a failure, given in the variable below, comes first too.
-const FIRST_SEED: u64 = 20_130_901;
+pub(crate) const FIRST_SEED: u64 = 20_130_901;
 /// The environment variable with the seed of the first set.
-const SEED_VARIABLE: &str = "PARTITA_TEST_SEED";
+pub(crate) const SEED_VARIABLE: &str = "PARTITA_TEST_SEED";
 /// The environment variable with the number of sets, for a long search.
-const SETS_VARIABLE: &str = "PARTITA_TEST_SETS";
+pub(crate) const SETS_VARIABLE: &str = "PARTITA_TEST_SETS";
 
 /// Ways of planning of which each set gets some.
 const SETTINGS: &[&[&str]] = &[
@@ -45,18 +47,21 @@ const SETTINGS: &[&[&str]] = &[
 const SCALAR_SUBQUERIES_BY_JOIN: &str =
     "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery = false";
 
-fn number(variable: &str, otherwise: u64) -> Result<u64> {
+pub(crate) fn number(variable: &str, otherwise: u64) -> Result<u64> {
     match std::env::var(variable) {
         Ok(text) => text.parse().with_context(|| format!("{variable}={text}")),
         Err(_) => Ok(otherwise),
     }
 }
 
-fn write_tables(rng: &mut SmallRng, folder: &Path) -> Result<()> {
+/// Writes the tables. Where floating-point numbers are special, some tables are empty too.
+pub(crate) fn write_tables(rng: &mut SmallRng, folder: &Path, floats: Floats) -> Result<()> {
     for table in TABLES {
         std::fs::create_dir(folder.join(table))?;
+        let is_empty = floats == Floats::Special && rng.random_bool(EMPTY_SHARE);
+        let rows_max = if is_empty { 0 } else { FILE_ROWS_MAX };
         for file in 0..rng.random_range(1..=FILES_MAX) {
-            let batch = rows(rng);
+            let batch = rows(rng, rows_max, floats);
             parquet(&folder.join(table).join(format!("{file}.parquet")), batch.schema(), [batch])?;
         }
     }
@@ -79,7 +84,7 @@ async fn check_seed(oracle: &Oracle, rng: &mut SmallRng) -> Result<Vec<String>> 
     }
     let mut refused = Vec::new();
     for _ in 0..QUERIES_EACH {
-        let sql = Grammar::new(rng).query();
+        let sql = Grammar::new(rng, Dialect::DataFusion).query();
         if let Err(error) = oracle.single(&sql).await {
             refused.push(format!("{error:#}, by {sql}"));
             continue;
@@ -112,7 +117,7 @@ fn check_seeds(cluster: &LocalCluster, sets: u64) -> Result<()> {
     for seed in first..first + sets {
         let mut rng = SmallRng::seed_from_u64(seed);
         let folder = TempDir::with_prefix("partita-random-")?;
-        write_tables(&mut rng, folder.path())?;
+        write_tables(&mut rng, folder.path(), Floats::Plain)?;
         let checked = cluster.run(async {
             let oracle = Oracle::new(cluster, folder.path()).await?;
             check_seed(&oracle, &mut rng).await

@@ -1,18 +1,13 @@
 //! Stopping a job.
 
 use partita_shared::model::{JobRow, JobState};
-use partita_tests::process::data::{numbers, slow, slow_join};
-use partita_tests::process::{Cluster, Process, SOON, wait_for};
-use std::time::Duration;
+use partita_tests::process::data::{long_join, numbers, slow};
+use partita_tests::process::{Cluster, LONG, Process, SOON, wait_for};
 
-/// How soon a worker's figures must show that a job is gone: some heartbeats, on a machine that is
-/// busy. The slowest thing in between is a task that looks up from its batch.
-const AT_ONCE: Duration = Duration::from_secs(8);
-
-/// Starts a query that stores hundreds of megabytes on the workers and then computes, and waits
-/// until it does.
+/// Starts a query that stores hundreds of megabytes on the workers and then computes for minutes, and
+/// waits until it does. What it has is gone long before its end if it is gone soon.
 fn start(cluster: &Cluster) -> (Process, JobRow) {
-    let sql = cluster.start_sql(&slow_join());
+    let sql = cluster.start_sql(&long_join());
     let job = wait_for("partitions and running tasks", SOON, || {
         let workers = cluster.workers_up();
         let busy = workers.iter().all(|w| w.metrics.running > 0 && w.metrics.partitions > 0);
@@ -33,8 +28,8 @@ fn a_cancelled_job_gives_everything_back() {
     let cluster = Cluster::start(2, &[]);
     let (mut sql, job) = start(&cluster);
     cluster.place.run(["cancel", &job.id.to_string()]).ok();
-    sql.finish(AT_ONCE).fails(1, &["cancelled", "someone asked for it"]);
-    cluster.wait_idle(AT_ONCE);
+    sql.finish(SOON).fails(1, &["cancelled", "someone asked for it"]);
+    cluster.wait_idle(SOON);
     assert_eq!(state(&cluster, &job).state, JobState::Cancelled);
     assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
 }
@@ -46,9 +41,9 @@ fn an_interrupt_cancels() {
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGKILL, 137)] {
         let (mut sql, job) = start(&cluster);
         sql.signal(signal);
-        let ran = sql.finish(AT_ONCE);
+        let ran = sql.finish(SOON);
         assert_eq!(ran.code, code, "{}", ran.stderr);
-        cluster.wait_idle(AT_ONCE);
+        cluster.wait_idle(SOON);
         let row = state(&cluster, &job);
         assert_eq!(row.state, JobState::Cancelled);
         assert!(row.error.contains("its client went away"), "{}", row.error);
@@ -63,7 +58,7 @@ fn an_interrupt_ends_an_embedded_query() {
     let mut sql = place.start(["sql", "--progress=json", &query]);
     wait_for("a running task", SOON, || sql.log().contains("\"running\":2").then_some(()));
     sql.signal(libc::SIGINT);
-    assert_eq!(sql.finish(AT_ONCE).code, 130);
+    assert_eq!(sql.finish(SOON).code, 130);
     let scratch = std::fs::read_dir(place.path("scratch")).expect("the scratch folder");
     assert_eq!(scratch.count(), 0);
 }
@@ -87,12 +82,12 @@ fn a_copy_is_whole_or_not_there() {
     wait_for("a staging folder", SOON, || (!listing().is_empty()).then_some(()));
     assert!(!data.join("out").exists());
     cluster.place.run(["cancel", &job.id.to_string()]).ok();
-    sql.finish(AT_ONCE).fails(1, &["cancelled"]);
-    wait_for("an empty folder", AT_ONCE, || listing().is_empty().then_some(()));
+    sql.finish(SOON).fails(1, &["cancelled"]);
+    wait_for("an empty folder", SOON, || listing().is_empty().then_some(()));
     let fails = copy("cast(case when k = 1999999 then 'x' else '1' end as bigint)");
-    cluster.place.run(["sql", &fails]).fails(1, &["'x'"]);
-    wait_for("an empty folder", AT_ONCE, || listing().is_empty().then_some(()));
-    cluster.place.run(["sql", &copy("g")]).ok();
+    cluster.place.start(["sql", &fails]).finish(LONG).fails(1, &["'x'"]);
+    wait_for("an empty folder", SOON, || listing().is_empty().then_some(()));
+    cluster.place.start(["sql", &copy("g")]).finish(LONG).ok();
     assert_eq!(listing(), ["out"]);
     assert_eq!(cluster.sql("select count(*), sum(c) from 'out/'"), "2000000,999000000\n");
     cluster.place.run(["sql", &copy("g")]).fails(1, &["out is not empty"]);

@@ -97,7 +97,8 @@ fn a_leaving_worker_hands_over_what_it_holds() {
     assert!(made <= u64::from(all) + 2, "{made} tasks for a count over {all} partitions");
     let last = cluster.workers[1].pid();
     cluster.workers[1].signal(libc::SIGTERM);
-    wait_for("the last one's leave", Duration::from_secs(5), || {
+    // Sooner than a worker leaves that has somebody to wait for.
+    wait_for("the last one's leave", Duration::from_secs(15), || {
         (cluster.worker(last).state == WorkerState::Left).then_some(())
     });
 }
@@ -231,4 +232,34 @@ fn files_that_changed_are_not_read_again() {
     });
     let asked = cluster.place.run(["sql", "select sum(a) from t"]);
     asked.fails(1, &["source.csv", "was changed"]);
+}
+
+/// A recursive query reads held tables, sorted ones too, of which it reads a part again in each round.
+#[test]
+fn recursion_reads_held_tables() {
+    let cluster = Cluster::start(2, &[]);
+    cluster.sql(
+        "create table sales with (partitions = 3) as select row_number() over (order by sold) as n, \
+         sold, start from (values (5, 100), (3, 100), (7, 100), (1, 100)) as v(sold, start)",
+    );
+    let balance = "with recursive balance(n, left_over) as (\
+         select n, start - sold from sales where n = 1 union all \
+         select s.n, b.left_over - s.sold from balance b join sales s on s.n = b.n + 1) \
+         select n, left_over from balance order by n";
+    assert_eq!(cluster.sql(balance), "1,99\n2,96\n3,91\n4,84\n");
+    let (query, order) = balance.rsplit_once(" order by ").expect("an order");
+    cluster.sql(&format!("create table balances as {query}"));
+    let held = format!("select n, left_over from balances order by {order}");
+    assert_eq!(cluster.sql(&held), "1,99\n2,96\n3,91\n4,84\n");
+    cluster.sql(
+        "create table edges as select value as a, value + 1 as b from generate_series(1, 300)",
+    );
+    let reached = "with recursive r(at, steps) as (select 1, 0 union \
+         select e.b, r.steps + 1 from r join edges e on e.a = r.at where r.steps < 120) \
+         select max(at), count(*) from r";
+    assert_eq!(cluster.sql(reached), "121,121\n");
+    cluster.sql("drop table sales");
+    cluster.sql("drop table balances");
+    cluster.sql("drop table edges");
+    cluster.wait_idle(SOON);
 }

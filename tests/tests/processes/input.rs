@@ -161,7 +161,7 @@ fn a_disk_can_be_full() {
         return;
     };
     let directory = format!("--local-directory={}", folder.display());
-    cluster.add_worker(&[&directory, "--memory-limit=64MiB"]);
+    cluster.add_worker(&[&directory, "--memory-limit=128MiB"]);
     cluster.wait_workers(1);
     let query = spilling();
     let ran = cluster.start_sql(&query).finish(LONG);
@@ -170,7 +170,7 @@ fn a_disk_can_be_full() {
     cluster.wait_idle(LONG);
     // What is left is the folder and its lock: the disk is usable again.
     assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
-    cluster.add_worker(&["--memory-limit=64MiB"]);
+    cluster.add_worker(&["--memory-limit=128MiB"]);
     cluster.wait_workers(2);
     let ran = cluster.start_sql(&query).finish(LONG);
     let rows = rows(&ran);

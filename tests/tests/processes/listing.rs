@@ -1,7 +1,9 @@
 //! Commands that ask one question.
 
-use partita_shared::model::{JobState, WorkerState};
+use partita_shared::access::Access;
+use partita_shared::model::{JobState, TableRow, WorkerState};
 use partita_tests::process::{Cluster, Place, SOON, wait_for};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Each listing shows what happened, for people and as JSON; a job's error is with it.
@@ -91,4 +93,132 @@ fn only_a_live_job_can_be_cancelled() {
     cluster.place.run(["cancel", &name]).fails(1, &[&name, "ended already: done"]);
     cluster.place.run(["cancel", "job-99"]).fails(1, &["job-99 is not known"]);
     cluster.place.run(["cancel", "worker-1"]).fails(2, &["worker-1"]);
+}
+
+/// The access file of a cluster that cannot be reached, and whose owner is on a host that nobody here knows.
+fn stale_file(place: &Place, name: &str, address: &str) -> PathBuf {
+    let mut access =
+        Access::to_this_process(name.to_string(), address.to_string(), "other-token".to_string());
+    access.host = "node-that-died".to_string();
+    let path = place.path("home").join(format!("{name}.json"));
+    access.write(&path).expect("an access file");
+    path
+}
+
+/// A port of this host on which nobody listens.
+fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+/// What a scheduler leaves that was killed is dropped, named and removed, and the next command finds nothing of it. A
+/// query says that it runs inside its own process; where the cluster was named, it fails at once.
+#[test]
+fn what_a_killed_scheduler_left_is_removed() {
+    let mut cluster = Cluster::start(0, &[]);
+    let file = cluster.place.path("home").join("default.json");
+    cluster.scheduler.signal(libc::SIGKILL);
+    cluster.scheduler.finish(SOON);
+    let named = cluster.place.run(["sql", "--cluster=default", "select 1"]);
+    named.fails(1, &[&cluster.access.address, "cannot be reached", "has ended"]);
+    assert!(file.exists());
+    let ran = cluster.place.run(["sql", "--output=csv", "select 1 as one"]);
+    assert_eq!(ran.ok(), "one\n1\n");
+    for words in ["`default`", "has ended", "access file was removed", "inside this process"] {
+        assert!(ran.stderr.contains(words), "`{words}` is not in: {}", ran.stderr);
+    }
+    assert!(!file.exists());
+    let again = cluster.place.run(["sql", "--output=csv", "select 1 as one"]);
+    assert_eq!((again.ok().as_str(), again.stderr.as_str()), ("one\n1\n", ""));
+    cluster.place.run(["status"]).fails(1, &["no cluster was found"]);
+}
+
+/// Clusters of other hosts that do not answer, or whose port another one has now, are passed over and named; their
+/// files stay, since nobody here knows whether they have ended.
+#[test]
+fn clusters_that_do_not_answer_are_passed_over() {
+    let cluster = Cluster::start(1, &[]);
+    let place = &cluster.place;
+    let closed = stale_file(place, "closed", &closed_port());
+    let taken = stale_file(place, "taken", &cluster.access.address);
+    for args in [&["status"][..], &["workers"], &["sql", "select 1"]] {
+        let ran = place.run(args);
+        ran.ok();
+        for words in ["`closed`", "refused", "`taken`", "refuses the token", "node-that-died"] {
+            assert!(ran.stderr.contains(words), "`{words}` is not in: {}", ran.stderr);
+        }
+        assert!(closed.exists() && taken.exists());
+    }
+    assert_eq!(cluster.jobs().len(), 1);
+    place.run(["status", "--cluster=closed"]).fails(1, &["cannot be reached"]);
+    place.run(["status", "--cluster=taken"]).fails(1, &["refused", "token"]);
+}
+
+/// Without a name, `partita status` shows all clusters that answer.
+#[test]
+fn the_status_shows_all_clusters() {
+    let cluster = Cluster::start(0, &[]);
+    let _second =
+        cluster.place.start(["scheduler", "--host=127.0.0.1", "--port=0", "--name=other"]);
+    let file = cluster.place.path("home").join("other.json");
+    wait_for("its access file", SOON, || Access::read(&file).ok());
+    let text = cluster.place.run(["status"]).ok();
+    assert!(text.contains("default at tcp://") && text.contains("other at tcp://"), "{text}");
+    cluster.place.run(["workers"]).fails(1, &["several clusters", "default", "other", "--cluster"]);
+}
+
+/// The listing of tables says how many partitions are lost, and whether they come back.
+#[test]
+fn lost_partitions_are_listed() {
+    let mut cluster = Cluster::start(2, &[]);
+    cluster.sql("create table t as select value as v from generate_series(1, 1000) as g(value)");
+    let table = |cluster: &Cluster| -> TableRow {
+        let text = cluster.place.run(["tables", "--output=json"]).ok();
+        let rows: Vec<TableRow> = serde_json::from_str(&text).expect("the tables as JSON");
+        rows.into_iter().next().expect("the table")
+    };
+    let whole = table(&cluster);
+    assert_eq!(whole.lost, 0);
+    assert!(cluster.workers().iter().map(|row| row.held).sum::<u32>() >= whole.partitions);
+    for worker in &mut cluster.workers {
+        worker.signal(libc::SIGKILL);
+        worker.finish(SOON);
+    }
+    let row = wait_for("the loss", SOON, || {
+        Some(table(&cluster)).filter(|row| row.lost == row.partitions)
+    });
+    assert!(row.can_recompute, "{row:?}");
+    let text = cluster.place.run(["tables"]).ok();
+    assert!(text.contains("are lost; they are recomputed when a query reads them"), "{text}");
+    cluster.add_worker(&[]);
+    // A count alone is known without reading anything.
+    assert_eq!(cluster.sql("select sum(v) from t"), "500500\n");
+    assert_eq!(table(&cluster).lost, 0);
+}
+
+/// Listings fit a line of 80 columns, whatever names there are.
+#[test]
+fn listings_fit() {
+    let cluster = Cluster::start(1, &["--name=a-worker-with-a-name-that-is-longer-than-others"]);
+    let columns: Vec<String> = (0..40).map(|i| format!("1 as column_number_{i}")).collect();
+    cluster.sql(&format!("create table a_table_with_a_long_name as select {}", columns.join(", ")));
+    for command in ["workers", "jobs", "tables"] {
+        let text = cluster.place.run([command]).ok();
+        assert!(text.lines().count() >= 2, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+}
+
+/// A folder of access files that others can write to is refused by whoever would read it or write to it.
+#[test]
+fn a_folder_that_others_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let home = place.path("home");
+    std::fs::create_dir(&home).expect("the folder");
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).expect("its mode");
+    let words = ["others can write to the folder", "chmod 700", "home"];
+    place.run(["status"]).fails(1, &words);
+    place.run(["sql", "select 1"]).fails(1, &words);
+    place.run(["scheduler", "--host=127.0.0.1", "--port=0"]).fails(1, &words);
 }

@@ -8,6 +8,7 @@ use partita_shared::observe::view::EventKind;
 use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
 use partita_tests::process::page::Page;
 use partita_tests::process::{Cluster, LONG, Place, Process, SOON, rows, wait_for};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const LISTS: [Topic; 6] =
@@ -221,7 +222,10 @@ fn journals_are_checked() {
     let whole = std::fs::read(&journal).expect("the journal");
     place.write("cut", &whole[..whole.len() * 2 / 3]);
     place.run(["report", "cut", "-o", "cut.html"]).ok();
-    let page = std::fs::read_to_string(place.path("data").join("cut.html")).expect("the report");
+    let report = place.path("data").join("cut.html");
+    let mode = std::fs::metadata(&report).expect("the report").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a report is as private as its journal");
+    let page = std::fs::read_to_string(&report).expect("the report");
     assert!(page.starts_with("<!doctype html>") && page.contains("id=\"journal\""));
     for foreign in ["http://", "https://"] {
         let outside = page.lines().filter(|line| line.len() < 10_000 && line.contains(foreign));

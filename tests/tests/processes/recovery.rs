@@ -38,11 +38,11 @@ fn one_of_two_workers_is_killed() {
     cluster.wait_running(4);
     let victim = busy(&cluster)[0].clone();
     kill(&mut cluster, victim.pid);
-    let killed = Instant::now();
-    wait_for("the loss", SOON, || {
-        (cluster.worker(victim.pid).state == WorkerState::Lost).then_some(())
+    let lost = wait_for("the loss", SOON, || {
+        Some(cluster.worker(victim.pid)).filter(|row| row.state == WorkerState::Lost)
     });
-    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    // Seen by the end of its connection, not by its silence.
+    assert!(lost.cause.starts_with("its connection"), "{lost:?}");
     assert_eq!(rows(&sql.finish(LONG)), slow_group_by_rows());
     let job = check_recovered(&cluster, 1);
     assert!(job.retries <= 4, "{job:?}");
@@ -89,8 +89,8 @@ fn a_holder_of_shuffle_output_is_killed() {
     assert!(job.retries > 1, "{job:?}");
 }
 
-/// A worker that stops answering is lost after ten seconds and its job ends well without it. When
-/// it goes on it comes back under a new name, holds nothing of the past, and works.
+/// A worker that stops answering is lost by its silence and its job ends well without it. When it goes
+/// on it comes back under a new name, holds nothing of the past, and works.
 #[test]
 fn a_silent_worker_is_lost_and_comes_back() {
     let cluster = Cluster::start(2, &[]);
@@ -98,12 +98,9 @@ fn a_silent_worker_is_lost_and_comes_back() {
     cluster.wait_running(2);
     let silent = busy(&cluster)[0].clone();
     signal(silent.pid, libc::SIGSTOP);
-    let stopped = Instant::now();
     let lost = wait_for("the loss", SOON, || {
         Some(cluster.worker(silent.pid)).filter(|row| row.state == WorkerState::Lost)
     });
-    assert!(stopped.elapsed() > Duration::from_secs(8), "{:?}", stopped.elapsed());
-    assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
     assert_eq!(lost.cause, "nothing was heard of it for 10 s");
     assert_eq!(rows(&sql.finish(LONG)), slow_join_rows());
     check_recovered(&cluster, 1);
@@ -192,14 +189,13 @@ fn the_scheduler_is_killed() {
     cluster.wait_running(2);
     cluster.scheduler.signal(libc::SIGKILL);
     let killed = Instant::now();
-    let ran = sql.finish(Duration::from_secs(15));
+    let ran = sql.finish(SOON);
     ran.fails(1, &["the scheduler at", &cluster.access.address, "is gone", "run them again"]);
     for worker in &mut cluster.workers {
         let ran = worker.finish(SOON);
-        ran.fails(1, &["no scheduler answered for 3 s", "--death-timeout"]);
+        ran.fails(69, &["no scheduler answered for 3 s", "--death-timeout"]);
     }
     assert!(killed.elapsed() > Duration::from_secs(2), "{:?}", killed.elapsed());
-    assert!(killed.elapsed() < Duration::from_secs(15), "{:?}", killed.elapsed());
     let scratch = std::fs::read_dir(cluster.place.path("scratch")).expect("the scratch folder");
     assert_eq!(scratch.count(), 0);
     let address = cluster.access.address.clone();

@@ -53,7 +53,9 @@ fn a_name_is_taken_once() {
     let other = cluster.place.start(other);
     let file = cluster.place.path("home").join("other.json");
     partita_tests::process::wait_for("the other", SOON, || Access::read(&file).ok());
-    cluster.place.run(["status"]).fails(1, &["default, other", "--cluster"]);
+    cluster.place.run(["workers"]).fails(1, &["default, other", "--cluster"]);
+    let listed = cluster.place.run(["status"]).ok();
+    assert!(listed.contains("default") && listed.contains("other"), "{listed}");
     drop(other);
     // One that was killed leaves its file, and does not stand in the way of the next.
     cluster.scheduler.signal(libc::SIGKILL);

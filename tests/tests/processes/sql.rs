@@ -105,6 +105,16 @@ fn rows_are_written_in_every_format() {
     place.run(["sql", "--output=parquet", "-o", "people.parquet", query]).ok();
     let again = "select * from 'people.parquet' order by name";
     assert_eq!(place.run(["sql", "--output=csv", again]).ok(), PEOPLE);
+    // The name of the file says the format, and what was written is read, streams of Arrow too.
+    for name in ["named.parquet", "named.csv", "named.tsv", "named.json", "named.arrow"] {
+        place.run(["sql", "-o", name, query]).ok();
+        let again = format!("select name, age from '{name}' order by name");
+        assert_eq!(place.run(["sql", "--output=csv", &again]).ok(), PEOPLE, "{name}");
+    }
+    let first = place.run(["sql", "--output=csv", "from 'named.arrow' order by name limit 1"]);
+    assert_eq!(first.ok(), "name,age\nAda,36\n");
+    place.run(["sql", "-o", "named.dat", query]).fails(1, &["does not tell a format"]);
+    place.run(["sql", "--output=csv", "-o", "a.parquet", query]).fails(1, &["says csv"]);
     let none = "select name, age from 'people.csv' where age > 100";
     assert_eq!(place.run(["sql", "--output=csv", none]).ok(), "name,age\n");
 }
@@ -142,7 +152,7 @@ fn exit_codes_say_what_happened() {
     place.run(["sql", " ; -- nothing"]).fails(1, &["no statement"]);
     place.run(["sql", "-f", "nowhere.sql"]).fails(1, &["cannot read nowhere.sql"]);
     place.run(["sql", "--output=xml", "select 1"]).fails(2, &["xml", "table"]);
-    place.run(["sql"]).fails(2, &["QUERY"]);
+    place.run(["sql"]).fails(1, &["no statement"]);
     place.run(["sql", "--explain", "--analyze", "select 1"]).fails(2, &["--analyze"]);
 }
 
@@ -182,4 +192,96 @@ fn progress_is_json_lines() {
         assert_eq!(last["job"]["state"], serde_json::json!(JobState::Done), "{last}");
         assert!(last["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{last}");
     }
+}
+
+/// `-o` and `--pid-file` replace a link instead of writing to what it leads to.
+#[test]
+fn links_are_not_written_through() {
+    let place = place();
+    let precious = place.write("precious", "keep");
+    let link = |name: &str| {
+        let path = place.path("data").join(name);
+        std::os::unix::fs::symlink(&precious, &path).expect("a link");
+        path
+    };
+    let output = link("out.csv");
+    place.run(["sql", "--output=csv", "-o", "out.csv", "select 1 as one"]).ok();
+    assert_eq!(std::fs::read_to_string(&output).expect("the rows"), "one\n1\n");
+    let pid_file = link("scheduler.pid");
+    let mut scheduler =
+        place.start(["scheduler", "--host=127.0.0.1", "--port=0", "--pid-file=scheduler.pid"]);
+    place.access();
+    let pid = wait_for("the process id", SOON, || {
+        let text = std::fs::read_to_string(&pid_file).expect("the file");
+        text.trim().parse::<u32>().ok()
+    });
+    assert_eq!(pid, scheduler.pid());
+    scheduler.signal(libc::SIGTERM);
+    assert_eq!(scheduler.finish(SOON).code, 0);
+    assert!(!pid_file.exists());
+    assert_eq!(std::fs::read_to_string(&precious).expect("the target"), "keep");
+}
+
+/// Without a cluster, a table is gone with the process: as the last thing that a command does it is refused before
+/// anything runs, and inside one command it is used.
+#[test]
+fn a_table_without_a_cluster_is_not_lost_silently() {
+    let place = place();
+    let create = "create or replace table t as select age from 'people.csv'";
+    let words = ["would be lost", "partita scheduler", "partita run", "COPY"];
+    place.run(["sql", create]).fails(1, &words);
+    place.run(["sql", "--embedded", create]).fails(1, &words);
+    let script = format!("copy (select 1 as a) to 'a.csv'; {create};");
+    place.run_with_input(&["sql", "-"], &script).fails(1, &words);
+    assert!(!place.path("data").join("a.csv").exists());
+    let script = format!("{create}; select sum(age) as years from t");
+    assert_eq!(place.run(["sql", "--output=csv", &script]).ok(), "count\n3\nyears\n152\n");
+    let cluster = Cluster::start(1, &[]);
+    cluster.place.run(["sql", "create table t as select 1 as a"]).ok();
+    assert_eq!(cluster.sql("select a from t"), "1\n");
+}
+
+/// Inside a Slurm job whose cluster is gone, a query says where it runs.
+#[test]
+fn a_job_without_its_cluster_is_told() {
+    let place = place();
+    let mut command = place.command(["sql", "--output=csv", "select 1 as one"]);
+    command.env("SLURM_JOB_ID", "4711");
+    let ran = place.spawn("sql", command).finish(SOON);
+    assert_eq!(ran.ok(), "one\n1\n");
+    assert!(ran.stderr.contains("Slurm job 4711 has no cluster"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("inside this process"), "{}", ran.stderr);
+}
+
+/// What DuckDB's users write has its meaning, or an error that says what is written here; a statement may
+/// begin with a comment, and a file takes the rows of the last statement that has some.
+#[test]
+fn habits_are_understood() {
+    let place = place();
+    let csv = |query: &str| rows(&place.run(["sql", "--output=csv", query]));
+    assert_eq!(csv("-- the sum\nselect sum(age) as s from read_csv('people.csv')"), "152\n");
+    assert_eq!(
+        csv("/* one */ select count(*) from read_csv_auto('people.csv') p where age > 38"),
+        "2\n"
+    );
+    let columns = "name,Utf8,YES\nage,Int64,YES\n";
+    assert_eq!(csv("show columns from 'people.csv'"), columns);
+    csv("copy (select age, name from 'people.csv' order by age) to 'out.csv' (format csv, header)");
+    assert_eq!(csv("select name from 'out.csv' where age = 77"), "Carl\n");
+    csv("copy (select * from 'people.csv') to 'bare.csv' (header false, delimiter ';')");
+    let bare = std::fs::read_to_string(place.path("data").join("bare.csv")).expect("the file");
+    assert!(bare.contains("Ada;36") && !bare.contains("age"), "{bare}");
+    for (query, hint) in [
+        ("select * from people.csv", "'people.csv'"),
+        ("summarize 'people.csv'", "DESCRIBE"),
+        ("select * from read_csv('people.csv', header = true)", "CREATE EXTERNAL TABLE"),
+        ("copy (select 1) to 'x.csv' (format csv, colour red)", "colour"),
+    ] {
+        place.run(["sql", query]).fails(1, &[hint]);
+    }
+    let several = "create table t as select name from 'people.csv'; select * from t order by name; drop table t";
+    let args = ["sql", "--output=csv", "--output-file=rows.csv", several];
+    place.run(args).ok();
+    let written = std::fs::read_to_string(place.path("data").join("rows.csv")).expect("the file");
+    assert_eq!(written, "name\nAda\nBlaise\nCarl\n");
 }

@@ -8,6 +8,8 @@ use partita_tests::process::raw::{self, Socket, frame};
 use partita_tests::process::{Cluster, Place, SOON, status_bytes, wait_for};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
 
 /// WebSocket opcodes.
 const TEXT: u8 = 1;
@@ -21,18 +23,19 @@ const FRAMES: u32 = 200;
 fn a_wrong_token_opens_nothing() {
     let cluster = Cluster::start(1, &[]);
     let address = format!("tcp://{}", cluster.access.address);
-    let run = |args: &[&str]| {
+    let run = |code: i32, args: &[&str]| {
         let place = Place::new();
         let mut command = place.command(args);
         command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", "not-the-token");
         let ran = place.spawn("stranger", command).finish(SOON);
         assert!(!ran.stderr.contains("not-the-token"), "{}", ran.stderr);
-        ran.fails(1, &["refused", "token"]);
+        ran.fails(code, &["refused", "token"]);
     };
-    run(&["sql", "select 1"]);
-    run(&["status"]);
-    run(&["shutdown"]);
-    run(&["worker", "--host=127.0.0.1"]);
+    run(1, &["sql", "select 1"]);
+    run(1, &["status"]);
+    run(1, &["shutdown"]);
+    run(77, &["worker", "--host=127.0.0.1"]);
+    run(77, &["worker", "--host=127.0.0.1", "--nworkers=2"]);
     for path in ["/api/v1/workers", "/metrics", "/ws/client", "/ws/worker", "/nowhere/else"] {
         let wrong = raw::get_with(&cluster.access, path, "Authorization: Bearer x\r\n");
         let none = raw::get_with(&cluster.access, path, "");
@@ -53,7 +56,7 @@ fn an_address_that_nobody_reaches_is_refused() {
     command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", &cluster.access.token);
     let ran = place.spawn("unreachable", command).finish(SOON);
     let scheduler = cluster.access.address.as_str();
-    ran.fails(1, &[scheduler, "far", "127.0.0.1:1", "--contact-address"]);
+    ran.fails(77, &[scheduler, "far", "127.0.0.1:1", "--contact-address"]);
     assert_eq!(cluster.status().workers, 0);
 }
 
@@ -165,4 +168,32 @@ fn a_worker_that_sends_noise_is_given_up() {
     let status = cluster.status();
     assert_eq!(status.workers, 1, "{status:?}");
     assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
+}
+
+/// Silent connections of a stranger, more than one address may have, stop neither the scheduler nor a worker: the
+/// oldest are closed, and those who know the token are served meanwhile.
+#[test]
+fn silent_connections_stop_nothing() {
+    const SILENT: usize = 200;
+    const KEPT_MAX: usize = 128;
+    let cluster = Cluster::start(1, &[]);
+    let data_address = cluster.workers()[0].address.clone();
+    for address in [&cluster.access.address, &data_address] {
+        let mut silent: Vec<TcpStream> = (0..SILENT)
+            .map(|_| TcpStream::connect(address).expect("a connection"))
+            .inspect(|stream| stream.set_nonblocking(true).expect("a stream that does not wait"))
+            .collect();
+        assert_eq!(
+            cluster.sql("select sum(value) from generate_series(1, 10) as t(value)"),
+            "55\n"
+        );
+        wait_for("the oldest to be closed", SOON, || {
+            silent.retain_mut(|stream| {
+                let read = stream.read(&mut [0]);
+                read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            });
+            (silent.len() <= KEPT_MAX).then_some(())
+        });
+        assert_eq!(cluster.status().workers, 1);
+    }
 }

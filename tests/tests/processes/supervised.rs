@@ -1,7 +1,7 @@
 //! `partita worker`: several under a supervisor, and the flags of job scripts.
 
 use partita_shared::model::WorkerState;
-use partita_tests::process::{Cluster, SOON, is_alive, signal, wait_for};
+use partita_tests::process::{Cluster, Place, SOON, is_alive, signal, wait_for};
 
 /// Three workers join under one supervisor. One that is killed is started again, and the listing
 /// says what ended it. The supervisor's end is theirs.
@@ -80,4 +80,35 @@ fn a_lifetime_ends() {
         Some(cluster.worker(pid)).filter(|row| row.state != WorkerState::Leaving)
     });
     assert_eq!(row.state, WorkerState::Left, "{row:?}");
+}
+
+/// When the scheduler is gone, or never came, several workers and their supervisor end as one worker does: after the
+/// death timeout, with the cause and its exit code, and none of them is started again.
+#[test]
+fn supervised_workers_end_without_a_scheduler() {
+    const NO_SCHEDULER: i32 = 69;
+    let place = Place::new();
+    for count in ["--nworkers=1", "--nworkers=3"] {
+        let ran = place.start_worker(&[count, "--death-timeout=1s"]).finish(SOON);
+        let error = ran.fails(NO_SCHEDULER, &["no scheduler answered", "--death-timeout"]);
+        assert!(!error.contains("started again"), "{error}");
+    }
+    let mut cluster = Cluster::start(0, &[]);
+    // Longer than what counts as a death at once: such children were started again for ever.
+    cluster.add_worker(&["--nworkers=2", "--death-timeout=6s"]);
+    cluster.wait_workers(2);
+    cluster.scheduler.signal(libc::SIGKILL);
+    let ran = cluster.workers[0].finish(SOON);
+    let error = ran.fails(NO_SCHEDULER, &["no scheduler answered for 6 s", "no worker is left"]);
+    assert!(!error.contains("started again"), "{error}");
+}
+
+/// An address that is none is refused at once, by a supervisor too.
+#[test]
+fn a_wrong_address_is_refused_at_once() {
+    let place = Place::new();
+    for count in ["--nworkers=1", "--nworkers=2"] {
+        let ran = place.start_worker(&["nowhere", count]).finish(SOON);
+        ran.fails(1, &["`nowhere` is not an address"]);
+    }
 }

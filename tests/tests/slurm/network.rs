@@ -74,7 +74,7 @@ fn an_address_that_nobody_reaches_is_found_out() {
     for word in ["198.18.99.1:4000", &format!("the scheduler at {first}:"), nodes.names()[1]] {
         assert!(output.contains(word), "{word}: {output}");
     }
-    assert!(output.contains("exit 1"), "{output}");
+    assert!(output.contains("exit 77"), "{output}");
 }
 
 /// A link that is cut in the middle of a job and mended costs time: what was on the other side is

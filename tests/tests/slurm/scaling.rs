@@ -88,6 +88,54 @@ fn jobs_follow_the_load() {
     sql.finish(SOON);
 }
 
+/// A worker job that has the only copy of a table is not cancelled for having nothing to do, until nobody wants the
+/// table any more.
+#[test]
+fn adapt_keeps_the_last_holder() {
+    let Some(nodes) = slurm::nodes(1) else { return };
+    let _scheduler = scheduler(&nodes);
+    let line = format!("slurm adapt --max 1 --idle 1s --interval 500ms {}", options(&nodes));
+    let mut command = vec!["partita"];
+    command.extend(line.split_whitespace());
+    let mut adapt = nodes.start(&command);
+    let create = "create table t as select value as v from generate_series(1, 1000) as g(value)";
+    nodes.partita(&["sql", create]).ok();
+    wait_for("the job to be kept", LONG, || {
+        adapt.output().contains("is kept: its workers are the last").then_some(())
+    });
+    let count = ["sql", "--output=csv", "select count(*) as n from t"];
+    assert_eq!(nodes.partita(&count).ok(), "n\n1000\n");
+    assert!(!adapt.output().contains("cancelled job"), "{}", adapt.output());
+    nodes.partita(&["sql", "drop table t"]).ok();
+    nodes.wait_workers(0);
+    interrupt(&nodes);
+    adapt.finish(SOON).ok();
+}
+
+/// `scale` has workers hand over what they hold before it cancels their jobs, and keeps the last of them.
+#[test]
+fn scale_migrates_first() {
+    let Some(nodes) = slurm::nodes(1) else { return };
+    let _scheduler = scheduler(&nodes);
+    scale(&nodes, "2");
+    nodes.wait_workers(2);
+    let create = "create table t as select value as v, count(*) as n \
+        from generate_series(1, 1000) as g(value) group by value";
+    nodes.partita(&["sql", create]).ok();
+    let sum = || nodes.partita(&["sql", "--output=csv", "select sum(n) as n from t"]).ok();
+    let tables = || nodes.partita(&["tables", "--output=json"]).ok();
+    scale(&nodes, "1");
+    nodes.wait_workers(1);
+    assert!(tables().contains("\"lost\": 0"), "{}", tables());
+    let said = scale(&nodes, "0");
+    assert!(said.contains("kept job") && said.contains("still wanted"), "{said}");
+    assert_eq!(sum(), "n\n1000\n");
+    nodes.partita(&["sql", "drop table t"]).ok();
+    let said = scale(&nodes, "0");
+    assert!(said.contains("cancelled job"), "{said}");
+    nodes.wait_workers(0);
+}
+
 /// What Slurm refuses is said, with Slurm's reason, and is tried again later; the cluster goes on.
 #[test]
 fn what_slurm_refuses_is_said() {

@@ -74,13 +74,13 @@ fn a_stranger_opens_nothing() {
         ask(&[command, "--scheduler", &scheduler]).fails(1, &["no token"]);
         ask(&[command, "--scheduler-file", &file]).fails(1, &["Permission denied"]);
     }
-    let guess = |words: &[&str]| {
+    let guess = |words: &[&str], code| {
         let guess = ["env", "PARTITA_TOKEN=a-guess", "partita"];
-        nodes.exec_as(STRANGER, node, &[&guess, words].concat()).fails(1, &["refused", "token"]);
+        nodes.exec_as(STRANGER, node, &[&guess, words].concat()).fails(code, &["refused", "token"]);
     };
-    guess(&["sql", "--scheduler", &scheduler, "select 1"]);
-    guess(&["worker", &scheduler]);
-    guess(&["shutdown", "--scheduler", &scheduler]);
+    guess(&["sql", "--scheduler", &scheduler, "select 1"], 1);
+    guess(&["worker", &scheduler], 77);
+    guess(&["shutdown", "--scheduler", &scheduler], 1);
     let workers = workers_in(&nodes, &job);
     nodes.slurm().enter(|| {
         for (path, expected) in

@@ -1,6 +1,7 @@
 //! What a worker measures of itself, for its heartbeats.
 
 use crate::exec::Engine;
+use crate::memory::resident_bytes;
 use partita_shared::message::WorkerMetrics;
 use std::time::Instant;
 
@@ -55,13 +56,6 @@ fn cpu_seconds() -> f64 {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
-}
-
-/// The resident set of this process.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split_whitespace().nth(1).and_then(|f| f.parse().ok()).unwrap_or(0);
-    pages * 4096
 }
 
 /// Bytes that this process read from disks and wrote to them.

@@ -9,7 +9,7 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use partita_plan::exchange::{Inputs, Selection};
 use partita_plan::files::FileTables;
-use partita_plan::{files, session};
+use partita_plan::{files, session, sink};
 use partita_shared::ids::{Attempt, JobId};
 use partita_shared::message::CommitSpec;
 use std::io::ErrorKind;
@@ -60,7 +60,11 @@ pub(crate) fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
     if staging.join(DONE_MARK).exists() {
         return remove_staging(staging);
     }
-    let files = written_files(staging, attempts)?;
+    let mut files = written_files(staging, attempts)?;
+    keep_rows_or_columns(&mut files, target);
+    for (_, _, below) in &mut files {
+        *below = key_folders(below)?;
+    }
     if spec.single_file {
         let single = files.first().map(|(_, file, _)| file.clone());
         match single {
@@ -96,6 +100,25 @@ fn remove_staging(staging: &Path) -> Result<()> {
     match std::fs::remove_dir_all(staging) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(write_error(staging, error)),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The folders of keys, as readers know them.
+fn key_folders(staged: &Path) -> Result<PathBuf> {
+    staged.iter().map(|folder| files::folder_of_key(&folder.to_string_lossy())).collect()
+}
+
+/// Leaves out the file without rows where there are others, written now or before.
+fn keep_rows_or_columns(files: &mut Vec<(usize, PathBuf, PathBuf)>, target: &Path) {
+    let empty = Path::new(sink::EMPTY_FOLDER);
+    let has_rows = files.iter().any(|(_, _, below)| below != empty);
+    if has_rows || std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+        files.retain(|(_, _, below)| below != empty);
+    }
+    for (_, _, below) in files {
+        if below == empty {
+            *below = PathBuf::new();
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The engine of a worker: its runtimes, its store, its fragments, its slots.
 
-use crate::budget::Budget;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::exec::peers::{Peer, Peers};
 use crate::exec::slots::{OnSlot, Slots};
 use crate::exec::task;
 use crate::exec::waits::Waits;
+use crate::memory::{Budget, MemoryPolicy, ProcessMemory, TaskMemory, give_back_of_thread};
 use crate::serve;
 use crate::store::{Store, StoreFigures};
 use datafusion::execution::TaskContext;
@@ -14,14 +14,17 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
 use partita_plan::data::{DataPlane, FlightPlane};
+use partita_plan::depth::RUNNING_STACK_BYTES;
 use partita_plan::session;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, FromWorker, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
+    FailureKind, Fragment, FromWorker, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
 };
+use partita_shared::units::format_bytes;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -36,8 +39,14 @@ const DISK_THREADS: usize = 3;
 /// Partitions that are received from clients and other workers at once. Each takes a thread for as long as
 /// the network takes; reads of the disk have threads of their own, or two workers could wait for each other.
 const TRANSFERS_MAX: usize = 3;
-/// The share of the budget above which a worker takes no task that only adds bytes: the second mark.
-const SECOND_MARK: f64 = 0.9;
+
+/// What is gathered of a file before it is written, in bytes.
+const FILE_BUFFER_BYTES: usize = 1 << 20;
+/// The share of the limit, divided among the slots, that a task must have, or be taken to have, to be ended
+/// for its memory.
+const ENDED_SHARE_MIN: f64 = 0.25;
+/// The least that such a task must have, in bytes: to end a smaller one frees too little.
+const ENDED_BYTES_MIN: usize = 16 << 20;
 
 /// A finished attempt, as the control loop gets it.
 pub(crate) type Done = TaskReport;
@@ -60,6 +69,8 @@ pub struct Engine {
     transfers: Arc<Semaphore>,
     groups: Mutex<HashMap<GroupId, Arc<Group>>>,
     slots_state: Mutex<Slots>,
+    /// Whether the process uses so much that no task is started beside another.
+    waiting: AtomicBool,
     done: mpsc::Sender<Done>,
     done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
     /// What the data service has to tell the scheduler, while there is one.
@@ -77,8 +88,9 @@ struct Key {
 }
 
 impl Key {
-    fn new(token: String) -> Self {
-        let plane = Arc::new(FlightPlane::new(token.clone()));
+    fn new(token: String, policy: MemoryPolicy) -> Self {
+        let plane = FlightPlane::new(token.clone());
+        let plane = Arc::new(plane.with_stream_window(policy.stream_window_bytes()));
         Key { token, plane }
     }
 }
@@ -104,6 +116,18 @@ impl Drop for OwnedRuntime {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The settings under which fragments run here: those of the memory that a slot has.
+fn running_config(policy: MemoryPolicy, slots: u32) -> SessionConfig {
+    let mut config = session::running_config();
+    let execution = &mut config.options_mut().execution;
+    let bytes = policy.sort_bytes(slots);
+    execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(bytes);
+    execution.sort_in_place_threshold_bytes = execution.sort_in_place_threshold_bytes.min(bytes);
+    // What is written of a file is gathered in a buffer, which no reservation counts.
+    execution.objectstore_writer_buffer_size = FILE_BUFFER_BYTES;
+    config
 }
 
 /// A group as this worker knows it.
@@ -147,7 +171,9 @@ impl Group {
 
 impl Engine {
     pub(crate) async fn new(config: &WorkerConfig) -> Result<Arc<Self>, WorkerError> {
-        let budget = Arc::new(Budget::new(config.memory_limit_bytes));
+        let policy = MemoryPolicy::new(config.memory_limit_bytes);
+        let process = config.give_back.and_then(ProcessMemory::new);
+        let budget = Arc::new(Budget::new(policy, process));
         let pool: Arc<dyn MemoryPool> = Arc::clone(&budget) as Arc<dyn MemoryPool>;
         let folder = config.local_directory.clone();
         let system = |what: &str, error: datafusion::error::DataFusionError| WorkerError::System {
@@ -161,12 +187,14 @@ impl Engine {
             .with_disk_manager_builder(disk)
             .build_arc()
             .map_err(|error| system("the scratch folder", error))?;
-        let store = Arc::new(Store::new(pool, budget.bytes(), folder));
+        let store = Arc::new(Store::new(pool, policy.stored_bytes_max(), folder));
         budget.set_store(&store);
         let compute = OwnedRuntime::new(
             Builder::new_multi_thread()
                 .worker_threads(config.slots.max(1) as usize)
                 .max_blocking_threads(config.slots.max(1) as usize + DISK_THREADS)
+                .thread_stack_size(RUNNING_STACK_BYTES)
+                .on_thread_park(give_back_of_thread)
                 .thread_name("slot"),
             "the slots",
         )?;
@@ -174,6 +202,7 @@ impl Engine {
             Builder::new_multi_thread()
                 .worker_threads(DATA_THREADS)
                 .max_blocking_threads(DISK_THREADS + TRANSFERS_MAX)
+                .on_thread_park(give_back_of_thread)
                 .thread_name("data"),
             "the data service",
         )?;
@@ -189,14 +218,18 @@ impl Engine {
             budget,
             store,
             peers: Peers::default(),
-            key: Mutex::new(Key::new(config.token.clone())),
-            context: session::task_context(Arc::clone(&runtime), session::running_config()),
+            key: Mutex::new(Key::new(config.token.clone(), policy)),
+            context: session::task_context(
+                Arc::clone(&runtime),
+                running_config(policy, config.slots),
+            ),
             runtime,
             compute,
             data,
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             groups: Mutex::default(),
             slots_state: Mutex::default(),
+            waiting: AtomicBool::new(false),
             done,
             done_receiver: Mutex::new(Some(done_receiver)),
             link: Mutex::default(),
@@ -216,6 +249,10 @@ impl Engine {
 
     pub(crate) fn set_worker(&self, worker: WorkerId) {
         self.worker.store(worker.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -238,7 +275,7 @@ impl Engine {
     pub(crate) fn set_token(&self, token: &str) {
         let mut key = self.key();
         if key.token != token {
-            *key = Key::new(token.to_string());
+            *key = Key::new(token.to_string(), self.budget.policy());
         }
     }
 
@@ -301,11 +338,63 @@ impl Engine {
         (self.fetched_bytes.load(Ordering::Relaxed), self.served_bytes.load(Ordering::Relaxed))
     }
 
-    /// Reserved bytes, whether they are above the second mark, and what the store holds.
+    /// Reserved bytes, whether the worker should get no further task, and what the store holds.
     pub(crate) fn memory(&self) -> (u64, bool, StoreFigures) {
         let reserved = self.budget.reserved();
-        let above = reserved as f64 > self.budget.bytes() as f64 * SECOND_MARK;
-        (reserved as u64, above, self.store.figures())
+        let above = self.budget.policy().is_above_second_mark(reserved);
+        (reserved as u64, above || self.waiting.load(Ordering::Relaxed), self.store.figures())
+    }
+
+    /// What the heap of a limited sort may take in one task.
+    pub(crate) fn heap_bytes_max(&self) -> usize {
+        self.budget.policy().heap_bytes(self.slots)
+    }
+
+    /// What one task may keep of a file that it writes.
+    pub(crate) fn row_group_bytes(&self) -> usize {
+        self.budget.policy().row_group_bytes(self.slots)
+    }
+
+    /// Workers that one task reads an input from at once.
+    pub(crate) fn fetches(&self) -> usize {
+        self.budget.policy().fetches(self.slots)
+    }
+
+    /// Holds tasks back, or lets them start again.
+    pub(crate) fn set_waiting(self: &Arc<Self>, waiting: bool) {
+        if self.waiting.swap(waiting, Ordering::Relaxed) && !waiting {
+            self.fill_slots();
+        }
+    }
+
+    /// Divides what the process grew or shrank by among the tasks that run: which of them it was is not
+    /// known.
+    pub(crate) fn spread_growth(&self, bytes: i64) {
+        self.slots().spread_growth(bytes);
+    }
+
+    /// Ends the task that has, or is taken to have, the most memory, if that is enough to matter. The
+    /// process would be ended otherwise. Whether there was one.
+    pub(crate) fn end_largest_task(self: &Arc<Self>, resident_bytes: u64) -> bool {
+        let limit_bytes = self.budget.policy().limit_bytes();
+        let share = (limit_bytes as f64 * ENDED_SHARE_MIN) as usize;
+        let bytes_min = (share / self.slots as usize).max(ENDED_BYTES_MIN);
+        let Some((task, attempt, bytes, spent)) = self.slots().stop_largest(bytes_min) else {
+            return false;
+        };
+        let (used, limit, own) =
+            (format_bytes(resident_bytes), format_bytes(limit_bytes), format_bytes(bytes as u64));
+        let error = format!(
+            "not enough memory: {task} was ended because its worker used {used} of its limit of {limit} \
+             (--memory-limit) and this task grew most, by about {own}: give the worker more memory or \
+             fewer slots"
+        );
+        tracing::warn!(%task, attempt, used, limit, "a task was ended for its memory");
+        let outcome = Outcome::Failed { kind: FailureKind::Memory, error };
+        let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
+        self.data.1.spawn(async move { done.send(report).await });
+        self.fill_slots();
+        true
     }
 
     /// Running and queued tasks.
@@ -378,20 +467,23 @@ impl Engine {
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let mut slots = self.slots();
         while slots.running.len() < self.slots as usize {
+            if self.waiting.load(Ordering::Relaxed) && !slots.running.is_empty() {
+                return;
+            }
             let Some((run, came)) = slots.queue.pop_front() else { return };
             let key = (run.task, run.attempt);
             let group = self.groups().get(&run.task.group).cloned();
             let engine = Arc::clone(self);
-            let waits = Waits::default();
-            let (since, counted) = (Instant::now(), waits.clone());
+            let (waits, memory) = (Waits::default(), TaskMemory::default());
+            let (since, counted, charged) = (Instant::now(), waits.clone(), memory.clone());
             // The slot is taken before the task can end: it waits for this lock to say that it has.
             let handle = self.compute.1.spawn(async move {
-                let outcome = task::run(&engine, group, &run, &counted).await;
+                let outcome = task::run(&engine, group, &run, &counted, &charged).await;
                 engine.finished(run.task, run.attempt, outcome).await;
             });
             let slot = slots.take_slot();
             let (handle, queued) = (handle.abort_handle(), since.duration_since(came));
-            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits });
+            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits, memory });
         }
     }
 
@@ -429,13 +521,14 @@ impl Engine {
             keys.iter().for_each(|key| slots.stop(key));
         }
         self.groups().retain(|group, _| group.job != job);
-        self.store.drop_job(job);
+        let stopping = self.slots().stopping().collect();
+        self.store.drop_job(job, &stopping);
         self.fill_slots();
     }
 
     /// Whether some attempt of a job was stopped and has not ended.
     pub(crate) fn is_stopping(&self, job: JobId) -> bool {
-        self.slots().stopped.iter().any(|(of, handle)| *of == job && !handle.is_finished())
+        self.slots().stopping().any(|of| of == job)
     }
 
     /// Stops and forgets everything: the scheduler that wanted it is gone.

@@ -61,5 +61,5 @@ pub(crate) fn classify(error: &DataFusionError, scratch: &Path) -> (FailureKind,
     }
     let text = plain(error);
     let text = context.map_or(text.clone(), |context| format!("{context}: {text}"));
-    (FailureKind::Fatal, text)
+    (partita_plan::error::kind(error).map_or(FailureKind::Fatal, FailureKind::Known), text)
 }

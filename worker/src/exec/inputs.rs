@@ -3,6 +3,7 @@
 use crate::exec::engine::Engine;
 use crate::exec::failure::InputLost;
 use crate::exec::waits::{Waits, waited};
+use crate::memory::FETCH_MESSAGES_MAX;
 use crate::store;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
@@ -22,10 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Workers that one task reads from at once.
-const FETCHES_MAX: usize = 8;
-/// Messages of one fetch that may wait to be decoded.
-const FETCH_MESSAGES_MAX: usize = 4;
+/// Messages of one fetch that may wait to be decoded where a merge reads many at once.
+const MERGED_MESSAGES_MAX: usize = 1;
 
 /// How long a task may go from batch to batch without looking up.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
@@ -102,9 +101,10 @@ impl Inputs for TaskInputs {
         let held = self.fragment.held.iter().find(|(number, _)| *number == input);
         let own = GroupId { job: self.fragment.group.job, index: spec.group };
         let group = held.map_or(own, |(_, group)| *group);
-        let bucket = match selection {
-            Selection::Bucket(bucket) => Some(bucket),
-            Selection::Partition(_) | Selection::All => None,
+        let (bucket, messages_max) = match selection {
+            Selection::Bucket(bucket) => (Some(bucket), FETCH_MESSAGES_MAX),
+            Selection::All => (None, FETCH_MESSAGES_MAX),
+            Selection::Partition(_) => (None, MERGED_MESSAGES_MAX),
         };
         let mut here = Vec::new();
         let mut elsewhere: BTreeMap<WorkerId, Vec<(u32, u16)>> = BTreeMap::new();
@@ -129,12 +129,13 @@ impl Inputs for TaskInputs {
         // between the disk and the reader is of one alone.
         let near = waited(stream::iter(held).flat_map(store::rows), &self.waits.disk_us);
         let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
+        let fetches = engine.fetches();
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
                 let ticket = FetchTicket { group, bucket, tasks };
-                remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched))
+                remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched), messages_max)
             })
-            .flatten_unordered(FETCHES_MAX);
+            .flatten_unordered(fetches);
         let far = waited(far, &self.waits.transfer_us);
         // Batches carry the schema of the task that made them, which may say less or more of
         // nullability than the plan of this one; the plan's counts here.
@@ -182,8 +183,9 @@ fn remote(
     worker: WorkerId,
     ticket: FetchTicket,
     fetched_bytes: Arc<AtomicU64>,
+    messages_max: usize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let (sender, receiver) = tokio::sync::mpsc::channel(FETCH_MESSAGES_MAX);
+    let (sender, receiver) = tokio::sync::mpsc::channel(messages_max);
     let lost = engine.peers().lost(worker);
     let fetching = Arc::clone(&engine);
     let fetch = engine.data_runtime().spawn(async move {

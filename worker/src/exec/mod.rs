@@ -13,6 +13,7 @@ mod split;
 pub(crate) mod take_over;
 mod task;
 mod waits;
+mod write;
 
 pub(crate) use commit::remove_abandoned;
 pub(crate) use engine::Done;

@@ -1,6 +1,7 @@
 //! The slots of a worker, what runs on them and what waits for them.
 
 use crate::exec::waits::Waits;
+use crate::memory::TaskMemory;
 use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::limits::SLOT_TASKS_MAX;
 use partita_shared::message::{RunTask, SlotTask, Spent};
@@ -15,6 +16,7 @@ pub(crate) struct OnSlot {
     pub(crate) since: Instant,
     pub(crate) queued: Duration,
     pub(crate) waits: Waits,
+    pub(crate) memory: TaskMemory,
 }
 
 impl OnSlot {
@@ -38,7 +40,7 @@ pub(crate) struct Slots {
     /// Slots that were taken at least once.
     taken: u16,
     /// Attempts that were stopped. They end where they would have waited next.
-    pub(crate) stopped: Vec<(JobId, tokio::task::AbortHandle)>,
+    stopped: Vec<(JobId, tokio::task::AbortHandle)>,
 }
 
 impl Slots {
@@ -48,6 +50,30 @@ impl Slots {
             self.stopped.retain(|(_, stopped)| !stopped.is_finished());
             self.stopped.push((key.0.group.job, on_slot.handle));
         }
+    }
+
+    /// The jobs of attempts that were stopped and have not ended.
+    pub(crate) fn stopping(&self) -> impl Iterator<Item = JobId> {
+        self.stopped.iter().filter(|(_, handle)| !handle.is_finished()).map(|(job, _)| *job)
+    }
+
+    /// Divides what the process grew or shrank by among the tasks that run.
+    pub(crate) fn spread_growth(&self, bytes: i64) {
+        let part = bytes / self.running.len().max(1) as i64;
+        self.running.values().for_each(|on_slot| on_slot.memory.grow(part));
+    }
+
+    /// Stops the attempt with the most memory, if that is at least `bytes_min`. Gives it, its bytes, and
+    /// where it was for how long.
+    pub(crate) fn stop_largest(
+        &mut self,
+        bytes_min: usize,
+    ) -> Option<(TaskId, Attempt, usize, Spent)> {
+        let sizes = self.running.iter().map(|(key, on_slot)| (on_slot.memory.bytes(), *key));
+        let (bytes, key) = sizes.max().filter(|(bytes, _)| *bytes >= bytes_min)?;
+        let spent = self.running.get(&key)?.spent();
+        self.stop(&key);
+        Some((key.0, key.1, bytes, spent))
     }
 
     /// The lowest slot that is free.

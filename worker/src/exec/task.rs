@@ -8,17 +8,22 @@ use crate::exec::files;
 use crate::exec::inputs::{TaskInputs, own_holders};
 use crate::exec::split::RangeSplitter;
 use crate::exec::waits::Waits;
+use crate::exec::write::write_all;
+use crate::memory::TaskMemory;
 use crate::store::Output;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::{BatchPartitioner, RepartitionExec};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::{FutureExt, StreamExt};
+use partita_plan::chunked::with_chunked_windows;
 use partita_plan::exchange::InputsExtension;
 use partita_plan::sliding::with_sliding_windows;
 use partita_plan::sorting::with_whole_sorts;
@@ -26,7 +31,7 @@ use partita_plan::{codec, sink};
 use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
 use partita_shared::model::OperatorRow;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +41,7 @@ pub(crate) async fn run(
     group: Option<Arc<Group>>,
     task: &RunTask,
     waits: &Waits,
+    memory: &TaskMemory,
 ) -> Outcome {
     let Some(group) = group else {
         let error = format!("the fragment of {} is not known here", task.task.group);
@@ -45,7 +51,7 @@ pub(crate) async fn run(
         return Outcome::Finished(TaskFigures::default());
     }
     let fetched = Arc::new(AtomicU64::new(0));
-    let work = run_work(engine, &group, task, &fetched, waits);
+    let work = run_work(engine, &group, task, &fetched, waits, memory);
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(Ok((output, operators))) => {
             let (rows, bytes) = output.size();
@@ -87,6 +93,7 @@ async fn run_work(
     task: &RunTask,
     fetched: &Arc<AtomicU64>,
     waits: &Waits,
+    memory: &TaskMemory,
 ) -> Result<(Output, Vec<OperatorRow>)> {
     let index = task.task.index;
     let inputs = TaskInputs {
@@ -103,14 +110,15 @@ async fn run_work(
             let decode = || {
                 let plan = codec::decode(bytes, engine.context());
                 let plan = plan.map_err(|error| DataFusionError::External(Box::new(error)))?;
-                with_whole_sorts(with_sliding_windows(plan)?)
+                let plan = with_chunked_windows(with_sliding_windows(plan)?)?;
+                with_whole_sorts(plan, engine.heap_bytes_max())
             };
             // A second attempt must not meet what the first one left in a shared plan, and
             // figures must be the task's alone.
             let own = group.fragment.analyze || task.attempt > 1;
             let plan = group.plan(own, decode)?;
             files::check_unchanged(&plan, index)?;
-            let context = context_with(engine, inputs);
+            let context = context_with(engine, inputs, memory);
             let output = run_plan(engine, &plan, task, &context).await;
             let output = output.map_err(|error| files::named(&plan, index, error))?;
             let wanted = group.fragment.analyze;
@@ -131,10 +139,12 @@ async fn run_work(
 }
 
 /// A task context in which exchanges find this task's inputs.
-fn context_with(engine: &Engine, inputs: TaskInputs) -> Arc<TaskContext> {
+fn context_with(engine: &Engine, inputs: TaskInputs, memory: &TaskMemory) -> Arc<TaskContext> {
     let base = engine.context();
     let config = base.session_config().clone();
     let config = config.with_extension(Arc::new(InputsExtension(Arc::new(inputs))));
+    let pool = memory.pool(engine.budget());
+    let runtime = RuntimeEnv { memory_pool: pool, ..RuntimeEnv::clone(engine.runtime()) };
     Arc::new(TaskContext::new(
         None,
         base.session_id(),
@@ -143,7 +153,7 @@ fn context_with(engine: &Engine, inputs: TaskInputs) -> Arc<TaskContext> {
         base.higher_order_functions().clone(),
         base.aggregate_functions().clone(),
         base.window_functions().clone(),
-        Arc::clone(engine.runtime()),
+        Arc::new(runtime),
     ))
 }
 
@@ -163,7 +173,7 @@ async fn run_plan(
     if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
         let rows = exec.input().execute(index, Arc::clone(context))?;
         let folder = sink::target(exec)?.join(format!("{index}-{}", task.attempt));
-        return write_rows(engine, exec, rows, folder, context).await;
+        return write_rows(engine, exec, rows, folder, index == 0, context).await;
     }
     let rows = plan.execute(index, Arc::clone(context))?;
     keep_rows(engine, rows).await
@@ -214,20 +224,42 @@ async fn split_rows(
     Ok(output)
 }
 
-/// Writes rows below a folder of this attempt's own, which goes if the attempt does.
+/// Writes rows below a folder of this attempt's own, which goes if the attempt does. Where no row comes, the
+/// first of the tasks writes a file with the columns.
 async fn write_rows(
     engine: &Arc<Engine>,
     exec: &DataSinkExec,
     rows: SendableRecordBatchStream,
     folder: PathBuf,
+    is_first: bool,
     context: &Arc<TaskContext>,
 ) -> Result<Output> {
     std::fs::create_dir_all(&folder).map_err(|error| commit::write_error(&folder, error))?;
     let mut guard = RemoveUnlessKept(Some(folder.clone()));
-    let written = sink::redirected(exec.sink(), &folder)?.write_all(rows, context).await;
+    let (target, by) = (sink::redirected(exec.sink(), &folder)?, sink::partitioned_by(exec)?);
+    let target = sink::bounded(target, engine.row_group_bytes())?;
+    let written = write_all(target, rows, &by, context).await;
     let count = written.map_err(|error| commit::explain(&folder, error))?;
+    if count == 0 && is_first {
+        let empty = folder.join(sink::EMPTY_FOLDER);
+        let written = write_empty(exec, &empty, context).await;
+        written.map_err(|error| commit::explain(&folder, error))?;
+    }
     guard.0 = None;
     counted_output(engine, count)
+}
+
+/// Writes a file that has columns and no rows.
+async fn write_empty(
+    exec: &DataSinkExec,
+    folder: &Path,
+    context: &Arc<TaskContext>,
+) -> Result<u64> {
+    std::fs::create_dir_all(folder).map_err(|error| commit::write_error(folder, error))?;
+    let schema = exec.input().schema();
+    let none = futures::stream::iter([Ok(RecordBatch::new_empty(Arc::clone(&schema)))]);
+    let rows = Box::pin(RecordBatchStreamAdapter::new(schema, none));
+    sink::without_keys(exec.sink(), folder)?.write_all(rows, context).await
 }
 
 struct RemoveUnlessKept(Option<PathBuf>);

@@ -58,7 +58,11 @@ impl SpillFile {
     }
 
     /// Writes batches as one section.
-    pub(crate) fn append(&self, schema: &Schema, batches: &[RecordBatch]) -> Result<Section> {
+    pub(crate) fn append(
+        &self,
+        schema: &Schema,
+        batches: impl Iterator<Item = RecordBatch>,
+    ) -> Result<Section> {
         let failed = |error: ArrowError| match error {
             ArrowError::IoError(_, error) => file_error(&self.path, error),
             other => DataFusionError::ArrowError(Box::new(other), None),
@@ -76,7 +80,7 @@ impl SpillFile {
         let mut writer =
             StreamWriter::try_new_with_options(counting, schema, options).map_err(failed)?;
         for batch in batches {
-            writer.write(batch).map_err(failed)?;
+            writer.write(&batch).map_err(failed)?;
         }
         writer.finish().map_err(failed)?;
         let counting = writer.into_inner().map_err(failed)?;

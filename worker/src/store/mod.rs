@@ -10,6 +10,7 @@ mod output;
 mod read;
 
 pub(crate) use output::Output;
+use output::small_pieces;
 pub(crate) use read::rows;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -26,10 +27,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The name of the store's reservations in the budget.
 pub(crate) const CONSUMER: &str = "partition store";
-
-/// The share of the budget that stored partitions may have in memory before the least recently
-/// used go to disk: the first mark.
-const STORED_SHARE_MAX: f64 = 0.6;
 
 /// One bucket of an output, or all of it: what is on disk comes before what is in memory.
 #[derive(Debug, Default, Clone)]
@@ -77,7 +74,7 @@ pub(crate) struct Store {
 #[derive(Debug, Default)]
 struct State {
     partitions: BTreeMap<TaskId, Partition>,
-    /// Jobs that were dropped: what their last attempts still make is not kept.
+    /// Jobs that were dropped while attempts of theirs had not ended: what these still make is not kept.
     dropped: HashSet<JobId>,
     /// How often everything was forgotten. What was begun before the last time is not kept.
     cleared: u64,
@@ -92,10 +89,10 @@ pub(crate) struct Found {
 }
 
 impl Store {
-    pub(crate) fn new(pool: Arc<dyn MemoryPool>, budget_bytes: usize, folder: PathBuf) -> Self {
+    pub(crate) fn new(pool: Arc<dyn MemoryPool>, stored_bytes_max: usize, folder: PathBuf) -> Self {
         Store {
             pool,
-            stored_bytes_max: (budget_bytes as f64 * STORED_SHARE_MAX) as usize,
+            stored_bytes_max,
             folder,
             files: AtomicU64::new(0),
             clock: AtomicU64::new(0),
@@ -237,9 +234,17 @@ impl Store {
         self.drop_where(TaskId { group, index: 0 }, TaskId { group, index: u32::MAX });
     }
 
-    /// Forgets the partitions of a job, and those that its last attempts may still bring.
-    pub(crate) fn drop_job(&self, job: JobId) {
-        self.lock().dropped.insert(job);
+    /// Forgets the partitions of a job, and those that its last attempts may still bring. `stopping` has
+    /// the jobs some of whose attempts were stopped and have not ended: only those can bring anything,
+    /// and so much is remembered.
+    pub(crate) fn drop_job(&self, job: JobId, stopping: &HashSet<JobId>) {
+        {
+            let mut state = self.lock();
+            state.dropped.retain(|dropped| stopping.contains(dropped));
+            if stopping.contains(&job) {
+                state.dropped.insert(job);
+            }
+        }
         let first = TaskId { group: GroupId { job, index: 0 }, index: 0 };
         let last = TaskId { group: GroupId { job, index: u32::MAX }, index: u32::MAX };
         self.drop_where(first, last);
@@ -325,7 +330,7 @@ pub(crate) fn write_out(
     let mut bytes = 0;
     for bucket in buckets {
         if !bucket.batches.is_empty() {
-            let section = file.append(schema, &bucket.batches)?;
+            let section = file.append(schema, bucket.batches.iter().flat_map(small_pieces))?;
             bytes += section.bytes;
             bucket.sections.push(section);
             bucket.batches.clear();
@@ -347,6 +352,26 @@ mod tests {
         output.push(0, batch).expect("room for three numbers");
         output.finish().expect("room for three numbers");
         output
+    }
+
+    /// What an attempt of a dropped job makes that had not ended is not kept; of jobs without such attempts
+    /// nothing is remembered, however many there are.
+    #[test]
+    fn dropped_jobs_are_remembered_while_they_may_bring_something() {
+        let folder = std::env::temp_dir();
+        let store = Arc::new(Store::new(Arc::new(UnboundedMemoryPool::default()), 1 << 20, folder));
+        let task = |job| TaskId { group: GroupId { job: JobId(job), index: 0 }, index: 0 };
+        let late = output(&store);
+        assert!(store.put(task(1), 1, output(&store)).expect("a put"));
+        store.drop_job(JobId(1), &HashSet::from([JobId(1)]));
+        assert!(!store.put(task(1), 1, late).expect("a put"));
+        assert_eq!(store.figures().partitions, 0);
+        for job in 2..1000 {
+            store.drop_job(JobId(job), &HashSet::from([JobId(1)]));
+        }
+        assert_eq!(store.lock().dropped, HashSet::from([JobId(1)]));
+        store.drop_job(JobId(1000), &HashSet::new());
+        assert!(store.lock().dropped.is_empty());
     }
 
     /// A task that only looks up after its scheduler is gone leaves nothing behind, and what is

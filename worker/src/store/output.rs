@@ -2,19 +2,33 @@
 
 use crate::store::file::SpillFile;
 use crate::store::{Bucket, Partition, Store, write_out};
-use datafusion::arrow::array::{ArrayRef, AsArray, GenericByteViewArray};
 use datafusion::arrow::compute::BatchCoalescer;
-use datafusion::arrow::datatypes::{ByteViewType, DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
+use partita_plan::compact::compacted;
 use partita_shared::ids::Attempt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Rows that small batches are gathered into.
 const BATCH_ROWS: usize = 8192;
+/// The least rows that they are gathered into where there are many buckets.
+const BATCH_ROWS_MIN: usize = 1024;
+/// Rows that are gathered in all buckets together, unless that leaves one less than the least.
+const GATHERED_ROWS: usize = 64 * BATCH_ROWS;
+/// The size of the batches on disk, in bytes. A merge has two of each of its inputs in memory.
+const SPILLED_BATCH_BYTES: usize = 256 << 10;
+/// What is reserved for rows that are being gathered changes by at least so much, in bytes.
+const GATHERED_STEP_BYTES: usize = 256 << 10;
+/// The part of what may be stored that one output may have in rows that are being gathered.
+const GATHERED_PART: usize = 8;
+/// Texts that use less than this part of the buffers behind them are copied.
+const COMPACTED_PART: usize = 2;
+/// What is taken for a value of a text or a list before one is known, in bytes.
+const LONG_VALUE_BYTES: usize = 32;
 
 /// What one attempt makes.
 #[derive(Debug)]
@@ -25,9 +39,13 @@ pub(crate) struct Output {
     buckets: Vec<Bucket>,
     file: Option<Arc<SpillFile>>,
     reservation: MemoryReservation,
+    /// What rows take that are being gathered.
+    gathered: MemoryReservation,
     spilled_bytes: u64,
     rows: u64,
     bytes: u64,
+    /// Rows that were gathered: `bytes` are theirs.
+    batched_rows: u64,
     /// How often the store had forgotten everything when this was begun.
     begun: u64,
 }
@@ -36,9 +54,10 @@ impl Output {
     /// An output of so many buckets.
     pub(crate) fn new(store: &Arc<Store>, schema: SchemaRef, buckets: usize) -> Self {
         // Batches of half the rows or more are kept as they are: copying them gains nothing.
+        let batch_rows = (GATHERED_ROWS / buckets.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS);
         let coalescer = || {
-            BatchCoalescer::new(Arc::clone(&schema), BATCH_ROWS)
-                .with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2))
+            BatchCoalescer::new(Arc::clone(&schema), batch_rows)
+                .with_biggest_coalesce_batch_size(Some(batch_rows / 2))
         };
         Output {
             store: Arc::clone(store),
@@ -46,9 +65,11 @@ impl Output {
             buckets: vec![Bucket::default(); buckets],
             file: None,
             reservation: store.reservation(),
+            gathered: store.reservation(),
             spilled_bytes: 0,
             rows: 0,
             bytes: 0,
+            batched_rows: 0,
             begun: store.cleared(),
             schema,
         }
@@ -76,14 +97,47 @@ impl Output {
             return Ok(());
         }
         self.coalescers[bucket].push_batch(batch)?;
-        self.take_completed(bucket)
+        self.take_completed(bucket)?;
+        self.account_gathered()
+    }
+
+    /// Reserves what is being gathered; if it is much, it is taken as it is.
+    fn account_gathered(&mut self) -> Result<()> {
+        let rows = self.rows - self.batched_rows;
+        let width = match self.bytes.checked_div(self.batched_rows) {
+            Some(width) => width as usize,
+            None => self.expected_width(),
+        };
+        let bytes = (rows as usize).saturating_mul(width);
+        if bytes > (self.store.stored_bytes_max / GATHERED_PART).max(GATHERED_STEP_BYTES) {
+            self.batch_gathered()?;
+            self.gathered.free();
+        } else if bytes.abs_diff(self.gathered.size()) >= GATHERED_STEP_BYTES {
+            self.gathered.resize(bytes);
+        }
+        Ok(())
+    }
+
+    fn expected_width(&self) -> usize {
+        let fields = self.schema.fields().iter();
+        fields.map(|field| field.data_type().primitive_width().unwrap_or(LONG_VALUE_BYTES)).sum()
+    }
+
+    /// Makes batches of the rows that are being gathered.
+    fn batch_gathered(&mut self) -> Result<()> {
+        for bucket in 0..self.coalescers.len() {
+            self.coalescers[bucket].finish_buffered_batch()?;
+            self.take_completed(bucket)?;
+        }
+        Ok(())
     }
 
     fn take_completed(&mut self, bucket: usize) -> Result<()> {
         while let Some(batch) = self.coalescers[bucket].next_completed_batch() {
-            let batch = compacted(batch)?;
+            let batch = compacted(batch, COMPACTED_PART)?;
             let size = get_record_batch_memory_size(&batch);
             self.bytes += size as u64;
+            self.batched_rows += batch.num_rows() as u64;
             if !self.try_grow(size) {
                 self.make_room(size)?;
             }
@@ -133,11 +187,9 @@ impl Output {
 
     /// Gathers what is still in small pieces.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        for bucket in 0..self.buckets.len() {
-            self.coalescers[bucket].finish_buffered_batch()?;
-            self.take_completed(bucket)?;
-        }
+        self.batch_gathered()?;
         self.coalescers.clear();
+        self.gathered.free();
         Ok(())
     }
 
@@ -163,28 +215,19 @@ impl Drop for Output {
     }
 }
 
-/// The batch without what it does not use of the buffers behind its texts: an operator that picks
-/// rows, such as a merge, leaves them in the buffers of all the batches that they came from, which
-/// would be counted and written as a whole with each batch.
-fn compacted(batch: RecordBatch) -> Result<RecordBatch> {
-    let compact: Vec<Option<ArrayRef>> = batch.columns().iter().map(compact).collect();
-    if compact.iter().all(Option::is_none) {
-        return Ok(batch);
+/// The batch in pieces of about [`SPILLED_BATCH_BYTES`].
+pub(super) fn small_pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let rows = batch.num_rows();
+    let pieces =
+        get_record_batch_memory_size(batch).div_ceil(SPILLED_BATCH_BYTES).clamp(1, rows.max(1));
+    if pieces == 1 {
+        return vec![batch.clone()];
     }
-    let columns = compact.into_iter().zip(batch.columns());
-    let columns = columns.map(|(compact, column)| compact.unwrap_or_else(|| Arc::clone(column)));
-    Ok(RecordBatch::try_new(batch.schema(), columns.collect())?)
-}
-
-/// A copy of a column with what it uses of its buffers, if that is less than half of them.
-fn compact(column: &ArrayRef) -> Option<ArrayRef> {
-    fn copy<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
-        let held: usize = array.data_buffers().iter().map(|buffer| buffer.capacity()).sum();
-        (held / 2 > array.total_buffer_bytes_used()).then(|| Arc::new(array.gc()) as ArrayRef)
-    }
-    match column.data_type() {
-        DataType::Utf8View => copy(column.as_string_view()),
-        DataType::BinaryView => copy(column.as_binary_view()),
-        _ => None,
-    }
+    let size = rows.div_ceil(pieces);
+    let piece = |at: usize| {
+        let piece = batch.slice(at, size.min(rows - at));
+        // What is written of texts is all that is behind them.
+        compacted(piece.clone(), 1).unwrap_or(piece)
+    };
+    (0..rows).step_by(size).map(piece).collect()
 }

@@ -4,6 +4,7 @@
 //! and a merge reads more partitions at once than there are threads: so a thread reads one batch
 //! and is free again, and none waits for a reader.
 
+use crate::memory::give_back_of_thread;
 use crate::store::Found;
 use crate::store::file::{Section, SpillFile};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -40,7 +41,12 @@ impl Reading {
     }
 
     fn begin(mut self) -> JoinHandle<(Option<Result<RecordBatch>>, Reading)> {
-        spawn_blocking(move || (self.next(), self))
+        spawn_blocking(move || {
+            let batch = self.next();
+            // The reader frees the batches of this thread.
+            give_back_of_thread();
+            (batch, self)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a process ended, in words.
 
+use crate::error::{EXIT_NO_SCHEDULER, EXIT_REFUSED};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -14,7 +15,10 @@ pub(super) fn in_order(status: ExitStatus) -> bool {
 pub(super) fn cause(status: ExitStatus, out_of_memory: impl FnOnce() -> bool) -> String {
     let Some(signal) = status.signal() else {
         return match status.code() {
-            Some(code) => format!("exit code {code}"),
+            Some(code) => match lasting_cause(code as u8) {
+                Some(cause) => format!("exit code {code}: {cause}"),
+                None => format!("exit code {code}"),
+            },
             None => format!("unknown ({status})"),
         };
     };
@@ -27,6 +31,29 @@ pub(super) fn cause(status: ExitStatus, out_of_memory: impl FnOnce() -> bool) ->
         Some(name) => format!("signal {name} ({signal}){core}"),
         None => format!("signal {signal}{core}"),
     }
+}
+
+/// The cause that an exit code of a worker stands for, if another start would end the same way.
+pub(super) fn lasting_cause(code: u8) -> Option<&'static str> {
+    match code {
+        EXIT_NO_SCHEDULER => Some("no scheduler answered within --death-timeout"),
+        EXIT_REFUSED => Some("the scheduler refused the worker"),
+        _ => None,
+    }
+}
+
+/// The exit code of a process, as a shell gives it.
+pub fn exit_code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => signal_code(signal),
+        (None, None) => super::EXIT_UNKNOWN,
+    }
+}
+
+/// The exit code that a shell gives for a process that a signal ended.
+pub(super) fn signal_code(signal: i32) -> u8 {
+    128 + signal as u8
 }
 
 /// The signals by which processes die.
@@ -67,6 +94,8 @@ mod tests {
     #[test]
     fn causes_are_told_apart() {
         check(3 << 8, true, "exit code 3");
+        check(i32::from(EXIT_NO_SCHEDULER) << 8, false, "exit code 69: no scheduler answered");
+        check(i32::from(EXIT_REFUSED) << 8, false, "exit code 77: the scheduler refused");
         check(libc::SIGSEGV | 0x80, true, "signal SIGSEGV (11), core dumped");
         check(libc::SIGTERM, true, "signal SIGTERM (15)");
         check(40, true, "signal 40");

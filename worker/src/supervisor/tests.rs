@@ -58,8 +58,16 @@ async fn all(mut deaths: mpsc::Receiver<Death>) -> Vec<(u32, String)> {
 }
 
 /// A supervisor that nobody stops.
-async fn run_to_the_end(supervisor: Supervisor) -> Result<i32, PlaceError> {
+async fn run_to_the_end(supervisor: Supervisor) -> Result<Ending, PlaceError> {
     tokio::time::timeout(PATIENCE, supervisor.run_until(std::future::pending())).await.unwrap()
+}
+
+/// The exit code of a supervisor's process.
+fn code(ended: Result<Ending, PlaceError>) -> u8 {
+    match ended.unwrap() {
+        Ending::InOrder => 0,
+        Ending::Failed { code, .. } => code,
+    }
 }
 
 /// Children that exit with 0 have left: each is started once, and nothing is reported.
@@ -68,7 +76,7 @@ async fn who_leaves_stays_away() {
     let folder = folder();
     let mut supervisor = shells(3, folder.path(), "echo x >> started-$index");
     let deaths = supervisor.deaths();
-    assert_eq!(run_to_the_end(supervisor).await.unwrap(), EXIT_LEFT);
+    assert_eq!(run_to_the_end(supervisor).await.unwrap(), Ending::InOrder);
     for index in 0..3 {
         assert_eq!(lines(&folder.path().join(format!("started-{index}"))), 1);
     }
@@ -85,7 +93,7 @@ async fn who_dies_is_started_again() {
     // No cgroups there, so that another test's kill is not taken for this one's.
     supervisor.root = folder.path().into();
     let deaths = supervisor.deaths();
-    assert_eq!(run_to_the_end(supervisor).await.unwrap(), EXIT_LEFT);
+    assert_eq!(run_to_the_end(supervisor).await.unwrap(), Ending::InOrder);
     assert_eq!(lines(&folder.path().join("starts")), 4);
     let causes = all(deaths).await;
     assert_eq!(causes.len(), 3);
@@ -130,7 +138,7 @@ async fn want_of_memory_is_recognised() {
         supervisor.times = QUICK;
         supervisor.root = folder.path().into();
         let deaths = supervisor.deaths();
-        assert_eq!(run_to_the_end(supervisor).await.unwrap(), EXIT_LEFT);
+        assert_eq!(run_to_the_end(supervisor).await.unwrap(), Ending::InOrder);
         let causes = all(deaths).await;
         assert!(causes.len() == 1 && causes[0].1.starts_with("out of memory"), "{causes:?}");
     }
@@ -150,11 +158,33 @@ async fn who_never_lives_is_given_up() {
     let starts = folder.path().join("starts-1");
     until(|| lines(&starts) == SHORT_LIVES_MAX as usize).await;
     std::fs::write(folder.path().join("leave"), "").unwrap();
-    assert_eq!(run.await.unwrap().unwrap(), EXIT_TROUBLE);
+    let cause = "exit code 9".to_string();
+    assert_eq!(run.await.unwrap().unwrap(), Ending::Failed { index: 1, cause, code: 9 });
     assert_eq!(lines(&starts), SHORT_LIVES_MAX as usize);
     assert_eq!(lines(&folder.path().join("starts-0")), 1);
     let expected = vec![(1, "exit code 9".to_string()); SHORT_LIVES_MAX as usize];
     assert_eq!(causes.await.unwrap(), expected);
+}
+
+/// A child that no scheduler answers, or that is refused, is not started again, however long it lived; the
+/// supervisor ends with the first cause, when the others have ended too.
+#[tokio::test]
+async fn a_lasting_cause_ends_the_supervisor() {
+    for (code, cause) in [(69, "no scheduler answered"), (77, "refused")] {
+        let folder = folder();
+        let script = "echo x >> starts-$index; sleep 0.0$index; exit $(cat code)";
+        std::fs::write(folder.path().join("code"), code.to_string()).unwrap();
+        let mut supervisor = shells(2, folder.path(), script);
+        supervisor.times.short_life = Duration::ZERO;
+        let ended = run_to_the_end(supervisor).await.unwrap();
+        let Ending::Failed { cause: found, code: exit_code, .. } = ended else {
+            panic!("{ended:?}")
+        };
+        assert!(exit_code == code && found.contains(cause), "{exit_code}: {found}");
+        for index in 0..2 {
+            assert_eq!(lines(&folder.path().join(format!("starts-{index}"))), 1);
+        }
+    }
 }
 
 /// Nobody reads the deaths: the queue is full, and nothing waits for it.
@@ -163,7 +193,7 @@ async fn a_full_queue_delays_nothing() {
     let folder = folder();
     let mut supervisor = shells(8, folder.path(), "exit 1");
     let deaths = supervisor.deaths();
-    assert_eq!(run_to_the_end(supervisor).await.unwrap(), EXIT_TROUBLE);
+    assert_eq!(code(run_to_the_end(supervisor).await), 1);
     assert_eq!(all(deaths).await.len(), DEATHS_QUEUE_MAX);
 }
 
@@ -180,7 +210,7 @@ async fn stopping_is_passed_on() {
     let deaths = supervisor.deaths();
     let file = |name: &str| folder.path().join(name);
     let stop = until(|| file("ready-0").exists() && file("ready-1").exists());
-    assert_eq!(supervisor.run_until(stop).await.unwrap(), EXIT_LEFT);
+    assert_eq!(supervisor.run_until(stop).await.unwrap(), Ending::InOrder);
     assert!(file("left-0").exists() && file("left-1").exists());
     assert_eq!(all(deaths).await, []);
 }
@@ -189,14 +219,14 @@ async fn stopping_is_passed_on() {
 #[tokio::test]
 async fn leaving_has_an_exit_code() {
     for (script, code) in [
-        ("echo x > ready; exec sleep 60", EXIT_LEFT),
-        ("trap 'exit 7' TERM; echo x > ready; while :; do sleep 0.02; done", EXIT_TROUBLE),
+        ("echo x > ready; exec sleep 60", 0),
+        ("trap 'exit 7' TERM; echo x > ready; while :; do sleep 0.02; done", 7),
     ] {
         let folder = folder();
         let mut supervisor = shells(1, folder.path(), script);
         supervisor.times.leave_wait = PATIENCE;
         let stop = until(|| folder.path().join("ready").exists());
-        assert_eq!(supervisor.run_until(stop).await.unwrap(), code);
+        assert_eq!(self::code(supervisor.run_until(stop).await), code);
     }
 }
 
@@ -207,7 +237,7 @@ async fn the_stubborn_are_killed() {
     let supervisor = shells(1, folder.path(), "trap '' TERM; echo x > ready; exec sleep 60");
     let stop = until(|| folder.path().join("ready").exists());
     let run = tokio::time::timeout(PATIENCE, supervisor.run_until(stop));
-    assert_eq!(run.await.unwrap().unwrap(), EXIT_TROUBLE);
+    assert_eq!(code(run.await.unwrap()), 137);
 }
 
 /// A stop while a child waits to be started again ends the wait.
@@ -219,7 +249,7 @@ async fn a_stop_ends_the_wait() {
     let mut deaths = supervisor.deaths();
     let stop = async move { assert!(deaths.recv().await.is_some()) };
     let run = tokio::time::timeout(PATIENCE, supervisor.run_until(stop));
-    assert_eq!(run.await.unwrap().unwrap(), EXIT_LEFT);
+    assert_eq!(run.await.unwrap().unwrap(), Ending::InOrder);
     assert_eq!(lines(&folder.path().join("starts")), 1);
 }
 
@@ -259,7 +289,7 @@ async fn as_a_process() {
     let Some(folder) = std::env::var_os(ROLE) else { return };
     let mut supervisor = shells(1, Path::new(&folder), POLITE);
     supervisor.times.leave_wait = PATIENCE;
-    std::process::exit(supervisor.run().await.unwrap());
+    std::process::exit(i32::from(code(supervisor.run().await)));
 }
 
 /// Starts this test binary as a supervisor's process and waits for its child.
@@ -291,7 +321,7 @@ async fn signals_are_passed_on() {
         let mut process = process(folder.path()).await;
         send(process.id().unwrap(), signal);
         let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
-        assert_eq!(status.code(), Some(EXIT_LEFT));
+        assert_eq!(status.code(), Some(0));
         assert!(folder.path().join("left-0").exists());
     }
 }

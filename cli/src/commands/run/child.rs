@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use partita_shared::access::{Access, SCHEDULER_VARIABLE, TOKEN_VARIABLE};
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -85,14 +84,5 @@ fn hand_on(pid: u32, number: libc::c_int) {
     // the number is its own.
     unsafe {
         libc::kill(pid as libc::pid_t, number);
-    }
-}
-
-/// The command's exit code, as a shell would give it.
-pub(super) fn exit_code(status: ExitStatus) -> u8 {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => code as u8,
-        (None, Some(signal)) => 128 + signal as u8,
-        (None, None) => 1,
     }
 }

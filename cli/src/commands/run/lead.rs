@@ -6,12 +6,12 @@ use crate::commands::worker::child_limit;
 use crate::commands::{links, net, signals};
 use anyhow::{Context, Result, bail};
 use partita_core::Event;
-use partita_scheduler::{Hub, Scheduler, SchedulerConfig};
+use partita_scheduler::{Hub, PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access, host_name};
 use partita_shared::units::MemoryLimit;
 use partita_worker::place::slurm::SlurmJob;
 use partita_worker::place::{ask_slurm, threads};
-use partita_worker::supervisor::Death;
+use partita_worker::supervisor::{Death, exit_code};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
@@ -95,6 +95,7 @@ fn config(args: &RunArgs, slurm: Option<&SlurmJob>) -> Result<SchedulerConfig> {
         scheduler_file: file(slurm)?,
         dashboard: true,
         idle_timeout: None,
+        planning_timeout: PLANNING_TIMEOUT_DEFAULT,
         token: None,
         journal: args.journal.clone(),
     })
@@ -146,7 +147,7 @@ async fn around(
     };
     over.cancel();
     let _ = workers.await;
-    Ok(child::exit_code(status?))
+    Ok(exit_code(status?))
 }
 
 /// What the workers beside the scheduler get: in a step, one processor and a part of the memory

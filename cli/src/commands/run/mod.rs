@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use partita_shared::access::TOKEN_VARIABLE;
 use partita_worker::place::slurm::SlurmJob;
 use partita_worker::supervisor::Supervisor;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// How long a worker looks for a scheduler that has gone: nobody starts it again.
@@ -77,6 +78,9 @@ fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
         }
         // What the command prints is the user's: workers speak on standard error alone.
         command.stdin(Stdio::null());
+        // Ctrl-C in a terminal is for the command, which may go on after it, as a prompt does: the
+        // workers must not leave. They end with the cluster.
+        command.process_group(0);
         command
     }))
 }

@@ -1,15 +1,15 @@
 //! Following the load: look, decide, do, say, again and again.
 
-use super::policy::{Plan, Policy, Seen, SeenJob, SeenWorkers};
+use super::migrate;
+use super::policy::{Plan, Policy, Seen, SeenJob};
 use super::programs::{Programs, QueuedJob, Submission};
 use crate::commands::signals;
 use anyhow::Result;
 use partita_client::Control;
 use partita_shared::access::Access;
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{GroupRow, JobRow, JobState, WorkerRow, WorkerState};
+use partita_shared::model::{GroupRow, JobRow, JobState};
 use partita_shared::units::format_duration;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a scheduler that does not answer is waited for: then it is over.
@@ -29,6 +29,7 @@ pub(super) async fn run(
     let start = Instant::now();
     let mut answered = Instant::now();
     let mut said = String::new();
+    let mut last = Seen::default();
     let mut stop = std::pin::pin!(signals::stop());
     let over = loop {
         let step = async {
@@ -49,13 +50,19 @@ pub(super) async fn run(
                 let jobs = queue.ok();
                 seen.jobs = jobs.as_ref().map(|jobs| jobs.iter().map(seen_job).collect());
                 let plan = policy.step(start.elapsed(), &seen);
-                let line =
+                let mut line =
                     line(&seen, jobs.as_deref().unwrap_or_default(), &policy, start.elapsed());
+                if let Some(kept) = plan.keep {
+                    let held = migrate::what_it_holds(kept, &seen);
+                    line +=
+                        &format!("; job {kept} is kept: its workers are the last, and hold {held}");
+                }
                 if line != said {
                     say!("{line}");
                     said = line;
                 }
-                act(&programs, &submission, &mut policy, plan, start).await;
+                last = seen;
+                act(&programs, &submission, &access, &mut policy, plan, &last, start).await;
             }
             Err(error) if answered.elapsed() > SCHEDULER_PATIENCE => {
                 break format!("the scheduler does not answer: {error:#}");
@@ -69,6 +76,9 @@ pub(super) async fn run(
     };
     say!("{over}: the worker jobs are cancelled");
     let jobs: Vec<u64> = policy.jobs().collect();
+    if let Some(holder) = migrate::last_holder(&jobs, &last) {
+        say!("{} are lost with them", migrate::what_it_holds(holder, &last));
+    }
     if !jobs.is_empty() {
         programs.cancel(&jobs).await?;
     }
@@ -83,8 +93,10 @@ fn seen_job(job: &QueuedJob) -> SeenJob {
 async fn act(
     programs: &Programs,
     submission: &Submission,
+    access: &Access,
     policy: &mut Policy,
     plan: Plan,
+    seen: &Seen,
     start: Instant,
 ) {
     for _ in 0..plan.submit {
@@ -104,6 +116,21 @@ async fn act(
     if plan.cancel.is_empty() {
         return;
     }
+    if migrate::must_migrate(&plan.cancel, seen) {
+        // Jobs whose workers have left end by themselves.
+        match migrate::retire(access, &plan.cancel).await {
+            Ok(has_left) => {
+                let done = if has_left { "have handed over" } else { "still hand over" };
+                for id in plan.cancel {
+                    say!(
+                        "retired job {id}: its workers had nothing to do, and {done} what they held"
+                    );
+                }
+            }
+            Err(error) => eprintln!("partita: {error:#}: the jobs are not cancelled now"),
+        }
+        return;
+    }
     match programs.cancel(&plan.cancel).await {
         Ok(()) => {
             for id in plan.cancel {
@@ -119,10 +146,7 @@ async fn act(
 async fn load(access: &Access) -> Result<Seen> {
     let mut control = Control::connect(access).await?;
     let mut seen = Seen::default();
-    if let Reply::Workers(rows) = control.ask(Request::Workers).await? {
-        seen.workers = by_job(&rows);
-        seen.slots = rows.iter().filter(|row| row.state == WorkerState::Up).map(|r| r.slots).sum();
-    }
+    migrate::look(&mut control, &mut seen).await?;
     let Reply::Jobs(jobs) = control.ask(Request::Jobs).await? else { return Ok(seen) };
     let live: Vec<JobRow> = jobs.into_iter().filter(|job| !job.state.is_final()).collect();
     let mut backlog = Some(Duration::ZERO);
@@ -156,17 +180,6 @@ fn waiting_time(groups: &[GroupRow]) -> Option<Duration> {
             Some(Duration::from_micros(mean.saturating_mul(group.tasks.ready)))
         })
         .sum()
-}
-
-fn by_job(rows: &[WorkerRow]) -> BTreeMap<u64, SeenWorkers> {
-    let mut found: BTreeMap<u64, SeenWorkers> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.state == WorkerState::Up) {
-        let Some(job) = row.slurm_job.as_deref().and_then(|job| job.parse().ok()) else { continue };
-        let workers = found.entry(job).or_default();
-        workers.slots += row.slots;
-        workers.assigned += row.assigned;
-    }
-    found
 }
 
 /// What there is, in one line.

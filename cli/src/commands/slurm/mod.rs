@@ -5,6 +5,7 @@
 //! knows neither Slurm's programs nor a clock.
 
 mod follow;
+mod migrate;
 mod policy;
 mod programs;
 #[cfg(test)]
@@ -12,8 +13,9 @@ mod tests;
 
 use crate::args::slurm::{AdaptArgs, ScaleArgs, SlurmArgs, SlurmCommand, WorkerJobs};
 use anyhow::{Context, Result, bail};
+use partita_client::Control;
 use partita_shared::access::{self, Access};
-use policy::{Bounds, Policy};
+use policy::{Bounds, Policy, Seen};
 use programs::{Programs, Submission};
 use std::path::PathBuf;
 
@@ -34,7 +36,7 @@ fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
     if let Some(name) = &jobs.target.cluster {
         return Ok((access::default_path(name)?, found));
     }
-    let all = access::list();
+    let all = access::list()?;
     let same = all.into_iter().find(|(_, access)| access.address == found.address);
     let Some((file, access)) = same else {
         bail!(
@@ -63,7 +65,7 @@ fn submission(jobs: &WorkerJobs) -> Result<(Submission, Access)> {
 }
 
 async fn scale(args: ScaleArgs) -> Result<u8> {
-    let (submission, _) = submission(&args.worker_jobs)?;
+    let (submission, access) = submission(&args.worker_jobs)?;
     let programs = Programs::default();
     let mut jobs = programs.queue(&submission.name).await?;
     let there = jobs.len() as u32;
@@ -75,15 +77,39 @@ async fn scale(args: ScaleArgs) -> Result<u8> {
     jobs.sort_by_key(|job| (job.is_pending(), job.id));
     let surplus: Vec<u64> = jobs.iter().skip(args.jobs as usize).map(|job| job.id).collect();
     if !surplus.is_empty() {
-        programs.cancel(&surplus).await?;
-        for id in surplus {
-            say!("cancelled job {id}");
-        }
+        cancel(&programs, &access, surplus).await?;
     }
     for job in programs.queue(&submission.name).await? {
         say!("{job}");
     }
     Ok(0)
+}
+
+/// Cancels jobs, after their workers have handed over what others still want. The last that holds some of it stays.
+async fn cancel(programs: &Programs, access: &Access, mut jobs: Vec<u64>) -> Result<()> {
+    let mut seen = Seen::default();
+    migrate::look(&mut Control::connect(access).await?, &mut seen).await?;
+    if let Some(last) = migrate::last_holder(&jobs, &seen) {
+        jobs.retain(|id| *id != last);
+        say!(
+            "kept job {last}: its workers are the last, and hold {}; drop the tables, or end it with `scancel {last}`",
+            migrate::what_it_holds(last, &seen)
+        );
+    }
+    if migrate::must_migrate(&jobs, &seen) {
+        say!("waiting for the workers to hand over what they hold");
+        if !migrate::retire(access, &jobs).await? {
+            say!("the workers still hand over what they hold; their jobs end when that is done");
+            jobs.retain(|id| !seen.workers.contains_key(id));
+        }
+    }
+    if !jobs.is_empty() {
+        programs.cancel(&jobs).await?;
+    }
+    for id in jobs {
+        say!("cancelled job {id}");
+    }
+    Ok(())
 }
 
 async fn adapt(args: AdaptArgs) -> Result<u8> {

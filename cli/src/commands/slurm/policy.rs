@@ -4,6 +4,7 @@
 //! the work is worth: a slot that would have less than [`WORTH`] to do is not asked for, since Slurm
 //! needs as long to start one.
 
+use super::migrate::last_holder;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(super) struct SeenJob {
 pub(super) struct SeenWorkers {
     pub(super) slots: u32,
     pub(super) assigned: u32,
+    /// Partitions that they hold and someone may want.
+    pub(super) held: u32,
 }
 
 /// What there is at one moment.
@@ -64,6 +67,8 @@ pub(super) struct Seen {
 pub(super) struct Plan {
     pub(super) submit: u32,
     pub(super) cancel: Vec<u64>,
+    /// A job that would be cancelled too, if its workers were not the last that can hold what someone still wants.
+    pub(super) keep: Option<u64>,
 }
 
 /// A job that this policy knows.
@@ -138,9 +143,12 @@ impl Policy {
         if there < wanted {
             let room = (wanted - there).min(SUBMISSIONS_MAX);
             let submit = if self.paused(now).is_some() { 0 } else { room };
-            return Plan { submit, cancel: Vec::new() };
+            return Plan { submit, ..Plan::default() };
         }
-        Plan { submit: 0, cancel: self.surplus(now, (there - wanted) as usize) }
+        let mut cancel = self.surplus(now, (there - wanted) as usize);
+        let keep = last_holder(&cancel, seen);
+        cancel.retain(|id| Some(*id) != keep);
+        Plan { submit: 0, cancel, keep }
     }
 
     /// Takes in the queue and the workers.

@@ -17,7 +17,7 @@ fn s(seconds: u64) -> Duration {
 /// slots.
 fn seen(ready: u64, running: u64, jobs: &[(u64, bool)], workers: &[(u64, u32)]) -> Seen {
     let jobs = jobs.iter().map(|(id, is_pending)| SeenJob { id: *id, is_pending: *is_pending });
-    let has = |assigned| SeenWorkers { slots: 4, assigned };
+    let has = |assigned| SeenWorkers { slots: 4, assigned, held: 0 };
     Seen {
         jobs: Some(jobs.collect()),
         workers: workers.iter().map(|(id, assigned)| (*id, has(*assigned))).collect(),
@@ -29,7 +29,34 @@ fn seen(ready: u64, running: u64, jobs: &[(u64, bool)], workers: &[(u64, u32)]) 
 }
 
 fn submit(count: u32) -> Plan {
-    Plan { submit: count, cancel: Vec::new() }
+    Plan { submit: count, ..Plan::default() }
+}
+
+fn cancel(ids: &[u64]) -> Plan {
+    Plan { cancel: ids.to_vec(), ..Plan::default() }
+}
+
+/// Where all workers would go, the job stays that holds the most of what someone still wants; the others go. Where
+/// other workers stay, all may go, since those take what is held.
+#[test]
+fn the_last_holder_stays() {
+    let mut policy = policy(0, 9);
+    [1, 2, 3].into_iter().for_each(|id| policy.submitted(id));
+    let running = [(1, false), (2, false), (3, false)];
+    let mut holding = seen(0, 0, &running, &[(1, 0), (2, 0), (3, 0)]);
+    for (id, held) in [(1, 2), (2, 5)] {
+        holding.workers.get_mut(&id).unwrap().held = held;
+    }
+    assert_eq!(policy.step(s(0), &holding), submit(0));
+    let plan = Plan { keep: Some(2), ..cancel(&[3, 1]) };
+    assert_eq!(policy.step(s(60), &holding), plan);
+    // A worker of no job of these.
+    holding.slots += 4;
+    assert_eq!(policy.step(s(61), &holding), cancel(&[3, 2, 1]));
+    // Nobody wants anything any more.
+    holding.slots -= 4;
+    holding.workers.values_mut().for_each(|workers| workers.held = 0);
+    assert_eq!(policy.step(s(62), &holding), cancel(&[3, 2, 1]));
 }
 
 /// The least is kept up without any load; no more than the most is ever asked for.
@@ -79,9 +106,9 @@ fn idle_jobs_are_cancelled() {
     assert_eq!(policy.step(s(0), &idle), submit(0));
     assert_eq!(policy.step(s(59), &idle), submit(0));
     let busy = seen(0, 1, &running, &[(1, 0), (2, 1)]);
-    assert_eq!(policy.step(s(61), &busy), Plan { submit: 0, cancel: vec![1] });
+    assert_eq!(policy.step(s(61), &busy), cancel(&[1]));
     // What is not carried out is decided again.
-    assert_eq!(policy.step(s(62), &idle), Plan { submit: 0, cancel: vec![1] });
+    assert_eq!(policy.step(s(62), &idle), cancel(&[1]));
     policy.cancelled(1);
     let last = seen(0, 0, &[(2, false)], &[(2, 0)]);
     assert_eq!(policy.step(s(500), &last), submit(0));
@@ -94,7 +121,7 @@ fn queued_jobs_that_are_not_needed_are_cancelled() {
     [1, 2].into_iter().for_each(|id| policy.submitted(id));
     let little = seen(0, 4, &[(1, false), (2, true)], &[(1, 4)]);
     assert_eq!(policy.step(s(0), &little), submit(0));
-    assert_eq!(policy.step(s(60), &little), Plan { submit: 0, cancel: vec![2] });
+    assert_eq!(policy.step(s(60), &little), cancel(&[2]));
 }
 
 /// After a failure nothing is submitted for a while, longer each time, and not longer than ten

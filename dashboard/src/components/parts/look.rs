@@ -40,7 +40,7 @@ pub fn task(state: TaskState) -> Look {
 pub fn job(state: JobState) -> Look {
     let word = state.as_str();
     match state {
-        JobState::Queued => look("◔", "ready", word),
+        JobState::Planning | JobState::Queued => look("◔", "ready", word),
         JobState::Running => look("▶\u{fe0e}", "running", word),
         JobState::Done => look("✔\u{fe0e}", "done", word),
         JobState::Failed => look("✖\u{fe0e}", "failed", word),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
@@ -59,6 +60,17 @@ impl Fixture {
         self.context.sql(&sql).await.expect("plan copy").collect().await.expect("run copy");
     }
 
+    /// Writes the rows of a query as an Arrow stream.
+    async fn write_stream(&self, query: &str, relative: &str) {
+        let batches = self.context.sql(query).await.expect("plan").collect().await.expect("rows");
+        let file = fs::File::create(self.path(relative)).expect("file");
+        let mut writer = StreamWriter::try_new(file, &batches[0].schema()).expect("writer");
+        for batch in &batches {
+            writer.write(batch).expect("write");
+        }
+        writer.finish().expect("finish");
+    }
+
     /// The rows of a query: values joined by commas, null as nothing.
     async fn try_rows(&self, sql: &str) -> Result<Vec<String>> {
         let batches = self.context.sql(sql).await?.collect().await?;
@@ -73,7 +85,7 @@ impl Fixture {
     async fn error(&self, sql: &str) -> String {
         match self.try_rows(sql).await {
             Ok(rows) => panic!("{sql} gave {rows:?}"),
-            Err(err) => self.shorten(&err.strip_backtrace()),
+            Err(err) => self.shorten(&err.find_root().strip_backtrace()),
         }
     }
 

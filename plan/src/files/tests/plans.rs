@@ -3,22 +3,17 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
-use datafusion::execution::TaskContext;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion_proto::bytes::{
-    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
-};
-use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
-use super::super::{CompressedScan, FileTable};
+use super::super::FileTable;
 use super::Fixture;
+use crate::codec;
 
 /// Splits any file, however small, four ways.
 fn splitting() -> Fixture {
@@ -208,33 +203,6 @@ async fn kept_tables() {
     );
 }
 
-/// Sends compressed scans as the name of their compression.
-#[derive(Debug)]
-struct Codec;
-
-impl PhysicalExtensionCodec for Codec {
-    fn try_decode(
-        &self,
-        bytes: &[u8],
-        inputs: &[Arc<dyn ExecutionPlan>],
-        _: &TaskContext,
-        _: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        CompressedScan::restore(std::str::from_utf8(bytes).expect("name"), &inputs[0])
-    }
-
-    fn try_encode(
-        &self,
-        node: Arc<dyn ExecutionPlan>,
-        bytes: &mut Vec<u8>,
-        _: &dyn PhysicalProtoConverterExtension,
-    ) -> Result<()> {
-        let node = node.downcast_ref::<CompressedScan>().expect("compressed scan");
-        bytes.extend(node.compression().bytes());
-        Ok(())
-    }
-}
-
 /// Plans over files go to another process and give the same rows there: words for missing
 /// values, partition folders with nulls, compression and Arrow streams included.
 #[tokio::test]
@@ -254,16 +222,16 @@ async fn plans_travel() {
         "'format.compression' 'zstd'",
     )
     .await;
-    for name in ["na", "a.json.gz", "c", "p", "a.arrow", "a.tsv"] {
+    f.write("d/1.csv", "n,s,k\n1,x,1\n");
+    f.write("d/2.csv", "k,s,n\n2,\"y\nz\",3\n");
+    f.write_stream("select 5 as k, 'y' as s, 2 as n", "s.arrow").await;
+    for name in ["na", "a.json.gz", "c", "p", "a.arrow", "s.arrow", "a.tsv", "d"] {
         let sql = format!("select k, n, s from '{name}' order by n");
         let expected = f.rows(&sql).await;
         assert!(!expected.is_empty());
-        let marked = CompressedScan::mark(plan(&f, &sql).await).expect("mark");
-        let bytes = physical_plan_to_bytes_with_extension_codec(marked, &Codec).expect("encode");
+        let bytes = codec::encode(plan(&f, &sql).await).expect("encode");
         let context = SessionContext::new();
-        let task = context.task_ctx();
-        let plan = physical_plan_from_bytes_with_extension_codec(&bytes, &task, &Codec);
-        let plan = plan.expect("decode");
+        let plan = codec::decode(&bytes, &context.task_ctx()).expect("decode");
         let batches = collect(plan, context.task_ctx()).await.expect("run");
         assert_eq!(super::lines(&batches).expect("lines"), expected, "{name}");
     }

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use datafusion::arrow::ipc::writer::StreamWriter;
-
 use super::Fixture;
 
 const THREE: &str = "select * from (values (1, 'a'), (2, 'b'), (3, null)) as t(n, s)";
@@ -56,13 +54,7 @@ async fn compressions() {
 #[tokio::test]
 async fn arrow_streams() {
     let f = Fixture::new();
-    let batches = f.context.sql(THREE).await.expect("plan").collect().await.expect("rows");
-    let file = fs::File::create(f.path("s.arrow")).expect("file");
-    let mut writer = StreamWriter::try_new(file, &batches[0].schema()).expect("writer");
-    for batch in &batches {
-        writer.write(batch).expect("write");
-    }
-    writer.finish().expect("finish");
+    f.write_stream(THREE, "s.arrow").await;
     assert_eq!(f.rows("select n, s from 's.arrow' order by n").await, THREE_ROWS);
 }
 
@@ -105,8 +97,7 @@ async fn late_values() {
     assert_eq!(f.rows("select n, s from 'late.csv' where s is not null").await, ["1500,late"]);
 }
 
-/// Missing values written as words leave numbers numbers, even where the sample has none of
-/// them, and take nothing from text.
+/// Missing values written as words leave numbers numbers, wherever they are, and take nothing from text.
 #[tokio::test]
 async fn missing_words() {
     let f = Fixture::new();
@@ -115,8 +106,7 @@ async fn missing_words() {
         let delay = if n % 100 == 3 { "NA".to_owned() } else { n.to_string() };
         text.push_str(&format!("{delay},1.5,AA,2013-01-01T05:00:00Z,NA\n"));
     }
-    // Behind the sample, a word in a column that had none so far, and in one of text.
-    text.push_str("null,NA,NA,NULL,x\n,,,,\n");
+    text.push_str("null,NaN,NA,NULL,x\n,,,,\n");
     f.write("flights.csv", &text);
     assert_eq!(
         f.columns("select * from 'flights.csv'").await,
@@ -127,15 +117,88 @@ async fn missing_words() {
     assert_eq!(f.rows(sql).await, ["1502,1485,1499,1.5,1500,1501"]);
     let sql = "select carrier, empty from 'flights.csv' where temp is null order by carrier";
     assert_eq!(f.rows(sql).await, ["NA,x", ","]);
-    // What is neither number nor word is an error, not a null.
-    f.write("bad.csv", format!("{text}oops,1,AA,,\n"));
-    let err = f.error("select sum(delay) from 'bad.csv'").await;
-    assert!(err.contains("Cannot cast string 'oops' to value of Int64"), "{err}");
-    // Without such words nothing is converted.
     f.write("plain.csv", "name,n\nNA,1\nnull,2\n");
-    let plain = f.open("plain.csv").await;
-    assert!(plain.get_logical_plan().is_none());
     assert_eq!(f.rows("select name, n from 'plain.csv' order by n").await, ["NA,1", "null,2"]);
+}
+
+/// What comes late in a file decides on types as well: fractions, text, numbers that are too large, and texts
+/// that are longer than any sample.
+#[tokio::test]
+async fn late_types() {
+    let f = Fixture::new();
+    let long = "a \"\"line\"\",\n".repeat(100_000);
+    let mut text = "n,x,big,text\n".to_owned();
+    for n in 0..3_000 {
+        text.push_str(&format!("{n},{n},{n},\"{n}\"\n"));
+    }
+    text.push_str(&format!("3000,0.5,18446744073709551615,\"{long}\"\nlast,1,2,3\n"));
+    f.write("late.csv", &text);
+    let columns = f.columns("select * from 'late.csv'").await;
+    assert_eq!(columns, ["n Utf8", "x Float64", "big UInt64", "text Utf8"]);
+    let rows = f.rows("select n, x, big, length(text) from 'late.csv' where text > '9999'").await;
+    assert_eq!(rows, [format!("3000,0.5,18446744073709551615,{}", 10 * 100_000)]);
+    assert_eq!(f.rows("select count(*), sum(x) from 'late.csv'").await, ["3002,4498501.5"]);
+}
+
+/// Columns of CSV files are found by their names, plain or compressed, and a file with a header and no rows
+/// leaves the others what they are.
+#[tokio::test]
+async fn columns_in_another_order() {
+    let f = Fixture::new();
+    for (folder, extension, options) in
+        [("p", "csv", ""), ("z", "csv.gz", "'format.compression' 'gzip'")]
+    {
+        let name = |file: &str| format!("{folder}/{file}.{extension}");
+        f.export("select 1 as a, 'x' as b, 2.5 as c", &name("1"), "csv", options).await;
+        f.export("select 'y' as b, 3 as c, 2 as a", &name("2"), "csv", options).await;
+        f.export("select 'y' as b, 3 as c, 2 as a limit 0", &name("3"), "csv", options).await;
+        let sql = format!("select a, b, c from '{folder}' order by a");
+        assert_eq!(f.rows(&sql).await, ["1,x,2.5", "2,y,3.0"], "{folder}");
+        assert_eq!(f.rows(&format!("select b from '{folder}' order by a")).await, ["x", "y"]);
+    }
+    // A file that comes after the table was opened is compared where it is read.
+    f.write("t/1.csv", "a,b\n1,2\n");
+    f.write("t/2.csv", "b\n2\n");
+    let err = f.error("select * from 't'").await;
+    assert!(err.contains("'$DIR/t/1.csv' has 'a', '$DIR/t/2.csv' does not"), "{err}");
+}
+
+/// A byte order mark is no part of the first column's name.
+#[tokio::test]
+async fn byte_order_mark() {
+    let f = Fixture::new();
+    f.write("m.csv", "\u{feff}n,s\n1,a\n");
+    assert_eq!(f.rows("select n, s from 'm.csv'").await, ["1,a"]);
+}
+
+/// Escapes take the meaning from delimiters, quotes and ends of lines, inside of quotes and outside.
+#[tokio::test]
+async fn escapes() {
+    let f = Fixture::new();
+    f.write("e.csv", "a,b\r\n1,x\\,y\\\\\r\n2,\"q\\\"r, s\"\r\n\r\n3,z\\\nw\r\n4,\"it''s \"\"\"\n");
+    let request = "partita-files:{\"paths\": [\"e.csv\"], \"csv\": {\"escape\": 92}}";
+    let rows = f.rows(&format!("select a, b from '{request}' order by a")).await;
+    assert_eq!(rows, ["1,x,y\\", "2,q\"r, s", "3,z\nw", "4,it''s \""]);
+}
+
+/// Several paths are one table, by the names of the columns, whatever their extensions are.
+#[tokio::test]
+async fn requests() {
+    let f = Fixture::new();
+    f.write("x.dat", "# made by hand\na;b\n1,5;x\n\n2;?\n");
+    f.write("y.txt", "b;a\ny;1.000\n");
+    let request = "partita-files:{\"paths\": [\"x.dat\", \"y.txt\"], \"path_column\": \"path\", \"csv\": \
+                   {\"delimiter\": 59, \"decimal\": 44, \"thousands\": 46, \"comment\": 35, \
+                   \"missing\": {\"texts\": [\"?\"]}}}";
+    let sql = format!("select a, b, right(path, 5) from '{request}' order by a, b");
+    assert_eq!(f.rows(&sql).await, ["1.5,x,x.dat", "2.0,,x.dat", "1000.0,y,y.txt"]);
+    f.export("select 1 as a, 'x' as b", "1.parquet", "parquet", "").await;
+    f.export("select 'y' as b, 2 as a", "2.parquet", "parquet", "").await;
+    let request = "partita-files:{\"paths\": [\"1.parquet\", \"2.parquet\"]}";
+    assert_eq!(f.rows(&format!("select a, b from '{request}' order by a")).await, ["1,x", "2,y"]);
+    let request = request.replace("2.parquet", "none.parquet");
+    let err = f.error(&format!("select * from '{request}'")).await;
+    assert!(err.contains("no such file or folder: 'none.parquet'"), "{err}");
 }
 
 /// Words for missing values and partition folders go together.

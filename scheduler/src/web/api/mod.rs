@@ -77,11 +77,7 @@ async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> A
     // One more than the page tells whether there is another. A state is looked for among all.
     let wanted =
         if state.is_some() { FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX } else { limit + 1 };
-    let mut rows = shared
-        .hub
-        .query(move |core| core.jobs(before, wanted))
-        .await
-        .ok_or_else(ApiError::ending)?;
+    let mut rows = client::jobs(&shared, before, wanted).await.ok_or_else(ApiError::ending)?;
     rows.retain(|row| state.is_none_or(|state| row.state == state));
     let (rows, next) = split_page(rows, limit, |row| row.id.0.to_string());
     Ok(Answer(Jobs { jobs: rows.into_iter().map(named).collect(), next }))
@@ -153,6 +149,9 @@ async fn cancel(
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
     find(&shared, id).await?;
+    if let Some(row) = shared.planning.cancel(id) {
+        return Ok(Answer(named(row)));
+    }
     if let Reply::Error(text) = client::cancel(&shared, id).await.ok_or_else(ApiError::ending)? {
         return Err(ApiError::new(StatusCode::CONFLICT, text));
     }
@@ -178,7 +177,7 @@ async fn wrong_method() -> ApiError {
 
 /// One job, or the answer that there is none.
 async fn find(shared: &Shared, id: JobId) -> Result<JobRow, ApiError> {
-    let row = shared.hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
+    let row = client::job(shared, id).await.ok_or_else(ApiError::ending)?;
     row.ok_or_else(|| ApiError::unknown(id))
 }
 

@@ -22,7 +22,8 @@ pub(super) const WORKER_STATES: [(&str, WorkerState); 4] = [
 ];
 
 /// The states of a job, as JSON has them.
-pub(super) const JOB_STATES: [(&str, JobState); 6] = [
+pub(super) const JOB_STATES: [(&str, JobState); 7] = [
+    ("planning", JobState::Planning),
     ("queued", JobState::Queued),
     ("running", JobState::Running),
     ("done", JobState::Done),

@@ -91,6 +91,7 @@ impl Api {
         let spec = JobSpec {
             text: "select 1".to_string(),
             client: "tester".to_string(),
+            owner: String::new(),
             priority: 1,
             analyze: false,
             staging: None,
@@ -301,8 +302,7 @@ async fn a_job_is_cancelled_once() {
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();
     api.submit(&[1, 1]).await;
-    let job_states =
-        "`state` cannot be `Done`: it takes queued, running, done, failed, cancelled, held";
+    let job_states = "`state` cannot be `Done`: it takes planning, queued, running, done, failed, cancelled, held";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
         ("workers?state=dead", 400, "`state` cannot be `dead`: it takes up, leaving, left, lost"),

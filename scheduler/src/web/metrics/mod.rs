@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use partita_core::Core;
-use partita_shared::limits::{FINISHED_JOBS_MAX, LIVE_JOBS_MAX};
 use partita_shared::model::{ClusterRow, JobState, WorkerRow, WorkerState};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -21,9 +20,13 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
-    let (Some(cluster), Some(figures)) = asked else {
+    let (Some(cluster), Some(mut figures)) = asked else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is ending\n").into_response();
     };
+    let planning = JobState::ALL.iter().zip(&mut figures.jobs);
+    if let Some((_, count)) = planning.into_iter().find(|(s, _)| **s == JobState::Planning) {
+        *count = shared.planning.count();
+    }
     let text = page(&cluster, &figures, &Process::this());
     ([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text)
         .into_response()
@@ -40,7 +43,7 @@ struct Figures {
 impl Figures {
     fn of(core: &Core) -> Self {
         let mut jobs = [0; JobState::ALL.len()];
-        for row in core.jobs(None, FINISHED_JOBS_MAX + LIVE_JOBS_MAX) {
+        for row in core.jobs(None, usize::MAX) {
             for (state, count) in JobState::ALL.iter().zip(&mut jobs) {
                 *count += u64::from(row.state == *state);
             }

@@ -33,6 +33,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
     Box::new(JobSpec {
         text: "select 1".to_string(),
         client: "tester".to_string(),
+        owner: String::new(),
         priority: 1,
         analyze: false,
         staging: None,
@@ -85,6 +86,26 @@ fn made_up_page() -> String {
     let core = made_up();
     let row = ClusterRow { started_ms: 1_700_000_000_250, ..core.cluster() };
     page(&row, &Figures::of(&core), &Process::this())
+}
+
+/// Jobs are counted that wait, whose results are held, and that have ended, however many there are.
+#[test]
+fn every_job_is_counted() {
+    let mut core = Core::new(Options::new("many"));
+    let mut effects = Vec::new();
+    let mut take = |event| core.handle(1, event, &mut effects);
+    for request in 0..600 {
+        for (owner, keep) in [("a", true), ("b", true), ("a", false), ("b", false)] {
+            let spec = JobSpec { owner: owner.to_string(), keep, ..*job(1) };
+            take(Event::JobSubmitted { request, spec: Box::new(spec) });
+        }
+    }
+    for number in 2401..=3400 {
+        take(Event::JobSubmitted { request: 0, spec: job(1) });
+        take(Event::JobCancelled { job: JobId(number), reason: "asked".to_string() });
+    }
+    let counted = Figures::of(&core).jobs;
+    assert_eq!((counted.iter().sum(), counted.contains(&2400)), (3400, true));
 }
 
 /// The text has the figures of the core, each under its name and with its labels.

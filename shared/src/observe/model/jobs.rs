@@ -382,7 +382,7 @@ impl Model {
             .and_then(|record| record.groups.get(end.task.group.index as usize));
         let name = group.map_or("", |group| group.name.as_str());
         let level = match kind {
-            FailureKind::Fatal | FailureKind::Memory => Level::Error,
+            FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => Level::Error,
             FailureKind::Retry | FailureKind::Input(_) => Level::Warning,
         };
         let text =
@@ -448,7 +448,11 @@ impl Model {
         let (kind, level, word) = match row.state {
             JobState::Failed => (EventKind::JobFailed, Level::Error, "failed"),
             JobState::Cancelled => (EventKind::JobCancelled, Level::Warning, "was cancelled"),
-            JobState::Queued | JobState::Running | JobState::Held | JobState::Done => return,
+            JobState::Planning
+            | JobState::Queued
+            | JobState::Running
+            | JobState::Held
+            | JobState::Done => return,
         };
         self.note(Happening {
             kind,

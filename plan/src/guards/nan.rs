@@ -1,0 +1,138 @@
+//! Parquet statistics omit NaN, and DataFusion 55 takes them for whole.
+//!
+//! A column of a file in which every number but NaN is 2.25 has 2.25 as its least and as its greatest value:
+//! DataFusion reads it as a constant, answers `max` from it, and rules the file out for `c > 3`, which holds
+//! for NaN. So the ends of floating-point columns are not told to the planner ([`without_ends`]), and a scan
+//! is only given conditions that never hold for NaN to choose row groups and pages by ([`PruningRule`]).
+
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{ScalarValue, Statistics};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, lit};
+use datafusion::physical_expr::{PhysicalExpr, conjunction, split_conjunction};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
+
+/// The statistics of a file without the least and the greatest values of floating-point columns.
+pub(crate) fn without_ends(mut statistics: Statistics, schema: &Schema) -> Statistics {
+    for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
+        if has_floats(field.data_type()) {
+            column.min_value = Precision::Absent;
+            column.max_value = Precision::Absent;
+        }
+    }
+    statistics
+}
+
+fn has_floats(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => has_floats(values),
+        DataType::RunEndEncoded(_, values) => has_floats(values.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
+        other => other.is_floating(),
+    }
+}
+
+/// Leaves to scans of Parquet files the conditions that no NaN fulfils. The filters above the scans are
+/// whole.
+#[derive(Debug)]
+pub(crate) struct PruningRule;
+
+impl PhysicalOptimizerRule for PruningRule {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(plan.transform_up(guarded)?.data)
+    }
+
+    fn name(&self) -> &str {
+        "NanPruning"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn guarded(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let Some(exec) = node.downcast_ref::<DataSourceExec>() else {
+        return Ok(Transformed::no(node));
+    };
+    let Some((config, source)) = exec.downcast_to_file_source::<ParquetSource>() else {
+        return Ok(Transformed::no(node));
+    };
+    let Some(predicate) = source.filter() else { return Ok(Transformed::no(node)) };
+    let schema = source.table_schema().table_schema();
+    let parts = split_conjunction(&predicate);
+    let count = parts.len();
+    let safe: Vec<_> = parts.into_iter().filter(|part| is_safe(part, schema)).cloned().collect();
+    if safe.len() == count {
+        return Ok(Transformed::no(node));
+    }
+    let source: Arc<dyn FileSource> = if source.table_parquet_options().global.pushdown_filters {
+        // Here the scan itself filters: it does so row by row, in all row groups.
+        let mut options = source.table_parquet_options().clone();
+        options.global.pruning = false;
+        options.global.enable_page_index = false;
+        Arc::new(source.clone().with_table_parquet_options(options))
+    } else {
+        Arc::new(source.with_predicate(if safe.is_empty() { lit(true) } else { conjunction(safe) }))
+    };
+    let config = FileScanConfigBuilder::from(config.clone()).with_source(source).build();
+    Ok(Transformed::yes(DataSourceExec::from_data_source(config)))
+}
+
+/// Whether a condition that statistics rule out for the other numbers does not hold for NaN either: it
+/// compares floating-point numbers only as the lesser side of a constant, or as equal to one.
+fn is_safe(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    if let Some(binary) = condition.downcast_ref::<BinaryExpr>() {
+        let (left, right) = (binary.left(), binary.right());
+        match binary.op() {
+            Operator::And | Operator::Or => return is_safe(left, schema) && is_safe(right, schema),
+            Operator::Lt | Operator::LtEq | Operator::Eq
+                if left.is::<Column>() && is_number(right) =>
+            {
+                return true;
+            }
+            Operator::Gt | Operator::GtEq | Operator::Eq
+                if is_number(left) && right.is::<Column>() =>
+            {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    !reads_floats(condition, schema)
+}
+
+/// Whether an expression is a constant other than NaN and zero, which statistics may have with either sign.
+fn is_number(value: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_plain = |number: f64| !number.is_nan() && number != 0.0;
+    value.downcast_ref::<Literal>().is_some_and(|literal| match literal.value() {
+        ScalarValue::Float16(Some(number)) => is_plain(number.to_f64()),
+        ScalarValue::Float32(Some(number)) => is_plain(f64::from(*number)),
+        ScalarValue::Float64(Some(number)) => is_plain(*number),
+        _ => true,
+    })
+}
+
+fn reads_floats(condition: &Arc<dyn PhysicalExpr>, schema: &Schema) -> bool {
+    let mut found = false;
+    let walked = condition.apply(|node| {
+        let column = node.downcast_ref::<Column>();
+        let field = column.and_then(|column| schema.field_with_name(column.name()).ok());
+        // A column that is not the file's cannot be judged.
+        found |= column.is_some() && field.is_none_or(|field| has_floats(field.data_type()));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.is_err() || found
+}

@@ -1,0 +1,266 @@
+//! Queries of which plain DataFusion has a wrong answer, with the right one: DuckDB's and PostgreSQL's.
+
+use crate::session::planning_context;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::Result;
+use datafusion::prelude::SessionContext;
+
+/// The tables that the queries read.
+const TABLES: [&str; 3] = [
+    "create table t1 as select * from (values (1, 10), (2, 20), (null, 30), (4, 40)) v(id, z)",
+    "create table t2 as select * from (values (1, 10), (null, 20), (5, 15), (4, null)) v(id, z)",
+    "create table f as select cast(a as double) as a, v, cast(b as double) as b from (values \
+     ('0.0', 1, 'nan'), ('-0.0', 2, '1'), ('1.5', 4, 'nan'), ('-0.0', 8, null)) t(a, v, b)",
+];
+
+/// The issue of apache/datafusion (0 where plain DataFusion is right as well, or says that it has no plan), a
+/// query, and its rows in the order of their text.
+const CASES: &[(u32, &str, &str)] = &[
+    (25340, "select id from t1 where 3 not in (select id from t2)", ""),
+    (25340, "select id from t1 where not (3 in (select id from t2))", ""),
+    (25340, "select id from t1 where 3 not in (select id from t2) or id = 1", "1"),
+    (25340, "select id from t1 where (3 not in (select id from t2)) is null", "1;2;4;null"),
+    (25340, "select id from t1 where (id not in (select id from t2)) is null", "2;null"),
+    (0, "select id from t1 where (id in (select id from t2)) is not true", "2;null"),
+    (
+        0,
+        "select id from t1 where nullif(id, 2) not in (select z from t2 where z is not null)",
+        "1;4",
+    ),
+    (0, "select id from t1 where id not in (select id from t2)", ""),
+    (0, "select id from t1 where id not in (select id from t2 where id is not null)", "2"),
+    (0, "select id from t1 where id in (select id from t2)", "1;4"),
+    (0, "select id from t1 where id not in (select id from t2 where false)", "1;2;4;null"),
+    (
+        0,
+        "select id from t1 where id not in (select id from t2 where id > 100) or z = 10",
+        "1;2;4;null",
+    ),
+    (25340, "select id from t1 where id not in (select id from t2) or z = 10", "1"),
+    (
+        0,
+        "select id, id in (select id from t2) as r, id not in (select id from t2 where id is not null) as n from t1",
+        "1,true,false;2,null,true;4,true,false;null,null,null",
+    ),
+    (
+        0,
+        "select id, 3 not in (select id from t2) as r, 7 in (select id from t2 where false) as n from t1",
+        "1,null,false;2,null,false;4,null,false;null,null,false",
+    ),
+    (
+        0,
+        "select id, exists (select 1 from t2 where t2.z = t1.z) as r from t1",
+        "1,true;2,true;4,false;null,false",
+    ),
+    (
+        0,
+        "select id, id in (select id from t2 where t2.z = t1.z) as r, id not in (select id from t2 where t2.z = t1.z) as n from t1",
+        "1,true,false;2,null,null;4,false,true;null,false,true",
+    ),
+    (25347, "select id from t1 where 3 not in (select id from t2 where t2.z = t1.z)", "1;4;null"),
+    (25347, "select id from t1 where id not in (select id from t2 where t2.z = t1.z)", "4;null"),
+    (
+        25347,
+        "select id from t1 where (id not in (select id from t2 where t2.z = t1.z)) is null",
+        "2",
+    ),
+    (25336, "select id from t1 where id not in (select id from t2 where t2.z > t1.z)", "2;4;null"),
+    (
+        25336,
+        "select id from t1 where id not in (select id from t2 where t2.z > t1.z) or z = 30",
+        "2;4;null",
+    ),
+    (
+        24960,
+        "select id from t1 where exists (select count(*) from t2 where t2.id = t1.id)",
+        "1;2;4;null",
+    ),
+    (24960, "select id from t1 where not exists (select count(*) from t2 where t2.id = t1.id)", ""),
+    (24960, "select id from t1 where 0 in (select count(*) from t2 where t2.id = t1.id)", "2;null"),
+    (
+        24960,
+        "select id from t1 where 0 not in (select count(*) from t2 where t2.id = t1.id)",
+        "1;4",
+    ),
+    (22826, "select v, count(*) over (partition by a) as n from f", "1,3;2,3;4,1;8,3"),
+    (22826, "select v, rank() over (order by a) as n from f", "1,1;2,1;4,4;8,1"),
+    (22826, "select v, sum(v) over (order by a) as n from f", "1,11;2,11;4,15;8,11"),
+    (0, "select count(*) as n from (select distinct a from f) q", "2"),
+    (0, "select a = 0.0 as e, sum(v) as s from f group by a", "false,4;true,11"),
+    (0, "select count(distinct a) as n from f", "2"),
+    (
+        0,
+        "select x.v as one, y.v as two from f x join f y on x.a = y.a",
+        "1,1;1,2;1,8;2,1;2,2;2,8;4,4;8,1;8,2;8,8",
+    ),
+    (0, "select v from f where a >= 0.0", "1;2;4;8"),
+    (0, "select v from f where a in (0.0)", "1;2;8"),
+    (0, "select v from f where a between 0.0 and 0.0", "1;2;8"),
+    (
+        0,
+        "select count(*) as n from (select a from f where v = 1 except select a from f where v = 2) q",
+        "0",
+    ),
+    (
+        0,
+        "select count(*) as n from (select a from f where v = 1 intersect select a from f where v = 2) q",
+        "1",
+    ),
+    (22826, "select nullif(a, 0.0) is null as e, v from f", "false,4;true,1;true,2;true,8"),
+    (
+        22826,
+        "select case a when 0.0 then 'zero' else 'other' end as e, v from f",
+        "other,4;zero,1;zero,2;zero,8",
+    ),
+    (0, "select v from f where a in (select 0.0)", "1;2;8"),
+    (0, "select min(v) as m, max(v) as n from f group by cast(a as float)", "1,8;4,4"),
+    (0, "select count(*) as n from (select distinct b from f) q", "3"),
+    (0, "select count(*) as n from f x join f y on x.b = y.b", "5"),
+    (0, "select v, count(*) over (partition by b) as n from f", "1,2;2,1;4,2;8,1"),
+    (0, "select v from f where b = 'nan'::double", "1;4"),
+    (0, "select v from f where b > 5", "1;4"),
+    (0, "select max(b) > 5 as m, min(b) as n from f", "true,1"),
+    (
+        0,
+        "select date_trunc('hour', d) = timestamp '1900-06-15 07:00:00' as e from (values (timestamp '1900-06-15 07:09:00')) t(d)",
+        "true",
+    ),
+    (
+        0,
+        "select date_trunc('day', d) = timestamp '1900-06-15 00:00:00' as e from (values (timestamp '1900-06-15 07:09:00')) t(d)",
+        "true",
+    ),
+    (
+        0,
+        "select id, ntile(2) over (order by id nulls last) as n, ntile(7) over (order by id nulls last) as m from t1",
+        "1,1,1;2,1,2;4,2,3;null,2,4",
+    ),
+    (
+        0,
+        "select id, (select regr_count(1.0, 1.0) from t2 where t2.id = t1.id) as r, (select count(*) from t2 where t2.id = t1.id) as n from t1",
+        "1,1,1;2,0,0;4,1,1;null,0,0",
+    ),
+    (
+        0,
+        "select id, (select case when max(t2.z) > 10 then 'a' else 'b' end from t2 where t2.id = t1.id) as r from t1",
+        "1,b;2,b;4,b;null,b",
+    ),
+    (
+        0,
+        "select id, (select coalesce(max(t2.z), -1) from t2 where t2.id = t1.id) as r from t1",
+        "1,10;2,-1;4,-1;null,-1",
+    ),
+    (0, "select id from t1 where id <> 1 and id not in (select id from t2 where id is null)", ""),
+    (
+        0,
+        "select id, count(*) as n from t2 group by grouping sets ((id), (id))",
+        "1,1;1,1;4,1;4,1;5,1;5,1;null,1;null,1",
+    ),
+    (0, "select id from t1 where id > all (select id from t2)", ""),
+    (0, "select id from t1 where (id > any (select id from t2)) is null", "1;null"),
+    (0, "select id from t1 where id = any (select id from t2)", "1;4"),
+    (0, "select id from t1 where not (id = any (select id from t2))", ""),
+    (0, "select id from t1 where id <> all (select id from t2)", ""),
+    (
+        0,
+        "select t1.id, q.n from t1, lateral (select count(*) as n from t2 where t2.id = t1.id) q",
+        "1,1;2,0;4,1;null,0",
+    ),
+    (0, "select id from t1 where exists (select 1 from t2 where t2.id = t1.id limit 0)", ""),
+    (0, "select id from t1 union select id from t2", "1;2;4;5;null"),
+    (
+        0,
+        "select t1.id as a, t2.id as b from t1 full join t2 on t1.id = t2.id and t1.z > 20",
+        "1,null;2,null;4,4;null,1;null,5;null,null;null,null",
+    ),
+    (
+        0,
+        "select t1.id as a, t2.id as b from t1 left join t2 on t1.id = t2.id where t2.id is null",
+        "2,null;null,null",
+    ),
+    (
+        0,
+        "select t1.id as a, t2.id as b from t1 left join t2 on t1.id = t2.id and t2.id is null",
+        "1,null;2,null;4,null;null,null",
+    ),
+];
+
+/// Queries that are refused, and a part of the error.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "select id from t1 where exists (select 1 from t2 where t2.id = t1.id group by rollup(t2.id))",
+        "join with the aggregate",
+    ),
+    (
+        "select id from t1 where exists (select 1 from (select count(*) as c from t2 where t2.id = t1.id) as q where c = 0)",
+        "join with the aggregate",
+    ),
+];
+
+/// The rows of a query as text, sorted.
+async fn rows(context: &SessionContext, query: &str) -> Result<String> {
+    let batches = context.sql(query).await?.collect().await?;
+    let options = FormatOptions::default().with_null("null");
+    let mut rows = Vec::new();
+    for batch in &batches {
+        let columns = batch.columns().iter();
+        let columns = columns.map(|column| ArrayFormatter::try_new(column, &options));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let values: Vec<String> = columns.iter().map(|c| c.value(row).to_string()).collect();
+            rows.push(values.join(","));
+        }
+    }
+    rows.sort();
+    Ok(rows.join(";").replace(".0", ""))
+}
+
+async fn with_tables(context: SessionContext) -> SessionContext {
+    for table in TABLES {
+        context.sql(table).await.unwrap().collect().await.unwrap();
+    }
+    context
+}
+
+/// Our answers are right.
+#[tokio::test]
+async fn answers_are_right() {
+    let context = with_tables(planning_context()).await;
+    let mut wrong = Vec::new();
+    for (issue, query, expected) in CASES {
+        let ours = context.clone();
+        let found = tokio::spawn(async move { rows(&ours, query).await }).await;
+        let found = found
+            .map_or("a panic".to_string(), |found| found.unwrap_or_else(|error| error.to_string()));
+        if found != *expected {
+            wrong.push(format!("{issue}: {query}\n  {found}\n  instead of {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Plain DataFusion has another answer, or none. Where this fails its issue is solved, and the guard can go.
+#[tokio::test]
+async fn guards_are_needed() {
+    let context = with_tables(SessionContext::new()).await;
+    let mut right = Vec::new();
+    for (issue, query, expected) in CASES.iter().filter(|(issue, ..)| *issue > 0) {
+        // It panics in the optimiser of some.
+        let plain = context.clone();
+        let found = tokio::spawn(async move { rows(&plain, query).await }).await;
+        if found.is_ok_and(|found| found.is_ok_and(|found| found == *expected)) {
+            right.push(format!("{issue}: {query}"));
+        }
+    }
+    assert!(right.is_empty(), "DataFusion is right: {}", right.join("\n"));
+}
+
+/// What has no right plan is refused, and the error says what to do.
+#[tokio::test]
+async fn the_rest_is_refused() {
+    let context = with_tables(planning_context()).await;
+    for (query, hint) in REFUSED {
+        let error = rows(&context, query).await.expect_err(query).to_string();
+        assert!(error.contains(hint), "{query}: {error}");
+    }
+}

@@ -1,0 +1,177 @@
+"""Computations in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from queue import SimpleQueue
+from typing import Any
+
+from ._errors import Cancelled, thin
+from ._units import seconds
+
+__all__ = ["Future", "Futures", "stoppable"]
+
+#: Computations that a client runs in the background at once.
+FUTURES_MAX = 8
+
+#: The future whose computation a thread runs, if it runs one.
+_here = threading.local()
+
+
+class Future:
+    """A computation in the background."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work: futures.Future[Any] = futures.Future()
+        self._call: Callable[[], Any] | None = work
+        self._lock = threading.Lock()
+        self._is_cancelled = False
+        self._stops: list[Callable[[], None]] = []
+
+    def _run(self) -> None:
+        call, self._call = self._call, None
+        if call is None or not self._work.set_running_or_notify_cancel():
+            return
+        _here.future = self
+        try:
+            self._work.set_result(call())
+        except BaseException as error:
+            self._work.set_exception(error)
+        finally:
+            _here.future = None
+
+    @thin
+    def result(self, timeout: Any = None) -> Any:
+        """Waits for the result.
+
+        Raises
+        ------
+        TimeoutError
+            If there is no result in time. The computation continues.
+        Cancelled
+            If the computation was cancelled.
+        """
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self._work.result()
+
+    def exception(self, timeout: Any = None) -> BaseException | None:
+        """Waits for the end, and gives what went wrong; ``None`` if nothing did."""
+        try:
+            return self._work.exception(seconds(timeout))
+        except futures.TimeoutError:
+            raise TimeoutError(f"no result after {timeout} s") from None
+        except futures.CancelledError:
+            return Cancelled("the computation was cancelled")
+
+    def cancel(self, *_: Any, **__: Any) -> bool:
+        """Stops the computation, here and on the cluster; false if it has ended."""
+        if self._work.cancel():
+            return True
+        with self._lock:
+            if self._work.done():
+                return False
+            self._is_cancelled = True
+            stops = list(self._stops)
+        for stop in stops:
+            stop()
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.status == "cancelled"
+
+    def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
+        """Calls a function with this future when it has ended."""
+        self._work.add_done_callback(lambda _: fn(self))
+
+    def __repr__(self) -> str:
+        return f"<Future: {self.status}>"
+
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return bool(self._work.done())
+
+    @property
+    def status(self) -> str:
+        """``pending``, ``finished``, ``cancelled`` or ``error``."""
+        if not self._work.done():
+            return "pending"
+        error = self.exception()
+        return "finished" if error is None else "cancelled" if isinstance(error, Cancelled) else "error"
+
+
+@contextlib.contextmanager
+def stoppable(stop: Callable[[], None]) -> Iterator[None]:
+    """Has a future that is cancelled stop what this thread does for it.
+
+    Raises
+    ------
+    Cancelled
+        If the future has been cancelled.
+    """
+    future: Future | None = getattr(_here, "future", None)
+    if future is None:
+        yield
+        return
+    with future._lock:
+        is_cancelled = future._is_cancelled
+        future._stops.append(stop)
+    try:
+        if is_cancelled:
+            stop()
+            raise Cancelled("the computation was cancelled")
+        yield
+    finally:
+        with future._lock:
+            future._stops.remove(stop)
+
+
+class Futures:
+    """Runs computations in the background, a few at once.
+
+    Its threads do not outlive the interpreter, unlike those of ``concurrent.futures``, which it waits for: a script
+    that was interrupted ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[Future | None] = SimpleQueue()
+        self._pending: set[Future] = set()
+        self._threads = 0
+
+    def submit(self, work: Callable[[], Any]) -> Future:
+        """Begins a computation, as soon as a thread is free."""
+        future = Future(work)
+        with self._lock:
+            self._pending.add(future)
+            if len(self._pending) > self._threads and self._threads < FUTURES_MAX:
+                self._threads += 1
+                threading.Thread(target=self._work, name="partita-future", daemon=True).start()
+        self._queue.put(future)
+        return future
+
+    def _work(self) -> None:
+        while True:
+            future = self._queue.get()
+            if future is None:
+                return
+            future._run()
+            with self._lock:
+                self._pending.discard(future)
+            # Whoever has dropped it meanwhile need not keep its result.
+            del future
+
+    def close(self) -> None:
+        """Cancels all."""
+        with self._lock:
+            pending, self._pending = self._pending, set()
+            threads, self._threads = self._threads, 0
+        for future in pending:
+            future.cancel()
+        for _ in range(threads):
+            self._queue.put(None)

@@ -1,0 +1,33 @@
+"""Durations as people write them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+__all__ = ["seconds"]
+
+_UNITS_S = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(value: Any, what: str = "timeout") -> float | None:
+    """A duration in seconds, given as a number, a ``timedelta``, or a text such as ``"2s"`` or ``"500ms"``.
+
+    Examples
+    --------
+    >>> seconds("2s"), seconds("500 ms"), seconds(1.5), seconds(None)
+    (2.0, 0.5, 1.5, None)
+    """
+    if value is None:
+        return None
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    found = re.fullmatch(r"([0-9.]+(?:e[+-]?[0-9]+)?) *([a-z]*)", str(value).strip().lower())
+    try:
+        number = float(found[1]) * _UNITS_S[found[2]] if found else float("nan")
+    except (ValueError, KeyError):
+        number = float("nan")
+    if isinstance(value, bool) or not 0 <= number < float("inf"):
+        raise ValueError(f"{what} must be seconds, or a text such as '2s', '500ms' or '5m', not {value!r}")
+    return number

@@ -1,0 +1,93 @@
+"""How a plan looks where it is not computed: its types, its partitions, its divisions."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .._errors import PartitaError
+
+if TYPE_CHECKING:
+    from ._frame import DataFrame
+
+__all__ = ["html", "info", "text"]
+
+#: Partitions that are shown one by one.
+PARTITIONS_SHOWN_MAX = 100
+
+
+def _divisions(frame: DataFrame) -> list[Any]:
+    """The labels at which partitions begin and the last one ends, where they are known without a computation."""
+    rows = frame._rows
+    count = frame.npartitions
+    known = rows.divisions
+    if known is None and rows.held and frame.known_divisions:
+        # Kept, since frames are shown again and again.
+        known = rows.divisions = frame.divisions
+    labels = [""] * (count + 1) if known is None else list(known)
+    if len(labels) > PARTITIONS_SHOWN_MAX:
+        half = PARTITIONS_SHOWN_MAX // 2
+        return [*labels[:half], "...", *labels[-half:]]
+    return labels
+
+
+def _structure(frame: DataFrame) -> pd.DataFrame:
+    """A frame of texts: the types of the columns beside the first division, and dots beside the others."""
+    divisions = _divisions(frame)
+    index = pd.Index([str(label) for label in divisions], name=f"npartitions={frame.npartitions}")
+    cells = {at: [str(kind), *["..."] * (len(divisions) - 1)] for at, kind in enumerate(frame.dtypes)}
+    made = pd.DataFrame(cells, index=index, dtype=object)
+    made.columns = frame.columns
+    return made
+
+
+def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
+    """A plan as text. One whose cluster cannot be asked shows its columns only."""
+    try:
+        made = _structure(frame)
+    except PartitaError as error:
+        return f"<{kind}: columns {list(frame._columns)}; {error}>"
+    if not as_series:
+        body = made.to_string() if len(made.columns) < 2 else repr(made).rsplit("\n\n[", 1)[0]
+        return f"{kind}, not computed:\n{body}"
+    column = made.iloc[:, 0]
+    lines = column.to_string(header=False)
+    return f"{kind}, not computed:\n{column.index.name}\n{lines}\nName: {column.name}"
+
+
+def html(frame: DataFrame, kind: str) -> str:
+    """A plan as a table of HTML."""
+    try:
+        made = _structure(frame)
+    except PartitaError:
+        return f"<pre>{pd.io.formats.printing.pprint_thing(text(frame, kind))}</pre>"
+    return f"<div><strong>{kind}</strong>, not computed</div>{made._repr_html_()}"
+
+
+def info(frame: DataFrame, buf: Any = None, verbose: bool = False) -> None:
+    """Prints what a frame is; with its rows and the values that each column has if `verbose`."""
+    out = sys.stdout if buf is None else buf
+    labels = list(frame._columns)
+    lines = [str(type(frame))]
+    kinds = frame.dtypes
+    if verbose:
+        counts = frame.count().compute()
+        lines.append(f"Rows: {len(frame)} entries")
+        table = pd.DataFrame(
+            {
+                "Column": [str(label) for label in labels],
+                "Non-Null Count": [f"{count} non-null" for count in counts],
+                "Dtype": [str(kind) for kind in kinds],
+            }
+        )
+        lines.append(f"Data columns (total {len(labels)} columns):")
+        lines.append(table.to_string())
+    elif labels:
+        lines.append(f"Columns: {len(labels)} entries, {labels[0]} to {labels[-1]}")
+    else:
+        lines.append("Columns: 0 entries")
+    counted = pd.Series([str(kind) for kind in kinds], dtype=object).value_counts()
+    lines.append(f"dtypes: {', '.join(f'{kind}({counted[kind]})' for kind in sorted(counted.index))}")
+    out.write("\n".join(lines) + "\n")

@@ -1,0 +1,88 @@
+"""Frames of many steps: they plan in a time that grows with their number, and what is too deep says so."""
+
+import os
+import time
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal, assert_series_equal
+
+from partita import dataframe as dd
+
+pytestmark = pytest.mark.usefixtures("client")
+
+#: Steps of the chains.
+STEPS = int(os.environ.get("PARTITA_TEST_STEPS", "200"))
+#: Steps of `where`, which take longer to plan in a debug build.
+SLOW_STEPS = int(os.environ.get("PARTITA_TEST_SLOW_STEPS", "60"))
+#: Frames that are joined.
+FRAMES = int(os.environ.get("PARTITA_TEST_FRAMES", "30"))
+#: Seconds that a plan of this many steps may take. A plan whose time doubles with each step takes years.
+PLANNING_SECONDS_MAX = 30
+FRAME = pd.DataFrame({"k": [1, 2, 3, 4], "a": [5, -6, 7, 8], "b": [0.5, 1.5, None, 3.5]})
+
+
+def repeated(step, times):
+    def of(d):
+        for at in range(times):
+            d = step(d, at)
+        return d
+
+    return of
+
+
+CHAINS = {
+    "additions": repeated(lambda d, at: d + at, STEPS),
+    "assignments": repeated(lambda d, at: d.assign(a=d.a + d.k), STEPS),
+    "equal assignments": repeated(lambda d, at: d.assign(a=d.a + 1), STEPS),
+    "conditions": repeated(lambda d, at: d[d.a > at - 300], STEPS),
+    "values by conditions": repeated(lambda d, at: d.where(d > at - 300, -1), SLOW_STEPS),
+    "clips": repeated(lambda d, at: d.clip(-at, 1000 - at), STEPS),
+    "rounds": repeated(lambda d, at: d.round(2) + 0.01, 8),
+    "running sums": repeated(lambda d, at: d.assign(a=d.a.cumsum() % 97), 20),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_many_steps(name):
+    """Many steps on a frame give what they give in pandas."""
+    of = CHAINS[name]
+    loaded = dd.from_pandas(FRAME, npartitions=2)
+    started = time.monotonic()
+    got = of(loaded).compute()
+    assert time.monotonic() - started < PLANNING_SECONDS_MAX
+    assert_frame_equal(got, of(FRAME), rtol=1e-9)
+
+
+def test_many_conditions_of_one_column():
+    """Many conditions, put together."""
+
+    def of(d):
+        condition = d.a > 0
+        for at in range(STEPS):
+            condition = condition & (d.a != at + 10) if at % 2 else condition | (d.k == at)
+        return d.a[condition]
+
+    assert_series_equal(of(dd.from_pandas(FRAME, npartitions=2)).compute(), of(FRAME))
+
+
+def test_many_merges():
+    """Many frames, one joined to the other."""
+    got, expected = dd.from_pandas(FRAME, npartitions=1), FRAME
+    started = time.monotonic()
+    for at in range(FRAMES):
+        other = pd.DataFrame({"k": [1, 2, 3, 4], f"v{at}": [at, at + 1, at + 2, at + 3]})
+        got, expected = got.merge(dd.from_pandas(other, npartitions=1), on="k"), expected.merge(other, on="k")
+    got = got.compute()
+    assert time.monotonic() - started < PLANNING_SECONDS_MAX
+    assert_frame_equal(got.sort_values("k").reset_index(drop=True), expected)
+
+
+def test_too_many_steps():
+    """A frame that is too deep says how deep it is and what to do, and the cluster goes on."""
+    loaded = dd.from_pandas(FRAME, npartitions=1)
+    deep = repeated(lambda d, at: d + 1, 3000)(loaded.a)
+    with pytest.raises(Exception, match=r"levels.*persist"):
+        deep.compute()
+    half = repeated(lambda d, at: d + 1, 300)(loaded.a).persist()
+    assert repeated(lambda d, at: d + 1, 300)(half).compute().tolist() == [605, 594, 607, 608]

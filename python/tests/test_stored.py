@@ -1,0 +1,188 @@
+"""What is written is read back, here and by others."""
+
+import datetime
+import decimal
+import os
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import partita.dataframe as dd
+
+pytestmark = pytest.mark.usefixtures("client")
+
+#: What Hive and Spark call the folder of a missing key.
+MISSING = "__HIVE_DEFAULT_PARTITION__"
+
+COLUMNS = {
+    "int": pd.Series([1, -(2**62), 3]),
+    "small": pd.Series([1, -2, 3], dtype="int8"),
+    "unsigned": pd.Series([1, 2**64 - 1, 3], dtype="uint64"),
+    "float": pd.Series([1.5, np.nan, -np.inf]),
+    "float32": pd.Series([1.5, np.nan, 2], dtype="float32"),
+    "bool": pd.Series([True, False, True]),
+    "text": pd.Series(["a", None, ""]),
+    "nullable": pd.Series([1, None, 3], dtype="Int64"),
+    "time": pd.Series(
+        pd.to_datetime(["2024-01-01 10:00:00.123456", None, "1960-01-01"], format="ISO8601"), dtype="datetime64[us]"
+    ),
+    "zone": pd.Series(
+        pd.to_datetime(["2024-01-01 10:00", None, "2024-07-01"], format="ISO8601").tz_localize("Europe/Berlin")
+    ),
+    "date": pd.Series([datetime.date(2024, 1, 1), None, datetime.date(1960, 2, 29)], dtype=object),
+    "decimal": pd.Series([decimal.Decimal("1.25"), None, decimal.Decimal("-3.50")], dtype=object),
+    "binary": pd.Series([b"a", None, b"\x00\xff"], dtype=object),
+}
+
+
+def values(column):
+    return [None if value is None or value is pd.NA or value != value else value for value in column.astype(object)]
+
+
+def test_types_in_parquet(tmp_path):
+    """Every type comes back here, to pandas and to DuckDB."""
+    frame = pd.DataFrame(COLUMNS)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", write_index=False)
+    files = sorted((tmp_path / "t").glob("*.parquet"))
+    here = dd.read_parquet(tmp_path / "t").compute().sort_values("int").reset_index(drop=True)
+    theirs = pd.concat([pd.read_parquet(file) for file in files]).sort_values("int").reset_index(drop=True)
+    duck = duckdb.connect().execute(f"select * from '{tmp_path}/t/*.parquet' order by int").fetchall()
+    expected = frame.sort_values("int").reset_index(drop=True)
+    for at, name in enumerate(frame):
+        assert values(here[name]) == values(expected[name]), name
+        assert values(theirs[name]) == values(expected[name]), name
+        if name not in ("time", "zone"):
+            assert values(pd.Series([row[at] for row in duck], dtype=object)) == values(expected[name]), name
+        assert here[name].dtype == expected[name].dtype or name in ("text",), name
+
+
+KEYS = {
+    "texts": [
+        "a",
+        "b c",
+        "d/e",
+        "f=g",
+        "100%",
+        "é",
+        "..",
+        ".",
+        "x:y",
+        'q"q',
+        "it's",
+        "new\nline",
+        "*",
+        "[a]",
+        None,
+        "",
+    ],
+    "digits": ["01", "1", None],
+    "numbers": [3, -1, 0],
+    "missing numbers": pd.array([3, None, 0], dtype="Int64"),
+    "fractions": [1.5, -2.0, None],
+    "truths": [True, False, True],
+    "times": pd.to_datetime(["2024-01-01", "2024-01-02 10:30:00.5", None], format="ISO8601"),
+    "dates": pd.Series([datetime.date(2024, 1, 1), None], dtype=object),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_keys_of_folders(tmp_path, name):
+    """Keys become names of folders and are the same again: missing, empty, with signs, of any type."""
+    frame = pd.DataFrame({"k": KEYS[name], "v": range(len(KEYS[name]))})
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
+    got = dd.read_parquet(tmp_path / "t").compute().sort_values("v")
+    assert values(got.k) == values(frame.k)
+    assert got.v.tolist() == frame.v.tolist()
+
+
+def test_names_of_folders(tmp_path):
+    """Folders have the names that Spark gives them, and others read the keys from them."""
+    keys = ["a", "d/e", "f=g", "100%", "é", "", None]
+    frame = pd.DataFrame({"k": keys, "v": range(len(keys))})
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
+    folders = sorted(name for name in os.listdir(tmp_path / "t") if "=" in name)
+    assert folders == sorted(["k=a", "k=d%2Fe", "k=f%3Dg", "k=100%25", "k=é", "k=", f"k={MISSING}"])
+    query = f"select k from read_parquet('{tmp_path}/t/*/*.parquet', hive_partitioning=true) order by v"
+    assert [key for (key,) in duckdb.connect().execute(query).fetchall()] == keys
+    for folder in folders:
+        if not folder.endswith(MISSING):
+            assert len(pq.read_table(tmp_path / "t" / folder)) == 1
+    marked = dd.from_pandas(pd.DataFrame({"k": [MISSING], "v": [1]}), npartitions=1)
+    with pytest.raises(Exception, match="stands for a missing key"):
+        marked.to_parquet(tmp_path / "m", partition_on="k", write_index=False)
+    assert not (tmp_path / "m").exists()
+
+
+def test_missing_numbers_are_no_zeros(tmp_path):
+    """A missing key of numbers is not put to those that are zero."""
+    frame = dd.read_sql("SELECT CASE WHEN value % 2 = 0 THEN 0 END AS k, value AS v FROM generate_series(1, 10)")
+    frame.to_parquet(tmp_path / "t", partition_on="k")
+    got = dd.read_parquet(tmp_path / "t")
+    assert (int(got.k.count().compute()), len(got), int(got[got.k == 0].v.sum().compute())) == (5, 10, 30)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text(st.sampled_from("aN0 /=%.\x01\n\\:é€😀"), max_size=5)), min_size=1, max_size=6
+    )
+)
+def test_any_keys(tmp_path_factory, keys):
+    """Any texts are the same again as keys."""
+    folder = tmp_path_factory.mktemp("keys") / "t"
+    frame = pd.DataFrame({"k": pd.Series(keys, dtype="str"), "v": range(len(keys))})
+    dd.from_pandas(frame, npartitions=1).to_parquet(folder, partition_on="k", write_index=False)
+    got = dd.read_parquet(folder).compute().sort_values("v")
+    assert values(got.k) == keys
+
+
+@pytest.mark.parametrize("keys", [None, "c"])
+def test_categories(tmp_path, keys):
+    """Categories come back with their order, those without a row too, as columns and as keys of folders."""
+    frame = pd.DataFrame(
+        {
+            "c": pd.Categorical(["lo", "hi", None, "lo"], categories=["lo", "mid", "hi"], ordered=True),
+            "u": pd.Categorical([2, 1, 2, 2], categories=[2, 1, 3]),
+            "v": range(4),
+        }
+    )
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on=keys, write_index=False)
+    got = dd.read_parquet(tmp_path / "t").compute().sort_values("v").reset_index(drop=True)
+    pd.testing.assert_frame_equal(got[list(frame.columns)], frame)
+    assert dd.read_parquet(tmp_path / "t").sort_values(["c", "v"]).v.compute().tolist() == [0, 3, 1, 2]
+    theirs = pd.concat([pd.read_parquet(file) for file in (tmp_path / "t").glob("**/*.parquet")])
+    assert sorted(theirs.u) == [1, 2, 2, 2]
+
+
+EMPTY = pd.DataFrame({"k": ["a"], "x": [1.5], "n": [1], "t": pd.to_datetime(["2024-01-01"])})[:0]
+
+
+@pytest.mark.parametrize("keys", [None, "k"])
+def test_no_rows_in_parquet(tmp_path, keys):
+    """A frame without rows has its columns again, from a folder, a file, and with folders of keys."""
+    frame = dd.from_pandas(pd.DataFrame({"k": ["a", "b"], "x": [1.5, 2], "n": [1, 2]}), npartitions=2)
+    frame[frame.n > 9].to_parquet(tmp_path / "t", partition_on=keys, write_index=False)
+    got = dd.read_parquet(tmp_path / "t")
+    assert (len(got), sorted(got.columns), float(got.x.sum().compute())) == (0, ["k", "n", "x"], 0.0)
+    assert got.n.dtype == "int64"
+    theirs = pd.read_parquet(next((tmp_path / "t").glob("*.parquet")))
+    assert (len(theirs), sorted(theirs)) == (0, ["k", "n", "x"])
+    dd.from_pandas(EMPTY, npartitions=3).to_parquet(tmp_path / "u")
+    assert list(dd.read_parquet(tmp_path / "u").compute().columns) == list(EMPTY.columns)
+
+
+def test_no_rows_in_texts(tmp_path):
+    """CSV has a header without rows; JSON has nothing."""
+    frame = dd.from_pandas(EMPTY, npartitions=2)
+    frame.to_csv(tmp_path / "t", index=False)
+    assert list(dd.read_csv(tmp_path / "t").compute().columns) == list(EMPTY.columns)
+    frame.to_csv(tmp_path / "one.csv", index=False, single_file=True)
+    assert list(pd.read_csv(tmp_path / "one.csv").columns) == list(EMPTY.columns)
+    assert len(dd.read_csv(tmp_path / "one.csv")) == 0
+    frame.to_json(tmp_path / "j")
+    assert len(dd.read_json(tmp_path / "j")) == 0

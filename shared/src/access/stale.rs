@@ -1,0 +1,247 @@
+//! Clusters that have an access file and do not answer: their scheduler was killed, or its node died.
+
+use super::{Access, Survey, host_name};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a scheduler may take to accept a connection, and then to answer: long enough for one packet that is
+/// lost on the way.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Clusters that are asked at once.
+const ASKED_MAX: usize = 16;
+/// Addresses of one host that are tried.
+const ADDRESSES_MAX: usize = 2;
+/// How long one of Slurm's programs may take.
+const SLURM_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two looks whether it has ended.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// The largest answer of one of Slurm's programs, in bytes.
+const SLURM_BYTES_MAX: u64 = 4 << 20;
+/// A question that a scheduler answers at once, to those who know its token.
+const QUESTION: &str = "/api/v1/cluster";
+
+/// A cluster that does not answer.
+#[derive(Clone, Debug)]
+pub struct Stale {
+    /// Its access file.
+    pub path: PathBuf,
+    /// What that says.
+    pub access: Access,
+    /// Why the cluster counts as gone, for people.
+    pub cause: String,
+    /// Whether the file was removed, since its owner is known to be gone.
+    pub is_removed: bool,
+}
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Access { name, address, host, .. } = &self.access;
+        write!(f, "cluster `{name}` at {address} on {host} does not answer: {}; ", self.cause)?;
+        match self.is_removed {
+            true => write!(f, "its access file was removed"),
+            false => write!(f, "remove {} if it has ended", self.path.display()),
+        }
+    }
+}
+
+/// Stale clusters inside a sentence.
+pub(super) fn in_parentheses(stale: &[Stale]) -> String {
+    if stale.is_empty() {
+        return String::new();
+    }
+    let texts: Vec<String> = stale.iter().map(Stale::to_string).collect();
+    format!(" ({})", texts.join("; "))
+}
+
+/// Whether the scheduler surely is gone: it ran on this host and its process is not there.
+pub(super) fn is_dead(access: &Access) -> bool {
+    access.host == host_name() && !Path::new(&format!("/proc/{}", access.pid)).exists()
+}
+
+/// Asks all of them, several at once.
+pub(super) fn ask(found: Vec<(PathBuf, Access)>) -> Survey {
+    let mut survey = Survey::default();
+    for some in found.chunks(ASKED_MAX) {
+        let causes: Vec<Option<String>> = std::thread::scope(|scope| {
+            let asking: Vec<_> =
+                some.iter().map(|(_, access)| scope.spawn(move || cause(access))).collect();
+            let failed = |_| Some("it could not be asked".to_string());
+            asking.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
+        });
+        for ((path, access), cause) in some.iter().cloned().zip(causes) {
+            match cause {
+                None => survey.running.push((path, access)),
+                Some(cause) => survey.stale.push(Stale { path, access, cause, is_removed: false }),
+            }
+        }
+    }
+    survey
+}
+
+/// Why a cluster counts as gone, if it does. A scheduler that accepts a connection and is slow to answer does not.
+pub(super) fn cause(access: &Access) -> Option<String> {
+    if is_dead(access) {
+        return Some(format!("its process {} has ended", access.pid));
+    }
+    let addresses = match access.address.to_socket_addrs() {
+        Ok(addresses) => addresses,
+        Err(error) => return Some(error.to_string()),
+    };
+    let mut cause = "its host has no address".to_string();
+    for address in addresses.take(ADDRESSES_MAX) {
+        match TcpStream::connect_timeout(&address, ANSWER_TIMEOUT) {
+            Ok(stream) => return refusal(stream, access),
+            Err(error) => cause = error.to_string(),
+        }
+    }
+    Some(cause)
+}
+
+/// Why whoever listens at a scheduler's address is not that scheduler, if it says so.
+fn refusal(mut stream: TcpStream, access: &Access) -> Option<String> {
+    let request = format!(
+        "GET {QUESTION} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        access.address, access.token
+    );
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut head = [0; "HTTP/1.1 200".len()];
+    stream.read_exact(&mut head).ok()?;
+    match head.strip_prefix(b"HTTP/1.1 ")? {
+        b"401" => Some("another scheduler listens there now, and refuses the token".to_string()),
+        b"403" | b"404" => Some("another program listens there now".to_string()),
+        _ => None,
+    }
+}
+
+/// Removes the access files of those whose owner is known to be gone: its process, or its Slurm job.
+pub(super) fn remove_files(stale: &mut [Stale]) {
+    let is_of_slurm = |stale: &Stale| stale.access.slurm_cluster.is_some();
+    // Slurm is asked only where its answer can matter.
+    let queue = stale.iter().any(|stale| is_of_slurm(stale) && !is_dead(&stale.access));
+    let queue = if queue { Queue::ask() } else { None };
+    for stale in stale {
+        let is_gone = |queue: &Queue| queue.has_lost(&stale.access);
+        if is_dead(&stale.access) || queue.as_ref().is_some_and(is_gone) {
+            stale.access.remove(&stale.path);
+            stale.is_removed = !stale.path.exists();
+        }
+    }
+}
+
+/// This user's Slurm jobs that have not ended.
+#[derive(Debug)]
+struct Queue {
+    cluster: String,
+    jobs: BTreeSet<String>,
+}
+
+impl Queue {
+    /// Asks Slurm: none if it does not answer.
+    fn ask() -> Option<Queue> {
+        let config = output(Command::new("scontrol").args(["show", "config"]))?;
+        let (_, cluster) = config
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(name, _)| name.trim() == "ClusterName")?;
+        let jobs = output(Command::new("squeue").args(["--noheader", "--me", "--format=%A"]))?;
+        let jobs = jobs.split_whitespace().map(str::to_string).collect();
+        Some(Queue { cluster: cluster.trim().to_string(), jobs })
+    }
+
+    /// Whether a scheduler's job was one of this Slurm cluster, and has ended.
+    fn has_lost(&self, access: &Access) -> bool {
+        access.slurm_cluster.as_deref() == Some(&self.cluster)
+            && access.slurm_job.as_ref().is_some_and(|job| !self.jobs.contains(job))
+    }
+}
+
+/// What a program prints, if it succeeds within the bound.
+fn output(command: &mut Command) -> Option<String> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let stdout = child.stdout.take()?;
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.take(SLURM_BYTES_MAX).read_to_string(&mut text).map(|_| text)
+    });
+    let end = Instant::now() + SLURM_TIMEOUT;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < end => std::thread::sleep(LOOK_PAUSE),
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    };
+    let text = reading.join().ok()?.ok()?;
+    status.success().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn access(address: String) -> Access {
+        Access::to_this_process("test".to_string(), address, "secret".to_string())
+    }
+
+    /// A port that refuses connections.
+    fn closed() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("its address").to_string()
+    }
+
+    /// Whoever has ended, does not listen or refuses the token is gone; whoever is slow to answer is not.
+    #[test]
+    fn causes_are_told_apart() {
+        let ended = Access { pid: u32::MAX, ..access(closed()) };
+        assert!(cause(&ended).is_some_and(|cause| cause.contains("has ended")));
+        assert!(cause(&access(closed())).is_some_and(|cause| cause.contains("refused")));
+        for (answer, words) in [
+            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("refuses the token")),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", Some("another program")),
+            ("HTTP/1.1 200 OK\r\n\r\n", None),
+            ("", None),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("its address").to_string();
+            let answering = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).expect("a request");
+                stream.write_all(answer.as_bytes()).expect("an answer");
+                String::from_utf8_lossy(&request[..length]).into_owned()
+            });
+            let found = cause(&access(address));
+            assert!(answering.join().expect("it ends").contains("Bearer secret"));
+            match words {
+                Some(words) => assert!(found.is_some_and(|cause| cause.contains(words)), "{words}"),
+                None => assert_eq!(found, None, "{answer}"),
+            }
+        }
+    }
+
+    /// A job counts as ended only on the Slurm cluster that it was one of.
+    #[test]
+    fn only_jobs_of_this_slurm_are_known() {
+        let queue = Queue { cluster: "one".to_string(), jobs: BTreeSet::from(["7".to_string()]) };
+        let of = |cluster: Option<&str>, job: &str| Access {
+            slurm_cluster: cluster.map(str::to_string),
+            slurm_job: Some(job.to_string()),
+            ..access(closed())
+        };
+        assert!(queue.has_lost(&of(Some("one"), "8")));
+        assert!(!queue.has_lost(&of(Some("one"), "7")));
+        assert!(!queue.has_lost(&of(Some("two"), "8")) && !queue.has_lost(&of(None, "8")));
+    }
+}

@@ -1,0 +1,14 @@
+//! The memory of a worker: what may be reserved, what the process really uses, and what is done when
+//! the one or the other is too much. `docs/memory.md` explains every share.
+
+mod budget;
+mod policy;
+mod process;
+mod task;
+mod watch;
+
+pub(crate) use budget::Budget;
+pub(crate) use policy::{FETCH_MESSAGES_MAX, MESSAGE_BYTES, MemoryPolicy};
+pub(crate) use process::{ProcessMemory, give_back_of_thread, resident_bytes};
+pub(crate) use task::TaskMemory;
+pub(crate) use watch::watch;

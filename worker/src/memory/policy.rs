@@ -1,0 +1,284 @@
+//! Every share of a worker's memory limit, in one place.
+//!
+//! | share | of | what happens there |
+//! |---|---|---|
+//! | [`BUDGET_SHARE`] | the limit less [`PROGRAM_BYTES`] | all that operators and the store may reserve |
+//! | [`SPILLABLE_SHARE`] | the budget | operators that can spill have no more together; they share it equally |
+//! | [`STORED_SHARE_MAX`] | the budget | stored partitions above it go to disk |
+//! | [`SECOND_MARK`] | the budget | above it the worker is paused: the scheduler places no further tasks on it |
+//! | [`WRITE_SHARE`] | the budget | row groups of Parquet files being written are ended before |
+//! | [`SORT_SHARE`] | the budget | sorts keep as much to merge what they spilled |
+//! | [`HEAP_SHARE`] | the budget | a sort with a larger limit sorts all rows, and can spill |
+//! | [`FETCH_SHARE`] | the limit | messages of other workers that wait to be decoded |
+//! | [`GIVE_BACK_SHARE`] | the limit, of the process | the allocator returns free memory to the system |
+//! | [`SPILL_SHARE`] | the limit, of the process | operators that can spill do so; stored partitions go to disk |
+//! | [`ADMISSION_SHARE`] | the limit, of the process | no task is started while another runs; the worker is paused |
+//! | [`LAST_SHARE`] | the limit, of the process | what cannot spill is refused; the task that grew most is ended |
+//!
+//! The first eight count reservations. The last four are compared with the resident set of the process,
+//! which is measured.
+
+use partita_plan::data::STREAM_WINDOW_BYTES;
+
+/// The share of a worker's limit that may be reserved, after [`PROGRAM_BYTES`]. The rest is for what
+/// no reservation counts: buffers of readers and connections, the batches that operators work on,
+/// what the allocator keeps for a moment.
+const BUDGET_SHARE: f64 = 0.75;
+/// What the program itself takes, before any data.
+const PROGRAM_BYTES: u64 = 96 << 20;
+/// The least share of the limit that may be reserved, however small the limit.
+const BUDGET_SHARE_MIN: f64 = 0.25;
+/// The share of the budget that operators which can spill may have together: the merge of what they
+/// spilled cannot spill, and must find room.
+const SPILLABLE_SHARE: f64 = 0.6;
+/// The share of the budget that stored partitions may have in memory before the least recently
+/// used go to disk: the first mark.
+const STORED_SHARE_MAX: f64 = 0.6;
+/// The share of the budget above which a worker takes no task that only adds bytes: the second mark.
+const SECOND_MARK: f64 = 0.9;
+
+/// The share of the limit above which the allocator returns free memory to the system at once,
+/// instead of keeping it for a while.
+const GIVE_BACK_SHARE: f64 = 0.7;
+/// The share of the limit above which operators that can spill get no more memory.
+const SPILL_SHARE: f64 = 0.8;
+/// The share of the limit above which no task is started beside one that runs.
+const ADMISSION_SHARE: f64 = 0.9;
+/// The share of the limit above which a task is ended, so that the process is not.
+const LAST_SHARE: f64 = 0.97;
+/// Below this limit the program's own code and threads are a large part of it, and the process may
+/// exceed the limit by [`SMALL_EXCESS_BYTES`].
+const SMALL_LIMIT_BYTES: u64 = 256 << 20;
+/// By how much a process with a small limit may exceed it.
+const SMALL_EXCESS_BYTES: u64 = 24 << 20;
+/// What is left for data beside the program's code, however small the limit.
+const DATA_BYTES_MIN: u64 = 64 << 20;
+
+/// An operator that is refused must be able to free at least this part of the limit by spilling:
+/// many small spills cost more than they free.
+const SPILL_PART: u64 = 64;
+/// The least that an operator frees by spilling.
+const SPILL_BYTES_MIN: u64 = 1 << 20;
+/// The most that an operator must have before it spills.
+const SPILL_BYTES_MAX: u64 = 16 << 20;
+/// Hash tables up to this size grow unchecked: a larger one needs twice its size more while it doubles.
+const SMALL_TABLE_BYTES: usize = 4 << 20;
+
+/// The share of the budget for the row groups that all tasks write.
+const WRITE_SHARE: f64 = 0.25;
+/// The least that a row group may have, in bytes: many small ones are slow to read.
+const ROW_GROUP_BYTES_MIN: usize = 4 << 20;
+/// The share of the budget that the sorts of all tasks keep to merge what they spilled.
+const SORT_SHARE: f64 = 0.125;
+/// The least that a sort keeps to merge what it spilled, in bytes.
+const SORT_BYTES_MIN: usize = 1 << 20;
+/// The share of the budget for the heaps of limited sorts, of all tasks together.
+const HEAP_SHARE: f64 = 0.125;
+/// The least and the most that one such heap may have, in bytes: a large one is slower than a sort.
+const HEAP_BYTES_MIN: usize = 1 << 20;
+const HEAP_BYTES_MAX: usize = 64 << 20;
+/// The share of the limit for messages of other workers that are under way or wait to be decoded.
+const FETCH_SHARE: f64 = 0.125;
+/// The size above which a batch is sent in several messages, in bytes.
+pub(crate) const MESSAGE_BYTES: usize = 512 << 10;
+/// Messages of one fetch that may wait to be decoded.
+pub(crate) const FETCH_MESSAGES_MAX: usize = 4;
+/// Workers that one task reads from at once, however much memory there is.
+const FETCHES_MAX: usize = 8;
+/// The part of the limit that one stream may have under way, within bounds. A merge reads many.
+const STREAM_WINDOW_PART: u64 = 512;
+/// The least that one stream may have under way, in bytes: less, and it waits for its receipts.
+const STREAM_WINDOW_BYTES_MIN: u32 = 256 << 10;
+
+/// What the process uses, as the system counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// The resident set.
+    pub(crate) resident_bytes: u64,
+    /// The part of it that is backed by files: the program's code, most of all.
+    pub(crate) file_bytes: u64,
+}
+
+/// The shares of one worker's limit, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemoryPolicy {
+    limit_bytes: u64,
+}
+
+impl MemoryPolicy {
+    pub(crate) fn new(limit_bytes: u64) -> Self {
+        MemoryPolicy { limit_bytes }
+    }
+
+    pub(crate) fn limit_bytes(self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// What may be reserved in all.
+    pub(crate) fn budget_bytes(self) -> usize {
+        let after_program = self.limit_bytes.saturating_sub(PROGRAM_BYTES) as f64 * BUDGET_SHARE;
+        after_program.max(self.limit_bytes as f64 * BUDGET_SHARE_MIN) as usize
+    }
+
+    /// What operators that can spill may reserve together.
+    pub(crate) fn spillable_bytes_max(self) -> usize {
+        (self.budget_bytes() as f64 * SPILLABLE_SHARE) as usize
+    }
+
+    /// What stored partitions may have in memory.
+    pub(crate) fn stored_bytes_max(self) -> usize {
+        (self.budget_bytes() as f64 * STORED_SHARE_MAX) as usize
+    }
+
+    /// Whether so much is reserved that the worker is paused.
+    pub(crate) fn is_above_second_mark(self, reserved: usize) -> bool {
+        reserved as f64 > self.budget_bytes() as f64 * SECOND_MARK
+    }
+
+    /// What the shares of the process are of: the limit, or more where the program's code leaves no
+    /// room for data below it.
+    fn process_bytes(self, used: Used) -> f64 {
+        let excess = if self.limit_bytes < SMALL_LIMIT_BYTES { SMALL_EXCESS_BYTES } else { 0 };
+        (self.limit_bytes + excess).max(used.file_bytes + DATA_BYTES_MIN) as f64
+    }
+
+    fn is_above(self, used: Used, more: usize, share: f64) -> bool {
+        (used.resident_bytes + more as u64) as f64 > self.process_bytes(used) * share
+    }
+
+    /// Whether the allocator has to return what it keeps.
+    pub(crate) fn must_give_back(self, used: Used) -> bool {
+        self.is_above(used, 0, GIVE_BACK_SHARE)
+    }
+
+    /// Whether operators have to spill before `more` bytes are used.
+    pub(crate) fn must_spill(self, used: Used, more: usize) -> bool {
+        self.is_above(used, more, SPILL_SHARE)
+    }
+
+    /// By how much the process exceeds what it should have when operators spill.
+    pub(crate) fn spill_excess_bytes(self, used: Used) -> usize {
+        let mark = self.process_bytes(used) * SPILL_SHARE;
+        (used.resident_bytes as f64 - mark).max(0.0) as usize
+    }
+
+    /// Whether no task is to be started beside another.
+    pub(crate) fn must_wait(self, used: Used) -> bool {
+        self.is_above(used, 0, ADMISSION_SHARE)
+    }
+
+    /// Whether `more` bytes would be too much even for what cannot spill.
+    pub(crate) fn is_over(self, used: Used, more: usize) -> bool {
+        self.is_above(used, more, LAST_SHARE)
+    }
+
+    /// What an operator must have at least to be refused more: it has to spill something.
+    pub(crate) fn spill_bytes_min(self) -> usize {
+        (self.limit_bytes / SPILL_PART).clamp(SPILL_BYTES_MIN, SPILL_BYTES_MAX) as usize
+    }
+
+    /// What a hash table of so many bytes takes beside them while it grows: the table of twice the
+    /// size that its entries move to.
+    pub(crate) fn growth_bytes(self, table_bytes: usize) -> usize {
+        2 * table_bytes.saturating_sub(SMALL_TABLE_BYTES)
+    }
+
+    /// What a sort of one of `slots` tasks sorts in one piece, and what it keeps to merge its pieces, in
+    /// bytes.
+    pub(crate) fn sort_bytes(self, slots: u32) -> usize {
+        let part = (self.budget_bytes() as f64 * SORT_SHARE) as usize / slots.max(1) as usize;
+        part.max(SORT_BYTES_MIN)
+    }
+
+    /// What one of `slots` tasks may keep of a file that it writes, in bytes.
+    pub(crate) fn row_group_bytes(self, slots: u32) -> usize {
+        let part = (self.budget_bytes() as f64 * WRITE_SHARE) as usize / slots.max(1) as usize;
+        part.max(ROW_GROUP_BYTES_MIN)
+    }
+
+    /// What one of `slots` tasks may keep in the heap of a limited sort, which cannot spill, in bytes.
+    pub(crate) fn heap_bytes(self, slots: u32) -> usize {
+        let part = (self.budget_bytes() as f64 * HEAP_SHARE) as usize / slots.max(1) as usize;
+        part.clamp(HEAP_BYTES_MIN, HEAP_BYTES_MAX)
+    }
+
+    /// What may be under way on one stream from another worker, in bytes.
+    pub(crate) fn stream_window_bytes(self) -> u32 {
+        let part = self.limit_bytes / STREAM_WINDOW_PART;
+        u32::try_from(part).unwrap_or(u32::MAX).clamp(STREAM_WINDOW_BYTES_MIN, STREAM_WINDOW_BYTES)
+    }
+
+    /// Workers that one of `slots` tasks reads an input from at once: what is under way from them, and
+    /// waits to be decoded, bounds it.
+    pub(crate) fn fetches(self, slots: u32) -> usize {
+        let part = (self.limit_bytes as f64 * FETCH_SHARE) as usize / slots.max(1) as usize;
+        let one = self.stream_window_bytes() as usize + FETCH_MESSAGES_MAX * MESSAGE_BYTES;
+        (part / one).clamp(1, FETCHES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn used(resident_mib: u64, file_mib: u64) -> Used {
+        Used { resident_bytes: resident_mib * MIB, file_bytes: file_mib * MIB }
+    }
+
+    /// The marks of the process follow one another, and the last is below the limit.
+    #[test]
+    fn the_marks_are_in_order() {
+        let policy = MemoryPolicy::new(1000 * MIB);
+        let marks = |resident| {
+            let used = used(resident, 100);
+            (
+                policy.must_give_back(used),
+                policy.must_spill(used, 0),
+                policy.must_wait(used),
+                policy.is_over(used, 0),
+            )
+        };
+        assert_eq!(marks(690), (false, false, false, false));
+        assert_eq!(marks(750), (true, false, false, false));
+        assert_eq!(marks(850), (true, true, false, false));
+        assert_eq!(marks(950), (true, true, true, false));
+        assert_eq!(marks(990), (true, true, true, true));
+        assert!(policy.must_spill(used(700, 100), (110 * MIB) as usize));
+        assert_eq!(policy.spill_excess_bytes(used(900, 100)), (100 * MIB) as usize);
+        assert_eq!(policy.spill_excess_bytes(used(700, 100)), 0);
+    }
+
+    /// A small limit leaves room for data beside the program, and no more than 32 MiB above it.
+    #[test]
+    fn a_small_limit_leaves_room() {
+        let small = MemoryPolicy::new(160 * MIB);
+        assert!(!small.is_over(used(160, 60), 0));
+        assert!(small.is_over(used(192, 60), 0));
+        let tiny = MemoryPolicy::new(64 * MIB);
+        assert!(!tiny.is_over(used(150, 100), 0), "100 MiB of code and 50 of data");
+        assert!(tiny.is_over(used(170, 100), 0));
+        assert_eq!(tiny.budget_bytes(), (16 * MIB) as usize);
+    }
+
+    /// A large table is counted with the one that it moves to.
+    #[test]
+    fn tables_are_counted_with_their_growth() {
+        let policy = MemoryPolicy::new(512 * MIB);
+        assert_eq!(policy.growth_bytes(1 << 20), 0);
+        assert_eq!(policy.growth_bytes(20 << 20), 32 << 20);
+    }
+
+    /// What many tasks read at once is bounded by the limit; a large worker reads as many as ever.
+    #[test]
+    fn fetches_follow_the_limit() {
+        for (limit_mib, slots, fetches) in [(160, 1, 8), (160, 8, 1), (1024, 8, 4), (65536, 8, 8)] {
+            let policy = MemoryPolicy::new(limit_mib * MIB);
+            assert_eq!(policy.fetches(slots), fetches, "{limit_mib} MiB, {slots} slots");
+        }
+        assert_eq!(MemoryPolicy::new(512 * MIB).stream_window_bytes(), 1 << 20);
+        assert_eq!(MemoryPolicy::new(64 * MIB).stream_window_bytes(), STREAM_WINDOW_BYTES_MIN);
+        assert_eq!(MemoryPolicy::new(u64::MAX).stream_window_bytes(), STREAM_WINDOW_BYTES);
+    }
+}
