@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // In one piece: other processes of a job write to the same place.
-            let text = format!("error: {}\n", said(&error));
+            let text = format!("error: {}\n", output::said(&error));
             let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::from(exit_code(&error))
         }
@@ -54,19 +54,6 @@ fn main() -> ExitCode {
 /// The exit code of an error: a worker's is its supervisor's to read.
 fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<WorkerError>().map_or(1, WorkerError::exit_code)
-}
-
-/// An error with its causes, each once: many say what the one below them says.
-fn said(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 /// Whether it was standard output that could not be written to, since its reader has gone. Writers of rows

@@ -69,16 +69,45 @@ impl Statement {
     }
 }
 
-/// The statements of a text: what is between semicolons, outside of quotes and comments. Pieces
-/// that hold nothing but space and comments are left out.
+/// What a text ends in that is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// A string, which begins at this byte, behind its quote.
+    Text(usize),
+    /// A name in double quotes, which begins at this byte, behind its quote.
+    Name(usize),
+    /// A comment that the end of the line closes.
+    Line,
+    /// A comment that goes over lines.
+    Block,
+}
+
+/// What a text consists of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Scan {
+    /// The statements. Pieces that hold nothing but space and comments are left out.
+    pub(crate) statements: Vec<Statement>,
+    /// Whether the last statement lacks its semicolon.
+    pub(crate) is_unfinished: bool,
+    /// What is not closed at the end.
+    pub(crate) open: Option<Open>,
+}
+
+/// The statements of a text.
 pub(crate) fn split(text: &str) -> Vec<Statement> {
+    scan(text).statements
+}
+
+/// Takes a text apart: statements are what is between semicolons, outside of quotes and comments.
+pub(crate) fn scan(text: &str) -> Scan {
     let mut statements = Vec::new();
     let mut start = 0;
     let mut has_code = false;
+    let mut open = None;
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        match bytes[at] {
+        let (found, opened) = match bytes[at] {
             b';' => {
                 if has_code {
                     statements.push(Statement::of(text, start, at));
@@ -86,28 +115,29 @@ pub(crate) fn split(text: &str) -> Vec<Statement> {
                 start = at + 1;
                 has_code = false;
                 at += 1;
+                continue;
             }
-            b'-' if bytes.get(at + 1) == Some(&b'-') => {
-                at = find(bytes, at, b"\n").map_or(bytes.len(), |end| end + 1);
-            }
+            b'-' if bytes.get(at + 1) == Some(&b'-') => (find(bytes, at, b"\n"), Open::Line),
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
-                at = find(bytes, at + 2, b"*/").map_or(bytes.len(), |end| end + 2);
+                (find(bytes, at + 2, b"*/").map(|end| end + 1), Open::Block)
             }
-            quote @ (b'\'' | b'"') => {
-                has_code = true;
-                // A doubled quote ends one string and begins the next, which comes to the same.
-                at = find(bytes, at + 1, &[quote]).map_or(bytes.len(), |end| end + 1);
-            }
+            // A doubled quote ends one string and begins the next, which comes to the same.
+            b'\'' => (find(bytes, at + 1, b"'"), Open::Text(at + 1)),
+            b'"' => (find(bytes, at + 1, b"\""), Open::Name(at + 1)),
             byte => {
                 has_code |= !byte.is_ascii_whitespace();
                 at += 1;
+                continue;
             }
-        }
+        };
+        has_code |= matches!(opened, Open::Text(_) | Open::Name(_));
+        open = found.is_none().then_some(opened);
+        at = found.map_or(bytes.len(), |end| end + 1);
     }
     if has_code {
         statements.push(Statement::of(text, start, text.len()));
     }
-    statements
+    Scan { statements, is_unfinished: has_code, open }
 }
 
 /// Whether a statement makes a table that stays on workers.
@@ -133,7 +163,7 @@ fn find(bytes: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{gives_rows, makes_table, no_option, split};
+    use super::{Open, gives_rows, makes_table, no_option, scan, split};
 
     /// Comments and parentheses before it do not hide what a statement is.
     #[test]
@@ -173,6 +203,27 @@ mod tests {
         assert_eq!(texts(text), ["select ';' as \"a;b\"", "-- one; two\n/* ; */ select 2"]);
         assert_eq!(texts("select 'it''s; fine'"), ["select 'it''s; fine'"]);
         assert!(split(" -- nothing\n ; /* ; ").is_empty());
+    }
+
+    /// What a text ends in is known: a statement, a string, a name, a comment, or nothing.
+    #[test]
+    fn the_end_of_a_text_is_known() {
+        for (text, is_unfinished, open) in [
+            ("select 1;", false, None),
+            ("select 1; ", false, None),
+            ("select 1; -- done", false, Some(Open::Line)),
+            ("select 1; /* more", false, Some(Open::Block)),
+            ("select 1; /* more */ ", false, None),
+            ("select 1", true, None),
+            ("select 1 -- one;", true, Some(Open::Line)),
+            ("select ';", true, Some(Open::Text(8))),
+            ("select 'it''s", true, Some(Open::Text(11))),
+            ("select 'a' as \"b;", true, Some(Open::Name(15))),
+            ("", false, None),
+        ] {
+            let found = scan(text);
+            assert_eq!((found.is_unfinished, found.open), (is_unfinished, open), "{text}");
+        }
     }
 
     /// A statement in its place has the lines and columns of its text.

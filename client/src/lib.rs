@@ -136,6 +136,11 @@ impl Client {
         self
     }
 
+    /// `host:port` of the scheduler.
+    pub fn address(&self) -> &str {
+        &self.access.address
+    }
+
     /// What DataFusion needs to build plans for this cluster: to parse expressions, say.
     pub fn context(&self) -> &SessionContext {
         self.local.context()

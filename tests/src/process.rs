@@ -13,6 +13,7 @@ pub mod data;
 pub mod page;
 pub mod raw;
 pub mod slow;
+pub mod terminal;
 
 use partita_shared::access::Access;
 use partita_shared::model::{ClusterRow, GroupRow, JobRow, JobState, WorkerRow, WorkerState};

@@ -31,6 +31,8 @@ mod network;
 mod pages;
 #[path = "processes/planning.rs"]
 mod planning;
+#[path = "processes/prompt.rs"]
+mod prompt;
 #[path = "processes/recovery.rs"]
 mod recovery;
 #[path = "processes/scheduler.rs"]

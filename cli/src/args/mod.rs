@@ -331,7 +331,8 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(group = clap::ArgGroup::new("what"))]
 pub(crate) struct SqlArgs {
-    /// The query; without one, or with `-`, statements are read from standard input
+    /// The query; with `-`, statements are read from standard input, and without one too, or at a prompt if that
+    /// is a terminal
     #[arg(group = "what")]
     pub(crate) query: Option<String>,
     /// A file of statements, separated by semicolons
@@ -370,7 +371,7 @@ pub(crate) struct SqlArgs {
     /// Memory of the cluster inside this process
     #[arg(long, default_value = "auto", env = "PARTITA_MEMORY_LIMIT", value_parser = memory_limit)]
     pub(crate) memory_limit: MemoryLimit,
-    /// Rows that a table shows at most; the default is 1000
+    /// Rows that a table shows at most; the default is 1000, and 40 at the prompt
     #[arg(long)]
     pub(crate) max_rows: Option<usize>,
 }

@@ -88,9 +88,15 @@ impl Columns {
 
 /// A text in a cell of this width: cut, or with spaces behind it.
 fn padded(text: &str, width: usize) -> String {
-    let has = text.width();
-    if has <= width {
-        return format!("{text}{}", " ".repeat(width - has));
+    let cut = cut(text, width);
+    let spaces = " ".repeat(width.saturating_sub(cut.width()));
+    format!("{cut}{spaces}")
+}
+
+/// A text that is no wider than this.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_string();
     }
     let mut cut = String::new();
     let mut used = 0;
@@ -102,7 +108,10 @@ fn padded(text: &str, width: usize) -> String {
         used += wide;
         cut.push(c);
     }
-    format!("{cut}{CUT}{}", " ".repeat(width.saturating_sub(used + 1)))
+    if width > 0 {
+        cut.push(CUT);
+    }
+    cut
 }
 
 #[cfg(test)]

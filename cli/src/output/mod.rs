@@ -14,6 +14,7 @@ macro_rules! say_part {
 
 pub(crate) mod columns;
 pub(crate) mod draft;
+pub(crate) mod narrow;
 pub(crate) mod rows;
 
 /// The width of what is not a terminal, or does not say its own, in columns.
@@ -35,4 +36,17 @@ pub(crate) fn written(text: String) {
     }
     eprintln!("error: standard output cannot be written to: {error}");
     std::process::exit(1);
+}
+
+/// An error with its causes, each once: many say what the one below them says.
+pub(crate) fn said(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }

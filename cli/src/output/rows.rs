@@ -1,7 +1,7 @@
 //! Rows, in the format that was asked for.
 
 use crate::args::RowFormat;
-use crate::output::draft;
+use crate::output::{draft, narrow};
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -73,9 +73,24 @@ fn name(format: RowFormat) -> String {
 /// Extensions of compressed files.
 const COMPRESSED_EXTENSIONS: [&str; 4] = ["gz", "bz2", "xz", "zst"];
 
+/// What was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The columns.
+    pub(crate) schema: SchemaRef,
+    /// Rows that came.
+    pub(crate) rows: usize,
+    /// Rows that a table shows.
+    pub(crate) rows_shown: usize,
+    /// Columns that a table shows.
+    pub(crate) columns_shown: usize,
+    /// Whether no more rows would have come.
+    pub(crate) is_all: bool,
+}
+
 /// Where rows go.
 enum Sink {
-    Table { shown: Vec<RecordBatch>, rows: usize, max_rows: usize },
+    Table { shown: Vec<RecordBatch>, room: usize },
     Csv(arrow::csv::Writer<Target>),
     Json(arrow::json::LineDelimitedWriter<Target>),
     Arrow(arrow::ipc::writer::StreamWriter<Target>),
@@ -91,8 +106,11 @@ pub(crate) struct Writer {
     /// What the file is until it is complete. It is removed if that does not come.
     draft: Option<TempPath>,
     max_rows: usize,
+    /// The characters of a line that a table may have, if it is cut to them.
+    width: Option<usize>,
     sink: Option<Sink>,
     schema: Option<SchemaRef>,
+    rows: usize,
 }
 
 impl Writer {
@@ -101,7 +119,19 @@ impl Writer {
             bail!("{} is a folder: name a file, or write a folder with COPY", file.display());
         }
         let file = file.map(Path::to_path_buf);
-        Ok(Writer { format, file, draft: None, max_rows, sink: None, schema: None })
+        let (draft, width, sink, schema) = (None, None, None, None);
+        Ok(Writer { format, file, draft, max_rows, width, sink, schema, rows: 0 })
+    }
+
+    /// Cuts a table to this many characters a line, and leaves it to the caller to say what is not shown.
+    pub(crate) fn within(mut self, width: usize) -> Self {
+        self.width = Some(width);
+        self
+    }
+
+    /// Rows that have come.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     fn target(&mut self) -> Result<Target> {
@@ -122,7 +152,7 @@ impl Writer {
     pub(crate) fn begin(&mut self, schema: &SchemaRef) -> Result<()> {
         self.schema = Some(schema.clone());
         self.sink = Some(match self.format {
-            RowFormat::Table => Sink::Table { shown: Vec::new(), rows: 0, max_rows: self.max_rows },
+            RowFormat::Table => Sink::Table { shown: Vec::new(), room: self.max_rows },
             RowFormat::Csv => {
                 let is_tabbed = self.file.as_deref().and_then(Path::extension);
                 let is_tabbed = is_tabbed.is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
@@ -150,37 +180,37 @@ impl Writer {
     /// Takes rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.sink {
-            Some(Sink::Table { shown, rows, max_rows }) => {
-                let room = max_rows.saturating_sub(*rows);
-                if room > 0 {
-                    shown.push(batch.slice(0, room.min(batch.num_rows())));
-                }
-                *rows += batch.num_rows();
+            Some(Sink::Table { shown, room }) if *room > 0 => {
+                let taken = batch.num_rows().min(*room);
+                shown.push(batch.slice(0, taken));
+                *room -= taken;
             }
+            Some(Sink::Table { .. }) => {}
             Some(Sink::Csv(writer)) => writer.write(batch)?,
             Some(Sink::Json(writer)) => writer.write(batch)?,
             Some(Sink::Arrow(writer)) => writer.write(batch)?,
             Some(Sink::Parquet(writer)) => writer.write(batch)?,
             None => {}
         }
+        self.rows += batch.num_rows();
         Ok(())
     }
 
     /// Completes what was written.
-    pub(crate) fn finish(&mut self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<Written> {
         let schema = self.schema.take().unwrap_or_else(|| Schema::empty().into());
+        let rows = self.rows;
+        let mut written = Written {
+            rows,
+            rows_shown: rows,
+            columns_shown: schema.fields().len(),
+            is_all: true,
+            schema,
+        };
         match self.sink.take() {
-            Some(Sink::Table { shown, rows, max_rows }) => {
-                if schema.fields().is_empty() && rows == 0 {
-                    return Ok(());
-                }
-                let text = table(&schema, &shown)?;
-                let mut target = self.target()?;
-                writeln!(target, "{text}")?;
-                if rows > max_rows {
-                    writeln!(target, "{max_rows} of {rows} rows are shown (--max-rows)")?;
-                }
-                target.flush()?;
+            Some(Sink::Table { shown, room }) => {
+                written.rows_shown = self.max_rows - room;
+                self.write_table(&shown, &mut written)?;
             }
             Some(Sink::Csv(writer)) => writer.into_inner().flush()?,
             Some(Sink::Json(mut writer)) => {
@@ -192,12 +222,35 @@ impl Writer {
                 writer.into_inner()?.flush()?;
             }
             Some(Sink::Parquet(writer)) => writer.into_inner()?.flush()?,
-            None => return Ok(()),
+            None => return Ok(written),
         }
         if let (Some(file), Some(draft)) = (&self.file, self.draft.take()) {
             draft.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
         }
-        Ok(())
+        Ok(written)
+    }
+
+    /// Writes the rows of a table that are shown.
+    fn write_table(&mut self, shown: &[RecordBatch], written: &mut Written) -> Result<()> {
+        let schema = &written.schema;
+        if schema.fields().is_empty() && written.rows == 0 {
+            return Ok(());
+        }
+        let text = match self.width.filter(|_| !are_plans(schema)) {
+            Some(width) => {
+                let narrow = narrow::table(schema, shown, width)?;
+                written.columns_shown = narrow.columns;
+                narrow.text
+            }
+            None => table(schema, shown)?,
+        };
+        let mut target = self.target()?;
+        writeln!(target, "{text}")?;
+        if self.width.is_none() && written.rows > written.rows_shown {
+            let (some, all) = (written.rows_shown, written.rows);
+            writeln!(target, "{some} of {all} rows are shown (--max-rows)")?;
+        }
+        Ok(target.flush()?)
     }
 }
 

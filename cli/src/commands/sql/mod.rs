@@ -1,8 +1,12 @@
 //! `partita sql`
 
+mod completion;
+mod editor;
+mod prompt;
+
 use crate::args::{ProgressFormat, RowFormat, SqlArgs};
 use crate::cluster::{Cluster, Embedded, Rows, say_stale, search};
-use crate::output::rows::{Writer, row_format};
+use crate::output::rows::{Writer, Written, row_format};
 use crate::progress::Progress;
 use crate::statements::{self, Statement};
 use anyhow::{Context, Result, bail};
@@ -20,6 +24,13 @@ const INSIDE: &str = "the query runs inside this process";
 
 pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
     let format = row_format(args.output, args.output_file.as_deref())?;
+    if args.query.is_none() && args.file.is_none() && is_at_a_terminal() {
+        if let Some(file) = &args.output_file {
+            bail!("the prompt writes no file: give a query whose rows go into {}", file.display());
+        }
+        let cluster = open(&args).await?;
+        return prompt::run(&args, &cluster, format).await;
+    }
     let statements = statements::split(&text(&args)?);
     if statements.is_empty() {
         bail!("there is no statement in what was given");
@@ -30,20 +41,19 @@ pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
     {
         refuse_lost_table(&cluster, &last.text)?;
     }
+    // What is printed beside a file: no Parquet file can be.
+    let printed = args.output.filter(|format| *format != RowFormat::Parquet);
+    let printed = printed.unwrap_or(RowFormat::Table);
     // One file holds one result: that of the last statement that gives rows, whatever is cleared up after it.
     let last = statements.iter().rposition(|statement| statements::gives_rows(&statement.text));
     let last = last.unwrap_or(statements.len() - 1);
     for (number, statement) in statements.iter().enumerate() {
         let file = args.output_file.as_deref().filter(|_| number == last);
-        let format = match file {
-            None if format == RowFormat::Parquet => RowFormat::Table,
-            None if args.output.is_none() => RowFormat::Table,
-            _ => format,
-        };
+        let format = if file.is_some() { format } else { printed };
         let max_rows = args.max_rows.unwrap_or(ROWS_MAX);
         let mut writer = Writer::new(format, file, max_rows)?;
         tokio::select! {
-            done = one(&args, &cluster, statement, &mut writer) => done.map_err(|error| {
+            done = one(&args, &cluster, statement, &mut writer, Reading::All) => done.map_err(|error| {
                 match which(&args, number, statements.len()) {
                     Some(which) => error.context(which),
                     None => error,
@@ -55,6 +65,11 @@ pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// Whether somebody types statements and sees their rows.
+fn is_at_a_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// Names a statement of several, or of a file.
@@ -87,9 +102,6 @@ fn text(args: &SqlArgs) -> Result<String> {
             .with_context(|| format!("cannot read {}", file.display()));
     }
     match args.query.as_deref() {
-        None if std::io::stdin().is_terminal() => {
-            bail!("give a query, or a file of statements with --file")
-        }
         Some("-") | None => {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -143,30 +155,43 @@ fn refuse_lost_table(cluster: &Cluster, last: &str) -> Result<()> {
     Ok(())
 }
 
+/// How much of a result is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// All rows.
+    All,
+    /// This number of rows at least; then the statement is cancelled.
+    UpTo(usize),
+}
+
 /// Runs a statement and writes its rows.
 async fn one(
     args: &SqlArgs,
     cluster: &Cluster,
     statement: &Statement,
     writer: &mut Writer,
-) -> Result<()> {
+    reading: Reading,
+) -> Result<Written> {
     let (Rows { schema, mut batches, .. }, mut progress) = start(args, cluster, statement).await?;
-    let reading = async {
+    let all = async {
         writer.begin(&schema)?;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             progress.suspend(|| writer.write(&batch))?;
+            if matches!(reading, Reading::UpTo(rows) if writer.rows() > rows) {
+                return Ok(false);
+            }
         }
-        anyhow::Ok(())
+        anyhow::Ok(true)
     };
-    let read = reading.await;
+    let read = all.await;
     if read.is_ok() {
         progress.finish().await;
     } else {
         progress.abandon();
     }
-    read?;
-    writer.finish()
+    let is_all = read?;
+    Ok(Written { is_all, ..writer.finish()? })
 }
 
 /// Starts a statement, and begins to show its progress.
