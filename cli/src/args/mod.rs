@@ -1,4 +1,4 @@
-//! What may be typed.
+//! Command-line arguments.
 
 pub(crate) mod slurm;
 
@@ -16,12 +16,12 @@ fn memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
     parse_memory_limit(text)
 }
 
-/// Partitioned computations over many cores and many nodes: a scheduler, workers, queries.
+/// Run partitioned computations on many cores and many nodes.
 #[derive(Debug, Parser)]
 #[command(name = "partita", version, propagate_version = true, infer_subcommands = true)]
 #[deny(missing_docs)]
 pub(crate) struct Args {
-    /// What the log says: error, warn, info, debug, trace, or a filter such as `partita_worker=debug`
+    /// Log level: error, warn, info, debug, trace, or a filter such as `partita_worker=debug`
     #[arg(
         long,
         global = true,
@@ -31,7 +31,7 @@ pub(crate) struct Args {
         help_heading = "Log"
     )]
     pub(crate) log: Option<String>,
-    /// How the log is written, to standard error
+    /// Log format; the log goes to standard error
     #[arg(
         long,
         global = true,
@@ -41,37 +41,37 @@ pub(crate) struct Args {
         help_heading = "Log"
     )]
     pub(crate) log_format: LogFormat,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// How the log is written.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// Lines for people
+    /// Plain text
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// How a listing is written.
+/// Format of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ListFormat {
-    /// Columns for people
+    /// Aligned columns
     Table,
-    /// One JSON document
+    /// A JSON document
     Json,
 }
 
-/// How rows are written.
+/// Format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowFormat {
-    /// A table for people
+    /// A text table
     Table,
     /// Comma-separated values with a header
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// An Arrow IPC stream
     Arrow,
@@ -79,31 +79,31 @@ pub(crate) enum RowFormat {
     Parquet,
 }
 
-/// How progress is shown, on standard error.
+/// Format of progress on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressFormat {
-    /// Bars on a terminal, plain lines elsewhere
+    /// Progress bars on a terminal, plain lines elsewhere
     Auto,
-    /// Bars
+    /// Progress bars
     Bars,
     /// One plain line every few seconds
     Plain,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Nothing
     None,
 }
 
-/// Which cluster.
+/// The cluster to use.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Target {
-    /// The scheduler: tcp://host:port or host:port; its token comes from PARTITA_TOKEN or its access file
+    /// Scheduler address, tcp://host:port or host:port; the token is read from PARTITA_TOKEN or the access file
     #[arg(long, env = SCHEDULER_VARIABLE, value_name = "ADDRESS")]
     pub(crate) scheduler: Option<String>,
-    /// The access file that the scheduler wrote, instead of the one in ~/.partita
+    /// Access file of the scheduler [default: the one in ~/.partita]
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
-    /// The cluster's name, where several are running
+    /// Cluster name, if several clusters are running
     #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
     pub(crate) cluster: Option<String>,
 }
@@ -113,43 +113,43 @@ pub(crate) struct Target {
 pub(crate) enum Command {
     /// Run a scheduler
     Scheduler(SchedulerArgs),
-    /// Run a worker, or several under a supervisor
+    /// Run one worker, or several under a supervisor
     Worker(WorkerArgs),
-    /// Run a command with a scheduler and workers around it: on this machine, or, as `srun partita
-    /// run`, on all nodes of a Slurm job
+    /// Run a command with its own scheduler and workers, on this machine or, as `srun partita run`, on
+    /// all nodes of a Slurm job
     Run(RunArgs),
-    /// Run SQL over files: on a cluster if one is there, else inside this process
+    /// Run SQL on a cluster or, if none is running, inside this process
     Sql(SqlArgs),
-    /// Wait until workers are there
+    /// Wait for workers to connect
     Wait(WaitArgs),
-    /// Show the cluster in a few figures
+    /// Show a summary of the cluster
     Status(ListArgs),
-    /// List the workers
+    /// List workers
     Workers(ListArgs),
-    /// List the jobs
+    /// List jobs
     Jobs(ListArgs),
-    /// List the tables that workers hold (CREATE TABLE name AS query makes one)
+    /// List persisted tables (CREATE TABLE name AS query creates one)
     Tables(ListArgs),
-    /// Stop a job
+    /// Cancel a job
     Cancel(CancelArgs),
-    /// Have workers hand over what they hold and leave
+    /// Retire workers: migrate their partitions, then stop them
     Retire(RetireArgs),
-    /// End the cluster: scheduler and workers
+    /// Shut down the cluster: scheduler and workers
     Shutdown(Target),
-    /// Print the link to the dashboard, and the tunnel that leads to it; or show a journal
+    /// Print the dashboard's link and the SSH tunnel to it, or replay a journal
     Dashboard(DashboardArgs),
-    /// Put a journal and the pages that show it in one HTML file that needs no network
+    /// Write a journal and the pages that show it to a self-contained HTML file
     Report(ReportArgs),
-    /// Print where a cluster is and the token that opens it, as JSON, for programs
+    /// Print the cluster's address and token as JSON
     Access(AccessArgs),
-    /// Worker jobs on Slurm for a cluster that runs
+    /// Manage Slurm worker jobs of a running cluster
     Slurm(slurm::SlurmArgs),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Measure what a task that does nothing costs
+    /// Measure the cost of tasks that do nothing
     #[command(hide = true)]
     EmptyTasks(EmptyTasksArgs),
 }
@@ -157,10 +157,10 @@ pub(crate) enum Command {
 /// `partita access`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct AccessArgs {
-    /// The scheduler: tcp://host:port or host:port; the default is the one of the access file
+    /// Scheduler address, tcp://host:port or host:port [default: the address in the access file]
     #[arg(value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
 }
@@ -168,39 +168,38 @@ pub(crate) struct AccessArgs {
 /// `partita scheduler`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct SchedulerArgs {
-    /// The address to listen on; the default is every address of this machine
+    /// Address to listen on [default: all addresses of this machine]
     #[arg(long, env = "PARTITA_HOST", value_name = "HOST")]
     pub(crate) host: Option<String>,
-    /// The network interface to listen on, such as ib0, instead of naming its address
+    /// Network interface to listen on, e.g. ib0
     #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
     pub(crate) interface: Option<String>,
-    /// The port to listen on; 0 takes any that is free
+    /// Port to listen on; 0 chooses a free port
     #[arg(long, env = "PARTITA_PORT", default_value_t = DEFAULT_PORT)]
     pub(crate) port: u16,
-    /// The cluster's name, and its access file's; the default is `default`, and slurm-JOB inside a
-    /// Slurm job
+    /// Name of the cluster and of its access file [default: `default`, or slurm-JOB inside a Slurm job]
     #[arg(long, env = "PARTITA_NAME")]
     pub(crate) name: Option<String>,
-    /// Where to write the access file, instead of ~/.partita/NAME.json
+    /// Write the access file to FILE [default: ~/.partita/NAME.json]
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
     /// Do not serve the dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
-    /// Where to write down what happens, for `partita dashboard --replay`; the default is NAME.journal
-    /// beside the access file
+    /// Write an event journal to FILE, for `partita dashboard --replay` [default: NAME.journal beside the
+    /// access file]
     #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]
     pub(crate) journal: Option<PathBuf>,
-    /// Write down nothing of what happens
+    /// Do not write a journal
     #[arg(long)]
     pub(crate) no_journal: bool,
-    /// Write the process id to this file
+    /// Write the process id to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
-    /// End after so long without a job, such as 30m
+    /// Shut down after being idle this long, e.g. 30m
     #[arg(long, env = "PARTITA_IDLE_TIMEOUT", value_name = "DURATION", value_parser = duration)]
     pub(crate) idle_timeout: Option<Duration>,
-    /// Give up planning a statement after this long
+    /// Stop planning a statement after this long
     #[arg(
         long,
         env = "PARTITA_PLANNING_TIMEOUT",
@@ -214,40 +213,40 @@ pub(crate) struct SchedulerArgs {
 /// `partita worker`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkerArgs {
-    /// The scheduler: tcp://host:port or host:port; the default is the one of the access file
+    /// Scheduler address, tcp://host:port or host:port [default: the address in the access file]
     #[arg(value_name = "ADDRESS", env = SCHEDULER_VARIABLE)]
     pub(crate) address: Option<String>,
-    /// The access file that the scheduler wrote, instead of the one in ~/.partita
+    /// Access file of the scheduler [default: the one in ~/.partita]
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
     pub(crate) scheduler_file: Option<PathBuf>,
-    /// The cluster's name, where several are running or this is another Slurm job
+    /// Cluster name, if several clusters are running or the cluster belongs to another Slurm job
     #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
     pub(crate) cluster: Option<String>,
-    /// Worker processes, started again if they die
+    /// Number of worker processes; a process that dies is restarted
     #[arg(long, env = "PARTITA_NWORKERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nworkers: u32,
-    /// Tasks at once in each worker; the default is what Slurm or the system gives, shared
+    /// Slots of each worker, i.e. tasks that run at once [default: the available CPUs, divided among the workers]
     #[arg(long, env = "PARTITA_NTHREADS", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nthreads: Option<u32>,
-    /// Memory of each worker: bytes, 8GiB, a share such as 0.4 of what this process may use, or auto
+    /// Memory limit of each worker: bytes, 8GiB, a fraction of the available memory such as 0.4, or auto
     #[arg(long, env = "PARTITA_MEMORY_LIMIT", default_value = "auto", value_parser = memory_limit)]
     pub(crate) memory_limit: MemoryLimit,
-    /// Where to keep what does not fit in memory; the default is $SLURM_TMPDIR, else $TMPDIR
+    /// Folder for spilled data [default: $SLURM_TMPDIR, else $TMPDIR]
     #[arg(long, env = "PARTITA_LOCAL_DIRECTORY", value_name = "FOLDER")]
     pub(crate) local_directory: Option<PathBuf>,
-    /// The worker's name; the default is made of host and process id
+    /// Worker name [default: host name and process id]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The address to listen on; the default is every address of this machine
+    /// Address to listen on [default: all addresses of this machine]
     #[arg(long, env = "PARTITA_HOST")]
     pub(crate) host: Option<String>,
-    /// The network interface to listen on, such as ib0, instead of naming its address
+    /// Network interface to listen on, e.g. ib0
     #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
     pub(crate) interface: Option<String>,
-    /// The port to listen on; 0 takes any that is free
+    /// Port to listen on; 0 chooses a free port
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
-    /// The host, or host:port, under which others reach this worker, if it is not what the scheduler sees
+    /// Host or host:port that others use to reach this worker [default: the address that the scheduler sees]
     #[arg(
         long,
         env = "PARTITA_CONTACT_ADDRESS",
@@ -255,23 +254,23 @@ pub(crate) struct WorkerArgs {
         conflicts_with = "nworkers"
     )]
     pub(crate) contact_address: Option<String>,
-    /// Leave after so long, such as 55m
+    /// Retire after this long, e.g. 55m
     #[arg(long, env = "PARTITA_LIFETIME", value_name = "DURATION", value_parser = duration)]
     pub(crate) lifetime: Option<Duration>,
-    /// End if no scheduler answers for so long
+    /// Exit if no scheduler answers for this long
     #[arg(long, env = "PARTITA_DEATH_TIMEOUT", value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) death_timeout: Duration,
-    /// Accepted for job scripts that have it: a worker has no dashboard of its own
+    /// Accepted for compatibility; workers do not serve a dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
 }
 
-/// The workers that `partita run` waits for.
+/// The number of workers that `partita run` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Awaited {
-    /// All that are to come.
+    /// All workers of this command.
     All,
-    /// So many.
+    /// At least this number.
     Count(u32),
 }
 
@@ -281,45 +280,45 @@ fn awaited(text: &str) -> Result<Awaited, String> {
         number => number
             .parse()
             .map(Awaited::Count)
-            .map_err(|_| "write a number of workers, or `all`".to_string()),
+            .map_err(|_| "expected a number of workers or `all`".to_string()),
     }
 }
 
 /// `partita run`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct RunArgs {
-    /// Worker processes, of each task under srun; the default is one
+    /// Number of worker processes, in each task under srun
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) workers: u32,
-    /// Tasks at once in each worker; the default shares the processors among the workers, and under
-    /// srun leaves one of the first task's to the scheduler and the command
+    /// Slots of each worker [default: the available CPUs, divided among the workers; under srun, one CPU of
+    /// task 0 is left to the scheduler and the command]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) threads: Option<u32>,
-    /// Memory of each worker: bytes, 8GiB, a share such as 0.4, or auto
+    /// Memory limit of each worker: bytes, 8GiB, a fraction such as 0.4, or auto
     #[arg(long, env = "PARTITA_MEMORY_LIMIT", default_value = "auto", value_parser = memory_limit)]
     pub(crate) memory_limit: MemoryLimit,
-    /// Where to keep what does not fit in memory
+    /// Folder for spilled data
     #[arg(long, env = "PARTITA_LOCAL_DIRECTORY", value_name = "FOLDER")]
     pub(crate) local_directory: Option<PathBuf>,
-    /// The port of the scheduler; 0 takes any that is free
+    /// Port of the scheduler; 0 chooses a free port
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
-    /// The address to listen on; the default is every address inside a Slurm job, else the loopback
+    /// Address to listen on [default: all addresses inside a Slurm job, else loopback]
     #[arg(long, env = "PARTITA_HOST", value_name = "HOST")]
     pub(crate) host: Option<String>,
-    /// The network interface to listen on, such as ib0, instead of naming its address
+    /// Network interface to listen on, e.g. ib0
     #[arg(long, env = "PARTITA_INTERFACE", value_name = "NAME", conflicts_with = "host")]
     pub(crate) interface: Option<String>,
-    /// Workers that must be ready before the command begins: a number, or `all`
+    /// Workers that must be connected before the command starts: a number or `all`
     #[arg(long, value_name = "N", value_parser = awaited, default_value = "all")]
     pub(crate) wait: Awaited,
-    /// How long the workers may take to be ready
+    /// How long to wait for the workers
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) timeout: Duration,
-    /// Where to write down what happens, for `partita dashboard --replay` and `partita report`
+    /// Write an event journal to FILE, for `partita dashboard --replay` and `partita report`
     #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// No link to the dashboard and no bars, for logs
+    /// Print neither the dashboard's link nor progress bars
     #[arg(long, env = "PARTITA_HEADLESS")]
     pub(crate) headless: bool,
     /// The command and its arguments
@@ -331,47 +330,47 @@ pub(crate) struct RunArgs {
 #[derive(Clone, Debug, ClapArgs)]
 #[command(group = clap::ArgGroup::new("what"))]
 pub(crate) struct SqlArgs {
-    /// The query; with `-`, statements are read from standard input, and without one too, or at a prompt if that
-    /// is a terminal
+    /// The query; `-` reads statements from standard input. Without a query, statements are read from
+    /// standard input or, at a terminal, from a prompt
     #[arg(group = "what")]
     pub(crate) query: Option<String>,
-    /// A file of statements, separated by semicolons
+    /// Read statements, separated by semicolons, from FILE
     #[arg(short, long, group = "what", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
-    /// How the rows are written [default: what the name of the file says, or table]
+    /// Format of the rows [default: by the extension of --output-file, else table]
     #[arg(long, env = "PARTITA_OUTPUT")]
     pub(crate) output: Option<RowFormat>,
-    /// Where the rows of the last statement are written, instead of standard output
+    /// Write the rows of the last statement to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output_file: Option<PathBuf>,
-    /// Show the plan, cut into groups of tasks, and do not run it
+    /// Show the plan and its stages without running it
     #[arg(long, conflicts_with = "analyze")]
     pub(crate) explain: bool,
-    /// Run, and show the plan with what each operator did instead of the rows
+    /// Run the query and show the plan with the metrics of each operator instead of the rows
     #[arg(long)]
     pub(crate) analyze: bool,
-    /// The job's priority: with 2 it gets twice the slots of a job with 1
+    /// Job priority: a job with priority 2 gets twice the slots of a job with priority 1
     #[arg(long, default_value_t = 1, env = "PARTITA_PRIORITY", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) priority: u32,
-    /// How progress is shown, on standard error
+    /// Format of progress on standard error
     #[arg(long, default_value = "auto", env = "PARTITA_PROGRESS")]
     pub(crate) progress: ProgressFormat,
-    /// No bars: one plain line every few seconds
+    /// Print plain progress lines instead of progress bars
     #[arg(long, env = "PARTITA_HEADLESS")]
     pub(crate) headless: bool,
-    /// Run inside this process even if a cluster is there
+    /// Run inside this process even if a cluster is running
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Threads of the cluster inside this process; the default is the processors
+    /// Slots of the embedded worker [default: the available CPUs]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) threads: Option<u32>,
-    /// Memory of the cluster inside this process
+    /// Memory limit of the embedded worker
     #[arg(long, default_value = "auto", env = "PARTITA_MEMORY_LIMIT", value_parser = memory_limit)]
     pub(crate) memory_limit: MemoryLimit,
-    /// Rows that a table shows at most; the default is 1000, and 40 at the prompt
+    /// Maximum number of rows of a table [default: 1000, and 40 at the prompt]
     #[arg(long)]
     pub(crate) max_rows: Option<usize>,
 }
@@ -379,10 +378,10 @@ pub(crate) struct SqlArgs {
 /// `partita wait`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WaitArgs {
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
-    /// How many workers
+    /// Number of workers
     #[arg(long)]
     pub(crate) workers: u32,
     /// How long to wait
@@ -393,10 +392,10 @@ pub(crate) struct WaitArgs {
 /// `partita status`, `workers`, `jobs`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct ListArgs {
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
-    /// How it is written
+    /// Output format
     #[arg(long, default_value = "table")]
     pub(crate) output: ListFormat,
 }
@@ -404,9 +403,9 @@ pub(crate) struct ListArgs {
 /// `partita cancel`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct CancelArgs {
-    /// The job, such as job-7 or 7
+    /// Job id, e.g. job-7 or 7
     pub(crate) job: JobId,
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
 }
@@ -414,10 +413,10 @@ pub(crate) struct CancelArgs {
 /// `partita retire`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct RetireArgs {
-    /// The workers, such as worker-3 or 3
+    /// Worker ids, e.g. worker-3 or 3
     #[arg(required = true)]
     pub(crate) workers: Vec<WorkerId>,
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
 }
@@ -425,16 +424,16 @@ pub(crate) struct RetireArgs {
 /// `partita dashboard`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct DashboardArgs {
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Serve the pages of this journal instead, until interrupted
+    /// Serve the pages of the journal FILE until interrupted
     #[arg(long, value_name = "FILE")]
     pub(crate) replay: Option<PathBuf>,
-    /// The address on which a journal is served
+    /// Address to serve the journal on
     #[arg(long, default_value = "127.0.0.1", requires = "replay")]
     pub(crate) host: String,
-    /// The port on which a journal is served; 0 takes any that is free
+    /// Port to serve the journal on; 0 chooses a free port
     #[arg(long, default_value_t = 0, requires = "replay")]
     pub(crate) port: u16,
 }
@@ -442,9 +441,9 @@ pub(crate) struct DashboardArgs {
 /// `partita report`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct ReportArgs {
-    /// The journal
+    /// Journal to read
     pub(crate) journal: PathBuf,
-    /// The file to write
+    /// File to write
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub(crate) output_file: PathBuf,
 }
@@ -452,10 +451,10 @@ pub(crate) struct ReportArgs {
 /// `partita empty-tasks`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct EmptyTasksArgs {
-    /// How many tasks
+    /// Number of tasks
     #[arg(default_value_t = 100_000)]
     pub(crate) count: u32,
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -8,15 +8,15 @@ use std::time::Duration;
 /// `partita slurm`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct SlurmArgs {
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub(crate) command: SlurmCommand,
 }
 
-/// What to do with worker jobs.
+/// A command about worker jobs.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SlurmCommand {
-    /// Have so many worker jobs: submit those that are missing, cancel those that are too many
+    /// Scale to N worker jobs, submitting or cancelling as needed
     Scale(ScaleArgs),
     /// Follow the load until interrupted: submit worker jobs when tasks wait, cancel idle ones
     Adapt(AdaptArgs),
@@ -25,10 +25,10 @@ pub(crate) enum SlurmCommand {
 /// `partita slurm scale`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct ScaleArgs {
-    /// How many worker jobs there should be
+    /// Number of worker jobs
     #[arg(value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub(crate) jobs: u32,
-    /// What jobs are like
+    /// Worker jobs
     #[command(flatten)]
     pub(crate) worker_jobs: WorkerJobs,
 }
@@ -36,33 +36,33 @@ pub(crate) struct ScaleArgs {
 /// `partita slurm adapt`
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct AdaptArgs {
-    /// The fewest worker jobs
+    /// Minimum number of worker jobs
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub(crate) min: u32,
-    /// The most worker jobs
+    /// Maximum number of worker jobs
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) max: u32,
-    /// How long a job's workers may have nothing to do before it is cancelled
+    /// Cancel a job whose workers have been idle this long
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) idle: Duration,
-    /// How often to look
+    /// Polling interval
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s")]
     pub(crate) interval: Duration,
-    /// What jobs are like
+    /// Worker jobs
     #[command(flatten)]
     pub(crate) worker_jobs: WorkerJobs,
 }
 
-/// What worker jobs are like.
+/// Settings of worker jobs.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct WorkerJobs {
-    /// Which cluster
+    /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Worker processes of each task of a job
+    /// Worker processes in each task of a job
     #[arg(long, env = "PARTITA_NWORKERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nworkers: u32,
-    /// Options of sbatch, such as --cpus-per-task=6 --mem=8G --time=1:00:00
+    /// Options of sbatch, e.g. --cpus-per-task=6 --mem=8G --time=1:00:00
     #[arg(last = true, value_name = "SBATCH OPTIONS")]
     pub(crate) options: Vec<String>,
 }
