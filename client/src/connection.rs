@@ -2,6 +2,7 @@
 
 use crate::{Client, ClientError, error};
 use arrow_flight::flight_service_client::FlightServiceClient;
+use partita_net::dial::Dial;
 use partita_shared::access::{Access, host_name, own_user};
 use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER,
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 /// How long a connection to the scheduler may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,25 +22,11 @@ const WORKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const UNREACHABLE_TIME: Duration = Duration::from_mins(1);
 /// Workers that are known at once.
 const WORKERS_MAX: usize = 4096;
-/// How often a silent connection is probed.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the answer to a probe may take: then the other end is gone.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connects to a scheduler.
 pub(crate) async fn to_scheduler(access: &Access) -> Result<Channel, ClientError> {
     let failed = |error: tonic::transport::Error| ClientError::unreachable(access, &error);
-    Endpoint::from_shared(format!("http://{}", access.address))
-        .map_err(failed)?
-        .user_agent(format!("partita/{}", partita_shared::VERSION))
-        .map_err(failed)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .connect()
-        .await
-        .map_err(failed)
+    Dial::within(CONNECT_TIMEOUT).open(&access.address).await.map_err(failed)
 }
 
 /// What is known about the way to a worker.
@@ -81,17 +68,7 @@ impl Workers {
 /// Connects to a worker.
 async fn to_worker(address: &str) -> Result<Channel, String> {
     let failed = |error: tonic::transport::Error| format!("{address}: {}", error::root(&error));
-    Endpoint::from_shared(format!("http://{address}"))
-        .map_err(failed)?
-        .connect_timeout(WORKER_CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
-        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .connect()
-        .await
-        .map_err(failed)
+    Dial::within(WORKER_CONNECT_TIMEOUT).open(address).await.map_err(failed)
 }
 
 impl Client {

@@ -11,7 +11,7 @@ use arrow_flight::{FlightData, FlightDescriptor, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use partita_plan::put::{PutCommand, unbroken};
+use partita_net::upload::{PutCommand, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;

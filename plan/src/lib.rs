@@ -7,7 +7,7 @@
 //! joins that keep their meaning; [`arithmetic`] has the operators of
 //! pandas; [`ranged`] has the partitions of sorted rows done by themselves;
 //! [`sliding`] computes windows by columns, [`sorting`] sorts what fits into memory at once;
-//! [`data`] says how partitions are asked for; [`connections`] bounds what peers without the token can open; [`logical`] is the wire form of plans that clients
+//! [`logical`] is the wire form of plans that clients
 //! build; [`files`] finds the tables that queries name by path.
 //!
 //! The scheduler and the worker both need these and must not know each other, which is why this is
@@ -18,9 +18,7 @@ pub mod chunked;
 pub mod clustered;
 pub mod codec;
 pub mod compact;
-pub mod connections;
 pub mod cut;
-pub mod data;
 pub mod depth;
 pub mod distinct;
 pub mod error;
@@ -34,7 +32,6 @@ pub mod logical;
 pub mod product;
 mod properties;
 mod prune;
-pub mod put;
 pub mod ranged;
 pub mod session;
 pub mod single;

@@ -25,7 +25,7 @@ pub use web::{Replay, report};
 
 use observer::Observer;
 use partita_core::Options;
-use partita_plan::data::{DataPlane, FlightPlane};
+use partita_net::peer::{DataPlane, FlightPlane};
 use partita_shared::access::{Access, host_name};
 use partita_shared::observe::event::SchedulerFacts;
 use planning::Planner;

@@ -13,11 +13,9 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_plan::connections::{Caller, Newcomers};
-use partita_plan::data::{
-    CONNECTION_WINDOW_BYTES, DataPlane, FetchError, FetchTicket, FlightStream, STREAM_WINDOW_BYTES,
-};
-use partita_plan::put::PutCommand;
+use partita_net::connections::{Caller, Newcomers};
+use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream};
+use partita_net::upload::PutCommand;
 use partita_shared::ids::TaskId;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
@@ -76,8 +74,8 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
                 std::future::ready(admitted.transpose())
             });
         let served = tonic::transport::Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
             .max_frame_size(Some(1 << 20))
             .add_service(service)
             .serve_with_incoming(connections)

@@ -2,7 +2,7 @@
 
 use crate::query::Asked;
 use axum::extract::ConnectInfo;
-use partita_plan::connections::Caller;
+use partita_net::connections::Caller;
 use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
 };

@@ -16,7 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_plan::put::{self, PutCommand};
+use partita_net::upload::{self, PutCommand};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 

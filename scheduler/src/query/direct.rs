@@ -8,7 +8,7 @@ use crate::query::QueryError;
 use arrow_flight::FlightData;
 use datafusion::arrow::ipc;
 use flatbuffers::FlatBufferBuilder;
-use partita_plan::data::FetchTicket;
+use partita_net::peer::FetchTicket;
 use partita_shared::ids::JobId;
 use partita_shared::message::Direct;
 use partita_shared::wire;

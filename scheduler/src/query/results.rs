@@ -23,7 +23,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, StreamExt};
 use partita_core::{Event, JobSpec};
-use partita_plan::data::FetchTicket;
+use partita_net::peer::FetchTicket;
 use partita_shared::ids::{GroupId, JobId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
 use partita_shared::model::JobState;

@@ -5,7 +5,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use partita_plan::connections::Caller;
+use partita_net::connections::Caller;
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;

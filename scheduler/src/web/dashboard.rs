@@ -10,7 +10,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use partita_plan::connections::Caller;
+use partita_net::connections::Caller;
 use partita_shared::limits::HANDSHAKE_TIMEOUT;
 use partita_shared::observe::frame::{
     FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, Source, ToPage,

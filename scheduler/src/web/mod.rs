@@ -25,7 +25,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt, TapIo};
-use partita_plan::connections::{Caller, Connection, Newcomers};
+use partita_net::connections::{Caller, Connection, Newcomers};
 use partita_shared::observe::frame::Source;
 use std::sync::Arc;
 use std::time::Duration;

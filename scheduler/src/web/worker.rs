@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
-use partita_plan::connections::Caller;
+use partita_net::connections::Caller;
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
     REACH_TIMEOUT, SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,

@@ -15,7 +15,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
-use partita_plan::data::{DataPlane, FlightPlane};
+use partita_net::peer::{DataPlane, FlightPlane};
 use partita_plan::depth::RUNNING_STACK_BYTES;
 use partita_plan::session;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};

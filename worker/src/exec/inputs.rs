@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
-use partita_plan::data::{FetchError, FetchTicket};
+use partita_net::peer::{FetchError, FetchTicket};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{GroupId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Fragment, Holder};

@@ -5,7 +5,7 @@ use crate::store::Output;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use futures::StreamExt;
-use partita_plan::data::FetchTicket;
+use partita_net::peer::FetchTicket;
 use partita_shared::message::{FromWorker, TakeOver};
 use std::sync::Arc;
 use tokio::runtime::Handle;

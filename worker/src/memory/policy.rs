@@ -18,7 +18,7 @@
 //! The first eight count reservations. The last four are compared with the resident set of the process,
 //! which is measured.
 
-use partita_plan::data::STREAM_WINDOW_BYTES;
+use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 
 /// The share of a worker's limit that may be reserved, after [`PROGRAM_BYTES`]. The rest is for what
 /// no reservation counts: buffers of readers and connections, the batches that operators work on,
@@ -205,7 +205,9 @@ impl MemoryPolicy {
     /// What may be under way on one stream from another worker, in bytes.
     pub(crate) fn stream_window_bytes(self) -> u32 {
         let part = self.limit_bytes / STREAM_WINDOW_PART;
-        u32::try_from(part).unwrap_or(u32::MAX).clamp(STREAM_WINDOW_BYTES_MIN, STREAM_WINDOW_BYTES)
+        u32::try_from(part)
+            .unwrap_or(u32::MAX)
+            .clamp(STREAM_WINDOW_BYTES_MIN, FLIGHT_STREAM_WINDOW_BYTES)
     }
 
     /// Workers that one of `slots` tasks reads an input from at once: what is under way from them, and
@@ -278,7 +280,10 @@ mod tests {
             assert_eq!(policy.fetches(slots), fetches, "{limit_mib} MiB, {slots} slots");
         }
         assert_eq!(MemoryPolicy::new(512 * MIB).stream_window_bytes(), 1 << 20);
-        assert_eq!(MemoryPolicy::new(64 * MIB).stream_window_bytes(), STREAM_WINDOW_BYTES_MIN);
-        assert_eq!(MemoryPolicy::new(u64::MAX).stream_window_bytes(), STREAM_WINDOW_BYTES);
+        assert_eq!(
+            MemoryPolicy::new(64 * MIB).stream_window_bytes(),
+            STREAM_WINDOW_BYTES_MIN
+        );
+        assert_eq!(MemoryPolicy::new(u64::MAX).stream_window_bytes(), FLIGHT_STREAM_WINDOW_BYTES);
     }
 }

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use partita_core::{Event, GroupSpec, JobSpec};
-use partita_plan::data::FlightPlane;
+use partita_net::peer::FlightPlane;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, ToWorker, Work};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
-//! How the output of tasks is asked for and comes: Arrow Flight between processes, the same stream
-//! of messages inside one.
+//! Partitions of other workers: Arrow Flight between processes, the same stream of messages inside one.
 
+use crate::dial::Dial;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
@@ -13,19 +13,12 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 /// How long a connection to a peer may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a silent connection is probed, and how long an answer may take: silent peers are
-/// found out by the scheduler's heartbeats, this is for a link that only these two use.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long the answer to a probe may take.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What may be under way on one stream, in bytes.
-pub const STREAM_WINDOW_BYTES: u32 = limits::FLIGHT_STREAM_WINDOW_BYTES;
-/// What may be under way on one connection, in bytes: its streams bound it.
-pub const CONNECTION_WINDOW_BYTES: u32 = limits::FLIGHT_CONNECTION_WINDOW_BYTES;
+/// Connections that are kept. Where there are more peers, the others are dialed again.
+const CONNECTIONS_MAX: usize = 4096;
 
 /// Asks a worker for partitions that it holds: all of the same group, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +64,7 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
     /// If it cannot be reached or refuses; later trouble comes in the stream.
     async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
 
-    /// Brings a partition to the worker at `address`: a [`crate::put::PutCommand`] in the descriptor
+    /// Brings a partition to the worker at `address`: a [`crate::upload::PutCommand`] in the descriptor
     /// of the first message, the rows in all.
     ///
     /// # Errors
@@ -98,12 +91,12 @@ impl FlightPlane {
     /// A way to workers that know this token.
     pub fn new(token: String) -> Self {
         let channels = Mutex::new(HashMap::new());
-        FlightPlane { token, stream_window_bytes: STREAM_WINDOW_BYTES, channels }
+        FlightPlane { token, stream_window_bytes: limits::FLIGHT_STREAM_WINDOW_BYTES, channels }
     }
 
-    /// The same way with at most so many bytes under way on one stream, where memory is short.
+    /// The same way with at most this number of bytes in flight on one stream, where memory is short.
     pub fn with_stream_window(mut self, bytes: u32) -> Self {
-        self.stream_window_bytes = bytes.min(STREAM_WINDOW_BYTES);
+        self.stream_window_bytes = bytes.min(limits::FLIGHT_STREAM_WINDOW_BYTES);
         self
     }
 
@@ -118,18 +111,13 @@ impl FlightPlane {
                 .map_or_else(|| error.to_string(), |source| source.to_string());
             FetchError::Unreachable { address: address.to_string(), cause }
         };
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(unreachable)?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .initial_stream_window_size(self.stream_window_bytes)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .connect()
-            .await
-            .map_err(unreachable)?;
+        let stream_window_bytes = self.stream_window_bytes;
+        let dial = Dial { stream_window_bytes, ..Dial::within(CONNECT_TIMEOUT) };
+        let channel = dial.open(address).await.map_err(unreachable)?;
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.len() >= CONNECTIONS_MAX {
+            channels.clear();
+        }
         channels.insert(address.to_string(), channel.clone());
         Ok(channel)
     }
