@@ -2,13 +2,13 @@
 
 use crate::event::{JobSpec, Origin, Time};
 use crate::handover::{Copies, Moves};
+use partita_observe::event::Seen;
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Fragment, Holder, InputSpec, Registration, WorkerMetrics};
 use partita_shared::model::{
     GroupRow, JobRow, JobState, OperatorRow, TaskCounts, TaskState, WorkerRow,
 };
-use partita_shared::observe::event::Seen;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -5,14 +5,14 @@
 //! [`Core::note_counters`] when the shell asks for them.
 
 use crate::data::{Core, Job, task_id};
+use partita_observe::event::{
+    AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
+    Observation, Seen,
+};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Outcome, TaskFigures, TaskReport};
 use partita_shared::model::{JobRow, TaskState, WorkerState};
-use partita_shared::observe::event::{
-    AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
-    Observation, Seen,
-};
 
 /// Notes something at the present time, if anyone wants to know.
 pub(crate) fn note(core: &mut Core, what: impl FnOnce() -> Observation) {

@@ -4,11 +4,11 @@ use crate::data::{Core, NOBODY, task_id};
 use crate::event::{Effect, Origin};
 use crate::place::reads_from;
 use crate::{held, jobs, seen};
+use partita_observe::event::Ending;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
 use partita_shared::model::{OperatorRow, TaskState};
-use partita_shared::observe::event::Ending;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Times in a row that others could not read from a worker, after which it is given up.

@@ -4,10 +4,10 @@ use crate::data::{Core, Group, Job, Worker};
 use crate::lineage::{is_whole, own_partitions, twin};
 use crate::place::{has_time, is_avoided};
 use crate::seen::exchange_name;
+use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::InputSpec;
 use partita_shared::model::TaskState;
-use partita_shared::observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use std::collections::BTreeMap;
 
 impl Core {

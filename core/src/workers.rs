@@ -3,11 +3,11 @@
 use crate::data::{Core, GONE_WORKERS_MAX, Job, NOBODY, Worker, task_id};
 use crate::event::{Effect, Origin, Time};
 use crate::{handover, held, jobs, replicas, seen, tasks};
+use partita_observe::event::{Ending, Observation};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Registration, SlotTask, ToWorker, WorkerMetrics};
 use partita_shared::model::{TaskState, WorkerState};
-use partita_shared::observe::event::{Ending, Observation};
 use std::collections::BTreeSet;
 
 pub(crate) fn on_joined(

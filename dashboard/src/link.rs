@@ -4,8 +4,8 @@
 //! of one clock that never steps back, and what is to be sent waits in an outbox.
 
 use crate::live::{AnswerCallback, Health};
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::{
+use partita_observe::follower::Follower;
+use partita_observe::frame::{
     Answer, FromPage, PAGE_PROTOCOL, Question, Source, TOPICS_MAX, ToPage, Topic,
 };
 use std::collections::{BTreeMap, VecDeque};

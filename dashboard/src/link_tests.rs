@@ -1,9 +1,9 @@
 //! Tests of the page's end of the link.
 
 use super::*;
+use partita_observe::frame::Update;
+use partita_observe::view::ClusterView;
 use partita_shared::ids::{GroupId, JobId, TaskId};
-use partita_shared::observe::frame::Update;
-use partita_shared::observe::view::ClusterView;
 use std::cell::RefCell;
 use yew::Callback;
 

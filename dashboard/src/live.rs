@@ -1,9 +1,9 @@
 //! What pages are given: the figures of this moment, and what they can ask and do.
 
 use crate::route::Route;
+use partita_observe::follower::Follower;
+use partita_observe::frame::{Answer, Question, Source, Topic};
 use partita_shared::ids::JobId;
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::{Answer, Question, Source, Topic};
 use std::ops::Deref;
 use std::rc::Rc;
 use yew::prelude::*;

@@ -1,7 +1,7 @@
 //! The page that shows a Partita cluster live, or a journal of one.
 //!
 //! The scheduler serves it and answers over one WebSocket; the protocol is
-//! [`partita_shared::observe::frame`]. [`source`] is who answers, [`link`] is the page's end of it
+//! [`partita_observe::frame`]. [`source`] is who answers, [`link`] is the page's end of it
 //! and decides what it means (live, stale, held, refused), [`live`] is what pages are given of it,
 //! [`topics`] is what each page follows, [`route`] its address, and [`components`] draw it.
 //! [`browser`], [`socket`], [`token`], [`theme`] and [`api`] are all that touch the window.

@@ -6,10 +6,10 @@ use crate::browser;
 use crate::source::{Opener, Source, SourceEvent};
 use gloo_timers::callback::{Interval, Timeout};
 use js_sys::{Reflect, Uint8Array};
-use partita_shared::observe::event::{Observation, Seen};
-use partita_shared::observe::frame::{FromPage, PAGE_PROTOCOL, Source as Served, ToPage};
-use partita_shared::observe::replay::Replay;
-use partita_shared::observe::session::{Session, Wanted};
+use partita_observe::event::{Observation, Seen};
+use partita_observe::frame::{FromPage, PAGE_PROTOCOL, Source as Served, ToPage};
+use partita_observe::replay::Replay;
+use partita_observe::session::{Session, Wanted};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -38,7 +38,7 @@ pub fn opener() -> Option<Opener> {
     let window = web_sys::window()?;
     let found = Reflect::get(&window, &GLOBAL.into()).ok()?;
     let bytes = found.dyn_into::<Uint8Array>().ok()?.to_vec();
-    let entries: Rc<Vec<Seen>> = Rc::new(partita_shared::wire::decode_report(&bytes).ok()?);
+    let entries: Rc<Vec<Seen>> = Rc::new(partita_observe::report::decode(&bytes).ok()?);
     Some(Opener::Local(Rc::new(move |on_event| Box::new(open(&entries, on_event)))))
 }
 

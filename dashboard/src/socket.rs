@@ -6,7 +6,7 @@
 use crate::browser;
 use crate::source::{Source, SourceEvent};
 use gloo_events::EventListener;
-use partita_shared::observe::frame::{FromPage, ToPage};
+use partita_observe::frame::{FromPage, ToPage};
 use partita_shared::wire;
 use wasm_bindgen::JsCast;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};

@@ -1,10 +1,10 @@
 //! Where the figures come from: a scheduler behind a socket, or a model in the page itself.
 //!
-//! Both speak the protocol of [`partita_shared::observe::frame`], so nothing beyond this file knows
+//! Both speak the protocol of [`partita_observe::frame`], so nothing beyond this file knows
 //! which it is. A report that opens without a network gives the app an [`Opener::Local`].
 
 use crate::socket::Socket;
-use partita_shared::observe::frame::{FromPage, ToPage};
+use partita_observe::frame::{FromPage, ToPage};
 use std::rc::Rc;
 use yew::Callback;
 
@@ -76,7 +76,7 @@ impl Opener {
 mod tests {
     use super::*;
     use crate::link::Link;
-    use partita_shared::observe::frame::{PAGE_PROTOCOL, Source as Served};
+    use partita_observe::frame::{PAGE_PROTOCOL, Source as Served};
     use std::cell::RefCell;
 
     /// Keeps what it was told.

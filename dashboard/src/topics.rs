@@ -1,10 +1,10 @@
 //! What each page follows.
 
 use crate::route::Route;
+use partita_observe::follower::Follower;
+use partita_observe::frame::Topic;
 use partita_shared::ids::JobId;
 use partita_shared::model::JobState;
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::Topic;
 
 /// Running jobs whose groups the overview shows: the rest is one click away.
 pub const JOBS_IN_DETAIL_MAX: usize = 4;

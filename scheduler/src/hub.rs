@@ -11,14 +11,14 @@ use crate::error::SchedulerError;
 use crate::now_us;
 use crate::observer::Observer;
 use partita_core::{Core, Event, JobSpec, Options};
+use partita_observe::event::{Observation, Seen};
+use partita_observe::session::Watched;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
     CORE_QUEUE_EVENTS_MAX, REPORT_QUEUE_MESSAGES_MAX, WORKER_QUEUE_MESSAGES_MAX,
 };
 use partita_shared::message::{FailureKind, FromWorker, Holder, Registration, ToWorker};
 use partita_shared::model::JobState;
-use partita_shared::observe::event::{Observation, Seen};
-use partita_shared::observe::session::Watched;
 use shell::Shell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

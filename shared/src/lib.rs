@@ -10,7 +10,6 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod model;
-pub mod observe;
 pub mod units;
 pub mod wire;
 

@@ -4,7 +4,6 @@
 //! claims: the frame's own length is bounded first, and serde's collections grow as elements come.
 
 use crate::limits::CONTROL_FRAME_BYTES_MAX;
-use crate::observe::event::Seen;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why a message could not be sent or was refused.
@@ -49,23 +48,6 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
     }
     let (message, rest) = postcard::take_from_bytes(bytes)?;
     if rest.is_empty() { Ok(message) } else { Err(WireError::Trailing { bytes: rest.len() }) }
-}
-
-/// The bytes of a report's entries. Unlike a message it has no bound: one program makes it of what it
-/// has, and gives it to a page of the same build.
-///
-/// # Errors
-/// If an entry cannot be encoded.
-pub fn encode_report(entries: &[Seen]) -> Result<Vec<u8>, WireError> {
-    Ok(postcard::to_stdvec(entries)?)
-}
-
-/// The entries that these bytes are.
-///
-/// # Errors
-/// If they are none.
-pub fn decode_report(bytes: &[u8]) -> Result<Vec<Seen>, WireError> {
-    Ok(postcard::from_bytes(bytes)?)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::process::Command;
 const SIZE_LIMITS: [(&str, u64); 3] = [("wasm", 900 << 10), ("js", 40 << 10), ("css", 20 << 10)];
 
 /// The sources of the page, below the root of the checkout.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "dashboard/src",
     "dashboard/Cargo.toml",
     "dashboard/Cargo.lock",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 9] = [
     "dashboard/icon.svg",
     "dashboard/style.css",
     "dashboard/charts.css",
+    "observe",
     "shared",
 ];
 

@@ -14,7 +14,7 @@ use std::ops::AddAssign;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The crates that must not know an operating system.
-const WASM_CRATES: [&str; 2] = ["partita-shared", "partita-core"];
+const WASM_CRATES: [&str; 3] = ["partita-shared", "partita-observe", "partita-core"];
 
 /// Failed tests that are run again at most: more are not unstable, but broken.
 const RERUN_TESTS_MAX: usize = 20;

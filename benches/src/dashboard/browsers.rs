@@ -3,10 +3,10 @@
 use super::fleet::{Socket, connect};
 use anyhow::{Context, Result};
 use futures::{SinkExt, StreamExt};
+use partita_observe::frame::{FromPage, ToPage, Topic};
+use partita_observe::view::TimelineWindow;
 use partita_shared::access::Access;
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::observe::frame::{FromPage, ToPage, Topic};
-use partita_shared::observe::view::TimelineWindow;
 use partita_shared::wire;
 use std::time::Duration;
 use tokio::runtime::Runtime;

@@ -2,9 +2,9 @@
 
 use super::fixture::{Cluster, gather, job, parse, registration, shuffle};
 use partita_core::Options;
+use partita_observe::event::{Ending, Observation};
 use partita_shared::message::{FailureKind, WorkerMetrics};
 use partita_shared::model::{TaskCounts, TaskState, WorkerState};
-use partita_shared::observe::event::{Ending, Observation};
 
 fn observed() -> Cluster {
     Cluster::with(Options { observed: true, read_ahead_us: 0, ..Options::new("test") })

@@ -26,7 +26,7 @@ const STRONG: usize = 5;
 /// What is shown.
 #[derive(PartialEq, Properties)]
 pub struct Props {
-    /// The workers: [`partita_shared::observe::follower::Follower::workers`].
+    /// The workers: [`partita_observe::follower::Follower::workers`].
     pub workers: Same<BTreeMap<WorkerId, Rc<WorkerRow>>>,
     /// What is shown at first.
     #[prop_or(Metric::Cpu)]

@@ -5,8 +5,8 @@
 //! lie. All others are grey.
 
 use crate::order::sort_by_key;
+use partita_observe::view::TimelineView;
 use partita_shared::ids::GroupId;
-use partita_shared::observe::view::TimelineView;
 use std::collections::BTreeMap;
 
 /// Okabe and Ito's hues, without black.

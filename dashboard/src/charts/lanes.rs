@@ -4,8 +4,8 @@
 use super::scale::{clock, micros};
 use super::viewport::Viewport;
 use crate::format::counted;
-use partita_shared::observe::event::Ending;
-use partita_shared::observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
+use partita_observe::event::Ending;
+use partita_observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
 
 /// Height of the axis of time, in pixels.
 pub const AXIS_PX: f64 = 24.0;

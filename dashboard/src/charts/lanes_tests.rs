@@ -2,9 +2,9 @@
 
 use super::lanes::*;
 use super::viewport::Viewport;
+use partita_observe::event::Ending;
+use partita_observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
 use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
-use partita_shared::observe::event::Ending;
-use partita_shared::observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
 
 fn bar(start_us: u64, length_us: u64) -> Bar {
     let group = GroupId { job: JobId(1), index: 0 };

@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::browser;
 use crate::components::parts::Same;
 use crate::format::bytes;
-use partita_shared::observe::view::DataView;
+use partita_observe::view::DataView;
 use web_sys::CanvasRenderingContext2d;
 use yew::prelude::*;
 

@@ -8,7 +8,7 @@ use super::timeline::Timeline;
 use crate::browser;
 use crate::components::parts::Same;
 use crate::live::Live;
-use partita_shared::observe::view::{TimelineView, TimelineWindow};
+use partita_observe::view::{TimelineView, TimelineWindow};
 use yew::prelude::*;
 
 /// How much time is shown, in milliseconds.

@@ -5,7 +5,7 @@ use super::hues::{EDGES, HUES, Hues};
 use super::lanes::Layout;
 use super::scale::{clock, time_step_ms, time_ticks};
 use super::shapes::{DISK, FAILED, OTHER, Rect, Shapes, TRANSFER, bar_rect, shapes};
-use partita_shared::observe::view::{EventKind, TimelineView};
+use partita_observe::view::{EventKind, TimelineView};
 use web_sys::CanvasRenderingContext2d;
 
 /// Ticks of the axis are at least so far apart, in pixels.

@@ -3,8 +3,8 @@
 
 use super::hues::{HUES, Hues};
 use super::lanes::{Activity, Layout, is_failure, shares};
-use partita_shared::observe::event::Ending;
-use partita_shared::observe::view::{Bar, TimelineView};
+use partita_observe::event::Ending;
+use partita_observe::view::{Bar, TimelineView};
 
 /// A rectangle on a canvas, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,8 +172,8 @@ mod tests {
     use super::*;
     use crate::charts::lanes::layout;
     use crate::charts::viewport::Viewport;
+    use partita_observe::view::Lane;
     use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
-    use partita_shared::observe::view::Lane;
 
     const GROUP: GroupId = GroupId { job: JobId(1), index: 2 };
 

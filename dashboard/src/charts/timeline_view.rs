@@ -14,9 +14,9 @@ use crate::live::{Live, use_answer};
 use crate::order::sort_by_key;
 use crate::route::{Route, task_key};
 use gloo_timers::callback::Timeout;
+use partita_observe::frame::{Answer, Question};
+use partita_observe::view::{Bar, EventKind, Lane, TimelineView};
 use partita_shared::ids::{GroupId, TaskId};
-use partita_shared::observe::frame::{Answer, Question};
-use partita_shared::observe::view::{Bar, EventKind, Lane, TimelineView};
 use yew::prelude::*;
 
 /// Spans that have a button: milliseconds and name.

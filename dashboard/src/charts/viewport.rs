@@ -1,7 +1,7 @@
 //! Which stretch of time a timeline shows, and how keys and pointers change it.
 
+use partita_observe::view::TimelineWindow;
 use partita_shared::ids::JobId;
-use partita_shared::observe::view::TimelineWindow;
 
 /// The shortest stretch, in milliseconds.
 pub const SPAN_MS_MIN: u64 = 10;

@@ -15,7 +15,7 @@ use crate::source::{Opener, Source, SourceEvent};
 use crate::{api, browser, theme, token, topics};
 use gloo_events::EventListener;
 use gloo_timers::callback::{Interval, Timeout};
-use partita_shared::observe::frame::Topic;
+use partita_observe::frame::Topic;
 use std::collections::BTreeMap;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent};

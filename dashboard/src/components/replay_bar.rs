@@ -3,7 +3,7 @@
 use crate::browser;
 use crate::format::duration_ms;
 use crate::live::{Act, Live};
-use partita_shared::observe::frame::Source;
+use partita_observe::frame::Source;
 use yew::prelude::*;
 
 /// Speeds that can be chosen.

@@ -3,8 +3,8 @@
 use crate::hub::LinkBytes;
 use crate::observer::Outlet;
 use partita_core::Core;
-use partita_shared::observe::event::{CoreFigures, Observation, Seen};
-use partita_shared::observe::spread::Spread;
+use partita_observe::event::{CoreFigures, Observation, Seen};
+use partita_observe::spread::Spread;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

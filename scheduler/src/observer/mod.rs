@@ -14,10 +14,10 @@ pub(crate) use replay::start as start_replay;
 
 use crate::error::SchedulerError;
 use journal::Journal;
-use partita_shared::observe::event::{Observation, SchedulerFacts, Seen};
-use partita_shared::observe::frame::{Answer, FromPage, Question};
-use partita_shared::observe::model::Model;
-use partita_shared::observe::session::Watched;
+use partita_observe::event::{Observation, SchedulerFacts, Seen};
+use partita_observe::frame::{Answer, FromPage, Question};
+use partita_observe::model::Model;
+use partita_observe::session::Watched;
 use stage::Stage;
 use std::path::PathBuf;
 use std::sync::Arc;

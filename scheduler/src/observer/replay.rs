@@ -3,8 +3,8 @@
 use crate::error::SchedulerError;
 use crate::observer::stage::Stage;
 use crate::observer::{Entries, Observer, TICK, Told, spawn};
-use partita_shared::observe::frame::Source;
-use partita_shared::observe::replay::Replay;
+use partita_observe::frame::Source;
+use partita_observe::replay::Replay;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;

@@ -1,9 +1,9 @@
 //! The pages that follow a model.
 
 use crate::observer::{PageId, Told};
-use partita_shared::observe::frame::{FromPage, ToPage};
-use partita_shared::observe::model::Model;
-use partita_shared::observe::session::{Session, Wanted, Watched};
+use partita_observe::frame::{FromPage, ToPage};
+use partita_observe::model::Model;
+use partita_observe::session::{Session, Wanted, Watched};
 use partita_shared::wire;
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;

@@ -3,9 +3,9 @@
 
 use crate::hub::Hub;
 use crate::observer::Observer;
+use partita_observe::frame::{Answer, Question, TASKS_PAGE_MAX};
+use partita_observe::view::TaskView;
 use partita_shared::ids::TaskId;
-use partita_shared::observe::frame::{Answer, Question, TASKS_PAGE_MAX};
-use partita_shared::observe::view::TaskView;
 
 /// Who answers.
 #[derive(Clone, Debug)]

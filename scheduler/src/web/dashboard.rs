@@ -11,10 +11,8 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use partita_net::connections::Caller;
+use partita_observe::frame::{FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, Source, ToPage};
 use partita_shared::limits::HANDSHAKE_TIMEOUT;
-use partita_shared::observe::frame::{
-    FromPage, PAGE_MESSAGE_BYTES_MAX, PAGE_PROTOCOL, Source, ToPage,
-};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;

@@ -26,7 +26,7 @@ use axum::middleware;
 use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt, TapIo};
 use partita_net::connections::{Caller, Connection, Newcomers};
-use partita_shared::observe::frame::Source;
+use partita_observe::frame::Source;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};

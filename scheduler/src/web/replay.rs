@@ -7,7 +7,7 @@ use crate::web::auth::Token;
 use crate::web::dashboard::Door;
 use crate::web::{pages, port};
 use partita_net::connections::Caller;
-use partita_shared::observe::event::Observation;
+use partita_observe::event::Observation;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 

@@ -46,7 +46,8 @@ pub fn report(entries: &Entries) -> Result<String, SchedulerError> {
         })
     };
     let styles = assets::all(".css").map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
-    let journal = wire::encode_report(&entries.seen).map_err(|error| failed(error.to_string()))?;
+    let journal = partita_observe::report::encode(&entries.seen)
+        .map_err(|error| failed(error.to_string()))?;
     let parts = [
         ("glue", pack(there(assets::report_part("glue.js"))?)?),
         ("wasm", pack(there(assets::report_part("page.wasm"))?)?),

@@ -8,8 +8,8 @@
 )]
 
 use futures::{SinkExt, StreamExt};
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::{Answer, FromPage, Question, ToPage, Topic};
+use partita_observe::follower::Follower;
+use partita_observe::frame::{Answer, FromPage, Question, ToPage, Topic};
 use partita_shared::wire;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;

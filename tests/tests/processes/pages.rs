@@ -1,10 +1,10 @@
 //! What pages of the dashboard get: the same as the REST API says, live and from a journal.
 
+use partita_observe::event::{Ending, Level};
+use partita_observe::frame::{Answer, FromPage, Question, Source, Topic};
+use partita_observe::view::EventKind;
 use partita_shared::ids::{GroupId, TaskId};
 use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
-use partita_shared::observe::event::{Ending, Level};
-use partita_shared::observe::frame::{Answer, FromPage, Question, Source, Topic};
-use partita_shared::observe::view::EventKind;
 use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
 use partita_tests::process::page::Page;
 use partita_tests::process::{Cluster, LONG, Place, Process, SOON, rows, wait_for};
@@ -185,7 +185,7 @@ fn a_journal_is_replayed() {
     let journal = journal_of_a_run(&place);
     let (_serving, mut page) = replayed(&place, &journal);
     page.follow(&LISTS);
-    let done = |f: &partita_shared::observe::follower::Follower| {
+    let done = |f: &partita_observe::follower::Follower| {
         f.jobs.values().find(|row| row.state == JobState::Done).map(|row| (**row).clone())
     };
     let job = page.wait_for("the job", SOON, done);

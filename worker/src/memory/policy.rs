@@ -280,10 +280,7 @@ mod tests {
             assert_eq!(policy.fetches(slots), fetches, "{limit_mib} MiB, {slots} slots");
         }
         assert_eq!(MemoryPolicy::new(512 * MIB).stream_window_bytes(), 1 << 20);
-        assert_eq!(
-            MemoryPolicy::new(64 * MIB).stream_window_bytes(),
-            STREAM_WINDOW_BYTES_MIN
-        );
+        assert_eq!(MemoryPolicy::new(64 * MIB).stream_window_bytes(), STREAM_WINDOW_BYTES_MIN);
         assert_eq!(MemoryPolicy::new(u64::MAX).stream_window_bytes(), FLIGHT_STREAM_WINDOW_BYTES);
     }
 }

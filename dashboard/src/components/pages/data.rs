@@ -5,10 +5,10 @@ use crate::components::parts::{Bar, Panel, Part, Same, Status, group_link, task_
 use crate::format::{NONE, bytes, grouped, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
+use partita_observe::frame::{Source, Topic};
+use partita_observe::view::{DataView, PartitionView};
 use partita_shared::ids::{GroupId, WorkerId};
 use partita_shared::model::WorkerRow;
-use partita_shared::observe::frame::{Source, Topic};
-use partita_shared::observe::view::{DataView, PartitionView};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::prelude::*;

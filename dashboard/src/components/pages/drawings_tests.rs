@@ -6,9 +6,9 @@ use crate::fixtures::{all_new, live, told};
 use crate::live::{Health, Live};
 use crate::route::Route;
 use crate::testing::{assert_hides, assert_shows, draw_page, draw_panel};
+use partita_observe::follower::Follower;
+use partita_observe::frame::{Topic, Update};
 use partita_shared::ids::WorkerId;
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::{Topic, Update};
 
 /// The pages, by the name of their files.
 fn pages() -> [(&'static str, Route); 7] {

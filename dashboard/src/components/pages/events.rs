@@ -7,9 +7,9 @@ use crate::components::parts::{
 use crate::format::{counted, csv, grouped, middle};
 use crate::live::Live;
 use crate::order::sort_by_key;
-use partita_shared::observe::event::Level;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
+use partita_observe::event::Level;
+use partita_observe::frame::Topic;
+use partita_observe::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use web_sys::HtmlSelectElement;

@@ -8,8 +8,8 @@ use crate::components::parts::{
 use crate::format::{NONE, bytes, counted, csv, grouped, percent, span};
 use crate::live::Live;
 use crate::order;
+use partita_observe::frame::Topic;
 use partita_shared::model::{JobRow, JobState};
-use partita_shared::observe::frame::Topic;
 use std::cmp::Reverse;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -222,7 +222,7 @@ mod tests {
     use crate::fixtures::{all_new, busy, told};
     use crate::route::Route;
     use crate::testing::{assert_shows, draw_page, text_of};
-    use partita_shared::observe::frame::Update;
+    use partita_observe::frame::Update;
 
     /// Jobs that run stand before those that ended, and each says what came of it.
     #[test]

@@ -4,7 +4,7 @@
 use crate::charts::{HeatGrid, MINI_WINDOW, MiniTimeline};
 use crate::components::parts::Same;
 use crate::live::{Live, use_topics};
-use partita_shared::observe::frame::Topic;
+use partita_observe::frame::Topic;
 use yew::prelude::*;
 
 /// What the drawings show.

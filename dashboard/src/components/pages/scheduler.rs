@@ -5,8 +5,8 @@ use crate::charts::{Lines, Series, Unit};
 use crate::components::parts::{Age, Panel, State, Status, look::Look};
 use crate::format::{NONE, bytes, bytes_per_s, count, csv, duration_ns, grouped, rate};
 use crate::live::Live;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::SchedulerView;
+use partita_observe::frame::Topic;
+use partita_observe::view::SchedulerView;
 use yew::prelude::*;
 
 /// Below this share of a processor the core waits most of the time, in thousandths.

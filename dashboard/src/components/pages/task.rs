@@ -7,10 +7,10 @@ use crate::components::parts::{
 use crate::format::{NONE, bytes, counted, duration_us, grouped};
 use crate::live::{Live, use_answer};
 use crate::route::task_key;
+use partita_observe::frame::{Answer, Question};
+use partita_observe::view::{AttemptView, InputView, TaskView};
 use partita_shared::ids::{GroupId, TaskId};
 use partita_shared::model::{TaskRow, TaskState};
-use partita_shared::observe::frame::{Answer, Question};
-use partita_shared::observe::view::{AttemptView, InputView, TaskView};
 use yew::prelude::*;
 
 /// How often the page asks again, in milliseconds.
@@ -244,7 +244,7 @@ mod tests {
     use crate::live::Health;
     use crate::route::Route;
     use crate::testing::{assert_hides, assert_shows, draw_page};
-    use partita_shared::observe::frame::Source;
+    use partita_observe::frame::Source;
 
     fn shown(answers: Vec<(Question, Answer)>) -> Live {
         let (topics, updates) = busy_updates();

@@ -6,9 +6,9 @@ use crate::format::{NONE, bytes, csv, duration_us, grouped, middle};
 use crate::live::{Act, Live, use_answer};
 use crate::route::{Route, TaskFilter, state_key, task_key};
 use crate::topics::latest_job;
+use partita_observe::frame::{Answer, Question, Topic};
 use partita_shared::ids::JobId;
 use partita_shared::model::{TaskRow, TaskState};
-use partita_shared::observe::frame::{Answer, Question, Topic};
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -277,7 +277,7 @@ mod tests {
     use crate::fixtures::{all_new, busy_updates, follower, live, told};
     use crate::live::Health;
     use crate::testing::{assert_shows, draw_page};
-    use partita_shared::observe::frame::{Source, Update};
+    use partita_observe::frame::{Source, Update};
 
     fn question(group: Option<u32>, state: Option<TaskState>) -> Question {
         Question::Tasks { job: JobId(7), group, state, after: None, limit: PAGE_TASKS }

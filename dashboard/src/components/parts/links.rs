@@ -2,8 +2,8 @@
 
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
+use partita_observe::view::Place;
 use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
-use partita_shared::observe::view::Place;
 use yew::prelude::*;
 
 /// To a worker's page: its name, or its identifier where workers are not followed.

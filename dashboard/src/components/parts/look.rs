@@ -3,8 +3,8 @@
 //! The glyphs ask to be drawn as text, not as pictures (the variation selector `U+FE0E`).
 
 use crate::route::state_key;
+use partita_observe::event::{Ending, Level};
 use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
-use partita_shared::observe::event::{Ending, Level};
 
 /// Glyph, class of the style sheet, and word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

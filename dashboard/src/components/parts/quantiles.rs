@@ -1,7 +1,7 @@
 //! How a figure is spread over the tasks of a group.
 
 use crate::format::{bytes, count, duration_us};
-use partita_shared::observe::view::Quartiles;
+use partita_observe::view::Quartiles;
 use yew::prelude::*;
 
 /// Steps of the plot's width.

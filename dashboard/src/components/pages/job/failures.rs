@@ -4,9 +4,9 @@ use crate::components::parts::{Age, Panel, State, Status, look, task_link, worke
 use crate::format::{csv, duration_us};
 use crate::live::Live;
 use crate::route::task_key;
+use partita_observe::frame::Topic;
+use partita_observe::view::{AttemptView, FAILURES_MAX};
 use partita_shared::ids::JobId;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::{AttemptView, FAILURES_MAX};
 use std::rc::Rc;
 use yew::prelude::*;
 

@@ -5,9 +5,9 @@ use crate::components::parts::{Panel, Same, Status};
 use crate::format::{NONE, duration_us, grouped, middle, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
+use partita_observe::frame::Topic;
+use partita_observe::view::{GroupView, JobView};
 use partita_shared::ids::JobId;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::{GroupView, JobView};
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -70,7 +70,7 @@ struct DrawingProps {
 /// The edges of a job: from what is read to what reads, and how.
 fn edges(text: &JobView) -> Vec<(usize, usize, &str)> {
     let of = |(reader, group)| {
-        let group: &partita_shared::observe::view::GroupText = group;
+        let group: &partita_observe::view::GroupText = group;
         group
             .inputs
             .iter()

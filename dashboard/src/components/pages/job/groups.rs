@@ -5,9 +5,9 @@ use crate::components::parts::{
 };
 use crate::format::{NONE, bytes, counted, csv, duration_ms, grouped, percent};
 use crate::live::Live;
+use partita_observe::frame::Topic;
+use partita_observe::view::{GroupView, Quartiles};
 use partita_shared::ids::JobId;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::{GroupView, Quartiles};
 use std::rc::Rc;
 use yew::prelude::*;
 

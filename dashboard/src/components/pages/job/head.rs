@@ -8,9 +8,9 @@ use crate::components::parts::{Age, State, StateBar, look};
 use crate::format::{NONE, bytes, counted, duration_ms, grouped, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
+use partita_observe::frame::Source;
 use partita_shared::ids::JobId;
 use partita_shared::model::JobRow;
-use partita_shared::observe::frame::Source;
 use yew::prelude::*;
 
 /// What the head shows.

@@ -3,10 +3,10 @@
 use crate::components::parts::{Bar, Panel, Part, Same, Status};
 use crate::format::{bytes, count, duration_ns, grouped};
 use crate::live::Live;
+use partita_observe::frame::Topic;
+use partita_observe::view::JobView;
 use partita_shared::ids::JobId;
 use partita_shared::model::OperatorRow;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::JobView;
 use yew::prelude::*;
 
 /// Groups whose plans are listed.

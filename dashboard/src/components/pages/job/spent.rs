@@ -4,9 +4,9 @@ use crate::components::parts::{Bar, Panel, Part, Status};
 use crate::format::{duration_us, percent};
 use crate::live::Live;
 use crate::order;
+use partita_observe::frame::Topic;
+use partita_observe::view::GroupView;
 use partita_shared::ids::JobId;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::GroupView;
 use std::cmp::Reverse;
 use yew::prelude::*;
 

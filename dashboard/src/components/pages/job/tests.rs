@@ -4,10 +4,10 @@ use crate::fixtures::{busy, busy_updates, follower, live, told};
 use crate::live::Health;
 use crate::route::Route;
 use crate::testing::{assert_hides, assert_shows, draw_page};
+use partita_observe::event::InputFacts;
+use partita_observe::frame::{Source, Topic, Update};
+use partita_observe::view::GroupText;
 use partita_shared::ids::JobId;
-use partita_shared::observe::event::InputFacts;
-use partita_shared::observe::frame::{Source, Topic, Update};
-use partita_shared::observe::view::GroupText;
 
 /// How far it is, where the time goes, what its tasks look like, what failed.
 #[test]

@@ -3,8 +3,8 @@
 use crate::components::parts::{Age, Panel, State, Status, look, place_link};
 use crate::live::Live;
 use crate::order;
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::Notice;
+use partita_observe::frame::Topic;
+use partita_observe::view::Notice;
 use std::cmp::Reverse;
 use yew::prelude::*;
 

@@ -3,7 +3,7 @@
 use crate::components::parts::{Bar, Panel, Part, Same, Status};
 use crate::format::{bytes, percent};
 use crate::live::Live;
-use partita_shared::observe::view::ClusterView;
+use partita_observe::view::ClusterView;
 use yew::prelude::*;
 
 /// What the panel shows.

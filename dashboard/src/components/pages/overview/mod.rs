@@ -13,7 +13,7 @@ use crate::route::Route;
 use attention::Attention;
 use idle::{FirstQuery, Recent};
 use memory::Memory;
-use partita_shared::observe::frame::Topic;
+use partita_observe::frame::Topic;
 use progress::Progress;
 pub use progress::left_ms;
 use strip::Strip;

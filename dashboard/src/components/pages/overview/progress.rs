@@ -6,10 +6,10 @@ use crate::live::Live;
 use crate::order;
 use crate::route::Route;
 use crate::topics::jobs_in_detail;
+use partita_observe::frame::Topic;
+use partita_observe::view::GroupView;
 use partita_shared::ids::JobId;
 use partita_shared::model::{JobRow, JobState};
-use partita_shared::observe::frame::Topic;
-use partita_shared::observe::view::GroupView;
 use std::rc::Rc;
 use yew::prelude::*;
 

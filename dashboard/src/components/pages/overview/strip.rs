@@ -5,8 +5,8 @@ use crate::components::parts::{Bar, Part, Same};
 use crate::format::{NONE, bytes, counted, duration_ms, grouped, percent, rate};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
+use partita_observe::view::ClusterView;
 use partita_shared::model::{TaskCounts, TaskState};
-use partita_shared::observe::view::ClusterView;
 use yew::prelude::*;
 
 /// What the strip shows.

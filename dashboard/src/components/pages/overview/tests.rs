@@ -4,10 +4,10 @@ use crate::fixtures::{busy, busy_updates, follower, live, told};
 use crate::live::Health;
 use crate::route::Route;
 use crate::testing::{assert_hides, assert_shows, draw_page};
+use partita_observe::follower::Follower;
+use partita_observe::frame::{Source, Topic, Update};
+use partita_observe::view::ClusterView;
 use partita_shared::model::JobState;
-use partita_shared::observe::follower::Follower;
-use partita_shared::observe::frame::{Source, Topic, Update};
-use partita_shared::observe::view::ClusterView;
 
 /// The questions that must be answered without a click: is it alive, does it move, when is it done,
 /// what needs attention.

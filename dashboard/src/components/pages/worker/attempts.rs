@@ -4,7 +4,7 @@ use crate::charts::{Column, Grid, Source, micros, task_number};
 use crate::components::parts::{Age, Same, State, look, task_link};
 use crate::format::{NONE, bytes, grouped};
 use crate::route::{Route, task_key};
-use partita_shared::observe::view::{AttemptView, PartitionView, WorkerView};
+use partita_observe::view::{AttemptView, PartitionView, WorkerView};
 use yew::prelude::*;
 
 /// An attempt as a row.

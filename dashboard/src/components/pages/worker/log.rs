@@ -1,7 +1,7 @@
 //! The last lines of a log.
 
 use crate::components::parts::Same;
-use partita_shared::observe::view::WorkerView;
+use partita_observe::view::WorkerView;
 use web_sys::Element;
 use yew::prelude::*;
 

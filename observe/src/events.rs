@@ -1,0 +1,296 @@
+//! What happened, in few rows: like things are one event with a count.
+
+use crate::event::{Level, Note};
+use crate::table::Table;
+use crate::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
+use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use std::collections::{BTreeSet, HashMap};
+
+/// Characters of an event's sentence.
+pub const EVENT_TEXT_CHARS_MAX: usize = 500;
+
+/// Workers that join, leave or are lost for like reasons within this time of each other are one
+/// event, in milliseconds.
+pub const LIKE_EVENTS_MS: u64 = 10_000;
+
+/// What makes two things one event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    kind: EventKind,
+    group: Option<GroupId>,
+    text: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// What kind of thing it is.
+    pub kind: EventKind,
+    /// How much it matters.
+    pub level: Level,
+    /// What happened, in a sentence.
+    pub text: String,
+    /// Why, without what differs from case to case: like reasons make like events.
+    pub reason: String,
+    /// The worker that it is about.
+    pub worker: Option<WorkerId>,
+    /// The job that it is about.
+    pub job: Option<JobId>,
+    /// The task that it is about.
+    pub task: Option<TaskId>,
+}
+
+impl From<Note> for Happening {
+    fn from(note: Note) -> Self {
+        Happening {
+            kind: EventKind::Note,
+            level: note.level,
+            reason: note.text.clone(),
+            text: note.text,
+            worker: note.worker,
+            job: note.job,
+            task: None,
+        }
+    }
+}
+
+/// Events, the latest of them.
+#[derive(Clone, Debug)]
+pub struct Events {
+    rows: Table<u32, EventRow>,
+    max: usize,
+    next: u32,
+    /// By when they happened last: the first is forgotten first.
+    order: BTreeSet<(u64, u32)>,
+    keys: HashMap<Key, u32>,
+    key_of: HashMap<u32, Key>,
+}
+
+impl Events {
+    /// Knows none, and never more than `max`. Revisions begin at `revision`.
+    pub fn new(max: usize, rows: Table<u32, EventRow>) -> Self {
+        Events {
+            rows,
+            max: max.max(1),
+            next: 1,
+            order: BTreeSet::new(),
+            keys: HashMap::new(),
+            key_of: HashMap::new(),
+        }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &Table<u32, EventRow> {
+        &self.rows
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        (self.order, self.keys, self.key_of) = Default::default();
+    }
+
+    /// Takes something that happened at this moment, in milliseconds since the epoch. What is like
+    /// an event that is there makes that one more.
+    pub fn add(&mut self, at_ms: u64, happening: Happening) {
+        let key = Key {
+            kind: happening.kind,
+            group: happening.task.map(|task| task.group),
+            text: without_numbers(&happening.reason),
+        };
+        let apart_ms = match happening.kind {
+            EventKind::AttemptFailed | EventKind::Note => u64::MAX,
+            EventKind::WorkerJoined | EventKind::WorkerLeft | EventKind::WorkerLost => {
+                LIKE_EVENTS_MS
+            }
+            EventKind::JobFailed | EventKind::JobCancelled => 0,
+        };
+        let text: String = happening.text.chars().take(EVENT_TEXT_CHARS_MAX).collect();
+        let like = self.keys.get(&key).copied().filter(|id| {
+            let last = self.rows.get(*id).map(|row| row.last_ms);
+            apart_ms > 0 && last.is_some_and(|last| at_ms.saturating_sub(last) <= apart_ms)
+        });
+        let Some(id) = like else {
+            self.insert(
+                key,
+                EventRow {
+                    id: self.next,
+                    level: happening.level,
+                    kind: happening.kind,
+                    text,
+                    worker: happening.worker,
+                    job: happening.job,
+                    task: happening.task,
+                    count: 1,
+                    first_ms: at_ms,
+                    last_ms: at_ms,
+                    workers: happening.worker.into_iter().collect(),
+                },
+            );
+            return;
+        };
+        let order = &mut self.order;
+        self.rows.edit(id, |row| {
+            order.remove(&(row.last_ms, id));
+            row.text = text;
+            row.level = row.level.max(happening.level);
+            row.worker = happening.worker.or(row.worker);
+            row.job = happening.job.or(row.job);
+            row.task = happening.task.or(row.task);
+            row.count = row.count.saturating_add(1);
+            row.last_ms = row.last_ms.max(at_ms);
+            if let Some(worker) = happening.worker
+                && row.workers.len() < EVENT_WORKERS_MAX
+                && !row.workers.contains(&worker)
+            {
+                row.workers.push(worker);
+            }
+            order.insert((row.last_ms, id));
+            true
+        });
+    }
+
+    /// Puts an event in that another model had.
+    pub fn restore(&mut self, row: EventRow, reason: &str) {
+        let key = Key {
+            kind: row.kind,
+            group: row.task.map(|task| task.group),
+            text: reason.to_string(),
+        };
+        if let Some(old) = self.rows.get(row.id) {
+            self.order.remove(&(old.last_ms, row.id));
+        }
+        self.insert(key, row);
+    }
+
+    /// The reason of an event, as [`Events::restore`] takes it.
+    pub fn reason(&self, id: u32) -> &str {
+        self.key_of.get(&id).map_or("", |key| &key.text)
+    }
+
+    fn insert(&mut self, key: Key, row: EventRow) {
+        self.next = self.next.max(row.id.saturating_add(1));
+        self.order.insert((row.last_ms, row.id));
+        self.keys.insert(key.clone(), row.id);
+        self.key_of.insert(row.id, key);
+        self.rows.set(row.id, row);
+        while self.rows.len() > self.max {
+            let Some((_, oldest)) = self.order.pop_first() else { return };
+            self.rows.remove(oldest);
+            if let Some(key) = self.key_of.remove(&oldest)
+                && self.keys.get(&key) == Some(&oldest)
+            {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// The cause of a worker's end was learnt later: the sentence about it is replaced.
+    pub fn amend(&mut self, worker: WorkerId, text: &str) {
+        let is_its_end = |row: &EventRow| {
+            matches!(row.kind, EventKind::WorkerLost | EventKind::WorkerLeft)
+                && row.worker == Some(worker)
+        };
+        let found = self.rows.iter().rev().find(|(_, row)| is_its_end(row)).map(|(id, _)| id);
+        if let Some(id) = found {
+            self.rows.edit(id, |row| {
+                let text: String = text.chars().take(EVENT_TEXT_CHARS_MAX).collect();
+                std::mem::replace(&mut row.text, text.clone()) != text
+            });
+        }
+    }
+}
+
+/// A text with `#` for every number in it, cut: what is the same in like errors.
+pub fn without_numbers(text: &str) -> String {
+    let mut short = String::new();
+    let mut is_number = false;
+    for letter in text.chars().take(EVENT_TEXT_CHARS_MAX) {
+        let digit = letter.is_ascii_digit();
+        if !digit {
+            short.push(letter);
+        } else if !is_number {
+            short.push('#');
+        }
+        is_number = digit;
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(group: u32, index: u32, error: &str) -> Happening {
+        let group = GroupId { job: JobId(1), index: group };
+        Happening {
+            kind: EventKind::AttemptFailed,
+            level: Level::Error,
+            text: error.into(),
+            reason: error.into(),
+            worker: Some(WorkerId(index % 20)),
+            job: Some(group.job),
+            task: Some(TaskId { group, index }),
+        }
+    }
+
+    fn events(max: usize) -> Events {
+        Events::new(max, Table::new())
+    }
+
+    /// Failures that differ in numbers alone are one event for each group, which names the latest
+    /// and a bounded number of workers.
+    #[test]
+    fn like_failures_are_one_event() {
+        let mut events = events(10);
+        for index in 0..100 {
+            let error = format!("cannot read row {index} of part-{index}.parquet");
+            events.add(u64::from(index), failed(index % 2, index, &error));
+        }
+        events.add(200, failed(0, 7, "division by zero"));
+        let rows: Vec<&EventRow> = events.rows().iter().map(|(_, row)| row).collect();
+        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [50, 50, 1]);
+        assert_eq!(rows[1].text, "cannot read row 99 of part-99.parquet");
+        assert_eq!((rows[1].first_ms, rows[1].last_ms, rows[1].workers.len()), (1, 99, 10));
+        assert_eq!(rows[1].task.map(|task| task.index), Some(99));
+    }
+
+    /// What happened last the longest ago is forgotten first, and an event that goes on is not.
+    #[test]
+    fn events_are_bounded_and_those_that_go_on_stay() {
+        let mut events = events(5);
+        for at in 0..100 {
+            events.add(at, failed(0, 1, "again"));
+            let word: String = (0..=at).map(|_| 'x').collect();
+            events.add(at, failed(0, 1, &word));
+        }
+        assert_eq!(events.rows().len(), 5);
+        assert_eq!((events.keys.len(), events.key_of.len(), events.order.len()), (5, 5, 5));
+        assert_eq!(events.rows().get(1).map(|row| row.count), Some(100));
+    }
+
+    /// Workers that join together are one event; one that joins much later is another. A cause that
+    /// is learnt later takes the place of what was thought first.
+    #[test]
+    fn workers_come_together_and_causes_are_amended() {
+        let mut events = events(10);
+        let joined = |worker: u32| Happening {
+            kind: EventKind::WorkerJoined,
+            level: Level::Info,
+            text: format!("w{worker} joined"),
+            reason: String::new(),
+            worker: Some(WorkerId(worker)),
+            job: None,
+            task: None,
+        };
+        (0..50).for_each(|worker| events.add(u64::from(worker) * 100, joined(worker)));
+        events.add(60_000, joined(50));
+        let counts: Vec<u32> = events.rows().iter().map(|(_, row)| row.count).collect();
+        assert_eq!(counts, [50, 1]);
+        let lost = Happening { kind: EventKind::WorkerLost, level: Level::Warning, ..joined(50) };
+        events.add(61_000, lost);
+        events.amend(WorkerId(50), "out of memory");
+        assert_eq!(events.rows().get(3).map(|row| row.text.as_str()), Some("out of memory"));
+        assert_eq!(events.rows().get(2).map(|row| row.text.as_str()), Some("w50 joined"));
+    }
+}

@@ -1,0 +1,546 @@
+//! Jobs and their groups: what is told of them, and their rows.
+
+use super::Model;
+use crate::event::{
+    AttemptEnd, Counters, Ending, GroupCarried, GroupCounters, GroupFacts, InputFacts, JobCounters,
+    JobFacts, Level,
+};
+use crate::events::Happening;
+use crate::frame::JOB_TEXT_CHARS_MAX;
+use crate::series::Rate;
+use crate::table::Table;
+use crate::view::{AttemptView, EventKind, FAILURES_MAX, GroupView};
+use partita_shared::ids::{GroupId, JobId, WorkerId};
+use partita_shared::message::FailureKind;
+use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts};
+use partita_shared::units::format_bytes;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Characters of a job's text that are remembered.
+const TEXT_CHARS_MAX: usize = 50_000;
+/// Characters of a group's name.
+const GROUP_NAME_CHARS_MAX: usize = 200;
+/// Bytes of all plans of one job that are remembered.
+const JOB_PLANS_BYTES_MAX: usize = 256 << 10;
+/// Bytes of the lines of operators of one job that are remembered.
+const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
+/// Characters of an error in a job's list of failures.
+const FAILURE_CHARS_MAX: usize = 1_000;
+/// Tasks of one job of which it is remembered that workers were lost under them.
+const KILLS_MAX: usize = 1_000;
+/// The time over which the rate of a group's finishing tasks is taken, in microseconds.
+const GROUP_RATE_US: u64 = 60_000_000;
+
+/// What is known of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupRecord {
+    pub(crate) name: String,
+    pub(crate) plan: String,
+    pub(crate) inputs: Vec<InputFacts>,
+    pub(crate) size: u32,
+    pub(crate) counters: GroupCounters,
+    /// What was made from attempts.
+    pub(crate) seen: GroupCarried,
+    /// Its finishing tasks, while it has some that move.
+    pub(crate) rate: Rate,
+    pub(crate) left_ms: Option<u64>,
+    is_dirty: bool,
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct JobRecord {
+    /// Its row, with the texts whole.
+    pub(crate) row: JobRow,
+    pub(crate) groups: Vec<GroupRecord>,
+    pub(crate) table: Table<u32, GroupView>,
+    /// Sums over the groups; they are the row's as soon as a group's counters were told.
+    sums: (TaskCounts, u64, u64),
+    pub(crate) operators: Vec<Vec<OperatorRow>>,
+    /// Attempts that failed or were lost, the latest first.
+    pub(crate) failures: VecDeque<AttemptView>,
+    /// Workers that were lost under a task: the group, the task's index.
+    pub(crate) kills: BTreeMap<(u32, u32), Vec<WorkerId>>,
+    /// Changes with what [`crate::view::JobView`] shows.
+    pub(crate) text_revision: u64,
+    /// Bytes of its texts, if it has ended and they are remembered.
+    text_bytes: usize,
+    /// When something of it last ended, started or was delivered, in microseconds since the epoch.
+    pub(crate) moved_us: u64,
+    /// Since when it has waited for a slot, in microseconds since the epoch.
+    pub(crate) waits_since_us: Option<u64>,
+    is_dirty: bool,
+    dirty_groups: Vec<u32>,
+}
+
+pub(super) fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
+}
+
+impl GroupRecord {
+    fn new(id: GroupId, facts: GroupFacts, plans_bytes: &mut usize) -> Self {
+        *plans_bytes += facts.plan.len();
+        let plan = if *plans_bytes > JOB_PLANS_BYTES_MAX {
+            let limit = format_bytes(JOB_PLANS_BYTES_MAX as u64);
+            format!("not remembered: the plans of this job are longer than {limit}")
+        } else {
+            facts.plan
+        };
+        let waiting = u64::from(facts.tasks);
+        GroupRecord {
+            name: cut(&facts.name, GROUP_NAME_CHARS_MAX),
+            plan,
+            inputs: facts.inputs,
+            size: facts.tasks,
+            counters: GroupCounters {
+                group: id,
+                tasks: TaskCounts { waiting, ..TaskCounts::default() },
+                rows: 0,
+                bytes: 0,
+                busy_us: 0,
+                held: 0,
+                held_bytes: 0,
+            },
+            seen: GroupCarried::default(),
+            rate: Rate::over(GROUP_RATE_US),
+            left_ms: None,
+            is_dirty: false,
+        }
+    }
+
+    fn view(&self) -> GroupView {
+        let (counters, seen) = (&self.counters, &self.seen);
+        GroupView {
+            id: counters.group,
+            name: self.name.clone(),
+            tasks: counters.tasks,
+            rows: counters.rows,
+            bytes: counters.bytes,
+            busy_us: counters.busy_us,
+            transfer_us: seen.transfer_us,
+            disk_us: seen.disk_us,
+            held: counters.held,
+            held_bytes: counters.held_bytes,
+            failures: seen.failures,
+            started_ms: seen.started_ms,
+            ended_ms: seen.ended_ms,
+            left_ms: self.left_ms,
+            time_us: seen.time_us.quartiles(),
+            task_rows: seen.task_rows.quartiles(),
+            task_bytes: seen.task_bytes.quartiles(),
+        }
+    }
+
+    /// Takes an attempt that ended now.
+    fn take(&mut self, now_us: u64, end: &AttemptEnd) {
+        let seen = &mut self.seen;
+        match end.ending {
+            Ending::Finished => {
+                seen.time_us.add(end.busy_us);
+                seen.task_rows.add(end.rows);
+                seen.task_bytes.add(end.bytes);
+                seen.transfer_us = seen.transfer_us.saturating_add(end.transfer_us);
+                seen.disk_us = seen.disk_us.saturating_add(end.disk_us);
+                seen.ended_ms = seen.ended_ms.max(Some(now_us / 1000));
+            }
+            Ending::Failed(_) | Ending::Lost => seen.failures += 1,
+            Ending::Stopped => {}
+        }
+        if matches!(end.ending, Ending::Finished | Ending::Failed(_)) {
+            let started_ms = now_us.saturating_sub(end.busy_us) / 1000;
+            let earliest = seen.started_ms.map_or(started_ms, |before| before.min(started_ms));
+            seen.started_ms = Some(earliest);
+        }
+    }
+}
+
+impl JobRecord {
+    fn new(facts: JobFacts, table: Table<u32, GroupView>, now_us: u64) -> Self {
+        let mut row = facts.row;
+        row.text = cut(&row.text, TEXT_CHARS_MAX);
+        let (job, mut plans_bytes) = (row.id, 0);
+        let group =
+            |(index, facts)| GroupRecord::new(GroupId { job, index }, facts, &mut plans_bytes);
+        let groups: Vec<_> = (0..).zip(facts.groups).map(group).collect();
+        let mut sums = (TaskCounts::default(), 0, 0);
+        groups.iter().for_each(|group: &GroupRecord| sums.0.add(&group.counters.tasks));
+        JobRecord {
+            row,
+            dirty_groups: (0..groups.len() as u32).collect(),
+            groups,
+            table,
+            sums,
+            operators: Vec::new(),
+            failures: VecDeque::new(),
+            kills: BTreeMap::new(),
+            text_revision: 1,
+            text_bytes: 0,
+            moved_us: now_us,
+            waits_since_us: None,
+            is_dirty: false,
+        }
+    }
+
+    /// Its row as lists show it: long texts are cut.
+    fn short_row(&self) -> JobRow {
+        let text = cut(&self.row.text, JOB_TEXT_CHARS_MAX);
+        JobRow { text, error: cut(&self.row.error, JOB_TEXT_CHARS_MAX), ..self.row.clone() }
+    }
+
+    pub(super) fn touch(&mut self, group: u32) {
+        if let Some(record) = self.groups.get_mut(group as usize)
+            && !record.is_dirty
+        {
+            record.is_dirty = true;
+            self.dirty_groups.push(group);
+        }
+    }
+
+    fn count(&mut self, now_us: u64, new: GroupCounters) {
+        let Some(group) = self.groups.get_mut(new.group.index as usize) else { return };
+        let old = std::mem::replace(&mut group.counters, new);
+        let new = &group.counters;
+        if old == *new {
+            return;
+        }
+        if old.tasks.done != new.tasks.done || old.tasks.running < new.tasks.running {
+            self.moved_us = now_us;
+        }
+        let (tasks, rows, bytes) = &mut self.sums;
+        for (sum, old, new) in [
+            (&mut tasks.waiting, old.tasks.waiting, new.tasks.waiting),
+            (&mut tasks.ready, old.tasks.ready, new.tasks.ready),
+            (&mut tasks.running, old.tasks.running, new.tasks.running),
+            (&mut tasks.done, old.tasks.done, new.tasks.done),
+            (&mut tasks.failed, old.tasks.failed, new.tasks.failed),
+            (rows, old.rows, new.rows),
+            (bytes, old.bytes, new.bytes),
+        ] {
+            *sum = (*sum - old).saturating_add(new);
+        }
+        if !self.row.state.is_final() {
+            (self.row.tasks, self.row.rows, self.row.bytes) = self.sums;
+        }
+        let index = new.group.index;
+        self.touch(index);
+    }
+
+    fn fail(&mut self, failure: AttemptView) {
+        self.failures.push_front(failure);
+        self.failures.truncate(FAILURES_MAX);
+        self.text_revision += 1;
+    }
+
+    fn measure_texts(&mut self) -> usize {
+        let plans: usize =
+            self.groups.iter().map(|group| group.plan.len() + 32 * group.inputs.len()).sum();
+        let lines = self.operators.iter().flatten().map(|row| row.line.len() + 48);
+        let failures = self.failures.iter().map(|failure| failure.error.len() + 128);
+        self.text_bytes = self.row.text.len()
+            + self.row.error.len()
+            + plans
+            + lines.sum::<usize>()
+            + failures.sum::<usize>();
+        self.text_bytes
+    }
+
+    fn forget_texts(&mut self) -> usize {
+        let short = self.short_row();
+        (self.row.text, self.row.error) = (short.text, short.error);
+        for group in &mut self.groups {
+            group.plan = String::from("not remembered: there were too many jobs since");
+        }
+        (self.operators, self.failures) = (Vec::new(), VecDeque::new());
+        self.text_revision += 1;
+        std::mem::take(&mut self.text_bytes)
+    }
+}
+
+impl Model {
+    pub(super) fn on_job(&mut self, facts: JobFacts) {
+        let id = facts.row.id;
+        if self.job_records.contains_key(&id) {
+            return;
+        }
+        let is_over = facts.row.state.is_final();
+        let table = Table::starting_at(self.first_revision, self.limits.tombstones);
+        self.job_records.insert(id, JobRecord::new(facts, table, self.now_us));
+        self.touch_job(id);
+        if is_over {
+            self.keep_ended(id);
+        }
+    }
+
+    pub(super) fn on_counters(&mut self, counters: Counters) {
+        self.tasks_finished = self.tasks_finished.max(counters.tasks_finished);
+        for figures in counters.jobs {
+            self.count_job(figures);
+        }
+        for figures in counters.groups {
+            let job = figures.group.job;
+            if let Some(record) = self.job_records.get_mut(&job) {
+                record.count(self.now_us, figures);
+                self.touch_job(job);
+            }
+        }
+        for (worker, assigned, finished) in counters.workers {
+            self.workers.edit(worker, |row| {
+                let is_new = (row.assigned, row.finished) != (assigned, finished);
+                (row.assigned, row.finished) = (assigned, finished);
+                is_new
+            });
+        }
+    }
+
+    fn count_job(&mut self, figures: JobCounters) {
+        let Some(record) = self.job_records.get_mut(&figures.job) else { return };
+        let row = &mut record.row;
+        if row.state.is_final() {
+            return;
+        }
+        if row.delivered_rows != figures.delivered_rows || row.started_ms != figures.started_ms {
+            record.moved_us = self.now_us;
+        }
+        // Its end comes with its last row.
+        if !figures.state.is_final() {
+            row.state = figures.state;
+        }
+        row.started_ms = figures.started_ms;
+        row.delivered_rows = figures.delivered_rows;
+        row.retries = figures.retries;
+        self.touch_job(figures.job);
+    }
+
+    pub(super) fn on_attempt(&mut self, end: &AttemptEnd) {
+        self.spans.push(self.now_us, end);
+        self.free_slot(end);
+        if matches!(end.ending, Ending::Failed(_)) {
+            self.attempts_failed += 1;
+        }
+        let (job, now_us) = (end.task.group.job, self.now_us);
+        let Some(record) = self.job_records.get_mut(&job) else { return };
+        record.moved_us = now_us;
+        let Some(group) = record.groups.get_mut(end.task.group.index as usize) else { return };
+        group.take(now_us, end);
+        record.touch(end.task.group.index);
+        self.touch_job(job);
+        match end.ending {
+            Ending::Finished | Ending::Stopped => {}
+            Ending::Failed(kind) => {
+                self.keep_failure(end);
+                self.note_failure(end, kind);
+            }
+            Ending::Lost => {
+                self.keep_failure(end);
+                self.keep_kill(end);
+            }
+        }
+    }
+
+    fn keep_failure(&mut self, end: &AttemptEnd) {
+        let failure = AttemptView {
+            task: end.task,
+            attempt: end.attempt,
+            worker: end.worker,
+            slot: end.slot,
+            ending: Some(end.ending),
+            started_ms: self.now_us.saturating_sub(end.busy_us) / 1000,
+            queued_us: end.queued_us,
+            busy_us: end.busy_us,
+            transfer_us: end.transfer_us,
+            disk_us: end.disk_us,
+            rows: end.rows,
+            bytes: end.bytes,
+            fetched_bytes: end.fetched_bytes,
+            error: cut(&end.error, FAILURE_CHARS_MAX),
+        };
+        if let Some(record) = self.job_records.get_mut(&end.task.group.job)
+            && (!record.row.state.is_final() || record.text_bytes > 0)
+        {
+            record.fail(failure);
+        }
+    }
+
+    /// A worker that said that it would go is not counted against the tasks that it ran.
+    fn keep_kill(&mut self, end: &AttemptEnd) {
+        let is_blameless =
+            self.worker_records.get(&end.worker).is_some_and(|worker| worker.was_leaving);
+        let Some(record) = self.job_records.get_mut(&end.task.group.job) else { return };
+        if is_blameless || record.kills.len() >= KILLS_MAX {
+            return;
+        }
+        let workers = record.kills.entry((end.task.group.index, end.task.index)).or_default();
+        if !workers.contains(&end.worker) {
+            workers.push(end.worker);
+        }
+    }
+
+    fn note_failure(&mut self, end: &AttemptEnd, kind: FailureKind) {
+        let group = self
+            .job_records
+            .get(&end.task.group.job)
+            .and_then(|record| record.groups.get(end.task.group.index as usize));
+        let name = group.map_or("", |group| group.name.as_str());
+        let level = match kind {
+            FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => Level::Error,
+            FailureKind::Retry | FailureKind::Input(_) => Level::Warning,
+        };
+        let text =
+            if name.is_empty() { end.error.clone() } else { format!("{name}: {}", end.error) };
+        self.note(Happening {
+            kind: EventKind::AttemptFailed,
+            level,
+            text,
+            reason: end.error.clone(),
+            worker: Some(end.worker),
+            job: Some(end.task.group.job),
+            task: Some(end.task),
+        });
+    }
+
+    pub(super) fn on_job_ended(&mut self, row: JobRow, operators: Vec<Vec<OperatorRow>>) {
+        let (id, now_us) = (row.id, self.now_us);
+        if self.job_records.get(&id).is_some_and(|record| record.row.state.is_final()) {
+            return;
+        }
+        self.note_end(&row);
+        let first_revision = self.first_revision;
+        let tombstones = self.limits.tombstones;
+        let record = self.job_records.entry(id).or_insert_with(|| {
+            let table = Table::starting_at(first_revision, tombstones);
+            JobRecord::new(JobFacts { row: row.clone(), groups: Vec::new() }, table, now_us)
+        });
+        let text = std::mem::take(&mut record.row.text);
+        record.row = JobRow { text, ..row };
+        record.operators = cut_operators(operators);
+        record.text_revision += 1;
+        (record.kills, record.waits_since_us) = (BTreeMap::new(), None);
+        for index in 0..record.groups.len() as u32 {
+            let group = &mut record.groups[index as usize];
+            // Nothing of it runs or is held any more, whatever was about to.
+            let mut last = group.counters.clone();
+            let tasks = &mut last.tasks;
+            tasks.waiting += std::mem::take(&mut tasks.running) + std::mem::take(&mut tasks.ready);
+            (last.held, last.held_bytes) = (0, 0);
+            (group.left_ms, group.rate) = (None, Rate::over(GROUP_RATE_US));
+            record.count(now_us, last);
+            record.touch(index);
+        }
+        for worker in self.worker_records.values_mut() {
+            worker.on_slots.retain(|on| on.task.group.job != id);
+        }
+        self.slots_revision += 1;
+        self.touch_job(id);
+        self.keep_ended(id);
+    }
+
+    /// A job that is over is remembered among those, as long as there is room.
+    fn keep_ended(&mut self, id: JobId) {
+        if let Some(record) = self.job_records.get_mut(&id) {
+            self.ended_groups += record.groups.len();
+            self.text_bytes += record.measure_texts();
+            self.ended.push_back(id);
+        }
+        self.forget_ended();
+    }
+
+    fn note_end(&mut self, row: &JobRow) {
+        let (kind, level, word) = match row.state {
+            JobState::Failed => (EventKind::JobFailed, Level::Error, "failed"),
+            JobState::Cancelled => (EventKind::JobCancelled, Level::Warning, "was cancelled"),
+            JobState::Planning
+            | JobState::Queued
+            | JobState::Running
+            | JobState::Held
+            | JobState::Done => return,
+        };
+        self.note(Happening {
+            kind,
+            level,
+            text: format!("{} {word}: {}", row.id, row.error),
+            reason: row.error.clone(),
+            worker: None,
+            job: Some(row.id),
+            task: None,
+        });
+    }
+
+    /// Forgets jobs that ended the longest ago, and texts of others, until all fits.
+    fn forget_ended(&mut self) {
+        let limits = self.limits;
+        while self.ended.len() > limits.ended_jobs.max(1)
+            || (self.ended_groups > limits.ended_groups && self.ended.len() > 1)
+        {
+            let Some(first) = self.ended.pop_front() else { return };
+            self.jobs.remove(first);
+            if let Some(record) = self.job_records.remove(&first) {
+                self.ended_groups -= record.groups.len();
+                self.text_bytes -= record.text_bytes;
+            }
+        }
+        for id in &self.ended {
+            if self.text_bytes <= limits.text_bytes {
+                return;
+            }
+            let record = self.job_records.get_mut(id);
+            if let Some(record) = record.filter(|record| record.text_bytes > 0) {
+                self.text_bytes -= record.forget_texts();
+            }
+        }
+    }
+
+    pub(super) fn carry_group(&mut self, id: GroupId, figures: GroupCarried) {
+        let Some(record) = self.job_records.get_mut(&id.job) else { return };
+        let Some(group) = record.groups.get_mut(id.index as usize) else { return };
+        group.seen = figures;
+        record.touch(id.index);
+        self.touch_job(id.job);
+    }
+
+    pub(super) fn carry_failure(&mut self, failure: AttemptView) {
+        let Some(record) = self.job_records.get_mut(&failure.task.group.job) else { return };
+        let is_it =
+            |known: &AttemptView| (known.task, known.attempt) == (failure.task, failure.attempt);
+        if !record.failures.iter().any(is_it) {
+            record.fail(failure);
+        }
+    }
+
+    pub(super) fn touch_job(&mut self, id: JobId) {
+        if let Some(record) = self.job_records.get_mut(&id)
+            && !record.is_dirty
+        {
+            record.is_dirty = true;
+            self.dirty_jobs.push(id);
+        }
+    }
+
+    /// Puts the rows of jobs and groups together that changed.
+    pub(crate) fn settle(&mut self) {
+        for id in std::mem::take(&mut self.dirty_jobs) {
+            let Some(record) = self.job_records.get_mut(&id) else { continue };
+            record.is_dirty = false;
+            for index in std::mem::take(&mut record.dirty_groups) {
+                if let Some(group) = record.groups.get_mut(index as usize) {
+                    group.is_dirty = false;
+                    record.table.set(index, group.view());
+                }
+            }
+            self.jobs.set(id, record.short_row());
+        }
+    }
+}
+
+/// As many operators as there is room for.
+fn cut_operators(mut operators: Vec<Vec<OperatorRow>>) -> Vec<Vec<OperatorRow>> {
+    let mut bytes = 0;
+    for rows in &mut operators {
+        let fits = |row: &OperatorRow| {
+            bytes += row.line.len() + 48;
+            bytes <= JOB_OPERATORS_BYTES_MAX
+        };
+        let kept = rows.iter().map(fits).take_while(|fits| *fits).count();
+        rows.truncate(kept);
+    }
+    operators
+}

@@ -1,0 +1,243 @@
+//! What is wrong with jobs.
+
+use super::{Found, RECENT_MS, Subject, count_of, duration};
+use crate::event::Level;
+use crate::model::{GroupRecord, JobRecord, Model};
+use crate::view::Place;
+use partita_shared::ids::{JobId, TaskId};
+use partita_shared::limits::TASK_KILLS_MAX;
+use partita_shared::model::{JobRow, JobState, WorkerState};
+use partita_shared::units::format_count;
+
+/// A job that waits for a slot is a notice after this long, in milliseconds.
+const WAIT_MS: u64 = 5_000;
+
+/// A job of which nothing ended, started or was delivered for this long stands, in milliseconds.
+const STANDS_MS: u64 = 120_000;
+
+/// Times the longest task's time, before a job of which nothing ends is held to stand.
+const STANDS_TASKS: u64 = 3;
+
+/// A group is skewed when its slowest task took so many times what half of them take.
+const SKEW_TIMES: u64 = 4;
+
+/// And when that is at least so much longer, in microseconds: ten seconds.
+const SKEW_US: u64 = 10_000_000;
+
+/// And when so many tasks finished.
+const SKEW_TASKS: u64 = 8;
+
+/// Workers that died under a task before it is a notice. One death says little of it.
+const KILLS: usize = 2;
+
+/// Jobs that are looked at for notices: those that came first.
+const JOBS_MAX: usize = 200;
+
+pub(super) fn look(model: &Model, found: &mut Vec<Found>) {
+    let now_ms = model.now_ms();
+    let live = model.job_records.values().filter(|record| !record.row.state.is_final());
+    for record in live.take(JOBS_MAX) {
+        waits(model, record, found);
+        stands(record, now_ms, found);
+        retried(record, found);
+        killers(model, record, found);
+        record.groups.iter().for_each(|group| skewed(group, found));
+    }
+    for (id, row) in model.jobs.iter().rev().take(JOBS_MAX) {
+        failed(id, row, now_ms, found);
+    }
+}
+
+fn notice(subject: Subject, level: Level, job: JobId, text: String, remedy: &str) -> Found {
+    let place = Place::Job(job);
+    Found { subject, level, text, remedy: remedy.into(), place, since_ms: None }
+}
+
+fn failed(id: JobId, row: &JobRow, now_ms: u64, found: &mut Vec<Found>) {
+    let ended_ms = row.ended_ms.unwrap_or(0);
+    if row.state != JobState::Failed || now_ms.saturating_sub(ended_ms) >= RECENT_MS {
+        return;
+    }
+    let text = format!("{id} failed: {}", row.error);
+    let remedy = "its page has the failed attempts with their errors";
+    let since_ms = Some(ended_ms);
+    found.push(Found { since_ms, ..notice(Subject::Failed(id), Level::Error, id, text, remedy) });
+}
+
+fn waits(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
+    let (id, now_ms) = (record.row.id, model.now_ms());
+    let Some(since_ms) = record.waits_since_us.map(|us| us / 1000) else { return };
+    let waited_ms = now_ms.saturating_sub(since_ms);
+    if waited_ms < WAIT_MS {
+        return;
+    }
+    let states =
+        model.workers.iter().map(|(_, row)| (row.state, row.slots, row.metrics.above_mark));
+    let (mut up, mut leaving, mut slots, mut above) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for (state, of_worker, above_mark) in states {
+        match state {
+            WorkerState::Up => {
+                (up, slots) = (up + 1, slots + u64::from(of_worker));
+                above += u64::from(above_mark);
+            }
+            WorkerState::Leaving => leaving += 1,
+            WorkerState::Left | WorkerState::Lost => {}
+        }
+    }
+    let time = duration(waited_ms);
+    let others: u64 = model
+        .job_records
+        .values()
+        .filter(|other| other.row.id != id && !other.row.state.is_final())
+        .map(|other| other.row.tasks.running)
+        .sum();
+    let (level, why, remedy) = if up == 0 && leaving == 0 {
+        (
+            Level::Error,
+            "there is no worker".to_string(),
+            "start workers: `partita worker`, or a Slurm job that does so",
+        )
+    } else if up == 0 {
+        (
+            Level::Error,
+            format!("{}, and no other is there", is_leaving(leaving)),
+            "start other workers: those that leave take no new tasks",
+        )
+    } else if above == up {
+        (
+            Level::Warning,
+            "every worker is above its memory mark".to_string(),
+            "add workers or memory, or drop collections that are not needed",
+        )
+    } else if others >= slots {
+        (
+            Level::Warning,
+            format!("all {} are busy with other jobs", count_of(slots, "slot")),
+            "add workers, or submit it with a higher priority; it gets its share as tasks of others \
+             end",
+        )
+    } else {
+        (
+            Level::Warning,
+            format!(
+                "{} of {} are busy with other jobs",
+                format_count(others),
+                count_of(slots, "slot")
+            ),
+            "the pages of its tasks say why each does not run",
+        )
+    };
+    let text = format!("{id} has waited {time} for a slot: {why}");
+    found.push(Found {
+        since_ms: Some(since_ms),
+        ..notice(Subject::Waits(id), level, id, text, remedy)
+    });
+}
+
+fn is_leaving(workers: u64) -> String {
+    let verb = if workers == 1 { "is" } else { "are" };
+    format!("{} {verb} leaving", count_of(workers, "worker"))
+}
+
+fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
+    let (id, row) = (record.row.id, &record.row);
+    let stood_ms = now_ms.saturating_sub(record.moved_us / 1000);
+    let longest_us = record.groups.iter().map(|group| group.seen.time_us.quartiles().max).max();
+    let patience_ms = STANDS_MS.max(longest_us.unwrap_or(0).saturating_mul(STANDS_TASKS) / 1000);
+    if record.waits_since_us.is_some() || stood_ms < patience_ms {
+        return;
+    }
+    let time = duration(stood_ms);
+    let (text, remedy) = if row.tasks.running > 0 {
+        let running = count_of(row.tasks.running, "task");
+        (
+            format!("{id} has not moved for {time}: {running} on workers, and none has ended"),
+            "look on the timeline which these are: one may wait for something outside, or its \
+             partition may be far larger than others",
+        )
+    } else {
+        (
+            format!("{id} has not moved for {time}, and no task of it runs"),
+            "see whether its client still reads the result: no more is made than it takes",
+        )
+    };
+    found.push(Found {
+        since_ms: Some(record.moved_us / 1000),
+        ..notice(Subject::Stands(id), Level::Warning, id, text, remedy)
+    });
+}
+
+fn retried(record: &JobRecord, found: &mut Vec<Found>) {
+    let (id, retries) = (record.row.id, record.row.retries);
+    if retries == 0 {
+        return;
+    }
+    let verb = if retries == 1 { "was" } else { "were" };
+    let text = format!("{} of {id} {verb} started again", count_of(retries, "task"));
+    let remedy =
+        "nothing need be done if a worker was lost; its page lists the attempts that failed";
+    found.push(notice(Subject::Retried(id), Level::Info, id, text, remedy));
+}
+
+fn killers(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
+    let id = record.row.id;
+    let killers = record.kills.iter().filter(|(_, workers)| workers.len() >= KILLS);
+    for ((group, index), workers) in killers {
+        let task = TaskId {
+            group: partita_shared::ids::GroupId { job: id, index: *group },
+            index: *index,
+        };
+        let cause = workers.last().and_then(|worker| model.workers.get(*worker));
+        let cause = cause.map(|row| format!(", the last one for this reason: {}", row.cause));
+        let text = format!(
+            "task {task} was running on {} workers when they died{}",
+            workers.len(),
+            cause.unwrap_or_default()
+        );
+        let remedy = format!(
+            "after {TASK_KILLS_MAX} it is not tried again and {id} fails. If the cause is memory, cut \
+             its data into smaller partitions or give workers fewer slots"
+        );
+        found.push(notice(Subject::Killer(task), Level::Error, id, text, &remedy));
+    }
+}
+
+fn skewed(group: &GroupRecord, found: &mut Vec<Found>) {
+    let counters = &group.counters;
+    let left = counters.tasks.total() - counters.tasks.done - counters.tasks.failed;
+    if left == 0 && counters.held == 0 {
+        return;
+    }
+    let times = group.seen.time_us.quartiles();
+    let is_skewed = group.seen.time_us.count() >= SKEW_TASKS
+        && times.max >= times.median.saturating_mul(SKEW_TIMES)
+        && times.max - times.median >= SKEW_US;
+    if !is_skewed {
+        return;
+    }
+    let (id, max, median) = (counters.group, times.max / 1000, times.median / 1000);
+    let rows = group.seen.task_rows.quartiles();
+    let (why, remedy) = if rows.max >= rows.median.max(1).saturating_mul(SKEW_TIMES) {
+        (
+            format!(
+                ", and the largest output has {} rows beside {}",
+                format_count(rows.max),
+                format_count(rows.median)
+            ),
+            "its data is unevenly divided: partition by another column, or into more parts",
+        )
+    } else {
+        (
+            String::new(),
+            "look on the timeline whether those tasks wait for others' partitions or the disk, and \
+             whether they ran on one worker",
+        )
+    };
+    let text = format!(
+        "the slowest task of `{}` ({id}) took {}, half of them no more than {}{why}",
+        group.name,
+        duration(max),
+        duration(median)
+    );
+    found.push(notice(Subject::Skewed(id), Level::Info, id.job, text, remedy));
+}

@@ -1,0 +1,294 @@
+//! Each notice is reached, says what is wrong and what to do, and goes when that is over.
+
+use crate::observe::fixture::{Bench, counters, finished, job, running, task, worker};
+use partita_observe::event::{CoreFigures, Ending, Level, Observation};
+use partita_observe::notices::NOTICES_MAX;
+use partita_observe::view::{Notice, Place};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::message::{FailureKind, WorkerMetrics};
+use partita_shared::model::{JobState, TaskCounts, WorkerState};
+
+/// The sentences after a little more than a second.
+fn texts(bench: &mut Bench) -> Vec<String> {
+    bench.pass(1_100);
+    let list = bench.model.notices();
+    for Notice { text, remedy, .. } in list {
+        assert!(!text.is_empty() && !remedy.is_empty());
+        assert!(!text.contains('!') && !remedy.contains('!') && !remedy.ends_with('.'), "{text}");
+        assert!(!text.contains("  ") && !remedy.contains("  "), "{text}: {remedy}");
+    }
+    list.iter().map(|notice| notice.text.clone()).collect()
+}
+
+fn one(bench: &mut Bench) -> Notice {
+    let texts = texts(bench);
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    bench.model.notices()[0].clone()
+}
+
+fn with_workers(count: u32) -> Bench {
+    let mut bench = Bench::new();
+    (0..count).for_each(|id| bench.join(id, 2));
+    bench
+}
+
+fn ready(tasks: u64) -> TaskCounts {
+    TaskCounts { ready: tasks, ..TaskCounts::default() }
+}
+
+fn on(tasks: u64) -> TaskCounts {
+    TaskCounts { running: tasks, ..TaskCounts::default() }
+}
+
+/// A cluster in which nothing is wrong has no notice.
+#[test]
+fn nothing_is_said_of_what_is_well() {
+    let mut bench = with_workers(3);
+    bench.submit(1, &[10]);
+    bench.count_job(running(1));
+    bench.count(counters(1, 0, on(5)));
+    assert!(texts(&mut bench).is_empty());
+}
+
+/// A lost worker is told with its cause for ten minutes; many lost ones are one notice.
+#[test]
+fn lost_workers() {
+    let mut bench = with_workers(8);
+    bench.lose(1, "killed by signal 9: out of memory");
+    let since_ms = bench.now_ms();
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "w1 on n00 was lost: killed by signal 9: out of memory");
+    assert_eq!((notice.level, notice.place), (Level::Error, Place::Worker(WorkerId(1))));
+    assert_eq!(notice.since_ms, since_ms);
+    (2..6).for_each(|id| bench.lose(id, "silent"));
+    let text = "5 workers were lost in the last 10 m 00 s; the latest is w5 on n01: silent";
+    assert_eq!(one(&mut bench).text, text);
+    bench.pass(600_000);
+    assert!(texts(&mut bench).is_empty());
+}
+
+/// Memory: above the mark, near the limit, much on disk; more than a few workers are one notice,
+/// which keeps its moment while it lasts.
+#[test]
+fn memory_of_workers() {
+    let mut bench = with_workers(8);
+    let above = WorkerMetrics { above_mark: true, reserved_bytes: 6 << 30, ..Default::default() };
+    bench.measure(1, above, Vec::new());
+    let text = "w1 on n00 is above its memory mark (6.00 GiB reserved, its limit is 8.00 GiB): it \
+                takes no task that only adds bytes";
+    let first = one(&mut bench);
+    assert_eq!(first.text, text);
+    bench.pass(5_000);
+    assert_eq!(one(&mut bench).since_ms, first.since_ms);
+    let near = WorkerMetrics { resident_bytes: 15 << 29, ..Default::default() };
+    bench.measure(1, near, Vec::new());
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "w1 on n00 uses 7.50 GiB of its 8.00 GiB and may be killed");
+    assert_eq!(notice.level, Level::Error);
+    let spilling = WorkerMetrics { spilled_bytes: 5 << 30, ..Default::default() };
+    bench.measure(1, spilling, Vec::new());
+    let text = "w1 on n00 has 5.00 GiB of partitions on disk, beside a memory limit of 8.00 GiB";
+    assert_eq!(one(&mut bench).text, text);
+    (0..5).for_each(|id| bench.measure(id, above, Vec::new()));
+    let notice = one(&mut bench);
+    let text = "5 of 8 workers are above their memory mark and take no task that only adds bytes";
+    assert_eq!((notice.text.as_str(), notice.place), (text, Place::Workers));
+}
+
+/// A worker or an allocation whose time is nearly over.
+#[test]
+fn ends_of_workers() {
+    let mut bench = Bench::new();
+    let ends_ms = Some(bench.now_ms() + 9 * 60_000 + 1_000);
+    let alone = worker(1, 1);
+    bench.see(Observation::Worker(Box::new(partita_shared::model::WorkerRow { ends_ms, ..alone })));
+    assert_eq!(one(&mut bench).text, "w1 on n00 must end in 9 m 00 s");
+    for id in 4..8 {
+        let slurm_job = Some("8812".to_string());
+        let row = partita_shared::model::WorkerRow { ends_ms, slurm_job, ..worker(id, 1) };
+        bench.see(Observation::Worker(Box::new(row)));
+    }
+    let text = "Slurm job 8812 with 4 workers ends in 8 m 59 s";
+    assert!(texts(&mut bench).contains(&text.to_string()));
+    bench.pass(9 * 60_000);
+    assert!(texts(&mut bench).contains(&"w1 on n00 must end now".to_string()));
+}
+
+/// A job that waits for a slot, for each of the reasons.
+#[test]
+fn waiting_jobs() {
+    let mut bench = Bench::new();
+    bench.submit(1, &[10]);
+    bench.count(counters(1, 0, ready(10)));
+    assert!(texts(&mut bench).is_empty(), "not at once");
+    bench.pass(6_000);
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "job-1 has waited 8.0 s for a slot: there is no worker");
+    assert_eq!((notice.level, notice.place), (Level::Error, Place::Job(JobId(1))));
+    bench.join(1, 2);
+    let (worker, state) = (WorkerId(1), WorkerState::Leaving);
+    bench.see(Observation::WorkerEnded { worker, state, cause: "its time is over".into() });
+    let text = "job-1 has waited 9.0 s for a slot: 1 worker is leaving, and no other is there";
+    assert_eq!(one(&mut bench).text, text);
+    bench.join(2, 2);
+    bench.submit(2, &[10]);
+    bench.count_job(running(2));
+    bench.count(counters(2, 0, on(2)));
+    let text = "job-1 has waited 10 s for a slot: all 2 slots are busy with other jobs";
+    assert_eq!(one(&mut bench).text, text);
+    bench.count(counters(2, 0, on(1)));
+    let text = "job-1 has waited 11 s for a slot: 1 of 2 slots are busy with other jobs";
+    assert_eq!(one(&mut bench).text, text);
+    bench.measure(2, WorkerMetrics { above_mark: true, ..Default::default() }, Vec::new());
+    let text = "job-1 has waited 12 s for a slot: every worker is above its memory mark";
+    assert!(texts(&mut bench).contains(&text.to_string()));
+    bench.measure(2, WorkerMetrics::default(), Vec::new());
+    bench.count(counters(1, 0, on(1)));
+    assert!(texts(&mut bench).is_empty(), "it runs");
+}
+
+/// A job that has not moved for long, with and without tasks on workers; one whose tasks take long
+/// is given more time.
+#[test]
+fn jobs_that_stand() {
+    let mut bench = with_workers(1);
+    bench.submit(1, &[10]);
+    bench.count_job(running(1));
+    bench.count(counters(1, 0, on(3)));
+    bench.pass(119_000);
+    assert!(bench.model.notices().is_empty());
+    bench.pass(1_000);
+    let text = "job-1 has not moved for 2 m 01 s: 3 tasks on workers, and none has ended";
+    assert_eq!(one(&mut bench).text, text);
+    bench.end(finished(task(1, 0, 0), 0, 0, 100_000_000));
+    bench.pass(200_000);
+    assert!(bench.model.notices().is_empty(), "its tasks take that long");
+    bench.count(counters(1, 0, TaskCounts { waiting: 3, ..TaskCounts::default() }));
+    bench.pass(310_000);
+    let text = "job-1 has not moved for 8 m 30 s, and no task of it runs";
+    assert_eq!(one(&mut bench).text, text);
+}
+
+/// Tasks that were started again, and a task under which workers died; one that was leaving is not
+/// counted.
+#[test]
+fn retries_and_killers() {
+    let mut bench = with_workers(5);
+    bench.submit(1, &[10]);
+    let mut counts = running(1);
+    counts.retries = 1;
+    bench.count_job(counts.clone());
+    bench.count(counters(1, 0, on(3)));
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "1 task of job-1 was started again");
+    assert_eq!(notice.level, Level::Info);
+    counts.retries = 12;
+    bench.count_job(counts);
+    assert_eq!(one(&mut bench).text, "12 tasks of job-1 were started again");
+    let (worker, state) = (WorkerId(0), WorkerState::Leaving);
+    bench.see(Observation::WorkerEnded { worker, state, cause: "told to".into() });
+    for id in 0..3 {
+        let mut lost = finished(task(1, 0, 7), id, 0, 1_000);
+        (lost.ending, lost.attempt) = (Ending::Lost, id as u16 + 1);
+        bench.lose(id, "out of memory");
+        bench.end(lost);
+        let all = texts(&mut bench);
+        assert_eq!(all.iter().any(|text| text.contains("job-1.0.7")), id == 2, "{all:?}");
+    }
+    let text = "task job-1.0.7 was running on 2 workers when they died, the last one for this \
+                reason: out of memory";
+    assert!(texts(&mut bench).contains(&text.to_string()));
+}
+
+/// A group whose slowest task took far longer than half of them, if that is worth someone's time.
+#[test]
+fn skewed_groups() {
+    let mut bench = with_workers(1);
+    bench.submit(1, &[20]);
+    bench.count_job(running(1));
+    bench.count(counters(1, 0, on(3)));
+    (0..9).for_each(|index| bench.end(finished(task(1, 0, index), 0, 0, 100_000)));
+    bench.end(finished(task(1, 0, 9), 0, 0, 9_000_000));
+    assert!(texts(&mut bench).is_empty(), "nine seconds are not worth it");
+    let mut slow = finished(task(1, 0, 10), 0, 1, 130_000_000);
+    slow.rows = 5_000_000;
+    bench.end(slow);
+    let text = "the slowest task of `step 0` (job-1.0) took 2 m 10 s, half of them no more than \
+                100 ms, and the largest output has 5.00 M rows beside 10";
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, text);
+    assert!(notice.remedy.starts_with("its data is unevenly divided"));
+}
+
+/// A disk that fails tasks is told with the folder; a job that failed with its error.
+#[test]
+fn disks_and_failed_jobs() {
+    let mut bench = with_workers(2);
+    bench.submit(1, &[20]);
+    bench.count_job(running(1));
+    bench.count(counters(1, 0, on(3)));
+    let mut failed = finished(task(1, 0, 1), 1, 0, 1_000);
+    failed.ending = Ending::Failed(FailureKind::Retry);
+    failed.error = "cannot write /scratch/p/1: No space left on device".into();
+    bench.end(failed);
+    let notice = one(&mut bench);
+    let text = "a disk failed tasks of job-1 on w1 on n00: cannot write /scratch/p/1: No space left \
+                on device";
+    assert_eq!(notice.text, text);
+    assert!(notice.remedy.starts_with("free space in /scratch/p, or"));
+    let mut row = job(1, &[20]).row;
+    row.state = JobState::Failed;
+    row.error = "division by zero (task job-1.0.3 on w1)".into();
+    row.ended_ms = Some(bench.now_ms());
+    bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "job-1 failed: division by zero (task job-1.0.3 on w1)");
+    bench.pass(600_000);
+    assert!(bench.model.notices().is_empty());
+}
+
+/// The scheduler itself: an observer that is behind, a slow core, a busy one.
+#[test]
+fn the_scheduler() {
+    let mut bench = Bench::new();
+    bench.see(Observation::Gap { dropped: 1 });
+    assert_eq!(one(&mut bench).text, "the observer was behind and has not seen 1 observation");
+    bench.see(Observation::Gap { dropped: 1_200 });
+    let text = "the observer was behind and has not seen 1.20 k observations";
+    assert_eq!(one(&mut bench).text, text);
+    bench.pass(61_000);
+    assert!(bench.model.notices().is_empty());
+    let mut figures = CoreFigures { event_p99_ns: 120_000_000, ..CoreFigures::default() };
+    bench.see(Observation::Core(Box::new(figures.clone())));
+    let text = "the scheduler is slow: one event of a hundred takes 120 ms or more";
+    assert_eq!(one(&mut bench).text, text);
+    figures.event_p99_ns = 1_000;
+    for _ in 0..10 {
+        bench.pass(1_000);
+        figures.busy_us += 930_000;
+        bench.see(Observation::Core(Box::new(figures.clone())));
+    }
+    let text = one(&mut bench).text;
+    assert!(
+        text.starts_with("the scheduler's core is busy 8") || text.contains("busy 9"),
+        "{text}"
+    );
+}
+
+/// The list is bounded, and what matters most is in it.
+#[test]
+fn the_list_is_bounded() {
+    let mut bench = with_workers(1);
+    for id in 1..200 {
+        bench.submit(id, &[10]);
+        let mut counts = running(id);
+        counts.retries = 1;
+        bench.count_job(counts);
+        bench.count(counters(id, 0, on(1)));
+    }
+    bench.lose(0, "silent");
+    bench.join(5, 2);
+    texts(&mut bench);
+    let list = bench.model.notices();
+    assert_eq!((list.len(), list[0].level), (NOTICES_MAX, Level::Error));
+}
