@@ -1,8 +1,9 @@
 //! What must hold after every event: walked in full by tests and the simulation.
 
-use crate::data::{Core, Job, NOBODY};
 use crate::event::Origin;
-use crate::lineage::{count_of, is_whole, own_partitions, twin};
+use crate::exchange::{is_whole, own_partitions, twin};
+use crate::graph::count_of;
+use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::collections::BTreeMap;

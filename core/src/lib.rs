@@ -10,25 +10,30 @@
 //! anything; a task runs while an input of it is missing; a partition is dropped while a task or
 //! a client still wants it; a queue grows with anything but the tasks that exist.
 
-mod data;
+mod dispatch;
+mod eligibility;
 mod event;
-mod handover;
-mod held;
+mod exchange;
+mod graph;
+mod handlers;
 mod invariants;
-mod jobs;
-mod lineage;
-mod place;
+mod persisted;
+mod placement;
 mod replicas;
-mod seen;
-mod tasks;
+mod rows;
+mod state;
+mod submission;
+mod telemetry;
+mod transfers;
+mod turn;
 mod view;
 mod why;
-mod workers;
 
+use handlers::{jobs, persisted as on_persisted, tasks, transfers as on_transfers, workers};
 use partita_shared::ids::JobId;
 
-pub use data::{Core, Options};
 pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, Time};
+pub use state::{Core, Options};
 
 impl Core {
     /// A number that no job will have: for something that is listed with the jobs.
@@ -64,23 +69,21 @@ impl Core {
                 tasks::on_reports(self, worker, reports, effects);
             }
             Event::TakenOver { worker, task, attempt, error } => {
-                handover::on_taken_over(self, worker, task, attempt, error, effects);
+                on_transfers::on_taken_over(self, worker, task, attempt, error, effects);
             }
             Event::JobSubmitted { request, spec } => {
                 jobs::on_submitted(self, request, *spec, effects);
             }
             Event::JobCancelled { job, reason } => jobs::on_cancelled(self, job, reason, effects),
-            Event::JobReleased { job } => held::on_released(self, job, effects),
+            Event::JobReleased { job } => on_persisted::on_released(self, job, effects),
             Event::Stored { worker, task, rows, bytes } => {
-                held::on_stored(self, worker, task, rows, bytes, effects);
+                on_persisted::on_stored(self, worker, task, rows, bytes, effects);
             }
             Event::Delivered { job, index, rows } => {
                 jobs::on_delivered(self, job, index, rows, effects);
             }
             Event::DeliveryBroken { job, error } => jobs::on_broken(self, job, error, effects),
-            Event::Unreadable { task, worker } => {
-                lineage::on_unreadable(self, task, worker, effects)
-            }
+            Event::Unreadable { task, worker } => tasks::on_unreadable(self, task, worker, effects),
             Event::Tick => workers::on_tick(self, effects),
         }
     }

@@ -4,43 +4,15 @@
 //! is lost or leaves, another takes its place and nothing is made or moved. Missing copies are made
 //! a few at a time, by the machinery that hands partitions over.
 
-use crate::data::{Core, Job, task_id};
 use crate::event::Effect;
-use crate::handover;
+use crate::state::{Core, Job, task_id};
+use crate::transfers;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, ToWorker};
 use std::collections::BTreeSet;
 
 /// Copies that are on their way at once.
 const COPIES_UNDER_WAY_MAX: usize = 16;
-
-impl Job {
-    /// Workers that hold a partition of the result beside its holder.
-    pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
-        self.held.replicas.get(&index).into_iter().flatten().copied()
-    }
-
-    /// Whether a worker holds the output of a task beside its holder.
-    pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
-        self.is_held_result(task.group.index as usize)
-            && self.others(task.index).any(|other| other == worker)
-    }
-
-    /// Another worker in the place of the holder of a partition, if one has it.
-    pub(crate) fn take_other(
-        &mut self,
-        index: u32,
-        fits: impl Fn(WorkerId) -> bool,
-    ) -> Option<WorkerId> {
-        let others = self.held.replicas.get_mut(&index)?;
-        let found = others.iter().copied().find(|worker| fits(*worker))?;
-        others.remove(&found);
-        if others.is_empty() {
-            self.held.replicas.remove(&index);
-        }
-        Some(found)
-    }
-}
 
 /// Has missing copies made, and takes those away that are on workers which leave. Looks only where
 /// something changed: there may be many partitions.
@@ -65,7 +37,7 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
                     break;
                 }
                 Missing::Copy(task, from, to) => {
-                    handover::begin(core, task, from, to, true, effects);
+                    transfers::begin(core, task, from, to, true, effects);
                     under_way += 1;
                 }
             }
@@ -93,10 +65,10 @@ fn missing(core: &Core, id: JobId) -> Missing {
         let stays = |id: &WorkerId| core.workers.get(id).is_some_and(|w| w.leaving.is_none());
         let copies = job.others(index).chain([from.worker]).filter(stays).count();
         let id = task_id(id, result as u32, index);
-        if copies >= wanted || handover::is_tried(core, id, from) {
+        if copies >= wanted || transfers::is_tried(core, id, from) {
             continue;
         }
-        let to = handover::target(core, |worker| {
+        let to = transfers::target(core, |worker| {
             worker != from.worker && !job.others(index).any(|other| other == worker)
         });
         if let Some(to) = to {

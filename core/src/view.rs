@@ -1,20 +1,14 @@
-//! The rows that listings, the REST API and the dashboard show, made from the state.
+//! What the shell asks the core.
 
-use crate::data::{Core, Job, Task, Worker, task_id};
-use crate::event::{Origin, Time};
+use crate::event::Origin;
+use crate::state::{Core, Job, Task, Worker, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{
     ClusterRow, GroupRow, JobRow, OperatorRow, TaskCounts, TaskRow, TaskState, WorkerRow,
     WorkerState,
 };
-
 use std::collections::BTreeSet;
-
-/// Milliseconds of a time.
-fn ms(time: Time) -> u64 {
-    time / 1000
-}
 
 /// How many tasks are in a state.
 fn count_of(counts: &TaskCounts, state: TaskState) -> u64 {
@@ -24,87 +18,6 @@ fn count_of(counts: &TaskCounts, state: TaskState) -> u64 {
         TaskState::Running => counts.running,
         TaskState::Done => counts.done,
         TaskState::Failed => counts.failed,
-    }
-}
-
-impl Worker {
-    pub(crate) fn row(&self, id: WorkerId) -> WorkerRow {
-        WorkerRow {
-            id,
-            name: self.registration.name.clone(),
-            host: self.registration.host.clone(),
-            pid: self.registration.pid,
-            address: self.registration.data_address.clone(),
-            state: if self.leaving.is_some() { WorkerState::Leaving } else { WorkerState::Up },
-            cause: self.leaving.clone().unwrap_or_default(),
-            slots: self.slots(),
-            memory_limit_bytes: self.registration.memory_limit_bytes,
-            local_directory: self.registration.local_directory.clone(),
-            slurm_job: self.registration.slurm_job.clone(),
-            ends_ms: self.ends.map(ms),
-            joined_ms: ms(self.joined),
-            heard_ms: ms(self.heard),
-            metrics: self.metrics,
-            assigned: self.assigned,
-            finished: self.finished,
-            held: self.held,
-        }
-    }
-}
-
-impl Task {
-    pub(crate) fn row(&self, id: TaskId) -> TaskRow {
-        TaskRow {
-            id,
-            state: self.state,
-            attempts: self.attempt,
-            worker: self.worker(),
-            rows: self.rows,
-            bytes: self.bytes,
-            busy_us: u64::from(self.busy_us),
-        }
-    }
-}
-
-impl Job {
-    fn counts(&self) -> TaskCounts {
-        let mut counts = TaskCounts::default();
-        self.groups.iter().for_each(|group| counts.add(&group.counts));
-        counts
-    }
-
-    pub(crate) fn row(&self, id: JobId, error: String, ended: Option<Time>) -> JobRow {
-        JobRow {
-            id,
-            text: self.spec.text.clone(),
-            state: self.state,
-            error,
-            client: self.spec.client.clone(),
-            priority: self.spec.priority,
-            submitted_ms: ms(self.submitted),
-            started_ms: self.started.map(ms),
-            ended_ms: ended.map(ms),
-            tasks: self.counts(),
-            groups: self.groups.len() as u32,
-            rows: self.groups.iter().map(|group| group.rows).sum(),
-            bytes: self.groups.iter().map(|group| group.bytes).sum(),
-            delivered_rows: self.delivered_rows,
-            retries: self.retries,
-        }
-    }
-
-    pub(crate) fn group_rows(&self, id: JobId) -> Vec<GroupRow> {
-        let row = |(index, group): (usize, &crate::data::Group)| GroupRow {
-            id: task_id(id, index as u32, 0).group,
-            name: group.name.clone(),
-            inputs: group.inputs().iter().map(|input| input.group).collect(),
-            tasks: group.counts,
-            rows: group.rows,
-            bytes: group.bytes,
-            busy_us: group.busy_us,
-            plan: group.plan.clone(),
-        };
-        self.groups.iter().enumerate().map(row).collect()
     }
 }
 

@@ -1,9 +1,9 @@
 //! One task, for people: where its inputs lie, and why it is not running.
 
-use crate::data::{Core, Group, Job, Worker};
-use crate::lineage::{is_whole, own_partitions, twin};
-use crate::place::{has_time, is_avoided};
-use crate::seen::exchange_name;
+use crate::eligibility::{has_time, is_avoided};
+use crate::exchange::{is_read, is_whole, own_partitions, twin};
+use crate::state::{Core, Group, Job, Worker};
+use crate::telemetry::exchange_name;
 use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::InputSpec;
@@ -147,11 +147,6 @@ fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
         }
     }
     reasons
-}
-
-/// Whether a task reads something of an input.
-fn is_read(input: &InputSpec, index: u32) -> bool {
-    index >= input.first && index - input.first < input.count
 }
 
 fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {

@@ -1,8 +1,9 @@
 //! Workers: they join, leave, fall silent, are lost.
 
-use crate::data::{Core, GONE_WORKERS_MAX, Job, NOBODY, Worker, task_id};
 use crate::event::{Effect, Origin, Time};
-use crate::{handover, held, jobs, replicas, seen, tasks};
+use crate::handlers::{jobs, tasks};
+use crate::state::{Core, GONE_WORKERS_MAX, Job, NOBODY, Worker, task_id};
+use crate::{persisted, replicas, telemetry, transfers};
 use partita_observe::event::{Ending, Observation};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
@@ -46,7 +47,7 @@ pub(crate) fn on_joined(
     core.by_load.insert((worker.load(), id));
     *core.sizes.entry(worker.slots()).or_default() += 1;
     core.workers.insert(id, worker);
-    seen::worker(core, id);
+    telemetry::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
     let message = ToWorker::Welcome {
         worker: id,
@@ -76,7 +77,7 @@ pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
         core.by_load.remove(&(worker.load(), id));
         worker.leaving = Some(reason.clone());
         core.copies_changed = true;
-        seen::worker_ended(core, id, WorkerState::Leaving, &reason);
+        telemetry::worker_ended(core, id, WorkerState::Leaving, &reason);
     }
 }
 
@@ -92,7 +93,7 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
         if let Some(reason) = &worker.leaving
             && worker.assigned == 0
             && (worker.held == 0 || last && !jobs.values().any(|job| is_read_from(job, *id)))
-            && !handover::is_taking_part(&core.moves, &core.copies, *id)
+            && !transfers::is_taking_part(&core.moves, &core.copies, *id)
             && !worker.dismissed
         {
             worker.dismissed = true;
@@ -122,7 +123,7 @@ pub(crate) fn on_heartbeat(
     if let Some(worker) = core.workers.get_mut(&id) {
         worker.heard = now;
         worker.metrics = metrics;
-        seen::note(core, || Observation::Measured { worker: id, metrics, on_slots });
+        telemetry::note(core, || Observation::Measured { worker: id, metrics, on_slots });
     }
 }
 
@@ -154,7 +155,7 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
     }
     core.suspects.remove(&id);
     core.copies_changed = true;
-    handover::forget_worker(core, id);
+    transfers::forget_worker(core, id);
     // One that said that it would go has left, though it may have had no time for all that it had.
     let state = match worker.dismissed || worker.leaving.is_some() {
         true => WorkerState::Left,
@@ -178,7 +179,7 @@ pub(crate) fn on_lost(core: &mut Core, id: WorkerId, cause: String, effects: &mu
         core.gone.pop_front();
     }
     core.gone.push_back(row);
-    seen::worker_ended(core, id, state, &cause);
+    telemetry::worker_ended(core, id, state, &cause);
     for (other, peer) in &mut core.workers {
         if peer.knows.remove(&id) {
             effects.push(Effect::Send { worker: *other, message: ToWorker::PeerLost(id) });
@@ -268,7 +269,7 @@ fn take_back(
         }
     }
     for (task, attempt) in ended {
-        seen::unreported(core, task, attempt, lost, Ending::Lost, text);
+        telemetry::unreported(core, task, attempt, lost, Ending::Lost, text);
     }
     if let Some(at) = poison {
         let task = task_id(id, at.0, at.1);
@@ -283,7 +284,7 @@ fn take_back(
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.restore();
     core.demand_changed = true;
-    unheld.into_iter().for_each(|index| held::mirror(core, id, index));
+    unheld.into_iter().for_each(|index| persisted::mirror(core, id, index));
     jobs::deliver_next(core, id, effects);
 }
 
@@ -312,7 +313,7 @@ pub(crate) fn on_process_died(
     };
     row.cause.clone_from(&cause);
     let (id, state, text) = (row.id, row.state, format!("{} on {host}: {cause}", row.name));
-    seen::worker_ended(core, id, state, &cause);
+    telemetry::worker_ended(core, id, state, &cause);
     for job in core.jobs.values_mut() {
         for (worker, found) in job.causes.values_mut().flatten() {
             if *worker == Some(id) {

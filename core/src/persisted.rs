@@ -10,10 +10,11 @@
 //! partition to the readers, [`demand`] carries what they want the other way. A job reads earlier
 //! jobs alone, so one pass from the latest to the first finds everything.
 
-use crate::data::{AfterEnd, Core, Job, NOBODY, Task, task_id};
 use crate::event::{Effect, Origin};
-use crate::{jobs, replicas, tasks};
-use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use crate::handlers::{jobs, tasks};
+use crate::replicas;
+use crate::state::{AfterEnd, Core, Job, NOBODY, Task, task_id};
+use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,86 +85,6 @@ pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Atte
         job.moved(group as usize, index, holder);
     }
     reading
-}
-
-/// A partition of a result that is to be held has come.
-pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<Effect>) {
-    mirror(core, id, index);
-    core.copies_changed = true;
-    let Some(job) = core.jobs.get_mut(&id) else { return };
-    job.held.wanted.remove(&index);
-    if !job.held.complete && job.groups[job.result()].is_held() {
-        job.held.complete = true;
-        job.state = JobState::Held;
-        job.changed = true;
-        effects.push(Effect::JobHeld { job: id });
-        if job.held.released {
-            let_go(core, id, effects);
-        }
-    }
-}
-
-/// A client has brought a partition to a worker.
-pub(crate) fn on_stored(
-    core: &mut Core,
-    worker: WorkerId,
-    task: TaskId,
-    rows: u64,
-    bytes: u64,
-    effects: &mut Vec<Effect>,
-) {
-    let id = task.group.job;
-    let expected = |job: &&mut Job| {
-        let group = job.groups.get(task.group.index as usize);
-        let group = group.filter(|group| group.origin == Origin::Put);
-        let found = group.and_then(|group| group.tasks.get(task.index as usize));
-        found.is_some_and(|found| found.state == TaskState::Waiting)
-    };
-    let known = core.workers.contains_key(&worker);
-    let Some(job) = core.jobs.get_mut(&id).filter(expected).filter(|_| known) else {
-        // The job is gone, or it is here already.
-        let message = ToWorker::DropPartition(task);
-        let own = core.jobs.get(&id).is_some_and(|job| {
-            let group = job.groups.get(task.group.index as usize);
-            let found = group.and_then(|group| group.tasks.get(task.index as usize));
-            found.is_some_and(|found| found.worker() == Some(worker)) || job.has_copy(task, worker)
-        });
-        if known && !own {
-            effects.push(Effect::Send { worker, message });
-        }
-        return;
-    };
-    if job.state == JobState::Queued {
-        job.state = JobState::Running;
-        job.started = Some(core.now);
-    }
-    job.touched.insert(worker);
-    let result = job.result();
-    let at = &mut job.groups[result];
-    at.rows += rows;
-    at.bytes += bytes;
-    let found = &mut at.tasks[task.index as usize];
-    (found.rows, found.bytes) = (rows, bytes);
-    (found.worker, found.attempt) = (worker.0, 1);
-    job.set_state(result, task.index, TaskState::Done);
-    job.became_held(result, task.index);
-    core.add_held(worker.0, 1);
-    on_held(core, id, task.index, effects);
-}
-
-/// A held result is not wanted any more by whoever made it.
-pub(crate) fn on_released(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.keep) else { return };
-    job.held.released = true;
-    job.changed = true;
-    if !job.held.readers.is_empty() {
-        let_go(core, id, effects);
-    } else if job.held.complete {
-        jobs::end(core, id, JobState::Done, String::new(), None, effects);
-    } else {
-        let reason = "it was let go before it was complete".to_string();
-        jobs::end(core, id, JobState::Cancelled, reason, None, effects);
-    }
 }
 
 /// Drops what a released result holds and no reader has still to read, and the result itself if it

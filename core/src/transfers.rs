@@ -5,53 +5,19 @@
 //! where it was until its new holder says that it has it; then readers are told the new place.
 //! Whatever goes wrong costs no more than the partition's being made again.
 
-use crate::data::{Core, Job, task_id};
+use crate::dispatch::introduce;
 use crate::event::Effect;
-use crate::lineage::is_whole;
-use crate::place::introduce;
-use crate::{held, replicas};
-use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use crate::persisted;
+use crate::state::{Copies, Copy, Core, Job, Move, Moves, task_id};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, TakeOver, ToWorker};
 use partita_shared::model::TaskState;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Partitions of one leaving worker that are on their way at a time.
 const MOVES_PER_WORKER_MAX: usize = 4;
+
 /// Times that a partition is tried to be handed over.
 const MOVE_TRIES_MAX: u8 = 2;
-
-/// A partition on its way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Move {
-    attempt: Attempt,
-    from: WorkerId,
-    /// None between two tries, and when it is not tried again.
-    to: Option<WorkerId>,
-    tries: u8,
-    /// Whether it stays where it is, too.
-    copy: bool,
-}
-
-impl Move {
-    /// Whether the partition stays where it is, too.
-    pub(crate) fn is_copy(&self) -> bool {
-        self.copy && self.to.is_some()
-    }
-}
-
-/// What is on its way, by task.
-pub(crate) type Moves = BTreeMap<TaskId, Move>;
-
-/// What a leaving worker still keeps of a partition that it handed over: tasks that were told of
-/// it before are reading it there.
-#[derive(Debug)]
-pub(crate) struct Copy {
-    readers: Vec<(TaskId, Attempt)>,
-}
-
-/// What leaving workers keep, by worker and task.
-pub(crate) type Copies = BTreeMap<(WorkerId, TaskId), Copy>;
 
 /// Starts what leaving workers have room for, and ends what nobody reads any more.
 pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
@@ -163,54 +129,15 @@ fn buckets(job: &Job, group: usize) -> u32 {
     shuffles.max().unwrap_or(0)
 }
 
-/// A worker has what it was to take over, or could not get it.
-pub(crate) fn on_taken_over(
-    core: &mut Core,
-    worker: WorkerId,
-    task: TaskId,
-    attempt: Attempt,
-    error: Option<String>,
-    effects: &mut Vec<Effect>,
-) {
-    core.copies_changed = true;
-    let under_way = core.moves.get(&task).copied();
-    let asked = under_way.filter(|m| m.attempt == attempt && m.to == Some(worker));
-    let Some(found) = asked else {
-        forget_copy(core, worker, task, effects);
-        return;
-    };
-    if error.is_some() {
-        if let Some(found) = core.moves.get_mut(&task) {
-            found.to = None;
-        }
-        return;
-    }
-    core.moves.remove(&task);
-    let from = Holder { worker: found.from, attempt };
-    let (group, index) = (task.group.index as usize, task.index);
-    let may_move =
-        |job: &Job| !job.is_delivering(group, index, from) && is_held_by(core, task, from);
-    if !core.jobs.get(&task.group.job).is_some_and(may_move) {
-        forget_copy(core, worker, task, effects);
-        return;
-    }
-    if found.copy {
-        replicas::on_copied(core, task.group.job, index, worker);
-        return;
-    }
-    switch(core, task, from, worker);
-    core.add_held(worker.0, 1);
-}
-
 /// Makes another worker the holder of a partition that it has. Who reads it where it was goes on.
-fn switch(core: &mut Core, task: TaskId, from: Holder, worker: WorkerId) {
+pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: WorkerId) {
     let (group, index, attempt) = (task.group.index as usize, task.index, from.attempt);
     let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
     job.groups[group].tasks[index as usize].worker = worker.0;
     job.moved(group, index, Holder { worker, attempt });
     let mut readers = job.reading(task.group.job, group, index);
     if job.is_held_result(group) {
-        readers.extend(held::moved(core, task.group.job, index));
+        readers.extend(persisted::moved(core, task.group.job, index));
     }
     core.copies.insert((from.worker, task), Copy { readers });
     core.add_held(from.worker.0, -1);
@@ -243,26 +170,6 @@ pub(crate) fn is_taking_part(moves: &Moves, copies: &Copies, id: WorkerId) -> bo
         || moves.values().any(|found| found.to == Some(id))
 }
 
-fn is_held_by(core: &Core, task: TaskId, holder: Holder) -> bool {
-    let job = core.jobs.get(&task.group.job);
-    let group = job.and_then(|job| job.groups.get(task.group.index as usize));
-    let found = group.and_then(|group| group.tasks.get(task.index as usize));
-    found.is_some_and(|found| found.holder() == Some(holder))
-}
-
-/// A copy that nobody asked for any more is dropped, unless the worker has made the partition
-/// itself since, or is making it.
-fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Effect>) {
-    let job = core.jobs.get(&task.group.job);
-    let group = job.and_then(|job| job.groups.get(task.group.index as usize));
-    let found = group.and_then(|group| group.tasks.get(task.index as usize));
-    let own = found.is_some_and(|found| found.worker == worker.0)
-        || job.is_some_and(|job| job.has_copy(task, worker));
-    if found.is_some() && !own && core.workers.contains_key(&worker) {
-        effects.push(Effect::Send { worker, message: ToWorker::DropPartition(task) });
-    }
-}
-
 /// What had to do with a worker that is gone is not on its way any more.
 pub(crate) fn forget_worker(core: &mut Core, id: WorkerId) {
     core.moves.retain(|_, found| found.from != id);
@@ -281,44 +188,6 @@ pub(crate) fn forget_job(core: &mut Core, id: JobId) {
         core.moves.remove(task);
     });
     core.copies.retain(|(_, task), _| task.group.job != id);
-}
-
-impl Job {
-    /// Whether the client is reading that partition from there.
-    fn is_delivering(&self, group: usize, index: u32, holder: Holder) -> bool {
-        group == self.result() && index == self.delivered && self.delivering == Some(holder)
-    }
-
-    /// The attempts that read a partition now.
-    pub(crate) fn reading(&self, id: JobId, group: usize, index: u32) -> Vec<(TaskId, Attempt)> {
-        let mut found = Vec::new();
-        for consumer in &self.groups[group].consumers {
-            let (reader, input) = (consumer.group as usize, consumer.input as usize);
-            let tasks = &self.groups[reader].tasks;
-            let all: Vec<u32> = match is_whole(&self.groups[reader].inputs()[input].exchange) {
-                true => (0..tasks.len() as u32).collect(),
-                false => self.own_readers(reader, input, index),
-            };
-            let running = all.into_iter().map(|at| (at, &tasks[at as usize]));
-            let running = running.filter(|(_, task)| task.state == TaskState::Running);
-            found.extend(running.map(|(at, task)| (task_id(id, consumer.group, at), task.attempt)));
-        }
-        found
-    }
-
-    /// A partition has another holder: those who read it are told before their next task.
-    pub(crate) fn moved(&mut self, group: usize, index: u32, holder: Holder) {
-        for at in 0..self.groups[group].consumers.len() {
-            let consumer = self.groups[group].consumers[at];
-            let reader = &mut self.groups[consumer.group as usize];
-            let known = reader.locations.iter_mut().find(|(input, _)| *input == consumer.input);
-            let Some((_, holders)) = known else { continue };
-            if let Some(known) = Arc::make_mut(holders).get_mut(index as usize) {
-                *known = holder;
-                reader.version += 1;
-            }
-        }
-    }
 }
 
 impl Core {

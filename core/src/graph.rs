@@ -5,10 +5,11 @@
 //! may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only places
 //! that change them, so they agree with what is held at every moment.
 
-use crate::data::{Core, Job, NOBODY};
-use crate::event::{Effect, Origin};
-use partita_shared::ids::{TaskId, WorkerId};
-use partita_shared::message::{Exchange, Holder, InputSpec};
+use crate::event::Origin;
+use crate::exchange::{is_whole, own_partitions, twin};
+use crate::state::{Job, NOBODY, Task, task_id};
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use partita_shared::message::{Exchange, Holder};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,34 +23,6 @@ pub(crate) fn count_of(counts: &mut TaskCounts, state: TaskState) -> &mut u64 {
         TaskState::Done => &mut counts.done,
         TaskState::Failed => &mut counts.failed,
     }
-}
-
-/// Whether every task that reads this input reads all its partitions, at least in part.
-pub(crate) fn is_whole(exchange: &Exchange) -> bool {
-    match exchange {
-        Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
-        Exchange::OneToOne | Exchange::Explicit(_) => false,
-    }
-}
-
-/// The partitions that a task alone reads of an input that is not read whole.
-pub(crate) fn own_partitions(input: &InputSpec, task: u32) -> &[u32] {
-    match &input.exchange {
-        Exchange::Explicit(lists) if task >= input.first => {
-            lists.get((task - input.first) as usize).map_or(&[], Vec::as_slice)
-        }
-        Exchange::Explicit(_)
-        | Exchange::OneToOne
-        | Exchange::Shuffle
-        | Exchange::Gather
-        | Exchange::Broadcast => &[],
-    }
-}
-
-/// The index of the one partition that a task reads of a `OneToOne` input.
-pub(crate) fn twin(input: &InputSpec, task: u32) -> Option<u32> {
-    let inside = task >= input.first && task - input.first < input.count;
-    (input.exchange == Exchange::OneToOne && inside).then(|| task - input.first)
 }
 
 /// Puts a task in its place in a queue. Queues are in the order of the tasks: the next result must
@@ -197,7 +170,7 @@ impl Job {
     fn nearest(&self, group: usize, index: u32) -> Option<WorkerId> {
         let alone = self.groups[group].tasks.len() == 1;
         let mut bytes_at: Vec<(u32, u64)> = Vec::new();
-        let mut add = |task: &crate::data::Task| {
+        let mut add = |task: &Task| {
             if let Some(holder) = task.holder() {
                 // One more byte, so that an empty partition still counts as a reason to be near.
                 match bytes_at.iter_mut().find(|(worker, _)| *worker == holder.worker.0) {
@@ -303,39 +276,35 @@ impl Job {
         }
         self.groups[group].consumers.iter().any(|c| !self.groups[c.group as usize].is_done())
     }
-}
 
-/// A worker that is there cannot give a partition: it is made again.
-pub(crate) fn on_unreadable(
-    core: &mut Core,
-    task: TaskId,
-    worker: WorkerId,
-    effects: &mut Vec<Effect>,
-) {
-    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
-    let group = task.group.index as usize;
-    let held = job.groups.get(group).and_then(|g| g.tasks.get(task.index as usize)).copied();
-    let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
-        return;
-    };
-    let is_held_result = job.is_held_result(group);
-    let other = is_held_result.then(|| job.take_other(task.index, |_| true)).flatten();
-    match other {
-        Some(other) => job.groups[group].tasks[task.index as usize].worker = other.0,
-        None => {
-            job.groups[group].tasks[task.index as usize].worker = NOBODY;
-            job.no_longer_held(group, task.index);
+    /// The attempts that read a partition now.
+    pub(crate) fn reading(&self, id: JobId, group: usize, index: u32) -> Vec<(TaskId, Attempt)> {
+        let mut found = Vec::new();
+        for consumer in &self.groups[group].consumers {
+            let (reader, input) = (consumer.group as usize, consumer.input as usize);
+            let tasks = &self.groups[reader].tasks;
+            let all: Vec<u32> = match is_whole(&self.groups[reader].inputs()[input].exchange) {
+                true => (0..tasks.len() as u32).collect(),
+                false => self.own_readers(reader, input, index),
+            };
+            let running = all.into_iter().map(|at| (at, &tasks[at as usize]));
+            let running = running.filter(|(_, task)| task.state == TaskState::Running);
+            found.extend(running.map(|(at, task)| (task_id(id, consumer.group, at), task.attempt)));
+        }
+        found
+    }
+
+    /// A partition has another holder: those who read it are told before their next task.
+    pub(crate) fn moved(&mut self, group: usize, index: u32, holder: Holder) {
+        for at in 0..self.groups[group].consumers.len() {
+            let consumer = self.groups[group].consumers[at];
+            let reader = &mut self.groups[consumer.group as usize];
+            let known = reader.locations.iter_mut().find(|(input, _)| *input == consumer.input);
+            let Some((_, holders)) = known else { continue };
+            if let Some(known) = Arc::make_mut(holders).get_mut(index as usize) {
+                *known = holder;
+                reader.version += 1;
+            }
         }
     }
-    if group == job.result() && job.delivered == task.index {
-        job.delivering = None;
-    }
-    job.restore();
-    core.demand_changed = true;
-    core.copies_changed = true;
-    core.add_held(found.worker, -1);
-    if is_held_result {
-        crate::held::mirror(core, task.group.job, task.index);
-    }
-    crate::jobs::deliver_next(core, task.group.job, effects);
 }

@@ -1,9 +1,10 @@
 //! What follows from the reports on attempts.
 
-use crate::data::{Core, NOBODY, task_id};
+use crate::eligibility::reads_from;
 use crate::event::{Effect, Origin};
-use crate::place::reads_from;
-use crate::{held, jobs, seen};
+use crate::handlers::{jobs, persisted as on_persisted, workers};
+use crate::state::{Core, NOBODY, task_id};
+use crate::{persisted, telemetry};
 use partita_observe::event::Ending;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
@@ -29,7 +30,7 @@ pub(crate) fn on_reports(
         if !is_current(core, worker, &report) {
             continue;
         }
-        seen::reported(core, worker, &report);
+        telemetry::reported(core, worker, &report);
         let (group, index) = (report.task.group.index as usize, report.task.index);
         match report.outcome {
             Outcome::Finished(figures) => {
@@ -106,7 +107,7 @@ fn on_finished(
         release_inputs(core, id, group, effects);
     }
     if is_held_result && kept {
-        held::on_held(core, id, index, effects);
+        on_persisted::on_held(core, id, index, effects);
     }
     jobs::deliver_next(core, id, effects);
 }
@@ -140,7 +141,7 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: 
             }
             if let Origin::Held(source) = job.groups[input].origin {
                 core.demand_changed = true;
-                held::let_go(core, source, effects);
+                persisted::let_go(core, source, effects);
             } else {
                 // Parts of it may have been lost while the last task that read them ran.
                 left |= !job.groups[input].is_done();
@@ -184,7 +185,7 @@ fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) 
     for (worker, attempts) in stopped {
         core.add_assigned(worker, -(attempts.len() as i64));
         for (task, attempt) in &attempts {
-            seen::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
+            telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
         }
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
         // It may have ended before that arrives, and then its output is dropped with the rest.
@@ -283,7 +284,7 @@ fn suspect(
     if worker.unreadable >= UNREADABLE_MAX {
         let cause = format!("{reader} could not read from it {UNREADABLE_MAX} times: {error}");
         effects.push(Effect::Disconnect { worker: from, cause: cause.clone() });
-        crate::workers::on_lost(core, from, cause, effects);
+        workers::on_lost(core, from, cause, effects);
     }
 }
 
@@ -298,4 +299,39 @@ fn trust(core: &mut Core, id: JobId, group: usize, index: u32, reader: WorkerId)
             worker.unreadable = 0;
         }
     }
+}
+
+/// A worker that is there cannot give a partition: it is made again.
+pub(crate) fn on_unreadable(
+    core: &mut Core,
+    task: TaskId,
+    worker: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
+    let group = task.group.index as usize;
+    let held = job.groups.get(group).and_then(|g| g.tasks.get(task.index as usize)).copied();
+    let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
+        return;
+    };
+    let is_held_result = job.is_held_result(group);
+    let other = is_held_result.then(|| job.take_other(task.index, |_| true)).flatten();
+    match other {
+        Some(other) => job.groups[group].tasks[task.index as usize].worker = other.0,
+        None => {
+            job.groups[group].tasks[task.index as usize].worker = NOBODY;
+            job.no_longer_held(group, task.index);
+        }
+    }
+    if group == job.result() && job.delivered == task.index {
+        job.delivering = None;
+    }
+    job.restore();
+    core.demand_changed = true;
+    core.copies_changed = true;
+    core.add_held(found.worker, -1);
+    if is_held_result {
+        persisted::mirror(core, task.group.job, task.index);
+    }
+    jobs::deliver_next(core, task.group.job, effects);
 }

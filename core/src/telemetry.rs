@@ -4,7 +4,7 @@
 //! one by one, figures of jobs, groups and workers are marked as changed and told by
 //! [`Core::note_counters`] when the shell asks for them.
 
-use crate::data::{Core, Job, task_id};
+use crate::state::{Core, Job, task_id};
 use partita_observe::event::{
     AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
     Observation, Seen,

@@ -1,0 +1,145 @@
+//! Giving a task to a worker, with what the worker must know before.
+
+use crate::event::Effect;
+use crate::exchange::{own_partitions, twin};
+use crate::state::{Core, Job, Worker, task_id};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
+use partita_shared::model::{JobState, TaskState};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How far one start moves on the turn of a job of priority 1.
+const TURN_STEP: u64 = 1 << 20;
+
+/// What goes to the workers in one placement.
+pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
+
+impl Core {
+    /// Takes a task out of the queue where it was found.
+    pub(crate) fn take(&mut self, job: JobId, group: usize, queue: Option<WorkerId>, index: u32) {
+        let Some(job) = self.jobs.get_mut(&job) else { return };
+        let group = &mut job.groups[group];
+        let found = match queue {
+            Some(worker) => group.ready_at.get_mut(&worker),
+            None => Some(&mut group.ready),
+        };
+        let Some(found) = found else { return };
+        // It is at the front, or behind a few that are stale or may not run there.
+        let states = &group.tasks;
+        while found.front().is_some_and(|i| states[*i as usize].state != TaskState::Ready) {
+            found.pop_front();
+        }
+        if let Ok(at) = found.binary_search(&index) {
+            found.remove(at);
+        }
+        if let Some(worker) = queue
+            && group.ready_at.get(&worker).is_some_and(|queue| queue.is_empty())
+        {
+            group.ready_at.remove(&worker);
+        }
+    }
+
+    /// Gives a task to a worker, with whatever the worker must know before. False if the task was
+    /// started too often.
+    pub(crate) fn assign(
+        &mut self,
+        id: WorkerId,
+        job_id: JobId,
+        group: usize,
+        index: u32,
+        runs: &mut Runs,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&job_id) else { return true };
+        let task = &mut job.groups[group].tasks[index as usize];
+        if task.attempt >= limits::TASK_ATTEMPTS_MAX {
+            return false;
+        }
+        task.attempt += 1;
+        task.worker = id.0;
+        let attempt = task.attempt;
+        job.set_state(group, index, TaskState::Running);
+        job.running += 1;
+        if job.state == JobState::Queued {
+            job.state = JobState::Running;
+            job.started = Some(now);
+        }
+        self.turn = self.turn.max(job.turn);
+        job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
+        job.touched.insert(id);
+        job.changed = true;
+        let holders = own_holders(job, group, index);
+        tell(job, group, id, &holders, &mut self.workers, effects);
+        let task = task_id(job_id, group as u32, index);
+        runs.entry(id).or_default().push(RunTask { task, attempt, holders });
+        self.add_assigned(id, 1);
+        true
+    }
+}
+
+/// Holders of what a task alone reads, in the order of its inputs.
+pub(crate) fn own_holders(job: &Job, group: usize, index: u32) -> Vec<Holder> {
+    let mut holders = Vec::new();
+    for input in job.groups[group].inputs() {
+        let tasks = &job.groups[input.group as usize].tasks;
+        if let Some(partition) = twin(input, index) {
+            holders.extend(tasks[partition as usize].holder());
+        }
+        let own = own_partitions(input, index);
+        holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
+    }
+    holders
+}
+
+/// Tells a worker where another is, if it does not know.
+pub(crate) fn introduce(
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    id: WorkerId,
+    other: WorkerId,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(address) = workers.get(&other).map(|w| w.registration.data_address.clone()) else {
+        return;
+    };
+    let Some(worker) = workers.get_mut(&id).filter(|_| id != other) else { return };
+    if worker.knows.insert(other) {
+        let message = ToWorker::Peer { worker: other, address };
+        effects.push(Effect::Send { worker: id, message });
+    }
+}
+
+/// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,
+/// and where those are.
+fn tell(
+    job: &mut Job,
+    group: usize,
+    id: WorkerId,
+    holders: &[Holder],
+    workers: &mut BTreeMap<WorkerId, Worker>,
+    effects: &mut Vec<Effect>,
+) {
+    let at = &mut job.groups[group];
+    let told = at.told.insert(id, at.version);
+    let fresh = told != Some(at.version);
+    let mut unknown: BTreeSet<WorkerId> = holders.iter().map(|holder| holder.worker).collect();
+    if fresh {
+        unknown.extend(at.locations.iter().flat_map(|(_, all)| all.iter().map(|h| h.worker)));
+    }
+    for other in unknown {
+        introduce(workers, id, other, effects);
+    }
+    if told.is_none() {
+        let message = ToWorker::Fragment(Arc::clone(&at.fragment));
+        effects.push(Effect::Send { worker: id, message });
+    }
+    if fresh {
+        for (input, holders) in &at.locations {
+            let group = at.fragment.group;
+            let locations = Locations { group, input: *input, holders: Arc::clone(holders) };
+            effects.push(Effect::Send { worker: id, message: ToWorker::Locations(locations) });
+        }
+    }
+}

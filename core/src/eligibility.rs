@@ -1,0 +1,67 @@
+//! Which worker may run which task.
+
+use crate::dispatch::own_holders;
+use crate::state::{Group, Job, Options, Worker};
+use partita_shared::ids::WorkerId;
+use std::collections::BTreeMap;
+
+/// Tasks that may wait on a worker beyond its slots, however short they are.
+const READ_AHEAD_TASKS_MAX: u64 = 1024;
+
+/// Whether a task of a group can be expected to end before the worker must.
+pub(crate) fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
+    worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
+}
+
+/// Attempts that a worker with so many slots may have, tasks of a group included.
+pub(crate) fn room(slots: u32, job: &Job, group: &Group, options: &Options) -> u64 {
+    let slots = u64::from(slots);
+    let ahead = group
+        .mean_us()
+        .filter(|_| job.suspects.is_empty())
+        .map_or(0, |mean| (options.read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
+    slots + ahead
+}
+
+/// Whether a worker may have one more task of a group.
+pub(crate) fn has_room(worker: &Worker, job: &Job, group: &Group, options: &Options) -> bool {
+    u64::from(worker.assigned) < room(worker.slots(), job, group, options)
+}
+
+/// Whether a worker could take a task of a group now, so that those whose input lies on it are
+/// left to it.
+pub(crate) fn is_open(worker: &Worker, group: &Group, now: u64) -> bool {
+    worker.leaving.is_none()
+        && worker.assigned < worker.slots()
+        && !(worker.metrics.above_mark && worker.assigned > 0)
+        && has_time(worker, group, now)
+}
+
+/// Whether a task failed on this worker in a way that is worth another try elsewhere, and there is
+/// an elsewhere.
+pub(crate) fn is_avoided(
+    job: &Job,
+    group: usize,
+    index: u32,
+    id: WorkerId,
+    workers: &BTreeMap<WorkerId, Worker>,
+    now: u64,
+) -> bool {
+    let Some(avoid) = job.avoid.get(&(group as u32, index)) else { return false };
+    avoid.contains(&id)
+        && workers.iter().any(|(other, w)| {
+            !avoid.contains(other) && w.leaving.is_none() && has_time(w, &job.groups[group], now)
+        })
+}
+
+/// Whether a task of a group reads something that a worker holds.
+pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) -> bool {
+    let at = &job.groups[group];
+    let whole = at.locations.iter().filter(|(input, _)| {
+        let spec = &at.inputs()[*input as usize];
+        index >= spec.first && index - spec.first < spec.count
+    });
+    let mut holders = whole.flat_map(|(_, holders)| holders.iter());
+    holders.any(|holder| holder.worker == worker)
+        || own_holders(job, group, index).iter().any(|holder| holder.worker == worker)
+}

@@ -1,0 +1,7 @@
+//! What follows from an event, by what it is about.
+
+pub(crate) mod jobs;
+pub(crate) mod persisted;
+pub(crate) mod tasks;
+pub(crate) mod transfers;
+pub(crate) mod workers;

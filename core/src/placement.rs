@@ -1,0 +1,155 @@
+//! Placement: which worker gets which ready task.
+//!
+//! The least loaded worker chooses first: among the jobs, the one with the fewest attempts running for its
+//! priority; in the job, the latest group that has a ready task, so that what is begun is finished and its memory
+//! freed; in the group, a task whose input lies on that worker, then any, then one that lies where there is no free
+//! slot. No worker gets more than its slots and a small read-ahead, measured in expected time.
+//!
+//! Nothing here changes the state.
+
+use crate::eligibility::{has_room, has_time, is_avoided, is_open, room};
+use crate::state::{Core, Group, Job, Worker};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::model::TaskState;
+use std::collections::BTreeMap;
+
+/// Result partitions, for each slot of the cluster, that may be made before the client has taken
+/// those before them: a client that reads slowly holds back the workers.
+const RESULTS_AHEAD_PER_SLOT: u32 = 2;
+
+/// Ready tasks looked at for one that may run on a given worker, where some may not.
+const AVOIDED_TASKS_MAX: usize = 16;
+
+impl Core {
+    /// The load from which on no worker has room for a task of any group that has one ready, by
+    /// [`has_room`]; none if no group has. Of a cluster that is busy the others need not be asked.
+    pub(crate) fn full_load(&self) -> Option<u64> {
+        let jobs = self.jobs.values();
+        let ready = jobs.flat_map(|job| job.groups.iter().map(move |group| (job, group)));
+        let ready = ready.filter(|(_, group)| group.counts.ready > 0);
+        let full = |slots: u32| {
+            let room = ready.clone().map(|(job, group)| room(slots, job, group, &self.options));
+            room.max().map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
+        };
+        self.sizes.keys().filter_map(|slots| full(*slots)).max()
+    }
+
+    pub(crate) fn slots(&self) -> u32 {
+        self.sizes.iter().map(|(slots, alike)| slots * alike).sum()
+    }
+
+    /// Result partitions that may be made before the client has taken those before them.
+    pub(crate) fn result_window(&self) -> u32 {
+        self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
+    }
+
+    /// Chooses a task for a worker and takes it out of its queue.
+    pub(crate) fn pick(
+        &mut self,
+        id: WorkerId,
+        slots: u32,
+        window: u32,
+    ) -> Option<(JobId, usize, u32)> {
+        let now = self.now;
+        let worker = self.workers.get(&id)?;
+        // Above its mark, a worker only goes on with what it has; one that has nothing must be
+        // let on, or nothing would ever be freed.
+        if worker.metrics.above_mark && worker.assigned > 0 {
+            return None;
+        }
+        let order = self.by_share();
+        let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
+        let owed = |job: &Job| {
+            let fair = u64::from(slots) * u64::from(job.spec.priority);
+            u64::from(job.running) * priorities < fair
+        };
+        let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);
+        // What comes first and waits for a slot of this worker: nothing goes ahead of it, or short
+        // tasks would fill the worker again and again before it has a slot free.
+        let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
+        let mut found = None;
+        'search: for (job_id, job) in order {
+            for group in (0..job.groups.len()).rev() {
+                let at = &job.groups[group];
+                if at.counts.ready == 0 || !has_time(worker, at, now) {
+                    continue;
+                }
+                if !has_room(worker, job, at, &self.options) {
+                    waiting.push((job_id, job, group));
+                    continue;
+                }
+                let Some((queue, index)) = find(job, group) else { continue };
+                let after = waiting.iter().any(|(other_id, other, group)| {
+                    (*other_id == job_id || owed(other)) && find(other, *group).is_some()
+                });
+                if !after {
+                    found = Some((job_id, group, queue, index));
+                    break 'search;
+                }
+            }
+        }
+        let (job, group, queue, index) = found?;
+        self.take(job, group, queue, index);
+        Some((job, group, index))
+    }
+
+    /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,
+    /// among equals the one whose turn it is.
+    pub(crate) fn by_share(&self) -> Vec<(JobId, &Job)> {
+        let mut order: Vec<_> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.groups.iter().any(|group| group.counts.ready > 0))
+            .map(|(id, job)| {
+                let share = u64::from(job.running) * 1000 / u64::from(job.spec.priority);
+                ((share, job.turn.max(self.turn), *id), job)
+            })
+            .collect();
+        order.sort_unstable_by_key(|(key, _)| *key);
+        order.into_iter().map(|((_, _, id), job)| (id, job)).collect()
+    }
+}
+
+/// A ready task for a worker, and the queue in which it is: `None` for the group's. Results are not
+/// more than `window` ahead of the client.
+fn find(
+    job: &Job,
+    group: usize,
+    id: WorkerId,
+    window: u32,
+    workers: &BTreeMap<WorkerId, Worker>,
+    now: u64,
+) -> Option<(Option<WorkerId>, u32)> {
+    let at = &job.groups[group];
+    let delivered = group == job.result() && !job.spec.keep;
+    let limit = if delivered { job.delivered.saturating_add(window) } else { u32::MAX };
+    let may_run = |index: &&u32| {
+        let ready = at.tasks[**index as usize].state == TaskState::Ready;
+        ready && **index < limit && !is_avoided(job, group, **index, id, workers, now)
+    };
+    let own = at.ready_at.get(&id).and_then(|queue| first(queue.iter(), at, may_run));
+    if let Some(index) = own {
+        return Some((Some(id), index));
+    }
+    if let Some(index) = first(at.ready.iter(), at, may_run) {
+        return Some((None, index));
+    }
+    at.ready_at.iter().find_map(|(near, queue)| {
+        let open = workers.get(near).is_some_and(|worker| is_open(worker, at, now));
+        let index = if open { None } else { first(queue.iter(), at, may_run) };
+        index.map(|index| (Some(*near), index))
+    })
+}
+
+/// The first entry that may run, among the stale ones and the first few others.
+fn first<'a>(
+    queue: impl Iterator<Item = &'a u32>,
+    group: &Group,
+    may_run: impl Fn(&&'a u32) -> bool,
+) -> Option<u32> {
+    queue
+        .filter(|index| group.tasks[**index as usize].state == TaskState::Ready)
+        .take(AVOIDED_TASKS_MAX)
+        .find(may_run)
+        .copied()
+}

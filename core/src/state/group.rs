@@ -1,0 +1,74 @@
+//! Groups of tasks.
+
+use crate::event::Origin;
+use crate::state::Task;
+use partita_shared::ids::WorkerId;
+use partita_shared::message::{Fragment, Holder, InputSpec};
+use partita_shared::model::{OperatorRow, TaskCounts};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A consumer's view of one input: which group reads this one, as which of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Consumer {
+    pub(crate) group: u32,
+    pub(crate) input: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) plan: String,
+    pub(crate) origin: Origin,
+    pub(crate) fragment: Arc<Fragment>,
+    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) counts: TaskCounts,
+    /// Tasks whose output is held somewhere.
+    pub(crate) available: u32,
+    /// Bytes of that, as they lie in memory.
+    pub(crate) held_bytes: u64,
+    /// Inputs that tasks read whole (`Shuffle`, `Gather`, `Broadcast`) and that are not all held.
+    pub(crate) blocked: u32,
+    /// Ready tasks that any worker may take, in order.
+    pub(crate) ready: VecDeque<u32>,
+    /// Ready tasks whose input lies on one worker, by that worker.
+    pub(crate) ready_at: BTreeMap<WorkerId, VecDeque<u32>>,
+    /// Holders of the whole-read inputs, as workers were last told them; empty before.
+    pub(crate) locations: Vec<(u32, Arc<Vec<Holder>>)>,
+    /// Counts the changes of `locations`.
+    pub(crate) version: u32,
+    /// What each worker was told: the version of the locations, and so the fragment.
+    pub(crate) told: BTreeMap<WorkerId, u32>,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) busy_us: u64,
+    pub(crate) finished: u64,
+    pub(crate) operators: Vec<OperatorRow>,
+    /// Whether its figures changed since an observer was told them.
+    pub(crate) changed: bool,
+}
+
+impl Group {
+    /// Whether it stands for the held result of another job.
+    pub(crate) fn is_mirror(&self) -> bool {
+        matches!(self.origin, Origin::Held(_))
+    }
+
+    pub(crate) fn inputs(&self) -> &[InputSpec] {
+        &self.fragment.inputs
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.available as usize == self.tasks.len()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.counts.done as usize == self.tasks.len()
+    }
+
+    /// The mean time of a task, in microseconds, once one has finished.
+    pub(crate) fn mean_us(&self) -> Option<u64> {
+        (self.finished > 0).then(|| self.busy_us / self.finished)
+    }
+}

@@ -1,0 +1,123 @@
+//! Jobs.
+
+use crate::event::{JobSpec, Origin, Time};
+use crate::state::Group;
+use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_shared::message::Holder;
+use partita_shared::model::{GroupRow, JobRow, JobState, OperatorRow};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is kept of a job that ended.
+#[derive(Debug)]
+pub(crate) struct EndedJob {
+    pub(crate) row: JobRow,
+    pub(crate) groups: Vec<GroupRow>,
+    pub(crate) operators: Vec<Vec<OperatorRow>>,
+}
+
+/// Why an attempt failed or was lost. With the worker whose loss it was, if it was one, so that a
+/// cause that is learnt later takes its place.
+pub(crate) type Cause = (Option<WorkerId>, String);
+
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) spec: JobSpec,
+    pub(crate) state: JobState,
+    pub(crate) submitted: Time,
+    pub(crate) started: Option<Time>,
+    pub(crate) groups: Vec<Group>,
+    /// Attempts that workers have.
+    pub(crate) running: u32,
+    /// Its next turn among jobs with an equal share: each start moves it on by a step that is the
+    /// smaller the higher its priority. A job that had nothing to start saves up no turns.
+    pub(crate) turn: u64,
+    /// Result partitions that the client has: the first so many.
+    pub(crate) delivered: u32,
+    pub(crate) delivered_rows: u64,
+    /// The attempt of the partition at `delivered` that the shell was told to bring, if it was.
+    pub(crate) delivering: Option<Holder>,
+    pub(crate) retries: u64,
+    /// Workers that were told something of the job.
+    pub(crate) touched: BTreeSet<WorkerId>,
+    /// Why attempts of a task failed or were lost, for tasks where that happened.
+    pub(crate) causes: BTreeMap<(u32, u32), Vec<Cause>>,
+    /// Workers on which a task failed that is worth another try elsewhere.
+    pub(crate) avoid: BTreeMap<(u32, u32), BTreeSet<WorkerId>>,
+    /// Tasks that a worker had when it died, and that have not finished since. While there are any,
+    /// no task of the job waits on a worker behind others: what dies with them is not to blame.
+    pub(crate) suspects: BTreeSet<(u32, u32)>,
+    /// What there is beside that of a job whose result is held.
+    pub(crate) held: Held,
+    /// Whether its figures, or those of a group of it, changed since an observer was told them.
+    pub(crate) changed: bool,
+}
+
+/// A job whose result is held, and its readers.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Whether all of its result was there once: from then on what is lost of it is made again
+    /// only for those who want it.
+    pub(crate) complete: bool,
+    /// Whether nobody but its readers wants it any more.
+    pub(crate) released: bool,
+    /// Whether it has no lineage any more: what is lost of it cannot be made again.
+    pub(crate) cut: bool,
+    /// The jobs that read it, and the group that stands for it there.
+    pub(crate) readers: BTreeSet<(JobId, u32)>,
+    /// Partitions of it that are not held and that a reader waits for.
+    pub(crate) wanted: BTreeSet<u32>,
+    /// Workers that hold a partition beside the one that readers are told.
+    pub(crate) replicas: BTreeMap<u32, BTreeSet<WorkerId>>,
+}
+
+impl Job {
+    pub(crate) fn result(&self) -> usize {
+        self.groups.len() - 1
+    }
+
+    /// Whether a group is the result and is held for other jobs.
+    pub(crate) fn is_held_result(&self, group: usize) -> bool {
+        self.spec.keep && group == self.result()
+    }
+
+    /// The jobs whose held results it reads, and the groups that stand for them.
+    pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
+        let groups = self.groups.iter().enumerate().filter(|_| !self.held.cut);
+        let held = groups.filter_map(|(number, group)| match group.origin {
+            Origin::Held(source) => Some((number as u32, source)),
+            Origin::Tasks | Origin::Put => None,
+        });
+        held.collect()
+    }
+
+    /// Workers that hold a partition of the result beside its holder.
+    pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
+        self.held.replicas.get(&index).into_iter().flatten().copied()
+    }
+
+    /// Whether a worker holds the output of a task beside its holder.
+    pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
+        self.is_held_result(task.group.index as usize)
+            && self.others(task.index).any(|other| other == worker)
+    }
+
+    /// Another worker in the place of the holder of a partition, if one has it.
+    pub(crate) fn take_other(
+        &mut self,
+        index: u32,
+        fits: impl Fn(WorkerId) -> bool,
+    ) -> Option<WorkerId> {
+        let others = self.held.replicas.get_mut(&index)?;
+        let found = others.iter().copied().find(|worker| fits(*worker))?;
+        others.remove(&found);
+        if others.is_empty() {
+            self.held.replicas.remove(&index);
+        }
+        Some(found)
+    }
+
+    /// Whether the client is reading that partition from there.
+    pub(crate) fn is_delivering(&self, group: usize, index: u32, holder: Holder) -> bool {
+        group == self.result() && index == self.delivered && self.delivering == Some(holder)
+    }
+}

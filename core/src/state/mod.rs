@@ -1,0 +1,155 @@
+//! The core's state. Plain data: the transitions are functions in the other modules.
+
+pub(crate) mod group;
+pub(crate) mod job;
+pub(crate) mod task;
+pub(crate) mod transfer;
+pub(crate) mod worker;
+
+pub(crate) use group::{Consumer, Group};
+pub(crate) use job::{EndedJob, Held, Job};
+pub(crate) use task::{NOBODY, Task, task_id};
+pub(crate) use transfer::{Copies, Copy, Move, Moves};
+pub(crate) use worker::Worker;
+
+use crate::event::Time;
+use partita_observe::event::Seen;
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::model::WorkerRow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What may be set about the core.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The cluster's name.
+    pub cluster: String,
+    /// A worker that was not heard of for this long is lost, in microseconds.
+    pub silence_us_max: u64,
+    /// How often workers send heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// Work, in microseconds of expected time for each slot, that a worker may have waiting beyond
+    /// its slots, so that short tasks do not wait for a message each.
+    pub read_ahead_us: u64,
+    /// Whether someone takes what [`Core::take_seen`] gives: nothing is gathered otherwise.
+    pub observed: bool,
+}
+
+impl Options {
+    /// The usual settings for a cluster of that name.
+    pub fn new(cluster: impl Into<String>) -> Self {
+        Options {
+            cluster: cluster.into(),
+            silence_us_max: limits::WORKER_SILENCE_MAX.as_micros() as u64,
+            heartbeat_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64,
+            read_ahead_us: 4_000,
+            observed: false,
+        }
+    }
+}
+
+/// The scheduler's state: workers, jobs, groups, tasks.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) options: Options,
+    /// The latest time that any event carried.
+    pub(crate) now: Time,
+    pub(crate) workers: BTreeMap<WorkerId, Worker>,
+    /// Workers that take tasks, by load in thousandths of their slots.
+    pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
+    /// How many workers have so many slots.
+    pub(crate) sizes: BTreeMap<u32, u32>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Whether what readers want of held results may have changed; see [`crate::persisted::demand`].
+    pub(crate) demand_changed: bool,
+    /// Whether held results may have too few copies, or copies where they cannot stay.
+    pub(crate) copies_changed: bool,
+    pub(crate) next_worker: u32,
+    pub(crate) next_job: u32,
+    pub(crate) workers_lost: u32,
+    /// The Slurm job around the scheduler, and its end, if it is known to have one.
+    pub(crate) allocation: Option<(String, Time)>,
+    pub(crate) tasks_finished: u64,
+    /// Partitions of leaving workers on their way to others.
+    pub(crate) moves: Moves,
+    /// What leaving workers keep of those that have arrived, while someone reads it.
+    pub(crate) copies: Copies,
+    /// Workers that others could not read from since someone last could.
+    pub(crate) suspects: BTreeSet<WorkerId>,
+    /// Where the jobs' turns have got to; see [`Job::turn`].
+    pub(crate) turn: u64,
+    /// Workers that are gone, the latest last; at most [`GONE_WORKERS_MAX`].
+    pub(crate) gone: VecDeque<WorkerRow>,
+    /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
+    pub(crate) ended: VecDeque<EndedJob>,
+    /// Jobs that have to end or may be let go because another one has ended. None while no event is
+    /// handled.
+    pub(crate) after_end: VecDeque<AfterEnd>,
+    /// What an observer has not been told yet; the shell takes it after each batch of events.
+    pub(crate) seen: Vec<Seen>,
+}
+
+/// Workers that are gone and still listed.
+pub(crate) const GONE_WORKERS_MAX: usize = 200;
+
+/// What the end of a job means for another one.
+#[derive(Debug)]
+pub(crate) enum AfterEnd {
+    /// It cannot go on, for this reason.
+    Fails(JobId, String),
+    /// Its result lost a reader.
+    MayGo(JobId),
+}
+
+impl Core {
+    /// A core without workers and jobs.
+    pub fn new(options: Options) -> Self {
+        Core {
+            options,
+            now: 0,
+            workers: BTreeMap::new(),
+            by_load: BTreeSet::new(),
+            sizes: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            demand_changed: false,
+            copies_changed: false,
+            next_worker: 1,
+            next_job: 1,
+            workers_lost: 0,
+            allocation: None,
+            tasks_finished: 0,
+            moves: Moves::new(),
+            copies: Copies::new(),
+            suspects: BTreeSet::new(),
+            after_end: VecDeque::new(),
+            turn: 0,
+            gone: VecDeque::new(),
+            ended: VecDeque::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Whether a worker is leaving: those alone are not listed by load.
+    pub(crate) fn is_one_leaving(&self) -> bool {
+        self.by_load.len() < self.workers.len()
+    }
+
+    /// Changes the number of attempts that a worker has, and its place among the others.
+    pub(crate) fn add_assigned(&mut self, id: WorkerId, change: i64) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            let listed = self.by_load.remove(&(worker.load(), id));
+            worker.assigned = u32::try_from(i64::from(worker.assigned) + change).unwrap_or(0);
+            worker.changed = true;
+            if listed {
+                self.by_load.insert((worker.load(), id));
+            }
+        }
+    }
+
+    pub(crate) fn add_held(&mut self, id: u32, change: i64) {
+        if let Some(worker) = self.workers.get_mut(&WorkerId(id)) {
+            worker.held = u32::try_from(i64::from(worker.held) + change).unwrap_or(0);
+            worker.changed = true;
+        }
+    }
+}

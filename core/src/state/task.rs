@@ -1,0 +1,61 @@
+//! Tasks.
+
+use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::message::Holder;
+use partita_shared::model::TaskState;
+
+/// A worker that is none.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// One task. Kept small: there may be millions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) busy_us: u32,
+    /// The worker that runs it or holds its output, or [`NOBODY`].
+    pub(crate) worker: u32,
+    /// Input partitions that this task alone reads and that are not held.
+    pub(crate) pending: u32,
+    pub(crate) attempt: Attempt,
+    pub(crate) state: TaskState,
+    pub(crate) failures: u8,
+    pub(crate) kills: u8,
+}
+
+const _: () =
+    assert!(size_of::<Task>() <= 48, "a task with its place in a queue takes 64 bytes at most");
+
+impl Task {
+    pub(crate) fn new() -> Self {
+        Task {
+            rows: 0,
+            bytes: 0,
+            busy_us: 0,
+            worker: NOBODY,
+            pending: 0,
+            attempt: 0,
+            state: TaskState::Waiting,
+            failures: 0,
+            kills: 0,
+        }
+    }
+
+    /// The worker that runs it or holds its output.
+    pub(crate) fn worker(&self) -> Option<WorkerId> {
+        (self.worker != NOBODY).then_some(WorkerId(self.worker))
+    }
+
+    /// Who holds its output, if someone does.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        match self.state {
+            TaskState::Done => self.worker().map(|worker| Holder { worker, attempt: self.attempt }),
+            TaskState::Waiting | TaskState::Ready | TaskState::Running | TaskState::Failed => None,
+        }
+    }
+}
+
+/// The identifier of a task of a job.
+pub(crate) fn task_id(job: JobId, group: u32, index: u32) -> TaskId {
+    TaskId { group: GroupId { job, index: group }, index }
+}
