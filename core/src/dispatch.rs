@@ -1,9 +1,9 @@
 //! Giving a task to a worker, with what the worker must know before.
 
 use crate::event::Effect;
-use crate::exchange::{own_partitions, twin};
+use crate::placement::Choice;
 use crate::state::{Core, Job, Worker, task_id};
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::WorkerId;
 use partita_shared::limits;
 use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
 use partita_shared::model::{JobState, TaskState};
@@ -18,7 +18,8 @@ pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 
 impl Core {
     /// Takes a task out of the queue where it was found.
-    pub(crate) fn take(&mut self, job: JobId, group: usize, queue: Option<WorkerId>, index: u32) {
+    pub(crate) fn take(&mut self, choice: &Choice) {
+        let Choice { job, group, queue, index } = *choice;
         let Some(job) = self.jobs.get_mut(&job) else { return };
         let group = &mut job.groups[group];
         let found = match queue {
@@ -46,13 +47,12 @@ impl Core {
     pub(crate) fn assign(
         &mut self,
         id: WorkerId,
-        job_id: JobId,
-        group: usize,
-        index: u32,
+        choice: &Choice,
         runs: &mut Runs,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let now = self.now;
+        let Choice { job: job_id, group, index, .. } = *choice;
         let Some(job) = self.jobs.get_mut(&job_id) else { return true };
         let task = &mut job.groups[group].tasks[index as usize];
         if task.attempt >= limits::TASK_ATTEMPTS_MAX {
@@ -71,27 +71,13 @@ impl Core {
         job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
         job.changed = true;
-        let holders = own_holders(job, group, index);
+        let holders = job.own_holders(group, index);
         tell(job, group, id, &holders, &mut self.workers, effects);
         let task = task_id(job_id, group as u32, index);
         runs.entry(id).or_default().push(RunTask { task, attempt, holders });
         self.add_assigned(id, 1);
         true
     }
-}
-
-/// Holders of what a task alone reads, in the order of its inputs.
-pub(crate) fn own_holders(job: &Job, group: usize, index: u32) -> Vec<Holder> {
-    let mut holders = Vec::new();
-    for input in job.groups[group].inputs() {
-        let tasks = &job.groups[input.group as usize].tasks;
-        if let Some(partition) = twin(input, index) {
-            holders.extend(tasks[partition as usize].holder());
-        }
-        let own = own_partitions(input, index);
-        holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
-    }
-    holders
 }
 
 /// Tells a worker where another is, if it does not know.

@@ -1,6 +1,5 @@
 //! Which worker may run which task.
 
-use crate::dispatch::own_holders;
 use crate::state::{Group, Job, Options, Worker};
 use partita_shared::ids::WorkerId;
 use std::collections::BTreeMap;
@@ -63,5 +62,5 @@ pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) 
     });
     let mut holders = whole.flat_map(|(_, holders)| holders.iter());
     holders.any(|holder| holder.worker == worker)
-        || own_holders(job, group, index).iter().any(|holder| holder.worker == worker)
+        || job.own_holders(group, index).iter().any(|holder| holder.worker == worker)
 }

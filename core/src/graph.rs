@@ -196,6 +196,20 @@ impl Job {
         Some(WorkerId(most.0))
     }
 
+    /// Holders of what a task alone reads, in the order of its inputs.
+    pub(crate) fn own_holders(&self, group: usize, index: u32) -> Vec<Holder> {
+        let mut holders = Vec::new();
+        for input in self.groups[group].inputs() {
+            let tasks = &self.groups[input.group as usize].tasks;
+            if let Some(partition) = twin(input, index) {
+                holders.extend(tasks[partition as usize].holder());
+            }
+            let own = own_partitions(input, index);
+            holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
+        }
+        holders
+    }
+
     /// Whether some task that has not its output yet reads this partition of this group, or the
     /// client still wants it.
     pub(crate) fn is_wanted(&self, group: usize, index: u32) -> bool {

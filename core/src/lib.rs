@@ -10,16 +10,23 @@
 //! anything; a task runs while an input of it is missing; a partition is dropped while a task or
 //! a client still wants it; a queue grows with anything but the tasks that exist.
 
+mod delivery;
 mod dispatch;
 mod eligibility;
+mod ending;
 mod event;
 mod exchange;
 mod graph;
 mod handlers;
 mod invariants;
+mod loss;
+mod mirror;
+mod partition;
 mod persisted;
 mod placement;
+mod release;
 mod replicas;
+mod retirement;
 mod rows;
 mod state;
 mod submission;
@@ -29,8 +36,9 @@ mod turn;
 mod view;
 mod why;
 
-use handlers::{jobs, persisted as on_persisted, tasks, transfers as on_transfers, workers};
+use handlers::{jobs, persisted as on_persisted, tasks, tick, transfers as on_transfers, workers};
 use partita_shared::ids::JobId;
+use partita_shared::model::JobState;
 
 pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, Time};
 pub use state::{Core, Options};
@@ -57,10 +65,10 @@ impl Core {
             }
             Event::WorkerLeaving { worker, reason } => workers::on_leaving(self, worker, reason),
             Event::WorkerLost { worker, cause } => {
-                workers::on_lost(self, worker, cause, effects);
+                self.lose_worker(worker, cause);
             }
             Event::ProcessDied { host, pid, cause } => {
-                workers::on_process_died(self, &host, pid, cause, effects);
+                workers::on_process_died(self, &host, pid, cause);
             }
             Event::Heartbeat { worker, metrics, on_slots } => {
                 workers::on_heartbeat(self, worker, metrics, on_slots);
@@ -72,19 +80,24 @@ impl Core {
                 on_transfers::on_taken_over(self, worker, task, attempt, error, effects);
             }
             Event::JobSubmitted { request, spec } => {
+                if submission::needs_room(self, &spec) {
+                    persisted::cut_lineage(self, &spec.owner);
+                    self.drain_pending(effects);
+                }
                 jobs::on_submitted(self, request, *spec, effects);
             }
-            Event::JobCancelled { job, reason } => jobs::on_cancelled(self, job, reason, effects),
-            Event::JobReleased { job } => on_persisted::on_released(self, job, effects),
+            Event::JobCancelled { job, reason } => self.end_job(job, JobState::Cancelled, reason),
+            Event::JobReleased { job } => on_persisted::on_released(self, job),
             Event::Stored { worker, task, rows, bytes } => {
                 on_persisted::on_stored(self, worker, task, rows, bytes, effects);
             }
             Event::Delivered { job, index, rows } => {
                 jobs::on_delivered(self, job, index, rows, effects);
             }
-            Event::DeliveryBroken { job, error } => jobs::on_broken(self, job, error, effects),
+            Event::DeliveryBroken { job, error } => self.fail_job(job, error, None),
             Event::Unreadable { task, worker } => tasks::on_unreadable(self, task, worker, effects),
-            Event::Tick => workers::on_tick(self, effects),
+            Event::Tick => tick::on_tick(self),
         }
+        self.drain_pending(effects);
     }
 }

@@ -6,95 +6,28 @@
 //! readiness, places and loss holds across jobs as it does inside one.
 //!
 //! What is lost of a held result is made again when a reader wants it, through the job's own
-//! lineage, and through that of the jobs whose results it reads. [`mirror`] carries what became of a
+//! lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror) carries what became of a
 //! partition to the readers, [`demand`] carries what they want the other way. A job reads earlier
 //! jobs alone, so one pass from the latest to the first finds everything.
 
 use crate::event::{Effect, Origin};
-use crate::handlers::{jobs, tasks};
+use crate::mirror::{mirror, show};
+use crate::release::release_inputs;
 use crate::replicas;
-use crate::state::{AfterEnd, Core, Job, NOBODY, Task, task_id};
-use partita_shared::ids::{Attempt, JobId, TaskId};
+use crate::state::{Core, Job, Task, task_id};
+use partita_shared::ids::JobId;
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Makes a new job a reader of the results that it reads.
-pub(crate) fn attach(core: &mut Core, id: JobId) {
-    let sources = core.jobs.get(&id).map(Job::sources).unwrap_or_default();
-    for (group, source) in sources {
-        let Some(found) = core.jobs.get_mut(&source) else { continue };
-        found.held.readers.insert((id, group));
-        let tasks = found.groups[found.result()].tasks.clone();
-        let Some(job) = core.jobs.get_mut(&id) else { return };
-        for (index, task) in (0..).zip(&tasks) {
-            show(job, group as usize, index, task);
-        }
-        core.demand_changed = true;
-    }
-}
-
-/// Makes the mirror of a partition equal to it.
-fn show(job: &mut Job, group: usize, index: u32, task: &Task) {
-    let mine = &mut job.groups[group].tasks[index as usize];
-    let (before, now) = (mine.holder(), task.holder());
-    if before == now {
-        return;
-    }
-    if before.is_some() {
-        mine.worker = NOBODY;
-        job.no_longer_held(group, index);
-    }
-    let mine = &mut job.groups[group].tasks[index as usize];
-    (mine.rows, mine.bytes) = (task.rows, task.bytes);
-    match now {
-        Some(holder) => {
-            (mine.worker, mine.attempt) = (holder.worker.0, holder.attempt);
-            job.set_state(group, index, TaskState::Done);
-            job.became_held(group, index);
-        }
-        None => job.set_state(group, index, TaskState::Waiting),
-    }
-}
-
-/// Shows the readers of a held result what became of a partition of it.
-pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return };
-    let task = job.groups[job.result()].tasks[index as usize];
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
-    for (reader, group) in readers {
-        if let Some(job) = core.jobs.get_mut(&reader) {
-            show(job, group as usize, index, &task);
-        }
-    }
-    core.demand_changed |= task.holder().is_none();
-}
-
-/// A partition of a held result has another holder. Its readers, and the attempts that read it now
-/// where it was.
-pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return Vec::new() };
-    let task = job.groups[job.result()].tasks[index as usize];
-    let Some(holder) = task.holder() else { return Vec::new() };
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
-    let mut reading = Vec::new();
-    for (reader, group) in readers {
-        let Some(job) = core.jobs.get_mut(&reader) else { continue };
-        reading.extend(job.reading(reader, group as usize, index));
-        job.groups[group as usize].tasks[index as usize].worker = holder.worker.0;
-        job.moved(group as usize, index, holder);
-    }
-    reading
-}
-
 /// Drops what a released result holds and no reader has still to read, and the result itself if it
 /// has no readers. Those that hold results made of it remain its readers: it is their lineage.
-pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get(&id).filter(|j| j.held.released && j.held.complete) else {
         return;
     };
     if job.held.readers.is_empty() {
-        jobs::end(core, id, JobState::Done, String::new(), None, effects);
+        core.end_job(id, JobState::Done, String::new());
         return;
     }
     // It stands for its own lineage in that of its readers.
@@ -112,11 +45,8 @@ pub(crate) fn let_go(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     let result = job.result();
     let mut dropped = Vec::new();
     for index in 0..job.groups[result].tasks.len() as u32 {
-        let task = &mut job.groups[result].tasks[index as usize];
-        if let Some(holder) = task.holder() {
-            task.worker = NOBODY;
-            job.no_longer_held(result, index);
-            dropped.push((index, holder.worker));
+        if let Some(worker) = job.drop_partition(result, index) {
+            dropped.push((index, worker));
         }
     }
     for (index, worker) in dropped {
@@ -133,36 +63,19 @@ pub(crate) fn detach(
     (id, text, cause): (JobId, &str, &str),
     readers: BTreeSet<(JobId, u32)>,
     sources: Vec<(u32, JobId)>,
-    effects: &mut Vec<Effect>,
 ) {
-    // A long lineage ends job by job, not each inside the end of another.
-    let is_outermost = core.after_end.is_empty();
     for (reader, _) in readers {
         let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
         let error =
             format!("{id} (`{text}`), whose held result it reads, has ended{cause}; make it again");
-        core.after_end.push_back(AfterEnd::Fails(reader, error));
+        core.fail_job(reader, error, None);
     }
     for (group, source) in sources {
         if let Some(job) = core.jobs.get_mut(&source) {
             job.held.readers.remove(&(id, group));
             core.demand_changed = true;
-            core.after_end.push_back(AfterEnd::MayGo(source));
+            core.release_job(source);
         }
-    }
-    // What is being done stays in front meanwhile: so those inside are not the outermost.
-    while is_outermost && let Some(next) = core.after_end.front() {
-        match next {
-            AfterEnd::Fails(reader, error) => {
-                let (reader, error) = (*reader, error.clone());
-                jobs::fail(core, reader, error, None, effects);
-            }
-            AfterEnd::MayGo(source) => {
-                let source = *source;
-                let_go(core, source, effects);
-            }
-        }
-        core.after_end.pop_front();
     }
 }
 
@@ -170,7 +83,7 @@ pub(crate) fn detach(
 /// else wants, so that these need not be remembered: a client may go on for ever with what it has made of
 /// what it had. Each stays where it is as long as results are held that were made of it: what is lost of
 /// those is made again from it.
-pub(crate) fn cut_lineage(core: &mut Core, owner: &str, effects: &mut Vec<Effect>) {
+pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     let is_released = |(_, source): &(u32, JobId)| {
         core.jobs.get(source).is_some_and(|source| source.held.released)
     };
@@ -192,35 +105,33 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str, effects: &mut Vec<Effect
             }
         }
         job.held.cut = true;
-        detach(core, (id, &text, ""), BTreeSet::new(), sources, effects);
+        detach(core, (id, &text, ""), BTreeSet::new(), sources);
     }
 }
 
 /// Finds out what readers want of held results that is not there, and has it made again. What a
 /// client brought cannot be: its readers fail.
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
-    while std::mem::take(&mut core.demand_changed) {
-        let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
-        let mut failed = Vec::new();
-        let ids: Vec<JobId> = core.jobs.keys().rev().copied().collect();
-        for id in ids {
-            let Some(job) = core.jobs.get_mut(&id) else { continue };
-            if job.spec.keep {
-                let now = wanted.remove(&id).unwrap_or_default();
-                want(core, id, now, effects);
-            }
-            let Some(job) = core.jobs.get(&id) else { continue };
-            for (group, source) in job.sources() {
-                let missing = job.missing(group as usize);
-                if let Some(error) = lost(core, source, &missing) {
-                    failed.push((id, error));
-                }
-                wanted.entry(source).or_default().extend(missing);
-            }
+    let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
+    let mut failed = Vec::new();
+    let ids: Vec<JobId> = core.jobs.keys().rev().copied().collect();
+    for id in ids {
+        let Some(job) = core.jobs.get_mut(&id) else { continue };
+        if job.spec.keep {
+            let now = wanted.remove(&id).unwrap_or_default();
+            want(core, id, now, effects);
         }
-        for (id, error) in failed {
-            jobs::fail(core, id, error, None, effects);
+        let Some(job) = core.jobs.get(&id) else { continue };
+        for (group, source) in job.sources() {
+            let missing = job.missing(group as usize);
+            if let Some(error) = lost(core, source, &missing) {
+                failed.push((id, error));
+            }
+            wanted.entry(source).or_default().extend(missing);
         }
+    }
+    for (id, error) in failed {
+        core.fail_job(id, error, None);
     }
 }
 
@@ -235,7 +146,7 @@ fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Eff
     job.restore();
     if job.held.complete {
         for group in job.settle() {
-            tasks::release_inputs(core, id, group, effects);
+            release_inputs(core, id, group, effects);
         }
     }
 }
@@ -249,7 +160,7 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
     let is_put = group.origin == Origin::Put;
     let index = missing.iter().find(gone).filter(|_| is_put || job.held.cut)?;
-    let causes = match tasks::causes(core, source, (result as u32, *index)) {
+    let causes = match job.causes_of(result as u32, *index) {
         causes if causes.is_empty() => "the worker that held it has left".to_string(),
         causes => causes,
     };

@@ -20,6 +20,16 @@ const RESULTS_AHEAD_PER_SLOT: u32 = 2;
 /// Ready tasks looked at for one that may run on a given worker, where some may not.
 const AVOIDED_TASKS_MAX: usize = 16;
 
+/// A ready task that was chosen, and the queue that it is in: that of a worker which holds its input, or the one for
+/// all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
+    pub(crate) job: JobId,
+    pub(crate) group: usize,
+    pub(crate) queue: Option<WorkerId>,
+    pub(crate) index: u32,
+}
+
 impl Core {
     /// The load from which on no worker has room for a task of any group that has one ready, by
     /// [`has_room`]; none if no group has. Of a cluster that is busy the others need not be asked.
@@ -43,13 +53,8 @@ impl Core {
         self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
-    /// Chooses a task for a worker and takes it out of its queue.
-    pub(crate) fn pick(
-        &mut self,
-        id: WorkerId,
-        slots: u32,
-        window: u32,
-    ) -> Option<(JobId, usize, u32)> {
+    /// Chooses a task for a worker.
+    pub(crate) fn pick(&self, id: WorkerId, slots: u32, window: u32) -> Option<Choice> {
         let now = self.now;
         let worker = self.workers.get(&id)?;
         // Above its mark, a worker only goes on with what it has; one that has nothing must be
@@ -67,8 +72,7 @@ impl Core {
         // What comes first and waits for a slot of this worker: nothing goes ahead of it, or short
         // tasks would fill the worker again and again before it has a slot free.
         let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
-        let mut found = None;
-        'search: for (job_id, job) in order {
+        for (job_id, job) in order {
             for group in (0..job.groups.len()).rev() {
                 let at = &job.groups[group];
                 if at.counts.ready == 0 || !has_time(worker, at, now) {
@@ -83,14 +87,11 @@ impl Core {
                     (*other_id == job_id || owed(other)) && find(other, *group).is_some()
                 });
                 if !after {
-                    found = Some((job_id, group, queue, index));
-                    break 'search;
+                    return Some(Choice { job: job_id, group, queue, index });
                 }
             }
         }
-        let (job, group, queue, index) = found?;
-        self.take(job, group, queue, index);
-        Some((job, group, index))
+        None
     }
 
     /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,

@@ -81,7 +81,7 @@ pub(crate) fn new_group(
 
 /// Whether its owner may have one more job of this kind: what one client leaves behind must not stop
 /// the others.
-pub(crate) fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
+fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
     let (mut own, mut all) = (0, 0);
     for job in core.jobs.values().filter(|job| job.spec.keep == spec.keep) {
         all += 1;
@@ -100,6 +100,11 @@ pub(crate) fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
             "{own} {what} for this client and {all} of {max} for all, which is the limit: {remedy}"
         )),
     }
+}
+
+/// Whether a persisted result would be one too many, for its owner or in all.
+pub(crate) fn needs_room(core: &Core, spec: &JobSpec) -> bool {
+    spec.keep && check_room(core, spec).is_err()
 }
 
 /// Whether a job makes sense: every reference is to something that is there.

@@ -7,7 +7,7 @@
 
 use crate::dispatch::introduce;
 use crate::event::Effect;
-use crate::persisted;
+use crate::mirror;
 use crate::state::{Copies, Copy, Core, Job, Move, Moves, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, TakeOver, ToWorker};
@@ -137,7 +137,7 @@ pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: Worker
     job.moved(group, index, Holder { worker, attempt });
     let mut readers = job.reading(task.group.job, group, index);
     if job.is_held_result(group) {
-        readers.extend(persisted::moved(core, task.group.job, index));
+        readers.extend(mirror::moved(core, task.group.job, index));
     }
     core.copies.insert((from.worker, task), Copy { readers });
     core.add_held(from.worker.0, -1);

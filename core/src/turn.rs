@@ -2,17 +2,44 @@
 
 use crate::dispatch::Runs;
 use crate::event::Effect;
-use crate::handlers::{jobs, workers};
-use crate::state::{Core, task_id};
-use crate::{persisted, replicas, transfers};
+use crate::placement::Choice;
+use crate::state::{Core, Pending, task_id};
+use crate::{ending, loss, persisted, replicas, retirement, transfers};
 use partita_shared::limits;
 use partita_shared::message::ToWorker;
 use std::ops::Bound;
 
 impl Core {
+    /// Performs what is pending, and what follows from that.
+    pub(crate) fn drain_pending(&mut self, effects: &mut Vec<Effect>) {
+        while let Some(next) = self.pending.pop_front() {
+            match next {
+                Pending::End { job, state, error, kind } => {
+                    ending::end_job(self, job, state, error, kind, effects);
+                }
+                Pending::Release(job) => persisted::release_if_unread(self, job, effects),
+                Pending::Lose { worker, cause, has_link } => {
+                    // Nothing may be sent to it behind this.
+                    if has_link && self.workers.contains_key(&worker) {
+                        effects.push(Effect::Disconnect { worker, cause: cause.clone() });
+                    }
+                    loss::lose_worker(self, worker, cause, effects);
+                }
+            }
+        }
+    }
+
+    /// Has recomputed what readers of persisted results wait for.
+    fn meet_demand(&mut self, effects: &mut Vec<Effect>) {
+        while std::mem::take(&mut self.demand_changed) {
+            persisted::demand(self, effects);
+            self.drain_pending(effects);
+        }
+    }
+
     /// Gives ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
-        persisted::demand(self, effects);
+        self.meet_demand(effects);
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
         let (slots, window) = (self.slots(), self.result_window());
@@ -25,15 +52,16 @@ impl Core {
             if full.is_none_or(|full| load >= full) {
                 break;
             }
-            let Some((job, group, index)) = self.pick(id, slots, window) else {
+            let Some(choice) = self.pick(id, slots, window) else {
                 if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
                 passed = Bound::Excluded(place);
                 continue;
             };
-            if !self.assign(id, job, group, index, &mut runs, effects) {
-                exhausted.push((job, group, index));
+            self.take(&choice);
+            if !self.assign(id, &choice, &mut runs, effects) {
+                exhausted.push(choice);
                 break;
             }
         }
@@ -43,15 +71,16 @@ impl Core {
                 effects.push(Effect::Send { worker, message });
             }
         }
-        for (job, group, index) in exhausted {
+        for Choice { job, group, index, .. } in exhausted {
             let task = task_id(job, group as u32, index);
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without an end: it is given up");
-            jobs::fail(self, job, error, None, effects);
+            self.fail_job(job, error, None);
         }
+        self.drain_pending(effects);
         transfers::hand_over(self, effects);
         replicas::keep_up(self, effects);
-        workers::dismiss(self, effects);
+        retirement::dismiss(self, effects);
     }
 }

@@ -3,5 +3,6 @@
 pub(crate) mod jobs;
 pub(crate) mod persisted;
 pub(crate) mod tasks;
+pub(crate) mod tick;
 pub(crate) mod transfers;
 pub(crate) mod workers;

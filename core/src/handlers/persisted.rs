@@ -1,8 +1,7 @@
 //! Events about results that are held.
 
 use crate::event::{Effect, Origin};
-use crate::handlers::jobs;
-use crate::persisted::{let_go, mirror};
+use crate::mirror::mirror;
 use crate::state::{Core, Job};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
@@ -20,7 +19,7 @@ pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<
         job.changed = true;
         effects.push(Effect::JobHeld { job: id });
         if job.held.released {
-            let_go(core, id, effects);
+            core.release_job(id);
         }
     }
 }
@@ -74,16 +73,16 @@ pub(crate) fn on_stored(
 }
 
 /// A held result is not wanted any more by whoever made it.
-pub(crate) fn on_released(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+pub(crate) fn on_released(core: &mut Core, id: JobId) {
     let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.keep) else { return };
     job.held.released = true;
     job.changed = true;
     if !job.held.readers.is_empty() {
-        let_go(core, id, effects);
+        core.release_job(id);
     } else if job.held.complete {
-        jobs::end(core, id, JobState::Done, String::new(), None, effects);
+        core.end_job(id, JobState::Done, String::new());
     } else {
         let reason = "it was let go before it was complete".to_string();
-        jobs::end(core, id, JobState::Cancelled, reason, None, effects);
+        core.end_job(id, JobState::Cancelled, reason);
     }
 }

@@ -1,16 +1,17 @@
-//! What follows from the reports on attempts.
+//! Events about tasks: reports on their attempts, and outputs that cannot be read.
 
+use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
-use crate::event::{Effect, Origin};
-use crate::handlers::{jobs, persisted as on_persisted, workers};
+use crate::event::Effect;
+use crate::handlers::persisted::on_held;
+use crate::partition::recompute;
+use crate::release::release_inputs;
 use crate::state::{Core, NOBODY, task_id};
-use crate::{persisted, telemetry};
-use partita_observe::event::Ending;
-use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use crate::telemetry;
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
 use partita_shared::model::{OperatorRow, TaskState};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Times in a row that others could not read from a worker, after which it is given up.
 const UNREADABLE_MAX: u32 = 3;
@@ -38,7 +39,7 @@ pub(crate) fn on_reports(
                 on_finished(core, job, group, index, worker, busy_us, figures, effects);
             }
             Outcome::Failed { kind, error } => {
-                on_failed(core, job, group, index, worker, kind, error, effects);
+                on_failed(core, job, group, index, worker, kind, error);
             }
         }
     }
@@ -107,9 +108,9 @@ fn on_finished(
         release_inputs(core, id, group, effects);
     }
     if is_held_result && kept {
-        on_persisted::on_held(core, id, index, effects);
+        on_held(core, id, index, effects);
     }
-    jobs::deliver_next(core, id, effects);
+    deliver_next(core, id, effects);
 }
 
 /// Sums figures over the tasks of a group, operator by operator.
@@ -125,84 +126,6 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
     }
 }
 
-/// A group is done: what its inputs hold is dropped where no other group needs it.
-pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
-    let mut done = vec![group];
-    while let Some(group) = done.pop() {
-        let Some(job) = core.jobs.get(&id) else { return };
-        let inputs: BTreeSet<usize> =
-            job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
-        let mut left = false;
-        for input in inputs {
-            let Some(job) = core.jobs.get(&id) else { return };
-            let consumers = &job.groups[input].consumers;
-            if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
-                continue;
-            }
-            if let Origin::Held(source) = job.groups[input].origin {
-                core.demand_changed = true;
-                persisted::let_go(core, source, effects);
-            } else {
-                // Parts of it may have been lost while the last task that read them ran.
-                left |= !job.groups[input].is_done();
-                release(core, id, input, effects);
-            }
-        }
-        if left && let Some(job) = core.jobs.get_mut(&id) {
-            done.extend(job.settle());
-        }
-    }
-}
-
-/// Drops everything that a group holds, and stops what makes it again.
-fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id) else { return };
-    let mut held = Vec::new();
-    let mut stopped: BTreeMap<WorkerId, Vec<(TaskId, Attempt)>> = BTreeMap::new();
-    for index in 0..job.groups[group].tasks.len() as u32 {
-        let task = &mut job.groups[group].tasks[index as usize];
-        let (state, attempt) = (task.state, task.attempt);
-        let Some(worker) = task.worker() else { continue };
-        task.worker = NOBODY;
-        match state {
-            TaskState::Done => {
-                held.push(worker);
-                job.no_longer_held(group, index);
-            }
-            TaskState::Running => {
-                let task = task_id(id, group as u32, index);
-                stopped.entry(worker).or_default().push((task, attempt));
-                job.running -= 1;
-                job.set_state(group, index, TaskState::Done);
-            }
-            TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
-        }
-    }
-    for worker in &held {
-        core.add_held(worker.0, -1);
-    }
-    let mut holders = BTreeSet::from_iter(held);
-    for (worker, attempts) in stopped {
-        core.add_assigned(worker, -(attempts.len() as i64));
-        for (task, attempt) in &attempts {
-            telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
-        }
-        effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
-        // It may have ended before that arrives, and then its output is dropped with the rest.
-        holders.insert(worker);
-    }
-    let gone = task_id(id, group as u32, 0).group;
-    effects.extend(
-        holders
-            .into_iter()
-            .map(|worker| Effect::Send { worker, message: ToWorker::DropGroups(vec![gone]) }),
-    );
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one report, taken apart by its only caller"
-)]
 fn on_failed(
     core: &mut Core,
     id: JobId,
@@ -211,7 +134,6 @@ fn on_failed(
     worker: WorkerId,
     kind: FailureKind,
     error: String,
-    effects: &mut Vec<Effect>,
 ) {
     let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
@@ -224,7 +146,7 @@ fn on_failed(
         FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => {
             job.set_state(group, index, TaskState::Failed);
             let error = format!("{error} (task {task} on {name})");
-            jobs::fail(core, id, error, Some(kind), effects);
+            core.fail_job(id, error, Some(kind));
         }
         FailureKind::Retry => {
             let cause = format!("on {name}: {error}");
@@ -236,8 +158,8 @@ fn on_failed(
             if failures >= limits::TASK_FAILURES_MAX {
                 job.set_state(group, index, TaskState::Failed);
                 let error =
-                    format!("task {task} failed {failures} times: {}", causes(core, id, at));
-                jobs::fail(core, id, error, Some(kind), effects);
+                    format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
+                core.fail_job(id, error, Some(kind));
             } else {
                 put_back(core, id, group, index);
             }
@@ -248,16 +170,9 @@ fn on_failed(
                 job.avoid.entry(at).or_default().insert(worker);
             }
             put_back(core, id, group, index);
-            suspect(core, from, worker, &error, effects);
+            suspect(core, from, worker, &error);
         }
     }
-}
-
-/// Why a task's attempts failed, in one line.
-pub(crate) fn causes(core: &Core, id: JobId, at: (u32, u32)) -> String {
-    let found = core.jobs.get(&id).and_then(|job| job.causes.get(&at));
-    let texts: Vec<_> = found.into_iter().flatten().map(|(_, text)| text.as_str()).collect();
-    texts.join("; ")
 }
 
 /// An attempt is over without an output: the task waits for another.
@@ -271,20 +186,13 @@ pub(crate) fn put_back(core: &mut Core, id: JobId, group: usize, index: u32) {
 
 /// A worker could not be read from. If that goes on while it says that it is alive, it is given
 /// up: its data is as lost as if it were dead.
-fn suspect(
-    core: &mut Core,
-    from: WorkerId,
-    reader: WorkerId,
-    error: &str,
-    effects: &mut Vec<Effect>,
-) {
+fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
     let Some(worker) = core.workers.get_mut(&from) else { return };
     worker.unreadable += 1;
     core.suspects.insert(from);
     if worker.unreadable >= UNREADABLE_MAX {
         let cause = format!("{reader} could not read from it {UNREADABLE_MAX} times: {error}");
-        effects.push(Effect::Disconnect { worker: from, cause: cause.clone() });
-        workers::on_lost(core, from, cause, effects);
+        core.give_up_worker(from, cause);
     }
 }
 
@@ -314,24 +222,9 @@ pub(crate) fn on_unreadable(
     let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
         return;
     };
-    let is_held_result = job.is_held_result(group);
-    let other = is_held_result.then(|| job.take_other(task.index, |_| true)).flatten();
-    match other {
-        Some(other) => job.groups[group].tasks[task.index as usize].worker = other.0,
-        None => {
-            job.groups[group].tasks[task.index as usize].worker = NOBODY;
-            job.no_longer_held(group, task.index);
-        }
-    }
-    if group == job.result() && job.delivered == task.index {
-        job.delivering = None;
-    }
-    job.restore();
-    core.demand_changed = true;
+    job.lose_partition(group, task.index);
+    let of_result = if job.is_held_result(group) { vec![task.index] } else { Vec::new() };
     core.copies_changed = true;
     core.add_held(found.worker, -1);
-    if is_held_result {
-        persisted::mirror(core, task.group.job, task.index);
-    }
-    jobs::deliver_next(core, task.group.job, effects);
+    recompute(core, task.group.job, &of_result, effects);
 }

@@ -80,6 +80,13 @@ impl Job {
         self.spec.keep && group == self.result()
     }
 
+    /// Why a task's attempts failed or were lost, in one line.
+    pub(crate) fn causes_of(&self, group: u32, index: u32) -> String {
+        let found = self.causes.get(&(group, index));
+        let texts: Vec<_> = found.into_iter().flatten().map(|(_, text)| text.as_str()).collect();
+        texts.join("; ")
+    }
+
     /// The jobs whose held results it reads, and the groups that stand for them.
     pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
         let groups = self.groups.iter().enumerate().filter(|_| !self.held.cut);

@@ -16,7 +16,8 @@ use crate::event::Time;
 use partita_observe::event::Seen;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
-use partita_shared::model::WorkerRow;
+use partita_shared::message::FailureKind;
+use partita_shared::model::{JobState, WorkerRow};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What may be set about the core.
@@ -60,7 +61,7 @@ pub struct Core {
     /// How many workers have so many slots.
     pub(crate) sizes: BTreeMap<u32, u32>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    /// Whether what readers want of held results may have changed; see [`crate::persisted::demand`].
+    /// Whether what readers want of held results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
     /// Whether held results may have too few copies, or copies where they cannot stay.
     pub(crate) copies_changed: bool,
@@ -82,9 +83,8 @@ pub struct Core {
     pub(crate) gone: VecDeque<WorkerRow>,
     /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
     pub(crate) ended: VecDeque<EndedJob>,
-    /// Jobs that have to end or may be let go because another one has ended. None while no event is
-    /// handled.
-    pub(crate) after_end: VecDeque<AfterEnd>,
+    /// What is left to be done of the event at hand, in this order; see [`Pending`]. Empty between events.
+    pub(crate) pending: VecDeque<Pending>,
     /// What an observer has not been told yet; the shell takes it after each batch of events.
     pub(crate) seen: Vec<Seen>,
 }
@@ -92,13 +92,16 @@ pub struct Core {
 /// Workers that are gone and still listed.
 pub(crate) const GONE_WORKERS_MAX: usize = 200;
 
-/// What the end of a job means for another one.
+/// Something large that follows from an event. Functions queue it and do not perform it: so no job and no worker
+/// goes while a function works on it, and a chain of any length needs no recursion.
 #[derive(Debug)]
-pub(crate) enum AfterEnd {
-    /// It cannot go on, for this reason.
-    Fails(JobId, String),
-    /// Its result lost a reader.
-    MayGo(JobId),
+pub(crate) enum Pending {
+    /// A job ends.
+    End { job: JobId, state: JobState, error: String, kind: Option<FailureKind> },
+    /// A persisted result may be released: it lost a reader, or one has read all of it.
+    Release(JobId),
+    /// A worker is lost. Its link is closed if that is not how it was lost.
+    Lose { worker: WorkerId, cause: String, has_link: bool },
 }
 
 impl Core {
@@ -121,12 +124,37 @@ impl Core {
             moves: Moves::new(),
             copies: Copies::new(),
             suspects: BTreeSet::new(),
-            after_end: VecDeque::new(),
+            pending: VecDeque::new(),
             turn: 0,
             gone: VecDeque::new(),
             ended: VecDeque::new(),
             seen: Vec::new(),
         }
+    }
+
+    /// Queues the end of a job. The first end that is queued is the one that counts.
+    pub(crate) fn end_job(&mut self, job: JobId, state: JobState, error: String) {
+        self.pending.push_back(Pending::End { job, state, error, kind: None });
+    }
+
+    /// Queues the failure of a job, with the kind of the task's failure that is the cause, if it is one.
+    pub(crate) fn fail_job(&mut self, job: JobId, error: String, kind: Option<FailureKind>) {
+        self.pending.push_back(Pending::End { job, state: JobState::Failed, error, kind });
+    }
+
+    /// Queues the release of a persisted result, should nobody want it any more.
+    pub(crate) fn release_job(&mut self, job: JobId) {
+        self.pending.push_back(Pending::Release(job));
+    }
+
+    /// Queues the loss of a worker whose link is broken.
+    pub(crate) fn lose_worker(&mut self, worker: WorkerId, cause: String) {
+        self.pending.push_back(Pending::Lose { worker, cause, has_link: false });
+    }
+
+    /// Queues the loss of a worker whose link is there and has to be closed.
+    pub(crate) fn give_up_worker(&mut self, worker: WorkerId, cause: String) {
+        self.pending.push_back(Pending::Lose { worker, cause, has_link: true });
     }
 
     /// Whether a worker is leaving: those alone are not listed by load.

@@ -1,0 +1,19 @@
+//! Result partitions on their way to the client.
+
+use crate::event::Effect;
+use crate::state::Core;
+use partita_shared::ids::JobId;
+
+/// Tells the shell to bring the next result partition to the client, once it is held.
+pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
+    let result = job.result();
+    let index = job.delivered;
+    let Some(task) = job.groups[result].tasks.get(index as usize) else { return };
+    if let Some(holder) = task.holder()
+        && job.delivering != Some(holder)
+    {
+        job.delivering = Some(holder);
+        effects.push(Effect::Deliver { job: id, index, holder });
+    }
+}

@@ -1,0 +1,65 @@
+//! The end of a job.
+
+use crate::event::Effect;
+use crate::state::{Core, EndedJob};
+use crate::{persisted, telemetry, transfers};
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::{FailureKind, ToWorker};
+use partita_shared::model::{JobState, TaskState};
+use std::collections::BTreeSet;
+
+/// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
+/// Jobs that read a result which it holds end with it.
+pub(crate) fn end_job(
+    core: &mut Core,
+    id: JobId,
+    state: JobState,
+    error: String,
+    kind: Option<FailureKind>,
+    effects: &mut Vec<Effect>,
+) {
+    telemetry::stopped(core, id);
+    let Some(mut job) = core.jobs.remove(&id) else { return };
+    transfers::forget_job(core, id);
+    for group in job.groups.iter().filter(|group| !group.is_mirror()) {
+        for task in &group.tasks {
+            match task.state {
+                TaskState::Running => core.add_assigned(WorkerId(task.worker), -1),
+                TaskState::Done => core.add_held(task.worker, -1),
+                TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
+            }
+        }
+    }
+    for worker in job.held.replicas.values().flatten() {
+        core.add_held(worker.0, -1);
+    }
+    // Nothing of it runs any more, whatever was about to.
+    for group in &mut job.groups {
+        let counts = &mut group.counts;
+        counts.waiting += std::mem::take(&mut counts.running) + std::mem::take(&mut counts.ready);
+    }
+    let staging = if state == JobState::Done { None } else { job.spec.staging.clone() };
+    // A worker that was never given a task can still remove what others left in a shared folder.
+    let mut told: BTreeSet<_> =
+        job.touched.iter().copied().filter(|w| core.workers.contains_key(w)).collect();
+    if told.is_empty() && staging.is_some() {
+        told.extend(core.workers.keys().next().copied());
+    }
+    effects.extend(told.into_iter().map(|worker| Effect::Send {
+        worker,
+        message: ToWorker::DropJob { job: id, staging: staging.clone() },
+    }));
+    job.state = state;
+    effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
+    let sources = job.sources();
+    let row = job.row(id, error.clone(), Some(core.now));
+    let groups = job.group_rows(id);
+    telemetry::job_ended(core, id, &mut job, &row);
+    let operators = job.groups.into_iter().map(|group| group.operators).collect();
+    if core.ended.len() == limits::FINISHED_JOBS_MAX {
+        core.ended.pop_front();
+    }
+    core.ended.push_back(EndedJob { row, groups, operators });
+    persisted::detach(core, (id, &job.spec.text, &error), job.held.readers, sources);
+}

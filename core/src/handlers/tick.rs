@@ -1,0 +1,55 @@
+//! What follows from time alone.
+
+use crate::eligibility::has_time;
+use crate::state::{Core, Group};
+use partita_shared::ids::WorkerId;
+
+pub(crate) fn on_tick(core: &mut Core) {
+    let now = core.now;
+    let limit = core.options.silence_us_max;
+    let silent: Vec<WorkerId> = core
+        .workers
+        .iter()
+        .filter(|(_, worker)| now.saturating_sub(worker.heard) > limit)
+        .map(|(id, _)| *id)
+        .collect();
+    for id in silent {
+        let cause = format!("nothing was heard of it for {} s", limit / 1_000_000);
+        core.give_up_worker(id, cause);
+    }
+    fail_hopeless(core);
+}
+
+/// Fails the jobs that can do nothing more before the allocation ends: none of their tasks runs,
+/// and every one that could is expected to take longer than is left. Said now, it is an answer;
+/// later, everything just dies.
+fn fail_hopeless(core: &mut Core) {
+    let Some((slurm_job, at)) = &core.allocation else { return };
+    let left = at.saturating_sub(core.now);
+    let mut found = Vec::new();
+    for (id, job) in core.jobs.iter().filter(|(_, job)| job.running == 0) {
+        let mut ready = job.groups.iter().filter(|group| group.counts.ready > 0).peekable();
+        if ready.peek().is_none() {
+            continue;
+        }
+        let hopeless = |group: &&Group| {
+            group.mean_us().is_some_and(|mean| mean > left)
+                && !core.workers.values().any(|worker| has_time(worker, group, core.now))
+        };
+        let Some(shortest) = ready.clone().min_by_key(|group| group.mean_us()) else { continue };
+        if ready.all(|group| hopeless(&group)) {
+            let takes = shortest.mean_us().unwrap_or(0) / 1_000_000;
+            found.push((
+                *id,
+                format!(
+                    "Slurm job {slurm_job} ends in {} s, and a task of `{}` takes about {takes} s: nothing more of this job can be done; ask for more time, or submit it again later",
+                    left / 1_000_000,
+                    shortest.name
+                ),
+            ));
+        }
+    }
+    for (id, error) in found {
+        core.fail_job(id, error, None);
+    }
+}

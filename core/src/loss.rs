@@ -1,0 +1,141 @@
+//! The loss of a worker.
+
+use crate::event::{Effect, Origin};
+use crate::partition::recompute;
+use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
+use crate::{replicas, telemetry, transfers};
+use partita_observe::event::Ending;
+use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::limits;
+use partita_shared::message::ToWorker;
+use partita_shared::model::{TaskState, WorkerState};
+
+/// A worker is gone. What it ran goes back, what it held is made again where someone wants it, and
+/// nothing else is touched.
+pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
+    let Some(worker) = core.workers.remove(&id) else { return };
+    core.by_load.remove(&(worker.load(), id));
+    if let Some(alike) = core.sizes.get_mut(&worker.slots()) {
+        *alike -= 1;
+        core.sizes.retain(|_, alike| *alike > 0);
+    }
+    core.suspects.remove(&id);
+    core.copies_changed = true;
+    transfers::forget_worker(core, id);
+    // One that said that it would go has left, though it may have had no time for all that it had.
+    let state = match worker.dismissed || worker.leaving.is_some() {
+        true => WorkerState::Left,
+        false => WorkerState::Lost,
+    };
+    let cause = match &worker.leaving {
+        Some(reason) if !worker.dismissed && (worker.assigned > 0 || worker.held > 0) => {
+            format!("{reason}; it had no time for all that it had begun")
+        }
+        Some(_) | None => cause,
+    };
+    if state == WorkerState::Lost {
+        core.workers_lost += 1;
+    }
+    let blameless = worker.leaving.is_some();
+    let mut row = worker.row(id);
+    row.state = state;
+    row.cause.clone_from(&cause);
+    row.assigned = 0;
+    if core.gone.len() == GONE_WORKERS_MAX {
+        core.gone.pop_front();
+    }
+    core.gone.push_back(row);
+    telemetry::worker_ended(core, id, state, &cause);
+    for (other, peer) in &mut core.workers {
+        if peer.knows.remove(&id) {
+            effects.push(Effect::Send { worker: *other, message: ToWorker::PeerLost(id) });
+        }
+    }
+    let name = worker.registration.name;
+    let text = format!("{name} on {}: {cause}", worker.registration.host);
+    let ids: Vec<JobId> = core.jobs.keys().copied().collect();
+    for job in ids {
+        take_back(core, job, id, &text, blameless, effects);
+    }
+}
+
+/// Takes back from a lost worker what it had of one job.
+fn take_back(
+    core: &mut Core,
+    id: JobId,
+    lost: WorkerId,
+    text: &str,
+    blameless: bool,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    if !job.touched.remove(&lost) {
+        return;
+    }
+    replicas::forget_worker(job, lost);
+    let mut poison = None;
+    let mut ended = Vec::new();
+    let mut of_result = Vec::new();
+    for group in 0..job.groups.len() {
+        job.groups[group].told.remove(&lost);
+        if job.groups[group].is_mirror() {
+            continue;
+        }
+        if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
+            let ready = &mut job.groups[group].ready;
+            ready.extend(queue);
+            ready.make_contiguous().sort_unstable();
+        }
+        for index in 0..job.groups[group].tasks.len() as u32 {
+            let task = &job.groups[group].tasks[index as usize];
+            if task.worker != lost.0 {
+                continue;
+            }
+            let task = &mut job.groups[group].tasks[index as usize];
+            match task.state {
+                TaskState::Running => {
+                    task.worker = NOBODY;
+                    ended.push((task_id(id, group as u32, index), task.attempt));
+                    if !blameless {
+                        task.kills += 1;
+                        let at = (group as u32, index);
+                        job.suspects.insert(at);
+                        if task.kills >= limits::TASK_KILLS_MAX {
+                            poison = Some(at);
+                        }
+                        job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
+                    }
+                    job.running -= 1;
+                    job.retries += 1;
+                    job.set_state(group, index, TaskState::Waiting);
+                }
+                TaskState::Done => {
+                    job.lose_partition(group, index);
+                    if job.is_held_result(group) {
+                        of_result.push(index);
+                        let is_gone = job.groups[group].tasks[index as usize].holder().is_none();
+                        if is_gone && job.groups[group].origin == Origin::Put {
+                            let at = (group as u32, index);
+                            job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
+                        }
+                    }
+                }
+                TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
+            }
+        }
+    }
+    for (task, attempt) in ended {
+        telemetry::unreported(core, task, attempt, lost, Ending::Lost, text);
+    }
+    if let Some(at) = poison {
+        let task = task_id(id, at.0, at.1);
+        let kills = limits::TASK_KILLS_MAX;
+        let causes = core.jobs.get(&id).map_or(String::new(), |job| job.causes_of(at.0, at.1));
+        let error = format!(
+            "task {task} was running on {kills} workers when they died, so it is not tried again: {causes}"
+        );
+        core.fail_job(id, error, None);
+        return;
+    }
+    recompute(core, id, &of_result, effects);
+}

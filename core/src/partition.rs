@@ -1,0 +1,49 @@
+//! A partition stops being held: the only place.
+
+use crate::delivery::deliver_next;
+use crate::event::Effect;
+use crate::mirror::mirror;
+use crate::state::{Core, Job, NOBODY};
+use partita_shared::ids::{JobId, WorkerId};
+
+impl Job {
+    /// Takes a partition from its holder, who has it no longer or is told to drop it. Gives the holder, if there was
+    /// one.
+    pub(crate) fn drop_partition(&mut self, group: usize, index: u32) -> Option<WorkerId> {
+        let holder = self.groups[group].tasks[index as usize].holder()?;
+        self.groups[group].tasks[index as usize].worker = NOBODY;
+        self.no_longer_held(group, index);
+        Some(holder.worker)
+    }
+
+    /// A partition is lost with its holder, or cannot be read from it. A worker that has a copy of a persisted one
+    /// becomes its holder. [`recompute`] must follow.
+    pub(crate) fn lose_partition(&mut self, group: usize, index: u32) {
+        let Some(holder) = self.groups[group].tasks[index as usize].holder() else { return };
+        if group == self.result() && index == self.delivered {
+            self.delivering = None;
+        }
+        let is_persisted = self.is_held_result(group);
+        let other = is_persisted
+            .then(|| self.take_other(index, |worker| worker != holder.worker))
+            .flatten();
+        match other {
+            Some(other) => self.groups[group].tasks[index as usize].worker = other.0,
+            None => {
+                self.drop_partition(group, index);
+            }
+        }
+    }
+}
+
+/// What follows after partitions of a job were lost: what is wanted of them is recomputed, readers of the result see
+/// which partitions of it are lost, and the client gets the next one.
+pub(crate) fn recompute(core: &mut Core, id: JobId, of_result: &[u32], effects: &mut Vec<Effect>) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.restore();
+    core.demand_changed = true;
+    for index in of_result {
+        mirror(core, id, *index);
+    }
+    deliver_next(core, id, effects);
+}

@@ -1,0 +1,39 @@
+//! Workers that leave in order.
+
+use crate::event::Effect;
+use crate::state::{Core, Job};
+use crate::transfers;
+use partita_shared::ids::WorkerId;
+use partita_shared::message::ToWorker;
+
+/// Lets those go that are leaving and have nothing that anyone wants.
+pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
+    if !core.is_one_leaving() {
+        return;
+    }
+    // Where nobody stays, what is merely held cannot be handed over, and is not waited for.
+    let last = core.by_load.is_empty();
+    let jobs = &core.jobs;
+    for (id, worker) in &mut core.workers {
+        if let Some(reason) = &worker.leaving
+            && worker.assigned == 0
+            && (worker.held == 0 || last && !jobs.values().any(|job| is_read_from(job, *id)))
+            && !transfers::is_taking_part(&core.moves, &core.copies, *id)
+            && !worker.dismissed
+        {
+            worker.dismissed = true;
+            let message = ToWorker::Shutdown { reason: reason.clone() };
+            effects.push(Effect::Send { worker: *id, message });
+        }
+    }
+}
+
+/// Whether a worker holds something of a job that a task or a client has still to read.
+fn is_read_from(job: &Job, id: WorkerId) -> bool {
+    job.touched.contains(&id)
+        && (0..job.groups.len()).any(|group| {
+            let tasks = (0..).zip(&job.groups[group].tasks);
+            let mut held = tasks.filter(|(_, task)| task.holder().is_some_and(|h| h.worker == id));
+            held.any(|(index, _)| job.is_wanted(group, index))
+        })
+}
