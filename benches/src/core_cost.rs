@@ -58,7 +58,7 @@ fn microseconds(observed: bool) -> f64 {
         replicas: 1,
         groups: vec![group],
     });
-    core.handle(0, Event::JobSubmitted { request: 9, spec }, &mut effects);
+    core.handle(0, Event::JobSubmitted { request: 9, planned: None, spec }, &mut effects);
     let start = Instant::now();
     let (mut events, mut now, mut done, mut counted) = (0u64, 0u64, 0u32, 0u64);
     while done < TASKS {

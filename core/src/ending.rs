@@ -6,7 +6,7 @@ use crate::{persisted, telemetry, transfers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, ToWorker};
-use partita_shared::model::{JobState, TaskState};
+use partita_shared::model::{JobRow, JobState, TaskState};
 use std::collections::BTreeSet;
 
 /// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
@@ -57,9 +57,38 @@ pub(crate) fn end_job(
     let groups = job.group_rows(id);
     telemetry::job_ended(core, id, &mut job, &row);
     let operators = job.groups.into_iter().map(|group| group.operators).collect();
+    remember(core, EndedJob { row, groups, operators });
+    persisted::detach(core, (id, &job.spec.text, &error), job.held.readers, sources);
+}
+
+/// Ends a statement that becomes no job. Nothing happens if it has ended or is a job.
+pub(crate) fn end_planning(
+    core: &mut Core,
+    job: JobId,
+    state: JobState,
+    error: String,
+    rows: u64,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(planning) = core.planning.remove(&job) else { return };
+    let row = JobRow {
+        state,
+        error: error.clone(),
+        ended_ms: Some(core.now / 1000),
+        rows,
+        delivered_rows: rows,
+        ..planning.row(job)
+    };
+    effects.push(Effect::JobEnded { job, state, error, kind: None });
+    telemetry::planning_ended(core, &row);
+    remember(core, EndedJob { row, groups: Vec::new(), operators: Vec::new() });
+}
+
+/// Keeps what is listed of a job that ended, and forgets the one that ended the longest ago if there are
+/// too many.
+fn remember(core: &mut Core, ended: EndedJob) {
     if core.ended.len() == limits::FINISHED_JOBS_MAX {
         core.ended.pop_front();
     }
-    core.ended.push_back(EndedJob { row, groups, operators });
-    persisted::detach(core, (id, &job.spec.text, &error), job.held.readers, sources);
+    core.ended.push_back(ended);
 }

@@ -65,6 +65,34 @@ pub struct JobSpec {
     pub groups: Vec<GroupSpec>,
 }
 
+/// A statement whose planning begins. It has the number of the job that it becomes.
+#[derive(Clone, Debug)]
+pub struct StatementSpec {
+    /// What was asked: the SQL, or a name.
+    pub text: String,
+    /// Who sent it.
+    pub client: String,
+    /// Whose it is, where limits are for each client: a session or a connection.
+    pub owner: String,
+    /// The priority of its job.
+    pub priority: u32,
+}
+
+/// How the planning of a statement that does not become a job ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanningEnd {
+    /// The scheduler answered it without a worker.
+    Answered {
+        /// Rows of the answer.
+        rows: u64,
+    },
+    /// It could not be planned.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
 /// What the core is told.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -133,14 +161,31 @@ pub enum Event {
         /// Why it could not get it.
         error: Option<String>,
     },
+    /// The planning of a statement begins.
+    PlanningBegun {
+        /// Names the request in [`Effect::PlanningAccepted`] or [`Effect::JobRefused`].
+        request: u64,
+        /// The statement.
+        spec: Box<StatementSpec>,
+    },
+    /// The planning of a statement ended, and no job follows.
+    PlanningEnded {
+        /// The statement's number.
+        job: JobId,
+        /// How it ended.
+        end: PlanningEnd,
+    },
     /// A client submitted a job.
     JobSubmitted {
         /// Names the submission in [`Effect::JobAccepted`] or [`Effect::JobRefused`].
         request: u64,
+        /// The number of the statement that was planned, which the job keeps; none for a job that
+        /// was not planned.
+        planned: Option<JobId>,
         /// The job.
         spec: Box<JobSpec>,
     },
-    /// Someone stopped a job, or its client went away.
+    /// Someone stopped a job or the planning of a statement, or its client went away.
     JobCancelled {
         /// The job.
         job: JobId,
@@ -215,6 +260,13 @@ pub enum Effect {
         /// Why.
         cause: String,
     },
+    /// A statement that is being planned has its number.
+    PlanningAccepted {
+        /// Which request.
+        request: u64,
+        /// The number, which its job keeps.
+        job: JobId,
+    },
     /// A submission became a job.
     JobAccepted {
         /// Which submission.
@@ -222,7 +274,7 @@ pub enum Effect {
         /// The job.
         job: JobId,
     },
-    /// A submission was refused.
+    /// A submission, or the planning of a statement, was refused.
     JobRefused {
         /// Which submission.
         request: u64,
@@ -244,7 +296,7 @@ pub enum Effect {
         /// The job.
         job: JobId,
     },
-    /// A job ended.
+    /// A job ended, or the planning of a statement that does not become one.
     JobEnded {
         /// The job.
         job: JobId,

@@ -6,7 +6,7 @@ use crate::graph::count_of;
 use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Core {
     /// Walks every structure and compares each counter with what it counts.
@@ -14,6 +14,7 @@ impl Core {
     /// # Errors
     /// The first thing that does not hold, in words.
     pub fn check_invariants(&self) -> Result<(), String> {
+        self.check_numbers()?;
         let mut assigned: BTreeMap<u32, u32> = BTreeMap::new();
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
@@ -66,6 +67,26 @@ impl Core {
         self.workers.values().for_each(|worker| *sizes.entry(worker.slots()).or_default() += 1);
         if sizes != self.sizes {
             return Err(format!("{:?} are the sizes counted, but they are {sizes:?}", self.sizes));
+        }
+        Ok(())
+    }
+
+    /// Each number is that of one statement or job, and a job reads results of jobs that were submitted
+    /// before it.
+    fn check_numbers(&self) -> Result<(), String> {
+        let mut numbers = BTreeSet::new();
+        let ended = self.ended.iter().map(|ended| ended.row.id);
+        for id in self.planning.keys().chain(self.jobs.keys()).copied().chain(ended) {
+            if !numbers.insert(id) || id.0 >= self.next_job {
+                return Err(format!("{id} is there twice, or was never given"));
+            }
+        }
+        for (id, job) in &self.jobs {
+            for (_, source) in job.sources() {
+                if self.jobs.get(&source).is_none_or(|source| source.order >= job.order) {
+                    return Err(format!("{id} reads {source}, which is not before it"));
+                }
+            }
         }
         Ok(())
     }

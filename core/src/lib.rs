@@ -36,21 +36,15 @@ mod turn;
 mod view;
 mod why;
 
-use handlers::{jobs, persisted as on_persisted, tasks, tick, transfers as on_transfers, workers};
-use partita_shared::ids::JobId;
+use handlers::{
+    jobs, persisted as on_persisted, planning, tasks, tick, transfers as on_transfers, workers,
+};
 use partita_shared::model::JobState;
 
-pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, Time};
+pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, PlanningEnd, StatementSpec, Time};
 pub use state::{Core, Options};
 
 impl Core {
-    /// A number that no job will have: for something that is listed with the jobs.
-    pub fn reserve_job(&mut self) -> JobId {
-        let id = JobId(self.next_job);
-        self.next_job += 1;
-        id
-    }
-
     /// Takes one event at the time `now` and appends what follows from it to `effects`.
     ///
     /// Ready tasks are given out by [`Core::place`], which the caller runs after a batch of events.
@@ -79,12 +73,16 @@ impl Core {
             Event::TakenOver { worker, task, attempt, error } => {
                 on_transfers::on_taken_over(self, worker, task, attempt, error, effects);
             }
-            Event::JobSubmitted { request, spec } => {
+            Event::PlanningBegun { request, spec } => {
+                planning::on_begun(self, request, *spec, effects);
+            }
+            Event::PlanningEnded { job, end } => planning::on_ended(self, job, end, effects),
+            Event::JobSubmitted { request, planned, spec } => {
                 if submission::needs_room(self, &spec) {
                     persisted::cut_lineage(self, &spec.owner);
                     self.drain_pending(effects);
                 }
-                jobs::on_submitted(self, request, *spec, effects);
+                jobs::on_submitted(self, request, planned, *spec, effects);
             }
             Event::JobCancelled { job, reason } => self.end_job(job, JobState::Cancelled, reason),
             Event::JobReleased { job } => on_persisted::on_released(self, job),

@@ -7,8 +7,8 @@
 //!
 //! What is lost of a held result is made again when a reader wants it, through the job's own
 //! lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror) carries what became of a
-//! partition to the readers, [`demand`] carries what they want the other way. A job reads earlier
-//! jobs alone, so one pass from the latest to the first finds everything.
+//! partition to the readers, [`demand`] carries what they want the other way. A job reads only
+//! jobs that were submitted before it, so one pass from the latest submission to the first finds everything.
 
 use crate::event::{Effect, Origin};
 use crate::mirror::{mirror, show};
@@ -114,8 +114,10 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut failed = Vec::new();
-    let ids: Vec<JobId> = core.jobs.keys().rev().copied().collect();
-    for id in ids {
+    // By their order, not by their numbers, which are given before.
+    let mut ids: Vec<(u64, JobId)> = core.jobs.iter().map(|(id, job)| (job.order, *id)).collect();
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    for (_, id) in ids {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
         if job.spec.keep {
             let now = wanted.remove(&id).unwrap_or_default();

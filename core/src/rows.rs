@@ -1,9 +1,11 @@
 //! The rows that listings, the REST API and the dashboard show, made from the state.
 
 use crate::event::Time;
-use crate::state::{Group, Job, Task, Worker, task_id};
+use crate::state::{Group, Job, Planning, Task, Worker, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
-use partita_shared::model::{GroupRow, JobRow, TaskCounts, TaskRow, WorkerRow, WorkerState};
+use partita_shared::model::{
+    GroupRow, JobRow, JobState, TaskCounts, TaskRow, WorkerRow, WorkerState,
+};
 
 /// Milliseconds of a time.
 fn ms(time: Time) -> u64 {
@@ -45,6 +47,29 @@ impl Task {
             rows: self.rows,
             bytes: self.bytes,
             busy_us: u64::from(self.busy_us),
+        }
+    }
+}
+
+impl Planning {
+    /// How it is listed.
+    pub(crate) fn row(&self, id: JobId) -> JobRow {
+        JobRow {
+            id,
+            text: self.spec.text.clone(),
+            state: JobState::Planning,
+            error: String::new(),
+            client: self.spec.client.clone(),
+            priority: self.spec.priority,
+            submitted_ms: ms(self.since),
+            started_ms: None,
+            ended_ms: None,
+            tasks: TaskCounts::default(),
+            groups: 0,
+            rows: 0,
+            bytes: 0,
+            delivered_rows: 0,
+            retries: 0,
         }
     }
 }

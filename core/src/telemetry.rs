@@ -41,6 +41,20 @@ pub(crate) fn job(core: &mut Core, id: JobId) {
     note(core, || Observation::Job(Box::new(facts)));
 }
 
+/// The planning of a statement begins.
+pub(crate) fn planning(core: &mut Core, id: JobId) {
+    if !core.options.observed {
+        return;
+    }
+    let Some(row) = core.planning.get(&id).map(|planning| planning.row(id)) else { return };
+    note(core, || Observation::Job(Box::new(JobFacts { row, groups: Vec::new() })));
+}
+
+/// The planning of a statement ended, and no job follows.
+pub(crate) fn planning_ended(core: &mut Core, row: &JobRow) {
+    note(core, || Observation::JobEnded { row: Box::new(row.clone()), operators: Vec::new() });
+}
+
 fn facts(id: JobId, job: &Job) -> JobFacts {
     let groups = job.groups.iter().map(|group| GroupFacts {
         name: group.name.clone(),

@@ -15,6 +15,7 @@ impl Core {
         while let Some(next) = self.pending.pop_front() {
             match next {
                 Pending::End { job, state, error, kind } => {
+                    ending::end_planning(self, job, state, error.clone(), 0, effects);
                     ending::end_job(self, job, state, error, kind, effects);
                 }
                 Pending::Release(job) => persisted::release_if_unread(self, job, effects),

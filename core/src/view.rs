@@ -29,7 +29,7 @@ impl Core {
             version: partita_shared::VERSION.to_string(),
             workers: self.workers.len() as u32,
             workers_lost: self.workers_lost,
-            jobs_live: self.jobs.len() as u32,
+            jobs_live: (self.jobs.len() + self.planning.len()) as u32,
             tasks_finished: self.tasks_finished,
             ..ClusterRow::default()
         };
@@ -152,8 +152,10 @@ impl Core {
     pub fn jobs(&self, before: Option<JobId>, limit: usize) -> Vec<JobRow> {
         let ended = self.ended.iter().map(|ended| ended.row.clone());
         let live = self.jobs.iter().map(|(id, job)| job.row(*id, String::new(), None));
+        let planning = self.planning.iter().map(|(id, planning)| planning.row(*id));
+        let rows = ended.chain(live).chain(planning);
         let mut rows: Vec<_> =
-            ended.chain(live).filter(|row| before.is_none_or(|before| row.id < before)).collect();
+            rows.filter(|row| before.is_none_or(|before| row.id < before)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         rows.truncate(limit);
         rows
@@ -161,14 +163,20 @@ impl Core {
 
     /// One job, if it is remembered.
     pub fn job(&self, id: JobId) -> Option<JobRow> {
-        let live = self.jobs.get(&id).map(|job| job.row(id, String::new(), None));
-        live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.row.clone()))
+        let planning = self.planning.get(&id).map(|planning| planning.row(id));
+        let live = || self.jobs.get(&id).map(|job| job.row(id, String::new(), None));
+        planning
+            .or_else(live)
+            .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.row.clone()))
     }
 
     /// The groups of a job, if it is remembered.
     pub fn groups(&self, id: JobId) -> Option<Vec<GroupRow>> {
-        let live = self.jobs.get(&id).map(|job| job.group_rows(id));
-        live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.groups.clone()))
+        let planning = self.planning.get(&id).map(|_| Vec::new());
+        let live = || self.jobs.get(&id).map(|job| job.group_rows(id));
+        planning
+            .or_else(live)
+            .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.groups.clone()))
     }
 
     /// Figures of each operator of each group of a job that was run with them.
@@ -178,7 +186,8 @@ impl Core {
         live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.operators.clone()))
     }
 
-    /// Tasks of a job that is live, after a task (group, index), in order, at most `limit`.
+    /// Tasks of a job that is live, after a task (group, index), in order, at most `limit`. A statement
+    /// that is being planned has none.
     pub fn tasks(
         &self,
         id: JobId,
@@ -198,6 +207,9 @@ impl Core {
         after: Option<(u32, u32)>,
         limit: usize,
     ) -> Option<Vec<TaskRow>> {
+        if self.planning.contains_key(&id) {
+            return Some(Vec::new());
+        }
         let job = self.jobs.get(&id)?;
         let (from_group, from_index) =
             after.map_or((0, 0), |(group, index)| (group, index.saturating_add(1)));

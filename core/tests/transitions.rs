@@ -11,6 +11,7 @@ mod transitions {
     mod fixture;
     mod held;
     mod lineage;
+    mod planning;
     mod refusals;
     mod results;
     mod seen;

@@ -58,13 +58,14 @@ pub enum Observation {
         /// Why.
         cause: String,
     },
-    /// A job came, or (at the start of a journal file) is there.
+    /// The planning of a statement began, or a job came, which has the number of its statement; or (at the
+    /// start of a journal file) it is there.
     Job(Box<JobFacts>),
     /// Figures that changed since they were last told. Absolute.
     Counters(Box<Counters>),
     /// An attempt ended.
     Attempt(Box<AttemptEnd>),
-    /// A job ended.
+    /// A job ended, or the planning of a statement that does not become one.
     JobEnded {
         /// The job, with its last figures.
         row: Box<JobRow>,

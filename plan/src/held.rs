@@ -5,6 +5,7 @@
 //! rows stay where they are until a task reads them.
 
 use crate::exchange::NOT_HERE;
+use crate::interrupt;
 use crate::prune;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
@@ -99,6 +100,7 @@ impl TableProvider for HeldTable {
         filters: &[Expr],
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        interrupt::check()?;
         let selected = self.0.selected(session, filters)?;
         let leaf: Arc<dyn ExecutionPlan> = match selected {
             Some(none) if none.is_empty() => Arc::new(EmptyExec::new(self.schema())),

@@ -7,6 +7,7 @@ use crate::files::LISTING_LIFETIME;
 use crate::guards;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
+use crate::interrupt;
 use crate::product::product;
 use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
@@ -76,10 +77,12 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     let tables = table_options(&config);
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
-        .with_analyzer_rule(Arc::new(MembershipRule))
-        .with_analyzer_rule(Arc::new(ZerosRule))
-        .with_analyzer_rule(Arc::new(SingleValueRule))
-        .with_analyzer_rule(Arc::new(IgnoreNullsRule))
+        .with_analyzer_rules(interrupt::analyzer_rules(vec![
+            Arc::new(MembershipRule),
+            Arc::new(ZerosRule),
+            Arc::new(SingleValueRule),
+            Arc::new(IgnoreNullsRule),
+        ]))
         .with_optimizer_rules(guards::repeated::rules())
         .with_physical_optimizer_rules(physical_rules())
 }
@@ -113,8 +116,8 @@ fn table_options(config: &SessionConfig) -> TableOptions {
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = guards::rules();
     let place = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
-    rules.insert(place.unwrap_or_default(), Arc::new(JoinsRule));
-    rules.insert(0, Arc::new(WindowsRule));
+    rules.insert(place.unwrap_or_default(), Arc::new(interrupt::Physical(Arc::new(JoinsRule))));
+    rules.insert(0, Arc::new(interrupt::Physical(Arc::new(WindowsRule))));
     rules
 }
 

@@ -10,7 +10,7 @@ mod telling;
 use crate::error::SchedulerError;
 use crate::now_us;
 use crate::observer::Observer;
-use partita_core::{Core, Event, JobSpec, Options};
+use partita_core::{Core, Event, JobSpec, Options, StatementSpec};
 use partita_observe::event::{Observation, Seen};
 use partita_observe::session::Watched;
 use partita_shared::ids::{JobId, WorkerId};
@@ -76,13 +76,24 @@ enum Command {
         outbox: mpsc::Sender<ToWorker>,
         reply: oneshot::Sender<WorkerId>,
     },
+    /// The planning of a statement begins.
+    Plan {
+        spec: Box<StatementSpec>,
+        notices: mpsc::Sender<JobNotice>,
+        reply: oneshot::Sender<Result<JobId, String>>,
+    },
+    /// A job that was not planned.
     Submit {
         spec: Box<JobSpec>,
         notices: mpsc::Sender<JobNotice>,
         reply: oneshot::Sender<Result<JobId, String>>,
     },
-    /// Takes a number among the jobs for something that is listed with them.
-    Reserve(oneshot::Sender<JobId>),
+    /// The job of a statement that was planned.
+    SubmitPlanned {
+        job: JobId,
+        spec: Box<JobSpec>,
+        reply: oneshot::Sender<Result<JobId, String>>,
+    },
     Query(Query),
     /// Those whose detail someone looks at.
     Watch(Watched),
@@ -139,6 +150,17 @@ impl Hub {
     /// Tells the core of something. Waits if the queue is full.
     pub async fn tell(&self, event: Event) {
         let _ = self.commands.send(Command::Event(event)).await;
+    }
+
+    /// Tells the core of something from where nobody can wait: where something is dropped.
+    pub(crate) fn tell_later(&self, event: Event) {
+        let sent = self.commands.try_send(Command::Event(event));
+        if let Err(mpsc::error::TrySendError::Full(command)) = sent
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let commands = self.commands.clone();
+            runtime.spawn(async move { commands.send(command).await });
+        }
     }
 
     /// Lets go of held results that have no name any more.
@@ -200,7 +222,7 @@ impl Hub {
         Some((answer.await.ok()?, inbox))
     }
 
-    /// Submits a job. What happens to it comes out of the returned queue.
+    /// Submits a job that was not planned. What happens to it comes out of the returned queue.
     ///
     /// # Errors
     /// If the core refuses it.
@@ -217,10 +239,34 @@ impl Hub {
         Ok((job, inbox))
     }
 
-    /// A number that no job will have. None if the core is gone.
-    pub(crate) async fn reserve_job(&self) -> Option<JobId> {
+    /// Numbers a statement whose planning begins. What happens to it comes out of the returned queue: its
+    /// end while it is planned, and all that happens to its job.
+    ///
+    /// # Errors
+    /// If the core refuses it, with the reason. None if the core is gone.
+    pub(crate) async fn plan(
+        &self,
+        spec: StatementSpec,
+    ) -> Option<Result<(JobId, mpsc::Receiver<JobNotice>), String>> {
+        let (notices, inbox) = mpsc::channel(JOB_NOTICES_MAX);
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Reserve(reply)).await.ok()?;
+        let command = Command::Plan { spec: Box::new(spec), notices, reply };
+        self.commands.send(command).await.ok()?;
+        Some(answer.await.ok()?.map(|job| (job, inbox)))
+    }
+
+    /// Submits the job of a statement that was planned.
+    ///
+    /// # Errors
+    /// If the core refuses it, with the reason. None if the core is gone.
+    pub(crate) async fn submit_planned(
+        &self,
+        job: JobId,
+        spec: JobSpec,
+    ) -> Option<Result<JobId, String>> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::SubmitPlanned { job, spec: Box::new(spec), reply };
+        self.commands.send(command).await.ok()?;
         answer.await.ok()
     }
 

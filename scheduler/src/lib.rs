@@ -330,8 +330,7 @@ async fn watch_idle(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(limit.min(Duration::from_secs(1))).await;
         let Some(row) = shared.hub.query(|core| core.cluster()).await else { return };
-        let is_planning = shared.planning.count() > 0;
-        if row.jobs_live > 0 || is_planning || row.tasks_finished != seen {
+        if row.jobs_live > 0 || row.tasks_finished != seen {
             seen = row.tasks_finished;
             busy = Instant::now();
         }

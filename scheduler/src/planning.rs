@@ -1,21 +1,17 @@
 //! The threads that plan statements: a bounded number, each client's share of them bounded too, so that one
 //! client's planning does not delay another's. Planning has a time limit, and ends when nobody waits for it
-//! any more. While it goes on it is listed as a job of its own.
+//! any more or someone cancels the statement, which is listed with the jobs (`query/statement.rs`).
 
+use crate::Shared;
 use crate::error::SchedulerError;
-use crate::hub::Hub;
-use crate::now_ms;
-use crate::query::{Asked, QueryError};
+use crate::query::{Asked, QueryError, Statement};
 use partita_plan::depth::PLANNING_STACK_BYTES;
 use partita_plan::interrupt::Interrupt;
-use partita_shared::ids::JobId;
-use partita_shared::model::{JobRow, JobState, TaskCounts};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 /// Threads that plan. The operating system divides the processors among them.
 const PLANNING_THREADS_MAX: usize = 16;
@@ -25,6 +21,9 @@ const CLIENT_THREADS_MAX: usize = 2;
 const FILE_THREADS: usize = 2;
 /// How long planning may take where nobody says.
 pub const PLANNING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// How long a description of a statement is made before it is listed. Clients ask for one with nearly every
+/// operation of a frame; listed, they would drive the jobs out of the list.
+const DESCRIPTION_UNLISTED_MAX: Duration = Duration::from_secs(1);
 
 /// The threads that plan statements.
 #[derive(Debug)]
@@ -32,36 +31,14 @@ pub(crate) struct Planner {
     runtime: Option<tokio::runtime::Runtime>,
     timeout: Duration,
     clients: Mutex<HashMap<String, Weak<Semaphore>>>,
-    listed: Arc<Mutex<List>>,
 }
 
-/// The plannings that go on, in the order in which they began.
-#[derive(Debug, Default)]
-struct List {
-    last: u64,
-    rows: BTreeMap<u64, Listed>,
-}
-
-/// A planning that goes on.
-#[derive(Debug)]
-struct Listed {
-    row: JobRow,
-    /// Whether it has a number among the jobs: it gets one when someone first lists it.
-    is_numbered: bool,
-    cancelled: CancellationToken,
-}
-
-/// Ends a planning, and takes it off the list, when nobody waits for it any more.
-struct Waiter {
-    place: u64,
-    interrupt: Arc<Interrupt>,
-    listed: Arc<Mutex<List>>,
-}
+/// Ends a planning when nobody waits for it any more.
+struct Waiter(Arc<Interrupt>);
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.interrupt.end();
-        lock(&self.listed).rows.remove(&self.place);
+        self.0.end();
     }
 }
 
@@ -82,49 +59,83 @@ impl Planner {
                 what: "threads for planning".into(),
                 source,
             })?;
-        let (clients, listed) = (Mutex::default(), Arc::default());
-        Ok(Planner { runtime: Some(runtime), timeout, clients, listed })
+        Ok(Planner { runtime: Some(runtime), timeout, clients: Mutex::default() })
     }
 
-    /// Plans something for a client on a thread of its own, and waits for it. `text` says what, in lists.
+    /// Plans something of a statement on a thread of its own, and waits for it.
     ///
     /// # Errors
-    /// If the planning fails, takes too long or is cancelled.
+    /// If the planning fails or takes too long, or someone cancels the statement.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        asked: &Asked,
+        statement: &mut Statement,
+        planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        tokio::select! {
+            // One that was cancelled before is not begun.
+            biased;
+            error = statement.ended() => Err(error),
+            planned = self.plan(asked, planning) => planned,
+        }
+    }
+
+    /// Finds out what a statement would answer, without being listed unless it takes long: then under a number
+    /// of its own, to its end. `text` is the statement.
+    ///
+    /// # Errors
+    /// If the planning fails or takes too long, or someone cancels it.
+    pub(crate) async fn describe<T: Send + 'static>(
+        &self,
+        shared: &Shared,
         asked: &Asked,
         text: &str,
         planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let threads = self.runtime.as_ref().ok_or(QueryError::Ending)?.handle().clone();
-        let cancelled = CancellationToken::new();
-        let place = self.list(row(asked, text), cancelled.clone());
-        let interrupt = Arc::<Interrupt>::default();
-        let (listed, ended) = (Arc::clone(&self.listed), Arc::clone(&interrupt));
-        let _waiter = Waiter { place, interrupt: Arc::clone(&interrupt), listed };
-        let (share, timeout) = (self.share_of(asked), self.timeout);
-        let planned = async move {
-            let permit = share.acquire_owned().await;
-            ended.end_at(Instant::now() + timeout);
-            let own = threads.clone();
-            // The share is taken until the thread is free, whether or not someone still waits for it.
-            let work = move || {
-                let _permit = permit;
-                own.block_on(ended.scope(planning))
-            };
-            tokio::time::timeout(timeout, threads.spawn_blocking(work)).await
+        let planned = self.plan(asked, planning);
+        tokio::pin!(planned);
+        if let Ok(planned) = tokio::time::timeout(DESCRIPTION_UNLISTED_MAX, &mut planned).await {
+            return planned;
+        }
+        let text = format!("describe: {}", text.trim());
+        let mut statement = Statement::begin(shared, asked, &text).await?;
+        let described = tokio::select! {
+            error = statement.ended() => Err(error),
+            planned = planned => planned,
         };
-        tokio::select! {
-            planned = planned => match planned {
-                Ok(Ok(Err(_))) if interrupt.is_due() => Err(self.too_long()),
-                Ok(Ok(planned)) => planned,
-                Ok(Err(error)) if error.is_panic() => Err(panicked(error.into_panic().as_ref())),
-                Ok(Err(_)) => Err(QueryError::Ending),
-                Err(_) => Err(self.too_long()),
-            },
-            () = cancelled.cancelled() => {
-                Err(QueryError::Cancelled("someone asked for it while it was planned".to_string()))
+        match described {
+            Ok(described) => {
+                statement.answered(0).await;
+                Ok(described)
             }
+            Err(error) => Err(statement.failed(error).await),
+        }
+    }
+
+    /// Plans something for a client, and waits for it.
+    async fn plan<T: Send + 'static>(
+        &self,
+        asked: &Asked,
+        planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let threads = self.runtime.as_ref().ok_or(QueryError::Ending)?.handle().clone();
+        let interrupt = Arc::<Interrupt>::default();
+        let _waiter = Waiter(Arc::clone(&interrupt));
+        let ended = Arc::clone(&interrupt);
+        let permit = self.share_of(asked).acquire_owned().await;
+        interrupt.end_at(Instant::now() + self.timeout);
+        let own = threads.clone();
+        // The share is taken until the thread is free, whether or not someone still waits for it.
+        let work = move || {
+            let _permit = permit;
+            own.block_on(ended.scope(planning))
+        };
+        match tokio::time::timeout(self.timeout, threads.spawn_blocking(work)).await {
+            Ok(Ok(Some(Err(_)) | None)) if interrupt.is_due() => Err(self.too_long()),
+            Ok(Ok(Some(planned))) => planned,
+            Ok(Err(error)) if error.is_panic() => Err(panicked(error.into_panic().as_ref())),
+            Ok(Ok(None) | Err(_)) => Err(QueryError::Ending),
+            Err(_) => Err(self.too_long()),
         }
     }
 
@@ -147,50 +158,6 @@ impl Planner {
         clients.insert(name.clone(), Arc::downgrade(&share));
         share
     }
-
-    fn list(&self, row: JobRow, cancelled: CancellationToken) -> u64 {
-        let mut listed = lock(&self.listed);
-        listed.last += 1;
-        let place = listed.last;
-        listed.rows.insert(place, Listed { row, is_numbered: false, cancelled });
-        place
-    }
-
-    /// How many statements are planned now.
-    pub(crate) fn count(&self) -> u64 {
-        lock(&self.listed).rows.len() as u64
-    }
-
-    /// What is planned now, as jobs.
-    pub(crate) async fn rows(&self, hub: &Hub) -> Vec<JobRow> {
-        let unnumbered: Vec<u64> = {
-            let listed = lock(&self.listed);
-            let places = listed.rows.iter().filter(|(_, listed)| !listed.is_numbered);
-            places.map(|(place, _)| *place).collect()
-        };
-        for place in unnumbered {
-            let Some(id) = hub.reserve_job().await else { return Vec::new() };
-            if let Some(listed) = lock(&self.listed).rows.get_mut(&place)
-                && !listed.is_numbered
-            {
-                listed.row.id = id;
-                listed.is_numbered = true;
-            }
-        }
-        let listed = lock(&self.listed);
-        let numbered = listed.rows.values().filter(|listed| listed.is_numbered);
-        numbered.map(|listed| listed.row.clone()).collect()
-    }
-
-    /// Ends a planning. None if there is none of that number.
-    pub(crate) fn cancel(&self, id: JobId) -> Option<JobRow> {
-        let listed = lock(&self.listed);
-        let found =
-            listed.rows.values().find(|listed| listed.is_numbered && listed.row.id == id)?;
-        found.cancelled.cancel();
-        let error = "someone asked for it while it was planned".to_string();
-        Some(JobRow { state: JobState::Cancelled, error, ..found.row.clone() })
-    }
 }
 
 impl Drop for Planner {
@@ -198,26 +165,6 @@ impl Drop for Planner {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-fn row(asked: &Asked, text: &str) -> JobRow {
-    JobRow {
-        id: JobId(0),
-        text: text.to_string(),
-        state: JobState::Planning,
-        error: String::new(),
-        client: asked.client.clone(),
-        priority: asked.priority,
-        submitted_ms: now_ms(),
-        started_ms: None,
-        ended_ms: None,
-        tasks: TaskCounts::default(),
-        groups: 0,
-        rows: 0,
-        bytes: 0,
-        delivered_rows: 0,
-        retries: 0,
     }
 }
 

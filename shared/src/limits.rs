@@ -71,6 +71,10 @@ pub const FINISHED_JOBS_MAX: usize = 1000;
 /// Jobs of all clients that may wait or run at once; [`has_room`] says how many of one client.
 pub const LIVE_JOBS_MAX: usize = 2000;
 
+/// Statements of all clients that may be in planning, or planned and not fetched, at once; [`has_room`]
+/// says how many of one client.
+pub const PLANNING_STATEMENTS_MAX: usize = 10_000;
+
 /// Jobs of all clients whose results may be held at once; [`has_room`] says how many of one client.
 pub const HELD_JOBS_MAX: usize = 2000;
 

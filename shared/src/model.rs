@@ -81,7 +81,7 @@ pub enum JobState {
     Cancelled,
     /// Its result is complete and held on the workers, until someone lets it go.
     Held,
-    /// It is not a job yet: its statement is being planned.
+    /// Its statement is being planned, or was planned and its client has not fetched the result yet.
     Planning,
 }
 

@@ -285,7 +285,7 @@ describe('a job that waits for workers, of which there are none', () => {
   const here = scene({ workers: 0 }, async (cluster) => {
     await makeNumbers(cluster);
     cluster.startSql(manyTasks(16));
-    await until('a job', async () => (await cluster.jobs()).length === 1);
+    await cluster.waitForJob('queued');
   });
 
   test('each of its tasks is listed, and filters leave out the others', async () => {

@@ -14,14 +14,27 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn on_submitted(
     core: &mut Core,
     request: u64,
+    planned: Option<JobId>,
     mut spec: JobSpec,
     effects: &mut Vec<Effect>,
 ) {
+    if let Some(id) = planned
+        && !core.planning.contains_key(&id)
+    {
+        let error = format!("{id} has ended");
+        effects.push(Effect::JobRefused { request, error });
+        return;
+    }
     if let Err(error) = check(core, &spec) {
         effects.push(Effect::JobRefused { request, error });
         return;
     }
-    let id = core.reserve_job();
+    let planned = planned.and_then(|id| core.planning.remove_entry(&id));
+    let (id, submitted) = match planned {
+        Some((id, planning)) => (id, planning.since),
+        None => (core.number_job(), core.now),
+    };
+    core.submissions += 1;
     let specs = std::mem::take(&mut spec.groups);
     let places: Vec<GroupId> =
         (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
@@ -40,7 +53,8 @@ pub(crate) fn on_submitted(
     let mut job = Job {
         spec,
         state: JobState::Queued,
-        submitted: core.now,
+        order: core.submissions,
+        submitted,
         started: None,
         groups,
         running: 0,

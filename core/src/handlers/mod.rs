@@ -2,6 +2,7 @@
 
 pub(crate) mod jobs;
 pub(crate) mod persisted;
+pub(crate) mod planning;
 pub(crate) mod tasks;
 pub(crate) mod tick;
 pub(crate) mod transfers;

@@ -23,6 +23,10 @@ pub(crate) type Cause = (Option<WorkerId>, String);
 pub(crate) struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) state: JobState,
+    /// Its place in the order in which jobs were submitted. A job reads results of jobs before it,
+    /// which may have larger numbers: those are given when planning begins.
+    pub(crate) order: u64,
+    /// When its planning began, or when it came if it was not planned.
     pub(crate) submitted: Time,
     pub(crate) started: Option<Time>,
     pub(crate) groups: Vec<Group>,

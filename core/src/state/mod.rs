@@ -2,12 +2,14 @@
 
 pub(crate) mod group;
 pub(crate) mod job;
+pub(crate) mod planning;
 pub(crate) mod task;
 pub(crate) mod transfer;
 pub(crate) mod worker;
 
 pub(crate) use group::{Consumer, Group};
 pub(crate) use job::{EndedJob, Held, Job};
+pub(crate) use planning::Planning;
 pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
 pub(crate) use worker::Worker;
@@ -60,6 +62,9 @@ pub struct Core {
     pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
     /// How many workers have so many slots.
     pub(crate) sizes: BTreeMap<u32, u32>,
+    /// Statements that are being planned, by the numbers that their jobs will have; at most
+    /// [`limits::PLANNING_STATEMENTS_MAX`].
+    pub(crate) planning: BTreeMap<JobId, Planning>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Whether what readers want of held results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
@@ -67,6 +72,8 @@ pub struct Core {
     pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
+    /// How many jobs were submitted; see [`Job::order`].
+    pub(crate) submissions: u64,
     pub(crate) workers_lost: u32,
     /// The Slurm job around the scheduler, and its end, if it is known to have one.
     pub(crate) allocation: Option<(String, Time)>,
@@ -96,7 +103,7 @@ pub(crate) const GONE_WORKERS_MAX: usize = 200;
 /// goes while a function works on it, and a chain of any length needs no recursion.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    /// A job ends.
+    /// A job ends, or the planning of a statement.
     End { job: JobId, state: JobState, error: String, kind: Option<FailureKind> },
     /// A persisted result may be released: it lost a reader, or one has read all of it.
     Release(JobId),
@@ -113,11 +120,13 @@ impl Core {
             workers: BTreeMap::new(),
             by_load: BTreeSet::new(),
             sizes: BTreeMap::new(),
+            planning: BTreeMap::new(),
             jobs: BTreeMap::new(),
             demand_changed: false,
             copies_changed: false,
             next_worker: 1,
             next_job: 1,
+            submissions: 0,
             workers_lost: 0,
             allocation: None,
             tasks_finished: 0,
@@ -132,7 +141,14 @@ impl Core {
         }
     }
 
-    /// Queues the end of a job. The first end that is queued is the one that counts.
+    /// The number of the next job. Each is given once.
+    pub(crate) fn number_job(&mut self) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        id
+    }
+
+    /// Queues the end of a job, or of the planning of a statement. The first end that is queued is the one that counts.
     pub(crate) fn end_job(&mut self, job: JobId, state: JobState, error: String) {
         self.pending.push_back(Pending::End { job, state, error, kind: None });
     }

@@ -3,9 +3,14 @@
 use super::job::value;
 use super::settings::MS;
 use super::world::{Happening, World};
-use partita_core::{Event, Origin};
+use partita_core::{Event, Origin, PlanningEnd, StatementSpec};
 use partita_shared::ids::{GroupId, JobId, TaskId};
 use partita_shared::message::FromWorker;
+use partita_shared::model::JobState;
+use std::ops::Bound;
+
+/// Why a statement is no job whose job was refused.
+const REFUSED: &str = "it was refused";
 
 impl World {
     /// Whether a job reads results that others hold.
@@ -16,6 +21,7 @@ impl World {
 
     /// A client submits a job, once the jobs whose results it reads were submitted.
     pub(crate) fn submit(&mut self, number: usize) {
+        let planned = self.planned.get(&number).copied();
         let mut spec = Box::new(self.jobs[number].spec.clone());
         for group in &mut spec.groups {
             let Origin::Held(JobId(source)) = group.origin else { continue };
@@ -25,12 +31,80 @@ impl World {
                 None if self.now > self.settings.horizon => {
                     // It was refused itself.
                     self.skipped += 1;
-                    return;
+                    return self.planning_fails(number);
                 }
                 None => return self.plan_in(20 * MS, Happening::Submit { number }),
             }
         }
-        self.tell(Event::JobSubmitted { request: number as u64, spec });
+        self.tell(Event::JobSubmitted { request: number as u64, planned, spec });
+    }
+
+    /// The planning of a client's statement begins.
+    pub(crate) fn begin_planning(&mut self, number: usize) {
+        let spec = &self.jobs[number].spec;
+        let spec = Box::new(StatementSpec {
+            text: spec.text.clone(),
+            client: spec.client.clone(),
+            owner: spec.owner.clone(),
+            priority: spec.priority,
+        });
+        self.tell(Event::PlanningBegun { request: number as u64, spec });
+    }
+
+    /// A statement has its number. Some are cancelled, before they are jobs or after that.
+    pub(crate) fn planning_begun(&mut self, number: usize, job: JobId) {
+        assert!(self.planned.insert(number, job).is_none(), "{job} is planned twice");
+        if self.rng.chance(self.settings.cancel) {
+            let after = self.rng.scaled(0, 300 * MS);
+            self.incidents.cancelled.insert(job);
+            let reason = "the client went away while it was planned".into();
+            self.plan_in(after, Happening::Tell(Event::JobCancelled { job, reason }));
+        }
+    }
+
+    /// A statement becomes no job.
+    fn planning_fails(&mut self, number: usize) {
+        if let Some(job) = self.planned.get(&number).copied() {
+            let end = PlanningEnd::Failed { error: REFUSED.to_string() };
+            self.plan_in(0, Happening::Tell(Event::PlanningEnded { job, end }));
+        }
+    }
+
+    /// A job was refused: what it reads is gone, or its planning was cancelled.
+    pub(crate) fn refused(&mut self, number: usize, error: &str) {
+        self.skipped += 1;
+        let planned = self.planned.get(&number).copied();
+        if let Some(job) = planned.filter(|_| error.ends_with(" has ended")) {
+            let state = self.core.job(job).unwrap().state;
+            assert!(state == JobState::Cancelled && self.incidents.cancelled.contains(&job));
+            return;
+        }
+        assert!(error.contains("does not hold its result any more"), "refused: {error}");
+        assert!(self.reads_held(number));
+        self.planning_fails(number);
+    }
+
+    /// The planning of a statement has ended, and it is no job: cancelled or refused.
+    pub(crate) fn judge_planning(&mut self, job: JobId, state: JobState, error: &str) {
+        let row = self.core.job(job).unwrap();
+        assert_eq!((row.state, row.error.as_str(), row.groups), (state, error, 0));
+        assert!(self.planned.values().any(|planned| *planned == job), "{job} was not planned");
+        match state {
+            JobState::Cancelled => assert!(self.incidents.cancelled.contains(&job)),
+            JobState::Failed => assert_eq!(error, REFUSED),
+            other => panic!("the planning of {job} ended as {other:?}"),
+        }
+        *self.incidents.faults.entry("planning, ended").or_default() += 1;
+    }
+
+    /// How many of the results that a job reads are of jobs with larger numbers.
+    pub(crate) fn reads_later_numbers(&self, number: usize, job: JobId) -> u32 {
+        let is_read = |source: usize| {
+            let read = Origin::Held(JobId(source as u32));
+            self.jobs[number].spec.groups.iter().any(|group| group.origin == read)
+        };
+        let later = self.clients.range((Bound::Excluded(job), Bound::Unbounded));
+        later.filter(|(_, client)| is_read(client.number)).count() as u32
     }
 
     /// Plans what the client of a job that holds its result does.

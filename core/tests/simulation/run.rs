@@ -55,6 +55,7 @@ impl World {
             | Happening::Flush { .. } => {}
             Happening::Expired { process } => self.kill(process, "its time was over"),
             Happening::Spawn { anchor } => self.spawn(anchor),
+            Happening::Begin { number } => self.begin_planning(number),
             Happening::Submit { number } => self.submit(number),
             Happening::Put { job, index } => self.put(job, index),
             Happening::GiveUp { job } => self.give_up(job),

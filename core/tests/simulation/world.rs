@@ -41,6 +41,8 @@ pub(crate) enum Happening {
     Expired { process: usize },
     /// A process starts.
     Spawn { anchor: bool },
+    /// The planning of a client's statement begins.
+    Begin { number: usize },
     /// A client submits a job.
     Submit { number: usize },
     /// A client brings a partition to a worker.
@@ -104,6 +106,8 @@ pub(crate) struct World {
     pub(crate) jobs: Vec<SimJob>,
     pub(crate) hazards: Vec<BTreeMap<(u32, u32), Hazard>>,
     pub(crate) clients: BTreeMap<JobId, Client>,
+    /// The numbers of the jobs that are planned before they are submitted.
+    pub(crate) planned: BTreeMap<usize, JobId>,
     /// Pairs of processes of which the first cannot read from the second.
     pub(crate) blocked: BTreeSet<(usize, usize)>,
     pub(crate) incidents: Incidents,
@@ -148,6 +152,7 @@ impl World {
             workers: BTreeMap::new(),
             link_of: BTreeMap::new(),
             clients: BTreeMap::new(),
+            planned: BTreeMap::new(),
             blocked: BTreeSet::new(),
             incidents: Incidents::default(),
             place_planned: false,
@@ -170,6 +175,10 @@ impl World {
         }
         for number in 0..self.jobs.len() {
             let at = self.rng.below(horizon / 3);
+            if self.rng.chance(500) {
+                let begins = self.rng.range(0, at);
+                self.plan(begins, Happening::Begin { number });
+            }
             self.plan(at, Happening::Submit { number });
         }
         for _ in 0..self.settings.faults {
@@ -262,8 +271,13 @@ impl World {
                 self.incidents.deaths += 1;
                 self.close(link);
             }
+            Effect::PlanningAccepted { request, job } => self.planning_begun(request as usize, job),
             Effect::JobAccepted { request, job } => {
                 let number = request as usize;
+                let planned = self.planned.get(&number);
+                assert!(planned.is_none_or(|planned| *planned == job), "{job} has a new number");
+                let read = self.reads_later_numbers(number, job);
+                *self.incidents.faults.entry("later numbers, read").or_default() += read;
                 let client =
                     Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
@@ -275,11 +289,7 @@ impl World {
                     self.plan_in(after, Happening::Tell(Event::JobCancelled { job, reason }));
                 }
             }
-            Effect::JobRefused { request, error } => {
-                assert!(error.contains("does not hold its result any more"), "refused: {error}");
-                assert!(self.reads_held(request as usize));
-                self.skipped += 1;
-            }
+            Effect::JobRefused { request, error } => self.refused(request as usize, &error),
             Effect::JobHeld { job } => {
                 let Some(client) = self.clients.get_mut(&job) else { panic!("{job} is unknown") };
                 assert!(!client.held && client.ended.is_none(), "{job} is held twice");

@@ -29,7 +29,7 @@ fn cost_ns(workers: u32) -> u128 {
         core.handle(0, Event::WorkerJoined { request: 0, registration }, &mut effects);
     }
     let spec = Box::new(job().source(TASKS).group(1, [gather(0)]).spec);
-    core.handle(0, Event::JobSubmitted { request: 0, spec }, &mut effects);
+    core.handle(0, Event::JobSubmitted { request: 0, planned: None, spec }, &mut effects);
     core.place(&mut effects);
     let mut runs = VecDeque::new();
     let mut now = 0;

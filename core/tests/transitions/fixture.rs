@@ -3,7 +3,9 @@
 //! Tasks are written `job.group.index`, attempts `job.group.index#attempt`, holders
 //! `worker#attempt`, workers by the names that they registered with.
 
-use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options, Origin, Time};
+use partita_core::{
+    Core, Effect, Event, GroupSpec, JobSpec, Options, Origin, PlanningEnd, StatementSpec, Time,
+};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, Spent, TaskFigures,
@@ -169,7 +171,35 @@ impl Cluster {
     pub(crate) fn submit(&mut self, job: JobBuilder) {
         self.requests += 1;
         let request = self.requests;
-        self.tell(Event::JobSubmitted { request, spec: Box::new(job.spec) });
+        self.tell(Event::JobSubmitted { request, planned: None, spec: Box::new(job.spec) });
+    }
+
+    /// The planning of a client's statement begins.
+    #[track_caller]
+    pub(crate) fn plan(&mut self, owner: &str) {
+        self.requests += 1;
+        let request = self.requests;
+        let spec = Box::new(StatementSpec {
+            text: "a statement".into(),
+            client: "tester".into(),
+            owner: owner.into(),
+            priority: 2,
+        });
+        self.tell(Event::PlanningBegun { request, spec });
+    }
+
+    /// The planning of a statement ends, and no job follows.
+    #[track_caller]
+    pub(crate) fn planned(&mut self, job: u32, end: PlanningEnd) {
+        self.tell(Event::PlanningEnded { job: JobId(job), end });
+    }
+
+    /// Submits the job of a statement that was planned.
+    #[track_caller]
+    pub(crate) fn submit_planned(&mut self, number: u32, job: JobBuilder) {
+        self.requests += 1;
+        let (request, planned) = (self.requests, Some(JobId(number)));
+        self.tell(Event::JobSubmitted { request, planned, spec: Box::new(job.spec) });
     }
 
     /// Submits a job and drops the effects: what is given out first is not what the test is about.
@@ -300,6 +330,7 @@ impl Cluster {
             Effect::Disconnect { worker, cause } => {
                 format!("{}: disconnect ({cause})", self.name(*worker))
             }
+            Effect::PlanningAccepted { job, .. } => format!("{job} in planning"),
             Effect::JobAccepted { job, .. } => format!("{job} accepted"),
             Effect::JobHeld { job } => format!("{job} held"),
             Effect::JobRefused { error, .. } => format!("refused: {error}"),

@@ -181,6 +181,14 @@ impl JobRecord {
         }
     }
 
+    /// A statement whose planning is over is a job from here on. Whoever follows it goes on with it.
+    fn become_job(&mut self, facts: JobFacts, now_us: u64) {
+        // What it is replaced with is not read.
+        let table = std::mem::replace(&mut self.table, Table::starting_at(0, 0));
+        let (is_dirty, text_revision) = (self.is_dirty, self.text_revision + 1);
+        *self = JobRecord { is_dirty, text_revision, ..JobRecord::new(facts, table, now_us) };
+    }
+
     /// Its row as lists show it: long texts are cut.
     fn short_row(&self) -> JobRow {
         let text = cut(&self.row.text, JOB_TEXT_CHARS_MAX);
@@ -258,8 +266,12 @@ impl JobRecord {
 
 impl Model {
     pub(super) fn on_job(&mut self, facts: JobFacts) {
-        let id = facts.row.id;
-        if self.job_records.contains_key(&id) {
+        let (id, now_us) = (facts.row.id, self.now_us);
+        if let Some(record) = self.job_records.get_mut(&id) {
+            if record.row.state == JobState::Planning && facts.row.state != JobState::Planning {
+                record.become_job(facts, now_us);
+                self.touch_job(id);
+            }
             return;
         }
         let is_over = facts.row.state.is_final();

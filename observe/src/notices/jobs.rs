@@ -148,7 +148,13 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
         return;
     }
     let time = duration(stood_ms);
-    let (text, remedy) = if row.tasks.running > 0 {
+    let (text, remedy) = if row.state == JobState::Planning {
+        (
+            format!("{id} has been in planning for {time}"),
+            "its statement may be very large, or its client has not fetched the result; \
+             `partita cancel` ends it",
+        )
+    } else if row.tasks.running > 0 {
         let running = count_of(row.tasks.running, "task");
         (
             format!("{id} has not moved for {time}: {running} on workers, and none has ended"),

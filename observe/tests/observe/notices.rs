@@ -247,6 +247,21 @@ fn disks_and_failed_jobs() {
     assert!(bench.model.notices().is_empty());
 }
 
+/// A statement that is in planning for long is a notice that says so.
+#[test]
+fn planning_that_stands() {
+    let mut bench = with_workers(1);
+    let mut facts = job(1, &[]);
+    facts.row.state = JobState::Planning;
+    bench.see(Observation::Job(Box::new(facts)));
+    bench.pass(119_000);
+    assert!(bench.model.notices().is_empty());
+    bench.pass(1_000);
+    let notice = one(&mut bench);
+    assert!(notice.text.starts_with("job-1 has been in planning for 2 m"), "{notice:?}");
+    assert!(notice.remedy.contains("`partita cancel`"), "{notice:?}");
+}
+
 /// The scheduler itself: an observer that is behind, a slow core, a busy one.
 #[test]
 fn the_scheduler() {

@@ -141,7 +141,8 @@ impl Oracle {
     /// The groups of a job.
     pub(crate) fn groups(&self, job: JobId) -> BTreeMap<u32, GroupSum> {
         let is_over = self.ended(job).is_some();
-        let Some((_, groups)) = self.facts().find(|(row, _)| row.id == job) else {
+        // A statement is told of twice: when its planning begins, and as a job.
+        let Some((_, groups)) = self.facts().filter(|(row, _)| row.id == job).last() else {
             return BTreeMap::new();
         };
         let sum = |index: u32| {

@@ -24,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) now_us: u64,
     workers: BTreeMap<WorkerId, (WorkerMetrics, u32, u64)>,
     jobs: BTreeMap<JobId, LiveJob>,
+    /// Statements that are being planned.
+    planning: Vec<JobId>,
     next_worker: u32,
     next_job: u32,
     tasks_finished: u64,
@@ -36,6 +38,7 @@ impl Script {
             now_us: BEGIN_US,
             workers: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            planning: Vec::new(),
             next_worker: 1,
             next_job: 1,
             tasks_finished: 0,
@@ -54,7 +57,8 @@ impl Script {
         match rng.random_range(0..100) {
             0..4 => self.join(rng, &mut told),
             4..6 => self.end_worker(rng, &mut told),
-            6..10 => self.submit(rng, &mut told),
+            6..8 => self.plan(rng, &mut told),
+            8..10 => self.submit(rng, &mut told),
             10..12 => self.end_job(rng, &mut told),
             12..30 => self.measure(rng, &mut told),
             30..33 => self.tell(rng, &mut told),
@@ -134,11 +138,34 @@ impl Script {
         }
     }
 
+    /// The planning of a statement begins, or one fails.
+    fn plan(&mut self, rng: &mut SmallRng, told: &mut Vec<Observation>) {
+        if rng.random_range(0..4) == 0
+            && let Some(id) = self.planning.pop()
+        {
+            let row = JobRow {
+                state: JobState::Failed,
+                error: "no such table".to_string(),
+                ended_ms: Some(self.now_us / 1000),
+                ..job(id.0, &[]).row
+            };
+            told.push(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
+            return;
+        }
+        let mut facts = job(self.next_job, &[]);
+        self.next_job += 1;
+        facts.row.state = JobState::Planning;
+        self.planning.push(facts.row.id);
+        told.push(Observation::Job(Box::new(facts)));
+    }
+
+    /// A job comes, of a statement that was planned if there is one.
     fn submit(&mut self, rng: &mut SmallRng, told: &mut Vec<Observation>) {
         let sizes: Vec<u32> =
             (0..rng.random_range(1..5)).map(|_| rng.random_range(1..40)).collect();
-        let mut facts = job(self.next_job, &sizes);
-        self.next_job += 1;
+        let planned = self.planning.pop().map(|id| id.0);
+        let mut facts = job(planned.unwrap_or(self.next_job), &sizes);
+        self.next_job += u32::from(planned.is_none());
         facts.row.submitted_ms = self.now_us / 1000;
         facts.row.text = "x".repeat(rng.random_range(1..600));
         let id = facts.row.id;

@@ -37,6 +37,7 @@ use super::listing::{DataFile, Listing};
 use super::source::Source;
 use super::{blocking, hive, plan_error};
 use crate::guards::nan;
+use crate::interrupt;
 use crate::prune;
 
 /// How long a listing serves scans. One query plans within it and lists once; a view that keeps
@@ -160,6 +161,7 @@ impl TableProvider for FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        interrupt::check()?;
         let (folder_filters, others): (Vec<_>, Vec<_>) =
             filters.iter().cloned().partition(|filter| self.is_about_folders(filter));
         let files = self.files().await?;

@@ -60,13 +60,18 @@ impl<T> Handles<T> {
         let mut handle = [0; HANDLE_BYTES];
         rand::rng().fill_bytes(&mut handle);
         let handle = Bytes::copy_from_slice(&handle);
+        self.forget_unused(now);
         let mut entries = self.lock();
-        entries.retain(|_, one| now.saturating_duration_since(one.used) < self.unused_max);
         while let Some(oldest) = in_the_way(&entries, owner, self.entries_max) {
             entries.remove(&oldest);
         }
         entries.insert(handle.clone(), Entry { value, owner: owner.to_string(), used: now });
         handle
+    }
+
+    /// Forgets what was not used for too long.
+    pub(crate) fn forget_unused(&self, now: Instant) {
+        self.lock().retain(|_, one| now.saturating_duration_since(one.used) < self.unused_max);
     }
 
     /// Forgets all things of a client.
@@ -101,6 +106,7 @@ impl<T> Handles<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -166,5 +172,12 @@ mod tests {
         assert_eq!(handles.with(now + MINUTE, &used, |value| *value), Some(1));
         assert_eq!(handles.with(now + MINUTE, &unused, |value| *value), None);
         assert_eq!(handles.take(now + MINUTE * 2, &used), None);
+        let thing = Arc::new(());
+        let things = Handles::new(8, MINUTE);
+        things.insert(now, "me", Arc::clone(&thing));
+        things.forget_unused(now + MINUTE / 2);
+        assert_eq!(Arc::strong_count(&thing), 2);
+        things.forget_unused(now + MINUTE);
+        assert_eq!(Arc::strong_count(&thing), 1, "it is let go without being asked for");
     }
 }

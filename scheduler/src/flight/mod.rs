@@ -45,6 +45,8 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
         statements: Arc::new(Statements::new()),
         prepared: Arc::new(PreparedStatements::new()),
     };
+    let (statements, ended) = (Arc::clone(&sql.statements), shared.shutdown.clone());
+    tokio::spawn(async move { ended.run_until_cancelled(statements.forget_old()).await });
     let service = FlightServiceServer::new(rpc::Service(sql))
         .max_decoding_message_size(FLIGHT_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(FLIGHT_MESSAGE_BYTES_MAX);

@@ -2,7 +2,7 @@
 
 use crate::flight::handles::Handles;
 use crate::flight::{DataStream, FlightSql, flight_info, status};
-use crate::query::{self, Asked, Kind, Prepared};
+use crate::query::{self, Asked, CLIENT_GONE, Kind, Prepared, QueryError};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
@@ -24,6 +24,10 @@ use tonic::{Response, Status};
 const WAITING_STATEMENTS_MAX: usize = 1000;
 /// How long a planned statement waits to be fetched.
 const WAITING_TIME_MAX: Duration = Duration::from_mins(10);
+/// How often statements are looked for that waited for too long.
+const FORGET_INTERVAL: Duration = Duration::from_secs(30);
+/// Why a statement ends that was planned and waited too long, or with its client or too many others.
+const NOT_FETCHED: &str = "its client did not fetch the result";
 
 /// A statement that was planned for someone.
 #[derive(Debug)]
@@ -48,6 +52,14 @@ impl Statements {
         Statements {
             waiting: Handles::new(WAITING_STATEMENTS_MAX, WAITING_TIME_MAX),
             running: Jobs::default(),
+        }
+    }
+
+    /// Forgets, again and again, what nobody has fetched for too long.
+    pub(crate) async fn forget_old(&self) {
+        loop {
+            tokio::time::sleep(FORGET_INTERVAL).await;
+            self.waiting.forget_unused(Instant::now());
         }
     }
 
@@ -90,9 +102,12 @@ impl FlightSql {
     pub(crate) fn offer(
         &self,
         asked: Asked,
-        prepared: Prepared,
+        mut prepared: Prepared,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>, Status> {
+        if let Some(statement) = &mut prepared.statement {
+            statement.ends_if_dropped(NOT_FETCHED);
+        }
         let schema = Arc::clone(&prepared.schema);
         let owner = asked.owner.clone();
         let waiting = Waiting { asked, prepared };
@@ -119,10 +134,14 @@ impl FlightSql {
         prepared: Prepared,
         handle: Option<Bytes>,
     ) -> Result<Response<DataStream>, Status> {
-        bound(&prepared)?;
+        let mut prepared = bound(prepared).await?;
+        let statement = prepared.statement.as_mut();
+        // While it is planned and while it runs, it can be cancelled by its handle.
+        let tracked = statement.zip(handle).map(|(statement, handle)| {
+            statement.ends_if_dropped(CLIENT_GONE);
+            self.statements.track(handle, statement.job())
+        });
         let running = query::run(&self.shared, asked, prepared).await.map_err(status::of)?;
-        let tracked =
-            running.job.zip(handle).map(|(job, handle)| self.statements.track(handle, job));
         let messages = running.messages.map(move |message| {
             let _until_the_stream_is_dropped = &tracked;
             message.map_err(status::of)
@@ -136,7 +155,7 @@ impl FlightSql {
 
     /// Runs a statement that gives no rows to its client. Gives the number of rows it wrote.
     pub(crate) async fn update(&self, asked: &Asked, prepared: Prepared) -> Result<i64, Status> {
-        bound(&prepared)?;
+        let prepared = bound(prepared).await?;
         let writes = match &prepared.kind {
             Kind::Rows(_) if prepared.schema.fields().is_empty() => return Ok(0),
             Kind::Rows(_) => false,
@@ -146,9 +165,8 @@ impl FlightSql {
             }
         };
         if !writes {
-            return Err(Status::invalid_argument(
-                "the statement gives rows: run it as a query, not as an update",
-            ));
+            let text = "the statement gives rows: run it as a query, not as an update";
+            return Err(refused(prepared, text.to_string()).await);
         }
         let asked = Asked { analyze: false, ..asked.clone() };
         let running = query::run(&self.shared, &asked, prepared).await.map_err(status::of)?;
@@ -169,11 +187,15 @@ impl FlightSql {
     pub(crate) async fn cancel(&self, info: &FlightInfo) -> Result<CancelStatus, Status> {
         let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
         for handle in tickets.filter_map(|ticket| statement_handle(&ticket.ticket)) {
-            if self.statements.waiting.take(Instant::now(), &handle).is_some() {
+            let reason = "its client asked for it";
+            if let Some(waiting) = self.statements.waiting.take(Instant::now(), &handle) {
+                if let Some(statement) = waiting.prepared.statement {
+                    statement.cancel(reason).await;
+                }
                 return Ok(CancelStatus::Cancelled);
             }
             if let Some(job) = self.statements.job(&handle) {
-                let reason = "its client asked for it".to_string();
+                let reason = reason.to_string();
                 self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
                 return Ok(CancelStatus::Cancelling);
             }
@@ -189,10 +211,20 @@ fn statement_handle(ticket: &[u8]) -> Option<Bytes> {
 }
 
 /// Refuses a statement with parameters that nobody gave values to.
-fn bound(prepared: &Prepared) -> Result<(), Status> {
-    let Some(first) = prepared.parameters.first() else { return Ok(()) };
-    Err(Status::invalid_argument(format!(
+async fn bound(prepared: Prepared) -> Result<Prepared, Status> {
+    let Some(first) = prepared.parameters.first() else { return Ok(prepared) };
+    let text = format!(
         "the parameter {} has no value: prepare the statement and bind values",
         first.name()
-    )))
+    );
+    Err(refused(prepared, text).await)
+}
+
+/// A statement is not run, for this reason.
+async fn refused(prepared: Prepared, text: String) -> Status {
+    let error = QueryError::Statement(text);
+    status::of(match prepared.statement {
+        Some(statement) => statement.failed(error).await,
+        None => error,
+    })
 }

@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Commands taken before ready tasks are given out.
 const BATCH_COMMANDS_MAX: usize = 512;
 
-/// A submission that the core has not answered yet.
-type Submission = (mpsc::Sender<JobNotice>, oneshot::Sender<Result<JobId, String>>);
+/// A submission, or a statement whose planning begins, that the core has not answered yet. A statement's
+/// queue is its job's too.
+type Submission = (Option<mpsc::Sender<JobNotice>>, oneshot::Sender<Result<JobId, String>>);
 
 /// The thread's own state: the core, and where its effects go.
 pub(super) struct Shell {
@@ -85,13 +86,17 @@ impl Shell {
                 self.joins.insert(request, (outbox, reply));
                 Event::WorkerJoined { request, registration }
             }
-            Command::Submit { spec, notices, reply } => {
-                self.submissions.insert(request, (notices, reply));
-                Event::JobSubmitted { request, spec }
+            Command::Plan { spec, notices, reply } => {
+                self.submissions.insert(request, (Some(notices), reply));
+                Event::PlanningBegun { request, spec }
             }
-            Command::Reserve(reply) => {
-                let _ = reply.send(self.core.reserve_job());
-                return;
+            Command::Submit { spec, notices, reply } => {
+                self.submissions.insert(request, (Some(notices), reply));
+                Event::JobSubmitted { request, planned: None, spec }
+            }
+            Command::SubmitPlanned { job, spec, reply } => {
+                self.submissions.insert(request, (None, reply));
+                Event::JobSubmitted { request, planned: Some(job), spec }
             }
             Command::Query(query) => {
                 query(&self.core);
@@ -160,9 +165,11 @@ impl Shell {
                 self.outboxes.remove(&worker);
                 tracing::warn!(%worker, cause, "a worker was given up");
             }
-            Effect::JobAccepted { request, job } => {
+            Effect::PlanningAccepted { request, job } | Effect::JobAccepted { request, job } => {
                 if let Some((notices, reply)) = self.submissions.remove(&request) {
-                    self.notices.insert(job, notices);
+                    if let Some(notices) = notices {
+                        self.notices.insert(job, notices);
+                    }
                     let _ = reply.send(Ok(job));
                 }
             }

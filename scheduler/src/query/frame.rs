@@ -4,7 +4,7 @@
 use crate::Shared;
 use crate::query::prepare::{self, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Text, text};
+use crate::query::{Asked, QueryError, Statement, Text, text};
 use datafusion::common::{Constraints, TableReference};
 use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
@@ -24,6 +24,17 @@ pub(crate) async fn prepare_frame(
     asked: &Asked,
     command: FrameCommand,
 ) -> Result<Prepared, QueryError> {
+    let mut statement = Statement::begin(shared, asked, "a frame").await?;
+    let planned = planned(shared, asked, &mut statement, command).await;
+    prepare::settled(statement, planned).await
+}
+
+async fn planned(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    statement: &mut Statement,
+    command: FrameCommand,
+) -> Result<Prepared, QueryError> {
     let session = prepare::session(shared, asked).await;
     let capacity = prepare::capacity(shared).await?;
     let (analyze, shared_too) = (asked.analyze, Arc::clone(shared));
@@ -37,7 +48,7 @@ pub(crate) async fn prepare_frame(
         let text = Text::Frame(text);
         prepare::understand(&shared_too, session, text, plan, Vec::new(), analyze, capacity).await
     };
-    shared.planning.run(asked, "a frame", work).await
+    shared.planning.run(asked, statement, work).await
 }
 
 /// The plan with the plans of its queries in the places of the tables that stand for them.

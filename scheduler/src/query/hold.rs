@@ -5,7 +5,7 @@ use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
-use crate::query::{Asked, QueryError, Running, Text, collections, prepare, results};
+use crate::query::{Asked, QueryError, Running, Statement, Text, collections, prepare, results};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -205,14 +205,23 @@ pub(crate) fn schema() -> SchemaRef {
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     asked: &Asked,
+    mut statement: Statement,
     text: &Text,
     hold: Hold,
 ) -> Result<Running, QueryError> {
     let asked = Asked { analyze: false, ..asked.clone() };
-    let spread = sorted::spread(shared, &asked, &hold).await?;
-    let made = prepare::held_job(shared, &asked, text, &hold, Thrift::Normal, &spread).await?;
-    let (spec, rows, order) = made;
-    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
+    let planned = async {
+        let spread = sorted::spread(shared, &asked, &mut statement, &hold).await?;
+        let thrift = Thrift::Normal;
+        let made =
+            prepare::held_job(shared, &asked, &mut statement, text, &hold, thrift, &spread).await?;
+        Ok((spread, made))
+    };
+    let (spread, (spec, rows, order)) = match planned.await {
+        Ok(planned) => planned,
+        Err(error) => return Err(statement.failed(error).await),
+    };
+    let (job, notices) = statement.submit(spec).await?;
     let (client, messages) = mpsc::channel(2);
     let (shared, text) = (Arc::clone(shared), text.clone());
     let work = Work { shared, asked, text, hold, spread, rows, order, client };
@@ -237,15 +246,10 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "tried again with joins that spill");
-            let Work { shared, asked, text, hold, spread, .. } = &self;
-            let spec = prepare::held_job(shared, asked, text, hold, Thrift::Frugal, spread).await;
-            ending = match spec {
-                Ok((spec, ..)) => match self.shared.hub.submit(spec).await {
-                    Ok((job, notices)) => match self.follow(job, notices).await {
-                        Some(ending) => ending,
-                        None => return,
-                    },
-                    Err(error) => Err((QueryError::Failed(error), None)),
+            ending = match self.submit_frugally().await {
+                Ok((job, notices)) => match self.follow(job, notices).await {
+                    Some(ending) => ending,
+                    None => return,
                 },
                 Err(error) => Err((error, None)),
             };
@@ -273,6 +277,17 @@ impl Work {
             Err(error) => {
                 let _ = self.client.send(Err(error)).await;
             }
+        }
+    }
+
+    /// Plans the query again for little memory, as another job.
+    async fn submit_frugally(&self) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
+        let Work { shared, asked, text, hold, spread, .. } = self;
+        let mut statement = Statement::begin(shared, asked, text.shown()).await?;
+        let thrift = Thrift::Frugal;
+        match prepare::held_job(shared, asked, &mut statement, text, hold, thrift, spread).await {
+            Ok((spec, ..)) => statement.submit(spec).await,
+            Err(error) => Err(statement.failed(error).await),
         }
     }
 

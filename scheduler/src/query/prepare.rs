@@ -5,7 +5,7 @@ use crate::query::hold::{self, Hold};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
-use crate::query::{Asked, QueryError, Text, explain, write};
+use crate::query::{Asked, QueryError, Statement, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::TableReference;
@@ -13,7 +13,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as SessionStatement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{GroupSpec, JobSpec, Origin};
@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) kind: Kind,
     /// Its parameters that have no value, each named as in the statement (`$1`, `$name`).
     pub(crate) parameters: Vec<FieldRef>,
+    /// What its job will be, if it needs one and was numbered.
+    pub(crate) statement: Option<Statement>,
 }
 
 /// What a statement would answer.
@@ -112,7 +114,23 @@ async fn about_held(
 /// The answer to a statement that gives no rows.
 pub(super) fn nothing(text: Text) -> Prepared {
     let (schema, kind) = (Arc::new(Schema::empty()), Kind::Rows(Vec::new()));
-    Prepared { text, schema, kind, parameters: Vec::new() }
+    Prepared { text, schema, kind, parameters: Vec::new(), statement: None }
+}
+
+/// A statement whose planning has come this far: it goes on towards its job, or ends here, answered or failed.
+pub(super) async fn settled(
+    statement: Statement,
+    planned: Result<Prepared, QueryError>,
+) -> Result<Prepared, QueryError> {
+    let prepared = match planned {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(statement.failed(error).await),
+    };
+    if let Kind::Rows(batches) = &prepared.kind {
+        statement.answered(batches.iter().map(|batch| batch.num_rows() as u64).sum()).await;
+        return Ok(prepared);
+    }
+    Ok(Prepared { statement: Some(statement), ..prepared })
 }
 
 /// Understands a plan; one that makes a table or a view is carried out.
@@ -131,6 +149,7 @@ pub(super) async fn understand(
         schema,
         kind: Kind::Rows(rows),
         parameters: Vec::new(),
+        statement: None,
     };
     if about_held(shared, &session, &plan).await? {
         return Ok(nothing(text));
@@ -145,12 +164,12 @@ pub(super) async fn understand(
                 return Ok(rows(hold::schema(), Vec::new()));
             };
             let (schema, kind) = (hold::schema(), Kind::Hold(hold));
-            return Ok(Prepared { text, schema, kind, parameters });
+            return Ok(Prepared { text, schema, kind, parameters, statement: None });
         }
         plan => plan,
     };
     match &plan {
-        LogicalPlan::Statement(Statement::Execute(_) | Statement::Prepare(_)) => {
+        LogicalPlan::Statement(SessionStatement::Execute(_) | SessionStatement::Prepare(_)) => {
             Err(QueryError::Statement(
                 "PREPARE and EXECUTE are not understood: prepare statements through Flight SQL"
                     .into(),
@@ -181,7 +200,8 @@ pub(super) async fn understand(
         }
         _ => {
             let schema = answer_schema(&session.context.state(), &plan, analyze);
-            Ok(Prepared { text, schema, kind: Kind::Job { logical: plan, session }, parameters })
+            let kind = Kind::Job { logical: plan, session };
+            Ok(Prepared { text, schema, kind, parameters, statement: None })
         }
     }
 }
@@ -367,12 +387,13 @@ pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partit
 pub(crate) async fn job(
     shared: &Arc<Shared>,
     asked: &Asked,
+    statement: &mut Statement,
     text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
     thrift: Thrift,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = make(shared, asked, text, logical, session, thrift, None).await?;
+    let made = make(shared, asked, statement, (text, logical, session), thrift, None).await?;
     Ok((made.0, made.1))
 }
 
@@ -380,23 +401,25 @@ pub(crate) async fn job(
 pub(crate) async fn held_job(
     shared: &Arc<Shared>,
     asked: &Asked,
+    statement: &mut Statement,
     text: &Text,
     hold: &Hold,
     thrift: Thrift,
     spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
-    let spread = Some(spread.clone());
-    let (spec, schema, order) =
-        make(shared, asked, text, &hold.logical, &hold.session, thrift, spread).await?;
+    let (spread, source) = (Some(spread.clone()), (text, &hold.logical, &hold.session));
+    let (spec, schema, order) = make(shared, asked, statement, source, thrift, spread).await?;
     Ok((JobSpec { keep: true, ..spec }, schema, order))
 }
+
+/// What a job is made of: the statement's words, its plan before the optimiser, and its session.
+type Source<'a> = (&'a Text, &'a LogicalPlan, &'a Arc<Session>);
 
 async fn make(
     shared: &Arc<Shared>,
     asked: &Asked,
-    text: &Text,
-    logical: &LogicalPlan,
-    session: &Arc<Session>,
+    statement: &mut Statement,
+    (text, logical, session): Source<'_>,
     thrift: Thrift,
     spread: Option<Spread>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
@@ -409,7 +432,7 @@ async fn make(
     let work = async move {
         build(&session, &planned, &logical, capacity, thrift, true, spread.as_ref()).await
     };
-    let built = shared.planning.run(asked, text.shown(), work).await?;
+    let built = shared.planning.run(asked, statement, work).await?;
     let spec = JobSpec {
         text: text.shown().to_string(),
         client: asked.client.clone(),

@@ -12,7 +12,7 @@ use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Running, Text, explain, hold};
+use crate::query::{Asked, QueryError, Running, Statement, Text, explain, hold};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -37,27 +37,37 @@ const BUFFER_BYTES_MAX: usize = 8 << 20;
 
 type Message = Result<FlightData, QueryError>;
 
-/// Answers a statement that was prepared.
+/// Answers a statement that was prepared. One that has no number yet gets it here.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     asked: &Asked,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
-    let (logical, session) = match prepared.kind {
+    let Prepared { text, schema, kind, statement, .. } = prepared;
+    let numbered = async {
+        match statement {
+            Some(statement) => Ok(statement),
+            None => Statement::begin(shared, asked, text.shown()).await,
+        }
+    };
+    let (logical, session, mut statement) = match kind {
         Kind::Rows(rows) => {
-            let schema = prepared.schema;
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
-        Kind::Hold(hold) => return hold::run(shared, asked, &prepared.text, hold).await,
-        Kind::Job { logical, session } => (logical, session),
+        Kind::Hold(hold) => return hold::run(shared, asked, numbered.await?, &text, hold).await,
+        Kind::Job { logical, session } => (logical, session, numbered.await?),
     };
-    let text = prepared.text;
     // The rows are announced as the workers make them, which the plan knows best.
-    let (spec, schema) =
-        prepare::job(shared, asked, &text, &logical, &session, Thrift::Normal).await?;
+    let thrift = Thrift::Normal;
+    let planned =
+        prepare::job(shared, asked, &mut statement, &text, &logical, &session, thrift).await;
+    let (spec, schema) = match planned {
+        Ok(planned) => planned,
+        Err(error) => return Err(statement.failed(error).await),
+    };
     let analyzed = spec.analyze;
-    let (job, delivery) = submit(shared, spec).await?;
+    let (job, delivery) = submit(statement, spec).await?;
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
         shared: Arc::clone(shared),
@@ -74,9 +84,9 @@ pub(crate) async fn run(
     Ok(Running { job: Some(job), schema, messages })
 }
 
-async fn submit(shared: &Shared, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
-    let result = spec.groups.len() as u32 - 1;
-    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
+async fn submit(statement: Statement, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
+    let result = (spec.groups.len() as u32).saturating_sub(1);
+    let (job, notices) = statement.submit(spec).await?;
     let group = GroupId { job, index: result };
     Ok((job, Delivery { group, notices, passed_on: false, reachable: true }))
 }
@@ -167,16 +177,21 @@ impl Query {
         }
     }
 
-    /// Plans the query again for little memory, and runs that.
+    /// Plans the query again for little memory, as another job.
+    async fn submit_frugally(&self) -> Result<(JobId, Delivery), QueryError> {
+        let Query { shared, asked, text, logical, session, .. } = self;
+        let mut statement = Statement::begin(shared, asked, text.shown()).await?;
+        let thrift = Thrift::Frugal;
+        match prepare::job(shared, asked, &mut statement, text, logical, session, thrift).await {
+            Ok((spec, _)) => submit(statement, spec).await,
+            Err(error) => Err(statement.failed(error).await),
+        }
+    }
+
+    /// Runs the query again with little memory.
     async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
         tracing::info!(job = %delivery.group.job, cause = error, "tried again with joins that spill");
-        let Query { shared, asked, text, logical, session, .. } = self;
-        let spec = prepare::job(shared, asked, text, logical, session, Thrift::Frugal).await;
-        let submitted = match spec {
-            Ok((spec, _)) => submit(shared, spec).await,
-            Err(error) => Err(error),
-        };
-        match submitted {
+        match self.submit_frugally().await {
             Ok((_, again)) => {
                 *delivery = again;
                 self.deliver(delivery).await

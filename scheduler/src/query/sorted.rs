@@ -9,7 +9,7 @@ use crate::query::hold::Hold;
 use crate::query::partitions::{Capacity, Thrift};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Text, results};
+use crate::query::{Asked, QueryError, Statement, Text, results};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
@@ -58,6 +58,7 @@ pub(crate) struct Spread {
 pub(crate) async fn spread(
     shared: &Arc<Shared>,
     asked: &Asked,
+    statement: &mut Statement,
     hold: &Hold,
 ) -> Result<Spread, QueryError> {
     let partitions = hold.layout.partitions;
@@ -66,7 +67,7 @@ pub(crate) async fn spread(
     }
     let splits = match &hold.layout.splits {
         Some(texts) => given(texts, &hold.logical)?,
-        None => splits(shared, asked, hold, partitions).await?,
+        None => splits(shared, asked, statement, hold, partitions).await?,
     };
     Ok(Spread { splits, partitions: None })
 }
@@ -116,6 +117,7 @@ fn before_zeros(split: ScalarValue, descending: bool) -> ScalarValue {
 async fn splits(
     shared: &Arc<Shared>,
     asked: &Asked,
+    statement: &mut Statement,
     hold: &Hold,
     asked_for: Option<usize>,
 ) -> Result<Splits, QueryError> {
@@ -130,7 +132,7 @@ async fn splits(
         let planned = physical(&state, &input, capacity, Thrift::Normal).await;
         planned.map_err(|error| QueryError::plan(&error))
     };
-    let planned = shared.planning.run(asked, &hold.name, planned).await?;
+    let planned = shared.planning.run(asked, statement, planned).await?;
     let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let partitions = asked_for.unwrap_or(planned_for);
     let known = known(key, &planned, partitions);
@@ -148,11 +150,16 @@ async fn splits(
     let wanted = partitions * SAMPLE_ROWS_PER_PARTITION;
     let share = rows.map_or(SAMPLE_SHARE_UNKNOWN, |rows| wanted as f64 / rows as f64);
     let sampled = Sampled::new(wanted);
-    let keys = sample(shared, asked, key, sorting.input.as_ref(), session, share, sampled).await?;
+    let input = sorting.input.as_ref();
+    // The sample is a job of its own, which is stopped when nobody waits for it any more.
+    let keys = tokio::select! {
+        keys = sample(shared, asked, key, input, session, share, sampled) => keys?,
+        error = statement.ended() => return Err(error),
+    };
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
     let chosen =
         async move { choose(keys, options, partitions).map_err(|error| QueryError::plan(&error)) };
-    shared.planning.run(asked, &hold.name, chosen).await
+    shared.planning.run(asked, statement, chosen).await
 }
 
 /// Values between the ranges of a key that the rows are in already.
@@ -193,7 +200,7 @@ async fn sample(
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
     let text = Text::Frame("a sample of the keys of a table to be sorted".to_string());
-    let prepared = Prepared { text, schema, kind, parameters: Vec::new() };
+    let prepared = Prepared { text, schema, kind, parameters: Vec::new(), statement: None };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };
     let running = Box::pin(results::run(shared, &asked, prepared)).await?;
     let messages =

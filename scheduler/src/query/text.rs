@@ -5,7 +5,7 @@ pub(super) use crate::query::location::located;
 use crate::Shared;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Text, collections, dialect, hold};
+use crate::query::{Asked, QueryError, Statement, Text, collections, dialect, hold};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
@@ -35,9 +35,20 @@ pub(crate) async fn prepare_with(
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
+    let mut statement = Statement::begin(shared, asked, sql).await?;
+    let planned = planned(shared, asked, &mut statement, sql, values).await;
+    prepare::settled(statement, planned).await
+}
+
+async fn planned(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    statement: &mut Statement,
+    sql: &str,
+    values: Option<ParamValues>,
+) -> Result<Prepared, QueryError> {
     let session = prepare::session(shared, asked).await;
     let capacity = prepare::capacity(shared).await?;
-    let text = sql;
     let sql = dialect::translated(sql)?.into_owned();
     let (analyze, shared_too) = (asked.analyze, Arc::clone(shared));
     let work = async move {
@@ -53,7 +64,7 @@ pub(crate) async fn prepare_with(
         let text = Text::Sql(sql);
         prepare::understand(&shared_too, session, text, plan, parameters, analyze, capacity).await
     };
-    shared.planning.run(asked, text, work).await
+    shared.planning.run(asked, statement, work).await
 }
 
 /// Says what a statement would answer. Nothing is carried out.
@@ -74,7 +85,7 @@ pub(crate) async fn describe(
         let schema = prepare::answer_schema(&session.context.state(), &plan, analyze);
         Ok(Described { schema, parameters: parameters(&sql, &plan)? })
     };
-    shared.planning.run(asked, text, work).await
+    shared.planning.describe(shared, asked, text, work).await
 }
 
 /// The plan of a statement, with the values of its parameters and with absolute paths.

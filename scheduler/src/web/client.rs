@@ -9,13 +9,17 @@ use partita_core::{Core, Event, GroupSpec, JobSpec};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
+    PLANNING_STATEMENTS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
-use partita_shared::model::{ClusterRow, JobRow, JobState, WorkerState};
+use partita_shared::model::{ClusterRow, JobState, WorkerState};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Jobs that are listed at most, in whatever state.
+pub(crate) const JOBS_MAX: usize =
+    PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
 /// The shortest time between two messages about a job that is watched.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// The most rows that a client may say it took: sums over all of them stay below what they can hold.
@@ -64,38 +68,12 @@ pub(crate) async fn cluster(shared: &Shared) -> Option<ClusterRow> {
     Some(ClusterRow { address, started_ms, ..row })
 }
 
-/// Jobs, the latest first, with the statements that are planned now.
-pub(crate) async fn jobs(
-    shared: &Shared,
-    before: Option<JobId>,
-    count: usize,
-) -> Option<Vec<JobRow>> {
-    let mut rows = shared.planning.rows(&shared.hub).await;
-    rows.retain(|row| before.is_none_or(|before| row.id < before));
-    rows.extend(shared.hub.query(move |core| core.jobs(before, count)).await?);
-    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
-    rows.truncate(count);
-    Some(rows)
-}
-
-/// One job, or a statement that is planned now. None within if there is none of that number.
-pub(crate) async fn job(shared: &Shared, id: JobId) -> Option<Option<JobRow>> {
-    let row = shared.hub.query(move |core| core.job(id)).await?;
-    if row.is_some() {
-        return Some(row);
-    }
-    Some(shared.planning.rows(&shared.hub).await.into_iter().find(|row| row.id == id))
-}
-
 async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
     let found = match request {
         Request::Cluster => cluster(shared).await.map(Reply::Cluster),
         Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
-        Request::Jobs => {
-            let all = FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
-            jobs(shared, None, all).await.map(Reply::Jobs)
-        }
-        Request::Job(id) => job(shared, id).await.map(Reply::Job),
+        Request::Jobs => shared.hub.query(|core| core.jobs(None, JOBS_MAX)).await.map(Reply::Jobs),
+        Request::Job(id) => shared.hub.query(move |core| core.job(id)).await.map(Reply::Job),
         Request::Groups(job) => {
             let groups = shared.hub.query(move |core| core.groups(job)).await;
             groups.map(|groups| Reply::Groups(groups.unwrap_or_default()))
@@ -142,11 +120,8 @@ async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
     }
 }
 
-/// Stops a job, if it is there and has not ended.
+/// Stops a job or the planning of a statement, if it is there and has not ended.
 pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
-    if shared.planning.cancel(job).is_some() {
-        return Some(Reply::Done);
-    }
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} is not known: see `partita jobs`")),

@@ -132,8 +132,7 @@ export class Cluster {
   /** All jobs, the oldest first. @returns {Promise<any[]>} */
   async jobs() {
     const { jobs } = await this.get('jobs?limit=1000');
-    // A statement that is being planned is listed under a number that it does not keep.
-    return jobs.filter((/** @type {any} */ job) => job.state !== 'planning').reverse();
+    return jobs.reverse();
   }
 
   /** All workers. @returns {Promise<any[]>} */

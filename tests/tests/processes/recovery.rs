@@ -151,7 +151,9 @@ fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
     let quarter = WIDE_ROWS.div_ceil(4);
     let query = format!("select s from '{}' where k % 4 = 0", wide().display());
     let mut sql = cluster.start_sql(&query);
-    let job = wait_for("the job", SOON, || cluster.last_job());
+    let job = wait_for("the job", SOON, || {
+        cluster.last_job().filter(|job| job.state != JobState::Planning)
+    });
     signal(sql.pid(), libc::SIGSTOP);
     let tasks = format!("/api/v1/jobs/{}/tasks?group=0", job.id.0);
     // The first partition is being read. The others wait for their turn where they were made.

@@ -17,7 +17,6 @@ use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::limits::{FINISHED_JOBS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX};
 use partita_shared::message::Reply;
 use partita_shared::model::{ClusterRow, JobRow, JobState};
 use std::sync::Arc;
@@ -75,9 +74,9 @@ async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> A
     let limit = parameters.limit(JOBS_PAGE_MAX)?;
     let before: Option<JobId> = parameters.id("before", "a job such as 7")?;
     // One more than the page tells whether there is another. A state is looked for among all.
-    let wanted =
-        if state.is_some() { FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX } else { limit + 1 };
-    let mut rows = client::jobs(&shared, before, wanted).await.ok_or_else(ApiError::ending)?;
+    let wanted = if state.is_some() { client::JOBS_MAX } else { limit + 1 };
+    let rows = shared.hub.query(move |core| core.jobs(before, wanted)).await;
+    let mut rows = rows.ok_or_else(ApiError::ending)?;
     rows.retain(|row| state.is_none_or(|state| row.state == state));
     let (rows, next) = split_page(rows, limit, |row| row.id.0.to_string());
     Ok(Answer(Jobs { jobs: rows.into_iter().map(named).collect(), next }))
@@ -149,9 +148,6 @@ async fn cancel(
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
     find(&shared, id).await?;
-    if let Some(row) = shared.planning.cancel(id) {
-        return Ok(Answer(named(row)));
-    }
     if let Reply::Error(text) = client::cancel(&shared, id).await.ok_or_else(ApiError::ending)? {
         return Err(ApiError::new(StatusCode::CONFLICT, text));
     }
@@ -177,7 +173,7 @@ async fn wrong_method() -> ApiError {
 
 /// One job, or the answer that there is none.
 async fn find(shared: &Shared, id: JobId) -> Result<JobRow, ApiError> {
-    let row = client::job(shared, id).await.ok_or_else(ApiError::ending)?;
+    let row = shared.hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
     row.ok_or_else(|| ApiError::unknown(id))
 }
 

@@ -20,13 +20,9 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
-    let (Some(cluster), Some(mut figures)) = asked else {
+    let (Some(cluster), Some(figures)) = asked else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is ending\n").into_response();
     };
-    let planning = JobState::ALL.iter().zip(&mut figures.jobs);
-    if let Some((_, count)) = planning.into_iter().find(|(s, _)| **s == JobState::Planning) {
-        *count = shared.planning.count();
-    }
     let text = page(&cluster, &figures, &Process::this());
     ([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text)
         .into_response()

@@ -71,9 +71,9 @@ fn made_up() -> Core {
         Event::Heartbeat { worker, metrics, on_slots: Vec::new() },
         Event::WorkerLeaving { worker: WorkerId(2), reason: "asked".to_string() },
         Event::WorkerLost { worker: WorkerId(4), cause: "it burnt".to_string() },
-        Event::JobSubmitted { request: 5, spec: job(100) },
-        Event::JobSubmitted { request: 6, spec: job(5) },
-        Event::JobSubmitted { request: 7, spec: job(1) },
+        Event::JobSubmitted { request: 5, planned: None, spec: job(100) },
+        Event::JobSubmitted { request: 6, planned: None, spec: job(5) },
+        Event::JobSubmitted { request: 7, planned: None, spec: job(1) },
         Event::JobCancelled { job: JobId(2), reason: "asked".to_string() },
     ];
     for event in events {
@@ -97,11 +97,11 @@ fn every_job_is_counted() {
     for request in 0..600 {
         for (owner, keep) in [("a", true), ("b", true), ("a", false), ("b", false)] {
             let spec = JobSpec { owner: owner.to_string(), keep, ..*job(1) };
-            take(Event::JobSubmitted { request, spec: Box::new(spec) });
+            take(Event::JobSubmitted { request, planned: None, spec: Box::new(spec) });
         }
     }
     for number in 2401..=3400 {
-        take(Event::JobSubmitted { request: 0, spec: job(1) });
+        take(Event::JobSubmitted { request: 0, planned: None, spec: job(1) });
         take(Event::JobCancelled { job: JobId(number), reason: "asked".to_string() });
     }
     let counted = Figures::of(&core).jobs;

@@ -124,6 +124,7 @@ fn JobProgress(props: &JobProgressProps) -> Html {
 
 fn left(job: &JobRow, now_ms: u64) -> String {
     match (job.state, left_ms(job, now_ms)) {
+        (JobState::Planning, _) => "planning".to_string(),
         (JobState::Queued, _) => "queued".to_string(),
         (_, Some(left_ms)) => format!("about {} left", duration_ms(left_ms)),
         (_, None) => "just started".to_string(),
