@@ -79,7 +79,7 @@ impl Planner {
             .enable_all()
             .build()
             .map_err(|source| SchedulerError::System {
-                what: "threads for planning".into(),
+                what: "cannot start the planning threads".into(),
                 source,
             })?;
         let (clients, listed) = (Mutex::default(), Arc::default());
@@ -123,14 +123,14 @@ impl Planner {
                 Err(_) => Err(self.too_long()),
             },
             () = cancelled.cancelled() => {
-                Err(QueryError::Cancelled("someone asked for it while it was planned".to_string()))
+                Err(QueryError::Cancelled("requested by a user during planning".to_string()))
             }
         }
     }
 
     fn too_long(&self) -> QueryError {
         QueryError::Failed(format!(
-            "planning took longer than {} s: simplify the statement, persist a part of it, or give the scheduler more time with --planning-timeout",
+            "planning took longer than {} s; simplify the statement, persist a part of it, or increase the scheduler's --planning-timeout",
             self.timeout.as_secs_f64()
         ))
     }
@@ -188,7 +188,7 @@ impl Planner {
         let found =
             listed.rows.values().find(|listed| listed.is_numbered && listed.row.id == id)?;
         found.cancelled.cancel();
-        let error = "someone asked for it while it was planned".to_string();
+        let error = "requested by a user during planning".to_string();
         Some(JobRow { state: JobState::Cancelled, error, ..found.row.clone() })
     }
 }

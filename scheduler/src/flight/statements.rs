@@ -106,7 +106,7 @@ impl FlightSql {
         let waiting = self.statements.waiting.take(Instant::now(), &handle);
         let Waiting { asked, prepared } = waiting.ok_or_else(|| {
             Status::not_found(
-                "this ticket was fetched already, or not within ten minutes, or its client asked for too many others since: run the statement again",
+                "unknown ticket: it was already fetched, not fetched within ten minutes, or its client has requested too many others since; run the statement again",
             )
         })?;
         self.run(&asked, prepared, Some(handle)).await
@@ -147,7 +147,7 @@ impl FlightSql {
         };
         if !writes {
             return Err(Status::invalid_argument(
-                "the statement gives rows: run it as a query, not as an update",
+                "the statement returns rows; run it as a query, not as an update",
             ));
         }
         let asked = Asked { analyze: false, ..asked.clone() };
@@ -158,7 +158,7 @@ impl FlightSql {
         while let Some(batch) = batches.try_next().await? {
             let counts = batch.columns().first().and_then(|c| c.as_any().downcast_ref());
             let counts: &UInt64Array = counts.ok_or_else(|| {
-                Status::internal("a statement that writes did not answer with a count of rows")
+                Status::internal("internal error: a statement that writes did not return a row count")
             })?;
             written = counts.iter().flatten().fold(written, u64::saturating_add);
         }
@@ -173,7 +173,7 @@ impl FlightSql {
                 return Ok(CancelStatus::Cancelled);
             }
             if let Some(job) = self.statements.job(&handle) {
-                let reason = "its client asked for it".to_string();
+                let reason = "requested by its client".to_string();
                 self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
                 return Ok(CancelStatus::Cancelling);
             }
@@ -192,7 +192,7 @@ fn statement_handle(ticket: &[u8]) -> Option<Bytes> {
 fn bound(prepared: &Prepared) -> Result<(), Status> {
     let Some(first) = prepared.parameters.first() else { return Ok(()) };
     Err(Status::invalid_argument(format!(
-        "the parameter {} has no value: prepare the statement and bind values",
+        "parameter {} has no value; prepare the statement and bind values",
         first.name()
     )))
 }

@@ -27,7 +27,7 @@ pub(super) fn located(sql: &str, error: &DataFusionError) -> String {
         && word.quote_style == Some('"')
     {
         let value = &word.value;
-        text += &format!("\nstrings take single quotes: '{value}'; double quotes are for names");
+        text += &format!("\nuse single quotes for strings: '{value}'; double quotes are for names");
     }
     let place = match (missing, error.diagnostic().and_then(|found| found.span)) {
         (Some((_, place)), _) => Some(place),

@@ -58,6 +58,6 @@ impl Replay {
         let service = pages(Some(self.door)).into_make_service_with_connect_info::<Caller>();
         axum::serve(port(self.listener), service)
             .await
-            .map_err(|source| SchedulerError::System { what: "the port".to_string(), source })
+            .map_err(|source| SchedulerError::System { what: "cannot serve the port".to_string(), source })
     }
 }

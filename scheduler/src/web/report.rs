@@ -33,14 +33,13 @@ await start({ module_or_path: await unpack("wasm") });
 /// If this program was built without the dashboard, or the journal cannot be encoded.
 pub fn report(entries: &Entries) -> Result<String, SchedulerError> {
     let failed = |error: String| SchedulerError::System {
-        what: "the report".to_string(),
+        what: "cannot write the report".to_string(),
         source: std::io::Error::other(error),
     };
     let there = |asset: Option<&'static [u8]>| {
         asset.ok_or_else(|| {
             failed(
-                "this program was built without the dashboard: run `cargo xtask dashboard`, then \
-                 build again"
+                "this program was built without the dashboard; run `cargo xtask dashboard`, then build again"
                     .to_string(),
             )
         })
@@ -74,6 +73,6 @@ fn pack(bytes: &[u8]) -> Result<String, SchedulerError> {
         out.finish()
     };
     let packed = packed()
-        .map_err(|source| SchedulerError::System { what: "the report".to_string(), source })?;
+        .map_err(|source| SchedulerError::System { what: "cannot write the report".to_string(), source })?;
     Ok(STANDARD.encode(packed))
 }
