@@ -121,7 +121,7 @@ impl Inputs for TaskInputs {
             let task = TaskId { group, index };
             let found =
                 self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
-                    InputLost::error(this, format!("{task} is not held any more"))
+                    InputLost::error(this, format!("the output of {task} is no longer available"))
                 })?;
             held.push(found);
         }
@@ -217,7 +217,7 @@ fn remote(
         tokio::select! {
             () = work => {}
             () = lost.cancelled() => {
-                let _ = sender.send(Err(format!("{worker} is gone"))).await;
+                let _ = sender.send(Err(format!("{worker} was lost"))).await;
             }
         }
     });
