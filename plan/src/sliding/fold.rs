@@ -32,7 +32,7 @@ fn lifted<T: ArrowPrimitiveType, S: Copy>(
     of: impl Fn(T::Native) -> S,
 ) -> Result<()> {
     let values = values.as_primitive_opt::<T>().ok_or_else(|| {
-        DataFusionError::Internal(format!("a window over {} was given others", T::DATA_TYPE))
+        DataFusionError::Internal(format!("a window expects values of type {}", T::DATA_TYPE))
     })?;
     match values.nulls() {
         Some(_) => into.extend(values.iter().map(|value| value.map_or(nothing, &of))),

@@ -30,13 +30,13 @@ pub(super) enum Problem {
     )]
     Characters { line: Line },
     #[error(
-        "column '{column}' has '{field}', which is not {kind}, though the column was taken for that; \
+        "column '{column}' has '{field}', which is not {kind}, the type that was inferred for the column; \
          give its type, as read_csv(dtype={{'{column}': 'str'}}) of the Python package does"
     )]
     Misfit { column: String, field: String, kind: DataType },
     #[error("column '{column}' is missing; it has {}", named(.has))]
     NoColumn { column: String, has: Vec<String> },
-    #[error("a value with line breaks is where the file is split; read the file in one piece")]
+    #[error("a value with line breaks crosses a split of the file; read the file in one piece")]
     Split,
     #[error(transparent)]
     Arrow(#[from] datafusion::arrow::error::ArrowError),
