@@ -135,8 +135,7 @@ fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
             reasons.push(Reason {
                 worker: None,
                 text: format!(
-                    "it reads group {} ({}): {held} of {needed} partitions are there; of its tasks {} \
-                     run, {} are ready, {} wait",
+                    "it reads stage {} ({}): {held} of {needed} partitions are available; of its tasks {} run, {} are ready, {} wait",
                     input.group,
                     from.name,
                     from.counts.running,

@@ -390,7 +390,7 @@ mod tests {
         assert!(tables(&plan).expect("tables").is_empty());
         let other = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
         let error = resolved(read, |_| Some(empty(Arc::clone(&other)))).expect_err("other columns");
-        assert!(error.to_string().contains("anew"), "{error}");
+        assert!(error.to_string().contains("make the frame again"), "{error}");
     }
 
     /// What cannot be sent is refused where the frame was built, and the error says what to do.
@@ -403,7 +403,7 @@ mod tests {
             explained(&error)
         };
         let local = context.read_batch(RecordBatch::new_empty(schema())).expect("a frame");
-        assert!(refused(local).contains("in this process alone"));
+        assert!(refused(local).contains("only in this process"));
         for steps in [60, 200] {
             let mut deep = frame(&context, "t");
             for step in 0..steps {

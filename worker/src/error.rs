@@ -40,7 +40,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// No scheduler answered for too long.
-    #[error("cannot reach a scheduler within {} s (--death-timeout): {cause}", waited.as_secs())]
+    #[error("no scheduler responded within {} s (--death-timeout): {cause}", waited.as_secs())]
     NoScheduler {
         /// How long it waited.
         waited: Duration,

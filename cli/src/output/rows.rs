@@ -308,9 +308,9 @@ mod tests {
         assert_eq!(format(Some(RowFormat::Csv), "part.new").expect("asked"), RowFormat::Csv);
         assert_eq!(row_format(None, None).expect("none"), RowFormat::Table);
         let error = |asked, name| format(asked, name).expect_err(name).to_string();
-        assert!(error(Some(RowFormat::Csv), "y.parquet").contains("says csv; change one of them"));
-        assert!(error(None, "y.dat").contains("does not tell a format"));
-        assert!(error(None, "y").contains("does not tell a format"));
+        assert!(error(Some(RowFormat::Csv), "y.parquet").contains("is csv; change one of them"));
+        assert!(error(None, "y.dat").contains("cannot tell the format"));
+        assert!(error(None, "y").contains("cannot tell the format"));
         assert!(error(None, "y.csv.gz").contains("name it y.csv"));
         assert!(row_format(Some(RowFormat::Parquet), None).is_err());
     }

@@ -276,7 +276,7 @@ impl World {
                 }
             }
             Effect::JobRefused { request, error } => {
-                assert!(error.contains("does not hold its result any more"), "refused: {error}");
+                assert!(error.contains("no longer exists; create it again"), "refused: {error}");
                 assert!(self.reads_held(request as usize));
                 self.skipped += 1;
             }

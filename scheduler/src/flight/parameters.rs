@@ -169,7 +169,7 @@ mod tests {
             (vec![batch(vec![("0", numbers(&[1, 2]))])], vec!["1"], "more than one row"),
             (vec![batch(vec![("0", numbers(&[1]))]); 2], vec!["1"], "more than one row"),
             (vec![batch(vec![("0", numbers(&[]))])], vec!["1"], "no row"),
-            (vec![batch(vec![("0", numbers(&[1]))])], vec!["1", "2"], "2 parameters and 1 values"),
+            (vec![batch(vec![("0", numbers(&[1]))])], vec!["1", "2"], "2 parameters, but 1 values"),
         ] {
             let status = sent(batches, &names).await.unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument);

@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn strings_take_single_quotes() {
         let text = error("select a from t where a = \"EWR\"").await;
-        assert!(text.contains("strings take single quotes: 'EWR'"), "{text}");
+        assert!(text.contains("use single quotes for strings: 'EWR'"), "{text}");
         assert!(text.ends_with("line 1, column 27:\n  select a from t where a = \"EWR\"\n                            ^"), "{text}");
         assert!(!error("select nme from t").await.contains("single quotes"));
     }

@@ -208,7 +208,7 @@ mod tests {
         assert!(cause(&ended).is_some_and(|cause| cause.contains("has ended")));
         assert!(cause(&access(closed())).is_some_and(|cause| cause.contains("refused")));
         for (answer, words) in [
-            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("refuses the token")),
+            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("rejects the token")),
             ("HTTP/1.1 404 Not Found\r\n\r\n", Some("another program")),
             ("HTTP/1.1 200 OK\r\n\r\n", None),
             ("", None),

@@ -212,7 +212,7 @@ fn journals_are_checked() {
     place.write("text", "hello\n");
     place.write("later", "{\"partita_journal\":99,\"version\":\"9.0.0\"}\n");
     for (name, words) in
-        [("text", "is no journal"), ("later", "has format 99"), ("missing", "could not be read")]
+        [("text", "is not a Partita journal"), ("later", "has format 99"), ("missing", "cannot read")]
     {
         place.run(["report", name]).fails(1, &[words]);
         let flag = format!("--replay={name}");

@@ -46,7 +46,7 @@ fn planning_is_listed_and_cancelled() {
     }
     assert!(start.elapsed() < SOON, "others waited for {:?}", start.elapsed());
     cluster.place.run(["cancel", &row.id.to_string()]).ok();
-    cancelled.finish(SOON).fails(1, &["cancelled", "someone asked for it"]);
+    cancelled.finish(SOON).fails(1, &["cancelled", "requested by a user"]);
     killed.signal(libc::SIGKILL);
     killed.finish(SOON);
     wait_for("no planning", SOON, || planned(&cluster).is_empty().then_some(()));
