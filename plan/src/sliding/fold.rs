@@ -76,13 +76,13 @@ macro_rules! extremes {
     };
 }
 
-extremes!(Sum, "The sum. Whole numbers wrap around.", |a, b| a.add_wrapping(b));
-extremes!(Least, "The least; what is no number is the greatest.", |a, b| if b.is_lt(a) {
+extremes!(Sum, "The sum; integers wrap around on overflow.", |a, b| a.add_wrapping(b));
+extremes!(Least, "The minimum; NaN is the greatest value.", |a, b| if b.is_lt(a) {
     b
 } else {
     a
 });
-extremes!(Greatest, "The greatest; what is no number is the greatest.", |a, b| if b.is_gt(a) {
+extremes!(Greatest, "The maximum; NaN is the greatest value.", |a, b| if b.is_gt(a) {
     b
 } else {
     a

@@ -121,7 +121,7 @@ impl Inputs for TaskInputs {
             let task = TaskId { group, index };
             let found =
                 self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
-                    InputLost::error(this, format!("the output of {task} is no longer available"))
+                    InputLost::error(this, format!("the output of {task} is not available"))
                 })?;
             held.push(found);
         }
