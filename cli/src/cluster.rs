@@ -150,7 +150,8 @@ impl Cluster {
                 Ok(Rows { job: query.job, schema: query.schema, batches })
             }
             Cluster::Embedded(embedded) => {
-                let directory = std::env::current_dir().context("cannot determine the working directory")?;
+                let directory =
+                    std::env::current_dir().context("cannot determine the working directory")?;
                 let directory = directory.display().to_string();
                 let running = embedded.scheduler.query(&directory, statement, analyze).await?;
                 let messages = running

@@ -159,7 +159,8 @@ impl Client {
     pub async fn put(&self, partitions: Vec<RecordBatch>, how: Put) -> Result<Held, ClientError> {
         let Some(schema) = partitions.first().map(RecordBatch::schema) else {
             return Err(ClientError::Query(
-                "a table needs at least one partition; upload an empty batch with its columns".into(),
+                "a table needs at least one partition; upload an empty batch with its columns"
+                    .into(),
             ));
         };
         if let Some(at) = partitions.iter().position(|batch| batch.schema() != schema) {

@@ -66,8 +66,9 @@ pub(crate) fn detach(
 ) {
     for (reader, _) in readers {
         let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
-        let error =
-            format!("the persisted result of {id} (`{text}`), which it reads, no longer exists{cause}; run that query again");
+        let error = format!(
+            "the persisted result of {id} (`{text}`), which it reads, no longer exists{cause}; run that query again"
+        );
         core.fail_job(reader, error, None);
     }
     for (group, source) in sources {

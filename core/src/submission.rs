@@ -163,7 +163,9 @@ fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String
         Origin::Held(source) => {
             let found = core.jobs.get(&source).filter(|job| job.spec.keep && !job.held.released);
             let Some(found) = found else {
-                return Err(format!("the persisted result of {source} no longer exists; create it again"));
+                return Err(format!(
+                    "the persisted result of {source} no longer exists; create it again"
+                ));
             };
             !is_last && found.groups[found.result()].tasks.len() == group.tasks as usize
         }

@@ -195,7 +195,9 @@ impl Core {
     pub(crate) fn check_moves(&self) -> Result<(), String> {
         for (worker, task) in self.copies.keys() {
             if !self.workers.contains_key(worker) || !self.jobs.contains_key(&task.group.job) {
-                return Err(format!("{worker} holds a replica of {task}, but one of them does not exist"));
+                return Err(format!(
+                    "{worker} holds a replica of {task}, but one of them does not exist"
+                ));
             }
         }
         for (task, found) in &self.moves {

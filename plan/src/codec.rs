@@ -112,7 +112,8 @@ impl RecursiveNode {
             let mut names = HashSet::new();
             if !columns.fields().iter().all(|field| names.insert(field.name().clone())) {
                 return Err(DataFusionError::NotImplemented(
-                    "cannot serialize a recursive query with two columns of the same name".to_string(),
+                    "cannot serialize a recursive query with two columns of the same name"
+                        .to_string(),
                 ));
             }
             return Ok(Some(Node::Recursive(RecursiveNode {

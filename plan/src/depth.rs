@@ -47,9 +47,9 @@ pub fn statement(sql: &str, dialect: &DialectName) -> Result<Statement> {
     let mut statements = statements(sql, dialect.as_ref())?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
-        (Some(_), false) => Err(DataFusionError::Plan(
-            "more than one statement; send them one by one".to_string(),
-        )),
+        (Some(_), false) => {
+            Err(DataFusionError::Plan("more than one statement; send them one by one".to_string()))
+        }
         (None, _) => Err(DataFusionError::Plan("no statement given".to_string())),
     }
 }

@@ -10,7 +10,9 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The message is larger than a frame may be.
-    #[error("a control message of {bytes} bytes exceeds the limit of {CONTROL_FRAME_BYTES_MAX} bytes")]
+    #[error(
+        "a control message of {bytes} bytes exceeds the limit of {CONTROL_FRAME_BYTES_MAX} bytes"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,

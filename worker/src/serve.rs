@@ -181,8 +181,10 @@ impl FlightService for Service {
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
         let ticket: FetchTicket = wire::decode(&request.into_inner().ticket)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let engine =
-            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
+        let engine = self
+            .engine
+            .upgrade()
+            .ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
         let stream = answer(&engine, &ticket).map_err(|error| match error {
             FetchError::NotHeld { what, .. } => Status::not_found(what),
             FetchError::Unreachable { cause, .. } => Status::unavailable(cause),
@@ -214,8 +216,10 @@ impl FlightService for Service {
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        let engine =
-            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
+        let engine = self
+            .engine
+            .upgrade()
+            .ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
         let mut messages = request.into_inner();
         let Some(first) = messages.message().await? else {
             return Err(Status::invalid_argument("an upload must begin with a schema"));

@@ -261,7 +261,9 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
             args.timeout.as_secs()
         ),
         Ok(_) => bail!("unexpected reply from the scheduler"),
-        Err(error) => Err(error.context(format!("timed out after {} s (--timeout)", args.timeout.as_secs()))),
+        Err(error) => {
+            Err(error.context(format!("timed out after {} s (--timeout)", args.timeout.as_secs())))
+        }
     }
 }
 

@@ -44,7 +44,8 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         let written = draft::write(path, draft::MODE_USUAL, number.as_bytes());
         if let Err(error) = written {
             access.remove(&file);
-            return Err(error).with_context(|| format!("cannot write the pid file {}", path.display()));
+            return Err(error)
+                .with_context(|| format!("cannot write the pid file {}", path.display()));
         }
     }
     eprintln!("scheduler   tcp://{}", access.address);

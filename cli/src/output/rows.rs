@@ -31,9 +31,7 @@ fn format_of_name(file: &Path) -> Option<RowFormat> {
 pub(crate) fn row_format(asked: Option<RowFormat>, file: Option<&Path>) -> Result<RowFormat> {
     let Some(file) = file else {
         if asked == Some(RowFormat::Parquet) {
-            bail!(
-                "cannot write Parquet to standard output; name a file with --output-file"
-            );
+            bail!("cannot write Parquet to standard output; name a file with --output-file");
         }
         return Ok(asked.unwrap_or(RowFormat::Table));
     };

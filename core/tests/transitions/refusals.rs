@@ -24,7 +24,10 @@ fn the_number_of_groups_is_checked() {
 fn the_number_of_tasks_is_checked() {
     refused(job().source(0), "a stage must have 1 to 16000000 tasks, stage 0 has 0");
     let many = limits::GROUP_TASKS_MAX + 1;
-    refused(job().source(1).source(many), "a stage must have 1 to 16000000 tasks, stage 1 has 16000001");
+    refused(
+        job().source(1).source(many),
+        "a stage must have 1 to 16000000 tasks, stage 1 has 16000001",
+    );
 }
 
 /// A group reads earlier groups: not itself, not later ones.

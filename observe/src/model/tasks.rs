@@ -150,7 +150,8 @@ impl Model {
         let mut story = Vec::new();
         for attempt in attempts {
             let number = attempt.attempt;
-            let text = format!("attempt {number} started in slot {} of {}", attempt.slot, name(attempt));
+            let text =
+                format!("attempt {number} started in slot {} of {}", attempt.slot, name(attempt));
             story.push((attempt.started_ms, text));
             let text = match attempt.ending {
                 None => continue,

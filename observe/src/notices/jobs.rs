@@ -150,7 +150,9 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
     let (text, remedy) = if row.tasks.running > 0 {
         let running = count_of(row.tasks.running, "task");
         (
-            format!("{id} has made no progress for {time}: {running} on workers, and none has finished"),
+            format!(
+                "{id} has made no progress for {time}: {running} on workers, and none has finished"
+            ),
             "find these tasks in the timeline; a task may wait for an external resource, or its partition may be much larger than others",
         )
     } else {

@@ -126,7 +126,10 @@ fn memory(model: &Model, found: &mut Vec<Found>) {
         let of_limit = format_bytes(limit);
         if is_over(metrics.resident_bytes, NEAR_LIMIT_PERCENT) {
             let used = format_bytes(metrics.resident_bytes);
-            let text = format!("{} uses {used} of its memory limit of {of_limit} and may be killed", name(row));
+            let text = format!(
+                "{} uses {used} of its memory limit of {of_limit} and may be killed",
+                name(row)
+            );
             near.push((row.id, text));
         }
         if metrics.above_mark {

@@ -82,7 +82,10 @@ fn memory_of_workers() {
     let near = WorkerMetrics { resident_bytes: 15 << 29, ..Default::default() };
     bench.measure(1, near, Vec::new());
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "w1 on n00 uses 7.50 GiB of its memory limit of 8.00 GiB and may be killed");
+    assert_eq!(
+        notice.text,
+        "w1 on n00 uses 7.50 GiB of its memory limit of 8.00 GiB and may be killed"
+    );
     assert_eq!(notice.level, Level::Error);
     let spilling = WorkerMetrics { spilled_bytes: 5 << 30, ..Default::default() };
     bench.measure(1, spilling, Vec::new());
@@ -127,7 +130,8 @@ fn waiting_jobs() {
     bench.join(1, 2);
     let (worker, state) = (WorkerId(1), WorkerState::Leaving);
     bench.see(Observation::WorkerEnded { worker, state, cause: "its time is over".into() });
-    let text = "job-1 has waited 9.0 s for a slot: 1 worker is retiring, and no other worker is connected";
+    let text =
+        "job-1 has waited 9.0 s for a slot: 1 worker is retiring, and no other worker is connected";
     assert_eq!(one(&mut bench).text, text);
     bench.join(2, 2);
     bench.submit(2, &[10]);

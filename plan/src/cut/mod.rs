@@ -384,7 +384,10 @@ impl Cutter {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let children = plan.children();
         let [left, right] = children.as_slice() else {
-            return Err(DataFusionError::Internal(format!("{} does not have two inputs", plan.name())));
+            return Err(DataFusionError::Internal(format!(
+                "{} does not have two inputs",
+                plan.name()
+            )));
         };
         let must_see_all = match (
             plan.downcast_ref::<NestedLoopJoinExec>(),

@@ -32,7 +32,9 @@ impl Cutter {
     fn visit_seeing(&mut self, chain: Chain, sources: &mut Sources) -> Result<Plan> {
         let Chain { operators, input, reach } = chain;
         let ranges = ranges(&input).ok_or_else(|| {
-            DataFusionError::Internal("the rows of a window are no longer partitioned by range".to_string())
+            DataFusionError::Internal(
+                "the rows of a window are no longer partitioned by range".to_string(),
+            )
         })?;
         let (key, options) = ranges.key;
         let earlier = reach.earlier(&ranges);

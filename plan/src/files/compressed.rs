@@ -89,9 +89,8 @@ impl CompressedScan {
         let FileForm { compression, dialect, is_arrow_stream } = form;
         let variant = CompressionTypeVariant::from_str(compression)
             .map_err(|_| malformed(format!("unknown compression '{compression}'")))?;
-        let files = files(scan).ok_or_else(|| {
-            malformed(format!("{} does not read compressed files", scan.name()))
-        })?;
+        let files = files(scan)
+            .ok_or_else(|| malformed(format!("{} does not read compressed files", scan.name())))?;
         let mut builder =
             FileScanConfigBuilder::from(files.clone()).with_file_compression_type(variant.into());
         if let Some(dialect) = dialect {

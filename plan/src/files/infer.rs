@@ -42,7 +42,9 @@ impl Inference<'_> {
     pub(super) async fn columns(&self, files: &[DataFile]) -> Result<SchemaRef> {
         let columns = match self.kind.format {
             Format::Csv { .. } => {
-                return Err(DataFusionError::Internal("the columns of CSV files are inferred elsewhere".to_owned()));
+                return Err(DataFusionError::Internal(
+                    "the columns of CSV files are inferred elsewhere".to_owned(),
+                ));
             }
             Format::Json => self.json(files).await,
             Format::Arrow => self.arrow(files).await,

@@ -104,7 +104,9 @@ fn from_path(directory: &Path, name: &str) -> Result<PathBuf> {
     let path = match home {
         Some(rest) => {
             let home = std::env::home_dir().ok_or_else(|| {
-                plan_error(format!("cannot resolve '{name}': the home directory is unknown; set the variable HOME"))
+                plan_error(format!(
+                    "cannot resolve '{name}': the home directory is unknown; set the variable HOME"
+                ))
             })?;
             home.join(rest.trim_start_matches('/'))
         }

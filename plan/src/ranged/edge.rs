@@ -73,9 +73,9 @@ impl EdgeExec {
 
 /// An operator over these children, of which it must have `N`.
 pub(crate) fn children_of<const N: usize>(children: Vec<Plan>) -> Result<[Plan; N]> {
-    children
-        .try_into()
-        .map_err(|_| DataFusionError::Internal("an operator has an unexpected number of children".to_string()))
+    children.try_into().map_err(|_| {
+        DataFusionError::Internal("an operator has an unexpected number of children".to_string())
+    })
 }
 
 /// What operators without expressions that look at their children alone have in common.
@@ -328,7 +328,9 @@ impl HaloExec {
         has_before: bool,
     ) -> Result<Self> {
         if !(1 + usize::from(has_before)..=2 + usize::from(has_before)).contains(&children.len()) {
-            return Err(DataFusionError::Internal("a partition has an unexpected number of edges".to_string()));
+            return Err(DataFusionError::Internal(
+                "a partition has an unexpected number of edges".to_string(),
+            ));
         }
         Ok(HaloExec { children, before, has_before })
     }

@@ -77,11 +77,7 @@ macro_rules! extremes {
 }
 
 extremes!(Sum, "The sum; integers wrap around on overflow.", |a, b| a.add_wrapping(b));
-extremes!(Least, "The minimum; NaN is the greatest value.", |a, b| if b.is_lt(a) {
-    b
-} else {
-    a
-});
+extremes!(Least, "The minimum; NaN is the greatest value.", |a, b| if b.is_lt(a) { b } else { a });
 extremes!(Greatest, "The maximum; NaN is the greatest value.", |a, b| if b.is_gt(a) {
     b
 } else {

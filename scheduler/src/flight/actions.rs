@@ -30,19 +30,19 @@ use tonic::{Response, Status};
 
 /// The actions, and what each does.
 pub(crate) const ACTIONS: [(&str, &str); 8] = [
-    ("partita.attend", "Keep the session while the answer is read; its tables are dropped when it ends"),
-    ("partita.leave", "End the session"),
     (
-        "partita.release",
-        "Drop those of the session's tables that have these names: names",
+        "partita.attend",
+        "Keep the session while the answer is read; its tables are dropped when it ends",
     ),
+    ("partita.leave", "End the session"),
+    ("partita.release", "Drop those of the session's tables that have these names: names"),
     ("partita.tables", "List the persisted tables"),
     ("partita.publish", "Make a table of the session visible to everyone: name, as, replace"),
-    ("partita.put_begin", "Begin an upload and choose a worker for each partition: name, partitions, replicas"),
     (
-        "partita.put_end",
-        "Finish an upload and name the table: job, name, public, schema",
+        "partita.put_begin",
+        "Begin an upload and choose a worker for each partition: name, partitions, replicas",
     ),
+    ("partita.put_end", "Finish an upload and name the table: job, name, public, schema"),
     ("partita.locate", "List the workers that hold the partitions of a table: name"),
 ];
 
@@ -147,8 +147,9 @@ pub(crate) async fn answer(
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Status> {
-    serde_json::from_slice(body)
-        .map_err(|error| Status::invalid_argument(format!("cannot read the body of the action: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Status::invalid_argument(format!("cannot read the body of the action: {error}"))
+    })
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Status> {
@@ -187,7 +188,8 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
 async fn release(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
     let Release { names } = read(body)?;
     if names.len() > RELEASE_NAMES_MAX {
-        let text = format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
+        let text =
+            format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
         return Err(Status::invalid_argument(text));
     }
     query::release(shared, &asked.session, &names).await;
@@ -241,7 +243,10 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
         let batch = batch.map_err(|error| wrong(&error))?;
         let [column] = batch.columns() else { return Err(wrong(&"splits must be one column")) };
         if column.data_type() != schema.field(*key).data_type() {
-            return Err(wrong(&format!("splits must have the type {}", schema.field(*key).data_type())));
+            return Err(wrong(&format!(
+                "splits must have the type {}",
+                schema.field(*key).data_type()
+            )));
         }
         for row in 0..column.len() {
             let value = ScalarValue::try_from_array(column, row).map_err(|error| wrong(&error))?;

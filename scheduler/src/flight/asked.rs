@@ -70,7 +70,10 @@ fn directory(escaped: &str) -> Result<String, Status> {
     let unescaped = unescape(escaped)
         .ok_or_else(|| wrong(DIRECTORY_HEADER, "`%` must be written as `%25`, bytes as `%xx`"))?;
     if !unescaped.starts_with('/') {
-        return Err(wrong(DIRECTORY_HEADER, &format!("expected an absolute path, got {unescaped:?}")));
+        return Err(wrong(
+            DIRECTORY_HEADER,
+            &format!("expected an absolute path, got {unescaped:?}"),
+        ));
     }
     Ok(unescaped)
 }

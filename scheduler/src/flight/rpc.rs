@@ -31,9 +31,8 @@ pub(crate) struct Service(pub(crate) FlightSql);
 
 /// Reads the command of a ticket or a descriptor.
 fn command(bytes: &[u8]) -> Result<Command, Status> {
-    let unreadable = |error: String| {
-        Status::invalid_argument(format!("not a Flight SQL command: {error}"))
-    };
+    let unreadable =
+        |error: String| Status::invalid_argument(format!("not a Flight SQL command: {error}"));
     let any = Any::decode(bytes).map_err(|error| unreadable(error.to_string()))?;
     Command::try_from(any).map_err(|error| unreadable(error.to_string()))
 }
@@ -91,7 +90,9 @@ impl FlightService for Service {
         &self,
         _request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        Err(Status::unimplemented("PollFlightInfo is not supported; use GetFlightInfo, and read the result while it is computed"))
+        Err(Status::unimplemented(
+            "PollFlightInfo is not supported; use GetFlightInfo, and read the result while it is computed",
+        ))
     }
 
     async fn get_schema(

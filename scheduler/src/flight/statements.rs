@@ -158,7 +158,9 @@ impl FlightSql {
         while let Some(batch) = batches.try_next().await? {
             let counts = batch.columns().first().and_then(|c| c.as_any().downcast_ref());
             let counts: &UInt64Array = counts.ok_or_else(|| {
-                Status::internal("internal error: a statement that writes did not return a row count")
+                Status::internal(
+                    "internal error: a statement that writes did not return a row count",
+                )
             })?;
             written = counts.iter().flatten().fold(written, u64::saturating_add);
         }

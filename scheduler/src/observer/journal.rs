@@ -148,7 +148,10 @@ impl Journal {
         };
         let at_us = facts.started_ms * 1000;
         journal.begin(at_us, Vec::new()).map_err(|source| SchedulerError::System {
-            what: format!("cannot write journal {} (choose another file with --journal)", journal.path.display()),
+            what: format!(
+                "cannot write journal {} (choose another file with --journal)",
+                journal.path.display()
+            ),
             source,
         })?;
         Ok(journal)

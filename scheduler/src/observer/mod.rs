@@ -249,7 +249,8 @@ impl Observer {
 fn spawn<W: Future<Output = ()>>(
     work: impl FnOnce() -> W + Send + 'static,
 ) -> Result<(), SchedulerError> {
-    let system = |source| SchedulerError::System { what: "cannot start the observer thread".into(), source };
+    let system =
+        |source| SchedulerError::System { what: "cannot start the observer thread".into(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(system)?;
     std::thread::Builder::new()

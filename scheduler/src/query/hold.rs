@@ -333,13 +333,20 @@ pub(crate) async fn register(
     sorted: Option<Sorted>,
 ) -> Result<u64, QueryError> {
     let partitions = shared.hub.query(move |core| core.held_partitions(job)).await.flatten();
-    let gone = || QueryError::Failed("the table was lost before it was named; run the statement again".to_string());
+    let gone = || {
+        QueryError::Failed(
+            "the table was lost before it was named; run the statement again".to_string(),
+        )
+    };
     let partitions = partitions.ok_or_else(gone)?;
     let rows = partitions.iter().map(|(rows, _)| rows).sum();
     let splits = sorted.as_ref().map_or(0, |sorted| sorted.splits.len());
     if splits > 0 && splits + 1 != partitions.len() {
         shared.hub.release(vec![job]).await;
-        let text = format!("{name} has {} partitions, but {splits} splits; expected one split less than partitions", partitions.len());
+        let text = format!(
+            "{name} has {} partitions, but {splits} splits; expected one split less than partitions",
+            partitions.len()
+        );
         return Err(QueryError::Statement(text));
     }
     let held = HeldResult { job, name, schema, partitions, sorted };

@@ -69,7 +69,8 @@ pub(crate) async fn begin(
         return Err(QueryError::Statement(text));
     }
     if partitions == 0 || partitions > GROUP_TASKS_MAX {
-        let text = format!("invalid number of partitions {partitions}: expected 1 to {GROUP_TASKS_MAX}");
+        let text =
+            format!("invalid number of partitions {partitions}: expected 1 to {GROUP_TASKS_MAX}");
         return Err(QueryError::Statement(text));
     }
     hold::give_up(shared, |_, _| false).await;
@@ -124,7 +125,8 @@ async fn workers(shared: &Shared) -> Result<Vec<String>, QueryError> {
     };
     timeout(WORKERS_WAIT, found).await.unwrap_or_else(|_| {
         let waited = WORKERS_WAIT.as_secs();
-        let text = format!("no worker connected within {waited} s; start one with `partita worker`");
+        let text =
+            format!("no worker connected within {waited} s; start one with `partita worker`");
         Err(QueryError::Failed(text))
     })
 }
@@ -177,7 +179,9 @@ pub(crate) async fn end(
             let reason = format!("{} of {all} partitions did not arrive", all - there);
             shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
             begun.forget();
-            let text = format!("cannot upload {name}: {reason} because a worker was lost; upload it again");
+            let text = format!(
+                "cannot upload {name}: {reason} because a worker was lost; upload it again"
+            );
             return Err(QueryError::Failed(text));
         }
     }

@@ -75,9 +75,7 @@ pub(crate) async fn spread(
 fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> {
     let refuse = |text: String| QueryError::Statement(text);
     let LogicalPlan::Sort(sorting) = logical else {
-        return Err(refuse(
-            "splits need ORDER BY: they are values of its first key".into(),
-        ));
+        return Err(refuse("splits need ORDER BY: they are values of its first key".into()));
     };
     let key = sorting.expr.first().ok_or_else(|| refuse("the order has no key".into()))?;
     let kind =
@@ -86,7 +84,9 @@ fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> 
         let value = ScalarValue::from(text.as_str()).cast_to(&kind);
         let value = value.ok().filter(|value| !value.is_null());
         let value = value.map(|value| before_zeros(value, !key.asc));
-        value.ok_or_else(|| refuse(format!("invalid split '{text}': expected a value of type {kind}, like the key")))
+        value.ok_or_else(|| {
+            refuse(format!("invalid split '{text}': expected a value of type {kind}, like the key"))
+        })
     };
     let splits: Splits = texts.iter().map(value).collect::<Result<_, _>>()?;
     let wanted = if key.asc { Ordering::Less } else { Ordering::Greater };

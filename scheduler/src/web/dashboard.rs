@@ -67,7 +67,8 @@ pub(crate) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if !is_same_origin(&headers) {
-        return (StatusCode::FORBIDDEN, "pages of other sites cannot use this endpoint\n").into_response();
+        return (StatusCode::FORBIDDEN, "pages of other sites cannot use this endpoint\n")
+            .into_response();
     }
     upgrade
         .max_message_size(PAGE_MESSAGE_BYTES_MAX)

@@ -72,7 +72,9 @@ fn pack(bytes: &[u8]) -> Result<String, SchedulerError> {
         out.write_all(bytes)?;
         out.finish()
     };
-    let packed = packed()
-        .map_err(|source| SchedulerError::System { what: "cannot write the report".to_string(), source })?;
+    let packed = packed().map_err(|source| SchedulerError::System {
+        what: "cannot write the report".to_string(),
+        source,
+    })?;
     Ok(STANDARD.encode(packed))
 }

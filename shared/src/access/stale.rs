@@ -113,7 +113,9 @@ fn refusal(mut stream: TcpStream, access: &Access) -> Option<String> {
     let mut head = [0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut head).ok()?;
     match head.strip_prefix(b"HTTP/1.1 ")? {
-        b"401" => Some("another scheduler listens at this address and rejects the token".to_string()),
+        b"401" => {
+            Some("another scheduler listens at this address and rejects the token".to_string())
+        }
         b"403" | b"404" => Some("another program listens at this address".to_string()),
         _ => None,
     }

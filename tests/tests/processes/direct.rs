@@ -30,7 +30,9 @@ fn large_partitions_are_read_from_their_holders() {
     let mut lines = text.lines();
     assert!((0..WIDE_ROWS).all(|k| lines.next() == Some(k.to_string().as_str())));
     assert_eq!(lines.next(), None);
-    wait_for("the log", SOON, || scheduler.log().contains("read a partition from its worker").then_some(()));
+    wait_for("the log", SOON, || {
+        scheduler.log().contains("read a partition from its worker").then_some(())
+    });
     let before = scheduler.log().matches("read a partition from its worker").count();
     assert_eq!(rows(&place.run(["sql", "--output=csv", "select 1 as one"])), "1\n");
     assert_eq!(scheduler.log().matches("read a partition from its worker").count(), before);

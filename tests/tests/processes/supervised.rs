@@ -99,7 +99,8 @@ fn supervised_workers_end_without_a_scheduler() {
     cluster.wait_workers(2);
     cluster.scheduler.signal(libc::SIGKILL);
     let ran = cluster.workers[0].finish(SOON);
-    let error = ran.fails(NO_SCHEDULER, &["no scheduler responded within 6 s", "all workers have exited"]);
+    let error =
+        ran.fails(NO_SCHEDULER, &["no scheduler responded within 6 s", "all workers have exited"]);
     assert!(!error.contains("restarting"), "{error}");
 }
 

@@ -73,7 +73,8 @@ RUN partita run --memory-limit 8GiB -- partita sql --progress none \
             assert!(output.contains(words), "`{words}` is not in: {output}");
         }
         let error = output.lines().find(|line| line.starts_with("error: task ")).expect("an error");
-        let cause = "out of memory (killed by the kernel because of its cgroup memory limit, SIGKILL)";
+        let cause =
+            "out of memory (killed by the kernel because of its cgroup memory limit, SIGKILL)";
         // The query may fail before the supervisor has told of the last death.
         assert!(error.matches(cause).count() >= 2, "{error}");
     }

@@ -103,7 +103,10 @@ fn usable_of(root: &Path, lookup: Lookup<'_>, system: SystemLimits) -> Usable {
     // limits the first counts: the one that is enforced most strictly.
     let smallest = limits.into_iter().filter(|(bytes, _)| *bytes > 0).min_by_key(|limit| limit.0);
     let (bytes, source) = smallest.unwrap_or_else(|| {
-        (ASSUMED_BYTES, "an assumption, because the system reports neither its memory nor a limit".into())
+        (
+            ASSUMED_BYTES,
+            "an assumption, because the system reports neither its memory nor a limit".into(),
+        )
     });
     Usable { bytes, source }
 }

@@ -24,9 +24,7 @@ pub(super) async fn run(
         .env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address))
         .env(TOKEN_VARIABLE, &access.token)
         .spawn()
-        .with_context(|| {
-            format!("cannot start the command `{}`", name.to_string_lossy())
-        })?;
+        .with_context(|| format!("cannot start the command `{}`", name.to_string_lossy()))?;
     let mut first = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
     let mut second = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
     loop {

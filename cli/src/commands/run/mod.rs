@@ -53,7 +53,10 @@ fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
         // Each worker would find it out by itself, again and again.
         let usable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
         usable.with_context(|| {
-            format!("cannot write to the scratch directory {} (--local-directory)", folder.display())
+            format!(
+                "cannot write to the scratch directory {} (--local-directory)",
+                folder.display()
+            )
         })?;
     }
     Ok(Supervisor::new(args.workers, move |index| {

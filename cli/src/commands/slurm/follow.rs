@@ -54,8 +54,9 @@ pub(super) async fn run(
                     line(&seen, jobs.as_deref().unwrap_or_default(), &policy, start.elapsed());
                 if let Some(kept) = plan.keep {
                     let held = migrate::what_it_holds(kept, &seen);
-                    line +=
-                        &format!("; keeping job {kept}: it has the last workers, and they hold {held}");
+                    line += &format!(
+                        "; keeping job {kept}: it has the last workers, and they hold {held}"
+                    );
                 }
                 if line != said {
                     say!("{line}");
@@ -122,12 +123,12 @@ async fn act(
             Ok(has_left) => {
                 let done = if has_left { "have migrated" } else { "are still migrating" };
                 for id in plan.cancel {
-                    say!(
-                        "retired job {id}: its workers were idle and {done} their partitions"
-                    );
+                    say!("retired job {id}: its workers were idle and {done} their partitions");
                 }
             }
-            Err(error) => eprintln!("partita: cannot retire the workers of idle jobs: {error:#}; the jobs are kept for now"),
+            Err(error) => eprintln!(
+                "partita: cannot retire the workers of idle jobs: {error:#}; the jobs are kept for now"
+            ),
         }
         return;
     }

@@ -30,7 +30,8 @@ pub(crate) async fn run(args: SlurmArgs) -> Result<u8> {
 fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
     let found = crate::cluster::find(&jobs.target)?;
     if let Some(file) = &jobs.target.scheduler_file {
-        let file = std::path::absolute(file).context("cannot resolve the path of the access file")?;
+        let file =
+            std::path::absolute(file).context("cannot resolve the path of the access file")?;
         return Ok((file, found));
     }
     if let Some(name) = &jobs.target.cluster {
@@ -99,7 +100,9 @@ async fn cancel(programs: &Programs, access: &Access, mut jobs: Vec<u64>) -> Res
     if migrate::must_migrate(&jobs, &seen) {
         say!("waiting for the workers to migrate their partitions");
         if !migrate::retire(access, &jobs).await? {
-            say!("the workers are still migrating their partitions; their jobs end when that is done");
+            say!(
+                "the workers are still migrating their partitions; their jobs end when that is done"
+            );
             jobs.retain(|id| !seen.workers.contains_key(id));
         }
     }

@@ -113,8 +113,7 @@ impl Programs {
         }
         let text = self.call(command, submission.script()).await.context("sbatch")?;
         let id = text.trim().split(';').next().unwrap_or_default();
-        id.parse()
-            .with_context(|| format!("expected a job id from sbatch, got `{}`", text.trim()))
+        id.parse().with_context(|| format!("expected a job id from sbatch, got `{}`", text.trim()))
     }
 
     /// This user's jobs of that name that have not ended.
@@ -159,7 +158,8 @@ impl Programs {
 
 fn parse(line: &str) -> Result<QueuedJob> {
     let mut fields = line.trim().split(SEPARATOR).map(str::to_string);
-    let mut next = || fields.next().with_context(|| format!("cannot parse the output of squeue: `{line}`"));
+    let mut next =
+        || fields.next().with_context(|| format!("cannot parse the output of squeue: `{line}`"));
     let id = next()?;
     let id = id.parse().with_context(|| format!("cannot parse the output of squeue: `{line}`"))?;
     Ok(QueuedJob { id, state: next()?, reason: next()?, nodes: next()? })

@@ -56,7 +56,8 @@ impl Editor {
             .completion_type(CompletionType::List)
             .completion_prompt_limit(LISTED_MAX)
             .build();
-        let mut line = rustyline::Editor::with_config(config).context("cannot open the terminal")?;
+        let mut line =
+            rustyline::Editor::with_config(config).context("cannot open the terminal")?;
         line.set_helper(Some(Typing::default()));
         let history = access::make_folder().map(|folder| folder.join(HISTORY_FILE));
         if let Ok(file) = &history

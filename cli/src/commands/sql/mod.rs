@@ -26,7 +26,10 @@ pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
     let format = row_format(args.output, args.output_file.as_deref())?;
     if args.query.is_none() && args.file.is_none() && is_at_a_terminal() {
         if let Some(file) = &args.output_file {
-            bail!("cannot write {} from the prompt; pass a query, or statements with --file", file.display());
+            bail!(
+                "cannot write {} from the prompt; pass a query, or statements with --file",
+                file.display()
+            );
         }
         let cluster = open(&args).await?;
         return prompt::run(&args, &cluster, format).await;

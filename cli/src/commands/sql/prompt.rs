@@ -88,7 +88,9 @@ pub(super) async fn run(args: &SqlArgs, cluster: &Cluster, format: RowFormat) ->
 
 fn greet(cluster: &Cluster) {
     match cluster {
-        Cluster::Remote(client) => say!("partita, connected to the cluster at {}", client.address()),
+        Cluster::Remote(client) => {
+            say!("partita, connected to the cluster at {}", client.address())
+        }
         Cluster::Embedded(_) => say!("partita, running inside this process, without a cluster"),
     }
     say!("A statement ends with a semicolon. Tab completes; .help lists commands; Ctrl-D quits.");
@@ -195,7 +197,8 @@ fn list(names: &Names) {
     for (table, columns) in &names.tables {
         listing.push(vec![table.clone(), columns.join(", ")]);
     }
-    listing.print("no tables; `create table NAME as QUERY` creates one; files are read by their path");
+    listing
+        .print("no tables; `create table NAME as QUERY` creates one; files are read by their path");
 }
 
 /// The tables and their columns; none where they cannot be had soon.

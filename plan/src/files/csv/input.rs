@@ -128,8 +128,7 @@ impl Map for Table {
                     put(character, output);
                 }
                 _ => {
-                    let text =
-                        format!("byte 0x{byte:02x} is not a character of this encoding");
+                    let text = format!("byte 0x{byte:02x} is not a character of this encoding");
                     return Err(Error::new(ErrorKind::InvalidData, text));
                 }
             }

@@ -30,8 +30,7 @@ async fn nothing_there() {
         .await;
     fails(&f, "d/*.json", "no data file matches 'd/*.json' (looked for $DIR/d/*.json)").await;
     fails(&f, "no/*.csv", "no data file matches 'no/*.csv' (looked for $DIR/no/*.csv)").await;
-    fails(&f, "d/a.csv/", "'d/a.csv/' is a file, not a folder; remove the slash at its end")
-        .await;
+    fails(&f, "d/a.csv/", "'d/a.csv/' is a file, not a folder; remove the slash at its end").await;
     for name in ["flights", "notes.txt", "Flights"] {
         fails(&f, name, &format!("table 'datafusion.public.{name}' not found")).await;
     }

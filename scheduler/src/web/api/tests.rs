@@ -305,16 +305,40 @@ async fn wrong_requests_are_refused() {
     let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, held";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
-        ("workers?state=dead", 400, "invalid value `dead` of parameter `state`: expected up, leaving, left, lost"),
+        (
+            "workers?state=dead",
+            400,
+            "invalid value `dead` of parameter `state`: expected up, leaving, left, lost",
+        ),
         ("jobs/1/tasks?state=", 400, "expected waiting, ready, running, done, failed"),
-        ("jobs/1/tasks?limit=201", 400, "invalid value `201` of parameter `limit`: expected 1 to 200"),
+        (
+            "jobs/1/tasks?limit=201",
+            400,
+            "invalid value `201` of parameter `limit`: expected 1 to 200",
+        ),
         ("jobs?limit=0", 400, "invalid value `0` of parameter `limit`: expected 1 to 1000"),
         ("workers?limit=-1", 400, "invalid value `-1` of parameter `limit`: expected 1 to 1000"),
-        ("jobs/1/tasks?after=7", 400, "invalid value `7` of parameter `after`: expected STAGE.INDEX"),
-        ("jobs/1/tasks?after=1.x", 400, "invalid value `1.x` of parameter `after`: expected STAGE.INDEX"),
+        (
+            "jobs/1/tasks?after=7",
+            400,
+            "invalid value `7` of parameter `after`: expected STAGE.INDEX",
+        ),
+        (
+            "jobs/1/tasks?after=1.x",
+            400,
+            "invalid value `1.x` of parameter `after`: expected STAGE.INDEX",
+        ),
         ("jobs/1/tasks?group=2", 400, "invalid value `2` of parameter `group`: expected 0 to 1"),
-        ("jobs?before=worker-1", 400, "invalid value `worker-1` of parameter `before`: expected a job such as 7"),
-        ("workers?after=x", 400, "invalid value `x` of parameter `after`: expected a worker such as 7"),
+        (
+            "jobs?before=worker-1",
+            400,
+            "invalid value `worker-1` of parameter `before`: expected a job such as 7",
+        ),
+        (
+            "workers?after=x",
+            400,
+            "invalid value `x` of parameter `after`: expected a worker such as 7",
+        ),
         ("jobs?stat=done", 400, "unknown parameter `stat`; supported: state, limit"),
         ("cluster?state=up", 400, "unknown parameter `state`; supported: none"),
         ("jobs?limit=1&limit=2", 400, "duplicate parameter `limit`"),

@@ -21,7 +21,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
     let (Some(cluster), Some(mut figures)) = asked else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is shutting down\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is shutting down\n")
+            .into_response();
     };
     let planning = JobState::ALL.iter().zip(&mut figures.jobs);
     if let Some((_, count)) = planning.into_iter().find(|(s, _)| **s == JobState::Planning) {
@@ -126,7 +127,9 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
     gauge("partita_worker_up", "Whether the worker takes tasks; 0 while it is retiring.", |w| {
         f64::from(u8::from(w.state == WorkerState::Up))
     }),
-    gauge("partita_worker_slots", "Slots of the worker: the tasks that it runs at once.", |w| f64::from(w.slots)),
+    gauge("partita_worker_slots", "Slots of the worker: the tasks that it runs at once.", |w| {
+        f64::from(w.slots)
+    }),
     gauge("partita_worker_cpu_cores", "Recent CPU usage, in cores.", |w| {
         f64::from(w.metrics.cpu_milli) / 1000.0
     }),
@@ -155,7 +158,9 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
     gauge("partita_worker_partitions", "Partitions held, in memory or on disk.", |w| {
         f64::from(w.metrics.partitions)
     }),
-    gauge("partita_worker_tasks_running", "Tasks that run in slots.", |w| f64::from(w.metrics.running)),
+    gauge("partita_worker_tasks_running", "Tasks that run in slots.", |w| {
+        f64::from(w.metrics.running)
+    }),
     gauge("partita_worker_tasks_queued", "Tasks at the worker that wait for a slot.", |w| {
         f64::from(w.metrics.queued)
     }),
@@ -171,9 +176,11 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
     gauge("partita_worker_joined_timestamp_seconds", "When the worker joined.", |w| {
         seconds(w.joined_ms)
     }),
-    gauge("partita_worker_heard_timestamp_seconds", "When the last heartbeat of the worker arrived.", |w| {
-        seconds(w.heard_ms)
-    }),
+    gauge(
+        "partita_worker_heard_timestamp_seconds",
+        "When the last heartbeat of the worker arrived.",
+        |w| seconds(w.heard_ms),
+    ),
 ];
 
 fn seconds(ms: u64) -> f64 {
