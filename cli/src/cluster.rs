@@ -133,7 +133,7 @@ impl Embedded {
         let mut changes = hub.changes();
         tokio::spawn(worker.run(LocalConnector(hub.clone()), std::future::pending()));
         while hub.query(|core| core.workers_up()).await == Some(0) {
-            changes.changed().await.context("the scheduler ended")?;
+            changes.changed().await.context("the scheduler stopped")?;
         }
         Ok(Embedded { scheduler, _scratch: scratch })
     }
@@ -150,7 +150,8 @@ impl Cluster {
                 Ok(Rows { job: query.job, schema: query.schema, batches })
             }
             Cluster::Embedded(embedded) => {
-                let directory = std::env::current_dir().context("the working directory")?;
+                let directory =
+                    std::env::current_dir().context("cannot determine the working directory")?;
                 let directory = directory.display().to_string();
                 let running = embedded.scheduler.query(&directory, statement, analyze).await?;
                 let messages = running

@@ -221,14 +221,14 @@ async fn show_lines(mut changes: mpsc::Receiver<JobChange>) {
 
 fn waiting(row: &JobRow, elapsed: Duration) -> String {
     let since = format_duration(elapsed);
-    format!("{} has waited {since} for a worker; `partita workers` lists them", row.id)
+    format!("{} has waited {since} for a worker; `partita workers` lists the workers", row.id)
 }
 
 fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {
     let done = groups.iter().filter(|group| group.tasks.done == group.tasks.total()).count();
     let rate = row.rows as f64 / elapsed.as_secs_f64().max(0.001);
     format!(
-        "{} {}: {} of {} tasks done, {} running, {done} of {} groups, {}, {} rows/s, {}",
+        "{} {}: {} of {} tasks done, {} running, {done} of {} stages, {}, {} rows/s, {}",
         row.id,
         row.state.as_str(),
         row.tasks.done,

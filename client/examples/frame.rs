@@ -15,7 +15,7 @@ use partita_client::{Client, access};
 #[tokio::main]
 async fn main() -> Result<()> {
     let mut paths = std::env::args().skip(1);
-    let mut path = || paths.next().context("name the flights, the airports and a new folder");
+    let mut path = || paths.next().context("usage: frame FLIGHTS AIRPORTS NEW_FOLDER");
     let (flights, airports, target) = (path()?, path()?, path()?);
 
     // A session of one's own: what is held for it goes with it.
@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
     println!("{}", pretty_format_batches(&by_city.collect().await?)?);
 
     let rows = by_city.write_parquet(&target).await?;
-    println!("{rows} rows written");
+    println!("wrote {rows} rows");
 
     // Whatever DataFusion's frames can do besides.
     let longest = late.frame().await?.map(|frame| {

@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
     // Four partitions, each held by two workers: what is brought cannot be made again.
     let partitions = (0..4).map(numbers).collect::<Result<Vec<_>, _>>()?;
     let table = client.put(partitions, Put { replicas: 2, ..Put::default() }).await?;
-    println!("{} rows are held", table.rows());
+    println!("persisted {} rows", table.rows());
 
     // Work on them runs where they are; its result is held there, too.
     let sums = table
@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
 
     // All rows, each partition from the worker that has it.
     let home = table.get().await?;
-    println!("{} rows came back", home.iter().map(RecordBatch::num_rows).sum::<usize>());
+    println!("fetched {} rows", home.iter().map(RecordBatch::num_rows).sum::<usize>());
     table.release().await?;
     Ok(())
 }

@@ -83,7 +83,7 @@ impl Client {
         address: &str,
     ) -> Result<FlightServiceClient<Channel>, String> {
         if !self.direct {
-            return Err("the client goes through the scheduler".to_string());
+            return Err("the client reads through the scheduler".to_string());
         }
         let way = match self.workers.known(address) {
             Some(way) => way,

@@ -51,7 +51,7 @@ impl Control {
             }
             Ok(Err(error)) => Err(ClientError::unreachable(access, &error)),
             Err(_) => {
-                let cause = format!("no answer for {} s", HANDSHAKE_TIMEOUT.as_secs());
+                let cause = format!("timed out after {} s", HANDSHAKE_TIMEOUT.as_secs());
                 Err(ClientError::Unreachable { address, cause })
             }
         }

@@ -11,7 +11,7 @@ pub enum ClientError {
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The scheduler is not there.
-    #[error("the scheduler at {address} cannot be reached: {cause}")]
+    #[error("cannot reach the scheduler at {address}: {cause}")]
     Unreachable {
         /// Its address.
         address: String,
@@ -20,7 +20,7 @@ pub enum ClientError {
     },
     /// The scheduler went away in the middle.
     #[error(
-        "the scheduler at {address} is gone: {cause}: its jobs are lost, run them again when it is back"
+        "lost the scheduler at {address}: {cause}; its jobs are lost, run them again when it is back"
     )]
     Gone {
         /// Its address.
@@ -29,7 +29,7 @@ pub enum ClientError {
         cause: String,
     },
     /// The scheduler refused: a wrong token, another version.
-    #[error("the scheduler at {address} refused: {reason}")]
+    #[error("the scheduler at {address} refused the request: {reason}")]
     Refused {
         /// Its address.
         address: String,

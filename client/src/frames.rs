@@ -198,7 +198,7 @@ impl Frame {
     pub fn alias(self, name: &str) -> Result<Frame, ClientError> {
         if logical::plain_name(name) != name {
             return Err(ClientError::Query(format!(
-                "{name:?} cannot name rows: use small letters, digits and _, such as {}",
+                "invalid alias {name:?}: use lower-case letters, digits and '_', such as {}",
                 logical::plain_name(name)
             )));
         }
@@ -275,7 +275,7 @@ impl Frame {
     pub async fn persist(&self) -> Result<Held, ClientError> {
         if self.client.session.is_empty() {
             return Err(ClientError::Query(
-                "a frame without a name is held for one session: connect with Client::in_own_session, or give it a name with persist_as".to_string(),
+                "a frame that is persisted without a name needs a session; connect with Client::in_own_session, or name it with persist_as".to_string(),
             ));
         }
         let name = format!("frame-{}", session::unique());

@@ -159,18 +159,19 @@ impl Client {
     pub async fn put(&self, partitions: Vec<RecordBatch>, how: Put) -> Result<Held, ClientError> {
         let Some(schema) = partitions.first().map(RecordBatch::schema) else {
             return Err(ClientError::Query(
-                "a table has at least one partition: put an empty batch with its columns".into(),
+                "a table needs at least one partition; upload an empty batch with its columns"
+                    .into(),
             ));
         };
         if let Some(at) = partitions.iter().position(|batch| batch.schema() != schema) {
             return Err(ClientError::Query(format!(
-                "partition {at} has other columns than partition 0: {}, not {schema}",
+                "partition {at} has different columns than partition 0: {}, not {schema}",
                 partitions[at].schema()
             )));
         }
         if self.session.is_empty() && !how.public {
             return Err(ClientError::Query(
-                "a table that not everyone sees belongs to a session: connect with Client::in_own_session, or put it with public".into(),
+                "a table that is not public needs a session; connect with Client::in_own_session, or upload it with public".into(),
             ));
         }
         let name = how.name.unwrap_or_else(|| format!("put-{}", session::unique()));
@@ -214,7 +215,7 @@ impl Client {
         tokio::select! {
             sent = sending => sent.map_err(|status: tonic::Status| {
                 ClientError::Query(format!(
-                    "partition {} did not get to {}: {}: put the table again",
+                    "cannot upload partition {} to {}: {}; upload the table again",
                     command.index, command.address, status.message()
                 ))
             }),
@@ -246,7 +247,7 @@ impl Client {
     }
 
     async fn get_one(&self, place: Located) -> Result<Vec<RecordBatch>, ClientError> {
-        let wrong = |error: String| ClientError::Query(format!("the ticket: {error}"));
+        let wrong = |error: String| ClientError::Query(format!("invalid ticket: {error}"));
         let (mut flight, ticket) = match self.worker(&place.address).await {
             Ok(worker) => {
                 let ticket = STANDARD.decode(&place.ticket);

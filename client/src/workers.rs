@@ -12,7 +12,7 @@ impl Client {
 
     fn unexpected<T>(&self, reply: &Reply) -> Result<T, ClientError> {
         let address = self.access.address.clone();
-        let reason = format!("an answer that was not asked for: {reply:?}");
+        let reason = format!("unexpected reply: {reply:?}");
         Err(ClientError::Refused { address, reason })
     }
 
@@ -63,7 +63,7 @@ impl Client {
                 let there = self.workers().await?.len();
                 let waited = timeout.as_secs_f64();
                 Err(ClientError::Query(format!(
-                    "{there} of {count} workers came in {waited} s: start more with `partita worker`, or wait longer"
+                    "timed out: {there} of {count} workers connected after {waited} s; start more with `partita worker`, or wait longer"
                 )))
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
     };
     let cause = match &worker.leaving {
         Some(reason) if !worker.dismissed && (worker.assigned > 0 || worker.held > 0) => {
-            format!("{reason}; it had no time for all that it had begun")
+            format!("{reason}; it could not finish its tasks or migrate its partitions in time")
         }
         Some(_) | None => cause,
     };
@@ -132,7 +132,7 @@ fn take_back(
         let kills = limits::TASK_KILLS_MAX;
         let causes = core.jobs.get(&id).map_or(String::new(), |job| job.causes_of(at.0, at.1));
         let error = format!(
-            "task {task} was running on {kills} workers when they died, so it is not tried again: {causes}"
+            "task {task} was running on {kills} workers when they died, so it is not retried: {causes}"
         );
         core.fail_job(id, error, None);
         return;

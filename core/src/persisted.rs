@@ -66,8 +66,9 @@ pub(crate) fn detach(
 ) {
     for (reader, _) in readers {
         let cause = if cause.is_empty() { String::new() } else { format!(": {cause}") };
-        let error =
-            format!("{id} (`{text}`), whose held result it reads, has ended{cause}; make it again");
+        let error = format!(
+            "the persisted result of {id} (`{text}`), which it reads, no longer exists{cause}; run that query again"
+        );
         core.fail_job(reader, error, None);
     }
     for (group, source) in sources {
@@ -169,11 +170,11 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let name = &job.spec.text;
     if !is_put {
         return Some(format!(
-            "partition {index} of the result of {source} (`{name}`) is lost: {causes}; its lineage was too long to keep and is forgotten; make the table again"
+            "partition {index} of the result of {source} (`{name}`) is lost: {causes}; it cannot be recomputed because its lineage was too long to keep; create the table again"
         ));
     }
     Some(format!(
-        "partition {index} of {name} is lost: {causes}; it was brought by a client and cannot be made again: put it again, with `replicas=2` so that the loss of a worker does not matter"
+        "partition {index} of {name} is lost: {causes}; it was uploaded by a client and cannot be recomputed; upload it again, with `replicas=2` to tolerate the loss of a worker"
     ))
 }
 
@@ -193,7 +194,7 @@ impl Core {
             for (reader, group) in &job.held.readers {
                 let found = self.jobs.get(reader).and_then(|job| job.groups.get(*group as usize));
                 let Some(found) = found.filter(|found| found.origin == Origin::Held(*id)) else {
-                    return Err(format!("{reader} is a reader of {id} and does not read it"));
+                    return Err(format!("{reader} is a reader of {id}, but does not read it"));
                 };
                 let pairs = found.tasks.iter().zip(&job.groups[job.result()].tasks);
                 for (index, (mirror, task)) in pairs.enumerate() {
@@ -201,7 +202,7 @@ impl Core {
                         || mirror.holder().is_some() && mirror.bytes != task.bytes;
                     if differs {
                         return Err(format!(
-                            "{reader} takes partition {index} of {id} for {mirror:?}, it is {task:?}"
+                            "{reader} has partition {index} of {id} as {mirror:?}, but it is {task:?}"
                         ));
                     }
                 }
@@ -209,7 +210,7 @@ impl Core {
             for (group, source) in job.sources() {
                 let readers = self.jobs.get(&source).map(|source| &source.held.readers);
                 if !readers.is_some_and(|readers| readers.contains(&(*id, group))) {
-                    return Err(format!("{source} does not know that {id} reads it"));
+                    return Err(format!("{source} does not list {id} as a reader"));
                 }
             }
         }

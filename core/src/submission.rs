@@ -88,16 +88,16 @@ fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
         own += usize::from(job.spec.owner == spec.owner);
     }
     let (max, what, remedy) = match spec.keep {
-        true => (limits::HELD_JOBS_MAX, "results are held", "drop some first"),
+        true => (limits::HELD_JOBS_MAX, "results are persisted", "drop some first"),
         false => {
-            let remedy = "try again when some have ended";
+            let remedy = "retry when some have ended";
             (limits::LIVE_JOBS_MAX, "jobs are waiting or running", remedy)
         }
     };
     match limits::has_room(own, all, max) {
         true => Ok(()),
         false => Err(format!(
-            "{own} {what} for this client and {all} of {max} for all, which is the limit: {remedy}"
+            "{own} {what} for this client and {all} of {max} for all clients, which is the limit; {remedy}"
         )),
     }
 }
@@ -112,7 +112,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     check_room(core, spec)?;
     if spec.groups.is_empty() || spec.groups.len() > limits::JOB_GROUPS_MAX {
         return Err(format!(
-            "a job has 1 to {} groups, this one has {}",
+            "a job must have 1 to {} stages, this one has {}",
             limits::JOB_GROUPS_MAX,
             spec.groups.len()
         ));
@@ -120,7 +120,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     for (number, group) in spec.groups.iter().enumerate() {
         if group.tasks == 0 || group.tasks > limits::GROUP_TASKS_MAX {
             return Err(format!(
-                "a group has 1 to {} tasks, group {number} has {}",
+                "a stage must have 1 to {} tasks, stage {number} has {}",
                 limits::GROUP_TASKS_MAX,
                 group.tasks
             ));
@@ -129,7 +129,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
         for input in &group.inputs {
             let Some(from) = spec.groups[..number].get(input.group as usize) else {
                 return Err(format!(
-                    "group {number} reads group {}, which is not before it",
+                    "stage {number} reads stage {}, which is not an earlier one",
                     input.group
                 ));
             };
@@ -144,7 +144,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
             };
             if !inside || !matched {
                 return Err(format!(
-                    "group {number} reads partitions of group {} that are not there",
+                    "stage {number} reads partitions of stage {} that do not exist",
                     input.group
                 ));
             }
@@ -163,13 +163,15 @@ fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String
         Origin::Held(source) => {
             let found = core.jobs.get(&source).filter(|job| job.spec.keep && !job.held.released);
             let Some(found) = found else {
-                return Err(format!("{source} does not hold its result any more: make it again"));
+                return Err(format!(
+                    "the persisted result of {source} no longer exists; create it again"
+                ));
             };
             !is_last && found.groups[found.result()].tasks.len() == group.tasks as usize
         }
     };
     match fits && group.inputs.is_empty() {
         true => Ok(()),
-        false => Err(format!("group {number} does not fit what it stands for")),
+        false => Err(format!("stage {number} does not match its origin")),
     }
 }

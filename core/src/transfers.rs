@@ -195,23 +195,25 @@ impl Core {
     pub(crate) fn check_moves(&self) -> Result<(), String> {
         for (worker, task) in self.copies.keys() {
             if !self.workers.contains_key(worker) || !self.jobs.contains_key(&task.group.job) {
-                return Err(format!("{worker} keeps a copy of {task}, and one of them is gone"));
+                return Err(format!(
+                    "{worker} holds a replica of {task}, but one of them does not exist"
+                ));
             }
         }
         for (task, found) in &self.moves {
             if !self.workers.contains_key(&found.from) {
-                return Err(format!("{task} is handed over by {}, which is gone", found.from));
+                return Err(format!("{task} is migrated from {}, which is lost", found.from));
             }
             if let Some(to) = found.to
                 && !self.workers.contains_key(&to)
             {
-                return Err(format!("{task} is handed over to {to}, which is gone"));
+                return Err(format!("{task} is migrated to {to}, which is lost"));
             }
             let job = self.jobs.get(&task.group.job);
             let group = job.and_then(|job| job.groups.get(task.group.index as usize));
             let state = group.and_then(|group| group.tasks.get(task.index as usize));
             if state.is_none() {
-                return Err(format!("{task} is handed over, and its job is gone"));
+                return Err(format!("{task} is migrated, but its job has ended"));
             }
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Core {
             let task = task_id(job, group as u32, index);
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
-                format!("task {task} was started {tries} times without an end: it is given up");
+                format!("task {task} was started {tries} times without finishing; giving up");
             self.fail_job(job, error, None);
         }
         self.drain_pending(effects);

@@ -44,32 +44,32 @@ impl Core {
         let mut reasons = Vec::new();
         let mut whole = |text: String| reasons.push(Reason { worker: None, text });
         if self.workers.is_empty() {
-            whole("no worker is there: start one with `partita worker`".to_string());
+            whole("no workers are connected; start one with `partita worker`".to_string());
         }
         let window = self.result_window();
         if group == job.result() && !job.spec.keep && index >= job.delivered.saturating_add(window)
         {
             whole(format!(
-                "the client has taken {} result partitions: at most {window} are made ahead of it",
+                "the client has read {} result partitions; at most {window} are computed ahead of it",
                 job.delivered
             ));
         }
         let later = job.groups.iter().enumerate().skip(group + 1);
         let ready: u64 = later.map(|(_, group)| group.counts.ready).sum();
         if ready > 0 {
-            whole(format!("{ready} ready tasks of later groups of its job go first"));
+            whole(format!("{ready} ready tasks of later stages of this job run first"));
         }
         let before = job.groups[group].tasks[..index as usize]
             .iter()
             .filter(|task| task.state == TaskState::Ready)
             .count();
         if before > 0 {
-            whole(format!("{before} ready tasks of its group are before it"));
+            whole(format!("{before} ready tasks of this stage run before it"));
         }
         // In the order in which placement asks them.
         for (other, rival) in self.by_share().into_iter().take_while(|(other, _)| *other != id) {
             whole(format!(
-                "{other} comes first: it has {} tasks running with priority {}, this job {} with {}",
+                "{other} comes first by fair share: it runs {} tasks with priority {}, this job {} with {}",
                 rival.running, rival.spec.priority, job.running, job.spec.priority
             ));
         }
@@ -91,29 +91,29 @@ impl Core {
     ) -> String {
         let at = &job.groups[group];
         if let Some(reason) = &worker.leaving {
-            return format!("it is leaving: {reason}");
+            return format!("retiring: {reason}");
         }
         if !has_time(worker, at, self.now) {
             let left = worker.ends.map_or(0, |ends| ends.saturating_sub(self.now)) / 1_000_000;
             let takes = at.mean_us().unwrap_or(0) / 1_000_000;
             return format!(
-                "it must end in {left} s, and tasks of this group take about {takes} s"
+                "it must end in {left} s, and tasks of this stage take about {takes} s"
             );
         }
         if is_avoided(job, group, index, id, &self.workers, self.now) {
-            return "the task failed there before and can be tried elsewhere".to_string();
+            return "the task failed there before and can be retried on another worker".to_string();
         }
         if worker.metrics.above_mark && worker.assigned > 0 {
-            return "its memory is above its mark: it only goes on with what it has".to_string();
+            return "paused: memory use is above the threshold".to_string();
         }
         if worker.assigned >= worker.slots() {
             return format!(
-                "its {} slots are taken: {} tasks were given to it",
+                "all its {} slots are in use: {} tasks are assigned to it",
                 worker.slots(),
                 worker.assigned
             );
         }
-        "it could take it: it will with the next round, or another task goes first".to_string()
+        "it can run the task, unless another task goes first".to_string()
     }
 }
 
@@ -135,8 +135,7 @@ fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
             reasons.push(Reason {
                 worker: None,
                 text: format!(
-                    "it reads group {} ({}): {held} of {needed} partitions are there; of its tasks {} \
-                     run, {} are ready, {} wait",
+                    "it reads stage {} ({}): {held} of {needed} partitions are available; of its tasks {} run, {} are ready, {} wait",
                     input.group,
                     from.name,
                     from.counts.running,

@@ -169,7 +169,7 @@ impl<S> Connection<S> {
             return Ok(());
         }
         if limits.deadline.as_mut().poll(context).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "no token was sent in time"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out waiting for a token"));
         }
         if limits.closing.as_mut().poll(context).is_ready() {
             let text = "too many connections without a token are open";

@@ -35,7 +35,7 @@ pub struct FetchTicket {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchError {
     /// The holder is not there, or the way to it is cut.
-    #[error("{address} cannot be reached: {cause}")]
+    #[error("cannot reach {address}: {cause}")]
     Unreachable {
         /// Its `host:port`.
         address: String,

@@ -79,6 +79,6 @@ impl PutCommand {
     /// # Errors
     /// If it cannot be read.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| format!("the put cannot be read: {error}"))
+        serde_json::from_slice(json).map_err(|error| format!("cannot read the upload: {error}"))
     }
 }

@@ -189,8 +189,7 @@ impl Arithmetic {
             Style::Numpy => Ok(Some(N::ZERO)),
             Style::Pandas if self.operator == Operator::Mod || left.is_zero() => Ok(None),
             Style::Pandas => exec_err!(
-                "integer division by zero: the answer is infinite, which a column of integers \
-                 cannot hold; use astype('float64') on one of them"
+                "integer division by zero: the result is infinite, which an integer column cannot store; convert one of them with astype('float64')"
             ),
             Style::Arrow => exec_err!("integer division by zero"),
         }
@@ -246,7 +245,7 @@ fn each<T: ArrowPrimitiveType>(
     let (Some(left), Some(right)) = (left.as_primitive_opt::<T>(), right.as_primitive_opt::<T>())
     else {
         return Err(DataFusionError::Internal(format!(
-            "arithmetic of {} was given {} and {}",
+            "arithmetic of {} got {} and {}",
             T::DATA_TYPE,
             left.data_type(),
             right.data_type()

@@ -51,7 +51,7 @@ pub fn clustered(
         PhysicalSortExpr::new(Arc::new(column), SortOptions::default())
     };
     let ordering = LexOrdering::new(columns.iter().chain([&number]).map(key))
-        .ok_or_else(|| DataFusionError::Internal("an order without a key".to_string()))?;
+        .ok_or_else(|| DataFusionError::Internal("the order has no key".to_string()))?;
     let sort = with_whole_sorts(Arc::new(SortExec::new(ordering, source)), usize::MAX)?;
     let kept: Vec<usize> = (0..number).collect();
     let sorted = execute_stream(sort, context)?;

@@ -112,7 +112,8 @@ impl RecursiveNode {
             let mut names = HashSet::new();
             if !columns.fields().iter().all(|field| names.insert(field.name().clone())) {
                 return Err(DataFusionError::NotImplemented(
-                    "a recursive query with two columns of one name has no wire form".to_string(),
+                    "cannot serialize a recursive query with two columns of the same name"
+                        .to_string(),
                 ));
             }
             return Ok(Some(Node::Recursive(RecursiveNode {
@@ -272,7 +273,7 @@ impl PhysicalExtensionCodec for Codec {
             return Ok(());
         }
         let exchange = node.downcast_ref::<ExchangeExec>().ok_or_else(|| {
-            DataFusionError::NotImplemented(format!("{} has no wire form", node.name()))
+            DataFusionError::NotImplemented(format!("cannot serialize {}", node.name()))
         })?;
         let node = Node::Exchange(ExchangeNode {
             input: exchange.input(),

@@ -47,10 +47,10 @@ pub fn statement(sql: &str, dialect: &DialectName) -> Result<Statement> {
     let mut statements = statements(sql, dialect.as_ref())?;
     match (statements.pop(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
-        (Some(_), false) => Err(DataFusionError::Plan(
-            "there is more than one statement: send them one after the other".to_string(),
-        )),
-        (None, _) => Err(DataFusionError::Plan("there is no statement".to_string())),
+        (Some(_), false) => {
+            Err(DataFusionError::Plan("more than one statement; send them one by one".to_string()))
+        }
+        (None, _) => Err(DataFusionError::Plan("no statement given".to_string())),
     }
 }
 
@@ -84,7 +84,7 @@ fn statements(sql: &str, dialect: &dyn Dialect) -> Result<Vec<Statement>> {
 fn too_deep(levels: Option<usize>) -> DataFusionError {
     let levels = levels.map_or(String::new(), |levels| format!("{levels} levels deep, "));
     DataFusionError::Plan(format!(
-        "the statement is nested {levels}more than the {STATEMENT_LEVELS_MAX} levels that are supported: use IN for many comparisons, a table for many values, or persist a part of it with CREATE TABLE"
+        "the statement is nested too deeply ({levels}at most {STATEMENT_LEVELS_MAX} levels are supported); use IN for many comparisons, a table for many values, or persist a part of it with CREATE TABLE"
     ))
 }
 
@@ -132,7 +132,7 @@ fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
     }
     match most > CHAINED_TOKENS_MAX {
         true => Err(DataFusionError::Plan(format!(
-            "the statement chains {most} operators and keywords, more than the {CHAINED_TOKENS_MAX} that are supported: use IN for many comparisons, or a table for many values"
+            "the statement chains {most} operators and keywords, but at most {CHAINED_TOKENS_MAX} are supported; use IN for many comparisons, or a table for many values"
         ))),
         false => Ok(()),
     }
@@ -298,7 +298,7 @@ pub fn check_plan(plan: &LogicalPlan) -> Result<()> {
         depth += 1;
         if depth > PLAN_LEVELS_MAX || operators > PLAN_OPERATORS_MAX {
             return Err(DataFusionError::Plan(format!(
-                "the plan has more than {PLAN_LEVELS_MAX} steps one within the other, or more than {PLAN_OPERATORS_MAX} in all, with the views that it reads: persist a part of it with CREATE TABLE"
+                "the plan, including the views that it reads, has more than {PLAN_LEVELS_MAX} nested steps or more than {PLAN_OPERATORS_MAX} steps in total; persist a part of it with CREATE TABLE"
             )));
         }
         level = level.into_iter().flat_map(LogicalPlan::inputs).collect();

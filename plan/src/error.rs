@@ -14,15 +14,15 @@ pub enum PlanError {
     #[error("{0}")]
     Query(DataFusionError),
     /// A part of the plan has no wire form, so it can only run whole, planned where it runs.
-    #[error("a part of the plan cannot be sent: {0}")]
+    #[error("cannot send a part of the plan: {0}")]
     NotSendable(DataFusionError),
     /// A plan that a client built has more steps than its wire form takes.
     #[error(
-        "the frame has too many steps, one within the other, to be sent: persist it on the way, and go on with what is held"
+        "the frame has too many nested steps to be sent; persist an intermediate frame, and continue with it"
     )]
     TooDeep,
     /// A fragment from a peer is no fragment.
-    #[error("a plan fragment could not be read: {0}")]
+    #[error("cannot read a plan fragment: {0}")]
     Malformed(DataFusionError),
 }
 
@@ -113,7 +113,7 @@ pub fn plain(error: &DataFusionError) -> String {
     let text = text.split(".\nThis was likely caused by a bug").next().unwrap_or(text);
     match missing_table(text) {
         Some(name) => format!(
-            "there is no table '{name}', and no file or folder with data of that name in the folder of the command"
+            "table '{name}' does not exist, and the working directory has no data file or folder of that name"
         ),
         None => text.trim().to_string(),
     }

@@ -185,7 +185,7 @@ where
 {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let Some(values) = values.first().and_then(|values| values.as_primitive_opt::<T>()) else {
-            return exec_err!("an extreme was given no numbers of type {}", T::DATA_TYPE);
+            return exec_err!("minimum and maximum expect numbers of type {}", T::DATA_TYPE);
         };
         for value in values.iter().flatten() {
             if self.found.is_none_or(|found| value.compare(found) == self.wanted) {

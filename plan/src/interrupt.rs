@@ -84,7 +84,7 @@ impl Interrupt {
 /// If the planning that this is a part of shall end.
 pub(crate) fn check() -> Result<()> {
     match INTERRUPT.try_with(|interrupt| interrupt.is_due()) {
-        Ok(true) => Err(DataFusionError::ResourcesExhausted("the planning was ended".to_string())),
+        Ok(true) => Err(DataFusionError::ResourcesExhausted("planning was stopped".to_string())),
         Ok(false) | Err(_) => Ok(()),
     }
 }

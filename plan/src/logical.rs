@@ -147,7 +147,7 @@ impl TableProvider for RemoteTable {
         _: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         Err(DataFusionError::Plan(
-            "the rows of this table are on the cluster: have the frame run there, by the methods of the client's Frame".to_string(),
+            "the rows of this table are on the cluster; run the frame there, with the methods of the client's Frame".to_string(),
         ))
     }
 }
@@ -159,18 +159,18 @@ struct Codec;
 /// The error for a function that only the client's process has.
 fn own_function<T>(name: &str) -> Result<T> {
     Err(DataFusionError::Plan(format!(
-        "the workers do not have the function {name}: use DataFusion's own functions"
+        "the workers do not have the function {name}; use DataFusion's built-in functions"
     )))
 }
 
 impl LogicalExtensionCodec for Codec {
     fn try_decode(&self, _: &[u8], _: &[LogicalPlan], _: &TaskContext) -> Result<Extension> {
-        Err(DataFusionError::NotImplemented("nodes of other makes are not understood".to_string()))
+        Err(DataFusionError::NotImplemented("this kind of plan node is not supported".to_string()))
     }
 
     fn try_encode(&self, node: &Extension, _: &mut Vec<u8>) -> Result<()> {
         let name = node.node.name();
-        Err(DataFusionError::NotImplemented(format!("the node {name} has no wire form")))
+        Err(DataFusionError::NotImplemented(format!("cannot serialize the node {name}")))
     }
 
     fn try_decode_table_provider(
@@ -211,7 +211,7 @@ impl LogicalExtensionCodec for Codec {
 
 fn own_table(name: &TableReference) -> DataFusionError {
     DataFusionError::Plan(format!(
-        "the table {name} is in this process alone: put its rows on the cluster and read them there, or write them to files that the workers see"
+        "table {name} exists only in this process; upload its rows to the cluster and read them there, or write them to files that the workers can read"
     ))
 }
 
@@ -330,7 +330,7 @@ pub fn resolved(
 
 fn changed(name: &TableReference) -> DataFusionError {
     DataFusionError::Plan(format!(
-        "{name} has other columns now than when the frame was made: make the frame anew"
+        "the columns of {name} have changed since the frame was made; make the frame again"
     ))
 }
 
@@ -338,7 +338,7 @@ fn changed(name: &TableReference) -> DataFusionError {
 pub fn explained(error: &PlanError) -> String {
     match error {
         PlanError::NotSendable(error) => format!(
-            "a part of the frame has no wire form ({}): write that part in SQL, or as a join",
+            "cannot send a part of the frame to the cluster ({}); write that part in SQL, or as a join",
             plain(error)
         ),
         PlanError::Query(error) | PlanError::Malformed(error) => plain(error),
@@ -390,7 +390,7 @@ mod tests {
         assert!(tables(&plan).expect("tables").is_empty());
         let other = Arc::new(Schema::new(vec![Field::new("a", DataType::Utf8, true)]));
         let error = resolved(read, |_| Some(empty(Arc::clone(&other)))).expect_err("other columns");
-        assert!(error.to_string().contains("anew"), "{error}");
+        assert!(error.to_string().contains("make the frame again"), "{error}");
     }
 
     /// What cannot be sent is refused where the frame was built, and the error says what to do.
@@ -403,7 +403,7 @@ mod tests {
             explained(&error)
         };
         let local = context.read_batch(RecordBatch::new_empty(schema())).expect("a frame");
-        assert!(refused(local).contains("in this process alone"));
+        assert!(refused(local).contains("only in this process"));
         for steps in [60, 200] {
             let mut deep = frame(&context, "t");
             for step in 0..steps {

@@ -44,7 +44,7 @@ impl AggregateUDFImpl for Product {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [only] => Ok(only.clone()),
-            _ => exec_err!("{NAME} has one argument"),
+            _ => exec_err!("{NAME} takes one argument"),
         }
     }
 
@@ -53,7 +53,7 @@ impl AggregateUDFImpl for Product {
             DataType::Int64 => Ok(Box::new(Running::<Int64Type>(None))),
             DataType::UInt64 => Ok(Box::new(Running::<UInt64Type>(None))),
             DataType::Float64 => Ok(Box::new(Running::<Float64Type>(None))),
-            other => exec_err!("there is no {NAME} of {other}"),
+            other => exec_err!("{NAME} does not support {other}"),
         }
     }
 }
@@ -68,7 +68,7 @@ where
 {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let Some(values) = values.first().and_then(|values| values.as_primitive_opt::<T>()) else {
-            return exec_err!("{NAME} was given no numbers of type {}", T::DATA_TYPE);
+            return exec_err!("{NAME} expects numbers of type {}", T::DATA_TYPE);
         };
         for value in values.iter().flatten() {
             self.0 = Some(self.0.map_or(value, |product| product.mul_wrapping(value)));

@@ -50,7 +50,7 @@ impl AggregateUDFImpl for SingleValue {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [only] => Ok(only.clone()),
-            _ => exec_err!("{NAME} has one argument"),
+            _ => exec_err!("{NAME} takes one argument"),
         }
     }
 
@@ -75,7 +75,7 @@ struct Single {
 impl Single {
     fn take(&mut self, values: &ArrayRef, at: usize) -> Result<()> {
         if self.rows > 0 {
-            return exec_err!("a scalar subquery gave more than one row");
+            return exec_err!("a scalar subquery returned more than one row");
         }
         self.value = ScalarValue::try_from_array(values, at)?;
         self.rows = 1;

@@ -119,7 +119,7 @@ pub fn with_text_keys(
         return Ok((rows, sink));
     }
     if config.keep_partition_by_columns {
-        let text = "writing keys into files and names of folders (keep_partition_by_columns) is not supported";
+        let text = "writing partition columns into the files as well (keep_partition_by_columns) is not supported";
         return Err(DataFusionError::NotImplemented(text.to_string()));
     }
     let keys = &mut config.table_partition_cols;
@@ -156,7 +156,7 @@ fn with_config(sink: &dyn DataSink, config: FileSinkConfig) -> Result<Arc<dyn Da
     if let Some(sink) = sink.downcast_ref::<JsonSink>() {
         return Ok(Arc::new(JsonSink::new(config, sink.writer_options().clone())));
     }
-    Err(DataFusionError::NotImplemented("this table cannot be written to".to_string()))
+    Err(DataFusionError::NotImplemented("writing to this table is not supported".to_string()))
 }
 
 /// The columns by whose values the files of a sink are partitioned.
@@ -196,11 +196,11 @@ fn config(sink: &dyn DataSink) -> Result<&FileSinkConfig> {
         return Ok(sink.config());
     }
     Err(DataFusionError::NotImplemented(
-        "only files can be written: use COPY (query) TO 'folder' STORED AS PARQUET, CSV or JSON"
+        "only files can be written; use COPY (query) TO 'folder' STORED AS PARQUET, CSV or JSON"
             .to_string(),
     ))
 }
 
 fn not_local(url: &str) -> DataFusionError {
-    DataFusionError::Plan(format!("`{url}` is not a local path: only local files can be written"))
+    DataFusionError::Plan(format!("`{url}` is not a local path; only local files can be written"))
 }

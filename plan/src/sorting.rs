@@ -259,7 +259,7 @@ fn places(rows: &RecordBatch, ordering: &LexOrdering) -> Result<UInt32Array> {
         .map(|key| key.evaluate_to_sort_column(rows))
         .collect::<Result<Vec<SortColumn>>>()?;
     let Some((first, others)) = columns.split_first() else {
-        return Err(DataFusionError::Internal("an order without a key".to_string()));
+        return Err(DataFusionError::Internal("the order has no key".to_string()));
     };
     let places = sort_to_indices(&first.values, first.options, None)?;
     if others.is_empty() || places.is_empty() {

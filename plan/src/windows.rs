@@ -67,7 +67,7 @@ impl AggregateUDFImpl for Present {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [only] => Ok(only.clone()),
-            _ => exec_err!("{} has one argument", self.name),
+            _ => exec_err!("{} takes one argument", self.name),
         }
     }
 
@@ -273,7 +273,7 @@ pub(crate) fn check(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
             && !is_plain(function)
         {
             return Err(DataFusionError::NotImplemented(format!(
-                "the window function {} cannot be sent as it was planned",
+                "cannot serialize the window function {} as planned",
                 expr.name()
             )));
         }

@@ -146,7 +146,7 @@ def test_the_limits_of_one_client_are_not_those_of_another():
     ):
         client.wait_for_workers(1)
         data, kept = pd.DataFrame({"a": range(5)}), []
-        with pytest.raises(QueryError, match=r"1000 results are held for this client.*drop some"):
+        with pytest.raises(QueryError, match=r"1000 results are persisted for this client.*drop some"):
             while len(kept) <= 1000:
                 kept.append(dd.from_pandas(data, npartitions=1, client=client))
         assert len(kept) == 1000

@@ -6,7 +6,7 @@ use partita_shared::access::AccessError;
 #[derive(Debug, thiserror::Error)]
 pub enum SchedulerError {
     /// The port cannot be taken.
-    #[error("cannot listen on {address}: {source}: {}", remedy(source))]
+    #[error("cannot listen on {address}: {source}; {}", remedy(source))]
     Listen {
         /// The address.
         address: String,
@@ -30,10 +30,10 @@ pub enum SchedulerError {
 fn remedy(source: &std::io::Error) -> &'static str {
     match source.kind() {
         std::io::ErrorKind::AddrNotAvailable => {
-            "this host has no such address: --host takes one of its own, or --interface the name of a network"
+            "choose an address of this host with --host, or a network interface with --interface"
         }
         std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are the system's: choose another with --port"
+            "ports below 1024 are reserved; choose another port with --port"
         }
         _ => "choose another port with --port, or 0 for any",
     }

@@ -134,7 +134,7 @@ impl Hub {
             .name("core".to_string())
             .spawn(move || shell.run(receiver))
             .map_err(|source| SchedulerError::System {
-                what: "a thread for the core".into(),
+                what: "cannot start the core thread".into(),
                 source,
             })?;
         Ok(Hub { commands, changes, bytes, observer: observer.cloned() })
@@ -230,7 +230,7 @@ impl Hub {
         &self,
         spec: JobSpec,
     ) -> Result<(JobId, mpsc::Receiver<JobNotice>), String> {
-        let gone = || "the scheduler is ending".to_string();
+        let gone = || "the scheduler is shutting down".to_string();
         let (notices, inbox) = mpsc::channel(JOB_NOTICES_MAX);
         let (reply, answer) = oneshot::channel();
         let command = Command::Submit { spec: Box::new(spec), notices, reply };
@@ -290,7 +290,7 @@ impl Hub {
                     },
                 }
             }
-            let cause = "it ended".to_string();
+            let cause = "it stopped".to_string();
             hub.tell(Event::WorkerLost { worker, cause }).await;
         });
         LocalLink { sender, receiver }
@@ -300,7 +300,7 @@ impl Hub {
     pub(crate) async fn take(&self, worker: WorkerId, message: FromWorker) {
         match message {
             FromWorker::Register(_) => {
-                tracing::warn!(%worker, "registered twice on one link");
+                tracing::warn!(%worker, "a worker registered twice on one connection");
             }
             FromWorker::Heartbeat { metrics, on_slots } => {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;

@@ -99,7 +99,7 @@ pub fn new_token() -> Result<String, SchedulerError> {
     use base64::Engine;
     let mut bytes = [0u8; TOKEN_BYTES];
     rand::rngs::OsRng.try_fill(&mut bytes).map_err(|error| SchedulerError::System {
-        what: "random bytes for the token".into(),
+        what: "cannot generate a random token".into(),
         source: std::io::Error::other(error.to_string()),
     })?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
@@ -289,14 +289,14 @@ fn facts(config: &SchedulerConfig, options: &Options, address: &str) -> Schedule
         time.map_or("never".to_string(), |time| format!("{} s", time.as_secs()))
     };
     let settings = [
-        ("listens on", format!("{}:{}", config.host, config.port)),
+        ("listen address", format!("{}:{}", config.host, config.port)),
         ("access file", shown(config.scheduler_file.as_deref())),
         ("journal", shown(config.journal.as_deref())),
-        ("ends when idle for", seconds(config.idle_timeout)),
-        ("planning takes at most", format!("{} s", config.planning_timeout.as_secs_f64())),
-        ("heartbeats every", format!("{} ms", options.heartbeat_ms)),
-        ("a silent worker is lost after", format!("{} s", options.silence_us_max / 1_000_000)),
-        ("work given ahead to a slot", format!("{} us", options.read_ahead_us)),
+        ("idle timeout", seconds(config.idle_timeout)),
+        ("planning timeout", format!("{} s", config.planning_timeout.as_secs_f64())),
+        ("heartbeat interval", format!("{} ms", options.heartbeat_ms)),
+        ("heartbeat timeout", format!("{} s", options.silence_us_max / 1_000_000)),
+        ("read-ahead per slot", format!("{} us", options.read_ahead_us)),
     ];
     SchedulerFacts {
         cluster: config.name.clone(),
@@ -335,7 +335,7 @@ async fn watch_idle(shared: Arc<Shared>) {
             busy = Instant::now();
         }
         if busy.elapsed() >= limit {
-            tracing::info!(seconds = limit.as_secs(), "nothing was going on: leaving");
+            tracing::info!(seconds = limit.as_secs(), "idle timeout reached; shutting down");
             shared.shutdown.cancel();
             return;
         }

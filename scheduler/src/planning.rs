@@ -56,7 +56,7 @@ impl Planner {
             .enable_all()
             .build()
             .map_err(|source| SchedulerError::System {
-                what: "threads for planning".into(),
+                what: "cannot start the planning threads".into(),
                 source,
             })?;
         Ok(Planner { runtime: Some(runtime), timeout, clients: Mutex::default() })
@@ -141,7 +141,7 @@ impl Planner {
 
     fn too_long(&self) -> QueryError {
         QueryError::Failed(format!(
-            "planning took longer than {} s: simplify the statement, persist a part of it, or give the scheduler more time with --planning-timeout",
+            "planning took longer than {} s; simplify the statement, persist a part of it, or increase the scheduler's --planning-timeout",
             self.timeout.as_secs_f64()
         ))
     }

@@ -30,7 +30,7 @@ macro_rules! define_id {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let number = text.strip_prefix(concat!($prefix, "-")).unwrap_or(text).parse();
                 number.map(Self).map_err(|_| {
-                    format!(concat!("'{}' is none: it is a number, or ", $prefix, "-7"), text)
+                    format!(concat!("invalid ", $prefix, " id '{}': expected a number or ", $prefix, "-N"), text)
                 })
             }
         }

@@ -7,17 +7,17 @@ use std::time::Duration;
 pub enum UnitError {
     /// It is no size.
     #[error(
-        "`{0}` is not a size: write a number of bytes, or one with a unit such as 500MB or 8GiB"
+        "invalid size `{0}`: expected a number of bytes, or a number with a unit such as 500MB or 8GiB"
     )]
     Size(String),
     /// It is no memory limit.
     #[error(
-        "`{0}` is not a memory limit: write `auto`, a size such as 8GiB, or a share such as 0.4"
+        "invalid memory limit `{0}`: expected `auto`, a size such as 8GiB, or a fraction such as 0.4"
     )]
     Limit(String),
     /// It is no duration.
     #[error(
-        "`{0}` is not a duration: write seconds, or a number with a unit such as 500ms, 90s, 5m, 2h or 1d"
+        "invalid duration `{0}`: expected seconds, or a number with a unit such as 500ms, 90s, 5m, 2h or 1d"
     )]
     Duration(String),
 }

@@ -10,16 +10,18 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// The message is larger than a frame may be.
-    #[error("a control message of {bytes} bytes is over the limit of {CONTROL_FRAME_BYTES_MAX}")]
+    #[error(
+        "a control message of {bytes} bytes exceeds the limit of {CONTROL_FRAME_BYTES_MAX} bytes"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
     },
     /// The bytes are no message of this version.
-    #[error("a control message could not be read: {0}")]
+    #[error("cannot read a control message: {0}")]
     Malformed(#[from] postcard::Error),
     /// Something follows the message.
-    #[error("a control message has {bytes} bytes after its end")]
+    #[error("a control message has {bytes} trailing bytes")]
     Trailing {
         /// How much.
         bytes: usize,

@@ -24,7 +24,7 @@ pub enum WorkerError {
         source: std::io::Error,
     },
     /// The data port cannot be taken.
-    #[error("cannot listen on {address}: {source}: choose another with --host and --port")]
+    #[error("cannot listen on {address}: {source}; choose another address with --host and --port")]
     Listen {
         /// The address.
         address: String,
@@ -40,7 +40,7 @@ pub enum WorkerError {
         reason: String,
     },
     /// No scheduler answered for too long.
-    #[error("no scheduler answered for {} s (--death-timeout): {cause}", waited.as_secs())]
+    #[error("no scheduler responded within {} s (--death-timeout): {cause}", waited.as_secs())]
     NoScheduler {
         /// How long it waited.
         waited: Duration,
@@ -48,7 +48,7 @@ pub enum WorkerError {
         cause: String,
     },
     /// The scratch folder is full or broken.
-    #[error("{}: {source}: free some space, or choose another folder with --local-directory", path.display())]
+    #[error("cannot use scratch folder {}: {source}; free some space, or choose another folder with --local-directory", path.display())]
     Scratch {
         /// The folder or file.
         path: PathBuf,

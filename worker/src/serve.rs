@@ -46,7 +46,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
                 }
                 Ok(request)
             }
-            Some(_) | None => Err(Status::unauthenticated("the cluster's token is needed")),
+            Some(_) | None => Err(Status::unauthenticated("the token of the cluster is required")),
         }
     };
     let service = FlightServiceServer::new(Service { engine: weak })
@@ -58,7 +58,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
         let listener = match listener.into_std().and_then(TcpListener::from_std) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(cause = %error, "the data service did not start");
+                tracing::error!(cause = %error, "cannot start the data service");
                 return;
             }
         };
@@ -81,7 +81,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
             .serve_with_incoming(connections)
             .await;
         if let Err(error) = served {
-            tracing::error!(cause = %error, "the data service ended");
+            tracing::error!(cause = %error, "the data service failed");
         }
     });
 }
@@ -147,7 +147,7 @@ impl DataPlane for LocalPlane {
         let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
             .ok()
             .flatten()
-            .ok_or_else(|| unreadable("it is no put".to_string()))?;
+            .ok_or_else(|| unreadable("it is not an upload".to_string()))?;
         let messages = stream::iter([first]).chain(messages).map(Ok).boxed();
         let put = put::take(&self.0, command.task(), messages).await;
         put.map(|_| ()).map_err(|status| unreadable(status.message().to_string()))
@@ -165,7 +165,7 @@ struct Service {
 type Reply<T> = Result<Response<T>, Status>;
 
 fn unsupported<T>() -> Reply<T> {
-    Err(Status::unimplemented("workers give partitions alone: ask the scheduler"))
+    Err(Status::unimplemented("workers serve only partitions; send queries to the scheduler"))
 }
 
 #[async_trait]
@@ -181,8 +181,10 @@ impl FlightService for Service {
     async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
         let ticket: FetchTicket = wire::decode(&request.into_inner().ticket)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let engine =
-            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is leaving"))?;
+        let engine = self
+            .engine
+            .upgrade()
+            .ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
         let stream = answer(&engine, &ticket).map_err(|error| match error {
             FetchError::NotHeld { what, .. } => Status::not_found(what),
             FetchError::Unreachable { cause, .. } => Status::unavailable(cause),
@@ -214,16 +216,18 @@ impl FlightService for Service {
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
-        let engine =
-            self.engine.upgrade().ok_or_else(|| Status::unavailable("the worker is leaving"))?;
+        let engine = self
+            .engine
+            .upgrade()
+            .ok_or_else(|| Status::unavailable("the worker is shutting down"))?;
         let mut messages = request.into_inner();
         let Some(first) = messages.message().await? else {
-            return Err(Status::invalid_argument("a put begins with a schema"));
+            return Err(Status::invalid_argument("an upload must begin with a schema"));
         };
         let command = first.flight_descriptor.as_ref().map(|descriptor| &descriptor.cmd);
         let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
             .map_err(Status::invalid_argument)?
-            .ok_or_else(|| Status::invalid_argument("workers take partitions of tables alone"))?;
+            .ok_or_else(|| Status::invalid_argument("workers accept only partitions of tables"))?;
         let messages = stream::iter([Ok(first)]).chain(messages).boxed();
         put::take(&engine, command.task(), messages).await?;
         Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))

@@ -148,8 +148,8 @@ impl Supervisor {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(PlaceError::Supervisor)?;
         self.run_until(async move {
             tokio::select! {
-                _ = terminate.recv() => tracing::info!("SIGTERM: the workers are to leave"),
-                _ = interrupt.recv() => tracing::info!("SIGINT: the workers are to leave"),
+                _ = terminate.recv() => tracing::info!("received SIGTERM; stopping the workers"),
+                _ = interrupt.recv() => tracing::info!("received SIGINT; stopping the workers"),
             }
         })
         .await
@@ -256,7 +256,7 @@ impl Keeper {
                 },
                 Err(error) if first => return Err(error),
                 Err(error) => {
-                    tracing::error!(index = self.index, %error, "a worker did not start again");
+                    tracing::error!(index = self.index, %error, "cannot restart a worker");
                     (error.to_string(), EXIT_UNKNOWN)
                 }
             };
@@ -268,11 +268,11 @@ impl Keeper {
                 tracing::error!(
                     index = self.index,
                     %cause,
-                    "gave a worker up: it died {SHORT_LIVES_MAX} times within seconds of its start"
+                    "giving up on a worker: it died {SHORT_LIVES_MAX} times within seconds of its start"
                 );
                 return Ok(Ending::Failed { index: self.index, cause, code });
             };
-            tracing::info!(index = self.index, ?delay, "the worker will be started again");
+            tracing::info!(index = self.index, ?delay, "restarting the worker");
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = stopped(&mut self.stopping) => return Ok(Ending::InOrder),
@@ -291,7 +291,7 @@ impl Keeper {
         let child = command.spawn().map_err(failed)?;
         // A child that has not been waited for has an id.
         let pid = child.id().unwrap_or_default();
-        tracing::info!(index = self.index, pid, "worker process started");
+        tracing::info!(index = self.index, pid, "started a worker process");
         Ok((child, pid))
     }
 
@@ -302,17 +302,17 @@ impl Keeper {
         };
         let (cause, code) = match status {
             Ok(status) if status.success() => {
-                tracing::info!(index = self.index, pid, "a worker left");
+                tracing::info!(index = self.index, pid, "a worker exited");
                 return Life::Over(Ending::InOrder);
             }
             Ok(status) => (self.cause(status), exit_code(status)),
-            Err(error) => (format!("unknown: its end was missed ({error})"), EXIT_UNKNOWN),
+            Err(error) => (format!("unknown: cannot wait for the process ({error})"), EXIT_UNKNOWN),
         };
         tracing::warn!(index = self.index, pid, %cause, "a worker died");
         if let Some(deaths) = &self.deaths {
             let death = Death { index: self.index, pid, cause: cause.clone() };
             if let Err(mpsc::error::TrySendError::Full(_)) = deaths.try_send(death) {
-                tracing::warn!(index = self.index, "the worker's death was not reported on");
+                tracing::warn!(index = self.index, "cannot report the death of a worker");
             }
         }
         Life::Died(cause, code)
@@ -337,29 +337,29 @@ impl Keeper {
         if let Ok(status) = left {
             return match status {
                 Ok(status) if exit::in_order(status) => {
-                    tracing::info!(index, pid, "a worker left");
+                    tracing::info!(index, pid, "a worker exited");
                     Ending::InOrder
                 }
                 Ok(status) => {
                     let cause = self.cause(status);
-                    tracing::warn!(index, pid, %cause, "a worker did not leave in good order");
+                    tracing::warn!(index, pid, %cause, "a worker did not exit in order");
                     Ending::Failed { index, cause, code: exit_code(status) }
                 }
                 Err(error) => {
-                    tracing::warn!(index, pid, %error, "a worker's end was missed");
-                    let cause = format!("unknown: its end was missed ({error})");
+                    tracing::warn!(index, pid, %error, "cannot wait for a worker");
+                    let cause = format!("unknown: cannot wait for the process ({error})");
                     Ending::Failed { index, cause, code: EXIT_UNKNOWN }
                 }
             };
         }
         let waited = self.times.leave_wait;
-        tracing::warn!(index, pid, ?waited, "a worker did not leave after SIGTERM: killed");
+        tracing::warn!(index, pid, ?waited, "a worker did not exit after SIGTERM; killing it");
         // It fails only if the worker has ended by now.
         let _ = child.start_kill();
         if tokio::time::timeout(KILL_WAIT, child.wait()).await.is_err() {
-            tracing::error!(index, pid, "a worker is still there after SIGKILL: left behind");
+            tracing::error!(index, pid, "a worker did not exit after SIGKILL; leaving it behind");
         }
-        let cause = format!("it did not leave within {} s of SIGTERM", waited.as_secs());
+        let cause = format!("it did not exit within {} s of SIGTERM", waited.as_secs());
         Ending::Failed { index, cause, code: exit::signal_code(libc::SIGKILL) }
     }
 }

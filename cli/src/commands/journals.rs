@@ -13,11 +13,11 @@ use std::path::Path;
 fn read(path: &Path) -> Result<Entries> {
     let entries = read_journal(path)?;
     if entries.seen.is_empty() {
-        bail!("the journal {} has no entries", path.display());
+        bail!("journal {} has no entries", path.display());
     }
     if entries.passed_over > 0 {
         eprintln!(
-            "{} lines of {} were passed over: they are damaged, or of a later version",
+            "skipped {} lines of {}: they are damaged or were written by a later version",
             entries.passed_over,
             path.display()
         );
@@ -45,7 +45,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<u8> {
     let file = &args.output_file;
     // What it shows is as private as the journal.
     let written = draft::write(file, draft::MODE_PRIVATE, page.as_ref());
-    written.with_context(|| format!("the report {}", file.display()))?;
+    written.with_context(|| format!("cannot write the report {}", file.display()))?;
     say!("{}", file.display());
     Ok(0)
 }

@@ -41,7 +41,7 @@ pub(crate) fn links_for_log(access: &Access) -> String {
         return links(access);
     }
     format!(
-        "dashboard   http://localhost:{}/ (others may read this log: `partita dashboard` prints the link with its token)\n{}",
+        "dashboard   http://localhost:{}/ (others may read this log, so the token is omitted; `partita dashboard` prints the full link)\n{}",
         port(access),
         tunnel(access)
     )
@@ -65,7 +65,7 @@ fn tunnel(access: &Access) -> String {
         None if is_local => (access::host_name(), "localhost"),
         None => (access::host_name(), end),
     };
-    format!("from afar   ssh -N -L {port}:{end}:{port} {user}@{through}\n")
+    format!("tunnel      ssh -N -L {port}:{end}:{port} {user}@{through}\n")
 }
 
 /// Whether what is written to standard error is the user's alone: a terminal, a file that others

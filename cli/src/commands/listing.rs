@@ -82,7 +82,7 @@ fn show_status(row: &ClusterRow) {
 
 pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
     let Reply::Workers(rows) = ask(&args.target, Request::Workers).await? else {
-        bail!("the scheduler gave another answer than was asked for");
+        bail!("unexpected reply from the scheduler");
     };
     if args.output == ListFormat::Json {
         return json(&rows);
@@ -96,7 +96,7 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
         ("cpu", Fit::Always),
         ("resident", Fit::Always),
         ("limit", Fit::Always),
-        ("seen", Fit::IfRoom),
+        ("last seen", Fit::IfRoom),
         ("stored", Fit::IfRoom),
         ("done", Fit::IfRoom),
         ("spilled", Fit::IfRoom),
@@ -122,7 +122,7 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
             row.pid.to_string(),
         ]);
     }
-    table.print("no worker has joined: start some with `partita worker`");
+    table.print("no workers are connected; start one with `partita worker`");
     for row in rows.iter().filter(|row| !row.cause.is_empty()) {
         say!("{} {}: {}", row.id, state(row), row.cause);
     }
@@ -132,7 +132,7 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
 fn state(row: &WorkerRow) -> &'static str {
     match row.state {
         WorkerState::Up => "up",
-        WorkerState::Leaving => "leaving",
+        WorkerState::Leaving => "retiring",
         WorkerState::Left => "left",
         WorkerState::Lost => "lost",
     }
@@ -140,7 +140,7 @@ fn state(row: &WorkerRow) -> &'static str {
 
 pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
     let Reply::Jobs(rows) = ask(&args.target, Request::Jobs).await? else {
-        bail!("the scheduler gave another answer than was asked for");
+        bail!("unexpected reply from the scheduler");
     };
     if args.output == ListFormat::Json {
         return json(&rows);
@@ -171,7 +171,7 @@ pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
             one_line(&row.text),
         ]);
     }
-    table.print("no job was submitted yet");
+    table.print("no jobs yet");
     for row in rows.iter().filter(|row| !row.error.is_empty()) {
         say!("{}: {}", row.id, row.error);
     }
@@ -180,7 +180,7 @@ pub(crate) async fn jobs(args: ListArgs) -> Result<u8> {
 
 pub(crate) async fn tables(args: ListArgs) -> Result<u8> {
     let Reply::Tables(rows) = ask(&args.target, Request::Tables).await? else {
-        bail!("the scheduler gave another answer than was asked for");
+        bail!("unexpected reply from the scheduler");
     };
     if args.output == ListFormat::Json {
         return json(&rows);
@@ -209,7 +209,7 @@ pub(crate) async fn tables(args: ListArgs) -> Result<u8> {
             one_line(&columns.join(", ")),
         ]);
     }
-    table.print("no table is held: CREATE TABLE name AS query makes one");
+    table.print("no persisted tables; CREATE TABLE name AS query creates one");
     for row in rows.iter().filter(|row| row.lost > 0) {
         let then = match row.can_recompute {
             true => "they are recomputed when a query reads them",
@@ -250,31 +250,33 @@ pub(crate) async fn wait(args: WaitArgs) -> Result<u8> {
     };
     if tokio::time::timeout(args.timeout, waiting).await.is_ok() {
         let are = if args.workers == 1 { "worker is" } else { "workers are" };
-        say!("{} {are} there after {}", args.workers, format_duration(start.elapsed()));
+        say!("{} {are} connected after {}", args.workers, format_duration(start.elapsed()));
         return Ok(0);
     }
     match ask(&args.target, Request::Cluster).await {
         Ok(Reply::Cluster(row)) => bail!(
-            "{} of {} workers are there after {} s (--timeout)",
+            "timed out: {} of {} workers connected after {} s (--timeout)",
             row.workers,
             args.workers,
             args.timeout.as_secs()
         ),
-        Ok(_) => bail!("the scheduler gave another answer than was asked for"),
-        Err(error) => Err(error.context(format!("after {} s (--timeout)", args.timeout.as_secs()))),
+        Ok(_) => bail!("unexpected reply from the scheduler"),
+        Err(error) => {
+            Err(error.context(format!("timed out after {} s (--timeout)", args.timeout.as_secs())))
+        }
     }
 }
 
 pub(crate) async fn cancel(args: CancelArgs) -> Result<u8> {
     ask(&args.target, Request::Cancel(args.job)).await?;
-    say!("{} is cancelled", args.job);
+    say!("cancelled {}", args.job);
     Ok(0)
 }
 
 pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
     ask(&args.target, Request::Retire(args.workers.clone())).await?;
     for worker in args.workers {
-        say!("{worker} has left");
+        say!("retired {worker}");
     }
     Ok(0)
 }
@@ -282,7 +284,7 @@ pub(crate) async fn retire(args: RetireArgs) -> Result<u8> {
 pub(crate) async fn shutdown(target: Target) -> Result<u8> {
     let access = find(&target)?;
     Control::connect(&access).await?.ask(Request::Shutdown).await?;
-    say!("the cluster at tcp://{} is ending", access.address);
+    say!("the cluster at tcp://{} is shutting down", access.address);
     Ok(0)
 }
 

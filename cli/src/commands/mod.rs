@@ -77,10 +77,10 @@ fn serving() -> Result<Runtime> {
         .thread_stack_size(partita_scheduler::STACK_BYTES)
         .enable_all()
         .build()
-        .context("threads")
+        .context("cannot start the threads of the runtime")
 }
 
 /// The runtime of a program that asks one question.
 fn asking() -> Result<Runtime> {
-    Builder::new_current_thread().enable_all().build().context("a runtime")
+    Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }

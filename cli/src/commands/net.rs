@@ -42,7 +42,8 @@ pub(crate) fn bracketed(host: &str) -> String {
 /// The address of a network interface: its IPv4 address if it has one, else an IPv6 address that
 /// reaches further than its own wire.
 fn address_of(interface: &str) -> Result<IpAddr> {
-    let all = if_addrs::get_if_addrs().context("the network interfaces of this machine")?;
+    let all =
+        if_addrs::get_if_addrs().context("cannot list the network interfaces of this machine")?;
     let of_it = || all.iter().filter(|found| found.name == interface).map(|found| found.ip());
     let usable = |ip: &IpAddr| match ip {
         IpAddr::V4(_) => true,
@@ -56,12 +57,11 @@ fn address_of(interface: &str) -> Result<IpAddr> {
     names.sort_unstable();
     names.dedup();
     if names.contains(&interface) {
-        bail!("the interface {interface} has no address that other machines could reach");
+        bail!(
+            "interface {interface} (--interface) has no address that other machines can reach; choose another one, or set --host"
+        );
     }
-    bail!(
-        "there is no interface {interface} on this machine (--interface): it has {}",
-        names.join(", ")
-    )
+    bail!("unknown interface {interface} (--interface); this machine has {}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         let written = draft::write(path, draft::MODE_USUAL, number.as_bytes());
         if let Err(error) = written {
             access.remove(&file);
-            return Err(error).with_context(|| format!("the pid file {}", path.display()));
+            return Err(error)
+                .with_context(|| format!("cannot write the pid file {}", path.display()));
         }
     }
     eprintln!("scheduler   tcp://{}", access.address);
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     let ender = scheduler.ender();
     tokio::spawn(async move {
         let reason = signals::stop().await;
-        tracing::info!(reason, "leaving");
+        tracing::info!(reason, "shutting down");
         ender.cancel();
     });
     let served = scheduler.serve().await;
@@ -86,7 +87,7 @@ async fn refuse_second(file: &std::path::Path, name: &str) -> Result<()> {
     };
     if answers.await.is_ok() {
         anyhow::bail!(
-            "a cluster named `{name}` is running at {} (process {} on {}): choose another with --name, or end it with `partita shutdown`",
+            "cannot start cluster `{name}`: a cluster with this name is running at {} (process {} on {}); choose another name with --name, or stop that cluster with `partita shutdown`",
             found.address,
             found.pid,
             found.host

@@ -10,7 +10,7 @@ pub(crate) async fn stop() -> String {
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = term.recv() => "it was told to end (SIGTERM)".to_string(),
-        _ = interrupt.recv() => "it was interrupted (SIGINT)".to_string(),
+        _ = term.recv() => "received SIGTERM".to_string(),
+        _ = interrupt.recv() => "received SIGINT".to_string(),
     }
 }

@@ -83,7 +83,7 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         tokio::select! {
             reason = signals::stop() => Stop { reason, grace: grace().await },
             () = lifetime_over(lifetime) => {
-                Stop { reason: "its lifetime is over".to_string(), grace: GRACE }
+                Stop { reason: "its lifetime (--lifetime) is over".to_string(), grace: GRACE }
             }
         }
     };
@@ -115,7 +115,7 @@ pub(crate) fn ignore_user_signals() {
         if let Ok(mut signals) = signal(kind) {
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    tracing::info!("a user's signal was ignored: SIGTERM ends a worker");
+                    tracing::info!("ignored a user signal; send SIGTERM to stop a worker");
                 }
             });
         }
@@ -159,7 +159,7 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
     let n = args.nworkers;
     let plan = memory::limit(args.memory_limit, n)?;
     let slots = threads::slots(args.nthreads, n);
-    let program = std::env::current_exe().context("this program's file")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let given = args.clone();
     let mut supervisor = Supervisor::new(n, move |index| {
         let mut command = Command::new(&program);
@@ -200,7 +200,7 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
     Ok(match ended {
         Ending::InOrder => 0,
         Ending::Failed { index, cause, code } => {
-            eprintln!("error: no worker is left; worker {index} failed: {cause}");
+            eprintln!("error: all workers have exited; worker {index} failed: {cause}");
             code
         }
     })

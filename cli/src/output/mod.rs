@@ -34,7 +34,7 @@ pub(crate) fn written(text: String) {
     if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
-    eprintln!("error: standard output cannot be written to: {error}");
+    eprintln!("error: cannot write to standard output: {error}");
     std::process::exit(1);
 }
 

@@ -31,9 +31,7 @@ fn format_of_name(file: &Path) -> Option<RowFormat> {
 pub(crate) fn row_format(asked: Option<RowFormat>, file: Option<&Path>) -> Result<RowFormat> {
     let Some(file) = file else {
         if asked == Some(RowFormat::Parquet) {
-            bail!(
-                "a Parquet file cannot be written to standard output; name it with --output-file"
-            );
+            bail!("cannot write Parquet to standard output; name a file with --output-file");
         }
         return Ok(asked.unwrap_or(RowFormat::Table));
     };
@@ -51,7 +49,7 @@ pub(crate) fn row_format(asked: Option<RowFormat>, file: Option<&Path>) -> Resul
     }
     match (asked, format_of_name(file)) {
         (Some(asked), Some(named)) if asked != named => bail!(
-            "{shown} is a {} file by its name, and --output (or PARTITA_OUTPUT) says {}; change one of them",
+            "the extension of {shown} stands for {}, but --output (or PARTITA_OUTPUT) is {}; change one of them",
             name(named),
             name(asked)
         ),
@@ -59,7 +57,7 @@ pub(crate) fn row_format(asked: Option<RowFormat>, file: Option<&Path>) -> Resul
         // A device or a pipe is read by somebody now.
         (None, None) if file.metadata().is_ok_and(|found| !found.is_file()) => Ok(RowFormat::Table),
         (None, None) => bail!(
-            "the name {shown} does not tell a format; end it in .parquet, .csv, .tsv, .json or .arrow, or \
+            "cannot tell the format from the name {shown}; use the extension .parquet, .csv, .tsv, .json or .arrow, or \
              name the format with --output"
         ),
     }
@@ -116,7 +114,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(format: RowFormat, file: Option<&Path>, max_rows: usize) -> Result<Self> {
         if let Some(file) = file.filter(|file| file.is_dir()) {
-            bail!("{} is a folder: name a file, or write a folder with COPY", file.display());
+            bail!("{} is a folder; name a file, or write a folder with COPY", file.display());
         }
         let file = file.map(Path::to_path_buf);
         let (draft, width, sink, schema) = (None, None, None, None);
@@ -248,7 +246,7 @@ impl Writer {
         writeln!(target, "{text}")?;
         if self.width.is_none() && written.rows > written.rows_shown {
             let (some, all) = (written.rows_shown, written.rows);
-            writeln!(target, "{some} of {all} rows are shown (--max-rows)")?;
+            writeln!(target, "{some} of {all} rows shown (--max-rows)")?;
         }
         Ok(target.flush()?)
     }
@@ -308,9 +306,9 @@ mod tests {
         assert_eq!(format(Some(RowFormat::Csv), "part.new").expect("asked"), RowFormat::Csv);
         assert_eq!(row_format(None, None).expect("none"), RowFormat::Table);
         let error = |asked, name| format(asked, name).expect_err(name).to_string();
-        assert!(error(Some(RowFormat::Csv), "y.parquet").contains("says csv; change one of them"));
-        assert!(error(None, "y.dat").contains("does not tell a format"));
-        assert!(error(None, "y").contains("does not tell a format"));
+        assert!(error(Some(RowFormat::Csv), "y.parquet").contains("is csv; change one of them"));
+        assert!(error(None, "y.dat").contains("cannot tell the format"));
+        assert!(error(None, "y").contains("cannot tell the format"));
         assert!(error(None, "y.csv.gz").contains("name it y.csv"));
         assert!(row_format(Some(RowFormat::Parquet), None).is_err());
     }

@@ -82,7 +82,7 @@ pub(crate) fn on_released(core: &mut Core, id: JobId) {
     } else if job.held.complete {
         core.end_job(id, JobState::Done, String::new());
     } else {
-        let reason = "it was let go before it was complete".to_string();
+        let reason = "it was released before it was complete".to_string();
         core.end_job(id, JobState::Cancelled, reason);
     }
 }

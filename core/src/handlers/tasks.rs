@@ -191,7 +191,7 @@ fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
     worker.unreadable += 1;
     core.suspects.insert(from);
     if worker.unreadable >= UNREADABLE_MAX {
-        let cause = format!("{reader} could not read from it {UNREADABLE_MAX} times: {error}");
+        let cause = format!("{reader} failed to read from it {UNREADABLE_MAX} times: {error}");
         core.give_up_worker(from, cause);
     }
 }

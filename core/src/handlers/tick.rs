@@ -14,7 +14,7 @@ pub(crate) fn on_tick(core: &mut Core) {
         .map(|(id, _)| *id)
         .collect();
     for id in silent {
-        let cause = format!("nothing was heard of it for {} s", limit / 1_000_000);
+        let cause = format!("no heartbeat for {} s", limit / 1_000_000);
         core.give_up_worker(id, cause);
     }
     fail_hopeless(core);
@@ -42,7 +42,7 @@ fn fail_hopeless(core: &mut Core) {
             found.push((
                 *id,
                 format!(
-                    "Slurm job {slurm_job} ends in {} s, and a task of `{}` takes about {takes} s: nothing more of this job can be done; ask for more time, or submit it again later",
+                    "Slurm job {slurm_job} ends in {} s, and a task of `{}` takes about {takes} s: no task of this job can finish in time; request more time, or submit the job again later",
                     left / 1_000_000,
                     shortest.name
                 ),

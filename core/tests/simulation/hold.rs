@@ -79,7 +79,7 @@ impl World {
             assert!(state == JobState::Cancelled && self.incidents.cancelled.contains(&job));
             return;
         }
-        assert!(error.contains("does not hold its result any more"), "refused: {error}");
+        assert!(error.contains("no longer exists; create it again"), "refused: {error}");
         assert!(self.reads_held(number));
         self.planning_fails(number);
     }

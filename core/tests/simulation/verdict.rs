@@ -51,8 +51,8 @@ impl World {
                 assert_eq!(error.matches(" on host of ").count(), 3, "{error}");
             }
             (JobState::Failed, None)
-                if error.contains("whose held result it reads, has ended")
-                    || error.contains("was brought by a client") =>
+                if error.contains("which it reads, no longer exists")
+                    || error.contains("was uploaded by a client") =>
             {
                 let number = client.number;
                 assert!(self.reads_held(number), "{error}");

@@ -97,7 +97,7 @@ fn a_holder_that_nobody_can_read_is_given_up() {
     t.check(&["a: run 1.1.1#2"]);
     t.fail("1.1.2", FailureKind::Input(h), "refused");
     t.check(&[
-        "h: disconnect (worker-3 could not read from it 3 times: refused)",
+        "h: disconnect (worker-3 failed to read from it 3 times: refused)",
         "a: lost h",
         "b: lost h",
         "c: lost h",
@@ -141,8 +141,7 @@ fn a_task_that_kills_three_workers_is_stopped() {
         t.tell(died(&format!("host-{name}"), "out of memory at 1.0 GiB"));
         t.check(&[
             &format!("{name}: disconnect (out of memory at 1.0 GiB)"),
-            "job-1 failed: task job-1.0.0 was running on 3 workers when they died, so it is not \
-             tried again: a on host-a: killed by signal 9; b on host-b: out of memory at 1.0 GiB; \
+            "job-1 failed: task job-1.0.0 was running on 3 workers when they died, so it is not retried: a on host-a: killed by signal 9; b on host-b: out of memory at 1.0 GiB; \
              c on host-c: out of memory at 1.0 GiB",
         ][..if name == "b" { 1 } else { 2 }]);
     }

@@ -14,33 +14,36 @@ fn refused(job: JobBuilder, error: &str) {
 /// A job has a group, and not too many.
 #[test]
 fn the_number_of_groups_is_checked() {
-    refused(job(), "a job has 1 to 10000 groups, this one has 0");
+    refused(job(), "a job must have 1 to 10000 stages, this one has 0");
     let many = (0..=limits::JOB_GROUPS_MAX).fold(job(), |job, _| job.source(1));
-    refused(many, "a job has 1 to 10000 groups, this one has 10001");
+    refused(many, "a job must have 1 to 10000 stages, this one has 10001");
 }
 
 /// A group has a task, and not too many.
 #[test]
 fn the_number_of_tasks_is_checked() {
-    refused(job().source(0), "a group has 1 to 16000000 tasks, group 0 has 0");
+    refused(job().source(0), "a stage must have 1 to 16000000 tasks, stage 0 has 0");
     let many = limits::GROUP_TASKS_MAX + 1;
-    refused(job().source(1).source(many), "a group has 1 to 16000000 tasks, group 1 has 16000001");
+    refused(
+        job().source(1).source(many),
+        "a stage must have 1 to 16000000 tasks, stage 1 has 16000001",
+    );
 }
 
 /// A group reads earlier groups: not itself, not later ones.
 #[test]
 fn groups_read_earlier_groups_alone() {
-    refused(job().group(1, [shuffle(0)]), "group 0 reads group 0, which is not before it");
+    refused(job().group(1, [shuffle(0)]), "stage 0 reads stage 0, which is not an earlier one");
     refused(
         job().source(1).group(1, [shuffle(7)]),
-        "group 1 reads group 7, which is not before it",
+        "stage 1 reads stage 7, which is not an earlier one",
     );
 }
 
 /// What a group reads is there, and so are the tasks that read it.
 #[test]
 fn what_is_read_is_there() {
-    let error = "group 1 reads partitions of group 0 that are not there";
+    let error = "stage 1 reads partitions of stage 0 that do not exist";
     refused(job().source(2).group(3, [one_to_one(0)]), error);
     refused(job().source(2).group(1, [explicit(0, &[&[2]])]), error);
     refused(job().source(2).group(3, [at(0, 3, explicit(0, &[&[0]]))]), error);
@@ -57,8 +60,7 @@ fn the_number_of_live_jobs_is_bounded() {
     (0..all / 2).for_each(|_| t.submit_quietly(job().source(1)));
     t.submit(job().source(1));
     t.check(&[
-        "refused: 1000 jobs are waiting or running for this client and 1000 of 2000 for all, which \
-         is the limit: try again when some have ended",
+        "refused: 1000 jobs are waiting or running for this client and 1000 of 2000 for all clients, which is the limit; retry when some have ended",
     ]);
     t.submit(job().of("another").source(1));
     t.check(&["job-1001 accepted"]);
@@ -75,8 +77,7 @@ fn the_number_of_held_results_is_bounded() {
     (0..limits::HELD_JOBS_MAX / 2).for_each(|_| t.submit_quietly(held("one")));
     t.submit(held("one"));
     t.check(&[
-        "refused: 1000 results are held for this client and 1000 of 2000 for all, which is the \
-         limit: drop some first",
+        "refused: 1000 results are persisted for this client and 1000 of 2000 for all clients, which is the limit; drop some first",
     ]);
     t.submit(held("another"));
     t.check(&["job-1001 accepted"]);

@@ -116,21 +116,24 @@ fn why(t: &Cluster, task: &str) -> String {
 fn a_task_says_why_it_does_not_run() {
     let mut t = Cluster::new();
     t.submit_quietly(job().source(3).group(2, [shuffle(0)]));
-    assert_eq!(why(&t, "1.0.0"), "no worker is there: start one with `partita worker`");
+    assert_eq!(why(&t, "1.0.0"), "no workers are connected; start one with `partita worker`");
     t.join("a", 1);
     t.place();
     t.take();
     assert_eq!(why(&t, "1.0.0"), "");
     let ready = why(&t, "1.0.2");
-    assert!(ready.contains("1 ready tasks of its group are before it"), "{ready}");
-    assert!(ready.contains("worker-1: its 1 slots are taken: 1 tasks were given to it"), "{ready}");
-    let waits = "it reads group 0 (group 0): 0 of 3 partitions are there; of its tasks 1 run, 2 are \
+    assert!(ready.contains("1 ready tasks of this stage run before it"), "{ready}");
+    assert!(
+        ready.contains("worker-1: all its 1 slots are in use: 1 tasks are assigned to it"),
+        "{ready}"
+    );
+    let waits = "it reads stage 0 (group 0): 0 of 3 partitions are available; of its tasks 1 run, 2 are \
                  ready, 0 wait";
     assert_eq!(why(&t, "1.1.0"), waits);
     t.heartbeat("a", WorkerMetrics { above_mark: true, ..WorkerMetrics::default() });
-    assert!(why(&t, "1.0.2").contains("its memory is above its mark"));
+    assert!(why(&t, "1.0.2").contains("paused: memory use is above the threshold"));
     t.leave("a");
-    assert!(why(&t, "1.0.2").contains("it is leaving: asked"));
+    assert!(why(&t, "1.0.2").contains("retiring: asked"));
     t.take();
     let mut short = registration("b", 1);
     short.lifetime_left_s = Some(0);

@@ -123,7 +123,7 @@ fn a_silent_worker_is_lost_after_the_limit() {
     t.tick_after(4 * SECOND);
     t.check(&[]);
     t.tick_after(1);
-    t.check(&["a: disconnect (nothing was heard of it for 10 s)"]);
+    t.check(&["a: disconnect (no heartbeat for 10 s)"]);
     assert_eq!(t.core.workers_up(), 1);
 }
 
@@ -213,7 +213,7 @@ fn a_job_that_cannot_end_in_time_says_so() {
     t.finish_in("1.0.1", 40 * SECOND);
     t.check(&[]);
     later(&mut t, SECOND);
-    t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `group 0` takes about 40 s: nothing more of this job can be done; ask for more time, or submit it again later"]);
+    t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `group 0` takes about 40 s: no task of this job can finish in time; request more time, or submit the job again later"]);
 }
 
 /// A lifetime longer than any clock is no end, and no overflow.

@@ -82,7 +82,7 @@ impl GroupRecord {
         *plans_bytes += facts.plan.len();
         let plan = if *plans_bytes > JOB_PLANS_BYTES_MAX {
             let limit = format_bytes(JOB_PLANS_BYTES_MAX as u64);
-            format!("not remembered: the plans of this job are longer than {limit}")
+            format!("discarded: the plans of this job exceed {limit}")
         } else {
             facts.plan
         };
@@ -256,7 +256,7 @@ impl JobRecord {
         let short = self.short_row();
         (self.row.text, self.row.error) = (short.text, short.error);
         for group in &mut self.groups {
-            group.plan = String::from("not remembered: there were too many jobs since");
+            group.plan = String::from("discarded: too many jobs were submitted since");
         }
         (self.operators, self.failures) = (Vec::new(), VecDeque::new());
         self.text_revision += 1;

@@ -31,7 +31,7 @@ impl Model {
         limit: u32,
     ) -> Answer {
         let Some(record) = self.job_records.get(&job) else {
-            return Answer::None(format!("{job} is not remembered"));
+            return Answer::None(format!("{job} is unknown or its history was discarded"));
         };
         let limit = limit.min(TASKS_PAGE_MAX) as usize;
         let key = |task: TaskId| (task.group.index, task.index);
@@ -80,7 +80,7 @@ impl Model {
     pub fn task(&self, task: TaskId) -> Answer {
         let job = task.group.job;
         let Some(record) = self.job_records.get(&job) else {
-            return Answer::None(format!("{job} is not remembered"));
+            return Answer::None(format!("{job} is unknown or its history was discarded"));
         };
         let group = record.groups.get(task.group.index as usize);
         let Some(group) = group.filter(|group| task.index < group.size) else {
@@ -88,7 +88,7 @@ impl Model {
         };
         let attempts = self.attempts(task);
         let Some(state) = state_of(attempts.last(), group, record) else {
-            let text = format!("what became of task {task} is not remembered any more");
+            let text = format!("the history of task {task} was discarded");
             return Answer::None(text);
         };
         let last = attempts.last();
@@ -150,11 +150,12 @@ impl Model {
         let mut story = Vec::new();
         for attempt in attempts {
             let number = attempt.attempt;
-            let text = format!("attempt {number} had slot {} of {}", attempt.slot, name(attempt));
+            let text =
+                format!("attempt {number} started in slot {} of {}", attempt.slot, name(attempt));
             story.push((attempt.started_ms, text));
             let text = match attempt.ending {
                 None => continue,
-                Some(Ending::Finished) => format!("attempt {number} made its output"),
+                Some(Ending::Finished) => format!("attempt {number} finished"),
                 Some(Ending::Failed(_)) => format!("attempt {number} failed: {}", attempt.error),
                 Some(Ending::Lost) => {
                     format!("attempt {number} was lost with {}", name(attempt))
@@ -201,21 +202,21 @@ fn why(state: TaskState, group: &GroupRecord, record: &JobRecord) -> Vec<Reason>
         TaskState::Waiting | TaskState::Ready | TaskState::Failed
             if record.row.state.is_final() =>
         {
-            format!("{job} is {}: its tasks do not run any more", record.row.state.as_str())
+            format!("{job} is {}; its tasks no longer run", record.row.state.as_str())
         }
-        TaskState::Failed => String::from("it failed and is not tried again"),
-        TaskState::Ready => String::from("it could run, and waits for a slot"),
+        TaskState::Failed => String::from("the task failed and is not retried"),
+        TaskState::Ready => String::from("the task is ready and waits for a slot"),
         TaskState::Waiting => {
             let unfinished = group.inputs.iter().filter_map(|input| {
                 let from = record.groups.get(input.group as usize)?;
                 let left = from.counters.tasks.total() - from.counters.tasks.done;
-                (left > 0).then(|| format!("`{}` has {left} tasks to finish", from.name))
+                (left > 0).then(|| format!("`{}` has {left} unfinished tasks", from.name))
             });
             let unfinished: Vec<String> = unfinished.collect();
             if unfinished.is_empty() {
-                String::from("it waits for its turn")
+                String::from("the task waits to be queued")
             } else {
-                format!("it waits for what it reads: {}", unfinished.join(", "))
+                format!("the task waits for its inputs: {}", unfinished.join(", "))
             }
         }
     };

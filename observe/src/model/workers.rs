@@ -177,8 +177,8 @@ impl Model {
                     record.was_leaving = true;
                 }
                 if was == WorkerState::Up {
-                    let text = format!("{name} is leaving: {cause}");
-                    let reason = format!("is leaving: {cause}");
+                    let text = format!("{name} is retiring: {cause}");
+                    let reason = format!("is retiring: {cause}");
                     self.note(about(EventKind::Note, Level::Info, id, text, &reason));
                 }
                 return;

@@ -59,7 +59,7 @@ fn failed(id: JobId, row: &JobRow, now_ms: u64, found: &mut Vec<Found>) {
         return;
     }
     let text = format!("{id} failed: {}", row.error);
-    let remedy = "its page has the failed attempts with their errors";
+    let remedy = "its page lists the failed attempts with their errors";
     let since_ms = Some(ended_ms);
     found.push(Found { since_ms, ..notice(Subject::Failed(id), Level::Error, id, text, remedy) });
 }
@@ -94,27 +94,26 @@ fn waits(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
     let (level, why, remedy) = if up == 0 && leaving == 0 {
         (
             Level::Error,
-            "there is no worker".to_string(),
-            "start workers: `partita worker`, or a Slurm job that does so",
+            "no workers are connected".to_string(),
+            "start workers with `partita worker`, or with a Slurm job",
         )
     } else if up == 0 {
         (
             Level::Error,
-            format!("{}, and no other is there", is_leaving(leaving)),
-            "start other workers: those that leave take no new tasks",
+            format!("{}, and no other worker is connected", is_leaving(leaving)),
+            "start other workers; workers that retire take no new tasks",
         )
     } else if above == up {
         (
             Level::Warning,
-            "every worker is above its memory mark".to_string(),
-            "add workers or memory, or drop collections that are not needed",
+            "all workers are paused because their memory use is above the threshold".to_string(),
+            "add workers or memory, or drop persisted tables that are not needed",
         )
     } else if others >= slots {
         (
             Level::Warning,
             format!("all {} are busy with other jobs", count_of(slots, "slot")),
-            "add workers, or submit it with a higher priority; it gets its share as tasks of others \
-             end",
+            "add workers, or submit the job with a higher priority; it gets its fair share of slots as other tasks end",
         )
     } else {
         (
@@ -124,7 +123,7 @@ fn waits(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
                 format_count(others),
                 count_of(slots, "slot")
             ),
-            "the pages of its tasks say why each does not run",
+            "the pages of its tasks say why each one waits",
         )
     };
     let text = format!("{id} has waited {time} for a slot: {why}");
@@ -136,7 +135,7 @@ fn waits(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
 
 fn is_leaving(workers: u64) -> String {
     let verb = if workers == 1 { "is" } else { "are" };
-    format!("{} {verb} leaving", count_of(workers, "worker"))
+    format!("{} {verb} retiring", count_of(workers, "worker"))
 }
 
 fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
@@ -157,14 +156,15 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
     } else if row.tasks.running > 0 {
         let running = count_of(row.tasks.running, "task");
         (
-            format!("{id} has not moved for {time}: {running} on workers, and none has ended"),
-            "look on the timeline which these are: one may wait for something outside, or its \
-             partition may be far larger than others",
+            format!(
+                "{id} has made no progress for {time}: {running} on workers, and none has finished"
+            ),
+            "find these tasks in the timeline; a task may wait for an external resource, or its partition may be much larger than others",
         )
     } else {
         (
-            format!("{id} has not moved for {time}, and no task of it runs"),
-            "see whether its client still reads the result: no more is made than it takes",
+            format!("{id} has made no progress for {time}, and none of its tasks is running"),
+            "check that its client still reads the result; only a few partitions are computed ahead of the client",
         )
     };
     found.push(Found {
@@ -179,9 +179,9 @@ fn retried(record: &JobRecord, found: &mut Vec<Found>) {
         return;
     }
     let verb = if retries == 1 { "was" } else { "were" };
-    let text = format!("{} of {id} {verb} started again", count_of(retries, "task"));
+    let text = format!("{} of {id} {verb} retried", count_of(retries, "task"));
     let remedy =
-        "nothing need be done if a worker was lost; its page lists the attempts that failed";
+        "no action is needed if a worker was lost; the job's page lists the failed attempts";
     found.push(notice(Subject::Retried(id), Level::Info, id, text, remedy));
 }
 
@@ -194,15 +194,14 @@ fn killers(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
             index: *index,
         };
         let cause = workers.last().and_then(|worker| model.workers.get(*worker));
-        let cause = cause.map(|row| format!(", the last one for this reason: {}", row.cause));
+        let cause = cause.map(|row| format!("; cause of the last one: {}", row.cause));
         let text = format!(
             "task {task} was running on {} workers when they died{}",
             workers.len(),
             cause.unwrap_or_default()
         );
         let remedy = format!(
-            "after {TASK_KILLS_MAX} it is not tried again and {id} fails. If the cause is memory, cut \
-             its data into smaller partitions or give workers fewer slots"
+            "after {TASK_KILLS_MAX} it is not retried and {id} fails. If the cause is memory, use smaller partitions or give workers fewer slots"
         );
         found.push(notice(Subject::Killer(task), Level::Error, id, text, &remedy));
     }
@@ -226,21 +225,20 @@ fn skewed(group: &GroupRecord, found: &mut Vec<Found>) {
     let (why, remedy) = if rows.max >= rows.median.max(1).saturating_mul(SKEW_TIMES) {
         (
             format!(
-                ", and the largest output has {} rows beside {}",
+                "; the largest output has {} rows, the median output {}",
                 format_count(rows.max),
                 format_count(rows.median)
             ),
-            "its data is unevenly divided: partition by another column, or into more parts",
+            "the data is skewed: partition by another column, or use more partitions",
         )
     } else {
         (
             String::new(),
-            "look on the timeline whether those tasks wait for others' partitions or the disk, and \
-             whether they ran on one worker",
+            "check in the timeline whether those tasks wait for partitions of other tasks or for the disk, and whether they ran on one worker",
         )
     };
     let text = format!(
-        "the slowest task of `{}` ({id}) took {}, half of them no more than {}{why}",
+        "the slowest task of `{}` ({id}) took {}, the median task {}{why}",
         group.name,
         duration(max),
         duration(median)

@@ -134,11 +134,10 @@ fn look_at_scheduler(model: &Model, found: &mut Vec<Found>) {
             subject: Subject::Behind,
             level: Level::Warning,
             text: format!(
-                "the observer was behind and has not seen {}",
+                "the observer fell behind and missed {}",
                 count_of(dropped, "observation")
             ),
-            remedy: "counters are right all the same; the timeline and the spreads of groups have \
-                     holes. Close pages that nobody looks at, or give the scheduler another core"
+            remedy: "counters are still correct; the timeline and the histograms of stages are incomplete. Close unused dashboard pages, or give the scheduler another core"
                 .into(),
             place: Place::Scheduler,
             since_ms: recent().map(|gap| gap.0).min(),
@@ -150,10 +149,9 @@ fn look_at_scheduler(model: &Model, found: &mut Vec<Found>) {
         found.push(Found {
             subject: Subject::Slow,
             level: Level::Warning,
-            text: format!("the scheduler is slow: one event of a hundred takes {time} or more"),
+            text: format!("the scheduler is slow: one event in a hundred takes {time} or more"),
             remedy:
-                "workers may wait for their next task. Use fewer and larger tasks, and see that \
-                     nothing else uses the scheduler's cores"
+                "workers may wait for their next task. Use fewer and larger tasks, and check that nothing else uses the scheduler's cores"
                     .into(),
             place: Place::Scheduler,
             since_ms: None,

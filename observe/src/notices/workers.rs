@@ -53,8 +53,7 @@ fn lost(model: &Model, found: &mut Vec<Found>) {
         .filter(|(ended, _)| now_ms.saturating_sub(*ended) < RECENT_MS)
         .collect();
     lost.sort_by_key(|(ended, row)| (*ended, row.id));
-    let remedy = "what it held is made again where someone wants it. If it ran out of memory, give \
-                  workers more of it or fewer slots; its log says more";
+    let remedy = "its partitions are recomputed if they are needed. If it ran out of memory, give workers more memory or fewer slots; its log has details";
     if lost.len() <= NAMED_MAX {
         found.extend(lost.into_iter().map(|(ended, row)| Found {
             subject: Subject::Lost(row.id),
@@ -75,8 +74,7 @@ fn lost(model: &Model, found: &mut Vec<Found>) {
                 name(last),
                 last.cause
             ),
-            remedy: "what they held is made again where someone wants it. The events say why each \
-                     was lost; where the cause is memory, give workers more of it or fewer slots"
+            remedy: "their partitions are recomputed if they are needed. The events list why each was lost; if the cause is memory, give workers more memory or fewer slots"
                 .into(),
             place: Place::Events,
             since_ms: Some(*first),
@@ -99,25 +97,23 @@ const NEAR_LIMIT: Kind = Kind {
     many: Subject::NearLimitMany,
     level: Level::Error,
     state: "use more than 92 % of their memory limit and may be killed",
-    remedy: "give workers more memory or fewer slots, or cut the data into smaller partitions",
+    remedy: "give workers more memory or fewer slots, or use smaller partitions",
 };
 
 const ABOVE_MARK: Kind = Kind {
     one: Subject::AboveMark,
     many: Subject::AboveMarkMany,
     level: Level::Warning,
-    state: "are above their memory mark and take no task that only adds bytes",
-    remedy: "this passes when results are read or dropped. If it stays, add workers or memory, and \
-             drop collections that are not needed",
+    state: "are paused: memory use is above the threshold, and they take no task that only adds data",
+    remedy: "this ends when results are read or dropped. If it persists, add workers or memory, and drop persisted tables that are not needed",
 };
 
 const SPILLING: Kind = Kind {
     one: Subject::Spilling,
     many: Subject::SpillingMany,
     level: Level::Warning,
-    state: "have more than half of their memory limit in partitions on disk",
-    remedy: "the data is larger than the memory, and the disk sets the pace. Add workers or memory, \
-             and see that the local directory is on a fast disk",
+    state: "have spilled more than half of their memory limit to disk",
+    remedy: "the data is larger than the memory, so the disk limits the speed. Add workers or memory, and check that the local directory is on a fast disk",
 };
 
 fn memory(model: &Model, found: &mut Vec<Found>) {
@@ -130,14 +126,16 @@ fn memory(model: &Model, found: &mut Vec<Found>) {
         let of_limit = format_bytes(limit);
         if is_over(metrics.resident_bytes, NEAR_LIMIT_PERCENT) {
             let used = format_bytes(metrics.resident_bytes);
-            let text = format!("{} uses {used} of its {of_limit} and may be killed", name(row));
+            let text = format!(
+                "{} uses {used} of its memory limit of {of_limit} and may be killed",
+                name(row)
+            );
             near.push((row.id, text));
         }
         if metrics.above_mark {
             let reserved = format_bytes(metrics.reserved_bytes);
             let text = format!(
-                "{} is above its memory mark ({reserved} reserved, its limit is {of_limit}): it takes \
-                 no task that only adds bytes",
+                "{} is paused: memory use is above the threshold ({reserved} reserved, its limit is {of_limit}); it takes no task that only adds data",
                 name(row)
             );
             above.push((row.id, text));
@@ -145,7 +143,7 @@ fn memory(model: &Model, found: &mut Vec<Found>) {
         if is_over(metrics.spilled_bytes, SPILLED_PERCENT) {
             let spilled = format_bytes(metrics.spilled_bytes);
             let text = format!(
-                "{} has {spilled} of partitions on disk, beside a memory limit of {of_limit}",
+                "{} has spilled {spilled} to disk; its memory limit is {of_limit}",
                 name(row)
             );
             spilling.push((row.id, text));
@@ -197,8 +195,7 @@ fn ends(model: &Model, found: &mut Vec<Found>) {
         let entry = ending.entry((row.slurm_job.as_deref(), alone)).or_insert((row, 0, ends_ms));
         (entry.1, entry.2) = (entry.1 + 1, entry.2.min(ends_ms));
     }
-    let remedy = "they take no task that cannot end before that. Start others now if the work is to \
-                  go on: what is held there and wanted is made again elsewhere";
+    let remedy = "they take no task that cannot finish before that. Start other workers now if the work is to continue; partitions on these workers that are needed are recomputed elsewhere";
     let in_time = |ends_ms: u64| match ends_ms.saturating_sub(now_ms) {
         0 => String::from("now"),
         left => format!("in {}", duration(left)),
@@ -215,7 +212,7 @@ fn ends(model: &Model, found: &mut Vec<Found>) {
         let workers: u64 = ending.values().map(|(_, count, _)| count).sum();
         let first = ending.values().map(|(_, _, ends)| *ends).min().unwrap_or(now_ms);
         let text = format!(
-            "{} must end soon, the first of them {}",
+            "{} must end soon, the first one {}",
             count_of(workers, "worker"),
             in_time(first)
         );
@@ -254,10 +251,9 @@ fn disk(model: &Model, found: &mut Vec<Found>) {
         found.push(Found {
             subject: Subject::Disk(record.row.id.0),
             level: Level::Error,
-            text: format!("a disk failed tasks of {} on {place}: {}", record.row.id, failure.error),
+            text: format!("tasks of {} failed on {place} because of a disk: {}", record.row.id, failure.error),
             remedy: format!(
-                "free space in {folder}, or start workers with another --local-directory; the tasks \
-                 are tried on other workers"
+                "free space in {folder}, or start workers with another --local-directory; the tasks are retried on other workers"
             ),
             place: Place::Worker(failure.worker),
             since_ms: Some(failure.started_ms + failure.busy_us / 1000),

@@ -92,7 +92,7 @@ fn texts_are_bounded() {
     let view = |id| bench.model.job_view(JobId(id)).expect("is remembered");
     assert!(view(0).failures.is_empty() && view(0).operators.is_empty());
     assert_eq!(view(0).text.len(), 300);
-    assert_eq!(view(0).groups[0].plan, "not remembered: there were too many jobs since");
+    assert_eq!(view(0).groups[0].plan, "discarded: too many jobs were submitted since");
     assert_eq!((view(9).failures.len(), view(9).text.len()), (FAILURES_MAX, 700));
 }
 
@@ -105,7 +105,7 @@ fn plans_of_one_job_are_bounded() {
     bench.see(Observation::Job(Box::new(facts)));
     let view = bench.model.job_view(JobId(1)).expect("is there");
     assert_eq!(view.groups[0].plan.len(), 10_000);
-    let text = "not remembered: the plans of this job are longer than 256 KiB";
+    let text = "discarded: the plans of this job exceed 256 KiB";
     assert_eq!(view.groups[99].plan, text);
 }
 

@@ -74,8 +74,7 @@ fn memory_of_workers() {
     let mut bench = with_workers(8);
     let above = WorkerMetrics { above_mark: true, reserved_bytes: 6 << 30, ..Default::default() };
     bench.measure(1, above, Vec::new());
-    let text = "w1 on n00 is above its memory mark (6.00 GiB reserved, its limit is 8.00 GiB): it \
-                takes no task that only adds bytes";
+    let text = "w1 on n00 is paused: memory use is above the threshold (6.00 GiB reserved, its limit is 8.00 GiB); it takes no task that only adds data";
     let first = one(&mut bench);
     assert_eq!(first.text, text);
     bench.pass(5_000);
@@ -83,15 +82,18 @@ fn memory_of_workers() {
     let near = WorkerMetrics { resident_bytes: 15 << 29, ..Default::default() };
     bench.measure(1, near, Vec::new());
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "w1 on n00 uses 7.50 GiB of its 8.00 GiB and may be killed");
+    assert_eq!(
+        notice.text,
+        "w1 on n00 uses 7.50 GiB of its memory limit of 8.00 GiB and may be killed"
+    );
     assert_eq!(notice.level, Level::Error);
     let spilling = WorkerMetrics { spilled_bytes: 5 << 30, ..Default::default() };
     bench.measure(1, spilling, Vec::new());
-    let text = "w1 on n00 has 5.00 GiB of partitions on disk, beside a memory limit of 8.00 GiB";
+    let text = "w1 on n00 has spilled 5.00 GiB to disk; its memory limit is 8.00 GiB";
     assert_eq!(one(&mut bench).text, text);
     (0..5).for_each(|id| bench.measure(id, above, Vec::new()));
     let notice = one(&mut bench);
-    let text = "5 of 8 workers are above their memory mark and take no task that only adds bytes";
+    let text = "5 of 8 workers are paused: memory use is above the threshold, and they take no task that only adds data";
     assert_eq!((notice.text.as_str(), notice.place), (text, Place::Workers));
 }
 
@@ -123,12 +125,13 @@ fn waiting_jobs() {
     assert!(texts(&mut bench).is_empty(), "not at once");
     bench.pass(6_000);
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "job-1 has waited 8.0 s for a slot: there is no worker");
+    assert_eq!(notice.text, "job-1 has waited 8.0 s for a slot: no workers are connected");
     assert_eq!((notice.level, notice.place), (Level::Error, Place::Job(JobId(1))));
     bench.join(1, 2);
     let (worker, state) = (WorkerId(1), WorkerState::Leaving);
     bench.see(Observation::WorkerEnded { worker, state, cause: "its time is over".into() });
-    let text = "job-1 has waited 9.0 s for a slot: 1 worker is leaving, and no other is there";
+    let text =
+        "job-1 has waited 9.0 s for a slot: 1 worker is retiring, and no other worker is connected";
     assert_eq!(one(&mut bench).text, text);
     bench.join(2, 2);
     bench.submit(2, &[10]);
@@ -140,7 +143,7 @@ fn waiting_jobs() {
     let text = "job-1 has waited 11 s for a slot: 1 of 2 slots are busy with other jobs";
     assert_eq!(one(&mut bench).text, text);
     bench.measure(2, WorkerMetrics { above_mark: true, ..Default::default() }, Vec::new());
-    let text = "job-1 has waited 12 s for a slot: every worker is above its memory mark";
+    let text = "job-1 has waited 12 s for a slot: all workers are paused because their memory use is above the threshold";
     assert!(texts(&mut bench).contains(&text.to_string()));
     bench.measure(2, WorkerMetrics::default(), Vec::new());
     bench.count(counters(1, 0, on(1)));
@@ -158,14 +161,14 @@ fn jobs_that_stand() {
     bench.pass(119_000);
     assert!(bench.model.notices().is_empty());
     bench.pass(1_000);
-    let text = "job-1 has not moved for 2 m 01 s: 3 tasks on workers, and none has ended";
+    let text = "job-1 has made no progress for 2 m 01 s: 3 tasks on workers, and none has finished";
     assert_eq!(one(&mut bench).text, text);
     bench.end(finished(task(1, 0, 0), 0, 0, 100_000_000));
     bench.pass(200_000);
     assert!(bench.model.notices().is_empty(), "its tasks take that long");
     bench.count(counters(1, 0, TaskCounts { waiting: 3, ..TaskCounts::default() }));
     bench.pass(310_000);
-    let text = "job-1 has not moved for 8 m 30 s, and no task of it runs";
+    let text = "job-1 has made no progress for 8 m 30 s, and none of its tasks is running";
     assert_eq!(one(&mut bench).text, text);
 }
 
@@ -180,11 +183,11 @@ fn retries_and_killers() {
     bench.count_job(counts.clone());
     bench.count(counters(1, 0, on(3)));
     let notice = one(&mut bench);
-    assert_eq!(notice.text, "1 task of job-1 was started again");
+    assert_eq!(notice.text, "1 task of job-1 was retried");
     assert_eq!(notice.level, Level::Info);
     counts.retries = 12;
     bench.count_job(counts);
-    assert_eq!(one(&mut bench).text, "12 tasks of job-1 were started again");
+    assert_eq!(one(&mut bench).text, "12 tasks of job-1 were retried");
     let (worker, state) = (WorkerId(0), WorkerState::Leaving);
     bench.see(Observation::WorkerEnded { worker, state, cause: "told to".into() });
     for id in 0..3 {
@@ -195,8 +198,7 @@ fn retries_and_killers() {
         let all = texts(&mut bench);
         assert_eq!(all.iter().any(|text| text.contains("job-1.0.7")), id == 2, "{all:?}");
     }
-    let text = "task job-1.0.7 was running on 2 workers when they died, the last one for this \
-                reason: out of memory";
+    let text = "task job-1.0.7 was running on 2 workers when they died; cause of the last one: out of memory";
     assert!(texts(&mut bench).contains(&text.to_string()));
 }
 
@@ -213,11 +215,10 @@ fn skewed_groups() {
     let mut slow = finished(task(1, 0, 10), 0, 1, 130_000_000);
     slow.rows = 5_000_000;
     bench.end(slow);
-    let text = "the slowest task of `step 0` (job-1.0) took 2 m 10 s, half of them no more than \
-                100 ms, and the largest output has 5.00 M rows beside 10";
+    let text = "the slowest task of `step 0` (job-1.0) took 2 m 10 s, the median task 100 ms; the largest output has 5.00 M rows, the median output 10";
     let notice = one(&mut bench);
     assert_eq!(notice.text, text);
-    assert!(notice.remedy.starts_with("its data is unevenly divided"));
+    assert!(notice.remedy.starts_with("the data is skewed"));
 }
 
 /// A disk that fails tasks is told with the folder; a job that failed with its error.
@@ -232,7 +233,7 @@ fn disks_and_failed_jobs() {
     failed.error = "cannot write /scratch/p/1: No space left on device".into();
     bench.end(failed);
     let notice = one(&mut bench);
-    let text = "a disk failed tasks of job-1 on w1 on n00: cannot write /scratch/p/1: No space left \
+    let text = "tasks of job-1 failed on w1 on n00 because of a disk: cannot write /scratch/p/1: No space left \
                 on device";
     assert_eq!(notice.text, text);
     assert!(notice.remedy.starts_with("free space in /scratch/p, or"));
@@ -267,15 +268,15 @@ fn planning_that_stands() {
 fn the_scheduler() {
     let mut bench = Bench::new();
     bench.see(Observation::Gap { dropped: 1 });
-    assert_eq!(one(&mut bench).text, "the observer was behind and has not seen 1 observation");
+    assert_eq!(one(&mut bench).text, "the observer fell behind and missed 1 observation");
     bench.see(Observation::Gap { dropped: 1_200 });
-    let text = "the observer was behind and has not seen 1.20 k observations";
+    let text = "the observer fell behind and missed 1.20 k observations";
     assert_eq!(one(&mut bench).text, text);
     bench.pass(61_000);
     assert!(bench.model.notices().is_empty());
     let mut figures = CoreFigures { event_p99_ns: 120_000_000, ..CoreFigures::default() };
     bench.see(Observation::Core(Box::new(figures.clone())));
-    let text = "the scheduler is slow: one event of a hundred takes 120 ms or more";
+    let text = "the scheduler is slow: one event in a hundred takes 120 ms or more";
     assert_eq!(one(&mut bench).text, text);
     figures.event_p99_ns = 1_000;
     for _ in 0..10 {

@@ -155,7 +155,7 @@ fn tasks_are_listed_from_their_attempts() {
     assert_eq!(ask(None, Some(TaskState::Running), None, 9), (all[2..].to_vec(), false));
     assert_eq!(ask(Some(1), None, None, 9), (vec![], false));
     let none = bench.model.tasks(JobId(5), None, None, None, 5);
-    assert_eq!(none, Answer::None("job-5 is not remembered".into()));
+    assert_eq!(none, Answer::None("job-5 is unknown or its history was discarded".into()));
 }
 
 /// A task's page tells its attempts and what became of it, and why it does not run.
@@ -167,27 +167,27 @@ fn a_task_is_told_from_its_attempts() {
     assert_eq!((view.row.state, view.row.attempts, view.attempts.len()), (TaskState::Done, 2, 2));
     assert_eq!(view.attempts[0].error, "no luck");
     let story = [
-        (begin_ms + 995, "attempt 1 had slot 0 of w1".to_string()),
+        (begin_ms + 995, "attempt 1 started in slot 0 of w1".to_string()),
         (begin_ms + 1_000, "attempt 1 failed: no luck".into()),
-        (begin_ms + 1_997, "attempt 2 had slot 1 of w1".into()),
-        (begin_ms + 2_000, "attempt 2 made its output".into()),
+        (begin_ms + 1_997, "attempt 2 started in slot 1 of w1".into()),
+        (begin_ms + 2_000, "attempt 2 finished".into()),
     ];
     assert_eq!(view.story, story);
     let open = bench.model.attempts(task(1, 0, 2));
     assert_eq!((open[0].ending, open[0].busy_us), (None, 700));
     let Answer::Task(view) = bench.model.task(task(1, 1, 0)) else { panic!("is known") };
-    assert_eq!(view.why[0].text, "it waits for what it reads: `step 0` has 3 tasks to finish");
+    assert_eq!(view.why[0].text, "the task waits for its inputs: `step 0` has 3 unfinished tasks");
     assert_eq!((view.inputs[0].name.as_str(), view.inputs[0].partitions), ("step 0", 3));
     let mut row = job(1, &[3, 2]).row;
     (row.state, row.error) = (JobState::Cancelled, "enough".into());
     bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
     let Answer::Task(view) = bench.model.task(task(1, 1, 0)) else { panic!("is known") };
-    assert_eq!(view.why[0].text, "job-1 is cancelled: its tasks do not run any more");
+    assert_eq!(view.why[0].text, "job-1 is cancelled; its tasks no longer run");
     let none = bench.model.task(task(1, 7, 0));
     assert_eq!(none, Answer::None("job-1 has no task job-1.7.0".into()));
     bench.count(counters(1, 1, TaskCounts { waiting: 1, done: 1, ..TaskCounts::default() }));
     let none = bench.model.task(task(1, 1, 0));
-    let text = "what became of task job-1.1.0 is not remembered any more";
+    let text = "the history of task job-1.1.0 was discarded";
     assert_eq!(none, Answer::None(text.into()));
 }
 

@@ -7,7 +7,7 @@ use partita_observe::event::{
 };
 use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
-use partita_shared::model::{JobState, TaskCounts, WorkerState};
+use partita_shared::model::{JobRow, JobState, TaskCounts, WorkerState};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;

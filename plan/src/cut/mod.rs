@@ -213,7 +213,7 @@ impl Cutter {
         let range = Range { first: 0, count: tasks as u32, all: tasks as u32 };
         find_inputs(&below, range, sources, &mut inputs)?;
         let inputs = inputs.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
-            DataFusionError::Internal("an exchange of a fragment is nowhere in it".to_string())
+            DataFusionError::Internal("an exchange of a fragment does not occur in it".to_string())
         })?;
         self.groups.push(PlanGroup { plan, tasks: tasks as u32, inputs, held: None });
         Ok(self.groups.len() as u32 - 1)
@@ -384,7 +384,10 @@ impl Cutter {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let children = plan.children();
         let [left, right] = children.as_slice() else {
-            return Err(DataFusionError::Internal(format!("{} has not two inputs", plan.name())));
+            return Err(DataFusionError::Internal(format!(
+                "{} does not have two inputs",
+                plan.name()
+            )));
         };
         let must_see_all = match (
             plan.downcast_ref::<NestedLoopJoinExec>(),
@@ -511,7 +514,7 @@ fn find_inputs(
     if let Some(leaf) = plan.downcast_ref::<ExchangeExec>() {
         let number = leaf.input() as usize;
         let (Some(slot), Some(source)) = (inputs.get_mut(number), sources.get(number)) else {
-            return Err(DataFusionError::Internal(format!("there is no exchange {number}")));
+            return Err(DataFusionError::Internal(format!("unknown exchange {number}")));
         };
         let lists = source.lists.clone().map(|lists| Exchange::Explicit(Arc::new(lists)));
         let exchange = lists.unwrap_or(match leaf.reading() {

@@ -32,7 +32,9 @@ impl Cutter {
     fn visit_seeing(&mut self, chain: Chain, sources: &mut Sources) -> Result<Plan> {
         let Chain { operators, input, reach } = chain;
         let ranges = ranges(&input).ok_or_else(|| {
-            DataFusionError::Internal("the rows of a window are no ranges any more".to_string())
+            DataFusionError::Internal(
+                "the rows of a window are no longer partitioned by range".to_string(),
+            )
         })?;
         let (key, options) = ranges.key;
         let earlier = reach.earlier(&ranges);
@@ -112,6 +114,6 @@ impl Cutter {
     /// What the tasks of a group run.
     fn made_by(&self, group: u32) -> Result<Plan> {
         let made = self.groups.get(group as usize).map(|group| Arc::clone(&group.plan));
-        made.ok_or_else(|| DataFusionError::Internal(format!("there is no group {group}")))
+        made.ok_or_else(|| DataFusionError::Internal(format!("unknown stage {group}")))
     }
 }

@@ -88,10 +88,9 @@ impl CompressedScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let FileForm { compression, dialect, is_arrow_stream } = form;
         let variant = CompressionTypeVariant::from_str(compression)
-            .map_err(|_| malformed(format!("there is no compression '{compression}'")))?;
-        let files = files(scan).ok_or_else(|| {
-            malformed(format!("{} does not read files that are compressed", scan.name()))
-        })?;
+            .map_err(|_| malformed(format!("unknown compression '{compression}'")))?;
+        let files = files(scan)
+            .ok_or_else(|| malformed(format!("{} does not read compressed files", scan.name())))?;
         let mut builder =
             FileScanConfigBuilder::from(files.clone()).with_file_compression_type(variant.into());
         if let Some(dialect) = dialect {

@@ -39,7 +39,7 @@ pub fn folder_of_key(staged: &str) -> Result<String> {
     match text.strip_prefix(sink::KEY_MARK) {
         None => Ok(format!("{}={NULL_FOLDER}", encode(&key))),
         Some(NULL_FOLDER) => Err(DataFusionError::Execution(format!(
-            "column '{key}' has the text {NULL_FOLDER}, which stands for a missing key in names of folders; \
+            "column '{key}' has the text {NULL_FOLDER}, which stands for a missing key in folder names; \
              replace it before writing"
         ))),
         Some(text) => Ok(format!("{}={}", encode(&key), encode(text))),

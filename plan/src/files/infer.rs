@@ -42,7 +42,9 @@ impl Inference<'_> {
     pub(super) async fn columns(&self, files: &[DataFile]) -> Result<SchemaRef> {
         let columns = match self.kind.format {
             Format::Csv { .. } => {
-                return Err(DataFusionError::Internal("CSV has columns of its own".to_owned()));
+                return Err(DataFusionError::Internal(
+                    "the columns of CSV files are inferred elsewhere".to_owned(),
+                ));
             }
             Format::Json => self.json(files).await,
             Format::Arrow => self.arrow(files).await,
@@ -145,7 +147,7 @@ impl Inference<'_> {
             }
         }
         let why = err.strip_backtrace();
-        plan_error(format!("the files of '{}' do not fit together: {why}", self.name))
+        plan_error(format!("cannot combine the files of '{}': {why}", self.name))
     }
 }
 

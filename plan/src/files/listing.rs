@@ -55,7 +55,7 @@ impl Listing {
                 file.keys.push((name.clone(), Some(file.path.display().to_string())));
             }
         }
-        let Some(first) = source.locations.first() else { return Err(plan_error("no path")) };
+        let Some(first) = source.locations.first() else { return Err(plan_error("no path given")) };
         let kind = all.kind(first, &source.name)?;
         Ok((all, kind))
     }
@@ -130,13 +130,12 @@ impl Listing {
         let (name, path) = (&location.name, location.path.display());
         if location.place == Place::File {
             return plan_error(format!(
-                "the extension of '{name}' ({path}) does not tell its format: known are {KNOWN}; \
-                 for any other name use create external table ... stored as"
+                "cannot tell the format of '{name}' ({path}) from its extension; supported: {KNOWN}; for other names use CREATE EXTERNAL TABLE ... STORED AS"
             ));
         }
         let others = match &self.ignored {
             (count, Some(example)) => format!(
-                ": {count} other {} no known extension, such as '{}'; known are {KNOWN}",
+                ": {count} other {} an unsupported extension, such as '{}'; supported: {KNOWN}",
                 if *count == 1 { "file has" } else { "files have" },
                 example.display()
             ),
@@ -185,7 +184,7 @@ impl Walk {
     fn add(&mut self, path: PathBuf, found: &Metadata) -> Result<()> {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(plan_error(format!(
-                "the file name '{}' is not valid UTF-8: rename it",
+                "the file name '{}' is not valid UTF-8; rename it",
                 path.display()
             )));
         };
@@ -194,7 +193,7 @@ impl Walk {
             return Ok(());
         }
         let unusable = |err: &dyn std::fmt::Display| {
-            plan_error(format!("the path '{}' cannot be used: {err}", path.display()))
+            plan_error(format!("cannot use the path '{}': {err}", path.display()))
         };
         let location =
             object_store::path::Path::from_absolute_path(&path).map_err(|err| unusable(&err))?;
@@ -307,8 +306,7 @@ impl Walk {
         self.entries += entries.len();
         if self.entries > MAX_ENTRIES {
             return Err(plan_error(format!(
-                "more than {MAX_ENTRIES} files and folders, the last of them in '{}': name a \
-                 smaller folder or a pattern",
+                "more than {MAX_ENTRIES} files and folders, the last of them in '{}'; name a smaller folder or a pattern",
                 folder.display()
             )));
         }

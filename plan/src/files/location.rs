@@ -44,7 +44,7 @@ impl Location {
         match std::fs::metadata(&path) {
             Ok(found) if found.is_dir() => Ok(location(Place::Folder)),
             Ok(_) if wants_folder => Err(plan_error(format!(
-                "'{name}' is a file, not a folder: leave out the slash at its end"
+                "'{name}' is a file, not a folder; remove the slash at its end"
             ))),
             Ok(found) if found.is_file() => Ok(location(Place::File)),
             Ok(_) => Err(plan_error(format!(
@@ -90,7 +90,7 @@ fn absolute(directory: &Path, name: &str) -> Result<PathBuf> {
     }
     if is_address(name) {
         return Err(plan_error(format!(
-            "'{name}' is not a local file: only paths and file:// addresses can be read"
+            "'{name}' is not a local file; only paths and file:// URLs are supported"
         )));
     }
     from_path(directory, name)
@@ -104,7 +104,9 @@ fn from_path(directory: &Path, name: &str) -> Result<PathBuf> {
     let path = match home {
         Some(rest) => {
             let home = std::env::home_dir().ok_or_else(|| {
-                plan_error(format!("'{name}' needs a home directory: set the variable HOME"))
+                plan_error(format!(
+                    "cannot resolve '{name}': the home directory is unknown; set the variable HOME"
+                ))
             })?;
             home.join(rest.trim_start_matches('/'))
         }
@@ -114,7 +116,7 @@ fn from_path(directory: &Path, name: &str) -> Result<PathBuf> {
 }
 
 fn from_address(name: &str) -> Result<PathBuf> {
-    let bad = |why: &str| plan_error(format!("'{name}' is not a valid file:// address: {why}"));
+    let bad = |why: &str| plan_error(format!("'{name}' is not a valid file:// URL: {why}"));
     let url = Url::parse(name).map_err(|err| bad(&err.to_string()))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("write '?' as %3F and '#' as %23"));

@@ -65,7 +65,9 @@ impl Source {
             .map_err(|error| plan_error(format!("invalid request for files: {error}")))?;
         let count = request.paths.len();
         if count == 0 || count > PATHS_MAX {
-            return Err(plan_error(format!("a table has 1 to {PATHS_MAX} paths, not {count}")));
+            return Err(plan_error(format!(
+                "invalid number of paths {count}: expected 1 to {PATHS_MAX}"
+            )));
         }
         let locations = request.paths.iter().map(|path| {
             Location::find(directory, path)?

@@ -215,7 +215,7 @@ impl FileTable {
             let (listing, found) = Listing::of(&source)?;
             if found != kind {
                 return Err(plan_error(format!(
-                    "'{}' was {kind} and is {found} now: open it anew",
+                    "'{}' changed from {kind} to {found}; open it again",
                     source.name
                 )));
             }
@@ -249,7 +249,7 @@ impl FileTable {
         let values = self.keys.iter().zip(fields).map(|(&at, field)| match file.keys.get(at) {
             Some(key) if key.0 == *field.name() => hive::value(&file.path, key, field.data_type()),
             _ => Err(plan_error(format!(
-                "'{}' is in no folder {}=...",
+                "'{}' is not in a folder {}=...",
                 file.path.display(),
                 field.name()
             ))),

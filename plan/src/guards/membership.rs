@@ -296,7 +296,7 @@ fn single_row(plan: &LogicalPlan) -> Result<bool> {
     })?;
     match refused {
         true => not_impl_err!(
-            "IN and EXISTS over an aggregate without GROUP BY, or with GROUPING SETS, that refers to the query around it: join with the aggregate instead"
+            "IN and EXISTS over an aggregate without GROUP BY, or with GROUPING SETS, that refers to the outer query are not supported; join with the aggregate instead"
         ),
         false => Ok(false),
     }

@@ -134,7 +134,7 @@ impl ScalarUDFImpl for Bounded {
         let made = self.made(&arguments)?;
         if made > MADE_MAX {
             return exec_err!(
-                "{} was asked to make {made} characters or elements at once, more than the {MADE_MAX} that are supported",
+                "{} would make {made} characters or elements at once, but at most {MADE_MAX} are supported",
                 self.name()
             );
         }

@@ -110,7 +110,7 @@ pub(crate) struct PrefixExec {
 
 impl DisplayAs for PrefixExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrefixExec: last rows, joined")
+        write!(f, "PrefixExec: combines the last rows")
     }
 }
 
@@ -165,7 +165,7 @@ pub(crate) struct CarryExec {
 
 impl DisplayAs for CarryExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CarryExec: with what partitions before found")
+        write!(f, "CarryExec: applies the carry-in of earlier partitions")
     }
 }
 

@@ -73,9 +73,9 @@ impl EdgeExec {
 
 /// An operator over these children, of which it must have `N`.
 pub(crate) fn children_of<const N: usize>(children: Vec<Plan>) -> Result<[Plan; N]> {
-    children
-        .try_into()
-        .map_err(|_| DataFusionError::Internal("an operator has other children".to_string()))
+    children.try_into().map_err(|_| {
+        DataFusionError::Internal("an operator has an unexpected number of children".to_string())
+    })
 }
 
 /// What operators without expressions that look at their children alone have in common.
@@ -107,7 +107,7 @@ impl DisplayAs for EdgeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.edge {
             Edge::First(rows) => write!(f, "EdgeExec: first {rows} rows"),
-            Edge::Last { reach, .. } => write!(f, "EdgeExec: last rows, for what {reach}"),
+            Edge::Last { reach, .. } => write!(f, "EdgeExec: last rows, for a window that {reach}"),
         }
     }
 }
@@ -328,7 +328,9 @@ impl HaloExec {
         has_before: bool,
     ) -> Result<Self> {
         if !(1 + usize::from(has_before)..=2 + usize::from(has_before)).contains(&children.len()) {
-            return Err(DataFusionError::Internal("a partition with other edges".to_string()));
+            return Err(DataFusionError::Internal(
+                "a partition has an unexpected number of edges".to_string(),
+            ));
         }
         Ok(HaloExec { children, before, has_before })
     }
@@ -371,20 +373,20 @@ fn partition(edge: &RecordBatch) -> Result<u32> {
     partitions(edge)?
         .first()
         .copied()
-        .ok_or_else(|| DataFusionError::Internal("an edge of no partition".to_string()))
+        .ok_or_else(|| DataFusionError::Internal("an edge has no partition".to_string()))
 }
 
 /// The partitions that the rows of edges are of.
 pub(super) fn partitions(edges: &RecordBatch) -> Result<&[u32]> {
     let numbers = edges.columns().last().and_then(|column| column.as_primitive_opt::<UInt32Type>());
     let numbers = numbers
-        .ok_or_else(|| DataFusionError::Internal("edges without their partitions".to_string()))?;
+        .ok_or_else(|| DataFusionError::Internal("edges have no partition numbers".to_string()))?;
     Ok(numbers.values())
 }
 
 impl DisplayAs for HaloExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HaloExec: with rows of neighbours")
+        write!(f, "HaloExec: adds rows of neighbouring partitions")
     }
 }
 
@@ -450,7 +452,7 @@ pub(crate) struct TrimExec {
 
 impl DisplayAs for TrimExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrimExec: without rows of neighbours")
+        write!(f, "TrimExec: removes rows of neighbouring partitions")
     }
 }
 

@@ -130,7 +130,7 @@ impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Needs::Rows(reach) => reach.fmt(f),
-            Needs::Found(_) => write!(f, "sees all rows before"),
+            Needs::Found(_) => write!(f, "sees all earlier rows"),
         }
     }
 }
@@ -143,7 +143,7 @@ impl RangedWindowExec {
 
     fn over(&self, children: Vec<Plan>, options: ReplaceChildrenOptions) -> Result<Plan> {
         let [input] = <[_; 1]>::try_from(children)
-            .map_err(|_| DataFusionError::Internal("a window has one child".to_string()))?;
+            .map_err(|_| DataFusionError::Internal("a window takes one child".to_string()))?;
         let window = Arc::clone(&self.window);
         let window = window.replace_children(vec![Arc::clone(&input)], options)?;
         Ok(Arc::new(RangedWindowExec { window, input, needs: self.needs.clone() }))

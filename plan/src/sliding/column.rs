@@ -158,7 +158,7 @@ fn argument(expr: &dyn WindowExpr, batch: &RecordBatch) -> Result<ArrayRef> {
     expr.evaluate_args(batch)?
         .into_iter()
         .next()
-        .ok_or_else(|| DataFusionError::Internal("a window of no argument".to_string()))
+        .ok_or_else(|| DataFusionError::Internal("a window has no argument".to_string()))
 }
 
 /// An aggregate over windows.

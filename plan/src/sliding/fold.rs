@@ -32,7 +32,7 @@ fn lifted<T: ArrowPrimitiveType, S: Copy>(
     of: impl Fn(T::Native) -> S,
 ) -> Result<()> {
     let values = values.as_primitive_opt::<T>().ok_or_else(|| {
-        DataFusionError::Internal(format!("a window over {} was given others", T::DATA_TYPE))
+        DataFusionError::Internal(format!("a window expects values of type {}", T::DATA_TYPE))
     })?;
     match values.nulls() {
         Some(_) => into.extend(values.iter().map(|value| value.map_or(nothing, &of))),
@@ -76,13 +76,9 @@ macro_rules! extremes {
     };
 }
 
-extremes!(Sum, "The sum. Whole numbers wrap around.", |a, b| a.add_wrapping(b));
-extremes!(Least, "The least; what is no number is the greatest.", |a, b| if b.is_lt(a) {
-    b
-} else {
-    a
-});
-extremes!(Greatest, "The greatest; what is no number is the greatest.", |a, b| if b.is_gt(a) {
+extremes!(Sum, "The sum; integers wrap around on overflow.", |a, b| a.add_wrapping(b));
+extremes!(Least, "The minimum; NaN is the greatest value.", |a, b| if b.is_lt(a) { b } else { a });
+extremes!(Greatest, "The maximum; NaN is the greatest value.", |a, b| if b.is_gt(a) {
     b
 } else {
     a

@@ -153,11 +153,11 @@ impl Accumulator for Running {
     }
 
     fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
-        exec_err!("{} is a function of windows: it needs OVER (ORDER BY ..)", self.name)
+        exec_err!("{} is a window function; it needs OVER (ORDER BY ..)", self.name)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        exec_err!("{} is a function of windows: it needs OVER (ORDER BY ..)", self.name)
+        exec_err!("{} is a window function; it needs OVER (ORDER BY ..)", self.name)
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
@@ -186,7 +186,7 @@ impl<F: Fold> Spanned<F> {
 impl<F: Fold> Rolled for Spanned<F> {
     fn take(&mut self, arguments: &[ArrayRef]) -> Result<()> {
         let [values, times, oldest, newest] = arguments else {
-            return exec_err!("a rolling aggregate has four arguments");
+            return exec_err!("a rolling aggregate takes four arguments");
         };
         self.span.take(times, oldest, newest)?;
         self.queue.take(values)
@@ -234,11 +234,11 @@ impl Span {
             return Ok(());
         }
         if times.null_count() > 0 {
-            return exec_err!("a window of time needs an index without missing values");
+            return exec_err!("a time window needs an index without missing values");
         }
         let number = |array: &ArrayRef| array.as_primitive_opt::<Int64Type>().map(|a| a.value(0));
         let (Some(oldest), Some(newest)) = (number(oldest), number(newest)) else {
-            return exec_err!("the bounds of a window of time are numbers");
+            return exec_err!("the bounds of a time window must be numbers");
         };
         (self.oldest, self.newest) = (oldest, newest);
         let times = cast(times, &DataType::Int64)?;
@@ -259,7 +259,7 @@ impl Span {
         }
         let key = key(self.falls.unwrap_or_default());
         if self.keys.back().is_some_and(|last| *last > key) {
-            return exec_err!("index values must be monotonic: use sort_index() first");
+            return exec_err!("index values must be monotonic; use sort_index() first");
         }
         self.keys.push_back(key);
         Ok(())

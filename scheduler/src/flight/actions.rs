@@ -30,20 +30,20 @@ use tonic::{Response, Status};
 
 /// The actions, and what each does.
 pub(crate) const ACTIONS: [(&str, &str); 8] = [
-    ("partita.attend", "keeps the session as long as the answer is read; its tables go with it"),
-    ("partita.leave", "ends the session at once"),
     (
-        "partita.release",
-        "lets go of the session's tables of these names, as far as they are there: names",
+        "partita.attend",
+        "Keep the session while the answer is read; its tables are dropped when it ends",
     ),
-    ("partita.tables", "lists the tables that workers hold"),
-    ("partita.publish", "makes a session's table everyone's: name, as, replace"),
-    ("partita.put_begin", "gives places for partitions: name, partitions, replicas"),
+    ("partita.leave", "End the session"),
+    ("partita.release", "Drop those of the session's tables that have these names: names"),
+    ("partita.tables", "List the persisted tables"),
+    ("partita.publish", "Make a table of the session visible to everyone: name, as, replace"),
     (
-        "partita.put_end",
-        "names the table when all its partitions are there: job, name, public, schema",
+        "partita.put_begin",
+        "Begin an upload and choose a worker for each partition: name, partitions, replicas",
     ),
-    ("partita.locate", "says where the partitions of a table are: name"),
+    ("partita.put_end", "Finish an upload and name the table: job, name, public, schema"),
+    ("partita.locate", "List the workers that hold the partitions of a table: name"),
 ];
 
 /// Tables that are let go at once.
@@ -147,8 +147,9 @@ pub(crate) async fn answer(
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Status> {
-    serde_json::from_slice(body)
-        .map_err(|error| Status::invalid_argument(format!("the action's body: {error}")))
+    serde_json::from_slice(body).map_err(|error| {
+        Status::invalid_argument(format!("cannot read the body of the action: {error}"))
+    })
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, Status> {
@@ -187,7 +188,8 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
 async fn release(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
     let Release { names } = read(body)?;
     if names.len() > RELEASE_NAMES_MAX {
-        let text = format!("{} names at once, and {RELEASE_NAMES_MAX} are taken", names.len());
+        let text =
+            format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
         return Err(Status::invalid_argument(text));
     }
     query::release(shared, &asked.session, &names).await;
@@ -222,7 +224,7 @@ async fn put_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>,
 }
 
 fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, Status> {
-    let wrong = |error: String| Status::invalid_argument(format!("{what}: {error}"));
+    let wrong = |error: String| Status::invalid_argument(format!("cannot read {what}: {error}"));
     let bytes = STANDARD.decode(text).map_err(|error| wrong(error.to_string()))?;
     StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))
 }
@@ -230,18 +232,21 @@ fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, 
 /// The order of a table that is brought.
 fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, Status> {
     let wrong = |error: &dyn std::fmt::Display| {
-        Status::invalid_argument(format!("the order of the rows: {error}"))
+        Status::invalid_argument(format!("invalid order of rows: {error}"))
     };
     let rising = SortOptions { descending: false, nulls_first: false };
     let column = |name: &String| Ok((schema.index_of(name).map_err(|e| wrong(&e))?, rising));
     let columns = order.iter().map(column).collect::<Result<Vec<_>, Status>>()?;
-    let (key, _) = columns.first().ok_or_else(|| wrong(&"it has no column"))?;
+    let (key, _) = columns.first().ok_or_else(|| wrong(&"it has no columns"))?;
     let mut values = Vec::new();
     for batch in read_stream(splits, "the splits")? {
         let batch = batch.map_err(|error| wrong(&error))?;
-        let [column] = batch.columns() else { return Err(wrong(&"splits are one column")) };
+        let [column] = batch.columns() else { return Err(wrong(&"splits must be one column")) };
         if column.data_type() != schema.field(*key).data_type() {
-            return Err(wrong(&format!("splits are no {}", schema.field(*key).data_type())));
+            return Err(wrong(&format!(
+                "splits must have the type {}",
+                schema.field(*key).data_type()
+            )));
         }
         for row in 0..column.len() {
             let value = ScalarValue::try_from_array(column, row).map_err(|error| wrong(&error))?;
@@ -250,7 +255,7 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
     }
     let is_rising = |pair: &[ScalarValue]| pair[0].partial_cmp(&pair[1]) == Some(Ordering::Less);
     if values.iter().any(ScalarValue::is_null) || !values.windows(2).all(is_rising) {
-        return Err(wrong(&"splits must rise"));
+        return Err(wrong(&"splits must be strictly increasing"));
     }
     Ok(Sorted { columns, splits: values })
 }
@@ -292,7 +297,7 @@ async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
     match shared.hub.query(is).await {
         Some(true) => Ok(()),
         Some(false) | None => {
-            Err(Status::not_found(format!("there is no worker at {address} any more")))
+            Err(Status::not_found(format!("no worker is connected at {address}")))
         }
     }
 }
@@ -325,7 +330,7 @@ pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataS
         ticket: String,
     }
     let Fetch { address, ticket } = read(text)?;
-    let wrong = |error: String| Status::invalid_argument(format!("the ticket: {error}"));
+    let wrong = |error: String| Status::invalid_argument(format!("invalid ticket: {error}"));
     let ticket = STANDARD.decode(ticket).map_err(|error| wrong(error.to_string()))?;
     let ticket: FetchTicket = wire::decode(&ticket).map_err(|error| wrong(error.to_string()))?;
     is_of_a_worker(shared, &address).await?;

@@ -31,13 +31,13 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
         Some(number) => number
             .trim()
             .parse()
-            .map_err(|_| wrong(PRIORITY_HEADER, &format!("{number:?} is not a whole number")))?,
+            .map_err(|_| wrong(PRIORITY_HEADER, &format!("expected an integer, got {number:?}")))?,
         None => 1,
     };
     let flag = |header| match text(metadata, header)? {
         None | Some("" | "0") => Ok(false),
         Some("1") => Ok(true),
-        Some(other) => Err(wrong(header, &format!("{other:?} is neither 0 nor 1"))),
+        Some(other) => Err(wrong(header, &format!("expected 0 or 1, got {other:?}"))),
     };
     let (analyze, direct) = (flag(ANALYZE_HEADER)?, flag(DIRECT_HEADER)?);
     let session = text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string();
@@ -57,20 +57,23 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
 }
 
 fn wrong(header: &str, what: &str) -> Status {
-    Status::invalid_argument(format!("the header {header}: {what}"))
+    Status::invalid_argument(format!("invalid header {header}: {what}"))
 }
 
 fn text<'a>(metadata: &'a MetadataMap, header: &str) -> Result<Option<&'a str>, Status> {
     let Some(value) = metadata.get(header) else { return Ok(None) };
     let text = std::str::from_utf8(value.as_bytes());
-    text.map(Some).map_err(|_| wrong(header, "it is not UTF-8"))
+    text.map(Some).map_err(|_| wrong(header, "not valid UTF-8"))
 }
 
 fn directory(escaped: &str) -> Result<String, Status> {
     let unescaped = unescape(escaped)
         .ok_or_else(|| wrong(DIRECTORY_HEADER, "`%` must be written as `%25`, bytes as `%xx`"))?;
     if !unescaped.starts_with('/') {
-        return Err(wrong(DIRECTORY_HEADER, &format!("{unescaped:?} is not an absolute path")));
+        return Err(wrong(
+            DIRECTORY_HEADER,
+            &format!("expected an absolute path, got {unescaped:?}"),
+        ));
     }
     Ok(unescaped)
 }

@@ -70,7 +70,9 @@ pub(crate) async fn answer(
         Command::CommandGetExportedKeys(_)
         | Command::CommandGetImportedKeys(_)
         | Command::CommandGetCrossReference(_) => Ok(RecordBatch::new_empty(foreign_keys())),
-        other => return Err(Status::unimplemented(format!("{} lists nothing", other.type_url()))),
+        other => {
+            return Err(Status::unimplemented(format!("{} is not supported", other.type_url())));
+        }
     };
     made.map_err(|error| status::unanswerable(ArrowError::ExternalError(Box::new(error))))
 }

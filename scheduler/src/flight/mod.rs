@@ -80,7 +80,7 @@ fn flight_info(
     let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
     let info = FlightInfo::new()
         .try_with_schema(schema)
-        .map_err(|error| Status::internal(format!("the schema cannot be sent: {error}")))?
+        .map_err(|error| Status::internal(format!("cannot encode the schema: {error}")))?
         .with_endpoint(endpoint)
         .with_descriptor(descriptor);
     Ok(Response::new(info))

@@ -65,7 +65,7 @@ pub(crate) async fn read(
         rows += batch.num_rows();
         if rows > 1 {
             return Err(Status::invalid_argument(
-                "there is more than one row of values for the parameters: run the statement once for each row",
+                "more than one row of parameter values was sent; run the statement once for each row",
             ));
         }
         if batch.num_rows() == 1 {
@@ -76,7 +76,7 @@ pub(crate) async fn read(
     match row {
         Some(batch) if columns > 0 => values(&batch, names).map(Some),
         _ if columns == 0 || names.is_empty() => Ok(None),
-        _ => Err(Status::invalid_argument("there is no row of values for the parameters")),
+        _ => Err(Status::invalid_argument("no row of parameter values was sent")),
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn read(
 fn values(batch: &RecordBatch, names: &[String]) -> Result<Values, Status> {
     if batch.num_columns() != names.len() {
         return Err(Status::invalid_argument(format!(
-            "the statement has {} parameters and {} values were sent",
+            "the statement has {} parameters, but {} values were sent",
             names.len(),
             batch.num_columns()
         )));
@@ -98,14 +98,14 @@ fn values(batch: &RecordBatch, names: &[String]) -> Result<Values, Status> {
     for (position, name) in names.iter().enumerate() {
         let index = if by_name { schema.index_of(name).unwrap_or(position) } else { position };
         let value = ScalarValue::try_from_array(batch.column(index), 0).map_err(|error| {
-            Status::invalid_argument(format!("the value of parameter {name}: {error}"))
+            Status::invalid_argument(format!("cannot read the value of parameter {name}: {error}"))
         })?;
         bytes += value.size();
         values.push((name.clone(), value));
     }
     if bytes > VALUES_BYTES_MAX {
         return Err(Status::invalid_argument(format!(
-            "the values of the parameters have {bytes} bytes, the limit is {VALUES_BYTES_MAX}"
+            "the parameter values have {bytes} bytes; the limit is {VALUES_BYTES_MAX}"
         )));
     }
     Ok(values)
@@ -169,7 +169,7 @@ mod tests {
             (vec![batch(vec![("0", numbers(&[1, 2]))])], vec!["1"], "more than one row"),
             (vec![batch(vec![("0", numbers(&[1]))]); 2], vec!["1"], "more than one row"),
             (vec![batch(vec![("0", numbers(&[]))])], vec!["1"], "no row"),
-            (vec![batch(vec![("0", numbers(&[1]))])], vec!["1", "2"], "2 parameters and 1 values"),
+            (vec![batch(vec![("0", numbers(&[1]))])], vec!["1", "2"], "2 parameters, but 1 values"),
         ] {
             let status = sent(batches, &names).await.unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument);

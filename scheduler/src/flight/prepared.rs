@@ -54,7 +54,7 @@ impl PreparedStatements {
 
 fn gone() -> Status {
     Status::not_found(
-        "this prepared statement was closed, or not used for an hour, or its client prepared too many others since: prepare it again",
+        "unknown prepared statement: it was closed, not used for an hour, or its client has prepared too many others since; prepare it again",
     )
 }
 
@@ -119,7 +119,7 @@ impl FlightSql {
         let asked = Asked { session, directory, ..asked };
         if statement.values.is_none() && !statement.parameters.is_empty() {
             return Err(Status::invalid_argument(format!(
-                "the statement has parameters ({}) and no values were bound",
+                "the statement has parameters ({}), but no values were bound",
                 statement.parameters.join(", ")
             )));
         }

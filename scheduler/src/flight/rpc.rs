@@ -16,10 +16,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// The actions that clients may ask for, and what each does.
 const ACTIONS: [(&str, &str); 4] = [
-    ("CreatePreparedStatement", "prepares a statement"),
-    ("ClosePreparedStatement", "forgets a prepared statement"),
-    ("CancelQuery", "stops a statement, by its FlightInfo"),
-    ("CancelFlightInfo", "stops a statement, by its FlightInfo"),
+    ("CreatePreparedStatement", "Prepare a statement"),
+    ("ClosePreparedStatement", "Close a prepared statement"),
+    ("CancelQuery", "Cancel a statement, given its FlightInfo"),
+    ("CancelFlightInfo", "Cancel a statement, given its FlightInfo"),
 ];
 
 /// What a ticket begins with that asks for a held partition through the scheduler. JSON follows.
@@ -31,9 +31,8 @@ pub(crate) struct Service(pub(crate) FlightSql);
 
 /// Reads the command of a ticket or a descriptor.
 fn command(bytes: &[u8]) -> Result<Command, Status> {
-    let unreadable = |error: String| {
-        Status::invalid_argument(format!("this is not a command of Flight SQL: {error}"))
-    };
+    let unreadable =
+        |error: String| Status::invalid_argument(format!("not a Flight SQL command: {error}"));
     let any = Any::decode(bytes).map_err(|error| unreadable(error.to_string()))?;
     Command::try_from(any).map_err(|error| unreadable(error.to_string()))
 }
@@ -41,7 +40,7 @@ fn command(bytes: &[u8]) -> Result<Command, Status> {
 /// Reads a plan that a client built, if it is one.
 fn frame(bytes: &[u8]) -> Result<Option<FrameCommand>, Status> {
     FrameCommand::read(bytes)
-        .map_err(|error| Status::invalid_argument(format!("the frame cannot be read: {error}")))
+        .map_err(|error| Status::invalid_argument(format!("cannot read the frame: {error}")))
 }
 
 #[tonic::async_trait]
@@ -65,7 +64,7 @@ impl FlightService for Service {
         &self,
         _request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        Err(Status::unimplemented("there are no flights to list: ask with Flight SQL"))
+        Err(Status::unimplemented("ListFlights is not supported; use Flight SQL"))
     }
 
     async fn get_flight_info(
@@ -91,7 +90,9 @@ impl FlightService for Service {
         &self,
         _request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        Err(Status::unimplemented("ask with GetFlightInfo, and read the result as it is made"))
+        Err(Status::unimplemented(
+            "PollFlightInfo is not supported; use GetFlightInfo, and read the result while it is computed",
+        ))
     }
 
     async fn get_schema(

@@ -16,7 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::upload::{self, PutCommand};
+use partita_net::upload::PutCommand;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -26,13 +26,13 @@ const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 /// Refuses what would be part of a transaction.
 fn no_transaction(transaction: Option<&Bytes>) -> Result<(), Status> {
     match transaction {
-        Some(id) if !id.is_empty() => Err(Status::unimplemented("there are no transactions")),
+        Some(id) if !id.is_empty() => Err(Status::unimplemented("transactions are not supported")),
         _ => Ok(()),
     }
 }
 
 fn unreadable(error: &prost::DecodeError) -> Status {
-    Status::invalid_argument(format!("the request cannot be read: {error}"))
+    Status::invalid_argument(format!("cannot read the request: {error}"))
 }
 
 #[tonic::async_trait]
@@ -44,7 +44,7 @@ impl FlightSqlService for FlightSql {
         _request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
         Err(Status::unimplemented(
-            "there is no handshake: send the token with every call, as `authorization: Bearer TOKEN`",
+            "Handshake is not supported; send the token with every call, as `authorization: Bearer TOKEN`",
         ))
     }
 
@@ -106,7 +106,7 @@ impl FlightSqlService for FlightSql {
         _request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
         Err(Status::unimplemented(
-            "rows cannot be sent to the cluster: write them to files that the workers see, and name these in the query",
+            "ingesting rows is not supported; write them to files that the workers can read, and name these in the query",
         ))
     }
 
@@ -176,7 +176,7 @@ impl FlightSqlService for FlightSql {
             return answer.map(Response::new);
         }
         if name != CANCEL_FLIGHT_INFO {
-            return Err(Status::unimplemented(format!("there is no action {name:?}")));
+            return Err(Status::unimplemented(format!("unknown action {name:?}")));
         }
         let request = CancelFlightInfoRequest::decode(body).map_err(|error| unreadable(&error))?;
         let status = self.cancel(&request.info.unwrap_or_default()).await? as i32;
@@ -190,7 +190,7 @@ impl FlightSqlService for FlightSql {
         message: Any,
     ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
         if message.type_url != put::TYPE_URL {
-            let text = format!("{} cannot be put here", message.type_url);
+            let text = format!("DoPut does not support {}", message.type_url);
             return Err(Status::unimplemented(text));
         }
         let command = PutCommand::from_json(&message.value).map_err(Status::invalid_argument)?;

@@ -121,7 +121,7 @@ impl FlightSql {
         let waiting = self.statements.waiting.take(Instant::now(), &handle);
         let Waiting { asked, prepared } = waiting.ok_or_else(|| {
             Status::not_found(
-                "this ticket was fetched already, or not within ten minutes, or its client asked for too many others since: run the statement again",
+                "unknown ticket: it was already fetched, not fetched within ten minutes, or its client has requested too many others since; run the statement again",
             )
         })?;
         self.run(&asked, prepared, Some(handle)).await
@@ -165,7 +165,7 @@ impl FlightSql {
             }
         };
         if !writes {
-            let text = "the statement gives rows: run it as a query, not as an update";
+            let text = "the statement returns rows; run it as a query, not as an update";
             return Err(refused(prepared, text.to_string()).await);
         }
         let asked = Asked { analyze: false, ..asked.clone() };
@@ -176,7 +176,9 @@ impl FlightSql {
         while let Some(batch) = batches.try_next().await? {
             let counts = batch.columns().first().and_then(|c| c.as_any().downcast_ref());
             let counts: &UInt64Array = counts.ok_or_else(|| {
-                Status::internal("a statement that writes did not answer with a count of rows")
+                Status::internal(
+                    "internal error: a statement that writes did not return a row count",
+                )
             })?;
             written = counts.iter().flatten().fold(written, u64::saturating_add);
         }
@@ -187,7 +189,7 @@ impl FlightSql {
     pub(crate) async fn cancel(&self, info: &FlightInfo) -> Result<CancelStatus, Status> {
         let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
         for handle in tickets.filter_map(|ticket| statement_handle(&ticket.ticket)) {
-            let reason = "its client asked for it";
+            let reason = "requested by its client";
             if let Some(waiting) = self.statements.waiting.take(Instant::now(), &handle) {
                 if let Some(statement) = waiting.prepared.statement {
                     statement.cancel(reason).await;
@@ -213,10 +215,8 @@ fn statement_handle(ticket: &[u8]) -> Option<Bytes> {
 /// Refuses a statement with parameters that nobody gave values to.
 async fn bound(prepared: Prepared) -> Result<Prepared, Status> {
     let Some(first) = prepared.parameters.first() else { return Ok(prepared) };
-    let text = format!(
-        "the parameter {} has no value: prepare the statement and bind values",
-        first.name()
-    );
+    let text =
+        format!("parameter {} has no value; prepare the statement and bind values", first.name());
     Err(refused(prepared, text).await)
 }
 

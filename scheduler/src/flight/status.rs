@@ -54,7 +54,7 @@ fn with_kind(code: Code, text: String, kind: ErrorKind) -> Status {
 
 /// What a client is told when rows of the scheduler's own could not be made.
 pub(crate) fn unanswerable(error: impl Into<ArrowError>) -> Status {
-    Status::internal(short(format!("the answer could not be made: {}", error.into())))
+    Status::internal(short(format!("cannot encode the answer: {}", error.into())))
 }
 
 /// The beginning of a text that is too long.

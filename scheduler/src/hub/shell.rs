@@ -115,7 +115,7 @@ impl Shell {
                 if self.core.is_leaving(*worker) {
                     tracing::info!(%worker, "a worker left");
                 } else if known {
-                    tracing::warn!(%worker, cause, "a worker is gone");
+                    tracing::warn!(%worker, cause, "lost a worker");
                 }
             }
             Event::ProcessDied { host, pid, cause } => {
@@ -163,7 +163,7 @@ impl Shell {
             Effect::Send { worker, message } => self.send(worker, message, effects),
             Effect::Disconnect { worker, cause } => {
                 self.outboxes.remove(&worker);
-                tracing::warn!(%worker, cause, "a worker was given up");
+                tracing::warn!(%worker, cause, "disconnected a worker");
             }
             Effect::PlanningAccepted { request, job } | Effect::JobAccepted { request, job } => {
                 if let Some((notices, reply)) = self.submissions.remove(&request) {
@@ -184,7 +184,7 @@ impl Shell {
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
             Effect::JobHeld { job } => {
-                tracing::info!(%job, "a result is held");
+                tracing::info!(%job, "persisted a result");
                 self.notify(job, JobNotice::Held, effects);
                 // Nobody follows it from here on.
                 self.notices.remove(&job);
@@ -207,12 +207,12 @@ impl Shell {
             Err(error) => {
                 let cause = match error {
                     mpsc::error::TrySendError::Full(_) => {
-                        format!("it left {WORKER_QUEUE_MESSAGES_MAX} messages unread")
+                        format!("it did not read {WORKER_QUEUE_MESSAGES_MAX} queued messages")
                     }
                     mpsc::error::TrySendError::Closed(_) => "its connection was closed".to_string(),
                 };
                 self.outboxes.remove(&worker);
-                tracing::warn!(%worker, cause, "a worker is gone");
+                tracing::warn!(%worker, cause, "lost a worker");
                 self.core.handle(now_us(), Event::WorkerLost { worker, cause }, effects);
             }
         }
@@ -222,7 +222,7 @@ impl Shell {
         let Some(notices) = self.notices.get(&job) else { return };
         if notices.try_send(notice).is_err() {
             self.notices.remove(&job);
-            let reason = "its client does not take its result any more".to_string();
+            let reason = "its client no longer reads the result".to_string();
             self.core.handle(now_us(), Event::JobCancelled { job, reason }, effects);
         }
     }

@@ -56,7 +56,7 @@ struct Header {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be read.
-    #[error("the journal {path} could not be read: {source}")]
+    #[error("cannot read journal {path}: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -64,14 +64,14 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// It is no journal.
-    #[error("{path} is no journal of partita: its first line says nothing of one")]
+    #[error("{path} is not a Partita journal: the header is missing")]
     NoJournal {
         /// The file.
         path: PathBuf,
     },
     /// It is newer than this program.
     #[error(
-        "the journal {path} has format {found}, and this partita reads {FORMAT} at most: use version {version} or a later one"
+        "cannot read journal {path}: it has format {found}, and this version of Partita reads formats up to {FORMAT}; use version {version} or later"
     )]
     TooNew {
         /// The file.
@@ -148,7 +148,10 @@ impl Journal {
         };
         let at_us = facts.started_ms * 1000;
         journal.begin(at_us, Vec::new()).map_err(|source| SchedulerError::System {
-            what: format!("the journal {} (--journal names another file)", journal.path.display()),
+            what: format!(
+                "cannot write journal {} (choose another file with --journal)",
+                journal.path.display()
+            ),
             source,
         })?;
         Ok(journal)
@@ -273,7 +276,7 @@ impl Journal {
         if let Some(out) = self.out.take()
             && let Err(error) = out.finish().and_then(|mut file| file.flush())
         {
-            tracing::warn!(journal = %self.path.display(), cause = %error, "the journal was not ended");
+            tracing::warn!(journal = %self.path.display(), cause = %error, "cannot finish the journal");
         }
     }
 
@@ -282,7 +285,7 @@ impl Journal {
             tracing::warn!(
                 journal = %self.path.display(),
                 cause = %error,
-                "the journal could not be written: it ends here"
+                "cannot write the journal; no more events are recorded"
             );
             self.out = None;
         }

@@ -231,7 +231,7 @@ impl Observer {
     pub(crate) async fn ask(&self, question: Question) -> Answer {
         let (reply, answer) = oneshot::channel();
         let _ = self.told.send(Told::Ask { question, reply }).await;
-        answer.await.unwrap_or_else(|_| Answer::None("the observer has ended".to_string()))
+        answer.await.unwrap_or_else(|_| Answer::None("the observer has stopped".to_string()))
     }
 
     /// Ends the observer, and its journal properly.
@@ -245,11 +245,12 @@ impl Observer {
     }
 }
 
-/// Starts the observer's thread.
+/// Starts cannot start the observer thread.
 fn spawn<W: Future<Output = ()>>(
     work: impl FnOnce() -> W + Send + 'static,
 ) -> Result<(), SchedulerError> {
-    let system = |source| SchedulerError::System { what: "the observer's thread".into(), source };
+    let system =
+        |source| SchedulerError::System { what: "cannot start the observer thread".into(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(system)?;
     std::thread::Builder::new()

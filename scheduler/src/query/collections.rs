@@ -180,14 +180,14 @@ fn text(value: &ScalarValue) -> String {
 /// The error for a name that is taken.
 pub(crate) fn exists(name: &str) -> QueryError {
     QueryError::Statement(format!(
-        "there is a table {name} already: drop it, or say CREATE OR REPLACE TABLE"
+        "table {name} already exists; drop it or use CREATE OR REPLACE TABLE"
     ))
 }
 
 /// The error for a name that stands for nothing.
 pub(crate) fn unknown(name: &str) -> QueryError {
     QueryError::Statement(format!(
-        "there is no held table {name}: SHOW TABLES lists those there are"
+        "persisted table {name} does not exist; SHOW TABLES lists the tables"
     ))
 }
 

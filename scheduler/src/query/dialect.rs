@@ -44,7 +44,7 @@ pub(super) fn translated(sql: &str) -> Result<Cow<'_, str>, QueryError> {
     let is = |at: usize, wanted: &str| word(at).eq_ignore_ascii_case(wanted);
     if is(0, "summarize") || is(0, "pragma") {
         return Err(QueryError::Statement(format!(
-            "{} is not supported: DESCRIBE gives the columns of a table or a file, and SELECT count(*), min(x), max(x), avg(x) what is in them",
+            "{} is not supported; use DESCRIBE for the columns of a table or a file, and SELECT count(*), min(x), max(x), avg(x) for statistics",
             word(0).to_ascii_uppercase()
         )));
     }
@@ -98,7 +98,7 @@ fn unread(tokens: &mut [Token], places: &[usize]) -> Result<bool, QueryError> {
         let is_plain = next(2).is_some_and(|place| is_text(&tokens[place]));
         if !is_plain || !is(3, Token::RParen) {
             return Err(QueryError::Statement(format!(
-                "{name} has one argument here, the path of files: SELECT * FROM 'data/*.csv'; how they are written is told by CREATE EXTERNAL TABLE name STORED AS CSV LOCATION 'path' OPTIONS ('format.delimiter' ';')"
+                "{name} takes one argument, a path, as in SELECT * FROM 'data/*.csv'; for options, use CREATE EXTERNAL TABLE name STORED AS CSV LOCATION 'path' OPTIONS ('format.delimiter' ';')"
             )));
         }
         for by in [0, 1, 3] {
@@ -185,7 +185,7 @@ impl Written {
             "compression" | "codec" => "format.compression",
             _ => {
                 return Err(QueryError::Statement(format!(
-                    "COPY does not support the option {name}: it supports format, header, delimiter, quote, escape, nullstr, compression and partition_by"
+                    "COPY does not support the option {name}; supported: format, header, delimiter, quote, escape, nullstr, compression and partition_by"
                 )));
             }
         };

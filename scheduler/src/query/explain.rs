@@ -31,13 +31,13 @@ pub(crate) fn plans(logical: &LogicalPlan, built: &Built) -> Result<(SchemaRef, 
     let mut rows = vec![("logical_plan".to_string(), logical.display_indent().to_string())];
     for (number, group) in built.groups.iter().enumerate() {
         let reads: Vec<String> =
-            group.inputs.iter().map(|i| format!("{:?} of group {}", i.exchange, i.group)).collect();
+            group.inputs.iter().map(|i| format!("{:?} of stage {}", i.exchange, i.group)).collect();
         let reads =
             if reads.is_empty() { String::new() } else { format!(", reads {}", reads.join(", ")) };
         let tasks =
             if group.tasks == 1 { "1 task".into() } else { format!("{} tasks", group.tasks) };
         let head = format!("{} ({tasks}{reads})\n", group.name);
-        rows.push((format!("group {number}"), head + group.plan.trim_end()));
+        rows.push((format!("stage {number}"), head + group.plan.trim_end()));
     }
     Ok((schema(), batch(rows)?))
 }
@@ -62,7 +62,7 @@ pub(crate) fn figures(groups: &[GroupRow], operators: &[Vec<OperatorRow>]) -> Re
             }
             text.push(']');
         }
-        rows.push((format!("group {}", group.id.index), text));
+        rows.push((format!("stage {}", group.id.index), text));
     }
     batch(rows)
 }

@@ -75,7 +75,7 @@ async fn query(session: &Session, table: &RemoteTable) -> Result<LogicalPlan, Qu
     );
     if reads_only.verify_plan(&plan).is_err() || !is_query {
         return Err(QueryError::Statement(format!(
-            "`{sql}` is no query, and a frame is made of queries: run it as a statement"
+            "cannot make a frame from `{sql}`: it is not a query; run it as a statement"
         )));
     }
     let fields = |plan: &LogicalPlan| plan.schema().as_arrow().fields().clone();
@@ -106,7 +106,7 @@ fn serving(session: &Session, plan: LogicalPlan, purpose: Purpose) -> Result<Log
             let factory = session.context.state().get_file_format_factory(&format);
             let factory = factory.ok_or_else(|| {
                 DataFusionError::Plan(format!(
-                    "files of the format {format} cannot be written: name parquet, csv, json or arrow"
+                    "cannot write files of the format {format}; supported: parquet, csv, json, arrow"
                 ))
             })?;
             // As in the options of COPY, a name without a dot is one of the format's.

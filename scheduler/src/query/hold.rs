@@ -65,16 +65,16 @@ pub(crate) fn understand(
     let refuse = |text: &str| Err(QueryError::Statement(text.to_string()));
     if !create.constraints.is_empty() || !create.column_defaults.is_empty() {
         return refuse(
-            "a held table has no constraints and no defaults: CREATE TABLE name AS query",
+            "persisted tables do not support constraints and defaults; use CREATE TABLE name AS query",
         );
     }
     if matches!(create.input.as_ref(), LogicalPlan::EmptyRelation(_)) {
-        return refuse("a held table is made of a query: CREATE TABLE name AS query");
+        return refuse("a persisted table is created from a query; use CREATE TABLE name AS query");
     }
     let name = own_name(&create.name)?;
     if files::is_path(&name) {
         return refuse(&format!(
-            "'{name}' is a path, by which files are read: a held table has a name without /, wildcards and endings of files"
+            "invalid table name '{name}': it is a path of files; use a name without /, wildcards and file extensions"
         ));
     }
     let found = shared.collections.find(&session.name, &name);
@@ -95,7 +95,7 @@ pub(crate) fn own_name(name: &TableReference) -> Result<String, QueryError> {
     match name.schema() {
         None | Some(SCHEMA) => Ok(name.table().to_string()),
         Some(other) => Err(QueryError::Statement(format!(
-            "there is no schema '{other}': held tables are in '{SCHEMA}', which need not be named"
+            "unknown schema '{other}'; persisted tables are in '{SCHEMA}', which can be left out"
         ))),
     }
 }
@@ -158,7 +158,7 @@ fn text(literal: &ast::Expr) -> String {
 
 fn not_understood(option: &ast::SqlOption) -> QueryError {
     QueryError::Statement(format!(
-        "{option} is not understood: a held table is made WITH (partitions = 8), of 1 to {LAYOUT_PARTITIONS_MAX}, or WITH (splits = ['b', 'd']), the values between them"
+        "invalid option {option}; use WITH (partitions = 8), from 1 to {LAYOUT_PARTITIONS_MAX}, or WITH (splits = ['b', 'd']), the values that separate the partitions"
     ))
 }
 
@@ -245,7 +245,7 @@ impl Work {
     async fn drive(self, job: JobId, notices: mpsc::Receiver<JobNotice>) {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
-            tracing::info!(%job, "tried again with joins that spill");
+            tracing::info!(%job, "retrying in low-memory mode");
             ending = match self.submit_frugally().await {
                 Ok((job, notices)) => match self.follow(job, notices).await {
                     Some(ending) => ending,
@@ -301,7 +301,7 @@ impl Work {
             let notice = tokio::select! {
                 notice = notices.recv() => notice,
                 () = self.client.closed() => {
-                    let reason = "its client went away".to_string();
+                    let reason = "its client disconnected".to_string();
                     self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
                     return None;
                 }
@@ -348,13 +348,20 @@ pub(crate) async fn register(
     sorted: Option<Sorted>,
 ) -> Result<u64, QueryError> {
     let partitions = shared.hub.query(move |core| core.held_partitions(job)).await.flatten();
-    let gone = || QueryError::Failed("the table was lost before it could be named".to_string());
+    let gone = || {
+        QueryError::Failed(
+            "the table was lost before it was named; run the statement again".to_string(),
+        )
+    };
     let partitions = partitions.ok_or_else(gone)?;
     let rows = partitions.iter().map(|(rows, _)| rows).sum();
     let splits = sorted.as_ref().map_or(0, |sorted| sorted.splits.len());
     if splits > 0 && splits + 1 != partitions.len() {
         shared.hub.release(vec![job]).await;
-        let text = format!("{name} has {} partitions and {splits} splits", partitions.len());
+        let text = format!(
+            "{name} has {} partitions, but {splits} splits; expected one split less than partitions",
+            partitions.len()
+        );
         return Err(QueryError::Statement(text));
     }
     let held = HeldResult { job, name, schema, partitions, sorted };
@@ -376,7 +383,7 @@ pub(crate) async fn release(shared: &Shared, session: &str, names: &[String]) {
 /// Ends what was begun to be brought and is not wanted any more, told from sessions and names.
 pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> bool) {
     for job in shared.puts.give_up(is_gone) {
-        let reason = "its client gave it up or went away".to_string();
+        let reason = "its client cancelled it or disconnected".to_string();
         shared.hub.tell(Event::JobCancelled { job, reason }).await;
     }
 }

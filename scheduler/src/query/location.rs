@@ -27,7 +27,7 @@ pub(super) fn located(sql: &str, error: &DataFusionError) -> String {
         && word.quote_style == Some('"')
     {
         let value = &word.value;
-        text += &format!("\nstrings take single quotes: '{value}'; double quotes are for names");
+        text += &format!("\nuse single quotes for strings: '{value}'; double quotes are for names");
     }
     let place = match (missing, error.diagnostic().and_then(|found| found.span)) {
         (Some((_, place)), _) => Some(place),
@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn strings_take_single_quotes() {
         let text = error("select a from t where a = \"EWR\"").await;
-        assert!(text.contains("strings take single quotes: 'EWR'"), "{text}");
+        assert!(text.contains("use single quotes for strings: 'EWR'"), "{text}");
         assert!(text.ends_with("line 1, column 27:\n  select a from t where a = \"EWR\"\n                            ^"), "{text}");
         assert!(!error("select nme from t").await.contains("single quotes"));
     }

@@ -106,7 +106,7 @@ pub enum QueryError {
         text: String,
     },
     /// The scheduler is ending.
-    #[error("the scheduler is ending")]
+    #[error("the scheduler is shutting down")]
     Ending,
 }
 

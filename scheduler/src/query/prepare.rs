@@ -171,7 +171,7 @@ pub(super) async fn understand(
     match &plan {
         LogicalPlan::Statement(SessionStatement::Execute(_) | SessionStatement::Prepare(_)) => {
             Err(QueryError::Statement(
-                "PREPARE and EXECUTE are not understood: prepare statements through Flight SQL"
+                "PREPARE and EXECUTE are not supported; prepare statements through Flight SQL"
                     .into(),
             ))
         }
@@ -181,7 +181,7 @@ pub(super) async fn understand(
             files::registered_only(made).await.map_err(wrong)?;
             if !session.remember(change, text.shown()) {
                 return Err(QueryError::Statement(
-                    "this session has too many statements: open another".into(),
+                    "this session has too many statements; open another session".into(),
                 ));
             }
             Ok(nothing(text))
@@ -298,7 +298,7 @@ async fn build(
     let whole = |reason: String| {
         let Text::Sql(sql) = text else {
             return Err(QueryError::Statement(format!(
-                "a part of the frame can only be planned where it runs ({reason}): persist its SQL, alone, and go on with what is held"
+                "a part of the frame cannot be combined with other steps ({reason}); persist its SQL first, and continue with the persisted table"
             )));
         };
         // Of a table that is to be held, the query alone is run there.
@@ -308,10 +308,10 @@ async fn build(
         };
         if reads_held(&plan) {
             return Err(QueryError::Statement(format!(
-                "a statement of this kind runs whole in one process, which cannot read held tables ({reason}): write the table to files with COPY, and read these"
+                "this statement runs in one process, which cannot read persisted tables ({reason}); write the table to files with COPY, and read these"
             )));
         }
-        tracing::debug!(reason, "the statement runs whole, in one task");
+        tracing::debug!(reason, "running the statement in one task");
         Ok(Built {
             groups: vec![whole(&plan, sql)],
             staging: None,

@@ -65,25 +65,26 @@ pub(crate) async fn begin(
     replicas: u32,
 ) -> Result<(JobId, Vec<String>), QueryError> {
     if replicas == 0 || replicas > REPLICAS_MAX {
-        let text = format!("a table has 1 to {REPLICAS_MAX} copies, not {replicas}");
+        let text = format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
         return Err(QueryError::Statement(text));
     }
     if partitions == 0 || partitions > GROUP_TASKS_MAX {
-        let text = format!("a table has 1 to {GROUP_TASKS_MAX} partitions, not {partitions}");
+        let text =
+            format!("invalid number of partitions {partitions}: expected 1 to {GROUP_TASKS_MAX}");
         return Err(QueryError::Statement(text));
     }
     hold::give_up(shared, |_, _| false).await;
     let addresses = workers(shared).await?;
     let group = GroupSpec {
-        name: format!("put {name}"),
-        plan: "brought by a client".to_string(),
+        name: format!("upload {name}"),
+        plan: "uploaded by a client".to_string(),
         tasks: partitions,
         work: Work::Empty,
         inputs: Vec::new(),
         origin: Origin::Put,
     };
     let spec = JobSpec {
-        text: format!("put {name}"),
+        text: format!("upload {name}"),
         client: asked.client.clone(),
         owner: asked.owner.clone(),
         priority: asked.priority,
@@ -124,7 +125,8 @@ async fn workers(shared: &Shared) -> Result<Vec<String>, QueryError> {
     };
     timeout(WORKERS_WAIT, found).await.unwrap_or_else(|_| {
         let waited = WORKERS_WAIT.as_secs();
-        let text = format!("no worker came in {waited} s: start one with `partita worker`");
+        let text =
+            format!("no worker connected within {waited} s; start one with `partita worker`");
         Err(QueryError::Failed(text))
     })
 }
@@ -174,10 +176,12 @@ pub(crate) async fn end(
         Err(_) => {
             let so_far = shared.hub.query(move |core| core.held_so_far(job)).await.flatten();
             let (there, all) = so_far.unwrap_or_default();
-            let reason = format!("{} of {all} partitions did not come", all - there);
+            let reason = format!("{} of {all} partitions did not arrive", all - there);
             shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
             begun.forget();
-            let text = format!("{name}: {reason}, since a worker was lost: put it again");
+            let text = format!(
+                "cannot upload {name}: {reason} because a worker was lost; upload it again"
+            );
             return Err(QueryError::Failed(text));
         }
     }
@@ -206,7 +210,7 @@ impl<'a> Ending<'a> {
             Some(begun) if is_own => Ok(Ending { shared, job, begun: Some(begun) }),
             other => {
                 puts.extend(other.map(|begun| (job, begun)));
-                let text = format!("{job} is not a table that is being brought");
+                let text = format!("{job} is not an upload in progress");
                 Err(QueryError::Statement(text))
             }
         }

@@ -190,7 +190,7 @@ impl Query {
 
     /// Runs the query again with little memory.
     async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
-        tracing::info!(job = %delivery.group.job, cause = error, "tried again with joins that spill");
+        tracing::info!(job = %delivery.group.job, cause = error, "retrying in low-memory mode");
         match self.submit_frugally().await {
             Ok((_, again)) => {
                 *delivery = again;
@@ -201,7 +201,7 @@ impl Query {
     }
 
     async fn cancel(&self, job: JobId) {
-        let reason = "its client went away".to_string();
+        let reason = "its client disconnected".to_string();
         self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
     }
 
@@ -283,7 +283,7 @@ impl Query {
 
     async fn broken(&self, job: JobId, cause: String) {
         let error = format!(
-            "a large part of the result was lost while it was being read, after rows of it had been passed on: run the query again ({cause})"
+            "a part of the result was lost after some of its rows had been sent to the client: {cause}; run the query again"
         );
         self.shared.hub.tell(Event::DeliveryBroken { job, error }).await;
     }
@@ -311,12 +311,12 @@ impl Query {
         };
         match ack {
             Ok(Ack::Taken { rows }) => {
-                tracing::debug!(job = %delivery.group.job, index, address, rows, "read from its holder");
+                tracing::debug!(job = %delivery.group.job, index, address, rows, "the client read a partition from its worker");
                 delivery.passed_on = true;
                 Read::Passed { rows }
             }
             Ok(Ack::Unreachable(cause)) => {
-                tracing::info!(job = %delivery.group.job, address, cause, "the client cannot read from a worker: its rows pass through here");
+                tracing::info!(job = %delivery.group.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
                 delivery.reachable = false;
                 self.read(delivery, index, holder, address).await
             }
@@ -342,7 +342,7 @@ impl Query {
             fetched = fetching => match fetched {
                 Ok(stream) => stream,
                 Err(error) => {
-                    tracing::warn!(%index, cause = %error, "a result partition could not be read");
+                    tracing::warn!(%index, cause = %error, "cannot read a result partition");
                     return Read::Unreadable;
                 }
             },
@@ -359,7 +359,7 @@ impl Query {
             let data = match message {
                 Some(Ok(data)) => data,
                 Some(Err(error)) if buffer.is_some() => {
-                    tracing::warn!(%index, cause = %error, "a result partition could not be read");
+                    tracing::warn!(%index, cause = %error, "cannot read a result partition");
                     return Read::Unreadable;
                 }
                 Some(Err(error)) => return Read::Broken(error.to_string()),

@@ -241,7 +241,7 @@ impl Sessions {
         let others = self.lock().iter().filter(|(other, e)| e.attended && *other != name).count();
         if others >= ATTENDED_SESSIONS_MAX {
             return Err(format!(
-                "{ATTENDED_SESSIONS_MAX} clients are connected, which is the limit: close some"
+                "{ATTENDED_SESSIONS_MAX} clients are connected, which is the limit; close some"
             ));
         }
         self.get(name, None);

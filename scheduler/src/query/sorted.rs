@@ -76,25 +76,25 @@ pub(crate) async fn spread(
 fn given(texts: &[String], logical: &LogicalPlan) -> Result<Splits, QueryError> {
     let refuse = |text: String| QueryError::Statement(text);
     let LogicalPlan::Sort(sorting) = logical else {
-        return Err(refuse(
-            "splits are values of the first key of ORDER BY, which is not there".into(),
-        ));
+        return Err(refuse("splits need ORDER BY: they are values of its first key".into()));
     };
-    let key = sorting.expr.first().ok_or_else(|| refuse("an order without a key".into()))?;
+    let key = sorting.expr.first().ok_or_else(|| refuse("the order has no key".into()))?;
     let kind =
         key.expr.get_type(sorting.input.schema()).map_err(|error| QueryError::plan(&error))?;
     let value = |text: &String| {
         let value = ScalarValue::from(text.as_str()).cast_to(&kind);
         let value = value.ok().filter(|value| !value.is_null());
         let value = value.map(|value| before_zeros(value, !key.asc));
-        value.ok_or_else(|| refuse(format!("the split '{text}' is no {kind}, as the key is")))
+        value.ok_or_else(|| {
+            refuse(format!("invalid split '{text}': expected a value of type {kind}, like the key"))
+        })
     };
     let splits: Splits = texts.iter().map(value).collect::<Result<_, _>>()?;
     let wanted = if key.asc { Ordering::Less } else { Ordering::Greater };
     for (one, next) in splits.iter().zip(splits.iter().skip(1)) {
         if one.partial_cmp(next) != Some(wanted) {
             return Err(refuse(format!(
-                "splits stand in the order of the rows: {one}, {next} do not"
+                "splits must be sorted like the rows: {one} precedes {next}"
             )));
         }
     }
@@ -199,7 +199,7 @@ async fn sample(
     let logical = plan().map_err(|error| QueryError::plan(&error))?;
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
-    let text = Text::Frame("a sample of the keys of a table to be sorted".to_string());
+    let text = Text::Frame("sample of sort keys".to_string());
     let prepared = Prepared { text, schema, kind, parameters: Vec::new(), statement: None };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };
     let running = Box::pin(results::run(shared, &asked, prepared)).await?;
@@ -314,7 +314,7 @@ fn ranged(
         Ok(PhysicalSortExpr::new(expr, options))
     };
     let keys: Vec<_> = sorting.expr.iter().map(sort_expr).collect::<Result<_>>()?;
-    let no_key = || DataFusionError::Internal("an order without a key".to_string());
+    let no_key = || DataFusionError::Internal("the order has no key".to_string());
     let ordering = LexOrdering::new(keys).ok_or_else(no_key)?;
     let first = ordering.first().clone();
     let kind = first.expr.data_type(&input.schema())?;

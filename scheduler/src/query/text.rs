@@ -137,7 +137,7 @@ async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusi
     let planned = state.statement_to_plan(statement).await;
     let mut plan = planned.map_err(|error| match file {
         Some(name) => DataFusionError::Plan(format!(
-            "{}; the name of a file stands in single quotes: '{name}'",
+            "{}; put the name of a file in single quotes: '{name}'",
             partita_plan::error::plain(&error)
         )),
         None => error,

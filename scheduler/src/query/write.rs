@@ -142,18 +142,18 @@ fn check_target(target: &Path, is_copy: bool, single_file: bool) -> Result<(), Q
     let shown = target.display();
     if single_file && target.is_dir() {
         return refuse(format!(
-            "{shown} is a folder: name a file, or end the name with / to write into the folder"
+            "{shown} is a folder; name a file, or end the name with / to write into the folder"
         ));
     }
     if is_copy && single_file && target.exists() {
-        return refuse(format!("{shown} is there already: remove it, or name another file"));
+        return refuse(format!("{shown} already exists; remove it or choose another path"));
     }
     if !single_file && target.is_file() {
-        return refuse(format!("{shown} is a file: remove it, or name another folder"));
+        return refuse(format!("{shown} is a file; remove it or choose another folder"));
     }
     let has_files = std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some());
     if is_copy && !single_file && has_files {
-        return refuse(format!("{shown} is not empty: remove its files, or name another folder"));
+        return refuse(format!("{shown} is not empty; remove its files or choose another folder"));
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     if path == "index.html" {
         return with_headers(path, None, WITHOUT.as_bytes());
     }
-    (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
+    (StatusCode::NOT_FOUND, "not found\n").into_response()
 }
 
 /// A part of the page of reports.

@@ -56,8 +56,8 @@ pub(crate) async fn require_token(
         }
         found => {
             let text = match found {
-                Some(_) => "the token is not this cluster's: take it from the access file",
-                None => "this cluster's token is needed: send it as `Authorization: Bearer TOKEN`",
+                Some(_) => "invalid token; use the token in the access file of this cluster",
+                None => "a token is required; send it as `Authorization: Bearer TOKEN`",
             };
             if is_grpc {
                 return tonic::Status::unauthenticated(text).into_http();
@@ -69,7 +69,7 @@ pub(crate) async fn require_token(
         && version.as_bytes() != PROTOCOL_VERSION.to_string().as_bytes()
     {
         let text = format!(
-            "the scheduler (version {VERSION}) speaks protocol {PROTOCOL_VERSION}, you speak {}: use the same version of partita on both sides",
+            "the scheduler (version {VERSION}) uses protocol {PROTOCOL_VERSION}, the peer uses {}; use the same version of Partita on both sides",
             String::from_utf8_lossy(version.as_bytes())
         );
         if is_grpc {

@@ -82,7 +82,7 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         Request::Cancel(job) => cancel(shared, job).await,
         Request::Retire(workers) => retire(shared, workers).await,
         Request::Shutdown => {
-            tracing::info!("a client asked for the end");
+            tracing::info!("a client requested the shutdown");
             shared.shutdown.cancel();
             Some(Reply::Done)
         }
@@ -100,13 +100,13 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         }
         Request::Watch(_) => None,
     };
-    found.unwrap_or_else(|| Reply::Error("the scheduler is ending".to_string()))
+    found.unwrap_or_else(|| Reply::Error("the scheduler is shutting down".to_string()))
 }
 
 fn acknowledge(shared: &Shared, job: JobId, index: u32, ack: Ack) -> Reply {
     match shared.acks.tell(job, index, ack) {
         true => Reply::Done,
-        false => Reply::Error(format!("nobody waits for partition {index} of {job}")),
+        false => Reply::Error(format!("no query waits for partition {index} of {job}")),
     }
 }
 
@@ -124,15 +124,15 @@ async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
 pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
-        None => Reply::Error(format!("{job} is not known: see `partita jobs`")),
+        None => Reply::Error(format!("{job} does not exist; see `partita jobs`")),
         Some(row) if row.state == JobState::Held => Reply::Error(format!(
-            "{job} is complete: its result is a table that others may read. DROP TABLE lets it go, `partita tables` lists them"
+            "cannot cancel {job}: it is complete, and its result is a persisted table; drop it with DROP TABLE (`partita tables` lists the tables)"
         )),
         Some(row) if row.state.is_final() => {
-            Reply::Error(format!("{job} has ended already: {}", row.state.as_str()))
+            Reply::Error(format!("{job} has already ended: {}", row.state.as_str()))
         }
         Some(_) => {
-            let reason = "someone asked for it".to_string();
+            let reason = "requested by a user".to_string();
             shared.hub.tell(Event::JobCancelled { job, reason }).await;
             Reply::Done
         }
@@ -152,15 +152,15 @@ async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
         match state {
             Some(WorkerState::Up | WorkerState::Leaving) => {}
             Some(WorkerState::Left | WorkerState::Lost) => {
-                return Some(Reply::Error(format!("{id} has gone already")));
+                return Some(Reply::Error(format!("{id} has already left")));
             }
             None => {
-                return Some(Reply::Error(format!("{id} is not known: see `partita workers`")));
+                return Some(Reply::Error(format!("{id} does not exist; see `partita workers`")));
             }
         }
     }
     for (worker, _) in states.into_iter().filter(|(_, state)| *state == Some(WorkerState::Up)) {
-        let reason = "someone retired it".to_string();
+        let reason = "retired by a user".to_string();
         shared.hub.tell(Event::WorkerLeaving { worker, reason }).await;
     }
     let mut changes = shared.hub.changes();
@@ -197,7 +197,7 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
 /// Runs tasks that do nothing: what the machinery itself costs.
 async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
     if count == 0 || count > GROUP_TASKS_MAX {
-        return Reply::Error(format!("1 to {GROUP_TASKS_MAX} tasks"));
+        return Reply::Error(format!("invalid number of tasks: expected 1 to {GROUP_TASKS_MAX}"));
     }
     let group = |name: &str, tasks, inputs| GroupSpec {
         name: name.to_string(),
@@ -238,5 +238,5 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
             crate::JobNotice::Ended { error, .. } => return Reply::Error(error),
         }
     }
-    Reply::Error("the scheduler is ending".to_string())
+    Reply::Error("the scheduler is shutting down".to_string())
 }

@@ -67,7 +67,8 @@ pub(crate) async fn upgrade(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if !is_same_origin(&headers) {
-        return (StatusCode::FORBIDDEN, "pages of other sites may not read this\n").into_response();
+        return (StatusCode::FORBIDDEN, "pages of other sites cannot use this endpoint\n")
+            .into_response();
     }
     upgrade
         .max_message_size(PAGE_MESSAGE_BYTES_MAX)
@@ -102,13 +103,13 @@ async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -
         if let Ok(_permit) = door.refusals.acquire().await {
             tokio::time::sleep(REFUSAL_DELAY).await;
         }
-        return close(socket, CLOSE_REFUSED, "the token is not this cluster's").await;
+        return close(socket, CLOSE_REFUSED, "invalid token").await;
     }
     if let Some(caller) = caller {
         caller.mark_known();
     }
     let Some(mut page) = door.observer.connect().await else {
-        return close(socket, CLOSE_FULL, "too many pages are open: close some").await;
+        return close(socket, CLOSE_FULL, "too many pages are open; close some").await;
     };
     let hello = ToPage::Hello {
         protocol: PAGE_PROTOCOL,

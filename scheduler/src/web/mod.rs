@@ -52,7 +52,7 @@ impl Listener for Port {
     }
 
     fn local_addr(&self) -> std::io::Result<Caller> {
-        Err(std::io::Error::other("a port has no caller"))
+        Err(std::io::Error::other("a listener has no caller"))
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) async fn serve(
     });
     let farewell = async {
         shared.shutdown.cancelled().await;
-        shared.hub.dismiss("the cluster is ending").await;
+        shared.hub.dismiss("the cluster is shutting down").await;
         all_left(&shared.hub).await;
     };
     let over = async {
@@ -116,7 +116,7 @@ pub(crate) async fn serve(
     let ended = async { tokio::join!(async { serving.await }, farewell).0 };
     tokio::select! {
         served = ended => served.map_err(|source| SchedulerError::System {
-            what: "the port".to_string(),
+            what: "cannot serve the port".to_string(),
             source,
         }),
         () = over => Ok(()),

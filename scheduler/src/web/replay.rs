@@ -56,8 +56,9 @@ impl Replay {
     /// If the port fails.
     pub async fn serve(self) -> Result<(), SchedulerError> {
         let service = pages(Some(self.door)).into_make_service_with_connect_info::<Caller>();
-        axum::serve(port(self.listener), service)
-            .await
-            .map_err(|source| SchedulerError::System { what: "the port".to_string(), source })
+        axum::serve(port(self.listener), service).await.map_err(|source| SchedulerError::System {
+            what: "cannot serve the port".to_string(),
+            source,
+        })
     }
 }

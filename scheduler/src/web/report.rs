@@ -10,7 +10,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use partita_shared::wire;
 use std::io::Write;
 
 /// Unpacks the parts and starts the page. `partitaReport` is what the page looks for.
@@ -33,14 +32,13 @@ await start({ module_or_path: await unpack("wasm") });
 /// If this program was built without the dashboard, or the journal cannot be encoded.
 pub fn report(entries: &Entries) -> Result<String, SchedulerError> {
     let failed = |error: String| SchedulerError::System {
-        what: "the report".to_string(),
+        what: "cannot write the report".to_string(),
         source: std::io::Error::other(error),
     };
     let there = |asset: Option<&'static [u8]>| {
         asset.ok_or_else(|| {
             failed(
-                "this program was built without the dashboard: run `cargo xtask dashboard`, then \
-                 build again"
+                "this program was built without the dashboard; run `cargo xtask dashboard`, then build again"
                     .to_string(),
             )
         })
@@ -73,7 +71,9 @@ fn pack(bytes: &[u8]) -> Result<String, SchedulerError> {
         out.write_all(bytes)?;
         out.finish()
     };
-    let packed = packed()
-        .map_err(|source| SchedulerError::System { what: "the report".to_string(), source })?;
+    let packed = packed().map_err(|source| SchedulerError::System {
+        what: "cannot write the report".to_string(),
+        source,
+    })?;
     Ok(STANDARD.encode(packed))
 }

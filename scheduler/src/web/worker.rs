@@ -44,7 +44,7 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
     let registration = match first {
         Ok(Some(Ok(Message::Binary(bytes)))) => match wire::decode::<FromWorker>(&bytes) {
             Ok(message) if !is_possible(&message) => {
-                tracing::warn!(%peer, "a worker was refused: its figures cannot be");
+                tracing::warn!(%peer, "refused a worker: its registration has invalid values");
                 return;
             }
             Ok(FromWorker::Register(registration)) => reachable(registration, peer),
@@ -58,7 +58,7 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         _ => return,
     };
     if let Err(reason) = reach(&shared.address, &registration).await {
-        tracing::warn!(%peer, name = registration.name, reason, "a worker was refused");
+        tracing::warn!(%peer, name = registration.name, reason, "refused a worker");
         if let Ok(bytes) = wire::encode(&ToWorker::Refused { reason }) {
             let _ = sink.send(Message::Binary(bytes.into())).await;
         }
@@ -87,13 +87,13 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
                 shared.hub.bytes().received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 match wire::decode::<FromWorker>(&bytes) {
                     Ok(message) if is_possible(&message) => shared.hub.take(worker, message).await,
-                    Ok(_) => break "it sent figures that cannot be".to_string(),
-                    Err(error) => break format!("it sent what is no message: {error}"),
+                    Ok(_) => break "received invalid metrics".to_string(),
+                    Err(error) => break format!("received an invalid message: {error}"),
                 }
             }
             Some(Ok(Message::Close(_))) | None => break "its connection was closed".to_string(),
             Some(Ok(_)) => {}
-            Some(Err(error)) => break format!("its connection broke: {error}"),
+            Some(Err(error)) => break format!("its connection failed: {error}"),
         }
     };
     shared.hub.tell(Event::WorkerLost { worker, cause }).await;
@@ -176,10 +176,10 @@ async fn reach(own: &str, registration: &Registration) -> Result<(), String> {
     let cause = match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect(address)).await {
         Ok(Ok(_)) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer for {} s", REACH_TIMEOUT.as_secs()),
+        Err(_) => format!("timed out after {} s", REACH_TIMEOUT.as_secs()),
     };
     Err(format!(
-        "the scheduler at {own} cannot reach the data port of worker {} on {} at {address} ({cause}): name an address of the worker that others can reach with --host, --interface or --contact-address",
+        "the scheduler at {own} cannot reach the data port of worker {} on {} at {address} ({cause}); choose an address of the worker that others can reach, with --host, --interface or --contact-address",
         registration.name, registration.host
     ))
 }

@@ -62,7 +62,7 @@ impl std::fmt::Debug for Access {
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The file could not be read or written.
-    #[error("access file {}: {source}", path.display())]
+    #[error("cannot use access file {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum AccessError {
         source: std::io::Error,
     },
     /// The file holds something else.
-    #[error("access file {} is not one of Partita's: {source}", path.display())]
+    #[error("{} is not a Partita access file: {source}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -78,7 +78,7 @@ pub enum AccessError {
         source: serde_json::Error,
     },
     /// Others can read it.
-    #[error("access file {} can be read by others (mode {mode:o}): its token is no secret; remove it and start the scheduler again", path.display())]
+    #[error("access file {} is readable by other users (mode {mode:o}), so its token is not secret; remove it and restart the scheduler", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum AccessError {
     },
     /// There is a scheduler's address, but no token for it.
     #[error(
-        "no token for the scheduler at {address}: set {TOKEN_VARIABLE}, or name its access file with --scheduler-file"
+        "no token for the scheduler at {address}; set {TOKEN_VARIABLE}, or pass its access file with --scheduler-file"
     )]
     NoToken {
         /// The address.
@@ -95,7 +95,7 @@ pub enum AccessError {
     },
     /// No cluster is named anywhere.
     #[error(
-        "no cluster was found{}: start one with `partita scheduler`, or name one with --scheduler-file or {SCHEDULER_VARIABLE} and {TOKEN_VARIABLE}",
+        "no cluster found{}; start one with `partita scheduler`, or choose one with --scheduler-file or with {SCHEDULER_VARIABLE} and {TOKEN_VARIABLE}",
         stale::in_parentheses(stale)
     )]
     NoCluster {
@@ -104,7 +104,7 @@ pub enum AccessError {
     },
     /// The cluster that was named is known to have ended.
     #[error(
-        "the scheduler at {address} cannot be reached: its process {pid} on {host} has ended; start another with `partita scheduler`"
+        "cannot reach the scheduler at {address}: its process {pid} on {host} has ended; start another with `partita scheduler`"
     )]
     Ended {
         /// Its address.
@@ -115,7 +115,7 @@ pub enum AccessError {
         host: String,
     },
     /// Several clusters are running.
-    #[error("several clusters are running ({}): choose one with --cluster NAME", names.join(", "))]
+    #[error("several clusters are running ({}); choose one with --cluster NAME", names.join(", "))]
     Several {
         /// Their names.
         names: Vec<String>,
@@ -123,7 +123,7 @@ pub enum AccessError {
     /// Inside a Slurm job, only that job's clusters are taken without being named: else two jobs
     /// of one user could meet.
     #[error(
-        "Slurm job {job} has no cluster of its own: start one in it, or name one of others ({}) with --cluster NAME", names.join(", ")
+        "Slurm job {job} has no cluster; start one in the job, or choose a cluster of another job ({}) with --cluster NAME", names.join(", ")
     )]
     OfOtherJobs {
         /// This job.
@@ -132,13 +132,13 @@ pub enum AccessError {
         names: Vec<String>,
     },
     /// Someone else wrote the file.
-    #[error("access file {} belongs to another user: it is not trusted", path.display())]
+    #[error("cannot trust access file {}: it belongs to another user", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
     /// Others can put files into the folder of access files.
-    #[error("others can write to the folder {} (mode {mode:o}) and could put access files of theirs there; run `chmod 700 {}`", path.display(), path.display())]
+    #[error("folder {} is writable by other users (mode {mode:o}), who could place access files there; run `chmod 700 {}`", path.display(), path.display())]
     ExposedFolder {
         /// The folder.
         path: PathBuf,
@@ -146,16 +146,16 @@ pub enum AccessError {
         mode: u32,
     },
     /// The folder of access files is someone else's.
-    #[error("the folder {} belongs to another user: it is not trusted; name another with {FOLDER_VARIABLE}", path.display())]
+    #[error("cannot trust folder {}: it belongs to another user; choose another folder with {FOLDER_VARIABLE}", path.display())]
     ForeignFolder {
         /// The folder.
         path: PathBuf,
     },
     /// The address is no address.
-    #[error("`{0}` is not an address: write host:port or tcp://host:port")]
+    #[error("invalid address `{0}`: expected host:port or tcp://host:port")]
     Address(String),
     /// The name cannot be a file's name.
-    #[error("`{0}` cannot be a cluster's name: use letters, digits, `.`, `_` and `-`")]
+    #[error("invalid cluster name `{0}`: use letters, digits, `.`, `_` and `-`")]
     Name(String),
 }
 

@@ -40,10 +40,10 @@ pub struct Stale {
 impl std::fmt::Display for Stale {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Access { name, address, host, .. } = &self.access;
-        write!(f, "cluster `{name}` at {address} on {host} does not answer: {}; ", self.cause)?;
+        write!(f, "cluster `{name}` at {address} on {host} does not respond: {}; ", self.cause)?;
         match self.is_removed {
             true => write!(f, "its access file was removed"),
-            false => write!(f, "remove {} if it has ended", self.path.display()),
+            false => write!(f, "remove {} if the cluster has ended", self.path.display()),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn ask(found: Vec<(PathBuf, Access)>) -> Survey {
         let causes: Vec<Option<String>> = std::thread::scope(|scope| {
             let asking: Vec<_> =
                 some.iter().map(|(_, access)| scope.spawn(move || cause(access))).collect();
-            let failed = |_| Some("it could not be asked".to_string());
+            let failed = |_| Some("the check failed".to_string());
             asking.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
         });
         for ((path, access), cause) in some.iter().cloned().zip(causes) {
@@ -91,7 +91,7 @@ pub(super) fn cause(access: &Access) -> Option<String> {
         Ok(addresses) => addresses,
         Err(error) => return Some(error.to_string()),
     };
-    let mut cause = "its host has no address".to_string();
+    let mut cause = "its host name has no address".to_string();
     for address in addresses.take(ADDRESSES_MAX) {
         match TcpStream::connect_timeout(&address, ANSWER_TIMEOUT) {
             Ok(stream) => return refusal(stream, access),
@@ -113,8 +113,10 @@ fn refusal(mut stream: TcpStream, access: &Access) -> Option<String> {
     let mut head = [0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut head).ok()?;
     match head.strip_prefix(b"HTTP/1.1 ")? {
-        b"401" => Some("another scheduler listens there now, and refuses the token".to_string()),
-        b"403" | b"404" => Some("another program listens there now".to_string()),
+        b"401" => {
+            Some("another scheduler listens at this address and rejects the token".to_string())
+        }
+        b"403" | b"404" => Some("another program listens at this address".to_string()),
         _ => None,
     }
 }
@@ -208,7 +210,7 @@ mod tests {
         assert!(cause(&ended).is_some_and(|cause| cause.contains("has ended")));
         assert!(cause(&access(closed())).is_some_and(|cause| cause.contains("refused")));
         for (answer, words) in [
-            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("refuses the token")),
+            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("rejects the token")),
             ("HTTP/1.1 404 Not Found\r\n\r\n", Some("another program")),
             ("HTTP/1.1 200 OK\r\n\r\n", None),
             ("", None),

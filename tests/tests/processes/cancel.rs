@@ -28,7 +28,7 @@ fn a_cancelled_job_gives_everything_back() {
     let cluster = Cluster::start(2, &[]);
     let (mut sql, job) = start(&cluster);
     cluster.place.run(["cancel", &job.id.to_string()]).ok();
-    sql.finish(SOON).fails(1, &["cancelled", "someone asked for it"]);
+    sql.finish(SOON).fails(1, &["cancelled", "requested by a user"]);
     cluster.wait_idle(SOON);
     assert_eq!(state(&cluster, &job).state, JobState::Cancelled);
     assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
@@ -46,7 +46,7 @@ fn an_interrupt_cancels() {
         cluster.wait_idle(SOON);
         let row = state(&cluster, &job);
         assert_eq!(row.state, JobState::Cancelled);
-        assert!(row.error.contains("its client went away"), "{}", row.error);
+        assert!(row.error.contains("its client disconnected"), "{}", row.error);
     }
 }
 

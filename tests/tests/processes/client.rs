@@ -116,7 +116,7 @@ fn the_example_of_held_tables_runs() {
     let cluster = cluster();
     let text = example(&cluster, "held", &[]);
     // Of the numbers below 40000, those that end with 3: the mean of 3 and 39993, 4000 times.
-    for line in ["40000 rows are held", "sums of digits: 10 rows", "40000 rows came back"] {
+    for line in ["persisted 40000 rows", "sums of digits: 10 rows", "fetched 40000 rows"] {
         assert!(text.contains(line), "{line} is not in {text}");
     }
     assert!(text.contains("| 3     | 79992000 |"), "{text}");
@@ -265,7 +265,7 @@ async fn frames_are_written() {
     assert_eq!(text.lines().next(), Some("origin,delay,number"));
     let how = Write { format: "xlsx".into(), ..Write::default() };
     let error = flights.write(&path(&cluster, "x"), how).await.expect_err("refused");
-    assert!(error.to_string().contains("name parquet, csv, json or arrow"), "{error}");
+    assert!(error.to_string().contains("supported: parquet, csv, json, arrow"), "{error}");
 }
 
 /// What cannot be done is refused, and the error names the thing and the remedy.
@@ -301,7 +301,7 @@ async fn what_cannot_be_sent_is_refused() {
     );
     let here = RecordBatch::try_from_iter([("a", numbers(0..3))]).expect("a batch");
     let here = client.context().read_batch(here).expect("a frame");
-    says(client.frame(here).collect().await, "in this process alone");
+    says(client.frame(here).collect().await, "only in this process");
     let local = flights.data_frame().clone().collect().await.expect_err("not here").to_string();
     assert!(local.contains("on the cluster"), "{local}");
     // A statement that does something is no frame, not even when it would be asked for its columns.
@@ -375,7 +375,7 @@ async fn what_is_brought_comes_back() {
     let mut mixed = partitions(1, 3);
     mixed.push(RecordBatch::try_from_iter([("a", numbers(0..3))]).expect("a batch"));
     let error = client.put(mixed, Put::default()).await.expect_err("refused").to_string();
-    assert!(error.contains("partition 1 has other columns"), "{error}");
+    assert!(error.contains("partition 1 has different columns"), "{error}");
     let error = client.put(Vec::new(), Put::default()).await.expect_err("refused").to_string();
     assert!(error.contains("at least one partition"), "{error}");
     let how = Put { replicas: 99, ..Put::default() };

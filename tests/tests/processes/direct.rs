@@ -30,10 +30,12 @@ fn large_partitions_are_read_from_their_holders() {
     let mut lines = text.lines();
     assert!((0..WIDE_ROWS).all(|k| lines.next() == Some(k.to_string().as_str())));
     assert_eq!(lines.next(), None);
-    wait_for("the log", SOON, || scheduler.log().contains("read from its holder").then_some(()));
-    let before = scheduler.log().matches("read from its holder").count();
+    wait_for("the log", SOON, || {
+        scheduler.log().contains("read a partition from its worker").then_some(())
+    });
+    let before = scheduler.log().matches("read a partition from its worker").count();
     assert_eq!(rows(&place.run(["sql", "--output=csv", "select 1 as one"])), "1\n");
-    assert_eq!(scheduler.log().matches("read from its holder").count(), before);
+    assert_eq!(scheduler.log().matches("read a partition from its worker").count(), before);
 }
 
 /// A client that cannot reach a worker says so, and gets this partition and the rest through the
@@ -76,11 +78,11 @@ async fn a_client_that_reaches_no_worker_gets_its_rows() {
             true => assert!(error.expect("an error").contains("no route to host")),
         }
     }
-    // Words about partitions that nobody waits for change nothing.
+    // Words about partitions that no query waits for change nothing.
     let client = Client::connect(&cluster.access).await.expect("a client");
     let request = Request::Taken { job: JobId(77), index: 0, rows: u64::MAX };
     let refused = client.control().await.expect("a control link").ask(request).await;
-    assert!(refused.expect_err("refused").to_string().contains("nobody waits"));
+    assert!(refused.expect_err("refused").to_string().contains("no query waits"));
 }
 
 /// Asks as a client does that reads large partitions from their holders.

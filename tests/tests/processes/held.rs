@@ -60,10 +60,10 @@ fn retired_workers_hand_over_and_leave() {
     cluster
         .place
         .run(["retire", &names[0], "worker-99"])
-        .fails(1, &["worker-99 is not known", "partita workers"]);
+        .fails(1, &["worker-99 does not exist", "partita workers"]);
     assert_eq!(cluster.workers_up().len(), 3);
     let said = cluster.place.run(["retire", &names[0], &names[1]]).ok();
-    assert_eq!(said, format!("{} has left\n{} has left\n", names[0], names[1]));
+    assert_eq!(said, format!("retired {}\nretired {}\n", names[0], names[1]));
     let left = cluster.workers_up();
     assert_eq!(left.len(), 1);
     wait_for("all partitions on the one", SOON, || (partitions(&cluster) == [all]).then_some(()));
@@ -75,7 +75,7 @@ fn retired_workers_hand_over_and_leave() {
     for worker in cluster.workers.iter_mut().filter(|worker| worker.pid() != left[0].pid) {
         assert_eq!(worker.finish(SOON).code, 0);
     }
-    cluster.place.run(["retire", &names[0]]).fails(1, &[&names[0], "has gone already"]);
+    cluster.place.run(["retire", &names[0]]).fails(1, &[&names[0], "has already left"]);
 }
 
 /// A worker that leaves gives what it holds to the others; the last ones take it with them at once.

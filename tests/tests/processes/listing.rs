@@ -40,11 +40,11 @@ fn waiting_has_an_end() {
     let mut cluster = Cluster::start(0, &[]);
     let mut waiting = cluster.place.start(["wait", "--workers=1", "--timeout=25s"]);
     cluster.add_worker(&[]);
-    assert!(waiting.finish(SOON).ok().contains("1 worker is there"));
+    assert!(waiting.finish(SOON).ok().contains("1 worker is connected"));
     let late = cluster.place.run(["wait", "--workers=2", "--timeout=300ms"]);
     late.fails(1, &["1 of 2 workers", "--timeout"]);
     let nowhere = Place::new().run(["wait", "--workers=1", "--timeout=300ms"]);
-    nowhere.fails(1, &["no cluster was found", "--timeout"]);
+    nowhere.fails(1, &["no cluster found", "--timeout"]);
 }
 
 /// `partita shutdown` ends workers and scheduler with 0 and removes the access file.
@@ -58,7 +58,7 @@ fn a_shutdown_ends_all() {
         assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     assert!(!cluster.place.path("home").join("default.json").exists());
-    cluster.place.run(["status"]).fails(1, &["no cluster was found"]);
+    cluster.place.run(["status"]).fails(1, &["no cluster found"]);
 }
 
 /// The dashboard's link has the port and the token, and the tunnel leads to the same port.
@@ -120,7 +120,7 @@ fn what_a_killed_scheduler_left_is_removed() {
     cluster.scheduler.signal(libc::SIGKILL);
     cluster.scheduler.finish(SOON);
     let named = cluster.place.run(["sql", "--cluster=default", "select 1"]);
-    named.fails(1, &[&cluster.access.address, "cannot be reached", "has ended"]);
+    named.fails(1, &[&cluster.access.address, "cannot reach", "has ended"]);
     assert!(file.exists());
     let ran = cluster.place.run(["sql", "--output=csv", "select 1 as one"]);
     assert_eq!(ran.ok(), "one\n1\n");
@@ -130,7 +130,7 @@ fn what_a_killed_scheduler_left_is_removed() {
     assert!(!file.exists());
     let again = cluster.place.run(["sql", "--output=csv", "select 1 as one"]);
     assert_eq!((again.ok().as_str(), again.stderr.as_str()), ("one\n1\n", ""));
-    cluster.place.run(["status"]).fails(1, &["no cluster was found"]);
+    cluster.place.run(["status"]).fails(1, &["no cluster found"]);
 }
 
 /// Clusters of other hosts that do not answer, or whose port another one has now, are passed over and named; their
@@ -144,13 +144,13 @@ fn clusters_that_do_not_answer_are_passed_over() {
     for args in [&["status"][..], &["workers"], &["sql", "select 1"]] {
         let ran = place.run(args);
         ran.ok();
-        for words in ["`closed`", "refused", "`taken`", "refuses the token", "node-that-died"] {
+        for words in ["`closed`", "refused", "`taken`", "rejects the token", "node-that-died"] {
             assert!(ran.stderr.contains(words), "`{words}` is not in: {}", ran.stderr);
         }
         assert!(closed.exists() && taken.exists());
     }
     assert_eq!(cluster.jobs().len(), 1);
-    place.run(["status", "--cluster=closed"]).fails(1, &["cannot be reached"]);
+    place.run(["status", "--cluster=closed"]).fails(1, &["cannot reach"]);
     place.run(["status", "--cluster=taken"]).fails(1, &["refused", "token"]);
 }
 
@@ -217,7 +217,7 @@ fn a_folder_that_others_can_write_to_is_refused() {
     let home = place.path("home");
     std::fs::create_dir(&home).expect("the folder");
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).expect("its mode");
-    let words = ["others can write to the folder", "chmod 700", "home"];
+    let words = ["is writable by other users", "chmod 700", "home"];
     place.run(["status"]).fails(1, &words);
     place.run(["sql", "select 1"]).fails(1, &words);
     place.run(["scheduler", "--host=127.0.0.1", "--port=0"]).fails(1, &words);

@@ -211,9 +211,11 @@ fn journals_are_checked() {
     let place = Place::new();
     place.write("text", "hello\n");
     place.write("later", "{\"partita_journal\":99,\"version\":\"9.0.0\"}\n");
-    for (name, words) in
-        [("text", "is no journal"), ("later", "has format 99"), ("missing", "could not be read")]
-    {
+    for (name, words) in [
+        ("text", "is not a Partita journal"),
+        ("later", "has format 99"),
+        ("missing", "cannot read"),
+    ] {
         place.run(["report", name]).fails(1, &[words]);
         let flag = format!("--replay={name}");
         place.run(["dashboard", &flag]).fails(1, &[words]);

@@ -66,9 +66,9 @@ fn planning_is_listed_and_cancelled() {
     }
     assert!(start.elapsed() < SOON, "others waited for {:?}", start.elapsed());
     cluster.place.run(["cancel", &row.id.to_string()]).ok();
-    cancelled.finish(SOON).fails(1, &["cancelled", "someone asked for it"]);
+    cancelled.finish(SOON).fails(1, &["cancelled", "requested by a user"]);
     let ended = find(&cluster, row.id);
-    assert_eq!((ended.state, ended.error.as_str()), (JobState::Cancelled, "someone asked for it"));
+    assert_eq!((ended.state, ended.error.as_str()), (JobState::Cancelled, "requested by a user"));
     state(&mut page, JobState::Cancelled);
     let again = cluster.place.run(["cancel", &row.id.to_string()]);
     again.fails(1, &[&row.id.to_string(), "ended already: cancelled"]);

@@ -89,7 +89,7 @@ fn errors_leave_the_prompt() {
     terminal.wait_for("nothing");
     terminal.wait_for(PROMPT);
     terminal.press(".nothing\r");
-    terminal.wait_for("there is no command .nothing; .help lists them");
+    terminal.wait_for("unknown command .nothing; .help lists the commands");
     terminal.wait_for(PROMPT);
     terminal.press(".quit\r");
     assert_eq!(terminal.finish(), 0);

@@ -20,7 +20,7 @@ fn the_access_file_is_private() {
         .expect("chmod");
     let file = home.join("default.json").display().to_string();
     let exposed = cluster.place.run(["status", "--scheduler-file", &file]);
-    exposed.fails(1, &["can be read by others", &file]);
+    exposed.fails(1, &["is readable by other users", &file]);
 }
 
 /// The token is in no log, however much is logged.

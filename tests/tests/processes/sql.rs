@@ -113,8 +113,8 @@ fn rows_are_written_in_every_format() {
     }
     let first = place.run(["sql", "--output=csv", "from 'named.arrow' order by name limit 1"]);
     assert_eq!(first.ok(), "name,age\nAda,36\n");
-    place.run(["sql", "-o", "named.dat", query]).fails(1, &["does not tell a format"]);
-    place.run(["sql", "--output=csv", "-o", "a.parquet", query]).fails(1, &["says csv"]);
+    place.run(["sql", "-o", "named.dat", query]).fails(1, &["cannot tell the format"]);
+    place.run(["sql", "--output=csv", "-o", "a.parquet", query]).fails(1, &["is csv"]);
     let none = "select name, age from 'people.csv' where age > 100";
     assert_eq!(place.run(["sql", "--output=csv", none]).ok(), "name,age\n");
 }
@@ -164,7 +164,7 @@ fn plans_are_shown() {
     cluster.place.write("people.csv", PEOPLE);
     let query = "select name, count(*) from 'people.csv' group by name";
     let text = cluster.place.run(["sql", "--explain", query]).ok();
-    for word in ["logical_plan", "group 0", "group 1", "Shuffle of group 0", "AggregateExec"] {
+    for word in ["logical_plan", "stage 0", "stage 1", "Shuffle of stage 0", "AggregateExec"] {
         assert!(text.contains(word), "`{word}` is not in: {text}");
     }
     // The statement is listed: it was answered without a task.

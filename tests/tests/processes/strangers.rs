@@ -69,7 +69,7 @@ fn another_version_is_refused() {
         let refused = Socket::open(&cluster.access, path, &cluster.access.token, &other);
         let (status, body) = refused.expect_err("another version");
         assert_eq!(status, 426);
-        let ours = format!("speaks protocol {PROTOCOL_VERSION}");
+        let ours = format!("uses protocol {PROTOCOL_VERSION}");
         assert!(body.contains(&ours) && body.contains(&other), "{body}");
     }
 }
@@ -154,7 +154,7 @@ fn a_worker_that_sends_noise_is_given_up() {
             .find(|row| row.name == "noisy" && row.state != WorkerState::Up)
     });
     assert_eq!(row.state, WorkerState::Lost);
-    assert!(row.cause.contains("it sent what is no message"), "{}", row.cause);
+    assert!(row.cause.contains("received an invalid message"), "{}", row.cause);
     let huge = Registration {
         slots: u32::MAX,
         memory_limit_bytes: u64::MAX,

@@ -66,7 +66,7 @@ fn what_cannot_end_in_time_is_said() {
     let job = nodes.sbatch(text, &[]);
     let output = job.ends(&["COMPLETED"], LIMIT_BOUND);
     let said = format!("Slurm job {} ends in ", job.id);
-    assert!(output.contains(&said) && output.contains("ask for more time"), "{output}");
+    assert!(output.contains(&said) && output.contains("request more time"), "{output}");
     assert!(output.contains("exit 1"), "{output}");
 }
 

@@ -69,11 +69,12 @@ RUN partita run --memory-limit 8GiB -- partita sql --progress none \
     {
         let job = nodes.sbatch(&script.replace("RUN", run), &[]);
         let output = job.ends(&[state], LONG);
-        for words in ["on 3 workers when they died", "not tried again", said] {
+        for words in ["on 3 workers when they died", "not retried", said] {
             assert!(output.contains(words), "`{words}` is not in: {output}");
         }
         let error = output.lines().find(|line| line.starts_with("error: task ")).expect("an error");
-        let cause = "out of memory (the kernel killed it for its cgroup's memory limit, SIGKILL)";
+        let cause =
+            "out of memory (killed by the kernel because of its cgroup memory limit, SIGKILL)";
         // The query may fail before the supervisor has told of the last death.
         assert!(error.matches(cause).count() >= 2, "{error}");
     }

@@ -133,7 +133,7 @@ fn tasks_that_do_not_come_are_named() {
     let job = nodes.sbatch(text, &[]);
     let output = job.finish(LONG);
     let error = format!(
-        "2 of 4 workers were ready after 2 s (--timeout); missing: tasks 2, 3; nothing came from node {other}"
+        "timed out: 2 of 4 workers connected after 2 s (--timeout); missing: tasks 2, 3; no workers connected from node {other}"
     );
     assert!(output.contains(&error) && output.contains("exit 1\n"), "{output}");
     assert!(output.contains("began with two\n") && !output.contains("began\n"), "{output}");

@@ -76,13 +76,13 @@ fn jobs_follow_the_load() {
     nodes.wait_workers(0);
     let said = adapt.output();
     assert!((1..=2).contains(&said.matches("submitted job").count()), "{said}");
-    assert!(said.contains("its workers had nothing to do"), "{said}");
+    assert!(said.contains("its workers were idle"), "{said}");
     // Interrupted while a job of its runs.
     let mut sql = nodes.start(&["partita", "sql", "--output=csv", query]);
     nodes.wait_workers(1);
     interrupt(&nodes);
     let said = adapt.finish(SOON).ok();
-    assert!(said.contains("the worker jobs are cancelled"), "{said}");
+    assert!(said.contains("cancelling the worker jobs"), "{said}");
     nodes.wait_workers(0);
     nodes.run(&["pkill", "-TERM", "-u", nodes.user(), "-f", "^partita sql"]).ok();
     sql.finish(SOON);
@@ -101,7 +101,7 @@ fn adapt_keeps_the_last_holder() {
     let create = "create table t as select value as v from generate_series(1, 1000) as g(value)";
     nodes.partita(&["sql", create]).ok();
     wait_for("the job to be kept", LONG, || {
-        adapt.output().contains("is kept: its workers are the last").then_some(())
+        adapt.output().contains("it has the last workers").then_some(())
     });
     let count = ["sql", "--output=csv", "select count(*) as n from t"];
     assert_eq!(nodes.partita(&count).ok(), "n\n1000\n");
@@ -128,7 +128,7 @@ fn scale_migrates_first() {
     nodes.wait_workers(1);
     assert!(tables().contains("\"lost\": 0"), "{}", tables());
     let said = scale(&nodes, "0");
-    assert!(said.contains("kept job") && said.contains("still wanted"), "{said}");
+    assert!(said.contains("kept job") && said.contains("still needed"), "{said}");
     assert_eq!(sum(), "n\n1000\n");
     nodes.partita(&["sql", "drop table t"]).ok();
     let said = scale(&nodes, "0");
@@ -147,9 +147,9 @@ fn what_slurm_refuses_is_said() {
     let mut adapt = nodes.start(&[&command[..], &["--partition=nowhere"]].concat());
     wait_for("the refusal", SOON, || {
         let log = adapt.log();
-        (log.contains("invalid partition") && log.contains("tried again in")).then_some(())
+        (log.contains("invalid partition") && log.contains("retrying in")).then_some(())
     });
-    wait_for("the pause", SOON, || adapt.output().contains("since jobs failed").then_some(()));
+    wait_for("the pause", SOON, || adapt.output().contains("because jobs failed").then_some(()));
     assert_eq!(adapt.log().matches("invalid partition").count(), 1, "{}", adapt.log());
     interrupt(&nodes);
     adapt.finish(SOON).ok();

@@ -52,7 +52,7 @@ pub(crate) async fn run(
         let link = tokio::select! {
             link = find(config, &mut connector) => link?,
             told = &mut stop => {
-                tracing::info!(reason = told.reason, "leaving");
+                tracing::info!(reason = told.reason, "shutting down");
                 return Ok(());
             }
         };
@@ -61,13 +61,13 @@ pub(crate) async fn run(
         engine.clear();
         match end {
             End::Dismissed(reason) => {
-                tracing::info!(reason, "the scheduler said to leave");
+                tracing::info!(reason, "the scheduler requested the shutdown");
                 engine.give_back_done(done);
                 return Ok(());
             }
             End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
             End::Cut => {
-                tracing::warn!(scheduler = address, "the link to the scheduler is gone");
+                tracing::warn!(scheduler = address, "lost the connection to the scheduler");
                 // Links that break at once must not be made without end in one turn: a runtime that
                 // ends waits for this task to look up.
                 sleep(RETRY_PAUSE_FIRST).await;
@@ -96,7 +96,7 @@ async fn find(
         if start.elapsed() >= config.death_timeout {
             return Err(WorkerError::NoScheduler { waited: config.death_timeout, cause });
         }
-        tracing::debug!(cause, "no scheduler yet");
+        tracing::debug!(cause, "cannot reach a scheduler yet");
         sleep(pause.min(config.death_timeout.saturating_sub(start.elapsed()))).await;
         pause = (pause * 2).min(RETRY_PAUSE_MAX);
     }
@@ -178,7 +178,7 @@ async fn session<S: Future<Output = Stop>>(
                 Some(ToWorker::TakeOver(order)) => take_over::start(engine, order, &sender),
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
-                    break End::Dismissed("the scheduler is gone".to_string());
+                    break End::Dismissed("the connection to the scheduler was lost".to_string());
                 }
                 None => break End::Cut,
             },
@@ -209,14 +209,14 @@ async fn session<S: Future<Output = Stop>>(
             }
             told = &mut stop, if leaving.is_none() => {
                 let Stop { reason, grace } = told;
-                tracing::info!(reason, ?grace, "told to stop: finishing what was begun");
+                tracing::info!(reason, ?grace, "retiring: finishing running tasks");
                 leaving = Some(Box::pin(sleep(grace)));
                 if sender.send(FromWorker::Leaving { reason }).await.is_err() {
                     break End::Cut;
                 }
             }
             () = async { match &mut leaving { Some(over) => over.await, None => std::future::pending().await } } => {
-                break End::Dismissed("the time to finish what was begun is over".to_string());
+                break End::Dismissed("the time to finish running tasks is over".to_string());
             }
         }
     };

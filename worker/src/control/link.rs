@@ -102,7 +102,7 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
     let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
     let connected = tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await;
     let (socket, _) = match connected {
-        Err(_) => return Err(not_yet("no answer to the handshake".to_string())),
+        Err(_) => return Err(not_yet("the handshake timed out".to_string())),
         Ok(Err(tungstenite::Error::Http(response))) => {
             let body = response.body().as_deref().unwrap_or_default();
             let reason = match String::from_utf8_lossy(body).trim() {
@@ -132,7 +132,7 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
                         return;
                     }
                 }
-                Err(error) => tracing::error!(cause = %error, "a message was not sent"),
+                Err(error) => tracing::error!(cause = %error, "cannot send a message"),
             }
         }
         let _ = sink.close().await;
@@ -147,7 +147,7 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(cause = %error, "the scheduler sent what is no message");
+                    tracing::error!(cause = %error, "received an invalid message from the scheduler");
                     return;
                 }
             }

@@ -38,7 +38,7 @@ pub(crate) fn write_error(path: &Path, error: std::io::Error) -> DataFusionError
 
 /// Names the folder in an error of a writer.
 pub(crate) fn explain(folder: &Path, error: DataFusionError) -> DataFusionError {
-    error.context(format!("writing below {}", folder.display()))
+    error.context(format!("cannot write to folder {}", folder.display()))
 }
 
 /// The rows that the write tasks counted.
@@ -91,7 +91,7 @@ pub(crate) async fn remove_abandoned(engine: Arc<Engine>, job: JobId, staging: S
         let folder = staging.clone();
         let removed = tokio::task::spawn_blocking(move || remove_staging(&folder)).await;
         if let Ok(Err(error)) = removed {
-            tracing::warn!(folder = %staging.display(), cause = %error, "a staging folder was not removed");
+            tracing::warn!(folder = %staging.display(), cause = %error, "cannot remove a staging folder");
         }
     }
 }

@@ -102,7 +102,7 @@ struct OwnedRuntime(Option<Runtime>, Handle);
 impl OwnedRuntime {
     fn new(builder: &mut Builder, what: &str) -> Result<Self, WorkerError> {
         let runtime = builder.enable_all().build().map_err(|source| WorkerError::System {
-            what: format!("threads for {what}"),
+            what: format!("cannot start threads for {what}"),
             source,
         })?;
         let handle = runtime.handle().clone();
@@ -186,7 +186,7 @@ impl Engine {
             .with_memory_pool(Arc::clone(&pool))
             .with_disk_manager_builder(disk)
             .build_arc()
-            .map_err(|error| system("the scratch folder", error))?;
+            .map_err(|error| system("cannot set up the scratch folder", error))?;
         let store = Arc::new(Store::new(pool, policy.stored_bytes_max(), folder));
         budget.set_store(&store);
         let compute = OwnedRuntime::new(
@@ -385,11 +385,9 @@ impl Engine {
         let (used, limit, own) =
             (format_bytes(resident_bytes), format_bytes(limit_bytes), format_bytes(bytes as u64));
         let error = format!(
-            "not enough memory: {task} was ended because its worker used {used} of its limit of {limit} \
-             (--memory-limit) and this task grew most, by about {own}: give the worker more memory or \
-             fewer slots"
+            "not enough memory: {task} was stopped because its worker used {used} of its limit of {limit} (--memory-limit) and this task grew most, by about {own}; give the worker more memory or fewer slots"
         );
-        tracing::warn!(%task, attempt, used, limit, "a task was ended for its memory");
+        tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
         let outcome = Outcome::Failed { kind: FailureKind::Memory, error };
         let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
         self.data.1.spawn(async move { done.send(report).await });

@@ -36,9 +36,9 @@ pub(crate) fn named(
     let shown: Vec<&str> = files.iter().take(NAMED_FILES_MAX).map(String::as_str).collect();
     let more = match files.len() - shown.len() {
         0 => String::new(),
-        more => format!(" or {more} others"),
+        more => format!(" or {more} other files"),
     };
-    error.context(format!("reading {}{more}", shown.join(" or ")))
+    error.context(format!("cannot read {}{more}", shown.join(" or ")))
 }
 
 /// Refuses files that were changed since the plan was made: some rows would be of the old file and others
@@ -68,7 +68,7 @@ fn is_unchanged(file: &PartitionedFile) -> Result<()> {
         return Ok(());
     }
     Err(DataFusionError::Execution(format!(
-        "{path} was changed after the query had been planned: ask again, and make tables that were made of it anew"
+        "{path} was changed after the query had been planned; run the query again, and recreate tables that were created from this file"
     )))
 }
 

@@ -119,10 +119,9 @@ impl Inputs for TaskInputs {
         let mut held = Vec::new();
         for (index, attempt) in here {
             let task = TaskId { group, index };
-            let found =
-                self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
-                    InputLost::error(this, format!("{task} is not held any more"))
-                })?;
+            let found = self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
+                InputLost::error(this, format!("the output of {task} is not available"))
+            })?;
             held.push(found);
         }
         // One partition of this worker after the other, each opened when it is its turn: what waits
@@ -217,7 +216,7 @@ fn remote(
         tokio::select! {
             () = work => {}
             () = lost.cancelled() => {
-                let _ = sender.send(Err(format!("{worker} is gone"))).await;
+                let _ = sender.send(Err(format!("{worker} was lost"))).await;
             }
         }
     });

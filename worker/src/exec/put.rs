@@ -60,5 +60,5 @@ fn failed(error: &datafusion::error::DataFusionError) -> Status {
 }
 
 fn gone() -> Status {
-    Status::unavailable("the worker has lost its scheduler: put the partition again")
+    Status::unavailable("the worker has lost its scheduler; upload the partition again")
 }

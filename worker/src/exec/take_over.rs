@@ -40,10 +40,10 @@ fn receive(
             let lost = engine.peers().lost(order.from);
             let taken = tokio::select! {
                 taken = take(&engine, order) => taken,
-                () = lost.cancelled() => Err(format!("{} is gone", order.from)),
+                () = lost.cancelled() => Err(format!("{} was lost", order.from)),
             };
             if let Err(error) = &taken {
-                tracing::info!(task = %order.task, from = %order.from, cause = error, "a partition was not taken over");
+                tracing::info!(task = %order.task, from = %order.from, cause = error, "cannot migrate a partition");
             }
             let (task, attempt, error) = (order.task, order.attempt, taken.err());
             if let Some(reports) = reports.upgrade() {
@@ -86,7 +86,7 @@ async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
             output = Some(new_output(engine, Arc::clone(schema), order));
         }
     }
-    let mut output = output.ok_or("it has no schema")?;
+    let mut output = output.ok_or("the partition has no schema")?;
     output.finish().map_err(|error| error.to_string())?;
     let kept = engine.store().put(order.task, order.attempt, output);
     kept.map(|_| ()).map_err(|error| error.to_string())

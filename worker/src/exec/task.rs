@@ -44,7 +44,7 @@ pub(crate) async fn run(
     memory: &TaskMemory,
 ) -> Outcome {
     let Some(group) = group else {
-        let error = format!("the fragment of {} is not known here", task.task.group);
+        let error = format!("unknown plan fragment of {}", task.task.group);
         return Outcome::Failed { kind: FailureKind::Retry, error };
     };
     if group.fragment.work == Work::Empty {
@@ -271,7 +271,7 @@ impl Drop for RemoveUnlessKept {
             // The end of a job removes the folder around it, maybe sooner.
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(folder = %folder.display(), cause = %error, "a half-written folder was not removed");
+            tracing::warn!(folder = %folder.display(), cause = %error, "cannot remove a half-written folder");
         }
     }
 }

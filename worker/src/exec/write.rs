@@ -34,7 +34,9 @@ pub(crate) async fn write_all(
         let (give_back, given_back) = oneshot::channel();
         let run = RecordBatchStreamAdapter::new(SchemaRef::clone(&schema), run(runs, give_back));
         count += sink.write_all(Box::pin(run), context).await?;
-        let lost = |_| DataFusionError::Internal("a file was written without its end".to_string());
+        let lost = |_| {
+            DataFusionError::Internal("the writer stopped before the end of a file".to_string())
+        };
         runs = given_back.await.map_err(lost)?;
     }
     Ok(count)

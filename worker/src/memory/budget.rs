@@ -129,7 +129,7 @@ impl Budget {
         };
         drop(accounts);
         Err(DataFusionError::ResourcesExhausted(format!(
-            "{} has {} and needs {} more, and {} are left for it of {self}",
+            "{} has {} and needs {} more, but only {} are left for it of {self}",
             consumer.name(),
             format_bytes(reservation.size() as u64),
             format_bytes(additional as u64),

@@ -89,7 +89,7 @@ pub fn usable() -> Usable {
 fn usable_of(root: &Path, lookup: Lookup<'_>, system: SystemLimits) -> Usable {
     let mut limits: Vec<(u64, String)> = cgroup::memory_limits(root)
         .into_iter()
-        .map(|(bytes, file)| (bytes, format!("the cgroup's limit in {}", file.display())))
+        .map(|(bytes, file)| (bytes, format!("the cgroup limit in {}", file.display())))
         .collect();
     limits.extend(slurm_bytes(lookup));
     let named = |bytes: Option<u64>, name: &str| bytes.map(|bytes| (bytes, name.to_string()));
@@ -103,7 +103,10 @@ fn usable_of(root: &Path, lookup: Lookup<'_>, system: SystemLimits) -> Usable {
     // limits the first counts: the one that is enforced most strictly.
     let smallest = limits.into_iter().filter(|(bytes, _)| *bytes > 0).min_by_key(|limit| limit.0);
     let (bytes, source) = smallest.unwrap_or_else(|| {
-        (ASSUMED_BYTES, "assumed, because the system tells neither its memory nor a limit".into())
+        (
+            ASSUMED_BYTES,
+            "an assumption, because the system reports neither its memory nor a limit".into(),
+        )
     });
     Usable { bytes, source }
 }
@@ -166,20 +169,19 @@ fn limit_of(
         MemoryLimit::Share(part) => share(part),
         MemoryLimit::Bytes(bytes) => bytes,
     };
-    let there = format!("{} by {}", format_bytes(usable.bytes), usable.source);
+    let there = format!("{} from {}", format_bytes(usable.bytes), usable.source);
     if limit_bytes < LIMIT_BYTES_MIN {
         let how = match limit {
             MemoryLimit::Auto => format!("an equal part for {workers} workers of {there}"),
             MemoryLimit::Share(part) => format!("{part} of {there}"),
-            MemoryLimit::Bytes(_) => "as --memory-limit says".to_string(),
+            MemoryLimit::Bytes(_) => "from --memory-limit".to_string(),
         };
         return Err(PlaceError::LimitTooSmall { limit_bytes, how });
     }
     let together = limit_bytes.saturating_mul(workers);
     let warning = (together > usable.bytes).then(|| {
         format!(
-            "the memory limit of {} for each of {workers} workers on this node is more than there \
-             is ({there}): they may be killed before they spill; give a smaller --memory-limit",
+            "the memory limit of {} for each of {workers} workers on this node exceeds the available memory ({there}); workers may be killed before they spill; use a smaller --memory-limit",
             format_bytes(limit_bytes)
         )
     });

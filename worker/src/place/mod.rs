@@ -51,7 +51,7 @@ pub enum PlaceError {
     },
     /// The memory limit leaves too little for a worker.
     #[error(
-        "the memory limit comes to {} per worker, and a worker needs at least {} ({how}): start fewer workers on this node, ask for more memory, or give a larger --memory-limit",
+        "the memory limit of a worker is {} ({how}), but a worker needs at least {}; start fewer workers on this node, request more memory, or use a larger --memory-limit",
         format_bytes(*limit_bytes),
         format_bytes(memory::LIMIT_BYTES_MIN)
     )]
@@ -75,6 +75,6 @@ pub enum PlaceError {
     #[error("cannot set up the supervisor of the worker processes: {0}")]
     Supervisor(#[source] std::io::Error),
     /// The supervisor ended without a result: a mistake in it.
-    #[error("the supervisor of the worker processes ended early: its log says why")]
+    #[error("internal error: the supervisor of the worker processes stopped early; see its log")]
     SupervisorLost,
 }

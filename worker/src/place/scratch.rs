@@ -64,14 +64,14 @@ impl Scratch {
             ),
             Medium::Memory(kind) => tracing::info!(
                 directory = %parent.display(),
-                "the scratch directory is in memory ({kind}): what is spilled there still counts"
+                "the scratch directory is in memory ({kind}); data spilled there still uses memory"
             ),
             Medium::Disk => {}
         }
         let host = host_name();
         sweep(&parent, &host, medium);
         let (path, lock) = make_folder(&parent, &host, name).map_err(failed)?;
-        tracing::debug!(folder = %path.display(), "scratch folder made");
+        tracing::debug!(folder = %path.display(), "created the scratch folder");
         Ok(Scratch { path, medium, lock })
     }
 
@@ -89,7 +89,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = remove_folder(&self.path) {
-            tracing::warn!(folder = %self.path.display(), %error, "scratch folder not removed");
+            tracing::warn!(folder = %self.path.display(), %error, "cannot remove the scratch folder");
         }
         // After the folder is gone, so that nobody else removes it at the same time.
         let _ = self.lock.unlock();
@@ -147,7 +147,7 @@ fn make_folder(parent: &Path, host: &str, name: &str) -> Result<(PathBuf, File),
     if let Err(error) = lock.try_lock() {
         // Some network file systems have no locks. Then nobody can take this one either, and the
         // folder stays if the worker is killed.
-        tracing::debug!(directory = %parent.display(), %error, "no lock on the scratch folder");
+        tracing::debug!(directory = %parent.display(), %error, "cannot lock the scratch folder");
     }
     write!(lock, "{host}\n{pid}\n{name}\n")?;
     let random = made.path().to_string_lossy().rsplit('-').next().unwrap_or_default().to_string();
@@ -187,7 +187,7 @@ fn sweep(parent: &Path, host: &str, medium: Medium) {
     let entries = match std::fs::read_dir(parent) {
         Ok(entries) => entries,
         Err(error) => {
-            tracing::debug!(directory = %parent.display(), %error, "not swept");
+            tracing::debug!(directory = %parent.display(), %error, "cannot look for scratch folders of dead workers");
             return;
         }
     };
@@ -202,11 +202,11 @@ fn sweep(parent: &Path, host: &str, medium: Medium) {
         let folder = entry.path();
         match remove_dead(&folder, half_made, host, medium) {
             Ok(true) => {
-                tracing::info!(folder = %folder.display(), "removed a dead worker's scratch")
+                tracing::info!(folder = %folder.display(), "removed the scratch folder of a dead worker")
             }
             Ok(false) => {}
             Err(error) => {
-                tracing::debug!(folder = %folder.display(), %error, "left a scratch folder");
+                tracing::debug!(folder = %folder.display(), %error, "cannot remove a scratch folder");
             }
         }
     }

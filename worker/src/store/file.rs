@@ -108,7 +108,7 @@ impl SpillFile {
 impl Drop for SpillFile {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(file = %self.path.display(), cause = %error, "a spilled partition was not removed");
+            tracing::warn!(file = %self.path.display(), cause = %error, "cannot remove a spilled partition");
         }
     }
 }

@@ -183,7 +183,7 @@ impl Store {
                 Ok(0) => break,
                 Ok(size) => freed += size,
                 Err(error) => {
-                    tracing::error!(cause = %error, "a partition could not be spilled");
+                    tracing::error!(cause = %error, "cannot spill a partition");
                     break;
                 }
             }
@@ -316,7 +316,7 @@ pub(crate) fn file_error(path: &std::path::Path, error: std::io::Error) -> DataF
 /// What is said of a file or folder that could not be written or read.
 pub(crate) fn file_text(path: &std::path::Path, error: &str) -> String {
     format!(
-        "{}: {error}: free some space there, or choose another folder with --local-directory",
+        "{}: {error}; free some space there, or choose another folder with --local-directory",
         path.display()
     )
 }

@@ -23,7 +23,7 @@ pub(super) fn cause(status: ExitStatus, out_of_memory: impl FnOnce() -> bool) ->
         };
     };
     if signal == libc::SIGKILL && out_of_memory() {
-        return "out of memory (the kernel killed it for its cgroup's memory limit, SIGKILL)"
+        return "out of memory (killed by the kernel because of its cgroup memory limit, SIGKILL)"
             .into();
     }
     let core = if status.core_dumped() { ", core dumped" } else { "" };
@@ -36,7 +36,7 @@ pub(super) fn cause(status: ExitStatus, out_of_memory: impl FnOnce() -> bool) ->
 /// The cause that an exit code of a worker stands for, if another start would end the same way.
 pub(super) fn lasting_cause(code: u8) -> Option<&'static str> {
     match code {
-        EXIT_NO_SCHEDULER => Some("no scheduler answered within --death-timeout"),
+        EXIT_NO_SCHEDULER => Some("no scheduler responded within --death-timeout"),
         EXIT_REFUSED => Some("the scheduler refused the worker"),
         _ => None,
     }

@@ -170,7 +170,7 @@ async fn who_never_lives_is_given_up() {
 /// supervisor ends with the first cause, when the others have ended too.
 #[tokio::test]
 async fn a_lasting_cause_ends_the_supervisor() {
-    for (code, cause) in [(69, "no scheduler answered"), (77, "refused")] {
+    for (code, cause) in [(69, "no scheduler responded"), (77, "refused")] {
         let folder = folder();
         let script = "echo x >> starts-$index; sleep 0.0$index; exit $(cat code)";
         std::fs::write(folder.path().join("code"), code.to_string()).unwrap();

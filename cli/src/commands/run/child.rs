@@ -16,22 +16,20 @@ pub(super) async fn run(
     access: &Access,
     grace: impl Future<Output = Option<Duration>>,
 ) -> Result<ExitStatus> {
-    let (name, rest) = command.split_first().context("no command was given")?;
-    let mut term = signal(SignalKind::terminate()).context("signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let (name, rest) = command.split_first().context("no command given")?;
+    let mut term = signal(SignalKind::terminate()).context("cannot handle signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle signals")?;
     let mut child = tokio::process::Command::new(name)
         .args(rest)
         .env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address))
         .env(TOKEN_VARIABLE, &access.token)
         .spawn()
-        .with_context(|| {
-            format!("the command `{}` could not be started", name.to_string_lossy())
-        })?;
-    let mut first = signal(SignalKind::user_defined1()).context("signals")?;
-    let mut second = signal(SignalKind::user_defined2()).context("signals")?;
+        .with_context(|| format!("cannot start the command `{}`", name.to_string_lossy()))?;
+    let mut first = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
+    let mut second = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
     loop {
         let number = tokio::select! {
-            status = child.wait() => return status.context("waiting for the command"),
+            status = child.wait() => return status.context("cannot wait for the command"),
             () = terminated(&mut term, &mut interrupt) => libc::SIGTERM,
             _ = first.recv() => libc::SIGUSR1,
             _ = second.recv() => libc::SIGUSR2,
@@ -46,7 +44,7 @@ pub(super) async fn run(
     let Some(grace) = grace.await else {
         loop {
             tokio::select! {
-                status = child.wait() => return status.context("waiting for the command"),
+                status = child.wait() => return status.context("cannot wait for the command"),
                 () = terminated(&mut term, &mut interrupt) => {
                     if let Some(pid) = child.id() {
                         hand_on(pid, libc::SIGTERM);
@@ -56,14 +54,14 @@ pub(super) async fn run(
         }
     };
     match tokio::time::timeout(grace, child.wait()).await {
-        Ok(status) => status.context("waiting for the command"),
+        Ok(status) => status.context("cannot wait for the command"),
         Err(_) => {
             eprintln!(
-                "partita: the command has not ended {} s after SIGTERM: it is killed",
+                "partita: the command did not exit within {} s of SIGTERM; killing it",
                 grace.as_secs()
             );
-            child.kill().await.context("killing the command")?;
-            child.wait().await.context("waiting for the command")
+            child.kill().await.context("cannot kill the command")?;
+            child.wait().await.context("cannot wait for the command")
         }
     }
 }

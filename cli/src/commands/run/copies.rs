@@ -49,10 +49,10 @@ pub(super) async fn spread(file: PathBuf, access: Access, job: &SlurmJob) {
         Ok(Ok(output)) if output.status.success() => return,
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stderr).trim().to_string(),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no end after {} s", SBCAST_TIMEOUT.as_secs()),
+        Err(_) => format!("timed out after {} s", SBCAST_TIMEOUT.as_secs()),
     };
     // Harmless where the home is shared. Where it is not, the tasks that did not come are named.
-    tracing::info!(cause = problem, "sbcast brought no copies of the access file");
+    tracing::info!(cause = problem, "sbcast did not copy the access file to the nodes of the job");
 }
 
 /// Removes this node's copy.

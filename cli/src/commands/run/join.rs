@@ -21,7 +21,7 @@ pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
     ignore_user_signals();
     let (file, access) = tokio::select! {
         found = find(job, args.timeout) => found?,
-        reason = signals::stop() => bail!("{reason}"),
+        reason = signals::stop() => bail!("{reason} while waiting for the scheduler"),
     };
     let share = Share {
         scheduler: access.address.clone(),
@@ -40,7 +40,7 @@ pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
     copies::remove(&access.name);
     // What becomes of the step is for the command to say: a worker that was lost on the way was
     // reported, and others did its work.
-    ended.context("the workers' supervisor")?;
+    ended.context("the supervisor of the workers failed")?;
     Ok(0)
 }
 
@@ -65,7 +65,7 @@ async fn find(job: &SlurmJob, bound: Duration) -> Result<(PathBuf, Access)> {
     match tokio::time::timeout(bound, looking).await {
         Ok(found) => Ok(found),
         Err(_) => bail!(
-            "task {} on {}: no word of the scheduler, which task 0 starts, after {} s (--timeout): neither {} nor {} came",
+            "task {} on {}: timed out after {} s (--timeout) waiting for the scheduler, which task 0 starts: found neither {} nor {}",
             job.procid,
             host_name(),
             bound.as_secs(),

@@ -106,13 +106,13 @@ fn warn_of_unused(slurm: Option<&SlurmJob>) {
     let Some(job) = slurm.filter(|job| job.step_id.is_none()) else { return };
     if job.node_name.is_none() {
         eprintln!(
-            "partita: this is not a node of Slurm job {}: the cluster is on {}; to use the job's nodes, write `srun partita run ...`",
+            "partita: this host is not a node of Slurm job {}; starting the cluster on {}; use `srun partita run ...` to run on the nodes of the job",
             job.job_id,
             host_name()
         );
     } else if job.tasks > 1 {
         eprintln!(
-            "partita: only this node is used, by one process; to use all {} tasks of the job, write `srun partita run ...`",
+            "partita: using only this node, with one process; use `srun partita run ...` to use all {} tasks of the job",
             job.tasks
         );
     }
@@ -135,11 +135,11 @@ async fn around(
     tokio::spawn(tell_deaths(deaths, hub.clone()));
     let ready = tokio::select! {
         ready = ready(args, slurm, hub) => ready,
-        ended = &mut workers => match ended.context("the workers' supervisor")? {
-            Ok(_) => bail!("the workers ended before the command began: see what they say above"),
+        ended = &mut workers => match ended.context("the supervisor of the workers failed")? {
+            Ok(_) => bail!("all workers exited before the command started; see their messages above"),
             Err(error) => return Err(error.into()),
         },
-        reason = signals::stop() => Err(anyhow::anyhow!("{reason}")),
+        reason = signals::stop() => Err(anyhow::anyhow!("{reason} while waiting for the workers")),
     };
     let status = match ready {
         Ok(()) => child::run(&args.command, access, grace(slurm)).await,
@@ -208,10 +208,10 @@ async fn ready(args: &RunArgs, slurm: Option<&SlurmJob>, hub: &Hub) -> Result<()
     let rows = hub.query(|core| core.workers(false)).await.unwrap_or_default();
     let who = match step {
         Some(job) => missing::told(job, args.workers, &rows),
-        None => "see what they say above".to_string(),
+        None => "see their messages above".to_string(),
     };
     bail!(
-        "{} of {count} workers were ready after {} s (--timeout); {who}",
+        "timed out: {} of {count} workers connected after {} s (--timeout); {who}",
         rows.len(),
         args.timeout.as_secs()
     )
@@ -219,8 +219,8 @@ async fn ready(args: &RunArgs, slurm: Option<&SlurmJob>, hub: &Hub) -> Result<()
 
 async fn workers_ready(hub: &Hub, count: u32) -> Result<()> {
     let mut changes = hub.changes();
-    while hub.query(|core| core.workers_up()).await.context("the scheduler ended")? < count {
-        changes.changed().await.context("the scheduler ended")?;
+    while hub.query(|core| core.workers_up()).await.context("the scheduler stopped")? < count {
+        changes.changed().await.context("the scheduler stopped")?;
     }
     Ok(())
 }

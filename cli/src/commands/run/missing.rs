@@ -26,8 +26,11 @@ pub(super) fn told(job: &SlurmJob, workers_of_each: u32, there: &[WorkerRow]) ->
         .collect();
     let mut text = format!("missing: {} {}", plural("task", missing.len()), listed(&missing));
     if !silent.is_empty() {
-        text +=
-            &format!("; nothing came from {} {}", plural("node", silent.len()), listed(&silent));
+        text += &format!(
+            "; no workers connected from {} {}",
+            plural("node", silent.len()),
+            listed(&silent)
+        );
     }
     text
 }

@@ -47,13 +47,16 @@ struct Share {
 
 /// Starts the worker processes of this task, once it runs.
 fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
-    let program = std::env::current_exe().context("this program's file")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let (folder, interface) = (args.local_directory.clone(), args.interface.clone());
     if let Some(folder) = &folder {
         // Each worker would find it out by itself, again and again.
         let usable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
         usable.with_context(|| {
-            format!("{} cannot be written to (--local-directory)", folder.display())
+            format!(
+                "cannot write to the scratch directory {} (--local-directory)",
+                folder.display()
+            )
         })?;
     }
     Ok(Supervisor::new(args.workers, move |index| {

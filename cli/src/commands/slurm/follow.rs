@@ -45,7 +45,7 @@ pub(super) async fn run(
             Ok(mut seen) => {
                 answered = Instant::now();
                 if let Err(error) = &queue {
-                    eprintln!("partita: {error:#}: what is queued is not known now");
+                    eprintln!("partita: cannot read the job queue: {error:#}");
                 }
                 let jobs = queue.ok();
                 seen.jobs = jobs.as_ref().map(|jobs| jobs.iter().map(seen_job).collect());
@@ -54,8 +54,9 @@ pub(super) async fn run(
                     line(&seen, jobs.as_deref().unwrap_or_default(), &policy, start.elapsed());
                 if let Some(kept) = plan.keep {
                     let held = migrate::what_it_holds(kept, &seen);
-                    line +=
-                        &format!("; job {kept} is kept: its workers are the last, and hold {held}");
+                    line += &format!(
+                        "; keeping job {kept}: it has the last workers, and they hold {held}"
+                    );
                 }
                 if line != said {
                     say!("{line}");
@@ -65,7 +66,7 @@ pub(super) async fn run(
                 act(&programs, &submission, &access, &mut policy, plan, &last, start).await;
             }
             Err(error) if answered.elapsed() > SCHEDULER_PATIENCE => {
-                break format!("the scheduler does not answer: {error:#}");
+                break format!("the scheduler does not respond: {error:#}");
             }
             Err(_) => {}
         }
@@ -74,10 +75,10 @@ pub(super) async fn run(
             reason = &mut stop => break reason,
         }
     };
-    say!("{over}: the worker jobs are cancelled");
+    say!("{over}: cancelling the worker jobs");
     let jobs: Vec<u64> = policy.jobs().collect();
     if let Some(holder) = migrate::last_holder(&jobs, &last) {
-        say!("{} are lost with them", migrate::what_it_holds(holder, &last));
+        say!("{} will be lost", migrate::what_it_holds(holder, &last));
     }
     if !jobs.is_empty() {
         programs.cancel(&jobs).await?;
@@ -108,7 +109,7 @@ async fn act(
             Err(error) => {
                 policy.failed(start.elapsed());
                 let pause = policy.paused(start.elapsed()).unwrap_or_default();
-                eprintln!("partita: {error:#}: tried again in {}", format_duration(pause));
+                eprintln!("partita: {error:#}; retrying in {}", format_duration(pause));
                 return;
             }
         }
@@ -120,21 +121,21 @@ async fn act(
         // Jobs whose workers have left end by themselves.
         match migrate::retire(access, &plan.cancel).await {
             Ok(has_left) => {
-                let done = if has_left { "have handed over" } else { "still hand over" };
+                let done = if has_left { "have migrated" } else { "are still migrating" };
                 for id in plan.cancel {
-                    say!(
-                        "retired job {id}: its workers had nothing to do, and {done} what they held"
-                    );
+                    say!("retired job {id}: its workers were idle and {done} their partitions");
                 }
             }
-            Err(error) => eprintln!("partita: {error:#}: the jobs are not cancelled now"),
+            Err(error) => eprintln!(
+                "partita: cannot retire the workers of idle jobs: {error:#}; the jobs are kept for now"
+            ),
         }
         return;
     }
     match programs.cancel(&plan.cancel).await {
         Ok(()) => {
             for id in plan.cancel {
-                say!("cancelled job {id}: its workers had nothing to do");
+                say!("cancelled job {id}: its workers were idle");
                 policy.cancelled(id);
             }
         }
@@ -191,7 +192,7 @@ fn line(seen: &Seen, jobs: &[QueuedJob], policy: &Policy, now: Duration) -> Stri
     reasons.truncate(REASONS_MAX);
     let why = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     let pause = match policy.paused(now) {
-        Some(_) => "; nothing is submitted for a while, since jobs failed",
+        Some(_) => "; submission is suspended because jobs failed",
         None => "",
     };
     format!(

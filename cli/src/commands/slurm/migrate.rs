@@ -52,8 +52,8 @@ pub(super) fn last_holder(jobs: &[u64], seen: &Seen) -> Option<u64> {
 /// How many partitions a job's workers hold, in words.
 pub(super) fn what_it_holds(job: u64, seen: &Seen) -> String {
     match seen.workers.get(&job).map_or(0, |workers| workers.held) {
-        1 => "1 partition that is still wanted".to_string(),
-        count => format!("{count} partitions that are still wanted"),
+        1 => "1 partition that is still needed".to_string(),
+        count => format!("{count} partitions that are still needed"),
     }
 }
 

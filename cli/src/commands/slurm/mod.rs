@@ -30,7 +30,8 @@ pub(crate) async fn run(args: SlurmArgs) -> Result<u8> {
 fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
     let found = crate::cluster::find(&jobs.target)?;
     if let Some(file) = &jobs.target.scheduler_file {
-        let file = std::path::absolute(file).context("the access file's path")?;
+        let file =
+            std::path::absolute(file).context("cannot resolve the path of the access file")?;
         return Ok((file, found));
     }
     if let Some(name) = &jobs.target.cluster {
@@ -40,7 +41,7 @@ fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
     let same = all.into_iter().find(|(_, access)| access.address == found.address);
     let Some((file, access)) = same else {
         bail!(
-            "the worker jobs need the access file of the cluster at {}: name it with --scheduler-file",
+            "cannot find the access file of the cluster at {}, which worker jobs need; pass it with --scheduler-file",
             found.address
         );
     };
@@ -49,7 +50,7 @@ fn access_file(jobs: &WorkerJobs) -> Result<(PathBuf, Access)> {
 
 fn submission(jobs: &WorkerJobs) -> Result<(Submission, Access)> {
     let (file, access) = access_file(jobs)?;
-    let program = std::env::current_exe().context("this program's file")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let name = match access.name.is_empty() {
         true => "partita-workers".to_string(),
         false => format!("partita-{}", access.name),
@@ -92,14 +93,16 @@ async fn cancel(programs: &Programs, access: &Access, mut jobs: Vec<u64>) -> Res
     if let Some(last) = migrate::last_holder(&jobs, &seen) {
         jobs.retain(|id| *id != last);
         say!(
-            "kept job {last}: its workers are the last, and hold {}; drop the tables, or end it with `scancel {last}`",
+            "kept job {last}: it has the last workers, and they hold {}; drop the tables, or cancel the job with `scancel {last}`",
             migrate::what_it_holds(last, &seen)
         );
     }
     if migrate::must_migrate(&jobs, &seen) {
-        say!("waiting for the workers to hand over what they hold");
+        say!("waiting for the workers to migrate their partitions");
         if !migrate::retire(access, &jobs).await? {
-            say!("the workers still hand over what they hold; their jobs end when that is done");
+            say!(
+                "the workers are still migrating their partitions; their jobs end when that is done"
+            );
             jobs.retain(|id| !seen.workers.contains_key(id));
         }
     }
@@ -114,7 +117,7 @@ async fn cancel(programs: &Programs, access: &Access, mut jobs: Vec<u64>) -> Res
 
 async fn adapt(args: AdaptArgs) -> Result<u8> {
     if args.min > args.max {
-        bail!("--min {} is more than --max {}", args.min, args.max);
+        bail!("--min {} is greater than --max {}", args.min, args.max);
     }
     let (submission, access) = submission(&args.worker_jobs)?;
     let bounds = Bounds {

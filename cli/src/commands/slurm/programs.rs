@@ -113,8 +113,7 @@ impl Programs {
         }
         let text = self.call(command, submission.script()).await.context("sbatch")?;
         let id = text.trim().split(';').next().unwrap_or_default();
-        id.parse()
-            .with_context(|| format!("sbatch printed `{}` instead of a job's id", text.trim()))
+        id.parse().with_context(|| format!("expected a job id from sbatch, got `{}`", text.trim()))
     }
 
     /// This user's jobs of that name that have not ended.
@@ -135,7 +134,7 @@ impl Programs {
 
     async fn call(&self, mut command: Command, input: String) -> Result<String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().context("it could not be started")?;
+        let mut child = command.kill_on_drop(true).spawn().context("cannot start the program")?;
         let stdin = child.stdin.take();
         let talking = async move {
             if let Some(mut stdin) = stdin {
@@ -145,7 +144,7 @@ impl Programs {
             child.wait_with_output().await
         };
         let Ok(output) = tokio::time::timeout(self.timeout, talking).await else {
-            bail!("no answer for {} s", self.timeout.as_secs());
+            bail!("timed out after {} s", self.timeout.as_secs());
         };
         let output = output?;
         if !output.status.success() {
@@ -159,8 +158,9 @@ impl Programs {
 
 fn parse(line: &str) -> Result<QueuedJob> {
     let mut fields = line.trim().split(SEPARATOR).map(str::to_string);
-    let mut next = || fields.next().with_context(|| format!("squeue printed `{line}`"));
+    let mut next =
+        || fields.next().with_context(|| format!("cannot parse the output of squeue: `{line}`"));
     let id = next()?;
-    let id = id.parse().with_context(|| format!("squeue printed `{line}`"))?;
+    let id = id.parse().with_context(|| format!("cannot parse the output of squeue: `{line}`"))?;
     Ok(QueuedJob { id, state: next()?, reason: next()?, nodes: next()? })
 }

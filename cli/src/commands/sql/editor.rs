@@ -52,18 +52,19 @@ impl Editor {
         let config = Config::builder()
             .max_history_size(HISTORY_MAX)
             .and_then(|config| config.history_ignore_dups(true))
-            .context("the history of the prompt")?
+            .context("cannot configure the history of the prompt")?
             .completion_type(CompletionType::List)
             .completion_prompt_limit(LISTED_MAX)
             .build();
-        let mut line = rustyline::Editor::with_config(config).context("the terminal")?;
+        let mut line =
+            rustyline::Editor::with_config(config).context("cannot open the terminal")?;
         line.set_helper(Some(Typing::default()));
         let history = access::make_folder().map(|folder| folder.join(HISTORY_FILE));
         if let Ok(file) = &history
             && file.exists()
             && let Err(error) = line.load_history(file)
         {
-            eprintln!("partita: the history cannot be read: {}: {error}", file.display());
+            eprintln!("partita: cannot read the history {}: {error}", file.display());
         }
         Ok(Editor { line, history: history.ok() })
     }
@@ -85,7 +86,7 @@ impl Editor {
             let read = editor.line.readline(PROMPT);
             (editor, read)
         });
-        let (mut editor, read) = reading.await.context("reading from the terminal")?;
+        let (mut editor, read) = reading.await.context("cannot read from the terminal")?;
         let input = match read {
             Ok(text) => {
                 editor.keep(&text);
@@ -93,7 +94,7 @@ impl Editor {
             }
             Err(ReadlineError::Interrupted) => Input::Dropped,
             Err(ReadlineError::Eof) => Input::End,
-            Err(error) => return Err(error).context("the terminal"),
+            Err(error) => return Err(error).context("cannot read from the terminal"),
         };
         Ok((editor, input))
     }
@@ -107,7 +108,7 @@ impl Editor {
         if let Some(file) = self.history.as_ref().filter(|_| is_new)
             && let Err(error) = self.line.append_history(file)
         {
-            eprintln!("partita: the history is not kept: {}: {error}", file.display());
+            eprintln!("partita: cannot write the history {}: {error}", file.display());
             self.history = None;
         }
     }

@@ -20,20 +20,23 @@ const INTERRUPTED: u8 = 130;
 /// Rows that a table shows where nobody says how many.
 const ROWS_MAX: usize = 1000;
 /// Where a query runs that was meant for a cluster.
-const INSIDE: &str = "the query runs inside this process";
+const INSIDE: &str = "running the query inside this process";
 
 pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
     let format = row_format(args.output, args.output_file.as_deref())?;
     if args.query.is_none() && args.file.is_none() && is_at_a_terminal() {
         if let Some(file) = &args.output_file {
-            bail!("the prompt writes no file: give a query whose rows go into {}", file.display());
+            bail!(
+                "cannot write {} from the prompt; pass a query, or statements with --file",
+                file.display()
+            );
         }
         let cluster = open(&args).await?;
         return prompt::run(&args, &cluster, format).await;
     }
     let statements = statements::split(&text(&args)?);
     if statements.is_empty() {
-        bail!("there is no statement in what was given");
+        bail!("no statement given");
     }
     let cluster = open(&args).await?;
     if !args.explain
@@ -122,13 +125,13 @@ async fn open(args: &SqlArgs) -> Result<Cluster> {
             }
             Err(AccessError::NoCluster { stale }) => {
                 if let Some(job) = slurm_job() {
-                    eprintln!("partita: Slurm job {job} has no cluster that answers: {INSIDE}");
+                    eprintln!("partita: Slurm job {job} has no cluster that responds; {INSIDE}");
                 } else if !stale.is_empty() {
-                    eprintln!("partita: no cluster answers: {INSIDE}");
+                    eprintln!("partita: no cluster responds; {INSIDE}");
                 }
                 say_stale(&stale);
             }
-            Err(error @ AccessError::OfOtherJobs { .. }) => eprintln!("partita: {error}: {INSIDE}"),
+            Err(error @ AccessError::OfOtherJobs { .. }) => eprintln!("partita: {error}; {INSIDE}"),
             Err(error) => return Err(error.into()),
         }
     }
@@ -149,7 +152,7 @@ async fn connect(args: &SqlArgs, access: &Access) -> Result<Cluster> {
 fn refuse_lost_table(cluster: &Cluster, last: &str) -> Result<()> {
     if matches!(cluster, Cluster::Embedded(_)) && statements::makes_table(last) {
         bail!(
-            "the last statement makes a table that would be lost when this command ends, because no cluster is running: start one with `partita scheduler` and `partita worker`, or with `partita run`; use the table in the same command; or write a file with COPY"
+            "the last statement creates a table that would be lost when this command ends, because no cluster is running; start one with `partita scheduler` and `partita worker`, or with `partita run`; use the table in the same command; or write a file with COPY"
         );
     }
     Ok(())

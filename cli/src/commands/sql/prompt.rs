@@ -31,11 +31,11 @@ const NAMES_QUERY: &str = "select table_name, column_name from information_schem
 
 /// What the prompt does besides statements.
 pub(super) const COMMANDS: [(&str, &str); 5] = [
-    (".help", "show this"),
-    (".tables", "list the tables and their columns"),
-    (".rows N", "show N rows of a result"),
-    (".timing on|off", "say how long a statement took"),
-    (".quit", "leave, as Ctrl-D does"),
+    (".help", "Show this help"),
+    (".tables", "List the tables and their columns"),
+    (".rows N", "Show at most N rows of a result"),
+    (".timing on|off", "Print how long each statement takes"),
+    (".quit", "Quit, like Ctrl-D"),
 ];
 
 /// What can be changed at the prompt.
@@ -88,10 +88,12 @@ pub(super) async fn run(args: &SqlArgs, cluster: &Cluster, format: RowFormat) ->
 
 fn greet(cluster: &Cluster) {
     match cluster {
-        Cluster::Remote(client) => say!("partita, on the cluster at {}", client.address()),
-        Cluster::Embedded(_) => say!("partita, inside this process: no cluster is used"),
+        Cluster::Remote(client) => {
+            say!("partita, connected to the cluster at {}", client.address())
+        }
+        Cluster::Embedded(_) => say!("partita, running inside this process, without a cluster"),
     }
-    say!("A statement ends with a semicolon. Tab completes; .help lists commands; Ctrl-D leaves.");
+    say!("A statement ends with a semicolon. Tab completes; .help lists commands; Ctrl-D quits.");
 }
 
 /// Runs the statements of an input, up to the first that fails.
@@ -158,24 +160,24 @@ fn command(line: &str, settings: &mut Settings, names: &Names) -> Result<Next> {
     let mut words = line.trim_end_matches(';').split_whitespace();
     let (word, argument) = (words.next().unwrap_or_default(), words.next());
     if let Some(more) = words.next() {
-        bail!("{word} takes no {more}; .help lists the commands");
+        bail!("{word} takes no argument '{more}'; .help lists the commands");
     }
     match (word, argument) {
         (".help", None) => help(),
         (".tables", None) => list(names),
         (".rows", Some(count)) => match count.parse() {
             Ok(count) => settings.rows_shown = count,
-            Err(_) => bail!("{count} is no number of rows"),
+            Err(_) => bail!("invalid number of rows '{count}'"),
         },
         (".timing", Some("on")) => settings.has_timing = true,
         (".timing", Some("off")) => settings.has_timing = false,
         (".quit" | ".exit", None) => return Ok(Next::End),
-        (".rows", None) => bail!(".rows takes a number of rows, such as .rows 100"),
+        (".rows", None) => bail!(".rows takes a number of rows, e.g. .rows 100"),
         (".timing", _) => bail!(".timing takes on or off"),
         (".help" | ".tables" | ".quit" | ".exit", Some(argument)) => {
-            bail!("{word} takes no {argument}")
+            bail!("{word} takes no argument '{argument}'")
         }
-        _ => bail!("there is no command {word}; .help lists them"),
+        _ => bail!("unknown command {word}; .help lists the commands"),
     }
     Ok(Next::Prompt)
 }
@@ -184,10 +186,10 @@ fn help() {
     for (command, what) in COMMANDS {
         say!("{command:16}{what}");
     }
-    say!("Ctrl-C          drop what is typed, or cancel the statement that runs");
-    say!("select * from 'flights/*.parquet' limit 3;   reads files");
-    say!("create table t as select ...;                keeps a result on the workers");
-    say!("copy (select ...) to 'folder' stored as parquet;   writes files");
+    say!("Ctrl-C          Discard the input, or cancel the running statement");
+    say!("select * from 'flights/*.parquet' limit 3;   -- read files");
+    say!("create table t as select ...;                -- persist a result on the workers");
+    say!("copy (select ...) to 'folder' stored as parquet;   -- write files");
 }
 
 fn list(names: &Names) {
@@ -195,7 +197,8 @@ fn list(names: &Names) {
     for (table, columns) in &names.tables {
         listing.push(vec![table.clone(), columns.join(", ")]);
     }
-    listing.print("no tables: create table NAME as QUERY makes one; files are read by their path");
+    listing
+        .print("no tables; `create table NAME as QUERY` creates one; files are read by their path");
 }
 
 /// The tables and their columns; none where they cannot be had soon.

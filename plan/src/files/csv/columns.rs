@@ -354,7 +354,7 @@ pub(in super::super) async fn columns(
 ) -> Result<Columns> {
     if dialect.rows_max.is_some() && files.len() > 1 {
         return Err(plan_error(format!(
-            "nrows= reads rows of one file, and '{name}' is {} files; use head() for the first rows of a frame",
+            "nrows= supports only one file, but '{name}' is {} files; use head() for the first rows of a frame",
             files.len()
         )));
     }

@@ -26,17 +26,17 @@ pub(super) enum Problem {
     )]
     Width { line: Line, found: usize, expected: usize },
     #[error(
-        "{line} is not valid UTF-8; name its encoding, as read_csv(encoding='latin-1') of the Python package does"
+        "{line} is not valid UTF-8; set its encoding, as read_csv(encoding='latin-1') of the Python package does"
     )]
     Characters { line: Line },
     #[error(
-        "column '{column}' has '{field}', which is not {kind}, though the column was taken for that; \
-         give its type, as read_csv(dtype={{'{column}': 'str'}}) of the Python package does"
+        "column '{column}' has '{field}', which is not {kind}, the type that was inferred for the column; \
+         set its type, as read_csv(dtype={{'{column}': 'str'}}) of the Python package does"
     )]
     Misfit { column: String, field: String, kind: DataType },
-    #[error("column '{column}' is missing; it has {}", named(.has))]
+    #[error("column '{column}' is missing; the file has {}", named(.has))]
     NoColumn { column: String, has: Vec<String> },
-    #[error("a value with line breaks is where the file is split; read the file in one piece")]
+    #[error("a value with line breaks crosses a split of the file; read the file in one piece")]
     Split,
     #[error(transparent)]
     Arrow(#[from] datafusion::arrow::error::ArrowError),

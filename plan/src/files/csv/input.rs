@@ -128,8 +128,7 @@ impl Map for Table {
                     put(character, output);
                 }
                 _ => {
-                    let text =
-                        format!("byte 0x{byte:02x} stands for no character in this encoding");
+                    let text = format!("byte 0x{byte:02x} is not a character of this encoding");
                     return Err(Error::new(ErrorKind::InvalidData, text));
                 }
             }
@@ -357,7 +356,7 @@ impl Map for Shaper {
     fn map(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<()> {
         let is_separator = |byte: &u8| matches!(*byte, FIELD_SEPARATOR | RECORD_SEPARATOR);
         if self.has_escapes && input.iter().any(is_separator) {
-            let text = "control characters 0x1E and 0x1F are not supported where there is an escape character";
+            let text = "control characters 0x1E and 0x1F are not supported together with an escape character";
             return Err(Error::new(ErrorKind::InvalidData, text));
         }
         for byte in input {

@@ -30,8 +30,7 @@ async fn nothing_there() {
         .await;
     fails(&f, "d/*.json", "no data file matches 'd/*.json' (looked for $DIR/d/*.json)").await;
     fails(&f, "no/*.csv", "no data file matches 'no/*.csv' (looked for $DIR/no/*.csv)").await;
-    fails(&f, "d/a.csv/", "'d/a.csv/' is a file, not a folder: leave out the slash at its end")
-        .await;
+    fails(&f, "d/a.csv/", "'d/a.csv/' is a file, not a folder; remove the slash at its end").await;
     for name in ["flights", "notes.txt", "Flights"] {
         fails(&f, name, &format!("table 'datafusion.public.{name}' not found")).await;
     }
@@ -49,13 +48,11 @@ async fn no_data() {
     fails(&f, "empty", "table 'datafusion.public.empty' not found").await;
     f.write("docs/a.txt", "x");
     let expected = format!(
-        "no data file in folder 'docs/' (looked in $DIR/docs): 1 other file has no known \
-         extension, such as '$DIR/docs/a.txt'; known are {KNOWN}"
+        "no data file in folder 'docs/' (looked in $DIR/docs): 1 other file has an unsupported extension, such as '$DIR/docs/a.txt'; supported: {KNOWN}"
     );
     fails(&f, "docs/", &expected).await;
     let expected = format!(
-        "no data file matches 'docs/*.txt' (looked for $DIR/docs/*.txt): 1 other file has no known \
-         extension, such as '$DIR/docs/a.txt'; known are {KNOWN}"
+        "no data file matches 'docs/*.txt' (looked for $DIR/docs/*.txt): 1 other file has an unsupported extension, such as '$DIR/docs/a.txt'; supported: {KNOWN}"
     );
     fails(&f, "docs/*.txt", &expected).await;
     f.write("nil.csv", "");
@@ -69,8 +66,7 @@ async fn unknown_extension() {
     for name in ["data.txt", "x.parquet.gz", "bare"] {
         f.write(name, "n\n1\n");
         let expected = format!(
-            "the extension of '{name}' ($DIR/{name}) does not tell its format: known are {KNOWN}; \
-             for any other name use create external table ... stored as"
+            "cannot tell the format of '{name}' ($DIR/{name}) from its extension; supported: {KNOWN}; for other names use CREATE EXTERNAL TABLE ... STORED AS"
         );
         fails(&f, name, &expected).await;
     }
@@ -103,7 +99,7 @@ async fn files_that_differ() {
     f.export("select 1 as n", "p/a.parquet", "parquet", "").await;
     f.export("select 'x' as n", "p/b.parquet", "parquet", "").await;
     let err = f.error("select * from 'p'").await;
-    assert!(err.starts_with(&format!("{PLANNING}the files of 'p' do not fit together: ")), "{err}");
+    assert!(err.starts_with(&format!("{PLANNING}cannot combine the files of 'p': ")), "{err}");
 }
 
 /// External tables read CSV by position: files with the columns in another order are refused.
@@ -201,12 +197,12 @@ async fn unreadable() {
 #[tokio::test]
 async fn addresses() {
     let f = Fixture::new();
-    let only = "is not a local file: only paths and file:// addresses can be read";
+    let only = "is not a local file; only paths and file:// URLs are supported";
     fails(&f, "s3://bucket/x.parquet", &format!("'s3://bucket/x.parquet' {only}")).await;
     fails(&f, "https://a.org/x.csv", &format!("'https://a.org/x.csv' {only}")).await;
     let err = f.error("select * from 'file://host/x.csv'").await;
     assert!(
-        err.contains("'file://host/x.csv' is not a valid file:// address: it names another host"),
+        err.contains("'file://host/x.csv' is not a valid file:// URL: it names another host"),
         "{err}"
     );
     let err = f.error("select * from 'file:///a/?.csv'").await;

@@ -82,19 +82,19 @@ impl ApiError {
 
     /// A parameter has a value that it cannot have.
     pub(super) fn parameter(name: &str, value: &str, allowed: &str) -> Self {
-        let error = format!("`{name}` cannot be `{value}`: it takes {allowed}");
+        let error = format!("invalid value `{value}` of parameter `{name}`: expected {allowed}");
         ApiError { status: StatusCode::BAD_REQUEST, error }
     }
 
     /// There is no such job, or it was so long ago that it is forgotten.
     pub(super) fn unknown(job: JobId) -> Self {
-        let error = format!("{job} is not known: see /api/v1/jobs");
+        let error = format!("{job} does not exist; see /api/v1/jobs");
         ApiError { status: StatusCode::NOT_FOUND, error }
     }
 
     /// The core does not answer any more.
     pub(super) fn ending() -> Self {
-        let error = "the scheduler is ending".to_string();
+        let error = "the scheduler is shutting down".to_string();
         ApiError { status: StatusCode::SERVICE_UNAVAILABLE, error }
     }
 }

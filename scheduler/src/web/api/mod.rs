@@ -114,7 +114,7 @@ async fn tasks(
     let state = parameters.choice("state", &TASK_STATES)?;
     let limit = parameters.limit(TASKS_PAGE_MAX)?;
     let after = parameters.task_key("after")?;
-    let group: Option<u32> = parameters.id("group", "the number of a group, from 0")?;
+    let group: Option<u32> = parameters.id("group", "the number of a stage, from 0")?;
     let question = move |core: &partita_core::Core| {
         (core.job(id), core.tasks_of(id, group, state, after, limit + 1))
     };
@@ -128,7 +128,7 @@ async fn tasks(
     }
     let Some(rows) = rows else {
         let text = format!(
-            "{id} has ended ({}) and its tasks are not kept: see its groups",
+            "{id} has ended ({}) and its tasks were discarded; see its stages",
             row.state.as_str()
         );
         return Err(ApiError::new(StatusCode::GONE, text));
@@ -154,20 +154,20 @@ async fn cancel(
     let row = find(&shared, id).await?;
     // It may have ended by itself between the question and the order.
     if row.state != JobState::Cancelled {
-        let text = format!("{id} has ended already: {}", row.state.as_str());
+        let text = format!("{id} has already ended: {}", row.state.as_str());
         return Err(ApiError::new(StatusCode::CONFLICT, text));
     }
     Ok(Answer(named(row)))
 }
 
 async fn nothing_here() -> ApiError {
-    let text = "there is nothing here: the paths begin with /api/v1/cluster, /api/v1/workers \
+    let text = "unknown path; paths begin with /api/v1/cluster, /api/v1/workers \
                 and /api/v1/jobs";
     ApiError::new(StatusCode::NOT_FOUND, text.to_string())
 }
 
 async fn wrong_method() -> ApiError {
-    let text = "this path does not know the method: the `allow` header lists those it knows";
+    let text = "this path does not support the method; the `allow` header lists the supported ones";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text.to_string())
 }
 

@@ -61,9 +61,9 @@ impl Parameters {
                     [] => "none".to_string(),
                     known => known.join(", "),
                 };
-                format!("`{name}` is no parameter of this path, which knows {known}")
+                format!("unknown parameter `{name}`; supported: {known}")
             } else if found.iter().any(|(other, _)| *other == name) {
-                format!("`{name}` is there twice: give it once")
+                format!("duplicate parameter `{name}`; give it once")
             } else {
                 found.push((name.into_owned(), value.into_owned()));
                 continue;
@@ -127,7 +127,7 @@ impl Parameters {
             let key = text
                 .split_once('.')
                 .and_then(|(group, index)| Some((group.parse().ok()?, index.parse().ok()?)));
-            key.ok_or_else(|| ApiError::parameter(name, text, "GROUP.INDEX, such as 0.199"))
+            key.ok_or_else(|| ApiError::parameter(name, text, "STAGE.INDEX, such as 0.199"))
         };
         self.get(name).map(read).transpose()
     }
@@ -139,7 +139,7 @@ impl Parameters {
 /// If it names none.
 pub(super) fn job_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|_| {
-        let error = format!("`{text}` is no job: write its number or its name, 7 or job-7");
+        let error = format!("invalid job id `{text}`: expected a number or job-N");
         ApiError::new(StatusCode::BAD_REQUEST, error)
     })
 }

@@ -287,7 +287,7 @@ async fn a_job_is_cancelled_once() {
     assert_eq!((status, &row["state"]), (StatusCode::OK, &json!("cancelled")));
     assert!(row["ended_ms"].is_u64(), "{row}");
     let (status, error) = api.refused(Method::POST, &path).await;
-    assert_eq!((status, error.as_str()), (409, "job-1 has ended already: cancelled"));
+    assert_eq!((status, error.as_str()), (409, "job-1 has already ended: cancelled"));
     let (status, _) = api.refused(Method::POST, "jobs/99/cancel").await;
     assert_eq!(status, 404);
     // What is kept of it, and what is not.
@@ -302,29 +302,53 @@ async fn a_job_is_cancelled_once() {
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();
     api.submit(&[1, 1]).await;
-    let job_states = "`state` cannot be `Done`: it takes planning, queued, running, done, failed, cancelled, held";
+    let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, held";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
-        ("workers?state=dead", 400, "`state` cannot be `dead`: it takes up, leaving, left, lost"),
-        ("jobs/1/tasks?state=", 400, "it takes waiting, ready, running, done, failed"),
-        ("jobs/1/tasks?limit=201", 400, "`limit` cannot be `201`: it takes 1 to 200"),
-        ("jobs?limit=0", 400, "`limit` cannot be `0`: it takes 1 to 1000"),
-        ("workers?limit=-1", 400, "`limit` cannot be `-1`: it takes 1 to 1000"),
-        ("jobs/1/tasks?after=7", 400, "`after` cannot be `7`: it takes GROUP.INDEX"),
-        ("jobs/1/tasks?after=1.x", 400, "`after` cannot be `1.x`: it takes GROUP.INDEX"),
-        ("jobs/1/tasks?group=2", 400, "`group` cannot be `2`: it takes 0 to 1"),
-        ("jobs?before=worker-1", 400, "`before` cannot be `worker-1`: it takes a job such as 7"),
-        ("workers?after=x", 400, "`after` cannot be `x`: it takes a worker such as 7"),
-        ("jobs?stat=done", 400, "`stat` is no parameter of this path, which knows state, limit"),
-        ("cluster?state=up", 400, "`state` is no parameter of this path, which knows none"),
-        ("jobs?limit=1&limit=2", 400, "`limit` is there twice"),
-        ("jobs/x", 400, "`x` is no job: write its number or its name, 7 or job-7"),
-        ("jobs/4294967296", 400, "`4294967296` is no job"),
-        ("jobs/2", 404, "job-2 is not known"),
-        ("jobs/2/groups", 404, "job-2 is not known"),
-        ("jobs/2/tasks", 404, "job-2 is not known"),
-        ("job", 404, "there is nothing here"),
-        ("jobs/1/cancel", 405, "does not know the method"),
+        (
+            "workers?state=dead",
+            400,
+            "invalid value `dead` of parameter `state`: expected up, leaving, left, lost",
+        ),
+        ("jobs/1/tasks?state=", 400, "expected waiting, ready, running, done, failed"),
+        (
+            "jobs/1/tasks?limit=201",
+            400,
+            "invalid value `201` of parameter `limit`: expected 1 to 200",
+        ),
+        ("jobs?limit=0", 400, "invalid value `0` of parameter `limit`: expected 1 to 1000"),
+        ("workers?limit=-1", 400, "invalid value `-1` of parameter `limit`: expected 1 to 1000"),
+        (
+            "jobs/1/tasks?after=7",
+            400,
+            "invalid value `7` of parameter `after`: expected STAGE.INDEX",
+        ),
+        (
+            "jobs/1/tasks?after=1.x",
+            400,
+            "invalid value `1.x` of parameter `after`: expected STAGE.INDEX",
+        ),
+        ("jobs/1/tasks?group=2", 400, "invalid value `2` of parameter `group`: expected 0 to 1"),
+        (
+            "jobs?before=worker-1",
+            400,
+            "invalid value `worker-1` of parameter `before`: expected a job such as 7",
+        ),
+        (
+            "workers?after=x",
+            400,
+            "invalid value `x` of parameter `after`: expected a worker such as 7",
+        ),
+        ("jobs?stat=done", 400, "unknown parameter `stat`; supported: state, limit"),
+        ("cluster?state=up", 400, "unknown parameter `state`; supported: none"),
+        ("jobs?limit=1&limit=2", 400, "duplicate parameter `limit`"),
+        ("jobs/x", 400, "invalid job id `x`: expected a number or job-N"),
+        ("jobs/4294967296", 400, "invalid job id `4294967296`"),
+        ("jobs/2", 404, "job-2 does not exist"),
+        ("jobs/2/groups", 404, "job-2 does not exist"),
+        ("jobs/2/tasks", 404, "job-2 does not exist"),
+        ("job", 404, "unknown path"),
+        ("jobs/1/cancel", 405, "does not support the method"),
     ] {
         let (found, error) = api.refused(Method::GET, path).await;
         assert_eq!(found, status, "{path}: {error}");

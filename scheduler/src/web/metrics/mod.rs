@@ -21,7 +21,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
     let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
     let (Some(cluster), Some(figures)) = asked else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is ending\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is shutting down\n")
+            .into_response();
     };
     let text = page(&cluster, &figures, &Process::this());
     ([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text)
@@ -119,14 +120,16 @@ const fn counter(
 
 /// What each worker has, in the order in which it is shown.
 const WORKER_METRICS: [WorkerMetric; 17] = [
-    gauge("partita_worker_up", "Whether the worker takes tasks; 0 while it is leaving.", |w| {
+    gauge("partita_worker_up", "Whether the worker takes tasks; 0 while it is retiring.", |w| {
         f64::from(u8::from(w.state == WorkerState::Up))
     }),
-    gauge("partita_worker_slots", "Tasks that the worker runs at once.", |w| f64::from(w.slots)),
-    gauge("partita_worker_cpu_cores", "Processor time used lately, in cores.", |w| {
+    gauge("partita_worker_slots", "Slots of the worker: the tasks that it runs at once.", |w| {
+        f64::from(w.slots)
+    }),
+    gauge("partita_worker_cpu_cores", "Recent CPU usage, in cores.", |w| {
         f64::from(w.metrics.cpu_milli) / 1000.0
     }),
-    gauge("partita_worker_memory_limit_bytes", "Bytes that the worker may use.", |w| {
+    gauge("partita_worker_memory_limit_bytes", "Memory limit of the worker.", |w| {
         w.memory_limit_bytes as f64
     }),
     gauge("partita_worker_memory_resident_bytes", "Resident set of the worker's process.", |w| {
@@ -145,13 +148,15 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
     }),
     gauge(
         "partita_worker_above_memory_mark",
-        "Whether the worker's memory is so full that it takes no task that only adds bytes.",
+        "Whether the worker is paused because its memory use is above the threshold.",
         |w| f64::from(u8::from(w.metrics.above_mark)),
     ),
     gauge("partita_worker_partitions", "Partitions held, in memory or on disk.", |w| {
         f64::from(w.metrics.partitions)
     }),
-    gauge("partita_worker_tasks_running", "Tasks on slots.", |w| f64::from(w.metrics.running)),
+    gauge("partita_worker_tasks_running", "Tasks that run in slots.", |w| {
+        f64::from(w.metrics.running)
+    }),
     gauge("partita_worker_tasks_queued", "Tasks at the worker that wait for a slot.", |w| {
         f64::from(w.metrics.queued)
     }),
@@ -161,15 +166,17 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
     counter("partita_worker_fetched_bytes_total", "Bytes read from other workers.", |w| {
         w.metrics.fetched_bytes as f64
     }),
-    counter("partita_worker_served_bytes_total", "Bytes sent to others.", |w| {
+    counter("partita_worker_served_bytes_total", "Bytes sent to other workers.", |w| {
         w.metrics.served_bytes as f64
     }),
     gauge("partita_worker_joined_timestamp_seconds", "When the worker joined.", |w| {
         seconds(w.joined_ms)
     }),
-    gauge("partita_worker_heard_timestamp_seconds", "When the worker was last heard of.", |w| {
-        seconds(w.heard_ms)
-    }),
+    gauge(
+        "partita_worker_heard_timestamp_seconds",
+        "When the last heartbeat of the worker arrived.",
+        |w| seconds(w.heard_ms),
+    ),
 ];
 
 fn seconds(ms: u64) -> f64 {
@@ -200,7 +207,7 @@ fn page(cluster: &ClusterRow, figures: &Figures, process: &Process) -> String {
         (
             "process_cpu_seconds_total",
             Kind::Counter,
-            "Processor time that the scheduler used.",
+            "CPU time that the scheduler used.",
             process.cpu_seconds,
         ),
         (
@@ -230,7 +237,7 @@ fn show_cluster(text: &mut Text, row: &ClusterRow, figures: &Figures) {
     text.one("partita_scheduler_start_time_seconds", Kind::Gauge, help, started);
 
     let name = "partita_workers";
-    text.family(name, Kind::Gauge, "Workers that are there, by state.");
+    text.family(name, Kind::Gauge, "Connected workers, by state.");
     for (word, state) in [("up", WorkerState::Up), ("leaving", WorkerState::Leaving)] {
         let count = figures.workers.iter().filter(|worker| worker.state == state).count();
         text.sample(name, &[("state", word)], count as f64);
@@ -239,11 +246,11 @@ fn show_cluster(text: &mut Text, row: &ClusterRow, figures: &Figures) {
     text.one(
         "partita_workers_lost_total",
         Kind::Counter,
-        "Workers that went without a word since the scheduler started.",
+        "Workers lost since the scheduler started.",
         lost,
     );
     let sums = [
-        ("partita_slots", "Slots of the workers that are there.", u64::from(row.slots)),
+        ("partita_slots", "Slots of the connected workers.", u64::from(row.slots)),
         (
             "partita_memory_limit_bytes",
             "The sum of the workers' memory limits.",
