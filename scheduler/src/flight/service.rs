@@ -16,7 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::upload::PutCommand;
+use partita_net::upload::{self, PutCommand};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -189,7 +189,7 @@ impl FlightSqlService for FlightSql {
         request: Request<PeekableFlightDataStream>,
         message: Any,
     ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
-        if message.type_url != put::TYPE_URL {
+        if message.type_url != upload::TYPE_URL {
             let text = format!("DoPut does not support {}", message.type_url);
             return Err(Status::unimplemented(text));
         }
