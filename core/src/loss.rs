@@ -53,8 +53,8 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
     }
     let name = worker.registration.name;
     let text = format!("{name} on {}: {cause}", worker.registration.host);
-    let ids: Vec<JobId> = core.jobs.keys().copied().collect();
-    for job in ids {
+    // What a job holds is taken back before that of its readers.
+    for job in core.in_order() {
         take_back(core, job, id, &text, blameless, effects);
     }
 }

@@ -96,8 +96,9 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
             && !sources.is_empty()
             && sources.iter().all(is_released)
     };
-    let found = core.jobs.iter().filter(|(_, job)| can_stand_alone(job)).map(|(id, _)| *id);
-    for id in found.collect::<Vec<_>>() {
+    let mut found = core.in_order();
+    found.retain(|id| core.jobs.get(id).is_some_and(can_stand_alone));
+    for id in found {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
         let (sources, text) = (job.sources(), job.spec.text.clone());
         for (group, _) in &sources {
@@ -115,10 +116,7 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut failed = Vec::new();
-    // By their order, not by their numbers, which are given before.
-    let mut ids: Vec<(u64, JobId)> = core.jobs.iter().map(|(id, job)| (job.order, *id)).collect();
-    ids.sort_unstable_by(|one, other| other.cmp(one));
-    for (_, id) in ids {
+    for id in core.in_order().into_iter().rev() {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
         if job.spec.keep {
             let now = wanted.remove(&id).unwrap_or_default();

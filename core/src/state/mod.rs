@@ -148,6 +148,15 @@ impl Core {
         id
     }
 
+    /// The jobs in the order in which they were submitted: each after those whose results it reads. Their
+    /// numbers do not tell it.
+    pub(crate) fn in_order(&self) -> Vec<JobId> {
+        let mut ids: Vec<(u64, JobId)> =
+            self.jobs.iter().map(|(id, job)| (job.order, *id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// Queues the end of a job, or of the planning of a statement. The first end that is queued is the one that counts.
     pub(crate) fn end_job(&mut self, job: JobId, state: JobState, error: String) {
         self.pending.push_back(Pending::End { job, state, error, kind: None });

@@ -60,7 +60,7 @@ fn a_statement_is_cancelled_in_planning_and_as_a_job() {
     t.submit_planned(2, job().source(1));
     t.take();
     t.cancel(2);
-    t.check(&["job-2 cancelled: asked", "a: drop job-2"]);
+    t.check(&["a: drop job-2", "job-2 cancelled: asked"]);
     assert_eq!(states(&t), [(2, JobState::Cancelled), (1, JobState::Cancelled)]);
 }
 
@@ -131,8 +131,8 @@ fn a_job_reads_results_with_larger_numbers() {
     t.finish_quietly(&["2.1.0"]);
     t.submit_planned(1, job().reads(2, 1).group(1, [one_to_one(0)]));
     t.take();
-    t.lose("a", "gone");
     t.join("b", 1);
+    t.lose("a", "gone");
     t.take();
     assert_eq!(t.running(3), ["3.0.0"]);
     t.finish_quietly(&["3.0.0"]);

@@ -215,7 +215,7 @@ pub(crate) async fn run(
         let thrift = Thrift::Normal;
         let made =
             prepare::held_job(shared, &asked, &mut statement, text, &hold, thrift, &spread).await?;
-        Ok((spread, made))
+        Ok::<_, QueryError>((spread, made))
     };
     let (spread, (spec, rows, order)) = match planned.await {
         Ok(planned) => planned,
