@@ -63,15 +63,37 @@ impl SpillFile {
         schema: &Schema,
         batches: impl Iterator<Item = RecordBatch>,
     ) -> Result<Section> {
-        let failed = |error: ArrowError| match error {
-            ArrowError::IoError(_, error) => file_error(&self.path, error),
-            other => DataFusionError::ArrowError(Box::new(other), None),
-        };
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, offset) = &mut *end;
         let at = *offset;
         // After a failed write the next section starts where this one should have.
         file.seek(SeekFrom::Start(at)).map_err(|error| file_error(&self.path, error))?;
+        match self.write(file, schema, batches) {
+            Ok(bytes) => {
+                *offset = at + bytes;
+                Ok(Section { offset: at, bytes })
+            }
+            Err(error) => {
+                // What was written of it is given back to the disk, which may be full.
+                if let Err(error) = file.set_len(at) {
+                    tracing::warn!(file = %self.path.display(), cause = %error, "a part of a section stays");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes batches where the file is. Gives the bytes.
+    fn write(
+        &self,
+        file: &mut File,
+        schema: &Schema,
+        batches: impl Iterator<Item = RecordBatch>,
+    ) -> Result<u64> {
+        let failed = |error: ArrowError| match error {
+            ArrowError::IoError(_, error) => file_error(&self.path, error),
+            other => DataFusionError::ArrowError(Box::new(other), None),
+        };
         let options = IpcWriteOptions::default()
             .try_with_compression(Some(CompressionType::LZ4_FRAME))
             .map_err(failed)?;
@@ -86,9 +108,7 @@ impl SpillFile {
         let counting = writer.into_inner().map_err(failed)?;
         let counting =
             counting.into_inner().map_err(|error| file_error(&self.path, error.into_error()))?;
-        let bytes = counting.bytes;
-        *offset = at + bytes;
-        Ok(Section { offset: at, bytes })
+        Ok(counting.bytes)
     }
 
     /// A reader of one section, with a file handle of its own.

@@ -5,6 +5,7 @@
 //! is being made goes there piece by piece. Readers get batches by reference from memory, and
 //! stream them back from disk.
 
+mod disk;
 mod file;
 mod output;
 mod read;
@@ -17,6 +18,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use disk::Disk;
 use file::{Section, SpillFile};
 use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
 use std::cmp::Reverse;
@@ -64,6 +66,7 @@ pub(crate) struct Store {
     pool: Arc<dyn MemoryPool>,
     stored_bytes_max: usize,
     folder: PathBuf,
+    disk: Disk,
     files: AtomicU64,
     clock: AtomicU64,
     /// What outputs in the making have in memory.
@@ -93,6 +96,7 @@ impl Store {
         Store {
             pool,
             stored_bytes_max,
+            disk: Disk::new(folder.clone()),
             folder,
             files: AtomicU64::new(0),
             clock: AtomicU64::new(0),
@@ -175,14 +179,16 @@ impl Store {
     }
 
     /// Writes the least recently used partitions to disk until about `bytes` are free. Returns how
-    /// much that gave; 0 means that there is nothing left to write, or no room on the disk.
+    /// much that gave; 0 means that there is nothing left to write, or no room on the disk. A disk that had
+    /// none is not tried again and again: whoever asks is many, and each try compresses a whole partition.
     pub(crate) fn make_room(&self, bytes: usize) -> usize {
         let mut freed = 0;
-        while freed < bytes.max(1) {
+        while freed < bytes.max(1) && !self.disk.is_known_to_fail() {
             match self.spill_oldest() {
                 Ok(0) => break,
                 Ok(size) => freed += size,
                 Err(error) => {
+                    self.disk.failed();
                     tracing::error!(cause = %error, "cannot spill a partition");
                     break;
                 }
@@ -388,5 +394,28 @@ mod tests {
         assert_eq!(store.making_bytes.load(Ordering::Relaxed), 0);
         assert!(store.put(task, 1, output(&store)).expect("a put"));
         assert_eq!(store.figures().partitions, 1);
+    }
+
+    /// A partition that cannot be written is tried once, however often room is asked for; it stays in memory,
+    /// and is written once the disk can be tried again.
+    #[test]
+    fn a_disk_that_fails_is_not_tried_again_and_again() {
+        let folder = std::env::temp_dir().join(format!("partita-store-{}", std::process::id()));
+        let pool = Arc::new(UnboundedMemoryPool::default());
+        let store = Arc::new(Store::new(pool, 1 << 20, folder.clone()));
+        let task = TaskId { group: GroupId { job: JobId(1), index: 0 }, index: 0 };
+        assert!(store.put(task, 1, output(&store)).expect("a put"));
+        for _ in 0..100 {
+            assert_eq!(store.make_room(1), 0, "there is no such folder");
+        }
+        assert_eq!(store.files.load(Ordering::Relaxed), 1, "tries to write");
+        assert!(store.figures().stored_bytes > 0);
+        std::fs::create_dir(&folder).expect("a folder");
+        store.disk.forget();
+        assert!(store.make_room(1) > 0);
+        let figures = store.figures();
+        assert_eq!((figures.stored_bytes, figures.spilled_partitions), (0, 1));
+        store.clear();
+        std::fs::remove_dir(&folder).expect("an empty folder");
     }
 }
