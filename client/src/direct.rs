@@ -6,25 +6,29 @@ use arrow_flight::decode::{DecodedPayload, FlightDataDecoder, FlightRecordBatchS
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, Ticket};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use partita_shared::ids::JobId;
+use partita_net::peer::FetchTicket;
 use partita_shared::message::{Direct, Request};
 use partita_shared::wire;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tonic::Streaming;
 
 /// Batches that may wait to be taken.
 const BATCHES_MAX: usize = 2;
+/// How long the scheduler's stream has to say what is wrong when the scheduler cannot be told what became of a
+/// partition.
+const STREAM_ERROR_WAIT: Duration = Duration::from_secs(5);
 
 type Batches = mpsc::Sender<Result<RecordBatch, ClientError>>;
 
 /// The rows of a job: those that the scheduler's stream carries, and those that it only points to.
 pub(crate) fn rows(
     client: &Client,
-    job: Option<JobId>,
     messages: Streaming<FlightData>,
 ) -> BoxStream<'static, Result<RecordBatch, ClientError>> {
     let (sender, receiver) = mpsc::channel(BATCHES_MAX);
-    let reader = Reader { client: client.clone(), job, control: None };
+    let reader = Reader { client: client.clone(), control: None };
     let messages = FlightDataDecoder::new(messages.map_err(FlightError::from));
     tokio::spawn(reader.run(messages, sender));
     tokio_stream::wrappers::ReceiverStream::new(receiver).boxed()
@@ -32,7 +36,6 @@ pub(crate) fn rows(
 
 struct Reader {
     client: Client,
-    job: Option<JobId>,
     /// Opened when the first partition is elsewhere.
     control: Option<Control>,
 }
@@ -63,7 +66,21 @@ impl Reader {
                 Ok(message) => match message.payload {
                     DecodedPayload::RecordBatch(batch) => batches.send(Ok(batch)).await.is_ok(),
                     DecodedPayload::Schema(_) => true,
-                    DecodedPayload::None => self.take(&message.inner, &batches).await,
+                    DecodedPayload::None => match self.take(&message.inner, &batches).await {
+                        Ok(is_wanted) => is_wanted,
+                        Err(error) => {
+                            // The scheduler would wait for word of the partition, and this for its next message.
+                            let said = timeout(STREAM_ERROR_WAIT, messages.next()).await;
+                            let error = match said {
+                                Ok(Some(Err(error))) => {
+                                    ClientError::query(&self.client.access, error)
+                                }
+                                Ok(_) | Err(_) => error,
+                            };
+                            let _ = batches.send(Err(error)).await;
+                            false
+                        }
+                    },
                 },
             };
             if !sent {
@@ -73,20 +90,28 @@ impl Reader {
     }
 
     /// Reads a partition from where a message says it is. False if nobody takes rows any more.
-    async fn take(&mut self, message: &FlightData, batches: &Batches) -> bool {
-        let Ok(direct) = wire::decode::<Direct>(&message.app_metadata) else { return true };
-        let Some(job) = self.job else { return true };
+    ///
+    /// # Errors
+    /// If the scheduler cannot be told what became of it.
+    async fn take(&mut self, message: &FlightData, batches: &Batches) -> Result<bool, ClientError> {
+        let Ok(direct) = wire::decode::<Direct>(&message.app_metadata) else { return Ok(true) };
+        // The job of the partition, which is another one than that of the answer's header if the query was
+        // planned again for little memory.
+        let ticket = wire::decode::<FetchTicket>(&direct.ticket);
+        let job = ticket.map_err(|error| ClientError::Query(error.to_string()))?.group.job;
         let index = direct.index;
         let request = match self.read(&direct, batches).await {
             Taken::All { rows } => Request::Taken { job, index, rows },
             Taken::NotAll { passed_on, cause } => {
                 Request::NotTaken { job, index, passed_on, cause }
             }
-            Taken::NobodyWaits => return false,
+            Taken::NobodyWaits => return Ok(false),
         };
-        // If the scheduler is gone, its stream says so next.
-        let _ = self.tell(request).await;
-        true
+        match self.tell(request).await {
+            // It does not wait for word of the partition any more: its stream says why next.
+            Ok(()) | Err(ClientError::Query(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     async fn tell(&mut self, request: Request) -> Result<(), ClientError> {

@@ -183,7 +183,7 @@ impl Client {
             .get(JOB_HEADER)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.parse().ok());
-        Ok(Query { job, schema, batches: direct::rows(self, job, answer.into_inner()) })
+        Ok(Query { job, schema, batches: direct::rows(self, answer.into_inner()) })
     }
 
     /// The columns that a query would give. Nothing is run.

@@ -2,7 +2,7 @@
 
 use crate::flight::handles::Handles;
 use crate::flight::{DataStream, FlightSql, flight_info, status};
-use crate::query::{self, Asked, CLIENT_GONE, Kind, Prepared, QueryError};
+use crate::query::{self, Asked, CLIENT_GONE, CurrentJob, Kind, Prepared, QueryError};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
@@ -36,7 +36,7 @@ struct Waiting {
     prepared: Prepared,
 }
 
-type Jobs = Arc<Mutex<HashMap<Bytes, JobId>>>;
+type Jobs = Arc<Mutex<HashMap<Bytes, CurrentJob>>>;
 
 /// The statements between their planning and the end of their streams.
 #[derive(Debug)]
@@ -68,14 +68,15 @@ impl Statements {
         self.waiting.forget(owner);
     }
 
-    fn track(&self, handle: Bytes, job: JobId) -> Tracked {
+    fn track(&self, handle: Bytes, job: CurrentJob) -> Tracked {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.insert(handle.clone(), job);
         Tracked { running: Arc::clone(&self.running), handle }
     }
 
     fn job(&self, handle: &[u8]) -> Option<JobId> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(handle).copied()
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(handle).map(CurrentJob::get)
     }
 }
 
@@ -139,7 +140,7 @@ impl FlightSql {
         // While it is planned and while it runs, it can be cancelled by its handle.
         let tracked = statement.zip(handle).map(|(statement, handle)| {
             statement.ends_if_dropped(CLIENT_GONE);
-            self.statements.track(handle, statement.job())
+            self.statements.track(handle, statement.current())
         });
         let running = query::run(&self.shared, asked, prepared).await.map_err(status::of)?;
         let messages = running.messages.map(move |message| {

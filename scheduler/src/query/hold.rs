@@ -5,7 +5,9 @@ use crate::hub::JobNotice;
 use crate::query::partitions::Thrift;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
-use crate::query::{Asked, QueryError, Running, Statement, Text, collections, prepare, results};
+use crate::query::{
+    Asked, CurrentJob, QueryError, Running, Statement, Text, collections, prepare, results,
+};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -221,10 +223,11 @@ pub(crate) async fn run(
         Ok(planned) => planned,
         Err(error) => return Err(statement.failed(error).await),
     };
+    let current = statement.current();
     let (job, notices) = statement.submit(spec).await?;
     let (client, messages) = mpsc::channel(2);
     let (shared, text) = (Arc::clone(shared), text.clone());
-    let work = Work { shared, asked, text, hold, spread, rows, order, client };
+    let work = Work { shared, asked, text, hold, spread, rows, order, current, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -238,6 +241,7 @@ struct Work {
     spread: Spread,
     rows: SchemaRef,
     order: Option<Sorted>,
+    current: CurrentJob,
     client: mpsc::Sender<Result<FlightData, QueryError>>,
 }
 
@@ -282,8 +286,8 @@ impl Work {
 
     /// Plans the query again for little memory, as another job.
     async fn submit_frugally(&self) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
-        let Work { shared, asked, text, hold, spread, .. } = self;
-        let mut statement = Statement::begin(shared, asked, text.shown()).await?;
+        let Work { shared, asked, text, hold, spread, current, .. } = self;
+        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
         let thrift = Thrift::Frugal;
         match prepare::held_job(shared, asked, &mut statement, text, hold, thrift, spread).await {
             Ok((spec, ..)) => statement.submit(spec).await,

@@ -24,7 +24,7 @@ pub(crate) use hold::{end_session, register, release};
 pub(crate) use prepare::{Described, Kind, Prepared, session};
 pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
-pub(crate) use statement::{CLIENT_GONE, Statement};
+pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};
 pub(crate) use text::{describe, prepare, prepare_with};
 
 use arrow_flight::FlightData;

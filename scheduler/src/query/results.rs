@@ -12,7 +12,7 @@ use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Running, Statement, Text, explain, hold};
+use crate::query::{Asked, CurrentJob, QueryError, Running, Statement, Text, explain, hold};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -66,7 +66,7 @@ pub(crate) async fn run(
         Ok(planned) => planned,
         Err(error) => return Err(statement.failed(error).await),
     };
-    let analyzed = spec.analyze;
+    let (analyzed, current) = (spec.analyze, statement.current());
     let (job, delivery) = submit(statement, spec).await?;
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
@@ -77,6 +77,7 @@ pub(crate) async fn run(
         session,
         schema: Arc::clone(&schema),
         analyzed,
+        current,
         client,
     };
     tokio::spawn(query.drive(delivery));
@@ -117,6 +118,7 @@ struct Query {
     session: Arc<Session>,
     schema: SchemaRef,
     analyzed: bool,
+    current: CurrentJob,
     client: mpsc::Sender<Message>,
 }
 
@@ -179,8 +181,8 @@ impl Query {
 
     /// Plans the query again for little memory, as another job.
     async fn submit_frugally(&self) -> Result<(JobId, Delivery), QueryError> {
-        let Query { shared, asked, text, logical, session, .. } = self;
-        let mut statement = Statement::begin(shared, asked, text.shown()).await?;
+        let Query { shared, asked, text, logical, session, current, .. } = self;
+        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
         let thrift = Thrift::Frugal;
         match prepare::job(shared, asked, &mut statement, text, logical, session, thrift).await {
             Ok((spec, _)) => submit(statement, spec).await,

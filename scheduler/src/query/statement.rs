@@ -10,10 +10,30 @@ use partita_core::{Event, JobSpec, PlanningEnd, StatementSpec};
 use partita_shared::ids::JobId;
 use partita_shared::limits::ERROR_TEXT_CHARS_MAX;
 use partita_shared::model::JobState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 /// Why a statement ends that is dropped before it is anything.
 pub(crate) const CLIENT_GONE: &str = "its client went away";
+
+/// The job that answers a statement now: another one once it was planned again for little memory.
+#[derive(Clone, Debug)]
+pub(crate) struct CurrentJob(Arc<AtomicU32>);
+
+impl CurrentJob {
+    fn new(job: JobId) -> Self {
+        CurrentJob(Arc::new(AtomicU32::new(job.0)))
+    }
+
+    pub(crate) fn get(&self) -> JobId {
+        JobId(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, job: JobId) {
+        self.0.store(job.0, Ordering::Relaxed);
+    }
+}
 
 /// A statement that is being planned, or that was planned and has no job yet. If it is dropped, it is
 /// cancelled.
@@ -21,6 +41,7 @@ pub(crate) const CLIENT_GONE: &str = "its client went away";
 pub(crate) struct Statement {
     hub: Hub,
     job: JobId,
+    current: CurrentJob,
     /// What happens to it, and then to its job; none once it has ended or is a job.
     notices: Option<mpsc::Receiver<JobNotice>>,
     /// Why it ends if it is dropped.
@@ -46,12 +67,26 @@ impl Statement {
         let begun = shared.hub.plan(spec).await.ok_or(QueryError::Ending)?;
         let (job, notices) = begun.map_err(QueryError::Failed)?;
         let (hub, notices) = (shared.hub.clone(), Some(notices));
-        Ok(Statement { hub, job, notices, if_dropped: CLIENT_GONE })
+        let current = CurrentJob::new(job);
+        Ok(Statement { hub, job, current, notices, if_dropped: CLIENT_GONE })
     }
 
-    /// Its number, which its job keeps.
-    pub(crate) fn job(&self) -> JobId {
-        self.job
+    /// The same for a statement that is planned again, whose answer comes of this from now on.
+    pub(crate) async fn begin_again(
+        shared: &Shared,
+        asked: &Asked,
+        text: &str,
+        current: &CurrentJob,
+    ) -> Result<Self, QueryError> {
+        let mut statement = Statement::begin(shared, asked, text).await?;
+        current.set(statement.job);
+        statement.current = current.clone();
+        Ok(statement)
+    }
+
+    /// Its number, which its job keeps, and that of what takes its place.
+    pub(crate) fn current(&self) -> CurrentJob {
+        self.current.clone()
     }
 
     /// Says why it ends if it is dropped from here on.
