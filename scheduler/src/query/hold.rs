@@ -15,7 +15,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::TableReference;
 use datafusion::config::Dialect;
 use datafusion::logical_expr::{CreateMemoryTable, LogicalPlan};
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
@@ -104,9 +104,9 @@ pub(crate) fn own_name(name: &TableReference) -> Result<String, QueryError> {
 
 /// Whether a statement makes a temporary table. The word is taken out of it, and how its rows are to be
 /// spread: DataFusion knows neither.
-pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
+pub(crate) fn take_temporary(statement: &mut ParsedStatement) -> bool {
     match statement {
-        Statement::Statement(inner) => match inner.as_mut() {
+        ParsedStatement::Statement(inner) => match inner.as_mut() {
             ast::Statement::CreateTable(create) => {
                 if matches!(create.table_options, ast::CreateTableOptions::With(_)) {
                     create.table_options = ast::CreateTableOptions::None;
@@ -115,7 +115,7 @@ pub(crate) fn take_temporary(statement: &mut Statement) -> bool {
             }
             _ => false,
         },
-        Statement::Explain(explain) => take_temporary(&mut explain.statement),
+        ParsedStatement::Explain(explain) => take_temporary(&mut explain.statement),
         _ => false,
     }
 }
@@ -167,7 +167,7 @@ fn not_understood(option: &ast::SqlOption) -> QueryError {
 /// A statement's syntax tree, if it is one.
 fn parsed(sql: &str) -> Option<ast::Statement> {
     match depth::statement(sql, &Dialect::Generic).ok()? {
-        Statement::Statement(statement) => Some(*statement),
+        ParsedStatement::Statement(statement) => Some(*statement),
         _ => None,
     }
 }

@@ -7,8 +7,9 @@ use futures::StreamExt;
 use partita_client::Client;
 use partita_shared::ids::JobId;
 use partita_shared::message::{Direct, Request};
+use partita_shared::model::JobState;
 use partita_shared::{DIRECT_HEADER, JOB_HEADER, PROTOCOL_HEADER, PROTOCOL_VERSION, wire};
-use partita_tests::process::data::{WIDE_ROWS, wide, wide_text_bytes};
+use partita_tests::process::data::{NUMBERS_ROWS, WIDE_ROWS, numbers, wide, wide_text_bytes};
 use partita_tests::process::{Cluster, LONG, Place, SOON, rows, wait_for};
 
 /// All texts of a table of eight million: partitions of far more than is passed on.
@@ -36,6 +37,46 @@ fn large_partitions_are_read_from_their_holders() {
     let before = scheduler.log().matches("read a partition from its worker").count();
     assert_eq!(rows(&place.run(["sql", "--output=csv", "select 1 as one"])), "1\n");
     assert_eq!(scheduler.log().matches("read a partition from its worker").count(), before);
+}
+
+/// A query that is planned again since memory was short is answered by another job than the one that its client
+/// was told of: large partitions of that one are read from their holders too, and the client's word of them is
+/// heard.
+#[test]
+fn what_is_planned_again_is_read_from_its_holders() {
+    let place = Place::new();
+    let args = ["scheduler", "--host=127.0.0.1", "--port=0", "--log=partita_scheduler=debug"];
+    let scheduler = place.start(args);
+    let access = place.access();
+    let mut cluster = Cluster { workers: Vec::new(), scheduler, access, place };
+    cluster.add_worker(&["--memory-limit=160MiB"]);
+    cluster.wait_workers(1);
+    let (folder, padding) = (numbers(), "x".repeat(20));
+    let folder = folder.display();
+    // The hash join needs more than half of the limit for the rows that it collects, and cannot spill them.
+    let query = format!(
+        "select x.k, x.s, x.v, concat(y.s, '{padding}') as t from '{folder}' x join '{folder}' y on x.k = y.k"
+    );
+    let text = rows(&cluster.start_sql(&query).finish(LONG));
+    let mut sum = 0;
+    for line in text.lines() {
+        let (k, _) = line.split_once(',').expect("a row");
+        let k: u64 = k.parse().expect("a number");
+        let half = k as f64 / 2.0;
+        assert_eq!(line, format!("{k},row-{k},{half:?},row-{k}{padding}"));
+        sum += k;
+    }
+    let count = text.lines().count() as u64;
+    assert_eq!((count, sum), (NUMBERS_ROWS, NUMBERS_ROWS * (NUMBERS_ROWS - 1) / 2));
+    let jobs = wait_for("the end of the second job", SOON, || {
+        let jobs = cluster.jobs();
+        jobs.iter().all(|job| job.state.is_final()).then_some(jobs)
+    });
+    let states: Vec<_> = jobs.iter().map(|job| job.state).collect();
+    assert_eq!(states, [JobState::Failed, JobState::Done], "{jobs:?}");
+    assert!(jobs[0].error.starts_with("not enough memory: "), "{jobs:?}");
+    let told = format!("read from its holder job={}", jobs[1].id);
+    assert!(cluster.scheduler.log().contains(&told), "no partition was large enough");
 }
 
 /// A client that cannot reach a worker says so, and gets this partition and the rest through the
