@@ -5,6 +5,7 @@ use arrow::datatypes::Int64Type;
 use arrow::ipc::reader::StreamReader;
 use partita_tests::process::data::{NUMBERS_ROWS, WIDE_ROWS, numbers, wide, wide_text_bytes};
 use partita_tests::process::{Cluster, LONG, Process, rows, status_bytes};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
@@ -184,7 +185,7 @@ fn workers_of_unlike_limits_share_a_mixed_load() {
     let mut cluster = Cluster::start(1, &["--memory-limit=160MiB", "--nthreads=2"]);
     cluster.add_worker(&["--memory-limit=768MiB", "--nthreads=2"]);
     cluster.wait_workers(2);
-    let ids = |cluster: &Cluster| -> Vec<_> {
+    let ids = |cluster: &Cluster| -> BTreeSet<_> {
         cluster.workers_up().iter().map(|row| (row.id, row.pid)).collect()
     };
     let before = ids(&cluster);
