@@ -3,17 +3,19 @@
 Start a cluster for each limit and number of slots, run every operator on data that is ``--times`` the
 limit, sample the resident set of each worker every 20 ms, and print a table in Markdown::
 
-    python benches/python/memory.py target/debug/partita --limits 160MiB,512MiB --slots 1,2 --rows 8,100
+    python benches/python/memory.py target/release/partita --limits 160MiB,512MiB --slots 1,2 --rows 8,100
 
 A row is `ok` if the answer is right and the resident set stayed below the limit (below the limit and
-32 MiB where the limit is below 256 MiB), `refused` if the query ended with an error that names memory.
-It needs Python 3.11 and nothing else.
+32 MiB where the limit is below 256 MiB), `refused` if the query ended with an error that names memory, `OVER`
+if the resident set was larger, and `LOST` if the scheduler lost a worker, such as one whose heartbeats did not
+come. ``--data`` keeps the tables for the next run. It needs Python 3.11 and nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -34,6 +36,9 @@ SMALL_EXCESS_BYTES = 32 * MIB
 UNITS = {"KiB": 1 << 10, "MiB": MIB, "GiB": 1 << 30}
 FACTOR = 7919
 FILES = 4
+ROW_GROUP_BYTES = 16 * MIB
+ROW_GROUP_ROWS_MAX = 1 << 20
+DIGEST_CHARS = 128
 
 
 @dataclasses.dataclass
@@ -52,12 +57,21 @@ def queries(table: str, out: str, rows: int, has_text: bool) -> list[Query]:
     long = ", length(s) > 0 as t" if has_text else ""
     offset = rows * 3 // 4
     ordered = f"select a, k{s} from '{table}' order by a"
+    texts = [
+        Query("count(distinct) of texts", f"select count(distinct s) from '{table}'", f"{rows}"),
+        Query(
+            "several count(distinct), texts",
+            f"select count(distinct s), count(distinct substr(s, 1, 20)), count(*) from '{table}'",
+            f"{rows},{rows},{rows}",
+        ),
+    ]
     return [
+        *(texts if has_text else []),
         Query("count(distinct)", f"select count(distinct a) from '{table}'", f"{rows}"),
         Query(
             "several count(distinct)",
             f"select count(distinct a), count(distinct k), avg(k) from '{table}'",
-            f"{rows},{rows},{(rows - 1) / 2}",
+            f"{rows},{rows},{(rows - 1) / 2:.1f}",
         ),
         Query(
             "group by",
@@ -156,6 +170,16 @@ class Cluster:
             cwd=self.home,
         )
 
+    def ids(self) -> set[str]:
+        """Return the ids of the workers: one that was lost and came back has another."""
+        args = [self.program, "workers", "--output=json"]
+        listed = subprocess.run(args, env=self.environment, capture_output=True, text=True, check=False)
+        try:
+            rows = json.loads(listed.stdout)
+            return {str(row.get("id", row.get("worker"))) for row in rows if row.get("state", "up") != "lost"}
+        except (ValueError, AttributeError):
+            return set()
+
     def end(self) -> None:
         """End all processes."""
         for process in reversed(self.processes):
@@ -177,20 +201,28 @@ def parse_numbers(text: str) -> list[int]:
 
 
 def write_table(program: str, home: Path, folder: Path, rows: int, row_bytes: int) -> None:
-    """Write a table of so many rows of about so many bytes."""
-    folder.mkdir()
+    """Write a table of so many rows of about so many bytes, unless it is there: texts do not compress well."""
+    done = folder / ".done"
+    if done.exists():
+        return
+    folder.mkdir(parents=True)
     text = row_bytes - 16
-    s = "" if text <= 0 else f", rpad(md5(cast(value as varchar)), {text}, '-') as s"
+    parts = [f"encode(sha512(concat(value, '-{part}')), 'hex')" for part in range(-(-text // DIGEST_CHARS))]
+    s = "" if text <= 0 else f", substr(concat({', '.join(parts)}), 1, {text}) as s"
+    kind = "Int32" if row_bytes < 16 else "Int64"
     each = -(-rows // FILES)
+    group_rows = min(ROW_GROUP_BYTES // row_bytes, ROW_GROUP_ROWS_MAX)
     for file in range(FILES):
         first, end = file * each, min((file + 1) * each, rows)
         sql = (
-            f"copy (select value as k, value * {FACTOR} % {rows} as a{s}"
+            f"copy (select arrow_cast(value, '{kind}') as k, arrow_cast(value * {FACTOR} % {rows}, '{kind}') as a{s}"
             f" from generate_series({first}, {end - 1})) to '{folder}/{file}.parquet'"
+            f" options (max_row_group_size {group_rows})"
         )
         environment = {**os.environ, "PARTITA_HOME": str(home)}
         args = [program, "sql", "--embedded", "--progress=none", sql]
         subprocess.run(args, env=environment, check=True, capture_output=True, cwd=home)
+    done.touch()
 
 
 def is_prime(number: int) -> bool:
@@ -223,24 +255,27 @@ def outcome(query: Query, process: subprocess.Popen[str], out: Path, seconds: fl
 def measure(arguments: argparse.Namespace) -> bool:
     """Run all, print the table, and return whether every row is within its limit."""
     is_good = True
-    print("| query | limit | slots | bytes a row | peak | outcome | seconds |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| query | limit | slots | bytes a row | data | peak | outcome | seconds |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for limits in arguments.limits:
         for row_bytes in arguments.rows:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
                 home = Path(name)
-                rows = max(limits) * arguments.times // max(row_bytes, 16)
+                rows = max(limits) * arguments.times // row_bytes
                 while not is_prime(rows):
                     rows += 1
-                write_table(arguments.program, home, home / "table", rows, row_bytes)
+                kept = home if arguments.data is None else Path(arguments.data).resolve()
+                table = kept / f"{row_bytes}-{rows}"
+                write_table(arguments.program, home, table, rows, row_bytes)
                 for slots in arguments.slots:
-                    is_good &= measure_one(arguments, home, limits, slots, rows, row_bytes)
+                    is_good &= measure_one(arguments, home, table, limits, slots, rows, row_bytes)
     return is_good
 
 
 def measure_one(
     arguments: argparse.Namespace,
     home: Path,
+    table: Path,
     limits: list[int],
     slots: int,
     rows: int,
@@ -249,12 +284,12 @@ def measure_one(
     """Run all queries on one cluster, one after another, or all at once."""
     is_good = True
     cluster = Cluster(arguments.program, home, limits, slots)
-    chosen = queries(str(home / "table"), str(home / "out"), rows, row_bytes > 16)
+    chosen = queries(str(table), str(home / "out"), rows, row_bytes > 16)
     chosen = [query for query in chosen if re.search(arguments.only, query.name)]
     batches = [chosen] if arguments.mixed else [[query] for query in chosen]
     try:
         for batch in batches:
-            begin = time.monotonic()
+            begin, ids = time.monotonic(), cluster.ids()
             for _, watch in cluster.watches:
                 watch.take()
             outs = [home / f"{at}.csv" for at in range(len(batch))]
@@ -269,14 +304,15 @@ def measure_one(
             gone = [process.pid for process in cluster.processes if process.poll() is not None]
             end = "; ".join(ends) if is_within else f"OVER; {'; '.join(ends)}"
             end = f"DIED; {end}" if gone else end
-            is_good &= all(end.startswith(("ok", "refused")) for end in ends) and is_within and not gone
+            is_lost = not gone and cluster.ids() != ids
+            end = f"LOST; {end}" if is_lost else end
+            is_right = all(end.startswith(("ok", "refused")) for end in ends)
+            is_good &= is_right and is_within and not gone and not is_lost
             shown = " / ".join(f"{peak // MIB} MiB" for _, peak in peaks)
             of = " / ".join(f"{limit // MIB} MiB" for limit, _ in peaks)
             query_names = ", ".join(query.name for query in batch)
-            print(
-                f"| {query_names} | {of} | {slots} | {row_bytes} | {shown} | {end} | {seconds:.0f} |",
-                flush=True,
-            )
+            cells = [query_names, of, slots, row_bytes, f"{arguments.times} times", shown, end, f"{seconds:.0f}"]
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
             shutil.rmtree(home / "out", ignore_errors=True)
             if gone:
                 break
@@ -296,12 +332,13 @@ def main() -> int:
         help="limits to try; join those of several workers of one cluster with +",
     )
     parser.add_argument("--slots", default="1,2,8", type=parse_numbers, help="slots to try")
-    parser.add_argument("--rows", default="16,100,1000", type=parse_numbers, help="bytes of a row to try")
+    parser.add_argument("--rows", default="8,100,1000", type=parse_numbers, help="bytes of a row to try")
     parser.add_argument("--times", default=10, type=int, help="the data, in multiples of the limit")
     parser.add_argument("--only", default="", help="pattern of the queries to run")
     parser.add_argument("--mixed", action="store_true", help="run all queries at once")
     parser.add_argument("--seconds", default=900, type=float, help="time limit of a query")
-    parser.add_argument("--folder", default=None, help="folder for data (default: the system's)")
+    parser.add_argument("--folder", default=None, help="folder for temporary files (default: the system's)")
+    parser.add_argument("--data", default=None, help="folder in which tables are kept for the next run")
     arguments = parser.parse_args()
     arguments.program = str(Path(arguments.program).resolve())
     return 0 if measure(arguments) else 1

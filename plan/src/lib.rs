@@ -29,6 +29,7 @@ mod guards;
 pub mod held;
 pub mod interrupt;
 pub mod logical;
+pub mod merging;
 pub mod product;
 mod properties;
 mod prune;
@@ -38,6 +39,7 @@ pub mod single;
 pub mod sink;
 pub mod sliding;
 pub mod sorting;
+pub mod width;
 pub mod windows;
 
 pub use error::PlanError;

@@ -9,13 +9,14 @@
 //! DataFusion keeps the first rows of an order in a heap, which cannot spill, and which takes longer than a
 //! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
 
+use crate::width::expected_row_bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, DynComparator, RecordBatch, UInt32Array, make_comparator,
 };
 use datafusion::arrow::compute::{
     SortColumn, concat_batches, partition, sort_to_indices, take, take_record_batch,
 };
-use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
@@ -44,8 +45,6 @@ const WHOLE_BYTES_MAX: usize = 1 << 30;
 
 /// What a row in the heap of a limited sort takes beside its columns, in bytes: its key, and its place.
 const HEAP_ROW_BYTES: usize = 128;
-/// What is taken for a value of a text or a list, in bytes.
-const LONG_VALUE_BYTES: usize = 32;
 
 /// The plan with an operator that sorts at once in the place of each sort that may be one. A sort with
 /// a limit stays one as long as its rows are expected to take no more than `heap_bytes_max`.
@@ -73,8 +72,7 @@ pub fn with_whole_sorts(plan: Plan, heap_bytes_max: usize) -> Result<Plan> {
 
 /// What so many rows are expected to take in the heap of a limited sort.
 fn heap_bytes(rows: usize, schema: &SchemaRef) -> usize {
-    let width = |field: &FieldRef| field.data_type().primitive_width().unwrap_or(LONG_VALUE_BYTES);
-    rows.saturating_mul(HEAP_ROW_BYTES + schema.fields().iter().map(width).sum::<usize>())
+    rows.saturating_mul(HEAP_ROW_BYTES + expected_row_bytes(schema))
 }
 
 /// A sort of DataFusion, done at once where there is memory for it.

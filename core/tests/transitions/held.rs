@@ -64,7 +64,8 @@ fn a_chain_is_made_again_as_far_as_it_is_remembered() {
     let effects = t.take().join("\n");
     assert!(effects.contains(&format!("job-{reader} failed")), "{effects}");
     assert!(
-        effects.contains("job-1000 (`test`) is lost") && effects.contains("its lineage was too long to keep"),
+        effects.contains("job-1000 (`test`) is lost")
+            && effects.contains("its lineage was too long to keep"),
         "{effects}"
     );
 }

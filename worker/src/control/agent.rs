@@ -258,7 +258,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::Run(tasks) => engine.run(tasks),
         ToWorker::Cancel(attempts) => engine.cancel(&attempts),
         ToWorker::DropGroups(groups) => engine.drop_groups(&groups),
-        ToWorker::DropPartition(task) => engine.store().drop_partition(task),
+        ToWorker::DropPartition(task) => engine.drop_partition(task),
         ToWorker::DropJob { job, staging } => {
             engine.drop_job(job);
             if let Some(staging) = staging {

@@ -6,7 +6,9 @@ use crate::exec::peers::{Peer, Peers};
 use crate::exec::slots::{OnSlot, Slots};
 use crate::exec::task;
 use crate::exec::waits::Waits;
-use crate::memory::{Budget, MemoryPolicy, ProcessMemory, TaskMemory, give_back_of_thread};
+use crate::memory::{
+    Budget, MemoryPolicy, ProcessMemory, RowGroupGate, TaskMemory, give_back_of_thread,
+};
 use crate::serve;
 use crate::store::{Store, StoreFigures};
 use datafusion::execution::TaskContext;
@@ -59,6 +61,7 @@ pub struct Engine {
     worker: AtomicU32,
     slots: u32,
     budget: Arc<Budget>,
+    row_groups: Arc<RowGroupGate>,
     store: Arc<Store>,
     peers: Peers,
     key: Mutex<Key>,
@@ -215,6 +218,7 @@ impl Engine {
         let engine = Arc::new(Engine {
             worker: AtomicU32::new(0),
             slots: config.slots.max(1),
+            row_groups: RowGroupGate::new(Arc::clone(&budget)),
             budget,
             store,
             peers: Peers::default(),
@@ -253,6 +257,11 @@ impl Engine {
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// The way by which row groups of Parquet files come into memory.
+    pub(crate) fn row_groups(&self) -> &Arc<RowGroupGate> {
+        &self.row_groups
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
@@ -350,9 +359,19 @@ impl Engine {
         self.budget.policy().heap_bytes(self.slots)
     }
 
+    /// The rows of a batch in one task whose rows are expected to have so many bytes.
+    pub(crate) fn batch_rows(&self, row_bytes: usize) -> usize {
+        self.budget.policy().batch_rows(self.slots, row_bytes)
+    }
+
     /// What one task may keep of a file that it writes.
     pub(crate) fn row_group_bytes(&self) -> usize {
         self.budget.policy().row_group_bytes(self.slots)
+    }
+
+    /// Sorted partitions that one task merges at once.
+    pub(crate) fn merge_inputs(&self) -> usize {
+        self.budget.policy().merge_inputs(self.slots)
     }
 
     /// Workers that one task reads an input from at once.
@@ -505,7 +524,19 @@ impl Engine {
 
     pub(crate) fn drop_groups(&self, dropped: &[GroupId]) {
         for group in dropped {
-            self.store.drop_group(*group);
+            self.free(self.store.drop_group(*group));
+        }
+    }
+
+    /// Forgets one partition.
+    pub(crate) fn drop_partition(&self, task: TaskId) {
+        self.free(self.store.drop_partition(task));
+    }
+
+    /// Frees memory and removes files on a thread that may take its time: that of the heartbeats may not.
+    fn free<T: Send + 'static>(&self, forgotten: Vec<T>) {
+        if !forgotten.is_empty() {
+            self.data.1.spawn_blocking(move || drop(forgotten));
         }
     }
 
@@ -518,9 +549,11 @@ impl Engine {
                 slots.running.keys().filter(|(task, _)| task.group.job == job).copied().collect();
             keys.iter().for_each(|key| slots.stop(key));
         }
-        self.groups().retain(|group, _| group.job != job);
+        // A plan may keep the collected side of a join.
+        let gone = self.groups().extract_if(|group, _| group.job == job).collect::<Vec<_>>();
+        self.free(gone);
         let stopping = self.slots().stopping().collect();
-        self.store.drop_job(job, &stopping);
+        self.free(self.store.drop_job(job, &stopping));
         self.fill_slots();
     }
 
@@ -539,6 +572,6 @@ impl Engine {
         self.groups().clear();
         let peers: Vec<WorkerId> = self.peers.lock().keys().copied().collect();
         peers.into_iter().for_each(|worker| self.lose_peer(worker));
-        self.store.clear();
+        self.free(self.store.clear());
     }
 }

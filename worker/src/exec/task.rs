@@ -9,7 +9,7 @@ use crate::exec::inputs::{TaskInputs, own_holders};
 use crate::exec::split::RangeSplitter;
 use crate::exec::waits::Waits;
 use crate::exec::write::write_all;
-use crate::memory::TaskMemory;
+use crate::memory::{TaskMemory, with_gated_reads};
 use crate::store::Output;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -25,8 +25,10 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 use futures::{FutureExt, StreamExt};
 use partita_plan::chunked::with_chunked_windows;
 use partita_plan::exchange::InputsExtension;
+use partita_plan::merging::with_levelled_merges;
 use partita_plan::sliding::with_sliding_windows;
 use partita_plan::sorting::with_whole_sorts;
+use partita_plan::width::widest_row_bytes;
 use partita_plan::{codec, sink};
 use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
 use partita_shared::model::OperatorRow;
@@ -111,14 +113,17 @@ async fn run_work(
                 let plan = codec::decode(bytes, engine.context());
                 let plan = plan.map_err(|error| DataFusionError::External(Box::new(error)))?;
                 let plan = with_chunked_windows(with_sliding_windows(plan)?)?;
-                with_whole_sorts(plan, engine.heap_bytes_max())
+                let plan = with_whole_sorts(plan, engine.heap_bytes_max())?;
+                let plan = with_levelled_merges(plan, engine.merge_inputs())?;
+                with_gated_reads(plan, engine.runtime(), engine.row_groups())
             };
             // A second attempt must not meet what the first one left in a shared plan, and
             // figures must be the task's alone.
             let own = group.fragment.analyze || task.attempt > 1;
             let plan = group.plan(own, decode)?;
             files::check_unchanged(&plan, index)?;
-            let context = context_with(engine, inputs, memory);
+            let batch_rows = engine.batch_rows(widest_row_bytes(&plan));
+            let context = context_with(engine, inputs, memory, batch_rows);
             let output = run_plan(engine, &plan, task, &context).await;
             let output = output.map_err(|error| files::named(&plan, index, error))?;
             let wanted = group.fragment.analyze;
@@ -139,9 +144,15 @@ async fn run_work(
 }
 
 /// A task context in which exchanges find this task's inputs.
-fn context_with(engine: &Engine, inputs: TaskInputs, memory: &TaskMemory) -> Arc<TaskContext> {
+fn context_with(
+    engine: &Engine,
+    inputs: TaskInputs,
+    memory: &TaskMemory,
+    batch_rows: usize,
+) -> Arc<TaskContext> {
     let base = engine.context();
-    let config = base.session_config().clone();
+    let usual = base.session_config().batch_size();
+    let config = base.session_config().clone().with_batch_size(batch_rows.min(usual));
     let config = config.with_extension(Arc::new(InputsExtension(Arc::new(inputs))));
     let pool = memory.pool(engine.budget());
     let runtime = RuntimeEnv { memory_pool: pool, ..RuntimeEnv::clone(engine.runtime()) };

@@ -84,9 +84,12 @@ impl Budget {
         if spills && reservation.size() < policy.spill_bytes_min() {
             return Ok(());
         }
+        // What spills is refused long before the limit. What cannot is refused at it, so that its table must
+        // find room to grow below it.
+        let with_growth = additional.saturating_add(self.growth_bytes(reservation, additional));
         let is_much = |used| match spills {
             true => policy.must_spill(used, additional),
-            false => policy.is_over(used, additional),
+            false => policy.is_over(used, with_growth),
         };
         if !is_much(process.recent()) {
             return Ok(());
@@ -107,21 +110,20 @@ impl Budget {
     /// Takes what is asked for from the budget, if it is there.
     fn check_reserved(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer();
+        let growth = self.growth_bytes(reservation, additional);
         let mut accounts = self.accounts();
         let available = if consumer.can_spill() {
             let most = self.policy.spillable_bytes_max();
             let all = self.bytes.saturating_sub(accounts.unspillable).min(most);
             let part = all.checked_div(accounts.spillers).unwrap_or(all);
-            let wanted = reservation.size() + additional;
-            let growth = if is_table(consumer) { self.policy.growth_bytes(wanted) } else { 0 };
-            if wanted + growth <= part {
+            if reservation.size() + additional + growth <= part {
                 accounts.spillable += additional;
                 return Ok(());
             }
             part
         } else {
             let free = self.bytes.saturating_sub(accounts.unspillable + accounts.spillable);
-            if additional <= free {
+            if additional + growth <= free {
                 accounts.unspillable += additional;
                 return Ok(());
             }
@@ -135,6 +137,14 @@ impl Budget {
             format_bytes(additional as u64),
             format_bytes(available as u64),
         )))
+    }
+
+    /// What a hash table takes beside what it reserves, while it grows.
+    fn growth_bytes(&self, reservation: &MemoryReservation, additional: usize) -> usize {
+        match is_table(reservation.consumer()) {
+            true => self.policy.growth_bytes(reservation.size().saturating_add(additional)),
+            false => 0,
+        }
     }
 }
 
@@ -242,6 +252,18 @@ mod tests {
         assert_eq!(pool.reserved(), 96 * MIB);
         drop(merge);
         assert_eq!(pool.reserved(), 0);
+    }
+
+    /// A table that cannot spill is refused before it doubles too: the sets of several `count(distinct ..)`.
+    #[test]
+    fn tables_that_cannot_spill_are_refused_before_they_grow() {
+        let pool = pool(96 + 128, None);
+        let set = MemoryConsumer::new("AggregateStream[0]").register(&pool);
+        set.try_grow(30 * MIB).expect("30 MiB, and 52 while it doubles");
+        set.try_grow(10 * MIB).expect_err("40 MiB, and 72 while it doubles");
+        let join = MemoryConsumer::new("HashJoinInput").register(&pool);
+        join.try_grow(66 * MIB)
+            .expect("what is left of 96 MiB: it reserves its table before it makes one");
     }
 
     /// Where the process uses what it may, whoever can spill has to, however little is reserved.

@@ -9,15 +9,17 @@
 //! | [`WRITE_SHARE`] | the budget | row groups of Parquet files being written are ended before |
 //! | [`SORT_SHARE`] | the budget | sorts keep as much to merge what they spilled |
 //! | [`HEAP_SHARE`] | the budget | a sort with a larger limit sorts all rows, and can spill |
+//! | [`MERGE_SHARE`] | the budget | a merge with more inputs merges in levels, through files |
 //! | [`FETCH_SHARE`] | the limit | messages of other workers that wait to be decoded |
 //! | [`GIVE_BACK_SHARE`] | the limit, of the process | the allocator returns free memory to the system |
 //! | [`SPILL_SHARE`] | the limit, of the process | operators that can spill do so; stored partitions go to disk |
-//! | [`ADMISSION_SHARE`] | the limit, of the process | no task is started while another runs; the worker is paused |
+//! | [`ADMISSION_SHARE`] | the limit, of the process | no task is started while another runs; the worker is paused; readers of row groups wait |
 //! | [`LAST_SHARE`] | the limit, of the process | what cannot spill is refused; the task that grew most is ended |
 //!
-//! The first eight count reservations. The last four are compared with the resident set of the process,
+//! The first nine count reservations, or what is expected. The last four are compared with the resident set of the process,
 //! which is measured.
 
+use crate::store::SPILLED_BATCH_BYTES;
 use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 
 /// The share of a worker's limit that may be reserved, after [`PROGRAM_BYTES`]. The rest is for what
@@ -72,11 +74,26 @@ const ROW_GROUP_BYTES_MIN: usize = 4 << 20;
 const SORT_SHARE: f64 = 0.125;
 /// The least that a sort keeps to merge what it spilled, in bytes.
 const SORT_BYTES_MIN: usize = 1 << 20;
+/// The most and the least rows of a batch. Operators have several batches in memory at once, whatever is
+/// reserved, and a merge needs two of each of its inputs.
+const BATCH_ROWS_MAX: usize = 8192;
+const BATCH_ROWS_MIN: usize = 64;
+/// What a row is taken to have at least, in bytes: how long texts are is not known before they are read.
+const BATCH_ROW_BYTES: usize = 1 << 10;
+/// The least rows of a batch whose rows are not known to be wider.
+const BATCH_NARROW_ROWS_MIN: usize = 1024;
 /// The share of the budget for the heaps of limited sorts, of all tasks together.
 const HEAP_SHARE: f64 = 0.125;
 /// The least and the most that one such heap may have, in bytes: a large one is slower than a sort.
 const HEAP_BYTES_MIN: usize = 1 << 20;
 const HEAP_BYTES_MAX: usize = 64 << 20;
+/// The share of the budget for the inputs of the merges of all tasks.
+const MERGE_SHARE: f64 = 0.4;
+/// What one input of a merge has in memory, in bytes, beside what is under way to it: the batch that is
+/// merged, its keys, and the batch that is read ahead.
+const MERGE_INPUT_BYTES: usize = 3 * SPILLED_BATCH_BYTES;
+/// The least inputs of one merge.
+const MERGE_INPUTS_MIN: usize = 8;
 /// The share of the limit for messages of other workers that are under way or wait to be decoded.
 const FETCH_SHARE: f64 = 0.125;
 /// The size above which a batch is sent in several messages, in bytes.
@@ -162,9 +179,15 @@ impl MemoryPolicy {
         (used.resident_bytes as f64 - mark).max(0.0) as usize
     }
 
-    /// Whether no task is to be started beside another.
-    pub(crate) fn must_wait(self, used: Used) -> bool {
-        self.is_above(used, 0, ADMISSION_SHARE)
+    /// Whether whoever can wait has to, before `more` bytes are used: tasks that would start beside another,
+    /// readers of row groups.
+    pub(crate) fn must_wait(self, used: Used, more: usize) -> bool {
+        self.is_above(used, more, ADMISSION_SHARE)
+    }
+
+    /// Whether so many bytes would be too much even if nothing but the program's code were in memory.
+    pub(crate) fn can_never_fit(self, used: Used, bytes: usize) -> bool {
+        self.is_over(Used { resident_bytes: used.file_bytes, ..used }, bytes)
     }
 
     /// Whether `more` bytes would be too much even for what cannot spill.
@@ -190,6 +213,16 @@ impl MemoryPolicy {
         part.max(SORT_BYTES_MIN)
     }
 
+    /// The rows of a batch in one of `slots` tasks whose rows are expected to have so many bytes: few enough
+    /// that a batch is no more than what a sort keeps for its merge.
+    pub(crate) fn batch_rows(self, slots: u32, row_bytes: usize) -> usize {
+        let fitting = self.sort_bytes(slots) / row_bytes.max(BATCH_ROW_BYTES);
+        let power = fitting.checked_ilog2().map_or(0, |log| 1 << log);
+        let is_narrow = row_bytes <= BATCH_ROW_BYTES;
+        let least = if is_narrow { BATCH_NARROW_ROWS_MIN } else { BATCH_ROWS_MIN };
+        power.clamp(least, BATCH_ROWS_MAX)
+    }
+
     /// What one of `slots` tasks may keep of a file that it writes, in bytes.
     pub(crate) fn row_group_bytes(self, slots: u32) -> usize {
         let part = (self.budget_bytes() as f64 * WRITE_SHARE) as usize / slots.max(1) as usize;
@@ -208,6 +241,13 @@ impl MemoryPolicy {
         u32::try_from(part)
             .unwrap_or(u32::MAX)
             .clamp(STREAM_WINDOW_BYTES_MIN, FLIGHT_STREAM_WINDOW_BYTES)
+    }
+
+    /// Sorted partitions that one of `slots` tasks merges at once: more are merged in levels.
+    pub(crate) fn merge_inputs(self, slots: u32) -> usize {
+        let part = (self.budget_bytes() as f64 * MERGE_SHARE) as usize / slots.max(1) as usize;
+        let one = MERGE_INPUT_BYTES + self.stream_window_bytes() as usize;
+        (part / one).max(MERGE_INPUTS_MIN)
     }
 
     /// Workers that one of `slots` tasks reads an input from at once: what is under way from them, and
@@ -238,7 +278,7 @@ mod tests {
             (
                 policy.must_give_back(used),
                 policy.must_spill(used, 0),
-                policy.must_wait(used),
+                policy.must_wait(used, 0),
                 policy.is_over(used, 0),
             )
         };
@@ -250,6 +290,8 @@ mod tests {
         assert!(policy.must_spill(used(700, 100), (110 * MIB) as usize));
         assert_eq!(policy.spill_excess_bytes(used(900, 100)), (100 * MIB) as usize);
         assert_eq!(policy.spill_excess_bytes(used(700, 100)), 0);
+        assert!(policy.can_never_fit(used(700, 100), (900 * MIB) as usize));
+        assert!(!policy.can_never_fit(used(700, 100), (800 * MIB) as usize));
     }
 
     /// A small limit leaves room for data beside the program, and no more than 32 MiB above it.
@@ -270,6 +312,35 @@ mod tests {
         let policy = MemoryPolicy::new(512 * MIB);
         assert_eq!(policy.growth_bytes(1 << 20), 0);
         assert_eq!(policy.growth_bytes(20 << 20), 32 << 20);
+    }
+
+    /// Batches are smaller where a merge has little memory, and of the usual size where it has enough.
+    #[test]
+    fn batches_follow_the_limit() {
+        for (limit_mib, slots, row_bytes, rows) in [
+            (64, 8, 16, 1024),
+            (160, 8, 16, 1024),
+            (160, 1, 16, 4096),
+            (512, 8, 16, 4096),
+            (1024, 8, 16, 8192),
+            (1024, 8, 40_000, 256),
+            (160, 8, 40_000, 64),
+        ] {
+            let found = MemoryPolicy::new(limit_mib * MIB).batch_rows(slots, row_bytes);
+            assert_eq!(found, rows, "{limit_mib} MiB, {slots} slots, {row_bytes} bytes");
+        }
+        assert_eq!(MemoryPolicy::new(u64::MAX).batch_rows(1, 40_000), BATCH_ROWS_MAX);
+    }
+
+    /// A merge has as many inputs as a slot's share has room for, and enough to make progress.
+    #[test]
+    fn merges_follow_the_limit() {
+        for (limit_mib, slots, inputs) in
+            [(160, 1, 18), (160, 8, 8), (1024, 1, 101), (65536, 8, 516)]
+        {
+            let policy = MemoryPolicy::new(limit_mib * MIB);
+            assert_eq!(policy.merge_inputs(slots), inputs, "{limit_mib} MiB, {slots} slots");
+        }
     }
 
     /// What many tasks read at once is bounded by the limit; a large worker reads as many as ever.

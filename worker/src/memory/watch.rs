@@ -53,7 +53,7 @@ impl Watched {
         let unreserved = used.resident_bytes.saturating_sub(reserved);
         engine.spread_growth(unreserved as i64 - self.unreserved_bytes as i64);
         self.unreserved_bytes = unreserved;
-        engine.set_waiting(policy.must_wait(used));
+        engine.set_waiting(policy.must_wait(used, 0));
         let excess = policy.spill_excess_bytes(used);
         if excess > 0 && store.stored_bytes > 0 && !spilling.swap(true, Ordering::Relaxed) {
             let (store, spilling) = (Arc::clone(engine.store()), Arc::clone(spilling));

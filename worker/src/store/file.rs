@@ -127,7 +127,10 @@ impl SpillFile {
 
 impl Drop for SpillFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if let Err(error) = std::fs::remove_file(&self.path)
+            // At the end of a worker its scratch folder may go first.
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
             tracing::warn!(file = %self.path.display(), cause = %error, "cannot remove a spilled partition");
         }
     }

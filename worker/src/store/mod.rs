@@ -10,8 +10,8 @@ mod file;
 mod output;
 mod read;
 
-pub(crate) use output::Output;
 use output::small_pieces;
+pub(crate) use output::{Output, SPILLED_BATCH_BYTES};
 pub(crate) use read::rows;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -38,7 +38,7 @@ pub(crate) struct Bucket {
 }
 
 #[derive(Debug)]
-struct Partition {
+pub(crate) struct Partition {
     attempt: Attempt,
     schema: SchemaRef,
     buckets: Vec<Bucket>,
@@ -82,6 +82,10 @@ struct State {
     /// How often everything was forgotten. What was begun before the last time is not kept.
     cleared: u64,
 }
+
+/// Partitions that the store has forgotten. Dropping them frees their memory and removes their files, which takes
+/// time: the thread of the heartbeats must not do it.
+pub(crate) type Forgotten = Vec<Partition>;
 
 /// What a reader of a bucket gets.
 #[derive(Debug)]
@@ -236,14 +240,14 @@ impl Store {
     }
 
     /// Forgets the partitions of a group.
-    pub(crate) fn drop_group(&self, group: GroupId) {
-        self.drop_where(TaskId { group, index: 0 }, TaskId { group, index: u32::MAX });
+    pub(crate) fn drop_group(&self, group: GroupId) -> Forgotten {
+        self.drop_where(TaskId { group, index: 0 }, TaskId { group, index: u32::MAX })
     }
 
     /// Forgets the partitions of a job, and those that its last attempts may still bring. `stopping` has
     /// the jobs some of whose attempts were stopped and have not ended: only those can bring anything,
     /// and so much is remembered.
-    pub(crate) fn drop_job(&self, job: JobId, stopping: &HashSet<JobId>) {
+    pub(crate) fn drop_job(&self, job: JobId, stopping: &HashSet<JobId>) -> Forgotten {
         {
             let mut state = self.lock();
             state.dropped.retain(|dropped| stopping.contains(dropped));
@@ -253,22 +257,21 @@ impl Store {
         }
         let first = TaskId { group: GroupId { job, index: 0 }, index: 0 };
         let last = TaskId { group: GroupId { job, index: u32::MAX }, index: u32::MAX };
-        self.drop_where(first, last);
+        self.drop_where(first, last)
     }
 
     /// Forgets one partition.
-    pub(crate) fn drop_partition(&self, task: TaskId) {
-        self.lock().partitions.remove(&task);
+    pub(crate) fn drop_partition(&self, task: TaskId) -> Forgotten {
+        self.lock().partitions.remove(&task).into_iter().collect()
     }
 
     /// Forgets everything: the scheduler that knew of it is gone.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn clear(&self) -> Forgotten {
         let mut state = self.lock();
         let gone = std::mem::take(&mut state.partitions);
         state.dropped.clear();
         state.cleared += 1;
-        drop(state);
-        drop(gone);
+        gone.into_values().collect()
     }
 
     /// How often everything was forgotten.
@@ -276,13 +279,10 @@ impl Store {
         self.lock().cleared
     }
 
-    fn drop_where(&self, first: TaskId, last: TaskId) {
+    fn drop_where(&self, first: TaskId, last: TaskId) -> Forgotten {
         let mut state = self.lock();
         let found: Vec<TaskId> = state.partitions.range(first..=last).map(|(id, _)| *id).collect();
-        let gone: Vec<_> = found.iter().filter_map(|id| state.partitions.remove(id)).collect();
-        drop(state);
-        // Freeing much memory and removing files takes time that no reader should wait for.
-        drop(gone);
+        found.iter().filter_map(|id| state.partitions.remove(id)).collect()
     }
 
     /// What is held, in figures.

@@ -9,6 +9,7 @@ use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use partita_plan::compact::compacted;
+use partita_plan::width::expected_row_bytes;
 use partita_shared::ids::Attempt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,15 +21,13 @@ const BATCH_ROWS_MIN: usize = 1024;
 /// Rows that are gathered in all buckets together, unless that leaves one less than the least.
 const GATHERED_ROWS: usize = 64 * BATCH_ROWS;
 /// The size of the batches on disk, in bytes. A merge has two of each of its inputs in memory.
-const SPILLED_BATCH_BYTES: usize = 256 << 10;
+pub(crate) const SPILLED_BATCH_BYTES: usize = 256 << 10;
 /// What is reserved for rows that are being gathered changes by at least so much, in bytes.
 const GATHERED_STEP_BYTES: usize = 256 << 10;
 /// The part of what may be stored that one output may have in rows that are being gathered.
 const GATHERED_PART: usize = 8;
 /// Texts that use less than this part of the buffers behind them are copied.
 const COMPACTED_PART: usize = 2;
-/// What is taken for a value of a text or a list before one is known, in bytes.
-const LONG_VALUE_BYTES: usize = 32;
 
 /// What one attempt makes.
 #[derive(Debug)]
@@ -106,7 +105,7 @@ impl Output {
         let rows = self.rows - self.batched_rows;
         let width = match self.bytes.checked_div(self.batched_rows) {
             Some(width) => width as usize,
-            None => self.expected_width(),
+            None => expected_row_bytes(&self.schema),
         };
         let bytes = (rows as usize).saturating_mul(width);
         if bytes > (self.store.stored_bytes_max / GATHERED_PART).max(GATHERED_STEP_BYTES) {
@@ -116,11 +115,6 @@ impl Output {
             self.gathered.resize(bytes);
         }
         Ok(())
-    }
-
-    fn expected_width(&self) -> usize {
-        let fields = self.schema.fields().iter();
-        fields.map(|field| field.data_type().primitive_width().unwrap_or(LONG_VALUE_BYTES)).sum()
     }
 
     /// Makes batches of the rows that are being gathered.

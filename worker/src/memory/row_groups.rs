@@ -1,0 +1,263 @@
+//! Row groups of Parquet files, read when the process has room for them.
+//!
+//! A reader keeps all columns of a row group in memory, as they are in the file, until they are decoded. No
+//! reservation counts them, and their size depends on whoever wrote the file. So a reader waits until the
+//! process has room for a row group, and refuses one that can never fit.
+
+use crate::memory::Budget;
+use bytes::Bytes;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::DefaultParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use partita_shared::units::format_bytes;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+type ParquetResult<T> = datafusion::parquet::errors::Result<T>;
+
+/// Reads up to this size, in bytes, wait for nothing: the batches that they become are larger.
+const SMALL_READ_BYTES: usize = 1 << 20;
+/// How often a reader that waits looks for room.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a reader waits for the process to be as small as it is for a task to start.
+const ROOM_WAIT_SOFT: Duration = Duration::from_millis(500);
+/// How long a reader waits for any room at all.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The way by which row groups come into the memory of one worker.
+#[derive(Debug)]
+pub(crate) struct RowGroupGate {
+    budget: Arc<Budget>,
+    /// What is being read: not yet in the resident set, or only in part.
+    under_way: AtomicUsize,
+}
+
+/// A row group that is being read.
+struct UnderWay<'a> {
+    gate: &'a RowGroupGate,
+    bytes: usize,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.gate.under_way.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl RowGroupGate {
+    pub(crate) fn new(budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(RowGroupGate { budget, under_way: AtomicUsize::new(0) })
+    }
+
+    /// Waits for room for so many bytes of a file.
+    async fn wait_for_room(&self, path: &str, bytes: usize) -> Result<Option<UnderWay<'_>>> {
+        let Some(process) = self.budget.process().filter(|_| bytes > SMALL_READ_BYTES) else {
+            return Ok(None);
+        };
+        let policy = self.budget.policy();
+        if policy.can_never_fit(process.recent(), bytes) {
+            return Err(self.refused(path, bytes, process.recent().resident_bytes));
+        }
+        let start = Instant::now();
+        loop {
+            // Counted before it is checked: of two readers that come at once, one waits.
+            let others = self.under_way.fetch_add(bytes, Ordering::Relaxed);
+            let counted = UnderWay { gate: self, bytes };
+            let is_short = |used| match start.elapsed() < ROOM_WAIT_SOFT {
+                true => policy.must_wait(used, others + bytes),
+                false => policy.is_over(used, others + bytes),
+            };
+            if !is_short(process.recent()) || !is_short(process.reduced()) {
+                return Ok(Some(counted));
+            }
+            drop(counted);
+            if start.elapsed() >= ROOM_WAIT_MAX {
+                return Err(self.refused(path, bytes, process.recent().resident_bytes));
+            }
+            sleep(ROOM_INTERVAL).await;
+        }
+    }
+
+    fn refused(&self, path: &str, bytes: usize, resident_bytes: u64) -> DataFusionError {
+        DataFusionError::ResourcesExhausted(format!(
+            "reading a row group of '{path}' needs {}, and the process uses {} of its limit of {} \
+             (--memory-limit): give the worker more memory, or write the file with smaller row groups",
+            format_bytes(bytes as u64),
+            format_bytes(resident_bytes),
+            format_bytes(self.budget.policy().limit_bytes()),
+        ))
+    }
+}
+
+/// The plan whose Parquet files are read through the gate.
+///
+/// # Errors
+/// If an operator cannot be put together again.
+pub(crate) fn with_gated_reads(
+    plan: Arc<dyn ExecutionPlan>,
+    runtime: &RuntimeEnv,
+    gate: &Arc<RowGroupGate>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let changed = plan.transform_up(|node| {
+        let scan = node.downcast_ref::<DataSourceExec>();
+        let Some((config, source)) =
+            scan.and_then(DataSourceExec::downcast_to_file_source::<ParquetSource>)
+        else {
+            return Ok(Transformed::no(node));
+        };
+        let inner = match source.parquet_file_reader_factory() {
+            Some(inner) => Arc::clone(inner),
+            None => {
+                let store = runtime.object_store(&config.object_store_url)?;
+                Arc::new(DefaultParquetFileReaderFactory::new(store))
+            }
+        };
+        let factory = Arc::new(GatedReaders { inner, gate: Arc::clone(gate) });
+        let source = source.clone().with_parquet_file_reader_factory(factory);
+        let config =
+            FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
+        Ok(Transformed::yes(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>))
+    })?;
+    Ok(changed.data)
+}
+
+/// Makes readers that pass the gate.
+#[derive(Debug)]
+struct GatedReaders {
+    inner: Arc<dyn ParquetFileReaderFactory>,
+    gate: Arc<RowGroupGate>,
+}
+
+impl ParquetFileReaderFactory for GatedReaders {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let path = format!("/{}", file.object_meta.location);
+        let inner = self.inner.create_reader(partition, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(GatedReader { inner, gate: Arc::clone(&self.gate), path }))
+    }
+}
+
+/// A reader of one file.
+struct GatedReader {
+    inner: Box<dyn AsyncFileReader + Send>,
+    gate: Arc<RowGroupGate>,
+    path: String,
+}
+
+impl fmt::Debug for GatedReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatedReader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl AsyncFileReader for GatedReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        self.inner.get_bytes(range)
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        async move {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let passed = self.gate.wait_for_room(&self.path, bytes).await;
+            let _under_way = passed.map_err(|error| ParquetError::External(Box::new(error)))?;
+            self.inner.get_byte_ranges(ranges).await
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        self.inner.get_metadata(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryPolicy, ProcessMemory};
+    use datafusion::physical_plan::collect;
+    use datafusion::prelude::SessionContext;
+
+    fn gate(limit_mib: u64) -> Arc<RowGroupGate> {
+        let policy = MemoryPolicy::new(limit_mib << 20);
+        RowGroupGate::new(Arc::new(Budget::new(policy, ProcessMemory::new(|| {}))))
+    }
+
+    /// What can never fit is refused at once, what is small passes, and of two that fit alone one waits for the
+    /// other.
+    #[tokio::test]
+    async fn row_groups_wait_for_room() {
+        let large = gate(64 << 10);
+        let refused = large.wait_for_room("/a.parquet", 100 << 30).await.err().expect("no room");
+        assert!(matches!(refused, DataFusionError::ResourcesExhausted(_)), "{refused}");
+        assert!(refused.to_string().contains("'/a.parquet' needs 100 GiB"), "{refused}");
+        let small = large.wait_for_room("/a.parquet", SMALL_READ_BYTES).await.expect("room");
+        assert!(small.is_none());
+        let first =
+            large.wait_for_room("/a.parquet", 40 << 30).await.expect("room for 40 of 64 GiB");
+        let second = large.wait_for_room("/b.parquet", 40 << 30);
+        let mut second = std::pin::pin!(second);
+        assert!(tokio::time::timeout(3 * ROOM_INTERVAL, &mut second).await.is_err(), "no room");
+        drop(first);
+        assert!(second.await.expect("room after the first").is_some());
+        assert_eq!(large.under_way.load(Ordering::Relaxed), 0);
+    }
+
+    /// A scan asks the gate before it reads: its error names the file and is one of memory. With room its
+    /// rows are read.
+    #[tokio::test]
+    async fn scans_pass_the_gate() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("random.parquet");
+        let context = SessionContext::new().enable_url_table();
+        // Random numbers are not compressed: 72 MiB in one row group, more than the least room for data.
+        let sql = format!(
+            "copy (select random() as a, random() as b, random() as c from generate_series(1, 3200000)) \
+             to '{}' stored as parquet options (max_row_group_size 4000000)",
+            path.display()
+        );
+        context.sql(&sql).await.expect("sql").collect().await.expect("a file");
+        let sql = format!("select sum(a), sum(b), sum(c) from '{}'", path.display());
+        let plan = context.sql(&sql).await.expect("sql").create_physical_plan().await;
+        let plan = plan.expect("a plan");
+        let run = async |gate: &Arc<RowGroupGate>| {
+            let plan = with_gated_reads(Arc::clone(&plan), &context.runtime_env(), gate);
+            collect(plan.expect("a plan"), context.task_ctx()).await
+        };
+        let refused = run(&gate(1)).await.expect_err("no room for 72 MiB");
+        let root = refused.find_root();
+        assert!(matches!(root, DataFusionError::ResourcesExhausted(_)), "{refused}");
+        assert!(root.to_string().contains("random.parquet"), "{root}");
+        let rows = run(&gate(64 << 10)).await.expect("room");
+        assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1);
+    }
+}
