@@ -4,14 +4,14 @@ use super::completion::{Names, complete};
 use crate::statements::{Open, scan};
 use anyhow::{Context, Result};
 use partita_shared::access;
+use rustyline::Helper;
 use rustyline::completion::{Completer, Pair};
 use rustyline::config::{CompletionType, Config};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
-use rustyline::history::FileHistory;
+use rustyline::history::{FileHistory, History};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Helper, History};
 use std::path::PathBuf;
 
 /// What is shown where a statement is awaited.

@@ -55,16 +55,15 @@ pub(crate) async fn run(args: SqlArgs) -> Result<u8> {
         let format = if file.is_some() { format } else { printed };
         let max_rows = args.max_rows.unwrap_or(ROWS_MAX);
         let mut writer = Writer::new(format, file, max_rows)?;
-        tokio::select! {
-            done = one(&args, &cluster, statement, &mut writer, Reading::All) => done.map_err(|error| {
-                match which(&args, number, statements.len()) {
-                    Some(which) => error.context(which),
-                    None => error,
-                }
-            })?,
-            _ = tokio::signal::ctrl_c() => {
-                return interrupted(&cluster).await;
-            }
+        let written = tokio::select! {
+            written = one(&args, &cluster, statement, &mut writer, Reading::All) => written,
+            _ = tokio::signal::ctrl_c() => return interrupted(&cluster).await,
+        };
+        if let Err(error) = written {
+            return Err(match which(&args, number, statements.len()) {
+                Some(which) => error.context(which),
+                None => error,
+            });
         }
     }
     Ok(0)
