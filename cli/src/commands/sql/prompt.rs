@@ -93,7 +93,7 @@ fn greet(cluster: &Cluster) {
         }
         Cluster::Embedded(_) => say!("partita, running inside this process, without a cluster"),
     }
-    say!("A statement ends with a semicolon. Tab completes; .help lists commands; Ctrl-D quits.");
+    say!("End a statement with a semicolon. Tab completes, .help lists commands.");
 }
 
 /// Runs the statements of an input, up to the first that fails.
