@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 /// Why a statement ends that is dropped before it is anything.
-pub(crate) const CLIENT_GONE: &str = "its client went away";
+pub(crate) const CLIENT_GONE: &str = "its client disconnected";
 
 /// The job that answers a statement now: another one once it was planned again for little memory.
 #[derive(Clone, Debug)]
