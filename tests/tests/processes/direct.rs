@@ -75,7 +75,7 @@ fn what_is_planned_again_is_read_from_its_holders() {
     let states: Vec<_> = jobs.iter().map(|job| job.state).collect();
     assert_eq!(states, [JobState::Failed, JobState::Done], "{jobs:?}");
     assert!(jobs[0].error.starts_with("not enough memory: "), "{jobs:?}");
-    let told = format!("read from its holder job={}", jobs[1].id);
+    let told = format!("read a partition from its worker job={}", jobs[1].id);
     assert!(cluster.scheduler.log().contains(&told), "no partition was large enough");
 }
 
