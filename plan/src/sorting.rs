@@ -9,6 +9,7 @@
 //! DataFusion keeps the first rows of an order in a heap, which cannot spill, and which takes longer than a
 //! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
 
+use crate::compact::compacted;
 use crate::width::expected_row_bytes;
 use datafusion::arrow::array::{
     Array, ArrayRef, DynComparator, RecordBatch, UInt32Array, make_comparator,
@@ -45,6 +46,9 @@ const WHOLE_BYTES_MAX: usize = 1 << 30;
 
 /// What a row in the heap of a limited sort takes beside its columns, in bytes: its key, and its place.
 const HEAP_ROW_BYTES: usize = 128;
+
+/// Texts that use less than this part of the buffers behind them are copied before they are sorted.
+const COMPACTED_PART: usize = 2;
 
 /// The plan with an operator that sorts at once in the place of each sort that may be one. A sort with
 /// a limit stays one as long as its rows are expected to take no more than `heap_bytes_max`.
@@ -161,6 +165,10 @@ impl ExecutionPlan for WholeSortExec {
         let consumer = MemoryConsumer::new("WholeSortExec").with_can_spill(true);
         let reservation = consumer.register(context.memory_pool());
         let work = Work { schema: self.schema(), ordering, reservation, metrics };
+        // Readers give the texts of a batch in the buffers of whole pages, which would be counted with each batch,
+        // and kept until all of them are sorted.
+        let compact = rows.map(|batch| compacted(batch?, COMPACTED_PART));
+        let rows = Box::pin(RecordBatchStreamAdapter::new(self.sort.input().schema(), compact));
         let sorted = stream::once(work.sorted(rows, context)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), sorted)))
     }

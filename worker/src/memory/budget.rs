@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 /// The ends of the names of DataFusion's consumers that keep a hash table, before their partition.
 /// They reserve what a table takes after it has grown; while it grows there are two.
 const TABLES: [&str; 3] = ["HashAggregateStream", "AggregateStream", "RecursiveQueryHashTable"];
+/// The names of consumers that merge what sorts made. They reserve a few batches of each of their inputs before
+/// they read them.
+const MERGES: [&str; 3] = ["ExternalSorterMerge", "SortPreservingMergeExec", "LevelledMergeExec"];
 
 /// A pool that shares fairly between the operators that can spill, and that makes room, before it
 /// refuses anyone, by having stored partitions written to disk. It refuses too where the process
@@ -66,6 +69,10 @@ impl Budget {
     }
 
     fn try_once(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        // Operators also ask where nothing has grown: whoever has its memory keeps it.
+        if additional == 0 {
+            return Ok(());
+        }
         self.check_process(reservation, additional)?;
         self.check_reserved(reservation, additional)
     }
@@ -76,9 +83,9 @@ impl Budget {
         let policy = self.policy;
         let consumer = reservation.consumer();
         let spills = consumer.can_spill() || consumer.name() == crate::store::CONSUMER;
-        // A sort reserves all that it has, and also asks where it cannot spill: refused there, it would fail
-        // because of what others use.
-        if consumer.can_spill() && !is_table(consumer) {
+        // A sort and its merge reserve all that they have, and also ask where they cannot spill: refused there,
+        // they would fail because of what others use.
+        if (consumer.can_spill() && !is_table(consumer)) || MERGES.contains(&kind(consumer)) {
             return Ok(());
         }
         if spills && reservation.size() < policy.spill_bytes_min() {
@@ -150,8 +157,12 @@ impl Budget {
 
 /// Whether a consumer keeps a hash table.
 fn is_table(consumer: &MemoryConsumer) -> bool {
-    let name = consumer.name().split('[').next().unwrap_or_default().trim_end();
-    TABLES.iter().any(|end| name.ends_with(end))
+    TABLES.iter().any(|end| kind(consumer).ends_with(end))
+}
+
+/// The name of a consumer without its partition.
+fn kind(consumer: &MemoryConsumer) -> &str {
+    consumer.name().split('[').next().unwrap_or_default().trim_end()
 }
 
 impl fmt::Display for Budget {
@@ -278,6 +289,9 @@ mod tests {
         sort.try_grow(1).expect("a sort is bounded by the budget");
         let table = spills("FinalHashAggregateStream[0]");
         table.try_grow(2 * MIB).expect("nothing to spill yet");
+        table.try_grow(0).expect("what it has it keeps");
+        let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&full);
+        merge.try_grow(MIB).expect("the merge of a sort is bounded by the budget");
         let refused = table.try_grow(1).expect_err("the process is full").to_string();
         assert!(refused.contains("of its limit of 96.0 MiB (--memory-limit)"), "{refused}");
         let other = MemoryConsumer::new("HashJoinInput").register(&full);
