@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Clients of other makers that tests put to work against the cluster, what our own package needs, and
 /// what checks it.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "pyarrow==26.0.1",
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
@@ -17,6 +17,7 @@ const PACKAGES: [&str; 11] = [
     "pandas==3.1.1",
     "duckdb==2.0.1",
     "hypothesis==6.170.17",
+    "polars==2.1.0",
     "mypy==2.4.1",
     "ruff==0.17.6",
     "nbconvert==7.17.2",
