@@ -5,7 +5,7 @@
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`arithmetic`] has the operators of
-//! pandas; [`ranged`] has the partitions of sorted rows done by themselves;
+//! pandas, [`missing`] what it has as missing; [`ranged`] has the partitions of sorted rows done by themselves;
 //! [`sliding`] computes windows by columns, [`sorting`] sorts what fits into memory at once;
 //! [`logical`] is the wire form of plans that clients
 //! build; [`files`] finds the tables that queries name by path.
@@ -18,6 +18,7 @@ pub mod chunked;
 pub mod clustered;
 pub mod codec;
 pub mod compact;
+mod conditions;
 pub mod cut;
 pub mod depth;
 pub mod distinct;
@@ -30,6 +31,7 @@ pub mod held;
 pub mod interrupt;
 pub mod logical;
 pub mod merging;
+mod missing;
 pub mod product;
 mod properties;
 mod prune;

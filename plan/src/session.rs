@@ -1,6 +1,7 @@
 //! The settings on which planning and running must agree.
 
 use crate::arithmetic::arithmetic;
+use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
 use crate::extreme::extremes;
 use crate::files::LISTING_LIFETIME;
@@ -8,6 +9,7 @@ use crate::guards;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
+use crate::missing::{fill_null, nan_as_null};
 use crate::product::product;
 use crate::ranged::{JoinsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
@@ -78,6 +80,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
         .with_analyzer_rules(interrupt::analyzer_rules(vec![
+            Arc::new(ConditionsRule),
             Arc::new(MembershipRule),
             Arc::new(ZerosRule),
             Arc::new(SingleValueRule),
@@ -93,6 +96,7 @@ fn with_functions(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut builder = builder.with_default_features();
     let mut functions = builder.scalar_functions().take().unwrap_or_default();
     functions.extend(arithmetic().iter().cloned());
+    functions.extend([nan_as_null(), fill_null()]);
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.push(product());
     aggregates.extend(rolling().iter().cloned());

@@ -71,7 +71,7 @@ class StringMethods:
     def _test(self, sql: str) -> Series:
         # A missing text passes no test; a nullable column has no answer there.
         masked = is_masked(self._column._origin)
-        return self._column._like(sql if masked else f"coalesce({sql}, FALSE)", pa.bool_())
+        return self._column._like(sql if masked else f"(({sql}) IS TRUE)", pa.bool_())
 
     def contains(self, pat: str, case: bool = True, flags: int = 0, na: Any = None, regex: bool = True) -> Series:
         """Whether a pattern is in each; a missing text has none, or what ``na`` says."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ._arguments import along_rows, tuning
 from ._columns import is_masked
 from ._reductions import factor
+from ._sql import present
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -32,7 +33,7 @@ def running(column: Any, function: str, over: str, skipna: bool = True) -> str:
     whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
     made = f"CASE WHEN {whole} THEN {function}({value}) {over} END"
     # Sums of small numbers stay small, as pandas has them.
-    return f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made
+    return present(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
 
 
 def shifted(column: Any, periods: int, over: str) -> str:

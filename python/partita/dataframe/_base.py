@@ -15,7 +15,7 @@ from ._arguments import tuning
 from ._columns import to_pandas
 from ._instead import INSTEAD
 from ._rows import Rows, direction, drop_later, held_name, term
-from ._sql import INDEX, ORDER, ROW, quote
+from ._sql import INDEX, ORDER, ROW, present, quote
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -101,7 +101,7 @@ class Plan:
         parts += [f"{sql} AS {quote(name)}" for sql, name in hidden]
         if not parts:
             parts = [f"1 AS {quote(INDEX)}"]
-        return f"SELECT {', '.join(parts)} FROM {self._rows.sql}"
+        return f"SELECT {', '.join(parts)} FROM {self._rows.under(*parts)}"
 
     def _terms(self) -> list[tuple[str, str]]:
         """What the rows are in order by, and the names that it has in a query."""
@@ -182,7 +182,8 @@ class Plan:
 
     def _computed(self) -> list[Any]:
         """The labels of the columns that are computed from others, or converted."""
-        plain = set(map(quote, self._rows.schema.names))
+        schema = self._rows.schema
+        plain = {form for one in schema for form in (quote(one.name), present(quote(one.name), one.type))}
         return [label for label, (sql, _) in zip(self._selected_labels(), self._selected()) if sql not in plain]
 
     def _selected_labels(self) -> list[Any]:
@@ -254,7 +255,7 @@ class Plan:
 
     @thin
     def __len__(self) -> int:
-        table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.sql}")
+        table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.under()}")
         return int(table.column(0)[0].as_py())
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._columns import ARROW, NULLABLE
-from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, type_of
+from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, present, type_of
 
 __all__ = [
     "COMPARISONS",
@@ -17,6 +19,7 @@ __all__ = [
     "can_hold",
     "cast",
     "comparison",
+    "is_bounded",
     "is_real",
     "kind_of",
     "operand",
@@ -42,7 +45,8 @@ def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
     operator, missing = COMPARISONS[name]
     if masked:
         return f"({left} {operator} {right})"
-    return f"coalesce({left} {operator} {right}, {'TRUE' if missing else 'FALSE'})"
+    # Unlike coalesce(), which is planned as CASE, this has the comparison once.
+    return f"(({left} {operator} {right}) IS {'NOT FALSE' if missing else 'TRUE'})"
 
 
 def _number(sql: str, kind: pa.DataType) -> str:
@@ -72,7 +76,13 @@ def converted(sql: str, kind: pa.DataType, wanted: pa.DataType) -> str:
 
 
 def arithmetic(
-    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str = "pandas"
+    name: str,
+    left: str,
+    a: pa.DataType,
+    right: str,
+    b: pa.DataType,
+    style: str = "pandas",
+    is_bounded: bool = False,
 ) -> tuple[str, pa.DataType | None]:
     """An operator between two values of these types, and the type of the result where it is known.
 
@@ -80,6 +90,8 @@ def arithmetic(
     ----------
     style : str
         Whose rules hold for integers that become too large and for divisors of zero, as :func:`style_of` has it.
+    is_bounded : bool
+        Whether one of the values is a finite number other than zero: then sums and products are never NaN.
 
     Raises
     ------
@@ -89,12 +101,12 @@ def arithmetic(
     if name == "add" and is_text(a) and is_text(b):
         return f"({left} || {right})", None
     if is_number(a) and is_number(b):
-        return _of_numbers(name, left, a, right, b, style)
+        return _of_numbers(name, left, a, right, b, style, is_bounded)
     return _of_times(name, left, a, right, b), None
 
 
 def _of_numbers(
-    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str
+    name: str, left: str, a: pa.DataType, right: str, b: pa.DataType, style: str, is_bounded: bool
 ) -> tuple[str, pa.DataType | None]:
     operator = {"add": "+", "sub": "-", "mul": "*"}.get(name)
     if pa.types.is_decimal(a) or pa.types.is_decimal(b):
@@ -114,7 +126,8 @@ def _of_numbers(
         return f"pandas_truediv({x}, {y})", kind
     if operator is not None:
         is_checked = style == "arrow" and not is_real(kind)
-        return (f"arrow_{name}({x}, {y})" if is_checked else f"({x} {operator} {y})"), kind
+        made = f"arrow_{name}({x}, {y})" if is_checked else f"({x} {operator} {y})"
+        return (made if is_bounded else present(made, kind)), kind
     if name == "pow" and style == "pandas":
         style = "numpy"
     return f"{style}_{name}({x}, {y})", kind
@@ -127,7 +140,7 @@ def _of_decimals(name: str, left: str, right: str, operator: str | None) -> str:
         "truediv": f"(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))",
         "floordiv": f"(({left} - {left} % {by}) / {by})",
         "mod": f"({left} % {by})",
-        "pow": f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))",
+        "pow": present(f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))", pa.float64()),
     }
     return forms[name] if operator is None else f"({left} {operator} {right})"
 
@@ -264,7 +277,14 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
         return f"replace(arrow_cast({sql}, 'Utf8'), 'T', ' ')"
     if pa.types.is_boolean(kind) and is_text(wanted):
         return f"CASE WHEN {sql} THEN 'True' ELSE 'False' END"
-    return f"arrow_cast({sql}, '{arrow_name(wanted)}')"
+    made = f"arrow_cast({sql}, '{arrow_name(wanted)}')"
+    # A text may be "nan".
+    return present(made, wanted) if is_text(kind) else made
+
+
+def is_bounded(value: Any) -> bool:
+    """Whether a value of Python is a finite number other than zero."""
+    return isinstance(value, numbers.Real) and math.isfinite(value) and value != 0
 
 
 def can_hold(kind: pa.DataType, value: Any) -> bool:

@@ -385,10 +385,10 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
         conditions = (*earlier, f"({inlined(where, inside)})")
         before, after = f"(SELECT {select or '1 AS one'} FROM ", f" WHERE {' AND '.join(conditions)}{extra})"
-        made = self._travelled(f"{before}{base.sql}{after}", rows)
+        made = self._travelled(f"{before}{base.under(select, *conditions)}{after}", rows)
         if not extra:
             if base.last is not None:
-                made._rows.last = f"{before}{base.but(root=base.last).sql}{after}"
+                made._rows.last = f"{before}{base.but(root=base.last).under(select, *conditions)}{after}"
             made._rows.narrowed = (base, conditions, {quote(name): sql for sql, name in [*levels, *cells, *order]})
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -128,7 +129,7 @@ class GroupBy:
         where = ""
         if self._dropna:
             where = " WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for _, _, key in index)
-        root = f"(SELECT {', '.join(select)} FROM {rows.sql}{where} GROUP BY {keys})"
+        root = f"(SELECT {', '.join(select)} FROM {rows.under(*select, where)}{where} GROUP BY {keys})"
         order = tuple(f"{in_order(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
         columns = travelled(dict(cells))
         if not self._is_sorted:
@@ -349,12 +350,15 @@ class GroupBy:
                 raise NotImplementedError(_NO_FUNCTION)
             if value._rows.identity is not rows.identity:
                 raise NotImplementedError("apply: to leave rows of a group out, put where() on the column instead")
-            if value._rows.layers != rows.layers:
+            if any("OVER (" in expression for _, _, expression in set(value._rows.layers) - set(rows.layers)):
                 raise NotImplementedError(
                     "apply: what goes along the rows of a group is there as groupby(...).cumsum()"
                 )
+            rows = rows.both(value._rows)
             cells.append((label, Column(value._sql)))
-        return self._made(cells)
+        made = copy.copy(self)
+        made._frame = self._frame._like(self._frame._columns, rows)
+        return made._made(cells)
 
 
 class GroupSquare:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .._client import current_client
 from .._errors import thin
@@ -19,7 +20,7 @@ from ._expressions import origin_after
 from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
 from ._rows import Rows, drop_later, held_name
-from ._sql import INDEX, ROW, is_plain_text, literal, quote, sort_of
+from ._sql import INDEX, ROW, is_plain_text, literal, present, quote, sort_of
 from ._stored import absolute, last_file, written_by_pandas
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
         raise TypeError(f"column {label!r} cannot be brought to the cluster: {error}") from None
+    made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
     if pa.types.is_dictionary(made.type) and made.type.index_type != pa.int32():
@@ -202,6 +204,14 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     if pa.types.is_null(made.type):
         made = made.cast(pa.float64() if values.dtype == float else pa.large_string())
     return made
+
+
+def _without_nan(values: Any) -> Any:
+    """An array of Arrow that is missing where it is NaN."""
+    if not pa.types.is_floating(values.type):
+        return values
+    is_nan = pc.is_nan(values)
+    return pc.if_else(is_nan, pa.scalar(None, values.type), values) if pc.any(is_nan).as_py() else values
 
 
 def from_dict(
@@ -224,7 +234,7 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     client = client or current_client()
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
-    numbered = table.rename_columns([f"c{at}" for at in range(table.num_columns)])
+    numbered = pa.table([_without_nan(one) for one in table.columns], [f"c{at}" for at in range(table.num_columns)])
     numbered = numbered.append_column(ROW, pa.array(np.arange(table.num_rows, dtype="int64")))
     bounds = evenly(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
@@ -270,12 +280,14 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
     for label in labels:
         if label not in known:
             raise KeyError(f"no column {label!r}: there are {', '.join(known)}")
-    levels = tuple(Level(None if label.startswith(INDEX) else label, quote(label)) for label in labels)
-    order = tuple(f"{quote(label)} ASC NULLS LAST" for label in labels)
+    levels = tuple(
+        Level(None if label.startswith(INDEX) else label, present(quote(label), known[label])) for label in labels
+    )
+    order = tuple(f"{level.sql} ASC NULLS LAST" for level in levels)
     if order:
         rows = rows.but(order=order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
-    cells = {label: Column(quote(label), known[label]) for label in wanted}
+    cells = {label: Column(present(quote(label), known[label]), known[label]) for label in wanted}
     return DataFrame(rows, cells, levels, pd.Index(list(known))[:0])
 
 
@@ -502,7 +514,8 @@ def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
 
 def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
     """A column of the files as pandas has it."""
-    sql, kind, dtype = quote(schema.names[at]), schema.types[at], dialect.dtype_of(at, label)
+    kind, dtype = schema.types[at], dialect.dtype_of(at, label)
+    sql = present(quote(schema.names[at]), kind)
     if dtype is None and dialect.assumes_missing and pa.types.is_integer(kind):
         return Column(f"arrow_cast({sql}, 'Float64')", pa.float64())
     categories = isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None

@@ -43,7 +43,7 @@ def _side(frame: DataFrame, prefix: str, marked: bool = False) -> tuple[str, lis
     select = [f"{level.sql} AS {name}" for level, name in zip(frame._index, levels)]
     select += [f"{column.sql} AS {name}" for column, name in zip(frame._columns.values(), cells)]
     select += [f"TRUE AS {prefix}there"] if marked else []
-    return f"(SELECT {', '.join(select) or '1 AS one'} FROM {frame._rows.sql})", levels, cells
+    return f"(SELECT {', '.join(select) or '1 AS one'} FROM {frame._rows.under(*select)})", levels, cells
 
 
 def merge(
@@ -131,7 +131,7 @@ def merge(
     for at, (label, cell) in enumerate(cells):
         if label in columns:
             raise ValueError(f"two columns would be {label!r}: choose other suffixes")
-        columns[label] = Column(quote(f"c{at}"), None, cell.origin)
+        columns[label] = Column(quote(f"c{at}"), cell.kind, cell.origin)
     levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, (level, _) in enumerate(index))
     return DataFrame(rows, columns, levels, _common_axis([left, right]))
 
@@ -255,8 +255,11 @@ def _named(
     for label, name in a.items():
         cell = left._columns[label]._replace(sql=name)
         if label in shared:
-            origin = _alike([cell.origin, right._columns[label].origin])
-            cells.append((label, Column(_key(name, b[label], how), None, origin)))
+            other = right._columns[label]
+            kind = (other if how == "right" else cell).kind
+            if how == "outer" and cell.kind != other.kind:
+                kind = None
+            cells.append((label, Column(_key(name, b[label], how), kind, _alike([cell.origin, other.origin]))))
         else:
             cells.append((_suffixed(label, suffixes[0]) if label in b else label, cell))
     for label, name in b.items():
@@ -280,9 +283,13 @@ def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, s
     """
 
     def texts(frame: DataFrame, prefix: str, names: Sequence[str]) -> list[bool]:
-        there = {f"{prefix}c{at}": column.sql for at, column in enumerate(frame._columns.values())}
-        there |= {f"{prefix}i{at}": level.sql for at, level in enumerate(frame._index)}
-        return [is_text(kind) for kind in frame._rows.types([there[name] for name in names])]
+        there = {f"{prefix}c{at}": column for at, column in enumerate(frame._columns.values())}
+        there |= {f"{prefix}i{at}": Column(level.sql) for at, level in enumerate(frame._index)}
+        keys = [there[name] for name in names]
+        asked = frame._rows.types([key.sql for key in keys if key.kind is None])
+        # A question to the cluster for each of many merges would plan all of those before it again.
+        kinds = iter(asked)
+        return [is_text(key.kind if key.kind is not None else next(kinds)) for key in keys]
 
     if pairs and texts(left, "l", [x for x, _ in pairs]) != texts(right, "r", [y for _, y in pairs]):
         raise ValueError("a key of texts and one that is none match nowhere: use astype on one of them")
@@ -330,7 +337,7 @@ def concat(
             counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(by))
             place = by if counted else f"row_number() {part._rows.over()}"
             select += [f"{number} AS __part", f"CAST({place} AS BIGINT) AS __place"]
-        selects.append(f"SELECT {', '.join(select)} FROM {part._rows.sql}")
+        selects.append(f"SELECT {', '.join(select)} FROM {part._rows.under(*select)}")
     order = ("__part", "__place") if ordered else ()
     known = [part._rows.partitions for part in parts]
     partitions = sum(n for n in known if n is not None) if all(n is not None for n in known) else None

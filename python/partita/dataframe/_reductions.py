@@ -14,7 +14,7 @@ from ._base import Level
 from ._columns import Column, Lists, axis_of, carried, in_order, is_masked, restore, to_pandas
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote, sort_of
+from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, present, quote, sort_of
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -27,6 +27,7 @@ __all__ = [
     "across",
     "aggregate",
     "described",
+    "distinguished",
     "factor",
     "is_described",
     "percent",
@@ -58,12 +59,12 @@ def quantile(sql: str, q: float, kind: pa.DataType) -> str:
         raise TypeError(f"cannot compute a quantile of {kind}; choose columns of numbers, or numeric_only=True")
     value = f"CAST({sql} AS DOUBLE)"
     if q * 4 == int(q * 4):
-        return f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})"
+        return present(f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})", kind)
     # DataFusion's percentile_cont knows the place between two values to a millionth only: enough for quartiles.
     ordered = f"array_sort(array_agg({value}) FILTER (WHERE {sql} IS NOT NULL))"
     place = f"({float(q)!r} * (count({sql}) - 1))"
     low, high = (f"{ordered}[CAST({end}({place}) AS BIGINT) + 1]" for end in ("floor", "ceil"))
-    return f"({low} + ({high} - {low}) * ({place} - floor({place})))"
+    return present(f"({low} + ({high} - {low}) * ({place} - floor({place})))", kind)
 
 
 def aggregate(
@@ -102,6 +103,9 @@ def aggregate(
         made = _aggregate("prod" if name == "product" else name, sql, kind, ddof, over)
     if name in ("count", "nunique"):
         return made
+    if name not in ("min", "max"):
+        # Infinities of both signs have no sum.
+        made = present(made, kind)
     if not skipna:
         made = f"CASE WHEN count(*){over} = count({sql}){over} THEN {made} END"
     if min_count > 0:
@@ -147,7 +151,7 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     if name in ("min", "max", "count"):
         return f"{name}({sql}){over}"
     if name == "nunique":
-        return f"count(DISTINCT {sql}){over}"
+        return f"count(DISTINCT {distinguished(sql, kind)}){over}"
     if name == "sum" and is_text(kind):
         raise TypeError("texts are not summed up: choose columns of numbers, or numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
@@ -174,6 +178,11 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     if name not in forms:
         raise NotImplementedError(f"there is no reduction {name!r}: there are {', '.join(sorted(REDUCTIONS))}")
     return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
+
+
+def distinguished(sql: str, kind: pa.DataType) -> str:
+    """A value as different values are counted: the two zeros of floats are one."""
+    return f"({sql} + {literal(0, kind)})" if pa.types.is_floating(kind) else sql
 
 
 def _deviation(function: str, double: str, ddof: int, over: str) -> str:
@@ -241,6 +250,10 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
     whole = all(column.kind is not None and is_whole(column.kind) for column in columns)
     numbers = [f"CAST({sql} AS {'BIGINT' if whole else 'DOUBLE'})" for sql in values]
     made = _across(name, values, numbers, there, ddof)
+    if name not in ("min", "max") and any(
+        column.kind is not None and pa.types.is_floating(column.kind) for column in columns
+    ):
+        made = present(f"CAST({made} AS DOUBLE)", pa.float64())
     if not skipna:
         made = f"CASE WHEN {there} = {len(values)} THEN {made} END"
     return f"CASE WHEN {there} >= {min_count} THEN {made} END" if min_count > 0 else made
@@ -391,7 +404,7 @@ class Table:
 
         column = self._cells[label]
         parts = [
-            f"SELECT {literal(name)} AS {quote(INDEX + '0')}, {sql} AS v, {at} AS {quote(ROW)} FROM {self._rows.sql}"
+            f"SELECT {literal(name)} AS {quote(INDEX + '0')}, {sql} AS v, {at} AS {quote(ROW)} FROM {self._rows.under(sql)}"
             for at, (name, sql) in enumerate(column.items())
         ]
         rows = Rows(self._rows.client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)

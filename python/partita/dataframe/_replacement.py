@@ -38,6 +38,7 @@ class ColumnReplacement:
     _like: Callable[..., Series]
     _same: Callable[..., Series]
     _with: Callable[..., Rows]
+    _kind_with: Callable[..., pa.DataType | None]
 
     def _checked_condition(self) -> None:
         """Checks that the column is boolean.
@@ -55,13 +56,13 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         if _is_column(value):
-            return self._filled(f"coalesce({self._beside(value)}, {value._sql})", self._with(value))
+            return self._filled(*self._layered(f"coalesce({self._beside(value)}, {value._sql})", self._with(value)))
         if not self._takes(type_of(value), value) and self._sql != MISSING:
             # That is wrong only if a value is missing: then the column cannot be read.
             why = f"fillna: column {self.name!r} of {self._kind} cannot take {value!r} in the place of missing values"
             test = f"CAST(CASE WHEN {self._sql} IS NULL THEN {literal(why)} ELSE '0' END AS BIGINT) = 0"
             return self._same(f"CASE WHEN {test} THEN {self._sql} END")
-        return self._filled(f"coalesce({self._beside(value)}, {self._own_literal(value)})")
+        return self._filled(f"fill_null({self._beside(value)}, {self._own_literal(value)})")
 
     def _filled(self, sql: builtins.str, rows: Rows | None = None) -> Series:
         return self._like(sql, rows=rows) if self._sql == MISSING else self._same(sql, rows)
@@ -77,7 +78,7 @@ class ColumnReplacement:
         values = list(values)
         # What a column cannot have is in none of its rows.
         found = [literal(value, self._kind) for value in self._possible(values)]
-        tests = [f"coalesce({self._sql} IN ({', '.join(found)}), FALSE)"] if found else []
+        tests = [f"(({self._sql} IN ({', '.join(found)})) IS TRUE)"] if found else []
         if any(pd.isna(value) for value in values):
             tests.append(f"({self._sql} IS NULL)")
         return self._like(f"({' OR '.join(tests) or 'FALSE'})", pa.bool_())
@@ -110,8 +111,13 @@ class ColumnReplacement:
         own = self._beside(other)
         # Where a condition is missing there is the other value.
         sql = f"CASE WHEN {'' if keep else 'NOT '}{condition._sql} THEN {own} ELSE {value} END"
-        same = is_missing(other) or (other._kind if _is_column(other) else type_of(other)) == self._kind
-        return self._like(sql, self._kind if same else None, rows, origin=origin)
+        sql, rows = self._layered(sql, rows)
+        return self._like(sql, self._kind_with(other), rows, origin=origin)
+
+    def _layered(self, sql: builtins.str, rows: Rows) -> tuple[builtins.str, Rows]:
+        """An expression that has a value several times, which may have such expressions in it; and its rows."""
+        more, short = rows.short(sql)
+        return short, more
 
     def _own_literal(self, value: Any) -> builtins.str:
         """A value that a column is to have, in SQL. Of categories it is one of them."""

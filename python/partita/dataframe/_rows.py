@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,6 +30,10 @@ _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 #: Characters of an expression that is repeated wherever it is used. Without a limit a chain of operations that use
 #: a value twice would double with each.
 EXPRESSION_CHARACTERS_MAX = 500
+#: What a planner has several times: a value of CASE and of coalesce.
+_CONDITION = re.compile(r"\b(?:CASE|coalesce)\b")
+#: Conditions of an expression that stays one.
+CONDITIONS_MAX = 2
 
 
 def held_name() -> str:
@@ -105,7 +110,7 @@ class Rows:
     def values(self, expressions: list[str]) -> pa.Table:
         """One row with the values of reductions."""
         select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions))
-        found: pa.Table = self.client._connection.query(f"SELECT {select} FROM {self.sql}")
+        found: pa.Table = self.client._connection.query(f"SELECT {select} FROM {self.under(select)}")
         return found
 
     def explain(self, query: str) -> str:
@@ -116,25 +121,55 @@ class Rows:
 
     @property
     def sql(self) -> str:
-        """The relation, as it stands after ``FROM``.
+        """The relation with all columns of its layers, as it stands after ``FROM``."""
+        return self._nested([quote(name) for _, name, _ in self.layers])
 
-        Layers that do not need each other are put side by side: what nests deeply takes long to plan.
+    def under(self, *expressions: str) -> str:
+        """The relation for a query that has only these expressions, as it stands after ``FROM``.
+
+        It has no column of a layer that they do not need: a chain of operations leaves one with each, and a planner
+        goes through all columns of all layers.
         """
+        return self._nested(expressions)
+
+    def _nested(self, expressions: Sequence[str]) -> str:
+        """The relation. Layers that do not need each other are put side by side: what nests takes long to plan."""
+        if not self.layers:
+            return self.root
+        last: dict[str, int] = {}
+        levels = self._levels({name for one in expressions for name in _LAYER.findall(one)}, last)
         text = self.root
-        for level in self._levels():
+        for at, level in enumerate(levels):
             columns = ", ".join(f"{expression} AS {quote(name)}" for name, expression in level)
-            text = f"(SELECT *, {columns} FROM {text})"
+            gone = ", ".join(quote(name) for name, until in last.items() if until == at)
+            text = f"(SELECT *{f' EXCEPT ({gone})' if gone else ''}, {columns} FROM {text})"
         return text
 
-    def _levels(self) -> list[list[tuple[str, str]]]:
+    def _levels(self, wanted: set[str], last: dict[str, int]) -> list[list[tuple[str, str]]]:
+        """The layers that are needed, in levels of which each needs only those before.
+
+        Parameters
+        ----------
+        last : dict
+            Is given the last level that needs each layer which is not wanted itself.
+        """
+        used = {name: set(_LAYER.findall(expression)) for _, name, expression in self.layers}
+        needed = set(wanted)
+        for _, name, _ in reversed(self.layers):
+            if name in needed:
+                needed |= used[name]
         depths: dict[str, int] = {}
         levels: list[list[tuple[str, str]]] = []
         for _, name, expression in self.layers:
-            depth = max((depths.get(used, 0) for used in _LAYER.findall(expression)), default=0)
+            if name not in needed:
+                continue
+            depth = max((depths.get(one, 0) for one in used[name]), default=0)
             depths[name] = depth + 1
             if depth == len(levels):
                 levels.append([])
             levels[depth].append((name, expression))
+            for one in used[name] - wanted:
+                last[one] = max(last.get(one, 0), depth)
         return levels
 
     def add(self, expression: str) -> tuple[Rows, str]:
@@ -145,8 +180,11 @@ class Rows:
         return self._added(expression, False)
 
     def short(self, expression: str) -> tuple[Rows, str]:
-        """The same rows and an expression; one that is long becomes a column of a layer, and is then a name."""
-        if len(expression) <= EXPRESSION_CHARACTERS_MAX:
+        """The same rows and an expression; one that is long becomes a column of a layer, and is then a name.
+
+        So does one in which conditions have others in them: each has its values twice or more.
+        """
+        if len(expression) <= EXPRESSION_CHARACTERS_MAX and len(_CONDITION.findall(expression)) <= CONDITIONS_MAX:
             return self, expression
         return self._added(expression, self.physical)
 
@@ -193,7 +231,7 @@ class Rows:
         unknown = [one for one in dict.fromkeys(expressions) if one not in self._types]
         if unknown:
             select = ", ".join(f"{one} AS c{at}" for at, one in enumerate(unknown))
-            found = self.client._connection.schema(f"SELECT {select} FROM {self.sql}")
+            found = self.client._connection.schema(f"SELECT {select} FROM {self.under(select)}")
             self._types.update(zip(unknown, found.types))
         return [self._types[one] for one in expressions]
 

@@ -57,7 +57,7 @@ class Scalar:
     @thin
     def explain(self) -> str:
         """How the cluster would run it: the plan, cut into groups of tasks."""
-        return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.sql}")
+        return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.under(self._sql)}")
 
     @thin
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:

@@ -157,8 +157,9 @@ class FrameRows:
         order = [f"{term_of(sql)} AS {quote(name)}" for sql, name in zip(rows.order, self._order_names(rows))]
         select = ", ".join(dict.fromkeys([*levels, *cells, *order])) or "1 AS one"
         draws = ", ".join(f"(CAST({share!r} AS DOUBLE))" for share in shares) or "(CAST(-1 AS DOUBLE))"
+        relation = rows.under(select, lot)
         root = (
-            f"(SELECT {select} FROM {rows.sql} CROSS JOIN (VALUES {draws}) AS __draws(__share) WHERE {lot} < __share)"
+            f"(SELECT {select} FROM {relation} CROSS JOIN (VALUES {draws}) AS __draws(__share) WHERE {lot} < __share)"
         )
         made = frame._travelled(root, rows)
         made._rows.physical = False

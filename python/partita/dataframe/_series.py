@@ -21,7 +21,7 @@ from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, is_number, is_text, is_time, literal, quote, sort_of, type_of
+from ._sql import INDEX, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
 from ._summary import ColumnSummary, truth
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         else:
             right = ex.right_operand(name, other, like, style)
         sides = (right, left) if swapped else (left, right)
-        sql, kind = ex.arithmetic(name, *sides[0], *sides[1], style)
+        sql, kind = ex.arithmetic(name, *sides[0], *sides[1], style, ex.is_bounded(other))
         return self._like(sql, kind, rows, self._name_with(other), origin)
 
     def _compare(self, name: str, other: Any) -> Any:
@@ -353,8 +353,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def isna(self) -> Series:
         """Whether each value is missing."""
-        nan = f" OR isnan({self._sql})" if pa.types.is_floating(self._kind) else ""
-        return self._like(f"({self._sql} IS NULL{nan})", pa.bool_(), origin=None)
+        return self._like(f"({self._sql} IS NULL)", pa.bool_(), origin=None)
 
     isnull = isna
 
@@ -384,11 +383,14 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             cases.append(f"WHEN {sql} > {literal(upper)} THEN {literal(upper, self._kind)}")
         if not cases:
             return self
-        return self._like(f"CASE {' '.join(cases)} ELSE {sql} END", self._kind_with(lower, upper), rows)
+        made, rows = self._layered(f"CASE {' '.join(cases)} ELSE {sql} END", rows)
+        return self._like(made, self._kind_with(lower, upper), rows)
 
     def _kind_with(self, *values: Any) -> pa.DataType | None:
         """The type of a column of its values and of these, where that is its own."""
         for value in values:
+            if isinstance(value, str) and is_plain_text(self._kind):
+                continue
             if isinstance(value, Series):
                 kind = value._kind
             elif value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):
@@ -484,7 +486,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def unique(self) -> Series:
         """Each value once, in no order."""
-        sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.sql})"
+        sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.under(self._sql)})"
         made = Index if isinstance(self, Index) else Series
         return made(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
 
@@ -499,7 +501,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         tuning("value_counts", arguments)
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
-        counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.sql}{where}"
+        counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.under(self._sql)}{where}"
         if isinstance(self._origin, pd.CategoricalDtype) and len(self._origin.categories):
             # Categories without rows are there too.
             known = ", ".join(f"({literal(one)}, 0)" for one in self._origin.categories)

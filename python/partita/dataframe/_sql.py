@@ -24,6 +24,7 @@ __all__ = [
     "is_time",
     "is_whole",
     "literal",
+    "present",
     "quote",
     "sort_of",
     "type_of",
@@ -95,6 +96,14 @@ def is_text(kind: pa.DataType) -> bool:
 def is_time(kind: pa.DataType) -> bool:
     """Whether it is a point in time."""
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+
+
+def present(sql: str, kind: pa.DataType | None) -> str:
+    """A value that is missing where it is NaN: so are all columns of frames, as pandas has them.
+
+    It is needed where values come from files and tables, and where an operation may give NaN.
+    """
+    return f"nan_as_null({sql})" if kind is not None and pa.types.is_floating(kind) else sql
 
 
 def sort_of(kind: pa.DataType) -> str:

@@ -12,7 +12,17 @@ import pyarrow as pa
 from ._arguments import along_rows, tuning
 from ._base import Level
 from ._columns import Column, axis_of, carried, is_masked
-from ._reductions import REDUCTIONS, Reduced, Table, across, aggregate, described, is_described, quantile
+from ._reductions import (
+    REDUCTIONS,
+    Reduced,
+    Table,
+    across,
+    aggregate,
+    described,
+    distinguished,
+    is_described,
+    quantile,
+)
 from ._rows import Rows
 from ._scalar import Scalar
 from ._sql import INDEX, ROW, is_number, is_text, literal, quote
@@ -60,7 +70,7 @@ class ColumnSummary:
         """Different values."""
         tuning("nunique", arguments)
         more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
-        return self._reduced(f"count(DISTINCT {self._sql}){more}", int)
+        return self._reduced(f"count(DISTINCT {distinguished(self._sql, self._kind)}){more}", int)
 
     def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Whether one of them is true."""
@@ -84,9 +94,12 @@ class ColumnSummary:
         """The quantile, between two values where it falls there; a column of them for a list."""
         _exact(arguments)
         if pd.api.types.is_list_like(q):
+            values = [quantile(self._sql, at, self._kind) for at in q]
+            if self._kind == pa.float32():
+                values = [f"arrow_cast({value}, 'Float32')" for value in values]
             parts = [
-                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {quantile(self._sql, at, self._kind)} AS v, {place} AS {quote(ROW)} "
-                f"FROM {self._rows.sql}"
+                f"SELECT {float(at)!r} AS {quote(INDEX + '0')}, {values[place]} AS v, {place} AS {quote(ROW)} "
+                f"FROM {self._rows.under(self._sql)}"
                 for place, at in enumerate(q)
             ]
             from ._series import Series
@@ -97,9 +110,8 @@ class ColumnSummary:
 
     def mode(self) -> Series:
         """The most frequent values, in their order."""
-        count = (
-            f"(SELECT {self._sql} AS v, count(*) AS n FROM {self._rows.sql} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
-        )
+        relation = self._rows.under(self._sql)
+        count = f"(SELECT {self._sql} AS v, count(*) AS n FROM {relation} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
         from ._series import Series
 
         sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._sql import arrow_name
+import pyarrow as pa
+
+from ._sql import arrow_name, present
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -132,4 +134,4 @@ def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
         made = f"arrow_cast({made}, '{arrow_name(kind)}')" if kind is not None else made
         return column._like(made, kind, rows, label)
     # No answer is a missing value, as pandas has it.
-    return column._like(f"CASE WHEN NOT isnan({made}) THEN {made} END", None, rows, label)
+    return column._like(present(made, pa.float64()), None, rows, label)

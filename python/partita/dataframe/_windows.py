@@ -304,7 +304,7 @@ class Resampler:
             day = f"date_trunc('day', {self._index._sql})" + (" + INTERVAL '1 day'" if self._label == "right" else "")
             return f"arrow_cast({day}, '{arrow_name(self._index._kind)}')"
         # pandas counts pieces from the midnight before the first row.
-        first = f"(SELECT date_trunc('day', min({self._index._sql})) FROM {self._of._rows.sql})"
+        first = f"(SELECT date_trunc('day', min({self._index._sql})) FROM {self._of._rows.under(self._index._sql)})"
         moment = arrow_name(pa.timestamp("ns", zone))
         origin = f"arrow_cast(arrow_cast({first}, '{moment}'), 'Int64')"
         if pd.Timedelta("1D") % step == pd.Timedelta(0) and not zone:
@@ -340,7 +340,8 @@ class Resampler:
         key = quote(INDEX + "0")
         select = ", ".join(f"{cell.column.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells))
         there = f"{self._index._sql} IS NOT NULL"
-        root = f"(SELECT {self._piece} AS {key}, {select} FROM {rows.sql} WHERE {there} GROUP BY 1)"
+        relation = rows.under(self._piece, select, there)
+        root = f"(SELECT {self._piece} AS {key}, {select} FROM {relation} WHERE {there} GROUP BY 1)"
         made = Rows(rows.client, root, (f"{key} ASC NULLS LAST",), keep=rows)
         columns = {label: Column(quote(f"c{at}"), None, cell.column.origin) for at, (label, cell) in enumerate(cells)}
         fills = [cell.fill for _, cell in cells]
@@ -482,7 +483,7 @@ class _Pieces(DataFrame):
         inner = ", ".join(f"{column.sql} AS {quote(f'c{at}')}" for at, column in enumerate(found._columns.values()))
         root = (
             f"(SELECT {label} AS {quote(INDEX + '0')}, {', '.join(cells)} FROM {pieces._rows.sql} AS p "
-            f"LEFT JOIN (SELECT {key.sql} AS k, {inner} FROM {found._rows.sql}) AS f ON {label} = f.k)"
+            f"LEFT JOIN (SELECT {key.sql} AS k, {inner} FROM {found._rows.under(key.sql, inner)}) AS f ON {label} = f.k)"
         )
         order = (f"{quote(INDEX + '0')} ASC NULLS LAST",)
         rows = Rows(found._client, root, order, keep=(found._rows, pieces._rows))

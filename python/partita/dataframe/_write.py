@@ -61,10 +61,10 @@ class Writing:
         """Columns under their own names, with the rows in their order."""
         rows = self._rows
         if not rows.order or rows.physical:
-            return f"SELECT {', '.join(parts)} FROM {rows.sql}"
+            return f"SELECT {', '.join(parts)} FROM {rows.under(*parts)}"
         hidden = [f"{term(sql)} AS {quote(f'{ORDER}{at}')}" for at, sql in enumerate(rows.order)]
         names = [part.rsplit(" AS ", 1)[1] for part in parts]
-        query = f"SELECT {', '.join([*parts, *hidden])} FROM {rows.sql}"
+        query = f"SELECT {', '.join([*parts, *hidden])} FROM {rows.under(*parts, *hidden)}"
         made: str = self._sorted(query, [name[1:-1].replace('""', '"') for name in names])
         return made
 

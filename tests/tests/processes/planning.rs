@@ -76,7 +76,10 @@ fn planning_is_listed_and_cancelled() {
     killed.finish(SOON);
     wait_for("no planning", SOON, || planned(&cluster).is_empty().then_some(()));
     let ended = find(&cluster, other.id);
-    assert_eq!((ended.state, ended.error.as_str()), (JobState::Cancelled, "its client disconnected"));
+    assert_eq!(
+        (ended.state, ended.error.as_str()),
+        (JobState::Cancelled, "its client disconnected")
+    );
     assert_eq!(cluster.sql("select 8 as x"), "8\n");
 }
 
