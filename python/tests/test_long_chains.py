@@ -13,12 +13,12 @@ pytestmark = pytest.mark.usefixtures("client")
 
 #: Steps of the chains.
 STEPS = int(os.environ.get("PARTITA_TEST_STEPS", "200"))
-#: Steps of `where`, which take longer to plan in a debug build.
+#: Steps of conditions that take each value once, which a planner puts together again.
 SLOW_STEPS = int(os.environ.get("PARTITA_TEST_SLOW_STEPS", "60"))
 #: Frames that are joined.
 FRAMES = int(os.environ.get("PARTITA_TEST_FRAMES", "30"))
 #: Seconds that a plan of this many steps may take. A plan whose time doubles with each step takes years.
-PLANNING_SECONDS_MAX = 30
+PLANNING_SECONDS_MAX = 60
 FRAME = pd.DataFrame({"k": [1, 2, 3, 4], "a": [5, -6, 7, 8], "b": [0.5, 1.5, None, 3.5]})
 
 
@@ -36,7 +36,12 @@ CHAINS = {
     "assignments": repeated(lambda d, at: d.assign(a=d.a + d.k), STEPS),
     "equal assignments": repeated(lambda d, at: d.assign(a=d.a + 1), STEPS),
     "conditions": repeated(lambda d, at: d[d.a > at - 300], STEPS),
-    "values by conditions": repeated(lambda d, at: d.where(d > at - 300, -1), SLOW_STEPS),
+    "values by conditions": repeated(lambda d, at: d.where(d > at - 300, -1), STEPS),
+    "values of another column": repeated(lambda d, at: d.assign(a=d.a.where(d.b > at - 300, d.k)), SLOW_STEPS),
+    "masks": repeated(lambda d, at: d.assign(a=d.a.mask(d.a > 300 - at, -1)), STEPS),
+    "filled": repeated(lambda d, at: d.fillna(at), STEPS),
+    "filled by a column": repeated(lambda d, at: d.assign(b=d.b.fillna(d.k)), STEPS),
+    "sums with itself": repeated(lambda d, at: d.assign(b=(d.b + d.b) / 2), STEPS),
     "clips": repeated(lambda d, at: d.clip(-at, 1000 - at), STEPS),
     "rounds": repeated(lambda d, at: d.round(2) + 0.01, 8),
     "running sums": repeated(lambda d, at: d.assign(a=d.a.cumsum() % 97), 20),
