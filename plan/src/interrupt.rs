@@ -166,7 +166,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     const SQL: &str = "select a from (values (1), (2)) as t(a) where a > 1";
-    const ENDED: &str = "the planning was ended";
+    const ENDED: &str = "planning was stopped";
 
     /// Analysis, optimisation and the physical plan of a planning that is not wanted any more end with an error,
     /// whichever of them it has come to; one that is wanted comes to its end.

@@ -23,7 +23,7 @@ pub(crate) fn on_begun(
     let own = core.planning.values().filter(|other| other.spec.owner == spec.owner).count();
     if !limits::has_room(own, all, max) {
         let error = format!(
-            "{own} statements of this client and {all} of {max} of all are being planned or wait to be fetched, which is the limit: try again when some have ended"
+            "{own} statements of this client and {all} of {max} of all clients are being planned or wait to be fetched, which is the limit; retry when some have ended"
         );
         effects.push(Effect::JobRefused { request, error });
         return;

@@ -111,7 +111,7 @@ fn the_number_of_statements_in_planning_is_bounded() {
     t.take();
     t.plan("one");
     t.check(&[
-        "refused: 5000 statements of this client and 5000 of 10000 of all are being planned or wait to be fetched, which is the limit: try again when some have ended",
+        "refused: 5000 statements of this client and 5000 of 10000 of all clients are being planned or wait to be fetched, which is the limit; retry when some have ended",
     ]);
     t.plan("another");
     t.check(&["job-5001 in planning"]);

@@ -57,7 +57,7 @@ fn a_command_runs_with_a_cluster_around_it() {
 fn a_command_that_fails_leaves_nothing() {
     let place = Place::new();
     let ran = run(&place, &["--headless", "--", "no-such-command"]);
-    ran.fails(1, &["no-such-command", "could not be started"]);
+    ran.fails(1, &["no-such-command", "cannot start the command"]);
     let ran = run(&place, &["--headless", "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!((ran.code, ran.text(), ran.stderr), (137, String::new(), String::new()));
     place.run(["run", "--workers=2"]).fails(2, &["COMMAND"]);

@@ -90,7 +90,7 @@ fn only_a_live_job_can_be_cancelled() {
     cluster.sql("select 1");
     let job = wait_for("a job", SOON, || cluster.last_job());
     let name = job.id.to_string();
-    cluster.place.run(["cancel", &name]).fails(1, &[&name, "has already ended: done"]);
+    cluster.place.run(["cancel", &name]).fails(1, &[&name, "already ended: done"]);
     cluster.place.run(["cancel", "job-99"]).fails(1, &["job-99 does not exist"]);
     cluster.place.run(["cancel", "worker-1"]).fails(2, &["worker-1"]);
 }

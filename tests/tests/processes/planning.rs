@@ -71,7 +71,7 @@ fn planning_is_listed_and_cancelled() {
     assert_eq!((ended.state, ended.error.as_str()), (JobState::Cancelled, "requested by a user"));
     state(&mut page, JobState::Cancelled);
     let again = cluster.place.run(["cancel", &row.id.to_string()]);
-    again.fails(1, &[&row.id.to_string(), "has already ended: cancelled"]);
+    again.fails(1, &[&row.id.to_string(), "already ended: cancelled"]);
     killed.signal(libc::SIGKILL);
     killed.finish(SOON);
     wait_for("no planning", SOON, || planned(&cluster).is_empty().then_some(()));

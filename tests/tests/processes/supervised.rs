@@ -110,6 +110,6 @@ fn a_wrong_address_is_refused_at_once() {
     let place = Place::new();
     for count in ["--nworkers=1", "--nworkers=2"] {
         let ran = place.start_worker(&["nowhere", count]).finish(SOON);
-        ran.fails(1, &["`nowhere` is not an address"]);
+        ran.fails(1, &["invalid address `nowhere`"]);
     }
 }
