@@ -40,7 +40,7 @@ fn a_result_is_cut() {
          value as h, value as i, value as j, value as k, value as l from generate_series(1, 100) t(value);\r",
     );
     terminal.wait_for("+--");
-    let table = terminal.wait_for("40 of 100 rows shown, 10 of 11 columns fit, ");
+    let table = terminal.wait_for("40 of 100 rows shown, 8 of 11 columns fit, ");
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines.iter().all(|line| line.chars().count() <= usize::from(WIDTH)), "{table}");
     assert!(lines.iter().filter(|line| line.contains('…')).count() == 40, "{table}");
@@ -102,7 +102,7 @@ fn names_are_completed_and_statements_are_kept() {
     cluster.place.write("measurements.csv", "height\n3\n");
     let mut terminal = prompt(&cluster.place, &["sql"]);
     terminal.press("create table stations as select 7 as elevation;\r");
-    terminal.wait_for("done, ");
+    terminal.wait_for("1 row, ");
     terminal.wait_for(PROMPT);
     terminal.press("select elev\t from stat\t;\r");
     terminal.wait_for("| 7         |");
