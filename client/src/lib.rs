@@ -82,7 +82,8 @@ pub struct Client {
 pub struct Query {
     /// The job; none if no worker was needed.
     pub job: Option<JobId>,
-    /// The columns.
+    /// The columns, as the statement was planned. Where large files turned out to have other types than a sample of
+    /// them, the batches have those, and the metadata of their schema says so under [`partita_shared::NOTICE_KEY`].
     pub schema: SchemaRef,
     /// The rows.
     pub batches: BoxStream<'static, Result<RecordBatch, ClientError>>,

@@ -1,5 +1,6 @@
 //! What can go wrong with plans.
 
+use crate::files::{CsvError, JsonError};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -55,6 +56,9 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn kind_of_file(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if is_text(error) {
+        return text_reason(error).and_then(kind_of_reason);
+    }
     let reason = match (
         error.downcast_ref::<FileProblem>(),
         error.downcast_ref::<io::Error>(),
@@ -68,6 +72,21 @@ fn kind_of_file(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         }
         _ => return None,
     };
+    kind_of_reason(reason)
+}
+
+/// Whether an error is about a file of text.
+fn is_text(error: &(dyn Error + 'static)) -> bool {
+    error.is::<CsvError>() || error.is::<JsonError>()
+}
+
+/// Why the system cannot read a file of text, if that is what is wrong with it.
+fn text_reason(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    let csv = error.downcast_ref::<CsvError>().and_then(CsvError::reason);
+    csv.or_else(|| error.downcast_ref::<JsonError>().and_then(JsonError::reason))
+}
+
+fn kind_of_reason(reason: io::ErrorKind) -> Option<ErrorKind> {
     match reason {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some(ErrorKind::FileNotFound),
         io::ErrorKind::PermissionDenied => Some(ErrorKind::PermissionDenied),
@@ -77,6 +96,9 @@ fn kind_of_file(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 }
 
 fn kind_of_value(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if is_text(error) {
+        return text_reason(error).is_none().then_some(ErrorKind::Value);
+    }
     if let Some(error) = error.downcast_ref::<ArrowError>() {
         return match error {
             ArrowError::CastError(_)

@@ -4,7 +4,7 @@ use crate::arithmetic::arithmetic;
 use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
 use crate::extreme::extremes;
-use crate::files::LISTING_LIFETIME;
+use crate::files::{FileOptions, LISTING_LIFETIME};
 use crate::guards;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
@@ -40,6 +40,7 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     let mut config = running_config()
         .with_target_partitions(partitions.max(1))
         .with_information_schema(true)
+        .with_option_extension(FileOptions::default())
         .with_create_default_catalog_and_schema(true)
         .with_default_catalog_and_schema("partita", "public");
     let options = config.options_mut();

@@ -275,7 +275,7 @@ class Client:
     @thin
     def sql(self, query: str) -> Any:
         """The rows of a query, as a ``pyarrow.Table``."""
-        return self._connection.query(query)
+        return self._connection.query(query, fixed=False)
 
     @thin
     def compute(self, collections: Any, sync: bool = False) -> Any:

@@ -14,6 +14,7 @@ import socket
 import threading
 import urllib.parse
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ __all__ = ["Connection", "Running"]
 
 #: The version of the protocol that schedulers must speak.
 PROTOCOL = "2"
+#: The key under which the metadata of a result's schema has what people should know of it.
+_NOTICE_KEY = b"partita.notice"
 #: How long a worker may take to be reached, in seconds, before its rows pass through the scheduler.
 REACH_TIMEOUT_S = 5.0
 #: Partitions that are read or brought at once.
@@ -155,7 +158,7 @@ class Running:
     def table(self) -> pa.Table:
         """All rows. Ctrl-C stops the query on the cluster."""
         with _translated(self._query), stoppable(self._stop):
-            return _interruptible(lambda: _read_all(self._reader), lambda _: self._stop())
+            return self._told(_interruptible(lambda: _read_all(self._reader), lambda _: self._stop()))
 
     def last(self, count: int) -> tuple[pa.Table, int]:
         """The last rows, and the number of all. Of the others no more than a batch is kept."""
@@ -173,8 +176,17 @@ class Running:
             return pa.Table.from_batches(kept, self.schema)
 
         with _translated(self._query), stoppable(self._stop):
-            table = _interruptible(read, lambda _: self._stop())
+            table = self._told(_interruptible(read, lambda _: self._stop()))
         return table.slice(max(table.num_rows - max(count, 0), 0)), total
+
+    def _told(self, table: pa.Table) -> pa.Table:
+        """The table, after its notice was given as a warning if it has one."""
+        metadata = dict(table.schema.metadata or {})
+        notice = metadata.pop(_NOTICE_KEY, None)
+        if notice is None:
+            return table
+        warnings.warn(notice.decode(), stacklevel=4)
+        return table.replace_schema_metadata(metadata or None)
 
     def _stop(self) -> None:
         self._cancel()
@@ -251,7 +263,10 @@ class Connection:
         self._workers: dict[str, flight.FlightClient | None] = {}
         self._lock = threading.Lock()
         self._attending: threading.Thread | None = None
-        self._options = flight.FlightCallOptions(headers=self._headers())
+        headers = self._headers()
+        self._options = flight.FlightCallOptions(headers=headers)
+        # Frames are built on the types that the scheduler says.
+        self._fixed = flight.FlightCallOptions(headers=[*headers, (b"x-partita-fixed-types", b"1")])
         self._closed = False
         self._releases: Releases | None = None
 
@@ -330,10 +345,10 @@ class Connection:
             self.forget(name)
             raise
 
-    def run(self, sql: str) -> Running:
-        """Begins a statement."""
+    def run(self, sql: str, fixed: bool = True) -> Running:
+        """Begins a statement; one that is `fixed` was built on the types of columns that the scheduler said."""
         with _translated(sql):
-            info = _interruptible(lambda: self._info(sql), self._cancel_later)
+            info = _interruptible(lambda: self._info(sql, fixed), self._cancel_later)
             try:
                 reader = self._scheduler.do_get(info.endpoints[0].ticket, self._options)
             except BaseException:
@@ -341,9 +356,9 @@ class Connection:
                 raise
         return Running(reader, sql, lambda: self._cancel(info))
 
-    def _info(self, sql: str) -> flight.FlightInfo:
+    def _info(self, sql: str, fixed: bool = True) -> flight.FlightInfo:
         descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
-        return self._scheduler.get_flight_info(descriptor, self._options)
+        return self._scheduler.get_flight_info(descriptor, self._fixed if fixed else self._options)
 
     def _cancel_later(self, planned: Future[flight.FlightInfo]) -> None:
         """Cancels a statement that nobody waits for any more, when it has been planned."""
@@ -353,16 +368,16 @@ class Connection:
         with contextlib.suppress(Exception):
             self._scheduler.cancel_flight_info(flight.CancelFlightInfoRequest(info), self._options)
 
-    def query(self, sql: str) -> pa.Table:
+    def query(self, sql: str, fixed: bool = True) -> pa.Table:
         """The rows of a statement."""
-        return self.run(sql).table()
+        return self.run(sql, fixed).table()
 
     def schema(self, sql: str) -> pa.Schema:
         """The columns that a query would give. Nothing is run."""
         descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
         with _translated(sql):
             try:
-                return self._scheduler.get_schema(descriptor, self._options).schema
+                return self._scheduler.get_schema(descriptor, self._fixed).schema
             except (flight.FlightError, pa.ArrowException, OSError):
                 # pyarrow does not say of this call, unlike of others, what kind of error the scheduler sent.
                 self._cancel(self._info(sql))

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -135,6 +136,53 @@ def test_late_values(tmp_path):
     assert frame.x.sum().compute() == sum(at % 7 for at in range(n)) + 0.5
     assert frame[frame.id == n].place.compute().tolist() == ["INDONESIA"]
     assert frame.text.str.len().max().compute() == 7 * 200_000
+
+
+def late_text():
+    """Rows whose only fraction is where no sample of the file looks: not in its first MiB, and not in the last 128 KiB
+    of a sixteenth of it."""
+    lines = [f"{n},{n}" for n in range(300_000)]
+    lines.insert(160_000, "7,0.5")
+    return "\n".join(["n,x", *lines, ""])
+
+
+@pytest.mark.parametrize("name", ["late.csv", "late.csv.gz", "late.csv.zst"])
+def test_late_values_of_large_files(client, tmp_path, name):
+    """Files that are too large for the scheduler are read by the workers for the types of their columns."""
+    path, text = tmp_path / name, late_text()
+    with pa.output_stream(str(path), compression="detect") as file:
+        file.write(text.encode())
+    client.sql("SET partita.read_whole_bytes = 1000")
+    try:
+        frame = dd.read_csv(path)
+        expected = pd.read_csv(io.StringIO(text))
+        assert frame.dtypes.tolist() == expected.dtypes.tolist() == [np.int64, np.float64]
+        assert frame.x.sum().compute() == expected.x.sum()
+        assert (frame.x // 1 == 0).sum().compute() == (expected.x // 1 == 0).sum() == 2
+    finally:
+        client.sql("SET partita.read_whole_bytes = 67108864")
+
+
+def test_late_values_of_files_too_large_for_the_cluster(client, tmp_path):
+    """A frame that was built on the types of a sample is not computed with others: the error names them, and the file is
+    read when it is read anew."""
+    path, text = tmp_path / "late.csv", late_text()
+    path.write_text(text)
+    client.sql("SET partita.read_whole_bytes = 1000")
+    client.sql("SET partita.read_whole_slot_bytes = 1000")
+    try:
+        frame = dd.read_csv(path)
+        assert frame.dtypes.tolist() == [np.int64, np.int64]
+        with pytest.raises(ValueError, match="'x' is read as Float64 instead of Int64"):
+            frame.x.sum().compute()
+        frame = dd.read_csv(path)
+        assert frame.x.sum().compute() == pd.read_csv(io.StringIO(text)).x.sum()
+        named = dd.read_csv(path, dtype={"n": "int64", "x": "int64"})
+        with pytest.raises(ValueError, match="the type that the column was given"):
+            named.x.sum().compute()
+    finally:
+        client.sql("SET partita.read_whole_bytes = 67108864")
+        client.sql("SET partita.read_whole_slot_bytes = 2147483648")
 
 
 def test_columns_in_another_order(tmp_path):

@@ -208,6 +208,7 @@ impl Scheduler {
             priority: 1,
             analyze,
             direct: false,
+            has_fixed_types: false,
         };
         let prepared = query::prepare(shared, &asked, sql).await?;
         query::run(shared, &asked, prepared).await

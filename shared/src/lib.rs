@@ -42,9 +42,14 @@ pub const PRIORITY_HEADER: &str = "x-partita-priority";
 /// figures of each operator instead of the rows.
 pub const ANALYZE_HEADER: &str = "x-partita-analyze";
 
+/// The header by which a client says that it builds on the types of columns that it is told: a statement that reads
+/// large files must not be run with others.
+pub const FIXED_TYPES_HEADER: &str = "x-partita-fixed-types";
 /// The HTTP header (or gRPC metadata key) in which the scheduler names the job of an answer, as a
 /// plain number.
 pub const JOB_HEADER: &str = "x-partita-job";
+/// The key under which the metadata of a result's schema has a notice: something that people should know of the result.
+pub const NOTICE_KEY: &str = "partita.notice";
 /// The header by which a client says that it reads large result partitions straight from the workers
 /// that hold them: instead of their rows it gets a [`message::Direct`] as metadata of an empty message.
 pub const DIRECT_HEADER: &str = "x-partita-direct";

@@ -246,6 +246,9 @@ pub enum FailureKind {
     Memory,
     /// As [`FailureKind::Fatal`], for a reason that clients know by its code.
     Known(ErrorKind),
+    /// A file does not fit the types that a sample of it has: the job fails, and with types from all of the file
+    /// another one may not.
+    Sampled,
 }
 
 /// How an attempt went.

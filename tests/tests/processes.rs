@@ -43,3 +43,5 @@ mod sql;
 mod strangers;
 #[path = "processes/supervised.rs"]
 mod supervised;
+#[path = "processes/types.rs"]
+mod types;

@@ -3,9 +3,10 @@
 //! Until then they have a name beside it that nobody can guess, and that is not there before. So no link that
 //! another user placed is written through, neither under the draft's name nor under the file's own.
 
+use partita_shared::access::own_user;
 use std::fs::Permissions;
 use std::io::{Result, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
@@ -26,9 +27,15 @@ pub(crate) fn begin(file: &Path, mode: u32) -> Result<NamedTempFile> {
         .tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
-/// Whether a file is written as it is: a pipe or a device.
+/// Whether a file is written as it is: a pipe or a device, unless another user put it there, who could read
+/// what is written.
 pub(crate) fn is_written_directly(file: &Path) -> bool {
-    file.metadata().is_ok_and(|found| !found.is_file())
+    file.metadata().is_ok_and(|found| !found.is_file() && is_trusted(found.uid()))
+}
+
+/// Whether what belongs to this user may be written into.
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || Some(owner) == own_user()
 }
 
 /// Writes a whole file, in the place of one that may be there.
@@ -59,6 +66,15 @@ mod tests {
         let found = std::fs::symlink_metadata(&link).unwrap();
         assert!(found.is_file() && found.permissions().mode() & 0o777 == MODE_PRIVATE);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// A pipe of one's own is written into, and one that another user put in the place of the file is not.
+    #[test]
+    fn pipes_of_others_are_not_trusted() {
+        let own = own_user().unwrap();
+        assert!(is_trusted(own) && is_trusted(0));
+        assert!(!is_trusted(own + 1));
+        assert!(is_written_directly(Path::new("/dev/null")));
     }
 
     /// A draft that is not finished leaves nothing.

@@ -143,7 +143,7 @@ fn on_failed(
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.running -= 1;
     match kind {
-        FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => {
+        FailureKind::Fatal | FailureKind::Memory | FailureKind::Sampled | FailureKind::Known(_) => {
             job.set_state(group, index, TaskState::Failed);
             let error = format!("{error} (task {task} on {name})");
             core.fail_job(id, error, Some(kind));

@@ -394,7 +394,10 @@ impl Model {
             .and_then(|record| record.groups.get(end.task.group.index as usize));
         let name = group.map_or("", |group| group.name.as_str());
         let level = match kind {
-            FailureKind::Fatal | FailureKind::Memory | FailureKind::Known(_) => Level::Error,
+            FailureKind::Fatal
+            | FailureKind::Memory
+            | FailureKind::Sampled
+            | FailureKind::Known(_) => Level::Error,
             FailureKind::Retry | FailureKind::Input(_) => Level::Warning,
         };
         let text =

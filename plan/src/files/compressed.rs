@@ -13,7 +13,7 @@ use datafusion::common::parsers::CompressionTypeVariant;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::physical_plan::{
-    ArrowSource, CsvSource, FileScanConfig, FileScanConfigBuilder, FileSource,
+    ArrowSource, CsvSource, FileScanConfig, FileScanConfigBuilder, FileSource, JsonSource,
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::TaskContext;
@@ -25,6 +25,7 @@ use datafusion::physical_plan::{
 use serde::{Deserialize, Serialize};
 
 use super::csv::TextSource;
+use super::json::{JsonForm, JsonLines};
 
 /// What DataFusion calls the format of Arrow streams.
 const ARROW_STREAM: &str = "arrow_stream";
@@ -36,6 +37,8 @@ pub(crate) struct FileForm {
     compression: String,
     /// As JSON, how they are written, if they are CSV.
     dialect: Option<String>,
+    /// How they are read, if they are JSON.
+    json: Option<JsonForm>,
     is_arrow_stream: bool,
 }
 
@@ -56,17 +59,21 @@ impl CompressedScan {
             let Some(scan) = files(&node) else { return Ok(Transformed::no(node)) };
             let compression = scan.file_compression_type;
             let text = scan.file_source().downcast_ref::<TextSource>();
+            let lines = scan.file_source().downcast_ref::<JsonLines>();
             let is_arrow_stream = scan.file_source().file_type() == ARROW_STREAM;
-            if text.is_none() && !is_arrow_stream && !compression.is_compressed() {
+            if text.is_none() && lines.is_none() && !is_arrow_stream && !compression.is_compressed()
+            {
                 return Ok(Transformed::no(node));
             }
             let dialect = text.map(|text| serde_json::to_string(text.dialect().as_ref()));
             let dialect = dialect.transpose().map_err(external)?;
             let compression = compression.get_variant().to_string();
-            let form = FileForm { compression, dialect, is_arrow_stream };
-            let scan = match text {
-                Some(text) => with_source(scan, Arc::new(text.plain().clone())),
-                None => Arc::clone(&node),
+            let json = lines.map(JsonLines::form);
+            let form = FileForm { compression, dialect, json, is_arrow_stream };
+            let scan = match (text, lines) {
+                (Some(text), _) => with_source(scan, Arc::new(text.plain().clone())),
+                (None, Some(lines)) => with_source(scan, Arc::new(lines.plain().clone())),
+                (None, None) => Arc::clone(&node),
             };
             Ok(Transformed::yes(Arc::new(Self { scan, form }) as _))
         });
@@ -86,7 +93,7 @@ impl CompressedScan {
         form: &FileForm,
         scan: &Arc<dyn ExecutionPlan>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let FileForm { compression, dialect, is_arrow_stream } = form;
+        let FileForm { compression, dialect, json, is_arrow_stream } = form;
         let variant = CompressionTypeVariant::from_str(compression)
             .map_err(|_| malformed(format!("unknown compression '{compression}'")))?;
         let files = files(scan)
@@ -100,6 +107,13 @@ impl CompressedScan {
                 .ok_or_else(|| malformed(format!("{} does not read CSV files", scan.name())))?;
             let dialect = serde_json::from_str(dialect).map_err(external)?;
             builder = builder.with_source(Arc::new(TextSource::restore(plain, Arc::new(dialect))));
+        }
+        if let Some(json) = json {
+            let plain = files
+                .file_source()
+                .downcast_ref::<JsonSource>()
+                .ok_or_else(|| malformed(format!("{} does not read JSON files", scan.name())))?;
+            builder = builder.with_source(Arc::new(JsonLines::restore(plain, *json)));
         }
         if *is_arrow_stream {
             let source = files.file_source();

@@ -1,13 +1,11 @@
-//! Which columns the files of a table have that are not CSV.
+//! Which columns the files of a table have that are not text.
 
 use std::io::Read;
 use std::path::PathBuf;
 use std::slice;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit,
-};
+use datafusion::arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::file_format::FileFormat;
@@ -17,10 +15,6 @@ use object_store::ObjectStore;
 use super::format::{Format, Kind};
 use super::listing::DataFile;
 use super::{FileProblem, blocking, cannot_read, plan_error};
-
-/// Files whose first records tell the types of JSON columns: enough to see that a column
-/// is of integers in one and of fractions in another, few enough to plan quickly.
-const MAX_SAMPLED_FILES: usize = 16;
 
 /// What an Arrow IPC file begins with; a stream does not.
 const ARROW_FILE_MAGIC: [u8; 6] = *b"ARROW1";
@@ -41,12 +35,11 @@ impl Inference<'_> {
     /// The columns of `files`, none of which is empty.
     pub(super) async fn columns(&self, files: &[DataFile]) -> Result<SchemaRef> {
         let columns = match self.kind.format {
-            Format::Csv { .. } => {
+            Format::Csv { .. } | Format::Json => {
                 return Err(DataFusionError::Internal(
-                    "the columns of CSV files are inferred elsewhere".to_owned(),
+                    "the columns of text files are inferred elsewhere".to_owned(),
                 ));
             }
-            Format::Json => self.json(files).await,
             Format::Arrow => self.arrow(files).await,
             Format::Parquet => {
                 let metas: Vec<_> = files.iter().map(|file| file.meta.clone()).collect();
@@ -75,14 +68,6 @@ impl Inference<'_> {
 
     async fn one(&self, file: &DataFile) -> Result<SchemaRef> {
         self.reader.infer_schema(self.state, &self.store, slice::from_ref(&file.meta)).await
-    }
-
-    async fn json(&self, files: &[DataFile]) -> Result<SchemaRef> {
-        let schemas = self.in_order(sample(files).into_iter().map(|file| self.one(file))).await?;
-        let merged = schemas
-            .into_iter()
-            .fold(Fields::empty(), |merged, schema| merge_by_name(&merged, schema.fields()));
-        Ok(Arc::new(Schema::new(merged)))
     }
 
     /// DataFusion reads the columns of Arrow files by position and all in the format of the
@@ -151,13 +136,6 @@ impl Inference<'_> {
     }
 }
 
-/// Some of the files, evenly spread, so that a change of types over time is seen.
-fn sample(files: &[DataFile]) -> Vec<&DataFile> {
-    let taken = files.len().min(MAX_SAMPLED_FILES);
-    let last = files.len().saturating_sub(1);
-    (0..taken).map(|i| &files[i * last / (taken - 1).max(1)]).collect()
-}
-
 /// The first Arrow file that is a stream where the first of all is none, or the reverse.
 fn odd_arrow_file(paths: &[PathBuf]) -> Result<Option<PathBuf>> {
     let mut first = None;
@@ -187,46 +165,4 @@ fn nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
     let fields = fields.collect::<Fields>();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
-}
-
-fn with_type(field: &Field, data_type: DataType) -> FieldRef {
-    Arc::new(Field::new(field.name(), data_type, true))
-}
-
-fn merge_by_name(a: &Fields, b: &Fields) -> Fields {
-    let mut merged: Vec<FieldRef> = a.iter().cloned().collect();
-    for field in b {
-        match merged.iter_mut().find(|known| known.name() == field.name()) {
-            Some(known) => *known = with_type(known, widen(known, field)),
-            None => merged.push(Arc::clone(field)),
-        }
-    }
-    merged.into()
-}
-
-/// A type that holds the values of both fields; text holds anything.
-fn widen(a: &Field, b: &Field) -> DataType {
-    match (a.data_type(), b.data_type()) {
-        (a, b) if a == b => a.clone(),
-        (DataType::Null, other) | (other, DataType::Null) => other.clone(),
-        (DataType::Int64, DataType::Float64) | (DataType::Float64, DataType::Int64) => {
-            DataType::Float64
-        }
-        (DataType::Timestamp(a, None), DataType::Timestamp(b, None)) => {
-            DataType::Timestamp(finer(*a, *b), None)
-        }
-        (DataType::Struct(a), DataType::Struct(b)) => DataType::Struct(merge_by_name(a, b)),
-        (DataType::List(a), DataType::List(b)) => DataType::List(with_type(a, widen(a, b))),
-        _ => DataType::Utf8,
-    }
-}
-
-fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
-    let rank = |unit| match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 1,
-        TimeUnit::Microsecond => 2,
-        TimeUnit::Nanosecond => 3,
-    };
-    if rank(a) >= rank(b) { a } else { b }
 }

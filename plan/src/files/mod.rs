@@ -29,9 +29,9 @@
 //!
 //! Parquet: the union of the files' columns. Arrow: all files must agree. CSV: the first line
 //! is the header (`datafusion.catalog.has_header`); every file must have the same columns, in any
-//! order. The types of JSON columns come from the first records (1,000 unless the session says
-//! otherwise) of some of the files, those of CSV columns from all fields if the files are not
-//! large, else from a sample.
+//! order. JSON: the union of the files' fields. The types of CSV and JSON columns come from all values if
+//! the files are not large, else from a sample; what does not fit a sample has the files looked at wholly
+//! ([`TypesTable`]).
 //!
 //! Missing values in CSV: an empty field is null, as everywhere in DataFusion. Words such as `NA`
 //! and `null` are null in every column that is not text. Columns of text keep them: `NA` may be
@@ -44,11 +44,13 @@ mod footers;
 mod format;
 mod hive;
 mod infer;
+mod json;
 mod listing;
 mod location;
 mod pattern;
 mod source;
 mod table;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -70,12 +72,14 @@ pub(crate) use compressed::FileForm;
 pub use csv::{CsvError, Dialect};
 use external::CsvTableFactory;
 pub use hive::folder_of_key;
+pub use json::JsonError;
 use listing::Listing;
 pub use location::{absolute_locations, is_path};
 use source::Source;
 pub use source::{FileRequest, REQUEST_PREFIX};
 pub use table::FileTable;
 pub(crate) use table::LISTING_LIFETIME;
+pub use whole::{Change, FileOptions, Learned, TypesTable};
 
 /// Resolves the names of files for one session: which directory they are relative to.
 ///

@@ -33,8 +33,10 @@ use super::csv::{self, Dialect, TextSource};
 use super::footers::Footers;
 use super::format::{Format, Kind};
 use super::infer::Inference;
+use super::json::{self, JsonForm, JsonLines};
 use super::listing::{DataFile, Listing};
 use super::source::Source;
+use super::whole::{FileOptions, TypesForm, TypesTable};
 use super::{blocking, hive, plan_error};
 use crate::guards::nan;
 use crate::interrupt;
@@ -57,6 +59,10 @@ pub struct FileTable {
     reader: Arc<dyn FileFormat>,
     /// How CSV files are written.
     dialect: Option<Arc<Dialect>>,
+    /// How files of JSON are read.
+    json: Option<JsonForm>,
+    /// How the files are written, as it was asked for, if types are known from a sample only.
+    sampled: Option<TypesForm>,
     columns: TableSchema,
     fingerprint: Arc<SchemaFingerprint>,
     /// For each partition column its place among the keys in a file's path.
@@ -101,10 +107,19 @@ pub(super) async fn open(
         name: &source.name,
         grows: source.grows(),
     };
+    let whole_bytes_max = FileOptions::of(state).read_whole_bytes;
+    let (mut json, mut sampled) = (None, None);
     let (read, dialect) = match dialect {
         Some(dialect) => {
-            let found = csv::columns(&source.name, &files, &dialect).await?;
+            let found = csv::columns(&source.name, &files, &dialect, whole_bytes_max).await?;
+            sampled = found.is_sampled.then_some(TypesForm::Csv(dialect));
             (found.schema, Some(found.dialect))
+        }
+        None if kind.format == Format::Json => {
+            let found = json::columns(&files, kind.compression, whole_bytes_max).await?;
+            sampled = found.form.is_sampled.then_some(TypesForm::Json);
+            json = Some(found.form);
+            (found.schema, None)
         }
         None => (inference.columns(&files).await?, None),
     };
@@ -119,6 +134,8 @@ pub(super) async fn open(
         kind,
         reader,
         dialect,
+        json,
+        sampled,
         fingerprint: Arc::new(SchemaFingerprint::from_schema(&read)),
         columns: TableSchema::builder(read).with_table_partition_cols(partitions).build(),
         keys: places,
@@ -177,16 +194,18 @@ impl TableProvider for FileTable {
         }
         let groups = FileGroup::new(files).split_files(state.config().target_partitions().max(1));
         let (groups, statistics) = self.summed(groups, skipped_some)?;
-        let source: Arc<dyn FileSource> = match &self.dialect {
-            Some(dialect) => Arc::new(TextSource::new(self.columns.clone(), Arc::clone(dialect))),
-            None => self.reader.file_source(self.columns.clone()),
+        let columns = self.columns.clone();
+        let source: Arc<dyn FileSource> = match (&self.dialect, self.json) {
+            (Some(dialect), _) => Arc::new(TextSource::new(columns, Arc::clone(dialect))),
+            (None, Some(form)) => Arc::new(JsonLines::new(columns, form)),
+            (None, None) => self.reader.file_source(columns),
         };
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit);
-        if self.dialect.is_some() {
+        if self.dialect.is_some() || self.json.is_some() {
             let scan = scan.with_file_compression_type(self.kind.compression.into()).build();
             return Ok(DataSourceExec::from_data_source(scan));
         }
@@ -200,6 +219,34 @@ impl FileTable {
     pub fn bytes(&self) -> u64 {
         let listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         listing.1.iter().map(|file| file.meta.size).sum()
+    }
+
+    /// Its files as something that is scanned for types, if these are known from a sample only.
+    ///
+    /// # Errors
+    /// If the files cannot be listed.
+    pub async fn types(&self) -> Result<Option<TypesTable>> {
+        let Some(form) = &self.sampled else { return Ok(None) };
+        Ok(Some(TypesTable {
+            name: self.source.name.clone(),
+            kind: self.kind,
+            files: self.files().await?,
+            form: form.clone(),
+            schema: Arc::clone(self.columns.file_schema()),
+            is_splittable: true,
+        }))
+    }
+
+    /// Whether types of its columns are known from a sample only.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.sampled.is_some()
+    }
+
+    /// Whether a sample may have left out columns, which JSON does not name in one place.
+    #[must_use]
+    pub fn may_have_more_columns(&self) -> bool {
+        matches!(self.sampled, Some(TypesForm::Json))
     }
 
     /// The files, listed anew if the last listing is old.

@@ -432,8 +432,9 @@ def read_csv(
     """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order.
 
     Columns are found by their names in each file. Types are those that pandas gives the columns. They come from all
-    values if the files together have at most 64 MiB, else from a sample: a value that comes later and does not fit
-    is an error then, which names the column; ``dtype`` gives its type.
+    values: files that together have more than 64 MiB are read once by the workers to find them, unless ``dtype`` gives
+    all types. Files with more than 2 GiB for each thread of the cluster are too large for that, and a sample of them is
+    taken: a value that comes later and does not fit is an error then, which names the columns and their types.
 
     Parameters
     ----------

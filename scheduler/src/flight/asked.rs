@@ -4,7 +4,8 @@ use crate::query::Asked;
 use axum::extract::ConnectInfo;
 use partita_net::connections::Caller;
 use partita_shared::{
-    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER, SESSION_HEADER,
+    ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, FIXED_TYPES_HEADER,
+    PRIORITY_HEADER, SESSION_HEADER,
 };
 use std::net::SocketAddr;
 use tonic::metadata::MetadataMap;
@@ -40,6 +41,7 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
         Some(other) => Err(wrong(header, &format!("expected 0 or 1, got {other:?}"))),
     };
     let (analyze, direct) = (flag(ANALYZE_HEADER)?, flag(DIRECT_HEADER)?);
+    let has_fixed_types = flag(FIXED_TYPES_HEADER)?;
     let session = text(metadata, SESSION_HEADER)?.unwrap_or_default().to_string();
     let owner = match peer {
         Some(peer) if session.is_empty() => peer.to_string(),
@@ -53,6 +55,7 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
         priority,
         analyze,
         direct,
+        has_fixed_types,
     })
 }
 
@@ -144,12 +147,13 @@ mod tests {
             (DIRECTORY_HEADER, "/home/%C3%A4"),
             (PRIORITY_HEADER, "7"),
             (ANALYZE_HEADER, "1"),
+            (FIXED_TYPES_HEADER, "1"),
             ("user-agent", "tester/1 with/2"),
         ])
         .unwrap();
         assert_eq!((asked.session.as_str(), asked.owner.as_str()), ("mine", "mine"));
         assert_eq!(asked.directory.as_deref(), Some("/home/ä"));
-        assert_eq!((asked.priority, asked.analyze), (7, true));
+        assert_eq!((asked.priority, asked.analyze, asked.has_fixed_types), (7, true, true));
         assert_eq!(asked.client, "tester/1 at 10.0.0.7");
         let named = with(&[(CLIENT_HEADER, "%C3%A4da@login-1"), ("user-agent", "tester/1")]);
         assert_eq!(named.unwrap().client, "äda@login-1");

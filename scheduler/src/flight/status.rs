@@ -22,7 +22,9 @@ const ARROW_NOT_IMPLEMENTED: &str = "10";
 pub(crate) fn of(error: QueryError) -> Status {
     let text = short(error.to_string());
     let code = match error {
-        QueryError::Statement(_) | QueryError::Known { .. } => Code::InvalidArgument,
+        QueryError::Statement(_) | QueryError::Known { .. } | QueryError::Sampled(_) => {
+            Code::InvalidArgument
+        }
         QueryError::Failed(_) => Code::Internal,
         // Not as `cancelled`, which says that the client itself broke off: pyarrow takes it for Ctrl-C.
         QueryError::Cancelled(_) => Code::Aborted,

@@ -15,6 +15,7 @@ mod sessions;
 mod sorted;
 mod statement;
 mod text;
+mod types;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};
@@ -22,10 +23,10 @@ pub(crate) use direct::{Ack, Acks};
 pub(crate) use frame::prepare_frame;
 pub(crate) use hold::{end_session, register, release};
 pub(crate) use prepare::{Described, Kind, Prepared, session};
-pub(crate) use results::run;
 pub(crate) use sessions::Sessions;
 pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};
 pub(crate) use text::{describe, prepare, prepare_with};
+pub(crate) use types::run;
 
 use arrow_flight::FlightData;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -52,6 +53,8 @@ pub(crate) struct Asked {
     pub(crate) analyze: bool,
     /// Whether large result partitions are read straight from the workers.
     pub(crate) direct: bool,
+    /// Whether who asks builds on the types of columns that it is told.
+    pub(crate) has_fixed_types: bool,
 }
 
 /// What was asked for, in words.
@@ -105,6 +108,9 @@ pub enum QueryError {
         /// What went wrong.
         text: String,
     },
+    /// The job failed because a file does not fit the types that a sample of it has.
+    #[error("{0}")]
+    Sampled(String),
     /// The scheduler is ending.
     #[error("the scheduler is shutting down")]
     Ending,
@@ -128,6 +134,7 @@ impl QueryError {
     fn failed(kind: Option<FailureKind>, text: String) -> Self {
         match kind {
             Some(FailureKind::Known(kind)) => QueryError::Known { kind, text },
+            Some(FailureKind::Sampled) => QueryError::Sampled(text),
             Some(FailureKind::Memory) => QueryError::Known { kind: ErrorKind::Memory, text },
             Some(FailureKind::Fatal | FailureKind::Retry | FailureKind::Input(_)) | None => {
                 QueryError::Failed(text)
@@ -140,6 +147,7 @@ impl QueryError {
         match self {
             QueryError::Known { kind, .. } => Some(*kind),
             QueryError::Cancelled(_) => Some(ErrorKind::Cancelled),
+            QueryError::Sampled(_) => Some(ErrorKind::Value),
             QueryError::Statement(_) | QueryError::Failed(_) | QueryError::Ending => None,
         }
     }

@@ -8,8 +8,8 @@ use crate::query::sorted::{self, Spread};
 use crate::query::{Asked, QueryError, Statement, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::datasource::sink::DataSinkExec;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -36,6 +36,8 @@ pub(crate) struct Prepared {
     pub(crate) parameters: Vec<FieldRef>,
     /// What its job will be, if it needs one and was numbered.
     pub(crate) statement: Option<Statement>,
+    /// The values of its other parameters.
+    pub(crate) values: Option<ParamValues>,
 }
 
 /// What a statement would answer.
@@ -114,7 +116,7 @@ async fn about_held(
 /// The answer to a statement that gives no rows.
 pub(super) fn nothing(text: Text) -> Prepared {
     let (schema, kind) = (Arc::new(Schema::empty()), Kind::Rows(Vec::new()));
-    Prepared { text, schema, kind, parameters: Vec::new(), statement: None }
+    Prepared { text, schema, kind, parameters: Vec::new(), statement: None, values: None }
 }
 
 /// A statement whose planning has come this far: it goes on towards its job, or ends here, answered or failed.
@@ -150,6 +152,7 @@ pub(super) async fn understand(
         kind: Kind::Rows(rows),
         parameters: Vec::new(),
         statement: None,
+        values: None,
     };
     if about_held(shared, &session, &plan).await? {
         return Ok(nothing(text));
@@ -164,7 +167,7 @@ pub(super) async fn understand(
                 return Ok(rows(hold::schema(), Vec::new()));
             };
             let (schema, kind) = (hold::schema(), Kind::Hold(hold));
-            return Ok(Prepared { text, schema, kind, parameters, statement: None });
+            return Ok(Prepared { text, schema, kind, parameters, statement: None, values: None });
         }
         plan => plan,
     };
@@ -201,7 +204,7 @@ pub(super) async fn understand(
         _ => {
             let schema = answer_schema(&session.context.state(), &plan, analyze);
             let kind = Kind::Job { logical: plan, session };
-            Ok(Prepared { text, schema, kind, parameters, statement: None })
+            Ok(Prepared { text, schema, kind, parameters, statement: None, values: None })
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{Asked, CurrentJob, QueryError, Running, Statement, Text, explain, hold};
+use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -21,7 +22,7 @@ use datafusion::arrow::ipc;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
 use partita_net::peer::FetchTicket;
 use partita_shared::ids::{GroupId, JobId, TaskId};
@@ -37,8 +38,9 @@ const BUFFER_BYTES_MAX: usize = 8 << 20;
 
 type Message = Result<FlightData, QueryError>;
 
-/// Answers a statement that was prepared. One that has no number yet gets it here.
-pub(crate) async fn run(
+/// Answers a statement that was prepared. One that has no number yet gets it here. One over files whose types
+/// come from a sample may fail for that ([`QueryError::Sampled`]).
+pub(super) async fn begin(
     shared: &Arc<Shared>,
     asked: &Asked,
     prepared: Prepared,
@@ -102,6 +104,20 @@ pub(crate) fn encode(
         .build(stream::iter(rows.into_iter().map(Ok::<_, FlightError>)))
         .map(|message| message.map_err(|error| QueryError::Failed(error.to_string())))
         .boxed()
+}
+
+/// The batches of messages.
+pub(super) fn batches(
+    messages: stream::BoxStream<'static, Message>,
+) -> impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin {
+    let messages = messages.map_err(|error| FlightError::ExternalError(Box::new(error)));
+    FlightRecordBatchStream::new_from_flight_data(messages).map_err(|error| match error {
+        FlightError::ExternalError(error) => match error.downcast::<QueryError>() {
+            Ok(error) => *error,
+            Err(error) => QueryError::Failed(error.to_string()),
+        },
+        other => QueryError::Failed(other.to_string()),
+    })
 }
 
 /// The message that announces a schema.

@@ -10,8 +10,6 @@ use crate::query::partitions::{Capacity, Thrift};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Statement, Text, results};
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
 use datafusion::arrow::compute::{SortOptions, concat, sort, take};
 use datafusion::common::{ScalarValue, SplitPoint};
@@ -27,7 +25,7 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use partita_plan::held::Sorted;
 use partita_plan::ranged::{by_files, column_key, file_splits, ranges};
 use std::cmp::Ordering;
@@ -200,15 +198,12 @@ async fn sample(
     let schema = Arc::new(logical.schema().as_arrow().clone());
     let kind = Kind::Job { logical, session: Arc::clone(session) };
     let text = Text::Frame("sample of sort keys".to_string());
-    let prepared = Prepared { text, schema, kind, parameters: Vec::new(), statement: None };
+    let (parameters, statement, values) = (Vec::new(), None, None);
+    let prepared = Prepared { text, schema, kind, parameters, statement, values };
     let asked = Asked { analyze: false, direct: false, ..asked.clone() };
-    let running = Box::pin(results::run(shared, &asked, prepared)).await?;
-    let messages =
-        running.messages.map(|m| m.map_err(|error| FlightError::ExternalError(Box::new(error))));
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
-    while let Some(batch) =
-        batches.try_next().await.map_err(|e| QueryError::Failed(e.to_string()))?
-    {
+    let running = Box::pin(results::begin(shared, &asked, prepared)).await?;
+    let mut batches = results::batches(running.messages);
+    while let Some(batch) = batches.try_next().await? {
         if let Some(keys) = batch.columns().first() {
             sampled.push(keys).map_err(|error| QueryError::plan(&error))?;
         }

@@ -3,9 +3,11 @@
 pub(super) use crate::query::location::located;
 
 use crate::Shared;
+use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Statement, Text, collections, dialect, hold};
+use crate::query::types::Sampled;
+use crate::query::{Asked, CurrentJob, QueryError, Statement, Text, collections, dialect, hold};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
@@ -16,6 +18,7 @@ use datafusion::sql::sqlparser::ast::{
     Query, SelectFlavor, SelectItem, SetExpr, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use partita_plan::{depth, files};
+use partita_shared::message::ErrorKind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -40,6 +43,22 @@ pub(crate) async fn prepare_with(
     prepare::settled(statement, planned).await
 }
 
+/// The same for a statement that is planned again, whose answer comes of this from now on.
+pub(super) async fn prepare_again(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    sql: &str,
+    values: Option<ParamValues>,
+    current: Option<&CurrentJob>,
+) -> Result<Prepared, QueryError> {
+    let mut statement = match current {
+        Some(current) => Statement::begin_again(shared, asked, sql, current).await?,
+        None => Statement::begin(shared, asked, sql).await?,
+    };
+    let planned = planned(shared, asked, &mut statement, sql, values).await;
+    prepare::settled(statement, planned).await
+}
+
 async fn planned(
     shared: &Arc<Shared>,
     asked: &Asked,
@@ -49,43 +68,120 @@ async fn planned(
 ) -> Result<Prepared, QueryError> {
     let session = prepare::session(shared, asked).await;
     let capacity = prepare::capacity(shared).await?;
-    let sql = dialect::translated(sql)?.into_owned();
-    let (analyze, shared_too) = (asked.analyze, Arc::clone(shared));
-    let work = async move {
-        if let Some((from, to)) = hold::renamed(&sql) {
-            if session.has_own(&to) {
-                return Err(collections::exists(&to));
+    let text = dialect::translated(sql)?.into_owned();
+    let mut learns = Learns::at_first(asked);
+    loop {
+        let (analyze, shared_too, session_too) =
+            (asked.analyze, Arc::clone(shared), Arc::clone(&session));
+        let (text, values_too) = (text.clone(), values.clone());
+        let work = async move {
+            let (shared, session) = (shared_too, session_too);
+            if let Some((from, to)) = hold::renamed(&text) {
+                if session.has_own(&to) {
+                    return Err(collections::exists(&to));
+                }
+                shared.collections.rename(&session.name, &from, &to)?;
+                return Ok(Planned::Done(prepare::nothing(Text::Sql(text))));
             }
-            shared_too.collections.rename(&session.name, &from, &to)?;
-            return Ok(prepare::nothing(Text::Sql(sql)));
-        }
-        let plan = logical(&session, &sql, values).await?;
-        let parameters = parameters(&sql, &plan)?;
-        let text = Text::Sql(sql);
-        prepare::understand(&shared_too, session, text, plan, parameters, analyze, capacity).await
-    };
-    shared.planning.run(asked, statement, work).await
+            let plan = match known(&session, &text, values_too, capacity, learns).await? {
+                Planned::Done(plan) => plan,
+                Planned::Unsure(sampled) => return Ok(Planned::Unsure(sampled)),
+            };
+            let parameters = parameters(&text, &plan)?;
+            let text = Text::Sql(text);
+            prepare::understand(&shared, session, text, plan, parameters, analyze, capacity)
+                .await
+                .map(Planned::Done)
+        };
+        match shared.planning.run(asked, statement, work).await? {
+            Planned::Done(prepared) => return Ok(Prepared { values, ..prepared }),
+            Planned::Unsure(sampled) => sampled.learn(shared, asked, &session).await?,
+        };
+        learns = Learns::Nothing;
+    }
 }
 
-/// Says what a statement would answer. Nothing is carried out.
+/// What came of planning.
+enum Planned<T> {
+    Done(T),
+    /// The types of files must be known before.
+    Unsure(Sampled),
+}
+
+/// For what large files are looked at wholly before a statement is planned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Learns {
+    Nothing,
+    /// For a column that a sample of them lacks.
+    Columns,
+    /// For all types.
+    Types,
+}
+
+impl Learns {
+    fn at_first(asked: &Asked) -> Self {
+        if asked.has_fixed_types { Learns::Types } else { Learns::Columns }
+    }
+}
+
+/// The plan of a statement, unless types must be known before.
+async fn known(
+    session: &Session,
+    sql: &str,
+    values: Option<ParamValues>,
+    capacity: Capacity,
+    learns: Learns,
+) -> Result<Planned<LogicalPlan>, QueryError> {
+    match logical(session, sql, values).await {
+        Err(error)
+            if learns != Learns::Nothing && error.kind() == Some(ErrorKind::ColumnNotFound) =>
+        {
+            let sampled = Sampled::to_search(session, sql, capacity).await;
+            sampled.map(Planned::Unsure).ok_or(error)
+        }
+        Err(error) => Err(error),
+        Ok(plan) => {
+            let unsure = match learns {
+                Learns::Types => Sampled::to_learn(&plan, session, capacity),
+                Learns::Nothing | Learns::Columns => None,
+            };
+            Ok(unsure.map_or_else(|| Planned::Done(plan), Planned::Unsure))
+        }
+    }
+}
+
+/// Says what a statement would answer. Nothing is carried out, except that large files are looked at where who asks
+/// builds on their types.
 pub(crate) async fn describe(
     shared: &Arc<Shared>,
     asked: &Asked,
     sql: &str,
 ) -> Result<Described, QueryError> {
     let session = prepare::session(shared, asked).await;
-    let text = sql;
-    let (sql, analyze) = (dialect::translated(sql)?.into_owned(), asked.analyze);
-    let work = async move {
-        if hold::renamed(&sql).is_some() {
-            let schema = Arc::new(Schema::empty());
-            return Ok(Described { schema, parameters: Vec::new() });
-        }
-        let plan = logical(&session, &sql, None).await?;
-        let schema = prepare::answer_schema(&session.context.state(), &plan, analyze);
-        Ok(Described { schema, parameters: parameters(&sql, &plan)? })
-    };
-    shared.planning.describe(shared, asked, text, work).await
+    let capacity = prepare::capacity(shared).await?;
+    let text = dialect::translated(sql)?.into_owned();
+    let mut learns = Learns::at_first(asked);
+    loop {
+        let (analyze, session_too, text) = (asked.analyze, Arc::clone(&session), text.clone());
+        let work = async move {
+            if hold::renamed(&text).is_some() {
+                let schema = Arc::new(Schema::empty());
+                return Ok(Planned::Done(Described { schema, parameters: Vec::new() }));
+            }
+            let plan = match known(&session_too, &text, None, capacity, learns).await? {
+                Planned::Done(plan) => plan,
+                Planned::Unsure(sampled) => return Ok(Planned::Unsure(sampled)),
+            };
+            let schema = prepare::answer_schema(&session_too.context.state(), &plan, analyze);
+            let parameters = parameters(&text, &plan)?;
+            Ok(Planned::Done(Described { schema, parameters }))
+        };
+        match shared.planning.describe(shared, asked, sql, work).await? {
+            Planned::Done(described) => return Ok(described),
+            Planned::Unsure(sampled) => sampled.learn(shared, asked, &session).await?,
+        };
+        learns = Learns::Nothing;
+    }
 }
 
 /// The plan of a statement, with the values of its parameters and with absolute paths.

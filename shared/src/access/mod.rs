@@ -10,6 +10,7 @@ pub use find::{Found, Survey, find, is_token_given, list, local_path, search, su
 pub use stale::Stale;
 
 use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -263,20 +264,25 @@ impl Access {
             make(parent).map_err(error)?;
         }
         check_folder_of(path)?;
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|source| AccessError::Content { path: path.to_path_buf(), source })?;
         let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}", std::process::id()));
+        name.push(format!(".{:016x}", random_number()));
         let draft = path.with_file_name(name);
-        let _ = std::fs::remove_file(&draft);
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&draft)
             .map_err(error)?;
-        let text = serde_json::to_vec_pretty(self)
-            .map_err(|source| AccessError::Content { path: path.to_path_buf(), source })?;
-        file.write_all(&text).and_then(|()| file.write_all(b"\n")).map_err(error)?;
-        std::fs::rename(&draft, path).map_err(error)
+        let written = file
+            .write_all(&text)
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| std::fs::rename(&draft, path));
+        written.map_err(|source| {
+            let _ = std::fs::remove_file(&draft);
+            error(source)
+        })
     }
 
     /// Reads an access file, and refuses one that others can read or have written.
@@ -314,6 +320,12 @@ impl Access {
 pub fn slurm_job() -> Option<String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("SLURM_JOB_ID").or_else(|| variable("SLURM_JOBID"))
+}
+
+/// A number that nobody can guess.
+fn random_number() -> u64 {
+    // The keys of each such state come from the system's random numbers.
+    RandomState::new().build_hasher().finish()
 }
 
 /// The user that this process acts as.

@@ -3,6 +3,7 @@
 use crate::store::file_text;
 use datafusion::error::DataFusionError;
 use partita_plan::error::plain;
+use partita_plan::files::{CsvError, JsonError};
 use partita_shared::ids::WorkerId;
 use partita_shared::message::FailureKind;
 use std::error::Error;
@@ -55,6 +56,11 @@ pub(crate) fn classify(error: &DataFusionError, scratch: &Path) -> (FailureKind,
             (None, None) => text,
         };
         return (FailureKind::Retry, text);
+    }
+    if find::<CsvError>(error).any(CsvError::wants_another_look)
+        || find::<JsonError>(error).any(JsonError::wants_another_look)
+    {
+        return (FailureKind::Sampled, plain(error));
     }
     if let DataFusionError::ResourcesExhausted(text) = error.find_root() {
         return (FailureKind::Memory, format!("not enough memory: {text}"));

@@ -10,10 +10,14 @@ use crate::output::rows::{Writer, Written, row_format};
 use crate::progress::Progress;
 use crate::statements::{self, Statement};
 use anyhow::{Context, Result, bail};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::Schema;
 use futures::StreamExt;
 use partita_client::Client;
+use partita_shared::NOTICE_KEY;
 use partita_shared::access::{Access, AccessError, host_name, slurm_job};
 use std::io::{IsTerminal, Read};
+use std::sync::Arc;
 
 /// The exit code after an interrupt, as a shell gives it.
 const INTERRUPTED: u8 = 130;
@@ -176,13 +180,23 @@ async fn one(
 ) -> Result<Written> {
     let (Rows { schema, mut batches, .. }, mut progress) = start(args, cluster, statement).await?;
     let all = async {
-        writer.begin(&schema)?;
+        let mut has_begun = false;
         while let Some(batch) = batches.next().await {
-            let batch = batch?;
+            let (batch, notice) = without_notice(batch?)?;
+            if let Some(notice) = notice {
+                progress.suspend(|| eprintln!("partita: {notice}"));
+            }
+            // The types may have become others since the statement was planned.
+            if !std::mem::replace(&mut has_begun, true) {
+                writer.begin(&batch.schema())?;
+            }
             progress.suspend(|| writer.write(&batch))?;
             if matches!(reading, Reading::UpTo(rows) if writer.rows() > rows) {
                 return Ok(false);
             }
+        }
+        if !has_begun {
+            writer.begin(&schema)?;
         }
         anyhow::Ok(true)
     };
@@ -194,6 +208,17 @@ async fn one(
     }
     let is_all = read?;
     Ok(Written { is_all, ..writer.finish()? })
+}
+
+/// A batch without the notice that is in the metadata of its schema.
+fn without_notice(batch: RecordBatch) -> Result<(RecordBatch, Option<String>)> {
+    let schema = batch.schema();
+    let mut metadata = schema.metadata().clone();
+    let Some(notice) = metadata.remove(NOTICE_KEY) else { return Ok((batch, None)) };
+    let schema = Arc::new(Schema::new_with_metadata(schema.fields().clone(), metadata));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let plain = RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?;
+    Ok((plain, Some(notice)))
 }
 
 /// Starts a statement, and begins to show its progress.

@@ -229,6 +229,16 @@ impl Seen {
     const NANOSECOND: Seen = Seen(1 << 11);
     const TEXT: Seen = Seen(1 << 12);
 
+    /// As a number, for another process.
+    pub(super) fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// What another process saw.
+    pub(super) fn of_bits(bits: u16) -> Self {
+        Seen(bits)
+    }
+
     fn has(self, other: Seen) -> bool {
         self.0 & other.0 != 0
     }
@@ -296,6 +306,11 @@ impl<'a> Classifier<'a> {
             finds_times: dialect.finds_times,
             seen: Seen::default(),
         }
+    }
+
+    /// The same after what was seen before.
+    pub(super) fn after(self, seen: Seen) -> Self {
+        Self { seen, ..self }
     }
 
     pub(super) fn seen(&self) -> Seen {

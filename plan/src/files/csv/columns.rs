@@ -20,11 +20,8 @@ use super::dialect::Dialect;
 use super::error::Problem;
 use super::input;
 use super::records::{Batch, Records};
+use super::whole;
 use crate::error::plain;
-
-/// Files of a table that have no more bytes than this together are read whole to find the types of their
-/// columns.
-pub(in super::super) const WHOLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// How much larger than a compressed file its text is taken to be.
 const COMPRESSION_FACTOR: u64 = 4;
@@ -66,7 +63,7 @@ const SETTLED_AGE: Duration = Duration::from_secs(2);
 
 /// How far a file is read to find the types of its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Extent {
+pub(super) enum Extent {
     /// Its header.
     Header,
     /// This many records.
@@ -77,17 +74,19 @@ enum Extent {
 
 /// What was found in a file.
 #[derive(Debug)]
-struct Found {
-    names: Vec<String>,
-    seen: Vec<Seen>,
+pub(super) struct Found {
+    pub(super) names: Vec<String>,
+    pub(super) seen: Vec<Seen>,
     /// Whether fields have line breaks.
-    has_breaks: bool,
+    pub(super) has_breaks: bool,
 }
 
 /// The columns of files, and how the files are read.
 pub(in super::super) struct Columns {
     pub(in super::super) schema: SchemaRef,
     pub(in super::super) dialect: Arc<Dialect>,
+    /// Whether the type of a column is known from a sample only.
+    pub(in super::super) is_sampled: bool,
 }
 
 /// What tells that a file is still the one that was looked into, in the same way.
@@ -212,7 +211,11 @@ fn look(path: &Path, dialect: &Arc<Dialect>, extent: Extent) -> Result<Found> {
     Ok(found)
 }
 
-fn read(records: &mut Records, dialect: &Dialect, extent: Extent) -> Result<Found, Problem> {
+pub(super) fn read(
+    records: &mut Records,
+    dialect: &Dialect,
+    extent: Extent,
+) -> Result<Found, Problem> {
     let named = header(records, dialect)?;
     if extent == Extent::Header && named.is_some() {
         return Ok(Found { names: named.unwrap_or_default(), seen: Vec::new(), has_breaks: false });
@@ -251,10 +254,12 @@ fn read(records: &mut Records, dialect: &Dialect, extent: Extent) -> Result<Foun
 }
 
 /// What finds the types of the columns that were not given one.
-fn classifiers<'a>(names: &[String], dialect: &'a Dialect) -> Vec<Option<Classifier<'a>>> {
+pub(super) fn classifiers<'a>(
+    names: &[String],
+    dialect: &'a Dialect,
+) -> Vec<Option<Classifier<'a>>> {
     let classifier = |(at, name): (usize, &String)| {
-        let is_typed = dialect.is_date(at, name) || dialect.has_type(at, name);
-        (!is_typed).then(|| Classifier::new(dialect, name))
+        (!dialect.is_typed(at, name)).then(|| Classifier::new(dialect, name))
     };
     names.iter().enumerate().map(classifier).collect()
 }
@@ -351,6 +356,7 @@ pub(in super::super) async fn columns(
     name: &str,
     files: &[DataFile],
     dialect: &Arc<Dialect>,
+    whole_bytes_max: u64,
 ) -> Result<Columns> {
     if dialect.rows_max.is_some() && files.len() > 1 {
         return Err(plan_error(format!(
@@ -361,42 +367,63 @@ pub(in super::super) async fn columns(
     let compared: Vec<&DataFile> = files.iter().take(COMPARED_HEADERS_MAX).collect();
     let headers = looked_into(compared, dialect, Extent::Header).await?;
     let Some(names) = same_names(name, files, &headers, dialect)? else {
-        return Ok(Columns { schema: Arc::new(Schema::empty()), dialect: Arc::clone(dialect) });
+        let (schema, dialect) = (Arc::new(Schema::empty()), Arc::clone(dialect));
+        return Ok(Columns { schema, dialect, is_sampled: false });
     };
+    let known = whole::known(files, dialect);
     let is_compressed = dialect.compression.is_some();
     let factor = if is_compressed { COMPRESSION_FACTOR } else { 1 };
     let bytes: u64 = files.iter().map(|file| file.meta.size).sum();
-    let is_whole = dialect.sampled_records.is_none() && bytes * factor <= WHOLE_BYTES_MAX;
+    let is_small =
+        dialect.sampled_records.is_none() && bytes.saturating_mul(factor) <= whole_bytes_max;
+    let is_whole = is_small || known.is_some();
     let extent = match dialect.sampled_records {
         Some(records) => Extent::Records(records),
         None if is_whole => Extent::Whole,
         None => Extent::Sample,
     };
-    let sampled = if is_whole { files.iter().collect() } else { sample(files) };
-    let found = looked_into(sampled, dialect, extent).await?;
-    let mut seen = vec![Seen::default(); names.len()];
-    for file in &found {
-        for (at, class) in file.seen.iter().enumerate() {
-            let place = match dialect.has_named_columns() && file.names != names {
-                true => names.iter().position(|name| Some(name) == file.names.get(at)),
-                false => Some(at),
-            };
-            if let Some(seen) = place.and_then(|place| seen.get_mut(place)) {
-                *seen |= *class;
-            }
+    let found = match known {
+        Some(known) => vec![known],
+        None => {
+            let sampled = if is_whole { files.iter().collect() } else { sample(files) };
+            looked_into(sampled, dialect, extent).await?
         }
-    }
+    };
+    let seen = merged(&names, &found, dialect);
+    let is_sampled =
+        !is_whole && names.iter().enumerate().any(|(at, name)| !dialect.is_typed(at, name));
     let fields = names.iter().zip(seen).enumerate().map(|(at, (name, seen))| {
         let kind = kind(at, name, seen, dialect, is_whole)?;
         Ok(Field::new(name, kind, true))
     });
     let schema = Arc::new(Schema::new(fields.collect::<Result<Fields>>()?));
     let has_breaks = found.iter().any(|found| found.has_breaks);
-    let dialect = match has_breaks && dialect.is_splittable {
-        true => Arc::new(Dialect { is_splittable: false, ..dialect.as_ref().clone() }),
-        false => Arc::clone(dialect),
-    };
-    Ok(Columns { schema, dialect })
+    let mut dialect = Arc::clone(dialect);
+    if (has_breaks && dialect.is_splittable) || !is_whole {
+        let dialect = Arc::make_mut(&mut dialect);
+        dialect.is_splittable &= !has_breaks;
+        dialect.is_sampled = !is_whole;
+    }
+    Ok(Columns { schema, dialect, is_sampled })
+}
+
+/// What was seen in each column of a table with columns of these names.
+pub(super) fn merged(names: &[String], found: &[Arc<Found>], dialect: &Dialect) -> Vec<Seen> {
+    let mut seen = vec![Seen::default(); names.len()];
+    for file in found {
+        let is_elsewhere = dialect.has_named_columns() && file.names != names;
+        let places: HashMap<&str, usize> = match is_elsewhere {
+            true => names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect(),
+            false => HashMap::new(),
+        };
+        for (at, (name, class)) in file.names.iter().zip(&file.seen).enumerate() {
+            let place = if is_elsewhere { places.get(name.as_str()).copied() } else { Some(at) };
+            if let Some(seen) = place.and_then(|place| seen.get_mut(place)) {
+                *seen |= *class;
+            }
+        }
+    }
+    seen
 }
 
 /// Refuses files whose headers do not have the same columns in the same order, for readers that go by position.
@@ -439,7 +466,17 @@ pub(in super::super) async fn check_order(
     Ok(())
 }
 
-fn kind(at: usize, name: &str, seen: Seen, dialect: &Dialect, is_whole: bool) -> Result<DataType> {
+/// The type of a column.
+///
+/// # Errors
+/// If it was given one that Arrow does not have.
+pub(super) fn kind(
+    at: usize,
+    name: &str,
+    seen: Seen,
+    dialect: &Dialect,
+    is_whole: bool,
+) -> Result<DataType> {
     if dialect.is_date(at, name) {
         return Ok(DataType::Timestamp(TimeUnit::Microsecond, None));
     }

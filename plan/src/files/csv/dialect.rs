@@ -150,6 +150,11 @@ pub struct Dialect {
     pub sampled_records: Option<usize>,
     /// Whether a file may be read in several pieces.
     pub is_splittable: bool,
+    /// Whether the types of columns that were given none, and that no value has line breaks, are known from a sample
+    /// only: what does not fit them is then no fault of the file.
+    pub is_sampled: bool,
+    /// Whether a scan gives what it finds out about the types of the columns, instead of rows.
+    pub gives_types: bool,
 }
 
 impl Default for Dialect {
@@ -186,6 +191,8 @@ impl Default for Dialect {
             empty_is_number: false,
             sampled_records: None,
             is_splittable: true,
+            is_sampled: false,
+            gives_types: false,
         }
     }
 }
@@ -285,6 +292,11 @@ impl Dialect {
         let given = self.types.iter().find(|(key, _)| key.is(at, name)).map(|(_, text)| text);
         let Some(text) = given.or(self.other_type.as_ref()) else { return Ok(None) };
         text.parse().map(Some).map_err(|error| plan_error(format!("column '{name}': {error}")))
+    }
+
+    /// Whether the type of a column was given, as times or by name.
+    pub(super) fn is_typed(&self, at: usize, name: &str) -> bool {
+        self.is_date(at, name) || self.has_type(at, name)
     }
 
     /// Whether a column was said to be of times.

@@ -14,6 +14,8 @@ pub struct CsvError {
     pub(super) path: String,
     #[source]
     pub(super) problem: Problem,
+    /// Whether it may be the fault of a sample instead of the file's.
+    pub(super) is_unsure: bool,
 }
 
 /// What is wrong with a CSV file.
@@ -34,6 +36,10 @@ pub(super) enum Problem {
          set its type, as read_csv(dtype={{'{column}': 'str'}}) of the Python package does"
     )]
     Misfit { column: String, field: String, kind: DataType },
+    #[error(
+        "column '{column}' has '{field}', which is not {kind}, the type that was set for the column; set another type"
+    )]
+    GivenMisfit { column: String, field: String, kind: DataType },
     #[error("column '{column}' is missing; the file has {}", named(.has))]
     NoColumn { column: String, has: Vec<String> },
     #[error("a value with line breaks crosses a split of the file; read the file in one piece")]
@@ -61,6 +67,7 @@ fn named(columns: &[String]) -> String {
 }
 
 impl Problem {
+    /// A field that does not fit its column.
     pub(super) fn misfit(column: &str, field: &str, kind: &DataType) -> Self {
         let mut shown: String = field.chars().take(SHOWN_CHARACTERS_MAX).collect();
         if shown.len() < field.len() {
@@ -69,16 +76,48 @@ impl Problem {
         Problem::Misfit { column: column.to_owned(), field: shown, kind: kind.clone() }
     }
 
+    /// The same of a column that was given its type.
+    pub(super) fn of_given_type(self) -> Self {
+        match self {
+            Problem::Misfit { column, field, kind } => Problem::GivenMisfit { column, field, kind },
+            other => other,
+        }
+    }
+
     pub(super) fn of(self, path: &str) -> DataFusionError {
-        DataFusionError::External(Box::new(CsvError { path: path.to_owned(), problem: self }))
+        let (path, is_unsure) = (path.to_owned(), false);
+        DataFusionError::External(Box::new(CsvError { path, problem: self, is_unsure }))
+    }
+
+    /// The same of a file of which only a sample was looked at, and of which this is `is_piece` a piece: a value
+    /// may have line breaks, and a piece that begins inside of it is not made of whole records.
+    pub(super) fn of_sampled(self, path: &str, is_piece: bool) -> DataFusionError {
+        let is_unsure = match &self {
+            Problem::Misfit { .. } | Problem::Split => true,
+            Problem::Width { .. } | Problem::Characters { .. } => is_piece,
+            Problem::Io(_)
+            | Problem::GivenMisfit { .. }
+            | Problem::NoColumn { .. }
+            | Problem::Arrow(_) => false,
+        };
+        let path = path.to_owned();
+        DataFusionError::External(Box::new(CsvError { path, problem: self, is_unsure }))
     }
 }
 
 impl CsvError {
-    /// Whether the file is a good one that was read with the wrong types, or in pieces that are not whole
-    /// records: what was found in a part of it holds for all of it after another look.
+    /// Whether the file may be a good one that was read with types from a sample, or in pieces that are not whole
+    /// records: after all of it was looked at, it can be read.
     #[must_use]
     pub fn wants_another_look(&self) -> bool {
-        matches!(self.problem, Problem::Misfit { .. } | Problem::Split)
+        self.is_unsure
+    }
+
+    /// Why the system cannot read the file, if that is what is wrong.
+    pub(crate) fn reason(&self) -> Option<std::io::ErrorKind> {
+        match &self.problem {
+            Problem::Io(error) => Some(error.kind()),
+            _ => None,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! CSV files in any dialect.
 //!
-//! Columns are found by their names in each file's header. The types of files below
-//! [`WHOLE_BYTES_MAX`] come from all of their fields, those of larger ones from a sample.
+//! Columns are found by their names in each file's header. The types of small files come from all of their
+//! fields, those of larger ones from a sample. Where the sample told too little, `whole` finds the types in all of
+//! them, in many pieces at once.
 
 mod cells;
 mod columns;
@@ -10,11 +11,10 @@ mod error;
 mod input;
 mod records;
 mod source;
-
-#[cfg(doc)]
-use columns::WHOLE_BYTES_MAX;
+mod whole;
 
 pub(super) use columns::{check_order, columns};
 pub use dialect::Dialect;
 pub use error::CsvError;
 pub(super) use source::TextSource;
+pub(super) use whole::learn;

@@ -29,6 +29,7 @@ use super::columns;
 use super::dialect::Dialect;
 use super::error::Problem;
 use super::records::{Batch, Records};
+use super::whole::Types;
 
 /// Rows of a batch unless the session says otherwise.
 const BATCH_ROWS: usize = 8_192;
@@ -158,6 +159,13 @@ impl FileOpener for TextOpener {
         let range = file.range.map(|range| (range.start.max(0) as u64, range.end.max(0) as u64));
         let opener = self.clone();
         Ok(Box::pin(async move {
+            if opener.dialect.gives_types {
+                let types = Types::open(path, range, &opener.dialect)?;
+                let places = opener.places;
+                let batches =
+                    types.map(move |batch| -> Result<RecordBatch> { Ok(batch?.project(&places)?) });
+                return Ok(futures::stream::iter(batches).boxed());
+            }
             let mut rows = Rows::open(path, range, &opener)?;
             let batches = std::iter::from_fn(move || {
                 let timer = opener.metrics.elapsed_compute().timer();
@@ -181,6 +189,9 @@ struct Rows {
     dialect: Arc<Dialect>,
     batch_rows: usize,
     rows_left: Option<u64>,
+    /// Whether the type of each wanted column was given.
+    is_given: Vec<bool>,
+    is_piece: bool,
 }
 
 impl Rows {
@@ -214,7 +225,11 @@ impl Rows {
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
             records = piece(start, end)?;
         }
+        let columns = opener.places.iter().zip(opener.wanted.fields());
+        let is_given = columns.map(|(at, field)| dialect.is_typed(*at, field.name())).collect();
         Ok(Self {
+            is_given,
+            is_piece: range.is_some(),
             batch: Batch::new(width),
             records,
             wanted: Arc::clone(&opener.wanted),
@@ -230,7 +245,10 @@ impl Rows {
         let left =
             self.rows_left.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
         let rows_max = self.batch_rows.min(left);
-        self.read(rows_max).map_err(|problem| problem.of(&self.path))
+        self.read(rows_max).map_err(|problem| match self.dialect.is_sampled {
+            true => problem.of_sampled(&self.path, self.is_piece),
+            false => problem.of(&self.path),
+        })
     }
 
     fn read(&mut self, rows_max: usize) -> Result<Option<RecordBatch>, Problem> {
@@ -243,8 +261,8 @@ impl Rows {
             return Ok(None);
         }
         self.rows_left = self.rows_left.map(|left| left.saturating_sub(rows as u64));
-        let columns = self.wanted.fields().iter().zip(&self.fields);
-        let columns = columns.map(|(field, at)| -> Result<ArrayRef, Problem> {
+        let columns = self.wanted.fields().iter().zip(&self.fields).zip(&self.is_given);
+        let columns = columns.map(|((field, at), is_given)| -> Result<ArrayRef, Problem> {
             let Some(at) = at else { return Ok(new_null_array(field.data_type(), rows)) };
             let converter = Converter::new(&self.dialect, field.name(), field.data_type());
             let mut is_whole = true;
@@ -252,7 +270,10 @@ impl Rows {
                 is_whole &= field.is_some();
                 field.unwrap_or_default()
             });
-            let values = converter.values(fields);
+            let values = converter.values(fields).map_err(|problem| match is_given {
+                true => problem.of_given_type(),
+                false => problem,
+            });
             if is_whole { values } else { Err(Problem::Characters { line: self.batch.first() }) }
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
