@@ -206,14 +206,14 @@ mod tests {
     use datafusion::physical_plan::{collect, displayable};
     use datafusion::prelude::{SessionConfig, SessionContext};
 
-    /// Nine partitions, one of them without rows.
-    fn rows() -> String {
+    /// Nine partitions of about 24 times `scale` rows, one of them without rows.
+    fn rows(scale: usize) -> String {
         let part = |at: usize| {
             format!(
                 "select value * 9 + {at} as n, cast(value * 31 % 777 as varchar) as t,
                 case when value % 50 = 7 then null else value * 7919 % 1009 end as k
                 from generate_series(1, {})",
-                if at == 4 { 0 } else { 2000 + 100 * at }
+                if at == 4 { 0 } else { scale * (20 + at) }
             )
         };
         (0..9).map(part).collect::<Vec<_>>().join(" union all ")
@@ -237,7 +237,7 @@ mod tests {
     /// the first are wanted and where there are none.
     #[tokio::test]
     async fn rows_are_merged_in_levels() {
-        let rows = rows();
+        let some = rows(100);
         for rest in [
             "order by n",
             "order by k desc nulls last, n",
@@ -245,14 +245,13 @@ mod tests {
             "order by k, n limit 100",
             "order by k, n limit 10 offset 9000",
         ] {
-            let query = format!("select * from ({rows}) {rest}");
+            let query = format!("select * from ({some}) {rest}");
             let (theirs, ours) = merged(&query, &SessionContext::new()).await;
             assert_eq!(theirs, ours, "{rest}");
             assert!(ours.num_rows() > 0, "{rest}");
         }
-        let none = rows.replace("from generate_series(1,", "from generate_series(1, 0 *");
-        let (theirs, ours) =
-            merged(&format!("select * from ({none}) order by n"), &SessionContext::new()).await;
+        let query = format!("select * from ({}) order by n", rows(0));
+        let (theirs, ours) = merged(&query, &SessionContext::new()).await;
         assert_eq!((theirs.num_rows(), ours.num_rows()), (0, 0));
     }
 
@@ -264,8 +263,8 @@ mod tests {
         let mut config = SessionConfig::new().with_batch_size(512);
         config.options_mut().execution.sort_spill_reservation_bytes = 100 << 10;
         let tight = SessionContext::new_with_config_rt(config, runtime.expect("a runtime"));
-        let (theirs, ours) =
-            merged(&format!("select * from ({}) order by t, n", rows()), &tight).await;
+        let query = format!("select * from ({}) order by t, n", rows(100));
+        let (theirs, ours) = merged(&query, &tight).await;
         assert_eq!(theirs, ours);
     }
 }

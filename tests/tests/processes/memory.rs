@@ -4,8 +4,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::ipc::reader::StreamReader;
 use partita_tests::process::data::{NUMBERS_ROWS, WIDE_ROWS, numbers, wide, wide_text_bytes};
-use partita_tests::process::{Cluster, LONG, Process, rows, status_bytes};
-use std::collections::BTreeSet;
+use partita_tests::process::{Cluster, LONG, Process, status_bytes};
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::Arc;
@@ -176,52 +175,4 @@ fn partitioned_files_are_written_one_after_another() {
     let first = cluster.sql("select a from 'parts/p=7'");
     let values: Vec<u64> = first.lines().map(|line| line.parse().expect("a number")).collect();
     assert!(values.is_sorted() && values.len() as u64 == (n - 7).div_ceil(200), "{}", values.len());
-}
-
-/// Workers of unlike limits that run several kinds of operators at once stay within their limits, give the right
-/// answers, and are never lost: their heartbeats go on.
-#[test]
-fn workers_of_unlike_limits_share_a_mixed_load() {
-    let mut cluster = Cluster::start(1, &["--memory-limit=160MiB", "--nthreads=2"]);
-    cluster.add_worker(&["--memory-limit=768MiB", "--nthreads=2"]);
-    cluster.wait_workers(2);
-    let ids = |cluster: &Cluster| -> BTreeSet<_> {
-        cluster.workers_up().iter().map(|row| (row.id, row.pid)).collect()
-    };
-    let before = ids(&cluster);
-    let watches = [(0, 160 << 20), (1, 768 << 20)].map(|(worker, limit_bytes): (usize, u64)| {
-        Watch::over(&cluster.workers[worker], limit_bytes)
-    });
-    let (folder, n) = (wide(), WIDE_ROWS);
-    let folder = folder.display();
-    let offset = n - 5;
-    let mut queries = [
-        (format!("select count(distinct md5(s)) from '{folder}'"), format!("{n}\n")),
-        (
-            format!("select a from '{folder}' order by a limit 1 offset {offset}"),
-            format!("{offset}\n"),
-        ),
-        (
-            format!(
-                "select count(*), sum(r) from \
-                 (select row_number() over (partition by a % 1000 order by k) as r from '{folder}')"
-            ),
-            format!("{n},{}\n", window_sum(n, 1000)),
-        ),
-    ]
-    .map(|(query, expected)| (cluster.start_sql(&query), expected));
-    for (query, expected) in &mut queries {
-        assert_eq!(&rows(&query.finish(LONG)), expected);
-    }
-    let [small, large] = watches;
-    small.check("the small worker");
-    large.check("the large worker");
-    assert_eq!(ids(&cluster), before, "a worker was lost");
-}
-
-/// The sum of the row numbers of `rows` rows that are spread evenly over so many partitions.
-fn window_sum(rows: u64, partitions: u64) -> u64 {
-    let (each, more) = (rows / partitions, rows % partitions);
-    let sum = |count: u64| count * (count + 1) / 2;
-    more * sum(each + 1) + (partitions - more) * sum(each)
 }
