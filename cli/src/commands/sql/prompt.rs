@@ -59,8 +59,8 @@ pub(super) async fn run(args: &SqlArgs, cluster: &Cluster, format: RowFormat) ->
     greet(cluster);
     let mut settings =
         Settings { rows_shown: args.max_rows.unwrap_or(ROWS_SHOWN), has_timing: true };
-    let mut names = Names::default();
-    names.tables = tables(cluster).await.unwrap_or_default();
+    let known = tables(cluster).await.unwrap_or_default();
+    let mut names = Names { tables: known, ..Names::default() };
     let mut editor = Editor::open()?;
     loop {
         editor.set_names(&names);
