@@ -5,7 +5,7 @@
 //! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`arithmetic`] has the operators of
-//! pandas, [`missing`] what it has as missing; [`ranged`] has the partitions of sorted rows done by themselves;
+//! pandas, `missing` what it has as missing; [`ranged`] has the partitions of sorted rows done by themselves;
 //! [`sliding`] computes windows by columns, [`sorting`] sorts what fits into memory at once;
 //! [`logical`] is the wire form of plans that clients
 //! build; [`files`] finds the tables that queries name by path.
