@@ -217,7 +217,7 @@ mod tests {
             ("select 1", true, None),
             ("select 1 -- one;", true, Some(Open::Line)),
             ("select ';", true, Some(Open::Text(8))),
-            ("select 'it''s", true, Some(Open::Text(11))),
+            ("select 'it''s", true, Some(Open::Text(12))),
             ("select 'a' as \"b;", true, Some(Open::Name(15))),
             ("", false, None),
         ] {

@@ -220,17 +220,19 @@ mod tests {
     }
 
     async fn merged(query: &str, context: &SessionContext) -> (RecordBatch, RecordBatch) {
-        let planning = planning_context();
-        let plan = planning.sql(query).await.expect("sql").create_physical_plan().await;
-        let plan = plan.expect("a plan");
-        let levelled = with_levelled_merges(Arc::clone(&plan), 4).expect("a plan");
+        // Two plans: parts of one that has run keep their state.
+        let plan = async || {
+            let frame = planning_context().sql(query).await.expect("sql");
+            frame.create_physical_plan().await.expect("a plan")
+        };
+        let levelled = with_levelled_merges(plan().await, 4).expect("a plan");
         let text = displayable(levelled.as_ref()).indent(false).to_string();
         assert!(text.contains("LevelledMergeExec"), "{query}\n{text}");
         let rows = async |plan: Plan, context: &SessionContext| {
             let batches = collect(Arc::clone(&plan), context.task_ctx()).await.expect("rows");
             concat_batches(&plan.schema(), &batches).expect("one batch")
         };
-        (rows(plan, &SessionContext::new()).await, rows(levelled, context).await)
+        (rows(plan().await, &SessionContext::new()).await, rows(levelled, context).await)
     }
 
     /// All rows are in the same order as DataFusion merges them, by one key and by several, also where only

@@ -78,10 +78,13 @@ fn on_one_line(text: &str) -> String {
 fn fitted(natural: &[usize], width: usize) -> Vec<usize> {
     let room = |columns: usize| width.saturating_sub(columns * CELL_EXTRA + LINE_EXTRA);
     let least = |natural: usize| natural.min(COLUMN_MIN);
+    let whole = |columns: usize| {
+        natural[..columns].iter().map(|it| least(*it)).sum::<usize>()
+            + columns * CELL_EXTRA
+            + LINE_EXTRA
+    };
     let mut columns = natural.len();
-    while columns > 1
-        && natural[..columns].iter().map(|it| least(*it)).sum::<usize>() > room(columns)
-    {
+    while columns > 1 && whole(columns) > width {
         columns -= 1;
     }
     let mut widths = natural[..columns].to_vec();

@@ -16,7 +16,7 @@ fn explain_names_the_groups() -> Result<()> {
         let oracle = fixture.oracle().await?;
         let rows = oracle.explain(QUERY).await?;
         let kinds: Vec<&str> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
-        let groups: Vec<String> = (0..rows.len() - 1).map(|n| format!("group {n}")).collect();
+        let groups: Vec<String> = (0..rows.len() - 1).map(|n| format!("stage {n}")).collect();
         assert_eq!(kinds[0], "logical_plan");
         assert_eq!(&kinds[1..], groups.iter().map(String::as_str).collect::<Vec<_>>());
         let all: String = rows.iter().map(|(_, text)| text.as_str()).collect();
@@ -25,9 +25,9 @@ fn explain_names_the_groups() -> Result<()> {
             "join",
             "4 tasks",
             "1 task",
-            "Broadcast of group",
-            "Shuffle of group",
-            "Gather of group",
+            "Broadcast of stage",
+            "Shuffle of stage",
+            "Gather of stage",
             "HashJoinExec",
             "AggregateExec: mode=Partial",
             "AggregateExec: mode=FinalPartitioned",
@@ -49,7 +49,7 @@ fn explain_analyze_counts_rows() -> Result<()> {
         let oracle = fixture.oracle().await?;
         let answer = oracle.cluster(&format!("explain analyze {QUERY}")).await?;
         let rows = plan_rows(&answer)?;
-        assert!(rows.iter().enumerate().all(|(n, (kind, _))| kind == &format!("group {n}")));
+        assert!(rows.iter().enumerate().all(|(n, (kind, _))| kind == &format!("stage {n}")));
         let all: String = rows.iter().map(|(_, text)| format!("{text}\n")).collect();
         let scan =
             all.lines().find(|line| line.contains("DataSourceExec") && line.contains("facts"));

@@ -12,7 +12,7 @@ use crate::statements;
 use anyhow::{Result, bail};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::StreamExt;
-use partita_shared::units::{format_count, format_duration};
+use partita_shared::units::format_duration;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -140,7 +140,7 @@ fn footer(written: &Written, took: Option<Duration>) -> String {
     if columns == 0 {
         parts.push("done".to_string());
     } else {
-        let rows = format_count(written.rows as u64);
+        let rows = written.rows;
         parts.push(match (written.is_all, written.rows_shown < written.rows) {
             (true, false) if written.rows == 1 => "1 row".to_string(),
             (true, false) => format!("{rows} rows"),
@@ -243,9 +243,9 @@ mod tests {
     fn footers() {
         assert_eq!(footer(&written(1, 1, true), None), "1 row");
         assert_eq!(footer(&written(0, 0, true), None), "0 rows");
-        assert_eq!(footer(&written(1234, 40, true), None), "40 of 1,234 rows shown");
+        assert_eq!(footer(&written(1234, 40, true), None), "40 of 1234 rows shown");
         let more = footer(&written(100_000, 40, false), None);
-        assert_eq!(more, "40 of more than 100,000 rows shown");
+        assert_eq!(more, "40 of more than 100000 rows shown");
         let some = Written { columns_shown: 1, ..written(3, 3, true) };
         assert_eq!(footer(&some, None), "3 rows, 1 of 2 columns fit");
         let none = Written { schema: Arc::new(Schema::empty()), ..written(0, 0, true) };

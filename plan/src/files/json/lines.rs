@@ -18,8 +18,10 @@ const UTF8_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 /// The lines of a file or of a piece of one, without blank ones.
 pub(super) struct Lines {
     input: Box<dyn BufRead + Send>,
-    /// The place in the file where the next line begins.
+    /// Bytes before what is read next.
     at: u64,
+    /// The place in the file where the next line begins: the first one before the mark, if there is one.
+    begin: u64,
     /// Lines that begin here or later belong to another piece.
     end: u64,
     /// The number of the last line, where it is known.
@@ -43,10 +45,13 @@ impl Lines {
         let plain = FileCompressionType::from(compression).convert_read(file)?;
         let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(READ_BYTES, plain));
         let number = (start == 0).then_some(0);
-        let mut lines = Self { input, at: from, end, number };
+        let mut lines = Self { input, at: from, begin: 0, end, number };
         match start {
             0 => lines.skip_mark().map_err(wrong)?,
-            _ => lines.at += lines.input.skip_until(b'\n').map_err(wrong)? as u64,
+            _ => {
+                lines.at += lines.input.skip_until(b'\n').map_err(wrong)? as u64;
+                lines.begin = lines.at;
+            }
         }
         Ok(lines)
     }
@@ -67,10 +72,11 @@ impl Lines {
     pub(super) fn next(&mut self, line: &mut Vec<u8>) -> Result<bool, Problem> {
         loop {
             line.clear();
-            if self.at >= self.end || self.input.read_until(b'\n', line)? == 0 {
+            if self.begin >= self.end || self.input.read_until(b'\n', line)? == 0 {
                 return Ok(false);
             }
             self.at += line.len() as u64;
+            self.begin = self.at;
             self.number = self.number.map(|number| number + 1);
             if !line.iter().all(u8::is_ascii_whitespace) {
                 return Ok(true);
