@@ -171,7 +171,7 @@ fn plans_are_shown() {
     let explained = cluster.last_job().expect("the statement");
     assert_eq!((explained.state, explained.tasks.total()), (JobState::Done, 0));
     let text = cluster.place.run(["sql", "--analyze", query]).ok();
-    for word in ["group 0", "[3 rows", "on slots", "AggregateExec"] {
+    for word in ["stage 0", "[3 rows", "on slots", "AggregateExec"] {
         assert!(text.contains(word), "`{word}` is not in: {text}");
     }
     assert_eq!(cluster.jobs().len(), 2);
