@@ -48,7 +48,10 @@ fn a_name_is_taken_once() {
     let mut cluster = Cluster::start(0, &[]);
     let again = cluster.place.run(["scheduler", "--host=127.0.0.1", "--port=0"]);
     let pid = cluster.scheduler.pid().to_string();
-    again.fails(1, &["`default` is running", &cluster.access.address, &pid, "--name"]);
+    again.fails(
+        1,
+        &["a cluster with this name is running", &cluster.access.address, &pid, "--name"],
+    );
     let other = ["scheduler", "--host=127.0.0.1", "--port=0", "--name=other"];
     let other = cluster.place.start(other);
     let file = cluster.place.path("home").join("other.json");

@@ -301,6 +301,10 @@ fn look_at_pieces(path: &Path, dialect: &Dialect, found: &mut Found) -> Result<(
     let delimiter = dialect.delimiter.unwrap_or(b',');
     for piece in 1..=SAMPLED_PIECES {
         let start = (size / SAMPLED_PIECES * piece).saturating_sub(SAMPLED_PIECE_BYTES);
+        // The beginning was read, and its header is not a row.
+        if start < SAMPLED_BYTES_MIN {
+            continue;
+        }
         let end = (start + SAMPLED_PIECE_BYTES).min(size);
         let mut columns = classifiers(&found.names, dialect);
         let looked = Records::of_piece(open()?, dialect, delimiter, start, end)
