@@ -314,7 +314,10 @@ async fn what_cannot_be_sent_is_refused() {
     assert!(client.tables().await.expect("tables").is_empty());
     // Files that change meanwhile.
     cluster.place.write("flights.csv", "origin,delay\nYUL,1\n");
-    says(flights.filter(col("number").gt(lit(1))).expect("a frame").collect().await, "anew");
+    says(
+        flights.filter(col("number").gt(lit(1))).expect("a frame").collect().await,
+        "make the frame again",
+    );
 }
 
 fn numbers(range: std::ops::Range<i64>) -> ArrayRef {
