@@ -299,9 +299,9 @@ def test_an_interrupt_does_not_wait_for_planning(client, monkeypatch):
     ask, cancel = connection._info, connection._cancel
     planned, cancelled = threading.Event(), threading.Event()
 
-    def slow(sql):
+    def slow(sql, fixed):
         planned.wait(BOUND_S)
-        return ask(sql)
+        return ask(sql, fixed)
 
     monkeypatch.setattr(connection, "_info", slow)
     monkeypatch.setattr(connection, "_cancel", lambda info: (cancel(info), cancelled.set()))

@@ -178,7 +178,7 @@ def test_late_values_of_files_too_large_for_the_cluster(client, tmp_path):
         frame = dd.read_csv(path)
         assert frame.x.sum().compute() == pd.read_csv(io.StringIO(text)).x.sum()
         named = dd.read_csv(path, dtype={"n": "int64", "x": "int64"})
-        with pytest.raises(ValueError, match="the type that the column was given"):
+        with pytest.raises(ValueError, match="the type that was set for the column"):
             named.x.sum().compute()
     finally:
         client.sql("SET partita.read_whole_bytes = 67108864")
