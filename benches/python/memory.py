@@ -134,7 +134,7 @@ class Watch(threading.Thread):
 
 
 class Cluster:
-    """A scheduler and workers with these limits, each with so many slots."""
+    """Start a scheduler and workers with these limits and this number of slots each."""
 
     def __init__(self, program: str, home: Path, limits: list[int], slots: int) -> None:
         self.program = program
@@ -201,7 +201,7 @@ def parse_numbers(text: str) -> list[int]:
 
 
 def write_table(program: str, home: Path, folder: Path, rows: int, row_bytes: int) -> None:
-    """Write a table of so many rows of about so many bytes, unless it is there: texts do not compress well."""
+    """Write a table of ``rows`` rows of about ``row_bytes`` bytes, unless it exists; strings compress badly."""
     done = folder / ".done"
     if done.exists():
         return

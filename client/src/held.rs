@@ -118,7 +118,7 @@ struct Brought {
     rows: u64,
 }
 
-/// A table that is being brought. The scheduler hears of it if that breaks off.
+/// An upload. The scheduler is told if it is dropped before its end.
 struct Begun<'a> {
     client: &'a Client,
     name: Option<&'a str>,

@@ -12,7 +12,7 @@ pub(crate) fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
     worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
 }
 
-/// Attempts that a worker with so many slots may have, tasks of a group included.
+/// The number of attempts that a worker with `slots` slots may have, including tasks of this group.
 pub(crate) fn room(slots: u32, job: &Job, group: &Group, options: &Options) -> u64 {
     let slots = u64::from(slots);
     let ahead = group

@@ -14,8 +14,10 @@ impl Core {
     pub(crate) fn drain_pending(&mut self, effects: &mut Vec<Effect>) {
         while let Some(next) = self.pending.pop_front() {
             match next {
+                Pending::End { job, state, error, .. } if self.planning.contains_key(&job) => {
+                    ending::end_planning(self, job, state, error, 0, effects);
+                }
                 Pending::End { job, state, error, kind } => {
-                    ending::end_planning(self, job, state, error.clone(), 0, effects);
                     ending::end_job(self, job, state, error, kind, effects);
                 }
                 Pending::Release(job) => persisted::release_if_unread(self, job, effects),

@@ -93,7 +93,7 @@ fn padded(text: &str, width: usize) -> String {
     format!("{cut}{spaces}")
 }
 
-/// A text that is no wider than this.
+/// A text, cut to at most `width` columns.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_string();

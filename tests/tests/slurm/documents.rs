@@ -14,7 +14,8 @@ use std::time::Duration;
 /// All jobs at once, on a machine that is busy with others.
 const ALL_BOUND: Duration = Duration::from_secs(300);
 /// Where the messages come from.
-const SOURCES: [&str; 7] = ["cli", "client", "core", "plan", "scheduler", "shared", "worker"];
+const SOURCES: [&str; 9] =
+    ["cli", "client", "core", "net", "observe", "plan", "scheduler", "shared", "worker"];
 /// The shortest piece of a message that is looked for in the sources.
 const PIECE_CHARS_MIN: usize = 8;
 

@@ -14,7 +14,7 @@ use rustyline::history::{FileHistory, History};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use std::path::PathBuf;
 
-/// What is shown where a statement is awaited.
+/// The prompt.
 const PROMPT: &str = "partita> ";
 /// The file of what was typed before, in the folder of access files.
 const HISTORY_FILE: &str = "sql_history";
@@ -32,7 +32,7 @@ pub(super) enum Input {
     Text(String),
     /// Ctrl-C: what was typed is not meant.
     Dropped,
-    /// Ctrl-D: there is no more.
+    /// Ctrl-D: the end of the input.
     End,
 }
 

@@ -54,7 +54,7 @@ enum Next {
 /// Reads statements and runs them until there are no more.
 ///
 /// # Errors
-/// If the terminal fails. What is wrong with a statement is shown.
+/// If the terminal fails. Errors of statements are printed.
 pub(super) async fn run(args: &SqlArgs, cluster: &Cluster, format: RowFormat) -> Result<u8> {
     greet(cluster);
     let mut settings =
@@ -133,7 +133,7 @@ async fn statements(
     }
 }
 
-/// What is said below a result: how much of it is shown, and how long it took.
+/// The line below a result: how many rows and columns are shown, and how long the statement took.
 fn footer(written: &Written, took: Option<Duration>) -> String {
     let columns = written.schema.fields().len();
     let mut parts = Vec::new();
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(footer(&none, Some(Duration::from_millis(1500))), "done, 1.5 s");
     }
 
-    /// Commands change what they name; what is no command, or lacks its argument, is said.
+    /// Commands change their setting; unknown commands and missing arguments are errors.
     #[test]
     fn commands() {
         let mut settings = Settings { rows_shown: 40, has_timing: true };
