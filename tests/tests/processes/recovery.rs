@@ -241,7 +241,7 @@ fn a_task_that_kills_its_workers_is_given_up() {
             let job = cluster.last_job()?;
             let groups = cluster.groups(&job);
             let running = groups.get(1).is_some_and(|group| group.tasks.running == 1);
-            let alone = groups[0].tasks.running == 0;
+            let alone = groups.first().is_some_and(|group| group.tasks.running == 0);
             let mut workers = cluster.workers_up().into_iter();
             let worker = workers.find(|row| row.assigned > 0 && !killed.contains(&row.pid))?;
             (running && alone).then_some(worker.pid)

@@ -67,17 +67,20 @@ mod tests {
         let waits = Waits::default();
         let ready = waited(futures::stream::iter([1, 2, 3]), &waits.disk_us);
         assert_eq!(ready.count().await, 3);
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let late = futures::stream::once(receiver).boxed();
-        let reading = tokio::spawn(waited(late, &waits.transfer_us).count());
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(3) {
-            tokio::task::yield_now().await;
-        }
-        sender.send(()).unwrap();
-        assert_eq!(reading.await.unwrap(), 1);
+        let mut polls = 0;
+        let late = futures::stream::poll_fn(move |context| {
+            polls += 1;
+            if polls == 1 {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let start = Instant::now();
+            while polls == 2 && start.elapsed() < Duration::from_millis(3) {}
+            Poll::Ready((polls == 2).then_some(()))
+        });
+        assert_eq!(waited(late, &waits.transfer_us).count().await, 1);
         let (transfer_us, disk_us) = waits.within(u64::MAX);
-        assert!(transfer_us >= 1_000, "{transfer_us}");
+        assert!(transfer_us >= 3_000, "{transfer_us}");
         assert_eq!(disk_us, 0);
         assert_eq!(waits.within(500), (500, 0));
     }

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn the_machine_comes_last() {
         check(&[MEMINFO], &[], 32 * GIB, "/proc/meminfo");
-        check(&[], &[], GIB, "assumed");
+        check(&[], &[], GIB, "an assumption");
         let physical = SystemLimits { physical: Some(7), ..SystemLimits::default() };
         let found = usable_of(Path::new("/nowhere"), &variables(&[]), physical);
         assert_eq!((found.bytes, found.source.as_str()), (7, "the machine's memory"));
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(warning(MemoryLimit::Auto, 7), None);
         assert_eq!(warning(MemoryLimit::Share(0.5), 2), None);
         assert!(warning(MemoryLimit::Share(0.5), 3).unwrap().contains("each of 3 workers"));
-        assert!(warning(MemoryLimit::Bytes(11 * GIB), 1).unwrap().contains("10.0 GiB by a test"));
+        assert!(warning(MemoryLimit::Bytes(11 * GIB), 1).unwrap().contains("10.0 GiB from a test"));
     }
 
     /// Too little is refused, with the reason and the way out.
@@ -311,7 +311,7 @@ mod tests {
     fn too_little_is_refused() {
         let refused = |limit, nworkers| plan(limit, nworkers, 1).unwrap_err().to_string();
         let auto = refused(MemoryLimit::Auto, 1000);
-        assert!(auto.contains("1000 workers of 10.0 GiB by a test"), "{auto}");
+        assert!(auto.contains("1000 workers of 10.0 GiB from a test"), "{auto}");
         assert!(refused(MemoryLimit::Share(0.001), 1).contains("0.001 of 10.0 GiB"));
         assert!(refused(MemoryLimit::Share(f64::NAN), 1).contains("at least 64.0 MiB"));
         assert!(refused(MemoryLimit::Bytes(LIMIT_BYTES_MIN - 1), 1).contains("--memory-limit"));

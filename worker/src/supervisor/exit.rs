@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn causes_are_told_apart() {
         check(3 << 8, true, "exit code 3");
-        check(i32::from(EXIT_NO_SCHEDULER) << 8, false, "exit code 69: no scheduler answered");
+        check(i32::from(EXIT_NO_SCHEDULER) << 8, false, "exit code 69: no scheduler responded");
         check(i32::from(EXIT_REFUSED) << 8, false, "exit code 77: the scheduler refused");
         check(libc::SIGSEGV | 0x80, true, "signal SIGSEGV (11), core dumped");
         check(libc::SIGTERM, true, "signal SIGTERM (15)");
