@@ -1,8 +1,8 @@
 """Partitioned data frames over many cores and many nodes.
 
-The package follows Dask in names and meaning: :mod:`partita.dataframe` and :mod:`partita.distributed` take the place
-of ``dask.dataframe`` and ``dask.distributed``. A frame is a plan; :meth:`compute` sends it to a cluster, whose workers
-run it on Apache Arrow and DataFusion, and brings the answer home as pandas has it.
+Names and semantics are Dask's: :mod:`partita.dataframe` and :mod:`partita.distributed` replace ``dask.dataframe`` and
+``dask.distributed``. A frame is a query plan. :meth:`compute` sends it to a cluster, whose workers run it on Apache
+Arrow and DataFusion, and returns the result as a pandas object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 @thin
 def compute(*collections: Any) -> tuple[Any, ...]:
-    """Computes several collections, at once, and gives their results."""
+    """Compute several collections in parallel and return their results as a tuple."""
     from ._client import current_client
 
     if len(collections) == 1:
@@ -40,12 +40,12 @@ def compute(*collections: Any) -> tuple[Any, ...]:
 
 @thin
 def persist(*collections: Any) -> tuple[Any, ...]:
-    """Keeps the results of several collections on the workers, and gives collections that read them there."""
+    """Persist several collections on the workers and return collections that read the persisted results."""
     return tuple(one.persist() for one in collections)
 
 
 def visualize(*collections: Any, filename: str | None = None, **arguments: Any) -> Drawing:
-    """The plans of collections as one picture, SVG: shown by a notebook, or written to a file."""
+    """Draw the plans of collections as one SVG image, for display in a notebook or written to a file."""
     from ._draw import visualize as draw
 
     return draw(*collections, filename=filename, **arguments)
@@ -55,16 +55,16 @@ __getattr__ = absent(
     "partita",
     {
         "delayed": FUNCTIONS,
-        "optimize": "plans are optimised where they run; explain() shows the result",
-        "annotate": "there are no annotations; `partita sql --priority` and PARTITA_PRIORITY set a job's priority",
-        "get_annotations": "there are no annotations",
-        "config": "options are arguments, or variables such as PARTITA_MEMORY_LIMIT",
-        "get": "there are no task graphs in Python; use compute",
-        "is_dask_collection": "frames are instances of partita.dataframe.DataFrame, Series, Index, Scalar",
-        "istask": "there are no task graphs in Python",
-        "base": "use partita.compute, partita.persist, partita.visualize",
+        "optimize": "the scheduler optimises plans; explain() shows the result",
+        "annotate": "annotations are not supported; `partita sql --priority` and PARTITA_PRIORITY set a job's priority",
+        "get_annotations": "annotations are not supported",
+        "config": "options are arguments or environment variables such as PARTITA_MEMORY_LIMIT",
+        "get": "Python has no task graphs; use compute",
+        "is_dask_collection": "test for instances of partita.dataframe.DataFrame, Series, Index or Scalar",
+        "istask": "Python has no task graphs",
+        "base": "use partita.compute, partita.persist or partita.visualize",
         "tokenize": "plans have no tokens",
-        "Expr": "the plan of a frame is shown by explain()",
+        "Expr": "use explain() to show the plan of a frame",
     },
     parts=("array", "bag", "dataframe", "datasets", "diagnostics", "distributed"),
 )

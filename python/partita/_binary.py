@@ -1,4 +1,4 @@
-"""Where the ``partita`` program is: in the wheel, or on the path."""
+"""The location of the ``partita`` program: in the wheel or on the path."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["program"]
 
 
 def program() -> str:
-    """The path of the ``partita`` program that belongs to this package.
+    """Return the path of the ``partita`` program that belongs to this package.
 
-    ``PARTITA_PROGRAM`` names another one.
+    The environment variable ``PARTITA_PROGRAM`` overrides it.
 
     Raises
     ------
     FileNotFoundError
-        If there is none; the text says where one was looked for.
+        If the program is not found. The message lists the searched folders.
     """
     named = os.environ.get("PARTITA_PROGRAM")
     if named:
@@ -34,6 +34,6 @@ def program() -> str:
     if on_path:
         return on_path
     raise FileNotFoundError(
-        f"the program `partita` is neither in {', '.join(dict.fromkeys(folders))} nor on the path: "
-        "install the wheel of this package, or name the program in PARTITA_PROGRAM"
+        f"cannot find the program `partita` in {', '.join(dict.fromkeys(folders))} or on the path; "
+        "install the wheel of this package, or set PARTITA_PROGRAM to the program"
     )

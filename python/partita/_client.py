@@ -1,4 +1,4 @@
-"""The client: a connection to a cluster, and what is asked of the cluster itself."""
+"""The client: a connection to a cluster, and operations on the cluster itself."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from ._units import seconds
 
 __all__ = ["Client", "Future", "current_client"]
 
-#: How long a scheduler may take to be there, in seconds, if nobody says.
+#: Default time to wait for the scheduler or the workers, in seconds.
 TIMEOUT_S = 60.0
-#: The first pause before something is tried again, in seconds; each next one is twice as long.
+#: Pause before the first retry, in seconds; it doubles with each further retry up to the maximum.
 PAUSE_FIRST_S = 0.02
 PAUSE_MAX_S = 1.0
-#: Jobs in one answer of the scheduler.
+#: Jobs in one page of the scheduler's REST API.
 JOBS_PAGE_MAX = 1000
-#: How long a scheduler that nobody named, but whose access file was found, may take to answer, in seconds.
+#: Time to wait for a scheduler that was only found by its access file, in seconds.
 FOUND_TIMEOUT_S = 3.0
 
 _current: Client | None = None
@@ -41,7 +41,7 @@ _lock = threading.RLock()
 
 
 def _tries(wait: float) -> Iterator[None]:
-    """Tries, with a longer pause after each, until so many seconds are over: one at least."""
+    """Yield once per attempt, with growing pauses, until `wait` seconds have passed; at least once."""
     end = time.monotonic() + wait
     pause = PAUSE_FIRST_S
     while True:
@@ -53,9 +53,9 @@ def _tries(wait: float) -> Iterator[None]:
         pause = min(pause * 2, PAUSE_MAX_S)
 
 
-#: Variables that name a cluster.
+#: Environment variables that select a cluster.
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
-#: Arguments of Dask's client that have no meaning here.
+#: Arguments of Dask's client that are accepted without effect.
 _IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
@@ -65,26 +65,27 @@ class Client:
     Parameters
     ----------
     address : str or LocalCluster, optional
-        ``tcp://host:port``. Without one, and without a file, the cluster is that of the environment
-        (``PARTITA_SCHEDULER``), of the Slurm job around, or the only one that runs; if there is none, one is
-        started on this machine, which ends with this process.
+        ``tcp://host:port``, or a local cluster. Without `address` and `scheduler_file`, the client connects to the
+        cluster of the environment (``PARTITA_SCHEDULER``), of the surrounding Slurm job, or to the only running
+        cluster of this user. If none is found, it starts one on this machine, which ends with this process.
     scheduler_file : str, optional
-        The access file that a scheduler wrote.
+        Access file that a scheduler wrote.
     timeout : float or str, optional
-        For how long a scheduler that does not answer yet is looked for: seconds, or a text such as ``"2s"``; 60 s if
-        not given.
+        Time to wait for a scheduler that does not answer yet: seconds, or a string such as ``"2s"``. 60 s by default.
     token : str, optional
-        The token of the scheduler at ``address``, if it is not to be taken from ``PARTITA_TOKEN`` or an access file.
+        Token of the scheduler at `address`. By default it is taken from ``PARTITA_TOKEN`` or an access file.
     n_workers, threads_per_worker, memory_limit, local_directory
-        Of the cluster that is started, as in :class:`LocalCluster`: with one of these, one is. Its other arguments,
-        such as ``dashboard_address``, are taken too, and count if one is started.
+        Arguments of :class:`LocalCluster`. With one of these, the client always starts a cluster. The other arguments
+        of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
+    set_as_default : bool
+        Whether frames without an explicit client use this one.
     name
-        As for Dask; without effect.
+        Accepted for compatibility with Dask; no effect.
 
     Raises
     ------
     ClusterError
-        If the cluster cannot be reached in time, or, at once, if it does not accept the token.
+        If the cluster cannot be reached in time or rejects the token. A rejected token is not retried.
 
     Examples
     --------
@@ -125,12 +126,15 @@ class Client:
         if isinstance(address, LocalCluster):
             self._connect(address.scheduler_address, address.token, wait)
         elif address is not None and not isinstance(address, str):
-            raise TypeError(f"Client() takes an address such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
+            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
         elif address is not None and token is not None:
             self._connect(address, token, wait)
         elif address is not None or scheduler_file is not None:
             if local:
-                raise TypeError(f"Client({next(iter(local))}=) is for a cluster that it starts, not for one that runs")
+                raise TypeError(
+                    f"Client() does not support the argument {next(iter(local))!r} with an address or a scheduler file: "
+                    "it applies only to a cluster that the client starts"
+                )
             self._find(address, scheduler_file, wait)
         elif size or not self._find_any(wait):
             refuse_in_steps()
@@ -141,25 +145,25 @@ class Client:
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None) -> None:
-        """Looks for a scheduler until it answers: it may be about to start."""
+        """Connect to a scheduler, waiting for it if it is still starting."""
         self._try_until(lambda left: self._attend(address, token, left), wait)
 
     def _find(self, address: str | None, scheduler_file: str | None, wait: float | None) -> None:
-        """The same for one whose token an access file has, which may be about to be written."""
+        """Find the access file of a cluster and connect to it, waiting for both."""
 
         def attempt(left: float) -> None:
             found = find(address, scheduler_file)
             if found is None:
-                raise ClusterError("no cluster was found")
+                raise ClusterError("no cluster found")
             self._attend(*found, left)
 
         self._try_until(attempt, wait)
 
     def _find_any(self, wait: float | None) -> bool:
-        """Connects to the cluster that is found without being named; false if there is none.
+        """Connect to a cluster of the environment or a running one; return whether one was found.
 
-        One that does not answer has ended without removing its access file: it is named in a warning, unless the
-        environment names it.
+        A cluster that does not answer probably ended without removing its access file. This is an error if the
+        environment names the cluster, otherwise a warning.
         """
         if any(os.environ.get(name) for name in _NAMING):
             self._find(None, None, wait)
@@ -170,7 +174,7 @@ class Client:
         try:
             self._connect(*found, FOUND_TIMEOUT_S if wait is None else wait)
         except Unreachable as error:
-            warnings.warn(f"{error}; a cluster is started on this machine instead", stacklevel=4)
+            warnings.warn(f"{error}; starting a cluster on this machine instead", stacklevel=4)
             return False
         return True
 
@@ -189,21 +193,21 @@ class Client:
                 attempt(max(end - time.monotonic(), PAUSE_MAX_S))
                 return
             except TokenRefused:
-                # No later attempt has another token.
+                # A retry would send the same token.
                 raise
             except ClusterError as error:
                 cause = error
         kind = Unreachable if isinstance(cause, Unreachable) else ClusterError
-        raise kind(f"no scheduler answered for {wait:g} s: {cause}")
+        raise kind(f"no scheduler answered within {wait:g} s: {cause}")
 
     def as_current(self) -> Client:
-        """Makes this the client of frames that name none."""
+        """Make this the default client, which frames without an explicit client use."""
         global _current
         with _lock:
             _current = self
         return self
 
-    # What there is.
+    # Cluster state.
 
     def _rest(self, path: str, method: str = "GET") -> Any:
         connection = self._connection
@@ -221,7 +225,7 @@ class Client:
                 text = body
             raise ClusterError(text) from None
         except OSError as error:
-            raise ClusterError(f"{url} cannot be reached: {error}") from None
+            raise ClusterError(f"cannot reach {url}: {error}") from None
 
     def _workers(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -234,39 +238,47 @@ class Client:
             after = f"&after={page['next']}"
 
     def scheduler_info(self) -> dict[str, Any]:
-        """The cluster in a few figures, and its workers by address."""
+        """Return a summary of the cluster, with its workers by address."""
         info = self._rest("cluster")
         info["workers"] = {f"tcp://{row['address']}": row for row in self._workers()}
         return dict(info)
 
     def nthreads(self) -> dict[str, int]:
-        """Tasks that each worker runs at once, by its address."""
+        """Return the number of slots of each worker, by its address."""
         return {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
 
     ncores = nthreads
 
     def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> None:
-        """Waits until so many workers are there.
+        """Wait until at least `n_workers` workers are connected.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers.
+        timeout : float or str, optional
+            Time to wait: seconds, or a string such as ``"2s"``. 60 s by default.
 
         Raises
         ------
         TimeoutError
-            If they are not there in time; in one minute if no time is given.
+            If fewer workers are connected when the time is over.
         """
         given = seconds(timeout)
         wait = TIMEOUT_S if given is None else given
-        there = 0
+        connected = 0
         for _ in _tries(wait):
-            there = len(self._workers())
-            if there >= n_workers:
+            connected = len(self._workers())
+            if connected >= n_workers:
                 return
-        raise TimeoutError(f"{there} of {n_workers} workers came in {wait:g} s")
+        raise TimeoutError(f"timed out: {connected} of {n_workers} workers connected after {wait:g} s")
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard, with the token that opens it: keep it to yourself.
+        """The link to the dashboard, including the token of the cluster. Do not share it.
 
-        ``print(client.dashboard_link)`` shows the token; a cell of a notebook that ends with the link does not.
+        ``print(client.dashboard_link)`` shows the token. The output of a notebook cell that ends with the link does
+        not.
         """
         return Link(f"http://{self._connection.address}/#token={self._connection.token}")
 
@@ -274,14 +286,24 @@ class Client:
 
     @thin
     def sql(self, query: str) -> Any:
-        """The rows of a query, as a ``pyarrow.Table``."""
+        """Run a SQL query and return its rows as a ``pyarrow.Table``."""
         return self._connection.query(query, fixed=False)
 
     @thin
     def compute(self, collections: Any, sync: bool = False) -> Any:
-        """Computes in the background: a :class:`Future`, or a list of them for a list.
+        """Compute collections in the background.
 
-        With ``sync=True`` the results themselves.
+        Parameters
+        ----------
+        collections : DataFrame, Series, Index, Scalar, or list of these
+            What to compute.
+        sync : bool
+            Whether to wait and return the results instead of futures.
+
+        Returns
+        -------
+        Future or list of Future
+            A future for a single collection, a list of futures for a list.
         """
         many = isinstance(collections, (list, tuple))
         futures = [self._submit(one.compute) for one in (collections if many else [collections])]
@@ -289,7 +311,7 @@ class Client:
             try:
                 results = [future.result() for future in futures]
             finally:
-                # After an error, or Ctrl-C, nobody wants the others.
+                # After an error or Ctrl-C the other results are not needed.
                 for future in futures:
                     future.cancel()
             return results if many else results[0]
@@ -297,14 +319,14 @@ class Client:
 
     @thin
     def persist(self, collections: Any) -> Any:
-        """Computes and keeps the result on the workers: the same collections, which read it there."""
+        """Persist collections on the workers and return collections that read the persisted results."""
         if isinstance(collections, (list, tuple)):
             return [one.persist() for one in collections]
         return collections.persist()
 
     @thin
     def gather(self, futures: Any) -> Any:
-        """Waits for futures, and gives their results in the same shape."""
+        """Wait for futures and return their results in the same structure of lists, tuples, sets and dicts."""
         if isinstance(futures, Future):
             return futures.result()
         if isinstance(futures, dict):
@@ -317,7 +339,12 @@ class Client:
         return self._futures.submit(work)
 
     def cancel(self, futures: Any, **_: Any) -> None:
-        """Stops computations: a future, a list of them, or a job by its number or its name, such as ``job-7``.
+        """Cancel computations: futures, or jobs by id or name, such as ``7`` or ``"job-7"``.
+
+        Parameters
+        ----------
+        futures : Future, int, str, or list of these
+            What to cancel.
 
         Examples
         --------
@@ -335,15 +362,31 @@ class Client:
                 self._rest(f"jobs/{one}/cancel", "POST")
             else:
                 raise TypeError(
-                    f"cancel takes futures, or a job's number or name, not {type(one).__name__}: "
-                    "what a persisted frame keeps on the workers goes when the frame is deleted"
+                    f"cannot cancel an object of type {type(one).__name__}: expected a future, or the id or name of a "
+                    "job; to release a persisted frame, delete it"
                 )
 
-    # Tables that others see.
+    # Public tables.
 
     @thin
     def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
-        """Makes frames everyone's, under their names, until someone unpublishes them.
+        """Publish frames as tables that all clients of the cluster can read, until they are unpublished.
+
+        Parameters
+        ----------
+        *args : DataFrame or Series
+            A single frame, published as `name`.
+        name : str, optional
+            Name of the single frame.
+        override : bool
+            Whether to replace existing datasets of the same names.
+        **kwargs : DataFrame or Series
+            Frames by name.
+
+        Raises
+        ------
+        ClusterError
+            If a dataset of the name exists and `override` is false.
 
         Examples
         --------
@@ -359,40 +402,40 @@ class Client:
         named = dict(kwargs)
         if args:
             if name is None or len(args) != 1:
-                raise TypeError("publish_dataset takes one frame and name=, or name=frame pairs")
+                raise TypeError("publish_dataset() takes one frame with name=, or frames as keyword arguments")
             named[name] = args[0]
-        there = [] if override else self.list_datasets()
+        existing = [] if override else self.list_datasets()
         for public, frame in named.items():
-            if public in there:
-                raise ClusterError(f"the dataset {public!r} is there already: override=True puts this one in its place")
+            if public in existing:
+                raise ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
             frame._publish(self, public, override)
 
     @thin
     def get_dataset(self, name: str) -> Any:
-        """A published frame.
+        """Return a published dataset as a frame.
 
         Raises
         ------
         KeyError
-            If there is none of that name.
+            If no dataset has this name.
         """
         from .dataframe._io import from_table
 
         if name not in self.list_datasets():
-            raise KeyError(f"no dataset {name!r}: there are {', '.join(self.list_datasets()) or 'none'}")
+            raise KeyError(f"no dataset {name!r}; published: {', '.join(self.list_datasets()) or 'none'}")
         return from_table(name, client=self)
 
     def list_datasets(self) -> list[str]:
-        """The names of the tables that everyone sees."""
+        """Return the names of the published datasets."""
         rows = self._connection.action("partita.tables", {})
         return [row["name"] for row in rows if row["session"] is None]
 
     @thin
     def unpublish_dataset(self, name: str) -> None:
-        """Takes a published table away."""
+        """Drop a published dataset."""
         self._connection.query(f"DROP TABLE {quote(name)}")
 
-    # The cluster's end.
+    # Cluster lifetime.
 
     def _program(self, *arguments: str) -> None:
         connection = self._connection
@@ -406,14 +449,25 @@ class Client:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
     def retire_workers(self, workers: Sequence[str]) -> list[str]:
-        """Has workers leave, by their addresses, and waits until they have; gives the addresses.
+        """Retire workers and wait until they have left the cluster.
 
-        They finish what they run and take no more; what they hold goes to workers that stay.
+        A retiring worker finishes its running tasks, takes no new ones, and migrates its partitions to the remaining
+        workers.
+
+        Parameters
+        ----------
+        workers : list of str
+            Addresses of the workers, as in :meth:`nthreads`.
+
+        Returns
+        -------
+        list of str
+            The addresses.
 
         Raises
         ------
         ClusterError
-            If one of them is not there. Then all stay.
+            If one of the workers is not connected. In this case no worker is retired.
 
         Examples
         --------
@@ -426,25 +480,25 @@ class Client:
         (True, True)
         """
         if isinstance(workers, str) or not workers:
-            raise ValueError("retire_workers takes a list of addresses: client.nthreads() has those of all workers")
-        there = {row["address"]: str(row["id"]) for row in self._workers()}
-        asked = [address.removeprefix("tcp://") for address in workers]
-        for address in asked:
-            if address not in there:
-                known = ", ".join(f"tcp://{one}" for one in there)
-                raise ClusterError(f"no worker tcp://{address}: there are {known or 'none'}")
-        self._program("retire", *(there[address] for address in asked))
+            raise ValueError("retire_workers() takes a list of addresses; client.nthreads() returns those of all workers")
+        ids = {row["address"]: str(row["id"]) for row in self._workers()}
+        addresses = [address.removeprefix("tcp://") for address in workers]
+        for address in addresses:
+            if address not in ids:
+                known = ", ".join(f"tcp://{one}" for one in ids)
+                raise ClusterError(f"no worker at tcp://{address}; connected: {known or 'none'}")
+        self._program("retire", *(ids[address] for address in addresses))
         return list(workers)
 
     def restart(self) -> Client:
-        """Stops all jobs of the cluster, whoever's they are, and drops what this client holds and has not published.
+        """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
 
-        Frames that read what was held cannot be computed any more. Unlike with Dask the workers' processes go on:
-        they keep nothing beyond their jobs and what they hold, so a new process would be no other.
+        Frames that read these tables cannot be computed afterwards. Unlike in Dask, the worker processes are not
+        restarted: they have no state besides their jobs and their partitions.
         """
         for state in ("planning", "queued", "running"):
             for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:
-                # One that has ended meanwhile need not be stopped.
+                # A job that has ended meanwhile cannot be cancelled.
                 with contextlib.suppress(ClusterError):
                     self.cancel(job["name"])
         connection = self._connection
@@ -454,13 +508,13 @@ class Client:
         return self
 
     def shutdown(self) -> None:
-        """Ends the cluster: scheduler and workers, whoever started them."""
+        """Shut down the scheduler and all workers, even if another process started them."""
         if self._own is None:
             self._program("shutdown")
         self.close()
 
     def close(self) -> None:
-        """Ends the connection. What this client holds and has not published goes; a cluster that it started ends."""
+        """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
         global _current
         with _lock:
             if _current is self:
@@ -475,8 +529,8 @@ class Client:
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
-            raise NotThere(f"Client.{name} is not there: {_OF_DASK[name]}")
-        raise AttributeError(f"a Client has no {name!r}")
+            raise NotThere(f"Client.{name} is not supported: {_OF_DASK[name]}")
+        raise AttributeError(f"'Client' object has no attribute {name!r}")
 
     def __enter__(self) -> Client:
         return self
@@ -507,36 +561,36 @@ class Client:
         cells = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows
         )
-        # Without the token: outputs are saved with a notebook, and shown to others.
+        # Without the token: notebooks are saved with their outputs and shared.
         link = escape(f"http://{self._connection.address}/", quote=True)
-        how = "<code>print(client.dashboard_link)</code> shows the link with its token"
+        how = "<code>print(client.dashboard_link)</code> shows the link with the token"
         return (
             f"<div><strong>Client</strong><table>{cells}</table>"
             f"<a href='{link}' target='_blank'>Dashboard</a>: {how}</div>"
         )
 
 
-#: What Dask's clients have and this one has not, and what to do instead.
+#: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
     "submit": FUNCTIONS,
     "map": FUNCTIONS,
     "run": FUNCTIONS,
     "run_on_scheduler": FUNCTIONS,
     "get_task_stream": "the dashboard's timeline shows every task",
-    "profile": "the dashboard's page of a job says where its time goes",
-    "scatter": "dataframe.from_pandas brings rows to the workers",
-    "who_has": "the dashboard's page of data says what lies where",
-    "has_what": "the dashboard's page of data says what lies where",
-    "rebalance": "partitions are spread when they are made",
-    "replicate": "dataframe.from_pandas(.., replicas=2) makes copies",
+    "profile": "the dashboard's page of a job shows where its time is spent",
+    "scatter": "use dataframe.from_pandas to upload rows to the workers",
+    "who_has": "the dashboard's data page shows which workers hold a partition",
+    "has_what": "the dashboard's data page shows which workers hold a partition",
+    "rebalance": "partitions are placed when they are computed",
+    "replicate": "use dataframe.from_pandas(.., replicas=2)",
     "upload_file": FUNCTIONS,
     "register_plugin": FUNCTIONS,
-    "get_versions": "scheduler_info() has the version; workers of another one are refused",
+    "get_versions": "scheduler_info() contains the version; the scheduler rejects workers of another version",
 }
 
 
 def current_client() -> Client:
-    """The client of frames that name none: the latest, or a new one."""
+    """Return the default client: the latest one, or a new one if none exists."""
     with _lock:
         if _current is not None:
             return _current

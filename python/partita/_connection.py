@@ -1,4 +1,4 @@
-"""The way to a cluster: Arrow Flight to its scheduler and its workers."""
+"""Connections to a cluster: Arrow Flight to the scheduler and the workers."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ from ._wire import put_command, statement_query
 
 __all__ = ["Connection", "Running"]
 
-#: The version of the protocol that schedulers must speak.
+#: Version of the protocol between client and scheduler.
 PROTOCOL = "2"
-#: The key under which the metadata of a result's schema has what people should know of it.
+#: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
-#: How long a worker may take to be reached, in seconds, before its rows pass through the scheduler.
+#: Timeout for connecting to a worker, in seconds; afterwards its rows pass through the scheduler.
 REACH_TIMEOUT_S = 5.0
-#: Partitions that are read or brought at once.
+#: Partitions that are downloaded or uploaded in parallel.
 STREAMS_MAX = 8
-#: Bytes of one message of a partition that is brought, about.
+#: Approximate size of one message of an upload, in bytes.
 MESSAGE_BYTES = 2 << 20
-#: Workers whose connections are kept.
+#: Maximum number of cached connections to workers.
 WORKERS_MAX = 1024
-#: How long tables that nobody reads any more are gathered, in seconds, before the scheduler hears of them.
+#: Time for which released tables are collected into one message to the scheduler, in seconds.
 RELEASE_DELAY_S = 0.05
-#: Tables in one message to the scheduler.
+#: Maximum number of tables in one release message.
 RELEASE_NAMES_MAX = 1000
-#: How often a message is sent to a scheduler that cannot be reached, and the pause before the next time, in seconds.
+#: Attempts to send a release message to an unreachable scheduler, and the pause between them, in seconds.
 RELEASE_ATTEMPTS_MAX = 5
 RELEASE_PAUSE_S = 1.0
-#: How long the end of a connection waits for the last message, in seconds.
+#: Time for which closing a connection waits for the last release message, in seconds.
 RELEASE_END_S = 2.0
 
 _Result = TypeVar("_Result")
 
 
 class _Messages:
-    """What gRPC says, without what only gRPC knows."""
+    """Converts errors of Flight into exceptions of this package."""
 
     @staticmethod
     def plain(error: BaseException) -> str:
@@ -69,12 +69,12 @@ class _Messages:
     @classmethod
     def translate(cls, error: BaseException, query: str | None = None) -> PartitaError:
         text = cls.plain(error)
-        # What the scheduler says of an error for programs; what gRPC itself says has none.
+        # The error kind that the scheduler sends beside the text. Errors of gRPC itself have none.
         kind = bytes(getattr(error, "extra_info", b""))
         if isinstance(error, flight.FlightUnavailableError):
-            return Unreachable(f"the scheduler cannot be reached: {text}")
+            return Unreachable(f"cannot reach the scheduler: {text}")
         if isinstance(error, flight.FlightUnauthenticatedError):
-            return TokenRefused(f"the scheduler does not accept the token: {text}")
+            return TokenRefused(f"the scheduler rejected the token: {text}")
         if isinstance(error, flight.FlightCancelledError):
             return query_error(b"cancelled", "the computation was cancelled", query)
         return query_error(kind, text, query)
@@ -97,18 +97,19 @@ def _whoami() -> str:
 
 
 def _read_all(reader: flight.FlightStreamReader) -> pa.Table:
-    """All rows of a stream.
+    """Read all rows of a stream.
 
-    The reader's own ``read_all`` takes a stream that was cancelled for Ctrl-C, and has the main thread interrupted, a
-    second time if Ctrl-C was the reason.
+    The reader's own ``read_all`` treats a cancelled stream as an interrupt and raises KeyboardInterrupt in the main
+    thread, a second time if Ctrl-C was the reason for the cancellation.
     """
     return flight.MetadataRecordBatchReader.read_all(reader)
 
 
 def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Result]], None]) -> _Result:
-    """What a call of Flight gives. Ctrl-C ends the waiting for it, after which it is abandoned.
+    """Run a call of Flight so that Ctrl-C can interrupt it.
 
-    Such a call hears of no signal. Waiting for another thread does.
+    A call of Flight does not react to signals, but waiting for another thread does. After Ctrl-C the call continues
+    in that thread, and `abandon` receives its future.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -120,7 +121,7 @@ def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Resul
         abandon(done)
         raise
     finally:
-        # An error would keep itself, and what its callers have, by this frame.
+        # Otherwise an error would reference itself, and the frames of all callers, through this frame.
         del done
 
 
@@ -134,16 +135,16 @@ def _finish(done: Future[_Result], work: Callable[[], _Result]) -> None:
 
 
 def _allow_open_files() -> None:
-    """Raises this process's soft limit of open files to the hard one: each worker that is read takes one."""
+    """Raise the soft limit of open files to the hard limit: each connection to a worker needs a file descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # Some systems refuse what they call their limit.
+        # Some systems reject their own hard limit.
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Running:
-    """A query whose rows are coming."""
+    """A running query, whose rows can be read."""
 
     def __init__(self, reader: flight.FlightStreamReader, query: str, cancel: Callable[[], None]):
         self._reader = reader
@@ -152,16 +153,16 @@ class Running:
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns."""
+        """The schema of the rows."""
         return self._reader.schema
 
     def table(self) -> pa.Table:
-        """All rows. Ctrl-C stops the query on the cluster."""
+        """Read all rows. Ctrl-C cancels the query on the cluster."""
         with _translated(self._query), stoppable(self._stop):
-            return self._told(_interruptible(lambda: _read_all(self._reader), lambda _: self._stop()))
+            return self._warned(_interruptible(lambda: _read_all(self._reader), lambda _: self._stop()))
 
     def last(self, count: int) -> tuple[pa.Table, int]:
-        """The last rows, and the number of all. Of the others no more than a batch is kept."""
+        """Return the last `count` rows and the total number of rows. Earlier batches are dropped while reading."""
         kept: collections.deque[pa.RecordBatch] = collections.deque()
         rows = total = 0
 
@@ -176,11 +177,11 @@ class Running:
             return pa.Table.from_batches(kept, self.schema)
 
         with _translated(self._query), stoppable(self._stop):
-            table = self._told(_interruptible(read, lambda _: self._stop()))
+            table = self._warned(_interruptible(read, lambda _: self._stop()))
         return table.slice(max(table.num_rows - max(count, 0), 0)), total
 
-    def _told(self, table: pa.Table) -> pa.Table:
-        """The table, after its notice was given as a warning if it has one."""
+    def _warned(self, table: pa.Table) -> pa.Table:
+        """Emit the notice of a table, if it has one, as a warning, and return the table without it."""
         metadata = dict(table.schema.metadata or {})
         notice = metadata.pop(_NOTICE_KEY, None)
         if notice is None:
@@ -194,7 +195,7 @@ class Running:
 
 
 class Releases:
-    """Tells the scheduler which tables nobody reads any more: soon, many at once, on a thread of its own.
+    """Releases tables that are no longer read: a background thread sends their names to the scheduler in batches.
 
     Parameters
     ----------
@@ -204,18 +205,18 @@ class Releases:
 
     def __init__(self, send: Callable[[list[str]], None]) -> None:
         self._send = send
-        # This queue may be put into while it is being put into: the garbage collector runs at any moment.
+        # A reentrant queue: the garbage collector may call `add` at any moment, even during a call of `add`.
         self._names: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="partita-release", daemon=True)
         self._thread.start()
 
     def add(self, name: str) -> None:
-        """Has a table released. This may be called at any moment, on any thread."""
+        """Release a table soon. This may be called at any moment, on any thread."""
         self._names.put(name)
 
     def close(self) -> None:
-        """Ends the thread. What it has not sent by then goes with the session."""
+        """Stop the thread. Tables that it has not sent are dropped with the session."""
         self._closed.set()
         self._names.put(None)
         self._thread.join(RELEASE_END_S)
@@ -244,7 +245,7 @@ class Releases:
 
 
 class Connection:
-    """A connection to a scheduler, with a session of its own.
+    """A connection to a scheduler, with its own session.
 
     Parameters
     ----------
@@ -265,7 +266,7 @@ class Connection:
         self._attending: threading.Thread | None = None
         headers = self._headers()
         self._options = flight.FlightCallOptions(headers=headers)
-        # Frames are built on the types that the scheduler says.
+        # Frames rely on the column types that the scheduler reported, so the query must not change them.
         self._fixed = flight.FlightCallOptions(headers=[*headers, (b"x-partita-fixed-types", b"1")])
         self._closed = False
         self._releases: Releases | None = None
@@ -281,28 +282,28 @@ class Connection:
         ]
 
     def reach(self, timeout: float) -> None:
-        """Proves that somebody listens at the address.
+        """Check that the address accepts connections.
 
-        gRPC would try for longer than anyone waits where packets are dropped.
+        If packets are dropped, gRPC itself retries for much longer than `timeout`.
 
         Raises
         ------
         Unreachable
-            If nobody answers within `timeout` seconds.
+            If no connection is established within `timeout` seconds.
         """
         host, _, port = self.address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout).close()
         except (OSError, ValueError) as error:
-            raise Unreachable(f"the scheduler at {self.address} cannot be reached: {error}") from None
+            raise Unreachable(f"cannot reach the scheduler at {self.address}: {error}") from None
 
     def attend(self) -> None:
-        """Has the scheduler keep what belongs to this session as long as this process lives.
+        """Open a stream that keeps the session alive on the scheduler as long as this process lives.
 
         Raises
         ------
         ClusterError
-            If the scheduler cannot be reached or refuses.
+            If the scheduler cannot be reached or rejects the session.
         """
         with _translated():
             answers = iter(self._scheduler.do_action(("partita.attend", b""), self._options))
@@ -318,7 +319,7 @@ class Connection:
         self._releases = Releases(lambda names: self.action("partita.release", {"names": names}))
 
     def close(self) -> None:
-        """Ends the session: its unpublished tables go."""
+        """End the session. The scheduler drops its unpublished tables."""
         if not self._closed:
             self._closed = True
             if self._releases is not None:
@@ -332,13 +333,13 @@ class Connection:
                         client.close()
 
     def forget(self, name: str) -> None:
-        """Has a table of this session released soon: this may be called at any moment, on any thread."""
+        """Release a table of this session soon. This may be called at any moment, on any thread."""
         if self._releases is not None:
             self._releases.add(name)
 
     @contextlib.contextmanager
     def making(self, name: str) -> Iterator[None]:
-        """Has a table of this session released if making it fails or is interrupted."""
+        """Release a table of this session if its creation fails or is interrupted."""
         try:
             yield
         except BaseException:
@@ -346,7 +347,7 @@ class Connection:
             raise
 
     def run(self, sql: str, fixed: bool = True) -> Running:
-        """Begins a statement; one that is `fixed` was built on the types of columns that the scheduler said."""
+        """Start a statement; `fixed` means that it relies on the column types that the scheduler reported."""
         with _translated(sql):
             info = _interruptible(lambda: self._info(sql, fixed), self._cancel_later)
             try:
@@ -361,7 +362,7 @@ class Connection:
         return self._scheduler.get_flight_info(descriptor, self._fixed if fixed else self._options)
 
     def _cancel_later(self, planned: Future[flight.FlightInfo]) -> None:
-        """Cancels a statement that nobody waits for any more, when it has been planned."""
+        """Cancel an abandoned statement as soon as it is planned."""
         planned.add_done_callback(lambda done: None if done.exception() else self._cancel(done.result()))
 
     def _cancel(self, info: flight.FlightInfo) -> None:
@@ -369,43 +370,43 @@ class Connection:
             self._scheduler.cancel_flight_info(flight.CancelFlightInfoRequest(info), self._options)
 
     def query(self, sql: str, fixed: bool = True) -> pa.Table:
-        """The rows of a statement."""
+        """Run a statement and return its rows."""
         return self.run(sql, fixed).table()
 
     def schema(self, sql: str) -> pa.Schema:
-        """The columns that a query would give. Nothing is run."""
+        """Return the schema of a query without running it."""
         descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
         with _translated(sql):
             try:
                 return self._scheduler.get_schema(descriptor, self._fixed).schema
             except (flight.FlightError, pa.ArrowException, OSError):
-                # pyarrow does not say of this call, unlike of others, what kind of error the scheduler sent.
+                # For this call pyarrow drops the error kind that the scheduler sends; another call reports it.
                 self._cancel(self._info(sql))
                 raise
 
     def table(self, name: str) -> dict[str, Any]:
-        """What the scheduler says of a held table of this session, or of everyone's.
+        """Return the description of a persisted table of this session, or of a public one.
 
         Raises
         ------
         PartitaError
-            If it is not held any more.
+            If the table no longer exists.
         """
         found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
         if not found:
-            raise PartitaError(f"the table {name} is not held any more")
+            raise PartitaError(f"table {name} no longer exists on the cluster; compute it again")
         own = [row for row in found if row["session"] == self.session]
         table: dict[str, Any] = (own or found)[0]
         return table
 
     def action(self, name: str, body: Any) -> Any:
-        """Asks for an action, with JSON there and back."""
+        """Run an action of the scheduler, with JSON as request and response."""
         with _translated():
             action = flight.Action(name, json.dumps(body).encode())
             answers = list(self._scheduler.do_action(action, self._options))
         return json.loads(answers[0].body.to_pybytes()) if answers else None
 
-    # Tables that clients bring, and those that they take home.
+    # Uploads and downloads of tables.
 
     def put(
         self,
@@ -415,28 +416,35 @@ class Connection:
         replicas: int = 1,
         order: Sequence[str] = (),
     ) -> pa.Schema:
-        """Brings a table, partition by partition, straight to the workers where they can be reached.
+        """Upload a table, partition by partition, directly to the workers if they are reachable.
 
         Parameters
         ----------
+        name : str
+            Name of the table.
         parts : sequence of pyarrow.Table
-            The partitions. Each is asked for when it is sent: a sequence may make them.
+            The partitions. Each is read from the sequence only when it is sent, so the sequence may generate them.
+        public : bool
+            Whether all clients can read the table.
+        replicas : int
+            Number of workers that store each partition.
         order : sequence of str
-            Columns by which all rows are in order, rising. No value of the first one is missing or in two parts.
+            Columns by which all rows are sorted in ascending order. The first column has no missing values, and none
+            of its values occurs in two partitions.
 
         Returns
         -------
         pyarrow.Schema
-            The columns.
+            The schema of the table.
         """
         if not parts:
-            raise ValueError("a table has at least one partition")
+            raise ValueError("cannot upload a table without partitions")
 
         def bring(work: tuple[int, str]) -> pa.Table:
             at, address = work
             rows = parts[at]
             self._put_one(job, at, address, rows)
-            # A copy, since a slice would keep all rows.
+            # A copy, since a slice would keep all rows in memory.
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
         with self.making(name):
@@ -470,9 +478,9 @@ class Connection:
         return bring(self._scheduler)
 
     def get(self, name: str) -> pa.Table | None:
-        """All rows of a held table, its partitions one after the other, each from where it lies.
+        """Fetch all rows of a persisted table, each partition from a worker that holds it.
 
-        None if one lies nowhere: what was lost is made again by those who read it through the scheduler.
+        Returns None if a partition is lost: reading the table through the scheduler recomputes it.
         """
         places = self.action("partita.locate", {"name": name})
         if not places or any(not place["address"] for place in places):
@@ -480,7 +488,7 @@ class Connection:
         try:
             return pa.concat_tables(self._each(places, self._get_one))
         except PartitaError:
-            # Workers may have gone, or handed it over, since.
+            # Since then, workers may have left or partitions may have been migrated.
             return None
 
     def _get_one(self, place: dict[str, Any]) -> pa.Table:
@@ -500,18 +508,18 @@ class Connection:
         try:
             return list(pool.map(one, work))
         finally:
-            # Ctrl-C does not wait for what is on its way.
+            # Ctrl-C does not wait for transfers in progress.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _worker(self, address: str) -> flight.FlightClient | None:
-        """The way to a worker; none if it cannot be reached from here."""
+        """Return the cached connection to a worker; None if it cannot be reached from here."""
         with self._lock:
             if address in self._workers:
                 return self._workers[address]
         client: flight.FlightClient | None = flight.FlightClient(f"grpc://{address}")
         try:
             assert client is not None
-            # A ticket that nobody understands: an answer of any kind proves the way.
+            # An invalid ticket: any response, even an error, proves that the worker is reachable.
             headers = self._headers()
             options = flight.FlightCallOptions(timeout=REACH_TIMEOUT_S, headers=headers)
             client.do_get(flight.Ticket(b""), options).read_all()
@@ -527,12 +535,12 @@ class Connection:
 
 
 def quote(name: str) -> str:
-    """A name as SQL takes it, whatever is in it."""
+    """Quote a name as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _splits(rows: Sequence[pa.Table], column: str) -> str:
-    """The values of a column in the first rows of all parts but the first one, as an Arrow IPC stream in base64."""
+    """Encode the split points, a column of the first rows of all parts but the first, as base64 of Arrow IPC."""
     firsts = pa.concat_tables([row.select([column]) for row in rows[1:] or [rows[0].slice(0, 0)]])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, firsts.schema) as writer:

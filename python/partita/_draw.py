@@ -1,4 +1,4 @@
-"""Plans as pictures."""
+"""Drawings of plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHAR_PX = 7.3
 
 
 class Drawing:
-    """The text of a plan as SVG: a line for each operator, below the one that reads it."""
+    """A plan as SVG, with one line per operator, below the operator that reads its output."""
 
     def __init__(self, plan: str) -> None:
         lines = [line for line in plan.splitlines() if line.strip()]
@@ -38,31 +38,36 @@ class Drawing:
         return self.svg
 
 
-#: Arguments of Dask that tune how its graph is drawn.
+#: Arguments of Dask that affect only the layout of its graph.
 _TUNING = frozenset(
     ("optimize_graph", "color", "rankdir", "engine", "verbose", "cmap", "tasks", "format", "graph_attr")
 )
 
 
 def visualize(*collections: Any, filename: Any = None, **arguments: Any) -> Drawing:
-    """The plans of collections as one picture, SVG: shown by a notebook, or written to a file.
+    """Draw the plans of collections as one SVG image, for display in a notebook or written to a file.
 
     Parameters
     ----------
     collections : DataFrame, Series, Index or Scalar
-        What is drawn, one below the other.
+        Collections to draw, one below the other.
     filename : str, optional
-        The file, whose name ends with ``.svg`` or has no ending.
+        Path of the image, with the extension ``.svg`` or none.
+
+    Returns
+    -------
+    Drawing
+        The image.
 
     Raises
     ------
     ValueError
-        If the name is that of another format.
+        If the extension is that of another format.
     """
     form = arguments.get("format")
     for name in arguments:
         if name not in _TUNING:
-            raise TypeError(f"visualize() has no argument {name!r} here")
+            raise TypeError(f"visualize() does not support the argument {name!r}")
     given = [one for each in collections for one in (each if isinstance(each, (list, tuple)) else [each])]
     drawing = Drawing("\n".join(one.explain() for one in given))
     if filename is None:
@@ -70,7 +75,7 @@ def visualize(*collections: Any, filename: Any = None, **arguments: Any) -> Draw
     path = os.fspath(filename)
     ending = os.path.splitext(path)[1]
     if ending not in ("", ".svg") or form not in (None, "svg"):
-        raise ValueError(f"cannot draw {path!r} as {form or ending[1:]}: pictures are SVG; name the file .svg")
+        raise ValueError(f"cannot write {path!r} as {form or ending[1:]}: only SVG is supported; use the extension .svg")
     with open(path if ending else f"{path}.svg", "w", encoding="utf-8") as file:
         file.write(drawing.svg)
     return drawing

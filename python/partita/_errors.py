@@ -1,4 +1,4 @@
-"""What goes wrong, as exceptions."""
+"""Exceptions."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class PartitaError(Exception):
-    """The root of all exceptions of this package."""
+    """Base class of all exceptions of this package."""
 
     def __str__(self) -> str:
-        # KeyError, which some are too, would show the text in quotes.
+        # Some subclasses are also a KeyError, which would show the text in quotes.
         return Exception.__str__(self)
 
 
 class ClusterError(PartitaError):
-    """No cluster could be found, reached or started."""
+    """A cluster cannot be found, reached or started."""
 
 
 class InvalidArgument(ClusterError, ValueError):
-    """A cluster cannot be started with an argument."""
+    """A cluster cannot be started because of an invalid argument."""
 
 
 class Unreachable(ClusterError, ConnectionError):
-    """Nobody answers at the address of a scheduler."""
+    """A scheduler does not answer."""
 
 
 class TokenRefused(ClusterError, PermissionError):
-    """The scheduler does not accept the token."""
+    """The scheduler rejected the token."""
 
 
 class QueryError(PartitaError):
-    """A computation failed. The text names the task, the worker and the cause.
+    """A computation failed. The message names the task, the worker and the cause.
 
-    Where Python has an exception for the cause, such as ``FileNotFoundError`` or ``ValueError``, the error is one of
-    those too.
+    If Python has an exception for the cause, such as ``FileNotFoundError`` or ``ValueError``, the error is also an
+    instance of it.
 
     Attributes
     ----------
     query : str or None
-        The SQL that was sent.
+        The SQL query.
     """
 
     def __init__(self, text: str, query: str | None = None) -> None:
@@ -65,12 +65,12 @@ class QueryError(PartitaError):
         self.query = query
 
     def about(self, what: str) -> QueryError:
-        """The same error, which says what it is about."""
+        """Return the same error with a prefix that names its subject."""
         return type(self)(f"{what}: {self}", self.query)
 
 
 class Cancelled(QueryError, CancelledError):
-    """A computation was stopped."""
+    """A computation was cancelled."""
 
 
 class QueryFileNotFoundError(QueryError, FileNotFoundError):
@@ -78,15 +78,15 @@ class QueryFileNotFoundError(QueryError, FileNotFoundError):
 
 
 class QueryPermissionError(QueryError, PermissionError):
-    """A file of a computation may not be read or written."""
+    """A computation lacks the permission to read or write a file."""
 
 
 class QueryFileExistsError(QueryError, FileExistsError):
-    """What a computation would write exists."""
+    """A file or folder that a computation would write already exists."""
 
 
 class QueryKeyError(QueryError, KeyError):
-    """A computation names a column that does not exist."""
+    """A computation uses a column that does not exist."""
 
 
 class QueryValueError(QueryError, ValueError):
@@ -94,11 +94,11 @@ class QueryValueError(QueryError, ValueError):
 
 
 class QueryZeroDivisionError(QueryError, ZeroDivisionError):
-    """An integer is divided by zero."""
+    """An integer was divided by zero."""
 
 
 class QueryOverflowError(QueryError, OverflowError):
-    """A result does not fit into its type."""
+    """A result does not fit in its type."""
 
 
 class QueryMemoryError(QueryError, MemoryError):
@@ -106,13 +106,13 @@ class QueryMemoryError(QueryError, MemoryError):
 
 
 class QueryNotImplementedError(QueryError, NotImplementedError):
-    """A computation asks for what is not supported."""
+    """A computation uses an unsupported feature."""
 
 
-#: Errors of values, which are some column's.
+#: Errors caused by a value of a column.
 OF_VALUES = (QueryValueError, QueryZeroDivisionError, QueryOverflowError)
 
-#: By the kind of error that the scheduler sends beside the text.
+#: Exception class by the error kind that the scheduler sends beside the text.
 _OF_KIND: dict[bytes, type[QueryError]] = {
     b"cancelled": Cancelled,
     b"file-not-found": QueryFileNotFoundError,
@@ -128,19 +128,18 @@ _OF_KIND: dict[bytes, type[QueryError]] = {
 
 
 def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
-    """The error of a computation, of the class that fits the kind that the scheduler sent."""
+    """Return the exception for an error kind that the scheduler sent."""
     return _OF_KIND.get(kind, QueryError)(text, query)
 
 
 class NotThere(NotImplementedError, AttributeError):
-    """What pandas or Dask have and this has not. To ``hasattr`` it is absent."""
+    """A name of pandas or Dask that is not supported. ``hasattr`` returns False for it."""
 
 
 def thin(function: _Function) -> _Function:
-    """Has the traceback of an error of ours show the call of a function, and not what happens inside it.
+    """Decorate a function so that tracebacks of this package's errors end at its call.
 
-    What fails in a computation fails on the cluster: the functions of this package between the call and the
-    connection say nothing about it.
+    Computations fail on the cluster, so the frames inside this package do not help to find the cause.
     """
 
     @functools.wraps(function)

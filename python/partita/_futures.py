@@ -1,4 +1,4 @@
-"""Computations in the background."""
+"""Background computations."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ._units import seconds
 
 __all__ = ["Future", "Futures", "stoppable"]
 
-#: Computations that a client runs in the background at once.
+#: Maximum number of parallel background computations of a client.
 FUTURES_MAX = 8
 
-#: The future whose computation a thread runs, if it runs one.
+#: The future whose computation the current thread runs, if any.
 _here = threading.local()
 
 
 class Future:
-    """A computation in the background."""
+    """A background computation."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work: futures.Future[Any] = futures.Future()
@@ -45,12 +45,17 @@ class Future:
 
     @thin
     def result(self, timeout: Any = None) -> Any:
-        """Waits for the result.
+        """Wait for the result and return it.
+
+        Parameters
+        ----------
+        timeout : float or str, optional
+            Time to wait: seconds, or a string such as ``"2s"``. Unlimited if not given.
 
         Raises
         ------
         TimeoutError
-            If there is no result in time. The computation continues.
+            If the computation has not finished in time. It continues.
         Cancelled
             If the computation was cancelled.
         """
@@ -60,16 +65,16 @@ class Future:
         return self._work.result()
 
     def exception(self, timeout: Any = None) -> BaseException | None:
-        """Waits for the end, and gives what went wrong; ``None`` if nothing did."""
+        """Wait for the end of the computation and return its exception; ``None`` if it succeeded."""
         try:
             return self._work.exception(seconds(timeout))
         except futures.TimeoutError:
-            raise TimeoutError(f"no result after {timeout} s") from None
+            raise TimeoutError(f"timed out: the computation has not finished after {seconds(timeout):g} s") from None
         except futures.CancelledError:
             return Cancelled("the computation was cancelled")
 
     def cancel(self, *_: Any, **__: Any) -> bool:
-        """Stops the computation, here and on the cluster; false if it has ended."""
+        """Cancel the computation, here and on the cluster. Return False if it has already ended."""
         if self._work.cancel():
             return True
         with self._lock:
@@ -82,23 +87,23 @@ class Future:
         return True
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether the computation was cancelled."""
         return self.status == "cancelled"
 
     def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
-        """Calls a function with this future when it has ended."""
+        """Call `fn` with this future when the computation has ended."""
         self._work.add_done_callback(lambda _: fn(self))
 
     def __repr__(self) -> str:
         return f"<Future: {self.status}>"
 
     def done(self) -> bool:
-        """Whether it has ended."""
+        """Whether the computation has ended."""
         return bool(self._work.done())
 
     @property
     def status(self) -> str:
-        """``pending``, ``finished``, ``cancelled`` or ``error``."""
+        """The state: ``pending``, ``finished``, ``cancelled`` or ``error``."""
         if not self._work.done():
             return "pending"
         error = self.exception()
@@ -107,7 +112,7 @@ class Future:
 
 @contextlib.contextmanager
 def stoppable(stop: Callable[[], None]) -> Iterator[None]:
-    """Has a future that is cancelled stop what this thread does for it.
+    """Context manager that calls `stop` if the future whose computation this thread runs is cancelled.
 
     Raises
     ------
@@ -132,10 +137,10 @@ def stoppable(stop: Callable[[], None]) -> Iterator[None]:
 
 
 class Futures:
-    """Runs computations in the background, a few at once.
+    """A pool of threads for background computations.
 
-    Its threads do not outlive the interpreter, unlike those of ``concurrent.futures``, which it waits for: a script
-    that was interrupted ends.
+    Unlike with ``concurrent.futures``, the interpreter does not wait for the threads when it exits, so an interrupted
+    script ends at once.
     """
 
     def __init__(self) -> None:
@@ -145,7 +150,7 @@ class Futures:
         self._threads = 0
 
     def submit(self, work: Callable[[], Any]) -> Future:
-        """Begins a computation, as soon as a thread is free."""
+        """Start a computation as soon as a thread is free."""
         future = Future(work)
         with self._lock:
             self._pending.add(future)
@@ -163,11 +168,11 @@ class Futures:
             future._run()
             with self._lock:
                 self._pending.discard(future)
-            # Whoever has dropped it meanwhile need not keep its result.
+            # Drop the reference, so that the result is freed if nothing else refers to the future.
             del future
 
     def close(self) -> None:
-        """Cancels all."""
+        """Cancel all computations."""
         with self._lock:
             pending, self._pending = self._pending, set()
             threads, self._threads = self._threads, 0

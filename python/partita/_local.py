@@ -1,4 +1,4 @@
-"""A cluster on this machine, for a client that finds none."""
+"""Clusters on this machine, and the search for a running cluster."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from ._errors import ClusterError, InvalidArgument, NotThere
 
 __all__ = ["Link", "LocalCluster", "check_arguments", "find", "refuse_in_steps"]
 
-#: Prints what opens the cluster, then lives as long as its standard input is open: so the cluster ends with
-#: the process that started it, however that ends.
+#: Prints the address and the token of the cluster, then runs as long as its standard input is open. Thus the cluster
+#: ends with the process that started it, even if that process crashes.
 _KEEPER = 'printf "%s %s\\n" "$PARTITA_SCHEDULER" "$PARTITA_TOKEN"; exec cat >/dev/null'
-#: Lines of a cluster's log that are kept for an error.
+#: Lines of a cluster's log that are kept for an error message.
 LOG_LINES_MAX = 50
-#: Characters of a line that are kept.
+#: Maximum length of a kept line, in characters.
 LOG_LINE_CHARACTERS_MAX = 1000
-#: The code with which the program ends if it does not take an argument.
+#: Exit code of the program for an invalid argument.
 USAGE_CODE = 2
-#: The code with which ``partita access`` ends if no cluster is named anywhere and none runs.
+#: Exit code of ``partita access`` if no cluster is selected and none is running.
 NO_CLUSTER_CODE = 3
-#: What a process is in a Slurm step. A cluster without them is that of one process.
+#: Environment variables of a task in a Slurm step. Without them, a cluster consists of this task only.
 _STEP_VARIABLES = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_STEP_ID", "SLURM_STEPID", "SLURM_PROCID")
-#: Ids of steps from here on are Slurm's own: the batch script, an interactive shell.
+#: Step ids from here on are reserved by Slurm, e.g. for the batch script and an interactive shell.
 STEP_ID_SPECIAL_MIN = 0xFFFF_FFF0
-#: Hosts at which the cluster is reached from this machine only.
+#: Host names of the loopback interface, which only this machine can reach.
 _LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
 
 
 class Link(str):
-    """The link to a dashboard. Where it is shown as a value, as in a notebook's output, its token is not.
+    """The link to a dashboard. Its ``repr``, such as the output of a notebook cell, hides the token.
 
     Examples
     --------
@@ -59,14 +59,14 @@ class Link(str):
 
 
 class _Log:
-    """Reads all that a process writes to a pipe, so that the process never waits for a reader.
+    """Reads all output of a process in a background thread, so that the process never blocks on a full pipe.
 
     Parameters
     ----------
     pipe : file
-        The pipe, of bytes.
+        The pipe, in binary mode.
     shown : bool
-        Whether the lines go to standard error of this process.
+        Whether to copy the lines to standard error.
     """
 
     def __init__(self, pipe: IO[bytes], shown: bool) -> None:
@@ -78,51 +78,51 @@ class _Log:
 
     def _drain(self) -> None:
         with self._pipe:
-            # A bound, since a line may have no end.
+            # Limit the size of a read, since a line may be endless.
             while line := self._pipe.readline(1 << 16):
                 self._lines.append(line.decode(errors="replace")[:LOG_LINE_CHARACTERS_MAX])
                 if self._shown:
                     try:
-                        # Not by sys.stderr: its lock may be held when the interpreter ends.
+                        # Not sys.stderr: its lock may be held during the shutdown of the interpreter.
                         os.write(2, line)
                     except OSError:
                         self._shown = False
 
     def ended(self) -> str:
-        """The last lines, once the process has closed the pipe."""
+        """Wait until the process has closed the pipe, and return the last lines."""
         self._thread.join()
         return "".join(self._lines).strip()
 
 
 def _said(text: str) -> str:
-    """What the program says, without what is about its command line, and without links that hold the token."""
+    """Return the error message of the program, without hints for its command line and links with the token."""
     lines = [line for line in text.splitlines() if line.strip()]
-    # What is before the first error is the log.
+    # The lines before the first error are log messages.
     begins = next((at for at, line in enumerate(lines) if line.startswith("error: ")), 0)
     lines = [line.removeprefix("error: ") for line in lines[begins:]]
     return "\n".join(line for line in lines if "try '--help'" not in line and "token=" not in line)
 
 
 def _whole(name: str, value: Any) -> str:
-    """A number of workers or threads, as the program takes it."""
+    """Format a number of workers or threads as a command line argument."""
     try:
         number = int(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
     if number < 1 or number != value:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
     return str(number)
 
 
 def _size(value: Any) -> str:
-    """A memory limit, as the program takes it: it reads numbers and texts as Dask does."""
+    """Format a memory limit as a command line argument. The program parses numbers and strings like Dask."""
     if isinstance(value, bool) or not (isinstance(value, str) or hasattr(value, "__float__")):
-        raise TypeError(f"memory_limit must be a number of bytes, or a text such as '8GiB', not {value!r}")
+        raise TypeError(f"memory_limit must be a number of bytes or a string such as '8GiB', not {value!r}")
     return str(value)
 
 
 def _port(address: Any) -> tuple[str, int]:
-    """The host and the port of ``dashboard_address``: ``8787``, ``":8787"`` or ``"host:8787"``."""
+    """Parse the host and the port of ``dashboard_address``: ``8787``, ``":8787"`` or ``"host:8787"``."""
     host, _, port = str(address).rpartition(":")
     try:
         return host, int(port)
@@ -142,14 +142,14 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _level(silence_logs: Any) -> str:
-    """How much the cluster writes to its log, for a level of ``logging`` below which it is silent."""
+    """Return the log level of the cluster for a level of ``logging`` below which it is silent."""
     if silence_logs is None or silence_logs is True:
         return "error"
     level = logging.INFO if silence_logs is False else silence_logs
     if isinstance(level, str):
         level = logging.getLevelName(level.upper())
     if not isinstance(level, int):
-        raise TypeError(f"silence_logs must be a level of logging, or False, not {silence_logs!r}")
+        raise TypeError(f"silence_logs must be a level of logging or False, not {silence_logs!r}")
     for bound, name in ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info")):
         if level >= bound:
             return name
@@ -157,13 +157,13 @@ def _level(silence_logs: Any) -> str:
 
 
 def _slurm(*names: str) -> int | None:
-    """A number that Slurm says under one of these names."""
+    """Return the integer value of the first of these Slurm variables that is set."""
     texts = (os.environ.get(name, "") for name in names)
     return next((int(text) for text in texts if text.isdigit()), None)
 
 
 def _step_tasks() -> int:
-    """The tasks of the Slurm step that this process is one of; 1 outside a step of ``srun``."""
+    """Return the number of tasks of this process's Slurm step; 1 outside a step of ``srun``."""
     step = _slurm("SLURM_STEP_ID", "SLURM_STEPID")
     if step is None or step >= STEP_ID_SPECIAL_MIN:
         return 1
@@ -171,7 +171,7 @@ def _step_tasks() -> int:
 
 
 def refuse_in_steps() -> None:
-    """Refuses to start a cluster without being asked in each of several tasks of ``srun``.
+    """Raise an error instead of implicitly starting one cluster per task of ``srun``.
 
     Raises
     ------
@@ -179,52 +179,52 @@ def refuse_in_steps() -> None:
         If this process is one of several tasks.
     """
     tasks = _step_tasks()
-    # In a script of `partita run` only one of the tasks runs it.
+    # Only one task runs the script of `partita run`.
     if tasks > 1 and not os.environ.get("PARTITA_SCHEDULER"):
         task = os.environ.get("SLURM_PROCID", "?")
         raise ClusterError(
-            f"this process is task {task} of {tasks} tasks of one srun, and each of them would start a cluster of its "
-            "own and compute the same: write `srun partita run -- python ...` for one cluster over all tasks; "
-            "Client(LocalCluster()) starts one in each task"
+            f"cannot start a cluster: this process is task {task} of {tasks} tasks of an srun step, and each task would "
+            "start its own cluster and repeat the computation; use `srun partita run -- python ...` for one cluster "
+            "across all tasks, or Client(LocalCluster()) for one cluster per task"
         )
 
 
 class LocalCluster:
-    """A scheduler and workers on this machine. They end with this process, or with :meth:`close`.
+    """A scheduler and workers on this machine. The cluster ends with this process or with :meth:`close`.
 
     Parameters
     ----------
     n_workers : int, optional
-        Worker processes; one if not given.
+        Number of worker processes. 1 by default.
     threads_per_worker : int, optional
-        Tasks at once in each; the processors shared among the workers if not given.
+        Number of slots of each worker. By default, the processors are divided among the workers.
     memory_limit : int, float or str, optional
-        Memory of each worker: bytes, a text such as ``"4GiB"`` or ``"12 GB"``, a share up to 1 of what this process
-        may use, or ``"auto"``, which shares it among the workers.
+        Memory limit of each worker: bytes, a string such as ``"4GiB"`` or ``"12 GB"``, a fraction (up to 1) of the
+        memory available to this process, or ``"auto"``, which divides this memory among the workers.
     local_directory : str, optional
-        Where the workers put what does not fit in memory.
+        Scratch directory of the workers, for data that does not fit in memory.
     processes : bool, optional
-        As for Dask; without effect, since workers are always processes.
+        Accepted for compatibility with Dask; no effect, since workers are always processes.
     host : str, optional
-        The address to listen on; the loopback if not given, which only this machine reaches.
+        Listen address. By default the loopback interface, which only this machine can reach.
     scheduler_port : int, optional
-        The port of the scheduler; any that is free if not given.
+        Port of the scheduler. By default any free port.
     dashboard_address : str or int, optional
-        The port of the dashboard, such as ``":8787"``. The dashboard is on the scheduler's port, so this is another
-        name of `scheduler_port`. If the port is in use, another one is taken, with a warning. ``None`` and ``":0"``
-        stand for any port.
+        Port of the dashboard, such as ``":8787"``. The scheduler serves the dashboard on its own port, so this is an
+        alias of `scheduler_port`. If the port is in use, the cluster warns and uses another one. ``None`` and ``":0"``
+        stand for any free port.
     silence_logs : int, str or bool, optional
-        The level of ``logging`` below which the cluster writes no log to standard error; errors only if not given.
-        ``False`` shows all but debug messages. The variable ``PARTITA_LOG`` goes before it.
+        Level of ``logging`` below which the cluster writes no log to standard error. By default, only errors are
+        written. ``False`` shows all but debug messages. The environment variable ``PARTITA_LOG`` takes precedence.
     name : str, optional
-        As for Dask; without effect.
+        Accepted for compatibility with Dask; no effect.
 
     Raises
     ------
     ClusterError
-        If it does not start. The text has what the program said.
+        If the cluster does not start. The message contains the error of the program.
     TypeError, ValueError
-        If an argument has no meaning here.
+        If an argument is invalid or not supported.
 
     Examples
     --------
@@ -251,7 +251,7 @@ class LocalCluster:
     ) -> None:
         check_arguments("LocalCluster", arguments)
         command = [program(), "run", "--headless"]
-        # None, and 0 as for Dask: what is usual.
+        # None stands for the default, and so does 0, as in Dask.
         command += ["--workers", _whole("n_workers", n_workers or 1)]
         if threads_per_worker:
             command += ["--threads", _whole("threads_per_worker", threads_per_worker)]
@@ -269,7 +269,7 @@ class LocalCluster:
     def _start(self, command: list[str], wanted: str | None, level: str, asked: bool) -> None:
         environment = {**os.environ, "PARTITA_LOG": wanted or level}
         if _step_tasks() > 1:
-            # A cluster of this task only: the program would wait for those of the other tasks.
+            # The cluster consists of this task only; otherwise the program would wait for the other tasks of the step.
             for variable in _STEP_VARIABLES:
                 environment.pop(variable, None)
         self._process = subprocess.Popen(
@@ -283,7 +283,7 @@ class LocalCluster:
         assert self._process.stdout is not None and self._process.stderr is not None
         log = _Log(self._process.stderr, shown=bool(wanted) or asked)
         words = self._process.stdout.readline().decode().split()
-        # Nothing more is expected, and nothing that comes may stop the cluster.
+        # No further output is expected; if there is any, it must not block the cluster.
         _Log(self._process.stdout, shown=False)
         if len(words) != 2:
             said = _said(log.ended())
@@ -293,11 +293,11 @@ class LocalCluster:
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard, with the token that opens it: keep it to yourself."""
+        """The link to the dashboard, including the token of the cluster. Do not share it."""
         return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={self.token}")
 
     def close(self, timeout: Any = None) -> None:
-        """Ends the cluster, and waits until it has ended."""
+        """Shut down the cluster and wait until its processes have ended."""
         if self._process.poll() is None:
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -306,7 +306,7 @@ class LocalCluster:
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
             raise NotThere(f"LocalCluster.{name} is not supported: {_OF_DASK[name]}")
-        raise AttributeError(f"a LocalCluster has no {name!r}")
+        raise AttributeError(f"'LocalCluster' object has no attribute {name!r}")
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -318,66 +318,66 @@ class LocalCluster:
         return f"<LocalCluster: {self.scheduler_address!r}>"
 
 
-#: What Dask's clusters have and this one has not, and what to do instead.
+#: Unsupported attributes of Dask's clusters, each with an alternative.
 _OF_DASK = {
-    "scale": "LocalCluster(n_workers=N) starts N workers; on Slurm use `partita slurm scale N`",
-    "adapt": "LocalCluster(n_workers=N) starts N workers; on Slurm use `partita slurm adapt`",
-    "workers": "Client(cluster).scheduler_info() lists the workers",
-    "scheduler": "Client(cluster).scheduler_info() describes the scheduler",
+    "scale": "use LocalCluster(n_workers=N), or `partita slurm scale N` on Slurm",
+    "adapt": "use LocalCluster(n_workers=N), or `partita slurm adapt` on Slurm",
+    "workers": "use Client(cluster).scheduler_info()",
+    "scheduler": "use Client(cluster).scheduler_info()",
     "get_client": "use Client(cluster)",
-    "logs": "PARTITA_LOG=info writes the log to standard error",
-    "get_logs": "PARTITA_LOG=info writes the log to standard error",
+    "logs": "set PARTITA_LOG=info to write the log to standard error",
+    "get_logs": "set PARTITA_LOG=info to write the log to standard error",
     "wait_for_workers": "use Client(cluster).wait_for_workers(N)",
 }
-#: The same of its arguments.
+#: Unsupported arguments of Dask's clusters, each with an alternative.
 _OF_DASK_ARGUMENTS = {
-    "asynchronous": "the cluster is used by calls that wait; Client.compute gives futures",
-    "protocol": "workers and clients speak Arrow Flight",
-    "security": "every connection needs the cluster's token, which Client(cluster) knows",
+    "asynchronous": "calls are synchronous; Client.compute returns futures",
+    "protocol": "workers and clients always use Arrow Flight",
+    "security": "every connection is authenticated by the cluster's token, which Client(cluster) uses",
     "interface": "use host=",
-    "worker_class": "workers are processes of the program partita",
-    "scheduler_kwargs": "there is one kind of scheduler",
-    "worker_dashboard_address": "the scheduler's dashboard shows all workers",
-    "blocked_handlers": "there are no handlers to block",
-    "resources": "workers have slots and memory only: threads_per_worker=, memory_limit=",
-    "preload": "functions in Python cannot run on the workers yet",
-    "plugins": "functions in Python cannot run on the workers yet",
+    "worker_class": "workers are always processes of the program `partita`",
+    "scheduler_kwargs": "the scheduler has no further arguments",
+    "worker_dashboard_address": "the dashboard of the scheduler shows all workers",
+    "blocked_handlers": "workers have no handlers",
+    "resources": "workers have only slots and memory; use threads_per_worker= and memory_limit=",
+    "preload": "workers cannot run Python functions yet",
+    "plugins": "workers cannot run Python functions yet",
 }
 
 
-#: Arguments that say how the processes of a cluster are made, beside its size.
+#: Supported arguments besides the size of the cluster.
 _ARGUMENTS = frozenset(("processes", "host", "scheduler_port", "dashboard_address", "silence_logs", "name"))
 
 
 def check_arguments(what: str, arguments: Mapping[str, Any]) -> None:
-    """Refuses arguments that :class:`LocalCluster` does not have."""
+    """Raise an error for arguments that :class:`LocalCluster` does not support."""
     for argument, value in arguments.items():
         if argument in _ARGUMENTS or (argument == "asynchronous" and not value):
             continue
         if argument in _OF_DASK_ARGUMENTS:
             raise NotImplementedError(f"{what}({argument}=) is not supported: {_OF_DASK_ARGUMENTS[argument]}")
-        raise TypeError(f"{what}() has no argument {argument!r}")
+        raise TypeError(f"{what}() does not support the argument {argument!r}")
 
 
 def _chosen_port(host: str | None, scheduler_port: int | None, dashboard_address: Any) -> int:
-    """The port of the scheduler, which is that of the dashboard too; 0 for any."""
+    """Return the port of the scheduler and the dashboard; 0 for any free port."""
     if scheduler_port:
         return int(scheduler_port)
     if dashboard_address is None:
         return 0
     named, port = _port(dashboard_address)
     if named != (host or "") and named not in _LOOPBACK:
-        raise ValueError(f"dashboard_address={dashboard_address!r} names a host: give it as host={named!r} too")
+        raise ValueError(f"dashboard_address={dashboard_address!r} names a host; pass host={named!r} as well")
     if port and not _is_free(host or "127.0.0.1", port):
-        warnings.warn(f"port {port} is in use: the dashboard is on another one, see dashboard_link", stacklevel=4)
+        warnings.warn(f"port {port} is in use; the dashboard uses another port, see dashboard_link", stacklevel=4)
         return 0
     return port
 
 
 def find(address: str | None, scheduler_file: str | None) -> tuple[str, str] | None:
-    """The address and the token of the cluster that is meant, as the program finds them.
+    """Return the address and the token of the selected cluster, as the program finds them.
 
-    None if none is named and none is there.
+    Returns None if no cluster is selected and none is running.
     """
     command = [program(), "access"]
     if address:

@@ -1,4 +1,4 @@
-"""Names that Dask's modules have and those of this package have not."""
+"""Stubs for names of Dask's modules that this package does not support."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from ._errors import NotThere
 
 __all__ = ["FUNCTIONS", "absent"]
 
-FUNCTIONS = "functions in Python cannot run on the workers yet; plans can, with compute"
+FUNCTIONS = "workers cannot run Python functions yet; use operations on frames"
 
 
 class MissingImport(ImportError, NotImplementedError):
-    """A name that is imported from a module of this package, which Dask's has and this one has not."""
+    """An unsupported name of Dask was imported from a module of this package."""
 
 
 def absent(
     module: str, instead: Mapping[str, str], others: str = "", parts: Collection[str] = ()
 ) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a module: what Dask's module has is missing with a hint.
+    """Return a module's ``__getattr__``, which raises an error with a hint for unsupported names of Dask's module.
 
     Parameters
     ----------
     module : str
-        The name of the module.
+        Name of the module.
     instead : dict
-        What to use in the place of a name.
+        Hint for each unsupported name.
     others : str
-        What to use in the place of any other name. Without it another name is an ordinary ``AttributeError``.
+        Hint for all other public names. Without it, they raise an ordinary ``AttributeError``.
     parts : collection of str
-        Modules within it, which are imported when they are named.
+        Submodules, which are imported on first access.
     """
 
     def lookup(name: str) -> Any:
@@ -44,7 +44,7 @@ def absent(
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         text = f"{module}.{name} is not supported: {hint}"
         if _is_import(sys._getframe(1)):
-            # The statement would say of an AttributeError only that the name cannot be imported.
+            # The import statement would replace the text of an AttributeError.
             raise MissingImport(text, name=name)
         raise NotThere(text)
 
@@ -52,5 +52,5 @@ def absent(
 
 
 def _is_import(frame: Any) -> bool:
-    """Whether a frame is at the statement ``from module import name``."""
+    """Whether a stack frame is executing ``from module import name``."""
     return frame.f_lasti >= 0 and frame.f_code.co_code[frame.f_lasti] == dis.opmap["IMPORT_FROM"]

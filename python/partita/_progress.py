@@ -1,4 +1,4 @@
-"""A bar that shows how far computations in the background are."""
+"""A progress bar for background computations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from ._client import Future, current_client
 
 __all__ = ["progress"]
 
-#: Characters of the bar.
+#: Width of the bar, in characters.
 _WIDTH = 40
-#: The time between two looks, in seconds.
+#: Polling interval, in seconds.
 _INTERVAL_S = 0.1
 
 
 def progress(*work: Any) -> None:
-    """Shows a bar until computations in the background have ended.
+    """Show a progress bar until background computations have ended.
 
-    In a notebook the bar is below the cell, in a terminal it is one line. Where standard output is neither, there
-    is one line at the end.
+    A notebook shows the bar below the cell, a terminal in one line. If standard output is neither, only one line is
+    printed at the end.
 
     Parameters
     ----------
     work : Future or list of Future
-        What :meth:`Client.compute` gave. Frames that were persisted are complete.
+        Futures of :meth:`Client.compute`. Persisted frames are already complete and are ignored.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def progress(*work: Any) -> None:
     given: list[Any] = []
     for one in work:
         given += one if isinstance(one, (list, tuple)) else [one]
-    # Frames that were persisted are there already.
+    # Persisted frames are complete.
     futures = [one for one in given if isinstance(one, Future)]
     client = current_client()
     show = _in_notebook() or _on_terminal()
@@ -63,7 +63,7 @@ def progress(*work: Any) -> None:
 
 
 def _on_terminal() -> Callable[[float, str], None] | None:
-    """Draws in one line of the terminal, if standard output is one."""
+    """Return a function that draws the bar in one line of the terminal; None if standard output is not a terminal."""
     if not sys.stdout.isatty():
         return None
 
@@ -76,8 +76,8 @@ def _on_terminal() -> Callable[[float, str], None] | None:
 
 
 def _in_notebook() -> Callable[[float, str], None] | None:
-    """Draws below the cell, if this is a notebook."""
-    # Only what is imported already can be the shell that this runs in.
+    """Return a function that draws the bar below the cell; None outside a notebook."""
+    # In a notebook, IPython is already imported.
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is None or not hasattr(shell, "kernel"):
         return None

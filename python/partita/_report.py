@@ -1,4 +1,4 @@
-"""What a cluster did while some code ran, as a page in a file."""
+"""Performance reports: the jobs that a cluster ran, as an HTML file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ._errors import PartitaError, thin
 
 __all__ = ["performance_report"]
 
-#: Jobs whose steps a report has; of more there is the summary.
+#: Jobs whose stages are shown; of further jobs, a report shows only the summary.
 JOBS_DETAILED_MAX = 200
-#: Characters of a query that a report shows.
+#: Maximum length of a query in a report, in characters.
 QUERY_CHARACTERS_MAX = 2000
-#: The width of the bars that show when a job ran.
+#: Width of the bars that show when a job ran.
 BAR_PX = 400
 
 _STYLE = (
@@ -29,18 +29,22 @@ _STYLE = (
 
 
 class performance_report:
-    """Writes a page about the jobs that a cluster runs while the code inside runs.
+    """Context manager that writes an HTML report of the jobs that the cluster runs inside the ``with`` block.
 
-    The page has the time, rows and bytes of each job, those of its steps with their plans, and the workers. It needs
-    no server, and holds no token. What each worker did at each moment is on the dashboard, and in a journal
-    (``partita scheduler --journal FILE`` and ``partita report FILE``).
+    The report contains the duration, rows and bytes of each job and of its stages, the plans of the stages, and the
+    workers. It needs no server and contains no token. The dashboard, and a journal (``partita scheduler --journal
+    FILE`` and ``partita report FILE``), also show the activity of each worker over time.
 
     Parameters
     ----------
     filename : str
-        The file.
+        Path of the report.
+    stacklevel, mode
+        Accepted for compatibility with Dask; no effect.
+    storage_options
+        Not supported.
     client : Client, optional
-        The cluster; that of frames that name none if not given.
+        Client of the cluster. The default client if not given.
 
     Examples
     --------
@@ -63,7 +67,7 @@ class performance_report:
         client: Client | None = None,
     ) -> None:
         if storage_options:
-            raise NotImplementedError("performance_report: storage_options= is not supported: name a local file")
+            raise NotImplementedError("performance_report() does not support storage_options=; use a local path")
         self._path = os.fspath(filename)
         self._given = client
 
@@ -79,7 +83,7 @@ class performance_report:
         try:
             page = self._page(self._jobs(), time.time() - self._begun_s)
         except PartitaError:
-            # What went wrong inside, such as the end of the cluster, comes first.
+            # An error inside the block takes precedence.
             if kind is None:
                 raise
             return
@@ -87,7 +91,7 @@ class performance_report:
             file.write(page)
 
     def _jobs(self) -> list[dict[str, Any]]:
-        """The jobs since, the first one first."""
+        """Return the jobs that were submitted inside the block, oldest first."""
         jobs: list[dict[str, Any]] = []
         before = ""
         while True:
@@ -121,14 +125,14 @@ class performance_report:
             f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Partita: {escape(begun)}</title>"
             f"<style>{_STYLE}</style></head><body><h1>Performance report</h1>"
             f"{_table((), summary)}<h2>Workers</h2>"
-            f"{_table(('worker', 'host', 'threads', 'memory', 'tasks finished since its start'), workers)}"
+            f"{_table(('worker', 'host', 'threads', 'memory', 'finished tasks'), workers)}"
             f"<h2>Jobs</h2>{_table(jobs_head, rows)}<h2>Steps</h2>{''.join(details)}</body></html>"
         )
 
     def _job(self, job: dict[str, Any], elapsed_s: float) -> list[Any]:
         end_ms = job["ended_ms"] or time.time() * 1000
         duration_s = (end_ms - job["submitted_ms"]) / 1000
-        # Bars are drawn over the time of the report: the clocks of two hosts may differ.
+        # Clamp bars to the time of the report, since the clocks of two hosts may differ.
         left = min(max(job["submitted_ms"] / 1000 - self._begun_s, 0), elapsed_s)
         scale = BAR_PX / max(elapsed_s, 1e-3)
         width = min(duration_s, elapsed_s - left) * scale
@@ -171,7 +175,7 @@ class performance_report:
 
 
 class _Html(str):
-    """What is shown as it stands."""
+    """HTML that is not escaped."""
 
 
 def _bytes(count: float) -> str:

@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations given as strings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNITS_S = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, 
 
 
 def seconds(value: Any, what: str = "timeout") -> float | None:
-    """A duration in seconds, given as a number, a ``timedelta``, or a text such as ``"2s"`` or ``"500ms"``.
+    """Convert a number, a ``timedelta`` or a string such as ``"2s"`` or ``"500ms"`` to seconds.
 
     Examples
     --------
@@ -29,5 +29,5 @@ def seconds(value: Any, what: str = "timeout") -> float | None:
     except (ValueError, KeyError):
         number = float("nan")
     if isinstance(value, bool) or not 0 <= number < float("inf"):
-        raise ValueError(f"{what} must be seconds, or a text such as '2s', '500ms' or '5m', not {value!r}")
+        raise ValueError(f"{what} must be seconds or a string such as '2s', '500ms' or '5m', not {value!r}")
     return number

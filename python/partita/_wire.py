@@ -1,7 +1,7 @@
-"""The few messages of Flight SQL that the client makes itself.
+"""Encoding of the Flight SQL messages that the client sends.
 
-They are Protocol Buffers of two fields at most, so that no generated code is needed. The layout is that of
-``FlightSql.proto`` of Apache Arrow.
+They are Protocol Buffers of at most two fields, so no generated code is needed. ``FlightSql.proto`` of Apache Arrow
+defines the layout.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def _field(number: int, value: bytes) -> bytes:
 
 
 def command(name: str, body: bytes) -> bytes:
-    """A message of that name inside ``google.protobuf.Any``."""
+    """Encode a message inside ``google.protobuf.Any``."""
     return _field(1, (_PREFIX + name).encode()) + _field(2, body)
 
 
 def statement_query(sql: str) -> bytes:
-    """``CommandStatementQuery``: asks a query."""
+    """Encode ``CommandStatementQuery`` for a SQL query."""
     return command("arrow.flight.protocol.sql.CommandStatementQuery", _field(1, sql.encode()))
 
 
 def put_command(json: bytes) -> bytes:
-    """The command that goes before a partition's rows."""
+    """Encode the command that precedes the rows of an uploaded partition."""
     return command("partita.Put", json)

@@ -1,4 +1,4 @@
-"""Arrays are not supported: each name says so, and what to use instead."""
+"""Stubs of ``dask.array``: every name raises an error that names an alternative."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from ._missing import absent
 
 __all__: list[str] = []
 
-__getattr__ = absent("partita.array", {}, "there are frames only, not arrays; use partita.dataframe, or NumPy")
+__getattr__ = absent("partita.array", {}, "arrays are not supported; use partita.dataframe or NumPy")

@@ -1,4 +1,4 @@
-"""Bags are not supported: each name says so, and what to use instead."""
+"""Stubs of ``dask.bag``: every name raises an error that names an alternative."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__: list[str] = []
 __getattr__ = absent(
     "partita.bag",
     {
-        "read_text": "partita.dataframe.read_json reads a record from each line, read_csv a row",
-        "from_sequence": "partita.dataframe.from_dict brings rows to the workers",
+        "read_text": "use partita.dataframe.read_json or read_csv",
+        "from_sequence": "use partita.dataframe.from_dict",
     },
-    "there are frames only, not bags; use partita.dataframe",
+    "bags are not supported; use partita.dataframe",
 )

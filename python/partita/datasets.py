@@ -1,4 +1,4 @@
-"""Frames to try things with: where ``dask.datasets`` is, this is."""
+"""Example datasets: the replacement of ``dask.datasets``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["timeseries"]
 
-#: The names that columns of texts have, as in Dask.
+#: Values of string columns, as in Dask.
 NAMES = np.array(
     [
         "Alice",
@@ -49,7 +49,7 @@ NAMES = np.array(
     ],
     dtype=object,
 )
-#: The mean of columns of whole numbers, as in Dask.
+#: Mean of integer columns, as in Dask.
 WHOLE_MEAN = 1000
 
 
@@ -63,22 +63,36 @@ def timeseries(
     client: Client | None = None,
     **arguments: Any,
 ) -> DataFrame:
-    """A frame of random values by time, which is held on the workers.
+    """Create a frame of random time series data, uploaded to the workers.
 
     Parameters
     ----------
     start, end : datetime or str
-        The first time, and the one at which the last partition ends.
+        Start of the first partition and end of the last one.
     freq : str
-        The time between two rows, such as ``"2s"`` or ``"1h"``.
+        Time between two rows, such as ``"2s"`` or ``"1h"``.
     partition_freq : str
-        The time of each partition, such as ``"1D"`` or ``"1ME"``.
+        Time span of a partition, such as ``"1D"`` or ``"1ME"``.
     dtypes : dict, optional
-        The types of the columns: numbers, ``str`` or ``"category"`` for names, ``bool``. Floats are evenly spread
-        from -1 to 1, whole numbers are of a Poisson distribution around 1000. ``name``, ``id``, ``x`` and ``y`` if
-        not given.
+        Types of the columns: numeric types, ``bool``, and ``str`` or ``"category"`` for names. Floats are uniformly
+        distributed between -1 and 1. Integers have a Poisson distribution with the mean 1000. By default the columns
+        are ``name``, ``id``, ``x`` and ``y``.
     seed : int, optional
-        The same seed gives the same values, in whatever cluster; they are not those that Dask draws.
+        Seed of the random numbers. The values are reproducible on any cluster, but differ from those of Dask.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
+
+    Returns
+    -------
+    DataFrame
+        The frame, with an index named ``timestamp``.
+
+    Raises
+    ------
+    TypeError
+        If a column type is not supported.
+    ValueError
+        If the time range contains no partition with rows.
 
     Examples
     --------
@@ -90,17 +104,17 @@ def timeseries(
     from .dataframe._io import from_parts
 
     if arguments:
-        raise TypeError(f"timeseries() has no argument {next(iter(arguments))!r} here")
+        raise TypeError(f"timeseries() does not support the argument {next(iter(arguments))!r}")
     kinds = {"name": str, "id": int, "x": float, "y": float} if dtypes is None else dict(dtypes)
     bounds = pd.date_range(start=start, end=end, freq=partition_freq)
     parts = _Parts(bounds, freq, kinds, np.random.SeedSequence(seed).entropy)
     if not len(parts):
-        raise ValueError(f"no partition of {partition_freq!r} with rows lies between {start} and {end}")
+        raise ValueError(f"no partition of {partition_freq!r} with rows between {start} and {end}")
     return from_parts(parts, client)
 
 
 class _Parts(Sequence[pd.DataFrame]):
-    """The partitions, each made when it is asked for: together they may be larger than this process's memory."""
+    """The partitions, generated on access, since together they may exceed the memory of this process."""
 
     def __init__(self, bounds: pd.DatetimeIndex, freq: Any, kinds: dict[Any, Any], entropy: Any) -> None:
         self._freq = pd.tseries.frequencies.to_offset(freq)
@@ -108,7 +122,7 @@ class _Parts(Sequence[pd.DataFrame]):
         self._entropy = entropy
         pairs = list(zip(bounds, bounds[1:]))
         if not isinstance(self._freq, pd.tseries.offsets.Tick):
-            # Months and their like may begin in none of them.
+            # With calendar offsets such as months, a partition may contain no row.
             pairs = [pair for pair in pairs if len(self._times(*pair))]
         self._pairs = pairs
 
@@ -122,7 +136,7 @@ class _Parts(Sequence[pd.DataFrame]):
         times = self._times(*self._pairs[at])
         columns = {}
         for label, kind in self._kinds.items():
-            # A column's values depend on no other column.
+            # Each column has its own random generator, so its values do not depend on the other columns.
             random = np.random.default_rng([self._entropy, at, zlib.crc32(repr(label).encode())])
             columns[label] = _values(random, label, kind, len(times))
         return pd.DataFrame(columns, index=times)
@@ -142,7 +156,7 @@ def _values(random: np.random.Generator, label: Any, kind: Any, count: int) -> A
         return pd.array(random.uniform(-1, 1, count), dtype=kind)
     if types.is_object_dtype(kind) or types.is_string_dtype(kind):
         return pd.array(NAMES[random.integers(0, len(NAMES), count)], dtype="str")
-    raise TypeError(f"timeseries: column {label!r} cannot be {kind}: use a number, a text, a category or a bool")
+    raise TypeError(f"column {label!r} cannot be {kind}; use a numeric, string, categorical or boolean type")
 
 
-__getattr__ = absent("partita.datasets", {"make_people": "there are no bags; use timeseries"})
+__getattr__ = absent("partita.datasets", {"make_people": "bags are not supported; use timeseries"})

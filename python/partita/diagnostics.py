@@ -1,4 +1,4 @@
-"""What is seen of a computation: where ``dask.diagnostics`` is, this is."""
+"""Diagnostics of computations: the replacement of ``dask.diagnostics``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ._report import performance_report
 
 __all__ = ["performance_report", "visualize"]
 
-_PAGE = "the dashboard's page of a job shows where its time goes, performance_report writes it to a file"
+_PAGE = "use performance_report, or the dashboard's page of a job"
 
 __getattr__ = absent(
     "partita.diagnostics",

@@ -1,4 +1,4 @@
-"""The cluster: where ``dask.distributed`` is, this is."""
+"""Clients and clusters: the replacement of ``dask.distributed``."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ __all__ = [
 
 
 def get_client(*_: Any, **__: Any) -> Client:
-    """The client of frames that name none: the latest, or a new one."""
+    """Return the default client: the latest one, or a new one if none exists."""
     return current_client()
 
 
 def wait(futures: Future | list[Future], timeout: Any = None) -> None:
-    """Waits until computations in the background have ended, well or not."""
+    """Wait until background computations have ended, successfully or not."""
     for future in futures if isinstance(futures, (list, tuple)) else [futures]:
-        # Whoever asks for the result learns of an error. A frame that was persisted is complete.
+        # Errors are raised by Future.result. Persisted frames are already complete.
         if isinstance(future, Future):
             future.exception(timeout)
 
 
-_PROGRAM = "start one with the program: `partita scheduler`, `partita worker`"
-_SHARED = "workers run plans, which share nothing but tables: Client.publish_dataset"
+_PROGRAM = "use the program: `partita scheduler`, `partita worker`"
+_SHARED = "tasks share only tables; see Client.publish_dataset"
 
 __getattr__ = absent(
     "partita.distributed",
     {
         "as_completed": "use Future.add_done_callback, or wait",
-        "fire_and_forget": "use Client.compute and keep the future",
+        "fire_and_forget": "use Client.compute and keep a reference to the future",
         "default_client": "use get_client",
-        "futures_of": "Client.compute gives futures",
+        "futures_of": "Client.compute returns futures",
         "worker_client": FUNCTIONS,
         "local_client": FUNCTIONS,
         "get_worker": FUNCTIONS,
@@ -75,18 +75,18 @@ __getattr__ = absent(
         "Scheduler": _PROGRAM,
         "Worker": _PROGRAM,
         "Nanny": _PROGRAM,
-        "SSHCluster": "start `partita worker` on each host by ssh",
+        "SSHCluster": "start `partita worker` on each host with ssh",
         "SpecCluster": "use LocalCluster, `partita run` or `partita slurm`",
         "SubprocessCluster": "use LocalCluster",
         "Adaptive": "on Slurm use `partita slurm adapt`",
-        "Security": "every connection needs the cluster's token, which the access file has",
-        "KilledWorker": "a task that ends its workers is a partita.QueryError",
+        "Security": "every connection is authenticated by the cluster's token, which the access file contains",
+        "KilledWorker": "use partita.QueryError",
         "CancelledError": "use partita.Cancelled",
         "TimeoutError": "use Python's own TimeoutError",
-        "get_task_stream": "the dashboard's timeline shows every task; performance_report writes it to a file",
+        "get_task_stream": "the dashboard's timeline shows every task; performance_report summarizes them in a file",
         "get_task_metadata": "the dashboard's page of a job shows every task",
         "span": "the dashboard lists each job by its query",
-        "config": "options are arguments, or variables such as PARTITA_MEMORY_LIMIT",
-        "Status": "scheduler_info() has the state of each worker",
+        "config": "options are arguments or environment variables such as PARTITA_MEMORY_LIMIT",
+        "Status": "scheduler_info() contains the state of each worker",
     },
 )

@@ -1,4 +1,4 @@
-"""Data frames: where ``dask.dataframe`` is, this is."""
+"""Data frames: the replacement of ``dask.dataframe``."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ __all__ = [
     "to_numeric",
 ]
 
-_METHOD = "use the method of the frame"
+_METHOD = "use the method of DataFrame"
 
 __getattr__ = absent(
     "partita.dataframe",
     {
-        "Aggregation": "groupby(..).agg takes reductions by name, groupby(..).apply expressions of them",
-        "from_array": "from_pandas(pd.DataFrame(array))",
-        "from_dask_array": "there are no arrays; from_pandas(pd.DataFrame(array))",
+        "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
+        "from_array": "use from_pandas(pd.DataFrame(array))",
+        "from_dask_array": "use from_pandas(pd.DataFrame(array))",
         "from_delayed": FUNCTIONS,
         "from_map": FUNCTIONS,
         "from_graph": FUNCTIONS,
         "map_partitions": FUNCTIONS,
         "map_overlap": FUNCTIONS,
-        "get_dummies": "assign a column for each value: (ddf.k == value).astype(int)",
-        "pivot_table": "groupby of two keys, and unstack after compute()",
-        "melt": "concat of columns that are renamed",
+        "get_dummies": "use assign with a column for each value, such as (ddf.k == value).astype(int)",
+        "pivot_table": "use groupby with two keys, and unstack after compute()",
+        "melt": "use concat with renamed columns",
         "isna": _METHOD,
         "repartition": _METHOD,
         "to_csv": _METHOD,
         "to_json": _METHOD,
         "to_parquet": _METHOD,
-        "to_timedelta": "astype('timedelta64[ns]')",
-        "to_bag": "there are no bags; use to_json",
+        "to_timedelta": "use astype('timedelta64[ns]')",
+        "to_bag": "use to_json",
         "to_hdf": "use to_parquet",
         "to_orc": "use to_parquet",
-        "to_records": "compute().to_records()",
+        "to_records": "use compute().to_records()",
         "to_sql": "use to_parquet, or compute().to_sql()",
-        "read_table": "read_csv(.., sep='\\t')",
-        "read_fwf": "write the file as CSV or Parquet, or from_pandas(pd.read_fwf(..))",
-        "read_hdf": "from_pandas(pd.read_hdf(..)), or write the data as Parquet",
-        "read_orc": "from_pandas(pd.read_orc(..)), or write the data as Parquet",
-        "read_sql_query": "read_sql runs SQL over the cluster's tables and files; from_pandas(pd.read_sql(..)) brings a database's",
-        "read_sql_table": "from_table reads a table of the cluster; from_pandas(pd.read_sql(..)) brings a database's",
+        "read_table": "use read_csv(.., sep='\\t')",
+        "read_fwf": "use from_pandas(pd.read_fwf(..)), or convert the file to CSV or Parquet",
+        "read_hdf": "use from_pandas(pd.read_hdf(..)), or convert the file to Parquet",
+        "read_orc": "use from_pandas(pd.read_orc(..)), or convert the file to Parquet",
+        "read_sql_query": "use read_sql for tables and files of the cluster, from_pandas(pd.read_sql(..)) for a database",
+        "read_sql_table": "use from_table for a table of the cluster, from_pandas(pd.read_sql(..)) for a database",
         "compute": "use partita.compute",
-        "assert_eq": "compare the results of compute() with pandas.testing",
+        "assert_eq": "use pandas.testing on the results of compute()",
         "Timestamp": "use pandas.Timestamp",
     },
 )

@@ -1,4 +1,4 @@
-"""Functions of texts and of times."""
+"""The accessors ``.str`` and ``.dt``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["DatetimeMethods", "StringMethods"]
 
 
 class StringMethods:
-    """Functions of a column of texts, as pandas has them under ``.str``."""
+    """String methods of a column, as ``.str`` in pandas."""
 
     def __init__(self, column: Series) -> None:
         if not is_text(column._kind):
@@ -36,47 +36,47 @@ class StringMethods:
         return self._text(f"{function}({self._column._sql}{rest})")
 
     def upper(self) -> Series:
-        """In capitals."""
+        """Convert to upper case."""
         return self._call("upper")
 
     def lower(self) -> Series:
-        """In small letters."""
+        """Convert to lower case."""
         return self._call("lower")
 
     def title(self) -> Series:
-        """Each word with a capital."""
+        """Convert the first letter of each word to upper case, and the others to lower case."""
         return self._call("initcap")
 
     def capitalize(self) -> Series:
-        """The first letter a capital, the others small."""
+        """Convert the first letter to upper case, and the others to lower case."""
         sql = self._column._sql
         return self._text(f"(upper(substr({sql}, 1, 1)) || lower(substr({sql}, 2)))")
 
     def strip(self, to_strip: str | None = None) -> Series:
-        """Without spaces, or these characters, at both ends."""
+        """Remove whitespace, or the given characters, at both ends."""
         return self._call("btrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
 
     def lstrip(self, to_strip: str | None = None) -> Series:
-        """Without spaces, or these characters, at the beginning."""
+        """Remove whitespace, or the given characters, at the beginning."""
         return self._call("ltrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
 
     def rstrip(self, to_strip: str | None = None) -> Series:
-        """Without spaces, or these characters, at the end."""
+        """Remove whitespace, or the given characters, at the end."""
         return self._call("rtrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
 
     def len(self) -> Series:
-        """Characters."""
+        """Return the number of characters."""
         return self._column._like(f"CAST(character_length({self._column._sql}) AS BIGINT)", pa.int64())
 
     def _test(self, sql: str) -> Series:
-        # A missing text passes no test; a nullable column has no answer there.
+        # Tests of missing strings are false, except in nullable columns, where they are missing.
         masked = is_masked(self._column._origin)
         return self._column._like(sql if masked else f"(({sql}) IS TRUE)", pa.bool_())
 
     def contains(self, pat: str, case: bool = True, flags: int = 0, na: Any = None, regex: bool = True) -> Series:
-        """Whether a pattern is in each; a missing text has none, or what ``na`` says."""
+        """Return whether each string contains a pattern; `na` is the result for missing strings."""
         if flags not in (0, re.IGNORECASE):
-            raise NotImplementedError("str.contains: of the flags re.IGNORECASE is there")
+            raise NotImplementedError("str.contains() supports only the flag re.IGNORECASE")
         case = case and not flags
         found = self._contains(pat, case, regex)
         return found if na is None else found.where(self._column.notna(), bool(na)).astype("bool")
@@ -91,15 +91,15 @@ class StringMethods:
         return self._test(f"strpos({sql}, {literal(pat)}) > 0")
 
     def match(self, pat: str) -> Series:
-        """Whether each begins with a pattern."""
+        """Return whether each string starts with a match of a pattern."""
         return self._test(f"regexp_like({self._column._sql}, {literal('^(?:' + pat + ')')})")
 
     def startswith(self, pat: Any) -> Series:
-        """Whether each begins so, or as one of several texts."""
+        """Return whether each string starts with a prefix, or with one of a tuple of prefixes."""
         return self._one_of("starts_with", pat)
 
     def endswith(self, pat: Any) -> Series:
-        """Whether each ends so, or as one of several texts."""
+        """Return whether each string ends with a suffix, or with one of a tuple of suffixes."""
         return self._one_of("ends_with", pat)
 
     def _one_of(self, function: str, pat: Any) -> Series:
@@ -108,15 +108,15 @@ class StringMethods:
         return self._test(f"({' OR '.join(tests) or 'FALSE'})")
 
     def replace(self, pat: str, repl: str, regex: bool = False) -> Series:
-        """With something else in the place of each occurrence."""
+        """Replace each occurrence of a string or pattern."""
         if regex:
             return self._text(f"regexp_replace({self._column._sql}, {literal(pat)}, {literal(repl)}, 'g')")
         return self._call("replace", pat, repl)
 
     def slice(self, start: int | None = None, stop: int | None = None, step: int | None = None) -> Series:
-        """A part, by the places of its characters; places below 0 are counted from the end."""
+        """Return a substring by character positions; negative positions count from the end."""
         if step not in (None, 1):
-            raise NotImplementedError("str.slice takes each character of its part: step= is not there")
+            raise NotImplementedError("str.slice() does not support step=")
         sql = self._column._sql
         size = f"CAST(character_length({sql}) AS BIGINT)"
 
@@ -129,7 +129,7 @@ class StringMethods:
         return self._text(f"substr({sql}, {begin} + 1, greatest({place(stop)} - {begin}, 0))")
 
     def get(self, i: int) -> Series:
-        """The character at a place; missing where there is none."""
+        """Return the character at a position, or a missing value for shorter strings."""
         sql = self._column._sql
         part = self.slice(i, i + 1 if i != -1 else None)
         return self._text(f"CASE WHEN character_length({sql}) >= {i + 1 if i >= 0 else -i} THEN {part._sql} END")
@@ -140,81 +140,81 @@ class StringMethods:
         return self.get(key)
 
     def fullmatch(self, pat: str, case: bool = True) -> Series:
-        """Whether a pattern is the whole of each."""
+        """Return whether a pattern matches each whole string."""
         flags = "" if case else ", 'i'"
         return self._test(f"regexp_like({self._column._sql}, {literal('^(?:' + pat + ')$')}{flags})")
 
     def count(self, pat: str) -> Series:
-        """How often a pattern is in each."""
+        """Count the matches of a pattern."""
         return self._column._like(f"CAST(regexp_count({self._column._sql}, {literal(pat)}) AS BIGINT)", pa.int64())
 
     def extract(self, pat: str, expand: bool = False) -> Series:
-        """What the only group of a pattern finds; missing where the pattern is not."""
+        """Extract the group of a pattern, or a missing value if the pattern does not match."""
         if expand or re.compile(pat).groups != 1:
-            raise NotImplementedError("str.extract has a pattern with one group, and expand=False")
+            raise NotImplementedError("str.extract() supports only a pattern with one group and expand=False")
         found = f"regexp_match({self._column._sql}, {literal(pat)})"
         return self._text(f"{found}[1]")
 
     def split(self, pat: str | None = None, n: int = -1, expand: bool = False) -> Series:
-        """The parts between a text, as a list."""
+        """Split at a separator into lists."""
         if expand or n > 0 or pat is None:
-            raise NotImplementedError("str.split takes the text between the parts, without n= and expand=")
+            raise NotImplementedError("str.split() requires a separator and does not support n= and expand=True")
         return self._column._like(f"string_to_array({self._column._sql}, {literal(pat)})", origin=Lists())
 
     def repeat(self, repeats: int) -> Series:
-        """Each so many times."""
+        """Repeat each string."""
         return self._call("repeat", repeats)
 
     def pad(self, width: int, side: str = "left", fillchar: str = " ") -> Series:
-        """With a character at one side up to a width."""
+        """Pad to a width with a character at one side."""
         if side not in ("left", "right"):
-            raise NotImplementedError("str.pad has the sides left and right")
+            raise NotImplementedError(f"str.pad(side={side!r}) is not supported; use 'left' or 'right'")
         sql, function = self._column._sql, "lpad" if side == "left" else "rpad"
         padded = f"{function}({sql}, {width}, {literal(fillchar)})"
         return self._text(f"CASE WHEN character_length({sql}) >= {width} THEN {sql} ELSE {padded} END")
 
     def rjust(self, width: int, fillchar: str = " ") -> Series:
-        """With a character before it up to a width."""
+        """Pad to a width with a character at the left."""
         return self.pad(width, "left", fillchar)
 
     def ljust(self, width: int, fillchar: str = " ") -> Series:
-        """With a character after it up to a width."""
+        """Pad to a width with a character at the right."""
         return self.pad(width, "right", fillchar)
 
     def removeprefix(self, prefix: str) -> Series:
-        """Without a beginning."""
+        """Remove a prefix."""
         sql = self._column._sql
         rest = f"substr({sql}, {_length(prefix) + 1})"
         return self._text(f"CASE WHEN starts_with({sql}, {literal(prefix)}) THEN {rest} ELSE {sql} END")
 
     def removesuffix(self, suffix: str) -> Series:
-        """Without an end."""
+        """Remove a suffix."""
         sql = self._column._sql
         rest = f"substr({sql}, 1, CAST(character_length({sql}) AS BIGINT) - {_length(suffix)})"
         return self._text(f"CASE WHEN ends_with({sql}, {literal(suffix)}) THEN {rest} ELSE {sql} END")
 
     def isdigit(self) -> Series:
-        """Whether all are digits."""
+        """Return whether all characters are digits."""
         return self._all_of(r"\d")
 
     def isalpha(self) -> Series:
-        """Whether all are letters."""
+        """Return whether all characters are letters."""
         return self._all_of(r"\p{L}")
 
     def isalnum(self) -> Series:
-        """Whether all are letters or digits."""
+        """Return whether all characters are letters or digits."""
         return self._all_of(r"[\p{L}\p{N}]")
 
     def isspace(self) -> Series:
-        """Whether all are spaces."""
+        """Return whether all characters are whitespace."""
         return self._all_of(r"\s")
 
     def isupper(self) -> Series:
-        """Whether there are letters, all of them capitals."""
+        """Return whether the string has letters and all of them are upper case."""
         return self._cased("upper", "lower")
 
     def islower(self) -> Series:
-        """Whether there are letters, all of them small."""
+        """Return whether the string has letters and all of them are lower case."""
         return self._cased("lower", "upper")
 
     def _all_of(self, kind: str) -> Series:
@@ -225,27 +225,27 @@ class StringMethods:
         return self._test(f"({sql} = {own}({sql}) AND {sql} <> {other}({sql}))")
 
     def zfill(self, width: int) -> Series:
-        """With zeros before it up to a width."""
+        """Pad to a width with zeros at the left."""
         sql = self._column._sql
         return self._text(f"CASE WHEN character_length({sql}) >= {width} THEN {sql} ELSE lpad({sql}, {width}, '0') END")
 
     def find(self, sub: str) -> Series:
-        """The place of the first occurrence; -1 if there is none."""
+        """Return the position of the first occurrence, or -1."""
         return self._column._like(f"CAST(strpos({self._column._sql}, {literal(sub)}) AS BIGINT) - 1", pa.int64())
 
     def cat(self, others: Series, sep: str = "") -> Series:
-        """Joined with another column's texts."""
+        """Concatenate with the strings of another column."""
         sql = f"({self._column._sql} || {literal(sep)} || {others._sql})"
         return self._column._like(sql, None, self._column._with(others))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
-        raise NotThere(f"str.{name} is not there: compute() gives a pandas column, which has it")
+        raise NotThere(f"str.{name} is not supported; use compute() and pandas")
 
 
 def _length(text: str) -> int:
-    # In the class the name is a method.
+    # Inside the class, `len` is a method.
     return len(text)
 
 
@@ -277,7 +277,7 @@ _MONTHS = (
 
 
 class DatetimeMethods:
-    """Functions of a column of times, as pandas has them under ``.dt``."""
+    """Methods of a column of times or durations, as ``.dt`` in pandas."""
 
     def __init__(self, column: Series) -> None:
         kind = column._kind
@@ -291,7 +291,7 @@ class DatetimeMethods:
 
     @property
     def _whole(self) -> str:
-        """Nanoseconds since the epoch, on the column's own clock."""
+        """SQL of the nanoseconds since the epoch in local time."""
         return f"arrow_cast(arrow_cast({self._local}, 'Timestamp(Nanosecond, None)'), 'Int64')"
 
     @property
@@ -305,22 +305,22 @@ class DatetimeMethods:
 
     @property
     def second(self) -> Series:
-        """Seconds of the minute."""
+        """The second of the minute."""
         return self._below(10**9, 60)
 
     @property
     def microsecond(self) -> Series:
-        """Microseconds of the second."""
+        """The microsecond of the second."""
         return self._below(1000, 10**6)
 
     @property
     def nanosecond(self) -> Series:
-        """Nanoseconds of the microsecond."""
+        """The nanosecond of the microsecond."""
         return self._below(1, 1000)
 
     @property
     def weekday(self) -> Series:
-        """Days since Monday."""
+        """The day of the week; Monday is 0."""
         sql = f"arrow_cast((date_part('dow', {self._column._sql}) + 6) % 7, 'Int32')"
         return self._column._like(sql, pa.int32())
 
@@ -328,7 +328,7 @@ class DatetimeMethods:
 
     @property
     def date(self) -> Series:
-        """The day. That of an index has no name, as it is an array in pandas."""
+        """The date. For an index it has no name, since it is an array in pandas."""
         from ._series import Index
 
         name = None if isinstance(self._column, Index) else self._column.name
@@ -336,7 +336,7 @@ class DatetimeMethods:
 
     @property
     def days_in_month(self) -> Series:
-        """Days of the month."""
+        """The number of days of the month."""
         local = self._local
         last = f"(date_trunc('month', {local}) + INTERVAL '1 month' - INTERVAL '1 day')"
         return self._column._like(f"arrow_cast(date_part('day', {last}), 'Int32')", pa.int32())
@@ -344,10 +344,10 @@ class DatetimeMethods:
     daysinmonth = days_in_month
 
     def round(self, freq: str) -> Series:
-        """The nearest multiple of a time; of two that are as near, the even one."""
+        """Round to the nearest multiple of a frequency, half to even."""
         step = pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}").as_unit("ns").value
         if self._column._kind.tz if pa.types.is_timestamp(self._column._kind) else False:
-            raise NotImplementedError("dt.round of times in a zone is not there: use dt.floor")
+            raise NotImplementedError("dt.round() does not support times with a zone; use dt.floor")
         kind, whole = self._column._kind, self._whole
         rest = f"((({whole} % {step}) + {step}) % {step})"
         low = f"({whole} - {rest})"
@@ -356,15 +356,15 @@ class DatetimeMethods:
         return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
 
     def normalize(self) -> Series:
-        """Midnight of the day."""
+        """Round down to midnight."""
         return self.floor("D")
 
     def floor(self, freq: str) -> Series:
-        """The last multiple of a time that is not after it."""
+        """Round down to a multiple of a frequency."""
         return self._rounded(freq, 0)
 
     def ceil(self, freq: str) -> Series:
-        """The first multiple of a time that is not before it."""
+        """Round up to a multiple of a frequency."""
         step = pd.Timedelta(1, "D") if freq == "D" else pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}")
         return self._rounded(freq, step.as_unit("ns").value - 1)
 
@@ -372,7 +372,7 @@ class DatetimeMethods:
         kind = self._column._kind
         if getattr(kind, "tz", None) and freq.endswith("D"):
             raise NotImplementedError(
-                "days of a time zone have different lengths: use tz_localize(None) in pandas first"
+                "cannot round times with a zone to days, which have different lengths; use dt.tz_localize(None) first"
             )
         step = pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}").as_unit("ns").value
         sql = self._column._sql
@@ -381,25 +381,25 @@ class DatetimeMethods:
         return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
 
     def day_name(self) -> Series:
-        """The name of the day of the week."""
+        """Return the English name of the day of the week."""
         cases = " ".join(f"WHEN {at} THEN '{name}'" for at, name in enumerate(_DAYS))
         return self._column._like(f"CASE {self.weekday._sql} {cases} END")
 
     def month_name(self) -> Series:
-        """The name of the month."""
+        """Return the English name of the month."""
         cases = " ".join(f"WHEN {at + 1} THEN '{name}'" for at, name in enumerate(_MONTHS))
         return self._column._like(f"CASE {self._part('month')._sql} {cases} END")
 
     def strftime(self, date_format: str) -> Series:
-        """As text, by a format of ``strftime``."""
-        # Microseconds, as Python has them.
+        """Format times as strings."""
+        # %f has six digits, as in Python.
         return self._column._like(f"to_char({self._local}, {literal(date_format.replace('%f', '%6f'))})")
 
     def tz_convert(self, tz: Any) -> Series:
-        """The same moments on the clock of another zone."""
+        """Convert times to another time zone."""
         kind = self._column._kind
         if not getattr(kind, "tz", None):
-            raise TypeError("only times of a zone can be converted: tz_localize says in which zone others are")
+            raise TypeError("cannot convert the zone of times without a zone; use tz_localize")
         wanted = pa.timestamp(kind.unit, None if tz is None else str(tz))
         if tz is None:
             utc = arrow_name(pa.timestamp(kind.unit, "UTC"))
@@ -407,24 +407,24 @@ class DatetimeMethods:
         return self._column._like(f"arrow_cast({self._column._sql}, '{arrow_name(wanted)}')", wanted)
 
     def tz_localize(self, tz: Any) -> Series:
-        """What the clock shows, without its zone, or in another one."""
+        """Attach a time zone to local times, or with None remove it."""
         kind = self._column._kind
         if tz is None:
             return self._column._like(self._local, pa.timestamp(kind.unit))
         if getattr(kind, "tz", None):
-            raise TypeError("these times have a zone already: tz_convert gives another one")
+            raise TypeError("cannot localize times that have a zone; use tz_convert")
         wanted = pa.timestamp(kind.unit, str(tz))
         return self._column._like(f"arrow_cast({self._column._sql}, '{arrow_name(wanted)}')", wanted)
 
     @property
     def days(self) -> Series:
-        """Whole days of a duration."""
+        """The whole days of a duration."""
         whole = f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
         day = 86_400_000_000_000
         return self._column._like(f"(({whole} - ((({whole} % {day}) + {day}) % {day})) / {day})", pa.int64())
 
     def total_seconds(self) -> Series:
-        """Seconds of a duration."""
+        """Return the duration in seconds."""
         whole = f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
         return self._column._like(f"CAST({whole} AS DOUBLE) / 1000000000", pa.float64())
 
@@ -433,4 +433,4 @@ class DatetimeMethods:
             return self._part(_PARTS[name])
         if name.startswith("_") or not hasattr(pd.Series(dtype="datetime64[ns]").dt, name):
             raise AttributeError(name)
-        raise NotThere(f"dt.{name} is not there: compute() gives a pandas column, which has it")
+        raise NotThere(f"dt.{name} is not supported; use compute() and pandas")

@@ -1,4 +1,4 @@
-"""Arguments of Dask that tune how it computes, and have no meaning here."""
+"""Checks of arguments. Arguments that only tune Dask are accepted without effect."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _TUNING = frozenset(
         "copy",
     )
 )
-#: What NumPy's functions hand on when they call a method, and what it must be.
+#: Arguments that NumPy's functions pass to methods, and their only supported values.
 _OF_NUMPY = {"dtype": None, "out": None, "initial": None, "keepdims": False, "where": True}
 
 
 def tuning(name: str, given: dict[str, Any]) -> None:
-    """Accepts the arguments that have no meaning here.
+    """Accept arguments that only tune Dask.
 
     Raises
     ------
     TypeError
-        If there is another: an argument that is not heeded would make the answer a wrong one.
+        If there is another argument: ignoring it could give a wrong result.
     """
     for argument, value in given.items():
         if argument in _TUNING or (argument in _OF_NUMPY and value is _OF_NUMPY[argument]):
             continue
-        raise TypeError(f"{name}() has no argument {argument!r} here")
+        raise TypeError(f"{name}() does not support the argument {argument!r}")
 
 
 def along_rows(name: str, axis: Any) -> bool:
-    """Whether an axis names the columns: the values of each row are put together.
+    """Whether `axis` is 1 or ``"columns"``, so that the values of each row are combined.
 
     Raises
     ------
     ValueError
-        If it is no axis.
+        If the axis is invalid.
     """
     if axis in (0, "index", "rows", None):
         return False
     if axis in (1, "columns"):
         return True
-    raise ValueError(f"{name}: axis is 0 or 'index', 1 or 'columns', not {axis!r}")
+    raise ValueError(f"{name}: axis must be 0, 'index', 1 or 'columns', not {axis!r}")

@@ -1,4 +1,4 @@
-"""What frames, columns, indexes and single values have in common: they are plans, and are computed."""
+"""The base class of frames, columns and indexes: lazy plans that are computed on the cluster."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["Level", "NotThere", "Plan"]
 
 
-#: Columns that an error names.
+#: Maximum number of columns that an error message names.
 LABELS_MAX = 5
 
 
 class Level(NamedTuple):
-    """One level of an index: its name, what it is in SQL, and what pandas had it as."""
+    """One level of an index: its name, SQL expression and origin."""
 
     name: Any
     sql: str
     origin: Any = None
 
 
-#: What Dask's frames have that pandas' have not.
+#: Methods of Dask's frames that pandas does not have.
 _OF_DASK = frozenset(
     (
         "applymap",
@@ -56,12 +56,12 @@ _OF_DASK = frozenset(
 
 
 class Plan:
-    """A plan for rows, with an index."""
+    """A lazy query plan of rows with an index."""
 
     _rows: Rows
     _index: tuple[Level, ...]
 
-    #: What is not there, and what to use instead.
+    #: Alternatives for unsupported methods of this class, which override the general ones.
     _instead: ClassVar[dict[str, str]] = {}
 
     @property
@@ -73,29 +73,29 @@ class Plan:
             raise AttributeError(name)
         own = getattr(type(self), name, None)
         if isinstance(own, property) and own.fget is not None:
-            # It is there and failed: once more, for what it has to say.
+            # The property raised an AttributeError. Evaluate it again to raise the original error.
             return own.fget(self)
         kind = type(self).__name__.lstrip("_")
         twin = {"DataFrame": pd.DataFrame, "Series": pd.Series, "Index": pd.Index}.get(kind, pd.DataFrame)
         if not hasattr(twin, name) and name not in _OF_DASK:
-            raise AttributeError(f"a {kind} has no {name!r}")
-        there = [found for found in dir(type(self)) if not found.startswith("_")]
-        near = next(iter(difflib.get_close_matches(name, there, 1, 0.6)), "")
+            raise AttributeError(f"'{kind}' object has no attribute {name!r}")
+        supported = [found for found in dir(type(self)) if not found.startswith("_")]
+        near = next(iter(difflib.get_close_matches(name, supported, 1, 0.6)), "")
         nearest = self._instead.get(name) or INSTEAD.get(name) or near
-        hint = f"; the nearest there is: {nearest}" if nearest else ""
-        raise NotThere(f"{kind}.{name} is not there{hint}. compute() gives a pandas object")
+        hint = f"use {nearest}, or " if nearest else "use "
+        raise NotThere(f"{kind}.{name} is not supported; {hint}compute() and pandas")
 
     def __bool__(self) -> bool:
         raise ValueError(
-            f"a {type(self).__name__} is neither true nor false: put conditions together with & and |, or use any() or all()"
+            f"the truth value of a {type(self).__name__} is ambiguous; combine conditions with & and |, or use any() or all()"
         )
 
     def _selected(self) -> list[tuple[str, str]]:
-        """What is computed beside the index: expressions, and names that they have in a table."""
+        """Return the expressions that are computed besides the index, with their names in a table."""
         raise NotImplementedError
 
     def _query(self, hidden: Sequence[tuple[str, str]] = ()) -> str:
-        """The plan as SQL: the index first, then what is selected, then expressions under names that are not shown."""
+        """Return the plan as SQL: the index, the selected expressions, and hidden expressions."""
         parts = [f"{level.sql} AS {quote(INDEX + str(at))}" for at, level in enumerate(self._index)]
         parts += [f"{sql} AS {quote(name)}" for sql, name in self._selected()]
         parts += [f"{sql} AS {quote(name)}" for sql, name in hidden]
@@ -104,13 +104,13 @@ class Plan:
         return f"SELECT {', '.join(parts)} FROM {self._rows.under(*parts)}"
 
     def _terms(self) -> list[tuple[str, str]]:
-        """What the rows are in order by, and the names that it has in a query."""
+        """Return the sort keys of the rows, with their names in a query."""
         return [(term(sql), f"{ORDER}{at}") for at, sql in enumerate(self._rows.order)]
 
     def _sorted(self, query: str, names: list[str], tail: str = "", always: bool = False) -> str:
-        """A query that has the terms of the order as hidden columns, in that order.
+        """Sort a query by the sort keys, which are hidden columns of it.
 
-        What stands in ``ORDER BY`` may be taken for a column of the answer: so the terms have names of their own.
+        The hidden columns have unique names, since ``ORDER BY`` resolves names to columns of the result first.
         """
         rows = self._rows
         if not rows.order or (rows.physical and not always):
@@ -123,14 +123,14 @@ class Plan:
         return names or [INDEX]
 
     def _full_query(self, tail: str = "", always: bool = False) -> str:
-        """The plan as SQL, with its rows in their order."""
+        """Return the plan as SQL, with the rows in their order."""
         sorts = always or not self._rows.physical
         return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
 
     def _fetch(self) -> pa.Table:
         name = self._rows.held
         if name is not None:
-            # What is held needs no query: it is read where it lies, all partitions at once.
+            # Computing a persisted frame runs no query: its partitions are fetched from the workers in parallel.
             wanted = self._held_columns()
             table = self._client._connection.get(name) if wanted else None
             if table is not None:
@@ -138,13 +138,13 @@ class Plan:
         return self._client._connection.query(self._full_query())
 
     def _held_columns(self) -> list[str]:
-        """The columns of the held table that the plan is; none if it is something else, or not nearly all of them."""
+        """Return the columns of the persisted table that the plan selects; none if a query would transfer less."""
         columns = {quote(name): name for name in self._rows.schema.names}
         found = [
             columns.get(sql) for sql in [level.sql for level in self._index] + [sql for sql, _ in self._selected()]
         ]
         own = [name for name in columns.values() if name != ROW and not name.startswith(ORDER)]
-        # A worker sends whole rows: a query that asks for a few columns sends less.
+        # Workers send whole partitions; a query of a subset of the columns transfers less.
         return [name for name in found if name is not None] if None not in found and set(found) >= set(own) else []
 
     def _restore_index(self, frame: pd.DataFrame) -> pd.Index:
@@ -157,18 +157,18 @@ class Plan:
         return pd.MultiIndex.from_arrays([level.array for level in levels], names=names)
 
     def _origins(self) -> list[Any]:
-        """What pandas had the index and what is selected as."""
+        """Return the origins of the index and the selected columns."""
         return [level.origin for level in self._index]
 
     def _shown(self, table: pa.Table) -> Any:
-        """An answer as pandas has it."""
-        # A plan of nothing has a column that is not shown.
+        """Convert the result of a query to a pandas object."""
+        # A plan without columns selects a dummy column.
         origins = self._origins() or [None] * table.num_columns
         return self._finish(to_pandas(table, origins))
 
     @thin
     def compute(self, **arguments: Any) -> Any:
-        """Runs the plan on the cluster, and gives the answer as pandas has it. Ctrl-C stops it there too."""
+        """Run the plan on the cluster and return the result as a pandas object. Ctrl-C cancels it on the cluster."""
         tuning("compute", arguments)
         try:
             return self._shown(self._fetch())
@@ -181,13 +181,13 @@ class Plan:
             raise error.about(f"column{'s' if len(labels) > 1 else ''} {names}{more}") from None
 
     def _computed(self) -> list[Any]:
-        """The labels of the columns that are computed from others, or converted."""
+        """Return the labels of the columns that are not plain columns of the relation."""
         schema = self._rows.schema
         plain = {form for one in schema for form in (quote(one.name), present(quote(one.name), one.type))}
         return [label for label, (sql, _) in zip(self._selected_labels(), self._selected()) if sql not in plain]
 
     def _selected_labels(self) -> list[Any]:
-        """What the columns that are selected are called."""
+        """Return the labels of the selected columns."""
         raise NotImplementedError
 
     def _finish(self, frame: pd.DataFrame) -> Any:
@@ -195,20 +195,20 @@ class Plan:
 
     @thin
     def explain(self) -> str:
-        """How the cluster would run it: the plan, cut into groups of tasks."""
+        """Return the physical plan, split into stages."""
         return self._rows.explain(self._full_query())
 
     @thin
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
-        """The plan as SVG: shown by a notebook, or written to a file."""
+        """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
-    # Held on the workers.
+    # Persisting.
 
     def _held_query(self, names: list[str]) -> str:
-        """The plan as the query of a table: what is computed, what the order needs beside it, in that order.
+        """Return the plan as the query of a table: the selected columns and the sort keys, sorted by them.
 
-        The cluster knows by it that rows which come in their order are in it; they are not sorted again.
+        If the rows are already in this order, the ``ORDER BY`` tells the cluster so without sorting them again.
         """
         rows = self._rows
         hidden = [(sql, name) for (sql, own), name in zip(self._terms(), names) if name == own]
@@ -219,13 +219,13 @@ class Plan:
         return f"SELECT * FROM ({query}) ORDER BY {order}"
 
     def _hold(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
-        """A table of the rows on the workers, spread as they come or as an option of the table says."""
+        """Create a persisted table of the rows, partitioned as they are or as an option of the table requires."""
         rows = self._rows
         name = held_name()
-        # A term of the order that is a column of the table anyway is that column.
-        there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
-        there.update(self._selected())
-        names = [there.get(sql, own) for sql, own in self._terms()]
+        # A sort key that is already a column of the table needs no hidden column.
+        existing = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
+        existing.update(self._selected())
+        names = [existing.get(sql, own) for sql, own in self._terms()]
         query = self._held_query(names)
         spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
@@ -233,7 +233,7 @@ class Plan:
             connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
             partitions = connection.table(name)["partitions"]
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
-        # The table's rows are in the order that it was made in.
+        # The table keeps the order of the query.
         held = Rows(rows.client, quote(name), order, bool(order), partitions)
         held.held = name
         drop_later(rows.client, name, held.identity)
@@ -242,14 +242,14 @@ class Plan:
 
     @property
     def npartitions(self) -> int:
-        """In how many partitions the rows are, as far as is known; else the slots of the cluster."""
+        """The number of partitions if known, otherwise the number of slots of the cluster."""
         if self._rows.partitions is not None:
             return self._rows.partitions
         return max(sum(self._client.nthreads().values()), 1)
 
     @property
     def known_divisions(self) -> bool:
-        """Whether the rows are known to be in the order of their index."""
+        """Whether the rows are known to be sorted by their index."""
         order = self._rows.order
         return bool(self._index and order) and term(order[0]) == self._index[0].sql
 
@@ -260,5 +260,5 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no row. This is computed."""
+        """Whether there are no rows. This runs a query."""
         return len(self) == 0

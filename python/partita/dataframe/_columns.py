@@ -1,4 +1,4 @@
-"""What a column is: its SQL, its type in Arrow, and what pandas had it as where Arrow's type does not tell."""
+"""Columns: SQL expression, Arrow type, and the pandas type where Arrow's type does not determine it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     "to_pandas",
 ]
 
-#: The origin of columns of ``Int64``, ``Float64``, ``boolean``, ``string`` and their like.
+#: The origin of columns of nullable types, such as ``Int64``, ``Float64``, ``boolean`` and ``string``.
 NULLABLE = "nullable"
 #: The origin of columns of :class:`pandas.ArrowDtype`.
 ARROW = "arrow"
@@ -32,9 +32,9 @@ ARROW = "arrow"
 
 @dataclass(frozen=True)
 class Lists:
-    """The origin of columns of lists of Python, which pandas has where it makes lists itself."""
+    """The origin of columns of Python lists, as pandas itself creates them."""
 
-    #: What is in the place of missing values, unless that follows from their type.
+    #: The missing value inside the lists; None if it follows from the type.
     missing: Any = None
 
 
@@ -56,7 +56,8 @@ _MASKED = {
 class Column(NamedTuple):
     """A column over the rows of a relation.
 
-    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, the categories, or nothing where Arrow's type says all.
+    ``origin`` is :data:`NULLABLE`, :data:`ARROW`, a categorical type, :class:`Lists`, or None if Arrow's type determines
+    the pandas type.
     """
 
     sql: str
@@ -65,7 +66,7 @@ class Column(NamedTuple):
 
 
 def origin_of(dtype: Any) -> Any:
-    """The origin of a column that pandas has as this type."""
+    """Return the origin of a column with this pandas type."""
     if isinstance(dtype, pd.CategoricalDtype):
         return dtype
     if isinstance(dtype, pd.ArrowDtype):
@@ -76,17 +77,17 @@ def origin_of(dtype: Any) -> Any:
 
 
 def is_masked(origin: Any) -> bool:
-    """Whether what is missing in a column is missing in what is made of it too: comparisons give no answer there."""
+    """Whether missing values propagate, also through comparisons, as in nullable and Arrow types."""
     return isinstance(origin, str)
 
 
 def carried(*origins: Any) -> Any:
-    """The origin of what is computed from columns of these: categories become plain values."""
+    """Return the origin of a value computed from columns of these origins. Categories become plain values."""
     return next((origin for origin in origins if is_masked(origin)), None)
 
 
 def in_order(sql: str, origin: Any) -> str:
-    """What rows are sorted by to come in the order of a column: categories have an order of their own."""
+    """Return the SQL sort key of a column. Categories sort by their position."""
     if not isinstance(origin, pd.CategoricalDtype):
         return sql
     from ._sql import literal
@@ -96,7 +97,7 @@ def in_order(sql: str, origin: Any) -> str:
 
 
 def restore(column: pa.ChunkedArray, origin: Any) -> Any:
-    """A column as pandas had it."""
+    """Convert an Arrow column to the pandas type of its origin."""
     kind = column.type
     if isinstance(origin, Lists):
         return _python_lists(column, origin.missing)
@@ -125,17 +126,17 @@ def _python_lists(column: pa.ChunkedArray, missing: Any) -> pd.Series:
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
-        # Those of several partitions may have a value twice.
+        # The concatenated dictionaries of several partitions may contain a value twice.
         plain = _plain(column.cast(column.type.value_type))
         return plain.dictionary_encode().unify_dictionaries()
-    # pandas has one kind of text, and takes it from these.
+    # pandas converts only these types to its string type.
     if pa.types.is_string_view(column.type):
         return column.cast(pa.large_string())
     return column.cast(pa.large_binary()) if pa.types.is_binary_view(column.type) else column
 
 
 def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame:
-    """Rows as pandas has them, without a copy where Arrow allows. The labels of the columns are their places."""
+    """Convert rows to a pandas frame, without a copy where Arrow allows. The labels are the column positions."""
     origins = origins or [None] * table.num_columns
     columns = [_plain(column) for column in table.columns]
     names = [str(at) for at in range(len(columns))]
@@ -145,7 +146,7 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     for at in plain:
         column = columns[at]
         if pa.types.is_boolean(column.type) and column.null_count:
-            # What is missing among truths, pandas has as a number that is none.
+            # In a boolean column of pandas, missing values are NaN.
             values = frame[names[at]]
             frame[names[at]] = values.where(values.notna(), float("nan"))
     if len(plain) == len(columns):
@@ -158,7 +159,7 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
 
 
 def axis_of(labels: list[Any], like: pd.Index | None) -> pd.Index:
-    """The labels of columns as an index, with the name and of the type of another one, where they can have it."""
+    """Return column labels as an index with the name and, if possible, the type of another index."""
     if like is None:
         return pd.Index(labels)
     if not labels:
@@ -173,5 +174,5 @@ def axis_of(labels: list[Any], like: pd.Index | None) -> pd.Index:
 
 
 def travelled(columns: dict[Any, Column]) -> dict[Any, Column]:
-    """The columns of a relation that has them under their numbers: ``c0``, ``c1``."""
+    """Return the columns of a relation whose columns are named by position: ``c0``, ``c1``."""
     return {label: column._replace(sql=quote(f"c{at}")) for at, (label, column) in enumerate(columns.items())}

@@ -1,4 +1,4 @@
-"""Texts and numbers made times and numbers."""
+"""Conversions of strings and numbers to times and numbers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,27 @@ if TYPE_CHECKING:
 
 __all__ = ["to_datetime", "to_numeric"]
 
-#: Microseconds of the units of numbers.
+#: Units of numeric times, in microseconds.
 _UNITS = {"D": 86_400_000_000, "h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
 
 
 def to_datetime(
     arg: Series, errors: str = "raise", format: str | None = None, unit: str | None = None, **arguments: Any
 ) -> Series:
-    """A column of times, of texts as ISO 8601 has them or as ``format`` says, or of numbers of a unit since 1970.
+    """Convert a column of strings or numbers to times.
 
-    With ``errors="coerce"`` a text that is no time becomes a missing value; with ``utc=True`` the times are in UTC.
+    Parameters
+    ----------
+    arg : Series
+        Strings in ISO 8601 or in the given format, or numbers since 1970-01-01.
+    errors : {"raise", "coerce"}
+        Whether an invalid string is an error or becomes a missing value.
+    format : str, optional
+        Format of the strings, as in ``strftime``.
+    unit : str, optional
+        Unit of the numbers: ``D``, ``h``, ``m``, ``s``, ``ms`` or ``us``.
+    utc : bool
+        Whether the times are in UTC.
 
     Examples
     --------
@@ -38,7 +49,7 @@ def to_datetime(
     tuning("to_datetime", arguments)
     _check_errors("to_datetime", errors)
     kind = arg._kind
-    # Each version of pandas has a unit of its own.
+    # The default unit depends on the version of pandas.
     unit_made = pd.to_datetime(pd.Series(["2024-01-01"])).dt.unit
     made_kind = pa.timestamp(unit_made, zone)
     if pa.types.is_timestamp(kind):
@@ -47,15 +58,15 @@ def to_datetime(
         return _of_unit(arg, arg._sql, made_kind)
     if not is_text(kind):
         if unit not in _UNITS:
-            raise ValueError(f"to_datetime of numbers needs unit=, one of {', '.join(_UNITS)}")
+            raise ValueError(f"cannot convert numbers to times without unit=; use one of {', '.join(_UNITS)}")
         whole = f"CAST(round({arg._sql} * {_UNITS[unit]}) AS BIGINT)"
         return _of_unit(arg, f"arrow_cast({whole}, 'Timestamp(Microsecond, None)')", made_kind)
     if unit is not None:
-        raise NotImplementedError("to_datetime: unit= is for numbers: use to_numeric first")
+        raise NotImplementedError("to_datetime() does not support unit= for strings; use to_numeric first")
     if format is not None:
         if errors == "coerce":
             raise NotImplementedError(
-                "to_datetime: errors='coerce' goes with texts as ISO 8601 has them, without format="
+                "to_datetime() does not support errors='coerce' with format=; it works for strings in ISO 8601"
             )
         return _of_unit(arg, f"to_timestamp_micros({arg._sql}, {literal(format)})", made_kind)
     function = "try_cast" if errors == "coerce" else "cast"
@@ -65,7 +76,7 @@ def to_datetime(
 
 def _check_errors(name: str, errors: str) -> None:
     if errors not in ("raise", "coerce"):
-        raise ValueError(f"{name}: errors is 'raise' or 'coerce', not {errors!r}")
+        raise ValueError(f"{name}: errors must be 'raise' or 'coerce', not {errors!r}")
 
 
 def _of_unit(column: Series, sql: str, kind: pa.DataType) -> Series:
@@ -73,15 +84,22 @@ def _of_unit(column: Series, sql: str, kind: pa.DataType) -> Series:
 
 
 def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
-    """A column of numbers, of texts that have them. With ``errors="coerce"`` another text becomes a missing value.
+    """Convert a column of strings to numbers.
 
-    Whether all of them are whole is looked up at once.
+    The result has an integer type if all strings are integers. To find out, this function runs a query.
+
+    Parameters
+    ----------
+    arg : Series
+        The strings. A column of another type is returned unchanged.
+    errors : {"raise", "coerce"}
+        Whether an invalid string is an error or becomes a missing value.
     """
     tuning("to_numeric", arguments)
     _check_errors("to_numeric", errors)
     if not is_text(arg._kind):
         return arg
-    # Whole numbers stay whole if all are, which the values tell.
+    # The type depends on the values: int64 if all are integers.
     whole = f"try_cast({arg._sql} AS BIGINT) IS NOT NULL"
     if arg._rows.values([f"coalesce(bool_and({whole}), FALSE)"]).column(0)[0].as_py():
         return arg._like(f"CAST({arg._sql} AS BIGINT)", pa.int64())

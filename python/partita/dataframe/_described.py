@@ -1,4 +1,4 @@
-"""Descriptions of columns that are not all numbers."""
+"""Descriptions (``describe``) of frames and of columns that are not numeric."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Described", "described_frame"]
 
 
 def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: Any) -> Any:
-    """The description of a frame."""
+    """Describe a frame."""
     kinds = frame._kinds()
     if not kinds:
         raise ValueError("Cannot describe a DataFrame without columns")
@@ -42,12 +42,12 @@ def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: A
 
 
 def _is_temporal(kind: pa.DataType) -> bool:
-    # A column of dates is one of objects in pandas.
+    # In pandas, a column of dates is an object column.
     return pa.types.is_timestamp(kind) or pa.types.is_duration(kind)
 
 
 class Described:
-    """A description, which is computed at once: numbers and times by their quartiles, texts by the most frequent."""
+    """A lazy description: quartiles of numbers and times, the most frequent value of strings."""
 
     def __init__(self, frame: DataFrame, labels: Sequence[Any], percentiles: Any, name: Any = ...) -> None:
         self._frame = frame
@@ -57,12 +57,12 @@ class Described:
 
     @thin
     def compute(self, **arguments: Any) -> Any:
-        """Runs the plan on the cluster: a pandas frame, or a series for a column."""
+        """Run the plan on the cluster and return a pandas frame, or a series for a column."""
         tuning("describe", arguments)
         parts = [self._column(label) for label in self._labels]
         if self._name is not ...:
             return parts[0].rename(self._name)
-        # As pandas orders them: those of the shortest description first.
+        # The order of pandas: the names of the shortest description come first.
         names = dict.fromkeys(name for part in sorted(parts, key=len) for name in part.index)
         frame = pd.concat(parts, axis=1, ignore_index=True).reindex(list(names))
         frame.columns = axis_of(list(self._labels), self._frame._axis)

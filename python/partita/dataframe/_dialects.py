@@ -1,4 +1,4 @@
-"""How CSV files are written: what the arguments of pandas' ``read_csv`` mean to the readers of the cluster."""
+"""CSV dialects: conversion of the arguments of ``read_csv`` to options of the cluster's CSV reader."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from ._sql import arrow_name
 
 __all__ = ["Dialect", "chosen", "request"]
 
-#: How a name begins that stands for several paths, or for files that are read in a way of their own.
+#: Prefix of a table name that encodes several paths or reader options.
 _REQUEST = "partita-files:"
 
-#: The words that pandas takes for missing values.
+#: Strings that pandas reads as missing values.
 _MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 
-#: Arguments that say how pandas or Dask work, and do not change the rows.
+#: Arguments that only tune pandas or Dask and do not change the result.
 _WITHOUT_EFFECT = (
     *("blocksize", "sample", "sample_rows", "engine", "low_memory", "memory_map", "cache_dates"),
     *("float_precision", "enforce"),
 )
 
-#: Arguments that are refused unless they have these values, and what to do instead.
+#: Arguments that are supported only with these values, and an alternative.
 _REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
-    "storage_options": ((None, {}), "files are those that all nodes see"),
-    "converters": ((None, {}), "read the column as dtype='str' and compute from it"),
-    "date_format": ((None,), "times are read as ISO 8601 has them; read others as dtype='str' and convert them"),
-    "date_parser": ((None,), "times are read as ISO 8601 has them; read others as dtype='str' and convert them"),
-    "dayfirst": ((False,), "times are read as ISO 8601 has them; read others as dtype='str' and convert them"),
+    "storage_options": ((None, {}), "use files that all nodes see"),
+    "converters": ((None, {}), "use dtype='str' and convert the column after reading"),
+    "date_format": ((None,), "times must be in ISO 8601; use dtype='str' and to_datetime for other formats"),
+    "date_parser": ((None,), "times must be in ISO 8601; use dtype='str' and to_datetime for other formats"),
+    "dayfirst": ((False,), "times must be in ISO 8601; use dtype='str' and to_datetime for other formats"),
     "keep_date_col": ((False,), "combine the columns after reading"),
     "infer_datetime_format": ((False, True), ""),
-    "skipfooter": ((0,), "drop the rows after reading, or end the files before"),
-    "skip_blank_lines": ((True,), "blank lines are always left out"),
-    "dtype_backend": ((None, pd.api.extensions.no_default), "give the types with dtype="),
-    "iterator": ((False,), "a frame is read in pieces anyway"),
-    "chunksize": ((None,), "a frame is read in pieces anyway"),
-    "dialect": ((None,), "give sep=, quotechar=, doublequote=, escapechar= and quoting="),
-    "prefix": ((None,), "give names="),
+    "skipfooter": ((0,), "drop the rows after reading"),
+    "skip_blank_lines": ((True,), "blank lines are always skipped"),
+    "dtype_backend": ((None, pd.api.extensions.no_default), "use dtype="),
+    "iterator": ((False,), "leave it out; files are always read in chunks"),
+    "chunksize": ((None,), "leave it out; files are always read in chunks"),
+    "dialect": ((None,), "use sep=, quotechar=, doublequote=, escapechar= and quoting="),
+    "prefix": ((None,), "use names="),
     "squeeze": ((False,), "select the column of the frame"),
     "verbose": ((False,), "leave it out"),
 }
@@ -61,22 +61,22 @@ _COMPRESSIONS = {
     "zstd": "zstd",
 }
 
-#: The type that readers know for texts of which there are few.
+#: Arrow type of categorical string columns.
 _CATEGORY = "Dictionary(Int32, Utf8)"
 
 
 def request(paths: Sequence[str], **how: Any) -> str:
-    """The name that stands for several paths, or for files that are read as ``how`` says."""
+    """Return a table name that encodes several paths and reader options."""
     return _REQUEST + json.dumps({"paths": list(paths), **how})
 
 
 class Dialect:
-    """What the readers are told, and what is made of the columns then.
+    """The options of the CSV reader, and the labels and types of its columns.
 
     Parameters
     ----------
     arguments : dict
-        Those of ``read_csv``. All are taken out that are heeded; others are refused.
+        Arguments of ``read_csv``. Unsupported arguments raise an error.
     """
 
     def __init__(self, arguments: dict[str, Any]) -> None:
@@ -89,8 +89,8 @@ class Dialect:
         for name, (values, instead) in _REFUSED.items():
             value = self._given.pop(name, values[0])
             if not any(value is one or (isinstance(one, (int, dict)) and value == one) for one in values):
-                raise NotImplementedError(f"read_csv({name}={value!r}) is not supported: {instead}")
-        #: What the readers are told.
+                raise NotImplementedError(f"read_csv({name}={value!r}) is not supported; {instead}")
+        #: Options of the reader.
         self.csv: dict[str, Any] = {
             "is_pandas": True,
             "takes_short_rows": True,
@@ -110,12 +110,12 @@ class Dialect:
         return self._given.pop(name, default)
 
     def _sign(self, name: str, default: str | None = None) -> int | None:
-        """A character as its byte."""
+        """Return an argument that is an ASCII character as its byte."""
         value = self._take(name, default)
         if value is None:
             return None
         if not isinstance(value, str) or len(value) != 1 or not value.isascii():
-            raise ValueError(f"read_csv({name}={value!r}): it must be a single ASCII character")
+            raise ValueError(f"read_csv: {name} must be a single ASCII character, not {value!r}")
         return ord(value)
 
     def _separators(self) -> None:
@@ -124,10 +124,10 @@ class Dialect:
         if self._take("delim_whitespace", False) or sep == r"\s+":
             self.csv["is_blank_delimited"] = True
         elif sep is None:
-            raise NotImplementedError("read_csv(sep=None) is not supported: separators are not guessed; give sep=")
+            raise NotImplementedError("read_csv(sep=None) is not supported; specify the separator")
         elif len(sep) != 1 or not sep.isascii():
             raise NotImplementedError(
-                f"read_csv(sep={sep!r}) is not supported: separators are single ASCII characters, or r'\\s+' for blanks"
+                f"read_csv(sep={sep!r}) is not supported; use a single ASCII character, or r'\\s+' for whitespace"
             )
         else:
             self.csv["delimiter"] = ord(sep)
@@ -143,7 +143,7 @@ class Dialect:
     def _lines(self) -> None:
         skipped = self._take("skiprows")
         if callable(skipped):
-            raise NotImplementedError("read_csv(skiprows=) takes a number or a list of lines, not a function")
+            raise NotImplementedError("read_csv() does not support a function as skiprows=; use a number or a list")
         if skipped is None or isinstance(skipped, int):
             self.csv["skipped_first"] = int(skipped or 0)
         else:
@@ -151,11 +151,11 @@ class Dialect:
         rows = self._take("nrows")
         if rows is not None:
             if int(rows) != rows or rows < 0:
-                raise ValueError(f"read_csv(nrows={rows!r}): it must be a whole number of rows")
+                raise ValueError(f"read_csv: nrows must be a non-negative integer, not {rows!r}")
             self.csv["rows_max"] = int(rows)
         bad = self._take("on_bad_lines", "error")
         if bad not in ("error", "skip"):
-            raise NotImplementedError(f"read_csv(on_bad_lines={bad!r}) is not supported: use 'error' or 'skip'")
+            raise NotImplementedError(f"read_csv(on_bad_lines={bad!r}) is not supported; use 'error' or 'skip'")
         self.csv["long_rows"] = "skip" if bad == "skip" else "refuse"
 
     def _header(self) -> None:
@@ -164,7 +164,7 @@ class Dialect:
         names = None if names is None or names is pd.api.extensions.no_default else list(names)
         if isinstance(header, bool) or not (header in ("infer", None) or isinstance(header, int)):
             raise NotImplementedError(
-                f"read_csv(header={header!r}) is not supported: names are in one line, header=0, or in none, header=None"
+                f"read_csv(header={header!r}) is not supported; use the number of one line, or None for no header"
             )
         if header == "infer":
             header = 0 if names is None else None
@@ -180,7 +180,7 @@ class Dialect:
         errors = self._take("encoding_errors", "strict")
         if errors not in ("strict", "replace"):
             raise NotImplementedError(
-                f"read_csv(encoding_errors={errors!r}) is not supported: use 'strict' or 'replace'"
+                f"read_csv(encoding_errors={errors!r}) is not supported; use 'strict' or 'replace'"
             )
         self.csv["encoding"] = _encoding(encoding)
         self.csv["replaces_invalid"] = errors == "replace"
@@ -189,7 +189,7 @@ class Dialect:
             return
         if compression not in _COMPRESSIONS:
             raise NotImplementedError(
-                f"read_csv(compression={compression!r}) is not supported: use gzip, bz2, xz or zstd"
+                f"read_csv(compression={compression!r}) is not supported; use gzip, bz2, xz or zstd"
             )
         self.csv["compression"] = _COMPRESSIONS[compression]
 
@@ -214,8 +214,8 @@ class Dialect:
     def _types(self) -> None:
         dates = self._take("parse_dates")
         if isinstance(dates, dict) or (isinstance(dates, (list, tuple)) and any(map(_is_list, dates))):
-            raise NotImplementedError("read_csv(parse_dates=) takes columns; put several together after reading")
-        #: Whether the index is to be of times.
+            raise NotImplementedError("read_csv() cannot combine columns in parse_dates=; combine them after reading")
+        #: Whether the index is parsed as times.
         self.index_of_times = dates is True
         self.dates: list[Any] = list(dates) if isinstance(dates, (list, tuple, set)) else []
         self.csv["dates"] = [_key(label) for label in self.dates]
@@ -225,7 +225,7 @@ class Dialect:
             self.csv["other_type"] = _type_name(self.dtype)
 
     def label(self, at: int, name: str) -> Any:
-        """What pandas calls a column."""
+        """Return the label of a column."""
         if self.names is not None:
             return self.names[at] if at < len(self.names) else name
         if self.csv["header"] is None and name == str(at):
@@ -233,14 +233,14 @@ class Dialect:
         return name
 
     def dtype_of(self, at: int, label: Any) -> Any:
-        """The type that a column was given; None if it was not."""
+        """Return the type of a column in ``dtype``, or None."""
         if not isinstance(self.dtype, dict):
             return self.dtype
         return self.dtype.get(label, self.dtype.get(at))
 
 
 def chosen(usecols: Any, labels: list[Any]) -> list[Any]:
-    """The labels that ``usecols`` is about, in the order of the file."""
+    """Return the labels that ``usecols`` selects, in the order of the file."""
     if usecols is None:
         return labels
     if callable(usecols):
@@ -268,7 +268,7 @@ def _key(label: Any) -> Any:
 
 
 def _words(values: Any) -> list[str]:
-    """The ways in which missing values are written: a number also with a fraction of zero."""
+    """Return the strings of missing values. Integers are also matched with a zero fraction, such as ``7.0``."""
     if values is None:
         return []
     words: list[str] = []
@@ -284,7 +284,7 @@ def _words(values: Any) -> list[str]:
 
 
 def _encoding(name: str) -> Any:
-    """How bytes stand for characters: one of the forms of Unicode, or a table of 256 characters."""
+    """Return the reader's encoding: a Unicode encoding, or a table of the 256 characters of a single-byte encoding."""
     try:
         known = codecs.lookup(name).name
     except LookupError:
@@ -297,11 +297,11 @@ def _encoding(name: str) -> Any:
         table = "".join(bytes([byte]).decode(known, "replace")[:1] or "\ufffd" for byte in range(256))
     except (LookupError, UnicodeError):
         table = ""
-    # Where a byte begins a character of several, no table tells them.
+    # A table cannot represent a multi-byte encoding.
     has_several = "\ufffd" in table and codecs.lookup(known).incrementaldecoder is not None and _has_several(known)
     if len(table) != 256 or has_several:
         raise NotImplementedError(
-            f"read_csv(encoding={name!r}) is not supported: convert the files to UTF-8, as iconv -f {name} -t utf-8 does"
+            f"read_csv(encoding={name!r}) is not supported; convert the files with iconv -f {name} -t utf-8"
         )
     return {"table": table}
 
@@ -311,7 +311,7 @@ def _has_several(known: str) -> bool:
 
 
 def _type_name(kind: Any) -> str:
-    """The name that the readers have for a type of pandas."""
+    """Return the reader's name of a pandas type."""
     if isinstance(kind, pd.CategoricalDtype):
         if kind.categories is None:
             return _CATEGORY

@@ -1,4 +1,4 @@
-"""What operators and functions of a column are in SQL, with the meaning that pandas gives them."""
+"""SQL of operators and conversions of columns, with the semantics of pandas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "style_of",
 ]
 
-#: Comparisons, and what they give where a value is missing.
+#: SQL operators of comparisons, and their results for missing values.
 COMPARISONS = {
     "eq": ("=", False),
     "ne": ("<>", True),
@@ -41,11 +41,11 @@ COMPARISONS = {
 
 
 def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
-    """One of :data:`COMPARISONS`; ``masked`` columns have no answer where a value is missing."""
+    """Return the SQL of one of :data:`COMPARISONS`. If `masked`, it is missing where an operand is missing."""
     operator, missing = COMPARISONS[name]
     if masked:
         return f"({left} {operator} {right})"
-    # Unlike coalesce(), which is planned as CASE, this has the comparison once.
+    # Unlike coalesce(), which is planned as CASE, this does not duplicate the comparison.
     return f"(({left} {operator} {right}) IS {'NOT FALSE' if missing else 'TRUE'})"
 
 
@@ -54,24 +54,24 @@ def _number(sql: str, kind: pa.DataType) -> str:
 
 
 def is_real(kind: pa.DataType) -> bool:
-    """Whether it is a number that need not be whole."""
+    """Whether a type is a floating-point type."""
     return pa.types.is_floating(kind)
 
 
 def style_of(left: Any, right: Any) -> str:
-    """Whose arithmetic columns of these origins have: the functions of the cluster are named after it."""
+    """Return whose integer arithmetic applies to columns of these origins. Functions of the cluster have this prefix."""
     if ARROW in (left, right):
         return "arrow"
     return "numpy" if left == NULLABLE else "pandas"
 
 
 def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType:
-    """The type that NumPy gives a result of these."""
+    """Return NumPy's result type of two types."""
     return pa.from_numpy_dtype(np.result_type(a.to_pandas_dtype(), b.to_pandas_dtype()))
 
 
 def converted(sql: str, kind: pa.DataType, wanted: pa.DataType) -> str:
-    """A number as another type."""
+    """Return the SQL of a conversion of a number."""
     return sql if kind == wanted else f"arrow_cast({sql}, '{arrow_name(wanted)}')"
 
 
@@ -84,19 +84,25 @@ def arithmetic(
     style: str = "pandas",
     is_bounded: bool = False,
 ) -> tuple[str, pa.DataType | None]:
-    """An operator between two values of these types, and the type of the result where it is known.
+    """Return the SQL of a binary operator, and the type of the result if known.
 
     Parameters
     ----------
+    name : str
+        Name of the operator, such as ``"add"``.
+    left, right : str
+        SQL of the operands.
+    a, b : pyarrow.DataType
+        Types of the operands.
     style : str
-        Whose rules hold for integers that become too large and for divisors of zero, as :func:`style_of` has it.
+        Result of :func:`style_of`: whose rules apply to integer overflow and division by zero.
     is_bounded : bool
-        Whether one of the values is a finite number other than zero: then sums and products are never NaN.
+        Whether one operand is a finite number other than zero: then sums and products are never NaN.
 
     Raises
     ------
     TypeError
-        If there is none for these types.
+        If the operator is not defined for these types.
     """
     if name == "add" and is_text(a) and is_text(b):
         return f"({left} || {right})", None
@@ -115,7 +121,7 @@ def _of_numbers(
         if name in ("add", "mul"):
             return f"({left} {'OR' if name == 'add' else 'AND'} {right})", pa.bool_()
         if name == "sub":
-            raise TypeError("conditions have no difference: use ^ for those that are not equal")
+            raise TypeError("cannot subtract boolean columns; use ^ for exclusive or")
     kind = _common(a, b)
     if pa.types.is_boolean(kind):
         kind = pa.int8()
@@ -134,7 +140,7 @@ def _of_numbers(
 
 
 def _of_decimals(name: str, left: str, right: str, operator: str | None) -> str:
-    """Decimals are those of Python, which divide towards zero."""
+    """Return the SQL of an operator of decimals. As in Python, floor division truncates towards zero."""
     by = f"nullif({right}, 0)"
     forms = {
         "truediv": f"(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))",
@@ -160,7 +166,7 @@ def _of_times(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) 
         return _of_times("add", right, b, left, a)
     if pa.types.is_duration(a) or pa.types.is_duration(b):
         return _of_durations(name, left, a, right, b)
-    raise TypeError(f"there is no {name} of {a} and {b}")
+    raise TypeError(f"cannot compute {name} of {a} and {b}")
 
 
 def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataType) -> str:
@@ -187,11 +193,11 @@ def _of_durations(name: str, left: str, a: pa.DataType, right: str, b: pa.DataTy
         return duration(f"CAST({nanoseconds(span)} * {factor} AS BIGINT)")
     if name == "truediv" and is_number(b):
         return duration(f"CAST({nanoseconds(left)} / nullif(CAST({right} AS DOUBLE), 0) AS BIGINT)")
-    raise TypeError(f"there is no {name} of {a} and {b}")
+    raise TypeError(f"cannot compute {name} of {a} and {b}")
 
 
 def rounded(sql: str, kind: pa.DataType, decimals: int) -> str:
-    """Rounding to the nearest, and to the even one of two that are as near."""
+    """Return the SQL of rounding half to even."""
     if is_whole(kind) and decimals >= 0:
         return sql
     factor = f"CAST(1e{abs(decimals)} AS DOUBLE)"
@@ -223,12 +229,12 @@ _KINDS: dict[str, pa.DataType] = {
 
 
 def kind_of(to: Any) -> pa.DataType:
-    """The Arrow type of what pandas has as a type.
+    """Return the Arrow type of a pandas type or type name.
 
     Raises
     ------
     NotImplementedError
-        If columns cannot have that type here.
+        If the type is not supported.
     """
     if isinstance(to, pa.DataType):
         return to
@@ -241,19 +247,19 @@ def kind_of(to: Any) -> pa.DataType:
         unit, _, zone = name.split("[", 1)[1][:-1].partition(", ")
         wanted = pa.timestamp(unit, zone or None) if name.startswith("d") else pa.duration(unit)
     if wanted is None:
-        # Other names of these, such as "M8[ns]" and "int64[pyarrow]".
+        # Aliases such as "M8[ns]" and "int64[pyarrow]".
         try:
             dtype = pd.api.types.pandas_dtype(to)
         except TypeError:
             dtype = None
         if isinstance(dtype, pd.ArrowDtype) or (dtype is not None and dtype.name != name):
             return kind_of(dtype if isinstance(dtype, pd.ArrowDtype) else dtype.name)
-        raise NotImplementedError(f"astype({to!r}): columns can be {', '.join(_KINDS)} or datetime64[ns]")
+        raise NotImplementedError(f"astype({to!r}) is not supported; supported: {', '.join(_KINDS)}, datetime64[ns]")
     return wanted
 
 
 def origin_after(to: Any) -> Any:
-    """The origin of columns that were made a type."""
+    """Return the origin of a column after conversion to a pandas type."""
     from ._columns import origin_of
 
     try:
@@ -263,12 +269,12 @@ def origin_after(to: Any) -> Any:
 
 
 def cast(sql: str, kind: pa.DataType, to: Any) -> str:
-    """A column as another type, named as pandas names types.
+    """Return the SQL of a conversion to a pandas type.
 
     Raises
     ------
     NotImplementedError
-        If columns cannot have that type here.
+        If the type is not supported.
     """
     wanted = kind_of(to)
     if pa.types.is_floating(kind) and pa.types.is_integer(wanted):
@@ -278,21 +284,21 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
     if pa.types.is_boolean(kind) and is_text(wanted):
         return f"CASE WHEN {sql} THEN 'True' ELSE 'False' END"
     made = f"arrow_cast({sql}, '{arrow_name(wanted)}')"
-    # A text may be "nan".
+    # The string "nan" converts to NaN.
     return present(made, wanted) if is_text(kind) else made
 
 
 def is_bounded(value: Any) -> bool:
-    """Whether a value of Python is a finite number other than zero."""
+    """Whether a Python value is a finite number other than zero."""
     return isinstance(value, numbers.Real) and math.isfinite(value) and value != 0
 
 
 def can_hold(kind: pa.DataType, value: Any) -> bool:
-    """Whether a column of a type can have a value among its own."""
+    """Whether a column of a type can contain a value."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return True
     if is_time(kind) or pa.types.is_duration(kind):
-        # A text may be a time.
+        # A string may represent a time.
         return not isinstance(value, (bool, int, float, np.number, np.bool_))
     if is_text(kind):
         return isinstance(value, str)
@@ -300,7 +306,7 @@ def can_hold(kind: pa.DataType, value: Any) -> bool:
 
 
 def operand(value: Any, like: pa.DataType) -> tuple[str, pa.DataType]:
-    """A Python value beside a column of a type: SQL, and the type that it has there.
+    """Return the SQL and the type of a Python value that is an operand of an operator with a column.
 
     Raises
     ------
@@ -323,21 +329,21 @@ def operand(value: Any, like: pa.DataType) -> tuple[str, pa.DataType]:
 
 
 def check_fits(value: int, kind: pa.DataType) -> None:
-    """Refuses an integer that a type cannot hold, as NumPy does."""
+    """Raise an error if a type cannot represent an integer, as NumPy does."""
     limits = np.iinfo(kind.to_pandas_dtype())
     if not limits.min <= value <= limits.max:
         raise OverflowError(f"Python integer {value} out of bounds for {kind}")
 
 
 def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple[str, pa.DataType]:
-    """A Python value on the right of an operator beside a column of a type: SQL, and the type that it has there.
+    """Return the SQL and the type of a Python value that is the right operand of an operator with a column.
 
     Raises
     ------
     OverflowError
         If a column of integers cannot hold an integer.
     ValueError
-        If it is a negative power of integers.
+        If it is a negative power of an integer column.
     """
     if is_whole(like) and isinstance(value, (int, np.integer)):
         if name == "pow" and value < 0:
@@ -345,6 +351,6 @@ def right_operand(name: str, value: Any, like: pa.DataType, style: str) -> tuple
                 check_fits(int(value), like)
             raise ValueError("Integers to negative integer powers are not allowed.")
         if name in ("floordiv", "mod") and value == 0 and style == "pandas":
-            # Nothing of this is an integer: pandas makes it a column of floats.
+            # No result is an integer; pandas returns a column of floats.
             return operand(0.0, pa.float64())
     return operand(value, like)

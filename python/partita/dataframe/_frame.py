@@ -1,4 +1,4 @@
-"""A frame."""
+"""Data frames."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from ._write import Writing
 
 __all__ = ["LISTS", "DataFrame"]
 
-#: What names several columns in brackets.
+#: Types that select several columns in brackets.
 LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 
 class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Operators, Plan):
-    """A frame of a plan: columns over the same rows, with an index.
+    """A lazy data frame: columns over the same rows, with an index.
 
-    Frames are made by :func:`from_pandas`, :func:`read_parquet` and their like, and by operations on frames. Nothing
-    is computed before :meth:`compute`. After a shuffle (``groupby``, ``merge``, ``drop_duplicates``) rows come in the
-    order of their keys where pandas says so, else in any.
+    Frames are created by functions such as :func:`from_pandas` and :func:`read_parquet`, and by operations on frames.
+    :meth:`compute` runs the plan. The result of ``groupby`` is sorted by the keys, as in pandas; the row order of other
+    results of a shuffle, such as ``merge``, is undefined.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     [2.5, 4.5, 6.5]
     """
 
-    #: An index with the name and of the type that the labels of the columns have, where they do not tell themselves.
+    #: An empty index with the name and the type of the column labels, if the labels do not determine them.
     _axis: pd.Index | None = None
 
     def __init__(
@@ -62,24 +62,24 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         self._index = index
         self._axis = axis
 
-    # What it is.
+    # Attributes.
 
     @property
     def columns(self) -> pd.Index:
-        """The labels of its columns. Others can be put in their place."""
+        """The labels of the columns, which can be set."""
         return axis_of(list(self._columns), self._axis)
 
     @columns.setter
     def columns(self, labels: Any) -> None:
         axis = labels if isinstance(labels, pd.Index) else pd.Index(list(labels))
         if len(axis) != len(self._columns):
-            raise ValueError(f"there are {len(self._columns)} columns, not {len(axis)}")
+            raise ValueError(f"cannot set {len(axis)} labels: the frame has {len(self._columns)} columns")
         self._columns = _unique(zip(axis, self._columns.values()))
         self._axis = axis[:0]
 
     @property
     def dtypes(self) -> pd.Series:
-        """The types that pandas gives its columns."""
+        """The pandas types of the columns."""
         kinds = self._kinds()
         table = pa.table([pa.array([], kind) for kind in kinds.values()], names=[str(i) for i in range(len(kinds))])
         empty = to_pandas(table, [column.origin for column in self._columns.values()])
@@ -93,39 +93,40 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     @property
     def index(self) -> Index:
-        """Its index."""
+        """The index."""
         return _index_of(self)
 
     @property
     def ndim(self) -> int:
-        """2."""
+        """The number of dimensions, 2."""
         return 2
 
     @property
     def size(self) -> Scalar:
-        """Its cells."""
+        """The number of cells, computed lazily."""
         return Scalar(self._rows, f"count(*) * {len(self._columns)}", int)
 
     @property
     def shape(self) -> tuple[Scalar, int]:
-        """Its rows, which are computed, and its columns."""
+        """The number of rows, computed lazily, and the number of columns."""
         return Scalar(self._rows, "count(*)", int), len(self._columns)
 
     @property
     def partitions(self) -> Partitions:
-        """Its partitions: ``ddf.partitions[0]``, ``ddf.partitions[:3]``."""
+        """The partitions, such as ``ddf.partitions[0]`` and ``ddf.partitions[:3]``."""
         return Partitions(self)
 
     def get_partition(self, n: int) -> DataFrame:
-        """The partition of a number."""
+        """Return a partition by number."""
         made: DataFrame = self.partitions[n]
         return made
 
     @property
     def divisions(self) -> tuple[Any, ...]:
-        """The first label of each partition and the last one of all, where they are known.
+        """The first index label of each partition and the last label of the last one.
 
-        Else the first label of all and the last one if the rows are in the order of the index, or ``None`` for each.
+        If the rows are sorted by the index but not persisted, only the first and last label of the frame. If the rows
+        are not known to be sorted, ``None`` for each partition.
         """
         rows = self._rows
         if rows.divisions is not None:
@@ -148,20 +149,20 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     @thin
     def info(self, buf: Any = None, verbose: bool = False, memory_usage: bool = False) -> None:
-        """Prints the columns and their types.
+        """Print the columns and their types.
 
         Parameters
         ----------
         buf : file, optional
-            Where to write, instead of standard output.
+            Output file. Standard output by default.
         verbose : bool
-            Whether to compute and print the values of each column that are there.
+            Whether to compute and print the number of values of each column that are not missing.
         memory_usage : bool
             Not supported.
         """
         if memory_usage:
             raise NotImplementedError(
-                "info: memory_usage=True is not supported; the dashboard shows the memory of tables"
+                "info(memory_usage=True) is not supported; the dashboard shows the memory of persisted tables"
             )
         _shown.info(self, buf, verbose)
 
@@ -200,7 +201,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     def _column(self, label: Any) -> Series:
         if label not in self._columns:
-            raise KeyError(f"no column {label!r}: there are {', '.join(map(str, self._columns))}")
+            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, self._columns))}")
         sql, kind, origin = self._columns[label]
         return Series(self._rows, sql, label, self._index, kind, origin)
 
@@ -224,7 +225,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self._column(key)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # A label is a column here too, as it is in pandas.
+        # As in pandas, setting an attribute with the label of a column sets the column.
         if not name.startswith("_") and name in self.__dict__.get("_columns", {}):
             self[name] = value
         else:
@@ -238,7 +239,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         labels = list(label) if isinstance(label, LISTS) else [label]
         if isinstance(value, DataFrame):
             if len(value._columns) != len(labels):
-                raise ValueError("as many columns are needed as there are labels")
+                raise ValueError(f"cannot set {len(labels)} columns to a frame with {len(value._columns)} columns")
             values = [value._column(one) for one in value._columns]
         else:
             values = [value] * len(labels)
@@ -251,7 +252,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         self._columns = self.drop(columns=[label])._columns
 
     def pop(self, item: Any) -> Series:
-        """Takes a column out, and gives it."""
+        """Remove a column and return it."""
         column = self._column(item)
         del self[item]
         return column
@@ -265,7 +266,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             return value._rows, value._cell
         if pd.api.types.is_list_like(value):
             raise NotImplementedError(
-                "a column takes one value or another column of the same rows: use merge for others"
+                "cannot set a column to a list of values; use a single value, a column of this frame, or merge"
             )
         if isinstance(value, float) and pd.isna(value):
             return None, Column(MISSING, pa.float64())
@@ -276,19 +277,19 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         both, sql = (self._rows if rows is None else self._rows.both(rows)).short(column.sql)
         made = self._like({**self._columns, label: column._replace(sql=sql)}, both)
         if not self._columns and self._axis is not None:
-            # The first label says of what type the labels are.
+            # The first label determines the type of the labels.
             made._axis = pd.Index([label], name=self._axis.name, tupleize_cols=False)[:0]
         return made
 
     def assign(self, **columns: Any) -> DataFrame:
-        """With more columns, or others under their names."""
+        """Add or replace columns."""
         frame = self
         for label, value in columns.items():
             frame = frame._with_column(label, value)
         return frame
 
     def eval(self, expr: str, **arguments: Any) -> Any:
-        """What a text such as ``c = a + b`` or ``a > 1`` stands for: a frame with the new column, or a column."""
+        """Evaluate an assignment such as ``c = a + b`` to a frame, or an expression such as ``a > 1`` to a column."""
         from ._query import evaluated, names_around
 
         names = arguments.pop("local_dict", None) or names_around()
@@ -296,31 +297,31 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return evaluated(self, expr, names)
 
     def copy(self, deep: bool = False) -> DataFrame:
-        """Another frame of the same plan: to put columns into it changes only it."""
+        """Return a frame of the same plan, whose columns can be set independently."""
         return self._like(dict(self._columns))
 
     def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a function gives that gets this plan."""
+        """Call a function with this frame and return its result."""
         return func(self, *args, **kwargs)
 
     def items(self) -> Any:
-        """The labels, each with its column."""
+        """Iterate over pairs of label and column."""
         return ((label, self._column(label)) for label in self._columns)
 
     def keys(self) -> pd.Index:
-        """The labels of its columns."""
+        """Return the labels of the columns."""
         return self.columns
 
     def select_dtypes(self, include: Any = None, exclude: Any = None) -> DataFrame:
-        """The columns of some types."""
+        """Select columns by type."""
         empty = pd.DataFrame({at: pd.Series(dtype=kind) for at, kind in enumerate(self.dtypes)})
         labels = list(self._columns)
         return self[[labels[at] for at in empty.select_dtypes(include, exclude).columns]]
 
     def drop(self, labels: Any = None, axis: Any = 0, columns: Any = None, errors: str = "raise") -> DataFrame:
-        """Without some columns."""
+        """Remove columns."""
         if columns is None and axis not in (1, "columns"):
-            raise NotImplementedError("drop takes columns: rows are left out by a condition in brackets")
+            raise NotImplementedError("drop() supports only columns; filter rows with a condition in brackets")
         given = labels if columns is None else columns
         gone = list(given) if isinstance(given, (tuple, set, *LISTS)) else [given]
         missing = [label for label in gone if label not in self._columns]
@@ -329,13 +330,13 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self._like({label: column for label, column in self._columns.items() if label not in gone})
 
     def rename(self, mapper: Any = None, columns: Any = None, axis: Any = None, index: Any = None) -> DataFrame:
-        """With columns under other names."""
+        """Rename columns."""
         if columns is None and axis in (1, "columns"):
             columns, mapper = mapper, None
         if columns is None or mapper is not None or index is not None:
-            raise NotImplementedError("rename takes columns=: the labels of the index stay what they are")
+            raise NotImplementedError("rename() supports only columns=")
         if self.columns.nlevels > 1:
-            raise NotImplementedError("rename does not support columns with several levels; set .columns instead")
+            raise NotImplementedError("rename() does not support columns with several levels; set .columns instead")
         other: Callable[[Any], Any] = columns if callable(columns) else lambda label: columns.get(label, label)
         made = self._like(_unique((other(label), column) for label, column in self._columns.items()))
         if self._axis is not None:
@@ -343,15 +344,15 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return made
 
     def add_prefix(self, prefix: str) -> DataFrame:
-        """With something before the label of each column."""
+        """Add a prefix to the label of each column."""
         return self.rename(columns=lambda label: f"{prefix}{label}")
 
     def add_suffix(self, suffix: str) -> DataFrame:
-        """With something after the label of each column."""
+        """Add a suffix to the label of each column."""
         return self.rename(columns=lambda label: f"{label}{suffix}")
 
     def rename_axis(self, mapper: Any = None, **arguments: Any) -> DataFrame:
-        """With an index, or labels of columns, of another name."""
+        """Set the name of the index or of the column labels."""
         axis = self._axis
         if "columns" in arguments:
             axis = self.columns.rename(arguments.pop("columns"))[:0]
@@ -372,9 +373,9 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     # Rows.
 
     def _narrowed(self, where: str, rows: Rows | None = None, extra: str = "") -> DataFrame:
-        """The rows for which an expression holds. Index, columns and order travel along.
+        """Return the rows for which a condition is true.
 
-        Conditions one after the other become one, of the rows that the first was about: what nests takes long to plan.
+        Consecutive conditions are merged into one over the original rows; deeply nested SQL is slow to plan.
         """
         rows = rows or self._rows
         base, earlier, inside = rows.narrowed if rows.narrowed and not rows.layers else (rows, (), {})
@@ -393,13 +394,13 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return made
 
     def _order_names(self, rows: Rows) -> list[str]:
-        """The names of the terms of the order, where rows travel: a term that travels anyway keeps its name."""
-        there = dict(self._selected())
-        there.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
-        return [there.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
+        """Return the names of the sort keys in a subquery; a key that is already a column of it keeps its name."""
+        existing = dict(self._selected())
+        existing.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
+        return [existing.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
 
     def _travelled(self, root: str, rows: Rows) -> DataFrame:
-        """A frame over a relation that has the index, the columns and the order under their own names."""
+        """Return a frame over a subquery with the index, columns and sort keys under their standard names."""
         names = self._order_names(rows)
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
@@ -411,7 +412,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self._narrowed(condition._sql, self._rows.both(condition._rows))
 
     def _key(self, label: Any) -> Series:
-        """A column, or a level of the index, by its name."""
+        """Return a column or an index level by name."""
         if label not in self._columns:
             for level in self._index:
                 if level.name is not None and level.name == label:
@@ -421,7 +422,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     def _reordered(self, order: tuple[str, ...]) -> DataFrame:
         return self._like(self._columns, self._rows.but(order=order))
 
-    # Several frames, groups.
+    # Groups and joins.
 
     def groupby(
         self,
@@ -432,17 +433,33 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         group_keys: bool = True,
         **arguments: Any,
     ) -> Any:
-        """Groups of the rows, by columns. Of categories those are groups that are there.
+        """Group the rows by columns.
 
-        With ``sort=False`` groups come in the order of their first rows, if the rows are in an order.
+        Parameters
+        ----------
+        by : label, Series, or list of these
+            Columns, or names of index levels.
+        sort : bool
+            Whether to sort the groups by their keys. Otherwise, they are in the order of their first rows, if the order
+            of the rows is defined.
+        dropna : bool
+            Whether to drop groups with missing keys.
+        observed : bool
+            Must be True: categories without rows form no group.
+        group_keys : bool
+            Whether ``nlargest`` and ``nsmallest`` add the keys to the index.
+
+        Returns
+        -------
+        GroupBy
         """
         from ._groupby import GroupBy
 
         if arguments.pop("as_index", True) is not True:
-            raise NotImplementedError("groupby(as_index=False) is not there: reset_index() after it gives the same")
+            raise NotImplementedError("groupby(as_index=False) is not supported; use reset_index() on the result")
         if arguments.pop("level", None) is not None or arguments.pop("axis", 0) not in (0, "index"):
             raise NotImplementedError(
-                "groupby takes columns, or names of levels of the index: level= and axis= are not there"
+                "groupby() does not support level= and axis=; use by= with columns or names of index levels"
             )
         tuning("groupby", arguments)
         return GroupBy(
@@ -450,28 +467,28 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             by,
             dropna is not False,
             observed is not False,
-            # Dask's default is None.
+            # None is Dask's default and stands for True.
             is_sorted=sort is not False or not self._rows.order,
             has_group_keys=group_keys is not False,
         )
 
     def merge(self, right: DataFrame, how: str = "inner", **options: Any) -> DataFrame:
-        """Joined with another frame. The order of the rows is any, and the index is counted from 0 unless it is joined on."""
+        """Join with another frame; see :func:`partita.dataframe.merge`."""
         from ._merge import merge
 
         return merge(self, right, how, **options)
 
     def join(self, other: Any, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
-        """Joined with another frame on the index."""
+        """Join with another frame on the index."""
         from ._merge import merge
 
         return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
 
-    # Held.
+    # Persisting.
 
     @thin
     def persist(self, **arguments: Any) -> DataFrame:
-        """Computes it and keeps it on the workers: the same frame, read there. It goes when nothing reads it."""
+        """Persist the frame on the workers. The result is released when no frame refers to it."""
         tuning("persist", arguments)
         return self._held()
 
@@ -481,7 +498,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
 
 def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, Any]) -> tuple[Level, ...]:
-    """The levels of an index under the names that ``rename_axis`` is given."""
+    """Return the index levels with the names given to ``rename_axis``."""
     name = arguments.pop("index", mapper)
     tuning("rename_axis", arguments)
     names = list(name) if isinstance(name, (list, tuple)) else [name]
@@ -496,6 +513,6 @@ def _unique(columns: Any) -> dict[Any, Column]:
     found: dict[Any, Column] = {}
     for label, column in columns:
         if label in found:
-            raise NotImplementedError(f"two columns would be {label!r}: labels are unique here")
+            raise NotImplementedError(f"the frame would have two columns {label!r}; duplicate labels are not supported")
         found[label] = column
     return found

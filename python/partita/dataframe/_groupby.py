@@ -1,4 +1,4 @@
-"""Groups of rows."""
+"""Groups of rows (``groupby``)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ._sql import INDEX, is_number, quote
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
-#: What groups can be reduced by, beside the reductions of columns.
+#: Reductions of groups.
 GROUP_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "list", "idxmin", "idxmax", "any", "all", "quantile")
 
 
 class GroupBy:
     """The groups of a frame.
 
-    The result has the keys as its index, in their order.
+    Results have the keys as their index, sorted.
 
     Examples
     --------
@@ -62,18 +62,18 @@ class GroupBy:
                 rows = rows.both(key._rows)
                 keys.append((key.name, key._cell))
             elif callable(key) or isinstance(key, dict):
-                raise NotImplementedError("groups are by columns: assign the key as a column first")
+                raise NotImplementedError("groupby() takes columns, not functions or dicts; assign the key as a column first")
             else:
                 keys.append((key, frame._key(key)._cell))
         if not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys):
-            raise NotImplementedError("groupby(observed=False) is not there: groups are those that have rows")
+            raise NotImplementedError("groupby(observed=False) is not supported: categories without rows form no group")
         self._frame = frame._like(frame._columns, rows)
         self._by = by
         self._keys = keys
         self._dropna = dropna
         self._is_sorted = is_sorted
         self._has_group_keys = has_group_keys
-        # A key that has a column's name and other values is not that column.
+        # A key may have the name of a column but other values.
         own = [name for name, key in keys if name in frame._columns and frame._columns[name].sql == key.sql]
         self._selected = selected if selected is not None else [c for c in frame._columns if c not in own]
 
@@ -105,18 +105,18 @@ class GroupBy:
         missing = [str(label) for label in labels if label not in self._frame._columns]
         if missing:
             known = ", ".join(map(str, self._frame._columns))
-            raise KeyError(f"Column{'s' * (len(labels) > 1)} not found: {', '.join(missing)}; there are {known}")
+            raise KeyError(f"Column{'s' * (len(labels) > 1)} not found: {', '.join(missing)}; columns: {known}")
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self._frame._columns:
             return self[name]
-        there = f"there are {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform and the columns"
+        known = f"supported: {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform"
         if hasattr(pd.core.groupby.DataFrameGroupBy, name):
-            raise NotThere(f"groupby.{name} is not there: {there}")
-        raise AttributeError(f"groups have no {name!r}: {there}")
+            raise NotThere(f"groupby.{name} is not supported; {known}")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}; {known}")
 
     def _made(self, cells: list[tuple[Any, Column]], axis: pd.Index | None = None) -> DataFrame:
-        """A row for each group, with these values."""
+        """Return a frame with one row per group and these columns."""
         rows = self._frame._rows
         place = f"{INDEX}place"
         if not self._is_sorted:
@@ -139,7 +139,7 @@ class GroupBy:
         return DataFrame(made, columns, levels, axis)
 
     def _cell(self, name: Any, label: Any, **how: Any) -> Column:
-        """A reduction of a column's values in each group."""
+        """Return a reduction of a column in each group."""
         if callable(name):
             name = getattr(name, "__name__", str(name))
         try:
@@ -153,12 +153,12 @@ class GroupBy:
         return self._made([(label, self._cell(name, label, **how)) for label in labels], self._frame._axis)
 
     def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
-        """A quantile of each group's values."""
+        """Return a quantile of the values of each group."""
         tuning("quantile", arguments)
         return self._all("quantile", numeric_only, q=q)
 
     def size(self, **arguments: Any) -> Series:
-        """Rows of each group."""
+        """Return the number of rows of each group."""
         tuning("size", arguments)
         made = self._made([("size", Column("count(*)"))])["size"]
         return made.rename(self._size_name())
@@ -167,7 +167,7 @@ class GroupBy:
         return None
 
     def agg(self, func: Any = None, **named: Any) -> Any:
-        """Several reductions: a name, a list of them, a dictionary by column, or ``new=(column, name)``."""
+        """Apply reductions: a name, a list of names, a dict by column, or keywords ``new=(column, name)``."""
         named = _without_tuning("agg", named)
         if func is None:
             pairs = {
@@ -195,7 +195,7 @@ class GroupBy:
         return [label for label in self._selected if is_described(kinds[label])]
 
     def describe(self, percentiles: Any = None) -> Any:
-        """Count, mean, deviation, least, quartiles and most of each group's numbers."""
+        """Return descriptive statistics of the numeric columns of each group."""
         return self._made(
             [((label, name), cell) for label in self._numbers() for name, cell in self._described(label, percentiles)]
         )
@@ -206,30 +206,30 @@ class GroupBy:
         return [(name, Column(sql, None, carried(column._origin))) for name, sql in cells.items()]
 
     def cov(self, **arguments: Any) -> GroupSquare:
-        """The covariance of each two columns in each group."""
+        """Return the covariance of each pair of columns in each group."""
         tuning("cov", arguments)
         return GroupSquare(self, "covar_samp")
 
     def corr(self, **arguments: Any) -> GroupSquare:
-        """The correlation of each two columns in each group."""
+        """Return the correlation of each pair of columns in each group."""
         tuning("corr", arguments)
         return GroupSquare(self, "corr")
 
-    # A value for each row.
+    # Window functions.
 
     def _over(self, frame: str = "") -> str:
         partition = ", ".join(key.sql for _, key in self._keys)
         return self._frame._rows.over(frame, partition)
 
     def _windowed(self, function: Callable[[Series], str], same: bool = False) -> Any:
-        """A value for each row, of the rows of its group."""
+        """Return a frame of a window function over the rows of each group."""
         frame = self._frame
         rows, columns = frame._rows, {}
         for label in self._selected:
             column = frame._column(label)
             sql = function(column)
             if self._dropna:
-                sql = f"CASE WHEN {self._there()} THEN {sql} END"
+                sql = f"CASE WHEN {self._in_group()} THEN {sql} END"
             more, name = frame._rows.add(sql)
             rows = rows.both(more)
             columns[label] = Column(name, None, column._origin if same else carried(column._origin))
@@ -240,62 +240,62 @@ class GroupBy:
         return self._windowed(lambda column: running(column, function, over))
 
     def cumsum(self, **arguments: Any) -> Any:
-        """The sum of all of its group up to each."""
+        """Return the cumulative sum within each group."""
         tuning("cumsum", arguments)
         return self._running("sum")
 
     def cumprod(self, **arguments: Any) -> Any:
-        """The product of all of its group up to each."""
+        """Return the cumulative product within each group."""
         tuning("cumprod", arguments)
         return self._running("product")
 
     def cummax(self, **arguments: Any) -> Any:
-        """The largest of its group up to each."""
+        """Return the cumulative maximum within each group."""
         tuning("cummax", arguments)
         return self._running("max")
 
     def cummin(self, **arguments: Any) -> Any:
-        """The smallest of its group up to each."""
+        """Return the cumulative minimum within each group."""
         tuning("cummin", arguments)
         return self._running("min")
 
     def cumcount(self) -> Series:
-        """The number of rows of its group before each."""
+        """Number the rows of each group from 0."""
         frame = self._frame
         sql = f"CAST(row_number() {self._over()} AS BIGINT) - 1"
         if self._dropna:
-            sql = f"CASE WHEN {self._there()} THEN {sql} END"
+            sql = f"CASE WHEN {self._in_group()} THEN {sql} END"
         rows, name = frame._rows.add(sql)
         return Series(rows, name, None, frame._index, pa.int64())
 
-    def _there(self) -> str:
-        """Whether a row is in a group: one whose key is missing is in none."""
+    def _in_group(self) -> str:
+        """Return the condition that a row belongs to a group, i.e. that no key is missing."""
         return " AND ".join(f"{key.sql} IS NOT NULL" for _, key in self._keys)
 
     def shift(self, periods: int = 1, **arguments: Any) -> Any:
-        """Each value so many rows of its group later."""
+        """Shift the values by `periods` rows within each group."""
         tuning("shift", arguments)
         over = self._over()
         return self._windowed(lambda column: shifted(column, periods, over), same=True)
 
     def diff(self, periods: int = 1) -> Any:
-        """The difference to the value so many rows of its group before."""
+        """Return the difference from the value `periods` rows before in the same group."""
         over = self._over()
         return self._windowed(lambda column: (column - column._like(shifted(column, periods, over)))._sql)
 
     def ffill(self) -> Any:
-        """The latest value of its group before, in the place of a missing one."""
+        """Fill missing values with the previous value of the same group."""
         over = self._over(SO_FAR)
         return self._windowed(lambda column: f"last_value({column._sql}) IGNORE NULLS {over}", same=True)
 
     def transform(self, func: Any, **arguments: Any) -> Any:
-        """A reduction of each group's values, for each of its rows: a name such as ``"mean"``."""
+        """Return a reduction of each group for each of its rows, or a window function, by name such as ``"mean"``."""
         tuning("transform", arguments)
         name = func if isinstance(func, str) else getattr(func, "__name__", "")
         if name in ("cumsum", "cumprod", "cummax", "cummin", "shift", "diff", "ffill"):
             return getattr(self, name)()
         if name not in _TRANSFORMS:
-            raise NotImplementedError(f"transform takes one of {', '.join(_TRANSFORMS)}, not {func!r}")
+            raise NotImplementedError(f"transform({func!r}) is not supported; supported: {', '.join(_TRANSFORMS)}")
         over = f" OVER (PARTITION BY {', '.join(key.sql for _, key in self._keys)})"
         if name == "size":
             return self._windowed(lambda column: f"count(*){over}")
@@ -308,14 +308,20 @@ class GroupBy:
             same=name in ("min", "max"),
         )
 
-    # Expressions.
+    # Expressions of reductions.
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What a function of reductions gives for each group: ``lambda g: g.a.sum() / g.b.sum()``.
+        """Evaluate an expression of reductions for each group, such as ``lambda g: g.a.sum() / g.b.sum()``.
 
-        The function is called once, with a stand-in for every group, and its answer becomes a part of the plan: a single
-        value, a dictionary or a series of pandas with several, or what a reduction of the whole frame gives. It cannot
-        look at the values of a group; a function in Python that does cannot run on the workers yet.
+        The function is called once with a placeholder for a group, and its result becomes part of the plan. Therefore
+        it cannot access the values of a group: workers cannot run Python functions yet.
+
+        Parameters
+        ----------
+        func : callable
+            Returns a scalar, a dict or a pandas series of scalars, or a reduction of the whole frame.
+        *args, **kwargs
+            Further arguments of the function.
 
         Examples
         --------
@@ -337,7 +343,7 @@ class GroupBy:
         raise NotImplementedError(_NO_FUNCTION)
 
     def _stand_in(self) -> Any:
-        """The frame as each group has it: its plans can be put together, and not computed."""
+        """Return the placeholder of a group: its plans can be combined, but not computed."""
         frame = self._frame
         rows = frame._rows
         inside = rows.but(client=_NoCluster(rows.client))
@@ -349,10 +355,10 @@ class GroupBy:
             if not isinstance(value, Scalar):
                 raise NotImplementedError(_NO_FUNCTION)
             if value._rows.identity is not rows.identity:
-                raise NotImplementedError("apply: to leave rows of a group out, put where() on the column instead")
+                raise NotImplementedError("apply() does not support filtering the rows of a group; use where() on the column")
             if any("OVER (" in expression for _, _, expression in set(value._rows.layers) - set(rows.layers)):
                 raise NotImplementedError(
-                    "apply: what goes along the rows of a group is there as groupby(...).cumsum()"
+                    "apply() does not support functions that depend on the row order; use groupby(...).cumsum() or similar"
                 )
             rows = rows.both(value._rows)
             cells.append((label, Column(value._sql)))
@@ -362,7 +368,7 @@ class GroupBy:
 
 
 class GroupSquare:
-    """A number for each two columns of each group, which are computed at once."""
+    """The lazy covariance or correlation matrix of each group."""
 
     def __init__(self, groups: GroupBy, function: str) -> None:
         labels = groups._numbers()
@@ -373,7 +379,7 @@ class GroupSquare:
 
     @thin
     def compute(self, **arguments: Any) -> pd.DataFrame:
-        """Runs the plan on the cluster: a pandas frame whose rows are columns of groups."""
+        """Run the plan on the cluster and return a pandas frame, with one row per group and column."""
         frame = self._made.compute(**arguments)
         count, keys = len(self._labels), frame.index
         levels = [keys.get_level_values(at).repeat(count) for at in range(keys.nlevels)]
@@ -384,13 +390,13 @@ class GroupSquare:
 
 _TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
 _NO_FUNCTION = (
-    "apply takes a function that gives reductions of the group, such as lambda g: g.a.sum() / g.b.sum(); "
-    "another function in Python cannot run on the workers yet"
+    "apply() takes a function that returns reductions of the group, such as lambda g: g.a.sum() / g.b.sum(); "
+    "workers cannot run other Python functions yet"
 )
 
 
 class _NoCluster:
-    """What a group's plan has in the place of a client: it knows types, and computes nothing."""
+    """The client of a group's placeholder: it resolves types, but cannot compute."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -404,8 +410,8 @@ class _NoCluster:
 
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(
-            "a group's own value cannot be computed here, nor put beside its rows: transform gives it as a column, "
-            "and what apply's function returns may be put together of reductions only"
+            "apply() cannot compute values of a group or combine reductions with its rows; combine only reductions, "
+            "or use transform for a column of them"
         )
 
 
@@ -422,7 +428,7 @@ def _without_tuning(name: str, named: dict[str, Any]) -> dict[str, Any]:
 class SeriesGroupBy(GroupBy):
     """The groups of one column."""
 
-    #: The name of the column, where it is not its label in the frame: one of a series without a name.
+    #: Name of the column if it is not the label in the frame, as for a series without a name.
     _name: Any = ...
 
     def _one(self, frame: DataFrame) -> Series:
@@ -442,12 +448,12 @@ class SeriesGroupBy(GroupBy):
         return super()._stand_in()[self._selected[0]]
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What a function of reductions of the column gives for each group: ``lambda v: v.max() - v.min()``."""
+        """Evaluate an expression of reductions for each group, such as ``lambda v: v.max() - v.min()``."""
         made = super().apply(func, *args, **kwargs)
         return made.rename(self._size_name()) if isinstance(made, Series) else made
 
     def agg(self, func: Any = None, **named: Any) -> Any:
-        """Several reductions: a name, or a list of them."""
+        """Apply reductions: a name, or a list of names."""
         if func is None:
             return super().agg(**{label: (self._selected[0], name) for label, name in named.items()})
         if isinstance(func, (list, tuple)):
@@ -461,15 +467,15 @@ class SeriesGroupBy(GroupBy):
         return self._one(super()._windowed(function, same))
 
     def describe(self, percentiles: Any = None) -> Any:
-        """Count, mean, deviation, least, quartiles and most of each group's values."""
+        """Return descriptive statistics of the values of each group."""
         return self._made([(name, cell) for name, cell in self._described(self._selected[0], percentiles)])
 
     def nlargest(self, n: int = 5) -> Series:
-        """The largest values of each group, with their labels below the group's."""
+        """Return the largest values of each group, indexed by the keys and the index."""
         return self._ends(n, "DESC")
 
     def nsmallest(self, n: int = 5) -> Series:
-        """The smallest values of each group, with their labels below the group's."""
+        """Return the smallest values of each group, indexed by the keys and the index."""
         return self._ends(n, "ASC")
 
     def _ends(self, n: int, way: str) -> Series:
@@ -479,14 +485,14 @@ class SeriesGroupBy(GroupBy):
         keys = [key.sql for _, key in self._keys]
         within = ", ".join([f"{column._sql} {way} NULLS LAST", *rows.order])
         more, number = rows.add(f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {within})")
-        there = [f"{sql} IS NOT NULL" for sql in [column._sql, *(keys if self._dropna else [])]]
+        conditions = [f"{sql} IS NOT NULL" for sql in [column._sql, *(keys if self._dropna else [])]]
         levels = [*(Level(name, key.sql, key.origin) for name, key in self._keys), *frame._index]
         inner = DataFrame(more, {label: column._cell}, tuple(levels))
-        found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(there)}", more)
+        found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(conditions)}", more)
         groups = [in_order(level.sql, level.origin) for level in found._index[: len(keys)]]
         value = found._columns[label].sql
         if not self._is_sorted:
-            raise NotImplementedError("nlargest and nsmallest of groups come in the order of their keys: sort=True")
+            raise NotImplementedError("groupby(sort=False) does not support nlargest and nsmallest; use sort=True")
         order = (*(f"{sql} ASC NULLS LAST" for sql in groups), f"{value} {way} NULLS LAST", *found._rows.order)
         made = found._reordered(order)
         return self._one(
@@ -494,17 +500,17 @@ class SeriesGroupBy(GroupBy):
         )
 
     def unique(self) -> Series:
-        """The different values of each group, as a list in no order."""
+        """Return the distinct values of each group, as lists of undefined order."""
         return self._one(self._made([(self._selected[0], Column(f"array_agg(DISTINCT {self._column()._sql})"))]))
 
     def _column(self) -> Series:
         return self._frame._column(self._selected[0])
 
     def value_counts(self, **arguments: Any) -> Series:
-        """How often each value is in each group."""
+        """Count the rows of each distinct value in each group."""
         tuning("value_counts", arguments)
         if not self._is_sorted:
-            raise NotImplementedError("value_counts of groups come in the order of their keys: sort=True")
+            raise NotImplementedError("groupby(sort=False) does not support value_counts; use sort=True")
         label = self._selected[0]
         origin = self._column()._origin
         if isinstance(origin, pd.CategoricalDtype):
@@ -528,7 +534,7 @@ def _reduction(name: str) -> Any:
         tuning(name, arguments)
         return self._all(name, numeric_only, **how)
 
-    reduction.__doc__ = f"The {name} of each group's values that are not missing."
+    reduction.__doc__ = f"Return the {name} of the values of each group, ignoring missing values."
     reduction.__name__ = name
     return reduction
 

@@ -1,10 +1,10 @@
-"""What to use in the place of methods that pandas or Dask have and this has not."""
+"""Alternatives for unsupported methods of pandas and Dask."""
 
 from __future__ import annotations
 
 __all__ = ["INSTEAD"]
 
-#: By the name of the method.
+#: The alternative by the name of the method.
 INSTEAD = {
     "T": "compute().T",
     "append": "concat",
@@ -32,11 +32,11 @@ INSTEAD = {
     "map": "assign with arithmetic, or map of a column with a dict",
     "map_overlap": "rolling, shift, diff",
     "map_partitions": "assign with arithmetic, or groupby(..).apply of reductions",
-    "melt": "concat of columns that are renamed",
-    "memory_usage": "dtypes; the dashboard shows the memory of what is held",
-    "optimize": "explain: plans are optimised where they run",
-    "pivot": "groupby of two keys, and unstack after compute()",
-    "pivot_table": "groupby of two keys, and unstack after compute()",
+    "melt": "concat of renamed columns",
+    "memory_usage": "dtypes; the dashboard shows the memory of persisted tables",
+    "optimize": "explain; the scheduler optimises plans",
+    "pivot": "groupby with two keys, and unstack after compute()",
+    "pivot_table": "groupby with two keys, and unstack after compute()",
     "plot": "compute().plot",
     "random_split": "sample",
     "rank": "sort_values",
@@ -44,8 +44,8 @@ INSTEAD = {
     "reindex": "merge, or loc on the index",
     "shuffle": "set_index, or repartition",
     "skew": "describe",
-    "squeeze": "a column by its name",
-    "stack": "concat of columns that are renamed",
+    "squeeze": "selection of a column by its label",
+    "stack": "concat of renamed columns",
     "to_bag": "to_json",
     "to_dask_array": "compute().to_numpy",
     "to_delayed": "partitions",
@@ -62,7 +62,7 @@ INSTEAD = {
     "tolist": "compute().tolist",
     "transpose": "compute().T",
     "truncate": "loc on the index",
-    "unstack": "groupby of two keys, and unstack after compute()",
+    "unstack": "groupby with two keys, and unstack after compute()",
     "update": "fillna, where",
     "values": "compute().to_numpy",
     "xs": "loc on the index",

@@ -1,4 +1,4 @@
-"""Frames from elsewhere."""
+"""Creation of frames from pandas, Arrow, tables and files."""
 
 from __future__ import annotations
 
@@ -38,20 +38,33 @@ def from_pandas(
     client: Client | None = None,
     replicas: int = 1,
 ) -> Any:
-    """A frame or a column of pandas, spread over the workers.
+    """Upload a pandas frame or series to the workers.
 
     Parameters
     ----------
     data : pandas.DataFrame or pandas.Series
-        The rows. They are brought to the workers at once, in parallel.
+        The rows. They are uploaded immediately, in parallel.
     npartitions : int, optional
-        In how many partitions; one for each slot of the cluster if not given.
+        Number of partitions. By default one per slot of the cluster.
     sort : bool
-        Whether the rows are put in the order of their index, as Dask does.
+        Whether to sort the rows by their index, as Dask does.
     chunksize : int, optional
-        Rows of a partition, instead of ``npartitions``.
+        Rows per partition, as an alternative to `npartitions`.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
     replicas : int
-        On how many workers each partition is held. With 2 the loss of one worker loses nothing.
+        Number of workers that store each partition. With 2, the loss of one worker loses no data.
+
+    Returns
+    -------
+    DataFrame or Series
+
+    Raises
+    ------
+    TypeError
+        If `data` is not a pandas object, or a column has values of different types.
+    ValueError
+        If the labels of the columns are not unique.
 
     Examples
     --------
@@ -67,9 +80,9 @@ def from_pandas(
     is_series = isinstance(data, pd.Series)
     frame = data.to_frame("v") if is_series else data
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"from_pandas takes a DataFrame or a Series of pandas, not {type(data).__name__}")
+        raise TypeError(f"from_pandas() takes a pandas DataFrame or Series, not {type(data).__name__}")
     if not frame.columns.is_unique:
-        raise ValueError("the labels of the columns must be unique")
+        raise ValueError("cannot upload a frame with duplicate column labels; rename the columns")
     if sort and not frame.index.is_monotonic_increasing:
         frame = frame.sort_index(kind="stable")
     if chunksize is not None:
@@ -77,13 +90,13 @@ def from_pandas(
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
     if npartitions < 1:
-        raise ValueError(f"npartitions is 1 at least, not {npartitions}")
+        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     made = _brought(client, frame, evenly(len(frame), npartitions), replicas)
     return made._column("v").rename(data.name) if is_series else made
 
 
 def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: int = 1) -> DataFrame:
-    """A frame of pandas on the workers, in partitions with these borders."""
+    """Upload a pandas frame in partitions with these bounds."""
     table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
     order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
@@ -91,10 +104,9 @@ def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: i
 
 
 def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
-    """Frames of pandas, one after the other, each as a partition. They are asked for one by one, a few at once.
+    """Upload pandas frames, each as a partition. The sequence is accessed only as needed for the upload.
 
-    Their columns are alike, and the labels of their indexes rise from the first row of the first to the last row of
-    the last.
+    The frames must have the same columns, and their concatenated index must be strictly increasing.
     """
     client = client or current_client()
     return _put(client, _Tables(parts), parts[0], (INDEX + "0",))
@@ -105,7 +117,7 @@ def _levels(frame: pd.DataFrame) -> list[pd.Index]:
 
 
 def _table(frame: pd.DataFrame) -> pa.Table:
-    """A frame of pandas as workers hold it: the index first, columns by their numbers."""
+    """Convert a pandas frame to the Arrow table that is uploaded: index levels first, columns named by position."""
     levels = [_column(level.to_series(), name) for level, name in zip(_levels(frame), frame.index.names)]
     columns = [_column(frame.iloc[:, at], label) for at, label in enumerate(frame.columns)]
     names = [INDEX + str(at) for at in range(len(levels))] + [f"c{at}" for at in range(len(columns))]
@@ -113,7 +125,7 @@ def _table(frame: pd.DataFrame) -> pa.Table:
 
 
 class _Tables(Sequence[pa.Table]):
-    """Frames of pandas as workers hold them, each when it is asked for."""
+    """The Arrow tables of pandas frames, converted on access."""
 
     def __init__(self, parts: Sequence[pd.DataFrame]) -> None:
         self._parts = parts
@@ -128,7 +140,7 @@ class _Tables(Sequence[pa.Table]):
 def _put(
     client: Client, parts: Sequence[pa.Table], like: pd.DataFrame, order: tuple[str, ...], replicas: int = 1
 ) -> DataFrame:
-    """Tables on the workers, as the frame whose index and columns are like those of one of pandas."""
+    """Upload tables and return the frame of them, with the index and columns of a pandas frame."""
     name = held_name()
     schema = client._connection.put(name, parts, replicas=replicas, order=order)
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
@@ -146,12 +158,13 @@ def _put(
 
 
 def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple[str, ...], list[int]]:
-    """The columns by which rows are in order: the index, if it is in order and its labels can be kept together.
+    """Return the columns by which the rows are sorted, and the bounds of the partitions.
 
-    Partitions begin where a label does, then.
+    The rows are sorted by the index if it is sorted and no label needs to be in two partitions. In this case the bounds
+    are moved to the first row of a label.
     """
     types = pa.types
-    # Floats have two zeros, which pandas does not tell apart; categories have an order of their own.
+    # Not floats, since sorting distinguishes -0.0 from 0.0 and pandas does not; not categories, which sort by position.
     has_order = types.is_integer(kind) or types.is_timestamp(kind) or types.is_date(kind) or is_plain_text(kind)
     if index.nlevels > 1 or not has_order or index.hasnans or not index.is_monotonic_increasing:
         return (ROW,), bounds
@@ -164,12 +177,12 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
 
 
 def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
-    """A frame in other partitions, by one of these."""
+    """Persist a frame in other partitions, which exactly one of the arguments describes."""
     given = [one for one in (divisions, npartitions, partition_size, freq) if one is not None]
     if len(given) != 1:
-        raise ValueError("repartition takes one of divisions=, npartitions=, partition_size=, freq=")
+        raise ValueError("repartition() takes exactly one of divisions=, npartitions=, partition_size= and freq=")
     if npartitions is not None and npartitions < 1:
-        raise ValueError(f"npartitions is 1 at least, not {npartitions}")
+        raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     if npartitions is not None:
         return frame._held(f"partitions = {checked(npartitions, 'npartitions=')}")
     if partition_size is not None:
@@ -179,7 +192,7 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
         parts = checked(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
         return frame._held(f"partitions = {parts}")
     if not frame._index:
-        raise ValueError("divisions are labels of an index, which this frame has not: set_index first")
+        raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
     frame = frame if frame.known_divisions else frame.sort_index()
     first, last = ends(frame)
     known = list(divisions) if freq is None else pieces(first, last, freq)
@@ -194,12 +207,12 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        raise TypeError(f"column {label!r} cannot be brought to the cluster: {error}") from None
+        raise TypeError(f"cannot upload column {label!r}: {error}") from None
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
     if pa.types.is_dictionary(made.type) and made.type.index_type != pa.int32():
-        # Partitions are put together: there the places of many dictionaries must have room.
+        # Concatenating partitions combines their dictionaries, which needs a larger index type.
         made = made.cast(pa.dictionary(pa.int32(), made.type.value_type, made.type.ordered))
     if pa.types.is_null(made.type):
         made = made.cast(pa.float64() if values.dtype == float else pa.large_string())
@@ -207,7 +220,7 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
 
 
 def _without_nan(values: Any) -> Any:
-    """An array of Arrow that is missing where it is NaN."""
+    """Replace NaN by missing values in an Arrow array."""
     if not pa.types.is_floating(values.type):
         return values
     is_nan = pc.is_nan(values)
@@ -222,7 +235,7 @@ def from_dict(
     columns: Any = None,
     client: Client | None = None,
 ) -> DataFrame:
-    """Columns of a dictionary, spread over the workers."""
+    """Upload a dict of columns; see :meth:`pandas.DataFrame.from_dict`."""
     frame = pd.DataFrame.from_dict(data, orient=orient, dtype=dtype, columns=columns)
     made: DataFrame = from_pandas(frame, npartitions, client=client)
     return made
@@ -230,7 +243,17 @@ def from_dict(
 
 @thin
 def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client | None = None) -> DataFrame:
-    """Rows of Arrow, spread over the workers. Their index is counted from 0."""
+    """Upload an Arrow table. The index of the frame counts from 0.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The rows.
+    npartitions : int, optional
+        Number of partitions. By default one per slot of the cluster.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
+    """
     client = client or current_client()
     if npartitions is None:
         npartitions = max(sum(client.nthreads().values()), 1)
@@ -249,13 +272,32 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
 
 @thin
 def from_table(name: str, index: Any = None, client: Client | None = None) -> DataFrame:
-    """A table that the cluster knows by its name: one that is held, or files by their path."""
+    """Read a table of the cluster's catalog, or files by their path.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table, or a path.
+    index : str or list of str, optional
+        Columns of the index.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
+    """
     return read_sql(f"SELECT * FROM {quote(name)}", index_col=index, client=client)
 
 
 @thin
 def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> DataFrame:
-    """The rows of a query over the cluster's tables and files.
+    """Read the rows of a SQL query over tables and files of the cluster.
+
+    Parameters
+    ----------
+    sql : str
+        The query.
+    index_col : str or list of str, optional
+        Columns of the index.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
 
     Examples
     --------
@@ -274,12 +316,12 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
     known = dict(zip(schema.names, schema.types))
     for label in columns or []:
         if label not in known:
-            raise KeyError(f"no column {label!r}: there are {', '.join(known)}")
+            raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
     stored = [name for name in known if name.startswith(INDEX)]
     labels = [] if index is False else [index] if isinstance(index, str) else list(index or stored)
     for label in labels:
         if label not in known:
-            raise KeyError(f"no column {label!r}: there are {', '.join(known)}")
+            raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
     levels = tuple(
         Level(None if label.startswith(INDEX) else label, present(quote(label), known[label])) for label in labels
     )
@@ -305,7 +347,7 @@ def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: An
 def _paths(path: Any) -> list[str]:
     paths = [absolute(one) for one in (path if isinstance(path, (list, tuple)) else [path])]
     if not paths:
-        raise ValueError("the list of files is empty")
+        raise ValueError("cannot read files: the list of paths is empty")
     return paths
 
 
@@ -318,22 +360,30 @@ def read_parquet(
     client: Client | None = None,
     **arguments: Any,
 ) -> Any:
-    """The rows of Parquet files: a file, a folder, a pattern, or a list of these.
+    """Read Parquet files.
 
-    Only columns that are used are read, and only row groups that conditions do not rule out. The rows are in no order,
-    unless there is an index: then they come in its order.
+    Workers read only the columns that are used, and skip row groups that cannot match the conditions. The order of the
+    rows is undefined, unless the frame has an index: then the rows are sorted by it.
 
     Parameters
     ----------
-    path : str or list
-        The files, which all nodes see.
-    columns : str or list, optional
-        Those that are wanted; a single one by its name gives a column.
+    path : str or list of str
+        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
+    columns : str or list of str, optional
+        Columns to read. A single string returns a column.
     filters : list, optional
-        Conditions such as ``[("year", "==", 2024), ("x", ">", 0)]``, or a list of such lists of which one must hold.
-        Unlike in Dask, which leaves out whole row groups, no other row is there.
-    index : str or list, optional
-        The columns of the index.
+        Conditions such as ``[("year", "==", 2024), ("x", ">", 0)]`` that must all be true, or a list of such lists, one
+        of which must be true. Unlike in Dask, which skips only whole row groups, the filters apply to every row.
+    index : str or list of str, optional
+        Columns of the index. By default the index that the files were written with; False for none.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
+    **arguments
+        ``dtype_backend`` as in pandas. Arguments that only tune Dask are accepted without effect.
+
+    Returns
+    -------
+    DataFrame or Series
     """
     for name in (
         "calculate_divisions",
@@ -344,11 +394,11 @@ def read_parquet(
         arguments.pop(name, None)
     for name in ("storage_options", "filesystem", "categories"):
         if arguments.pop(name, None) not in (None, {}, "auto", "arrow", "fsspec"):
-            raise NotImplementedError(f"read_parquet: {name}= is not there")
+            raise NotImplementedError(f"read_parquet() does not support {name}=")
     arguments.pop("ignore_metadata_file", None)
     backend = arguments.pop("dtype_backend", None)
     if backend not in _BACKENDS:
-        raise ValueError(f"dtype_backend {backend!r} is invalid: it is 'numpy_nullable' or 'pyarrow'")
+        raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")
     tuning("read_parquet", arguments)
     known = written_by_pandas(_paths(path)[0])
     if index is None:
@@ -375,7 +425,7 @@ def read_parquet(
     return found._column(columns) if isinstance(columns, str) else found
 
 
-#: What columns are that are read with a ``dtype_backend``.
+#: Origin of columns by ``dtype_backend``.
 _BACKENDS = {None: None, "numpy_nullable": NULLABLE, "pyarrow": ARROW}
 _TESTS = {
     "==": "__eq__",
@@ -390,7 +440,7 @@ _TESTS = {
 
 
 def _any_of(frame: DataFrame, filters: Any) -> Any:
-    """A condition of triples, or of lists of them of which one must hold."""
+    """Return the condition of filters: a list of triples, or a list of such lists, one of which must be true."""
     groups = filters if isinstance(filters[0], list) else [filters]
     whole: Any = None
     for group in groups:
@@ -403,13 +453,13 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
                 continue
             for one in value if sign in ("in", "not in") else [value]:
                 if column._is_unlike(one):
-                    raise TypeError(f"cannot filter column {label!r} by {one!r}: it contains {sort_of(column._kind)}")
+                    raise TypeError(f"cannot filter column {label!r} by {one!r}: the column contains {sort_of(column._kind)}")
             if sign == "not in":
                 test = ~column.isin(value)
             elif sign in _TESTS:
                 test = getattr(column, _TESTS[sign])(value)
             else:
-                raise ValueError(f"filters have {', '.join(_TESTS)} and 'not in', not {sign!r}")
+                raise ValueError(f"unsupported operator {sign!r} in filters; use one of {', '.join(_TESTS)}, not in")
             every = test if every is None else every & test
         whole = every if whole is None else whole | every
     return whole
@@ -429,36 +479,38 @@ def read_csv(
     include_path_column: Any = False,
     **arguments: Any,
 ) -> Any:
-    """The rows of CSV files, plain or compressed: a file, a folder, a pattern, or a list of these. The rows are in no order.
+    """Read CSV files, plain or compressed. The order of the rows is undefined.
 
-    Columns are found by their names in each file. Types are those that pandas gives the columns. They come from all
-    values: files that together have more than 64 MiB are read once by the workers to find them, unless ``dtype`` gives
-    all types. Files with more than 2 GiB for each thread of the cluster are too large for that, and a sample of them is
-    taken: a value that comes later and does not fit is an error then, which names the columns and their types.
+    Columns are matched by name in each file. The types are those that pandas infers, based on all values: if the files
+    have more than 64 MiB in total, the workers read them once to infer the types, unless `dtype` contains all types. If
+    the files have more than 2 GiB per thread of the cluster, the types are inferred from a sample; a later value that
+    does not fit raises an error that names the columns and their types.
 
     Parameters
     ----------
-    path : str or list
-        The files, which all nodes see.
+    path : str or list of str
+        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
     sep : str
-        What is between two values: one character, or ``r"\\s+"`` for blanks.
+        Separator: one character, or ``r"\\s+"`` for whitespace.
     header : int or None
-        The line that has the names of the columns.
+        Line with the names of the columns.
     names : list, optional
-        The names of the columns, instead.
+        Names of the columns, instead of a header.
     index_col : str, int or list, optional
-        The columns that are the index.
-    usecols : list or function, optional
-        The columns that are wanted, by name or by position. They come in the order of the file.
+        Columns of the index.
+    usecols : list or callable, optional
+        Columns to read, by name or by position. They are in the order of the file.
     dtype : dict or type, optional
-        The types of columns, as pandas names them: ``{"id": "str", "x": "float64"}``.
+        Types of the columns, such as ``{"id": "str", "x": "float64"}``.
     parse_dates : list, optional
-        Columns of times, written as ISO 8601 has them.
+        Columns of times in ISO 8601.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
     include_path_column : bool or str
-        Whether there is a column with the path of each row's file, and its name if it is not ``"path"``.
+        Whether to add a column with the path of each row's file, named ``"path"`` or by this string.
     **arguments
         ``quotechar``, ``quoting``, ``doublequote``, ``escapechar``, ``comment``, ``lineterminator``,
-        ``skipinitialspace``, ``skiprows`` (a number or lines), ``nrows`` (of a single file), ``on_bad_lines``
+        ``skipinitialspace``, ``skiprows`` (a number or a list), ``nrows`` (for a single file), ``on_bad_lines``
         (``"error"`` or ``"skip"``), ``encoding``, ``encoding_errors``, ``compression``, ``na_values``,
         ``keep_default_na``, ``na_filter``, ``true_values``, ``false_values``, ``decimal``, ``thousands`` as in pandas,
         and ``assume_missing`` as in Dask.
@@ -506,15 +558,15 @@ def _listed(index_col: Any) -> list[Any]:
 
 
 def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
-    """Refuses types and times of columns that the files do not have."""
+    """Raise an error if ``dtype`` or ``parse_dates`` names a column that the files do not have."""
     typed = dialect.dtype if isinstance(dialect.dtype, dict) else {}
     for label in [*typed, *dialect.dates]:
         if label not in found and not (isinstance(label, int) and 0 <= label < len(found)):
-            raise KeyError(f"no column {label!r}: there are {', '.join(map(str, found))}")
+            raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, found))}")
 
 
 def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
-    """A column of the files as pandas has it."""
+    """Return a column of the files with the type of ``dtype``."""
     kind, dtype = schema.types[at], dialect.dtype_of(at, label)
     sql = present(quote(schema.names[at]), kind)
     if dtype is None and dialect.assumes_missing and pa.types.is_integer(kind):
@@ -533,9 +585,23 @@ def read_json(
     client: Client | None = None,
     **arguments: Any,
 ) -> DataFrame:
-    """The rows of files of newline-delimited JSON. The rows are in no order."""
+    """Read files of newline-delimited JSON. The order of the rows is undefined.
+
+    Parameters
+    ----------
+    path : str or list of str
+        A file, a folder, a glob pattern, or a list of these. All nodes must see the files.
+    index : str or list of str, optional
+        Columns of the index.
+    lines : bool
+        Must be True.
+    orient : str
+        Must be ``"records"``.
+    client : Client, optional
+        Client of the cluster. The default client if not given.
+    """
     if not lines or orient != "records":
-        raise NotImplementedError("read_json reads a row from each line: orient='records', lines=True")
+        raise NotImplementedError("read_json() supports only orient='records' and lines=True")
     arguments.pop("blocksize", None)
     tuning("read_json", arguments)
     return _files(path, index, None, client)

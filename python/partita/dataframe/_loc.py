@@ -1,4 +1,4 @@
-"""Rows by the labels of the index."""
+"""Selection by label (``loc``)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Loc"]
 
-#: The name of the column that has the place of a row's label among those that were asked for.
+#: Name of the column with the position of a row's label in the requested list.
 PLACE = "__place"
 
 
 class Loc:
-    """Rows by the labels of the index."""
+    """Selection of rows and columns by label."""
 
     def __init__(self, frame: DataFrame, finish: Callable[[DataFrame], Any]) -> None:
         self._frame = frame
@@ -49,7 +49,7 @@ class Loc:
         return self._finish(frame if columns is None else frame[columns])
 
     def _labelled(self, labels: list[Any]) -> DataFrame:
-        """The rows of some labels, in the order of these, and as often as they are given."""
+        """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
         frame, index = self._frame, self._frame.index
         if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
             raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
@@ -68,7 +68,7 @@ class Loc:
         kind = index._kind
         if isinstance(key, slice):
             if key.step is not None:
-                raise NotImplementedError("loc takes slices without a step")
+                raise NotImplementedError("loc does not support slices with a step")
             tests = []
             if key.start is not None:
                 tests.append(f"{index._sql} >= {literal(_label(key.start, kind, False), kind)}")
@@ -81,7 +81,7 @@ class Loc:
 
 
 def _rising(labels: list[Any]) -> bool:
-    """Whether labels are in order, each once."""
+    """Whether labels are strictly increasing."""
     try:
         return all(a < b for a, b in zip(labels, labels[1:]))
     except TypeError:
@@ -89,7 +89,7 @@ def _rising(labels: list[Any]) -> bool:
 
 
 def _label(value: Any, kind: pa.DataType, last: bool) -> Any:
-    """A label; of a text that stands for a time as a day or a month does, its first or its last moment."""
+    """Return a label; for a string of a day or month in an index of times, its first or last moment."""
     if not (pa.types.is_timestamp(kind) and isinstance(value, str)):
         return value
     period = pd.Period(value)

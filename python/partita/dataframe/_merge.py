@@ -1,4 +1,4 @@
-"""Several frames put together."""
+"""Joins and concatenation of frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _JOINS = {
     "right": "RIGHT JOIN",
     "outer": "FULL JOIN",
     "cross": "CROSS JOIN",
-    # Rows of the left frame that have, or have not, a row on the right.
+    # Rows of the left frame with, or without, a match in the right frame.
     "leftsemi": "LEFT SEMI JOIN",
     "leftanti": "LEFT ANTI JOIN",
 }
@@ -37,7 +37,7 @@ def _labels(value: Any) -> list[Any]:
 
 
 def _side(frame: DataFrame, prefix: str, marked: bool = False) -> tuple[str, list[str], list[str]]:
-    """A frame as a relation under names of its own: the relation, its index's names, its columns' names."""
+    """Return a side of a join as a relation with prefixed names, and the names of index levels and columns."""
     levels = [f"{prefix}i{at}" for at in range(len(frame._index))]
     cells = [f"{prefix}c{at}" for at in range(len(frame._columns))]
     select = [f"{level.sql} AS {name}" for level, name in zip(frame._index, levels)]
@@ -59,27 +59,45 @@ def merge(
     indicator: Any = False,
     **arguments: Any,
 ) -> DataFrame:
-    """Two frames joined. The order of the rows is any; missing keys match each other, as in pandas.
+    """Join two frames.
 
-    With ``indicator`` the column ``_merge`` says which of the frames has a row. ``how="leftsemi"`` keeps the rows of
-    the left frame, once each, whose keys the right one has, and ``how="leftanti"`` the others.
+    Parameters
+    ----------
+    left, right : DataFrame or Series
+        The frames. One of them may be a pandas object, which is uploaded.
+    how : {"inner", "left", "right", "outer", "cross", "leftsemi", "leftanti"}
+        Type of the join. A semi join returns each row of the left frame with a match in the right frame once, an anti
+        join those without a match.
+    on, left_on, right_on : label or list of labels, optional
+        Key columns, or names of index levels. By default the columns that both frames have.
+    left_index, right_index : bool
+        Whether to use the index as the key.
+    suffixes : tuple of str
+        Suffixes of columns, other than keys, that both frames have.
+    indicator : bool or str
+        Whether to add a column, named ``"_merge"`` or by this string, that tells which frame a row comes from.
+
+    Returns
+    -------
+    DataFrame
+        The joined frame. The order of the rows is undefined. Missing keys match each other, as in pandas.
 
     Raises
     ------
     ValueError
-        If nothing says what to join on, or names would be there twice.
+        If the frames have no common columns, or the result would have duplicate columns.
     """
     arguments.pop("npartitions", None)
     tuning("merge", arguments)
     left, right = (_as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
-        raise ValueError("the frames are of different clusters")
+        raise ValueError("cannot merge frames of different clients")
     if how not in _JOINS:
-        raise ValueError(f"how={how!r}: it is one of {', '.join(_JOINS)}")
+        raise ValueError(f"how must be one of {', '.join(_JOINS)}, not {how!r}")
     if how != "cross" and on is None and left_on is None and right_on is None and not (left_index or right_index):
         on = [label for label in left._columns if label in right._columns]
         if not on:
-            raise ValueError("the frames have no column in common: name columns with on=, left_on= and right_on=")
+            raise ValueError("cannot merge frames without common columns; use on=, left_on= and right_on=")
     left_by = None if left_index else [] if how == "cross" else _labels(on if on is not None else left_on)
     right_by = None if right_index else [] if how == "cross" else _labels(on if on is not None else right_on)
     left, right = _with_like_keys(left, right, left_by, right_by, how)
@@ -90,10 +108,10 @@ def merge(
     by_left = a_levels if left_by is None else _keys(left, a_names, a_levels, left_by)
     by_right = b_levels if right_by is None else _keys(right, b_names, b_levels, right_by)
     if len(by_left) != len(by_right):
-        raise ValueError("as many keys are needed on the left as on the right")
+        raise ValueError(f"cannot merge {len(by_left)} keys with {len(by_right)} keys; use the same number on both sides")
     is_filter = how in ("leftsemi", "leftanti")
     if is_filter and indicator:
-        raise ValueError(f"indicator= has no meaning with how={how!r}: all rows are of the left frame")
+        raise ValueError(f"merge() does not support indicator= with how={how!r}: all rows come from the left frame")
     tests = " AND ".join(f"({x} IS NOT DISTINCT FROM {y})" for x, y in zip(by_left, by_right))
     joined = f"{a} {_JOINS[how]} {b}" + (f" ON {tests}" if tests else "")
     _check_kinds(left, right, [*zip(by_left, by_right)])
@@ -130,7 +148,7 @@ def merge(
     columns: dict[Any, Column] = {}
     for at, (label, cell) in enumerate(cells):
         if label in columns:
-            raise ValueError(f"two columns would be {label!r}: choose other suffixes")
+            raise ValueError(f"the result would have two columns {label!r}; use other suffixes")
         columns[label] = Column(quote(f"c{at}"), cell.kind, cell.origin)
     levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, (level, _) in enumerate(index))
     return DataFrame(rows, columns, levels, _common_axis([left, right]))
@@ -139,13 +157,13 @@ def merge(
 def _with_like_keys(
     left: DataFrame, right: DataFrame, left_by: list[Any] | None, right_by: list[Any] | None, how: str
 ) -> tuple[DataFrame, DataFrame]:
-    """Both frames; keys that have not the same categories are plain values in them, as pandas has them joined."""
+    """Convert categorical keys with different categories to plain values, as pandas does in a join."""
     by_index = left_by is None and right_by is None
     for x, y in zip(_key_places(left, left_by), _key_places(right, right_by)):
         origins = [_key_origin(left, *x), _key_origin(right, *y)]
         if origins[0] == origins[1] or not any(isinstance(one, pd.CategoricalDtype) for one in origins):
             continue
-        # An index that is kept whole keeps its categories, and so does a key of the right that has a name of its own.
+        # The index of a left join keeps its categories, and so does a key of the right frame with a different name.
         if not by_index or how != "left":
             left = _plain(left, *x)
         if (how != "right") if by_index else (x[0] or y[0] or x == y):
@@ -158,7 +176,7 @@ def _key_origin(frame: DataFrame, is_level: bool, at: Any) -> Any:
 
 
 def _key_places(frame: DataFrame, by: list[Any] | None) -> list[tuple[bool, Any]]:
-    """Where keys are: whether in the index, and there in which level, else in which column."""
+    """Return for each key whether it is an index level, and the level or column."""
     if by is None:
         return [(True, at) for at in range(len(frame._index))]
     levels = {level.name: at for at, level in enumerate(frame._index)}
@@ -167,7 +185,7 @@ def _key_places(frame: DataFrame, by: list[Any] | None) -> list[tuple[bool, Any]
 
 
 def _plain(frame: DataFrame, is_level: bool, at: Any) -> DataFrame:
-    """A frame with a column, or a level of its index, that has values instead of categories."""
+    """Convert a categorical column or index level to plain values."""
     found = frame._index[at] if is_level else frame._columns[at]
     kind = frame._rows.type(found.sql)
     sql = found.sql
@@ -185,18 +203,20 @@ def _plain(frame: DataFrame, is_level: bool, at: Any) -> DataFrame:
 def _with_keys(
     cells: list[tuple[Any, Column]], left: DataFrame, right: DataFrame, keys: list[tuple[Any, str, str]], how: str
 ) -> list[tuple[Any, Column]]:
-    """The columns of a join of columns with an index: a key is a column, whichever of the frames has the row.
+    """Return the columns of a join of columns with an index. The key column takes the key of whichever frame has a row.
 
     Parameters
     ----------
+    cells : list of tuple
+        Columns of the result.
     keys : list of tuple
-        The label of the column, and what the key is in the left and in the right.
+        Label of each key column, and the SQL of the key in the left and the right frame.
     """
     there = "lthere IS NOT NULL"
     for at, (label, x, y) in enumerate(keys):
         places = [place for place, (one, _) in enumerate(cells) if one == label]
         if not places and label in left._columns and label in right._columns:
-            # Both have a column of that name, with a suffix now.
+            # Both frames have a column of this name, which now has a suffix.
             cells.insert(at, (label, Column(_key(x, y, how))))
             continue
         for place in places:
@@ -214,7 +234,7 @@ def _with_keys(
 
 
 def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: Any) -> list[str]:
-    """What columns, or levels of the index, are called in the relation of a side."""
+    """Return the names of columns or index levels in the relation of a side."""
     found = []
     for label in _labels(labels):
         own = [name for level, name in zip(frame._index, levels) if level.name is not None and level.name == label]
@@ -224,7 +244,7 @@ def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: An
 
 def _found(names: dict[Any, str], label: Any) -> str:
     if label not in names:
-        raise KeyError(f"no column {label!r}: there are {', '.join(map(str, names))}")
+        raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, names))}")
     return names[label]
 
 
@@ -245,7 +265,7 @@ def _named(
     how: str,
     by_index: bool,
 ) -> list[tuple[Any, Column]]:
-    """The columns of the result: keys that are called the same once, others with a suffix where both have them."""
+    """Return the columns of the result: common keys once, other common columns with suffixes."""
     shared = {
         label
         for label in a
@@ -274,44 +294,62 @@ def _suffixed(label: Any, suffix: Any) -> Any:
 
 
 def _check_kinds(left: DataFrame, right: DataFrame, pairs: Sequence[tuple[str, str]]) -> None:
-    """Refuses keys of which one is a text and the other is none.
+    """Check that string keys are only merged with string keys.
 
     Raises
     ------
     ValueError
-        If that is so, as in pandas.
+        If a string key would be merged with a key of another type, as in pandas.
     """
 
-    def texts(frame: DataFrame, prefix: str, names: Sequence[str]) -> list[bool]:
-        there = {f"{prefix}c{at}": column for at, column in enumerate(frame._columns.values())}
-        there |= {f"{prefix}i{at}": Column(level.sql) for at, level in enumerate(frame._index)}
-        keys = [there[name] for name in names]
-        asked = frame._rows.types([key.sql for key in keys if key.kind is None])
-        # A question to the cluster for each of many merges would plan all of those before it again.
-        kinds = iter(asked)
-        return [is_text(key.kind if key.kind is not None else next(kinds)) for key in keys]
+    def key_types(frame: DataFrame, prefix: str, names: Sequence[str]) -> list[pa.DataType]:
+        columns = {f"{prefix}c{at}": column for at, column in enumerate(frame._columns.values())}
+        columns |= {f"{prefix}i{at}": Column(level.sql) for at, level in enumerate(frame._index)}
+        keys = [columns[name] for name in names]
+        # Request only unknown types: in a chain of merges, each request plans all previous merges again.
+        kinds = iter(frame._rows.types([key.sql for key in keys if key.kind is None]))
+        return [key.kind if key.kind is not None else next(kinds) for key in keys]
 
-    if pairs and texts(left, "l", [x for x, _ in pairs]) != texts(right, "r", [y for _, y in pairs]):
-        raise ValueError("a key of texts and one that is none match nowhere: use astype on one of them")
+    if not pairs:
+        return
+    for a, b in zip(key_types(left, "l", [x for x, _ in pairs]), key_types(right, "r", [y for _, y in pairs])):
+        if is_text(a) != is_text(b):
+            raise ValueError(f"cannot merge a string key with a {b if is_text(a) else a} key; convert one with astype")
 
 
 def concat(
     frames: Sequence[Any], axis: Any = 0, ignore_index: bool = False, join: str = "outer", **arguments: Any
 ) -> Any:
-    """Frames or columns one after the other. A column that one of them has not is missing there.
+    """Concatenate frames or columns along the rows.
 
-    With ``join="inner"`` only the columns that all have are there.
+    Parameters
+    ----------
+    frames : sequence of DataFrame or Series
+        What to concatenate. Some may be pandas objects, which are uploaded.
+    axis : {0, "index"}
+        Only concatenation of rows is supported.
+    ignore_index : bool
+        Whether the index of the result counts from 0.
+    join : {"outer", "inner"}
+        Whether the result has all columns, with missing values where a frame lacks one, or only the common columns.
+
+    Returns
+    -------
+    DataFrame or Series
+
+    Raises
+    ------
+    TypeError
+        If a column contains strings in one frame and numbers in another.
     """
     for name in ("interleave_partitions", "ignore_unknown_divisions", "ignore_order"):
         arguments.pop(name, None)
     tuning("concat", arguments)
     frames = list(frames)
     if axis not in (0, "index"):
-        raise NotImplementedError(
-            "concat puts frames one after the other: use merge or assign for columns beside each other"
-        )
+        raise NotImplementedError("concat(axis=1) is not supported; use merge or assign")
     if not frames:
-        raise ValueError("there is nothing to put together")
+        raise ValueError("cannot concatenate an empty list of frames")
     if len(frames) == 1 and not ignore_index and isinstance(frames[0], (DataFrame, Series)):
         return frames[0].copy()
     alone = all(isinstance(one, Series) for one in frames)
@@ -332,7 +370,7 @@ def concat(
             for at, label in enumerate(labels)
         ]
         if ordered:
-            # Rows are counted, unless they are in the order of whole numbers as they come.
+            # Number the rows, unless they are already sorted by an integer key.
             by = term(part._rows.order[0])
             counted = terms == 1 and part._rows.physical and pa.types.is_integer(part._rows.type(by))
             place = by if counted else f"row_number() {part._rows.over()}"
@@ -367,12 +405,12 @@ def concat(
 
 
 def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) -> list[DataFrame]:
-    """Frames that can be put one below the other: what has not the same categories in all has plain values.
+    """Convert categorical columns whose categories differ between the frames to plain values.
 
     Raises
     ------
     TypeError
-        If a column contains strings in one and numbers in another.
+        If a column contains strings in one frame and numbers in another.
     """
     parts = list(parts)
     for place in [*((False, label) for label in labels), *((True, at) for at in range(depth))]:
@@ -382,19 +420,19 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) ->
             if isinstance(origin, pd.CategoricalDtype) and any(one != origin for one in origins):
                 parts[at] = _plain(parts[at], *place)
     for part in parts:
-        # The types of all columns, asked for at once.
+        # Resolve the types of all columns with one request.
         part._kinds()
     for label in labels:
         columns = [part._column(label) for part in parts if label in part._columns]
         sorts = {sort_of(one._kind) for one in columns if one._sql != MISSING and not pa.types.is_null(one._kind)}
         if len(sorts) > 1:
             found = " and ".join(sorted(sorts))
-            raise TypeError(f"concat: column {label!r} contains {found}, but a column has one type; use astype first")
+            raise TypeError(f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype")
     return parts
 
 
 def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
-    """A frame, or a column as one; those of pandas are brought to the cluster of the others."""
+    """Convert a column to a frame. A pandas object is uploaded to the cluster of the others."""
     if isinstance(one, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
 
@@ -403,12 +441,12 @@ def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
     if isinstance(one, Series):
         return one.to_frame(label)
     if not isinstance(one, DataFrame):
-        raise TypeError(f"frames and columns are put together, not a {type(one).__name__}")
+        raise TypeError(f"cannot combine frames with an object of type {type(one).__name__}; expected a frame or a column")
     return one
 
 
 def _common_axis(frames: Sequence[DataFrame]) -> pd.Index | None:
-    """What names the labels of the columns of several frames, if they all agree on it."""
+    """Return the name and type of the column labels of several frames, if all agree."""
     axes = [frame.columns[:0] for frame in frames]
     return axes[0] if all(one.dtype == axes[0].dtype and one.names == axes[0].names for one in axes) else None
 
@@ -418,7 +456,7 @@ def _one(names: Sequence[Any]) -> Any:
 
 
 def _alike(origins: Sequence[Any]) -> Any:
-    """What pandas has columns as that are put one below the other."""
+    """Return the origin of concatenated columns."""
     return origins[0] if all(origin == origins[0] for origin in origins) else carried(*origins)
 
 
@@ -431,17 +469,33 @@ def merge_asof(
     suffixes: tuple[str, str] = ("_x", "_y"),
     **arguments: Any,
 ) -> DataFrame:
-    """Each row of the left with the latest row of the right that is not after it.
+    """Join each row of the left frame with the nearest earlier row of the right frame.
 
-    ``direction="forward"`` takes the first that is not before it. Rows come in the order of ``on``.
+    Parameters
+    ----------
+    left, right : DataFrame
+        The frames.
+    on : label
+        Column of numbers or times that both frames have.
+    by : label or list of labels, optional
+        Columns that must be equal.
+    direction : {"backward", "forward"}
+        Whether to use the last row of the right frame that is not after the left row, or the first that is not before.
+    suffixes : tuple of str
+        Suffixes of columns that both frames have.
+
+    Returns
+    -------
+    DataFrame
+        The joined frame, sorted by `on`.
     """
     if arguments.pop("tolerance", None) is not None or not arguments.pop("allow_exact_matches", True):
-        raise NotImplementedError("merge_asof: tolerance= and allow_exact_matches=False are not there")
+        raise NotImplementedError("merge_asof() does not support tolerance= and allow_exact_matches=False")
     tuning("merge_asof", arguments)
     if on is None:
-        raise ValueError("merge_asof needs on=: a column of numbers or times")
+        raise ValueError("merge_asof() requires on=, a column of numbers or times")
     if direction not in ("backward", "forward"):
-        raise NotImplementedError("merge_asof: direction is backward or forward")
+        raise NotImplementedError(f"merge_asof(direction={direction!r}) is not supported; use 'backward' or 'forward'")
     keys = [] if by is None else _labels(by)
     a, a_levels, a_cells = _side(left, "l")
     b, _, b_cells = _side(right, "r")
@@ -450,9 +504,9 @@ def merge_asof(
     backward = direction == "backward"
     by_left = "".join(f", {_found(a_names, key)} AS k{at}" for at, key in enumerate(keys))
     by_right = "".join(f", {_found(b_names, key)} AS k{at}" for at, key in enumerate(keys))
-    # A row of the right that is at the same place as one of the left counts for it: it comes first.
+    # An exact match counts: at equal keys, rows of the right frame sort before rows of the left frame.
     side_left, side_right = (1, 0) if backward else (0, 1)
-    # What is found is a row, whatever is missing in it.
+    # The match is a whole row as a struct, so that missing values in it are not skipped.
     fields = ", ".join(f"'v{at}', {b_names[label]}" for at, label in enumerate(theirs))
     values_left = ", NULL AS found"
     values_right = f", named_struct({fields or chr(39) + 'v' + chr(39) + ', 1'}) AS found"

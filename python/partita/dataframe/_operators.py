@@ -1,4 +1,4 @@
-"""Operators and reductions that columns and frames have alike."""
+"""Operators and reductions that columns and frames share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T", bound="Operators")
 
 
 class Operators:
-    """Arithmetic and comparisons, element by element, by sign and by name."""
+    """Elementwise arithmetic and comparisons, as operators and as methods."""
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> Any:
         raise NotImplementedError
@@ -22,7 +22,7 @@ class Operators:
         raise NotImplementedError
 
     def _apply_ufunc(self, name: str, others: tuple[Any, ...]) -> Any:
-        """A function of NumPy, with this as its first argument."""
+        """Apply a NumPy function, with this object as its first argument."""
         raise NotImplementedError
 
     __hash__ = object.__hash__
@@ -30,10 +30,10 @@ class Operators:
     if TYPE_CHECKING:
 
         def compute(self, **arguments: Any) -> Any:
-            """Runs the plan."""
+            """Run the plan."""
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **arguments: Any) -> Any:
-        """``numpy.log(column)`` and its like are plans too."""
+        """Support NumPy functions such as ``numpy.log(column)``, which return plans."""
         if method != "__call__" or arguments:
             return NotImplemented
         from ._ufuncs import called
@@ -41,7 +41,7 @@ class Operators:
         return called(self, ufunc.__name__, inputs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """The values, which are computed, as NumPy has them."""
+        """Compute the values as a NumPy array."""
         import numpy as np
 
         return np.asarray(self.compute(), dtype=dtype)
@@ -50,7 +50,7 @@ class Operators:
         return self
 
     def add(self: T, other: Any) -> T:
-        """The sum."""
+        """Return the sum ``self + other``."""
         made: T = self._operate("add", other)
         return made
 
@@ -59,7 +59,7 @@ class Operators:
         return made
 
     def radd(self: T, other: Any) -> T:
-        """The sum, with the sides exchanged."""
+        """Return the sum ``other + self``."""
         made: T = self._operate("add", other, True)
         return made
 
@@ -68,7 +68,7 @@ class Operators:
         return made
 
     def sub(self: T, other: Any) -> T:
-        """The difference."""
+        """Return the difference ``self - other``."""
         made: T = self._operate("sub", other)
         return made
 
@@ -77,7 +77,7 @@ class Operators:
         return made
 
     def rsub(self: T, other: Any) -> T:
-        """The difference, with the sides exchanged."""
+        """Return the difference ``other - self``."""
         made: T = self._operate("sub", other, True)
         return made
 
@@ -86,7 +86,7 @@ class Operators:
         return made
 
     def mul(self: T, other: Any) -> T:
-        """The product."""
+        """Return the product ``self * other``."""
         made: T = self._operate("mul", other)
         return made
 
@@ -95,7 +95,7 @@ class Operators:
         return made
 
     def rmul(self: T, other: Any) -> T:
-        """The product, with the sides exchanged."""
+        """Return the product ``other * self``."""
         made: T = self._operate("mul", other, True)
         return made
 
@@ -104,7 +104,7 @@ class Operators:
         return made
 
     def truediv(self: T, other: Any) -> T:
-        """The quotient."""
+        """Return the quotient ``self / other``."""
         made: T = self._operate("truediv", other)
         return made
 
@@ -113,7 +113,7 @@ class Operators:
         return made
 
     def rtruediv(self: T, other: Any) -> T:
-        """The quotient, with the sides exchanged."""
+        """Return the quotient ``other / self``."""
         made: T = self._operate("truediv", other, True)
         return made
 
@@ -122,7 +122,7 @@ class Operators:
         return made
 
     def floordiv(self: T, other: Any) -> T:
-        """The quotient, towards minus infinity."""
+        """Return the floor of the quotient, ``self // other``."""
         made: T = self._operate("floordiv", other)
         return made
 
@@ -131,7 +131,7 @@ class Operators:
         return made
 
     def rfloordiv(self: T, other: Any) -> T:
-        """The quotient, towards minus infinity, with the sides exchanged."""
+        """Return the floor of the quotient, ``other // self``."""
         made: T = self._operate("floordiv", other, True)
         return made
 
@@ -140,7 +140,7 @@ class Operators:
         return made
 
     def mod(self: T, other: Any) -> T:
-        """What is left of a division, with the divisor's sign."""
+        """Return the remainder ``self % other``, with the sign of the divisor."""
         made: T = self._operate("mod", other)
         return made
 
@@ -149,7 +149,7 @@ class Operators:
         return made
 
     def rmod(self: T, other: Any) -> T:
-        """What is left of a division, with the divisor's sign, with the sides exchanged."""
+        """Return the remainder ``other % self``, with the sign of the divisor."""
         made: T = self._operate("mod", other, True)
         return made
 
@@ -158,7 +158,7 @@ class Operators:
         return made
 
     def pow(self: T, other: Any) -> T:
-        """The power."""
+        """Return the power ``self ** other``."""
         made: T = self._operate("pow", other)
         return made
 
@@ -167,7 +167,7 @@ class Operators:
         return made
 
     def rpow(self: T, other: Any) -> T:
-        """The power, with the sides exchanged."""
+        """Return the power ``other ** self``."""
         made: T = self._operate("pow", other, True)
         return made
 
@@ -181,7 +181,7 @@ class Operators:
     subtract = sub
 
     def eq(self: T, other: Any) -> T:
-        """Whether it is equal. Where a value is missing, as pandas has it: it is not."""
+        """Return ``self == other``, which is false for missing values except in nullable types."""
         made: T = self._compare("eq", other)
         return made
 
@@ -190,7 +190,7 @@ class Operators:
         return made
 
     def ne(self: T, other: Any) -> T:
-        """Whether it is not equal. Where a value is missing, as pandas has it: it is."""
+        """Return ``self != other``, which is true for missing values except in nullable types."""
         made: T = self._compare("ne", other)
         return made
 
@@ -199,7 +199,7 @@ class Operators:
         return made
 
     def lt(self: T, other: Any) -> T:
-        """Whether it is less. Where a value is missing, as pandas has it: it is not."""
+        """Return ``self < other``, which is false for missing values except in nullable types."""
         made: T = self._compare("lt", other)
         return made
 
@@ -208,7 +208,7 @@ class Operators:
         return made
 
     def le(self: T, other: Any) -> T:
-        """Whether it is not more. Where a value is missing, as pandas has it: it is not."""
+        """Return ``self <= other``, which is false for missing values except in nullable types."""
         made: T = self._compare("le", other)
         return made
 
@@ -217,7 +217,7 @@ class Operators:
         return made
 
     def gt(self: T, other: Any) -> T:
-        """Whether it is more. Where a value is missing, as pandas has it: it is not."""
+        """Return ``self > other``, which is false for missing values except in nullable types."""
         made: T = self._compare("gt", other)
         return made
 
@@ -226,7 +226,7 @@ class Operators:
         return made
 
     def ge(self: T, other: Any) -> T:
-        """Whether it is not less. Where a value is missing, as pandas has it: it is not."""
+        """Return ``self >= other``, which is false for missing values except in nullable types."""
         made: T = self._compare("ge", other)
         return made
 
@@ -237,47 +237,47 @@ class Operators:
     def sum(
         self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, min_count: int = 0, **arguments: Any
     ) -> Any:
-        """The sum of the values that are not missing."""
+        """Return the sum of the values, ignoring missing values."""
         return self._reduce("sum", axis, numeric_only, arguments, skipna=skipna, min_count=min_count)
 
     def prod(
         self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, min_count: int = 0, **arguments: Any
     ) -> Any:
-        """The product of the values that are not missing. Whole numbers that become too large wrap around, as in NumPy."""
+        """Return the product of the values, ignoring missing values. Integer overflow wraps around, as in NumPy."""
         return self._reduce("prod", axis, numeric_only, arguments, skipna=skipna, min_count=min_count)
 
     product = prod
 
     def mean(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The mean of the values that are not missing."""
+        """Return the mean of the values, ignoring missing values."""
         return self._reduce("mean", axis, numeric_only, arguments, skipna=skipna)
 
     def min(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The least of the values that are not missing."""
+        """Return the smallest value, ignoring missing values."""
         return self._reduce("min", axis, numeric_only, arguments, skipna=skipna)
 
     def max(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The most of the values that are not missing."""
+        """Return the largest value, ignoring missing values."""
         return self._reduce("max", axis, numeric_only, arguments, skipna=skipna)
 
     def std(
         self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
     ) -> Any:
-        """The standard deviation of the values that are not missing, by default that of a sample."""
+        """Return the standard deviation (by default of a sample), ignoring missing values."""
         return self._reduce("std", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
     def var(
         self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
     ) -> Any:
-        """The variance of the values that are not missing, by default that of a sample."""
+        """Return the variance (by default of a sample), ignoring missing values."""
         return self._reduce("var", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
     def sem(
         self, axis: Any = 0, skipna: bool = True, ddof: int = 1, numeric_only: bool = False, **arguments: Any
     ) -> Any:
-        """The standard error of the mean of the values that are not missing."""
+        """Return the standard error of the mean, ignoring missing values."""
         return self._reduce("sem", axis, numeric_only, arguments, skipna=skipna, ddof=ddof)
 
     def median(self, axis: Any = 0, skipna: bool = True, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The median, exactly of the values that are not missing."""
+        """Return the exact median of the values, ignoring missing values."""
         return self._reduce("median", axis, numeric_only, arguments, skipna=skipna)

@@ -1,4 +1,4 @@
-"""Which rows go where: the borders of partitions, and rows that are drawn."""
+"""Partitions of frames, and hashes for sampling rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ._sql import literal
 
 __all__ = ["Partitions", "bytes_of", "check_divisions", "checked", "drawn", "ends", "evenly", "pieces", "split"]
 
-#: Partitions that a frame is put into at most.
+#: Maximum number of partitions of a frame.
 PARTITIONS_MAX = 10_000
-#: Digits of a hash by which rows are drawn: shares are exact to a millionth.
+#: Hexadecimal digits of the hash for sampling: fractions are exact to a millionth.
 DIGITS = 6
 
 _UNITS = {"": 1, "B": 1}
@@ -25,10 +25,10 @@ for _at, _letter in enumerate("KMGT", 1):
 
 
 class Partitions:
-    """The partitions of a frame, each or some of them as a frame.
+    """The partitions of a frame, which can be selected as frames.
 
-    They are those that the frame is held in. One that is not held is held first, and one in no order, such as that of
-    files, then has its rows in partitions of about as many each.
+    A frame that is not persisted is persisted first. If the order of its rows is undefined, such as for files, they are
+    divided into partitions of about the same size.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class Partitions:
     def __init__(self, frame: Any, finish: Callable[[Any], Any] = lambda frame: frame) -> None:
         self._finish = finish
         if not frame._rows.order:
-            # Something by which each row is in one of them.
+            # A random sort key assigns each row to a partition.
             frame = frame._reordered(("random() ASC NULLS LAST",))
         held = frame if frame._rows.held else frame._held()
         rows = held._rows
@@ -68,7 +68,7 @@ class Partitions:
             wanted = [int(at) for at in (key if pd.api.types.is_list_like(key) else [key])]
         for at in wanted:
             if not -count <= at < count:
-                raise IndexError(f"there are {count} partitions, and none is number {at}")
+                raise IndexError(f"partition {at} is out of range: the frame has {count} partitions")
         wanted = sorted({at % count for at in wanted})
         conditions = [self._condition(at) for at in wanted]
         found = self._frame._narrowed(" OR ".join(f"({one})" for one in conditions) or "FALSE")
@@ -76,7 +76,7 @@ class Partitions:
         return self._finish(found)
 
     def _condition(self, at: int) -> str:
-        """Whether a row is in a partition: those whose key is missing are in the first or the last."""
+        """Return the condition that a row is in a partition. Rows with a missing key are in the first or last one."""
         descending = "DESC" in self._way
         tests = []
         if at > 0:
@@ -89,7 +89,7 @@ class Partitions:
 
 
 def bytes_of(size: Any) -> int:
-    """A number of bytes, given as one or as a text such as ``100MB`` or ``64MiB``.
+    """Convert a number of bytes or a string such as ``100MB`` or ``64MiB`` to bytes.
 
     Examples
     --------
@@ -102,41 +102,41 @@ def bytes_of(size: Any) -> int:
     except (ValueError, KeyError):
         number = 0
     if number < 1:
-        raise ValueError(f"partition_size is a number of bytes such as 1000000, '100MB' or '64MiB', not {size!r}")
+        raise ValueError(f"partition_size must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
     return number
 
 
 def checked(parts: int, what: str) -> int:
-    """A number of partitions, if so many can be."""
+    """Return a number of partitions, after checking that it is in range."""
     if not 1 <= parts <= PARTITIONS_MAX:
-        raise ValueError(f"{what} would make {parts} partitions: 1 to {PARTITIONS_MAX} can be")
+        raise ValueError(f"{what} requires {parts} partitions; supported: 1 to {PARTITIONS_MAX}")
     return parts
 
 
 def evenly(rows: int, parts: int) -> list[int]:
-    """The borders of so many partitions, of as many rows each as can be, and at least one."""
+    """Return the bounds of partitions of equal size, with at least one row each."""
     parts = max(min(parts, rows), 1)
     return [rows * at // parts for at in range(parts + 1)]
 
 
 def ends(frame: Any) -> tuple[Any, Any]:
-    """The first label of the index of a frame in its order, and the last one; ``None`` where there are none."""
+    """Compute the smallest and largest index label of a frame; ``None`` if it has no rows."""
     level = frame._index[0].sql
     first, last = frame._rows.values([f"min({level})", f"max({level})"]).to_pandas().iloc[0]
     return (None, None) if pd.isna(first) else (first, last)
 
 
 def pieces(first: Any, last: Any, freq: Any) -> list[Any]:
-    """The divisions that give each piece of time of an index a partition."""
+    """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
-        raise ValueError(f"freq= needs an index of times, not of {type(first).__name__}: set_index first")
+        raise ValueError(f"freq= requires an index of times, not of {type(first).__name__}; use set_index first")
     if first is None:
         return [None, None]
     offset = pd.tseries.frequencies.to_offset(freq)
     try:
         start = first.floor(offset)
     except ValueError:
-        # Months and years have no length: their pieces begin where the calendar says.
+        # Months and years have no fixed length; start at a calendar boundary.
         start = offset.rollback(first.normalize())
     starts = pd.date_range(start, last, freq=offset)
     checked(len(starts), f"freq={freq!r}")
@@ -144,30 +144,30 @@ def pieces(first: Any, last: Any, freq: Any) -> list[Any]:
 
 
 def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
-    """Whether partitions can begin with these labels; the last label is of the last partition.
+    """Check divisions of an index with these first and last labels.
 
     Raises
     ------
     ValueError
-        If there are less than two, they are not in order, or a label of the index is outside.
+        If there are fewer than two divisions, they are not strictly increasing, or an index label is outside.
     """
     if len(divisions) < 2:
-        raise ValueError("divisions are two labels at least: the first one and the last one")
+        raise ValueError("divisions must contain at least two labels, the first and the last one")
     inner = list(divisions[:-1])
     if any(a >= b for a, b in zip(inner, inner[1:])) or inner[-1] > divisions[-1]:
-        raise ValueError(f"divisions must be in order, each once: {list(divisions)!r}")
+        raise ValueError(f"divisions must be strictly increasing, not {list(divisions)!r}")
     if first is not None and (divisions[0] > first or divisions[-1] < last):
-        raise ValueError(f"divisions must hold all labels, {first} to {last}: they are {list(divisions)!r}")
+        raise ValueError(f"divisions must include all index labels from {first} to {last}, not {list(divisions)!r}")
     checked(len(divisions) - 1, "divisions")
 
 
 def split(label: Any) -> str:
-    """A label between partitions, as an option of a table has it."""
+    """Return the SQL of a split point in a table option."""
     return literal(label.isoformat() if hasattr(label, "isoformat") else str(label))
 
 
 def drawn(keys: Sequence[str], state: int) -> str:
-    """The lot of each row, a number from 0 to 1: a hash of their keys decides, and a state."""
+    """Return the SQL of a pseudorandom number between 0 and 1 for each row: a hash of its keys and a seed."""
     key = " || '-' || ".join(f"coalesce(CAST({term(sql)} AS VARCHAR), '')" for sql in keys)
     digest = f"md5('{int(state)}-' || {key})"
     value = " + ".join(

@@ -1,4 +1,4 @@
-"""Conditions in the text form of ``DataFrame.query``."""
+"""Expressions of ``DataFrame.query`` and ``DataFrame.eval``."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 
 def names_around() -> Mapping[str, Any]:
-    """The variables where the method that calls this was called."""
+    """Return the variables of the caller's caller."""
     frame = sys._getframe(2)
     return {**frame.f_globals, **frame.f_locals}
 
 
 def condition(frame: DataFrame, text: str, around: Mapping[str, Any] | None = None) -> Series:
-    """Reads a condition over a frame's columns. Names in backquotes may have anything in them.
+    """Parse a condition over a frame's columns. Names in backticks may contain any characters.
 
     Raises
     ------
     ValueError
-        If it is none, or has something that conditions cannot have; the text says what.
+        If the condition is invalid or contains unsupported syntax.
     """
     made: Series = _Reader(frame, text, around or {}).whole()
     return made
 
 
 def evaluated(frame: DataFrame, text: str, around: Mapping[str, Any]) -> Any:
-    """A frame with what a text such as ``c = a + b`` adds to it, or the column that a text without a name is."""
+    """Evaluate assignments such as ``c = a + b`` to a new frame, or an expression to a column."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     for line in lines:
         label, sign, expression = line.partition("=")
         if not sign or not label.strip().isidentifier() or expression.startswith("="):
             if len(lines) > 1:
-                raise ValueError(f"eval {line!r}: each of several lines puts a value into a column")
+                raise ValueError(f"cannot evaluate {line!r}: with several lines, each must be an assignment to a column")
             return _Reader(frame, line, around).whole()
         frame = frame.assign(**{label.strip(): _Reader(frame, expression, around).whole()})
     return frame
@@ -77,7 +77,7 @@ class _Reader:
         for at in range(1, len(parts), 2):
             self._names[f"_quoted_{at}"] = parts[at]
             parts[at] = f"_quoted_{at}"
-        # What is after the sign is a variable; a column of its name is another thing.
+        # A name after @ is a variable, even if a column has the same name.
         text = _with_variables("".join(parts).strip())
         try:
             tree = ast.parse(f"({text})", mode="eval").body
@@ -86,7 +86,7 @@ class _Reader:
         return self.read(tree)
 
     def _refuse(self, what: str) -> ValueError:
-        return ValueError(f"query {self._text!r}: {what}")
+        return ValueError(f"cannot evaluate {self._text!r}: {what}")
 
     def read(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Constant):
@@ -97,13 +97,13 @@ class _Reader:
             return self._name(self._names.get(node.id, node.id))
         if isinstance(node, ast.Attribute):
             if node.attr.startswith("_"):
-                raise self._refuse(f"`{ast.unparse(node)}` cannot be part of a condition")
+                raise self._refuse(f"unsupported syntax `{ast.unparse(node)}`")
             return getattr(self.read(node.value), node.attr)
         if isinstance(node, ast.Call):
             arguments = [self.read(one) for one in node.args]
             named = {str(one.arg): self.read(one.value) for one in node.keywords}
             if not isinstance(node.func, ast.Attribute):
-                raise self._refuse(f"`{ast.unparse(node)}`: there are methods of columns, and no functions")
+                raise self._refuse(f"unsupported function in `{ast.unparse(node)}`; use methods of columns")
             return self.read(node.func)(*arguments, **named)
         if isinstance(node, (ast.List, ast.Tuple)):
             return [self.read(one) for one in node.elts]
@@ -123,11 +123,11 @@ class _Reader:
             return result
         if isinstance(node, ast.Compare):
             return self._compared(node)
-        raise self._refuse(f"`{ast.unparse(node)}` cannot be part of a condition")
+        raise self._refuse(f"unsupported syntax `{ast.unparse(node)}`")
 
     def _variable(self, name: str) -> Any:
         if name not in self._around:
-            raise self._refuse(f"there is no variable {name!r}")
+            raise self._refuse(f"no variable {name!r}")
         return self._around[name]
 
     def _name(self, name: Any) -> Any:
@@ -135,7 +135,7 @@ class _Reader:
             return self._frame._column(name)
         if name == "index" or any(level.name == name for level in self._frame._index):
             return self._frame.index
-        raise self._refuse(f"there is no column {name!r}")
+        raise self._refuse(f"no column {name!r}; columns: {', '.join(map(str, self._frame._columns))}")
 
     def _compared(self, node: ast.Compare) -> Any:
         result = None
@@ -157,9 +157,9 @@ _VARIABLE = "_variable_"
 
 
 def _with_variables(text: str) -> str:
-    """The text with ``@name`` as names of Python, except in strings."""
+    """Replace ``@name`` by valid Python names, except in strings."""
     parts = re.split(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", text)
     for at in range(0, len(parts), 2):
-        # These signs bind as weakly as the words do.
+        # In these expressions, & and | have the precedence of `and` and `or`.
         parts[at] = parts[at].replace("@", _VARIABLE).replace("&", " and ").replace("|", " or ")
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""Reductions: of a column, of each group, of each row; and the small answers that they give."""
+"""Reductions of columns, groups and rows, and their lazy results."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ __all__ = [
     "shares",
 ]
 
-#: Reductions of columns and of groups.
+#: Reductions of columns and groups.
 REDUCTIONS = ("sum", "prod", "mean", "min", "max", "count", "std", "var", "sem", "median", "nunique")
-#: The arguments of reductions of groups, beside those of all.
+#: Additional arguments of some reductions of groups.
 HOW = {"std": ("ddof",), "var": ("ddof",), "sem": ("ddof",), "sum": ("min_count",), "prod": ("min_count",)}
 
 
 def quantile(sql: str, q: float, kind: pa.DataType) -> str:
-    """A quantile, between two values where it falls there.
+    """Return the SQL of a quantile with linear interpolation.
 
     Raises
     ------
     TypeError
-        If values of this type have none.
+        If the type has no quantiles.
     """
     if not 0 <= q <= 1:
-        raise ValueError(f"a quantile is from 0 to 1, not {q!r}")
+        raise ValueError(f"a quantile must be between 0 and 1, not {q!r}")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         number = quantile(f"arrow_cast({sql}, 'Int64')", q, pa.int64())
         return f"arrow_cast(CAST({number} AS BIGINT), '{arrow_name(kind)}')"
     if not is_number(kind):
-        raise TypeError(f"cannot compute a quantile of {kind}; choose columns of numbers, or numeric_only=True")
+        raise TypeError(f"cannot compute a quantile of {kind}; select numeric columns or use numeric_only=True")
     value = f"CAST({sql} AS DOUBLE)"
     if q * 4 == int(q * 4):
         return present(f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})", kind)
-    # DataFusion's percentile_cont knows the place between two values to a millionth only: enough for quartiles.
+    # percentile_cont of DataFusion rounds the interpolation weight to a millionth, which is exact only for quartiles.
     ordered = f"array_sort(array_agg({value}) FILTER (WHERE {sql} IS NOT NULL))"
     place = f"({float(q)!r} * (count({sql}) - 1))"
     low, high = (f"{ordered}[CAST({end}({place}) AS BIGINT) + 1]" for end in ("floor", "ceil"))
@@ -77,25 +77,31 @@ def aggregate(
     over: str = "",
     origin: Any = None,
 ) -> str:
-    """A reduction as SQL, of the type that pandas gives it.
+    """Return the SQL of a reduction, with the result type of pandas.
 
     Parameters
     ----------
+    name : str
+        Name of the reduction.
+    sql : str
+        SQL of the values.
+    kind : pyarrow.DataType
+        Type of the values.
     ddof : int
-        What is taken from the number of values where deviations are divided by it.
+        Delta degrees of freedom of variances.
     skipna : bool
-        Whether missing values are left out; else one makes the answer missing.
+        Whether to ignore missing values. Otherwise, the result is missing if a value is missing.
     min_count : int
-        With fewer values than this the answer is missing.
+        Minimum number of values. With fewer values, the result is missing.
     over : str
-        The window of each row, if the reduction is one of windows.
+        ``OVER`` clause, if the reduction is a window function.
     origin
-        What pandas has the column as; categories have an order of their own, or none.
+        Origin of the column. Categories sort by their position.
 
     Raises
     ------
     TypeError
-        If there is none for the type.
+        If the type does not support the reduction.
     """
     if isinstance(origin, pd.CategoricalDtype) and name not in ("count", "nunique"):
         made = _of_categories(name, sql, origin, over)
@@ -104,7 +110,7 @@ def aggregate(
     if name in ("count", "nunique"):
         return made
     if name not in ("min", "max"):
-        # Infinities of both signs have no sum.
+        # The sum of infinities of both signs is NaN.
         made = present(made, kind)
     if not skipna:
         made = f"CASE WHEN count(*){over} = count({sql}){over} THEN {made} END"
@@ -114,17 +120,17 @@ def aggregate(
 
 
 def _of_categories(name: str, sql: str, origin: pd.CategoricalDtype, over: str) -> str:
-    """The least or the most of categories, by their places."""
+    """Return the SQL of the first or last category, by position."""
     if name not in ("min", "max"):
         raise TypeError(f"cannot compute {name} of a categorical column; convert it with astype")
     if not origin.ordered:
-        raise TypeError(f"cannot compute {name} of a categorical column without an order; convert it with astype")
+        raise TypeError(f"cannot compute {name} of an unordered categorical column; convert it with astype")
     cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
     return f"CASE {name}({in_order(sql, origin)}){over} {cases} END" if cases else "NULL"
 
 
 def reduced(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
-    """A reduction of a column's values in each group, whose rows are in an order or in none."""
+    """Return a reduction of a column in groups whose rows are sorted by `order`, if it is not empty."""
     sql, kind, origin = column._sql, column._kind, carried(column._origin)
     by = f" ORDER BY {', '.join(order)}" if order else ""
     if name in ("first", "last"):
@@ -142,7 +148,7 @@ def reduced(name: str, column: Series, order: Sequence[str], **how: Any) -> Colu
     if name in ("min", "max"):
         origin = column._origin
     if name == "nunique" or (name == "count" and is_text(kind)):
-        # Counts of nullable columns are nullable too, as in pandas; of texts, and of different values, they are not.
+        # As in pandas, counts of nullable columns are nullable, except for strings and for distinct values.
         origin = None
     return Column(aggregate(name, sql, kind, origin=column._origin, **how), None, origin)
 
@@ -153,9 +159,9 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     if name == "nunique":
         return f"count(DISTINCT {distinguished(sql, kind)}){over}"
     if name == "sum" and is_text(kind):
-        raise TypeError("texts are not summed up: choose columns of numbers, or numeric_only=True")
+        raise TypeError("cannot sum a string column; select numeric columns or use numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
-        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return _of_time(name, sql, kind, over)
     value = f"CAST({sql} AS BIGINT)" if pa.types.is_boolean(kind) else sql
@@ -176,12 +182,12 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
         "sem": f"(sqrt({_variance(sql, double, ddof, over)}) / sqrt(count({sql}){over}))",
     }
     if name not in forms:
-        raise NotImplementedError(f"there is no reduction {name!r}: there are {', '.join(sorted(REDUCTIONS))}")
+        raise NotImplementedError(f"reduction {name!r} is not supported; supported: {', '.join(sorted(REDUCTIONS))}")
     return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
 
 
 def distinguished(sql: str, kind: pa.DataType) -> str:
-    """A value as different values are counted: the two zeros of floats are one."""
+    """Return the SQL of a value for counting distinct values, with -0.0 replaced by 0.0."""
     return f"({sql} + {literal(0, kind)})" if pa.types.is_floating(kind) else sql
 
 
@@ -192,16 +198,16 @@ def _deviation(function: str, double: str, ddof: int, over: str) -> str:
 def _variance(sql: str, double: str, ddof: int, over: str) -> str:
     if ddof in (0, 1):
         return _deviation("var", double, ddof, over)
-    # DataFusion gives counts of a column and of its cast one name: only one of them can be in a query.
+    # DataFusion names counts of a column and of its cast alike, so only one of them can occur in a query.
     n = f"count({sql}){over}"
     return f"CASE WHEN {n} > {ddof} THEN var_pop({double}){over} * {n} / ({n} - {ddof}) END"
 
 
 def _of_time(name: str, sql: str, kind: pa.DataType, over: str) -> str:
-    """A reduction of times or of durations, by their numbers."""
+    """Return the SQL of a reduction of times or durations, computed on their integer values."""
     whole = f"arrow_cast({sql}, 'Int64')"
     if pa.types.is_timestamp(kind) and name not in ("mean", "median"):
-        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
     forms = {
         "mean": f"avg({whole}){over}",
         "median": f"median({whole}){over}",
@@ -209,12 +215,12 @@ def _of_time(name: str, sql: str, kind: pa.DataType, over: str) -> str:
         "std": f"stddev_samp(CAST({whole} AS DOUBLE)){over}",
     }
     if name not in forms:
-        raise TypeError(f"there is no {name} of {kind}: choose columns of numbers, or numeric_only=True")
+        raise TypeError(f"cannot compute {name} of {kind}; select numeric columns or use numeric_only=True")
     return f"arrow_cast(arrow_cast({forms[name]}, 'Int64'), '{arrow_name(kind)}')"
 
 
 def factor(sql: str, kind: pa.DataType) -> str:
-    """A value as products have it."""
+    """Return the SQL of a factor of a product."""
     return f"CAST({sql} AS {'BIGINT' if is_whole(kind) else 'DOUBLE'})"
 
 
@@ -225,16 +231,18 @@ def _product(sql: str, kind: pa.DataType) -> str:
     return f"arrow_cast({total}, 'Float32')" if kind == pa.float32() else total
 
 
-# Along a row.
+# Reductions of rows.
 
 
 def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = True, min_count: int = 0) -> str:
-    """A reduction of the values of each row, as SQL.
+    """Return the SQL of a reduction of the values of each row.
 
     Raises
     ------
     NotImplementedError
-        If there is none along the rows.
+        If the reduction is not supported for rows.
+    TypeError
+        If the values of a row cannot be combined.
     """
     if name not in ("count", "any", "all"):
         _check_row(name, columns)
@@ -260,14 +268,14 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
 
 
 def _check_row(name: str, columns: Sequence[Column]) -> None:
-    """Checks that the values of a row can be combined."""
+    """Check that the values of a row can be combined."""
     sorts = {sort_of(column.kind) for column in columns if column.kind is not None}
     sorts = {"numbers" if sort == "booleans" else sort for sort in sorts}
     if len(sorts) > 1 or (sorts == {"strings"} and name not in ("min", "max")):
         found = " and ".join(sorted(sorts))
-        raise TypeError(f"cannot compute {name} of {found} in a row; choose columns, or numeric_only=True")
+        raise TypeError(f"cannot compute {name} of {found} in a row; select columns or use numeric_only=True")
     if sorts - {"numbers"} and name not in ("min", "max"):
-        raise NotImplementedError(f"{name}(axis=1) of {sorts.pop()} is not supported; choose columns of numbers")
+        raise NotImplementedError(f"{name}(axis=1) of {sorts.pop()} is not supported; select numeric columns")
 
 
 def _across(name: str, values: list[str], numbers: list[str], there: str, ddof: int) -> str:
@@ -287,7 +295,7 @@ def _across(name: str, values: list[str], numbers: list[str], there: str, ddof: 
         if name == "var":
             return variance
         return f"sqrt({variance})" if name == "std" else f"sqrt({variance} / nullif({there}, 0))"
-    raise NotImplementedError(f"{name}(axis=1) is not there: compute() gives a pandas frame, which has it")
+    raise NotImplementedError(f"{name}(axis=1) is not supported; use compute() and pandas")
 
 
 def _true(column: Column) -> str:
@@ -299,11 +307,11 @@ def _true(column: Column) -> str:
     return f"coalesce({sql} <> {literal(0, column.kind)}, FALSE)"
 
 
-# What they give.
+# Results.
 
 
 class Reduced:
-    """One value for each column, which are computed at once."""
+    """One lazy value for each column, computed together."""
 
     def __init__(
         self,
@@ -324,7 +332,7 @@ class Reduced:
 
     @thin
     def compute(self, **arguments: Any) -> pd.Series:
-        """Runs the plan on the cluster: a pandas series with the columns as its index."""
+        """Run the plan on the cluster and return a pandas series, indexed by the column labels."""
         tuning("compute", arguments)
         index = axis_of(list(self._cells), self._axis)
         if not self._cells:
@@ -341,7 +349,7 @@ class Reduced:
         return pd.Series(values, index=index, name=self._name)
 
     def _value(self, label: Any) -> Any:
-        """One of the values, of all that are computed at once and kept."""
+        """Return one value. On first access, all values are computed and cached."""
         return self._all()[label]
 
     def __getitem__(self, label: Any) -> Scalar:
@@ -351,9 +359,9 @@ class Reduced:
         cells = self.__dict__.get("_cells", {})
         if name in cells:
             return self[name]
-        # What is small is computed, and pandas does the rest.
+        # The result is small: compute it and delegate to pandas.
         if name.startswith("_") or not hasattr(pd.Series, name):
-            raise AttributeError(f"these values have no {name!r}")
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
         return getattr(self._all(), name)
 
     def _all(self) -> pd.Series:
@@ -369,7 +377,7 @@ class Reduced:
 
 
 class Table:
-    """A small table, which is computed at once."""
+    """A small lazy table, whose values are computed together."""
 
     def __init__(
         self,
@@ -387,7 +395,7 @@ class Table:
 
     @thin
     def compute(self, **arguments: Any) -> pd.DataFrame:
-        """Runs the plan on the cluster: a pandas frame."""
+        """Run the plan on the cluster and return a pandas frame."""
         tuning("compute", arguments)
         flat = [sql for column in self._cells.values() for sql in column.values()]
         frame = to_pandas(self._rows.values(flat))
@@ -412,12 +420,12 @@ class Table:
 
 
 def shares(percentiles: Sequence[float] | None) -> list[float]:
-    """The shares of which descriptions have the values, in their order: the quartiles, unless others are asked for.
+    """Return the sorted quantile levels of a description; the quartiles by default.
 
     Raises
     ------
     ValueError
-        If one is given twice.
+        If a level occurs twice.
     """
     found = sorted((0.25, 0.5, 0.75) if percentiles is None else percentiles)
     if len(set(found)) < len(found):
@@ -426,12 +434,12 @@ def shares(percentiles: Sequence[float] | None) -> list[float]:
 
 
 def percent(q: float) -> str:
-    """What descriptions call a share."""
+    """Return the label of a quantile in descriptions."""
     return f"{q * 100:g}%"
 
 
 def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, str]:
-    """The cells of a description of a column of numbers."""
+    """Return the cells of the description of a numeric column."""
     cells = {
         "count": f"CAST(count({sql}) AS DOUBLE)",
         "mean": aggregate("mean", sql, kind),
@@ -444,7 +452,7 @@ def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) 
 
 
 def is_described(kind: pa.DataType) -> bool:
-    """Whether a description has a column if nothing else is asked for."""
+    """Whether a column is numeric and thus described by default."""
     return is_number(kind) and not pa.types.is_boolean(kind)
 
 

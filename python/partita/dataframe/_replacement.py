@@ -1,4 +1,4 @@
-"""Values of columns in the place of others, and the values that a column can have beside its own."""
+"""Methods of columns that replace values."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "ColumnReplacement", "is_missing"]
 
-#: A column that has no values yet.
+#: SQL of a column without values.
 MISSING = "CAST(NULL AS DOUBLE)"
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for a missing one."""
+    """Whether a value is a missing value."""
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 class ColumnReplacement:
-    """The methods of columns that put values in the place of others."""
+    """Methods of columns that replace values."""
 
     name: Any
     _rows: Rows
@@ -41,7 +41,7 @@ class ColumnReplacement:
     _kind_with: Callable[..., pa.DataType | None]
 
     def _checked_condition(self) -> None:
-        """Checks that the column is boolean.
+        """Check that the column is boolean.
 
         Raises
         ------
@@ -52,14 +52,14 @@ class ColumnReplacement:
             raise TypeError(f"a condition must be a boolean column, not {self._kind}; use astype(bool) or a comparison")
 
     def fillna(self, value: Any) -> Series:
-        """With something in the place of missing values."""
+        """Replace missing values with a value or with the values of another column."""
         if isinstance(value, Scalar):
             value = value.compute()
         if _is_column(value):
             return self._filled(*self._layered(f"coalesce({self._beside(value)}, {value._sql})", self._with(value)))
         if not self._takes(type_of(value), value) and self._sql != MISSING:
-            # That is wrong only if a value is missing: then the column cannot be read.
-            why = f"fillna: column {self.name!r} of {self._kind} cannot take {value!r} in the place of missing values"
+            # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
+            why = f"fillna: cannot replace missing values of column {self.name!r} of {self._kind} with {value!r}"
             test = f"CAST(CASE WHEN {self._sql} IS NULL THEN {literal(why)} ELSE '0' END AS BIGINT) = 0"
             return self._same(f"CASE WHEN {test} THEN {self._sql} END")
         return self._filled(f"fill_null({self._beside(value)}, {self._own_literal(value)})")
@@ -68,15 +68,15 @@ class ColumnReplacement:
         return self._like(sql, rows=rows) if self._sql == MISSING else self._same(sql, rows)
 
     def combine_first(self, other: Series) -> Series:
-        """With another column's values in the place of missing ones."""
+        """Replace missing values with the values of another column."""
         return self.fillna(other)
 
     def isin(self, values: Any) -> Series:
-        """Whether each is one of these."""
+        """Return whether each value is in `values`."""
         if _is_column(values):
             values = values.unique().compute()
         values = list(values)
-        # What a column cannot have is in none of its rows.
+        # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
         tests = [f"(({self._sql} IN ({', '.join(found)})) IS TRUE)"] if found else []
         if any(pd.isna(value) for value in values):
@@ -84,7 +84,7 @@ class ColumnReplacement:
         return self._like(f"({' OR '.join(tests) or 'FALSE'})", pa.bool_())
 
     def _possible(self, values: Iterable[Any]) -> Iterator[Any]:
-        """Those of some values that one of the column can be equal to: a string is not equal to a number or a time."""
+        """Yield the values that can be equal to a value of the column: strings never equal numbers or times."""
         own = sort_of(self._kind)
         for value in values:
             if pd.isna(value):
@@ -109,30 +109,30 @@ class ColumnReplacement:
         else:
             value = self._own_literal(other)
         own = self._beside(other)
-        # Where a condition is missing there is the other value.
+        # Where the condition is missing, the result is the other value.
         sql = f"CASE WHEN {'' if keep else 'NOT '}{condition._sql} THEN {own} ELSE {value} END"
         sql, rows = self._layered(sql, rows)
         return self._like(sql, self._kind_with(other), rows, origin=origin)
 
     def _layered(self, sql: builtins.str, rows: Rows) -> tuple[builtins.str, Rows]:
-        """An expression that has a value several times, which may have such expressions in it; and its rows."""
+        """Return an expression that duplicates its operands, as a layer if it is long, and its rows."""
         more, short = rows.short(sql)
         return short, more
 
     def _own_literal(self, value: Any) -> builtins.str:
-        """A value that a column is to have, in SQL. Of categories it is one of them."""
+        """Return the SQL of a new value of the column. A categorical column accepts only its categories."""
         known = self._origin.categories if isinstance(self._origin, pd.CategoricalDtype) else None
         if known is not None and not is_missing(value) and value not in known:
             raise TypeError(f"{value!r} is not one of the categories {list(known)!r}")
         return literal(value, self._kind)
 
     def _beside(self, other: Any) -> builtins.str:
-        """The column in SQL, where it has values of another column, or another value, beside its own.
+        """Return the SQL of the column for an expression that also returns values of `other`.
 
         Raises
         ------
         TypeError
-            If a column cannot have both: texts and numbers, for one.
+            If a column cannot contain both, such as strings and numbers.
         """
         if not _is_column(other) and is_missing(other):
             return self._sql
@@ -140,14 +140,14 @@ class ColumnReplacement:
         if self._takes(kind, other):
             return self._sql
         if MISSING in (self._sql, other._sql if _is_column(other) else ""):
-            # What has no values yet can have any.
+            # A column without values accepts all types.
             return "NULL" if self._sql == MISSING else self._sql
         raise TypeError(
-            f"cannot put {sort_of(kind)} into a column of {sort_of(self._kind)}: a column has one type; use astype first"
+            f"cannot insert {sort_of(kind)} into a column of {sort_of(self._kind)}; convert it with astype"
         )
 
     def _takes(self, kind: pa.DataType, value: Any) -> bool:
-        """Whether a column can have values of a type beside its own; a text may stand for a time."""
+        """Whether the column can contain values of a type. A string may represent a time."""
         if is_time(self._kind) and isinstance(value, builtins.str):
             try:
                 return bool(pd.Timestamp(value))
@@ -156,28 +156,28 @@ class ColumnReplacement:
         return sort_of(kind) == sort_of(self._kind)
 
     def where(self, cond: Series, other: Any = None) -> Series:
-        """The value where the condition holds, else the other one."""
+        """Keep the values where the condition is true, and replace the others."""
         return self._either(cond, other, True)
 
     def mask(self, cond: Series, other: Any = None) -> Series:
-        """The value where the condition does not hold, else the other one."""
+        """Replace the values where the condition is true."""
         return self._either(cond, other, False)
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
-        """What a dictionary or a column of pandas has for each value; missing where it has nothing."""
+        """Map values by a dict or a pandas series. Values that are not in it become missing."""
         if isinstance(arg, pd.Series):
             arg = arg.to_dict()
         if na_action not in (None, "ignore"):
             raise ValueError(f"na_action must either be 'ignore' or None, {na_action!r} was passed")
         if hasattr(arg, "__missing__"):
             raise NotImplementedError(
-                f"map does not support {type(arg).__name__}, which makes values; use a plain dict"
+                f"map() does not support {type(arg).__name__}, which generates values; use a plain dict"
             )
         if not isinstance(arg, dict):
-            raise NotImplementedError("map takes a dict: a function in Python cannot run on the workers yet")
+            raise NotImplementedError("map() takes a dict or a pandas Series: workers cannot run Python functions yet")
         sorts = {sort_of(type_of(value)) for value in arg.values() if not is_missing(value)}
         if len(sorts) > 1:
-            raise TypeError(f"cannot map to {' and '.join(sorted(sorts))}: a column has one type")
+            raise TypeError(f"cannot map to {' and '.join(sorted(sorts))} in one column; use values of one type")
         rows, own = self._rows.short(self._sql)
         found = [(literal(one, self._kind), literal(arg[one])) for one in self._possible(arg)]
         sql = f"CASE {own} {' '.join(f'WHEN {old} THEN {new}' for old, new in found)} END" if found else MISSING
@@ -187,7 +187,7 @@ class ColumnReplacement:
         return self._like(sql, None, rows, origin=None if gone else self._mapped_categories(arg))
 
     def _mapped_categories(self, arg: dict[Any, Any]) -> Any:
-        """The categories of a column that was mapped, if each has become one of its own."""
+        """Return the categories of a mapped categorical column, if the mapping is one-to-one."""
         if not isinstance(self._origin, pd.CategoricalDtype):
             return None
         made = [arg.get(one) for one in self._origin.categories]
@@ -195,7 +195,7 @@ class ColumnReplacement:
         return pd.CategoricalDtype(made, self._origin.ordered) if is_one_to_one else None
 
     def replace(self, to_replace: Any, value: Any = None) -> Series:
-        """With some values replaced."""
+        """Replace values, given as a value, a list, or a dict of old and new values."""
         pairs = (
             to_replace
             if isinstance(to_replace, dict)

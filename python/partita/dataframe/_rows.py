@@ -1,8 +1,7 @@
-"""What a plan's expressions are about: the rows of a relation.
+"""The rows of a SQL relation, over which a plan's expressions are evaluated.
 
-Expressions over the same rows can be put together; that is how columns of one frame are added up without a join. A
-window function cannot stand inside another one, so what it gives becomes a column of its own, in a layer over the rows
-that leaves them what they are.
+Expressions over the same rows can be combined without a join. SQL does not allow a window function inside another one,
+so the result of a window function becomes a column in a layer: a subquery that adds columns and keeps the rows.
 """
 
 from __future__ import annotations
@@ -23,55 +22,64 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "direction", "held_name", "inlined", "term", "turned"]
 
 _numbers = itertools.count(1)
-#: The columns of layers, where expressions name them.
+#: References to columns of layers in expressions.
 _LAYER = re.compile(r'"(__w[0-9]+)"')
-#: Texts, and names in quotes.
+#: String literals and quoted identifiers.
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
-#: Characters of an expression that is repeated wherever it is used. Without a limit a chain of operations that use
-#: a value twice would double with each.
+#: Maximum length of an expression that is inlined wherever it is used, in characters. Without a limit, a chain of
+#: operations that use a value twice would grow exponentially.
 EXPRESSION_CHARACTERS_MAX = 500
-#: What a planner has several times: a value of CASE and of coalesce.
+#: Functions whose arguments the planner duplicates.
 _CONDITION = re.compile(r"\b(?:CASE|coalesce)\b")
-#: Conditions of an expression that stays one.
+#: Maximum number of such functions in an expression that is inlined.
 CONDITIONS_MAX = 2
 
 
 def held_name() -> str:
-    """A name for a table that no one else uses in this session."""
+    """Return a name for a table that is unique in this session."""
     return f"__held_{next(_numbers)}"
 
 
 class _Identity:
-    """Stands for one set of rows."""
+    """Identifies a set of rows."""
 
 
 class Rows:
-    """The rows of a relation, in SQL.
+    """The rows of a SQL relation.
 
     Parameters
     ----------
     client : Client
-        Where they are.
+        Client of the cluster.
     root : str
-        What stands after ``FROM``.
+        The relation, as it appears after ``FROM``.
     order : tuple of str
-        Expressions by which the rows are in order, the first first; empty if they are in none.
+        Sort keys of the rows, most significant first. Empty if the order is undefined.
     physical : bool
-        Whether they come in that order without being sorted.
+        Whether the relation returns its rows in this order without a sort.
     partitions : int, optional
-        How many there are, where that is known.
+        Number of partitions, if known.
+    layers : tuple
+        Columns over the rows, each with its number, name and expression.
+    identity : object, optional
+        Identifies the set of rows. Relations with the same identity differ only in columns and order.
+    keep : object, optional
+        Rows whose tables this relation reads and which must not be released.
+
+    Attributes
+    ----------
     held : str, optional
-        The name of the held table whose rows, all of them and in its order, these are.
+        Name of the persisted table, if the relation is exactly this table in its order.
     divisions : tuple, optional
-        The first label of the index in each partition and the last one of all, where they are known.
+        First index label of each partition and last label of the last one, if known.
     """
 
-    #: Set only where the rows are made: what is derived has other rows, columns or another order.
+    #: Set only at creation: derived relations have other rows, columns or another order.
     held: str | None = None
     divisions: tuple[Any, ...] | None = None
-    #: Of rows of files: the same relation over the last file only, whose rows come in the order of the file.
+    #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.
     last: str | None = None
-    #: Of rows that are others which a condition leaves: those, the conditions, and what its columns are in them.
+    #: For filtered rows: the unfiltered rows, the conditions, and the expressions of the columns over these rows.
     narrowed: tuple[Rows, tuple[str, ...], dict[str, str]] | None = None
 
     def __init__(
@@ -97,43 +105,43 @@ class Rows:
         self._types: dict[str, pa.DataType] = {}
 
     def but(self, **changes: Any) -> Rows:
-        """The same rows with some of what they are made of changed: their order, their layers, who asks for them."""
+        """Return the same rows with some attributes changed: order, layers or client."""
         made = Rows(self.client, self.root, self.order, False, self.partitions, self.layers, self.identity, self._keep)
         made.last = self.last
         for name, value in changes.items():
             setattr(made, name, value)
         if made.layers == self.layers:
-            # The columns are the same.
+            # Without new layers, the columns are the same.
             made._schema, made._types = self._schema, self._types
         return made
 
     def values(self, expressions: list[str]) -> pa.Table:
-        """One row with the values of reductions."""
+        """Compute reductions of the rows, as a table of one row."""
         select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions))
         found: pa.Table = self.client._connection.query(f"SELECT {select} FROM {self.under(select)}")
         return found
 
     def explain(self, query: str) -> str:
-        """How the cluster would run a query over them, a line for each operator."""
+        """Return the physical plan of a query, one line per operator."""
         table = self.client._connection.query(f"EXPLAIN {query}")
         texts = [column.to_pylist() for column in table.columns]
         return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
 
     @property
     def sql(self) -> str:
-        """The relation with all columns of its layers, as it stands after ``FROM``."""
+        """The relation with all columns of its layers, as it appears after ``FROM``."""
         return self._nested([quote(name) for _, name, _ in self.layers])
 
     def under(self, *expressions: str) -> str:
-        """The relation for a query that has only these expressions, as it stands after ``FROM``.
+        """Return the relation for a query with only these expressions, as it appears after ``FROM``.
 
-        It has no column of a layer that they do not need: a chain of operations leaves one with each, and a planner
-        goes through all columns of all layers.
+        It contains only the layer columns that the expressions need. Each operation of a chain may add a column, and
+        the cost of planning grows with all columns of all layers.
         """
         return self._nested(expressions)
 
     def _nested(self, expressions: Sequence[str]) -> str:
-        """The relation. Layers that do not need each other are put side by side: what nests takes long to plan."""
+        """Return the relation. Independent layers share one subquery; deeply nested SQL is slow to plan."""
         if not self.layers:
             return self.root
         last: dict[str, int] = {}
@@ -146,12 +154,14 @@ class Rows:
         return text
 
     def _levels(self, wanted: set[str], last: dict[str, int]) -> list[list[tuple[str, str]]]:
-        """The layers that are needed, in levels of which each needs only those before.
+        """Return the needed layers in levels, each of which depends only on earlier levels.
 
         Parameters
         ----------
+        wanted : set of str
+            Names of the layers that the query uses.
         last : dict
-            Is given the last level that needs each layer which is not wanted itself.
+            Receives the last level that uses each layer that is not in `wanted`.
         """
         used = {name: set(_LAYER.findall(expression)) for _, name, expression in self.layers}
         needed = set(wanted)
@@ -173,16 +183,16 @@ class Rows:
         return levels
 
     def add(self, expression: str) -> tuple[Rows, str]:
-        """The same rows with a column that a window gives, and its name in SQL.
+        """Add the result of a window function as a layer; return the rows and the name of the column in SQL.
 
-        Rows do not come in their order from it.
+        Window functions repartition the rows, so the relation no longer returns them in their order.
         """
         return self._added(expression, False)
 
     def short(self, expression: str) -> tuple[Rows, str]:
-        """The same rows and an expression; one that is long becomes a column of a layer, and is then a name.
+        """Return the rows and the expression. A long expression becomes a layer and is replaced by its name.
 
-        So does one in which conditions have others in them: each has its values twice or more.
+        The same applies to nested conditions, whose arguments the planner duplicates at each level.
         """
         if len(expression) <= EXPRESSION_CHARACTERS_MAX and len(_CONDITION.findall(expression)) <= CONDITIONS_MAX:
             return self, expression
@@ -195,39 +205,39 @@ class Rows:
         return self.but(layers=layers, physical=physical), quote(name)
 
     def both(self, other: Rows) -> Rows:
-        """The same rows with the columns of both.
+        """Return the rows with the layers of both.
 
         Raises
         ------
         NotImplementedError
-            If they are not the same rows.
+            If the rows are not the same.
         """
         if self is other or (self.layers == other.layers and self.identity is other.identity):
             return self
         if self.identity is not other.identity:
             raise NotImplementedError(
-                "these columns are of different rows, which would have to be matched by their index: use merge or join"
+                "cannot combine columns of different frames: rows are not matched by their index; use merge or join"
             )
         layers = tuple(sorted(set(self.layers) | set(other.layers)))
         return self.but(layers=layers, physical=self.physical and other.physical)
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns of the relation."""
+        """The schema of the relation."""
         if self._schema is None:
             self._schema = self.client._connection.schema(f"SELECT * FROM {self.sql}")
-            # Whoever asks for the type of a column next need not ask the cluster.
+            # Cache the types of the columns, to avoid further requests to the cluster.
             self._types.update({quote(field.name): field.type for field in self._schema})
         return self._schema
 
     def type(self, expression: str) -> pa.DataType:
-        """The type of an expression over the rows."""
+        """Return the type of an expression over the rows."""
         if expression not in self._types:
             self.types([expression])
         return self._types[expression]
 
     def types(self, expressions: list[str]) -> list[pa.DataType]:
-        """The types of expressions, asked at once."""
+        """Return the types of expressions, with at most one request to the cluster."""
         unknown = [one for one in dict.fromkeys(expressions) if one not in self._types]
         if unknown:
             select = ", ".join(f"{one} AS c{at}" for at, one in enumerate(unknown))
@@ -236,16 +246,17 @@ class Rows:
         return [self._types[one] for one in expressions]
 
     def over(self, frame: str = "", partition: str = "", backwards: bool = False) -> str:
-        """The ``OVER`` of a window that goes through the rows in their order, or from the last to the first.
+        """Return the ``OVER`` clause of a window in the order of the rows, or in reverse order.
 
         Raises
         ------
         NotImplementedError
-            If they are in no order.
+            If the order of the rows is undefined.
         """
         if not self.order:
             raise NotImplementedError(
-                "these rows are in no order, as those of files are: sort_values or set_index first"
+                "the row order of this frame is undefined because it was read from files or joined; "
+                "use sort_values or set_index first"
             )
         by = f"PARTITION BY {partition} " if partition else ""
         order = [turned(sql) for sql in self.order] if backwards else self.order
@@ -256,14 +267,14 @@ _ENDINGS = (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NU
 
 
 def inlined(expression: str, names: dict[str, str]) -> str:
-    """An expression with others in the place of the columns that it names."""
+    """Replace references to columns in an expression by other expressions."""
     if not names:
         return expression
     return _WORD.sub(lambda found: names.get(found[0], found[0]), expression)
 
 
 def term(order: str) -> str:
-    """An expression of an order without its direction."""
+    """Return a sort key without its direction."""
     for ending in _ENDINGS:
         if order.endswith(ending):
             return order[: -len(ending)]
@@ -271,12 +282,12 @@ def term(order: str) -> str:
 
 
 def direction(order: str) -> str:
-    """The direction of an expression of an order."""
+    """Return the direction of a sort key."""
     return order[len(term(order)) :]
 
 
 def turned(order: str) -> str:
-    """An order the other way round."""
+    """Reverse a sort key."""
     way = direction(order)
     if " DESC" in way:
         return f"{term(order)} ASC {'NULLS FIRST' if 'LAST' in way else 'NULLS LAST'}"
@@ -284,6 +295,6 @@ def turned(order: str) -> str:
 
 
 def drop_later(client: Client, name: str, owner: object) -> None:
-    """Drops a held table when nothing reads it any more."""
+    """Release a persisted table as soon as `owner` is garbage collected."""
     connection = client._connection
     weakref.finalize(owner, connection.forget, name)

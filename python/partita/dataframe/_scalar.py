@@ -1,4 +1,4 @@
-"""A single value that is computed."""
+"""Single values that are computed lazily."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Scalar"]
 
-#: The operators of two values, beside the comparisons.
+#: Binary operators, except comparisons.
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or")
 
 
 class Scalar:
-    """A single value that is computed.
+    """A single value that is computed lazily, such as the result of a reduction.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Scalar:
 
     @thin
     def compute(self, **arguments: Any) -> Any:
-        """Runs the plan on the cluster, and gives the value."""
+        """Run the plan on the cluster and return the value."""
         tuning("compute", arguments)
         table = self._rows.values([self._sql])
         if table.num_rows == 0 or table.column(0).null_count:
@@ -56,16 +56,16 @@ class Scalar:
 
     @thin
     def explain(self) -> str:
-        """How the cluster would run it: the plan, cut into groups of tasks."""
+        """Return the physical plan, split into stages."""
         return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.under(self._sql)}")
 
     @thin
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
-        """The plan as SVG: shown by a notebook, or written to a file."""
+        """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
     def persist(self, **arguments: Any) -> Scalar:
-        """The same: a single value is kept nowhere."""
+        """Return the scalar itself: single values are not persisted."""
         tuning("persist", arguments)
         return self
 
@@ -78,7 +78,7 @@ class Scalar:
     def __index__(self) -> int:
         value = self.compute()
         if int(value) != value:
-            raise TypeError(f"{value!r} is no whole number")
+            raise TypeError(f"cannot use {value!r} as an integer")
         return int(value)
 
     def __bool__(self) -> bool:
@@ -97,20 +97,20 @@ class Scalar:
         rows, left = self._rows, (self._sql, self._type)
         if isinstance(other, Scalar):
             if rows.identity is not other._rows.identity:
-                raise NotImplementedError("values of different frames: compute() them first")
+                raise NotImplementedError("cannot combine values of different frames; use compute() first")
             rows, right = rows.both(other._rows), (other._sql, other._type)
         else:
             try:
                 right = self._beside(name, other, swapped)
             except TypeError:
-                # A column or a frame beside it knows what to do.
+                # Let the other operand, such as a column or a frame, handle the operator.
                 return NotImplemented
         if name in ex.COMPARISONS:
             return Scalar(rows, ex.comparison(name, left[0], right[0]))
         if name in ("and", "or"):
             return Scalar(rows, f"({left[0]} {name.upper()} {right[0]})")
         sides = (right, left) if swapped else (left, right)
-        # Single values are NumPy's.
+        # Single values follow the rules of NumPy.
         return Scalar(rows, ex.arithmetic(name, *sides[0], *sides[1], "numpy")[0])
 
     @property
@@ -118,7 +118,7 @@ class Scalar:
         return self._rows.type(self._sql)
 
     def _beside(self, name: str, value: Any, swapped: bool) -> tuple[str, pa.DataType]:
-        """A Python value beside it, in an operator: SQL, and the type that it has there."""
+        """Return the SQL and the type of a Python value that is the other operand."""
         if name in ex.COMPARISONS or name in ("and", "or"):
             return literal(value, self._type), self._type
         if swapped:
@@ -126,7 +126,7 @@ class Scalar:
         return ex.right_operand(name, value, self._type, "numpy")
 
     if TYPE_CHECKING:
-        # They are made below.
+        # Defined below by setattr.
         def __add__(self, other: Any) -> Any: ...
         def __radd__(self, other: Any) -> Any: ...
         def __sub__(self, other: Any) -> Any: ...

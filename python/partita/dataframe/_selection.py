@@ -1,4 +1,4 @@
-"""Which rows a frame has, in which order, with which index."""
+"""Methods of frames that select and sort rows and set the index."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameRows"]
 
-#: The largest share of rows that is drawn with replacement.
+#: Maximum fraction of a sample with replacement.
 FRAC_MAX = 100
-#: The share of rows that would be drawn more often than any is.
+#: Probability at which the tail of the Poisson distribution is cut off.
 POISSON_TAIL_MAX = 1e-12
 
 
 class FrameRows:
-    """The methods of frames that choose rows, and those that put them in an order."""
+    """Methods of frames that select and sort rows."""
 
     _rows: Rows
     _columns: dict[Any, Column]
@@ -48,12 +48,12 @@ class FrameRows:
     _travelled: Callable[..., DataFrame]
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
-        """The rows for which a condition holds, written as pandas writes it: ``a > 1 and b == 'x' and c < @limit``.
+        """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
 
         Parameters
         ----------
         expr : str
-            The condition. What is after ``@`` is a variable of the caller.
+            The condition. ``@name`` refers to a variable of the caller.
         local_dict : dict, optional
             The variables, instead of the caller's.
         """
@@ -64,7 +64,7 @@ class FrameRows:
         return self._filtered(condition(cast("DataFrame", self), expr, names))
 
     def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
-        """Without rows that have missing values: any, all, or fewer than ``thresh`` that are there."""
+        """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
         labels = [subset] if subset is not None and not isinstance(subset, (list, tuple, pd.Index)) else subset
         labels = list(self._columns if labels is None else labels)
         tests = [self._column(label).notna()._sql for label in labels]
@@ -74,29 +74,31 @@ class FrameRows:
             return self._narrowed(f"({across('count', [self._column(label)._cell for label in labels])}) >= {thresh}")
         how = how or "any"
         if how not in ("any", "all"):
-            raise ValueError(f"dropna: how is 'any' or 'all', not {how!r}")
+            raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
         return self._narrowed(f"({(' AND ' if how == 'any' else ' OR ').join(tests) or 'TRUE'})")
 
     @property
     def loc(self) -> Loc:
-        """Rows by the labels of the index, and columns by theirs."""
+        """Selection by index and column labels."""
         return Loc(cast("DataFrame", self), lambda frame: frame)
 
     @thin
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
-        """The first rows, of as many partitions as needed; of rows that are in no order, any."""
+        """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
         if compute:
             return _limited(self, n)
         return self._first(n)
 
     @thin
     def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows; of rows of files, the last ones of the last file, by its name, counted within it.
+        """Return the last rows.
+
+        For rows of files, return the last rows of the last file by name, numbered within this file.
 
         Raises
         ------
         NotImplementedError
-            If the rows are in no order.
+            If the order of the rows is undefined.
         """
         if compute and not self._rows.order:
             return _last_of_files(self, n)
@@ -112,13 +114,21 @@ class FrameRows:
         replace: bool = False,
         random_state: int | None = None,
     ) -> DataFrame:
-        """About this share of the rows, drawn anew by each computation unless a state is given.
+        """Sample about a fraction of the rows.
 
-        With ``replace=True`` a row may be drawn several times, as often as in a sample with replacement of many rows:
-        by a Poisson distribution. The share may then be more than 1.
-
-        A state gives the same rows of the same frame each time, however it is partitioned; they are not those that
-        pandas draws. Rows in no order are told apart by what is in them: those alike are drawn together.
+        Parameters
+        ----------
+        n
+            Not supported.
+        frac : float
+            Fraction of the rows.
+        replace : bool
+            Whether a row can be drawn more than once. The number of draws of a row has a Poisson distribution, as in a
+            sample with replacement of many rows, and `frac` can be more than 1.
+        random_state : int, optional
+            Seed. The sample of a frame is then reproducible and independent of its partitions, but differs from that of
+            pandas. If the row order is undefined, the hash of all values identifies a row, so equal rows are drawn
+            together. Without a seed, each computation draws other rows.
 
         Examples
         --------
@@ -130,11 +140,11 @@ class FrameRows:
         True
         """
         if n is not None or frac is None:
-            raise NotImplementedError("sample takes a share of the rows: frac=")
+            raise NotImplementedError("sample() does not support a number of rows; use frac=")
         most = FRAC_MAX if replace else 1
         if not 0 <= frac <= most:
-            more = "" if replace else "; a larger one needs replace=True"
-            raise ValueError(f"frac is a share of the rows, from 0 to {most}, not {frac!r}{more}")
+            more = "" if replace else "; a larger fraction requires replace=True"
+            raise ValueError(f"frac must be between 0 and {most}, not {frac!r}{more}")
         if random_state is None:
             lot = "random()"
         else:
@@ -143,8 +153,8 @@ class FrameRows:
         return self._repeated(lot, frac) if replace else self._narrowed(f"{lot} < {float(frac)!r}")
 
     def _repeated(self, lot: str, mean: float) -> DataFrame:
-        """Each row as often as a Poisson distribution says for its lot, a number from 0 to 1."""
-        # The shares of rows that are drawn once at least, twice at least and so on.
+        """Repeat each row by the Poisson quantile of its random number between 0 and 1."""
+        # The probabilities that a row is drawn at least once, at least twice, and so on.
         shares, term, left = [], math.exp(-mean), 1.0
         while left - term > POISSON_TAIL_MAX:
             left -= term
@@ -166,17 +176,17 @@ class FrameRows:
         return made
 
     def sort_values(self, by: Any, ascending: Any = True, na_position: str = "last", **arguments: Any) -> DataFrame:
-        """In the order of columns; rows that are equal in them stay in theirs."""
+        """Sort by columns. The sort is stable."""
         for name, value in (("kind", None), ("ignore_index", False), ("key", None), ("sort_function", None)):
             given = arguments.pop(name, value)
             if given != value and name != "kind":
-                raise NotImplementedError(f"sort_values: {name}= is not there")
+                raise NotImplementedError(f"sort_values() does not support {name}=")
         arguments.pop("npartitions", None)
         tuning("sort_values", arguments)
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
-            raise ValueError(f"sort_values: {len(labels)} columns and {len(ways)} directions")
+            raise ValueError(f"sort_values: ascending has {len(ways)} values for {len(labels)} columns")
         nulls = "NULLS LAST" if na_position == "last" else "NULLS FIRST"
         order = []
         for label, way in zip(labels, ways):
@@ -194,14 +204,23 @@ class FrameRows:
         append: bool = False,
         **arguments: Any,
     ) -> DataFrame:
-        """With a column as the index, in its order.
+        """Set a column as the index and sort the rows by it, as in Dask.
 
-        Unlike in pandas the rows are sorted by it, as they are in Dask, unless ``sort=False`` is given; ``sorted=True``
-        says that they are already.
-        With ``npartitions`` or ``divisions`` the frame is held on the workers at once, in those partitions.
+        Parameters
+        ----------
+        other : label or Series
+            The column.
+        drop : bool
+            Whether to remove the column.
+        sorted : bool
+            Whether the rows are already sorted by the column.
+        npartitions, divisions : optional
+            Partitions of the result, which is then persisted immediately; see :meth:`repartition`.
+        sort : bool
+            Whether to sort the rows.
         """
         if append or arguments.pop("inplace", False):
-            raise NotImplementedError("set_index: append= and inplace= are not there, as they are not in Dask")
+            raise NotImplementedError("set_index() does not support append= and inplace=, like Dask")
         is_sorting = arguments.pop("sort", True)
         arguments.pop("partition_size", None)
         tuning("set_index", arguments)
@@ -214,7 +233,7 @@ class FrameRows:
         label = other.name if isinstance(other, Series) else other
         if isinstance(label, list):
             if len(label) != 1:
-                raise NotImplementedError("set_index takes one column: groups can have several keys, an index cannot")
+                raise NotImplementedError("set_index() supports only one column")
             label = other = label[0]
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
@@ -230,7 +249,7 @@ class FrameRows:
         return frame
 
     def reset_index(self, drop: bool = False) -> DataFrame:
-        """With the index as columns, or without it. The rows are counted anew from 0."""
+        """Convert the index to columns, or drop it. The new index counts from 0."""
         columns: dict[Any, Column] = {}
         if not drop:
             for at, level in enumerate(self._index):
@@ -246,7 +265,7 @@ class FrameRows:
         return DataFrame(self._rows, columns, (), axis_of(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
-        """In the order of the index."""
+        """Sort by the index."""
         way = "ASC" if ascending else "DESC"
         order = tuple(f"{in_order(level.sql, level.origin)} {way} NULLS LAST" for level in self._index)
         return self._reordered((*order, *self._rows.order))
@@ -254,10 +273,10 @@ class FrameRows:
     def drop_duplicates(
         self, subset: Any = None, keep: Any = "first", ignore_index: bool = False, **arguments: Any
     ) -> DataFrame:
-        """Each row once, by some columns or all. Of rows in no order any of those alike is kept."""
+        """Drop duplicate rows by some or all columns. If the row order is undefined, any of the duplicates is kept."""
         tuning("drop_duplicates", arguments)
         if keep not in ("first", "last", False):
-            raise ValueError(f"drop_duplicates: keep is 'first', 'last' or False, not {keep!r}")
+            raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
         by = ", ".join(self._column(label)._sql for label in (self._columns if subset is None else labels))
         if keep is False:
@@ -271,11 +290,11 @@ class FrameRows:
         return frame.reset_index(drop=True) if ignore_index else frame
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
-        """The rows with the largest values."""
+        """Return the rows with the largest values."""
         return self.sort_values(columns, ascending=False)._first(n)
 
     def nsmallest(self, n: int, columns: Any) -> DataFrame:
-        """The rows with the smallest values."""
+        """Return the rows with the smallest values."""
         return self.sort_values(columns)._first(n)
 
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
@@ -293,20 +312,21 @@ class FrameRows:
         partition_size: Any = None,
         freq: Any = None,
     ) -> DataFrame:
-        """Held on the workers anew, in other partitions. The rows stay in their order, and on the workers.
+        """Persist the frame in other partitions, with the rows in the same order.
 
-        Where rows have the same label, there may be fewer partitions than asked for.
+        Exactly one argument must be given. Rows with the same label are not split, so there may be fewer partitions
+        than requested.
 
         Parameters
         ----------
         divisions : sequence, optional
-            The first label of the index in each partition, and the last one of all.
+            First index label of each partition, and last label of the last one.
         npartitions : int, optional
-            So many partitions.
+            Number of partitions.
         partition_size : int or str, optional
-            Partitions of about so many bytes of memory: a number, or a text such as ``"100MB"`` or ``"64MiB"``.
+            Approximate size of a partition in memory: bytes, or a string such as ``"100MB"`` or ``"64MiB"``.
         freq : str or Timedelta, optional
-            Partitions that each have a piece of time of the index, such as ``"1D"``.
+            Time interval of the index for each partition, such as ``"1D"``.
 
         Examples
         --------

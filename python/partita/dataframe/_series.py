@@ -1,4 +1,4 @@
-"""A column."""
+"""Columns and indexes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["Index", "Series", "by_labels"]
 
 
 class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
-    """A column of a plan, with an index.
+    """A lazy column with an index.
 
-    Made by frames: ``ddf.a``, ``ddf["a"]``, and by operations on columns. Operations give columns again, reductions
-    give single values; nothing is computed before :meth:`compute`.
+    Columns are selected from frames, as in ``ddf.a`` or ``ddf["a"]``. Operations on columns return columns, reductions
+    return single values. :meth:`compute` runs the plan.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         self._known = kind
         self._origin = origin
 
-    # What it is.
+    # Attributes.
 
     @property
     def _kind(self) -> pa.DataType:
@@ -76,27 +76,27 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     @property
     def dtype(self) -> Any:
-        """The type that pandas gives it."""
+        """The pandas type of the values."""
         return to_pandas(pa.table({"v": pa.array([], self._kind)}), [self._origin]).dtypes.iloc[0]
 
     @property
     def index(self) -> Index:
-        """Its index."""
+        """The index."""
         return _index_of(self)
 
     @property
     def ndim(self) -> int:
-        """1."""
+        """The number of dimensions, 1."""
         return 1
 
     @property
     def size(self) -> Scalar:
-        """Its rows, missing values too."""
+        """The number of rows including missing values, computed lazily."""
         return Scalar(self._rows, "count(*)", int)
 
     @property
     def shape(self) -> tuple[Scalar]:
-        """Its rows, missing values too."""
+        """The number of rows including missing values, computed lazily."""
         return (self.size,)
 
     def __repr__(self) -> str:
@@ -124,12 +124,12 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         name: Any = ...,
         origin: Any = ...,
     ) -> Series:
-        """Something computed from it: categories become plain values unless an origin is given."""
+        """Return a column computed from this one. Categories become plain values unless an origin is given."""
         origin = carried(self._origin) if origin is ... else origin
         return Series(rows or self._rows, sql, self.name if name is ... else name, self._index, kind, origin)
 
     def _same(self, sql: builtins.str, rows: Rows | None = None) -> Series:
-        """Values of the same kind: some of its own, in other rows or with others in their place."""
+        """Return a column of the same type and origin, with other rows or replaced values."""
         return self._like(sql, self._known, rows, origin=self._origin)
 
     @property
@@ -137,44 +137,44 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return Column(self._sql, self._known, self._origin)
 
     def to_frame(self, name: Any = None) -> DataFrame:
-        """A frame of this one column."""
+        """Convert to a frame with one column."""
         from ._frame import DataFrame
 
         label = name if name is not None else (self.name if self.name is not None else 0)
         return DataFrame(self._rows, {label: self._cell}, self._index)
 
     def _back(self, frame: DataFrame) -> Series:
-        """The column of a frame that was made of ``to_frame("v")``, under its own name."""
+        """Return the column of a frame derived from ``to_frame("v")``, with its original name."""
         return frame._column("v").rename(self.name)
 
     def rename(self, index: Any = None) -> Series:
-        """The same under another name."""
+        """Rename the column."""
         if isinstance(index, (dict, Series, pd.Series)) or callable(index):
-            raise NotImplementedError("rename takes a name: the labels of the index stay what they are")
+            raise NotImplementedError("Series.rename() supports only a new name, not a mapping of index labels")
         return self._like(self._sql, self._known, name=index, origin=self._origin)
 
     def copy(self, deep: bool = False) -> Series:
-        """Another plan of the same values."""
+        """Return a column of the same plan."""
         return self._same(self._sql)
 
     def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """What a function gives that gets this plan."""
+        """Call a function with this column and return its result."""
         return func(self, *args, **kwargs)
 
     @thin
     def persist(self, **arguments: Any) -> Series:
-        """Computes it and keeps it on the workers: the same column, read there."""
+        """Persist the column on the workers. The result is released when no column refers to it."""
         tuning("persist", arguments)
         rows, levels = self._hold()
         return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 
     @thin
     def head(self, n: int = 5, compute: bool = True) -> Any:
-        """The first rows."""
+        """Return the first rows."""
         return _limited(self, n) if compute else self._back(self.to_frame("v").head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
-        """Its index as columns, or without it."""
+        """Convert the index to columns, or drop it. The new index counts from 0."""
         if name is not None and not drop:
             return self.rename(name).reset_index()
         if drop:
@@ -195,7 +195,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if isinstance(other, Scalar):
             other = other.compute()
         rows, origin = self._rows, carried(self._origin)
-        # Arrow's own whole numbers do not make one beside them as small as they are.
+        # With ArrowDtype, an integer operand has the type int64, not the smaller type of the column.
         like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
         left = (self._sql, self._kind)
         style = ex.style_of(None if swapped else self._origin, origin)
@@ -223,7 +223,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
                 return self._compare_unlike(name, other._kind, self._with(other), self._name_with(other))
             zones = {_zoned(self._kind), _zoned(other._kind)}
             if zones == {True, False}:
-                raise TypeError("times with a zone and times without one cannot be compared: use dt.tz_localize")
+                raise TypeError("cannot compare times with a zone and times without a zone; use dt.tz_localize")
             origin = carried(self._origin, other._origin)
             sql = ex.comparison(name, self._sql, other._sql, is_masked(origin))
             return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
@@ -237,14 +237,14 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(ex.comparison(name, sql, value, is_masked(self._origin)), pa.bool_())
 
     def _is_unlike(self, value: Any) -> bool:
-        """Whether no value of the column can be compared with this one."""
+        """Whether the value can never be equal to a value of the column, because of their types."""
         return not is_missing(value) and {sort_of(self._kind), sort_of(type_of(value))} in _UNLIKE
 
     def _compare_unlike(self, name: builtins.str, kind: pa.DataType, rows: Rows, label: Any) -> Series:
-        """A comparison of strings with numbers or booleans: they are never equal, and have no order."""
+        """Compare strings with numbers or booleans, which are never equal and not ordered."""
         if name not in ("eq", "ne"):
             raise TypeError(
-                f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one of them with astype"
+                f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one with astype"
             )
         answer = "FALSE" if name == "eq" else "TRUE"
         sql = f"CASE WHEN {self._sql} IS NOT NULL THEN {answer} END" if is_masked(self._origin) else answer
@@ -252,9 +252,9 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if not origin.ordered or isinstance(other, Series):
-            raise TypeError("only categories in an order are less or greater, and than one of them")
+            raise TypeError("cannot compare categories by order; use an ordered categorical column and one of its categories")
         if other not in origin.categories:
-            raise TypeError(f"{other!r} is none of the categories {list(origin.categories)!r}")
+            raise TypeError(f"{other!r} is not one of the categories {list(origin.categories)!r}")
         place = str(list(origin.categories).index(other))
         return self._like(ex.comparison(name, in_order(self._sql, origin), place), pa.bool_())
 
@@ -268,10 +268,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if pa.types.is_boolean(self._kind):
             kind = pa.bool_()
         elif pa.types.is_integer(self._kind):
-            # The bits of whole numbers; exclusive or is what only one of both has.
+            # Bitwise operators of integers; exclusive or is # in SQL.
             operator = {"AND": "&", "OR": "|", "<>": "#"}[operator]
         else:
-            raise TypeError(f"& and | are for conditions and whole numbers, not for {self._kind}")
+            raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         if isinstance(other, Series):
             sql = f"({self._sql} {operator} {other._sql})"
             origin = carried(self._origin, other._origin)
@@ -295,7 +295,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(f"(-1 - {self._sql})", self._known)
 
     def _check_number(self, name: builtins.str) -> None:
-        """Refuses what only numbers have."""
+        """Raise an error for operations that only numbers support."""
         if is_text(self._kind) or is_time(self._kind):
             raise TypeError(f"cannot compute {name} of column {self.name!r}: its values are {self._kind}, not numbers")
 
@@ -308,7 +308,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(f"(- {self._sql})", self._known)
 
     def abs(self) -> Series:
-        """Without the sign."""
+        """Return the absolute values."""
         self._check_number("abs")
         if pa.types.is_duration(self._kind):
             zero = literal(pd.Timedelta(0), self._kind)
@@ -318,7 +318,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     __abs__ = abs
 
     def round(self, decimals: int = 0) -> Series:
-        """To so many places; a half goes to the even neighbour. Other values than numbers stay what they are."""
+        """Round numbers to a number of decimals, half to even. Other values are unchanged."""
         if not is_number(self._kind):
             return self.copy()
         rows, sql = self._rows.short(self._sql)
@@ -327,14 +327,14 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     # Values.
 
     def astype(self, dtype: Any) -> Series:
-        """As another type."""
+        """Convert to another type."""
         if dtype == "category":
             found = self.dropna().unique().compute()
             dtype = pd.CategoricalDtype(sorted(found))
         if isinstance(dtype, pd.CategoricalDtype):
             if dtype.categories is None:
                 raise NotImplementedError(
-                    "astype(CategoricalDtype()) needs the categories: astype('category') finds them"
+                    "astype(CategoricalDtype()) requires categories; use astype('category') to compute them"
                 )
             known = self.isin(list(dtype.categories))
             return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
@@ -344,7 +344,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
 
     def _as_truths(self, origin: Any) -> Series:
-        """Whether each value is true; what is missing is, unless it can be missing among truths as well."""
+        """Convert to booleans. Missing values become true, except in nullable types."""
         if not (is_number(self._kind) or is_text(self._kind)) or (is_text(self._kind) and is_masked(origin)):
             raise TypeError(f"astype: cannot convert {self._kind} to bool; compare it with a value instead")
         masked = is_masked(self._origin) or is_masked(origin)
@@ -352,29 +352,29 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(sql, pa.bool_(), origin=origin)
 
     def isna(self) -> Series:
-        """Whether each value is missing."""
+        """Return whether each value is missing."""
         return self._like(f"({self._sql} IS NULL)", pa.bool_(), origin=None)
 
     isnull = isna
 
     def notna(self) -> Series:
-        """Whether each value is there."""
+        """Return whether each value is not missing."""
         return ~self.isna()
 
     notnull = notna
 
     def dropna(self) -> Series:
-        """Without missing values."""
+        """Drop missing values."""
         return self[self.notna()]
 
     def between(self, left: Any, right: Any, inclusive: str = "both") -> Series:
-        """Whether each is between two values."""
+        """Return whether each value is between two values."""
         low = {"both": self >= left, "left": self >= left, "right": self > left, "neither": self > left}
         high = {"both": self <= right, "right": self <= right, "left": self < right, "neither": self < right}
         return low[inclusive] & high[inclusive]
 
     def clip(self, lower: Any = None, upper: Any = None) -> Series:
-        """No lower and no higher than these."""
+        """Limit the values to the range from `lower` to `upper`."""
         rows, sql = self._rows.short(self._sql)
         cases = []
         if lower is not None:
@@ -387,7 +387,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(made, self._kind_with(lower, upper), rows)
 
     def _kind_with(self, *values: Any) -> pa.DataType | None:
-        """The type of a column of its values and of these, where that is its own."""
+        """Return the type of a column of its own and these values if it is the own type; None if it is not known."""
         for value in values:
             if isinstance(value, str) and is_plain_text(self._kind):
                 continue
@@ -405,19 +405,19 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._kind
 
     def nunique_approx(self) -> Scalar:
-        """About how many different values there are."""
+        """Return the approximate number of distinct values."""
         return self._reduced(f"approx_distinct({self._sql})", int)
 
     @property
     def str(self) -> StringMethods:
-        """Functions of texts."""
+        """String methods."""
         from ._accessors import StringMethods
 
         return StringMethods(self)
 
     @property
     def dt(self) -> DatetimeMethods:
-        """Functions of times."""
+        """Methods of times and durations."""
         from ._accessors import DatetimeMethods
 
         return DatetimeMethods(self)
@@ -433,11 +433,11 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return found
         if isinstance(key, Series):
             return self._back(self.to_frame("v")[key])
-        raise NotImplementedError("a column takes a condition in brackets: use .loc for labels")
+        raise NotImplementedError("a column supports only conditions in brackets; use .loc for labels")
 
     @property
     def loc(self) -> Any:
-        """Rows by the labels of the index."""
+        """Selection by index labels."""
         from ._loc import Loc
 
         return Loc(self.to_frame("v"), self._back)
@@ -445,35 +445,35 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def sample(
         self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
     ) -> Series:
-        """About this share of the rows; :meth:`DataFrame.sample` says which."""
+        """Sample a fraction of the rows; see :meth:`DataFrame.sample`."""
         return self._back(self.to_frame("v").sample(n, frac, replace, random_state))
 
     @property
     def partitions(self) -> Any:
-        """Its partitions, each or some of them as a column."""
+        """The partitions, which can be selected as columns."""
         from ._partitions import Partitions
 
         return Partitions(self.to_frame("v"), self._back)
 
     def get_partition(self, n: int) -> Series:
-        """The partition of a number."""
+        """Return a partition by number."""
         made: Series = self.partitions[n]
         return made
 
     def repartition(self, **partitions: Any) -> Series:
-        """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
+        """Persist the column in other partitions; see :meth:`DataFrame.repartition`."""
         return self._back(self.to_frame("v").repartition(**partitions))
 
     @thin
     def tail(self, n: int = 5, compute: bool = True) -> Any:
-        """The last rows; of rows of files, the last ones of the last file, by its name, counted within it."""
+        """Return the last rows; see :meth:`DataFrame.tail`."""
         if compute and not self._rows.order:
             return _last_of_files(self, n)
         column = self._back(self.to_frame("v").tail(n, compute=False))
         return column.compute() if compute else column
 
     def sort_values(self, ascending: bool = True, na_position: builtins.str = "last", **arguments: Any) -> Series:
-        """In the order of the values; missing ones last."""
+        """Sort by the values, by default with missing values last."""
         frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
         return self._back(frame)
 
@@ -481,29 +481,29 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._back(self.to_frame("v")._reordered(order))
 
     def sort_index(self, ascending: bool = True) -> Series:
-        """In the order of the index."""
+        """Sort by the index."""
         return self._back(self.to_frame("v").sort_index(ascending))
 
     def unique(self) -> Series:
-        """Each value once, in no order."""
+        """Return the distinct values, in undefined order."""
         sql = f"(SELECT DISTINCT {self._sql} AS v FROM {self._rows.under(self._sql)})"
         made = Index if isinstance(self, Index) else Series
         return made(Rows(self._client, sql, keep=self._rows), quote("v"), self.name, (), self._known, self._origin)
 
     def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
-        """Each value where it is first."""
+        """Drop all but the first occurrence of each value."""
         return self._back(self.to_frame("v").drop_duplicates(keep=keep, **arguments))
 
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
     ) -> Series:
-        """How often each value is there, the most frequent first. Of those as frequent, any is first."""
+        """Count the rows of each distinct value, most frequent first, ties by value."""
         tuning("value_counts", arguments)
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
         counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.under(self._sql)}{where}"
         if isinstance(self._origin, pd.CategoricalDtype) and len(self._origin.categories):
-            # Categories without rows are there too.
+            # Include categories without rows.
             known = ", ".join(f"({literal(one)}, 0)" for one in self._origin.categories)
             counted += f" UNION ALL SELECT column1, column2 FROM (VALUES {known})"
         count = "CAST(sum(n) AS DOUBLE) / sum(sum(n)) OVER ()" if normalize else "CAST(sum(n) AS BIGINT)"
@@ -516,17 +516,17 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return Series(rows, quote("v"), name, (level,), None, carried(self._origin))
 
     def nlargest(self, n: int = 5, **arguments: Any) -> Series:
-        """The largest."""
+        """Return the largest values."""
         tuning("nlargest", arguments)
         return self._back(self.to_frame("v").nlargest(n, "v"))
 
     def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
-        """The smallest."""
+        """Return the smallest values."""
         tuning("nsmallest", arguments)
         return self._back(self.to_frame("v").nsmallest(n, "v"))
 
     def groupby(self, by: Any, **arguments: Any) -> Any:
-        """Groups of the rows, by columns over the same rows; :meth:`DataFrame.groupby` has the arguments."""
+        """Group the rows by columns of the same rows; see :meth:`DataFrame.groupby`."""
         label = self.name if self.name is not None else 0
         return self.to_frame(label).groupby(by, **arguments)[label]._named(self.name)
 
@@ -535,10 +535,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
 
 class Index(Series):
-    """The labels of rows."""
+    """A lazy index."""
 
     def __getattr__(self, name: builtins.str) -> Any:
-        # Parts of times are the index's own in pandas.
+        # In pandas, the attributes of times belong to the index itself.
         if not name.startswith("_") and is_time(self._kind) and hasattr(pd.DatetimeIndex, name):
             return getattr(self.dt, name)
         return super().__getattr__(name)
@@ -552,12 +552,12 @@ class Index(Series):
         origin: Any = ...,
     ) -> Series:
         made = super()._like(sql, kind, rows, name, origin)
-        # Conditions on an index are arrays in pandas, which have no name.
+        # In pandas, conditions on an index are arrays, which have no name.
         label = None if kind == pa.bool_() else made.name
         return Index(made._rows, made._sql, label, (), made._known, made._origin)
 
     def _is_index_of(self, plan: Plan) -> bool:
-        """Whether it is the index of these rows."""
+        """Whether this is the index of a plan."""
         return [level.sql for level in plan._index] == [self._sql] and self._rows.identity is plan._rows.identity
 
     def _finish(self, frame: pd.DataFrame) -> pd.Index:
@@ -566,17 +566,17 @@ class Index(Series):
 
 def _index_of(plan: Plan) -> Index:
     if len(plan._index) != 1:
-        raise NotImplementedError("an index of one level is needed here: set_index first")
+        raise NotImplementedError(f"this operation requires an index of one level, not {len(plan._index)}; use set_index first")
     level = plan._index[0]
     return Index(plan._rows, level.sql, level.name, (), None, level.origin)
 
 
-#: Kinds of values that SQL converts to compare them, and that are never equal in pandas.
+#: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
 
 
 def by_labels(key: slice) -> slice:
-    """A slice in brackets, if it is one of labels: pandas takes integers for positions.
+    """Check that a slice in brackets selects by label; pandas treats integers as positions.
 
     Raises
     ------
@@ -589,21 +589,21 @@ def by_labels(key: slice) -> slice:
 
 
 def _limited(plan: Any, n: int) -> Any:
-    """The first rows of a plan, computed."""
+    """Compute the first rows of a plan."""
     query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
     return plan._shown(plan._client._connection.query(query))
 
 
-_NO_ORDER = "the order of these rows is undefined: use sort_values or set_index first, or head"
+_NO_ORDER = "the row order of this frame is undefined; use sort_values or set_index first, or head"
 
 
 def _last_of_files(plan: Any, n: int) -> Any:
-    """The last rows of a plan of the rows of files, computed: those of the last file.
+    """Compute the last rows of the last file of a plan.
 
     Raises
     ------
     NotImplementedError
-        If the rows are of something else.
+        If the plan does not read files.
     """
     rows = plan._rows
     if rows.last is None:
@@ -612,9 +612,9 @@ def _last_of_files(plan: Any, n: int) -> Any:
     last = copy.copy(plan)
     last._rows = rows.but(root=rows.last)
     table, total = connection.run(last._full_query()).last(n)
-    # The types of a column are those of all files.
+    # The types of the columns result from all files.
     shown = plan._shown(table.cast(connection.schema(plan._full_query())))
-    # Rows without an index are counted, here from the first one of the file.
+    # Without an index, rows are numbered within the file.
     shown.index = pd.RangeIndex(total - len(shown), total)
     return shown
 

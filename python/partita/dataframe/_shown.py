@@ -1,4 +1,4 @@
-"""How a plan looks where it is not computed: its types, its partitions, its divisions."""
+"""The display of frames that are not computed: types, partitions, divisions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["html", "info", "text"]
 
-#: Partitions that are shown one by one.
+#: Maximum number of partitions that are shown individually.
 PARTITIONS_SHOWN_MAX = 100
 
 
 def _divisions(frame: DataFrame) -> list[Any]:
-    """The labels at which partitions begin and the last one ends, where they are known without a computation."""
+    """Return the divisions as far as they are known without a computation, abbreviated if there are many."""
     rows = frame._rows
     count = frame.npartitions
     known = rows.divisions
     if known is None and rows.held and frame.known_divisions:
-        # Kept, since frames are shown again and again.
+        # Cached, since notebooks display frames repeatedly.
         known = rows.divisions = frame.divisions
     labels = [""] * (count + 1) if known is None else list(known)
     if len(labels) > PARTITIONS_SHOWN_MAX:
@@ -34,7 +34,7 @@ def _divisions(frame: DataFrame) -> list[Any]:
 
 
 def _structure(frame: DataFrame) -> pd.DataFrame:
-    """A frame of texts: the types of the columns beside the first division, and dots beside the others."""
+    """Return a pandas frame of strings: column types in the row of the first division, dots in the others."""
     divisions = _divisions(frame)
     index = pd.Index([str(label) for label in divisions], name=f"npartitions={frame.npartitions}")
     cells = {at: [str(kind), *["..."] * (len(divisions) - 1)] for at, kind in enumerate(frame.dtypes)}
@@ -44,7 +44,7 @@ def _structure(frame: DataFrame) -> pd.DataFrame:
 
 
 def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
-    """A plan as text. One whose cluster cannot be asked shows its columns only."""
+    """Return the text form of a plan. If the cluster is not reachable, it contains only the columns."""
     try:
         made = _structure(frame)
     except PartitaError as error:
@@ -58,7 +58,7 @@ def text(frame: DataFrame, kind: str, as_series: bool = False) -> str:
 
 
 def html(frame: DataFrame, kind: str) -> str:
-    """A plan as a table of HTML."""
+    """Return the HTML form of a plan."""
     try:
         made = _structure(frame)
     except PartitaError:
@@ -67,7 +67,7 @@ def html(frame: DataFrame, kind: str) -> str:
 
 
 def info(frame: DataFrame, buf: Any = None, verbose: bool = False) -> None:
-    """Prints what a frame is; with its rows and the values that each column has if `verbose`."""
+    """Print the columns and types of a frame; if `verbose`, also the numbers of rows and non-missing values."""
     out = sys.stdout if buf is None else buf
     labels = list(frame._columns)
     lines = [str(type(frame))]

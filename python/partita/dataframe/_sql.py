@@ -1,4 +1,4 @@
-"""SQL: literals, names, types."""
+"""SQL literals, identifiers and types."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ __all__ = [
     "type_of",
 ]
 
-#: The name of the columns in which an index travels, with its level after it.
+#: Prefix of the columns of an index in a relation, followed by the level.
 INDEX = "__index_"
-#: The name of the columns that have what rows are in order by, with a number after it.
+#: Prefix of the columns of sort keys in a relation, followed by a number.
 ORDER = "__order_"
-#: The name of the column that has the place of a row in the frame it came from.
+#: Name of the column with the position of a row in the uploaded frame.
 ROW = "__row"
 
 _NAMES = {
@@ -59,7 +59,7 @@ _UNITS = {"s": "Second", "ms": "Millisecond", "us": "Microsecond", "ns": "Nanose
 
 
 def arrow_name(kind: pa.DataType) -> str:
-    """The name by which ``arrow_cast`` knows a type."""
+    """Return the name of a type for ``arrow_cast``."""
     if kind in _NAMES:
         return _NAMES[kind]
     if pa.types.is_timestamp(kind):
@@ -69,45 +69,46 @@ def arrow_name(kind: pa.DataType) -> str:
         return f"Duration({_UNITS[kind.unit]})"
     if pa.types.is_decimal(kind):
         return f"Decimal128({kind.precision}, {kind.scale})"
-    raise NotImplementedError(f"a column cannot be made {kind}: astype to a number, a text or a time")
+    raise NotImplementedError(f"cannot convert to {kind}; use astype with a numeric, string or time type")
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether it can be summed up."""
+    """Whether a type is numeric or boolean."""
     types = pa.types
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)
 
 
 def is_whole(kind: pa.DataType) -> bool:
-    """Whether it is a whole number, or a truth, which counts as one."""
+    """Whether a type is an integer or boolean type."""
     return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
 
 
 def is_plain_text(kind: pa.DataType) -> bool:
-    """Whether it is a text."""
+    """Whether a type is a string type."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether it is a text, or names of categories."""
+    """Whether a type is a string type or a dictionary of strings."""
     return is_text(kind.value_type) if pa.types.is_dictionary(kind) else is_plain_text(kind)
 
 
 def is_time(kind: pa.DataType) -> bool:
-    """Whether it is a point in time."""
+    """Whether a type is a timestamp or date type."""
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
 def present(sql: str, kind: pa.DataType | None) -> str:
-    """A value that is missing where it is NaN: so are all columns of frames, as pandas has them.
+    """Return the SQL of a value with NaN replaced by NULL.
 
-    It is needed where values come from files and tables, and where an operation may give NaN.
+    Columns of frames never contain NaN, since pandas does not distinguish it from a missing value. The replacement is
+    needed for values of files and tables, and for results of operations that may be NaN.
     """
     return f"nan_as_null({sql})" if kind is not None and pa.types.is_floating(kind) else sql
 
 
 def sort_of(kind: pa.DataType) -> str:
-    """Which values a column of a type contains: strings, numbers, booleans, times, timedeltas or others."""
+    """Return the sort of the values of a type: strings, numbers, booleans, times, timedeltas or the type name."""
     types = pa.types
     if is_text(kind):
         return "strings"
@@ -121,7 +122,7 @@ def sort_of(kind: pa.DataType) -> str:
 
 
 def type_of(value: Any) -> pa.DataType:
-    """The Arrow type of a Python value."""
+    """Return the Arrow type of a Python value."""
     if isinstance(value, pd.Timestamp):
         return pa.timestamp(value.unit, tz=str(value.tz) if value.tz else None)
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
@@ -140,18 +141,18 @@ def _missing(value: Any) -> bool:
 def _time(value: pd.Timestamp, like: pa.DataType | None = None) -> str:
     unit = like.unit if like is not None and pa.types.is_timestamp(like) else value.unit
     if value.as_unit(unit) != value:
-        # A column of coarser times is compared with what is finer than its own unit.
+        # The column's unit is too coarse for the value.
         unit = value.unit
     return f"arrow_cast({value.as_unit(unit)._value}, '{arrow_name(pa.timestamp(unit, str(value.tz) if value.tz else None))}')"
 
 
 def literal(value: Any, like: pa.DataType | None = None) -> str:
-    """A Python value as SQL, of a column's type where that can hold it.
+    """Return a Python value as a SQL literal, with a column's type if this type can represent it.
 
     Raises
     ------
     TypeError
-        If a value of this kind has no form in SQL.
+        If values of this class cannot be represented in SQL.
     """
     if _missing(value):
         return "NULL"
@@ -178,10 +179,10 @@ def literal(value: Any, like: pa.DataType | None = None) -> str:
     if isinstance(value, (pd.Timedelta, np.timedelta64, datetime.timedelta)):
         span = pd.Timedelta(value)
         if like is not None and pa.types.is_duration(like) and span.as_unit(like.unit) == span:
-            # DataFusion turns durations of two units into an interval where it combines them.
+            # DataFusion converts durations of different units to an interval when it combines them.
             span = span.as_unit(like.unit)
         return f"arrow_cast({span._value}, '{arrow_name(pa.duration(span.unit))}')"
-    raise TypeError(f"a {type(value).__name__} cannot be part of a plan: use a number, a text, a time or a column")
+    raise TypeError(f"cannot use an object of type {type(value).__name__} as a value; use a number, string, time or column")
 
 
 def _whole(value: int, like: pa.DataType | None) -> str:

@@ -1,7 +1,7 @@
-"""What Parquet files say of the frames that they were: in the form of pandas.
+"""Metadata of pandas in Parquet files: index, types and categories of the original frame.
 
-pandas notes it in each file. Partita's workers do not; here it is in ``_common_metadata`` beside them, where Dask has
-the schema of a folder.
+pandas writes this metadata into each file. Partita's workers do not, so the client writes it into ``_common_metadata``
+in the same folder, the file that Dask uses for the schema of a folder.
 """
 
 from __future__ import annotations
@@ -22,23 +22,33 @@ from ._columns import origin_of
 
 __all__ = ["Stored", "absolute", "categories_of", "last_file", "note", "written_by_pandas"]
 
-#: Where is noted what neither Parquet nor pandas have a place for: categories and their order, and the types of columns
-#: that became names of folders, since these do not tell a text of digits from a number.
+#: Key of the metadata that neither Parquet nor pandas define: categories and their order, and the types of columns that
+#: became folder names, since a folder name does not distinguish a string of digits from a number.
 _OURS = b"partita"
 
-#: The file with what all files of a folder have in common.
+#: File with the common metadata of all files of a folder.
 _COMMON = "_common_metadata"
 
 
 def absolute(path: Any) -> str:
-    """The name of a file or a folder. One that is relative starts from the folder where this process is now."""
+    """Make a path absolute, relative to the working directory of this process. ``file:`` URLs are unchanged."""
     name = os.fspath(path)
     return name if name.startswith("file:") else os.path.join(os.getcwd(), os.path.expanduser(name))
 
 
 class Stored(NamedTuple):
-    """The columns that were an index, the origins of columns where Arrow's type does not tell them, the types of
-    those that became names of folders, as Arrow names types, and the name that the labels of the columns had.
+    """Metadata of a written frame.
+
+    Attributes
+    ----------
+    levels : list of str
+        Columns of the index.
+    origins : dict
+        Origin of each column that Arrow's type does not describe completely.
+    keys : dict
+        Arrow type names of the columns that became folder names.
+    axis : optional
+        Name of the column labels.
     """
 
     levels: list[str]
@@ -48,7 +58,7 @@ class Stored(NamedTuple):
 
 
 def written_by_pandas(path: str) -> Stored:
-    """What one of the files says, if this process can see it; nothing if not."""
+    """Read the metadata from one of the files. It is empty if this process cannot see the files."""
     found = _first_file(path.removeprefix("file://"))
     if found is None:
         return Stored([], {}, {})
@@ -60,9 +70,9 @@ def written_by_pandas(path: str) -> Stored:
         written = json.loads(metadata.get(b"pandas", b"{}"))
         ours = json.loads(metadata.get(_OURS, b"{}"))
     except (OSError, ValueError, pa.ArrowException):
-        # Whoever reads the rows will say what is wrong.
+        # Reading the rows will report the error.
         return Stored([], {}, {})
-    # An index that is counted has no column.
+    # A RangeIndex has no column.
     index = [name for name in written.get("index_columns", []) if isinstance(name, str)]
     origins = {}
     for column in written.get("columns", []):
@@ -79,7 +89,7 @@ def written_by_pandas(path: str) -> Stored:
 
 
 def categories_of(origin: Any) -> dict[str, Any] | None:
-    """Categories as they are noted; None for a column of none, or of values that have no place in a note."""
+    """Return the JSON form of an origin's categories; None if it has none or if JSON cannot represent them."""
     if not isinstance(origin, pd.CategoricalDtype) or origin.categories is None:
         return None
     kind = origin.categories.dtype
@@ -89,8 +99,8 @@ def categories_of(origin: Any) -> dict[str, Any] | None:
 
 
 def note(folder: str, text: str, keys: dict[str, str], categories: dict[str, Any]) -> None:
-    """Puts a note beside files that were just written, if this process can see them."""
-    # A client elsewhere cannot: its index is then a column when it is read.
+    """Write the metadata file into a folder of files that were just written, if this process can see the folder."""
+    # If this process cannot see the folder, the index is read as an ordinary column.
     with contextlib.suppress(OSError):
         ours = json.dumps({"keys": keys, "categories": categories})
         metadata = {b"pandas": text.encode(), _OURS: ours.encode()}
@@ -98,9 +108,10 @@ def note(folder: str, text: str, keys: dict[str, str], categories: dict[str, Any
 
 
 def last_file(path: str) -> str | None:
-    """The last of the files that a path stands for, by name and with numbers in their order.
+    """Return the last file of a path in natural order, in which ``part.10`` follows ``part.9``.
 
-    None if this process cannot see them, or if they are in folders named after keys: such a file lacks columns.
+    Returns None if this process cannot see the files, or if the files are in ``key=value`` folders: a single file lacks
+    the key columns.
     """
     path = path.removeprefix("file://")
     if os.path.isfile(path):
@@ -110,7 +121,7 @@ def last_file(path: str) -> str | None:
     else:
         inside = glob.iglob(path)
     names = [name for name in inside if os.path.isfile(name)]
-    # Hidden ones are not read.
+    # Readers skip hidden files.
     names = [name for name in names if not any(one.startswith((".", "_")) for one in _below(name, path).split(os.sep))]
     if any("=" in os.path.dirname(_below(name, path)) for name in names):
         return None
@@ -122,7 +133,7 @@ def _below(name: str, folder: str) -> str:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """A key by which ``part.10`` is after ``part.9``."""
+    """Return a sort key for which ``part.10`` follows ``part.9``."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 

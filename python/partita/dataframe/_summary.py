@@ -1,4 +1,4 @@
-"""Columns and frames in a few figures."""
+"""Methods that summarize columns and frames: reductions, quantiles, descriptions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["ColumnSummary", "FrameSummary", "truth"]
 
 
 class ColumnSummary:
-    """The methods of columns that give one value or a few."""
+    """Methods of columns that return one value or a small table."""
 
     name: Any
     _rows: Rows
@@ -53,45 +53,45 @@ class ColumnSummary:
     ) -> Scalar:
         tuning(name, arguments)
         if along_rows(name, axis):
-            raise ValueError(f"{name}: a column has no axis {axis!r}")
+            raise ValueError(f"{name}: axis must be 0 for a column, not {axis!r}")
         if numeric_only and not is_number(self._kind):
-            raise TypeError(f"{name}: numeric_only=True does not allow a column of {self._kind}")
+            raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
         return self._reduced(aggregate(name, self._sql, self._kind, origin=self._origin, **how))
 
     def _reduced(self, sql: builtins.str, kind: Any = None) -> Scalar:
         return Scalar(self._rows, sql, kind, pd.NA if is_masked(self._origin) else float("nan"))
 
     def count(self, **arguments: Any) -> Scalar:
-        """Values that are not missing."""
+        """Return the number of values that are not missing."""
         tuning("count", arguments)
         return self._reduced(f"count({self._sql})", int)
 
     def nunique(self, dropna: bool = True, **arguments: Any) -> Scalar:
-        """Different values."""
+        """Return the number of distinct values."""
         tuning("nunique", arguments)
         more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
         return self._reduced(f"count(DISTINCT {distinguished(self._sql, self._kind)}){more}", int)
 
     def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
-        """Whether one of them is true."""
+        """Return whether at least one value is true."""
         tuning("any", arguments)
         self._needs_answers("any", skipna)
         more = "" if skipna else f" OR count(*) > count({self._sql})"
         return self._reduced(f"(coalesce(bool_or({truth(self)}), FALSE){more})", bool)
 
     def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
-        """Whether all of them are true."""
+        """Return whether all values are true."""
         tuning("all", arguments)
         self._needs_answers("all", skipna)
-        # What is missing counts as true, as it does in pandas.
+        # Missing values count as true, as in pandas.
         return self._reduced(f"coalesce(bool_and({truth(self)}), TRUE)", bool)
 
     def _needs_answers(self, name: builtins.str, skipna: bool) -> None:
         if not skipna and is_masked(self._origin):
-            raise NotImplementedError(f"{name}(skipna=False) of a nullable column may have no answer: use fillna first")
+            raise NotImplementedError(f"{name}(skipna=False) is not supported for nullable columns; use fillna first")
 
     def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
-        """The quantile, between two values where it falls there; a column of them for a list."""
+        """Return a quantile with linear interpolation, or a column of quantiles for a list."""
         _exact(arguments)
         if pd.api.types.is_list_like(q):
             values = [quantile(self._sql, at, self._kind) for at in q]
@@ -109,7 +109,7 @@ class ColumnSummary:
         return self._reduced(quantile(self._sql, q, self._kind))
 
     def mode(self) -> Series:
-        """The most frequent values, in their order."""
+        """Return the most frequent values, sorted."""
         relation = self._rows.under(self._sql)
         count = f"(SELECT {self._sql} AS v, count(*) AS n FROM {relation} WHERE {self._sql} IS NOT NULL GROUP BY 1)"
         from ._series import Series
@@ -126,7 +126,7 @@ class ColumnSummary:
 
     def _label(self, function: builtins.str) -> Scalar:
         if len(self._index) != 1:
-            raise NotImplementedError("idxmin and idxmax need an index of one level: set_index first")
+            raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
         direction = "ASC" if function == "min" else "DESC"
         order = ", ".join((f"{self._sql} {direction} NULLS LAST", *self._rows.order))
         return self._reduced(
@@ -134,23 +134,23 @@ class ColumnSummary:
         )
 
     def idxmin(self) -> Scalar:
-        """The label of the first smallest."""
+        """Return the label of the first smallest value."""
         return self._label("min")
 
     def idxmax(self) -> Scalar:
-        """The label of the first largest."""
+        """Return the label of the first largest value."""
         return self._label("max")
 
     def cov(self, other: Series) -> Scalar:
-        """The covariance with another column."""
+        """Return the covariance with another column."""
         return Scalar(self._with(other), f"covar_samp({self._sql}, {other._sql})")
 
     def corr(self, other: Series) -> Scalar:
-        """The correlation with another column."""
+        """Return the correlation with another column."""
         return Scalar(self._with(other), f"corr({self._sql}, {other._sql})")
 
     def agg(self, func: Any) -> Any:
-        """A reduction by its name, or a column of several."""
+        """Apply a reduction by name, or several for a list of names."""
         if isinstance(func, (list, tuple)):
             names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
             cells = {name: self._by_name(name)._sql for name in names}
@@ -161,13 +161,17 @@ class ColumnSummary:
 
     def _by_name(self, name: builtins.str) -> Scalar:
         if name not in _NAMED:
-            raise NotImplementedError(f"agg has {', '.join(_NAMED)}, not {name!r}")
+            raise NotImplementedError(f"agg({name!r}) is not supported; supported: {', '.join(_NAMED)}")
         found = getattr(self, name)
         made: Scalar = found() if callable(found) else found
         return made
 
     def describe(self, percentiles: Any = None, **arguments: Any) -> Any:
-        """Count, mean, deviation, least, quartiles, most; of texts how many, how many different, and the most frequent."""
+        """Return descriptive statistics.
+
+        For numbers and times: count, mean, standard deviation, minimum, quartiles and maximum. For other types: count,
+        number of distinct values, the most frequent value and its frequency.
+        """
         tuning("describe", arguments)
         if is_described(self._kind):
             cells = described(self._sql, self._kind, percentiles)
@@ -178,7 +182,7 @@ class ColumnSummary:
 
 
 class FrameSummary:
-    """The methods of frames that give a value for each column, or for each row."""
+    """Methods of frames that return a value for each column or each row."""
 
     _rows: Rows
     _columns: dict[Any, Column]
@@ -188,7 +192,7 @@ class FrameSummary:
     _kinds: Callable[[], dict[Any, Any]]
 
     def _cells(self) -> dict[Any, Column]:
-        """The columns, with their types known."""
+        """Return the columns, with all types resolved."""
         self._kinds()
         return self._columns
 
@@ -225,7 +229,7 @@ class FrameSummary:
         return Reduced(self._rows, cells, name, None, self._axis, empty)
 
     def agg(self, func: Any) -> Any:
-        """A reduction of each column by its name, several as a small table, or one for each of some columns."""
+        """Apply a reduction by name, a list of names, or names given as a dict by column."""
         if isinstance(func, dict):
             return Reduced(self._rows, {label: self._column(label).agg(name)._sql for label, name in func.items()})
         if isinstance(func, (list, tuple)):
@@ -247,7 +251,7 @@ class FrameSummary:
         ascending: bool = False,
         dropna: bool = True,
     ) -> Series:
-        """How often each row is there, by some columns or all, the most frequent first."""
+        """Count the rows by distinct values of some or all columns, most frequent first."""
         from ._groupby import GroupBy
 
         labels = (
@@ -264,24 +268,24 @@ class FrameSummary:
         return ordered._reordered(order)
 
     def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True) -> Modes:
-        """The most frequent values of each column, in their order."""
+        """Return the most frequent values of each column, sorted."""
         if along_rows("mode", axis) or not dropna:
-            raise NotImplementedError("mode has the most frequent values of columns that are not missing")
+            raise NotImplementedError("mode() does not support axis=1 and dropna=False")
         kinds = self._kinds()
         labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
         return Modes([self._column(label).mode() for label in labels], self._axis)
 
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The values of each column that are not missing."""
+        """Return the number of values of each column that are not missing."""
         made = self._reduce("count", axis, numeric_only, arguments)
         if isinstance(made, Reduced):
             made._origins = {}
         return made
 
     def quantile(self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
-        """The quantile of each column; a small table for a list."""
+        """Return a quantile of each column, or a table of quantiles for a list."""
         if along_rows("quantile", axis):
-            raise NotImplementedError("quantile(axis=1) is not there: compute() gives a pandas frame, which has it")
+            raise NotImplementedError("quantile(axis=1) is not supported; use compute() and pandas")
         _exact(arguments)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
@@ -294,13 +298,13 @@ class FrameSummary:
         return self._reduced(lambda column: column.quantile(q), q, labels)
 
     def nunique(self, axis: Any = 0, dropna: bool = True) -> Reduced:
-        """Different values of each column."""
+        """Return the number of distinct values of each column."""
         if along_rows("nunique", axis):
-            raise NotImplementedError("nunique(axis=1) is not there: compute() gives a pandas frame, which has it")
+            raise NotImplementedError("nunique(axis=1) is not supported; use compute() and pandas")
         return self._reduced(lambda column: column.nunique(dropna))
 
     def any(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
-        """Whether one value of each column is true."""
+        """Return whether at least one value of each column is true."""
         tuning("any", arguments)
         if along_rows("any", axis):
             _skipping("any", skipna)
@@ -309,7 +313,7 @@ class FrameSummary:
         return self._reduced(lambda column: column.any(skipna), empty="bool")
 
     def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
-        """Whether all values of each column are true."""
+        """Return whether all values of each column are true."""
         tuning("all", arguments)
         if along_rows("all", axis):
             _skipping("all", skipna)
@@ -318,34 +322,32 @@ class FrameSummary:
         return self._reduced(lambda column: column.all(skipna), empty="bool")
 
     def idxmin(self, axis: Any = 0, **arguments: Any) -> Reduced:
-        """The label of the first smallest value of each column."""
+        """Return the label of the first smallest value of each column."""
         return self._labels(lambda column: column.idxmin(), axis, arguments)
 
     def idxmax(self, axis: Any = 0, **arguments: Any) -> Reduced:
-        """The label of the first largest value of each column."""
+        """Return the label of the first largest value of each column."""
         return self._labels(lambda column: column.idxmax(), axis, arguments)
 
     def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reduced:
         numeric_only = arguments.pop("numeric_only", False)
         tuning("idxmin or idxmax", arguments)
         if along_rows("idxmin or idxmax", axis):
-            raise NotImplementedError(
-                "idxmin and idxmax of rows are not there: compute() gives a frame, which has them"
-            )
+            raise NotImplementedError("idxmin(axis=1) and idxmax(axis=1) are not supported; use compute() and pandas")
         labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
         return self._reduced(function, None, labels)
 
     def _square(self, function: str, numeric_only: bool, arguments: dict[str, Any]) -> Table:
         least = arguments.pop("min_periods", None) or 1
         if arguments.pop("method", "pearson") != "pearson":
-            raise NotImplementedError(f"{function}: the method is 'pearson'")
+            raise NotImplementedError(f"{function}() supports only method='pearson'")
         tuning(function, arguments)
         labels = []
         for label, kind in self._kinds().items():
             if is_number(kind):
                 labels.append(label)
             elif not numeric_only:
-                raise ValueError(f"column {label!r} has no numbers: numeric_only=True leaves it out")
+                raise ValueError(f"cannot compute {function} of column {label!r} of {kind}; use numeric_only=True")
         name = {"cov": "covar_samp", "corr": "corr"}[function]
         double = {label: f"CAST({self._columns[label].sql} AS DOUBLE)" for label in labels}
 
@@ -359,17 +361,18 @@ class FrameSummary:
         return Table(self._rows, cells, axis=self._axis, is_square=True)
 
     def cov(self, numeric_only: bool = False, **arguments: Any) -> Table:
-        """The covariance of each two columns."""
+        """Return the covariance of each pair of columns."""
         return self._square("cov", numeric_only, arguments)
 
     def corr(self, numeric_only: bool = False, **arguments: Any) -> Table:
-        """The correlation of each two columns."""
+        """Return the correlation of each pair of columns."""
         return self._square("corr", numeric_only, arguments)
 
     def describe(self, percentiles: Any = None, include: Any = None, exclude: Any = None, **arguments: Any) -> Any:
-        """Count, mean, deviation, least, quartiles and most of each column of numbers.
+        """Return descriptive statistics of each numeric column and column of times.
 
-        If there are none, or ``include`` asks for it, also how many different texts there are and the most frequent.
+        If the frame has none of these, or if `include` selects other columns, also those of other columns; see
+        :meth:`Series.describe`.
         """
         from ._described import described_frame
 
@@ -378,23 +381,23 @@ class FrameSummary:
 
 
 class Modes:
-    """The most frequent values of several columns, which may be of different lengths."""
+    """The most frequent values of several columns, which may have different lengths."""
 
     def __init__(self, columns: list[Series], axis: pd.Index | None) -> None:
         self._columns = columns
         self._axis = axis
 
     def compute(self, **arguments: Any) -> pd.DataFrame:
-        """Runs the plan on the cluster: a pandas frame, with missing values below shorter columns."""
+        """Run the plan on the cluster and return a pandas frame, with shorter columns padded by missing values."""
         made = pd.concat([column.compute(**arguments) for column in self._columns], axis=1)
         made.columns = axis_of([column.name for column in self._columns], self._axis)
         return made
 
 
-#: The types of reductions of no columns, where they are no floats.
+#: Types of reductions of a frame without columns, if not float64.
 _EMPTY = {"count": "int64"}
 
-#: What one value is made by, by its name.
+#: Names of reductions that return a single value.
 _NAMED = (
     *REDUCTIONS,
     "any",
@@ -406,19 +409,19 @@ _NAMED = (
 
 
 def _exact(arguments: dict[str, Any]) -> None:
-    """Takes the arguments of quantiles, which are exact."""
+    """Check the arguments of quantiles, which are always exact."""
     if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
-        raise ValueError("quantile: method is 'default': quantiles are exact")
+        raise ValueError("quantile: method must be 'default', 'dask' or 'tdigest'; quantiles are always exact")
     tuning("quantile", arguments)
 
 
 def _skipping(name: str, skipna: bool) -> None:
     if not skipna:
-        raise NotImplementedError(f"{name}(axis=1, skipna=False) is not supported: use fillna(True) first")
+        raise NotImplementedError(f"{name}(axis=1, skipna=False) is not supported; use fillna(True) first")
 
 
 def truth(column: Any) -> str:
-    """Whether each value of a column is true: a number that is not 0, a text that is not empty."""
+    """Return the SQL of the truth values of a column: numbers other than 0 and non-empty strings are true."""
     if is_text(column._kind):
         return f"({column._sql} <> '')"
     return column._sql if pa.types.is_boolean(column._kind) else f"({column._sql} <> {literal(0, column._kind)})"

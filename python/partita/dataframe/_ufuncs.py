@@ -1,4 +1,4 @@
-"""Functions of NumPy, element by element, in SQL."""
+"""SQL of NumPy's universal functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["called", "of_column"]
 
-#: Those with a sign or a method of their own.
+#: Functions with a corresponding operator or method.
 _METHODS = {
     "add": "__add__",
     "subtract": "__sub__",
@@ -52,14 +52,14 @@ _TURNED = {
     "__ne__": "__ne__",
 }
 
-#: Functions of one number. Where they have no answer, pandas has a missing value.
+#: SQL of other functions. Outside of their domain, the result is missing, as in pandas.
 _FORMS = {
     "sqrt": "CASE WHEN {0} >= 0 THEN sqrt({0}) END",
     "cbrt": "cbrt({0})",
     "square": "({0} * {0})",
     "exp": "exp({0})",
     "exp2": "power(CAST(2 AS DOUBLE), {0})",
-    # As W. Kahan has them: exact where the argument is small.
+    # W. Kahan's formulas, which are accurate for small arguments.
     "expm1": "CASE WHEN exp({0}) = 1 THEN {0} WHEN exp({0}) - 1 = -1 THEN -1.0 ELSE (exp({0}) - 1) * {0} / ln(exp({0})) END",
     "log1p": "CASE WHEN 1 + {0} = 1 THEN {0} ELSE ln(1 + {0}) * {0} / ((1 + {0}) - 1) END",
     "log": "ln({0})",
@@ -93,12 +93,12 @@ _FORMS = {
     "arctan2": "atan2({0}, {1})",
     "hypot": "sqrt({0} * {0} + {1} * {1})",
 }
-#: Those that keep whole numbers.
+#: Functions whose result has the type of the argument.
 _KEEP = frozenset(("square", "floor", "ceil", "trunc", "sign", "maximum", "minimum", "fmax", "fmin"))
 
 
 def called(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
-    """A function of NumPy that was called with a column or a frame among its arguments."""
+    """Evaluate a NumPy function with a column or a frame among its arguments."""
     first, *others = inputs
     method = _METHODS.get(name)
     if method is not None and first is of:
@@ -109,12 +109,12 @@ def called(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
         reflected = f"__r{method.strip('_')}__"
         return getattr(of, reflected)(first) if hasattr(type(of), reflected) else NotImplemented
     if name not in _FORMS:
-        raise NotImplementedError(f"numpy.{name} is not there: there are {', '.join(sorted([*_METHODS, *_FORMS]))}")
+        raise NotImplementedError(f"numpy.{name} is not supported; supported: {', '.join(sorted([*_METHODS, *_FORMS]))}")
     return of._apply_ufunc(name, inputs)
 
 
 def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
-    """A function of numbers, for a column."""
+    """Apply a numeric function to a column."""
     from . import _expressions as ex
 
     parts, rows, label = [], column._rows, column.name
@@ -133,5 +133,5 @@ def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
         kind = column._kind if len(inputs) == 1 else None
         made = f"arrow_cast({made}, '{arrow_name(kind)}')" if kind is not None else made
         return column._like(made, kind, rows, label)
-    # No answer is a missing value, as pandas has it.
+    # NaN is a missing value, as in pandas.
     return column._like(present(made, pa.float64()), None, rows, label)

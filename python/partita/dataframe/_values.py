@@ -1,4 +1,4 @@
-"""What a frame has for its values, column by column."""
+"""Methods of frames that transform values, column by column."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["FrameValues"]
 
 
 class FrameValues:
-    """The methods of frames that give other values in the same places."""
+    """Methods of frames that transform values and keep the shape."""
 
     _columns: dict[Any, Column]
     _each: Callable[..., DataFrame]
     _kinds: Callable[[], dict[Any, Any]]
 
     def astype(self, dtype: Any) -> DataFrame:
-        """As other types: one for all, or a dictionary by column."""
+        """Convert the columns to a type, or to types given as a dict by column."""
         if isinstance(dtype, (dict, pd.Series)):
             return self._each(lambda column: column.astype(dtype[column.name]), list(dict(dtype)))
         return self._each(lambda column: column.astype(dtype))
 
     def fillna(self, value: Any) -> DataFrame:
-        """With something in the place of missing values: one for all, or a dictionary by column."""
+        """Replace missing values with a value, or with values given as a dict by column."""
         if isinstance(value, (dict, pd.Series, Reduced)):
             known = value if not isinstance(value, Reduced) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
@@ -40,40 +40,40 @@ class FrameValues:
         return self._each(lambda column: column.fillna(_beside(value, column)))
 
     def isna(self) -> DataFrame:
-        """Whether each value is missing."""
+        """Return whether each value is missing."""
         return self._each(lambda column: column.isna())
 
     isnull = isna
 
     def notna(self) -> DataFrame:
-        """Whether each value is there."""
+        """Return whether each value is not missing."""
         return self._each(lambda column: column.notna())
 
     notnull = notna
 
     def isin(self, values: Any) -> DataFrame:
-        """Whether each value is one of these."""
+        """Return whether each value is in `values`, or in the entry of `values` for its column."""
         if isinstance(values, dict):
             return self._each(lambda column: column.isin(values.get(column.name, [])))
         return self._each(lambda column: column.isin(values))
 
     def clip(self, lower: Any = None, upper: Any = None) -> DataFrame:
-        """No lower and no higher than these."""
+        """Limit the values to the range from `lower` to `upper`."""
         return self._each(lambda column: column.clip(lower, upper))
 
     def round(self, decimals: Any = 0) -> DataFrame:
-        """To so many places: for all columns, or by a dictionary."""
+        """Round numeric columns to a number of decimals, or to numbers given as a dict by column."""
         if isinstance(decimals, (dict, pd.Series)):
             return self._each(lambda column: column.round(decimals[column.name]), list(dict(decimals)))
         numbers = [label for label, kind in self._kinds().items() if is_number(kind)]
         return self._each(lambda column: column.round(decimals), numbers)
 
     def abs(self) -> DataFrame:
-        """Without the signs."""
+        """Return the absolute values."""
         return self._each(lambda column: column.abs())
 
     def replace(self, to_replace: Any, value: Any = None) -> DataFrame:
-        """With some values replaced, in each column that can have them."""
+        """Replace values in each column whose type can contain them."""
         if isinstance(to_replace, dict) and any(isinstance(one, dict) for one in to_replace.values()):
             return self._each(lambda column: column.replace(to_replace[column.name]), list(to_replace))
         old = to_replace if isinstance(to_replace, (dict, list, tuple)) else [to_replace]
@@ -82,11 +82,11 @@ class FrameValues:
         return self._each(lambda column: column.replace(to_replace, value), alike)
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
-        """The values where the condition holds, else the other one."""
+        """Keep the values where the condition is true, and replace the others."""
         return self._each(lambda column: column.where(_beside(cond, column), _beside(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
-        """The values where the condition does not hold, else the other one."""
+        """Replace the values where the condition is true."""
         return self._each(lambda column: column.mask(_beside(cond, column), _beside(other, column)))
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
@@ -117,7 +117,7 @@ class FrameValues:
 
 
 def _beside(other: Any, column: Series) -> Any:
-    """What an operator has beside a column: the column of that name, or the one thing for all."""
+    """Return the operand for a column: the column or entry of that label, or the same value for all columns."""
     if hasattr(other, "_each"):
         return other._column(column.name)
     if isinstance(other, Reduced):

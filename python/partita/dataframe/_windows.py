@@ -1,4 +1,4 @@
-"""Windows that go along the rows, and pieces of time."""
+"""Rolling windows and resampling."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _FUNCTIONS = {
     "var": "var_samp",
     "count": "count",
 }
-#: What SQL calls the units of times.
+#: SQL names of time units.
 _UNIT_NAMES = {"s": "SECONDS", "ms": "MILLISECONDS", "us": "MICROSECONDS", "ns": "NANOSECONDS"}
-#: The sides of windows that belong to them: whether the first does, whether the last does.
+#: Whether a window includes its first and its last bound, by the argument closed=.
 _CLOSED = {"right": (False, True), "left": (True, False), "both": (True, True), "neither": (False, False)}
 
 
 class _RowsWindow:
-    """Windows of so many rows."""
+    """Windows of a number of rows."""
 
     def __init__(self, window: int, center: bool, closed: str) -> None:
         first, last = _CLOSED[closed]
-        # Windows of pandas have their last row and not the one before their first, unless this is said.
+        # By default, a window of pandas includes its last row and excludes the row before its first.
         self._before = (window // 2 if center else window - 1) + first
         self._after = ((window - 1) // 2 if center else 0) - (not last)
 
     def value(self, name: str, sql: str, rows: Rows) -> str:
-        """A function of the values of each window."""
+        """Return the SQL of an aggregate over each window."""
         if self._before + self._after < 0:
             return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
         bounds = [_bound(-self._before), _bound(self._after)]
@@ -62,23 +62,23 @@ def _bound(offset: int) -> str:
 
 
 class _TimeWindow:
-    """Windows of a time back from each row, which have no row after it."""
+    """Windows of a time span that ends at each row."""
 
     def __init__(self, of: Any, window: Any, closed: str) -> None:
         self._index = of.index
         kind = self._index._kind
         if not pa.types.is_timestamp(kind):
-            raise ValueError(f"a window of a time needs an index of times, not of {kind}")
+            raise ValueError(f"cannot use a time window with an index of {kind}; use set_index with a column of times")
         span = pd.Timedelta(window).as_unit(kind.unit)._value
         if span <= 0:
-            raise ValueError(f"the window {window!r} is shorter than the unit of the index, {kind.unit}")
+            raise ValueError(f"window {window!r} is shorter than the unit of the index, {kind.unit}")
         first, last = _CLOSED[closed]
-        # A row of exactly the span before is seen only if windows have their first moment.
+        # A row that is exactly the span before belongs to the window only if its first bound is closed.
         self._oldest = span if first else span - 1
         self._newest = 0 if last else 1
 
     def value(self, name: str, sql: str, rows: Rows) -> str:
-        """A function of the values of each window."""
+        """Return the SQL of an aggregate over each window."""
         if self._oldest < self._newest:
             return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
         if not rows.order:
@@ -88,7 +88,7 @@ class _TimeWindow:
 
 
 class Rolling:
-    """Windows of so many rows, or of a time back from each row.
+    """Rolling windows of a number of rows, or of a time span that ends at each row.
 
     Examples
     --------
@@ -113,12 +113,12 @@ class Rolling:
             if min_periods is not None and min_periods > window:
                 raise ValueError(f"min_periods {min_periods} must be <= window {window}")
             if window == 0 and closed == "both":
-                raise NotImplementedError("a window of no rows has no sides: closed='both' needs one row at least")
+                raise NotImplementedError("rolling(0, closed='both') is not supported; use a window of at least one row")
             self._bounds = _RowsWindow(int(window), center, closed)
             self._least = int(window) if min_periods is None else min_periods
             return
         if center:
-            raise NotImplementedError("a window of a time ends at its row: center=True is for windows of rows")
+            raise NotImplementedError("rolling() does not support center=True for time windows; use a number of rows")
         self._bounds = _TimeWindow(of, window, closed)
         self._least = 1 if min_periods is None else min_periods
 
@@ -135,19 +135,19 @@ class Rolling:
         if isinstance(of, DataFrame) and name in of._columns:
             return self[name]
         if hasattr(pd.core.window.rolling.Rolling, name):
-            raise NotThere(f"rolling.{name} is not there: windows have {', '.join(_FUNCTIONS)}")
-        raise AttributeError(f"windows have no {name!r}: there are {', '.join(_FUNCTIONS)}, agg and the columns")
+            raise NotThere(f"rolling.{name} is not supported; supported: {', '.join(_FUNCTIONS)}")
+        raise AttributeError(f"'Rolling' object has no attribute {name!r}; supported: {', '.join(_FUNCTIONS)}, agg")
 
     def _column(self, column: Series, name: str) -> Series:
         rows, sql = column._rows.short(column._sql)
         if name != "count":
-            # Whatever it is made of: functions of some types are DataFusion's own, which lose what they take away again.
+            # Always float64: for other types, sliding aggregates of DataFusion accumulate rounding errors.
             sql = ex.converted(sql, column._kind, pa.float64())
             if pa.types.is_floating(column._kind):
-                # What is infinite is missing here, as in pandas.
+                # Infinite values count as missing, as in pandas.
                 sql = f"CASE WHEN abs({sql}) < CAST('Infinity' AS DOUBLE) THEN {sql} END"
         value = self._bounds.value(name, sql, rows)
-        # Counts see missing values too.
+        # For count, min_periods refers to all rows, including missing values.
         seen = self._bounds.value("count", "1" if name == "count" else sql, rows)
         value = f"CAST({value} AS DOUBLE)"
         if name == "sum" and self._least == 0:
@@ -168,7 +168,7 @@ class Rolling:
         return self._of[numbers]._each(lambda column: self._column(column, name))
 
     def agg(self, func: Any) -> Any:
-        """One of the reductions, by its name; a list of them of a column; or one for each of some columns."""
+        """Apply a reduction by name, a list of names to a column, or names given as a dict by column."""
         if isinstance(func, dict):
             return self._of[list(func)]._each(lambda column: self._column(column, func[column.name]))
         if isinstance(func, list) and isinstance(self._of, Series):
@@ -176,18 +176,18 @@ class Rolling:
             frame = made[0].to_frame(func[0])
             return frame.assign(**dict(zip(func, made)))
         if not isinstance(func, str) or func not in _FUNCTIONS:
-            raise NotImplementedError(f"windows have {', '.join(_FUNCTIONS)}, not {func!r}")
+            raise NotImplementedError(f"rolling.agg({func!r}) is not supported; supported: {', '.join(_FUNCTIONS)}")
         return self._all(func)
 
 
 def _rolled(name: str) -> Any:
     def rolled(self: Rolling, numeric_only: bool = False, **arguments: Any) -> Any:
         if name in ("std", "var") and arguments.pop("ddof", 1) != 1:
-            raise NotThere(f"rolling.{name}: ddof is 1")
+            raise NotThere(f"rolling.{name}() supports only ddof=1")
         tuning(f"rolling.{name}", arguments)
         return self._all(name, numeric_only)
 
-    rolled.__doc__ = f"The {name} of each window's values that are not missing."
+    rolled.__doc__ = f"Return the {name} of the values of each window, ignoring missing values."
     rolled.__name__ = name
     return rolled
 
@@ -195,7 +195,7 @@ def _rolled(name: str) -> Any:
 for _name in _FUNCTIONS:
     setattr(Rolling, _name, _rolled(_name))
 
-#: Pieces of the calendar: what SQL calls them, their months, and whether their label is their last day.
+#: Calendar intervals: SQL name, number of months, and whether the label is the last day.
 _CALENDAR = {
     "MS": ("month", 1, False),
     "ME": ("month", 1, True),
@@ -205,12 +205,12 @@ _CALENDAR = {
     "YE": ("year", 12, True),
 }
 _DAY = 24 * 3600 * 10**9
-#: What pieces can be reduced by.
-_PIECES = (*REDUCTIONS, "first", "last", "size", "quantile", "any", "all")
+#: Reductions of intervals.
+_INTERVAL_REDUCTIONS = (*REDUCTIONS, "first", "last", "size", "quantile", "any", "all")
 
 
 class Resampler:
-    """Pieces of time, as groups. Pieces without rows are there too, where they have a length.
+    """Groups of rows by time intervals. Intervals without rows are included.
 
     Examples
     --------
@@ -228,25 +228,25 @@ class Resampler:
         self._labels = labels
         self._index = index = of.index
         if not pa.types.is_timestamp(index._kind):
-            raise ValueError(f"resample needs an index of times, not of {index._kind}")
+            raise ValueError(f"cannot resample by an index of {index._kind}; use set_index with a column of times")
         offset = self._offset = pd.tseries.frequencies.to_offset(rule)
         name, kind = offset.rule_code.split("-")[0], index._kind
         usual = "right" if name in ("W", "ME", "QE", "YE") else "left"
         for side in (closed, label):
             if side not in (None, "left", "right"):
                 raise ValueError(f"resample: closed and label must be 'left' or 'right', not {side!r}")
-        #: Which end of a piece belongs to it, and by which it is called.
+        #: The end of an interval that it includes, and the end that is its label.
         self._closed, self._label = closed or usual, label or usual
         if name in _CALENDAR and offset.n == 1 and offset.rule_code in (name, f"{name}-DEC", f"{name}-JAN"):
-            self._piece = self._month(*_CALENDAR[name])
+            self._interval = self._month(*_CALENDAR[name])
         elif isinstance(offset, pd.offsets.Week) and offset.n == 1 and offset.weekday is not None and not kind.tz:
-            self._piece = self._time(f"({self._week(offset.weekday)}) * {_DAY}")
+            self._interval = self._time(f"({self._week(offset.weekday)}) * {_DAY}")
         else:
-            self._piece = self._equal(rule, offset)
+            self._interval = self._equal(rule, offset)
 
     @property
     def _moment(self) -> str:
-        """The time of a row; where pieces have their last moment and not their first, the one before."""
+        """The time of a row, minus one unit if intervals are closed on the right."""
         if self._closed == "left":
             return self._index._sql
         return f"{self._index._sql} - INTERVAL '1 {_UNIT_NAMES[self._index._kind.unit]}'"
@@ -263,7 +263,7 @@ class Resampler:
         return f"arrow_cast({exact}, '{arrow_name(kind)}')"
 
     def _week(self, weekday: int) -> str:
-        """The day from or to which a week goes. The whole of its last day belongs to one that is closed there."""
+        """Return the day that labels a week. A week that is closed on the right includes its whole last day."""
         day = f"(({self._whole()} - {self._since_midnight()}) / {_DAY})"
         if self._closed == "right":
             last = f"{day} + ({weekday} - ({day} + 3) % 7 + 14) % 7"
@@ -276,34 +276,34 @@ class Resampler:
             raise NotImplementedError(
                 f"resample({self._rule!r}, closed='right') is not supported; use the rule {unit[0].upper()}E"
             )
-        # The whole of its last day belongs to a month that is called by it and closed there; else that begins the next.
+        # A month that is closed on the right and labelled by its last day includes that whole day.
         moment = f"{self._index._sql} + INTERVAL '1 day'" if last and self._closed == "left" else self._index._sql
-        piece = f"date_trunc('{unit}', {moment})"
+        interval = f"date_trunc('{unit}', {moment})"
         if self._label == "right":
-            piece += f" + INTERVAL '{months} months'"
+            interval += f" + INTERVAL '{months} months'"
         if last:
-            piece += " - INTERVAL '1 day'"
-        return f"arrow_cast({piece}, '{arrow_name(self._index._kind)}')"
+            interval += " - INTERVAL '1 day'"
+        return f"arrow_cast({interval}, '{arrow_name(self._index._kind)}')"
 
     def _equal(self, rule: Any, offset: Any) -> str:
-        """Pieces that have the same length everywhere."""
+        """Return the SQL of the label of intervals of a fixed length."""
         try:
             step = pd.Timedelta(offset.n, "D") if isinstance(offset, pd.offsets.Day) else pd.Timedelta(offset)
         except ValueError:
             raise NotImplementedError(
-                f"resample({rule!r}): pieces are times such as 15min, h, D, W, or {', '.join(_CALENDAR)}"
+                f"resample({rule!r}) is not supported; use a rule such as 15min, h, D, W, {', '.join(_CALENDAR)}"
             ) from None
         nanoseconds = step.as_unit("ns").value
         zone = self._index._kind.tz
         if isinstance(offset, pd.offsets.Day) and self._closed == "right":
             raise NotImplementedError(f"resample({rule!r}, closed='right') is not supported; use hours, such as '24h'")
         if zone and isinstance(offset, pd.offsets.Day):
-            # Days are those of the zone's clock, which are not all as long.
+            # Days of a time zone with daylight saving time have different lengths.
             if offset.n != 1:
-                raise NotImplementedError(f"resample({rule!r}) of times in a zone: pieces of one day, or of hours")
+                raise NotImplementedError(f"resample({rule!r}) of times with a zone is not supported; use '1D' or hours")
             day = f"date_trunc('day', {self._index._sql})" + (" + INTERVAL '1 day'" if self._label == "right" else "")
             return f"arrow_cast({day}, '{arrow_name(self._index._kind)}')"
-        # pandas counts pieces from the midnight before the first row.
+        # As in pandas, intervals start at the midnight before the first row.
         first = f"(SELECT date_trunc('day', min({self._index._sql})) FROM {self._of._rows.under(self._index._sql)})"
         moment = arrow_name(pa.timestamp("ns", zone))
         origin = f"arrow_cast(arrow_cast({first}, '{moment}'), 'Int64')"
@@ -324,10 +324,10 @@ class Resampler:
         of = self.__dict__.get("_of")
         if isinstance(of, DataFrame) and name in of._columns:
             return self[name]
-        there = f"pieces have {', '.join(_PIECES)}, ohlc, agg and the columns"
+        known = f"supported: {', '.join(_INTERVAL_REDUCTIONS)}, ohlc, agg"
         if hasattr(pd.core.resample.Resampler, name):
-            raise NotThere(f"resample.{name} is not there: {there}")
-        raise AttributeError(f"pieces have no {name!r}: {there}")
+            raise NotThere(f"resample.{name} is not supported; {known}")
+        raise AttributeError(f"'Resampler' object has no attribute {name!r}; {known}")
 
     def _columns(self) -> list[Series]:
         of = self._of
@@ -335,17 +335,17 @@ class Resampler:
             return [of]
         return [of._column(label) for label in (self._labels if self._labels is not None else of._columns)]
 
-    def _made(self, cells: list[tuple[Any, _Cell]], axis: pd.Index | None = None) -> _Pieces:
+    def _made(self, cells: list[tuple[Any, _Cell]], axis: pd.Index | None = None) -> _Intervals:
         rows = self._of._rows
         key = quote(INDEX + "0")
         select = ", ".join(f"{cell.column.sql} AS {quote(f'c{at}')}" for at, (_, cell) in enumerate(cells))
         there = f"{self._index._sql} IS NOT NULL"
-        relation = rows.under(self._piece, select, there)
-        root = f"(SELECT {self._piece} AS {key}, {select} FROM {relation} WHERE {there} GROUP BY 1)"
+        relation = rows.under(self._interval, select, there)
+        root = f"(SELECT {self._interval} AS {key}, {select} FROM {relation} WHERE {there} GROUP BY 1)"
         made = Rows(rows.client, root, (f"{key} ASC NULLS LAST",), keep=rows)
         columns = {label: Column(quote(f"c{at}"), None, cell.column.origin) for at, (label, cell) in enumerate(cells)}
         fills = [cell.fill for _, cell in cells]
-        return _Pieces(made, columns, (Level(self._index.name, key),), self._offset, fills, axis)
+        return _Intervals(made, columns, (Level(self._index.name, key),), self._offset, fills, axis)
 
     def _cell(self, name: str, column: Series, **how: Any) -> _Cell:
         made = reduced(name, column, column._rows.order or (self._index._sql,), **how)
@@ -362,11 +362,11 @@ class Resampler:
         columns = [column for column in self._columns() if not numeric_only or is_number(column._kind)]
         return self._made([(column.name, self._cell(name, column, **how)) for column in columns], self._of._axis)
 
-    def _one(self, cell: _Cell, label: Any) -> _PieceColumn:
-        return _PieceColumn(self._made([("v", cell)]), label)
+    def _one(self, cell: _Cell, label: Any) -> _IntervalColumn:
+        return _IntervalColumn(self._made([("v", cell)]), label)
 
     def agg(self, func: Any) -> Any:
-        """One reduction by its name, a list of them, or a dictionary by column."""
+        """Apply a reduction by name, a list of names, or names given as a dict by column."""
         if isinstance(func, dict):
             if any(isinstance(names, list) for names in func.values()):
                 pairs = [
@@ -378,18 +378,18 @@ class Resampler:
             if isinstance(self._of, Series):
                 return self._made([(name, self._cell(name, self._of)) for name in func])
             return self._made([((c.name, name), self._cell(name, c)) for c in self._columns() for name in func])
-        if not isinstance(func, str) or func not in _PIECES:
-            raise NotImplementedError(f"pieces have {', '.join(_PIECES)}, not {func!r}")
+        if not isinstance(func, str) or func not in _INTERVAL_REDUCTIONS:
+            raise NotImplementedError(f"resample.agg({func!r}) is not supported; supported: {', '.join(_INTERVAL_REDUCTIONS)}")
         return self._all(func)
 
     aggregate = agg
 
     def quantile(self, q: float = 0.5) -> Any:
-        """A quantile of each piece's values that are not missing."""
+        """Return a quantile of the values of each interval, ignoring missing values."""
         return self._all("quantile", q=q)
 
     def ohlc(self) -> Any:
-        """The first, the largest, the smallest and the last value of each piece of a column."""
+        """Return the first, largest, smallest and last value of each interval."""
         names = {"open": "first", "high": "max", "low": "min", "close": "last"}
         if isinstance(self._of, Series):
             return self._made([(label, self._cell(name, self._of)) for label, name in names.items()])
@@ -399,18 +399,18 @@ class Resampler:
 
 
 class _Cell(NamedTuple):
-    """What each piece has, and what a piece without rows has."""
+    """The value of an interval, and the value of an interval without rows."""
 
     column: Column
     fill: Any = None
 
 
-#: What reductions give of nothing, if that is not a missing value.
+#: Values of reductions for intervals without rows, where they are not missing.
 _EMPTY = {"sum": 0, "count": 0, "size": 0, "nunique": 0, "prod": 1, "product": 1, "any": False, "all": True}
 
 
 def _complete(made: pd.DataFrame, step: Any, fills: list[Any]) -> pd.DataFrame:
-    """With the pieces that have no rows."""
+    """Add the intervals without rows."""
     if len(made) == 0:
         return made
     index = pd.date_range(made.index[0], made.index[-1], freq=step, name=made.index.name)
@@ -424,11 +424,11 @@ def _complete(made: pd.DataFrame, step: Any, fills: list[Any]) -> pd.DataFrame:
     return pd.concat(columns, axis=1).set_axis(made.columns, axis=1)
 
 
-class _Pieces(DataFrame):
-    """What pieces have, those without rows too.
+class _Intervals(DataFrame):
+    """The result of resampling, including intervals without rows.
 
-    To be computed they are filled in at the end. A plan that goes on with them has all of them: their labels are brought
-    to the workers and joined to those that have rows.
+    compute() adds the intervals without rows to the result on the client. If further operations follow, the labels of
+    all intervals are uploaded and joined with those that have rows.
     """
 
     def __init__(
@@ -455,24 +455,24 @@ class _Pieces(DataFrame):
         return self._completed()._like(columns, rows)
 
     def compute(self, **arguments: Any) -> Any:
-        """Runs the plan on the cluster, and gives the pieces as pandas has them."""
+        """Run the plan on the cluster and return a pandas object."""
         return _complete(self._found.compute(**arguments), self._step, self._fills)
 
     def _completed(self) -> DataFrame:
         if self._whole is None:
-            self._whole = self._with_all_pieces()
+            self._whole = self._with_all_intervals()
         return self._whole
 
-    def _with_all_pieces(self) -> DataFrame:
+    def _with_all_intervals(self) -> DataFrame:
         from ._io import from_pandas
 
         found = self._found
         key = found._index[0]
         first, last = ends(found)
         labels = pd.DatetimeIndex([]) if first is None else pd.date_range(first, last, freq=self._step)
-        if len(labels) > PIECES_MAX:
-            raise ValueError(f"{len(labels)} pieces are more than {PIECES_MAX}: choose longer ones")
-        pieces = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
+        if len(labels) > INTERVALS_MAX:
+            raise ValueError(f"cannot resample to {len(labels)} intervals, more than {INTERVALS_MAX}; use longer intervals")
+        intervals = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
         kind = arrow_name(found._rows.type(key.sql))
         label = f"arrow_cast(p.{quote(INDEX + '0')}, '{kind}')"
         cells = []
@@ -482,37 +482,37 @@ class _Pieces(DataFrame):
             cells.append(f"{value} AS {quote(f'c{at}')}")
         inner = ", ".join(f"{column.sql} AS {quote(f'c{at}')}" for at, column in enumerate(found._columns.values()))
         root = (
-            f"(SELECT {label} AS {quote(INDEX + '0')}, {', '.join(cells)} FROM {pieces._rows.sql} AS p "
+            f"(SELECT {label} AS {quote(INDEX + '0')}, {', '.join(cells)} FROM {intervals._rows.sql} AS p "
             f"LEFT JOIN (SELECT {key.sql} AS k, {inner} FROM {found._rows.under(key.sql, inner)}) AS f ON {label} = f.k)"
         )
         order = (f"{quote(INDEX + '0')} ASC NULLS LAST",)
-        rows = Rows(found._client, root, order, keep=(found._rows, pieces._rows))
+        rows = Rows(found._client, root, order, keep=(found._rows, intervals._rows))
         return DataFrame(rows, travelled(found._columns), (key._replace(sql=quote(INDEX + "0")),), found._axis)
 
 
-class _PieceColumn(Series):
-    """A column of pieces."""
+class _IntervalColumn(Series):
+    """A column of the result of resampling."""
 
-    def __init__(self, pieces: _Pieces, name: Any) -> None:
-        self._pieces = pieces
+    def __init__(self, intervals: _Intervals, name: Any) -> None:
+        self._intervals = intervals
         self.name = name
         self._known = None
-        self._origin = pieces._found._columns["v"].origin
+        self._origin = intervals._found._columns["v"].origin
 
     def __getattr__(self, name: str) -> Any:
         if name in ("_rows", "_index"):
-            return getattr(self._pieces._completed(), name)
+            return getattr(self._intervals._completed(), name)
         if name == "_sql":
-            return self._pieces._completed()._columns["v"].sql
+            return self._intervals._completed()._columns["v"].sql
         return super().__getattr__(name)
 
     def compute(self, **arguments: Any) -> Any:
-        """Runs the plan on the cluster, and gives the pieces as pandas has them."""
-        return self._pieces.compute(**arguments)["v"].rename(self.name)
+        """Run the plan on the cluster and return a pandas object."""
+        return self._intervals.compute(**arguments)["v"].rename(self.name)
 
 
-#: Pieces that a plan goes on with at most.
-PIECES_MAX = 10_000_000
+#: Maximum number of intervals in further operations.
+INTERVALS_MAX = 10_000_000
 
 
 def _resampled(name: str) -> Any:
@@ -521,11 +521,11 @@ def _resampled(name: str) -> Any:
         tuning(f"resample.{name}", arguments)
         return self._all(name, numeric_only, **how)
 
-    resampled.__doc__ = f"The {name} of each piece's values that are not missing."
+    resampled.__doc__ = f"Return the {name} of the values of each interval, ignoring missing values."
     resampled.__name__ = name
     return resampled
 
 
-for _name in _PIECES:
+for _name in _INTERVAL_REDUCTIONS:
     if _name != "quantile":
         setattr(Resampler, _name, _resampled(_name))

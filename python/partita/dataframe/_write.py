@@ -1,4 +1,4 @@
-"""Frames written to files, and under names that others see."""
+"""Writing of frames to files and public tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Writing"]
 
-#: Arguments of Dask's writers that say what is so here anyway.
+#: Arguments of Dask's writers, with the values that describe what this package always does.
 _ALWAYS = {
     "write_metadata_file": (None, False),
     "ignore_divisions": (False, True),
@@ -36,7 +36,7 @@ _ALWAYS = {
 
 
 class Writing:
-    """What a frame has to be written by."""
+    """Methods of frames that write files and tables."""
 
     _rows: Rows
     _columns: dict[Any, Column]
@@ -47,7 +47,7 @@ class Writing:
     columns: Any
 
     def _named(self, index: bool) -> list[str]:
-        """The columns under their own names."""
+        """Return the columns, and the index if requested, under their own names."""
         levels = [f"{level.sql} AS {quote(_index_name(at, level))}" for at, level in enumerate(self._index)]
         columns = [f"{column.sql} AS {quote(str(label))}" for label, column in self._columns.items()]
         return [*(levels if index else []), *columns]
@@ -58,7 +58,7 @@ class Writing:
         client._connection.query(f"CREATE {replace}TABLE {quote(name)} AS {query}")
 
     def _plain_query(self, parts: list[str]) -> str:
-        """Columns under their own names, with the rows in their order."""
+        """Return a query of columns under their own names, with the rows in their order."""
         rows = self._rows
         if not rows.order or rows.physical:
             return f"SELECT {', '.join(parts)} FROM {rows.under(*parts)}"
@@ -79,18 +79,18 @@ class Writing:
     ) -> None:
         if "*" in os.path.basename(os.fspath(path)):
             raise NotImplementedError(
-                "a folder is written, with a file for each partition: name it without *, which only to_csv takes"
+                "path must be a folder without *: each partition is a file in it; only to_csv() supports *"
             )
         path = absolute(path)
         target = path if single or path.endswith("/") else path + "/"
         unknown = [label for label in folders if label not in self._columns]
         if unknown:
-            raise KeyError(f"no column {unknown[0]!r}: there are {', '.join(map(str, self._columns))}")
+            raise KeyError(f"no column {unknown[0]!r}; columns: {', '.join(map(str, self._columns))}")
         for label in folders:
-            # DataFusion takes quotes for a part of the name there.
+            # In PARTITIONED BY, DataFusion does not accept quoted identifiers.
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(label)):
                 raise NotImplementedError(
-                    f"folders are named after columns of letters and digits, not {label!r}: rename it"
+                    f"partition_on does not support the column name {label!r}; rename it to letters, digits and _"
                 )
         by = f" PARTITIONED BY ({', '.join(folders)})" if folders else ""
         given = ", ".join(f"{literal(key)} {literal(value)}" for key, value in options.items())
@@ -99,7 +99,7 @@ class Writing:
         self._client._connection.query(statement)
 
     def _pandas_metadata(self, index: bool) -> str:
-        """What pandas notes in a Parquet file to know what was what: the index, and types of its own."""
+        """Return the metadata that pandas writes into Parquet files: the index, and types that Parquet does not have."""
         empty = pd.DataFrame({str(label): pd.Series(dtype=kind) for label, kind in self.dtypes.items()})
         empty.columns.name = self.columns.name
         axes = json.loads(pa.Schema.from_pandas(empty).metadata[b"pandas"])["column_indexes"]
@@ -115,7 +115,7 @@ class Writing:
         return json.dumps(found)
 
     def _key_types(self, labels: Sequence[str]) -> dict[str, str]:
-        """The types of columns that become names of folders, as Arrow names types."""
+        """Return the Arrow type names of columns that become folder names."""
         kinds = self._rows.types([self._columns[label].sql for label in labels])
         plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
         return {str(label): arrow_name(kind) for label, kind in zip(labels, plain)}
@@ -130,20 +130,25 @@ class Writing:
         overwrite: bool = False,
         **arguments: Any,
     ) -> None:
-        """Writes a folder with a Parquet file for each partition. Nothing is seen there before all is written.
+        """Write a folder with one Parquet file per partition. The files appear only when all are complete.
 
         Parameters
         ----------
         path : str
-            The folder, which all nodes see.
+            The folder. All nodes must see it.
         write_index : bool
-            Whether the index is written as a column.
+            Whether to write the index as a column.
         compression : str or None
-            Such as ``"snappy"``, ``"zstd"`` or ``"gzip"``.
+            Compression, such as ``"snappy"``, ``"zstd"`` or ``"gzip"``.
         partition_on : str or list, optional
-            Columns whose values become names of folders, ``year=2024/``; their files have the other columns.
+            Columns whose values become folder names, such as ``year=2024/``. The files contain the other columns.
         overwrite : bool
-            Whether what is there may go; else it is an error.
+            Whether to replace an existing folder. Otherwise, an existing folder is an error.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder exists, is not empty, and `overwrite` is false.
 
         Examples
         --------
@@ -161,7 +166,7 @@ class Writing:
         options = {"format.compression": names.get(compression, compression)}
         path = absolute(path).rstrip("/")
         replaces = overwrite and os.path.isdir(path)
-        # What is there goes when the new is whole, and not before.
+        # Replace the existing folder only when the new one is complete.
         fresh = f"{path}.{uuid.uuid4().hex[:8]}" if replaces else path
         self._write(fresh, "PARQUET", write_index, options, folders)
         found = {str(label): categories_of(column.origin) for label, column in self._columns.items()}
@@ -184,28 +189,29 @@ class Writing:
         name_function: Any = None,
         **arguments: Any,
     ) -> list[str] | None:
-        """Writes a folder with a CSV file for each partition, or a single file.
+        """Write a folder with one CSV file per partition, or a single file.
 
         Parameters
         ----------
         path : str
-            The folder, or the file. With ``*`` in its last part, as in ``"out/export-*.csv"``, each partition goes
-            into the file that has its number there. Such files are replaced if they exist.
+            The folder, or the file. In a path such as ``"out/export-*.csv"``, the number of each partition replaces
+            ``*``. Existing files of these names are replaced.
         single_file : bool
-            Whether all rows go into one file, in their order.
+            Whether to write all rows into one file, in their order.
         index : bool
-            Whether the index is written as a column.
+            Whether to write the index as a column.
         sep : str
-            What is between two values.
+            Separator.
         header : bool
             Whether each file begins with the names of the columns.
         name_function : callable, optional
-            What is written for ``*``, by the number of the partition. The texts must be in the order of the numbers.
+            Returns the string that replaces ``*``, given the number of the partition. The strings must be strictly
+            increasing.
 
         Returns
         -------
         list of str or None
-            The files, if the path has ``*``.
+            The files, if the path contains ``*``.
         """
         _check("to_csv", arguments)
         options = {"format.delimiter": sep} if sep != "," else {}
@@ -213,15 +219,15 @@ class Writing:
         if not single_file and "*" in os.path.basename(os.fspath(path)):
             return self._write_named(absolute(path), name_function, options, index)
         if name_function is not None:
-            raise ValueError("name_function= needs a path with *, such as 'out/export-*.csv'")
+            raise ValueError("name_function= requires a path with *, such as 'out/export-*.csv'")
         self._write(path, "CSV", index, options, single=single_file)
         return None
 
     def _write_named(self, pattern: str, name_function: Any, options: dict[str, str], index: bool) -> list[str]:
-        """Writes a CSV file for each partition, under the names of a pattern."""
+        """Write one CSV file per partition, under the names of a pattern."""
         parent, name = os.path.split(pattern.removeprefix("file://"))
         os.makedirs(parent, exist_ok=True)
-        # Beside them, so that moving from it never copies.
+        # In the same folder as the files, so that moving them never copies data.
         folder = os.path.join(parent, f".{uuid.uuid4().hex[:8]}.csv-parts")
         try:
             self._write(folder, "CSV", index, options)
@@ -229,7 +235,7 @@ class Writing:
             digits = len(str(len(parts) - 1))
             made = [name_function(at) if name_function else f"{at:0{digits}}" for at in range(len(parts))]
             if not all(isinstance(one, str) for one in made) or sorted(set(made)) != made:
-                raise ValueError(f"name_function= must give texts in the order of the numbers, not {made[:5]!r}")
+                raise ValueError(f"name_function= must return strictly increasing strings, not {made[:5]!r}")
             paths = [os.path.join(parent, name.replace("*", one)) for one in made]
             for part, path in zip(parts, paths):
                 os.replace(os.path.join(folder, part), path)
@@ -239,18 +245,18 @@ class Writing:
 
     @thin
     def to_json(self, path: Any, index: bool = False, **arguments: Any) -> None:
-        """Writes a folder with a file of newline-delimited JSON for each partition."""
+        """Write a folder with one file of newline-delimited JSON per partition."""
         if arguments.pop("orient", "records") != "records" or not arguments.pop("lines", True):
-            raise NotImplementedError("to_json writes a row in each line: orient='records', lines=True")
+            raise NotImplementedError("to_json() supports only orient='records' and lines=True")
         _check("to_json", arguments)
         self._write(path, "JSON", index, {})
 
 
 def _check(name: str, arguments: dict[str, Any]) -> None:
-    """Refuses arguments that would not be heeded."""
+    """Raise an error for unsupported arguments."""
     for argument, values in _ALWAYS.items():
         if argument in arguments and arguments.pop(argument) not in values:
-            raise NotImplementedError(f"{name}: {argument}= is not there; {argument}={values[0]!r} is what is done")
+            raise NotImplementedError(f"{name}() supports only {argument}={values[0]!r}")
     tuning(name, arguments)
 
 
