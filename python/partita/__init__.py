@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._errors import Cancelled, ClusterError, PartitaError, QueryError, thin
-from ._missing import FUNCTIONS, absent
+from ._errors import Cancelled, ClusterError, PartitaError, QueryError, trim_traceback
+from ._stubs import FUNCTIONS, module_getattr
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._draw import Drawing
+    from ._drawing import Drawing
 
 __all__ = [
     "Cancelled",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-@thin
+@trim_traceback
 def compute(*collections: Any) -> tuple[Any, ...]:
     """Compute several collections in parallel and return their results as a tuple."""
     from ._client import current_client
@@ -38,7 +38,7 @@ def compute(*collections: Any) -> tuple[Any, ...]:
     return tuple(current_client().compute(list(collections), sync=True))
 
 
-@thin
+@trim_traceback
 def persist(*collections: Any) -> tuple[Any, ...]:
     """Persist several collections on the workers and return collections that read the persisted results."""
     return tuple(one.persist() for one in collections)
@@ -46,12 +46,12 @@ def persist(*collections: Any) -> tuple[Any, ...]:
 
 def visualize(*collections: Any, filename: str | None = None, **arguments: Any) -> Drawing:
     """Draw the plans of collections as one SVG image, for display in a notebook or written to a file."""
-    from ._draw import visualize as draw
+    from ._drawing import visualize as draw
 
     return draw(*collections, filename=filename, **arguments)
 
 
-__getattr__ = absent(
+__getattr__ = module_getattr(
     "partita",
     {
         "delayed": FUNCTIONS,

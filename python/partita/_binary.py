@@ -8,10 +8,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
-__all__ = ["program"]
+__all__ = ["find_program"]
 
 
-def program() -> str:
+def find_program() -> str:
     """Return the path of the ``partita`` program that belongs to this package.
 
     The environment variable ``PARTITA_PROGRAM`` overrides it.

@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
-from ._binary import program
+from ._binary import find_program
 from ._connection import Connection, quote
-from ._errors import ClusterError, NotThere, TokenRefused, Unreachable, thin
+from ._durations import parse_seconds
+from ._errors import ClusterError, NotThere, TokenRefused, Unreachable, trim_traceback
 from ._futures import Future, Futures
-from ._local import Link, LocalCluster, check_arguments, find, refuse_in_steps
-from ._missing import FUNCTIONS
-from ._units import seconds
+from ._local import Link, LocalCluster, check_arguments, check_step, find_access
+from ._stubs import FUNCTIONS
 
 __all__ = ["Client", "Future", "current_client"]
 
@@ -40,7 +40,7 @@ _current: Client | None = None
 _lock = threading.RLock()
 
 
-def _tries(wait: float) -> Iterator[None]:
+def _attempts(wait: float) -> Iterator[None]:
     """Yield once per attempt, with growing pauses, until `wait` seconds have passed; at least once."""
     end = time.monotonic() + wait
     pause = PAUSE_FIRST_S
@@ -114,7 +114,7 @@ class Client:
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
         self._futures = Futures()
-        wait = seconds(timeout)
+        wait = parse_seconds(timeout)
         size = {
             "n_workers": n_workers,
             "threads_per_worker": threads_per_worker,
@@ -137,7 +137,7 @@ class Client:
                 )
             self._find(address, scheduler_file, wait)
         elif size or not self._find_any(wait):
-            refuse_in_steps()
+            check_step()
             self._own = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         if set_as_default:
@@ -146,16 +146,16 @@ class Client:
 
     def _connect(self, address: str, token: str, wait: float | None) -> None:
         """Connect to a scheduler, waiting for it if it is still starting."""
-        self._try_until(lambda left: self._attend(address, token, left), wait)
+        self._try_until(lambda left: self._open_connection(address, token, left), wait)
 
     def _find(self, address: str | None, scheduler_file: str | None, wait: float | None) -> None:
         """Find the access file of a cluster and connect to it, waiting for both."""
 
         def attempt(left: float) -> None:
-            found = find(address, scheduler_file)
+            found = find_access(address, scheduler_file)
             if found is None:
                 raise ClusterError("no cluster found")
-            self._attend(*found, left)
+            self._open_connection(*found, left)
 
         self._try_until(attempt, wait)
 
@@ -168,7 +168,7 @@ class Client:
         if any(os.environ.get(name) for name in _NAMING):
             self._find(None, None, wait)
             return True
-        found = find(None, None)
+        found = find_access(None, None)
         if found is None:
             return False
         try:
@@ -178,7 +178,7 @@ class Client:
             return False
         return True
 
-    def _attend(self, address: str, token: str, wait: float) -> None:
+    def _open_connection(self, address: str, token: str, wait: float) -> None:
         connection = Connection(address.removeprefix("tcp://"), token)
         connection.reach(wait)
         connection.attend()
@@ -188,7 +188,7 @@ class Client:
         wait = TIMEOUT_S if wait is None else wait
         end = time.monotonic() + wait
         cause: ClusterError | None = None
-        for _ in _tries(wait):
+        for _ in _attempts(wait):
             try:
                 attempt(max(end - time.monotonic(), PAUSE_MAX_S))
                 return
@@ -264,10 +264,10 @@ class Client:
         TimeoutError
             If fewer workers are connected when the time is over.
         """
-        given = seconds(timeout)
+        given = parse_seconds(timeout)
         wait = TIMEOUT_S if given is None else given
         connected = 0
-        for _ in _tries(wait):
+        for _ in _attempts(wait):
             connected = len(self._workers())
             if connected >= n_workers:
                 return
@@ -284,12 +284,12 @@ class Client:
 
     # Computations.
 
-    @thin
+    @trim_traceback
     def sql(self, query: str) -> Any:
         """Run a SQL query and return its rows as a ``pyarrow.Table``."""
         return self._connection.query(query, fixed=False)
 
-    @thin
+    @trim_traceback
     def compute(self, collections: Any, sync: bool = False) -> Any:
         """Compute collections in the background.
 
@@ -317,14 +317,14 @@ class Client:
             return results if many else results[0]
         return futures if many else futures[0]
 
-    @thin
+    @trim_traceback
     def persist(self, collections: Any) -> Any:
         """Persist collections on the workers and return collections that read the persisted results."""
         if isinstance(collections, (list, tuple)):
             return [one.persist() for one in collections]
         return collections.persist()
 
-    @thin
+    @trim_traceback
     def gather(self, futures: Any) -> Any:
         """Wait for futures and return their results in the same structure of lists, tuples, sets and dicts."""
         if isinstance(futures, Future):
@@ -368,7 +368,7 @@ class Client:
 
     # Public tables.
 
-    @thin
+    @trim_traceback
     def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
         """Publish frames as tables that all clients of the cluster can read, until they are unpublished.
 
@@ -410,7 +410,7 @@ class Client:
                 raise ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
             frame._publish(self, public, override)
 
-    @thin
+    @trim_traceback
     def get_dataset(self, name: str) -> Any:
         """Return a published dataset as a frame.
 
@@ -430,7 +430,7 @@ class Client:
         rows = self._connection.action("partita.tables", {})
         return [row["name"] for row in rows if row["session"] is None]
 
-    @thin
+    @trim_traceback
     def unpublish_dataset(self, name: str) -> None:
         """Drop a published dataset."""
         self._connection.query(f"DROP TABLE {quote(name)}")
@@ -444,7 +444,9 @@ class Client:
             "PARTITA_SCHEDULER": connection.address,
             "PARTITA_TOKEN": connection.token,
         }
-        done = subprocess.run([program(), *arguments], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(
+            [find_program(), *arguments], capture_output=True, text=True, env=environment, check=False
+        )
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
@@ -480,7 +482,9 @@ class Client:
         (True, True)
         """
         if isinstance(workers, str) or not workers:
-            raise ValueError("retire_workers() takes a list of addresses; client.nthreads() returns those of all workers")
+            raise ValueError(
+                "retire_workers() takes a list of addresses; client.nthreads() returns those of all workers"
+            )
         ids = {row["address"]: str(row["id"]) for row in self._workers()}
         addresses = [address.removeprefix("tcp://") for address in workers]
         for address in addresses:

@@ -332,7 +332,7 @@ class Connection:
                     with contextlib.suppress(Exception):
                         client.close()
 
-    def forget(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """Release a table of this session soon. This may be called at any moment, on any thread."""
         if self._releases is not None:
             self._releases.add(name)
@@ -343,7 +343,7 @@ class Connection:
         try:
             yield
         except BaseException:
-            self.forget(name)
+            self.release(name)
             raise
 
     def run(self, sql: str, fixed: bool = True) -> Running:
@@ -408,7 +408,7 @@ class Connection:
 
     # Uploads and downloads of tables.
 
-    def put(
+    def upload(
         self,
         name: str,
         parts: Sequence[pa.Table],
@@ -440,17 +440,17 @@ class Connection:
         if not parts:
             raise ValueError("cannot upload a table without partitions")
 
-        def bring(work: tuple[int, str]) -> pa.Table:
+        def send(work: tuple[int, str]) -> pa.Table:
             at, address = work
             rows = parts[at]
-            self._put_one(job, at, address, rows)
+            self._upload_partition(job, at, address, rows)
             # A copy, since a slice would keep all rows in memory.
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
         with self.making(name):
             places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
             job = places["job"]
-            firsts = self._each(list(enumerate(places["addresses"])), bring)
+            firsts = self._each(list(enumerate(places["addresses"])), send)
             schema = firsts[0].schema
             text = base64.b64encode(schema.serialize().to_pybytes()).decode()
             end = {"job": job, "name": name, "public": public, "schema": text}
@@ -459,12 +459,12 @@ class Connection:
             self.action("partita.put_end", end)
         return schema
 
-    def _put_one(self, job: int, index: int, address: str, rows: pa.Table) -> None:
+    def _upload_partition(self, job: int, index: int, address: str, rows: pa.Table) -> None:
         place = {"job": job, "index": index, "address": address}
         command = put_command(json.dumps(place).encode())
         descriptor = flight.FlightDescriptor.for_command(command)
 
-        def bring(client: flight.FlightClient) -> None:
+        def send(client: flight.FlightClient) -> None:
             with _translated():
                 writer, answers = client.do_put(descriptor, rows.schema, self._options)
                 writer.write_table(rows, max(rows.num_rows * MESSAGE_BYTES // max(rows.nbytes, 1), 1))
@@ -474,10 +474,10 @@ class Connection:
 
         worker = self._worker(address)
         if worker is not None:
-            return bring(worker)
-        return bring(self._scheduler)
+            return send(worker)
+        return send(self._scheduler)
 
-    def get(self, name: str) -> pa.Table | None:
+    def fetch(self, name: str) -> pa.Table | None:
         """Fetch all rows of a persisted table, each partition from a worker that holds it.
 
         Returns None if a partition is lost: reading the table through the scheduler recomputes it.
@@ -486,12 +486,12 @@ class Connection:
         if not places or any(not place["address"] for place in places):
             return None
         try:
-            return pa.concat_tables(self._each(places, self._get_one))
+            return pa.concat_tables(self._each(places, self._fetch_partition))
         except PartitaError:
             # Since then, workers may have left or partitions may have been migrated.
             return None
 
-    def _get_one(self, place: dict[str, Any]) -> pa.Table:
+    def _fetch_partition(self, place: dict[str, Any]) -> pa.Table:
         worker = self._worker(place["address"])
         with _translated():
             if worker is not None:

@@ -18,7 +18,7 @@ __all__ = [
     "TokenRefused",
     "Unreachable",
     "query_error",
-    "thin",
+    "trim_traceback",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -136,7 +136,7 @@ class NotThere(NotImplementedError, AttributeError):
     """A name of pandas or Dask that is not supported. ``hasattr`` returns False for it."""
 
 
-def thin(function: _Function) -> _Function:
+def trim_traceback(function: _Function) -> _Function:
     """Decorate a function so that tracebacks of this package's errors end at its call.
 
     Computations fail on the cluster, so the frames inside this package do not help to find the cause.

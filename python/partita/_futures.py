@@ -9,8 +9,8 @@ from concurrent import futures
 from queue import SimpleQueue
 from typing import Any
 
-from ._errors import Cancelled, thin
-from ._units import seconds
+from ._durations import parse_seconds
+from ._errors import Cancelled, trim_traceback
 
 __all__ = ["Future", "Futures", "stoppable"]
 
@@ -43,7 +43,7 @@ class Future:
         finally:
             _here.future = None
 
-    @thin
+    @trim_traceback
     def result(self, timeout: Any = None) -> Any:
         """Wait for the result and return it.
 
@@ -67,9 +67,11 @@ class Future:
     def exception(self, timeout: Any = None) -> BaseException | None:
         """Wait for the end of the computation and return its exception; ``None`` if it succeeded."""
         try:
-            return self._work.exception(seconds(timeout))
+            return self._work.exception(parse_seconds(timeout))
         except futures.TimeoutError:
-            raise TimeoutError(f"timed out: the computation has not finished after {seconds(timeout):g} s") from None
+            raise TimeoutError(
+                f"timed out: the computation has not finished after {parse_seconds(timeout):g} s"
+            ) from None
         except futures.CancelledError:
             return Cancelled("the computation was cancelled")
 

@@ -13,10 +13,10 @@ import warnings
 from collections.abc import Mapping
 from typing import IO, Any
 
-from ._binary import program
+from ._binary import find_program
 from ._errors import ClusterError, InvalidArgument, NotThere
 
-__all__ = ["Link", "LocalCluster", "check_arguments", "find", "refuse_in_steps"]
+__all__ = ["Link", "LocalCluster", "check_arguments", "check_step", "find_access"]
 
 #: Prints the address and the token of the cluster, then runs as long as its standard input is open. Thus the cluster
 #: ends with the process that started it, even if that process crashes.
@@ -71,7 +71,7 @@ class _Log:
 
     def __init__(self, pipe: IO[bytes], shown: bool) -> None:
         self._pipe = pipe
-        self._shown = shown
+        self._to_pandas = shown
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES_MAX)
         self._thread = threading.Thread(target=self._drain, name="partita-log", daemon=True)
         self._thread.start()
@@ -81,12 +81,12 @@ class _Log:
             # Limit the size of a read, since a line may be endless.
             while line := self._pipe.readline(1 << 16):
                 self._lines.append(line.decode(errors="replace")[:LOG_LINE_CHARACTERS_MAX])
-                if self._shown:
+                if self._to_pandas:
                     try:
                         # Not sys.stderr: its lock may be held during the shutdown of the interpreter.
                         os.write(2, line)
                     except OSError:
-                        self._shown = False
+                        self._to_pandas = False
 
     def ended(self) -> str:
         """Wait until the process has closed the pipe, and return the last lines."""
@@ -94,7 +94,7 @@ class _Log:
         return "".join(self._lines).strip()
 
 
-def _said(text: str) -> str:
+def _error_message(text: str) -> str:
     """Return the error message of the program, without hints for its command line and links with the token."""
     lines = [line for line in text.splitlines() if line.strip()]
     # The lines before the first error are log messages.
@@ -103,7 +103,7 @@ def _said(text: str) -> str:
     return "\n".join(line for line in lines if "try '--help'" not in line and "token=" not in line)
 
 
-def _whole(name: str, value: Any) -> str:
+def _format_count(name: str, value: Any) -> str:
     """Format a number of workers or threads as a command line argument."""
     try:
         number = int(value)
@@ -114,14 +114,14 @@ def _whole(name: str, value: Any) -> str:
     return str(number)
 
 
-def _size(value: Any) -> str:
+def _format_memory(value: Any) -> str:
     """Format a memory limit as a command line argument. The program parses numbers and strings like Dask."""
     if isinstance(value, bool) or not (isinstance(value, str) or hasattr(value, "__float__")):
         raise TypeError(f"memory_limit must be a number of bytes or a string such as '8GiB', not {value!r}")
     return str(value)
 
 
-def _port(address: Any) -> tuple[str, int]:
+def _parse_port(address: Any) -> tuple[str, int]:
     """Parse the host and the port of ``dashboard_address``: ``8787``, ``":8787"`` or ``"host:8787"``."""
     host, _, port = str(address).rpartition(":")
     try:
@@ -141,7 +141,7 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _level(silence_logs: Any) -> str:
+def _log_level(silence_logs: Any) -> str:
     """Return the log level of the cluster for a level of ``logging`` below which it is silent."""
     if silence_logs is None or silence_logs is True:
         return "error"
@@ -156,7 +156,7 @@ def _level(silence_logs: Any) -> str:
     return "debug"
 
 
-def _slurm(*names: str) -> int | None:
+def _slurm_integer(*names: str) -> int | None:
     """Return the integer value of the first of these Slurm variables that is set."""
     texts = (os.environ.get(name, "") for name in names)
     return next((int(text) for text in texts if text.isdigit()), None)
@@ -164,13 +164,13 @@ def _slurm(*names: str) -> int | None:
 
 def _step_tasks() -> int:
     """Return the number of tasks of this process's Slurm step; 1 outside a step of ``srun``."""
-    step = _slurm("SLURM_STEP_ID", "SLURM_STEPID")
+    step = _slurm_integer("SLURM_STEP_ID", "SLURM_STEPID")
     if step is None or step >= STEP_ID_SPECIAL_MIN:
         return 1
-    return _slurm("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") or 1
+    return _slurm_integer("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") or 1
 
 
-def refuse_in_steps() -> None:
+def check_step() -> None:
     """Raise an error instead of implicitly starting one cluster per task of ``srun``.
 
     Raises
@@ -250,21 +250,21 @@ class LocalCluster:
         **arguments: Any,
     ) -> None:
         check_arguments("LocalCluster", arguments)
-        command = [program(), "run", "--headless"]
+        command = [find_program(), "run", "--headless"]
         # None stands for the default, and so does 0, as in Dask.
-        command += ["--workers", _whole("n_workers", n_workers or 1)]
+        command += ["--workers", _format_count("n_workers", n_workers or 1)]
         if threads_per_worker:
-            command += ["--threads", _whole("threads_per_worker", threads_per_worker)]
+            command += ["--threads", _format_count("threads_per_worker", threads_per_worker)]
         if memory_limit is not None:
-            command.append(f"--memory-limit={_size(memory_limit)}")
+            command.append(f"--memory-limit={_format_memory(memory_limit)}")
         if local_directory:
             command += ["--local-directory", os.fspath(local_directory)]
         if host:
             command += ["--host", host]
-        port = _chosen_port(host, scheduler_port, dashboard_address)
+        port = _choose_port(host, scheduler_port, dashboard_address)
         if port:
             command += ["--port", str(port)]
-        self._start(command, os.environ.get("PARTITA_LOG"), _level(silence_logs), silence_logs is not None)
+        self._start(command, os.environ.get("PARTITA_LOG"), _log_level(silence_logs), silence_logs is not None)
 
     def _start(self, command: list[str], wanted: str | None, level: str, asked: bool) -> None:
         environment = {**os.environ, "PARTITA_LOG": wanted or level}
@@ -286,7 +286,7 @@ class LocalCluster:
         # No further output is expected; if there is any, it must not block the cluster.
         _Log(self._process.stdout, shown=False)
         if len(words) != 2:
-            said = _said(log.ended())
+            said = _error_message(log.ended())
             kind = InvalidArgument if self._process.wait() == USAGE_CODE else ClusterError
             raise kind(f"cannot start a cluster on this machine: {said}")
         self.scheduler_address, self.token = words
@@ -359,13 +359,13 @@ def check_arguments(what: str, arguments: Mapping[str, Any]) -> None:
         raise TypeError(f"{what}() does not support the argument {argument!r}")
 
 
-def _chosen_port(host: str | None, scheduler_port: int | None, dashboard_address: Any) -> int:
+def _choose_port(host: str | None, scheduler_port: int | None, dashboard_address: Any) -> int:
     """Return the port of the scheduler and the dashboard; 0 for any free port."""
     if scheduler_port:
         return int(scheduler_port)
     if dashboard_address is None:
         return 0
-    named, port = _port(dashboard_address)
+    named, port = _parse_port(dashboard_address)
     if named != (host or "") and named not in _LOOPBACK:
         raise ValueError(f"dashboard_address={dashboard_address!r} names a host; pass host={named!r} as well")
     if port and not _is_free(host or "127.0.0.1", port):
@@ -374,12 +374,12 @@ def _chosen_port(host: str | None, scheduler_port: int | None, dashboard_address
     return port
 
 
-def find(address: str | None, scheduler_file: str | None) -> tuple[str, str] | None:
+def find_access(address: str | None, scheduler_file: str | None) -> tuple[str, str] | None:
     """Return the address and the token of the selected cluster, as the program finds them.
 
     Returns None if no cluster is selected and none is running.
     """
-    command = [program(), "access"]
+    command = [find_program(), "access"]
     if address:
         command.append(address)
     if scheduler_file:
@@ -390,4 +390,4 @@ def find(address: str | None, scheduler_file: str | None) -> tuple[str, str] | N
         return access["address"], access["token"]
     if done.returncode == NO_CLUSTER_CODE:
         return None
-    raise ClusterError(_said(done.stderr))
+    raise ClusterError(_error_message(done.stderr))

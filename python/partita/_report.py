@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from ._client import JOBS_PAGE_MAX, Client, current_client
-from ._errors import PartitaError, thin
+from ._errors import PartitaError, trim_traceback
 
 __all__ = ["performance_report"]
 
@@ -71,14 +71,14 @@ class performance_report:
         self._path = os.fspath(filename)
         self._given = client
 
-    @thin
+    @trim_traceback
     def __enter__(self) -> None:
         self._client = self._given or current_client()
         latest = self._client._rest("jobs?limit=1")["jobs"]
         self._last = latest[0]["id"] if latest else -1
         self._begun_s = time.time()
 
-    @thin
+    @trim_traceback
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             page = self._page(self._jobs(), time.time() - self._begun_s)

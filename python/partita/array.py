@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._missing import absent
+from ._stubs import module_getattr
 
 __all__: list[str] = []
 
-__getattr__ = absent("partita.array", {}, "arrays are not supported; use partita.dataframe or NumPy")
+__getattr__ = module_getattr("partita.array", {}, "arrays are not supported; use partita.dataframe or NumPy")

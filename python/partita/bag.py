@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ._missing import absent
+from ._stubs import module_getattr
 
 __all__: list[str] = []
 
-__getattr__ = absent(
+__getattr__ = module_getattr(
     "partita.bag",
     {
         "read_text": "use partita.dataframe.read_json or read_csv",

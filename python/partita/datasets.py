@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ._missing import absent
+from ._stubs import module_getattr
 
 if TYPE_CHECKING:
     from ._client import Client
@@ -159,4 +159,4 @@ def _values(random: np.random.Generator, label: Any, kind: Any, count: int) -> A
     raise TypeError(f"column {label!r} cannot be {kind}; use a numeric, string, categorical or boolean type")
 
 
-__getattr__ = absent("partita.datasets", {"make_people": "bags are not supported; use timeseries"})
+__getattr__ = module_getattr("partita.datasets", {"make_people": "bags are not supported; use timeseries"})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ._draw import visualize
-from ._missing import absent
+from ._drawing import visualize
 from ._report import performance_report
+from ._stubs import module_getattr
 
 __all__ = ["performance_report", "visualize"]
 
 _PAGE = "use performance_report, or the dashboard's page of a job"
 
-__getattr__ = absent(
+__getattr__ = module_getattr(
     "partita.diagnostics",
     {
         "ProgressBar": "use partita.distributed.progress(client.compute(..))",

@@ -6,9 +6,9 @@ from typing import Any
 
 from ._client import Client, Future, current_client
 from ._local import LocalCluster
-from ._missing import FUNCTIONS, absent
 from ._progress import progress
 from ._report import performance_report
+from ._stubs import FUNCTIONS, module_getattr
 
 __all__ = [
     "Client",
@@ -38,7 +38,7 @@ def wait(futures: Future | list[Future], timeout: Any = None) -> None:
 _PROGRAM = "use the program: `partita scheduler`, `partita worker`"
 _SHARED = "tasks share only tables; see Client.publish_dataset"
 
-__getattr__ = absent(
+__getattr__ = module_getattr(
     "partita.distributed",
     {
         "as_completed": "use Future.add_done_callback, or wait",

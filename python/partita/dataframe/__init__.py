@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .._missing import FUNCTIONS, absent
-from ._convert import to_datetime, to_numeric
+from .._stubs import FUNCTIONS, module_getattr
+from ._conversion import to_datetime, to_numeric
 from ._frame import DataFrame
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
 from ._merge import concat, merge, merge_asof
@@ -32,7 +32,7 @@ __all__ = [
 
 _METHOD = "use the method of DataFrame"
 
-__getattr__ = absent(
+__getattr__ = module_getattr(
     "partita.dataframe",
     {
         "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["along_rows", "tuning"]
+__all__ = ["is_columns_axis", "reject_unsupported"]
 
 _TUNING = frozenset(
     (
@@ -25,7 +25,7 @@ _TUNING = frozenset(
 _OF_NUMPY = {"dtype": None, "out": None, "initial": None, "keepdims": False, "where": True}
 
 
-def tuning(name: str, given: dict[str, Any]) -> None:
+def reject_unsupported(name: str, given: dict[str, Any]) -> None:
     """Accept arguments that only tune Dask.
 
     Raises
@@ -39,7 +39,7 @@ def tuning(name: str, given: dict[str, Any]) -> None:
         raise TypeError(f"{name}() does not support the argument {argument!r}")
 
 
-def along_rows(name: str, axis: Any) -> bool:
+def is_columns_axis(name: str, axis: Any) -> bool:
     """Whether `axis` is 1 or ``"columns"``, so that the values of each row are combined.
 
     Raises

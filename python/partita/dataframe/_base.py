@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from .._draw import visualize
-from .._errors import OF_VALUES, NotThere, thin
-from ._arguments import tuning
+from .._drawing import visualize
+from .._errors import OF_VALUES, NotThere, trim_traceback
+from ._alternatives import ALTERNATIVES
+from ._arguments import reject_unsupported
 from ._columns import to_pandas
-from ._instead import INSTEAD
-from ._rows import Rows, direction, drop_later, held_name, term
-from ._sql import INDEX, ORDER, ROW, present, quote
+from ._rows import Rows, direction, new_table_name, release_after, term
+from ._sql import INDEX, ORDER, ROW, quote, replace_nan
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -62,7 +62,7 @@ class Plan:
     _index: tuple[Level, ...]
 
     #: Alternatives for unsupported methods of this class, which override the general ones.
-    _instead: ClassVar[dict[str, str]] = {}
+    _alternatives: ClassVar[dict[str, str]] = {}
 
     @property
     def _client(self) -> Client:
@@ -81,7 +81,7 @@ class Plan:
             raise AttributeError(f"'{kind}' object has no attribute {name!r}")
         supported = [found for found in dir(type(self)) if not found.startswith("_")]
         near = next(iter(difflib.get_close_matches(name, supported, 1, 0.6)), "")
-        nearest = self._instead.get(name) or INSTEAD.get(name) or near
+        nearest = self._alternatives.get(name) or ALTERNATIVES.get(name) or near
         hint = f"use {nearest}, or " if nearest else "use "
         raise NotThere(f"{kind}.{name} is not supported; {hint}compute() and pandas")
 
@@ -128,16 +128,16 @@ class Plan:
         return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
 
     def _fetch(self) -> pa.Table:
-        name = self._rows.held
+        name = self._rows.persisted
         if name is not None:
             # Computing a persisted frame runs no query: its partitions are fetched from the workers in parallel.
-            wanted = self._held_columns()
-            table = self._client._connection.get(name) if wanted else None
+            wanted = self._table_columns()
+            table = self._client._connection.fetch(name) if wanted else None
             if table is not None:
                 return table.select(wanted).rename_columns(self._names())
         return self._client._connection.query(self._full_query())
 
-    def _held_columns(self) -> list[str]:
+    def _table_columns(self) -> list[str]:
         """Return the columns of the persisted table that the plan selects; none if a query would transfer less."""
         columns = {quote(name): name for name in self._rows.schema.names}
         found = [
@@ -160,18 +160,18 @@ class Plan:
         """Return the origins of the index and the selected columns."""
         return [level.origin for level in self._index]
 
-    def _shown(self, table: pa.Table) -> Any:
+    def _to_pandas(self, table: pa.Table) -> Any:
         """Convert the result of a query to a pandas object."""
         # A plan without columns selects a dummy column.
         origins = self._origins() or [None] * table.num_columns
         return self._finish(to_pandas(table, origins))
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> Any:
         """Run the plan on the cluster and return the result as a pandas object. Ctrl-C cancels it on the cluster."""
-        tuning("compute", arguments)
+        reject_unsupported("compute", arguments)
         try:
-            return self._shown(self._fetch())
+            return self._to_pandas(self._fetch())
         except OF_VALUES as error:
             labels = self._computed()
             if not labels:
@@ -183,7 +183,7 @@ class Plan:
     def _computed(self) -> list[Any]:
         """Return the labels of the columns that are not plain columns of the relation."""
         schema = self._rows.schema
-        plain = {form for one in schema for form in (quote(one.name), present(quote(one.name), one.type))}
+        plain = {form for one in schema for form in (quote(one.name), replace_nan(quote(one.name), one.type))}
         return [label for label, (sql, _) in zip(self._selected_labels(), self._selected()) if sql not in plain]
 
     def _selected_labels(self) -> list[Any]:
@@ -193,19 +193,19 @@ class Plan:
     def _finish(self, frame: pd.DataFrame) -> Any:
         raise NotImplementedError
 
-    @thin
+    @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
         return self._rows.explain(self._full_query())
 
-    @thin
+    @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
     # Persisting.
 
-    def _held_query(self, names: list[str]) -> str:
+    def _table_query(self, names: list[str]) -> str:
         """Return the plan as the query of a table: the selected columns and the sort keys, sorted by them.
 
         If the rows are already in this order, the ``ORDER BY`` tells the cluster so without sorting them again.
@@ -218,15 +218,15 @@ class Plan:
         order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         return f"SELECT * FROM ({query}) ORDER BY {order}"
 
-    def _hold(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
+    def _persist_rows(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
         """Create a persisted table of the rows, partitioned as they are or as an option of the table requires."""
         rows = self._rows
-        name = held_name()
+        name = new_table_name()
         # A sort key that is already a column of the table needs no hidden column.
         existing = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
         existing.update(self._selected())
         names = [existing.get(sql, own) for sql, own in self._terms()]
-        query = self._held_query(names)
+        query = self._table_query(names)
         spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
         with connection.making(name):
@@ -234,11 +234,11 @@ class Plan:
             partitions = connection.table(name)["partitions"]
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table keeps the order of the query.
-        held = Rows(rows.client, quote(name), order, bool(order), partitions)
-        held.held = name
-        drop_later(rows.client, name, held.identity)
+        persisted = Rows(rows.client, quote(name), order, bool(order), partitions)
+        persisted.persisted = name
+        release_after(rows.client, name, persisted.identity)
         levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return held, levels
+        return persisted, levels
 
     @property
     def npartitions(self) -> int:
@@ -253,7 +253,7 @@ class Plan:
         order = self._rows.order
         return bool(self._index and order) and term(order[0]) == self._index[0].sql
 
-    @thin
+    @trim_traceback
     def __len__(self) -> int:
         table = self._client._connection.query(f"SELECT count(*) FROM {self._rows.under()}")
         return int(table.column(0)[0].as_py())

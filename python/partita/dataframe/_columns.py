@@ -15,13 +15,13 @@ __all__ = [
     "NULLABLE",
     "Column",
     "Lists",
-    "axis_of",
-    "carried",
-    "in_order",
+    "derived_origin",
     "is_masked",
+    "label_index",
     "origin_of",
-    "restore",
+    "sort_sql",
     "to_pandas",
+    "to_pandas_column",
 ]
 
 #: The origin of columns of nullable types, such as ``Int64``, ``Float64``, ``boolean`` and ``string``.
@@ -81,12 +81,12 @@ def is_masked(origin: Any) -> bool:
     return isinstance(origin, str)
 
 
-def carried(*origins: Any) -> Any:
+def derived_origin(*origins: Any) -> Any:
     """Return the origin of a value computed from columns of these origins. Categories become plain values."""
     return next((origin for origin in origins if is_masked(origin)), None)
 
 
-def in_order(sql: str, origin: Any) -> str:
+def sort_sql(sql: str, origin: Any) -> str:
     """Return the SQL sort key of a column. Categories sort by their position."""
     if not isinstance(origin, pd.CategoricalDtype):
         return sql
@@ -96,7 +96,7 @@ def in_order(sql: str, origin: Any) -> str:
     return f"CASE {sql} {cases} END" if cases else sql
 
 
-def restore(column: pa.ChunkedArray, origin: Any) -> Any:
+def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:
     """Convert an Arrow column to the pandas type of its origin."""
     kind = column.type
     if isinstance(origin, Lists):
@@ -152,13 +152,13 @@ def to_pandas(table: pa.Table, origins: list[Any] | None = None) -> pd.DataFrame
     if len(plain) == len(columns):
         return frame
     made = {
-        name: frame[name] if origin is None else restore(column, origin)
+        name: frame[name] if origin is None else to_pandas_column(column, origin)
         for name, column, origin in zip(names, columns, origins)
     }
     return pd.DataFrame(made, index=pd.RangeIndex(table.num_rows))
 
 
-def axis_of(labels: list[Any], like: pd.Index | None) -> pd.Index:
+def label_index(labels: list[Any], like: pd.Index | None) -> pd.Index:
     """Return column labels as an index with the name and, if possible, the type of another index."""
     if like is None:
         return pd.Index(labels)
@@ -173,6 +173,6 @@ def axis_of(labels: list[Any], like: pd.Index | None) -> pd.Index:
     return made.rename(like.name) if made.nlevels == 1 else made
 
 
-def travelled(columns: dict[Any, Column]) -> dict[Any, Column]:
+def renumbered(columns: dict[Any, Column]) -> dict[Any, Column]:
     """Return the columns of a relation whose columns are named by position: ``c0``, ``c1``."""
     return {label: column._replace(sql=quote(f"c{at}")) for at, (label, column) in enumerate(columns.items())}

@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._expressions import kind_of
 from ._sql import arrow_name
 
-__all__ = ["Dialect", "chosen", "request"]
+__all__ = ["Dialect", "encode_request", "select_columns"]
 
 #: Prefix of a table name that encodes several paths or reader options.
 _REQUEST = "partita-files:"
@@ -65,7 +65,7 @@ _COMPRESSIONS = {
 _CATEGORY = "Dictionary(Int32, Utf8)"
 
 
-def request(paths: Sequence[str], **how: Any) -> str:
+def encode_request(paths: Sequence[str], **how: Any) -> str:
     """Return a table name that encodes several paths and reader options."""
     return _REQUEST + json.dumps({"paths": list(paths), **how})
 
@@ -104,7 +104,7 @@ class Dialect:
         self._missing()
         self._values()
         self._types()
-        tuning("read_csv", self._given)
+        reject_unsupported("read_csv", self._given)
 
     def _take(self, name: str, default: Any = None) -> Any:
         return self._given.pop(name, default)
@@ -239,7 +239,7 @@ class Dialect:
         return self.dtype.get(label, self.dtype.get(at))
 
 
-def chosen(usecols: Any, labels: list[Any]) -> list[Any]:
+def select_columns(usecols: Any, labels: list[Any]) -> list[Any]:
     """Return the labels that ``usecols`` selects, in the order of the file."""
     if usecols is None:
         return labels

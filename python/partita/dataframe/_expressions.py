@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._columns import ARROW, NULLABLE
-from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, present, type_of
+from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, replace_nan, type_of
 
 __all__ = [
     "COMPARISONS",
@@ -133,7 +133,7 @@ def _of_numbers(
     if operator is not None:
         is_checked = style == "arrow" and not is_real(kind)
         made = f"arrow_{name}({x}, {y})" if is_checked else f"({x} {operator} {y})"
-        return (made if is_bounded else present(made, kind)), kind
+        return (made if is_bounded else replace_nan(made, kind)), kind
     if name == "pow" and style == "pandas":
         style = "numpy"
     return f"{style}_{name}({x}, {y})", kind
@@ -146,7 +146,7 @@ def _of_decimals(name: str, left: str, right: str, operator: str | None) -> str:
         "truediv": f"(CAST({left} AS DOUBLE) / nullif(CAST({right} AS DOUBLE), 0))",
         "floordiv": f"(({left} - {left} % {by}) / {by})",
         "mod": f"({left} % {by})",
-        "pow": present(f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))", pa.float64()),
+        "pow": replace_nan(f"power(CAST({left} AS DOUBLE), CAST({right} AS DOUBLE))", pa.float64()),
     }
     return forms[name] if operator is None else f"({left} {operator} {right})"
 
@@ -285,7 +285,7 @@ def cast(sql: str, kind: pa.DataType, to: Any) -> str:
         return f"CASE WHEN {sql} THEN 'True' ELSE 'False' END"
     made = f"arrow_cast({sql}, '{arrow_name(wanted)}')"
     # The string "nan" converts to NaN.
-    return present(made, wanted) if is_text(kind) else made
+    return replace_nan(made, wanted) if is_text(kind) else made
 
 
 def is_bounded(value: Any) -> bool:

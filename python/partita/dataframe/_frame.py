@@ -9,23 +9,23 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
-from . import _shown
-from ._along import FrameWindows
-from ._arguments import tuning
+from .._errors import trim_traceback
+from . import _display
+from ._arguments import reject_unsupported
 from ._base import Level, Plan
-from ._columns import Column, axis_of, to_pandas, travelled
+from ._columns import Column, label_index, renumbered, to_pandas
 from ._operators import Operators
-from ._partitions import Partitions, ends
+from ._partitions import Partitions, index_bounds
 from ._replacement import MISSING
-from ._rows import Rows, direction, inlined, term
+from ._rows import Rows, direction, substitute, term
 from ._scalar import Scalar
 from ._selection import FrameRows
-from ._series import Index, Series, _index_of, by_labels
+from ._series import Index, Series, _index_of, check_label_slice
 from ._sql import INDEX, ORDER, literal, quote, type_of
 from ._summary import FrameSummary
 from ._values import FrameValues
-from ._write import Writing
+from ._window_methods import FrameWindows
+from ._writers import FrameWriters
 
 __all__ = ["LISTS", "DataFrame"]
 
@@ -33,7 +33,7 @@ __all__ = ["LISTS", "DataFrame"]
 LISTS = (list, pd.Index, pd.Series, np.ndarray)
 
 
-class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Operators, Plan):
+class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters, Operators, Plan):
     """A lazy data frame: columns over the same rows, with an index.
 
     Frames are created by functions such as :func:`from_pandas` and :func:`read_parquet`, and by operations on frames.
@@ -67,7 +67,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
     @property
     def columns(self) -> pd.Index:
         """The labels of the columns, which can be set."""
-        return axis_of(list(self._columns), self._axis)
+        return label_index(list(self._columns), self._axis)
 
     @columns.setter
     def columns(self, labels: Any) -> None:
@@ -133,21 +133,21 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             return rows.divisions
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
-        first, last = ends(self)
-        splits = self._client._connection.table(rows.held)["splits"] if rows.held else []
+        first, last = index_bounds(self)
+        splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
         between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].sql)).to_pandas()
         return (first, *between, last)
 
     def __repr__(self) -> str:
-        return _shown.text(self, "DataFrame")
+        return _display.text(self, "DataFrame")
 
     def _repr_html_(self) -> str:
-        return _shown.html(self, "DataFrame")
+        return _display.html(self, "DataFrame")
 
     def _ipython_key_completions_(self) -> list[Any]:
         return list(self._columns)
 
-    @thin
+    @trim_traceback
     def info(self, buf: Any = None, verbose: bool = False, memory_usage: bool = False) -> None:
         """Print the columns and their types.
 
@@ -164,7 +164,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             raise NotImplementedError(
                 "info(memory_usage=True) is not supported; the dashboard shows the memory of persisted tables"
             )
-        _shown.info(self, buf, verbose)
+        _display.info(self, buf, verbose)
 
     def __contains__(self, label: Any) -> bool:
         return label in self._columns
@@ -219,7 +219,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         if isinstance(key, LISTS):
             return self._like({label: self._column(label)._cell for label in key})
         if isinstance(key, slice):
-            return self.loc[by_labels(key)]
+            return self.loc[check_label_slice(key)]
         if callable(key):
             return self[key(self)]
         return self._column(key)
@@ -274,7 +274,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     def _with_column(self, label: Any, value: Any) -> DataFrame:
         rows, column = self._value(value)
-        both, sql = (self._rows if rows is None else self._rows.both(rows)).short(column.sql)
+        both, sql = (self._rows if rows is None else self._rows.combine(rows)).shorten(column.sql)
         made = self._like({**self._columns, label: column._replace(sql=sql)}, both)
         if not self._columns and self._axis is not None:
             # The first label determines the type of the labels.
@@ -290,11 +290,11 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     def eval(self, expr: str, **arguments: Any) -> Any:
         """Evaluate an assignment such as ``c = a + b`` to a frame, or an expression such as ``a > 1`` to a column."""
-        from ._query import evaluated, names_around
+        from ._query import caller_variables, evaluate
 
-        names = arguments.pop("local_dict", None) or names_around()
-        tuning("eval", arguments)
-        return evaluated(self, expr, names)
+        names = arguments.pop("local_dict", None) or caller_variables()
+        reject_unsupported("eval", arguments)
+        return evaluate(self, expr, names)
 
     def copy(self, deep: bool = False) -> DataFrame:
         """Return a frame of the same plan, whose columns can be set independently."""
@@ -357,7 +357,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         if "columns" in arguments:
             axis = self.columns.rename(arguments.pop("columns"))[:0]
             if mapper is None and "index" not in arguments:
-                tuning("rename_axis", arguments)
+                reject_unsupported("rename_axis", arguments)
                 return DataFrame(self._rows, self._columns, self._index, axis)
         index = _renamed_levels(self._index, mapper, arguments)
         return DataFrame(self._rows, self._columns, index, axis)
@@ -366,7 +366,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         frame, rows = dict(self._columns), self._rows
         for label in self._columns if labels is None else labels:
             made = function(self._column(label))
-            rows, sql = rows.both(made._rows).short(made._sql)
+            rows, sql = rows.combine(made._rows).shorten(made._sql)
             frame[label] = made._cell._replace(sql=sql)
         return self._like(frame, rows)
 
@@ -379,17 +379,19 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         """
         rows = rows or self._rows
         base, earlier, inside = rows.narrowed if rows.narrowed and not rows.layers else (rows, (), {})
-        levels = [(inlined(level.sql, inside), INDEX + str(at)) for at, level in enumerate(self._index)]
-        cells = [(inlined(sql, inside), name) for sql, name in self._selected()]
+        levels = [(substitute(level.sql, inside), INDEX + str(at)) for at, level in enumerate(self._index)]
+        cells = [(substitute(sql, inside), name) for sql, name in self._selected()]
         names = self._order_names(rows)
-        order = [(inlined(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)]
+        order = [
+            (substitute(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)
+        ]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
-        conditions = (*earlier, f"({inlined(where, inside)})")
+        conditions = (*earlier, f"({substitute(where, inside)})")
         before, after = f"(SELECT {select or '1 AS one'} FROM ", f" WHERE {' AND '.join(conditions)}{extra})"
-        made = self._travelled(f"{before}{base.under(select, *conditions)}{after}", rows)
+        made = self._over_subquery(f"{before}{base.under(select, *conditions)}{after}", rows)
         if not extra:
             if base.last is not None:
-                made._rows.last = f"{before}{base.but(root=base.last).under(select, *conditions)}{after}"
+                made._rows.last = f"{before}{base.with_changes(root=base.last).under(select, *conditions)}{after}"
             made._rows.narrowed = (base, conditions, {quote(name): sql for sql, name in [*levels, *cells, *order]})
         return made
 
@@ -399,17 +401,17 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         existing.update({level.sql: INDEX + str(at) for at, level in enumerate(self._index)})
         return [existing.get(term(sql), f"{ORDER}{at}") for at, sql in enumerate(rows.order)]
 
-    def _travelled(self, root: str, rows: Rows) -> DataFrame:
+    def _over_subquery(self, root: str, rows: Rows) -> DataFrame:
         """Return a frame over a subquery with the index, columns and sort keys under their standard names."""
         names = self._order_names(rows)
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         made = Rows(rows.client, root, order, rows.physical, rows.partitions, keep=rows)
         index = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return DataFrame(made, travelled(self._columns), index, self._axis)
+        return DataFrame(made, renumbered(self._columns), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
         condition._checked_condition()
-        return self._narrowed(condition._sql, self._rows.both(condition._rows))
+        return self._narrowed(condition._sql, self._rows.combine(condition._rows))
 
     def _key(self, label: Any) -> Series:
         """Return a column or an index level by name."""
@@ -420,7 +422,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         return self._column(label)
 
     def _reordered(self, order: tuple[str, ...]) -> DataFrame:
-        return self._like(self._columns, self._rows.but(order=order))
+        return self._like(self._columns, self._rows.with_changes(order=order))
 
     # Groups and joins.
 
@@ -461,7 +463,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
             raise NotImplementedError(
                 "groupby() does not support level= and axis=; use by= with columns or names of index levels"
             )
-        tuning("groupby", arguments)
+        reject_unsupported("groupby", arguments)
         return GroupBy(
             self,
             by,
@@ -486,21 +488,21 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
     # Persisting.
 
-    @thin
+    @trim_traceback
     def persist(self, **arguments: Any) -> DataFrame:
         """Persist the frame on the workers. The result is released when no frame refers to it."""
-        tuning("persist", arguments)
-        return self._held()
+        reject_unsupported("persist", arguments)
+        return self._persist()
 
-    def _held(self, layout: str = "") -> DataFrame:
-        rows, levels = self._hold(layout)
-        return DataFrame(rows, travelled(self._columns), levels, self._axis)
+    def _persist(self, layout: str = "") -> DataFrame:
+        rows, levels = self._persist_rows(layout)
+        return DataFrame(rows, renumbered(self._columns), levels, self._axis)
 
 
 def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, Any]) -> tuple[Level, ...]:
     """Return the index levels with the names given to ``rename_axis``."""
     name = arguments.pop("index", mapper)
-    tuning("rename_axis", arguments)
+    reject_unsupported("rename_axis", arguments)
     names = list(name) if isinstance(name, (list, tuple)) else [name]
     if callable(name) or isinstance(name, dict):
         names = [name(level.name) if callable(name) else name.get(level.name, level.name) for level in index]

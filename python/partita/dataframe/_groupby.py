@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
-from ._along import SO_FAR, running, shifted
-from ._arguments import tuning
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
 from ._base import Level, NotThere
-from ._columns import Column, carried, in_order, travelled
+from ._columns import Column, derived_origin, renumbered, sort_sql
 from ._frame import LISTS, DataFrame
-from ._reductions import HOW, REDUCTIONS, Reduced, aggregate, described, is_described, reduced
+from ._reductions import HOW, REDUCTIONS, Reductions, aggregate, describe_numbers, group_reduction, is_described
 from ._rows import Rows
 from ._scalar import Scalar
 from ._series import Series
 from ._sql import INDEX, is_number, quote
+from ._window_methods import SO_FAR, cumulative_sql, shift_sql
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
@@ -59,10 +59,12 @@ class GroupBy:
         keys: list[tuple[Any, Column]] = []
         for key in given:
             if isinstance(key, Series):
-                rows = rows.both(key._rows)
+                rows = rows.combine(key._rows)
                 keys.append((key.name, key._cell))
             elif callable(key) or isinstance(key, dict):
-                raise NotImplementedError("groupby() takes columns, not functions or dicts; assign the key as a column first")
+                raise NotImplementedError(
+                    "groupby() takes columns, not functions or dicts; assign the key as a column first"
+                )
             else:
                 keys.append((key, frame._key(key)._cell))
         if not observed and any(isinstance(key.origin, pd.CategoricalDtype) for _, key in keys):
@@ -130,8 +132,8 @@ class GroupBy:
         if self._dropna:
             where = " WHERE " + " AND ".join(f"{key.sql} IS NOT NULL" for _, _, key in index)
         root = f"(SELECT {', '.join(select)} FROM {rows.under(*select, where)}{where} GROUP BY {keys})"
-        order = tuple(f"{in_order(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
-        columns = travelled(dict(cells))
+        order = tuple(f"{sort_sql(name, key.origin)} ASC NULLS LAST" for name, _, key in index)
+        columns = renumbered(dict(cells))
         if not self._is_sorted:
             order = (f"{columns.pop(place).sql} ASC NULLS LAST",)
         made = Rows(rows.client, root, order, keep=rows)
@@ -143,7 +145,7 @@ class GroupBy:
         if callable(name):
             name = getattr(name, "__name__", str(name))
         try:
-            return reduced(name, self._frame._column(label), self._frame._rows.order, **how)
+            return group_reduction(name, self._frame._column(label), self._frame._rows.order, **how)
         except TypeError as error:
             raise TypeError(f"column {label!r}: {error}") from None
 
@@ -154,12 +156,12 @@ class GroupBy:
 
     def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of the values of each group."""
-        tuning("quantile", arguments)
+        reject_unsupported("quantile", arguments)
         return self._all("quantile", numeric_only, q=q)
 
     def size(self, **arguments: Any) -> Series:
         """Return the number of rows of each group."""
-        tuning("size", arguments)
+        reject_unsupported("size", arguments)
         made = self._made([("size", Column("count(*)"))])["size"]
         return made.rename(self._size_name())
 
@@ -202,17 +204,17 @@ class GroupBy:
 
     def _described(self, label: Any, percentiles: Any) -> list[tuple[str, Column]]:
         column = self._frame._column(label)
-        cells = described(column._sql, column._kind, percentiles)
-        return [(name, Column(sql, None, carried(column._origin))) for name, sql in cells.items()]
+        cells = describe_numbers(column._sql, column._kind, percentiles)
+        return [(name, Column(sql, None, derived_origin(column._origin))) for name, sql in cells.items()]
 
     def cov(self, **arguments: Any) -> GroupSquare:
         """Return the covariance of each pair of columns in each group."""
-        tuning("cov", arguments)
+        reject_unsupported("cov", arguments)
         return GroupSquare(self, "covar_samp")
 
     def corr(self, **arguments: Any) -> GroupSquare:
         """Return the correlation of each pair of columns in each group."""
-        tuning("corr", arguments)
+        reject_unsupported("corr", arguments)
         return GroupSquare(self, "corr")
 
     # Window functions.
@@ -231,32 +233,32 @@ class GroupBy:
             if self._dropna:
                 sql = f"CASE WHEN {self._in_group()} THEN {sql} END"
             more, name = frame._rows.add(sql)
-            rows = rows.both(more)
-            columns[label] = Column(name, None, column._origin if same else carried(column._origin))
+            rows = rows.combine(more)
+            columns[label] = Column(name, None, column._origin if same else derived_origin(column._origin))
         return DataFrame(rows, columns, frame._index, frame._axis)
 
     def _running(self, function: str) -> Any:
         over = self._over(SO_FAR)
-        return self._windowed(lambda column: running(column, function, over))
+        return self._windowed(lambda column: cumulative_sql(column, function, over))
 
     def cumsum(self, **arguments: Any) -> Any:
         """Return the cumulative sum within each group."""
-        tuning("cumsum", arguments)
+        reject_unsupported("cumsum", arguments)
         return self._running("sum")
 
     def cumprod(self, **arguments: Any) -> Any:
         """Return the cumulative product within each group."""
-        tuning("cumprod", arguments)
+        reject_unsupported("cumprod", arguments)
         return self._running("product")
 
     def cummax(self, **arguments: Any) -> Any:
         """Return the cumulative maximum within each group."""
-        tuning("cummax", arguments)
+        reject_unsupported("cummax", arguments)
         return self._running("max")
 
     def cummin(self, **arguments: Any) -> Any:
         """Return the cumulative minimum within each group."""
-        tuning("cummin", arguments)
+        reject_unsupported("cummin", arguments)
         return self._running("min")
 
     def cumcount(self) -> Series:
@@ -274,14 +276,14 @@ class GroupBy:
 
     def shift(self, periods: int = 1, **arguments: Any) -> Any:
         """Shift the values by `periods` rows within each group."""
-        tuning("shift", arguments)
+        reject_unsupported("shift", arguments)
         over = self._over()
-        return self._windowed(lambda column: shifted(column, periods, over), same=True)
+        return self._windowed(lambda column: shift_sql(column, periods, over), same=True)
 
     def diff(self, periods: int = 1) -> Any:
         """Return the difference from the value `periods` rows before in the same group."""
         over = self._over()
-        return self._windowed(lambda column: (column - column._like(shifted(column, periods, over)))._sql)
+        return self._windowed(lambda column: (column - column._like(shift_sql(column, periods, over)))._sql)
 
     def ffill(self) -> Any:
         """Fill missing values with the previous value of the same group."""
@@ -290,7 +292,7 @@ class GroupBy:
 
     def transform(self, func: Any, **arguments: Any) -> Any:
         """Return a reduction of each group for each of its rows, or a window function, by name such as ``"mean"``."""
-        tuning("transform", arguments)
+        reject_unsupported("transform", arguments)
         name = func if isinstance(func, str) else getattr(func, "__name__", "")
         if name in ("cumsum", "cumprod", "cummax", "cummin", "shift", "diff", "ffill"):
             return getattr(self, name)()
@@ -333,20 +335,20 @@ class GroupBy:
         """
         for name in ("meta", "include_groups"):
             kwargs.pop(name, None)
-        made = func(self._stand_in(), *args, **kwargs)
+        made = func(self._placeholder(), *args, **kwargs)
         if isinstance(made, Scalar):
             return self._expressions({None: made})[None]
-        if isinstance(made, Reduced):
+        if isinstance(made, Reductions):
             return self._expressions({label: made[label] for label in made._cells})
         if isinstance(made, (dict, pd.Series)):
             return self._expressions(dict(made))
         raise NotImplementedError(_NO_FUNCTION)
 
-    def _stand_in(self) -> Any:
+    def _placeholder(self) -> Any:
         """Return the placeholder of a group: its plans can be combined, but not computed."""
         frame = self._frame
         rows = frame._rows
-        inside = rows.but(client=_NoCluster(rows.client))
+        inside = rows.with_changes(client=_PlaceholderClient(rows.client))
         return DataFrame(inside, dict(frame._columns), frame._index, frame._axis)
 
     def _expressions(self, values: dict[Any, Any]) -> DataFrame:
@@ -355,12 +357,14 @@ class GroupBy:
             if not isinstance(value, Scalar):
                 raise NotImplementedError(_NO_FUNCTION)
             if value._rows.identity is not rows.identity:
-                raise NotImplementedError("apply() does not support filtering the rows of a group; use where() on the column")
+                raise NotImplementedError(
+                    "apply() does not support filtering the rows of a group; use where() on the column"
+                )
             if any("OVER (" in expression for _, _, expression in set(value._rows.layers) - set(rows.layers)):
                 raise NotImplementedError(
                     "apply() does not support functions that depend on the row order; use groupby(...).cumsum() or similar"
                 )
-            rows = rows.both(value._rows)
+            rows = rows.combine(value._rows)
             cells.append((label, Column(value._sql)))
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
@@ -377,7 +381,7 @@ class GroupSquare:
         self._labels = labels
         self._made = groups._made(cells)
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Run the plan on the cluster and return a pandas frame, with one row per group and column."""
         frame = self._made.compute(**arguments)
@@ -395,7 +399,7 @@ _NO_FUNCTION = (
 )
 
 
-class _NoCluster:
+class _PlaceholderClient:
     """The client of a group's placeholder: it resolves types, but cannot compute."""
 
     def __init__(self, client: Any) -> None:
@@ -421,7 +425,7 @@ def _without_tuning(name: str, named: dict[str, Any]) -> dict[str, Any]:
         for label, value in named.items()
         if isinstance(value, (str, tuple)) or callable(value) or hasattr(value, "aggfunc")
     }
-    tuning(name, {label: value for label, value in named.items() if label not in columns})
+    reject_unsupported(name, {label: value for label, value in named.items() if label not in columns})
     return columns
 
 
@@ -444,8 +448,8 @@ class SeriesGroupBy(GroupBy):
     def _size_name(self) -> Any:
         return self._selected[0] if self._name is ... else self._name
 
-    def _stand_in(self) -> Any:
-        return super()._stand_in()[self._selected[0]]
+    def _placeholder(self) -> Any:
+        return super()._placeholder()[self._selected[0]]
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Evaluate an expression of reductions for each group, such as ``lambda v: v.max() - v.min()``."""
@@ -489,7 +493,7 @@ class SeriesGroupBy(GroupBy):
         levels = [*(Level(name, key.sql, key.origin) for name, key in self._keys), *frame._index]
         inner = DataFrame(more, {label: column._cell}, tuple(levels))
         found = inner._narrowed(f"{number} <= {n} AND {' AND '.join(conditions)}", more)
-        groups = [in_order(level.sql, level.origin) for level in found._index[: len(keys)]]
+        groups = [sort_sql(level.sql, level.origin) for level in found._index[: len(keys)]]
         value = found._columns[label].sql
         if not self._is_sorted:
             raise NotImplementedError("groupby(sort=False) does not support nlargest and nsmallest; use sort=True")
@@ -508,7 +512,7 @@ class SeriesGroupBy(GroupBy):
 
     def value_counts(self, **arguments: Any) -> Series:
         """Count the rows of each distinct value in each group."""
-        tuning("value_counts", arguments)
+        reject_unsupported("value_counts", arguments)
         if not self._is_sorted:
             raise NotImplementedError("groupby(sort=False) does not support value_counts; use sort=True")
         label = self._selected[0]
@@ -522,7 +526,7 @@ class SeriesGroupBy(GroupBy):
         rows = made._rows
         order = (rows.order[0], f"{made._sql} DESC NULLS LAST", *rows.order[1:])
         counted = Rows(rows.client, rows.root, order, keep=rows)
-        return Series(counted, made._sql, "count", made._index, None, carried(origin))
+        return Series(counted, made._sql, "count", made._index, None, derived_origin(origin))
 
     def _given(self) -> list[Any]:
         return list(self._by) if isinstance(self._by, (list, tuple)) else [self._by]
@@ -531,7 +535,7 @@ class SeriesGroupBy(GroupBy):
 def _reduction(name: str) -> Any:
     def reduction(self: GroupBy, numeric_only: bool = False, **arguments: Any) -> Any:
         how = {key: arguments.pop(key) for key in HOW.get(name, ()) if key in arguments}
-        tuning(name, arguments)
+        reject_unsupported(name, arguments)
         return self._all(name, numeric_only, **how)
 
     reduction.__doc__ = f"Return the {name} of the values of each group, ignoring missing values."

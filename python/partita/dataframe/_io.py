@@ -11,17 +11,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .._client import current_client
-from .._errors import thin
-from ._arguments import tuning
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import ARROW, NULLABLE, Column, origin_of
-from ._dialects import Dialect, chosen, request
+from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
 from ._frame import DataFrame
-from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
-from ._rows import Rows, drop_later, held_name
-from ._sql import INDEX, ROW, is_plain_text, literal, present, quote, sort_of
-from ._stored import absolute, last_file, written_by_pandas
+from ._pandas_metadata import absolute, last_file, read_metadata
+from ._partitions import (
+    check_count,
+    check_divisions,
+    even_bounds,
+    format_split,
+    index_bounds,
+    parse_bytes,
+    time_divisions,
+)
+from ._rows import Rows, new_table_name, release_after
+from ._sql import INDEX, ROW, is_plain_text, literal, quote, replace_nan, sort_of
 
 if TYPE_CHECKING:
     from .._client import Client
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["from_arrow", "from_dict", "from_pandas", "from_table", "read_csv", "read_json", "read_parquet", "read_sql"]
 
 
-@thin
+@trim_traceback
 def from_pandas(
     data: Any,
     npartitions: int | None = None,
@@ -91,16 +99,16 @@ def from_pandas(
         npartitions = max(sum(client.nthreads().values()), 1)
     if npartitions < 1:
         raise ValueError(f"npartitions must be at least 1, not {npartitions}")
-    made = _brought(client, frame, evenly(len(frame), npartitions), replicas)
+    made = _upload_frame(client, frame, even_bounds(len(frame), npartitions), replicas)
     return made._column("v").rename(data.name) if is_series else made
 
 
-def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: int = 1) -> DataFrame:
+def _upload_frame(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: int = 1) -> DataFrame:
     """Upload a pandas frame in partitions with these bounds."""
     table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
     order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    return _put(client, parts, frame, order, replicas)
+    return _upload_tables(client, parts, frame, order, replicas)
 
 
 def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
@@ -109,7 +117,7 @@ def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> D
     The frames must have the same columns, and their concatenated index must be strictly increasing.
     """
     client = client or current_client()
-    return _put(client, _Tables(parts), parts[0], (INDEX + "0",))
+    return _upload_tables(client, _Tables(parts), parts[0], (INDEX + "0",))
 
 
 def _levels(frame: pd.DataFrame) -> list[pd.Index]:
@@ -137,15 +145,15 @@ class _Tables(Sequence[pa.Table]):
         return _table(self._parts[at])
 
 
-def _put(
+def _upload_tables(
     client: Client, parts: Sequence[pa.Table], like: pd.DataFrame, order: tuple[str, ...], replicas: int = 1
 ) -> DataFrame:
     """Upload tables and return the frame of them, with the index and columns of a pandas frame."""
-    name = held_name()
-    schema = client._connection.put(name, parts, replicas=replicas, order=order)
+    name = new_table_name()
+    schema = client._connection.upload(name, parts, replicas=replicas, order=order)
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
-    rows.held = name
-    drop_later(client, name, rows.identity)
+    rows.persisted = name
+    release_after(client, name, rows.identity)
     index = tuple(
         Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
         for at, (label, level) in enumerate(zip(like.index.names, _levels(like)))
@@ -176,7 +184,7 @@ def _order(index: pd.Index, kind: pa.DataType, bounds: list[int]) -> tuple[tuple
     return (INDEX + "0", ROW), [*starts, bounds[-1]]
 
 
-def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
+def repartition(frame: DataFrame, divisions: Any, npartitions: Any, partition_size: Any, freq: Any) -> DataFrame:
     """Persist a frame in other partitions, which exactly one of the arguments describes."""
     given = [one for one in (divisions, npartitions, partition_size, freq) if one is not None]
     if len(given) != 1:
@@ -184,21 +192,21 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions must be at least 1, not {npartitions}")
     if npartitions is not None:
-        return frame._held(f"partitions = {checked(npartitions, 'npartitions=')}")
+        return frame._persist(f"partitions = {check_count(npartitions, 'npartitions=')}")
     if partition_size is not None:
-        wanted = bytes_of(partition_size)
-        frame = frame if frame._rows.held else frame.persist()
-        table = frame._client._connection.table(str(frame._rows.held))
-        parts = checked(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
-        return frame._held(f"partitions = {parts}")
+        wanted = parse_bytes(partition_size)
+        frame = frame if frame._rows.persisted else frame.persist()
+        table = frame._client._connection.table(str(frame._rows.persisted))
+        parts = check_count(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
+        return frame._persist(f"partitions = {parts}")
     if not frame._index:
         raise ValueError("cannot repartition a frame without an index by divisions; use set_index first")
     frame = frame if frame.known_divisions else frame.sort_index()
-    first, last = ends(frame)
-    known = list(divisions) if freq is None else pieces(first, last, freq)
+    first, last = index_bounds(frame)
+    known = list(divisions) if freq is None else time_divisions(first, last, freq)
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
-    made = frame._held(f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
+    made = frame._persist(f"splits = [{', '.join(format_split(label) for label in known[1:-1])}]")
     made._rows.divisions = tuple(known)
     return made
 
@@ -241,7 +249,7 @@ def from_dict(
     return made
 
 
-@thin
+@trim_traceback
 def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client | None = None) -> DataFrame:
     """Upload an Arrow table. The index of the frame counts from 0.
 
@@ -259,18 +267,18 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
         npartitions = max(sum(client.nthreads().values()), 1)
     numbered = pa.table([_without_nan(one) for one in table.columns], [f"c{at}" for at in range(table.num_columns)])
     numbered = numbered.append_column(ROW, pa.array(np.arange(table.num_rows, dtype="int64")))
-    bounds = evenly(table.num_rows, npartitions)
+    bounds = even_bounds(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    name = held_name()
-    client._connection.put(name, parts, order=(ROW,))
+    name = new_table_name()
+    client._connection.upload(name, parts, order=(ROW,))
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
-    rows.held = name
-    drop_later(client, name, rows.identity)
+    rows.persisted = name
+    release_after(client, name, rows.identity)
     cells = {label: Column(quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
     return DataFrame(rows, cells, (), pd.Index(table.column_names)[:0])
 
 
-@thin
+@trim_traceback
 def from_table(name: str, index: Any = None, client: Client | None = None) -> DataFrame:
     """Read a table of the cluster's catalog, or files by their path.
 
@@ -286,7 +294,7 @@ def from_table(name: str, index: Any = None, client: Client | None = None) -> Da
     return read_sql(f"SELECT * FROM {quote(name)}", index_col=index, client=client)
 
 
-@thin
+@trim_traceback
 def read_sql(sql: str, index_col: Any = None, client: Client | None = None) -> DataFrame:
     """Read the rows of a SQL query over tables and files of the cluster.
 
@@ -323,20 +331,20 @@ def _relation(client: Client, root: str, index: Any, columns: Sequence[str] | No
         if label not in known:
             raise KeyError(f"no column {label!r}; columns: {', '.join(known)}")
     levels = tuple(
-        Level(None if label.startswith(INDEX) else label, present(quote(label), known[label])) for label in labels
+        Level(None if label.startswith(INDEX) else label, replace_nan(quote(label), known[label])) for label in labels
     )
     order = tuple(f"{level.sql} ASC NULLS LAST" for level in levels)
     if order:
-        rows = rows.but(order=order)
+        rows = rows.with_changes(order=order)
     wanted = columns if columns is not None else [name for name in known if name not in labels]
-    cells = {label: Column(present(quote(label), known[label]), known[label]) for label in wanted}
+    cells = {label: Column(replace_nan(quote(label), known[label]), known[label]) for label in wanted}
     return DataFrame(rows, cells, levels, pd.Index(list(known))[:0])
 
 
 def _files(path: Any, index: Any, columns: Any, client: Client | None, **how: Any) -> DataFrame:
     client = client or current_client()
     paths = _paths(path)
-    root = literal(paths[0] if len(paths) == 1 and not how else request(paths, **how))
+    root = literal(paths[0] if len(paths) == 1 and not how else encode_request(paths, **how))
     wanted = [columns] if isinstance(columns, str) else columns
     frame = _relation(client, root, index, wanted)
     last = last_file(paths[-1])
@@ -351,7 +359,7 @@ def _paths(path: Any) -> list[str]:
     return paths
 
 
-@thin
+@trim_traceback
 def read_parquet(
     path: Any,
     columns: Any = None,
@@ -399,8 +407,8 @@ def read_parquet(
     backend = arguments.pop("dtype_backend", None)
     if backend not in _BACKENDS:
         raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")
-    tuning("read_parquet", arguments)
-    known = written_by_pandas(_paths(path)[0])
+    reject_unsupported("read_parquet", arguments)
+    known = read_metadata(_paths(path)[0])
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
     frame = _files(path, index, None, client, **({"key_types": known.keys} if known.keys else {}))
@@ -453,7 +461,9 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
                 continue
             for one in value if sign in ("in", "not in") else [value]:
                 if column._is_unlike(one):
-                    raise TypeError(f"cannot filter column {label!r} by {one!r}: the column contains {sort_of(column._kind)}")
+                    raise TypeError(
+                        f"cannot filter column {label!r} by {one!r}: the column contains {sort_of(column._kind)}"
+                    )
             if sign == "not in":
                 test = ~column.isin(value)
             elif sign in _TESTS:
@@ -465,7 +475,7 @@ def _any_of(frame: DataFrame, filters: Any) -> Any:
     return whole
 
 
-@thin
+@trim_traceback
 def read_csv(
     path: Any,
     sep: Any = ",",
@@ -531,12 +541,12 @@ def read_csv(
     column = "path" if include_path_column is True else include_path_column or None
     client = client or current_client()
     paths = _paths(path)
-    rows = Rows(client, literal(request(paths, csv=dialect.csv, path_column=column)))
+    rows = Rows(client, literal(encode_request(paths, csv=dialect.csv, path_column=column)))
     schema = rows.schema
     found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}
     _check_labels(dialect, found)
     added = [label for label in found if label == column]
-    wanted = [*chosen(usecols, [label for label in found if label not in added]), *added]
+    wanted = [*select_columns(usecols, [label for label in found if label not in added]), *added]
     cells = {label: _cell(dialect, label, found[label], schema) for label in wanted}
     labels = [wanted[one] if isinstance(one, int) and one not in wanted else one for one in _listed(index_col)]
     for label in labels:
@@ -544,9 +554,9 @@ def read_csv(
             raise ValueError(f"Index {label} invalid")
     levels = tuple(Level(label, cells[label].sql, cells[label].origin) for label in labels)
     if levels:
-        rows = rows.but(order=tuple(f"{level.sql} ASC NULLS LAST" for level in levels))
+        rows = rows.with_changes(order=tuple(f"{level.sql} ASC NULLS LAST" for level in levels))
     last = last_file(paths[-1])
-    rows.last = None if last is None else literal(request([last], csv=dialect.csv, path_column=column))
+    rows.last = None if last is None else literal(encode_request([last], csv=dialect.csv, path_column=column))
     kept = {label: cell for label, cell in cells.items() if label not in labels}
     return DataFrame(rows, kept, levels, pd.Index(list(kept))[:0])
 
@@ -568,7 +578,7 @@ def _check_labels(dialect: Dialect, found: dict[Any, int]) -> None:
 def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
     """Return a column of the files with the type of ``dtype``."""
     kind, dtype = schema.types[at], dialect.dtype_of(at, label)
-    sql = present(quote(schema.names[at]), kind)
+    sql = replace_nan(quote(schema.names[at]), kind)
     if dtype is None and dialect.assumes_missing and pa.types.is_integer(kind):
         return Column(f"arrow_cast({sql}, 'Float64')", pa.float64())
     categories = isinstance(dtype, pd.CategoricalDtype) and dtype.categories is not None
@@ -576,7 +586,7 @@ def _cell(dialect: Dialect, label: Any, at: int, schema: pa.Schema) -> Column:
     return Column(sql, kind, None if isinstance(origin, pd.CategoricalDtype) and not categories else origin)
 
 
-@thin
+@trim_traceback
 def read_json(
     path: Any,
     index: Any = None,
@@ -603,5 +613,5 @@ def read_json(
     if not lines or orient != "records":
         raise NotImplementedError("read_json() supports only orient='records' and lines=True")
     arguments.pop("blocksize", None)
-    tuning("read_json", arguments)
+    reject_unsupported("read_json", arguments)
     return _files(path, index, None, client)

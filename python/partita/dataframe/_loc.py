@@ -43,18 +43,18 @@ class Loc:
         if isinstance(key, Series):
             frame = frame._filtered(key)
         elif isinstance(key, (list, pd.Index, pd.Series, np.ndarray)):
-            frame = self._labelled(list(key))
+            frame = self._select_labels(list(key))
         elif key != slice(None):
             frame = frame._narrowed(self._where(key))
         return self._finish(frame if columns is None else frame[columns])
 
-    def _labelled(self, labels: list[Any]) -> DataFrame:
+    def _select_labels(self, labels: list[Any]) -> DataFrame:
         """Select the rows of a list of labels, in the order of the list and as often as each label occurs in it."""
         frame, index = self._frame, self._frame.index
         if any(isinstance(label, (bool, np.bool_)) for label in labels) and not pa.types.is_boolean(index._kind):
             raise NotImplementedError("loc does not support a list of booleans; use a boolean column")
         found = frame._narrowed(index.isin(labels)._sql)
-        if not labels or (frame.known_divisions and _rising(labels)):
+        if not labels or (frame.known_divisions and _is_increasing(labels)):
             return found
         given = ", ".join(f"({literal(label, index._kind)}, {at})" for at, label in enumerate(labels))
         rows, level = found._rows, found._index[0].sql
@@ -80,7 +80,7 @@ class Loc:
         return f"{index._sql} = {literal(key, kind)}"
 
 
-def _rising(labels: list[Any]) -> bool:
+def _is_increasing(labels: list[Any]) -> bool:
     """Whether labels are strictly increasing."""
     try:
         return all(a < b for a, b in zip(labels, labels[1:]))

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, carried
+from ._columns import Column, derived_origin
 from ._frame import DataFrame
 from ._replacement import MISSING
 from ._rows import Rows, term
@@ -88,7 +88,7 @@ def merge(
         If the frames have no common columns, or the result would have duplicate columns.
     """
     arguments.pop("npartitions", None)
-    tuning("merge", arguments)
+    reject_unsupported("merge", arguments)
     left, right = (_as_frame(one, (left, right)) for one in (left, right))
     if left._client is not right._client:
         raise ValueError("cannot merge frames of different clients")
@@ -108,7 +108,9 @@ def merge(
     by_left = a_levels if left_by is None else _keys(left, a_names, a_levels, left_by)
     by_right = b_levels if right_by is None else _keys(right, b_names, b_levels, right_by)
     if len(by_left) != len(by_right):
-        raise ValueError(f"cannot merge {len(by_left)} keys with {len(by_right)} keys; use the same number on both sides")
+        raise ValueError(
+            f"cannot merge {len(by_left)} keys with {len(by_right)} keys; use the same number on both sides"
+        )
     is_filter = how in ("leftsemi", "leftanti")
     if is_filter and indicator:
         raise ValueError(f"merge() does not support indicator= with how={how!r}: all rows come from the left frame")
@@ -238,11 +240,11 @@ def _keys(frame: DataFrame, names: dict[Any, str], levels: list[str], labels: An
     found = []
     for label in _labels(labels):
         own = [name for level, name in zip(frame._index, levels) if level.name is not None and level.name == label]
-        found.append(own[0] if own and label not in names else _found(names, label))
+        found.append(own[0] if own and label not in names else _key_name(names, label))
     return found
 
 
-def _found(names: dict[Any, str], label: Any) -> str:
+def _key_name(names: dict[Any, str], label: Any) -> str:
     if label not in names:
         raise KeyError(f"no column {label!r}; columns: {', '.join(map(str, names))}")
     return names[label]
@@ -279,7 +281,7 @@ def _named(
             kind = (other if how == "right" else cell).kind
             if how == "outer" and cell.kind != other.kind:
                 kind = None
-            cells.append((label, Column(_key(name, b[label], how), kind, _alike([cell.origin, other.origin]))))
+            cells.append((label, Column(_key(name, b[label], how), kind, _common_origin([cell.origin, other.origin]))))
         else:
             cells.append((_suffixed(label, suffixes[0]) if label in b else label, cell))
     for label, name in b.items():
@@ -344,7 +346,7 @@ def concat(
     """
     for name in ("interleave_partitions", "ignore_unknown_divisions", "ignore_order"):
         arguments.pop(name, None)
-    tuning("concat", arguments)
+    reject_unsupported("concat", arguments)
     frames = list(frames)
     if axis not in (0, "index"):
         raise NotImplementedError("concat(axis=1) is not supported; use merge or assign")
@@ -390,12 +392,14 @@ def concat(
     if keeps:
         levels = [[part._index[at] for part in parts] for at in range(depth)]
         index = tuple(
-            Level(_one([one.name for one in level]), quote(INDEX + str(at)), _alike([one.origin for one in level]))
+            Level(
+                _one([one.name for one in level]), quote(INDEX + str(at)), _common_origin([one.origin for one in level])
+            )
             for at, level in enumerate(levels)
         )
     columns = {}
     for at, label in enumerate(labels):
-        origin = _alike([part._columns[label].origin for part in parts if label in part._columns])
+        origin = _common_origin([part._columns[label].origin for part in parts if label in part._columns])
         columns[label] = Column(quote(f"c{at}"), None, origin)
     frame = DataFrame(rows, columns, index, _common_axis(parts))
     if alone:
@@ -427,7 +431,9 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) ->
         sorts = {sort_of(one._kind) for one in columns if one._sql != MISSING and not pa.types.is_null(one._kind)}
         if len(sorts) > 1:
             found = " and ".join(sorted(sorts))
-            raise TypeError(f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype")
+            raise TypeError(
+                f"cannot concatenate column {label!r} of {found}; convert the columns to one type with astype"
+            )
     return parts
 
 
@@ -441,7 +447,9 @@ def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
     if isinstance(one, Series):
         return one.to_frame(label)
     if not isinstance(one, DataFrame):
-        raise TypeError(f"cannot combine frames with an object of type {type(one).__name__}; expected a frame or a column")
+        raise TypeError(
+            f"cannot combine frames with an object of type {type(one).__name__}; expected a frame or a column"
+        )
     return one
 
 
@@ -455,9 +463,9 @@ def _one(names: Sequence[Any]) -> Any:
     return names[0] if all(name == names[0] for name in names) else None
 
 
-def _alike(origins: Sequence[Any]) -> Any:
+def _common_origin(origins: Sequence[Any]) -> Any:
     """Return the origin of concatenated columns."""
-    return origins[0] if all(origin == origins[0] for origin in origins) else carried(*origins)
+    return origins[0] if all(origin == origins[0] for origin in origins) else derived_origin(*origins)
 
 
 def merge_asof(
@@ -491,7 +499,7 @@ def merge_asof(
     """
     if arguments.pop("tolerance", None) is not None or not arguments.pop("allow_exact_matches", True):
         raise NotImplementedError("merge_asof() does not support tolerance= and allow_exact_matches=False")
-    tuning("merge_asof", arguments)
+    reject_unsupported("merge_asof", arguments)
     if on is None:
         raise ValueError("merge_asof() requires on=, a column of numbers or times")
     if direction not in ("backward", "forward"):
@@ -502,8 +510,8 @@ def merge_asof(
     a_names, b_names = dict(zip(left._columns, a_cells)), dict(zip(right._columns, b_cells))
     theirs = [label for label in right._columns if label != on and label not in keys]
     backward = direction == "backward"
-    by_left = "".join(f", {_found(a_names, key)} AS k{at}" for at, key in enumerate(keys))
-    by_right = "".join(f", {_found(b_names, key)} AS k{at}" for at, key in enumerate(keys))
+    by_left = "".join(f", {_key_name(a_names, key)} AS k{at}" for at, key in enumerate(keys))
+    by_right = "".join(f", {_key_name(b_names, key)} AS k{at}" for at, key in enumerate(keys))
     # An exact match counts: at equal keys, rows of the right frame sort before rows of the left frame.
     side_left, side_right = (1, 0) if backward else (0, 1)
     # The match is a whole row as a struct, so that missing values in it are not skipped.
@@ -516,8 +524,8 @@ def merge_asof(
     mine = ", ".join([*a_levels, *a_cells, *orders])
     nothing = ", ".join(f"NULL AS {name}" for name in [*a_levels, *a_cells, *orders])
     union = (
-        f"(SELECT {mine}, {_found(a_names, on)} AS t, {side_left} AS s, TRUE AS mine{by_left}{values_left} FROM {a} "
-        f"UNION ALL SELECT {nothing}, {_found(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}{values_right} FROM {b})"
+        f"(SELECT {mine}, {_key_name(a_names, on)} AS t, {side_left} AS s, TRUE AS mine{by_left}{values_left} FROM {a} "
+        f"UNION ALL SELECT {nothing}, {_key_name(b_names, on)} AS t, {side_right} AS s, FALSE AS mine{by_right}{values_right} FROM {b})"
     )
     partition = f"PARTITION BY {', '.join(f'k{at}' for at in range(len(keys)))} " if keys else ""
     way = "ASC" if backward else "DESC"

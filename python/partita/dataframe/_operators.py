@@ -36,9 +36,9 @@ class Operators:
         """Support NumPy functions such as ``numpy.log(column)``, which return plans."""
         if method != "__call__" or arguments:
             return NotImplemented
-        from ._ufuncs import called
+        from ._ufuncs import apply_ufunc
 
-        return called(self, ufunc.__name__, inputs)
+        return apply_ufunc(self, ufunc.__name__, inputs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         """Compute the values as a NumPy array."""

@@ -12,7 +12,17 @@ import pyarrow as pa
 from ._rows import direction, term
 from ._sql import literal
 
-__all__ = ["Partitions", "bytes_of", "check_divisions", "checked", "drawn", "ends", "evenly", "pieces", "split"]
+__all__ = [
+    "Partitions",
+    "check_count",
+    "check_divisions",
+    "even_bounds",
+    "format_split",
+    "index_bounds",
+    "parse_bytes",
+    "sampling_hash",
+    "time_divisions",
+]
 
 #: Maximum number of partitions of a frame.
 PARTITIONS_MAX = 10_000
@@ -46,12 +56,12 @@ class Partitions:
         if not frame._rows.order:
             # A random sort key assigns each row to a partition.
             frame = frame._reordered(("random() ASC NULLS LAST",))
-        held = frame if frame._rows.held else frame._held()
-        rows = held._rows
-        self._frame = held
+        persisted = frame if frame._rows.persisted else frame._persist()
+        rows = persisted._rows
+        self._frame = persisted
         self._term, self._way = term(rows.order[0]), direction(rows.order[0])
         self._kind = rows.type(self._term)
-        texts = held._client._connection.table(rows.held)["splits"]
+        texts = persisted._client._connection.table(rows.persisted)["splits"]
         self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
 
     def __len__(self) -> int:
@@ -88,7 +98,7 @@ class Partitions:
         return f"({' AND '.join(tests) or 'TRUE'}){missing}"
 
 
-def bytes_of(size: Any) -> int:
+def parse_bytes(size: Any) -> int:
     """Convert a number of bytes or a string such as ``100MB`` or ``64MiB`` to bytes.
 
     Examples
@@ -102,31 +112,33 @@ def bytes_of(size: Any) -> int:
     except (ValueError, KeyError):
         number = 0
     if number < 1:
-        raise ValueError(f"partition_size must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}")
+        raise ValueError(
+            f"partition_size must be a number of bytes or a string such as '100MB' or '64MiB', not {size!r}"
+        )
     return number
 
 
-def checked(parts: int, what: str) -> int:
+def check_count(parts: int, what: str) -> int:
     """Return a number of partitions, after checking that it is in range."""
     if not 1 <= parts <= PARTITIONS_MAX:
         raise ValueError(f"{what} requires {parts} partitions; supported: 1 to {PARTITIONS_MAX}")
     return parts
 
 
-def evenly(rows: int, parts: int) -> list[int]:
+def even_bounds(rows: int, parts: int) -> list[int]:
     """Return the bounds of partitions of equal size, with at least one row each."""
     parts = max(min(parts, rows), 1)
     return [rows * at // parts for at in range(parts + 1)]
 
 
-def ends(frame: Any) -> tuple[Any, Any]:
+def index_bounds(frame: Any) -> tuple[Any, Any]:
     """Compute the smallest and largest index label of a frame; ``None`` if it has no rows."""
     level = frame._index[0].sql
     first, last = frame._rows.values([f"min({level})", f"max({level})"]).to_pandas().iloc[0]
     return (None, None) if pd.isna(first) else (first, last)
 
 
-def pieces(first: Any, last: Any, freq: Any) -> list[Any]:
+def time_divisions(first: Any, last: Any, freq: Any) -> list[Any]:
     """Return the divisions with one partition per time interval of an index."""
     if first is not None and not isinstance(first, pd.Timestamp):
         raise ValueError(f"freq= requires an index of times, not of {type(first).__name__}; use set_index first")
@@ -139,7 +151,7 @@ def pieces(first: Any, last: Any, freq: Any) -> list[Any]:
         # Months and years have no fixed length; start at a calendar boundary.
         start = offset.rollback(first.normalize())
     starts = pd.date_range(start, last, freq=offset)
-    checked(len(starts), f"freq={freq!r}")
+    check_count(len(starts), f"freq={freq!r}")
     return [first, *starts[1:], last]
 
 
@@ -158,15 +170,15 @@ def check_divisions(divisions: Sequence[Any], first: Any, last: Any) -> None:
         raise ValueError(f"divisions must be strictly increasing, not {list(divisions)!r}")
     if first is not None and (divisions[0] > first or divisions[-1] < last):
         raise ValueError(f"divisions must include all index labels from {first} to {last}, not {list(divisions)!r}")
-    checked(len(divisions) - 1, "divisions")
+    check_count(len(divisions) - 1, "divisions")
 
 
-def split(label: Any) -> str:
+def format_split(label: Any) -> str:
     """Return the SQL of a split point in a table option."""
     return literal(label.isoformat() if hasattr(label, "isoformat") else str(label))
 
 
-def drawn(keys: Sequence[str], state: int) -> str:
+def sampling_hash(keys: Sequence[str], state: int) -> str:
     """Return the SQL of a pseudorandom number between 0 and 1 for each row: a hash of its keys and a seed."""
     key = " || '-' || ".join(f"coalesce(CAST({term(sql)} AS VARCHAR), '')" for sql in keys)
     digest = f"md5('{int(state)}-' || {key})"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._series import Series
 
-__all__ = ["condition", "evaluated", "names_around"]
+__all__ = ["caller_variables", "evaluate", "parse_condition"]
 
 _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -34,13 +34,13 @@ _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 
 
-def names_around() -> Mapping[str, Any]:
+def caller_variables() -> Mapping[str, Any]:
     """Return the variables of the caller's caller."""
     frame = sys._getframe(2)
     return {**frame.f_globals, **frame.f_locals}
 
 
-def condition(frame: DataFrame, text: str, around: Mapping[str, Any] | None = None) -> Series:
+def parse_condition(frame: DataFrame, text: str, variables: Mapping[str, Any] | None = None) -> Series:
     """Parse a condition over a frame's columns. Names in backticks may contain any characters.
 
     Raises
@@ -48,28 +48,30 @@ def condition(frame: DataFrame, text: str, around: Mapping[str, Any] | None = No
     ValueError
         If the condition is invalid or contains unsupported syntax.
     """
-    made: Series = _Reader(frame, text, around or {}).whole()
+    made: Series = _Reader(frame, text, variables or {}).whole()
     return made
 
 
-def evaluated(frame: DataFrame, text: str, around: Mapping[str, Any]) -> Any:
+def evaluate(frame: DataFrame, text: str, variables: Mapping[str, Any]) -> Any:
     """Evaluate assignments such as ``c = a + b`` to a new frame, or an expression to a column."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     for line in lines:
         label, sign, expression = line.partition("=")
         if not sign or not label.strip().isidentifier() or expression.startswith("="):
             if len(lines) > 1:
-                raise ValueError(f"cannot evaluate {line!r}: with several lines, each must be an assignment to a column")
-            return _Reader(frame, line, around).whole()
-        frame = frame.assign(**{label.strip(): _Reader(frame, expression, around).whole()})
+                raise ValueError(
+                    f"cannot evaluate {line!r}: with several lines, each must be an assignment to a column"
+                )
+            return _Reader(frame, line, variables).whole()
+        frame = frame.assign(**{label.strip(): _Reader(frame, expression, variables).whole()})
     return frame
 
 
 class _Reader:
-    def __init__(self, frame: DataFrame, text: str, around: Mapping[str, Any]) -> None:
+    def __init__(self, frame: DataFrame, text: str, variables: Mapping[str, Any]) -> None:
         self._frame = frame
         self._text = text
-        self._around = around
+        self._variables = variables
         self._names: dict[str, Any] = {}
 
     def whole(self) -> Any:
@@ -126,9 +128,9 @@ class _Reader:
         raise self._refuse(f"unsupported syntax `{ast.unparse(node)}`")
 
     def _variable(self, name: str) -> Any:
-        if name not in self._around:
+        if name not in self._variables:
             raise self._refuse(f"no variable {name!r}")
-        return self._around[name]
+        return self._variables[name]
 
     def _name(self, name: Any) -> Any:
         if name in self._frame._columns:

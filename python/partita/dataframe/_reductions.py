@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
-from ._arguments import tuning
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, Lists, axis_of, carried, in_order, is_masked, restore, to_pandas
+from ._columns import Column, Lists, derived_origin, is_masked, label_index, sort_sql, to_pandas, to_pandas_column
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, present, quote, sort_of
+from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote, replace_nan, sort_of
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 __all__ = [
     "HOW",
     "REDUCTIONS",
-    "Reduced",
+    "Reductions",
     "Table",
-    "across",
     "aggregate",
-    "described",
-    "distinguished",
+    "describe_numbers",
     "factor",
+    "group_reduction",
     "is_described",
+    "normalize_zero",
     "percent",
     "quantile",
-    "reduced",
-    "shares",
+    "quantile_levels",
+    "row_reduction",
 ]
 
 #: Reductions of columns and groups.
@@ -59,12 +59,12 @@ def quantile(sql: str, q: float, kind: pa.DataType) -> str:
         raise TypeError(f"cannot compute a quantile of {kind}; select numeric columns or use numeric_only=True")
     value = f"CAST({sql} AS DOUBLE)"
     if q * 4 == int(q * 4):
-        return present(f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})", kind)
+        return replace_nan(f"percentile_cont({float(q)!r}) WITHIN GROUP (ORDER BY {value})", kind)
     # percentile_cont of DataFusion rounds the interpolation weight to a millionth, which is exact only for quartiles.
     ordered = f"array_sort(array_agg({value}) FILTER (WHERE {sql} IS NOT NULL))"
     place = f"({float(q)!r} * (count({sql}) - 1))"
     low, high = (f"{ordered}[CAST({end}({place}) AS BIGINT) + 1]" for end in ("floor", "ceil"))
-    return present(f"({low} + ({high} - {low}) * ({place} - floor({place})))", kind)
+    return replace_nan(f"({low} + ({high} - {low}) * ({place} - floor({place})))", kind)
 
 
 def aggregate(
@@ -111,7 +111,7 @@ def aggregate(
         return made
     if name not in ("min", "max"):
         # The sum of infinities of both signs is NaN.
-        made = present(made, kind)
+        made = replace_nan(made, kind)
     if not skipna:
         made = f"CASE WHEN count(*){over} = count({sql}){over} THEN {made} END"
     if min_count > 0:
@@ -126,12 +126,12 @@ def _of_categories(name: str, sql: str, origin: pd.CategoricalDtype, over: str) 
     if not origin.ordered:
         raise TypeError(f"cannot compute {name} of an unordered categorical column; convert it with astype")
     cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
-    return f"CASE {name}({in_order(sql, origin)}){over} {cases} END" if cases else "NULL"
+    return f"CASE {name}({sort_sql(sql, origin)}){over} {cases} END" if cases else "NULL"
 
 
-def reduced(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
+def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
     """Return a reduction of a column in groups whose rows are sorted by `order`, if it is not empty."""
-    sql, kind, origin = column._sql, column._kind, carried(column._origin)
+    sql, kind, origin = column._sql, column._kind, derived_origin(column._origin)
     by = f" ORDER BY {', '.join(order)}" if order else ""
     if name in ("first", "last"):
         return Column(f"{name}_value({sql}{by}) FILTER (WHERE {sql} IS NOT NULL)", column._known, column._origin)
@@ -157,7 +157,7 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     if name in ("min", "max", "count"):
         return f"{name}({sql}){over}"
     if name == "nunique":
-        return f"count(DISTINCT {distinguished(sql, kind)}){over}"
+        return f"count(DISTINCT {normalize_zero(sql, kind)}){over}"
     if name == "sum" and is_text(kind):
         raise TypeError("cannot sum a string column; select numeric columns or use numeric_only=True")
     if is_text(kind) or pa.types.is_dictionary(kind) or pa.types.is_date(kind):
@@ -186,7 +186,7 @@ def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> 
     return f"arrow_cast({forms[name]}, 'Float32')" if single else forms[name]
 
 
-def distinguished(sql: str, kind: pa.DataType) -> str:
+def normalize_zero(sql: str, kind: pa.DataType) -> str:
     """Return the SQL of a value for counting distinct values, with -0.0 replaced by 0.0."""
     return f"({sql} + {literal(0, kind)})" if pa.types.is_floating(kind) else sql
 
@@ -234,7 +234,7 @@ def _product(sql: str, kind: pa.DataType) -> str:
 # Reductions of rows.
 
 
-def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = True, min_count: int = 0) -> str:
+def row_reduction(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = True, min_count: int = 0) -> str:
     """Return the SQL of a reduction of the values of each row.
 
     Raises
@@ -261,7 +261,7 @@ def across(name: str, columns: Sequence[Column], ddof: int = 1, skipna: bool = T
     if name not in ("min", "max") and any(
         column.kind is not None and pa.types.is_floating(column.kind) for column in columns
     ):
-        made = present(f"CAST({made} AS DOUBLE)", pa.float64())
+        made = replace_nan(f"CAST({made} AS DOUBLE)", pa.float64())
     if not skipna:
         made = f"CASE WHEN {there} = {len(values)} THEN {made} END"
     return f"CASE WHEN {there} >= {min_count} THEN {made} END" if min_count > 0 else made
@@ -310,7 +310,7 @@ def _true(column: Column) -> str:
 # Results.
 
 
-class Reduced:
+class Reductions:
     """One lazy value for each column, computed together."""
 
     def __init__(
@@ -330,11 +330,11 @@ class Reduced:
         self._empty = empty
         self._computed: pd.Series | None = None
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> pd.Series:
         """Run the plan on the cluster and return a pandas series, indexed by the column labels."""
-        tuning("compute", arguments)
-        index = axis_of(list(self._cells), self._axis)
+        reject_unsupported("compute", arguments)
+        index = label_index(list(self._cells), self._axis)
         if not self._cells:
             return pd.Series([], index=index, dtype=self._empty, name=self._name)
         table = self._rows.values(list(self._cells.values()))
@@ -345,7 +345,7 @@ class Reduced:
         if masked and all(is_number(kind) for kind in kinds):
             common = kinds[0] if len(set(kinds)) == 1 else pa.float64()
             chunks = [chunk for column in table.columns for chunk in column.cast(common).chunks]
-            values = restore(pa.chunked_array(chunks, common), masked[0])
+            values = to_pandas_column(pa.chunked_array(chunks, common), masked[0])
         return pd.Series(values, index=index, name=self._name)
 
     def _value(self, label: Any) -> Any:
@@ -393,16 +393,16 @@ class Table:
         self._axis = axis
         self._is_square = is_square
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Run the plan on the cluster and return a pandas frame."""
-        tuning("compute", arguments)
+        reject_unsupported("compute", arguments)
         flat = [sql for column in self._cells.values() for sql in column.values()]
         frame = to_pandas(self._rows.values(flat))
         values = iter(frame.iloc[0, at] for at in range(len(flat)))
         shown = {at: {name: next(values) for name in column} for at, column in enumerate(self._cells.values())}
         made = pd.DataFrame(shown)
-        made.columns = axis_of(list(self._cells), self._axis)
+        made.columns = label_index(list(self._cells), self._axis)
         if self._is_square:
             made.index = made.columns
         return made
@@ -419,7 +419,7 @@ class Table:
         return Series(rows, quote("v"), label, (Level(None, quote(INDEX + "0")),), None, self._origin)
 
 
-def shares(percentiles: Sequence[float] | None) -> list[float]:
+def quantile_levels(percentiles: Sequence[float] | None) -> list[float]:
     """Return the sorted quantile levels of a description; the quartiles by default.
 
     Raises
@@ -438,7 +438,7 @@ def percent(q: float) -> str:
     return f"{q * 100:g}%"
 
 
-def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, str]:
+def describe_numbers(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) -> dict[Any, str]:
     """Return the cells of the description of a numeric column."""
     cells = {
         "count": f"CAST(count({sql}) AS DOUBLE)",
@@ -446,7 +446,7 @@ def described(sql: str, kind: pa.DataType, percentiles: Sequence[float] | None) 
         "std": aggregate("std", sql, kind),
         "min": f"CAST(min({sql}) AS DOUBLE)",
     }
-    for q in shares(percentiles):
+    for q in quantile_levels(percentiles):
         cells[percent(q)] = quantile(sql, q, kind)
     return {**cells, "max": f"CAST(max({sql}) AS DOUBLE)"}
 
@@ -457,14 +457,14 @@ def is_described(kind: pa.DataType) -> bool:
 
 
 def _on_pandas(name: str) -> Any:
-    def operator(self: Reduced, other: Any) -> Any:
-        return getattr(self._all(), name)(other._all() if isinstance(other, Reduced) else other)
+    def operator(self: Reductions, other: Any) -> Any:
+        return getattr(self._all(), name)(other._all() if isinstance(other, Reductions) else other)
 
     return operator
 
 
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    setattr(Reduced, f"__{_name}__", _on_pandas(f"__{_name}__"))
-    setattr(Reduced, f"__r{_name}__", _on_pandas(f"__r{_name}__"))
+    setattr(Reductions, f"__{_name}__", _on_pandas(f"__{_name}__"))
+    setattr(Reductions, f"__r{_name}__", _on_pandas(f"__r{_name}__"))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Reduced, f"__{_name}__", _on_pandas(f"__{_name}__"))
+    setattr(Reductions, f"__{_name}__", _on_pandas(f"__{_name}__"))

@@ -36,7 +36,7 @@ class ColumnReplacement:
     _kind: pa.DataType
     _origin: Any
     _like: Callable[..., Series]
-    _same: Callable[..., Series]
+    _with_values: Callable[..., Series]
     _with: Callable[..., Rows]
     _kind_with: Callable[..., pa.DataType | None]
 
@@ -61,11 +61,11 @@ class ColumnReplacement:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = f"fillna: cannot replace missing values of column {self.name!r} of {self._kind} with {value!r}"
             test = f"CAST(CASE WHEN {self._sql} IS NULL THEN {literal(why)} ELSE '0' END AS BIGINT) = 0"
-            return self._same(f"CASE WHEN {test} THEN {self._sql} END")
+            return self._with_values(f"CASE WHEN {test} THEN {self._sql} END")
         return self._filled(f"fill_null({self._beside(value)}, {self._own_literal(value)})")
 
     def _filled(self, sql: builtins.str, rows: Rows | None = None) -> Series:
-        return self._like(sql, rows=rows) if self._sql == MISSING else self._same(sql, rows)
+        return self._like(sql, rows=rows) if self._sql == MISSING else self._with_values(sql, rows)
 
     def combine_first(self, other: Series) -> Series:
         """Replace missing values with the values of another column."""
@@ -103,7 +103,7 @@ class ColumnReplacement:
             other = other.compute()
         origin = self._origin
         if _is_column(other):
-            rows, value = rows.both(other._rows), other._sql
+            rows, value = rows.combine(other._rows), other._sql
             if isinstance(origin, pd.CategoricalDtype) and other._origin != origin:
                 raise TypeError("Cannot set a Categorical with another, without identical categories")
         else:
@@ -116,7 +116,7 @@ class ColumnReplacement:
 
     def _layered(self, sql: builtins.str, rows: Rows) -> tuple[builtins.str, Rows]:
         """Return an expression that duplicates its operands, as a layer if it is long, and its rows."""
-        more, short = rows.short(sql)
+        more, short = rows.shorten(sql)
         return short, more
 
     def _own_literal(self, value: Any) -> builtins.str:
@@ -142,9 +142,7 @@ class ColumnReplacement:
         if MISSING in (self._sql, other._sql if _is_column(other) else ""):
             # A column without values accepts all types.
             return "NULL" if self._sql == MISSING else self._sql
-        raise TypeError(
-            f"cannot insert {sort_of(kind)} into a column of {sort_of(self._kind)}; convert it with astype"
-        )
+        raise TypeError(f"cannot insert {sort_of(kind)} into a column of {sort_of(self._kind)}; convert it with astype")
 
     def _takes(self, kind: pa.DataType, value: Any) -> bool:
         """Whether the column can contain values of a type. A string may represent a time."""
@@ -178,7 +176,7 @@ class ColumnReplacement:
         sorts = {sort_of(type_of(value)) for value in arg.values() if not is_missing(value)}
         if len(sorts) > 1:
             raise TypeError(f"cannot map to {' and '.join(sorted(sorts))} in one column; use values of one type")
-        rows, own = self._rows.short(self._sql)
+        rows, own = self._rows.shorten(self._sql)
         found = [(literal(one, self._kind), literal(arg[one])) for one in self._possible(arg)]
         sql = f"CASE {own} {' '.join(f'WHEN {old} THEN {new}' for old, new in found)} END" if found else MISSING
         gone = [new for old, new in arg.items() if is_missing(old) and na_action is None]
@@ -210,7 +208,7 @@ class ColumnReplacement:
         if not cases:
             same: Series = column
             return same
-        rows, own = column._rows.short(column._sql)
+        rows, own = column._rows.shorten(column._sql)
         made: Series = column._like(f"CASE {own} {cases} ELSE {own} END", None, rows, origin=column._origin)
         return made
 

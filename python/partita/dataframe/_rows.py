@@ -19,7 +19,7 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "held_name", "inlined", "term", "turned"]
+__all__ = ["Rows", "direction", "new_table_name", "reverse", "substitute", "term"]
 
 _numbers = itertools.count(1)
 #: References to columns of layers in expressions.
@@ -35,9 +35,9 @@ _CONDITION = re.compile(r"\b(?:CASE|coalesce)\b")
 CONDITIONS_MAX = 2
 
 
-def held_name() -> str:
+def new_table_name() -> str:
     """Return a name for a table that is unique in this session."""
-    return f"__held_{next(_numbers)}"
+    return f"__persisted_{next(_numbers)}"
 
 
 class _Identity:
@@ -68,14 +68,14 @@ class Rows:
 
     Attributes
     ----------
-    held : str, optional
+    persisted : str, optional
         Name of the persisted table, if the relation is exactly this table in its order.
     divisions : tuple, optional
         First index label of each partition and last label of the last one, if known.
     """
 
     #: Set only at creation: derived relations have other rows, columns or another order.
-    held: str | None = None
+    persisted: str | None = None
     divisions: tuple[Any, ...] | None = None
     #: For rows of files: the same relation over the last file only, whose rows are in the order of the file.
     last: str | None = None
@@ -104,7 +104,7 @@ class Rows:
         self._schema: pa.Schema | None = None
         self._types: dict[str, pa.DataType] = {}
 
-    def but(self, **changes: Any) -> Rows:
+    def with_changes(self, **changes: Any) -> Rows:
         """Return the same rows with some attributes changed: order, layers or client."""
         made = Rows(self.client, self.root, self.order, False, self.partitions, self.layers, self.identity, self._keep)
         made.last = self.last
@@ -189,7 +189,7 @@ class Rows:
         """
         return self._added(expression, False)
 
-    def short(self, expression: str) -> tuple[Rows, str]:
+    def shorten(self, expression: str) -> tuple[Rows, str]:
         """Return the rows and the expression. A long expression becomes a layer and is replaced by its name.
 
         The same applies to nested conditions, whose arguments the planner duplicates at each level.
@@ -202,9 +202,9 @@ class Rows:
         number = next(_numbers)
         name = f"__w{number}"
         layers = (*self.layers, (number, name, expression))
-        return self.but(layers=layers, physical=physical), quote(name)
+        return self.with_changes(layers=layers, physical=physical), quote(name)
 
-    def both(self, other: Rows) -> Rows:
+    def combine(self, other: Rows) -> Rows:
         """Return the rows with the layers of both.
 
         Raises
@@ -219,7 +219,7 @@ class Rows:
                 "cannot combine columns of different frames: rows are not matched by their index; use merge or join"
             )
         layers = tuple(sorted(set(self.layers) | set(other.layers)))
-        return self.but(layers=layers, physical=self.physical and other.physical)
+        return self.with_changes(layers=layers, physical=self.physical and other.physical)
 
     @property
     def schema(self) -> pa.Schema:
@@ -259,14 +259,14 @@ class Rows:
                 "use sort_values or set_index first"
             )
         by = f"PARTITION BY {partition} " if partition else ""
-        order = [turned(sql) for sql in self.order] if backwards else self.order
+        order = [reverse(sql) for sql in self.order] if backwards else self.order
         return f"OVER ({by}ORDER BY {', '.join(order)}{' ' + frame if frame else ''})"
 
 
 _ENDINGS = (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST")
 
 
-def inlined(expression: str, names: dict[str, str]) -> str:
+def substitute(expression: str, names: dict[str, str]) -> str:
     """Replace references to columns in an expression by other expressions."""
     if not names:
         return expression
@@ -286,7 +286,7 @@ def direction(order: str) -> str:
     return order[len(term(order)) :]
 
 
-def turned(order: str) -> str:
+def reverse(order: str) -> str:
     """Reverse a sort key."""
     way = direction(order)
     if " DESC" in way:
@@ -294,7 +294,7 @@ def turned(order: str) -> str:
     return f"{term(order)} DESC {'NULLS LAST' if 'FIRST' in way else 'NULLS FIRST'}"
 
 
-def drop_later(client: Client, name: str, owner: object) -> None:
+def release_after(client: Client, name: str, owner: object) -> None:
     """Release a persisted table as soon as `owner` is garbage collected."""
     connection = client._connection
-    weakref.finalize(owner, connection.forget, name)
+    weakref.finalize(owner, connection.release, name)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from .._draw import visualize
-from .._errors import thin
+from .._drawing import visualize
+from .._errors import trim_traceback
 from . import _expressions as ex
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._columns import to_pandas
 from ._sql import literal
 
@@ -44,29 +44,29 @@ class Scalar:
         self._kind = kind
         self._missing = missing
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> Any:
         """Run the plan on the cluster and return the value."""
-        tuning("compute", arguments)
+        reject_unsupported("compute", arguments)
         table = self._rows.values([self._sql])
         if table.num_rows == 0 or table.column(0).null_count:
             return pd.NaT if pa.types.is_temporal(table.column(0).type) else self._missing
         value = to_pandas(table).iloc[0, 0]
         return self._kind(value) if self._kind is not None else value
 
-    @thin
+    @trim_traceback
     def explain(self) -> str:
         """Return the physical plan, split into stages."""
         return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.under(self._sql)}")
 
-    @thin
+    @trim_traceback
     def visualize(self, filename: Any = None, **arguments: Any) -> Any:
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
     def persist(self, **arguments: Any) -> Scalar:
         """Return the scalar itself: single values are not persisted."""
-        tuning("persist", arguments)
+        reject_unsupported("persist", arguments)
         return self
 
     def __float__(self) -> float:
@@ -98,7 +98,7 @@ class Scalar:
         if isinstance(other, Scalar):
             if rows.identity is not other._rows.identity:
                 raise NotImplementedError("cannot combine values of different frames; use compute() first")
-            rows, right = rows.both(other._rows), (other._sql, other._type)
+            rows, right = rows.combine(other._rows), (other._sql, other._type)
         else:
             try:
                 right = self._beside(name, other, swapped)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from .._errors import thin
-from ._arguments import tuning
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, axis_of, in_order
+from ._columns import Column, label_index, sort_sql
 from ._loc import Loc
-from ._partitions import drawn
-from ._reductions import across
-from ._rows import Rows, direction, turned
+from ._partitions import sampling_hash
+from ._reductions import row_reduction
+from ._rows import Rows, direction, reverse
 from ._rows import term as term_of
-from ._series import _NO_ORDER, Index, Series, _last_of_files, _limited
+from ._series import _NO_ORDER, Index, Series, _compute_file_tail, _compute_head
 from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class FrameRows:
     _filtered: Callable[..., DataFrame]
     _reordered: Callable[..., DataFrame]
     _order_names: Callable[..., list[str]]
-    _travelled: Callable[..., DataFrame]
+    _over_subquery: Callable[..., DataFrame]
 
     def query(self, expr: str, **arguments: Any) -> DataFrame:
         """Select the rows for which a condition is true, such as ``a > 1 and b == 'x' and c < @limit``.
@@ -57,11 +57,11 @@ class FrameRows:
         local_dict : dict, optional
             The variables, instead of the caller's.
         """
-        from ._query import condition, names_around
+        from ._query import caller_variables, parse_condition
 
-        names = arguments.pop("local_dict", None) or names_around()
-        tuning("query", arguments)
-        return self._filtered(condition(cast("DataFrame", self), expr, names))
+        names = arguments.pop("local_dict", None) or caller_variables()
+        reject_unsupported("query", arguments)
+        return self._filtered(parse_condition(cast("DataFrame", self), expr, names))
 
     def dropna(self, how: str | None = None, subset: Any = None, thresh: int | None = None) -> DataFrame:
         """Drop rows with any missing value, with only missing values, or with fewer than `thresh` other values."""
@@ -71,7 +71,9 @@ class FrameRows:
         if thresh is not None:
             if how is not None:
                 raise TypeError("You cannot set both the how and thresh arguments at the same time.")
-            return self._narrowed(f"({across('count', [self._column(label)._cell for label in labels])}) >= {thresh}")
+            return self._narrowed(
+                f"({row_reduction('count', [self._column(label)._cell for label in labels])}) >= {thresh}"
+            )
         how = how or "any"
         if how not in ("any", "all"):
             raise ValueError(f"dropna: how must be 'any' or 'all', not {how!r}")
@@ -82,14 +84,14 @@ class FrameRows:
         """Selection by index and column labels."""
         return Loc(cast("DataFrame", self), lambda frame: frame)
 
-    @thin
+    @trim_traceback
     def head(self, n: int = 5, npartitions: int = 1, compute: bool = True) -> Any:
         """Return the first rows, of as many partitions as needed. If the row order is undefined, return any rows."""
         if compute:
-            return _limited(self, n)
+            return _compute_head(self, n)
         return self._first(n)
 
-    @thin
+    @trim_traceback
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """Return the last rows.
 
@@ -101,7 +103,7 @@ class FrameRows:
             If the order of the rows is undefined.
         """
         if compute and not self._rows.order:
-            return _last_of_files(self, n)
+            return _compute_file_tail(self, n)
         if not self._rows.order:
             raise NotImplementedError(_NO_ORDER)
         frame = self._first(n, backwards=True)
@@ -149,7 +151,7 @@ class FrameRows:
             lot = "random()"
         else:
             keys = self._rows.order or [column.sql for column in self._columns.values()]
-            lot = drawn(keys, random_state)
+            lot = sampling_hash(keys, random_state)
         return self._repeated(lot, frac) if replace else self._narrowed(f"{lot} < {float(frac)!r}")
 
     def _repeated(self, lot: str, mean: float) -> DataFrame:
@@ -171,7 +173,7 @@ class FrameRows:
         root = (
             f"(SELECT {select} FROM {relation} CROSS JOIN (VALUES {draws}) AS __draws(__share) WHERE {lot} < __share)"
         )
-        made = frame._travelled(root, rows)
+        made = frame._over_subquery(root, rows)
         made._rows.physical = False
         return made
 
@@ -182,7 +184,7 @@ class FrameRows:
             if given != value and name != "kind":
                 raise NotImplementedError(f"sort_values() does not support {name}=")
         arguments.pop("npartitions", None)
-        tuning("sort_values", arguments)
+        reject_unsupported("sort_values", arguments)
         labels = list(by) if isinstance(by, (list, tuple)) else [by]
         ways = list(ascending) if isinstance(ascending, (list, tuple)) else [ascending] * len(labels)
         if len(ways) != len(labels):
@@ -191,7 +193,7 @@ class FrameRows:
         order = []
         for label, way in zip(labels, ways):
             column = self._key(label)
-            order.append(f"{in_order(column._sql, column._origin)} {'ASC' if way else 'DESC'} {nulls}")
+            order.append(f"{sort_sql(column._sql, column._origin)} {'ASC' if way else 'DESC'} {nulls}")
         return self._reordered((*order, *self._rows.order))
 
     def set_index(
@@ -223,7 +225,7 @@ class FrameRows:
             raise NotImplementedError("set_index() does not support append= and inplace=, like Dask")
         is_sorting = arguments.pop("sort", True)
         arguments.pop("partition_size", None)
-        tuning("set_index", arguments)
+        reject_unsupported("set_index", arguments)
         if (
             isinstance(other, Index)
             and other._is_index_of(cast("DataFrame", self))
@@ -238,9 +240,9 @@ class FrameRows:
         column = other if isinstance(other, Series) else self._column(label)
         gone = drop and not isinstance(other, Series)
         columns = {name: cell for name, cell in self._columns.items() if not (gone and name == label)}
-        rows = self._rows.both(column._rows)
-        order = (f"{in_order(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
-        made = rows.but(order=order, physical=sorted and rows.physical) if is_sorting else rows
+        rows = self._rows.combine(column._rows)
+        order = (f"{sort_sql(column._sql, column._origin)} ASC NULLS LAST", *rows.order)
+        made = rows.with_changes(order=order, physical=sorted and rows.physical) if is_sorting else rows
         from ._frame import DataFrame
 
         frame = DataFrame(made, columns, (Level(label, column._sql, column._origin),), self._axis)
@@ -262,19 +264,19 @@ class FrameRows:
         from ._frame import DataFrame
 
         columns.update(self._columns)
-        return DataFrame(self._rows, columns, (), axis_of(list(columns), self._axis)[:0] if columns else self._axis)
+        return DataFrame(self._rows, columns, (), label_index(list(columns), self._axis)[:0] if columns else self._axis)
 
     def sort_index(self, ascending: bool = True) -> DataFrame:
         """Sort by the index."""
         way = "ASC" if ascending else "DESC"
-        order = tuple(f"{in_order(level.sql, level.origin)} {way} NULLS LAST" for level in self._index)
+        order = tuple(f"{sort_sql(level.sql, level.origin)} {way} NULLS LAST" for level in self._index)
         return self._reordered((*order, *self._rows.order))
 
     def drop_duplicates(
         self, subset: Any = None, keep: Any = "first", ignore_index: bool = False, **arguments: Any
     ) -> DataFrame:
         """Drop duplicate rows by some or all columns. If the row order is undefined, any of the duplicates is kept."""
-        tuning("drop_duplicates", arguments)
+        reject_unsupported("drop_duplicates", arguments)
         if keep not in ("first", "last", False):
             raise ValueError(f"drop_duplicates: keep must be 'first', 'last' or False, not {keep!r}")
         labels = subset if isinstance(subset, (list, tuple, pd.Index)) else [subset]
@@ -283,7 +285,7 @@ class FrameRows:
             rows, number = self._rows.add(f"count(*) OVER (PARTITION BY {by})")
         else:
             order = self._rows.order or tuple(column.sql for column in self._columns.values())
-            terms = ", ".join(order if keep == "first" else [turned(sql) for sql in order])
+            terms = ", ".join(order if keep == "first" else [reverse(sql) for sql in order])
             rows, number = self._rows.add(f"row_number() OVER (PARTITION BY {by} ORDER BY {terms})")
         frame = self._like(self._columns, rows)._narrowed(f"{number} = 1", rows)
         frame._rows.physical = False
@@ -299,7 +301,7 @@ class FrameRows:
 
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
         order = self._rows.order
-        ways = [direction(turned(sql) if backwards else sql) for sql in order]
+        ways = [direction(reverse(sql) if backwards else sql) for sql in order]
         by = ", ".join(f"{quote(name)}{way}" for name, way in zip(self._order_names(self._rows), ways))
         frame = self._narrowed("TRUE", extra=f"{' ORDER BY ' + by if by else ''} LIMIT {max(n, 0)}")
         frame._rows.physical = False
@@ -338,6 +340,6 @@ class FrameRows:
         >>> ddf.repartition(divisions=[0, 10, 99]).divisions
         (0, 10, 99)
         """
-        from ._io import repartitioned
+        from ._io import repartition
 
-        return repartitioned(cast("DataFrame", self), divisions, npartitions, partition_size, freq)
+        return repartition(cast("DataFrame", self), divisions, npartitions, partition_size, freq)

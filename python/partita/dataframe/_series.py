@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
+from .._errors import trim_traceback
+from . import _display
 from . import _expressions as ex
-from . import _shown
-from ._along import ColumnWindows
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._base import Level, Plan
-from ._columns import ARROW, Column, carried, in_order, is_masked, to_pandas
+from ._columns import ARROW, Column, derived_origin, is_masked, sort_sql, to_pandas
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
 from ._sql import INDEX, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
 from ._summary import ColumnSummary, truth
+from ._window_methods import ColumnWindows
 
 if TYPE_CHECKING:
     from ._accessors import DatetimeMethods, StringMethods
     from ._frame import DataFrame
 
-__all__ = ["Index", "Series", "by_labels"]
+__all__ = ["Index", "Series", "check_label_slice"]
 
 
 class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -48,7 +48,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     3
     """
 
-    _instead: ClassVar[dict[builtins.str, builtins.str]] = {"apply": "map with a dict, or arithmetic"}
+    _alternatives: ClassVar[dict[builtins.str, builtins.str]] = {"apply": "map with a dict, or arithmetic"}
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return (self.size,)
 
     def __repr__(self) -> str:
-        return _shown.text(self.to_frame(), type(self).__name__, as_series=True)
+        return _display.text(self.to_frame(), type(self).__name__, as_series=True)
 
     def _selected_labels(self) -> list[Any]:
         return [self.name]
@@ -125,10 +125,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         origin: Any = ...,
     ) -> Series:
         """Return a column computed from this one. Categories become plain values unless an origin is given."""
-        origin = carried(self._origin) if origin is ... else origin
+        origin = derived_origin(self._origin) if origin is ... else origin
         return Series(rows or self._rows, sql, self.name if name is ... else name, self._index, kind, origin)
 
-    def _same(self, sql: builtins.str, rows: Rows | None = None) -> Series:
+    def _with_values(self, sql: builtins.str, rows: Rows | None = None) -> Series:
         """Return a column of the same type and origin, with other rows or replaced values."""
         return self._like(sql, self._known, rows, origin=self._origin)
 
@@ -143,7 +143,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         label = name if name is not None else (self.name if self.name is not None else 0)
         return DataFrame(self._rows, {label: self._cell}, self._index)
 
-    def _back(self, frame: DataFrame) -> Series:
+    def _from_frame(self, frame: DataFrame) -> Series:
         """Return the column of a frame derived from ``to_frame("v")``, with its original name."""
         return frame._column("v").rename(self.name)
 
@@ -155,23 +155,23 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def copy(self, deep: bool = False) -> Series:
         """Return a column of the same plan."""
-        return self._same(self._sql)
+        return self._with_values(self._sql)
 
     def pipe(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a function with this column and return its result."""
         return func(self, *args, **kwargs)
 
-    @thin
+    @trim_traceback
     def persist(self, **arguments: Any) -> Series:
         """Persist the column on the workers. The result is released when no column refers to it."""
-        tuning("persist", arguments)
-        rows, levels = self._hold()
+        reject_unsupported("persist", arguments)
+        rows, levels = self._persist_rows()
         return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 
-    @thin
+    @trim_traceback
     def head(self, n: int = 5, compute: bool = True) -> Any:
         """Return the first rows."""
-        return _limited(self, n) if compute else self._back(self.to_frame("v").head(n, compute=False))
+        return _compute_head(self, n) if compute else self._from_frame(self.to_frame("v").head(n, compute=False))
 
     def reset_index(self, drop: bool = False, name: Any = None) -> Any:
         """Convert the index to columns, or drop it. The new index counts from 0."""
@@ -184,7 +184,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     # Operators.
 
     def _with(self, other: Series) -> Rows:
-        return self._rows.both(other._rows)
+        return self._rows.combine(other._rows)
 
     def _name_with(self, other: Any) -> Any:
         return self.name if not isinstance(other, Series) or other.name == self.name else None
@@ -194,13 +194,13 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
             other = other.compute()
-        rows, origin = self._rows, carried(self._origin)
+        rows, origin = self._rows, derived_origin(self._origin)
         # With ArrowDtype, an integer operand has the type int64, not the smaller type of the column.
         like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
         left = (self._sql, self._kind)
         style = ex.style_of(None if swapped else self._origin, origin)
         if isinstance(other, Series):
-            rows, origin = self._with(other), carried(self._origin, other._origin)
+            rows, origin = self._with(other), derived_origin(self._origin, other._origin)
             style = ex.style_of(self._origin, other._origin)
             right = (other._sql, other._kind)
         elif swapped:
@@ -224,7 +224,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             zones = {_zoned(self._kind), _zoned(other._kind)}
             if zones == {True, False}:
                 raise TypeError("cannot compare times with a zone and times without a zone; use dt.tz_localize")
-            origin = carried(self._origin, other._origin)
+            origin = derived_origin(self._origin, other._origin)
             sql = ex.comparison(name, self._sql, other._sql, is_masked(origin))
             return self._like(sql, pa.bool_(), self._with(other), self._name_with(other), origin)
         if self._is_unlike(other):
@@ -243,25 +243,25 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def _compare_unlike(self, name: builtins.str, kind: pa.DataType, rows: Rows, label: Any) -> Series:
         """Compare strings with numbers or booleans, which are never equal and not ordered."""
         if name not in ("eq", "ne"):
-            raise TypeError(
-                f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one with astype"
-            )
+            raise TypeError(f"cannot compare {sort_of(self._kind)} with {sort_of(kind)}; convert one with astype")
         answer = "FALSE" if name == "eq" else "TRUE"
         sql = f"CASE WHEN {self._sql} IS NOT NULL THEN {answer} END" if is_masked(self._origin) else answer
         return self._like(sql, pa.bool_(), rows, label)
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
         if not origin.ordered or isinstance(other, Series):
-            raise TypeError("cannot compare categories by order; use an ordered categorical column and one of its categories")
+            raise TypeError(
+                "cannot compare categories by order; use an ordered categorical column and one of its categories"
+            )
         if other not in origin.categories:
             raise TypeError(f"{other!r} is not one of the categories {list(origin.categories)!r}")
         place = str(list(origin.categories).index(other))
-        return self._like(ex.comparison(name, in_order(self._sql, origin), place), pa.bool_())
+        return self._like(ex.comparison(name, sort_sql(self._sql, origin), place), pa.bool_())
 
     def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> Series:
-        from ._ufuncs import of_column
+        from ._ufuncs import apply_to_column
 
-        return of_column(self, name, inputs)
+        return apply_to_column(self, name, inputs)
 
     def _logical(self, operator: str, other: Any) -> Any:
         kind = None
@@ -274,7 +274,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         if isinstance(other, Series):
             sql = f"({self._sql} {operator} {other._sql})"
-            origin = carried(self._origin, other._origin)
+            origin = derived_origin(self._origin, other._origin)
             return self._like(sql, kind, self._with(other), self._name_with(other), origin)
         return self._like(f"({self._sql} {operator} {literal(other)})", kind)
 
@@ -321,7 +321,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Round numbers to a number of decimals, half to even. Other values are unchanged."""
         if not is_number(self._kind):
             return self.copy()
-        rows, sql = self._rows.short(self._sql)
+        rows, sql = self._rows.shorten(self._sql)
         return self._like(ex.rounded(sql, self._kind, decimals), self._kind, rows)
 
     # Values.
@@ -340,10 +340,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
         origin = ex.origin_after(dtype)
         if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
-            return self._as_truths(origin)
+            return self._to_boolean(origin)
         return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
 
-    def _as_truths(self, origin: Any) -> Series:
+    def _to_boolean(self, origin: Any) -> Series:
         """Convert to booleans. Missing values become true, except in nullable types."""
         if not (is_number(self._kind) or is_text(self._kind)) or (is_text(self._kind) and is_masked(origin)):
             raise TypeError(f"astype: cannot convert {self._kind} to bool; compare it with a value instead")
@@ -375,7 +375,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def clip(self, lower: Any = None, upper: Any = None) -> Series:
         """Limit the values to the range from `lower` to `upper`."""
-        rows, sql = self._rows.short(self._sql)
+        rows, sql = self._rows.shorten(self._sql)
         cases = []
         if lower is not None:
             cases.append(f"WHEN {sql} < {literal(lower)} THEN {literal(lower, self._kind)}")
@@ -429,10 +429,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def __getitem__(self, key: Any) -> Series:
         if isinstance(key, slice) and key.step is None and (key.start is not None or key.stop is not None):
-            found: Series = self.loc[by_labels(key)]
+            found: Series = self.loc[check_label_slice(key)]
             return found
         if isinstance(key, Series):
-            return self._back(self.to_frame("v")[key])
+            return self._from_frame(self.to_frame("v")[key])
         raise NotImplementedError("a column supports only conditions in brackets; use .loc for labels")
 
     @property
@@ -440,20 +440,20 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Selection by index labels."""
         from ._loc import Loc
 
-        return Loc(self.to_frame("v"), self._back)
+        return Loc(self.to_frame("v"), self._from_frame)
 
     def sample(
         self, n: None = None, frac: float | None = None, replace: bool = False, random_state: int | None = None
     ) -> Series:
         """Sample a fraction of the rows; see :meth:`DataFrame.sample`."""
-        return self._back(self.to_frame("v").sample(n, frac, replace, random_state))
+        return self._from_frame(self.to_frame("v").sample(n, frac, replace, random_state))
 
     @property
     def partitions(self) -> Any:
         """The partitions, which can be selected as columns."""
         from ._partitions import Partitions
 
-        return Partitions(self.to_frame("v"), self._back)
+        return Partitions(self.to_frame("v"), self._from_frame)
 
     def get_partition(self, n: int) -> Series:
         """Return a partition by number."""
@@ -462,27 +462,27 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def repartition(self, **partitions: Any) -> Series:
         """Persist the column in other partitions; see :meth:`DataFrame.repartition`."""
-        return self._back(self.to_frame("v").repartition(**partitions))
+        return self._from_frame(self.to_frame("v").repartition(**partitions))
 
-    @thin
+    @trim_traceback
     def tail(self, n: int = 5, compute: bool = True) -> Any:
         """Return the last rows; see :meth:`DataFrame.tail`."""
         if compute and not self._rows.order:
-            return _last_of_files(self, n)
-        column = self._back(self.to_frame("v").tail(n, compute=False))
+            return _compute_file_tail(self, n)
+        column = self._from_frame(self.to_frame("v").tail(n, compute=False))
         return column.compute() if compute else column
 
     def sort_values(self, ascending: bool = True, na_position: builtins.str = "last", **arguments: Any) -> Series:
         """Sort by the values, by default with missing values last."""
         frame = self.to_frame("v").sort_values("v", ascending=ascending, na_position=na_position, **arguments)
-        return self._back(frame)
+        return self._from_frame(frame)
 
     def _reordered(self, order: tuple[builtins.str, ...]) -> Series:
-        return self._back(self.to_frame("v")._reordered(order))
+        return self._from_frame(self.to_frame("v")._reordered(order))
 
     def sort_index(self, ascending: bool = True) -> Series:
         """Sort by the index."""
-        return self._back(self.to_frame("v").sort_index(ascending))
+        return self._from_frame(self.to_frame("v").sort_index(ascending))
 
     def unique(self) -> Series:
         """Return the distinct values, in undefined order."""
@@ -492,13 +492,13 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def drop_duplicates(self, keep: builtins.str = "first", **arguments: Any) -> Series:
         """Drop all but the first occurrence of each value."""
-        return self._back(self.to_frame("v").drop_duplicates(keep=keep, **arguments))
+        return self._from_frame(self.to_frame("v").drop_duplicates(keep=keep, **arguments))
 
     def value_counts(
         self, normalize: bool = False, sort: bool = True, ascending: bool = False, dropna: bool = True, **arguments: Any
     ) -> Series:
         """Count the rows of each distinct value, most frequent first, ties by value."""
-        tuning("value_counts", arguments)
+        reject_unsupported("value_counts", arguments)
         where = f" WHERE {self._sql} IS NOT NULL" if dropna else ""
         value = quote(INDEX + "0")
         counted = f"SELECT {self._sql} AS {value}, 1 AS n FROM {self._rows.under(self._sql)}{where}"
@@ -513,17 +513,17 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         name = "proportion" if normalize else "count"
         level = Level(self.name, value, self._origin)
         rows = Rows(self._client, sql, order, keep=self._rows)
-        return Series(rows, quote("v"), name, (level,), None, carried(self._origin))
+        return Series(rows, quote("v"), name, (level,), None, derived_origin(self._origin))
 
     def nlargest(self, n: int = 5, **arguments: Any) -> Series:
         """Return the largest values."""
-        tuning("nlargest", arguments)
-        return self._back(self.to_frame("v").nlargest(n, "v"))
+        reject_unsupported("nlargest", arguments)
+        return self._from_frame(self.to_frame("v").nlargest(n, "v"))
 
     def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
         """Return the smallest values."""
-        tuning("nsmallest", arguments)
-        return self._back(self.to_frame("v").nsmallest(n, "v"))
+        reject_unsupported("nsmallest", arguments)
+        return self._from_frame(self.to_frame("v").nsmallest(n, "v"))
 
     def groupby(self, by: Any, **arguments: Any) -> Any:
         """Group the rows by columns of the same rows; see :meth:`DataFrame.groupby`."""
@@ -566,7 +566,9 @@ class Index(Series):
 
 def _index_of(plan: Plan) -> Index:
     if len(plan._index) != 1:
-        raise NotImplementedError(f"this operation requires an index of one level, not {len(plan._index)}; use set_index first")
+        raise NotImplementedError(
+            f"this operation requires an index of one level, not {len(plan._index)}; use set_index first"
+        )
     level = plan._index[0]
     return Index(plan._rows, level.sql, level.name, (), None, level.origin)
 
@@ -575,7 +577,7 @@ def _index_of(plan: Plan) -> Index:
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
 
 
-def by_labels(key: slice) -> slice:
+def check_label_slice(key: slice) -> slice:
     """Check that a slice in brackets selects by label; pandas treats integers as positions.
 
     Raises
@@ -588,16 +590,16 @@ def by_labels(key: slice) -> slice:
     return key
 
 
-def _limited(plan: Any, n: int) -> Any:
+def _compute_head(plan: Any, n: int) -> Any:
     """Compute the first rows of a plan."""
     query = plan._full_query(f" LIMIT {max(n, 0)}", always=True)
-    return plan._shown(plan._client._connection.query(query))
+    return plan._to_pandas(plan._client._connection.query(query))
 
 
 _NO_ORDER = "the row order of this frame is undefined; use sort_values or set_index first, or head"
 
 
-def _last_of_files(plan: Any, n: int) -> Any:
+def _compute_file_tail(plan: Any, n: int) -> Any:
     """Compute the last rows of the last file of a plan.
 
     Raises
@@ -610,10 +612,10 @@ def _last_of_files(plan: Any, n: int) -> Any:
         raise NotImplementedError(_NO_ORDER)
     connection = plan._client._connection
     last = copy.copy(plan)
-    last._rows = rows.but(root=rows.last)
+    last._rows = rows.with_changes(root=rows.last)
     table, total = connection.run(last._full_query()).last(n)
     # The types of the columns result from all files.
-    shown = plan._shown(table.cast(connection.schema(plan._full_query())))
+    shown = plan._to_pandas(table.cast(connection.schema(plan._full_query())))
     # Without an index, rows are numbered within the file.
     shown.index = pd.RangeIndex(total - len(shown), total)
     return shown

@@ -24,8 +24,8 @@ __all__ = [
     "is_time",
     "is_whole",
     "literal",
-    "present",
     "quote",
+    "replace_nan",
     "sort_of",
     "type_of",
 ]
@@ -98,7 +98,7 @@ def is_time(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_date(kind)
 
 
-def present(sql: str, kind: pa.DataType | None) -> str:
+def replace_nan(sql: str, kind: pa.DataType | None) -> str:
     """Return the SQL of a value with NaN replaced by NULL.
 
     Columns of frames never contain NaN, since pandas does not distinguish it from a missing value. The replacement is
@@ -182,7 +182,9 @@ def literal(value: Any, like: pa.DataType | None = None) -> str:
             # DataFusion converts durations of different units to an interval when it combines them.
             span = span.as_unit(like.unit)
         return f"arrow_cast({span._value}, '{arrow_name(pa.duration(span.unit))}')"
-    raise TypeError(f"cannot use an object of type {type(value).__name__} as a value; use a number, string, time or column")
+    raise TypeError(
+        f"cannot use an object of type {type(value).__name__} as a value; use a number, string, time or column"
+    )
 
 
 def _whole(value: int, like: pa.DataType | None) -> str:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 import pyarrow as pa
 
-from ._arguments import along_rows, tuning
+from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
-from ._columns import Column, axis_of, carried, is_masked
+from ._columns import Column, derived_origin, is_masked, label_index
 from ._reductions import (
     REDUCTIONS,
-    Reduced,
+    Reductions,
     Table,
-    across,
     aggregate,
-    described,
-    distinguished,
+    describe_numbers,
     is_described,
+    normalize_zero,
     quantile,
+    row_reduction,
 )
 from ._rows import Rows
 from ._scalar import Scalar
@@ -51,8 +51,8 @@ class ColumnSummary:
     def _reduce(
         self, name: builtins.str, axis: Any, numeric_only: bool, arguments: dict[builtins.str, Any], **how: Any
     ) -> Scalar:
-        tuning(name, arguments)
-        if along_rows(name, axis):
+        reject_unsupported(name, arguments)
+        if is_columns_axis(name, axis):
             raise ValueError(f"{name}: axis must be 0 for a column, not {axis!r}")
         if numeric_only and not is_number(self._kind):
             raise TypeError(f"cannot compute {name} of a column of {self._kind} with numeric_only=True")
@@ -63,30 +63,30 @@ class ColumnSummary:
 
     def count(self, **arguments: Any) -> Scalar:
         """Return the number of values that are not missing."""
-        tuning("count", arguments)
+        reject_unsupported("count", arguments)
         return self._reduced(f"count({self._sql})", int)
 
     def nunique(self, dropna: bool = True, **arguments: Any) -> Scalar:
         """Return the number of distinct values."""
-        tuning("nunique", arguments)
+        reject_unsupported("nunique", arguments)
         more = "" if dropna else f" + CASE WHEN count(*) > count({self._sql}) THEN 1 ELSE 0 END"
-        return self._reduced(f"count(DISTINCT {distinguished(self._sql, self._kind)}){more}", int)
+        return self._reduced(f"count(DISTINCT {normalize_zero(self._sql, self._kind)}){more}", int)
 
     def any(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether at least one value is true."""
-        tuning("any", arguments)
-        self._needs_answers("any", skipna)
+        reject_unsupported("any", arguments)
+        self._check_skipna("any", skipna)
         more = "" if skipna else f" OR count(*) > count({self._sql})"
         return self._reduced(f"(coalesce(bool_or({truth(self)}), FALSE){more})", bool)
 
     def all(self, skipna: bool = True, **arguments: Any) -> Scalar:
         """Return whether all values are true."""
-        tuning("all", arguments)
-        self._needs_answers("all", skipna)
+        reject_unsupported("all", arguments)
+        self._check_skipna("all", skipna)
         # Missing values count as true, as in pandas.
         return self._reduced(f"coalesce(bool_and({truth(self)}), TRUE)", bool)
 
-    def _needs_answers(self, name: builtins.str, skipna: bool) -> None:
+    def _check_skipna(self, name: builtins.str, skipna: bool) -> None:
         if not skipna and is_masked(self._origin):
             raise NotImplementedError(f"{name}(skipna=False) is not supported for nullable columns; use fillna first")
 
@@ -154,7 +154,7 @@ class ColumnSummary:
         if isinstance(func, (list, tuple)):
             names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
             cells = {name: self._by_name(name)._sql for name in names}
-            return Table(self._rows, {"v": cells}, carried(self._origin))["v"].rename(self.name)
+            return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
         return self._by_name(func if isinstance(func, builtins.str) else func.__name__)
 
     aggregate = agg
@@ -172,13 +172,13 @@ class ColumnSummary:
         For numbers and times: count, mean, standard deviation, minimum, quartiles and maximum. For other types: count,
         number of distinct values, the most frequent value and its frequency.
         """
-        tuning("describe", arguments)
+        reject_unsupported("describe", arguments)
         if is_described(self._kind):
-            cells = described(self._sql, self._kind, percentiles)
-            return Table(self._rows, {"v": cells}, carried(self._origin))["v"].rename(self.name)
-        from ._described import Described
+            cells = describe_numbers(self._sql, self._kind, percentiles)
+            return Table(self._rows, {"v": cells}, derived_origin(self._origin))["v"].rename(self.name)
+        from ._description import Description
 
-        return Described(self.to_frame("v"), ["v"], percentiles, self.name)
+        return Description(self.to_frame("v"), ["v"], percentiles, self.name)
 
 
 class FrameSummary:
@@ -200,14 +200,14 @@ class FrameSummary:
         from ._series import Series
 
         columns = [self._columns[label] for label in labels]
-        origin = carried(*(column.origin for column in columns))
-        return Series(self._rows, across(name, columns, **how), None, self._index, None, origin)
+        origin = derived_origin(*(column.origin for column in columns))
+        return Series(self._rows, row_reduction(name, columns, **how), None, self._index, None, origin)
 
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:
-        tuning(name, arguments)
+        reject_unsupported(name, arguments)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if not numeric_only or is_number(kind)]
-        if along_rows(name, axis):
+        if is_columns_axis(name, axis):
             return self._across(name, labels, **how)
         cells = {}
         for label in labels:
@@ -216,22 +216,22 @@ class FrameSummary:
                 cells[label] = aggregate(name, column.sql, kinds[label], origin=column.origin, **how)
             except TypeError as error:
                 raise TypeError(f"column {label!r}: {error}") from None
-        return Reduced(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))
+        return Reductions(self._rows, cells, None, self._origins_by_label(), self._axis, _EMPTY.get(name, "float64"))
 
     def _origins_by_label(self) -> dict[Any, Any]:
         return {label: column.origin for label, column in self._columns.items()}
 
     def _reduced(
         self, function: Callable[[Series], Scalar], name: Any = None, labels: Any = None, empty: str = "float64"
-    ) -> Reduced:
+    ) -> Reductions:
         wanted = self._columns if labels is None else labels
         cells = {label: function(self._column(label))._sql for label in wanted}
-        return Reduced(self._rows, cells, name, None, self._axis, empty)
+        return Reductions(self._rows, cells, name, None, self._axis, empty)
 
     def agg(self, func: Any) -> Any:
         """Apply a reduction by name, a list of names, or names given as a dict by column."""
         if isinstance(func, dict):
-            return Reduced(self._rows, {label: self._column(label).agg(name)._sql for label, name in func.items()})
+            return Reductions(self._rows, {label: self._column(label).agg(name)._sql for label, name in func.items()})
         if isinstance(func, (list, tuple)):
             names = [name if isinstance(name, builtins.str) else name.__name__ for name in func]
             return Table(
@@ -269,7 +269,7 @@ class FrameSummary:
 
     def mode(self, axis: Any = 0, numeric_only: bool = False, dropna: bool = True) -> Modes:
         """Return the most frequent values of each column, sorted."""
-        if along_rows("mode", axis) or not dropna:
+        if is_columns_axis("mode", axis) or not dropna:
             raise NotImplementedError("mode() does not support axis=1 and dropna=False")
         kinds = self._kinds()
         labels = [label for label in self._columns if not numeric_only or is_number(kinds[label])]
@@ -278,13 +278,13 @@ class FrameSummary:
     def count(self, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return the number of values of each column that are not missing."""
         made = self._reduce("count", axis, numeric_only, arguments)
-        if isinstance(made, Reduced):
+        if isinstance(made, Reductions):
             made._origins = {}
         return made
 
     def quantile(self, q: Any = 0.5, axis: Any = 0, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of each column, or a table of quantiles for a list."""
-        if along_rows("quantile", axis):
+        if is_columns_axis("quantile", axis):
             raise NotImplementedError("quantile(axis=1) is not supported; use compute() and pandas")
         _exact(arguments)
         kinds = self._kinds()
@@ -297,16 +297,16 @@ class FrameSummary:
             )
         return self._reduced(lambda column: column.quantile(q), q, labels)
 
-    def nunique(self, axis: Any = 0, dropna: bool = True) -> Reduced:
+    def nunique(self, axis: Any = 0, dropna: bool = True) -> Reductions:
         """Return the number of distinct values of each column."""
-        if along_rows("nunique", axis):
+        if is_columns_axis("nunique", axis):
             raise NotImplementedError("nunique(axis=1) is not supported; use compute() and pandas")
         return self._reduced(lambda column: column.nunique(dropna))
 
     def any(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
         """Return whether at least one value of each column is true."""
-        tuning("any", arguments)
-        if along_rows("any", axis):
+        reject_unsupported("any", arguments)
+        if is_columns_axis("any", axis):
             _skipping("any", skipna)
             self._kinds()
             return self._across("any", list(self._columns))
@@ -314,25 +314,25 @@ class FrameSummary:
 
     def all(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Any:
         """Return whether all values of each column are true."""
-        tuning("all", arguments)
-        if along_rows("all", axis):
+        reject_unsupported("all", arguments)
+        if is_columns_axis("all", axis):
             _skipping("all", skipna)
             self._kinds()
             return self._across("all", list(self._columns))
         return self._reduced(lambda column: column.all(skipna), empty="bool")
 
-    def idxmin(self, axis: Any = 0, **arguments: Any) -> Reduced:
+    def idxmin(self, axis: Any = 0, **arguments: Any) -> Reductions:
         """Return the label of the first smallest value of each column."""
         return self._labels(lambda column: column.idxmin(), axis, arguments)
 
-    def idxmax(self, axis: Any = 0, **arguments: Any) -> Reduced:
+    def idxmax(self, axis: Any = 0, **arguments: Any) -> Reductions:
         """Return the label of the first largest value of each column."""
         return self._labels(lambda column: column.idxmax(), axis, arguments)
 
-    def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reduced:
+    def _labels(self, function: Callable[[Series], Scalar], axis: Any, arguments: dict[str, Any]) -> Reductions:
         numeric_only = arguments.pop("numeric_only", False)
-        tuning("idxmin or idxmax", arguments)
-        if along_rows("idxmin or idxmax", axis):
+        reject_unsupported("idxmin or idxmax", arguments)
+        if is_columns_axis("idxmin or idxmax", axis):
             raise NotImplementedError("idxmin(axis=1) and idxmax(axis=1) are not supported; use compute() and pandas")
         labels = [label for label, kind in self._kinds().items() if not numeric_only or is_number(kind)]
         return self._reduced(function, None, labels)
@@ -341,7 +341,7 @@ class FrameSummary:
         least = arguments.pop("min_periods", None) or 1
         if arguments.pop("method", "pearson") != "pearson":
             raise NotImplementedError(f"{function}() supports only method='pearson'")
-        tuning(function, arguments)
+        reject_unsupported(function, arguments)
         labels = []
         for label, kind in self._kinds().items():
             if is_number(kind):
@@ -374,10 +374,10 @@ class FrameSummary:
         If the frame has none of these, or if `include` selects other columns, also those of other columns; see
         :meth:`Series.describe`.
         """
-        from ._described import described_frame
+        from ._description import describe_frame
 
-        tuning("describe", arguments)
-        return described_frame(cast("DataFrame", self), percentiles, include, exclude)
+        reject_unsupported("describe", arguments)
+        return describe_frame(cast("DataFrame", self), percentiles, include, exclude)
 
 
 class Modes:
@@ -390,7 +390,7 @@ class Modes:
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Run the plan on the cluster and return a pandas frame, with shorter columns padded by missing values."""
         made = pd.concat([column.compute(**arguments) for column in self._columns], axis=1)
-        made.columns = axis_of([column.name for column in self._columns], self._axis)
+        made.columns = label_index([column.name for column in self._columns], self._axis)
         return made
 
 
@@ -412,7 +412,7 @@ def _exact(arguments: dict[str, Any]) -> None:
     """Check the arguments of quantiles, which are always exact."""
     if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
         raise ValueError("quantile: method must be 'default', 'dask' or 'tdigest'; quantiles are always exact")
-    tuning("quantile", arguments)
+    reject_unsupported("quantile", arguments)
 
 
 def _skipping(name: str, skipna: bool) -> None:

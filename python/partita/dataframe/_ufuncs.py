@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ._sql import arrow_name, present
+from ._sql import arrow_name, replace_nan
 
 if TYPE_CHECKING:
     from ._series import Series
 
-__all__ = ["called", "of_column"]
+__all__ = ["apply_to_column", "apply_ufunc"]
 
 #: Functions with a corresponding operator or method.
 _METHODS = {
@@ -97,7 +97,7 @@ _FORMS = {
 _KEEP = frozenset(("square", "floor", "ceil", "trunc", "sign", "maximum", "minimum", "fmax", "fmin"))
 
 
-def called(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
+def apply_ufunc(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
     """Evaluate a NumPy function with a column or a frame among its arguments."""
     first, *others = inputs
     method = _METHODS.get(name)
@@ -109,19 +109,21 @@ def called(of: Any, name: str, inputs: tuple[Any, ...]) -> Any:
         reflected = f"__r{method.strip('_')}__"
         return getattr(of, reflected)(first) if hasattr(type(of), reflected) else NotImplemented
     if name not in _FORMS:
-        raise NotImplementedError(f"numpy.{name} is not supported; supported: {', '.join(sorted([*_METHODS, *_FORMS]))}")
+        raise NotImplementedError(
+            f"numpy.{name} is not supported; supported: {', '.join(sorted([*_METHODS, *_FORMS]))}"
+        )
     return of._apply_ufunc(name, inputs)
 
 
-def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
+def apply_to_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
     """Apply a numeric function to a column."""
     from . import _expressions as ex
 
     parts, rows, label = [], column._rows, column.name
     for value in inputs:
         if hasattr(value, "_sql") and hasattr(value, "_kind") and hasattr(value, "_index"):
-            rows, label = rows.both(value._rows), column._name_with(value) if label is not None else None
-            rows, sql = rows.short(value._sql)
+            rows, label = rows.combine(value._rows), column._name_with(value) if label is not None else None
+            rows, sql = rows.shorten(value._sql)
             kind = value._kind
         else:
             sql, kind = ex.operand(value, column._kind)
@@ -134,4 +136,4 @@ def of_column(column: Series, name: str, inputs: tuple[Any, ...]) -> Any:
         made = f"arrow_cast({made}, '{arrow_name(kind)}')" if kind is not None else made
         return column._like(made, kind, rows, label)
     # NaN is a missing value, as in pandas.
-    return column._like(present(made, pa.float64()), None, rows, label)
+    return column._like(replace_nan(made, pa.float64()), None, rows, label)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ._reductions import Reduced
+from ._reductions import Reductions
 from ._sql import is_number, is_text
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class FrameValues:
 
     def fillna(self, value: Any) -> DataFrame:
         """Replace missing values with a value, or with values given as a dict by column."""
-        if isinstance(value, (dict, pd.Series, Reduced)):
-            known = value if not isinstance(value, Reduced) else value._all()
+        if isinstance(value, (dict, pd.Series, Reductions)):
+            known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
         return self._each(lambda column: column.fillna(_beside(value, column)))
@@ -120,6 +120,6 @@ def _beside(other: Any, column: Series) -> Any:
     """Return the operand for a column: the column or entry of that label, or the same value for all columns."""
     if hasattr(other, "_each"):
         return other._column(column.name)
-    if isinstance(other, Reduced):
+    if isinstance(other, Reductions):
         return other._value(column.name)
     return other[column.name] if isinstance(other, (pd.Series, dict)) else other

@@ -10,16 +10,16 @@ import pandas as pd
 import pyarrow as pa
 
 from . import _expressions as ex
-from ._along import SO_FAR
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._base import Level, NotThere
-from ._columns import Column, travelled
+from ._columns import Column, renumbered
 from ._frame import DataFrame
-from ._partitions import ends
-from ._reductions import HOW, REDUCTIONS, reduced
+from ._partitions import index_bounds
+from ._reductions import HOW, REDUCTIONS, group_reduction
 from ._rows import Rows
 from ._series import Series
 from ._sql import INDEX, arrow_name, is_number, literal, quote
+from ._window_methods import SO_FAR
 
 __all__ = ["Resampler", "Rolling"]
 
@@ -82,7 +82,7 @@ class _TimeWindow:
         if self._oldest < self._newest:
             return "0" if name == "count" else "CAST(NULL AS DOUBLE)"
         if not rows.order:
-            rows = rows.but(order=(f"{self._index._sql} ASC",))
+            rows = rows.with_changes(order=(f"{self._index._sql} ASC",))
         bounds = f"CAST({self._oldest} AS BIGINT), CAST({self._newest} AS BIGINT)"
         return f"rolling_{name}(CAST({sql} AS DOUBLE), {self._index._sql}, {bounds}) {rows.over(SO_FAR)}"
 
@@ -113,7 +113,9 @@ class Rolling:
             if min_periods is not None and min_periods > window:
                 raise ValueError(f"min_periods {min_periods} must be <= window {window}")
             if window == 0 and closed == "both":
-                raise NotImplementedError("rolling(0, closed='both') is not supported; use a window of at least one row")
+                raise NotImplementedError(
+                    "rolling(0, closed='both') is not supported; use a window of at least one row"
+                )
             self._bounds = _RowsWindow(int(window), center, closed)
             self._least = int(window) if min_periods is None else min_periods
             return
@@ -139,7 +141,7 @@ class Rolling:
         raise AttributeError(f"'Rolling' object has no attribute {name!r}; supported: {', '.join(_FUNCTIONS)}, agg")
 
     def _column(self, column: Series, name: str) -> Series:
-        rows, sql = column._rows.short(column._sql)
+        rows, sql = column._rows.shorten(column._sql)
         if name != "count":
             # Always float64: for other types, sliding aggregates of DataFusion accumulate rounding errors.
             sql = ex.converted(sql, column._kind, pa.float64())
@@ -180,11 +182,11 @@ class Rolling:
         return self._all(func)
 
 
-def _rolled(name: str) -> Any:
+def _rolling_method(name: str) -> Any:
     def rolled(self: Rolling, numeric_only: bool = False, **arguments: Any) -> Any:
         if name in ("std", "var") and arguments.pop("ddof", 1) != 1:
             raise NotThere(f"rolling.{name}() supports only ddof=1")
-        tuning(f"rolling.{name}", arguments)
+        reject_unsupported(f"rolling.{name}", arguments)
         return self._all(name, numeric_only)
 
     rolled.__doc__ = f"Return the {name} of the values of each window, ignoring missing values."
@@ -193,7 +195,7 @@ def _rolled(name: str) -> Any:
 
 
 for _name in _FUNCTIONS:
-    setattr(Rolling, _name, _rolled(_name))
+    setattr(Rolling, _name, _rolling_method(_name))
 
 #: Calendar intervals: SQL name, number of months, and whether the label is the last day.
 _CALENDAR = {
@@ -300,7 +302,9 @@ class Resampler:
         if zone and isinstance(offset, pd.offsets.Day):
             # Days of a time zone with daylight saving time have different lengths.
             if offset.n != 1:
-                raise NotImplementedError(f"resample({rule!r}) of times with a zone is not supported; use '1D' or hours")
+                raise NotImplementedError(
+                    f"resample({rule!r}) of times with a zone is not supported; use '1D' or hours"
+                )
             day = f"date_trunc('day', {self._index._sql})" + (" + INTERVAL '1 day'" if self._label == "right" else "")
             return f"arrow_cast({day}, '{arrow_name(self._index._kind)}')"
         # As in pandas, intervals start at the midnight before the first row.
@@ -348,7 +352,7 @@ class Resampler:
         return _Intervals(made, columns, (Level(self._index.name, key),), self._offset, fills, axis)
 
     def _cell(self, name: str, column: Series, **how: Any) -> _Cell:
-        made = reduced(name, column, column._rows.order or (self._index._sql,), **how)
+        made = group_reduction(name, column, column._rows.order or (self._index._sql,), **how)
         fill = None if how.get("min_count", 0) > 0 else _EMPTY.get(name)
         if fill == 0 and name == "sum" and pa.types.is_duration(column._kind):
             fill = pd.Timedelta(0).as_unit(column._kind.unit)
@@ -379,7 +383,9 @@ class Resampler:
                 return self._made([(name, self._cell(name, self._of)) for name in func])
             return self._made([((c.name, name), self._cell(name, c)) for c in self._columns() for name in func])
         if not isinstance(func, str) or func not in _INTERVAL_REDUCTIONS:
-            raise NotImplementedError(f"resample.agg({func!r}) is not supported; supported: {', '.join(_INTERVAL_REDUCTIONS)}")
+            raise NotImplementedError(
+                f"resample.agg({func!r}) is not supported; supported: {', '.join(_INTERVAL_REDUCTIONS)}"
+            )
         return self._all(func)
 
     aggregate = agg
@@ -468,10 +474,12 @@ class _Intervals(DataFrame):
 
         found = self._found
         key = found._index[0]
-        first, last = ends(found)
+        first, last = index_bounds(found)
         labels = pd.DatetimeIndex([]) if first is None else pd.date_range(first, last, freq=self._step)
         if len(labels) > INTERVALS_MAX:
-            raise ValueError(f"cannot resample to {len(labels)} intervals, more than {INTERVALS_MAX}; use longer intervals")
+            raise ValueError(
+                f"cannot resample to {len(labels)} intervals, more than {INTERVALS_MAX}; use longer intervals"
+            )
         intervals = from_pandas(pd.DataFrame(index=labels.as_unit("ns")), npartitions=1, client=found._client)
         kind = arrow_name(found._rows.type(key.sql))
         label = f"arrow_cast(p.{quote(INDEX + '0')}, '{kind}')"
@@ -487,7 +495,7 @@ class _Intervals(DataFrame):
         )
         order = (f"{quote(INDEX + '0')} ASC NULLS LAST",)
         rows = Rows(found._client, root, order, keep=(found._rows, intervals._rows))
-        return DataFrame(rows, travelled(found._columns), (key._replace(sql=quote(INDEX + "0")),), found._axis)
+        return DataFrame(rows, renumbered(found._columns), (key._replace(sql=quote(INDEX + "0")),), found._axis)
 
 
 class _IntervalColumn(Series):
@@ -515,10 +523,10 @@ class _IntervalColumn(Series):
 INTERVALS_MAX = 10_000_000
 
 
-def _resampled(name: str) -> Any:
+def _resampling_method(name: str) -> Any:
     def resampled(self: Resampler, numeric_only: bool = False, **arguments: Any) -> Any:
         how = {key: arguments.pop(key) for key in HOW.get(name, ()) if key in arguments}
-        tuning(f"resample.{name}", arguments)
+        reject_unsupported(f"resample.{name}", arguments)
         return self._all(name, numeric_only, **how)
 
     resampled.__doc__ = f"Return the {name} of the values of each interval, ignoring missing values."
@@ -528,4 +536,4 @@ def _resampled(name: str) -> Any:
 
 for _name in _INTERVAL_REDUCTIONS:
     if _name != "quantile":
-        setattr(Resampler, _name, _resampled(_name))
+        setattr(Resampler, _name, _resampling_method(_name))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["INSTEAD"]
+__all__ = ["ALTERNATIVES"]
 
 #: The alternative by the name of the method.
-INSTEAD = {
+ALTERNATIVES = {
     "T": "compute().T",
     "append": "concat",
     "apply": "assign with arithmetic, or groupby(..).apply of reductions",

@@ -6,12 +6,12 @@ import datetime
 import re
 from typing import Any
 
-__all__ = ["seconds"]
+__all__ = ["parse_seconds"]
 
 _UNITS_S = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def seconds(value: Any, what: str = "timeout") -> float | None:
+def parse_seconds(value: Any, what: str = "timeout") -> float | None:
     """Convert a number, a ``timedelta`` or a string such as ``"2s"`` or ``"500ms"`` to seconds.
 
     Examples

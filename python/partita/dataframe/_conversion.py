@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from ._arguments import tuning
+from ._arguments import reject_unsupported
 from ._sql import arrow_name, is_text, is_time, literal
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def to_datetime(
     [1, 2]
     """
     zone = "UTC" if arguments.pop("utc", None) else None
-    tuning("to_datetime", arguments)
+    reject_unsupported("to_datetime", arguments)
     _check_errors("to_datetime", errors)
     kind = arg._kind
     # The default unit depends on the version of pandas.
@@ -95,7 +95,7 @@ def to_numeric(arg: Series, errors: str = "raise", **arguments: Any) -> Series:
     errors : {"raise", "coerce"}
         Whether an invalid string is an error or becomes a missing value.
     """
-    tuning("to_numeric", arguments)
+    reject_unsupported("to_numeric", arguments)
     _check_errors("to_numeric", errors)
     if not is_text(arg._kind):
         return arg

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._errors import NotThere
 
-__all__ = ["FUNCTIONS", "absent"]
+__all__ = ["FUNCTIONS", "module_getattr"]
 
 FUNCTIONS = "workers cannot run Python functions yet; use operations on frames"
 
@@ -19,7 +19,7 @@ class MissingImport(ImportError, NotImplementedError):
     """An unsupported name of Dask was imported from a module of this package."""
 
 
-def absent(
+def module_getattr(
     module: str, instead: Mapping[str, str], others: str = "", parts: Collection[str] = ()
 ) -> Callable[[str], Any]:
     """Return a module's ``__getattr__``, which raises an error with a hint for unsupported names of Dask's module.

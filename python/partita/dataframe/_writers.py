@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
-from ._arguments import tuning
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import to_pandas
+from ._pandas_metadata import absolute, categories_of, write_metadata
 from ._rows import Rows, term
 from ._sql import INDEX, ORDER, arrow_name, literal, quote
-from ._stored import absolute, categories_of, note
 
 if TYPE_CHECKING:
     from ._columns import Column
 
-__all__ = ["Writing"]
+__all__ = ["FrameWriters"]
 
 #: Arguments of Dask's writers, with the values that describe what this package always does.
 _ALWAYS = {
@@ -35,7 +35,7 @@ _ALWAYS = {
 }
 
 
-class Writing:
+class FrameWriters:
     """Methods of frames that write files and tables."""
 
     _rows: Rows
@@ -120,7 +120,7 @@ class Writing:
         plain = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in kinds]
         return {str(label): arrow_name(kind) for label, kind in zip(labels, plain)}
 
-    @thin
+    @trim_traceback
     def to_parquet(
         self,
         path: Any,
@@ -171,14 +171,14 @@ class Writing:
         self._write(fresh, "PARQUET", write_index, options, folders)
         found = {str(label): categories_of(column.origin) for label, column in self._columns.items()}
         categories = {label: known for label, known in found.items() if known is not None}
-        note(fresh, self._pandas_metadata(write_index), self._key_types(folders), categories)
+        write_metadata(fresh, self._pandas_metadata(write_index), self._key_types(folders), categories)
         if replaces:
             old = f"{fresh}.old"
             os.rename(path, old)
             os.rename(fresh, path)
             shutil.rmtree(old)
 
-    @thin
+    @trim_traceback
     def to_csv(
         self,
         path: Any,
@@ -243,7 +243,7 @@ class Writing:
             shutil.rmtree(folder, ignore_errors=True)
         return paths
 
-    @thin
+    @trim_traceback
     def to_json(self, path: Any, index: bool = False, **arguments: Any) -> None:
         """Write a folder with one file of newline-delimited JSON per partition."""
         if arguments.pop("orient", "records") != "records" or not arguments.pop("lines", True):
@@ -257,7 +257,7 @@ def _check(name: str, arguments: dict[str, Any]) -> None:
     for argument, values in _ALWAYS.items():
         if argument in arguments and arguments.pop(argument) not in values:
             raise NotImplementedError(f"{name}() supports only {argument}={values[0]!r}")
-    tuning(name, arguments)
+    reject_unsupported(name, arguments)
 
 
 def _index_name(at: int, level: Level) -> str:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from ._columns import origin_of
 
-__all__ = ["Stored", "absolute", "categories_of", "last_file", "note", "written_by_pandas"]
+__all__ = ["PandasMetadata", "absolute", "categories_of", "last_file", "read_metadata", "write_metadata"]
 
 #: Key of the metadata that neither Parquet nor pandas define: categories and their order, and the types of columns that
 #: became folder names, since a folder name does not distinguish a string of digits from a number.
@@ -36,7 +36,7 @@ def absolute(path: Any) -> str:
     return name if name.startswith("file:") else os.path.join(os.getcwd(), os.path.expanduser(name))
 
 
-class Stored(NamedTuple):
+class PandasMetadata(NamedTuple):
     """Metadata of a written frame.
 
     Attributes
@@ -57,11 +57,11 @@ class Stored(NamedTuple):
     axis: Any = None
 
 
-def written_by_pandas(path: str) -> Stored:
+def read_metadata(path: str) -> PandasMetadata:
     """Read the metadata from one of the files. It is empty if this process cannot see the files."""
     found = _first_file(path.removeprefix("file://"))
     if found is None:
-        return Stored([], {}, {})
+        return PandasMetadata([], {}, {})
     try:
         metadata = pq.read_schema(found).metadata or {}
         beside = os.path.join(os.path.dirname(found), _COMMON)
@@ -71,7 +71,7 @@ def written_by_pandas(path: str) -> Stored:
         ours = json.loads(metadata.get(_OURS, b"{}"))
     except (OSError, ValueError, pa.ArrowException):
         # Reading the rows will report the error.
-        return Stored([], {}, {})
+        return PandasMetadata([], {}, {})
     # A RangeIndex has no column.
     index = [name for name in written.get("index_columns", []) if isinstance(name, str)]
     origins = {}
@@ -85,7 +85,7 @@ def written_by_pandas(path: str) -> Stored:
     for label, known in ours.get("categories", {}).items():
         origins[label] = pd.CategoricalDtype(pd.Index(known["values"], dtype=known["dtype"]), known["ordered"])
     axes = written.get("column_indexes") or [{}]
-    return Stored(index, origins, ours.get("keys", {}), axes[0].get("name") if len(axes) == 1 else None)
+    return PandasMetadata(index, origins, ours.get("keys", {}), axes[0].get("name") if len(axes) == 1 else None)
 
 
 def categories_of(origin: Any) -> dict[str, Any] | None:
@@ -98,7 +98,7 @@ def categories_of(origin: Any) -> dict[str, Any] | None:
     return {"values": origin.categories.tolist(), "dtype": str(kind), "ordered": bool(origin.ordered)}
 
 
-def note(folder: str, text: str, keys: dict[str, str], categories: dict[str, Any]) -> None:
+def write_metadata(folder: str, text: str, keys: dict[str, str], categories: dict[str, Any]) -> None:
     """Write the metadata file into a folder of files that were just written, if this process can see the folder."""
     # If this process cannot see the folder, the index is read as an ordinary column.
     with contextlib.suppress(OSError):

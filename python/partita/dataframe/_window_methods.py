@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ._arguments import along_rows, tuning
+from ._arguments import is_columns_axis, reject_unsupported
 from ._columns import is_masked
 from ._reductions import factor
-from ._sql import present
+from ._sql import replace_nan
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "changed", "running", "shifted"]
+__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "boolean_diff_sql", "cumulative_sql", "shift_sql"]
 
 #: Window frame of all rows up to the current one.
 SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
@@ -25,7 +25,7 @@ SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
 _FILL_MAX = 16
 
 
-def running(column: Any, function: str, over: str, skipna: bool = True) -> str:
+def cumulative_sql(column: Any, function: str, over: str, skipna: bool = True) -> str:
     """Return the SQL of a cumulative function, which is missing where the value is missing."""
     sql, kind = column._sql, column._kind
     is_product = function == "product" or (function == "sum" and pa.types.is_boolean(kind))
@@ -33,29 +33,29 @@ def running(column: Any, function: str, over: str, skipna: bool = True) -> str:
     whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
     made = f"CASE WHEN {whole} THEN {function}({value}) {over} END"
     # The cumulative sum of float32 is float32, as in pandas.
-    return present(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
+    return replace_nan(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
 
 
-def shifted(column: Any, periods: int, over: str) -> str:
+def shift_sql(column: Any, periods: int, over: str) -> str:
     """Return the SQL of the value `periods` rows before. Shifted integers become floats, as in pandas."""
     sql = column._sql
-    if _is_moved(column):
+    if _becomes_float(column):
         sql = f"CAST({sql} AS DOUBLE)"
     return f"{f'lag({sql}, {periods})' if periods >= 0 else f'lead({sql}, {-periods})'} {over}"
 
 
-def changed(column: Any, periods: int, over: str) -> str:
+def boolean_diff_sql(column: Any, periods: int, over: str) -> str:
     """Return the SQL of the difference of booleans: whether the value differs from that `periods` rows before."""
-    return f"({column._sql} <> {shifted(column, periods, over)})"
+    return f"({column._sql} <> {shift_sql(column, periods, over)})"
 
 
-def _is_moved(column: Any) -> bool:
+def _becomes_float(column: Any) -> bool:
     return pa.types.is_integer(column._kind) and not is_masked(column._origin)
 
 
-def _rows_alone(name: str, axis: Any, arguments: dict[str, Any]) -> None:
-    tuning(name, arguments)
-    if along_rows(name, axis):
+def _check_axis(name: str, axis: Any, arguments: dict[str, Any]) -> None:
+    reject_unsupported(name, arguments)
+    if is_columns_axis(name, axis):
         raise NotImplementedError(f"{name}(axis=1) is not supported")
 
 
@@ -67,50 +67,50 @@ class ColumnWindows:
     _known: Any
     _kind: Any
     _origin: Any
-    _same: Callable[..., Any]
+    _with_values: Callable[..., Any]
     _like: Callable[..., Any]
 
     def _window(self, sql: str, kind: pa.DataType | None = None, same: bool = False) -> Series:
         rows, name = self._rows.add(sql)
-        made: Series = self._same(name, rows) if same else self._like(name, kind, rows)
+        made: Series = self._with_values(name, rows) if same else self._like(name, kind, rows)
         return made
 
     def _running(self, function: str, skipna: bool) -> Series:
-        return self._window(running(self, function, self._rows.over(SO_FAR), skipna))
+        return self._window(cumulative_sql(self, function, self._rows.over(SO_FAR), skipna))
 
     def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative sum."""
-        _rows_alone("cumsum", axis, arguments)
+        _check_axis("cumsum", axis, arguments)
         return self._running("sum", skipna)
 
     def cumprod(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative product."""
-        _rows_alone("cumprod", axis, arguments)
+        _check_axis("cumprod", axis, arguments)
         return self._running("product", skipna)
 
     def cummax(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative maximum."""
-        _rows_alone("cummax", axis, arguments)
+        _check_axis("cummax", axis, arguments)
         return self._running("max", skipna)
 
     def cummin(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative minimum."""
-        _rows_alone("cummin", axis, arguments)
+        _check_axis("cummin", axis, arguments)
         return self._running("min", skipna)
 
     def shift(self, periods: int = 1, freq: Any = None, axis: Any = 0) -> Series:
         """Shift the values by `periods` rows."""
-        _rows_alone("shift", axis, {})
+        _check_axis("shift", axis, {})
         if freq is not None:
             raise NotImplementedError("shift() does not support freq=: it shifts values, not the index")
-        window = shifted(self, periods, self._rows.over())
-        return self._window(window, pa.float64()) if _is_moved(self) else self._window(window, same=True)
+        window = shift_sql(self, periods, self._rows.over())
+        return self._window(window, pa.float64()) if _becomes_float(self) else self._window(window, same=True)
 
     def diff(self, periods: int = 1, axis: Any = 0) -> Series:
         """Return the difference from the value `periods` rows before."""
-        _rows_alone("diff", axis, {})
+        _check_axis("diff", axis, {})
         if pa.types.is_boolean(self._kind):
-            return self._window(changed(self, periods, self._rows.over()), pa.bool_())
+            return self._window(boolean_diff_sql(self, periods, self._rows.over()), pa.bool_())
         made: Series = self - self.shift(periods)
         return made
 
@@ -121,14 +121,14 @@ class ColumnWindows:
 
     def ffill(self, axis: Any = 0, limit: int | None = None) -> Series:
         """Fill missing values with the previous value, which is at most `limit` rows before."""
-        _rows_alone("ffill", axis, {})
+        _check_axis("ffill", axis, {})
         if limit is not None:
             return self._nearest("lag", limit)
         return self._window(f"last_value({self._sql}) IGNORE NULLS {self._rows.over(SO_FAR)}", same=True)
 
     def bfill(self, axis: Any = 0, limit: int | None = None) -> Series:
         """Fill missing values with the next value, which is at most `limit` rows after."""
-        _rows_alone("bfill", axis, {})
+        _check_axis("bfill", axis, {})
         if limit is not None:
             return self._nearest("lead", limit)
         over = self._rows.over(SO_FAR, backwards=True)
@@ -213,11 +213,11 @@ class FrameWindows:
 def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, arguments: dict[str, Any]) -> Any:
     from ._windows import Rolling
 
-    _rows_alone("rolling", arguments.pop("axis", 0), {})
+    _check_axis("rolling", arguments.pop("axis", 0), {})
     if arguments.pop("win_type", None) is not None:
         raise NotImplementedError("rolling() does not support win_type=; all rows of a window have the same weight")
     closed = arguments.pop("closed", None)
-    tuning("rolling", arguments)
+    reject_unsupported("rolling", arguments)
     return Rolling(of, window, min_periods, center, closed)
 
 
@@ -225,5 +225,5 @@ def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     from ._windows import Resampler
 
     closed, label = arguments.pop("closed", None), arguments.pop("label", None)
-    tuning("resample", arguments)
+    reject_unsupported("resample", arguments)
     return Resampler(of, rule, closed=closed, label=label)

@@ -75,7 +75,9 @@ def visualize(*collections: Any, filename: Any = None, **arguments: Any) -> Draw
     path = os.fspath(filename)
     ending = os.path.splitext(path)[1]
     if ending not in ("", ".svg") or form not in (None, "svg"):
-        raise ValueError(f"cannot write {path!r} as {form or ending[1:]}: only SVG is supported; use the extension .svg")
+        raise ValueError(
+            f"cannot write {path!r} as {form or ending[1:]}: only SVG is supported; use the extension .svg"
+        )
     with open(path if ending else f"{path}.svg", "w", encoding="utf-8") as file:
         file.write(drawing.svg)
     return drawing

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from .._errors import thin
-from ._arguments import tuning
-from ._columns import axis_of
-from ._reductions import Table, aggregate, described, is_described, percent, quantile, shares
+from .._errors import trim_traceback
+from ._arguments import reject_unsupported
+from ._columns import label_index
+from ._reductions import Table, aggregate, describe_numbers, is_described, percent, quantile, quantile_levels
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
 
-__all__ = ["Described", "described_frame"]
+__all__ = ["Description", "describe_frame"]
 
 
-def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: Any) -> Any:
+def describe_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: Any) -> Any:
     """Describe a frame."""
     kinds = frame._kinds()
     if not kinds:
@@ -36,9 +36,9 @@ def described_frame(frame: DataFrame, percentiles: Any, include: Any, exclude: A
         labels = [label for label, kind in kinds.items() if is_described(kind) or _is_temporal(kind)]
         labels = labels or list(kinds)
     if all(is_described(kinds[label]) and frame._columns[label].origin is None for label in labels):
-        cells = {label: described(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
+        cells = {label: describe_numbers(frame._columns[label].sql, kinds[label], percentiles) for label in labels}
         return Table(frame._rows, cells, axis=frame._axis)
-    return Described(frame, labels, percentiles)
+    return Description(frame, labels, percentiles)
 
 
 def _is_temporal(kind: pa.DataType) -> bool:
@@ -46,26 +46,26 @@ def _is_temporal(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_duration(kind)
 
 
-class Described:
+class Description:
     """A lazy description: quartiles of numbers and times, the most frequent value of strings."""
 
     def __init__(self, frame: DataFrame, labels: Sequence[Any], percentiles: Any, name: Any = ...) -> None:
         self._frame = frame
         self._labels = labels
-        self._shares = shares(percentiles)
+        self._shares = quantile_levels(percentiles)
         self._name = name
 
-    @thin
+    @trim_traceback
     def compute(self, **arguments: Any) -> Any:
         """Run the plan on the cluster and return a pandas frame, or a series for a column."""
-        tuning("describe", arguments)
+        reject_unsupported("describe", arguments)
         parts = [self._column(label) for label in self._labels]
         if self._name is not ...:
             return parts[0].rename(self._name)
         # The order of pandas: the names of the shortest description come first.
         names = dict.fromkeys(name for part in sorted(parts, key=len) for name in part.index)
         frame = pd.concat(parts, axis=1, ignore_index=True).reindex(list(names))
-        frame.columns = axis_of(list(self._labels), self._frame._axis)
+        frame.columns = label_index(list(self._labels), self._frame._axis)
         return frame
 
     def _column(self, label: Any) -> pd.Series:
