@@ -106,7 +106,7 @@ class performance_report:
         begun = datetime.datetime.fromtimestamp(self._begun_s).astimezone().isoformat(timespec="seconds")
         summary = [
             ("Cluster", info["name"]),
-            ("Begun", begun),
+            ("Start", begun),
             ("Duration", f"{elapsed_s:.3f} s"),
             ("Jobs", len(jobs)),
             ("Tasks", sum(sum(job["tasks"].values()) for job in jobs)),
@@ -119,14 +119,14 @@ class performance_report:
             for row in self._client._workers()
         ]
         rows = [self._job(job, elapsed_s) for job in jobs]
-        details = [self._steps(job) for job in jobs[-JOBS_DETAILED_MAX:]]
-        jobs_head = ("job", "query", "state", "client", "duration", "when", "tasks", "rows", "bytes", "retries")
+        details = [self._stages(job) for job in jobs[-JOBS_DETAILED_MAX:]]
+        jobs_head = ("job", "query", "state", "client", "duration", "timeline", "tasks", "rows", "bytes", "retries")
         return (
             f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Partita: {escape(begun)}</title>"
             f"<style>{_STYLE}</style></head><body><h1>Performance report</h1>"
             f"{_table((), summary)}<h2>Workers</h2>"
             f"{_table(('worker', 'host', 'threads', 'memory', 'finished tasks'), workers)}"
-            f"<h2>Jobs</h2>{_table(jobs_head, rows)}<h2>Steps</h2>{''.join(details)}</body></html>"
+            f"<h2>Jobs</h2>{_table(jobs_head, rows)}<h2>Stages</h2>{''.join(details)}</body></html>"
         )
 
     def _job(self, job: dict[str, Any], elapsed_s: float) -> list[Any]:
@@ -156,7 +156,7 @@ class performance_report:
             job["retries"],
         ]
 
-    def _steps(self, job: dict[str, Any]) -> str:
+    def _stages(self, job: dict[str, Any]) -> str:
         steps = [
             [
                 step["id"]["index"],
@@ -170,7 +170,7 @@ class performance_report:
             ]
             for step in self._client._rest(f"jobs/{job['id']}/groups")["groups"]
         ]
-        head = ("step", "name", "reads", "tasks", "rows", "bytes", "time on threads", "")
+        head = ("stage", "name", "inputs", "tasks", "rows", "bytes", "busy time", "")
         return f"<h3>{escape(job['name'])}</h3>{_table(head, steps)}"
 
 

@@ -1,11 +1,11 @@
-"""One small cluster for all tests."""
+"""A small cluster that all tests share."""
 
 import pytest
 from hypothesis import settings
 
 from partita.distributed import Client
 
-# The same examples each time, and nothing kept between two runs.
+# Deterministic examples, without a database.
 settings.register_profile("partita", derandomize=True, database=None)
 settings.load_profile("partita")
 

@@ -1,4 +1,4 @@
-"""Arguments of methods, and methods that take several: each is heeded, and the answers equal pandas'."""
+"""Arguments of methods: results equal those of pandas, and unsupported arguments raise errors."""
 
 import os
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 from test_frame import FRAMES
 
 from partita import dataframe as dd
@@ -180,18 +180,18 @@ def loaded(client):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(loaded, method):
-    """A method gives what pandas gives."""
+    """Results equal those of pandas."""
     same(computed(METHODS[method](loaded["mixed"])), METHODS[method](MIXED))
 
 
 @pytest.mark.parametrize("method", ALONG_TIME)
 def test_along_time(loaded, method):
-    """A method along an index of times gives what pandas gives."""
+    """Results of methods on an index of times equal those of pandas."""
     same(computed(ALONG_TIME[method](loaded["times"])), ALONG_TIME[method](TIMES))
 
 
 def test_variables_of_conditions(loaded):
-    """What is after @ is a variable of the caller, or of a dictionary that is given."""
+    """@name refers to a variable of the caller or of local_dict."""
     limit, wanted = 3, [1, 2, 3]  # noqa: F841
     same(computed(loaded["mixed"].query("i > @limit and j in @wanted")), MIXED.query("i > @limit and j in @wanted"))
     got = loaded["mixed"].query("i > @n", local_dict={"n": 10}).compute()
@@ -212,20 +212,20 @@ def test_variables_of_conditions(loaded):
     ],
 )
 def test_unknown_arguments(loaded, call):
-    """An argument that would not be heeded is an error."""
-    with pytest.raises(TypeError, match="no argument"):
+    """Unsupported arguments raise an error."""
+    with pytest.raises(TypeError, match="does not support the argument"):
         call(loaded["mixed"])
 
 
-def test_truth(loaded):
-    """Conditions are not put together by Python's words: one of them would be lost."""
+def test_truth_value(loaded):
+    """Python's `and` and `or` raise an error, since they would ignore one of the conditions."""
     d = loaded["mixed"]
-    with pytest.raises(ValueError, match="neither true nor false"):
+    with pytest.raises(ValueError, match="truth value of a Series is ambiguous"):
         d[(d.i > 1) and (d.j < 4)]
 
 
-def test_columns_are_put_in(loaded):
-    """Attributes, lists, conditions and labels as places of columns."""
+def test_set_columns(loaded):
+    """Columns can be set by attribute, list, condition and label."""
     d, p = loaded["mixed"][["i", "x"]].copy(), MIXED[["i", "x"]].copy()
     for frame in (d, p):
         frame.i = frame.i * 100
@@ -236,8 +236,8 @@ def test_columns_are_put_in(loaded):
     same(d.compute(), p)
 
 
-def test_one_file(loaded, tmp_path):
-    """All rows go into one file, in their order; the options of files are heeded."""
+def test_single_file(loaded, tmp_path):
+    """single_file writes all rows in order, with the options of the file format."""
     path = tmp_path / "one.csv"
     loaded["times"].to_csv(path, single_file=True, sep=";")
     found = pd.read_csv(path, sep=";", index_col=0, parse_dates=[0, "t"])
@@ -249,8 +249,8 @@ def test_one_file(loaded, tmp_path):
     same(again[["i", "j", "y"]].compute().reset_index(drop=True), MIXED[["i", "j", "y"]].reset_index(drop=True))
 
 
-def test_folders_of_values(loaded, tmp_path):
-    """Columns become folders, conditions leave files out, what is there is replaced when all is written."""
+def test_partition_on(loaded, tmp_path):
+    """Columns become folders, filters skip files, and overwrite replaces the folder."""
     path = tmp_path / "parts"
     loaded["mixed"].to_parquet(path, partition_on=["b", "j"])
     assert sorted(os.listdir(path)) == ["_common_metadata", "b=false", "b=true"]
@@ -264,7 +264,7 @@ def test_folders_of_values(loaded, tmp_path):
 
 
 def test_types_of_files(tmp_path):
-    """Columns of CSV files are what somebody says they are, and words stand for what is missing."""
+    """CSV columns have the types of dtype=, and strings of na_values= are missing."""
     path = tmp_path / "b.csv"
     path.write_text("id;v;t;n\n007;1.5;2024-01-02;NA\n008;NA;2024-01-03 10:00:00;5\n009;?;;6\n")
     found = dd.read_csv(path, sep=";", dtype={"id": "str"}, na_values=["?"], parse_dates=["t"]).compute()
@@ -288,8 +288,8 @@ STORED = {
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_an_index_in_files(client, tmp_path, name):
-    """An index that is written is one again where it is read; so are types that Arrow has not."""
+def test_index_roundtrip(client, tmp_path, name):
+    """An index, and types that Arrow does not have, survive a round trip through files."""
     frame = STORED[name]
     path = tmp_path / "out"
     dd.from_pandas(frame, npartitions=2).to_parquet(path)
@@ -302,8 +302,8 @@ def test_an_index_in_files(client, tmp_path, name):
         same(dd.read_parquet(tmp_path / "of_pandas.parquet").compute(), frame)
 
 
-def test_an_index_that_pandas_wrote(client, tmp_path):
-    """Files of pandas, whose index is one here; and without it, if that is wanted."""
+def test_index_written_by_pandas(client, tmp_path):
+    """The index of files that pandas wrote is restored, unless index=False."""
     frame = TIMES[["i", "x"]].rename_axis("when")
     frame.to_parquet(tmp_path / "a.parquet")
     same(dd.read_parquet(tmp_path / "a.parquet").compute(), frame)
@@ -327,30 +327,30 @@ HEEDED = {
 
 
 @pytest.mark.parametrize("name", HEEDED)
-def test_arguments_that_were_not_heeded(loaded, name):
-    """What changes the answer of pandas changes it here."""
+def test_arguments_take_effect(loaded, name):
+    """Arguments that change the result of pandas have the same effect."""
     of = HEEDED[name]
     same(computed(of(loaded["mixed"])), computed(of(MIXED)))
 
 
-def test_an_index_without_sorting(loaded):
-    """With sort=False the rows stay where they are."""
+def test_set_index_without_sorting(loaded):
+    """With sort=False, set_index keeps the order of the rows."""
     got = loaded["mixed"].set_index("x", sort=False).i.compute()
     assert got.tolist() == MIXED.i.tolist()
     assert got.index.equals(pd.Index(MIXED.x))
 
 
-def test_pieces_of_numbers(loaded):
-    """Pieces of time leave other columns out if that is asked for, and have an argument only where it has a meaning."""
+def test_resample_arguments(loaded):
+    """resample supports numeric_only, and other arguments only for the reductions that have them."""
     columns = ["i", "x", "s"]
     got = loaded["times"][columns].resample("D").mean(numeric_only=True)
     same(got.compute(), TIMES[columns].resample("D").mean(numeric_only=True))
-    with pytest.raises(TypeError, match="no argument 'ddof'"):
+    with pytest.raises(TypeError, match="does not support the argument 'ddof'"):
         loaded["times"].resample("D").mean(ddof=2)
 
 
 def test_times_in_a_zone(client):
-    """With utc=True times are in that zone, whatever they are made of."""
+    """With utc=True, times are in UTC, whatever they are converted from."""
     texts = pd.Series(["2024-01-05 00:00:00", "2024-02-29 12:30:00", None])
     for column in (texts, pd.to_datetime(texts), pd.to_datetime(texts).dt.tz_localize("Asia/Tokyo")):
         got = dd.to_datetime(dd.from_pandas(column, npartitions=1), utc=True).compute()
@@ -374,7 +374,7 @@ def test_times_in_a_zone(client):
         (lambda d: d.sort_values("x", group_keys=False), TypeError),
     ],
 )
-def test_arguments_that_are_refused(loaded, call, error):
-    """An argument that would not be heeded is an error."""
+def test_unsupported_arguments(loaded, call, error):
+    """Unsupported arguments raise an error."""
     with pytest.raises(error):
         call(loaded["mixed"])

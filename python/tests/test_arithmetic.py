@@ -1,4 +1,4 @@
-"""Arithmetic at the limits of types: values and types are those of pandas, or there is an error."""
+"""Arithmetic at the limits of types: values and types equal those of pandas, or an error is raised."""
 
 import itertools
 import operator
@@ -20,20 +20,20 @@ OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
 
 
 def limits(dtype):
-    """Values of a type near its limits and near zero."""
+    """Return values of a type near its limits and near zero."""
     info = np.iinfo(dtype)
     near = {info.min, info.min + 1, info.max - 1, info.max, info.max // 2}
     return sorted(near | {v for v in (-7, -2, -1, 0, 1, 2, 3, 7) if v >= info.min})
 
 
 def pairs(dtype):
-    """Each two of those values, as a frame."""
+    """Return all pairs of these values as a frame."""
     found = list(itertools.product(limits(dtype), limits(dtype)))
     return pd.DataFrame({"x": [x for x, _ in found], "y": [y for _, y in found]}).astype(dtype)
 
 
 def all_of(frame, nullable=False):
-    """Each operator of two columns, where pandas has an integer for it."""
+    """Return the results of all operators for which pandas returns integers."""
     made = {name: getattr(frame.x, name)(frame.y) for name in ("add", "sub", "mul", "truediv")}
     divisor = frame.y if nullable else frame.y.where(frame.y != 0, 1)
     made |= {name: getattr(frame.x, name)(divisor) for name in ("floordiv", "mod")}
@@ -43,7 +43,7 @@ def all_of(frame, nullable=False):
 
 @pytest.fixture(autouse=True)
 def quiet():
-    """NumPy warns of what becomes too large."""
+    """Suppress NumPy's overflow warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -51,14 +51,14 @@ def quiet():
 
 @pytest.mark.parametrize("dtype", WHOLE)
 def test_columns_near_their_limits(dtype):
-    """All operators between all values near the limits of a type, wrapped around as NumPy does."""
+    """Results near the limits of a type wrap around as in NumPy."""
     frame = pairs(dtype)
     assert_frame_equal(all_of(dd.from_pandas(frame, npartitions=2)).compute(), all_of(frame), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [name.replace("i", "I").replace("u", "U") for name in WHOLE])
 def test_nullable_columns_near_their_limits(dtype):
-    """Nullable integers wrap around too; divided by zero they are 0, and powers of a missing value may be 1."""
+    """Nullable integers also wrap around; division by zero is 0, and powers of a missing value may be 1."""
     frame = pairs(dtype.lower()).astype(dtype)
     frame.loc[::7, "x"] = pd.NA
     frame.loc[::5, "y"] = pd.NA
@@ -70,7 +70,7 @@ def test_nullable_columns_near_their_limits(dtype):
 
 @pytest.mark.parametrize("dtype", WHOLE)
 def test_values_beside_columns(dtype):
-    """A value of Python or NumPy is of the column's type, on either side."""
+    """A Python or NumPy value takes the column's type, on either side of an operator."""
     frame = pd.DataFrame({"x": limits(dtype)}).astype(dtype)
     frame["y"] = frame.x.where(frame.x != 0, 5)
     loaded = dd.from_pandas(frame, npartitions=2)
@@ -89,7 +89,7 @@ def test_values_beside_columns(dtype):
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64", "Int8"])
 def test_values_that_do_not_fit(dtype):
-    """A value that a type cannot hold is refused, as it is by NumPy, and is unlike all that it has."""
+    """A value out of the range of the type raises an error in arithmetic, as in NumPy, and is never equal."""
     frame = pd.DataFrame({"x": [1, 2]}, dtype=dtype)
     loaded = dd.from_pandas(frame, npartitions=1)
     for value in (2**64, -(2**63) - 1, 1000, -1):
@@ -104,8 +104,8 @@ def test_values_that_do_not_fit(dtype):
 
 
 @pytest.mark.parametrize("kind", [*WHOLE, "float32", "float64", "bool"])
-def test_types_of_two(kind):
-    """The type of a result is the one that NumPy gives it, of every two types."""
+def test_result_types(kind):
+    """Result types equal those of NumPy, for all pairs of types."""
     kinds = [*WHOLE, "float32", "float64", "bool"]
     frame = pd.DataFrame({name: np.array([1, 1], dtype=name) for name in kinds})
     wanted = [pair for pair in itertools.product(OPERATORS, kinds) if pair != ("sub", "bool") or kind != "bool"]
@@ -117,7 +117,7 @@ def test_types_of_two(kind):
 
 
 def test_divisors_of_zero():
-    """By a zero that is written, a column of floats; by one in a column of integers, an error instead of a wrong value."""
+    """Division by a literal zero gives floats; division by a zero in an integer column raises an error."""
     frame = pd.DataFrame({"x": [7, -7, 0], "y": [0, 0, 2], "z": [0, 1, 0]})
     loaded = dd.from_pandas(frame, npartitions=2)
     for of in (
@@ -135,8 +135,8 @@ def test_divisors_of_zero():
         (loaded.x // loaded.y).compute()
 
 
-def test_powers_that_are_refused():
-    """Integers have no negative powers: an error with NumPy's words, where it can be seen at once it comes at once."""
+def test_negative_powers():
+    """Negative powers of integers raise NumPy's error, immediately if the exponent is a literal."""
     frame = pd.DataFrame({"x": [1, 2], "y": [1, -1]})
     loaded = dd.from_pandas(frame, npartitions=1)
     words = "Integers to negative integer powers are not allowed"
@@ -156,7 +156,7 @@ FLOATS = [0.0, -0.0, 1.0, -1.0, 2.5, -7.5, 0.3, 1e300, -1e-300, np.inf, -np.inf,
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_floats(dtype):
-    """Floored division and what is left of it, and powers, of every two of them."""
+    """Floor division, remainder and power of all pairs of floats."""
     found = list(itertools.product(FLOATS, FLOATS))
     frame = pd.DataFrame({"x": [x for x, _ in found], "y": [y for _, y in found]}).astype(dtype)
     loaded = dd.from_pandas(frame, npartitions=2)
@@ -168,7 +168,7 @@ def test_floats(dtype):
 
 
 def test_arrow_columns():
-    """Columns of Arrow's types refuse what becomes too large, as they do in pandas."""
+    """Overflow in columns of ArrowDtype raises an error, as in pandas."""
     frame = pd.DataFrame({"x": [2**63 - 1, 5], "y": [2, 3]}, dtype="int64[pyarrow]")
     loaded = dd.from_pandas(frame, npartitions=1)
     for of in (
@@ -191,7 +191,7 @@ NAMES = {"//": operator.floordiv, "%": operator.mod, "**": operator.pow, "+": op
 
 @pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "float32", "float64"])
 def test_single_values(dtype):
-    """Reductions are put together with numbers and with each other as NumPy's values are: whole ones stay whole."""
+    """Arithmetic on reductions follows NumPy's scalars: integers remain integers."""
     frame = pd.DataFrame({"a": [3, 4], "b": [1, 2]}, dtype=dtype)
     loaded = dd.from_pandas(frame, npartitions=2)
     for of in (
@@ -224,7 +224,7 @@ def test_single_values(dtype):
 
 @st.composite
 def near_limits(draw):
-    """Values of a type, most of them near one of its limits, an operator, and nonzero values beside them."""
+    """Draw values of a type, mostly near its limits, an operator, and nonzero operands."""
     dtype = draw(st.sampled_from(WHOLE))
     info = np.iinfo(dtype)
     one = st.one_of(
@@ -243,8 +243,8 @@ def near_limits(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(near_limits())
-def test_integers_of_python(example):
-    """What the type can hold is what Python's integers give; all is what pandas has."""
+def test_against_python_integers(example):
+    """Results in the range of the type equal those of Python integers; all results equal those of pandas."""
     name, frame = example
     loaded = dd.from_pandas(frame, npartitions=1)
     got = NAMES[name](loaded.x, loaded.y).compute()

@@ -1,4 +1,4 @@
-"""CSV files of every dialect, beside pandas."""
+"""CSV files in all dialects, compared with pandas."""
 
 import csv
 import gzip
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("client")
 
 
 def plain(value):
-    """A value as Python has it: what is missing is None, numbers are numbers."""
+    """Convert a value to a Python object; missing values become None."""
     if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, (bool, np.bool_)):
@@ -29,7 +29,7 @@ def plain(value):
 
 
 def rows(frame):
-    """The rows of a frame whatever their order, with the names of the columns."""
+    """Return the column names and the sorted rows of a frame."""
     names = [str(name) for name in frame.columns]
     found = [tuple(plain(value) for value in row) for row in frame.astype(object).itertuples(index=False)]
     return names, sorted(found, key=repr)
@@ -49,7 +49,7 @@ def alike(got, expected):
 
 TEXT = "a,b,c\n1,x,2.5\n2,y,3.5\n"
 
-#: The text of a file and the arguments with which both read it.
+#: Contents of a file, and the arguments of read_csv.
 DIALECTS = {
     "missing words": (
         'n,code,x\n1,NA,1.5\n2,NC,NA\n3,"NA",nan\n4,,\n5,null,NULL\n6,None,2\n7,n/a,N/A\n8,"",#N/A\n',
@@ -100,7 +100,7 @@ DIALECTS = {
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_dialects(tmp_path, name):
-    """What pandas reads from a text with these arguments is what is read here, plain and compressed."""
+    """Plain and compressed files are read as by pandas with the same arguments."""
     text, arguments = DIALECTS[name]
     expected = pd.read_csv(io.StringIO(text, newline=""), **arguments)
     (tmp_path / "t.csv").write_bytes(text.encode())
@@ -111,14 +111,14 @@ def test_dialects(tmp_path, name):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "cp437", "utf-16", "utf-16-be"])
 def test_encodings(tmp_path, encoding):
-    """Characters come from bytes as the encoding says; a byte order mark is none."""
+    """Files are decoded by encoding=, and a byte order mark is skipped."""
     frame = pd.DataFrame({"é": ["ü", "naïve", "x"], "n": [1, 2, 3]})
     frame.to_csv(tmp_path / "t.txt", index=False, encoding=encoding)
     alike(dd.read_csv(tmp_path / "t.txt", encoding=encoding), frame)
 
 
-def test_bytes_that_are_no_characters(tmp_path):
-    """They are refused with the argument that helps, or replaced."""
+def test_invalid_bytes(tmp_path):
+    """Invalid bytes raise an error that mentions encoding=, or are replaced."""
     (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xe9\n")
     with pytest.raises(Exception, match="encoding="):
         dd.read_csv(tmp_path / "t.csv").compute()
@@ -127,7 +127,7 @@ def test_bytes_that_are_no_characters(tmp_path):
 
 
 def test_late_values(tmp_path):
-    """A column that is empty at first, one of whole numbers with a fraction at the end, a text longer than a sample."""
+    """Type inference with late values: first empty, a fraction at the end, a string longer than a sample."""
     n = 5000
     lines = [f"{at}\t\t{at % 7}\tx" for at in range(n)]
     long = "a line\n" * 200_000
@@ -139,8 +139,10 @@ def test_late_values(tmp_path):
 
 
 def late_text():
-    """Rows whose only fraction is where no sample of the file looks: not in its first MiB, and not in the last 128 KiB
-    of a sixteenth of it."""
+    """Return rows whose only fraction is outside of all samples of the file.
+
+    Samples are the first MiB, and the last 128 KiB of each sixteenth of the file.
+    """
     lines = [f"{n},{n}" for n in range(300_000)]
     lines.insert(160_000, "7,0.5")
     return "\n".join(["n,x", *lines, ""])
@@ -148,7 +150,7 @@ def late_text():
 
 @pytest.mark.parametrize("name", ["late.csv", "late.csv.gz", "late.csv.zst"])
 def test_late_values_of_large_files(client, tmp_path, name):
-    """Files that are too large for the scheduler are read by the workers for the types of their columns."""
+    """For files that are too large for the scheduler, the workers infer the types."""
     path, text = tmp_path / name, late_text()
     with pa.output_stream(str(path), compression="detect") as file:
         file.write(text.encode())
@@ -164,8 +166,7 @@ def test_late_values_of_large_files(client, tmp_path, name):
 
 
 def test_late_values_of_files_too_large_for_the_cluster(client, tmp_path):
-    """A frame that was built on the types of a sample is not computed with others: the error names them, and the file is
-    read when it is read anew."""
+    """A value that contradicts the types of the sample raises an error that names them; reading again succeeds."""
     path, text = tmp_path / "late.csv", late_text()
     path.write_text(text)
     client.sql("SET partita.read_whole_bytes = 1000")
@@ -186,7 +187,7 @@ def test_late_values_of_files_too_large_for_the_cluster(client, tmp_path):
 
 
 def test_columns_in_another_order(tmp_path):
-    """Columns go by their names: of a pattern, of a list, compressed, typed, of folders; never by their place."""
+    """Columns of several files are matched by name, never by position."""
     one = pd.DataFrame({"a": [1, 3], "b": [2.5, 4], "c": ["x", "y"]})
     two = pd.DataFrame({"c": ["z", None], "b": [5.5, 6], "a": [7, 8]})
     expected = pd.concat([one, two])
@@ -213,7 +214,7 @@ def test_columns_in_another_order(tmp_path):
 
 
 def test_files_that_lack_columns(tmp_path):
-    """The error names the files and the column; without a header the numbers of columns."""
+    """The error names the files and the column, or without a header the numbers of columns."""
     (tmp_path / "1.csv").write_text("a,b\n1,2\n")
     (tmp_path / "2.csv").write_text("a\n1\n")
     with pytest.raises(Exception, match=r"1\.csv' has 'b', '.*2\.csv' does not"):
@@ -223,7 +224,7 @@ def test_files_that_lack_columns(tmp_path):
 
 
 def test_files_without_rows(tmp_path):
-    """A header without rows leaves the types of the other files."""
+    """A file without rows does not affect the types of the other files."""
     frame = pd.DataFrame({"day": pd.date_range("2000-01-01", periods=40).strftime("%Y-%m-%d"), "n": range(40)})
     frame.to_csv(tmp_path / "2000.csv.gz", index=False)
     frame[:0].to_csv(tmp_path / "1999.csv.gz", index=False)
@@ -232,8 +233,8 @@ def test_files_without_rows(tmp_path):
     assert got.day.max().compute() == pd.Timestamp("2000-02-09")
 
 
-def test_the_index_and_the_paths(tmp_path):
-    """Columns as the index, by name and by position, and a column with the path of each row."""
+def test_index_and_path_columns(tmp_path):
+    """index_col= by name and by position, and include_path_column=."""
     (tmp_path / "1.csv").write_text(TEXT)
     (tmp_path / "2.csv").write_text(TEXT)
     for index in ("b", 1, ["b", "a"]):
@@ -272,14 +273,14 @@ def test_the_index_and_the_paths(tmp_path):
         ({"dtype": {"b": "int64"}}, "'b' has 'x'"),
     ],
 )
-def test_what_is_refused(tmp_path, arguments, word):
-    """An argument that cannot be heeded is an error that names it."""
+def test_unsupported_arguments(tmp_path, arguments, word):
+    """Unsupported arguments raise an error that names them."""
     (tmp_path / "t.csv").write_text(TEXT)
     with pytest.raises(Exception, match=word):
         dd.read_csv(tmp_path / "t.csv", **arguments).compute()
 
 
-#: Signs that mean something in one dialect or another, and characters of one to four bytes.
+#: Characters with a special meaning in some dialect, and characters of one to four bytes.
 TEXTS = st.text(st.sampled_from("abN0159.,;|-+eE \t\n\"'\\#é€😀"), max_size=8)
 VALUES = {
     "int": st.integers(-(2**63), 2**63 - 1),
@@ -291,7 +292,7 @@ VALUES = {
 
 @st.composite
 def tables(draw):
-    """A table of any types, with missing values, and how it is written."""
+    """Draw a table of any types with missing values, and the options to write it."""
     height = draw(st.integers(1, 6))
     columns = {}
     for at in range(draw(st.integers(2, 4))):
@@ -316,8 +317,8 @@ def tables(draw):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
-def test_what_pandas_writes(tmp_path, table):
-    """A table of any types, written by pandas in any dialect, is read here as pandas reads it."""
+def test_files_written_by_pandas(tmp_path, table):
+    """Tables that pandas wrote in any dialect are read as by pandas."""
     frame, written, ending = table
     path = tmp_path / f"t.csv{ending}"
     frame.to_csv(path, index=False, **written)

@@ -1,4 +1,4 @@
-"""Errors of computations: of Python's own kinds, with the column, and without what happens inside the package."""
+"""Errors of computations: exception classes, column names, short tracebacks."""
 
 import pickle
 import traceback
@@ -20,7 +20,7 @@ def ddf(client):
 
 
 def raised(kind, function):
-    """The error of a function, if it is one of ours and one of a kind."""
+    """Return the exception of a function, which must be a QueryError and an instance of `kind`."""
     with pytest.raises(kind) as caught:
         function()
     assert isinstance(caught.value, QueryError), caught.value
@@ -28,7 +28,7 @@ def raised(kind, function):
 
 
 def test_files_that_are_missing(client, tmp_path):
-    """A file, a pattern and a folder without files, and a file that went after the plan was made."""
+    """Missing files, patterns and folders without files, and a file that is deleted after planning."""
     for name in ("x.csv", "x.parquet", "no/*.json", "empty/"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         error = raised(FileNotFoundError, lambda name=name: dd.read_csv(f"{tmp_path}/{name}"))
@@ -42,13 +42,13 @@ def test_files_that_are_missing(client, tmp_path):
 
 
 def test_files_that_exist(ddf, tmp_path):
-    """What is there is not written over."""
+    """Existing files are not overwritten."""
     ddf.to_parquet(tmp_path / "p")
     raised(FileExistsError, lambda: ddf.to_parquet(tmp_path / "p"))
 
 
 def test_values(client, ddf, tmp_path):
-    """What cannot be converted, with its value and its column."""
+    """Conversion errors contain the value and the column."""
     error = raised(ValueError, lambda: ddf.s.astype("int64").compute())
     assert "column 's'" in str(error) and "'two'" in str(error)
     error = raised(ValueError, lambda: ddf.astype({"s": float}).compute())
@@ -63,9 +63,9 @@ def test_values(client, ddf, tmp_path):
 
 
 def test_other_kinds(client):
-    """Columns that do not exist, integers divided by zero, what is not supported; other errors are of no such kind."""
+    """Missing columns, integer division by zero, unsupported features; other errors have no such class."""
     error = raised(KeyError, lambda: client.sql("SELECT nothing FROM (SELECT 1 AS a)"))
-    # Not in quotes, as the text of a KeyError would be.
+    # Not in quotes, unlike the text of an ordinary KeyError.
     assert not str(error).startswith(("'", '"')) and "nothing" in str(error)
     raised(ZeroDivisionError, lambda: client.sql("SELECT 1 / (value - 1) FROM generate_series(1, 3)"))
     with pytest.raises(QueryError) as caught:
@@ -74,7 +74,7 @@ def test_other_kinds(client):
 
 
 def test_types(ddf):
-    """What only numbers have is refused of texts and times where it is written; they are not rounded."""
+    """Numeric operations on strings and times raise an error immediately; round() leaves them unchanged."""
     ddf = ddf.assign(t=pd.Timestamp("2024-01-01"))
     for label in ("s", "t"):
         for name in ("abs", "__neg__"):
@@ -84,7 +84,7 @@ def test_types(ddf):
 
 
 def test_kinds_do_not_come_from_texts(client):
-    """An error whose text only mentions a file is not a FileNotFoundError."""
+    """An error whose message only mentions a file is not a FileNotFoundError."""
     with pytest.raises(QueryError) as caught:
         client.sql("SELECT CAST('no such file or folder: x' AS BIGINT)")
     assert isinstance(caught.value, ValueError) and not isinstance(caught.value, FileNotFoundError)
@@ -107,7 +107,7 @@ def test_kinds_do_not_come_from_texts(client):
     ],
 )
 def test_tracebacks_are_short(ddf, function):
-    """One frame of the package below those of the script."""
+    """Tracebacks contain only one frame of the package."""
     with pytest.raises(QueryError) as caught:
         function(ddf)
     package = str(Path(partita.__file__).parent)
@@ -117,7 +117,7 @@ def test_tracebacks_are_short(ddf, function):
 
 
 def test_errors_travel_between_processes(ddf):
-    """With their kind, their text and their query."""
+    """Pickling keeps class, message and query."""
     error = raised(ValueError, lambda: ddf.s.astype("int64").compute())
     back = pickle.loads(pickle.dumps(error))
     assert (type(back), str(back), back.query) == (type(error), str(error), error.query)

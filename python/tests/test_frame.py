@@ -1,4 +1,4 @@
-"""Each method on pandas and on Partita, over frames of many kinds: the answers are equal."""
+"""Methods of columns and frames: results equal those of pandas, for many types of frames."""
 
 import datetime
 import decimal
@@ -6,7 +6,7 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("client")
 
 
 def frames():
-    """Frames by name: with missing values, of all kinds of columns, with one row, with none."""
+    """Return frames by name: with missing values, with all types of columns, with one row, without rows."""
     random = np.random.default_rng(7)
     n = 57
     mixed = pd.DataFrame(
@@ -261,7 +261,7 @@ def loaded(client):
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("method", SERIES)
 def test_columns(loaded, method, frame, parts):
-    """A method of columns gives what pandas gives."""
+    """Results of column methods equal those of pandas."""
     got = computed(SERIES[method](loaded[frame, parts]))
     expected = SERIES[method](FRAMES[frame])
     if method == "quantiles":
@@ -270,7 +270,7 @@ def test_columns(loaded, method, frame, parts):
 
 
 def has_labels_for(method, frame):
-    """Whether a method's labels are of the frame's index: those of rows are numbers."""
+    """Whether the result of a method is labelled by the frame's index, not by row numbers."""
     return "loc" not in method or "columns" in method or frame != "times"
 
 
@@ -280,14 +280,14 @@ def has_labels_for(method, frame):
     [(method, frame) for method in FRAME for frame in FRAMES if has_labels_for(method, frame)],
 )
 def test_frames(loaded, method, frame, parts):
-    """A method of frames gives what pandas gives."""
+    """Results of frame methods equal those of pandas."""
     got = computed(FRAME[method](loaded[frame, parts]))
     same(got, FRAME[method](FRAMES[frame]))
 
 
 @pytest.mark.parametrize("normalize", [False, True])
 def test_value_counts(loaded, normalize):
-    """The counts are right; of those as frequent, any is first."""
+    """The counts equal those of pandas, up to the order of ties."""
     got = loaded["mixed", 4].s.value_counts(normalize=normalize).compute()
     expected = FRAMES["mixed"].s.value_counts(normalize=normalize)
     assert_series_equal(got.sort_index(), expected.sort_index())
@@ -295,7 +295,7 @@ def test_value_counts(loaded, normalize):
 
 
 def test_unique(loaded):
-    """Each value once."""
+    """unique() returns each value once."""
     got = loaded["mixed", 4].j.unique().compute()
     assert sorted(got) == sorted(FRAMES["mixed"].j.unique())
 
@@ -303,7 +303,7 @@ def test_unique(loaded):
 @pytest.mark.parametrize("rule", ["h", "2h", "90min", "D", "MS", "ME", "7h"])
 @pytest.mark.parametrize("function", ["sum", "mean", "max", "count"])
 def test_resample(loaded, rule, function):
-    """Pieces of time, with those that have no rows."""
+    """Resampling includes intervals without rows."""
     got = getattr(loaded["times", 4].x.resample(rule), function)().compute()
     expected = getattr(FRAMES["times"].x.resample(rule), function)()
     assert_series_equal(got, expected, check_freq=False)
@@ -312,7 +312,7 @@ def test_resample(loaded, rule, function):
 @pytest.mark.parametrize("window", ["2h", "37min", "111min", "1D"])
 @pytest.mark.parametrize("function", ["sum", "mean", "count"])
 def test_windows_of_a_time(loaded, window, function):
-    """Windows that reach back a time, across the borders of partitions."""
+    """Time windows across the borders of partitions."""
     got = getattr(loaded["times", 4].x.rolling(window), function)().compute()
     expected = getattr(FRAMES["times"].x.rolling(window), function)()
     assert_series_equal(got, expected, check_freq=False)
@@ -320,7 +320,7 @@ def test_windows_of_a_time(loaded, window, function):
 
 @pytest.mark.parametrize("text", ["2024-02-27", "2024-02", "2024-02-28 03"])
 def test_labels_of_times(loaded, text):
-    """A day, a month or an hour stands for all its moments, in slices too."""
+    """The label of a day, month or hour selects all its rows, also in slices."""
     frame, ddf = FRAMES["times"], loaded["times", 4]
     same(ddf.loc[text].compute(), frame.loc[text])
     same(ddf.loc[text:].compute(), frame.loc[text:])
@@ -332,7 +332,7 @@ OTHER = pd.DataFrame({"j": [1, 3, 3, 8, 20], "name": ["a", "b", "c", None, "e"],
 
 @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
 def test_merge_on_columns(loaded, how):
-    """Joins give the same rows, with the same suffixes."""
+    """Joins return the same rows with the same suffixes."""
     other = dd.from_pandas(OTHER, npartitions=2)
     got = loaded["mixed", 4].merge(other, on="j", how=how).compute()
     expected = FRAMES["mixed"].merge(OTHER, on="j", how=how)
@@ -341,7 +341,7 @@ def test_merge_on_columns(loaded, how):
 
 @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
 def test_merge_on_other_names(loaded, how):
-    """Keys with two names stay both."""
+    """Keys with different names are both kept."""
     other = OTHER.rename(columns={"j": "k"})
     got = loaded["mixed", 4].merge(dd.from_pandas(other, npartitions=2), left_on="j", right_on="k", how=how).compute()
     same(got, FRAMES["mixed"].merge(other, left_on="j", right_on="k", how=how), ordered=False)
@@ -349,7 +349,7 @@ def test_merge_on_other_names(loaded, how):
 
 @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
 def test_join_on_index(loaded, how):
-    """Joins on the index keep it."""
+    """Joins on the index keep the index."""
     other = pd.DataFrame({"v": [1.0, 2.0, 3.0]}, index=pd.Index([5, 8, 1000], name="id"))
     got = loaded["mixed", 4].join(dd.from_pandas(other, npartitions=2), how=how).compute()
     expected = FRAMES["mixed"].join(other, how=how)
@@ -357,7 +357,7 @@ def test_join_on_index(loaded, how):
 
 
 def test_merge_matches_missing_keys():
-    """A missing key matches a missing one, as in pandas."""
+    """Missing keys match each other, as in pandas."""
     a = pd.DataFrame({"k": ["x", None], "a": [1, 2]})
     b = pd.DataFrame({"k": [None, "y"], "b": [3, 4]})
     got = dd.from_pandas(a, npartitions=1).merge(dd.from_pandas(b, npartitions=1), on="k").compute()
@@ -366,7 +366,7 @@ def test_merge_matches_missing_keys():
 
 @pytest.mark.parametrize("direction", ["backward", "forward"])
 def test_merge_asof(direction):
-    """The nearest row that is not after, or not before, with a key or without."""
+    """merge_asof backward and forward, with and without keys."""
     left = pd.DataFrame({"t": [1, 5, 10, 11], "g": ["a", "b", "a", "b"], "x": [1, 2, 3, 4]})
     right = pd.DataFrame({"t": [1, 2, 6, 12], "g": ["a", "a", "b", "a"], "y": [10, 20, 30, 40]})
     a, b = dd.from_pandas(left, npartitions=2), dd.from_pandas(right, npartitions=2)
@@ -378,7 +378,7 @@ def test_merge_asof(direction):
 
 
 def test_concat(loaded):
-    """One after the other, in their order; a column that one has not is missing there."""
+    """concat keeps the order; a column that a frame lacks is missing there."""
     a, b = FRAMES["mixed"], FRAMES["few"].drop(columns="x")
     got = dd.concat([loaded["mixed", 4], loaded["few", 1].drop(columns="x")]).compute()
     same(got, pd.concat([a, b]))
@@ -393,12 +393,12 @@ def test_head_and_tail(loaded):
 
 
 def test_dtypes(loaded):
-    """The types that pandas gives."""
+    """The types equal those of pandas."""
     assert loaded["mixed", 4].dtypes.to_dict() == FRAMES["mixed"].dtypes.to_dict()
 
 
 def test_kinds_of_columns():
-    """Dates with zones, decimals, days, categories, nullable numbers, durations come back as they were."""
+    """Times with zones, decimals, dates, categories, nullable types and durations survive a round trip."""
     frame = pd.DataFrame(
         {
             "zone": pd.date_range("2024-03-30", periods=4, freq="12h", tz="Europe/Berlin"),
@@ -417,7 +417,7 @@ def test_kinds_of_columns():
 
 
 def test_no_rows():
-    """A frame without rows goes there and back."""
+    """A frame without rows survives a round trip."""
     frame = pd.DataFrame({"a": pd.Series([], dtype="int64"), "s": pd.Series([], dtype="str")})
     ddf = dd.from_pandas(frame, npartitions=3)
     assert_frame_equal(ddf.compute(), frame)
@@ -427,23 +427,23 @@ def test_no_rows():
     assert len(ddf) == 0 and ddf.empty
 
 
-def test_what_is_not_there():
-    """It says so, and names the nearest."""
+def test_unsupported_methods():
+    """Unsupported methods raise an error that names an alternative."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
-    with pytest.raises(NotImplementedError, match=r"DataFrame\.melt is not there"):
+    with pytest.raises(NotImplementedError, match=r"DataFrame\.melt is not supported"):
         ddf.melt()
-    with pytest.raises(NotImplementedError, match="nearest there is: assign"):
+    with pytest.raises(NotImplementedError, match="use assign"):
         ddf.apply(lambda row: row)
     with pytest.raises(AttributeError):
         getattr(ddf, "nothing_of_that_name")
-    with pytest.raises(KeyError, match="no column 'z': there are a"):
+    with pytest.raises(KeyError, match="no column 'z'; columns: a"):
         ddf["z"]
     with pytest.raises(TypeError, match="column 's'"):
         dd.from_pandas(pd.DataFrame({"s": ["x"]}), npartitions=1).mean()
 
 
-def test_different_rows():
-    """Columns of two frames are not put together by accident."""
+def test_columns_of_different_frames():
+    """Columns of different frames cannot be combined."""
     a = dd.from_pandas(pd.DataFrame({"v": [1, 2]}), npartitions=1)
     b = dd.from_pandas(pd.DataFrame({"v": [3, 4]}), npartitions=1)
     with pytest.raises(NotImplementedError, match="merge or join"):
@@ -456,7 +456,7 @@ numbers = st.lists(st.one_of(st.integers(-5, 5), st.none()), min_size=1, max_siz
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=numbers, keys=st.lists(st.sampled_from("abc"), min_size=30, max_size=30), parts=st.integers(1, 6))
 def test_any_numbers(client, values, keys, parts):
-    """Whatever is missing, and however it is split."""
+    """Results equal those of pandas for arbitrary missing values and partitions."""
     frame = pd.DataFrame({"v": pd.Series(values, dtype="float64"), "k": keys[: len(values)]})
     ddf = dd.from_pandas(frame, npartitions=parts)
     same(ddf.v.cumsum().compute(), frame.v.cumsum())

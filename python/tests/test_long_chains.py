@@ -1,4 +1,4 @@
-"""Frames of many steps: they plan in a time that grows with their number, and what is too deep says so."""
+"""Chains of many operations: planning time is not exponential, and a plan that is too deep raises an error."""
 
 import os
 import time
@@ -11,13 +11,13 @@ from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 
-#: Steps of the chains.
+#: Operations of a chain.
 STEPS = int(os.environ.get("PARTITA_TEST_STEPS", "200"))
-#: Steps of conditions that take each value once, which a planner puts together again.
+#: Operations of a chain of conditions that use each value once, which the planner merges again.
 SLOW_STEPS = int(os.environ.get("PARTITA_TEST_SLOW_STEPS", "60"))
-#: Frames that are joined.
+#: Joined frames.
 FRAMES = int(os.environ.get("PARTITA_TEST_FRAMES", "30"))
-#: Seconds that a plan of this many steps may take. A plan whose time doubles with each step takes years.
+#: Time limit of planning a chain, in seconds. Exponential planning would take years.
 PLANNING_SECONDS_MAX = 60
 FRAME = pd.DataFrame({"k": [1, 2, 3, 4], "a": [5, -6, 7, 8], "b": [0.5, 1.5, None, 3.5]})
 
@@ -50,7 +50,7 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_many_steps(name):
-    """Many steps on a frame give what they give in pandas."""
+    """The results of long chains equal those of pandas."""
     of = CHAINS[name]
     loaded = dd.from_pandas(FRAME, npartitions=2)
     started = time.monotonic()
@@ -60,7 +60,7 @@ def test_many_steps(name):
 
 
 def test_many_conditions_of_one_column():
-    """Many conditions, put together."""
+    """Many combined conditions."""
 
     def of(d):
         condition = d.a > 0
@@ -72,7 +72,7 @@ def test_many_conditions_of_one_column():
 
 
 def test_many_merges():
-    """Many frames, one joined to the other."""
+    """A chain of many joins."""
     got, expected = dd.from_pandas(FRAME, npartitions=1), FRAME
     started = time.monotonic()
     for at in range(FRAMES):
@@ -84,7 +84,7 @@ def test_many_merges():
 
 
 def test_too_many_steps():
-    """A frame that is too deep says how deep it is and what to do, and the cluster goes on."""
+    """A plan that is too deep raises an error that suggests persist, and the cluster remains usable."""
     loaded = dd.from_pandas(FRAME, npartitions=1)
     deep = repeated(lambda d, at: d + 1, 3000)(loaded.a)
     with pytest.raises(Exception, match=r"levels.*persist"):

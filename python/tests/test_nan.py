@@ -1,16 +1,16 @@
-"""NaN is a missing value of frames, as in pandas, wherever it comes from; SQL keeps it as a number."""
+"""NaN is a missing value in frames, as in pandas, whatever its source; SQL treats it as a number."""
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 
 from partita import dataframe as dd
 
 nan, inf = float("nan"), float("inf")
-#: Floats with every value that has rules of its own, beside some that have none.
+#: Floats with all special values, besides ordinary ones.
 VALUES = [1.5, nan, inf, -0.0, 0.0, -2.0, nan, 1.5, -inf, 7.25, nan, 3.0]
 FRAME = pd.DataFrame(
     {
@@ -23,12 +23,12 @@ FRAME = pd.DataFrame(
     },
     index=pd.RangeIndex(len(VALUES), name="i"),
 )
-#: The same without infinities, for what has none of them in pandas either.
+#: The same without infinities, for operations that pandas does not define for them.
 FINITE = FRAME.assign(x=FRAME.x.replace([inf, -inf], 5.5), y=FRAME.y.replace([inf, -inf], 5.5))
 
 
 def with_nan(frame):
-    """The frame as Arrow has it, with NaN where pandas has NaN, and null in the last row."""
+    """Return the frame as an Arrow table, with NaN where pandas has NaN, and null in the last row."""
     table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
     columns = {}
     for name in table.column_names:
@@ -44,14 +44,14 @@ def with_nan(frame):
 
 
 def in_pandas(frame):
-    """What pandas has for that table."""
+    """Return the pandas frame of this table."""
     whole = with_nan(frame).to_pandas().set_index("i")
     return whole.astype({name: kind for name, kind in frame.dtypes.items() if kind != "object"})
 
 
 @pytest.fixture(scope="module")
 def tables(client, tmp_path_factory):
-    """The same rows from files, from Arrow, from pandas, from a table of the cluster, and persisted."""
+    """Return the same rows from files, Arrow, pandas, a table of the cluster, and persisted."""
     made = {}
     for name, frame in (("all", FRAME), ("finite", FINITE)):
         table = with_nan(frame)
@@ -73,7 +73,7 @@ def tables(client, tmp_path_factory):
 SOURCES = ["files", "arrow", "pandas", "table", "persisted"]
 COLUMNS = ["x", "y", "z"]
 
-#: Of a column, infinities and all.
+#: Operations on a column with infinities.
 OF_COLUMN = {
     "sum": lambda c: c.sum(),
     "mean": lambda c: c.mean(),
@@ -154,7 +154,7 @@ OF_COLUMN = {
     "value_counts": lambda c: c.value_counts().sort_index(),
     "value_counts with missing": lambda c: c.value_counts(dropna=False).sort_index(),
     "shares": lambda c: c.value_counts(normalize=True).sort_index(),
-    # Only pandas takes both zeros for one there.
+    # Only pandas treats both zeros as one here.
     "sorted": lambda c: (c + 0.0).sort_values(kind="stable"),
     "sorted down": lambda c: (c + 0.0).sort_values(ascending=False, kind="stable"),
     "missing first": lambda c: (c + 0.0).sort_values(na_position="first", kind="stable"),
@@ -171,7 +171,7 @@ OF_COLUMN = {
     "one of its groups": lambda c: c.groupby(c).count(),
     "difference of reductions": lambda c: c.max() - c.max(),
 }
-#: Of a column without infinities: with them pandas has what NumPy makes of them.
+#: Operations on a column without infinities, for which the result of pandas depends on NumPy.
 OF_FINITE = {
     "std": lambda c: c.std(),
     "var": lambda c: c.var(ddof=0),
@@ -184,7 +184,7 @@ OF_FINITE = {
     "pct_change": lambda c: c.ffill().pct_change(),
     "whole numbers": lambda c: c.fillna(0).astype("int64"),
 }
-#: Of a frame.
+#: Operations on a frame.
 OF_FRAME = {
     "sums": lambda d: d[COLUMNS].sum(),
     "counts": lambda d: d.count(),
@@ -252,7 +252,7 @@ def of(tables, name, source):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("method", OF_COLUMN)
 def test_columns(tables, source, method):
-    """What a column of floats gives, wherever its NaN come from."""
+    """Results of float columns equal those of pandas, whatever the source of NaN."""
     function, frame = OF_COLUMN[method], in_pandas(FRAME)
     for label in COLUMNS if source == "files" else ["x"]:
         expected = function(frame[label])
@@ -263,7 +263,7 @@ def test_columns(tables, source, method):
 
 
 def zeros(series):
-    """Which of the two zeros stands for both is not said."""
+    """Replace -0.0 by 0.0, since it is undefined which of them represents both."""
     made = series + 0.0 if series.dtype.kind == "f" else series.copy()
     made.index = made.index + 0.0 if made.index.dtype.kind == "f" else made.index
     return made
@@ -282,14 +282,14 @@ def test_finite_columns(tables, source, method):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("method", OF_FRAME)
 def test_frames(tables, source, method):
-    """What a frame gives whose columns and keys have NaN."""
+    """Results of frames with NaN in columns and keys equal those of pandas."""
     function = OF_FRAME[method]
     same(computed(function(of(tables, "all", source))), function(in_pandas(FRAME)))
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_statistics_of_frames(tables, source):
-    """Descriptions and correlations leave NaN out."""
+    """Descriptions and correlations ignore NaN."""
     frame, ours = in_pandas(FINITE), of(tables, "finite", source)
     same(ours[COLUMNS].describe().compute(), frame[COLUMNS].describe())
     same(ours[["x", "z", "g"]].corr().compute(), frame[["x", "z", "g"]].corr())
@@ -303,7 +303,7 @@ def test_statistics_of_frames(tables, source):
 @pytest.mark.parametrize("how", ["inner", "left", "outer"])
 @pytest.mark.parametrize("source", SOURCES)
 def test_keys_of_merges(tables, source, how):
-    """NaN is a key like another, and equal to a missing one."""
+    """NaN keys match missing keys."""
     right = pd.DataFrame({"k": [nan, 0.0, 5.0], "w": [10.0, 20.0, nan]})
     table = pa.table({"k": pa.array([nan, 0.0, 5.0], from_pandas=False), "w": [10.0, 20.0, nan]})
     got = of(tables, "all", source)[["k", "g"]].merge(dd.from_arrow(table, npartitions=1), on="k", how=how)
@@ -313,8 +313,8 @@ def test_keys_of_merges(tables, source, how):
 
 
 @pytest.mark.parametrize("source", ["files", "table"])
-def test_concatenated(tables, source):
-    """Rows with NaN below those with null."""
+def test_concat(tables, source):
+    """Concatenation of rows with NaN and rows with null."""
     ours, frame = of(tables, "all", source)[["x"]], in_pandas(FRAME)[["x"]]
     got = dd.concat([ours, dd.from_pandas(frame, npartitions=1)])
     expected = pd.concat([frame, frame])
@@ -325,7 +325,7 @@ def test_concatenated(tables, source):
 
 @pytest.mark.parametrize("backend", [None, "numpy_nullable", "pyarrow"])
 def test_nullable_columns(tmp_path, backend):
-    """Nullable columns of files have NA for NaN, as those of pandas' own nullable types do; Arrow's have it here too."""
+    """Nullable and Arrow columns of files have NA instead of NaN."""
     table = pa.table({"x": pa.array([1.0, nan, None, 0.0], from_pandas=False)})
     pq.write_table(table, tmp_path / "t.parquet")
     given = {} if backend is None else {"dtype_backend": backend}
@@ -347,7 +347,7 @@ def test_nullable_columns(tmp_path, backend):
 
 
 def test_nullable_columns_of_pandas():
-    """A nullable column that has NaN beside NA, as only its constructor makes it, has NA for both."""
+    """A nullable column with NaN and NA, which only its constructor creates, has NA for both."""
     both = pd.arrays.FloatingArray(np.array([1.0, nan, nan]), np.array([False, False, True]))
     arrow = pd.Series(pa.array([1.0, nan, None], from_pandas=False), dtype=pd.ArrowDtype(pa.float64()))
     for column in (pd.Series(both), arrow):
@@ -357,13 +357,13 @@ def test_nullable_columns_of_pandas():
 
 
 def test_sql_keeps_nan(client, tables):
-    """Statements have SQL's meaning: NaN is a number, greater than all others."""
+    """In SQL statements, NaN is a number greater than all others."""
     row = client.sql("select sum(z) as s, count(z) as n, max(z) as m from nan_all").to_pylist()[0]
     assert np.isnan(row["s"]) and row["n"] == len(FRAME) and np.isnan(row["m"])
 
 
-def test_row_groups_are_chosen(tables):
-    """A comparison chooses row groups by their statistics, which leave NaN out."""
+def test_row_group_pruning(tables):
+    """Comparisons skip row groups by statistics; Parquet statistics omit NaN."""
     files = of(tables, "all", "files")
     for condition in (files.z > 9, files.z < 2, files.z == 4):
         plan = files[condition].explain()

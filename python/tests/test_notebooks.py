@@ -1,4 +1,4 @@
-"""What notebooks that were written for Dask do: example data, reports, pictures, completion, other names."""
+"""Features that notebooks written for Dask use: example data, reports, drawings, completion, stubs."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import same
+from comparison import same
 
 import partita
 from partita import QueryError
@@ -27,7 +27,7 @@ def ddf(client, frame):
 
 
 def test_timeseries(client):
-    """The index, the columns and the partitions of Dask's, with values of the right distribution."""
+    """Index, columns and partitions equal those of Dask; the values have the documented distribution."""
     ddf = partita.datasets.timeseries("2000-01-01", "2000-01-04", freq="1min", seed=42)
     got = ddf.compute()
     assert got.index.equals(pd.date_range("2000-01-01", "2000-01-04", freq="1min", inclusive="left", name="timestamp"))
@@ -46,8 +46,8 @@ def test_timeseries(client):
     assert abs(got.x.corr(got.y)) < 0.1
 
 
-def test_timeseries_of_a_seed(client):
-    """A seed gives the same values whatever other columns exist; another seed, or none, gives others."""
+def test_timeseries_seed(client):
+    """The values depend on the seed, but not on other columns."""
     some = {"end": "2000-01-03", "freq": "1h"}
     first = partita.datasets.timeseries(**some, seed=1).compute()
     same(partita.datasets.timeseries(**some, seed=1).compute(), first)
@@ -64,7 +64,7 @@ def test_timeseries_of_a_seed(client):
 
 
 def test_performance_report(client, ddf, tmp_path):
-    """The page has the jobs that ran inside, those of errors too, and no token."""
+    """The report contains the jobs of the block, including failed ones, and no token."""
     ddf.k.max().compute()
     path = tmp_path / "report.html"
     with pytest.raises(KeyError), performance_report(filename=str(path), client=client):
@@ -81,7 +81,7 @@ def test_performance_report(client, ddf, tmp_path):
 
 
 def test_sample_with_replacement(client):
-    """Rows are drawn as often as by a Poisson distribution, with their labels, and a state repeats the draw."""
+    """The number of draws of a row has a Poisson distribution, and random_state makes it reproducible."""
     frame = pd.DataFrame({"a": np.arange(20_000)}, index=np.arange(20_000) * 2)
     ddf = dd.from_pandas(frame, npartitions=3)
     for share in (0.25, 1.0, 2.5):
@@ -98,12 +98,12 @@ def test_sample_with_replacement(client):
     assert not again[0].equals(ddf.sample(frac=1, replace=True, random_state=4).compute())
     assert ddf.a.sample(frac=0, replace=True).compute().tolist() == []
     assert ddf.sample(frac=1, replace=False).compute().a.is_unique
-    with pytest.raises(ValueError, match="needs replace=True"):
+    with pytest.raises(ValueError, match="requires replace=True"):
         ddf.sample(frac=1.5)
 
 
 def test_tail_of_files(client, tmp_path):
-    """The last rows of the last file, through conditions and new columns, with the types of all files."""
+    """tail() returns the last rows of the last file, after conditions and new columns, with the types of all files."""
     frame = pd.DataFrame({"a": np.arange(200_000), "b": np.arange(200_000) % 7 + 0.5})
     for number in (8, 9, 10):
         frame.assign(a=frame.a + number * 1_000_000).to_csv(tmp_path / f"part.{number}.csv", index=False)
@@ -115,15 +115,15 @@ def test_tail_of_files(client, tmp_path):
         got = ddf.assign(c=ddf.a * 2)[ddf.a % 2 == 0].c.tail(2)
         assert got.tolist() == [20_399_992, 20_399_996]
         assert len(ddf.tail(0)) == 0
-    # The values of the last file by itself would be integers.
+    # The type of the last file by itself would be an integer type.
     (tmp_path / "part.11.csv").write_text("a,b\n1,2\n")
     same(dd.read_csv(str(tmp_path / "*.csv")).tail(), pd.DataFrame({"a": [1], "b": [2.0]}))
-    with pytest.raises(NotImplementedError, match="order of these rows is undefined"):
+    with pytest.raises(NotImplementedError, match="row order of this frame is undefined"):
         ddf.merge(ddf, on="a").tail()
 
 
 def test_csv_files_by_name(client, tmp_path):
-    """A star is the number of the partition, or what a function makes of it."""
+    """* in a path is replaced by the number of the partition, or by the result of name_function."""
     ddf = dd.from_pandas(pd.DataFrame({"x": range(30)}), npartitions=12)
     paths = ddf.to_csv(str(tmp_path / "out" / "export-*.csv"), index=False)
     assert paths == [str(tmp_path / "out" / f"export-{at:02}.csv") for at in range(12)]
@@ -133,13 +133,13 @@ def test_csv_files_by_name(client, tmp_path):
     assert pd.concat(map(pd.read_csv, paths)).x.tolist() == list(range(1, 31))
     named = ddf.to_csv(str(tmp_path / "*.txt"), name_function=lambda at: f"of-{chr(97 + at)}", sep=";")
     assert named[-1] == str(tmp_path / "of-l.txt") and pd.read_csv(named[0], sep=";").x.tolist() == [0, 1]
-    with pytest.raises(ValueError, match="order of the numbers"):
+    with pytest.raises(ValueError, match="strictly increasing"):
         ddf.to_csv(str(tmp_path / "wrong" / "*.csv"), name_function=lambda at: f"{-at}")
     assert list((tmp_path / "wrong").iterdir()) == []
 
 
 def test_info(ddf, frame):
-    """The columns by type, and with verbose their values."""
+    """info() prints types, and with verbose=True counts."""
     text = io.StringIO()
     ddf.info(buf=text)
     assert text.getvalue().splitlines()[1:] == ["Columns: 3 entries, k to x", "dtypes: float64(1), int64(1), str(1)"]
@@ -149,32 +149,32 @@ def test_info(ddf, frame):
 
 
 def test_fillna_beside_times(client):
-    """A number does not matter beside times where no time is missing; else an error names the column."""
+    """fillna of times with a number raises an error only if a time is missing."""
     frame = pd.DataFrame({"t": pd.date_range("2024", periods=3), "x": [1.0, None, 3.0], "s": ["a", "b", "c"]})
     same(dd.from_pandas(frame, npartitions=2).fillna(0).compute(), frame.fillna(0))
     frame.loc[1, "t"] = None
     ddf = dd.from_pandas(frame, npartitions=2)
-    with pytest.raises(ValueError, match=r"column 't' of timestamp.* cannot take 0"):
+    with pytest.raises(ValueError, match=r"column 't' of timestamp.* with 0"):
         ddf.fillna(0).compute()
     same(ddf.fillna({"x": 0}).compute(), frame.fillna({"x": 0}))
     day = pd.Timestamp("2000-01-01")
     same(ddf.t.fillna(day).compute(), frame.t.fillna(day))
 
 
-def test_pictures(ddf, tmp_path):
-    """Plans of frames, columns and single values, by themselves and together; what is not SVG is refused."""
+def test_drawings(ddf, tmp_path):
+    """Plans of frames, columns and scalars can be drawn, separately and together, as SVG only."""
     one = ddf.x.sum().visualize()
     assert one._repr_svg_().startswith("<svg") and "AggregateExec" in one.svg
     both = partita.visualize(ddf, [ddf.x.sum()], filename=str(tmp_path / "plan"))
     assert len(both.svg) > len(one.svg)
     assert (tmp_path / "plan.svg").read_text() == both.svg
-    with pytest.raises(ValueError, match="pictures are SVG"):
+    with pytest.raises(ValueError, match="only SVG is supported"):
         ddf.visualize(filename="plan.png")
 
 
 @pytest.mark.parametrize("how", ["leftsemi", "leftanti"])
-def test_merges_that_filter(client, how):
-    """Rows of the left frame that have a match, or have none: each once, missing keys too."""
+def test_semi_and_anti_joins(client, how):
+    """Semi and anti joins return rows of the left frame once, also with missing keys."""
     left = pd.DataFrame({"k": [1.0, 2.0, 3.0, 3.0, None], "v": list("abcde")}, index=[5, 6, 7, 8, 9])
     right = pd.DataFrame({"k": [3.0, 3.0, 1.0, None], "w": [1, 2, 3, 4]}, index=[7, 7, 5, 1])
     ours, theirs = dd.from_pandas(left, npartitions=2), dd.from_pandas(right, npartitions=1)
@@ -189,8 +189,8 @@ def test_merges_that_filter(client, how):
 
 
 @pytest.mark.parametrize("kind", ["int64[pyarrow]", "float32[pyarrow]", "string[pyarrow]", "M8[ns]", "<M8[us]", "O"])
-def test_other_names_of_types(ddf, frame, kind):
-    """Types by names that NumPy and Arrow have for them."""
+def test_type_names(ddf, frame, kind):
+    """astype accepts type names of NumPy and Arrow."""
     got = ddf.k.astype(kind).compute()
     if kind == "O":
         assert got.tolist() == ["1", "2", "3", "3"]
@@ -198,8 +198,8 @@ def test_other_names_of_types(ddf, frame, kind):
         same(got, frame.k.astype(kind))
 
 
-def test_how_plans_look(client, ddf, frame):
-    """The types, the partitions and the divisions, as text and as a table."""
+def test_display(client, ddf, frame):
+    """Text and HTML display of types, partitions and divisions."""
     assert repr(ddf).splitlines() == [
         "DataFrame, not computed:",
         "                   k    v        x",
@@ -219,13 +219,13 @@ def test_how_plans_look(client, ddf, frame):
     page = ddf._repr_html_()
     assert "not computed" in page and "<th>npartitions=2</th>" in page and "float64" in page
     before = client._rest("jobs?limit=1")["jobs"][0]["id"]
-    # What would have to be computed is left out.
+    # Divisions that would have to be computed are left out.
     assert "npartitions=" in repr(ddf[ddf.k > 1].sort_values("x").merge(ddf, on="k"))
     assert client._rest("jobs?limit=1")["jobs"][0]["id"] == before
 
 
 def test_completion(ddf):
-    """Labels of columns after a bracket, and after a dot of a frame and of groups."""
+    """Completion of column labels in brackets, and as attributes of frames and groups."""
     assert ddf._ipython_key_completions_() == ["k", "v", "x"]
     groups = ddf.groupby("k")
     assert {"v", "x", "sum", "agg"} <= set(dir(groups)) and groups._ipython_key_completions_() == ["v", "x"]
@@ -243,8 +243,8 @@ def test_completion(ddf):
         ("partita.diagnostics", "ProgressBar"),
     ],
 )
-def test_names_that_are_missing(module, name):
-    """What Dask's modules have is refused with a hint, by attribute and by import; ``hasattr`` says that it is absent."""
+def test_unsupported_names(module, name):
+    """Unsupported names of Dask raise an error with a hint, by attribute and by import; hasattr is false."""
     made = __import__(module, fromlist=["x"])
     assert not hasattr(made, name)
     with pytest.raises(NotImplementedError, match=rf"{module}\.{name} is not supported: "):
@@ -256,7 +256,7 @@ def test_names_that_are_missing(module, name):
 
 
 def test_no_token_is_shown(client):
-    """What a notebook saves has no token; what is printed on purpose has."""
+    """Outputs of a notebook contain no token, unless it is printed explicitly."""
     token = client._connection.token
     link = client.dashboard_link
     assert token not in client._repr_html_() and token not in repr(client)

@@ -1,4 +1,4 @@
-"""Frames put into other partitions, and rows that are drawn."""
+"""Repartitioning and sampling."""
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ TIMES = pd.DataFrame(
 
 
 def rows_of_partitions(ddf):
-    """How many rows each partition of a frame has that is held."""
+    """Return the number of rows of each partition of a persisted frame."""
     connection = ddf._client._connection
-    places = connection.action("partita.locate", {"name": ddf._rows.held})
+    places = connection.action("partita.locate", {"name": ddf._rows.persisted})
     return [connection._get_one(place).num_rows for place in places]
 
 
 @pytest.mark.parametrize("parts", [1, 3, 8])
-def test_so_many(parts):
-    """So many partitions of as many rows each as can be, the same rows, in the same order."""
+def test_npartitions(parts):
+    """npartitions= gives partitions of equal size, with the same rows in the same order."""
     ddf = dd.from_pandas(TIMES, npartitions=4).repartition(npartitions=parts)
     assert ddf.npartitions == parts
     sizes = rows_of_partitions(ddf)
@@ -33,19 +33,19 @@ def test_so_many(parts):
 
 
 @pytest.mark.parametrize(("size", "each"), [(50_000, 50_000), ("50kB", 50_000), ("50 KiB", 51_200)])
-def test_of_a_size(size, each):
-    """Partitions of about so many bytes, as they lie on the workers."""
+def test_partition_size(size, each):
+    """partition_size= gives partitions of about this size in memory."""
     frame = pd.DataFrame({"a": np.arange(20_000), "b": np.arange(20_000) * 0.5})
-    brought = dd.from_pandas(frame, npartitions=1)
-    ddf = brought.repartition(partition_size=size)
-    held = brought._client._connection.table(brought._rows.held)
-    assert ddf.npartitions == -(-held["bytes"] // each) > 5
+    uploaded = dd.from_pandas(frame, npartitions=1)
+    ddf = uploaded.repartition(partition_size=size)
+    table = uploaded._client._connection.table(uploaded._rows.persisted)
+    assert ddf.npartitions == -(-table["bytes"] // each) > 5
     assert_frame_equal(ddf.compute(), frame)
 
 
 @pytest.mark.parametrize("freq", ["1D", "6h", "MS", pd.Timedelta("12h")])
-def test_pieces_of_time(freq):
-    """Each piece of time is a partition, and they say where they begin."""
+def test_freq(freq):
+    """freq= gives one partition per time interval, with known divisions."""
     ddf = dd.from_pandas(TIMES, npartitions=4).repartition(freq=freq)
     expected = [size for size in TIMES.resample(freq).size() if size]
     assert rows_of_partitions(ddf) == expected
@@ -55,8 +55,8 @@ def test_pieces_of_time(freq):
     assert_series_equal(ddf.a.rolling(3).sum().compute(), TIMES.a.rolling(3).sum(), check_freq=False)
 
 
-def test_rows_in_no_order(tmp_path):
-    """Rows of files are spread too, over so many partitions."""
+def test_rows_of_files(tmp_path):
+    """Rows of files can be repartitioned."""
     pd.DataFrame({"a": np.arange(50_000)}).to_parquet(tmp_path / "one.parquet")
     ddf = dd.read_parquet(str(tmp_path / "one.parquet")).repartition(npartitions=3)
     assert ddf.npartitions == 3 and sum(rows_of_partitions(ddf)) == 50_000
@@ -64,7 +64,7 @@ def test_rows_in_no_order(tmp_path):
 
 
 def test_divisions_of_a_sorted_frame():
-    """A frame that was sorted across partitions knows where they begin; windows look across the borders."""
+    """A sorted frame has known divisions; windows reach across the bounds of partitions."""
     frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=30_000, freq="min", tz="Europe/Zurich")})
     frame["v"] = (np.arange(30_000) * 7919) % 1000.0
     ddf = dd.from_pandas(frame.sample(frac=1, random_state=3), npartitions=4).set_index("t").persist()
@@ -87,13 +87,13 @@ def test_divisions_of_a_sorted_frame():
         found, expected = made(ddf).compute(), made(frame)
         same = assert_frame_equal if isinstance(expected, pd.DataFrame) else assert_series_equal
         same(found, expected, check_freq=False)
-    held = ddf.v.diff().to_frame().persist()
-    assert held.divisions == divisions
-    assert_frame_equal(held.compute(), frame.v.diff().to_frame(), check_freq=False)
+    persisted = ddf.v.diff().to_frame().persist()
+    assert persisted.divisions == divisions
+    assert_frame_equal(persisted.compute(), frame.v.diff().to_frame(), check_freq=False)
 
 
 def test_divisions():
-    """Partitions begin at the labels that are given, some of them empty; rows out of order are put in order."""
+    """divisions= sets the first labels of partitions, some of which are empty; unsorted rows are sorted."""
     frame = pd.DataFrame({"v": np.arange(10.0)}, index=[5, 3, 1, 4, 2, 0, 9, 7, 6, 8])
     ddf = dd.from_pandas(frame, npartitions=2, sort=False).repartition(divisions=[0, 2, 9, 12, 20])
     assert rows_of_partitions(ddf) == [2, 7, 1, 0]
@@ -105,32 +105,32 @@ def test_divisions():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        ({}, "one of divisions="),
-        ({"npartitions": 2, "freq": "D"}, "one of divisions="),
-        ({"npartitions": 0}, "1 at least, not 0"),
-        ({"partition_size": "many"}, "such as 1000000, '100MB'"),
+        ({}, "exactly one of divisions="),
+        ({"npartitions": 2, "freq": "D"}, "exactly one of divisions="),
+        ({"npartitions": 0}, "at least 1, not 0"),
+        ({"partition_size": "many"}, "a string such as '100MB'"),
         ({"partition_size": -1}, "not -1"),
-        ({"partition_size": 1}, "1 to 10000 can be"),
+        ({"partition_size": 1}, "supported: 1 to 10000"),
         ({"freq": "1D"}, "index of times"),
-        ({"divisions": [0]}, "two labels at least"),
-        ({"divisions": [0, 9, 5, 999]}, "in order"),
+        ({"divisions": [0]}, "at least two labels"),
+        ({"divisions": [0, 9, 5, 999]}, "strictly increasing"),
         ({"divisions": [0, 500]}, "0 to 999"),
     ],
 )
-def test_what_cannot_be(given, said):
-    """It is said what is wrong, and what would be right."""
+def test_invalid_arguments(given, message):
+    """Errors of invalid arguments tell what is expected."""
     frame = pd.DataFrame({"a": np.arange(1000)})
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         dd.from_pandas(frame, npartitions=2).repartition(**given)
 
 
 @pytest.mark.parametrize("frac", [0.0, 0.1, 0.5, 1.0])
-def test_a_sample_is_the_same_again(frac):
-    """A state gives the same rows, whatever the partitions; another state gives others; both about as many as asked.
+def test_samples_are_reproducible(frac):
+    """A sample depends on random_state, not on partitions, and has about the requested size.
 
-    Without a state they are drawn anew.
+    Without random_state, each sample is different.
     """
     frame = pd.DataFrame({"a": np.arange(4000), "s": "x"})
     few, many = dd.from_pandas(frame, npartitions=1), dd.from_pandas(frame, npartitions=5)
@@ -146,8 +146,8 @@ def test_a_sample_is_the_same_again(frac):
         assert not many.sample(frac=frac, random_state=8).compute().equals(drawn)
 
 
-def test_a_sample_of_files(tmp_path):
-    """Rows in no order have a state too: what is in them tells them apart."""
+def test_sample_of_files(tmp_path):
+    """Samples of rows with undefined order are also reproducible: the values identify a row."""
     pd.DataFrame({"a": np.arange(500), "b": [None, 1.5] * 250}).to_parquet(tmp_path / "one.parquet")
     ddf = dd.read_parquet(str(tmp_path / "one.parquet"))
     drawn = sorted(ddf.sample(frac=0.3, random_state=1).compute().a)
@@ -155,16 +155,16 @@ def test_a_sample_of_files(tmp_path):
     assert sorted(ddf.sample(frac=0.3, random_state=1).compute().a) == drawn
 
 
-def test_samples_are_shares():
-    """A number of rows, or more than all, cannot be drawn."""
+def test_unsupported_samples():
+    """A number of rows, and a fraction above 1, are not supported."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
     with pytest.raises(NotImplementedError, match="frac="):
         ddf.sample(n=3)
-    with pytest.raises(ValueError, match=r"from 0 to 1, not 1\.5"):
+    with pytest.raises(ValueError, match=r"between 0 and 1, not 1\.5"):
         ddf.sample(frac=1.5)
 
 
-#: Indexes of pandas, and whether their partitions are ranges of the index.
+#: Indexes, and whether the partitions are ranges of the index.
 INDEXES = {
     "counted": (pd.RangeIndex(1000), True),
     "times": (pd.date_range("2024-01-01", periods=1000, freq="h", tz="Europe/Berlin"), True),
@@ -177,14 +177,14 @@ INDEXES = {
 
 
 @pytest.mark.parametrize("name", INDEXES)
-def test_brought_frames_know_their_order(name):
-    """Windows of what is brought, and of what is held of it, are done by partitions; so are slices of the index."""
+def test_uploaded_frames_keep_their_order(name):
+    """Windows and index slices of uploaded and derived persisted frames run by partition, without a shuffle."""
     index, in_ranges = INDEXES[name]
     frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009, "b": np.arange(1000) * 0.5}, index=index)
-    brought = dd.from_pandas(frame, npartitions=5)
-    assert brought.npartitions == 5 and len(rows_of_partitions(brought)) == 5
-    assert brought.known_divisions == in_ranges
-    for ddf in [brought, brought[brought.a % 3 > 0].persist()]:
+    uploaded = dd.from_pandas(frame, npartitions=5)
+    assert uploaded.npartitions == 5 and len(rows_of_partitions(uploaded)) == 5
+    assert uploaded.known_divisions == in_ranges
+    for ddf in [uploaded, uploaded[uploaded.a % 3 > 0].persist()]:
         expected = ddf.compute()
         assert "HaloExec" in ddf.a.rolling(30).sum().explain()
         assert "CarryExec" in ddf.a.cumsum().explain()
@@ -200,8 +200,8 @@ def test_brought_frames_know_their_order(name):
             assert "1 of them read" in part.explain() or "2 of them read" in part.explain()
 
 
-def test_brought_frames_are_joined_where_they_lie():
-    """Frames that are in the order of their indexes are joined by them without a shuffle of both."""
+def test_joins_without_shuffle():
+    """Joins of frames sorted by their indexes shuffle at most one side."""
     one = pd.DataFrame({"a": np.arange(1000)}, index=pd.date_range("2024-01-01", periods=1000, freq="h"))
     two = pd.DataFrame({"b": np.arange(600)}, index=one.index[200:800])
     joined = dd.from_pandas(one, npartitions=4).join(dd.from_pandas(two, npartitions=3))
@@ -210,7 +210,7 @@ def test_brought_frames_are_joined_where_they_lie():
 
 
 def test_columns_of_several_windows():
-    """Windows that see neighbours and windows that begin with the first row, in one frame."""
+    """Windows that reach into neighbouring partitions, and cumulative windows, in one frame."""
     frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009}, index=pd.date_range("2024", periods=1000, freq="min"))
     ddf = dd.from_pandas(frame, npartitions=4)
     made = ddf.assign(up=ddf.a.cumsum(), mean=ddf.a.rolling("1h").mean(), last=ddf.a.shift(2), best=ddf.a.cummax())

@@ -1,9 +1,9 @@
-"""Windows over rows with equal times, with each side open or closed: their values are those of pandas."""
+"""Rolling windows over rows with equal times, for all values of closed=: results equal those of pandas."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import same
+from comparison import same
 
 from partita import dataframe as dd
 
@@ -14,7 +14,7 @@ CLOSED = ("right", "left", "both", "neither")
 
 
 def tied(rows, labels, unit="us"):
-    """Rows of which several have the same time, with gaps between times and missing and infinite values."""
+    """Return rows with equal times, gaps between times, and missing and infinite values."""
     random = np.random.default_rng(rows)
     seconds = np.sort(random.choice(np.arange(labels) ** 2 % (3 * labels), rows))
     values = random.normal(size=rows).round(3)
@@ -24,7 +24,7 @@ def tied(rows, labels, unit="us"):
     return pd.DataFrame({"v": values, "n": random.integers(-9, 9, rows), "w": random.random(rows) < 0.5}, index=times)
 
 
-#: Many labels; so few that one is in several partitions; times of coarse units; times in a zone; one row; none.
+#: Many labels; few labels that span partitions; coarse units; times with a zone; one row; no rows.
 FRAMES = {
     "many": tied(200, 90),
     "few": tied(60, 3),
@@ -36,7 +36,7 @@ FRAMES = {
 
 
 def windows(frame, window, **options):
-    """Every function of a frame's windows, as columns of one frame."""
+    """Return the results of all window functions as columns of one frame."""
     made = {
         f"{column} {name}": getattr(frame[column].rolling(window, **options), name)()
         for column in frame.columns
@@ -47,8 +47,8 @@ def windows(frame, window, **options):
 
 @pytest.mark.parametrize("name", FRAMES)
 @pytest.mark.parametrize("closed", CLOSED)
-def test_windows_of_a_time_over_ties(name, closed):
-    """A window ends with its row and not with the last of the same time; what is before it, by its time."""
+def test_time_windows_over_ties(name, closed):
+    """A time window ends at its row, not at the last row of the same time."""
     frame = FRAMES[name]
     for window, partitions in (("4s", 4), ("1000D", 1)):
         got = windows(dd.from_pandas(frame, npartitions=partitions), window, closed=closed).compute()
@@ -58,7 +58,7 @@ def test_windows_of_a_time_over_ties(name, closed):
 @pytest.mark.parametrize("closed", [None, *CLOSED])
 @pytest.mark.parametrize("center", [False, True])
 def test_windows_of_rows(closed, center):
-    """Windows of so many rows, none too, around their row or before it."""
+    """Windows of a number of rows, including 0, centered or not."""
     frame = FRAMES["many"]
     loaded = dd.from_pandas(frame, npartitions=4)
     for window in (0, 1, 2, 5) if closed != "both" else (1, 2, 5):
@@ -67,8 +67,8 @@ def test_windows_of_rows(closed, center):
 
 
 @pytest.mark.parametrize("window", [3, "5s"])
-def test_least_values_of_windows(window):
-    """With fewer values than these a window has none; with none asked for, sums of nothing are 0."""
+def test_min_periods(window):
+    """min_periods: with fewer values the result is missing; with 0, the sum of no values is 0."""
     frame = FRAMES["many"]
     loaded = dd.from_pandas(frame, npartitions=4)
     for least in (0, 1, 3):
@@ -77,22 +77,22 @@ def test_least_values_of_windows(window):
             same(windows(loaded, window, **options).compute(), windows(frame, window, **options))
 
 
-def test_windows_over_falling_times():
-    """Times may fall; rows of the same time stay as they are."""
+def test_windows_over_descending_times():
+    """Times may be descending."""
     frame = FRAMES["many"].sort_index(ascending=False, kind="stable")
     loaded = dd.from_pandas(FRAMES["many"], npartitions=3).sort_index(ascending=False)
     for closed in CLOSED:
         same(windows(loaded, "4s", closed=closed).compute(), windows(frame, "4s", closed=closed))
 
 
-def test_windows_are_done_by_partitions():
-    """Each partition is done by itself, with the rows before it that its windows see."""
+def test_windows_by_partition():
+    """Each partition is computed separately, with the preceding rows that its windows need."""
     loaded = dd.from_pandas(FRAMES["many"], npartitions=4)
     assert "HaloExec" in loaded.v.rolling("4s", closed="both").sum().explain()
 
 
-def test_windows_over_times_in_no_order():
-    """A window of a time has no meaning where times go up and down, or are missing."""
+def test_windows_over_unsorted_times():
+    """Time windows over unsorted or missing times raise an error."""
     frame = FRAMES["many"].sample(frac=1, random_state=1)
     loaded = dd.from_pandas(frame, npartitions=2, sort=False)
     with pytest.raises(Exception, match="index values must be monotonic"):
@@ -113,8 +113,8 @@ def test_windows_over_times_in_no_order():
         (2, {"closed": "up"}, "closed must be 'right', 'left', 'both' or 'neither'"),
     ],
 )
-def test_windows_that_pandas_refuses(window, options, message):
-    """The errors are those of pandas."""
+def test_invalid_windows(window, options, message):
+    """The errors equal those of pandas."""
     frame = FRAMES["many"]
     with pytest.raises(ValueError, match=message):
         frame.v.rolling(window, **options)
@@ -122,8 +122,8 @@ def test_windows_that_pandas_refuses(window, options, message):
         dd.from_pandas(frame, npartitions=1).v.rolling(window, **options)
 
 
-def test_what_goes_along_tied_rows():
-    """Shifts, differences, running values and filled ones go by rows, of equal labels too."""
+def test_order_dependent_methods_over_ties():
+    """shift, diff, cumulative functions and ffill depend on rows, not on equal labels."""
     for name in ("many", "few"):
         frame = FRAMES[name]
         loaded = dd.from_pandas(frame, npartitions=4)

@@ -59,7 +59,7 @@ def is_real(kind: pa.DataType) -> bool:
 
 
 def style_of(left: Any, right: Any) -> str:
-    """Return whose integer arithmetic applies to columns of these origins. Functions of the cluster have this prefix."""
+    """Return whose integer arithmetic applies to these origins; it is the prefix of functions of the cluster."""
     if ARROW in (left, right):
         return "arrow"
     return "numpy" if left == NULLABLE else "pandas"

@@ -99,7 +99,7 @@ class FrameWriters:
         self._client._connection.query(statement)
 
     def _pandas_metadata(self, index: bool) -> str:
-        """Return the metadata that pandas writes into Parquet files: the index, and types that Parquet does not have."""
+        """Return the metadata that pandas writes into Parquet files: index, and types that Parquet does not have."""
         empty = pd.DataFrame({str(label): pd.Series(dtype=kind) for label, kind in self.dtypes.items()})
         empty.columns.name = self.columns.name
         axes = json.loads(pa.Schema.from_pandas(empty).metadata[b"pandas"])["column_indexes"]

@@ -1,6 +1,6 @@
-"""What one client leaves behind, thousands of times, beside another that notices nothing of it.
+"""Resource leaks: thousands of operations of one client, beside another client that must not be affected.
 
-``PARTITA_TEST_TURNS`` makes the loop longer: 100000 is the form for a night.
+``PARTITA_TEST_TURNS`` sets the number of operations, e.g. 100000 for a nightly run.
 """
 
 import os
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from waiting import held, until
+from polling import table_names, until
 
 from partita import dataframe as dd
 from partita._connection import Releases
 from partita._errors import ClusterError, PartitaError, QueryError
 from partita.distributed import Client, LocalCluster
 
-#: Turns of the loop.
+#: Number of operations.
 TURNS = int(os.environ.get("PARTITA_TEST_TURNS", "2000"))
-#: What a process may have more after the loop than in the middle of it.
+#: Maximum growth of a process between the middle and the end of the loop.
 GROWTH = {"memory": 48 << 20, "descriptors": 8, "threads": 4}
 
 
 def usage(pid):
-    """What a process has: bytes in memory, descriptors, threads."""
+    """Return the resource usage of a process: memory in bytes, file descriptors, threads."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = dict(line.split(":", 1) for line in lines)
     return {
@@ -34,7 +34,7 @@ def usage(pid):
 
 
 class Neighbour(threading.Thread):
-    """Another client of the cluster, which asks all the time and notes what it gets."""
+    """Another client of the cluster, which repeatedly runs a query and records the results."""
 
     def __init__(self, cluster):
         super().__init__(daemon=True)
@@ -52,39 +52,39 @@ class Neighbour(threading.Thread):
 
 
 def abandon(client, sql):
-    """Asks, and goes away before the first row."""
+    """Start a query without reading its rows."""
     connection = client._connection
     info = connection._info(sql)
     return connection._scheduler.do_get(info.endpoints[0].ticket, connection._options), info
 
 
 class Chain:
-    """A frame that is made of itself, again and again."""
+    """A persisted frame that is repeatedly derived from itself."""
 
     def __init__(self, client, data):
         self.frame = dd.from_pandas(data, npartitions=2, client=client)
         self.steps = 0
 
-    def go_on(self):
+    def extend(self):
         self.frame = (self.frame + 1).persist()
         self.steps += 1
 
 
 def turn(client, data, chain, number):
-    """One thing that a client does and leaves behind."""
-    brought = dd.from_pandas(data, npartitions=2, client=client)
+    """Run one operation of a client that leaves something behind."""
+    uploaded = dd.from_pandas(data, npartitions=2, client=client)
     connection = client._connection
     kind = number % 8
     if kind < 2:
-        assert int(brought.a.sum().compute()) == 10
+        assert int(uploaded.a.sum().compute()) == 10
     elif kind == 2:
-        chain.go_on()
-        assert int((brought.a + number).persist().sum().compute()) == 10 + 5 * number
+        chain.extend()
+        assert int((uploaded.a + number).persist().sum().compute()) == 10 + 5 * number
     elif kind == 3:
-        # Planned, and never fetched.
+        # Planned, but never fetched.
         connection._info("SELECT 1 AS one")
     elif kind == 4:
-        connection._cancel(connection._info(f"SELECT count(*) FROM {brought._rows.sql}"))
+        connection._cancel(connection._info(f"SELECT count(*) FROM {uploaded._rows.sql}"))
     elif kind == 5:
         reader, info = abandon(client, "SELECT count(*) FROM generate_series(1, 100000000)")
         connection._cancel(info)
@@ -95,13 +95,13 @@ def turn(client, data, chain, number):
         with pytest.raises(QueryError):
             client.sql("SELECT CAST('x' AS INT) FROM generate_series(1, 2)")
     else:
-        name = f"{brought._rows.held}-files"
+        name = f"{uploaded._rows.persisted}-files"
         connection.query(f"CREATE EXTERNAL TABLE \"{name}\" STORED AS CSV LOCATION '{data.attrs['csv']}'")
-        connection.forget(name)
+        connection.release(name)
 
 
-def test_a_loop_leaves_nothing(tmp_path):
-    """Uploads, questions, persists, cancels, errors without end: nothing stays, and nobody else hears of it."""
+def test_loop_leaks_nothing(tmp_path):
+    """Uploads, queries, persisted frames, cancellations and errors leak nothing and do not affect other clients."""
     data = pd.DataFrame({"a": range(5)})
     data.attrs["csv"] = str(tmp_path / "numbers.csv")
     data.to_csv(data.attrs["csv"], index=False)
@@ -120,8 +120,8 @@ def test_a_loop_leaves_nothing(tmp_path):
         for number in range(TURNS // 2, TURNS):
             turn(client, data, chain, number)
         end = {name: usage(pid) for name, pid in processes.items()}
-        tables = {neighbour.frame._rows.held, chain.frame._rows.held}
-        until(lambda: held(client) == tables, "nothing but what somebody has")
+        tables = {neighbour.frame._rows.persisted, chain.frame._rows.persisted}
+        until(lambda: table_names(client) == tables, "only referenced tables")
         assert chain.frame.compute().a.tolist() == [number + chain.steps for number in range(5)]
         neighbour.ended.set()
         neighbour.join()
@@ -138,8 +138,8 @@ def test_a_loop_leaves_nothing(tmp_path):
         neighbour.client.close()
 
 
-def test_the_limits_of_one_client_are_not_those_of_another():
-    """A client that keeps all it gets is refused at some time. Another one is not, and what goes makes room."""
+def test_limits_apply_to_each_client():
+    """The limit of persisted results applies to each client separately; released results count no more."""
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="512MiB") as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -156,12 +156,12 @@ def test_the_limits_of_one_client_are_not_those_of_another():
             client._connection._info("SELECT 1 AS one")
         assert int(kept[0].a.sum().compute()) == 10
         del kept[1:]
-        until(lambda: held(client) == {kept[0]._rows.held}, "what was let go")
+        until(lambda: table_names(client) == {kept[0]._rows.persisted}, "released tables")
         assert int(dd.from_pandas(data, npartitions=1, client=client).a.sum().compute()) == 10
 
 
-def test_what_is_not_finished_is_let_go(monkeypatch):
-    """A table whose upload or whose query breaks off is not left behind."""
+def test_unfinished_tables_are_released(monkeypatch):
+    """A table is released if its upload or query fails or is interrupted."""
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="512MiB") as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -173,22 +173,22 @@ def test_what_is_not_finished_is_let_go(monkeypatch):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(client._connection, "_put_one", broken)
+            patched.setattr(client._connection, "_upload_partition", broken)
             with pytest.raises(KeyboardInterrupt):
                 dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=2, client=client)
         with pytest.raises(QueryError):
             frame.a.astype("int64").persist()
         with monkeypatch.context() as patched:
-            # The table is there, and its maker does not get to know of it.
+            # The table was created, but the client is interrupted before it learns this.
             patched.setattr(client._connection, "table", broken)
             with pytest.raises(KeyboardInterrupt):
                 frame.persist()
-        until(lambda: held(client) == {frame._rows.held}, "one table")
-        until(lambda: not client._rest("jobs?state=queued")["jobs"], "no upload that is begun")
+        until(lambda: table_names(client) == {frame._rows.persisted}, "one table")
+        until(lambda: not client._rest("jobs?state=queued")["jobs"], "no pending upload")
 
 
-def test_releases_are_gathered_and_tried_again():
-    """Names are sent together, soon, and again if the scheduler cannot be reached."""
+def test_releases_are_batched_and_retried():
+    """Releases are sent in batches, and retried if the scheduler cannot be reached."""
     sent, fails = [], [ClusterError("away")]
 
     def send(names):
@@ -205,5 +205,5 @@ def test_releases_are_gathered_and_tried_again():
     assert len(sent) <= 5
     releases.close()
     assert not releases._thread.is_alive()
-    # The garbage collector may find something later still.
+    # The garbage collector may still call this after close().
     releases.add("late")

@@ -1,11 +1,11 @@
-"""Nullable types, categories, Arrow's types: answers have the types that pandas gives them."""
+"""Nullable types, categories and ArrowDtype: result types equal those of pandas."""
 
 import decimal
 
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from partita import dataframe as dd
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("client")
 
 
 def frame():
-    """Columns of the kinds of which Arrow's types do not tell what pandas has."""
+    """Return columns of types that Arrow's type does not determine."""
     r = np.random.default_rng(3)
     n = 41
     some = r.random(n) < 0.2
@@ -144,7 +144,7 @@ def loaded(client):
 @pytest.mark.parametrize("parts", [1, 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(loaded, method, parts):
-    """A method gives what pandas gives, of the same types."""
+    """Results equal those of pandas, including types."""
     expected = METHODS[method](FRAME)
     got = computed(METHODS[method](loaded[parts]))
     if expected is pd.NA:
@@ -153,14 +153,14 @@ def test_methods(loaded, method, parts):
         same(got, expected)
 
 
-def test_whole_numbers_stay_whole():
-    """Nullable numbers that a float cannot hold."""
+def test_large_nullable_integers():
+    """Nullable integers that a float cannot represent."""
     column = pd.Series([2**53 + 1, None, 3], dtype="Int64")
     assert_series_equal(dd.from_pandas(column, npartitions=2).compute(), column)
 
 
 def test_order_of_categories(loaded):
-    """Rows are sorted in the order of the categories, not of their names."""
+    """Rows are sorted by the order of the categories, not by their values."""
     got = loaded[3].sort_values(["c", "d", "i"]).compute()
     assert_frame_equal(got, FRAME.sort_values(["c", "d", "i"], kind="stable"))
 
@@ -182,6 +182,6 @@ MANY = {
 
 @pytest.mark.parametrize("method", MANY)
 def test_many_categories(method):
-    """More categories than the smallest numbers can count, in several partitions."""
+    """More categories than int8 codes, in several partitions."""
     frame = many()
     same(computed(MANY[method](dd.from_pandas(frame, npartitions=5))), MANY[method](frame))

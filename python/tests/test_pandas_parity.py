@@ -1,9 +1,9 @@
-"""Answers whose shape, names, categories or types differ easily from those of pandas."""
+"""Details in which results could differ from those of pandas: shape, names, categories, types."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 
 from partita import dataframe as dd
 
@@ -50,7 +50,7 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("method", DESCRIPTIONS)
 def test_descriptions(method):
-    """Times and spans are described as pandas does, in its order of rows."""
+    """Descriptions of times and durations equal those of pandas, including the order of rows."""
     function = DESCRIPTIONS[method]
     same(computed(function(lazily(DESCRIBED))), function(DESCRIBED))
 
@@ -64,7 +64,7 @@ REFUSED_DESCRIPTIONS = {
 
 
 @pytest.mark.parametrize("method", REFUSED_DESCRIPTIONS)
-def test_descriptions_that_pandas_refuses(method):
+def test_invalid_descriptions(method):
     for frame in (DESCRIBED, lazily(DESCRIBED)):
         with pytest.raises(ValueError):
             REFUSED_DESCRIPTIONS[method](frame)
@@ -72,7 +72,7 @@ def test_descriptions_that_pandas_refuses(method):
 
 @pytest.mark.parametrize("q", [0.0, 0.123, 0.37, 0.5, 0.999, 1.0])
 def test_quantiles_are_exact(q):
-    """Between two values a quantile is as near as a double can be, and not to a millionth of their difference."""
+    """Interpolated quantiles have the precision of a double."""
     values = np.random.default_rng(1).normal(size=31) * 1e6
     frame = pd.DataFrame({"x": values, "g": list("abc") * 10 + ["a"]})
     frame.loc[frame.index % 5 == 0, "x"] = None
@@ -82,12 +82,12 @@ def test_quantiles_are_exact(q):
     assert np.isnan(ours.x[ours.x > 1e9].quantile(q).compute())
 
 
-def test_a_text_has_no_quantile():
+def test_quantile_of_strings():
     with pytest.raises(TypeError, match="quantile"):
         lazily(DESCRIBED).s.quantile(0.3)
 
 
-def test_the_latest_of_no_times_is_not_a_time():
+def test_max_of_no_times():
     ours = lazily(DESCRIBED)
     assert ours.t[ours.x > 9].max().compute() is pd.NaT
     assert ours.td[ours.x > 9].mean().compute() is pd.NaT
@@ -100,7 +100,7 @@ RIGHT = pd.DataFrame({"x": [1, 2, 3, 9], "w": list("abda")}, index=[0, 1, 2, 99]
 
 
 def joined(call, *frames, index=True):
-    """What a join gives is what it gives in pandas, in any order: its rows, and its index unless that is counted."""
+    """The rows of a join equal those of pandas in any order, and so does the index unless it counts from 0."""
 
     def in_order(frame):
         frame = frame.reset_index(names="label") if index else frame.reset_index(drop=True)
@@ -114,8 +114,8 @@ def joined(call, *frames, index=True):
 @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
 @pytest.mark.parametrize("suffixes", [("_x", "_y"), ("", "_y"), ("_x", "")])
 @pytest.mark.parametrize("frames", [(LEFT, RIGHT), (RIGHT, LEFT)], ids=["left", "right"])
-def test_columns_joined_with_an_index(how, suffixes, frames):
-    """A key that both frames have as a column is there without a suffix, too."""
+def test_join_of_column_and_index(how, suffixes, frames):
+    """A key that is a column of both frames is also in the result without a suffix."""
     by_left = lambda m, a, b: m.merge(a, b, left_on="x", right_index=True, how=how, suffixes=suffixes)  # noqa: E731
     by_right = lambda m, a, b: m.merge(a, b, left_index=True, right_on="x", how=how, suffixes=suffixes)  # noqa: E731
     if how == "outer" and suffixes[0] and not suffixes[1]:
@@ -141,7 +141,7 @@ def test_names_of_joined_indexes(how, names):
 @pytest.mark.parametrize("how", ["inner", "left", "right", "outer"])
 @pytest.mark.parametrize("theirs", ["abd", "dba", "abc", None])
 def test_joined_categories(how, theirs):
-    """Keys that have not the same categories are joined as what they stand for, and nothing is lost."""
+    """Categorical keys with different categories are joined by their values, without loss of rows."""
     left = pd.DataFrame({"k": pd.Categorical(list("abda"), list("abd")), "v": range(4)})
     keys = list("abba") if theirs == "abc" else list("abbd")
     keys = pd.Categorical(keys, list(theirs)) if theirs else keys
@@ -153,7 +153,7 @@ def test_joined_categories(how, theirs):
     joined(lambda m, a, b: m.merge(a, b, left_on="k", right_index=True, how=how), left, once)
 
 
-def test_a_key_of_categories_and_an_index_of_numbers():
+def test_categorical_key_and_numeric_index():
     left = pd.DataFrame({"C": pd.Categorical(["a", "b"])})
     right = pd.DataFrame({"A": pd.Categorical([0, 1]), "B": pd.Categorical(["a", "b"])})
     joined(lambda m, a, b: m.merge(a, b, left_index=True, right_on="A"), left, right)
@@ -217,18 +217,18 @@ NO_REDUCTIONS = {
 
 
 @pytest.mark.parametrize("method", NO_REDUCTIONS)
-def test_categories_are_not_reduced(method):
+def test_unsupported_reductions_of_categories(method):
     for frame in (GROUPED, lazily(GROUPED)):
         with pytest.raises(TypeError):
             computed(NO_REDUCTIONS[method](frame))
 
 
-def test_categories_without_rows_in_groups_are_refused():
+def test_observed_is_required():
     with pytest.raises(NotImplementedError, match="'k'"):
         lazily(GROUPED).groupby("g").k.value_counts()
 
 
-# Pieces of time.
+# Resampling.
 
 
 def hours():
@@ -253,8 +253,8 @@ TIMES = {
 @pytest.mark.parametrize("rule", ["7h", "W", "W-WED", "ME", "QE"])
 @pytest.mark.parametrize("closed", [None, "left", "right"])
 @pytest.mark.parametrize("label", ["left", "right"])
-def test_ends_of_pieces(times, rule, closed, label):
-    """Which end belongs to a piece, and by which it is called."""
+def test_closed_and_label(times, rule, closed, label):
+    """closed= and label= of resampling equal pandas."""
     column = pd.Series(range(len(TIMES[times])), index=TIMES[times])
     got = lazily(column).resample(rule, closed=closed, label=label).sum().compute()
     same(got, column.resample(rule, closed=closed, label=label).sum())
@@ -262,7 +262,7 @@ def test_ends_of_pieces(times, rule, closed, label):
 
 @pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("rule", ["30min", "D", "MS", "YS", "YE"])
-def test_labels_of_pieces(times, rule):
+def test_labels_of_intervals(times, rule):
     frame = pd.DataFrame({"a": range(len(TIMES[times]))}, index=TIMES[times])
     got = lazily(frame).resample(rule, label="right").count().compute()
     same(got, frame.resample(rule, label="right").count())
@@ -292,23 +292,23 @@ ON_EMPTY_PIECES = {
 
 
 @pytest.mark.parametrize("method", ON_EMPTY_PIECES)
-def test_pieces_without_rows(method):
-    """What a piece without rows has depends on the reduction, also where there are several."""
+def test_intervals_without_rows(method):
+    """The value of an interval without rows depends on the reduction, also with several reductions."""
     same(computed(ON_EMPTY_PIECES[method](lazily(SPARSE))), ON_EMPTY_PIECES[method](SPARSE))
 
 
 @pytest.mark.parametrize("rule", ["D", "2D", "MS", "QS", "YS"])
-def test_days_and_months_that_have_their_last_midnight_are_refused(rule):
+def test_unsupported_closed_right(rule):
     with pytest.raises(NotImplementedError, match="closed='right'"):
         lazily(pd.Series(range(len(TIMES["hours"])), index=TIMES["hours"])).resample(rule, closed="right")
 
 
-def test_an_end_that_is_none():
+def test_invalid_closed():
     with pytest.raises(ValueError, match="'middle'"):
         lazily(pd.Series(range(len(TIMES["hours"])), index=TIMES["hours"])).resample("W", label="middle")
 
 
-# Names and types of the labels of columns.
+# Names and types of column labels.
 
 LABELLED = {
     "named": pd.DataFrame({"k": [1, 2, 1], "x": [1.0, 2, 3]}, index=pd.Index([3, 4, 5], name="i")).rename_axis(
@@ -350,7 +350,7 @@ ON_LABELS = {
 
 @pytest.mark.parametrize("frame", LABELLED)
 def test_labels_of_columns(frame):
-    """The labels keep their type, even where there are none, and their names."""
+    """The column labels keep their name and type, even without columns."""
     theirs, ours = LABELLED[frame], lazily(LABELLED[frame])
     for name, function in ON_LABELS.items():
         got, expected = computed(function(ours)), function(theirs)
@@ -361,7 +361,7 @@ def test_labels_of_columns(frame):
         same(got, expected)
 
 
-def test_labels_of_frames_put_together():
+def test_labels_of_concatenated_frames():
     theirs = LABELLED["named"]
     ours = lazily(theirs)
     assert dd.concat([ours, ours]).columns.name == "c"
@@ -369,12 +369,12 @@ def test_labels_of_frames_put_together():
     assert dd.merge(ours, ours, on="k").columns.name == "c"
 
 
-def test_labels_in_levels_are_not_renamed():
+def test_rename_with_levels():
     with pytest.raises(NotImplementedError, match="levels"):
         lazily(LABELLED["levels"]).rename(columns={"x": "z"})
 
 
-# Rows by their labels.
+# Selection of rows by label.
 
 LETTERS = pd.DataFrame(np.arange(40).reshape(20, 2), index=list("abcdefghijklmnopqrst"), columns=list("AB"))
 BY_LABELS = {
@@ -392,19 +392,19 @@ BY_LABELS = {
 
 @pytest.mark.parametrize("method", BY_LABELS)
 def test_labels_of_rows(method):
-    """Rows come in the order of the labels that are asked for, and as often."""
+    """loc returns rows in the order of the labels, and as often as they occur."""
     same(BY_LABELS[method](lazily(LETTERS)).compute(), BY_LABELS[method](LETTERS))
 
 
-def test_labels_of_rows_in_no_order():
+def test_labels_of_unsorted_rows():
     frame = pd.DataFrame({"x": range(6)}, index=[3, 1, 2, 3, 5, 0])
     ours = dd.from_pandas(frame, npartitions=2, sort=False)
     for labels in ([3, 1], [0, 3, 0]):
         same(ours.loc[labels].compute(), frame.loc[labels])
 
 
-def test_places_of_rows_are_refused():
-    """A slice of whole numbers in brackets is one of places in pandas, and none of labels."""
+def test_unsupported_selection_by_position():
+    """A slice of integers in brackets selects by position in pandas, which is not supported."""
     ours = lazily(pd.DataFrame({"x": range(5)}))
     for call in (lambda: ours[1:3], lambda: ours.x[1:3], lambda: ours.x[:3]):
         with pytest.raises(NotImplementedError, match="position"):
@@ -446,11 +446,11 @@ CONDITIONS = {
 
 @pytest.mark.parametrize("method", CONDITIONS)
 def test_conditions(method):
-    """A number is true if it is not 0, a text if it is not empty; what is missing counts as true."""
+    """Numbers other than 0, non-empty strings and missing values are true."""
     same(CONDITIONS[method](lazily(TRUTHS)).compute(), CONDITIONS[method](TRUTHS))
 
 
-def test_lists_are_those_of_python():
+def test_python_lists():
     frame = pd.DataFrame({"g": [1, 1, 2], "x": [1.5, np.nan, 2.5], "s": ["a_b", None, "c"]})
     frame["I"] = pd.array([1, None, 3], dtype="Int64")
     got = lazily(frame).groupby("g")
@@ -459,7 +459,7 @@ def test_lists_are_those_of_python():
     assert repr(lazily(frame).s.str.split("_").compute().tolist()) == repr(frame.s.str.split("_").tolist())
 
 
-def test_what_is_no_condition():
+def test_invalid_conditions():
     ours = lazily(TRUTHS)
     for call in (lambda d: d[d.c], lambda d: d.c.where(d.c), lambda d: d[["c"]].where(d.t), lambda d: d.query("c")):
         with pytest.raises(TypeError, match="boolean column"):
@@ -468,7 +468,7 @@ def test_what_is_no_condition():
         ours.t.astype("boolean")
 
 
-# Values of another kind.
+# Values of another type.
 
 KINDS = pd.DataFrame(
     {
@@ -514,20 +514,20 @@ OTHER_KINDS = {
 
 
 @pytest.mark.parametrize("method", OTHER_KINDS)
-def test_values_of_another_kind(method):
-    """A text is never equal to a number, whatever is in it."""
+def test_values_of_another_type(method):
+    """A string never equals a number, even if it contains one."""
     same(OTHER_KINDS[method](lazily(KINDS)).compute(), OTHER_KINDS[method](KINDS))
 
 
-def test_texts_for_missing_numbers():
-    """That is wrong only where a value is missing, as it is in pandas."""
+def test_fillna_of_numbers_with_strings():
+    """fillna with a value of another type raises an error only if a value is missing, as in pandas."""
     ours = lazily(KINDS)
     same(ours[["i", "s", "t"]].fillna("u").compute(), KINDS[["i", "s", "t"]].fillna("u"))
-    with pytest.raises(Exception, match="fillna: column 'x' of double cannot take 'u'"):
+    with pytest.raises(Exception, match="cannot replace missing values of column 'x' of double with 'u'"):
         ours.x.fillna("u").compute()
 
 
-def test_a_column_without_values_takes_any():
+def test_column_without_values_accepts_any_type():
     ours = lazily(KINDS)
     ours["new"] = np.nan
     assert ours.new.mask(ours.s == "a", "u").compute().tolist()[0] == "u"
@@ -550,17 +550,17 @@ def test_a_column_without_values_takes_any():
         lambda d: d.i < "1",
     ],
 )
-def test_values_of_two_kinds_in_a_column_are_refused(call):
-    """pandas makes such a column one of objects; here the values would become texts."""
+def test_mixed_types_in_a_column(call):
+    """pandas converts such a column to objects; this package raises an error."""
     with pytest.raises(TypeError, match=r"strings|numbers|booleans|categories"):
         call(lazily(KINDS))
 
 
-# What is read, and what else keeps its type.
+# Types and indexes of files.
 
 
 def test_labels_and_indexes_of_files(tmp_path):
-    """A pattern of files has the index that their folder has, and labels keep their name."""
+    """A glob pattern has the same index as its folder, and column labels keep their name."""
     frame = pd.DataFrame({"a": [1, 2, 3]}, index=pd.Index(list("xyz"), name="id")).rename_axis(columns="c")
     lazily(frame).to_parquet(tmp_path / "files")
     for path in ("files", "files/*.parquet"):
@@ -572,7 +572,7 @@ def test_labels_and_indexes_of_files(tmp_path):
 @pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow", None])
 def test_types_of_files(tmp_path, backend):
     frame = pd.DataFrame({"i": [1, 2], "x": [0.5, None], "s": ["a", None], "t": pd.date_range("2020", periods=2)})
-    # Which of Arrow's two types of texts a file has is not kept.
+    # Files do not distinguish string and large_string.
     frame = frame.drop(columns="s") if backend == "pyarrow" else frame
     frame.to_parquet(tmp_path / "f.parquet", index=False)
     how = {"dtype_backend": backend} if backend else {}
@@ -582,20 +582,20 @@ def test_types_of_files(tmp_path, backend):
 
 
 @pytest.mark.parametrize("texts", [["1", "2"], ["1", "2.5"], ["1", None], ["-7", "9223372036854775807"]])
-def test_numbers_of_texts(texts):
-    """Whole numbers stay whole if all are."""
+def test_to_numeric(texts):
+    """to_numeric returns integers if all strings are integers."""
     column = pd.Series(texts, dtype="str")
     same(dd.to_numeric(lazily(column)).compute(), pd.to_numeric(column))
 
 
-def test_whole_numbers_of_arrow():
+def test_arrow_integers():
     for kind in ("int32[pyarrow]", "uint8[pyarrow]"):
         frame = pd.DataFrame({"x": range(10)}, dtype=kind)
         ours = lazily(frame)
         same(((ours.x + ours.x) * 2).compute(), (frame.x + frame.x) * 2)
 
 
-def test_an_index_set_again():
+def test_set_index_to_itself():
     ours = lazily(KINDS)
     assert ours.set_index(ours.index) is ours
     times = pd.DataFrame({"x": range(4)}, index=pd.date_range("2020", periods=4, freq="12h", name="t"))
@@ -603,8 +603,8 @@ def test_an_index_set_again():
     same(ours.groupby(ours.index.date).count().compute(), times.groupby(times.index.date).count())
 
 
-def test_rows_of_two_kinds():
-    """What cannot be put together along a row is refused."""
+def test_mixed_types_in_a_row():
+    """Values of a row that cannot be combined raise an error."""
     ours = lazily(KINDS)
     for call in (lambda d: d[["i", "s"]].sum(axis=1), lambda d: d[["i", "t"]].max(axis=1)):
         with pytest.raises(TypeError, match="row"):
@@ -619,7 +619,7 @@ def test_how_and_thresh():
         lazily(KINDS).dropna(how="all", thresh=1)
 
 
-# Frames one below the other.
+# Concatenation.
 
 ABOVE = pd.DataFrame({"k": pd.Categorical(list("aba"), list("abc")), "n": [1, 2, 3], "o": pd.Categorical(list("xyx"))})
 BELOW = pd.DataFrame({"k": pd.Categorical(list("cdd"), list("dc")), "n": [1.5, 2, 3], "o": pd.Categorical(list("xyx"))})
@@ -637,12 +637,12 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("method", TOGETHER)
-def test_categories_one_below_the_other(method):
-    """Columns that have not the same categories have what these stand for."""
+def test_concatenated_categories(method):
+    """Columns with different categories are concatenated by value."""
     same(TOGETHER[method](dd, lazily(ABOVE), lazily(BELOW)).compute(), TOGETHER[method](pd, ABOVE, BELOW))
 
 
-def test_a_column_of_two_kinds_is_refused():
+def test_concat_of_different_types():
     above, below = lazily(ABOVE), lazily(BELOW)
     for one, other in ((above[["n"]], below[["k"]].rename(columns={"k": "n"})), (above[["n"]] > 1, below[["n"]])):
         with pytest.raises(TypeError, match="'n'"):
@@ -651,11 +651,11 @@ def test_a_column_of_two_kinds_is_refused():
         above.k.where(above.n > 1, above.o)
 
 
-# What docs/compatibility.md says.
+# Differences documented in docs/compatibility.md.
 
 
 def test_documented_differences():
-    """What the table of differences says is so."""
+    """The documented differences are correct."""
     ours = lazily(LETTERS)
     assert len(ours.loc["zz"].compute()) == 0
     assert ours.loc[["a", "zz"]].compute().index.tolist() == ["a"]
@@ -667,7 +667,7 @@ def test_documented_differences():
     assert kept[kept.N.astype(bool)].c.compute().tolist() == [1, 3]
 
 
-def test_filters_of_another_kind_are_refused(tmp_path):
+def test_filters_of_another_type(tmp_path):
     frame = pd.DataFrame({"year": [2020, 2021, 2021], "x": [1, 2, 3]})
     frame.to_parquet(tmp_path / "p", partition_cols=["year"])
     assert len(dd.read_parquet(tmp_path / "p", filters=[("year", "==", 2021)])) == 2
@@ -678,13 +678,13 @@ def test_filters_of_another_kind_are_refused(tmp_path):
         lazily(frame).x.rename(index=frame.x)
 
 
-def test_the_difference_of_truths_is_whether_they_changed():
+def test_diff_of_booleans():
     frame = pd.DataFrame({"b": [True, False, False, True], "i": [1, 2, 4, 8]})
     same(lazily(frame).b.diff().compute(), frame.b.diff())
     same(lazily(frame).diff(-1).compute(), frame.diff(-1))
 
 
-# What names several columns, and other ways to write the same.
+# Alternative notations.
 
 FRAME = pd.DataFrame({"a": [1, 2, 2], "b": [1.5, None, 3.5], "s": ["x", None, ""]}, index=list("xyz"))
 WAYS = {
@@ -701,11 +701,11 @@ WAYS = {
 
 
 @pytest.mark.parametrize("method", WAYS)
-def test_ways_to_write_it(method):
+def test_alternative_notations(method):
     same(computed(WAYS[method](lazily(FRAME))), WAYS[method](FRAME))
 
 
-def test_one_frame_alone():
+def test_concat_of_one_frame():
     ours = lazily(FRAME)
     assert dd.concat([ours]).divisions == ours.divisions
     same(dd.concat([ours.a]).compute(), FRAME.a)
@@ -715,7 +715,7 @@ def test_one_frame_alone():
         ours.groupby("a")[["b", "q"]]
 
 
-def test_frames_with_an_index_of_texts_one_below_the_other():
+def test_concat_with_string_index():
     same(dd.concat([lazily(FRAME), lazily(FRAME[["a"]])]).compute(), pd.concat([FRAME, FRAME[["a"]]]))
     times = FRAME.set_axis(pd.date_range("2020", periods=3))
     same(dd.concat([lazily(times), lazily(times)]).compute(), pd.concat([times, times]))
@@ -748,8 +748,8 @@ ON_INDEXES = {
 
 
 @pytest.mark.parametrize("method", ON_INDEXES)
-def test_what_indexes_give(method):
-    """What is computed of an index is an index."""
+def test_index_operations(method):
+    """Operations on an index return an index."""
     frame, function = ON_INDEXES[method]
     got, expected = computed(function(lazily(frame))), function(frame)
     assert type(got) is type(expected) or isinstance(expected, pd.Index)
@@ -759,6 +759,6 @@ def test_what_indexes_give(method):
     same(got, expected)
 
 
-def test_labels_once():
+def test_unique_labels():
     ours = dd.from_pandas(LETTERS.set_axis(["a", "b"] * 10), npartitions=2, sort=False)
     assert sorted(ours.index.unique().compute()) == ["a", "b"]

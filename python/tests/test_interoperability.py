@@ -1,4 +1,4 @@
-"""Tables that go to other programs and come from them: pandas, polars, DuckDB, and folders as Hive and Spark name them."""
+"""Exchange of Parquet files with pandas, polars, DuckDB, Hive and Spark."""
 
 import datetime
 import os
@@ -24,7 +24,7 @@ def integers(bits, signed=True):
     return st.integers(low, high)
 
 
-#: Types of columns: pandas' name, and the values.
+#: Types of columns: pandas' name, and a strategy of values.
 TYPES = {
     "Int8": integers(8),
     "Int16": integers(16),
@@ -48,7 +48,7 @@ CATEGORIES = pd.CategoricalDtype(["lo", "mid", "hi", "none"], ordered=True)
 
 
 def column(kind, values):
-    """A column of pandas of one of the types."""
+    """Return a pandas column of one of the types."""
     if kind in ("bytes", "date", "decimal"):
         return pd.Series(values, dtype=object)
     if kind.startswith("datetime64[us, "):
@@ -70,7 +70,7 @@ def frames(draw):
 
 
 def plain(values):
-    """The values of a column of Arrow as Python has them, whatever the widths of its type."""
+    """Return the values of an Arrow column as Python objects, independent of the width of its type."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         values = values.cast(kind.value_type)
@@ -89,7 +89,7 @@ def in_pandas(path, **arguments):
 
 def in_polars(path, **arguments):
     polars = pytest.importorskip("polars", reason="polars is not installed")
-    # Beside the files lies one that polars would take for data.
+    # polars would read _common_metadata as data.
     return polars.read_parquet(f"{path}/**/*.parquet", **arguments).to_arrow()
 
 
@@ -117,7 +117,7 @@ EXAMPLES = settings(max_examples=10, deadline=None, suppress_health_check=list(H
 @EXAMPLES
 @given(frame=frames())
 def test_written_tables(tmp_path_factory, reader, frame):
-    """Values of every type are the same for whoever reads the folder."""
+    """All readers see the same values of every type."""
     folder = tmp_path_factory.mktemp("written") / "t"
     dd.from_pandas(frame, npartitions=2).to_parquet(folder, write_index=False)
     alike(READERS[reader](folder), table(frame))
@@ -137,7 +137,7 @@ def from_polars(frame, folder, keys=None):
 
 
 def decoded(whole):
-    """The table with plain values: DuckDB 2.0 ends the process over some dictionaries that have nulls."""
+    """Decode dictionaries: DuckDB 2.0 crashes on some dictionaries with nulls."""
     fields = [(one.name, one.type.value_type if pa.types.is_dictionary(one.type) else one.type) for one in whole.schema]
     return whole.cast(pa.schema(fields))
 
@@ -155,15 +155,15 @@ WRITERS = {"pandas": from_pandas, "polars": from_polars, "duckdb": from_duckdb}
 @pytest.mark.parametrize("writer", WRITERS)
 @EXAMPLES
 @given(frame=frames())
-def test_tables_of_others(tmp_path_factory, writer, frame):
-    """Values of every type are the same here, whoever wrote them."""
+def test_tables_of_other_writers(tmp_path_factory, writer, frame):
+    """Values of every type are read correctly from all writers."""
     file = tmp_path_factory.mktemp("others") / "t.parquet"
     WRITERS[writer](frame, str(file))
-    # Without notes of pandas, integers with missing values would be floats, as in pandas.
+    # Without the metadata of pandas, integers with missing values would be floats, as in pandas.
     alike(here(str(file), dtype_backend="numpy_nullable"), table(frame))
 
 
-#: Keys of folders: every character that Spark escapes, texts that look like others, and missing ones.
+#: Partition keys: every character that Spark escapes, ambiguous strings, and missing values.
 TEXTS = ["a", "x:y", "d/e", "f=g", "100%", "%41", "é", "b c", "01", "1.0", "true", "2024-01-01", "null", None]
 ESCAPED = "\"#%'*/:=?\\\x7f{[]^\x01\x1f\n"
 KEYS = {
@@ -172,7 +172,7 @@ KEYS = {
     "integers": pd.Series([3, -1, 0, 2**40, None], dtype="Int64"),
     "dates": pd.Series([datetime.date(2024, 1, 1), datetime.date(1969, 12, 31), None], dtype=object),
 }
-#: What the readers are told of the type of the keys, which names of folders do not tell.
+#: Types of the keys, which readers cannot infer from folder names.
 POLARS = {"texts": "String", "escaped": "String", "integers": "Int64", "dates": "Date"}
 ARROW = {"texts": pa.string(), "escaped": pa.string(), "integers": pa.int64(), "dates": pa.date32()}
 DUCKDB = {"texts": "varchar", "escaped": "varchar", "integers": "bigint", "dates": "date"}
@@ -185,7 +185,7 @@ def keyed(name):
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("reader", READERS)
 def test_written_keys(tmp_path, reader, name):
-    """Keys that became names of folders are the same for whoever reads them."""
+    """All readers see the same partition keys."""
     folder, frame = tmp_path / "t", keyed(name)
     dd.from_pandas(frame, npartitions=2).to_parquet(folder, partition_on="k", write_index=False)
     if reader == "polars":
@@ -201,7 +201,7 @@ def test_written_keys(tmp_path, reader, name):
 
 
 def spark_name(value):
-    """The name of a folder, as Spark's ExternalCatalogUtils.getPartitionPathString has it."""
+    """Return the name of a folder, as by Spark's ExternalCatalogUtils.getPartitionPathString."""
     if value is None or value is pd.NA or value != value:
         return f"k={MISSING}"
     return "k=" + "".join(f"%{ord(c):02X}" if c in ESCAPED else c for c in str(value))
@@ -209,7 +209,7 @@ def spark_name(value):
 
 @pytest.mark.parametrize("name", KEYS)
 def test_names_of_folders(tmp_path, name):
-    """Folders have the names that Spark gives them."""
+    """Folder names equal those of Spark."""
     frame = keyed(name)
     dd.from_pandas(frame, npartitions=1).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
     folders = [name for name in os.listdir(tmp_path / "t") if "=" in name]
@@ -218,7 +218,7 @@ def test_names_of_folders(tmp_path, name):
 
 @pytest.mark.parametrize("name", KEYS)
 def test_folders_of_spark(tmp_path, name):
-    """Folders that Spark has named are read: integers as integers, other keys as strings."""
+    """Folders named by Spark can be read: integer keys as integers, others as strings."""
     frame = keyed(name)
     for key, n in zip(frame.k, frame.n):
         folder = tmp_path / "t" / spark_name(key)
@@ -232,12 +232,12 @@ def test_folders_of_spark(tmp_path, name):
 
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("writer", WRITERS)
-def test_keys_of_others(tmp_path, writer, name):
-    """Folders of keys that other programs write are read."""
+def test_keys_of_other_writers(tmp_path, writer, name):
+    """Partitioned folders of other programs can be read."""
     frame = keyed(name)
     WRITERS[writer](frame, str(tmp_path / "t"), ["k"])
     got = table(dd.read_parquet(tmp_path / "t").compute()).sort_by("n")
-    # polars leaves the keys in its files, where dates are dates.
+    # polars also writes the keys into the files, where dates keep their type.
     is_text = name == "dates" and writer != "polars"
     assert plain(got["k"]) == [key and str(key) if is_text else key for key in plain(table(frame)["k"])]
     assert plain(got["n"]) == frame.n.tolist()
@@ -246,7 +246,7 @@ def test_keys_of_others(tmp_path, writer, name):
 @EXAMPLES
 @given(keys=st.lists(st.text(st.sampled_from("aN0 =%.\x01\n:é€" + ESCAPED), min_size=1, max_size=5), min_size=1))
 def test_any_keys(tmp_path_factory, keys):
-    """Any texts are the same keys for pandas and DuckDB."""
+    """pandas and DuckDB read arbitrary string keys."""
     folder = tmp_path_factory.mktemp("keys") / "t"
     frame = pd.DataFrame({"k": pd.Series(keys, dtype="str"), "n": range(len(keys))})
     dd.from_pandas(frame, npartitions=1).to_parquet(folder, partition_on="k", write_index=False)
@@ -263,15 +263,15 @@ ORDERED = pd.DataFrame(
 )
 
 
-def test_categories_of_others(tmp_path):
-    """Categories that pandas wrote, by their values; their order and those without a row are not in its files."""
+def test_categories_of_pandas(tmp_path):
+    """Categories written by pandas are read as values; its files contain neither order nor unused categories."""
     ORDERED.to_parquet(tmp_path / "t.parquet", index=False)
     got = dd.read_parquet(tmp_path / "t.parquet").compute()
     assert got.c.astype(object).where(got.c.notna(), None).tolist() == ["hi", "lo", None, "hi"]
 
 
-def test_categories_for_others(tmp_path):
-    """Others have the values of categories; only Partita has all categories and their order again."""
+def test_categories_for_other_readers(tmp_path):
+    """Other programs read the values of categories; only Partita restores all categories and their order."""
     folder = tmp_path / "t"
     dd.from_pandas(ORDERED, npartitions=1).to_parquet(folder, write_index=False)
     theirs = pd.read_parquet(folder)
@@ -283,7 +283,7 @@ def test_categories_for_others(tmp_path):
 
 
 def test_index_for_pandas(tmp_path):
-    """pandas has the index of a folder again, and its nullable types."""
+    """pandas restores the index of a folder and its nullable types."""
     frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")}, index=pd.Index(["x", "y", "z"], name="label"))
     dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t").sort_index(), frame)

@@ -1,4 +1,4 @@
-"""Waiting for what a cluster does, with a bound."""
+"""Polling of cluster state, with a timeout."""
 
 import time
 
@@ -6,13 +6,13 @@ BOUND_S = 30.0
 
 
 def until(condition, what):
-    """Waits for a condition, with a bound."""
+    """Wait until a condition is true, or fail after BOUND_S seconds."""
     end = time.monotonic() + BOUND_S
     while not condition():
         assert time.monotonic() < end, f"waited {BOUND_S} s for {what}"
         time.sleep(0.02)
 
 
-def held(client):
-    """The names of the tables that workers hold, of all clients."""
+def table_names(client):
+    """Return the names of the tables of all clients."""
     return {row["name"] for row in client._connection.action("partita.tables", {})}

@@ -1,4 +1,4 @@
-"""Comparing answers with those of pandas."""
+"""Comparison of results with those of pandas."""
 
 import numpy as np
 import pandas as pd

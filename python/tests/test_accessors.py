@@ -1,8 +1,8 @@
-"""Texts, times and durations, element by element."""
+"""Methods of the accessors .str and .dt."""
 
 import pandas as pd
 import pytest
-from comparing import computed, same
+from comparison import computed, same
 from test_frame import FRAMES
 
 from partita import dataframe as dd
@@ -94,5 +94,5 @@ def loaded(client):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_methods(loaded, method):
-    """A method gives what pandas gives."""
+    """Results equal those of pandas."""
     same(computed(METHODS[method](loaded)), METHODS[method](FRAME))

@@ -1,4 +1,4 @@
-"""What is written is read back, here and by others."""
+"""Written files can be read back, by this package and by others."""
 
 import datetime
 import decimal
@@ -16,7 +16,7 @@ import partita.dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
 
-#: What Hive and Spark call the folder of a missing key.
+#: Folder name of a missing key in Hive and Spark.
 MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 COLUMNS = {
@@ -45,7 +45,7 @@ def values(column):
 
 
 def test_types_in_parquet(tmp_path):
-    """Every type comes back here, to pandas and to DuckDB."""
+    """Partita, pandas and DuckDB read back every type."""
     frame = pd.DataFrame(COLUMNS)
     dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", write_index=False)
     files = sorted((tmp_path / "t").glob("*.parquet"))
@@ -92,7 +92,7 @@ KEYS = {
 
 @pytest.mark.parametrize("name", KEYS)
 def test_keys_of_folders(tmp_path, name):
-    """Keys become names of folders and are the same again: missing, empty, with signs, of any type."""
+    """Partition keys of any type survive a round trip, including missing and empty ones and special characters."""
     frame = pd.DataFrame({"k": KEYS[name], "v": range(len(KEYS[name]))})
     dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
     got = dd.read_parquet(tmp_path / "t").compute().sort_values("v")
@@ -101,7 +101,7 @@ def test_keys_of_folders(tmp_path, name):
 
 
 def test_names_of_folders(tmp_path):
-    """Folders have the names that Spark gives them, and others read the keys from them."""
+    """Folder names equal those of Spark, and other programs read the keys from them."""
     keys = ["a", "d/e", "f=g", "100%", "é", "", None]
     frame = pd.DataFrame({"k": keys, "v": range(len(keys))})
     dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t", partition_on="k", write_index=False)
@@ -118,8 +118,8 @@ def test_names_of_folders(tmp_path):
     assert not (tmp_path / "m").exists()
 
 
-def test_missing_numbers_are_no_zeros(tmp_path):
-    """A missing key of numbers is not put to those that are zero."""
+def test_missing_numeric_keys(tmp_path):
+    """A missing numeric key is distinct from zero."""
     frame = dd.read_sql("SELECT CASE WHEN value % 2 = 0 THEN 0 END AS k, value AS v FROM generate_series(1, 10)")
     frame.to_parquet(tmp_path / "t", partition_on="k")
     got = dd.read_parquet(tmp_path / "t")
@@ -133,7 +133,7 @@ def test_missing_numbers_are_no_zeros(tmp_path):
     )
 )
 def test_any_keys(tmp_path_factory, keys):
-    """Any texts are the same again as keys."""
+    """Arbitrary string keys survive a round trip."""
     folder = tmp_path_factory.mktemp("keys") / "t"
     frame = pd.DataFrame({"k": pd.Series(keys, dtype="str"), "v": range(len(keys))})
     dd.from_pandas(frame, npartitions=1).to_parquet(folder, partition_on="k", write_index=False)
@@ -143,7 +143,7 @@ def test_any_keys(tmp_path_factory, keys):
 
 @pytest.mark.parametrize("keys", [None, "c"])
 def test_categories(tmp_path, keys):
-    """Categories come back with their order, those without a row too, as columns and as keys of folders."""
+    """Categories survive a round trip with their order and unused ones, as columns and as partition keys."""
     frame = pd.DataFrame(
         {
             "c": pd.Categorical(["lo", "hi", None, "lo"], categories=["lo", "mid", "hi"], ordered=True),
@@ -164,7 +164,7 @@ EMPTY = pd.DataFrame({"k": ["a"], "x": [1.5], "n": [1], "t": pd.to_datetime(["20
 
 @pytest.mark.parametrize("keys", [None, "k"])
 def test_no_rows_in_parquet(tmp_path, keys):
-    """A frame without rows has its columns again, from a folder, a file, and with folders of keys."""
+    """A frame without rows keeps its columns, in a folder, a file and with partition keys."""
     frame = dd.from_pandas(pd.DataFrame({"k": ["a", "b"], "x": [1.5, 2], "n": [1, 2]}), npartitions=2)
     frame[frame.n > 9].to_parquet(tmp_path / "t", partition_on=keys, write_index=False)
     got = dd.read_parquet(tmp_path / "t")
@@ -176,8 +176,8 @@ def test_no_rows_in_parquet(tmp_path, keys):
     assert list(dd.read_parquet(tmp_path / "u").compute().columns) == list(EMPTY.columns)
 
 
-def test_no_rows_in_texts(tmp_path):
-    """CSV has a header without rows; JSON has nothing."""
+def test_no_rows_in_csv_and_json(tmp_path):
+    """Without rows, CSV has a header and JSON is empty."""
     frame = dd.from_pandas(EMPTY, npartitions=2)
     frame.to_csv(tmp_path / "t", index=False)
     assert list(dd.read_csv(tmp_path / "t").compute().columns) == list(EMPTY.columns)
