@@ -66,5 +66,5 @@ __getattr__ = module_getattr(
         "tokenize": "plans have no tokens",
         "Expr": "use explain() to show the plan of a frame",
     },
-    parts=("array", "bag", "dataframe", "datasets", "diagnostics", "distributed"),
+    submodules=("array", "bag", "dataframe", "datasets", "diagnostics", "distributed"),
 )

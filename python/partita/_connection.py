@@ -159,7 +159,7 @@ class Running:
     def table(self) -> pa.Table:
         """Read all rows. Ctrl-C cancels the query on the cluster."""
         with _translated(self._query), stoppable(self._stop):
-            return self._warned(_interruptible(lambda: _read_all(self._reader), lambda _: self._stop()))
+            return self._emit_notice(_interruptible(lambda: _read_all(self._reader), lambda _: self._stop()))
 
     def last(self, count: int) -> tuple[pa.Table, int]:
         """Return the last `count` rows and the total number of rows. Earlier batches are dropped while reading."""
@@ -177,10 +177,10 @@ class Running:
             return pa.Table.from_batches(kept, self.schema)
 
         with _translated(self._query), stoppable(self._stop):
-            table = self._warned(_interruptible(read, lambda _: self._stop()))
+            table = self._emit_notice(_interruptible(read, lambda _: self._stop()))
         return table.slice(max(table.num_rows - max(count, 0), 0)), total
 
-    def _warned(self, table: pa.Table) -> pa.Table:
+    def _emit_notice(self, table: pa.Table) -> pa.Table:
         """Emit the notice of a table, if it has one, as a warning, and return the table without it."""
         metadata = dict(table.schema.metadata or {})
         notice = metadata.pop(_NOTICE_KEY, None)

@@ -88,7 +88,7 @@ class _Log:
                     except OSError:
                         self._to_pandas = False
 
-    def ended(self) -> str:
+    def wait_lines(self) -> str:
         """Wait until the process has closed the pipe, and return the last lines."""
         self._thread.join()
         return "".join(self._lines).strip()
@@ -266,8 +266,8 @@ class LocalCluster:
             command += ["--port", str(port)]
         self._start(command, os.environ.get("PARTITA_LOG"), _log_level(silence_logs), silence_logs is not None)
 
-    def _start(self, command: list[str], wanted: str | None, level: str, asked: bool) -> None:
-        environment = {**os.environ, "PARTITA_LOG": wanted or level}
+    def _start(self, command: list[str], log_filter: str | None, level: str, is_explicit: bool) -> None:
+        environment = {**os.environ, "PARTITA_LOG": log_filter or level}
         if _step_tasks() > 1:
             # The cluster consists of this task only; otherwise the program would wait for the other tasks of the step.
             for variable in _STEP_VARIABLES:
@@ -281,14 +281,14 @@ class LocalCluster:
             start_new_session=True,
         )
         assert self._process.stdout is not None and self._process.stderr is not None
-        log = _Log(self._process.stderr, shown=bool(wanted) or asked)
+        log = _Log(self._process.stderr, shown=bool(log_filter) or is_explicit)
         words = self._process.stdout.readline().decode().split()
         # No further output is expected; if there is any, it must not block the cluster.
         _Log(self._process.stdout, shown=False)
         if len(words) != 2:
-            said = _error_message(log.ended())
+            message = _error_message(log.wait_lines())
             kind = InvalidArgument if self._process.wait() == USAGE_CODE else ClusterError
-            raise kind(f"cannot start a cluster on this machine: {said}")
+            raise kind(f"cannot start a cluster on this machine: {message}")
         self.scheduler_address, self.token = words
 
     @property

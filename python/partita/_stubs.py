@@ -20,7 +20,7 @@ class MissingImport(ImportError, NotImplementedError):
 
 
 def module_getattr(
-    module: str, instead: Mapping[str, str], others: str = "", parts: Collection[str] = ()
+    module: str, instead: Mapping[str, str], others: str = "", submodules: Collection[str] = ()
 ) -> Callable[[str], Any]:
     """Return a module's ``__getattr__``, which raises an error with a hint for unsupported names of Dask's module.
 
@@ -32,12 +32,12 @@ def module_getattr(
         Hint for each unsupported name.
     others : str
         Hint for all other public names. Without it, they raise an ordinary ``AttributeError``.
-    parts : collection of str
+    submodules : collection of str
         Submodules, which are imported on first access.
     """
 
     def lookup(name: str) -> Any:
-        if name in parts:
+        if name in submodules:
             return importlib.import_module(f"{module}.{name}")
         hint = instead.get(name, "" if name.startswith("_") else others)
         if not hint:

@@ -25,6 +25,8 @@ __all__ = ["Level", "NotThere", "Plan"]
 
 #: Maximum number of columns that an error message names.
 LABELS_MAX = 5
+#: The alternative to every unsupported method.
+_PANDAS = "compute() and pandas"
 
 
 class Level(NamedTuple):
@@ -82,8 +84,10 @@ class Plan:
         supported = [found for found in dir(type(self)) if not found.startswith("_")]
         near = next(iter(difflib.get_close_matches(name, supported, 1, 0.6)), "")
         nearest = self._alternatives.get(name) or ALTERNATIVES.get(name) or near
-        hint = f"use {nearest}, or " if nearest else "use "
-        raise NotThere(f"{kind}.{name} is not supported; {hint}compute() and pandas")
+        advice = f"{nearest}, or {_PANDAS}" if nearest else _PANDAS
+        if nearest.startswith("compute()"):
+            advice = nearest
+        raise NotThere(f"{kind}.{name} is not supported; use {advice}")
 
     def __bool__(self) -> bool:
         raise ValueError(
@@ -173,14 +177,14 @@ class Plan:
         try:
             return self._to_pandas(self._fetch())
         except OF_VALUES as error:
-            labels = self._computed()
+            labels = self._computed_labels()
             if not labels:
                 raise
             more = ", ..." if len(labels) > LABELS_MAX else ""
             names = ", ".join(map(repr, labels[:LABELS_MAX]))
             raise error.about(f"column{'s' if len(labels) > 1 else ''} {names}{more}") from None
 
-    def _computed(self) -> list[Any]:
+    def _computed_labels(self) -> list[Any]:
         """Return the labels of the columns that are not plain columns of the relation."""
         schema = self._rows.schema
         plain = {form for one in schema for form in (quote(one.name), replace_nan(quote(one.name), one.type))}

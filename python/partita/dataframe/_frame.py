@@ -410,7 +410,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         return DataFrame(made, renumbered(self._columns), index, self._axis)
 
     def _filtered(self, condition: Series) -> DataFrame:
-        condition._checked_condition()
+        condition._check_condition()
         return self._narrowed(condition._sql, self._rows.combine(condition._rows))
 
     def _key(self, label: Any) -> Series:
@@ -507,7 +507,7 @@ def _renamed_levels(index: tuple[Level, ...], mapper: Any, arguments: dict[str, 
     if callable(name) or isinstance(name, dict):
         names = [name(level.name) if callable(name) else name.get(level.name, level.name) for level in index]
     if len(names) != len(index):
-        raise ValueError(f"the index has {len(index)} levels, not {len(names)}")
+        raise ValueError(f"cannot set {len(names)} names: the index has {len(index)} levels")
     return tuple(level._replace(name=one) for level, one in zip(index, names))
 
 

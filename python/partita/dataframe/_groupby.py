@@ -170,7 +170,7 @@ class GroupBy:
 
     def agg(self, func: Any = None, **named: Any) -> Any:
         """Apply reductions: a name, a list of names, a dict by column, or keywords ``new=(column, name)``."""
-        named = _without_tuning("agg", named)
+        named = _check_named("agg", named)
         if func is None:
             pairs = {
                 label: (one.column, one.aggfunc) if hasattr(one, "aggfunc") else one for label, one in named.items()
@@ -419,7 +419,7 @@ class _PlaceholderClient:
         )
 
 
-def _without_tuning(name: str, named: dict[str, Any]) -> dict[str, Any]:
+def _check_named(name: str, named: dict[str, Any]) -> dict[str, Any]:
     columns = {
         label: value
         for label, value in named.items()

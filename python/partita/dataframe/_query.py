@@ -48,7 +48,7 @@ def parse_condition(frame: DataFrame, text: str, variables: Mapping[str, Any] | 
     ValueError
         If the condition is invalid or contains unsupported syntax.
     """
-    made: Series = _Reader(frame, text, variables or {}).whole()
+    made: Series = _Reader(frame, text, variables or {}).parse()
     return made
 
 
@@ -62,8 +62,8 @@ def evaluate(frame: DataFrame, text: str, variables: Mapping[str, Any]) -> Any:
                 raise ValueError(
                     f"cannot evaluate {line!r}: with several lines, each must be an assignment to a column"
                 )
-            return _Reader(frame, line, variables).whole()
-        frame = frame.assign(**{label.strip(): _Reader(frame, expression, variables).whole()})
+            return _Reader(frame, line, variables).parse()
+        frame = frame.assign(**{label.strip(): _Reader(frame, expression, variables).parse()})
     return frame
 
 
@@ -74,7 +74,7 @@ class _Reader:
         self._variables = variables
         self._names: dict[str, Any] = {}
 
-    def whole(self) -> Any:
+    def parse(self) -> Any:
         parts = self._text.split("`")
         for at in range(1, len(parts), 2):
             self._names[f"_quoted_{at}"] = parts[at]

@@ -40,7 +40,7 @@ class ColumnReplacement:
     _with: Callable[..., Rows]
     _kind_with: Callable[..., pa.DataType | None]
 
-    def _checked_condition(self) -> None:
+    def _check_condition(self) -> None:
         """Check that the column is boolean.
 
         Raises
@@ -56,13 +56,15 @@ class ColumnReplacement:
         if isinstance(value, Scalar):
             value = value.compute()
         if _is_column(value):
-            return self._filled(*self._layered(f"coalesce({self._beside(value)}, {value._sql})", self._with(value)))
+            return self._filled(
+                *self._layered(f"coalesce({self._compatible_sql(value)}, {value._sql})", self._with(value))
+            )
         if not self._takes(type_of(value), value) and self._sql != MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = f"fillna: cannot replace missing values of column {self.name!r} of {self._kind} with {value!r}"
             test = f"CAST(CASE WHEN {self._sql} IS NULL THEN {literal(why)} ELSE '0' END AS BIGINT) = 0"
             return self._with_values(f"CASE WHEN {test} THEN {self._sql} END")
-        return self._filled(f"fill_null({self._beside(value)}, {self._own_literal(value)})")
+        return self._filled(f"fill_null({self._compatible_sql(value)}, {self._own_literal(value)})")
 
     def _filled(self, sql: builtins.str, rows: Rows | None = None) -> Series:
         return self._like(sql, rows=rows) if self._sql == MISSING else self._with_values(sql, rows)
@@ -96,8 +98,8 @@ class ColumnReplacement:
             elif own == theirs:
                 yield value
 
-    def _either(self, condition: Series, other: Any, keep: bool) -> Series:
-        condition._checked_condition()
+    def _replace_where(self, condition: Series, other: Any, keep: bool) -> Series:
+        condition._check_condition()
         rows = self._with(condition)
         if isinstance(other, Scalar):
             other = other.compute()
@@ -108,7 +110,7 @@ class ColumnReplacement:
                 raise TypeError("Cannot set a Categorical with another, without identical categories")
         else:
             value = self._own_literal(other)
-        own = self._beside(other)
+        own = self._compatible_sql(other)
         # Where the condition is missing, the result is the other value.
         sql = f"CASE WHEN {'' if keep else 'NOT '}{condition._sql} THEN {own} ELSE {value} END"
         sql, rows = self._layered(sql, rows)
@@ -126,7 +128,7 @@ class ColumnReplacement:
             raise TypeError(f"{value!r} is not one of the categories {list(known)!r}")
         return literal(value, self._kind)
 
-    def _beside(self, other: Any) -> builtins.str:
+    def _compatible_sql(self, other: Any) -> builtins.str:
         """Return the SQL of the column for an expression that also returns values of `other`.
 
         Raises
@@ -155,11 +157,11 @@ class ColumnReplacement:
 
     def where(self, cond: Series, other: Any = None) -> Series:
         """Keep the values where the condition is true, and replace the others."""
-        return self._either(cond, other, True)
+        return self._replace_where(cond, other, True)
 
     def mask(self, cond: Series, other: Any = None) -> Series:
         """Replace the values where the condition is true."""
-        return self._either(cond, other, False)
+        return self._replace_where(cond, other, False)
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
         """Map values by a dict or a pandas series. Values that are not in it become missing."""
@@ -203,7 +205,7 @@ class ColumnReplacement:
         column: Any = self.fillna(gone[0]) if gone else self
         found = {old: pairs[old] for old in self._possible(pairs)}
         for new in found.values():
-            self._beside(new)
+            self._compatible_sql(new)
         cases = " ".join(f"WHEN {literal(old, self._kind)} THEN {self._own_literal(new)}" for old, new in found.items())
         if not cases:
             same: Series = column

@@ -255,7 +255,7 @@ class Rows:
         """
         if not self.order:
             raise NotImplementedError(
-                "the row order of this frame is undefined because it was read from files or joined; "
+                "the row order of this frame is undefined, e.g. because it was read from files; "
                 "use sort_values or set_index first"
             )
         by = f"PARTITION BY {partition} " if partition else ""

@@ -101,7 +101,7 @@ class Scalar:
             rows, right = rows.combine(other._rows), (other._sql, other._type)
         else:
             try:
-                right = self._beside(name, other, swapped)
+                right = self._operand(name, other, swapped)
             except TypeError:
                 # Let the other operand, such as a column or a frame, handle the operator.
                 return NotImplemented
@@ -117,7 +117,7 @@ class Scalar:
     def _type(self) -> pa.DataType:
         return self._rows.type(self._sql)
 
-    def _beside(self, name: str, value: Any, swapped: bool) -> tuple[str, pa.DataType]:
+    def _operand(self, name: str, value: Any, swapped: bool) -> tuple[str, pa.DataType]:
         """Return the SQL and the type of a Python value that is the other operand."""
         if name in ex.COMPARISONS or name in ("and", "or"):
             return literal(value, self._type), self._type

@@ -222,7 +222,7 @@ class FrameRows:
             Whether to sort the rows.
         """
         if append or arguments.pop("inplace", False):
-            raise NotImplementedError("set_index() does not support append= and inplace=, like Dask")
+            raise NotImplementedError("set_index() does not support append= and inplace=, as in Dask")
         is_sorting = arguments.pop("sort", True)
         arguments.pop("partition_size", None)
         reject_unsupported("set_index", arguments)

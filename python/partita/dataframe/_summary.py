@@ -92,7 +92,7 @@ class ColumnSummary:
 
     def quantile(self, q: Any = 0.5, **arguments: Any) -> Any:
         """Return a quantile with linear interpolation, or a column of quantiles for a list."""
-        _exact(arguments)
+        _check_quantile_method(arguments)
         if pd.api.types.is_list_like(q):
             values = [quantile(self._sql, at, self._kind) for at in q]
             if self._kind == pa.float32():
@@ -286,7 +286,7 @@ class FrameSummary:
         """Return a quantile of each column, or a table of quantiles for a list."""
         if is_columns_axis("quantile", axis):
             raise NotImplementedError("quantile(axis=1) is not supported; use compute() and pandas")
-        _exact(arguments)
+        _check_quantile_method(arguments)
         kinds = self._kinds()
         labels = [label for label, kind in kinds.items() if is_number(kind) or not numeric_only]
         if pd.api.types.is_list_like(q):
@@ -307,7 +307,7 @@ class FrameSummary:
         """Return whether at least one value of each column is true."""
         reject_unsupported("any", arguments)
         if is_columns_axis("any", axis):
-            _skipping("any", skipna)
+            _require_skipna("any", skipna)
             self._kinds()
             return self._across("any", list(self._columns))
         return self._reduced(lambda column: column.any(skipna), empty="bool")
@@ -316,7 +316,7 @@ class FrameSummary:
         """Return whether all values of each column are true."""
         reject_unsupported("all", arguments)
         if is_columns_axis("all", axis):
-            _skipping("all", skipna)
+            _require_skipna("all", skipna)
             self._kinds()
             return self._across("all", list(self._columns))
         return self._reduced(lambda column: column.all(skipna), empty="bool")
@@ -408,14 +408,14 @@ _NAMED = (
 )
 
 
-def _exact(arguments: dict[str, Any]) -> None:
+def _check_quantile_method(arguments: dict[str, Any]) -> None:
     """Check the arguments of quantiles, which are always exact."""
     if arguments.pop("method", "default") not in ("default", "dask", "tdigest"):
         raise ValueError("quantile: method must be 'default', 'dask' or 'tdigest'; quantiles are always exact")
     reject_unsupported("quantile", arguments)
 
 
-def _skipping(name: str, skipna: bool) -> None:
+def _require_skipna(name: str, skipna: bool) -> None:
     if not skipna:
         raise NotImplementedError(f"{name}(axis=1, skipna=False) is not supported; use fillna(True) first")
 

@@ -37,7 +37,7 @@ class FrameValues:
             known = value if not isinstance(value, Reductions) else value._all()
             labels = [label for label in dict(known) if label in self._columns]
             return self._each(lambda column: column.fillna(known[column.name]), labels)
-        return self._each(lambda column: column.fillna(_beside(value, column)))
+        return self._each(lambda column: column.fillna(_operand_for(value, column)))
 
     def isna(self) -> DataFrame:
         """Return whether each value is missing."""
@@ -83,20 +83,20 @@ class FrameValues:
 
     def where(self, cond: Any, other: Any = None) -> DataFrame:
         """Keep the values where the condition is true, and replace the others."""
-        return self._each(lambda column: column.where(_beside(cond, column), _beside(other, column)))
+        return self._each(lambda column: column.where(_operand_for(cond, column), _operand_for(other, column)))
 
     def mask(self, cond: Any, other: Any = None) -> DataFrame:
         """Replace the values where the condition is true."""
-        return self._each(lambda column: column.mask(_beside(cond, column), _beside(other, column)))
+        return self._each(lambda column: column.mask(_operand_for(cond, column), _operand_for(other, column)))
 
     def _operate(self, name: str, other: Any, swapped: bool = False) -> DataFrame:
-        return self._each(lambda column: column._operate(name, _beside(other, column), swapped))
+        return self._each(lambda column: column._operate(name, _operand_for(other, column), swapped))
 
     def _compare(self, name: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._compare(name, _beside(other, column)))
+        return self._each(lambda column: column._compare(name, _operand_for(other, column)))
 
     def _logical(self, operator: str, other: Any) -> DataFrame:
-        return self._each(lambda column: column._logical(operator, _beside(other, column)))
+        return self._each(lambda column: column._logical(operator, _operand_for(other, column)))
 
     def __and__(self, other: Any) -> DataFrame:
         return self._logical("AND", other)
@@ -113,10 +113,12 @@ class FrameValues:
     __abs__ = abs
 
     def _apply_ufunc(self, name: str, inputs: tuple[Any, ...]) -> DataFrame:
-        return self._each(lambda column: column._apply_ufunc(name, tuple(_beside(value, column) for value in inputs)))
+        return self._each(
+            lambda column: column._apply_ufunc(name, tuple(_operand_for(value, column) for value in inputs))
+        )
 
 
-def _beside(other: Any, column: Series) -> Any:
+def _operand_for(other: Any, column: Series) -> Any:
     """Return the operand for a column: the column or entry of that label, or the same value for all columns."""
     if hasattr(other, "_each"):
         return other._column(column.name)
