@@ -16,7 +16,7 @@ def parse_seconds(value: Any, what: str = "timeout") -> float | None:
 
     Examples
     --------
-    >>> seconds("2s"), seconds("500 ms"), seconds(1.5), seconds(None)
+    >>> parse_seconds("2s"), parse_seconds("500 ms"), parse_seconds(1.5), parse_seconds(None)
     (2.0, 0.5, 1.5, None)
     """
     if value is None:

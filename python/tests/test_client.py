@@ -201,14 +201,13 @@ def test_publish(client):
 def test_sessions_are_isolated(client):
     """Tables of a client are private, and are dropped when it disconnects."""
     with another(client) as other:
-        dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1, client=other)
-        mine = dd.from_pandas(pd.DataFrame({"a": [2]}), npartitions=1, client=client)
-        theirs = next(iter(table_names(client) - {mine._rows.root.strip('"')}), None)
-        assert theirs is not None
+        # The table exists as long as the frame.
+        theirs = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1, client=other)
+        name = theirs._rows.persisted
+        assert name in table_names(client)
         with pytest.raises(QueryError, match="not found"):
-            client.sql(f'SELECT * FROM "{theirs}x"')
-        count = len(table_names(client))
-    until(lambda: len(table_names(client)) < count, "the tables of the client that is gone")
+            client.sql(f'SELECT * FROM "{name}"')
+    until(lambda: name not in table_names(client), "the release of the table")
 
 
 def test_killed_client_is_cleaned_up(client):

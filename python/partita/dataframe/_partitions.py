@@ -103,7 +103,7 @@ def parse_bytes(size: Any) -> int:
 
     Examples
     --------
-    >>> bytes_of("100MB"), bytes_of("1.5 KiB"), bytes_of(7)
+    >>> parse_bytes("100MB"), parse_bytes("1.5 KiB"), parse_bytes(7)
     (100000000, 1536, 7)
     """
     found = re.fullmatch(r"([0-9.]+) *([A-Za-z]*)", str(size).strip())
