@@ -29,22 +29,22 @@ DESCRIBED = pd.DataFrame(
 )
 DESCRIPTIONS = {
     "usual": lambda d: d.describe(),
-    "spans": lambda d: d[["x", "td"]].describe(),
-    "truths and spans": lambda d: d[["b", "td"]].describe(),
-    "texts and truths": lambda d: d[["s", "b"]].describe(),
+    "durations": lambda d: d[["x", "td"]].describe(),
+    "booleans and durations": lambda d: d[["b", "td"]].describe(),
+    "strings and booleans": lambda d: d[["s", "b"]].describe(),
     "all": lambda d: d.describe(include="all"),
     "nullable": lambda d: d[["I", "x"]].describe(),
-    "spans only": lambda d: d.describe(include=[np.timedelta64]),
+    "durations only": lambda d: d.describe(include=[np.timedelta64]),
     "without numbers": lambda d: d[["s", "x", "t", "b"]].describe(exclude=["number"]),
-    "shares": lambda d: d[["x", "td"]].describe([0.9, 0.123]),
-    "column of spans": lambda d: d.td.describe(),
+    "quantile levels": lambda d: d[["x", "td"]].describe([0.9, 0.123]),
+    "column of durations": lambda d: d.td.describe(),
     "column of times": lambda d: d.t.describe(),
     "column of categories": lambda d: d.k.describe(),
     "quantiles of all kinds": lambda d: d[["x", "t", "td"]].quantile(numeric_only=False),
     "quantile of times": lambda d: d.t.quantile(0.3),
-    "quantiles of spans": lambda d: d.td.quantile([0.3, 0.6]),
+    "quantiles of durations": lambda d: d.td.quantile([0.3, 0.6]),
     "quantiles of a frame": lambda d: d[["x", "td"]].quantile([0.3, 0.6]),
-    "quantile of groups of spans": lambda d: d.groupby("b").td.quantile(0.3),
+    "quantile of groups of durations": lambda d: d.groupby("b").td.quantile(0.3),
 }
 
 
@@ -56,7 +56,7 @@ def test_descriptions(method):
 
 
 REFUSED_DESCRIPTIONS = {
-    "the same share twice": lambda d: d[["x"]].describe([0.9, 0.9]),
+    "duplicate quantile levels": lambda d: d[["x"]].describe([0.9, 0.9]),
     "no such columns": lambda d: d[["s", "b"]].describe(include=[np.timedelta64]),
     "no columns": lambda d: d[[]].describe(),
     "all but some": lambda d: d.describe(include="all", exclude=["number"]),
@@ -185,10 +185,10 @@ GROUPS = {
     "least category of a frame": lambda d: d[["o", "v"]].min(),
     "greatest category": lambda d: d.o.max(),
     "value_counts of categories": lambda d: d.k.value_counts().sort_index(),
-    "shares of categories": lambda d: d.k.value_counts(normalize=True).sort_index(),
+    "proportions of categories": lambda d: d.k.value_counts(normalize=True).sort_index(),
     "value_counts of nullable": lambda d: d.groupby("g").I.value_counts().sort_index(),
-    "value_counts of nullable texts": lambda d: d.groupby("g").S.value_counts().sort_index(),
-    "value_counts of texts": lambda d: d.groupby("g").s.value_counts().sort_index(),
+    "value_counts of nullable strings": lambda d: d.groupby("g").S.value_counts().sort_index(),
+    "value_counts of strings": lambda d: d.groupby("g").s.value_counts().sort_index(),
     "any": lambda d: d.groupby("g").B.any(),
     "counts": lambda d: d.groupby("g")[["I", "S", "B"]].count(),
     "by a condition": lambda d: d[["g", "v"]].groupby(d.g > 2).sum(),
@@ -210,7 +210,7 @@ def test_groups(method):
 
 NO_REDUCTIONS = {
     "sum": lambda d: d.k.sum(),
-    "max in no order": lambda d: d.k.max(),
+    "max unordered": lambda d: d.k.max(),
     "max of groups": lambda d: d.groupby("g").k.max(),
     "mean of groups": lambda d: d.groupby("g").o.mean(),
 }
@@ -283,11 +283,11 @@ ON_EMPTY_PIECES = {
     "size": lambda d: d.resample("h").agg("size"),
     "size of a column": lambda d: d.x.resample("h").size(),
     "product": lambda d: d.x.resample("h").prod(),
-    "spans": lambda d: d.td.resample("h").sum(),
+    "durations": lambda d: d.td.resample("h").sum(),
     "enough": lambda d: d.y.resample("h").sum(min_count=1),
     "numbers only": lambda d: d.resample("h").mean(numeric_only=True),
-    "goes on": lambda d: d.resample("h").agg({"x": "sum", "y": "mean"}).sum(),
-    "spans go on": lambda d: d.td.resample("h").sum().max(),
+    "further operations": lambda d: d.resample("h").agg({"x": "sum", "y": "mean"}).sum(),
+    "further operations on durations": lambda d: d.td.resample("h").sum().max(),
 }
 
 
@@ -385,7 +385,7 @@ BY_LABELS = {
     "none": lambda d: d.A.loc[[]],
     "slice": lambda d: d["c":"f"],
     "slice of a column": lambda d: d.A["c":"f"],
-    "goes on": lambda d: d.loc[["t", "b"]].A.cumsum(),
+    "further operations": lambda d: d.loc[["t", "b"]].A.cumsum(),
     "some of them": lambda d: d.loc[["t", "b", "t"]][lambda rows: rows.A > 20],
 }
 
@@ -428,12 +428,12 @@ TRUTHS = pd.DataFrame(
 )
 CONDITIONS = {
     "numbers": lambda d: d[d.c.astype(bool)],
-    "texts": lambda d: d[d.t.astype(bool)],
+    "strings": lambda d: d[d.t.astype(bool)],
     "floats": lambda d: d[d.x.astype("bool")],
     "nullable": lambda d: d.I.astype(bool),
     "nullable, missing": lambda d: d.N.astype("boolean"),
     "categories": lambda d: d.k.astype(bool),
-    "numbers as texts": lambda d: d[d.c.astype(str).astype(bool)],
+    "numbers as strings": lambda d: d[d.c.astype(str).astype(bool)],
     "none of them": lambda d: d[~d.t.astype(bool)],
     "both": lambda d: d[d.t.astype(bool) & d.c.astype(bool)],
     "either": lambda d: d[d.b & True | d.x.astype(bool)],
@@ -483,18 +483,18 @@ KINDS = pd.DataFrame(
     }
 )
 OTHER_KINDS = {
-    "a number is no text": lambda d: d.i == "1",
-    "a number is other than a text": lambda d: d.i != "1",
-    "a text is no number": lambda d: d.s == 1,
-    "columns of texts and numbers": lambda d: d.s == d.i,
-    "rows of that": lambda d: d[d.s == 1],
-    "truths and numbers": lambda d: d.b == 1,
-    "spans and texts": lambda d: d.td == "1 days",
-    "times and texts": lambda d: d.t == "2020-01-02",
+    "number == string": lambda d: d.i == "1",
+    "number != string": lambda d: d.i != "1",
+    "string == number": lambda d: d.s == 1,
+    "columns of strings and numbers": lambda d: d.s == d.i,
+    "rows of comparison": lambda d: d[d.s == 1],
+    "booleans and numbers": lambda d: d.b == 1,
+    "durations and strings": lambda d: d.td == "1 days",
+    "times and strings": lambda d: d.t == "2020-01-02",
     "isin": lambda d: d.i.isin(["1", 2]),
-    "isin of texts": lambda d: d.s.isin([1, "a"]),
-    "isin of truths": lambda d: d.b.isin([1]),
-    "isin with truths": lambda d: d.i.isin([True, 2.5]),
+    "isin of strings": lambda d: d.s.isin([1, "a"]),
+    "isin of booleans": lambda d: d.b.isin([1]),
+    "isin with booleans": lambda d: d.i.isin([True, 2.5]),
     "a category": lambda d: d.k.where(d.i > 1, "b"),
     "a category for another": lambda d: d.k.replace("a", "b"),
     "categories mapped": lambda d: d.k.map({"a": 1, "b": 2}),
@@ -507,9 +507,9 @@ OTHER_KINDS = {
     "nothing to replace in a frame": lambda d: d[["i", "s"]].replace("a", "zz"),
     "where a condition is missing": lambda d: d.i.mask(d.S == "A", 9),
     "unless a condition is missing": lambda d: d.i.where(d.S == "A", 9),
-    "a span for a span": lambda d: d.td.where(d.i > 1, pd.Timedelta("1h")),
-    "spans for missing ones": lambda d: d.td.where(d.i > 1).fillna(pd.Timedelta("90s")),
-    "a text for a time": lambda d: d.t.where(d.i > 1, pd.Timestamp("2021-01-01")),
+    "a duration for a duration": lambda d: d.td.where(d.i > 1, pd.Timedelta("1h")),
+    "durations for missing ones": lambda d: d.td.where(d.i > 1).fillna(pd.Timedelta("90s")),
+    "a string for a time": lambda d: d.t.where(d.i > 1, pd.Timestamp("2021-01-01")),
 }
 
 
@@ -628,8 +628,8 @@ TOGETHER = {
     "other categories": lambda m, a, b: m.concat([a, b]),
     "without an index": lambda m, a, b: m.concat([a, b], ignore_index=True),
     "columns": lambda m, a, b: m.concat([a.k, b.k]),
-    "categories and texts": lambda m, a, b: m.concat([a[["k"]], b[["k"]].astype(str)]),
-    "texts and categories": lambda m, a, b: m.concat([a[["k"]].astype(str), b[["k"]]]),
+    "categories and strings": lambda m, a, b: m.concat([a[["k"]], b[["k"]].astype(str)]),
+    "strings and categories": lambda m, a, b: m.concat([a[["k"]].astype(str), b[["k"]]]),
     "indexes": lambda m, a, b: m.concat([a.set_index("k"), b.set_index("k")]).sort_values("n"),
     "columns of all": lambda m, a, b: m.concat([a, b[["n", "k"]]], join="inner"),
     "columns of one": lambda m, a, b: m.concat([a[["k"]], b[["k", "o"]]]),
@@ -734,7 +734,7 @@ NUMBERED = pd.DataFrame({"x": range(6)}, index=pd.RangeIndex(1, 7, name="n"))
 ON_INDEXES = {
     "year": (TIMED, lambda d: d.index.year),
     "floor": (TIMED, lambda d: d.index.floor("D")),
-    "texts": (TIMED, lambda d: d.index.strftime("%d")),
+    "strings": (TIMED, lambda d: d.index.strftime("%d")),
     "later": (TIMED, lambda d: d.index + pd.Timedelta("1h")),
     "as a column": (TIMED, lambda d: d.assign(year=d.index.year, when=d.index)),
     "groups": (TIMED, lambda d: d.groupby([d.index.day, d.index.hour > 7]).x.sum()),

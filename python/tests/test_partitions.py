@@ -19,7 +19,7 @@ def rows_of_partitions(ddf):
     """Return the number of rows of each partition of a persisted frame."""
     connection = ddf._client._connection
     places = connection.action("partita.locate", {"name": ddf._rows.persisted})
-    return [connection._get_one(place).num_rows for place in places]
+    return [connection._fetch_partition(place).num_rows for place in places]
 
 
 @pytest.mark.parametrize("parts", [1, 3, 8])
