@@ -333,7 +333,7 @@ impl Frame {
         self.write(target, Write { format: "csv".to_string(), ..Write::default() }).await
     }
 
-    /// What the cluster would do: the plan, cut into groups of tasks.
+    /// What the cluster would do: the plan, cut into stages.
     ///
     /// # Errors
     /// If it has no answer, or a part of it cannot be sent.
@@ -341,7 +341,7 @@ impl Frame {
         explanation(self.begin(Purpose::Explain).await?).await
     }
 
-    /// Runs it, and says what each group of tasks did, with figures of each operator.
+    /// Runs it, and says what each stage did, with figures of each operator.
     ///
     /// # Errors
     /// If it has no answer, or a part of it cannot be sent.

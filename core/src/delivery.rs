@@ -9,7 +9,7 @@ pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>
     let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
     let result = job.result();
     let index = job.delivered;
-    let Some(task) = job.groups[result].tasks.get(index as usize) else { return };
+    let Some(task) = job.stages[result].tasks.get(index as usize) else { return };
     if let Some(holder) = task.holder()
         && job.delivering != Some(holder)
     {

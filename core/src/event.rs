@@ -10,21 +10,21 @@ use partita_shared::model::JobState;
 /// Microseconds since the epoch, on the scheduler's clock.
 pub type Time = u64;
 
-/// Where the partitions of a group come from.
+/// Where the partitions of a stage come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Its tasks make them.
     Tasks,
-    /// They are the result of another job, which holds it. The group has one task for each
+    /// They are the result of another job, which holds it. The stage has one task for each
     /// partition, which never runs: it is done while the partition is held.
     Held(JobId),
     /// A client brings them; see [`Event::Stored`]. They cannot be made again.
     Put,
 }
 
-/// One group of a job that is submitted.
+/// One stage of a job that is submitted.
 #[derive(Clone, Debug)]
-pub struct GroupSpec {
+pub struct StageSpec {
     /// What it does, in a few words.
     pub name: String,
     /// The plan that its tasks run, for people.
@@ -33,13 +33,13 @@ pub struct GroupSpec {
     pub tasks: u32,
     /// What they do.
     pub work: Work,
-    /// What they read. Groups read earlier groups alone.
+    /// What they read. Stages read earlier stages alone.
     pub inputs: Vec<InputSpec>,
     /// Where its partitions come from.
     pub origin: Origin,
 }
 
-/// A job that is submitted. Its last group's partitions go to the client, in their order, or are
+/// A job that is submitted. Its last stage's partitions go to the client, in their order, or are
 /// held for other jobs.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
@@ -61,8 +61,8 @@ pub struct JobSpec {
     /// Workers that shall hold each partition of a result that is held, as far as there are so many;
     /// 0 is as good as 1.
     pub replicas: u32,
-    /// Its groups; the last one's output is the result.
-    pub groups: Vec<GroupSpec>,
+    /// Its stages; the last one's output is the result.
+    pub stages: Vec<StageSpec>,
 }
 
 /// A statement whose planning begins. It has the number of the job that it becomes.

@@ -41,7 +41,7 @@ use handlers::{
 };
 use partita_shared::model::JobState;
 
-pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, PlanningEnd, StatementSpec, Time};
+pub use event::{Effect, Event, JobSpec, Origin, PlanningEnd, StageSpec, StatementSpec, Time};
 pub use state::{Core, Options};
 
 impl Core {

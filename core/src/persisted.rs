@@ -1,7 +1,7 @@
 //! Held results, and the jobs that read them.
 //!
 //! A job that is kept stays when its result is complete. A job that reads it has, in the place of
-//! the result, a group with one task for each partition: a mirror. Such a task never runs; it is
+//! the result, a stage with one task for each partition: a mirror. Such a task never runs; it is
 //! done while its partition is held, where the partition is held. So all that the core knows of
 //! readiness, places and loss holds across jobs as it does inside one.
 //!
@@ -34,8 +34,8 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
     if job.held.cut {
         return;
     }
-    let reads = |(reader, group): &(JobId, u32)| {
-        core.jobs.get(reader).is_some_and(|job| job.is_kept(*group as usize, 0))
+    let reads = |(reader, stage): &(JobId, u32)| {
+        core.jobs.get(reader).is_some_and(|job| job.is_kept(*stage as usize, 0))
     };
     if job.held.readers.iter().any(reads) {
         return;
@@ -44,7 +44,7 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let result = job.result();
     let mut dropped = Vec::new();
-    for index in 0..job.groups[result].tasks.len() as u32 {
+    for index in 0..job.stages[result].tasks.len() as u32 {
         if let Some(worker) = job.drop_partition(result, index) {
             dropped.push((index, worker));
         }
@@ -71,9 +71,9 @@ pub(crate) fn detach(
         );
         core.fail_job(reader, error, None);
     }
-    for (group, source) in sources {
+    for (stage, source) in sources {
         if let Some(job) = core.jobs.get_mut(&source) {
-            job.held.readers.remove(&(id, group));
+            job.held.readers.remove(&(id, stage));
             core.demand_changed = true;
             core.release_job(source);
         }
@@ -92,7 +92,7 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
         let sources = job.sources();
         job.spec.owner == owner
             && job.held.complete
-            && job.groups[job.result()].is_held()
+            && job.stages[job.result()].is_held()
             && !sources.is_empty()
             && sources.iter().all(is_released)
     };
@@ -101,9 +101,9 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     for id in found {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
         let (sources, text) = (job.sources(), job.spec.text.clone());
-        for (group, _) in &sources {
-            for index in 0..job.groups[*group as usize].tasks.len() as u32 {
-                show(job, *group as usize, index, &Task::new());
+        for (stage, _) in &sources {
+            for index in 0..job.stages[*stage as usize].tasks.len() as u32 {
+                show(job, *stage as usize, index, &Task::new());
             }
         }
         job.held.cut = true;
@@ -123,8 +123,8 @@ pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
             want(core, id, now, effects);
         }
         let Some(job) = core.jobs.get(&id) else { continue };
-        for (group, source) in job.sources() {
-            let missing = job.missing(group as usize);
+        for (stage, source) in job.sources() {
+            let missing = job.missing(stage as usize);
             if let Some(error) = lost(core, source, &missing) {
                 failed.push((id, error));
             }
@@ -146,8 +146,8 @@ fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Eff
     job.held.wanted = wanted;
     job.restore();
     if job.held.complete {
-        for group in job.settle() {
-            release_inputs(core, id, group, effects);
+        for stage in job.settle() {
+            release_inputs(core, id, stage, effects);
         }
     }
 }
@@ -156,10 +156,10 @@ fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Eff
 fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let job = core.jobs.get(&source)?;
     let result = job.result();
-    let group = &job.groups[result];
+    let stage = &job.stages[result];
     // Those that have not come yet are on their way.
-    let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
-    let is_put = group.origin == Origin::Put;
+    let gone = |index: &&u32| stage.tasks[**index as usize].state == TaskState::Done;
+    let is_put = stage.origin == Origin::Put;
     let index = missing.iter().find(gone).filter(|_| is_put || job.held.cut)?;
     let causes = match job.causes_of(result as u32, *index) {
         causes if causes.is_empty() => "the worker that held it has left".to_string(),
@@ -177,11 +177,11 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
 }
 
 impl Job {
-    /// Partitions of a mirrored group that are not held and that some task still has to read.
-    fn missing(&self, group: usize) -> Vec<u32> {
-        let tasks = (0..).zip(&self.groups[group].tasks);
+    /// Partitions of a mirrored stage that are not held and that some task still has to read.
+    fn missing(&self, stage: usize) -> Vec<u32> {
+        let tasks = (0..).zip(&self.stages[stage].tasks);
         let gone = tasks.filter(|(_, task)| task.holder().is_none()).map(|(index, _)| index);
-        gone.filter(|index| self.is_wanted(group, *index)).collect()
+        gone.filter(|index| self.is_wanted(stage, *index)).collect()
     }
 }
 
@@ -189,12 +189,12 @@ impl Core {
     /// Walks held results and their readers.
     pub(crate) fn check_held(&self) -> Result<(), String> {
         for (id, job) in &self.jobs {
-            for (reader, group) in &job.held.readers {
-                let found = self.jobs.get(reader).and_then(|job| job.groups.get(*group as usize));
+            for (reader, stage) in &job.held.readers {
+                let found = self.jobs.get(reader).and_then(|job| job.stages.get(*stage as usize));
                 let Some(found) = found.filter(|found| found.origin == Origin::Held(*id)) else {
                     return Err(format!("{reader} is a reader of {id}, but does not read it"));
                 };
-                let pairs = found.tasks.iter().zip(&job.groups[job.result()].tasks);
+                let pairs = found.tasks.iter().zip(&job.stages[job.result()].tasks);
                 for (index, (mirror, task)) in pairs.enumerate() {
                     let differs = mirror.holder() != task.holder()
                         || mirror.holder().is_some() && mirror.bytes != task.bytes;
@@ -205,9 +205,9 @@ impl Core {
                     }
                 }
             }
-            for (group, source) in job.sources() {
+            for (stage, source) in job.sources() {
                 let readers = self.jobs.get(&source).map(|source| &source.held.readers);
-                if !readers.is_some_and(|readers| readers.contains(&(*id, group))) {
+                if !readers.is_some_and(|readers| readers.contains(&(*id, stage))) {
                     return Err(format!("{source} does not list {id} as a reader"));
                 }
             }

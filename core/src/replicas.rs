@@ -60,7 +60,7 @@ fn missing(core: &Core, id: JobId) -> Missing {
     let result = job.result();
     let wanted = (job.spec.replicas as usize).min(core.by_load.len());
     let mut found = Missing::Nothing;
-    for (index, task) in (0..).zip(&job.groups[result].tasks) {
+    for (index, task) in (0..).zip(&job.stages[result].tasks) {
         let Some(from) = task.holder() else { continue };
         let stays = |id: &WorkerId| core.workers.get(id).is_some_and(|w| w.leaving.is_none());
         let copies = job.others(index).chain([from.worker]).filter(stays).count();
@@ -134,7 +134,7 @@ impl Core {
         let mut found = Vec::new();
         for (id, job) in &self.jobs {
             for (index, workers) in &job.held.replicas {
-                let holder = job.groups[job.result()].tasks[*index as usize].holder();
+                let holder = job.stages[job.result()].tasks[*index as usize].holder();
                 let wrong = workers.iter().find(|worker| {
                     !self.workers.contains_key(worker)
                         || holder.is_none_or(|holder| holder.worker == **worker)

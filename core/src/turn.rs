@@ -56,7 +56,7 @@ impl Core {
                 break;
             }
             let Some(choice) = self.pick(id, slots, window) else {
-                if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
+                if !self.jobs.values().any(|job| job.stages.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
                 passed = Bound::Excluded(place);
@@ -74,8 +74,8 @@ impl Core {
                 effects.push(Effect::Send { worker, message });
             }
         }
-        for Choice { job, group, index, .. } in exhausted {
-            let task = task_id(job, group as u32, index);
+        for Choice { job, stage, index, .. } in exhausted {
+            let task = task_id(job, stage as u32, index);
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without finishing; giving up");

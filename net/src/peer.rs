@@ -5,7 +5,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt};
-use partita_shared::ids::{Attempt, GroupId};
+use partita_shared::ids::{Attempt, StageId};
 use partita_shared::{limits, wire};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept. Where there are more peers, the others are dialed again.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// Asks a worker for partitions that it holds: all of the same group, in this order.
+/// Asks a worker for partitions that it holds: all of the same stage, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchTicket {
-    /// The group.
-    pub group: GroupId,
+    /// The stage.
+    pub stage: StageId,
     /// The bucket of each partition, or all of it.
     pub bucket: Option<u32>,
     /// The tasks whose outputs are wanted, and the attempts that made them.

@@ -5,7 +5,7 @@
 
 use arrow_flight::sql::Any;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -51,7 +51,7 @@ where
 impl PutCommand {
     /// The task that stands for the partition.
     pub fn task(&self) -> TaskId {
-        TaskId { group: GroupId { job: JobId(self.job), index: 0 }, index: self.index }
+        TaskId { stage: StageId { job: JobId(self.job), index: 0 }, index: self.index }
     }
 
     /// The command as the bytes of a Flight descriptor.

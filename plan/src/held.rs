@@ -1,7 +1,7 @@
 //! Tables that are results which the workers hold.
 //!
 //! A [`HeldTable`] is planned as a [`HeldExec`], a leaf with as many partitions as the result. When
-//! the plan is cut, the leaf becomes an exchange that reads a group which stands for the result: the
+//! the plan is cut, the leaf becomes an exchange that reads a stage which stands for the result: the
 //! rows stay where they are until a task reads them.
 
 use crate::exchange::NOT_HERE;

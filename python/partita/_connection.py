@@ -29,7 +29,7 @@ from ._wire import put_command, statement_query
 __all__ = ["Connection", "Running"]
 
 #: The version of the protocol that schedulers must speak.
-PROTOCOL = "2"
+PROTOCOL = "3"
 #: The key under which the metadata of a result's schema has what people should know of it.
 _NOTICE_KEY = b"partita.notice"
 #: How long a worker may take to be reached, in seconds, before its rows pass through the scheduler.

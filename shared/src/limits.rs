@@ -59,11 +59,11 @@ pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer may take to answer the handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Groups in one job.
-pub const JOB_GROUPS_MAX: usize = 10_000;
+/// Stages in one job.
+pub const JOB_STAGES_MAX: usize = 10_000;
 
-/// Tasks in one group.
-pub const GROUP_TASKS_MAX: u32 = 16_000_000;
+/// Tasks in one stage.
+pub const STAGE_TASKS_MAX: u32 = 16_000_000;
 
 /// Finished jobs that the scheduler remembers for listings.
 pub const FINISHED_JOBS_MAX: usize = 1000;

@@ -3,7 +3,7 @@
 //! Times are milliseconds since the epoch (of the scheduler's clock); durations are in the unit
 //! that the field names.
 
-use crate::ids::{GroupId, JobId, TaskId, WorkerId};
+use crate::ids::{JobId, StageId, TaskId, WorkerId};
 use crate::message::WorkerMetrics;
 use serde::{Deserialize, Serialize};
 
@@ -260,11 +260,12 @@ pub struct JobRow {
     pub ended_ms: Option<u64>,
     /// Its tasks.
     pub tasks: TaskCounts,
-    /// How many groups it has.
-    pub groups: u32,
-    /// Rows that its finished tasks made, over all groups.
+    /// How many stages it has.
+    #[serde(alias = "groups")]
+    pub stages: u32,
+    /// Rows that its finished tasks made, over all stages.
     pub rows: u64,
-    /// Bytes that its finished tasks made, over all groups.
+    /// Bytes that its finished tasks made, over all stages.
     pub bytes: u64,
     /// Rows that the client got.
     pub delivered_rows: u64,
@@ -272,14 +273,14 @@ pub struct JobRow {
     pub retries: u64,
 }
 
-/// A group of a job.
+/// A stage of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupRow {
+pub struct StageRow {
     /// Its identifier.
-    pub id: GroupId,
+    pub id: StageId,
     /// What it does, in a few words.
     pub name: String,
-    /// The groups that it reads.
+    /// The stages that it reads.
     pub inputs: Vec<u32>,
     /// Its tasks.
     pub tasks: TaskCounts,

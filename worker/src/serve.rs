@@ -93,7 +93,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
 fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
     let mut found: Vec<Found> = Vec::new();
     for (index, attempt) in &ticket.tasks {
-        let task = TaskId { group: ticket.group, index: *index };
+        let task = TaskId { stage: ticket.stage, index: *index };
         let partition = engine.store().get(task, *attempt, ticket.bucket);
         found.push(partition.ok_or_else(|| FetchError::NotHeld {
             address: engine.address().to_string(),

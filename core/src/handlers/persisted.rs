@@ -13,7 +13,7 @@ pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<
     core.copies_changed = true;
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.held.wanted.remove(&index);
-    if !job.held.complete && job.groups[job.result()].is_held() {
+    if !job.held.complete && job.stages[job.result()].is_held() {
         job.held.complete = true;
         job.state = JobState::Held;
         job.changed = true;
@@ -33,11 +33,11 @@ pub(crate) fn on_stored(
     bytes: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let id = task.group.job;
+    let id = task.stage.job;
     let expected = |job: &&mut Job| {
-        let group = job.groups.get(task.group.index as usize);
-        let group = group.filter(|group| group.origin == Origin::Put);
-        let found = group.and_then(|group| group.tasks.get(task.index as usize));
+        let stage = job.stages.get(task.stage.index as usize);
+        let stage = stage.filter(|stage| stage.origin == Origin::Put);
+        let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
         found.is_some_and(|found| found.state == TaskState::Waiting)
     };
     let known = core.workers.contains_key(&worker);
@@ -45,8 +45,8 @@ pub(crate) fn on_stored(
         // The job is gone, or it is here already.
         let message = ToWorker::DropPartition(task);
         let own = core.jobs.get(&id).is_some_and(|job| {
-            let group = job.groups.get(task.group.index as usize);
-            let found = group.and_then(|group| group.tasks.get(task.index as usize));
+            let stage = job.stages.get(task.stage.index as usize);
+            let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
             found.is_some_and(|found| found.worker() == Some(worker)) || job.has_copy(task, worker)
         });
         if known && !own {
@@ -60,7 +60,7 @@ pub(crate) fn on_stored(
     }
     job.touched.insert(worker);
     let result = job.result();
-    let at = &mut job.groups[result];
+    let at = &mut job.stages[result];
     at.rows += rows;
     at.bytes += bytes;
     let found = &mut at.tasks[task.index as usize];

@@ -1,15 +1,15 @@
 //! The core's state. Plain data: the transitions are functions in the other modules.
 
-pub(crate) mod group;
 pub(crate) mod job;
 pub(crate) mod planning;
+pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod transfer;
 pub(crate) mod worker;
 
-pub(crate) use group::{Consumer, Group};
 pub(crate) use job::{EndedJob, Held, Job};
 pub(crate) use planning::Planning;
+pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
 pub(crate) use worker::Worker;
@@ -51,7 +51,7 @@ impl Options {
     }
 }
 
-/// The scheduler's state: workers, jobs, groups, tasks.
+/// The scheduler's state: workers, jobs, stages, tasks.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) options: Options,

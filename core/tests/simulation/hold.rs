@@ -4,7 +4,7 @@ use super::job::value;
 use super::settings::MS;
 use super::world::{Happening, World};
 use partita_core::{Event, Origin, PlanningEnd, StatementSpec};
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::FromWorker;
 use partita_shared::model::JobState;
 use std::ops::Bound;
@@ -15,19 +15,19 @@ const REFUSED: &str = "it was refused";
 impl World {
     /// Whether a job reads results that others hold.
     pub(crate) fn reads_held(&self, number: usize) -> bool {
-        let groups = &self.jobs[number].spec.groups;
-        groups.iter().any(|group| matches!(group.origin, Origin::Held(_)))
+        let stages = &self.jobs[number].spec.stages;
+        stages.iter().any(|stage| matches!(stage.origin, Origin::Held(_)))
     }
 
     /// A client submits a job, once the jobs whose results it reads were submitted.
     pub(crate) fn submit(&mut self, number: usize) {
         let planned = self.planned.get(&number).copied();
         let mut spec = Box::new(self.jobs[number].spec.clone());
-        for group in &mut spec.groups {
-            let Origin::Held(JobId(source)) = group.origin else { continue };
+        for stage in &mut spec.stages {
+            let Origin::Held(JobId(source)) = stage.origin else { continue };
             let mut clients = self.clients.iter();
             match clients.find(|(_, client)| client.number == source as usize) {
-                Some((job, _)) => group.origin = Origin::Held(*job),
+                Some((job, _)) => stage.origin = Origin::Held(*job),
                 None if self.now > self.settings.horizon => {
                     // It was refused itself.
                     self.skipped += 1;
@@ -87,7 +87,7 @@ impl World {
     /// The planning of a statement has ended, and it is no job: cancelled or refused.
     pub(crate) fn judge_planning(&mut self, job: JobId, state: JobState, error: &str) {
         let row = self.core.job(job).unwrap();
-        assert_eq!((row.state, row.error.as_str(), row.groups), (state, error, 0));
+        assert_eq!((row.state, row.error.as_str(), row.stages), (state, error, 0));
         assert!(self.planned.values().any(|planned| *planned == job), "{job} was not planned");
         match state {
             JobState::Cancelled => assert!(self.incidents.cancelled.contains(&job)),
@@ -101,7 +101,7 @@ impl World {
     pub(crate) fn reads_later_numbers(&self, number: usize, job: JobId) -> u32 {
         let is_read = |source: usize| {
             let read = Origin::Held(JobId(source as u32));
-            self.jobs[number].spec.groups.iter().any(|group| group.origin == read)
+            self.jobs[number].spec.stages.iter().any(|stage| stage.origin == read)
         };
         let later = self.clients.range((Bound::Excluded(job), Bound::Unbounded));
         later.filter(|(_, client)| is_read(client.number)).count() as u32
@@ -115,7 +115,7 @@ impl World {
             let after = self.rng.range(0, time);
             self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
         }
-        if self.jobs[number].spec.groups[0].origin != Origin::Put {
+        if self.jobs[number].spec.stages[0].origin != Origin::Put {
             return;
         }
         for index in 0..self.jobs[number].expected.len() as u32 {
@@ -140,7 +140,7 @@ impl World {
             return self.plan_in(20 * MS, Happening::Put { job, index });
         }
         let process = there[self.rng.index(there.len())];
-        let task = TaskId { group: GroupId { job, index: 0 }, index };
+        let task = TaskId { stage: StageId { job, index: 0 }, index };
         let made = value(self.jobs[number].salt, 0, index, &[]);
         let session = &mut self.processes[process].session;
         session.store.insert(task, (1, made));

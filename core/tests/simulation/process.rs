@@ -2,7 +2,7 @@
 
 use super::settings::{HEARTBEAT_MS, MS};
 use partita_core::Time;
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
     Fragment, Holder, Registration, RunTask, TakeOver, TaskReport, ToWorker, WorkerMetrics,
 };
@@ -30,8 +30,8 @@ pub(crate) struct Session {
     pub(crate) brought: BTreeSet<TaskId>,
     /// Partitions that a fault has taken away.
     pub(crate) spoiled: BTreeSet<TaskId>,
-    pub(crate) fragments: BTreeMap<GroupId, Arc<Fragment>>,
-    pub(crate) locations: BTreeMap<(GroupId, u32), Arc<Vec<Holder>>>,
+    pub(crate) fragments: BTreeMap<StageId, Arc<Fragment>>,
+    pub(crate) locations: BTreeMap<(StageId, u32), Arc<Vec<Holder>>>,
     /// Addresses of other workers; those of lost ones are gone.
     pub(crate) peers: BTreeMap<WorkerId, String>,
     pub(crate) lost: BTreeSet<WorkerId>,
@@ -123,12 +123,12 @@ impl Session {
                 self.lost.insert(worker);
             }
             ToWorker::Fragment(fragment) => {
-                let old = self.fragments.insert(fragment.group, fragment);
+                let old = self.fragments.insert(fragment.stage, fragment);
                 assert_eq!(old, None, "a fragment came twice");
             }
             ToWorker::Locations(told) => {
-                assert!(self.fragments.contains_key(&told.group), "places of an unknown group");
-                self.locations.insert((told.group, told.input), told.holders);
+                assert!(self.fragments.contains_key(&told.stage), "places of an unknown stage");
+                self.locations.insert((told.stage, told.input), told.holders);
             }
             ToWorker::Run(tasks) => tasks.into_iter().for_each(|run| self.take_task(run, slots)),
             ToWorker::Cancel(attempts) => {
@@ -139,8 +139,8 @@ impl Session {
                     }
                 }
             }
-            ToWorker::DropGroups(groups) => {
-                self.store.retain(|task, _| !groups.contains(&task.group));
+            ToWorker::DropStages(stages) => {
+                self.store.retain(|task, _| !stages.contains(&task.stage));
             }
             ToWorker::DropPartition(task) => {
                 self.store.remove(&task);
@@ -160,7 +160,7 @@ impl Session {
     }
 
     fn take_task(&mut self, run: RunTask, slots: u32) {
-        assert!(self.fragments.contains_key(&run.task.group), "{} has no fragment", run.task);
+        assert!(self.fragments.contains_key(&run.task.stage), "{} has no fragment", run.task);
         let before = self.latest.insert(run.task, run.attempt).unwrap_or(0);
         assert!(before < run.attempt, "{}#{} comes after #{before}", run.task, run.attempt);
         assert!(!self.running.contains_key(&run.task), "{} runs twice", run.task);
@@ -170,7 +170,7 @@ impl Session {
     }
 
     fn drop_job(&mut self, job: JobId) {
-        let stays = |task: &TaskId| task.group.job != job;
+        let stays = |task: &TaskId| task.stage.job != job;
         self.store.retain(|task, _| stays(task));
         self.spoiled.retain(stays);
         self.brought.retain(stays);
@@ -180,8 +180,8 @@ impl Session {
         self.outbox.retain(|report| stays(&report.task));
         self.orders.retain(|order| stays(&order.task));
         self.coming.retain(|order| stays(&order.task));
-        self.fragments.retain(|group, _| group.job != job);
-        self.locations.retain(|(group, _), _| group.job != job);
+        self.fragments.retain(|stage, _| stage.job != job);
+        self.locations.retain(|(stage, _), _| stage.job != job);
     }
 
     /// Whether nothing is left of any job.

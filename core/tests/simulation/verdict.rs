@@ -3,7 +3,7 @@
 use super::settings::Size;
 use super::world::World;
 use partita_core::Time;
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder, RunTask};
 use partita_shared::model::JobState;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl World {
                 assert!(self.incidents.memory.contains(&job), "{error}");
             }
             (JobState::Failed, Some(FailureKind::Retry)) => {
-                let three = |(task, count): (&TaskId, &u32)| task.group.job == job && *count >= 3;
+                let three = |(task, count): (&TaskId, &u32)| task.stage.job == job && *count >= 3;
                 assert!(self.incidents.retries.iter().any(three), "{error}");
             }
             (JobState::Failed, None) if error.contains("when they died") => {
@@ -70,19 +70,19 @@ impl World {
         let session = &self.processes[process].session;
         let from = self.workers[&holder.worker];
         let spoiled = &self.processes[from].session.spoiled;
-        let held = &session.fragments[&run.task.group].held;
-        let reads = |group: GroupId| {
-            group.job == run.task.group.job || held.iter().any(|(_, held)| *held == group)
+        let held = &session.fragments[&run.task.stage].held;
+        let reads = |stage: StageId| {
+            stage.job == run.task.stage.job || held.iter().any(|(_, held)| *held == stage)
         };
         let explained = session.lost.contains(&holder.worker)
             || self.blocked.contains(&(process, from))
             || !self.is_there(holder)
-            || spoiled.iter().any(|task| reads(task.group))
+            || spoiled.iter().any(|task| reads(task.stage))
             || self.core.data_address(holder.worker).is_none();
         if explained {
             return;
         }
-        let rows = self.core.tasks(run.task.group.job, None, None, usize::MAX);
+        let rows = self.core.tasks(run.task.stage.job, None, None, usize::MAX);
         let row = rows.into_iter().flatten().find(|row| row.id == run.task);
         let wanted = row.is_some_and(|row| {
             row.state == partita_shared::model::TaskState::Running

@@ -316,8 +316,8 @@ impl World {
     /// Nothing of a job that has ended is begun.
     fn check_message(&mut self, message: &ToWorker) {
         let begun = match message {
-            ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.group.job).collect(),
-            ToWorker::Fragment(fragment) => vec![fragment.group.job],
+            ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.stage.job).collect(),
+            ToWorker::Fragment(fragment) => vec![fragment.stage.job],
             _ => Vec::new(),
         };
         for job in begun {

@@ -13,7 +13,7 @@ fn chain(t: &mut Cluster, first: u32, last: u32) {
         t.walks = number % 100 == 1;
         let result = match number {
             1 => job().kept().source(1),
-            _ => job().kept().reads(number - 1, 1).group(1, [one_to_one(0)]),
+            _ => job().kept().reads(number - 1, 1).stage(1, [one_to_one(0)]),
         };
         t.submit_quietly(result);
         t.finish_quietly(&[&format!("{number}.{}.0", u32::from(number > 1))]);
@@ -50,12 +50,12 @@ fn a_chain_is_made_again_as_far_as_it_is_remembered() {
     let (busy, next, reader) = (OWN_MAX + 1, OWN_MAX + 2, OWN_MAX + 3);
     t.submit_quietly(job().source(1));
     t.join("b", 1);
-    t.submit_quietly(job().kept().reads(OWN_MAX, 1).group(1, [one_to_one(0)]));
+    t.submit_quietly(job().kept().reads(OWN_MAX, 1).stage(1, [one_to_one(0)]));
     t.finish_quietly(&[&format!("{next}.1.0")]);
     t.release(OWN_MAX);
     assert_eq!(t.core.cluster().jobs_live, 3);
     t.lose("b", "gone");
-    t.submit(job().reads(next, 1).group(1, [one_to_one(0)]));
+    t.submit(job().reads(next, 1).stage(1, [one_to_one(0)]));
     t.finish_quietly(&[&format!("{busy}.0.0")]);
     assert_eq!(t.running(next), [format!("{next}.1.0")]);
     t.finish_quietly(&[&format!("{next}.1.0")]);

@@ -4,7 +4,7 @@
 //! ranges of a sorted held table and each window sees only so many rows, or so much of the key,
 //! beyond its own row, every partition can be done by itself: it needs the edges of its
 //! neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a window, before
-//! the optimiser decides how rows are brought together; the cut makes it groups of tasks.
+//! the optimiser decides how rows are brought together; the cut makes it stages.
 //!
 //! Windows that begin with the first row of all see too much for that. They are done by partitions as
 //! well, and then given what was found in the partitions before, where that can be joined to them.

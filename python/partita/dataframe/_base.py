@@ -195,7 +195,7 @@ class Plan:
 
     @thin
     def explain(self) -> str:
-        """How the cluster would run it: the plan, cut into groups of tasks."""
+        """How the cluster would run it: the plan, cut into stages."""
         return self._rows.explain(self._full_query())
 
     @thin

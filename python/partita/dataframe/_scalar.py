@@ -56,7 +56,7 @@ class Scalar:
 
     @thin
     def explain(self) -> str:
-        """How the cluster would run it: the plan, cut into groups of tasks."""
+        """How the cluster would run it: the plan, cut into stages."""
         return self._rows.explain(f"SELECT {self._sql} AS value FROM {self._rows.under(self._sql)}")
 
     @thin

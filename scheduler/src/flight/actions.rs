@@ -283,7 +283,7 @@ async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, 
     let mut located = Vec::with_capacity(found.len());
     for ((task, (address, attempt)), (rows, bytes)) in found {
         let tasks = vec![(task.index, attempt)];
-        let ticket = FetchTicket { group: task.group, bucket: None, tasks };
+        let ticket = FetchTicket { stage: task.stage, bucket: None, tasks };
         let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
         located.push(Located { address, ticket: STANDARD.encode(ticket), rows, bytes });
     }

@@ -16,7 +16,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as SessionStatement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
-use partita_core::{GroupSpec, JobSpec, Origin};
+use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
 use partita_plan::held::{HeldExec, Sorted};
 use partita_plan::{codec, cut, files};
@@ -191,9 +191,9 @@ pub(super) async fn understand(
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
-            let groups =
+            let stages =
                 build(&session, &text, &inner, capacity, Thrift::Normal, false, None).await?;
-            let (schema, batch) = explain::plans(&inner, &groups).map_err(wrong)?;
+            let (schema, batch) = explain::plans(&inner, &stages).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
         _ if is_about_the_session(&plan) => {
@@ -265,7 +265,7 @@ pub(super) async fn physical(
     }
 }
 
-/// Makes the groups of a job.
+/// Makes the stages of a job.
 async fn build(
     session: &Session,
     text: &Text,
@@ -281,7 +281,7 @@ async fn build(
         None => physical(&state, logical, capacity, thrift).await.map(|plan| (plan, None)),
     };
     let (plan, order) = planned.map_err(|error| text.wrong(&error))?;
-    let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
+    let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| StageSpec {
         name: "whole statement".to_string(),
         plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
         tasks: 1,
@@ -316,7 +316,7 @@ async fn build(
         }
         tracing::debug!(reason, "running the statement in one task");
         Ok(Built {
-            groups: vec![whole(&plan, sql)],
+            stages: vec![whole(&plan, sql)],
             staging: None,
             schema: plan.schema(),
             order: None,
@@ -327,24 +327,24 @@ async fn build(
         let one = Capacity { slots: 1, slot_bytes: 0 };
         let plan = physical(&state, logical, one, thrift).await;
         let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
-        let groups = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
-        let (groups, schema) = (encode(&groups)?, plan.schema());
-        return Ok(Built { groups, staging: None, schema, order: None });
+        let stages = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
+        let (stages, schema) = (encode(&stages)?, plan.schema());
+        return Ok(Built { stages, staging: None, schema, order: None });
     }
-    let groups = match cut::cut(Arc::clone(&plan)) {
-        Ok(groups) => groups,
+    let stages = match cut::cut(Arc::clone(&plan)) {
+        Ok(stages) => stages,
         Err(DataFusionError::NotImplemented(reason)) => return whole(reason),
         Err(error) => return Err(QueryError::plan(&error)),
     };
-    match encode(&groups) {
-        Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema(), order }),
+    match encode(&stages) {
+        Ok(stages) => Ok(Built { stages, staging: None, schema: plan.schema(), order }),
         Err(error) => whole(error.to_string()),
     }
 }
 
 /// Whether a plan can be cut and sent, or only run whole.
 pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    cut::cut(Arc::clone(plan)).is_ok_and(|groups| encode(&groups).is_ok())
+    cut::cut(Arc::clone(plan)).is_ok_and(|stages| encode(&stages).is_ok())
 }
 
 /// Whether a plan reads a held table.
@@ -357,10 +357,10 @@ fn is_recursive(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(is_recursive)
 }
 
-/// The groups of a job, and the folder that it writes in before it is complete.
+/// The stages of a job, and the folder that it writes in before it is complete.
 #[derive(Debug)]
 pub(crate) struct Built {
-    pub(crate) groups: Vec<GroupSpec>,
+    pub(crate) stages: Vec<StageSpec>,
     pub(crate) staging: Option<String>,
     /// The schema of the rows that the workers make.
     pub(crate) schema: SchemaRef,
@@ -368,20 +368,20 @@ pub(crate) struct Built {
     pub(crate) order: Option<Sorted>,
 }
 
-/// Gives groups their wire form.
-pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partita_plan::PlanError> {
-    groups
+/// Gives stages their wire form.
+pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partita_plan::PlanError> {
+    stages
         .iter()
-        .map(|group| {
-            let (name, work, origin) = match &group.held {
+        .map(|stage| {
+            let (name, work, origin) = match &stage.held {
                 Some(held) => (held.name.clone(), Work::Empty, Origin::Held(held.job)),
                 None => {
-                    let plan = codec::encode(Arc::clone(&group.plan))?;
-                    (group.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
+                    let plan = codec::encode(Arc::clone(&stage.plan))?;
+                    (stage.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
                 }
             };
-            let (plan, tasks, inputs) = (group.text(), group.tasks, group.inputs.clone());
-            Ok(GroupSpec { name, plan, tasks, work, inputs, origin })
+            let (plan, tasks, inputs) = (stage.text(), stage.tasks, stage.inputs.clone());
+            Ok(StageSpec { name, plan, tasks, work, inputs, origin })
         })
         .collect()
 }
@@ -445,7 +445,7 @@ async fn make(
         staging: built.staging,
         keep: false,
         replicas: 1,
-        groups: built.groups,
+        stages: built.stages,
     };
     Ok((spec, if analyze { explain::schema() } else { built.schema }, built.order))
 }

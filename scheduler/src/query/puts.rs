@@ -8,10 +8,10 @@ use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::{Asked, QueryError, hold, register};
 use datafusion::arrow::datatypes::SchemaRef;
-use partita_core::{Event, GroupSpec, JobSpec, Origin};
+use partita_core::{Event, JobSpec, Origin, StageSpec};
 use partita_plan::held::Sorted;
 use partita_shared::ids::JobId;
-use partita_shared::limits::GROUP_TASKS_MAX;
+use partita_shared::limits::STAGE_TASKS_MAX;
 use partita_shared::message::Work;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,14 +68,14 @@ pub(crate) async fn begin(
         let text = format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
         return Err(QueryError::Statement(text));
     }
-    if partitions == 0 || partitions > GROUP_TASKS_MAX {
+    if partitions == 0 || partitions > STAGE_TASKS_MAX {
         let text =
-            format!("invalid number of partitions {partitions}: expected 1 to {GROUP_TASKS_MAX}");
+            format!("invalid number of partitions {partitions}: expected 1 to {STAGE_TASKS_MAX}");
         return Err(QueryError::Statement(text));
     }
     hold::give_up(shared, |_, _| false).await;
     let addresses = workers(shared).await?;
-    let group = GroupSpec {
+    let stage = StageSpec {
         name: format!("upload {name}"),
         plan: "uploaded by a client".to_string(),
         tasks: partitions,
@@ -92,7 +92,7 @@ pub(crate) async fn begin(
         staging: None,
         keep: true,
         replicas,
-        groups: vec![group],
+        stages: vec![stage],
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (session, name) = (asked.session.clone(), name.to_string());

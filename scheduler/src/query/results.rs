@@ -25,7 +25,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
 use partita_net::peer::FetchTicket;
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
 use partita_shared::model::JobState;
 use std::sync::Arc;
@@ -88,10 +88,10 @@ pub(super) async fn begin(
 }
 
 async fn submit(statement: Statement, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
-    let result = (spec.groups.len() as u32).saturating_sub(1);
+    let result = (spec.stages.len() as u32).saturating_sub(1);
     let (job, notices) = statement.submit(spec).await?;
-    let group = GroupId { job, index: result };
-    Ok((job, Delivery { group, notices, passed_on: false, reachable: true }))
+    let stage = StageId { job, index: result };
+    Ok((job, Delivery { stage, notices, passed_on: false, reachable: true }))
 }
 
 /// The messages of a few batches that are here.
@@ -140,7 +140,7 @@ struct Query {
 
 /// One job's result partitions.
 struct Delivery {
-    group: GroupId,
+    stage: StageId,
     notices: mpsc::Receiver<JobNotice>,
     /// Whether the client has rows of this job.
     passed_on: bool,
@@ -176,7 +176,7 @@ enum Read {
 impl Query {
     async fn drive(self, mut delivery: Delivery) {
         if self.client.send(Ok(announce(&self.schema))).await.is_err() {
-            self.cancel(delivery.group.job).await;
+            self.cancel(delivery.stage.job).await;
             return;
         }
         let mut ending = self.deliver(&mut delivery).await;
@@ -184,7 +184,7 @@ impl Query {
             ending = self.try_frugally(&mut delivery, error).await;
         }
         match ending {
-            Ending::Done if self.analyzed => self.send_figures(delivery.group.job).await,
+            Ending::Done if self.analyzed => self.send_figures(delivery.stage.job).await,
             Ending::Done | Ending::Nobody => {}
             Ending::OutOfMemory(error) => {
                 let _ = self.client.send(Err(QueryError::Failed(error))).await;
@@ -208,7 +208,7 @@ impl Query {
 
     /// Runs the query again with little memory.
     async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
-        tracing::info!(job = %delivery.group.job, cause = error, "retrying in low-memory mode");
+        tracing::info!(job = %delivery.stage.job, cause = error, "retrying in low-memory mode");
         match self.submit_frugally().await {
             Ok((_, again)) => {
                 *delivery = again;
@@ -227,11 +227,11 @@ impl Query {
         let found = self
             .shared
             .hub
-            .query(move |core| core.groups(job).zip(core.operators(job)))
+            .query(move |core| core.stages(job).zip(core.operators(job)))
             .await
             .flatten();
-        let Some((groups, operators)) = found else { return };
-        let Ok(batch) = explain::figures(&groups, &operators) else { return };
+        let Some((stages, operators)) = found else { return };
+        let Ok(batch) = explain::figures(&stages, &operators) else { return };
         let mut messages = encode(Arc::clone(&self.schema), vec![batch]).skip(1);
         while let Some(message) = messages.next().await {
             if self.client.send(message).await.is_err() {
@@ -242,7 +242,7 @@ impl Query {
 
     /// Brings partition after partition, until the job has ended.
     async fn deliver(&self, delivery: &mut Delivery) -> Ending {
-        let job = delivery.group.job;
+        let job = delivery.stage.job;
         let mut next = None;
         loop {
             let notice = match next.take() {
@@ -278,7 +278,7 @@ impl Query {
                     self.shared.hub.tell(Event::Delivered { job, index, rows }).await;
                 }
                 Read::Unreadable => {
-                    let task = TaskId { group: delivery.group, index };
+                    let task = TaskId { stage: delivery.stage, index };
                     let worker = holder.worker;
                     self.shared.hub.tell(Event::Unreadable { task, worker }).await;
                 }
@@ -316,8 +316,8 @@ impl Query {
         address: &str,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
-        let mut expected = self.shared.acks.expect(delivery.group.job, index);
+        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
+        let mut expected = self.shared.acks.expect(delivery.stage.job, index);
         if self.client.send(direct::message(index, address, &ticket)).await.is_err() {
             return Read::Nobody;
         }
@@ -329,12 +329,12 @@ impl Query {
         };
         match ack {
             Ok(Ack::Taken { rows }) => {
-                tracing::debug!(job = %delivery.group.job, index, address, rows, "the client read a partition from its worker");
+                tracing::debug!(job = %delivery.stage.job, index, address, rows, "the client read a partition from its worker");
                 delivery.passed_on = true;
                 Read::Passed { rows }
             }
             Ok(Ack::Unreachable(cause)) => {
-                tracing::info!(job = %delivery.group.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
+                tracing::info!(job = %delivery.stage.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
                 delivery.reachable = false;
                 self.read(delivery, index, holder, address).await
             }
@@ -352,7 +352,7 @@ impl Query {
         address: &str,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
+        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
         let mut buffer: Option<(Vec<FlightData>, usize)> = Some((Vec::new(), 0));
         let mut rows = 0;
         let fetching = self.shared.plane.fetch(address, &ticket);

@@ -55,14 +55,14 @@ async fn check(oracle: &Oracle, gets: Gets, queries: &[&str]) -> Result<()> {
     oracle.check_all(queries, Sameness::Rows).await
 }
 
-/// How many groups of tasks the job had that made a held table.
-async fn groups_of(oracle: &Oracle, table: &str) -> Result<usize> {
+/// How many stages the job had that made a held table.
+async fn stages_of(oracle: &Oracle, table: &str) -> Result<usize> {
     let mut control = oracle.client().control().await?;
     let Reply::Tables(tables) = control.ask(Request::Tables).await? else { bail!("no tables") };
     let found = tables.into_iter().find(|row| row.name == table).context("no such table")?;
-    match control.ask(Request::Groups(found.job)).await? {
-        Reply::Groups(groups) => Ok(groups.len()),
-        other => bail!("no groups: {other:?}"),
+    match control.ask(Request::Stages(found.job)).await? {
+        Reply::Stages(stages) => Ok(stages.len()),
+        other => bail!("no stages: {other:?}"),
     }
 }
 
@@ -331,8 +331,8 @@ fn files_in_order_are_not_shuffled() -> Result<()> {
         ];
         for (name, rows, order, in_place) in &tables {
             held(&oracle, name, rows, order).await?;
-            let groups = groups_of(&oracle, name).await?;
-            assert_eq!(groups == 1, *in_place, "{name} was made by {groups} groups of tasks");
+            let stages = stages_of(&oracle, name).await?;
+            assert_eq!(stages == 1, *in_place, "{name} was made by {stages} stages");
         }
         oracle
             .check_all(

@@ -257,7 +257,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::Locations(locations) => engine.set_locations(locations),
         ToWorker::Run(tasks) => engine.run(tasks),
         ToWorker::Cancel(attempts) => engine.cancel(&attempts),
-        ToWorker::DropGroups(groups) => engine.drop_groups(&groups),
+        ToWorker::DropStages(stages) => engine.drop_stages(&stages),
         ToWorker::DropPartition(task) => engine.drop_partition(task),
         ToWorker::DropJob { job, staging } => {
             engine.drop_job(job);

@@ -48,7 +48,7 @@ impl Slots {
         if let Some(on_slot) = self.leave(key) {
             on_slot.handle.abort();
             self.stopped.retain(|(_, stopped)| !stopped.is_finished());
-            self.stopped.push((key.0.group.job, on_slot.handle));
+            self.stopped.push((key.0.stage.job, on_slot.handle));
         }
     }
 

@@ -62,7 +62,7 @@ async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
     let mut output: Option<Output> = None;
     for bucket in 0..order.buckets.max(1) {
         let ticket = FetchTicket {
-            group: order.task.group,
+            stage: order.task.stage,
             bucket: (order.buckets > 0).then_some(bucket),
             tasks: vec![(order.task.index, order.attempt)],
         };

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Jobs whose groups are named.
+/// Jobs whose stages are named.
 const JOBS_NAMED_MAX: usize = 4;
 
 /// What the page shows.
@@ -156,9 +156,9 @@ struct SlotsProps {
 #[component]
 fn Slots(props: &SlotsProps) -> Html {
     let on_slots = props.page.as_ref().map(|page| page.on_slots.as_slice()).unwrap_or_default();
-    let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.group.job).collect();
-    let groups = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Groups);
-    use_topics(&props.live, "worker", groups.collect());
+    let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.stage.job).collect();
+    let stages = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Stages);
+    use_topics(&props.live, "worker", stages.collect());
     let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No task is on a slot.");
     let last = if props.is_there { "" } else { ", when it was last heard" };
     let note = format!("{} of {}{last}", on_slots.len(), props.slots);
@@ -166,12 +166,12 @@ fn Slots(props: &SlotsProps) -> Html {
         <Panel id="worker-slots" title="Tasks on slots" {note} {status}>
             <ul class="slots">
                 { for on_slots.iter().map(|slot| {
-                    let group = crate::charts::group_name(&props.live, slot.task.group);
+                    let stage = crate::charts::stage_name(&props.live, slot.task.stage);
                     html! {
                         <li key={slot.slot}>
                             <span class="hint">{ slot.slot }</span>
                             { task_link(slot.task) }
-                            <span class="grow">{ group }</span>
+                            <span class="grow">{ stage }</span>
                             <span class="number">{ duration_us(slot.since_us) }</span>
                         </li>
                     }

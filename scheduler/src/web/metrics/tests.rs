@@ -1,7 +1,7 @@
 //! The text, made from a core that was driven by events.
 
 use super::*;
-use partita_core::{Event, GroupSpec, JobSpec, Options};
+use partita_core::{Event, JobSpec, Options, StageSpec};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, Work, WorkerMetrics};
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ fn registration(name: &str, host: &str) -> Box<Registration> {
 }
 
 fn job(tasks: u32) -> Box<JobSpec> {
-    let group = GroupSpec {
+    let stage = StageSpec {
         name: "scan".to_string(),
         plan: String::new(),
         tasks,
@@ -39,7 +39,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         staging: None,
         keep: false,
         replicas: 1,
-        groups: vec![group],
+        stages: vec![stage],
     })
 }
 
