@@ -54,7 +54,7 @@ fn microseconds(observed: bool) -> f64 {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
         stages: vec![stage],
     });

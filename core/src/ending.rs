@@ -31,7 +31,7 @@ pub(crate) fn end_job(
             }
         }
     }
-    for worker in job.held.replicas.values().flatten() {
+    for worker in job.persisted.replicas.values().flatten() {
         core.add_held(worker.0, -1);
     }
     // Nothing of it runs any more, whatever was about to.
@@ -58,7 +58,7 @@ pub(crate) fn end_job(
     telemetry::job_ended(core, id, &mut job, &row);
     let operators = job.stages.into_iter().map(|stage| stage.operators).collect();
     remember(core, EndedJob { row, stages, operators });
-    persisted::detach(core, (id, &job.spec.text, &error), job.held.readers, sources);
+    persisted::detach(core, (id, &job.spec.text, &error), job.persisted.readers, sources);
 }
 
 /// Ends a statement that becomes no job. Nothing happens if it has ended or is a job.

@@ -15,9 +15,9 @@ pub type Time = u64;
 pub enum Origin {
     /// Its tasks make them.
     Tasks,
-    /// They are the result of another job, which holds it. The stage has one task for each
+    /// They are the result of another job, which persists it. The stage has one task for each
     /// partition, which never runs: it is done while the partition is held.
-    Held(JobId),
+    Persisted(JobId),
     /// A client brings them; see [`Event::Stored`]. They cannot be made again.
     Put,
 }
@@ -40,7 +40,7 @@ pub struct StageSpec {
 }
 
 /// A job that is submitted. Its last stage's partitions go to the client, in their order, or are
-/// held for other jobs.
+/// persisted for other jobs.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// What was asked: the SQL, or a name.
@@ -55,10 +55,10 @@ pub struct JobSpec {
     pub analyze: bool,
     /// The folder to remove if the job does not end well.
     pub staging: Option<String>,
-    /// Whether its result is held on the workers until [`Event::JobReleased`], for other jobs to
+    /// Whether its result is persisted on the workers until [`Event::JobReleased`], for other jobs to
     /// read, and not delivered.
-    pub keep: bool,
-    /// Workers that shall hold each partition of a result that is held, as far as there are so many;
+    pub persist: bool,
+    /// Workers that shall hold each partition of a result that is persisted, as far as there are so many;
     /// 0 is as good as 1.
     pub replicas: u32,
     /// Its stages; the last one's output is the result.
@@ -192,7 +192,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A held result is not wanted any more. Jobs that read it, or whose own held results are made
+    /// A persisted result is not wanted any more. Jobs that read it, or whose own persisted results are made
     /// of it, still can.
     JobReleased {
         /// The job.
@@ -291,8 +291,8 @@ pub enum Effect {
         /// Who holds it.
         holder: Holder,
     },
-    /// The result of a job is complete and held.
-    JobHeld {
+    /// The result of a job is complete and persisted.
+    JobPersisted {
         /// The job.
         job: JobId,
     },

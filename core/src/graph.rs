@@ -213,8 +213,8 @@ impl Job {
     /// Whether some task that has not its output yet reads this partition of this stage, or the
     /// client still wants it.
     pub(crate) fn is_wanted(&self, stage: usize, index: u32) -> bool {
-        if self.is_held_result(stage) {
-            return !self.held.complete || self.held.wanted.contains(&index);
+        if self.is_persisted_result(stage) {
+            return !self.persisted.complete || self.persisted.wanted.contains(&index);
         }
         if stage == self.result() {
             return index >= self.delivered;
@@ -282,8 +282,8 @@ impl Job {
     /// Whether a partition that comes to be held now is kept: for a stage that is not done, or for
     /// the client.
     pub(crate) fn is_kept(&self, stage: usize, index: u32) -> bool {
-        if self.is_held_result(stage) {
-            return !self.held.released || self.is_wanted(stage, index);
+        if self.is_persisted_result(stage) {
+            return !self.persisted.released || self.is_wanted(stage, index);
         }
         if stage == self.result() {
             return index >= self.delivered;

@@ -46,7 +46,7 @@ impl Core {
             *held.entry(worker.0).or_default() += 1;
         }
         self.check_moves()?;
-        self.check_held()?;
+        self.check_persisted()?;
         for (id, worker) in &self.workers {
             let expect =
                 (assigned.get(&id.0).copied().unwrap_or(0), held.get(&id.0).copied().unwrap_or(0));

@@ -111,7 +111,7 @@ fn take_back(
                 }
                 TaskState::Done => {
                     job.lose_partition(stage, index);
-                    if job.is_held_result(stage) {
+                    if job.is_persisted_result(stage) {
                         of_result.push(index);
                         let is_gone = job.stages[stage].tasks[index as usize].holder().is_none();
                         if is_gone && job.stages[stage].origin == Origin::Put {

@@ -12,7 +12,7 @@ pub(crate) fn attach(core: &mut Core, id: JobId) {
     let sources = core.jobs.get(&id).map(Job::sources).unwrap_or_default();
     for (stage, source) in sources {
         let Some(found) = core.jobs.get_mut(&source) else { continue };
-        found.held.readers.insert((id, stage));
+        found.persisted.readers.insert((id, stage));
         let tasks = found.stages[found.result()].tasks.clone();
         let Some(job) = core.jobs.get_mut(&id) else { return };
         for (index, task) in (0..).zip(&tasks) {
@@ -45,11 +45,11 @@ pub(crate) fn show(job: &mut Job, stage: usize, index: u32, task: &Task) {
     }
 }
 
-/// Shows the readers of a held result what became of a partition of it.
+/// Shows the readers of a persisted result what became of a partition of it.
 pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return };
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return };
     let task = job.stages[job.result()].tasks[index as usize];
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
+    let readers: Vec<(JobId, u32)> = job.persisted.readers.iter().copied().collect();
     for (reader, stage) in readers {
         if let Some(job) = core.jobs.get_mut(&reader) {
             show(job, stage as usize, index, &task);
@@ -58,13 +58,13 @@ pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
     core.demand_changed |= task.holder().is_none();
 }
 
-/// A partition of a held result has another holder. Its readers, and the attempts that read it now
+/// A partition of a persisted result has another holder. Its readers, and the attempts that read it now
 /// where it was.
 pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return Vec::new() };
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return Vec::new() };
     let task = job.stages[job.result()].tasks[index as usize];
     let Some(holder) = task.holder() else { return Vec::new() };
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
+    let readers: Vec<(JobId, u32)> = job.persisted.readers.iter().copied().collect();
     let mut reading = Vec::new();
     for (reader, stage) in readers {
         let Some(job) = core.jobs.get_mut(&reader) else { continue };

@@ -23,7 +23,7 @@ impl Job {
         if stage == self.result() && index == self.delivered {
             self.delivering = None;
         }
-        let is_persisted = self.is_held_result(stage);
+        let is_persisted = self.is_persisted_result(stage);
         let other = is_persisted
             .then(|| self.take_other(index, |worker| worker != holder.worker))
             .flatten();

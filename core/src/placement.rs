@@ -122,7 +122,7 @@ fn find(
     now: u64,
 ) -> Option<(Option<WorkerId>, u32)> {
     let at = &job.stages[stage];
-    let delivered = stage == job.result() && !job.spec.keep;
+    let delivered = stage == job.result() && !job.spec.persist;
     let limit = if delivered { job.delivered.saturating_add(window) } else { u32::MAX };
     let may_run = |index: &&u32| {
         let ready = at.tasks[**index as usize].state == TaskState::Ready;

@@ -23,7 +23,7 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: 
             if !consumers.iter().all(|c| job.stages[c.stage as usize].is_done()) {
                 continue;
             }
-            if let Origin::Held(source) = job.stages[input].origin {
+            if let Origin::Persisted(source) = job.stages[input].origin {
                 core.demand_changed = true;
                 core.release_job(source);
             } else {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The stage whose partitions a stage's are: itself, or the result of another job.
 pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &StageSpec) -> StageId {
     match spec.origin {
-        Origin::Held(source) => {
+        Origin::Persisted(source) => {
             let result = core.jobs.get(&source).map_or(0, |source| source.result() as u32);
             StageId { job: source, index: result }
         }
@@ -31,7 +31,7 @@ pub(crate) fn new_stage(
     let id = StageId { job, index };
     let read =
         (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.stage as usize]));
-    let held = read.filter(|(_, place)| place.job != job).collect();
+    let persisted = read.filter(|(_, place)| place.job != job).collect();
     let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
     let mut tasks = vec![Task::new(); spec.tasks as usize];
     for input in &spec.inputs {
@@ -56,7 +56,7 @@ pub(crate) fn new_stage(
             stage: id,
             work: spec.work,
             inputs: spec.inputs,
-            held,
+            persisted,
             analyze,
         }),
         consumers: Vec::new(),
@@ -83,12 +83,12 @@ pub(crate) fn new_stage(
 /// the others.
 fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
     let (mut own, mut all) = (0, 0);
-    for job in core.jobs.values().filter(|job| job.spec.keep == spec.keep) {
+    for job in core.jobs.values().filter(|job| job.spec.persist == spec.persist) {
         all += 1;
         own += usize::from(job.spec.owner == spec.owner);
     }
-    let (max, what, remedy) = match spec.keep {
-        true => (limits::HELD_JOBS_MAX, "results are persisted", "drop some first"),
+    let (max, what, remedy) = match spec.persist {
+        true => (limits::PERSISTED_JOBS_MAX, "results are persisted", "drop some first"),
         false => {
             let remedy = "retry when some have ended";
             (limits::LIVE_JOBS_MAX, "jobs are waiting or running", remedy)
@@ -104,7 +104,7 @@ fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
 
 /// Whether a persisted result would be one too many, for its owner or in all.
 pub(crate) fn needs_room(core: &Core, spec: &JobSpec) -> bool {
-    spec.keep && check_room(core, spec).is_err()
+    spec.persist && check_room(core, spec).is_err()
 }
 
 /// Whether a job makes sense: every reference is to something that is there.
@@ -159,9 +159,10 @@ fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String
     let is_last = number + 1 == spec.stages.len();
     let fits = match stage.origin {
         Origin::Tasks => return Ok(()),
-        Origin::Put => spec.keep && is_last,
-        Origin::Held(source) => {
-            let found = core.jobs.get(&source).filter(|job| job.spec.keep && !job.held.released);
+        Origin::Put => spec.persist && is_last,
+        Origin::Persisted(source) => {
+            let found =
+                core.jobs.get(&source).filter(|job| job.spec.persist && !job.persisted.released);
             let Some(found) = found else {
                 return Err(format!(
                     "the persisted result of {source} no longer exists; create it again"

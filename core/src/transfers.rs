@@ -58,7 +58,7 @@ fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
                 let index = index as u32;
                 let read = job.is_delivering(number, index, holder);
                 let id = task_id(*id, number as u32, index);
-                let wanted = match job.is_held_result(number) {
+                let wanted = match job.is_persisted_result(number) {
                     true => job.is_kept(number, index),
                     false => job.is_wanted(number, index),
                 };
@@ -96,7 +96,7 @@ fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     let workers = &core.workers;
     let job = core.jobs.get_mut(&task.stage.job)?;
     let stays = |id| workers.get(&id).is_some_and(|worker| worker.leaving.is_none());
-    let is_result = job.is_held_result(task.stage.index as usize);
+    let is_result = job.is_persisted_result(task.stage.index as usize);
     is_result.then(|| job.take_other(task.index, stays)).flatten()
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: Worker
     job.stages[stage].tasks[index as usize].worker = worker.0;
     job.moved(stage, index, Holder { worker, attempt });
     let mut readers = job.reading(task.stage.job, stage, index);
-    if job.is_held_result(stage) {
+    if job.is_persisted_result(stage) {
         readers.extend(mirror::moved(core, task.stage.job, index));
     }
     core.copies.insert((from.worker, task), Copy { readers });

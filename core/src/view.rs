@@ -78,29 +78,30 @@ impl Core {
         Some(job.stages.last()?.tasks.get(index as usize)?.bytes)
     }
 
-    /// The jobs whose complete results are held, and that nobody has let go.
-    pub fn held_jobs(&self) -> BTreeSet<JobId> {
-        let held = |(_, job): &(&JobId, &Job)| job.held.complete && !job.held.released;
-        self.jobs.iter().filter(held).map(|(id, _)| *id).collect()
+    /// The jobs whose complete results are persisted, and that nobody has let go.
+    pub fn persisted_jobs(&self) -> BTreeSet<JobId> {
+        let persisted =
+            |(_, job): &(&JobId, &Job)| job.persisted.complete && !job.persisted.released;
+        self.jobs.iter().filter(persisted).map(|(id, _)| *id).collect()
     }
 
-    /// Rows and bytes, as they lie in memory, of each partition of a held result.
-    pub fn held_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
-        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
+    /// Rows and bytes, as they lie in memory, of each partition of a persisted result.
+    pub fn persisted_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
+        let job = self.jobs.get(&id).filter(|job| job.persisted.complete)?;
         let tasks = &job.stages[job.result()].tasks;
         Some(tasks.iter().map(|task| (task.rows, task.bytes)).collect())
     }
 
-    /// The task and the holder of each partition of a held result; none where it is not held.
-    pub fn held_places(&self, id: JobId) -> Option<Vec<(TaskId, Option<Holder>)>> {
-        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
+    /// The task and the holder of each partition of a persisted result; none where it is not held.
+    pub fn persisted_locations(&self, id: JobId) -> Option<Vec<(TaskId, Option<Holder>)>> {
+        let job = self.jobs.get(&id).filter(|job| job.persisted.complete)?;
         let result = job.result();
         let place =
             |(index, task): (u32, &Task)| (task_id(id, result as u32, index), task.holder());
         Some((0..).zip(&job.stages[result].tasks).map(place).collect())
     }
 
-    /// Partitions of a held result that no worker holds, and whether all that is missing can be recomputed: what a
+    /// Partitions of a persisted result that no worker holds, and whether all that is missing can be recomputed: what a
     /// client uploaded cannot.
     pub fn lost_partitions(&self, id: JobId) -> (u32, bool) {
         let missing = |job: &Job| {
@@ -119,7 +120,7 @@ impl Core {
         (lost as u32, can_recompute)
     }
 
-    /// Whether each partition of a held result has as many copies as were asked for, as far as there
+    /// Whether each partition of a persisted result has as many copies as were asked for, as far as there
     /// are so many workers that stay.
     pub fn has_replicas(&self, id: JobId) -> bool {
         let Some(job) = self.jobs.get(&id) else { return false };
@@ -130,10 +131,10 @@ impl Core {
         copies.all(|copies| copies >= wanted)
     }
 
-    /// Partitions of a result that is to be held and is not complete that are there, and how many
+    /// Partitions of a result that is to be persisted and is not complete that are there, and how many
     /// there are.
-    pub fn held_so_far(&self, id: JobId) -> Option<(u32, u32)> {
-        let job = self.jobs.get(&id).filter(|job| job.spec.keep)?;
+    pub fn persisted_so_far(&self, id: JobId) -> Option<(u32, u32)> {
+        let job = self.jobs.get(&id).filter(|job| job.spec.persist)?;
         let stage = &job.stages[job.result()];
         Some((stage.available, stage.tasks.len() as u32))
     }

@@ -439,7 +439,7 @@ class Client:
     def restart(self) -> Client:
         """Stops all jobs of the cluster, whoever's they are, and drops what this client holds and has not published.
 
-        Frames that read what was held cannot be computed any more. Unlike with Dask the workers' processes go on:
+        Frames that read persisted ones cannot be computed any more. Unlike with Dask the workers' processes go on:
         they keep nothing beyond their jobs and what they hold, so a new process would be no other.
         """
         for state in ("planning", "queued", "running"):

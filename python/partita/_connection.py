@@ -384,16 +384,16 @@ class Connection:
                 raise
 
     def table(self, name: str) -> dict[str, Any]:
-        """What the scheduler says of a held table of this session, or of everyone's.
+        """What the scheduler says of a persisted table of this session, or of everyone's.
 
         Raises
         ------
         PartitaError
-            If it is not held any more.
+            If it does not exist any more.
         """
         found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
         if not found:
-            raise PartitaError(f"the table {name} is not held any more")
+            raise PartitaError(f"the table {name} does not exist any more")
         own = [row for row in found if row["session"] == self.session]
         table: dict[str, Any] = (own or found)[0]
         return table
@@ -470,7 +470,7 @@ class Connection:
         return bring(self._scheduler)
 
     def get(self, name: str) -> pa.Table | None:
-        """All rows of a held table, its partitions one after the other, each from where it lies.
+        """All rows of a persisted table, its partitions one after the other, each from where it lies.
 
         None if one lies nowhere: what was lost is made again by those who read it through the scheduler.
         """

@@ -63,7 +63,7 @@ def timeseries(
     client: Client | None = None,
     **arguments: Any,
 ) -> DataFrame:
-    """A frame of random values by time, which is held on the workers.
+    """A frame of random values by time, which is persisted on the workers.
 
     Parameters
     ----------

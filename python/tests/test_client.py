@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
-from waiting import BOUND_S, held, until
+from waiting import BOUND_S, persisted, until
 
 import partita
 from partita import Cancelled, ClusterError, QueryError
@@ -103,8 +103,8 @@ def test_wrong_token(client, monkeypatch):
 
 
 def test_persist(client):
-    """What is persisted is held, read where it lies, and goes with the last that reads it."""
-    before = held(client)
+    """What is persisted is read where it lies, and goes with the last that reads it."""
+    before = persisted(client)
     frame = pd.DataFrame({"k": np.arange(100) % 7, "v": np.arange(100.0)})
     ddf = dd.from_pandas(frame, npartitions=4)
     kept = ddf[ddf.v > 10].persist()
@@ -119,7 +119,7 @@ def test_persist(client):
     assert len(derived) == len(frame[(frame.v > 10) & (frame.k == 3)])
     del derived
     gc.collect()
-    until(lambda: held(client) <= before, "what is let go")
+    until(lambda: persisted(client) <= before, "what is let go")
 
 
 def test_large_partitions(client):
@@ -132,8 +132,8 @@ def test_large_partitions(client):
     assert dd.from_pandas(wide, npartitions=1).s.str.len().compute().tolist() == [5 << 20, 5 << 20]
 
 
-def test_held_frames_are_read_where_they_lie(client):
-    """What is held comes without a query, in its order; a few of its columns, and what is made of it, by one."""
+def test_persisted_frames_are_read_where_they_lie(client):
+    """What is persisted comes without a query, in its order; a few of its columns, and what is made of it, by one."""
     frame = pd.DataFrame({"a": np.arange(1000), "s": [f"t{at}" for at in range(1000)], "x": np.arange(1000) * 0.5})
     frame = frame.set_index(pd.Index(np.arange(1000) * 2, name="id"))
     brought = dd.from_pandas(frame, npartitions=7)
@@ -156,8 +156,8 @@ def test_held_frames_are_read_where_they_lie(client):
     assert jobs() != before
 
 
-def test_order_is_kept_when_held(client):
-    """A sorted frame that is held comes back sorted."""
+def test_order_is_kept_when_persisted(client):
+    """A sorted frame that is persisted comes back sorted."""
     frame = pd.DataFrame({"v": np.random.default_rng(3).permutation(1000)})
     kept = dd.from_pandas(frame, npartitions=5).sort_values("v").persist()
     assert kept.v.compute().tolist() == list(range(1000))
@@ -166,7 +166,7 @@ def test_order_is_kept_when_held(client):
 
 
 def test_sorted_frames_know_their_ranges(client):
-    """A frame that is held by an index is sorted across partitions, and a slice reads those alone that have it."""
+    """A frame that is persisted by an index is sorted across partitions, and a slice reads those alone that have it."""
     random = np.random.default_rng(5)
     times = pd.date_range("2024-01-01", periods=40_000, freq="min")
     frame = pd.DataFrame({"t": random.permutation(times), "v": random.random(40_000)})
@@ -203,17 +203,17 @@ def test_two_clients_do_not_see_each_other(client):
     with another(client) as other:
         dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1, client=other)
         mine = dd.from_pandas(pd.DataFrame({"a": [2]}), npartitions=1, client=client)
-        theirs = next(iter(held(client) - {mine._rows.root.strip('"')}), None)
+        theirs = next(iter(persisted(client) - {mine._rows.root.strip('"')}), None)
         assert theirs is not None
         with pytest.raises(QueryError, match="not found"):
             client.sql(f'SELECT * FROM "{theirs}x"')
-        count = len(held(client))
-    until(lambda: len(held(client)) < count, "the tables of the client that is gone")
+        count = len(persisted(client))
+    until(lambda: len(persisted(client)) < count, "the tables of the client that is gone")
 
 
 def test_a_killed_client_leaves_nothing(client):
     """A client that is killed in the midst of it leaves neither tables nor jobs."""
-    before = held(client)
+    before = persisted(client)
     script = (
         "import os, pandas as pd\n"
         "from partita import dataframe as dd\n"
@@ -221,16 +221,16 @@ def test_a_killed_client_leaves_nothing(client):
         "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
         "a = dd.from_pandas(pd.DataFrame({'a': range(1000)}), npartitions=4).persist()\n"
         "c._connection.action('partita.put_begin', {'name': 'half', 'partitions': 3})\n"
-        "print('held', flush=True)\n"
+        "print('persisted', flush=True)\n"
         "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
     )
     process = running(["-c", script], client)
-    assert process.stdout.readline() == "held\n"
-    until(lambda: len(held(client)) > len(before), "its tables")
+    assert process.stdout.readline() == "persisted\n"
+    until(lambda: len(persisted(client)) > len(before), "its tables")
     until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    until(lambda: held(client) <= before, "its tables to go")
+    until(lambda: persisted(client) <= before, "its tables to go")
     until(lambda: not client._rest("jobs?state=running")["jobs"], "its jobs to stop")
     until(lambda: not client._rest("jobs?state=queued")["jobs"], "its jobs to stop")
 
@@ -426,7 +426,7 @@ def test_files(client, tmp_path):
 def test_plans_are_shown(client, tmp_path):
     """As text and as a picture."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-    assert "HeldExec" in ddf.explain()
+    assert "PersistedExec" in ddf.explain()
     drawing = ddf.groupby("a").size().visualize(str(tmp_path / "plan.svg"))
     assert drawing._repr_svg_().startswith("<svg")
     assert (tmp_path / "plan.svg").read_text() == drawing.svg
@@ -628,7 +628,7 @@ def test_retire_workers():
         assert_frame_equal(ddf.compute(), frame)
 
 
-def test_held_frames_outlive_their_workers():
+def test_persisted_frames_outlive_their_workers():
     """A worker that died is no error where what it held can be made again, or lies elsewhere too."""
     with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
         client.wait_for_workers(2)
@@ -641,7 +641,7 @@ def test_held_frames_outlive_their_workers():
 
 
 def test_restart():
-    """Jobs are stopped, what is held is dropped, what is published stays, and the cluster goes on."""
+    """Jobs are stopped, what is persisted is dropped, what is published stays, and the cluster goes on."""
     with Client(n_workers=1, threads_per_worker=1, set_as_default=False) as client:
         client.wait_for_workers(1)
         ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2, client=client)
@@ -652,7 +652,7 @@ def test_restart():
         assert client.restart() is client
         with pytest.raises(Cancelled):
             future.result(BOUND_S)
-        assert held(client) == {"stays"}
+        assert persisted(client) == {"stays"}
         with pytest.raises(QueryError):
             ddf.compute()
         assert client.get_dataset("stays").a.sum().compute() == 6

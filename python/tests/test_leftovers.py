@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from waiting import held, until
+from waiting import persisted, until
 
 from partita import dataframe as dd
 from partita._connection import Releases
@@ -95,7 +95,7 @@ def turn(client, data, chain, number):
         with pytest.raises(QueryError):
             client.sql("SELECT CAST('x' AS INT) FROM generate_series(1, 2)")
     else:
-        name = f"{brought._rows.held}-files"
+        name = f"{brought._rows.persisted}-files"
         connection.query(f"CREATE EXTERNAL TABLE \"{name}\" STORED AS CSV LOCATION '{data.attrs['csv']}'")
         connection.forget(name)
 
@@ -120,8 +120,8 @@ def test_a_loop_leaves_nothing(tmp_path):
         for number in range(TURNS // 2, TURNS):
             turn(client, data, chain, number)
         end = {name: usage(pid) for name, pid in processes.items()}
-        tables = {neighbour.frame._rows.held, chain.frame._rows.held}
-        until(lambda: held(client) == tables, "nothing but what somebody has")
+        tables = {neighbour.frame._rows.persisted, chain.frame._rows.persisted}
+        until(lambda: persisted(client) == tables, "nothing but what somebody has")
         assert chain.frame.compute().a.tolist() == [number + chain.steps for number in range(5)]
         neighbour.ended.set()
         neighbour.join()
@@ -156,7 +156,7 @@ def test_the_limits_of_one_client_are_not_those_of_another():
             client._connection._info("SELECT 1 AS one")
         assert int(kept[0].a.sum().compute()) == 10
         del kept[1:]
-        until(lambda: held(client) == {kept[0]._rows.held}, "what was let go")
+        until(lambda: persisted(client) == {kept[0]._rows.persisted}, "what was let go")
         assert int(dd.from_pandas(data, npartitions=1, client=client).a.sum().compute()) == 10
 
 
@@ -183,7 +183,7 @@ def test_what_is_not_finished_is_let_go(monkeypatch):
             patched.setattr(client._connection, "table", broken)
             with pytest.raises(KeyboardInterrupt):
                 frame.persist()
-        until(lambda: held(client) == {frame._rows.held}, "one table")
+        until(lambda: persisted(client) == {frame._rows.persisted}, "one table")
         until(lambda: not client._rest("jobs?state=queued")["jobs"], "no upload that is begun")
 
 

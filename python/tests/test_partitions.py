@@ -16,9 +16,9 @@ TIMES = pd.DataFrame(
 
 
 def rows_of_partitions(ddf):
-    """How many rows each partition of a frame has that is held."""
+    """How many rows each partition of a frame has that is persisted."""
     connection = ddf._client._connection
-    places = connection.action("partita.locate", {"name": ddf._rows.held})
+    places = connection.action("partita.locate", {"name": ddf._rows.persisted})
     return [connection._get_one(place).num_rows for place in places]
 
 
@@ -38,8 +38,8 @@ def test_of_a_size(size, each):
     frame = pd.DataFrame({"a": np.arange(20_000), "b": np.arange(20_000) * 0.5})
     brought = dd.from_pandas(frame, npartitions=1)
     ddf = brought.repartition(partition_size=size)
-    held = brought._client._connection.table(brought._rows.held)
-    assert ddf.npartitions == -(-held["bytes"] // each) > 5
+    table = brought._client._connection.table(brought._rows.persisted)
+    assert ddf.npartitions == -(-table["bytes"] // each) > 5
     assert_frame_equal(ddf.compute(), frame)
 
 
@@ -87,9 +87,9 @@ def test_divisions_of_a_sorted_frame():
         found, expected = made(ddf).compute(), made(frame)
         same = assert_frame_equal if isinstance(expected, pd.DataFrame) else assert_series_equal
         same(found, expected, check_freq=False)
-    held = ddf.v.diff().to_frame().persist()
-    assert held.divisions == divisions
-    assert_frame_equal(held.compute(), frame.v.diff().to_frame(), check_freq=False)
+    persisted = ddf.v.diff().to_frame().persist()
+    assert persisted.divisions == divisions
+    assert_frame_equal(persisted.compute(), frame.v.diff().to_frame(), check_freq=False)
 
 
 def test_divisions():
@@ -178,7 +178,7 @@ INDEXES = {
 
 @pytest.mark.parametrize("name", INDEXES)
 def test_brought_frames_know_their_order(name):
-    """Windows of what is brought, and of what is held of it, are done by partitions; so are slices of the index."""
+    """Windows of what is brought, and of what is persisted of it, are done by partitions; so are slices of the index."""
     index, in_ranges = INDEXES[name]
     frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009, "b": np.arange(1000) * 0.5}, index=index)
     brought = dd.from_pandas(frame, npartitions=5)

@@ -47,7 +47,7 @@ def test_pieces_without_rows_go_on(method, function, kind):
     same(got, ON_PIECES[method](pieces(frame)))
 
 
-def test_pieces_are_held():
+def test_pieces_are_persisted():
     """Pieces that are persisted are all there."""
     frame = sparse()
     got = dd.from_pandas(frame, npartitions=2).resample("10min").mean().persist()

@@ -13,6 +13,6 @@ def until(condition, what):
         time.sleep(0.02)
 
 
-def held(client):
-    """The names of the tables that workers hold, of all clients."""
+def persisted(client):
+    """The names of the persisted tables, of all clients."""
     return {row["name"] for row in client._connection.action("partita.tables", {})}

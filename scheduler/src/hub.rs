@@ -45,8 +45,8 @@ pub enum JobNotice {
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
-    /// All of the job's result is held.
-    Held,
+    /// All of the job's result is persisted.
+    Persisted,
     /// The job ended.
     Ended {
         /// How.
@@ -163,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Lets go of held results that have no name any more.
+    /// Lets go of persisted results that have no name any more.
     pub async fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
         for job in jobs {
             self.tell(Event::JobReleased { job }).await;

@@ -75,8 +75,8 @@ pub const LIVE_JOBS_MAX: usize = 2000;
 /// says how many of one client.
 pub const PLANNING_STATEMENTS_MAX: usize = 10_000;
 
-/// Jobs of all clients whose results may be held at once; [`has_room`] says how many of one client.
-pub const HELD_JOBS_MAX: usize = 2000;
+/// Jobs of all clients whose results may be persisted at once; [`has_room`] says how many of one client.
+pub const PERSISTED_JOBS_MAX: usize = 2000;
 
 /// Whether a client that has `own` of the `all` things that all clients have may have one more, if `max`
 /// is the limit for all: as long as it has fewer than are left. So one client alone gets a half, each of

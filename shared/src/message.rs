@@ -80,9 +80,9 @@ pub struct Fragment {
     pub work: Work,
     /// What its tasks read, in the order in which the plan numbers its exchanges.
     pub inputs: Vec<InputSpec>,
-    /// The inputs that are results which other jobs hold: their number, and the stage whose
+    /// The inputs that are persisted results of other jobs: their number, and the stage whose
     /// partitions they are.
-    pub held: Vec<(u32, StageId)>,
+    pub persisted: Vec<(u32, StageId)>,
     /// Whether figures of each operator are wanted.
     pub analyze: bool,
 }

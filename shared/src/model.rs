@@ -79,8 +79,9 @@ pub enum JobState {
     Failed,
     /// Someone stopped it, or its client went away.
     Cancelled,
-    /// Its result is complete and held on the workers, until someone lets it go.
-    Held,
+    /// Its result is complete and persisted on the workers, until someone lets it go.
+    #[serde(alias = "held")]
+    Persisted,
     /// Its statement is being planned, or was planned and its client has not fetched the result yet.
     Planning,
 }
@@ -94,13 +95,15 @@ impl JobState {
         JobState::Done,
         JobState::Failed,
         JobState::Cancelled,
-        JobState::Held,
+        JobState::Persisted,
     ];
 
     /// Whether it will not change any more.
     pub fn is_final(self) -> bool {
         match self {
-            JobState::Planning | JobState::Queued | JobState::Running | JobState::Held => false,
+            JobState::Planning | JobState::Queued | JobState::Running | JobState::Persisted => {
+                false
+            }
             JobState::Done | JobState::Failed | JobState::Cancelled => true,
         }
     }
@@ -114,7 +117,7 @@ impl JobState {
             JobState::Done => "done",
             JobState::Failed => "failed",
             JobState::Cancelled => "cancelled",
-            JobState::Held => "held",
+            JobState::Persisted => "persisted",
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::delivery::deliver_next;
 use crate::event::{Effect, JobSpec};
 use crate::release::release_inputs;
-use crate::state::{Consumer, Core, Held, Job, Stage, task_id};
+use crate::state::{Consumer, Core, Job, Persistence, Stage, task_id};
 use crate::submission::{check, new_stage, place};
 use crate::{mirror, telemetry};
 use partita_shared::ids::{JobId, StageId};
@@ -67,7 +67,7 @@ pub(crate) fn on_submitted(
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
         suspects: BTreeSet::new(),
-        held: Held::default(),
+        persisted: Persistence::default(),
         changed: true,
     };
     for stage in 0..job.stages.len() {
@@ -88,7 +88,7 @@ pub(crate) fn on_delivered(
     rows: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.persist) else { return };
     let result = job.result();
     if index != job.delivered || index as usize >= job.stages[result].tasks.len() {
         return;

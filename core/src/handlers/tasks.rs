@@ -3,7 +3,7 @@
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
 use crate::event::Effect;
-use crate::handlers::persisted::on_held;
+use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
 use crate::release::release_inputs;
 use crate::state::{Core, NOBODY, task_id};
@@ -103,12 +103,12 @@ fn on_finished(
         let message = ToWorker::DropPartition(task_id(id, stage as u32, index));
         effects.push(Effect::Send { worker, message });
     }
-    let is_held_result = job.is_held_result(stage);
+    let is_persisted_result = job.is_persisted_result(stage);
     if job.stages[stage].is_done() {
         release_inputs(core, id, stage, effects);
     }
-    if is_held_result && kept {
-        on_held(core, id, index, effects);
+    if is_persisted_result && kept {
+        on_partition_persisted(core, id, index, effects);
     }
     deliver_next(core, id, effects);
 }
@@ -223,7 +223,7 @@ pub(crate) fn on_unreadable(
         return;
     };
     job.lose_partition(stage, task.index);
-    let of_result = if job.is_held_result(stage) { vec![task.index] } else { Vec::new() };
+    let of_result = if job.is_persisted_result(stage) { vec![task.index] } else { Vec::new() };
     core.copies_changed = true;
     core.add_held(found.worker, -1);
     recompute(core, task.stage.job, &of_result, effects);

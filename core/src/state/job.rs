@@ -50,15 +50,15 @@ pub(crate) struct Job {
     /// Tasks that a worker had when it died, and that have not finished since. While there are any,
     /// no task of the job waits on a worker behind others: what dies with them is not to blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
-    /// What there is beside that of a job whose result is held.
-    pub(crate) held: Held,
+    /// What there is beside that of a job whose result is persisted.
+    pub(crate) persisted: Persistence,
     /// Whether its figures, or those of a stage of it, changed since an observer was told them.
     pub(crate) changed: bool,
 }
 
-/// A job whose result is held, and its readers.
+/// A job whose result is persisted, and its readers.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Persistence {
     /// Whether all of its result was there once: from then on what is lost of it is made again
     /// only for those who want it.
     pub(crate) complete: bool,
@@ -79,9 +79,9 @@ impl Job {
         self.stages.len() - 1
     }
 
-    /// Whether a stage is the result and is held for other jobs.
-    pub(crate) fn is_held_result(&self, stage: usize) -> bool {
-        self.spec.keep && stage == self.result()
+    /// Whether a stage is the result and is persisted for other jobs.
+    pub(crate) fn is_persisted_result(&self, stage: usize) -> bool {
+        self.spec.persist && stage == self.result()
     }
 
     /// Why a task's attempts failed or were lost, in one line.
@@ -91,24 +91,24 @@ impl Job {
         texts.join("; ")
     }
 
-    /// The jobs whose held results it reads, and the stages that stand for them.
+    /// The jobs whose persisted results it reads, and the stages that stand for them.
     pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
-        let stages = self.stages.iter().enumerate().filter(|_| !self.held.cut);
-        let held = stages.filter_map(|(number, stage)| match stage.origin {
-            Origin::Held(source) => Some((number as u32, source)),
+        let stages = self.stages.iter().enumerate().filter(|_| !self.persisted.cut);
+        let persisted = stages.filter_map(|(number, stage)| match stage.origin {
+            Origin::Persisted(source) => Some((number as u32, source)),
             Origin::Tasks | Origin::Put => None,
         });
-        held.collect()
+        persisted.collect()
     }
 
     /// Workers that hold a partition of the result beside its holder.
     pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
-        self.held.replicas.get(&index).into_iter().flatten().copied()
+        self.persisted.replicas.get(&index).into_iter().flatten().copied()
     }
 
     /// Whether a worker holds the output of a task beside its holder.
     pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
-        self.is_held_result(task.stage.index as usize)
+        self.is_persisted_result(task.stage.index as usize)
             && self.others(task.index).any(|other| other == worker)
     }
 
@@ -118,11 +118,11 @@ impl Job {
         index: u32,
         fits: impl Fn(WorkerId) -> bool,
     ) -> Option<WorkerId> {
-        let others = self.held.replicas.get_mut(&index)?;
+        let others = self.persisted.replicas.get_mut(&index)?;
         let found = others.iter().copied().find(|worker| fits(*worker))?;
         others.remove(&found);
         if others.is_empty() {
-            self.held.replicas.remove(&index);
+            self.persisted.replicas.remove(&index);
         }
         Some(found)
     }

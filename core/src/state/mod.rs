@@ -7,7 +7,7 @@ pub(crate) mod task;
 pub(crate) mod transfer;
 pub(crate) mod worker;
 
-pub(crate) use job::{EndedJob, Held, Job};
+pub(crate) use job::{EndedJob, Job, Persistence};
 pub(crate) use planning::Planning;
 pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
@@ -66,9 +66,9 @@ pub struct Core {
     /// [`limits::PLANNING_STATEMENTS_MAX`].
     pub(crate) planning: BTreeMap<JobId, Planning>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    /// Whether what readers want of held results may have changed; see `persisted::demand`.
+    /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
-    /// Whether held results may have too few copies, or copies where they cannot stay.
+    /// Whether persisted results may have too few copies, or copies where they cannot stay.
     pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,

@@ -50,9 +50,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Whether it stands for the held result of another job.
+    /// Whether it stands for the persisted result of another job.
     pub(crate) fn is_mirror(&self) -> bool {
-        matches!(self.origin, Origin::Held(_))
+        matches!(self.origin, Origin::Persisted(_))
     }
 
     pub(crate) fn inputs(&self) -> &[InputSpec] {

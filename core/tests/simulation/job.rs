@@ -33,8 +33,8 @@ pub(crate) struct SimJob {
     pub(crate) expected: Vec<u64>,
     /// How long the client takes for a partition, at most.
     pub(crate) client_delay: Time,
-    /// For how long the result is held, if it is, and whether the client lets it go too early.
-    pub(crate) hold: Option<(Time, bool)>,
+    /// For how long the result is persisted, if it is, and whether the client lets it go too early.
+    pub(crate) persist: Option<(Time, bool)>,
 }
 
 /// One partition, or one bucket of it, that a task reads.
@@ -88,12 +88,12 @@ pub(crate) fn in_bucket(value: u64, bucket: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// The values of the last stage's partitions, evaluated directly. Held results are named by the
+/// The values of the last stage's partitions, evaluated directly. Persisted results are named by the
 /// number of the job before that makes them.
 fn evaluate(salt: u64, stages: &[StageSpec], before: &[SimJob]) -> Vec<u64> {
     let mut values: Vec<Vec<u64>> = Vec::new();
     for (number, stage) in stages.iter().enumerate() {
-        if let Origin::Held(source) = stage.origin {
+        if let Origin::Persisted(source) = stage.origin {
             values.push(before[source.0 as usize].expected.clone());
             continue;
         }
@@ -112,10 +112,10 @@ fn evaluate(salt: u64, stages: &[StageSpec], before: &[SimJob]) -> Vec<u64> {
 
 impl SimJob {
     pub(crate) fn draw(salt: u64, settings: &Settings, before: &[SimJob], rng: &mut Rng) -> Self {
-        let hold = rng
-            .chance(settings.held)
+        let persist = rng
+            .chance(settings.persisted)
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
-        let put = hold.is_some() && rng.chance(250);
+        let put = persist.is_some() && rng.chance(250);
         let mut stages = draw_sources(settings, before, put, rng);
         let count = if put { 0 } else { rng.range(1, settings.stages_max) };
         for number in 0..count {
@@ -138,7 +138,7 @@ impl SimJob {
             task_us: stages.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
             hazards,
             expected: evaluate(salt, &stages, before),
-            hold,
+            persist,
             client_delay: rng.scaled(1, settings.client_delay_max),
             spec: JobSpec {
                 text: format!("simulated {salt}"),
@@ -147,8 +147,8 @@ impl SimJob {
                 priority: rng.range(0, 3) as u32,
                 analyze: false,
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),
-                keep: hold.is_some(),
-                replicas: if hold.is_some() { rng.range(0, 3) as u32 } else { 1 },
+                persist: persist.is_some(),
+                replicas: if persist.is_some() { rng.range(0, 3) as u32 } else { 1 },
                 stages,
             },
         }
@@ -159,7 +159,7 @@ fn stage(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> St
     StageSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
 }
 
-/// The stages that stand for what a client brings, or for results that jobs before hold.
+/// The stages that stand for what a client brings, or for persisted results of earlier jobs.
 fn draw_sources(
     settings: &Settings,
     before: &[SimJob],
@@ -171,11 +171,11 @@ fn draw_sources(
         return vec![stage("put".into(), tasks, Vec::new(), Origin::Put)];
     }
     let mut stages = Vec::new();
-    for (number, job) in before.iter().enumerate().filter(|(_, job)| job.hold.is_some()) {
-        if rng.chance(settings.held) {
-            let origin = Origin::Held(JobId(number as u32));
+    for (number, job) in before.iter().enumerate().filter(|(_, job)| job.persist.is_some()) {
+        if rng.chance(settings.persisted) {
+            let origin = Origin::Persisted(JobId(number as u32));
             let tasks = job.expected.len() as u32;
-            stages.push(stage(format!("held {number}"), tasks, Vec::new(), origin));
+            stages.push(stage(format!("persisted {number}"), tasks, Vec::new(), origin));
         }
     }
     stages

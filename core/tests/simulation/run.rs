@@ -258,7 +258,7 @@ impl World {
         let stages = &self.jobs[number].spec.stages;
         let inputs = &session.fragments[&run.task.stage].inputs;
         assert_eq!(inputs, &stages[run.task.stage.index as usize].inputs, "a wrong fragment");
-        let held = &session.fragments[&run.task.stage].held;
+        let persisted = &session.fragments[&run.task.stage].persisted;
         let mut own = run.holders.iter();
         let mut values = Vec::new();
         let mut fetched = 0;
@@ -272,7 +272,7 @@ impl World {
                     holders[read.partition as usize]
                 }
             };
-            let place = held.iter().find(|(input, _)| *input as usize == read.input);
+            let place = persisted.iter().find(|(input, _)| *input as usize == read.input);
             let here = StageId { job: run.task.stage.job, index: read.stage };
             let stage = place.map_or(here, |(_, stage)| *stage);
             let found = self.read(process, stage, read, holder).ok_or(holder)?;

@@ -50,8 +50,8 @@ pub(crate) struct Settings {
     pub(crate) poison: u64,
     /// Chance that a job is cancelled.
     pub(crate) cancel: u64,
-    /// Chance that a job holds its result, and that another reads one that is held.
-    pub(crate) held: u64,
+    /// Chance that a job persists its result, and that another reads a persisted one.
+    pub(crate) persisted: u64,
     /// Chance that a delivery breaks when the holder is gone.
     pub(crate) broken: u64,
     pub(crate) client_delay_max: Time,
@@ -97,7 +97,7 @@ impl Settings {
             hazard: if hazardous { rng.range(5, 60) } else { 0 },
             poison: if rng.chance(500) { 300 } else { 0 },
             cancel: if rng.chance(300) { 300 } else { 0 },
-            held: if rng.chance(500) { rng.range(200, 800) } else { 0 },
+            persisted: if rng.chance(500) { rng.range(200, 800) } else { 0 },
             broken: if rng.chance(100) { 300 } else { 0 },
             client_delay_max: if rng.chance(400) { 60 * MS } else { 500 },
             limited: if rng.chance(300) { 300 } else { 0 },

@@ -27,13 +27,13 @@ impl World {
         let row = self.core.job(job).unwrap();
         assert_eq!((row.state, row.error.as_str()), (state, error));
         match (state, kind) {
-            (JobState::Done, None) if spec.hold.is_some() => assert!(client.held),
+            (JobState::Done, None) if spec.persist.is_some() => assert!(client.persisted),
             (JobState::Done, None) => {
                 assert_eq!(client.values, spec.expected, "{job} has delivered something else");
                 assert_eq!(row.delivered_rows, client.rows);
                 let number = client.number;
-                let read = u32::from(self.reads_held(number));
-                *self.incidents.faults.entry("held, read").or_default() += read;
+                let read = u32::from(self.reads_persisted(number));
+                *self.incidents.faults.entry("persisted, read").or_default() += read;
             }
             (JobState::Cancelled, None) => assert!(self.incidents.cancelled.contains(&job)),
             (JobState::Failed, Some(FailureKind::Fatal)) => {
@@ -55,7 +55,7 @@ impl World {
                     || error.contains("was uploaded by a client") =>
             {
                 let number = client.number;
-                assert!(self.reads_held(number), "{error}");
+                assert!(self.reads_persisted(number), "{error}");
             }
             (JobState::Failed, None) => {
                 assert!(self.incidents.broken.contains(&job), "{job} failed: {error}");
@@ -70,9 +70,9 @@ impl World {
         let session = &self.processes[process].session;
         let from = self.workers[&holder.worker];
         let spoiled = &self.processes[from].session.spoiled;
-        let held = &session.fragments[&run.task.stage].held;
+        let persisted = &session.fragments[&run.task.stage].persisted;
         let reads = |stage: StageId| {
-            stage.job == run.task.stage.job || held.iter().any(|(_, held)| *held == stage)
+            stage.job == run.task.stage.job || persisted.iter().any(|(_, held)| *held == stage)
         };
         let explained = session.lost.contains(&holder.worker)
             || self.blocked.contains(&(process, from))
@@ -177,8 +177,13 @@ fn run_seeds(size: Size, count: u64) {
         }
     }
     println!("{totals:#?}");
-    let happened =
-        ["held", "held, made again", "held, read", "later numbers, read", "planning, ended"];
+    let happened = [
+        "persisted",
+        "persisted, made again",
+        "persisted, read",
+        "later numbers, read",
+        "planning, ended",
+    ];
     for what in happened {
         assert!(totals.faults.get(what).is_some_and(|count| *count > 0), "no result was {what}");
     }

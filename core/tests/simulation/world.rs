@@ -69,8 +69,8 @@ pub(crate) struct Client {
     pub(crate) values: Vec<u64>,
     pub(crate) rows: u64,
     pub(crate) ended: Option<JobState>,
-    /// Whether all of its result was held once.
-    pub(crate) held: bool,
+    /// Whether all of its result was persisted once.
+    pub(crate) persisted: bool,
 }
 
 /// What happened that an error may be due to.
@@ -279,9 +279,9 @@ impl World {
                 let read = self.reads_later_numbers(number, job);
                 *self.incidents.faults.entry("later numbers, read").or_default() += read;
                 let client =
-                    Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
+                    Client { number, values: Vec::new(), rows: 0, ended: None, persisted: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
-                self.plan_hold(job, number);
+                self.plan_release(job, number);
                 if self.rng.chance(self.settings.cancel) {
                     let after = self.rng.scaled(0, 300 * MS);
                     self.incidents.cancelled.insert(job);
@@ -290,12 +290,12 @@ impl World {
                 }
             }
             Effect::JobRefused { request, error } => self.refused(request as usize, &error),
-            Effect::JobHeld { job } => {
+            Effect::JobPersisted { job } => {
                 let Some(client) = self.clients.get_mut(&job) else { panic!("{job} is unknown") };
-                assert!(!client.held && client.ended.is_none(), "{job} is held twice");
-                client.held = true;
-                *self.incidents.faults.entry("held").or_default() += 1;
-                if let Some((time, _)) = self.jobs[client.number].hold {
+                assert!(!client.persisted && client.ended.is_none(), "{job} is persisted twice");
+                client.persisted = true;
+                *self.incidents.faults.entry("persisted").or_default() += 1;
+                if let Some((time, _)) = self.jobs[client.number].persist {
                     let after = self.rng.range(0, time);
                     self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
                 }
@@ -323,8 +323,8 @@ impl World {
         for job in begun {
             let client = &self.clients[&job];
             assert_eq!(client.ended, None, "{job} has ended: {message:?}");
-            let again = client.held && matches!(message, ToWorker::Run(_));
-            *self.incidents.faults.entry("held, made again").or_default() += u32::from(again);
+            let again = client.persisted && matches!(message, ToWorker::Run(_));
+            *self.incidents.faults.entry("persisted, made again").or_default() += u32::from(again);
         }
     }
 

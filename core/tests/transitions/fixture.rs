@@ -332,7 +332,7 @@ impl Cluster {
             }
             Effect::PlanningAccepted { job, .. } => format!("{job} in planning"),
             Effect::JobAccepted { job, .. } => format!("{job} accepted"),
-            Effect::JobHeld { job } => format!("{job} held"),
+            Effect::JobPersisted { job } => format!("{job} persisted"),
             Effect::JobRefused { error, .. } => format!("refused: {error}"),
             Effect::Deliver { job, index, holder } => {
                 format!("deliver {}[{index}] from {}", job.0, self.holder(holder))
@@ -437,7 +437,7 @@ pub(crate) fn job() -> JobBuilder {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
         stages: Vec::new(),
     };
@@ -451,9 +451,9 @@ impl JobBuilder {
         self
     }
 
-    /// Its result is held.
-    pub(crate) fn kept(mut self) -> Self {
-        self.spec.keep = true;
+    /// Its result is persisted.
+    pub(crate) fn persisted(mut self) -> Self {
+        self.spec.persist = true;
         self
     }
 
@@ -479,11 +479,11 @@ impl JobBuilder {
         self
     }
 
-    /// A stage that stands for the held result of another job.
+    /// A stage that stands for the persisted result of another job.
     pub(crate) fn reads(mut self, job: u32, tasks: u32) -> Self {
         self = self.source(tasks);
         if let Some(stage) = self.spec.stages.last_mut() {
-            stage.origin = Origin::Held(JobId(job));
+            stage.origin = Origin::Persisted(JobId(job));
         }
         self
     }

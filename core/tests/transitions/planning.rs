@@ -124,9 +124,9 @@ fn a_job_reads_results_with_larger_numbers() {
     let mut t = Cluster::with_workers(&["a"]);
     t.plan("one");
     t.plan("one");
-    t.submit_quietly(job().kept().source(1));
+    t.submit_quietly(job().persisted().source(1));
     t.finish_quietly(&["3.0.0"]);
-    t.submit_planned(2, job().kept().reads(3, 1).stage(1, [one_to_one(0)]));
+    t.submit_planned(2, job().persisted().reads(3, 1).stage(1, [one_to_one(0)]));
     t.take();
     t.finish_quietly(&["2.1.0"]);
     t.submit_planned(1, job().reads(2, 1).stage(1, [one_to_one(0)]));

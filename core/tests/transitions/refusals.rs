@@ -69,17 +69,17 @@ fn the_number_of_live_jobs_is_bounded() {
     t.check(&["job-1 cancelled: asked", "job-1002 accepted"]);
 }
 
-/// The same holds for results that are held, which jobs that run do not count against.
+/// The same holds for results that are persisted, which jobs that run do not count against.
 #[test]
-fn the_number_of_held_results_is_bounded() {
+fn the_number_of_persisted_results_is_bounded() {
     let mut t = Cluster::new();
-    let held = |owner: &str| job().kept().of(owner).source(1);
-    (0..limits::HELD_JOBS_MAX / 2).for_each(|_| t.submit_quietly(held("one")));
-    t.submit(held("one"));
+    let persisted = |owner: &str| job().persisted().of(owner).source(1);
+    (0..limits::PERSISTED_JOBS_MAX / 2).for_each(|_| t.submit_quietly(persisted("one")));
+    t.submit(persisted("one"));
     t.check(&[
         "refused: 1000 results are persisted for this client and 1000 of 2000 for all clients, which is the limit; drop some first",
     ]);
-    t.submit(held("another"));
+    t.submit(persisted("another"));
     t.check(&["job-1001 accepted"]);
     t.submit(job().of("one").source(1));
     t.check(&["job-1002 accepted"]);

@@ -466,7 +466,7 @@ impl Model {
             JobState::Planning
             | JobState::Queued
             | JobState::Running
-            | JobState::Held
+            | JobState::Persisted
             | JobState::Done => return,
         };
         self.note(Happening {

@@ -9,7 +9,7 @@
 //! | `CoalescePartitionsExec` | kept whole | every partition |
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
-//! | `HeldExec` | stands for a held result | its partitions, one for each task |
+//! | `PersistedExec` | stands for a persisted result | its partitions, one for each task |
 //! | `RangedWindowExec` | its edges, or what its windows found | those of the partitions that it needs |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
@@ -18,7 +18,7 @@
 mod windows;
 
 use crate::exchange::{ExchangeExec, Reading};
-use crate::held::{HeldExec, HeldResult};
+use crate::persisted::{PersistedExec, PersistedResult};
 use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
@@ -57,8 +57,8 @@ pub struct PlanStage {
     pub tasks: u32,
     /// What they read, in the order in which the plan's exchanges are numbered.
     pub inputs: Vec<InputSpec>,
-    /// The held result that it stands for, if it does: then nothing of it runs.
-    pub held: Option<Arc<HeldResult>>,
+    /// The persisted result that it stands for, if it does: then nothing of it runs.
+    pub persisted: Option<Arc<PersistedResult>>,
 }
 
 impl PlanStage {
@@ -89,7 +89,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
         "DataSinkExec" => "write",
         "UnionExec" => "union",
         "UnnestExec" => "unnest",
-        "HeldExec" => "held",
+        "PersistedExec" => "persisted",
         "EdgeExec" => "edges",
         "PrefixExec" => "prefixes",
         "CarryExec" => "carry",
@@ -112,7 +112,7 @@ pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
     Ok(cutter.stages)
 }
 
-/// The stages of a plan that one task runs as it is: those of the held results that it reads, and its own.
+/// The stages of a plan that one task runs as it is: those of the persisted results that it reads, and its own.
 /// Operators stay together that [`cut`] would take apart, which a recursive query needs: its recursive part
 /// reads a table that only this process has, once for each round.
 ///
@@ -121,10 +121,12 @@ pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
 pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
     let (mut cutter, mut sources) = (Cutter { stages: Vec::new() }, Sources::new());
     let replaced = plan.transform_up(|node| {
-        let Some(held) = node.downcast_ref::<HeldExec>() else { return Ok(Transformed::no(node)) };
-        let stage = cutter.add_held(&node, held);
+        let Some(persisted) = node.downcast_ref::<PersistedExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let stage = cutter.add_persisted(&node, persisted);
         let read = leaf(&mut sources, stage, Reading::All, &node);
-        if let (Some(source), Some(selected)) = (sources.last_mut(), held.selected()) {
+        if let (Some(source), Some(selected)) = (sources.last_mut(), persisted.selected()) {
             source.lists = Some(vec![selected.to_vec()]);
         }
         // The partitions come one after the other: whoever merged them relied on the order of each.
@@ -156,20 +158,25 @@ struct Source {
 type Sources = Vec<Source>;
 
 impl Cutter {
-    /// Makes a stage of a plan, after the stages that it reads, and returns its index. A held result
+    /// Makes a stage of a plan, after the stages that it reads, and returns its index. A persisted result
     /// is read where it lies.
     fn add_stage(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
-        match plan.downcast_ref::<HeldExec>() {
-            Some(leaf) if leaf.selected().is_none() => Ok(self.add_held(plan, leaf)),
+        match plan.downcast_ref::<PersistedExec>() {
+            Some(leaf) if leaf.selected().is_none() => Ok(self.add_persisted(plan, leaf)),
             Some(_) | None => self.add_made_stage(plan),
         }
     }
 
-    /// Makes a stage that stands for a held result.
-    fn add_held(&mut self, plan: &Arc<dyn ExecutionPlan>, leaf: &HeldExec) -> u32 {
-        let held = Some(Arc::clone(leaf.held()));
-        let tasks = leaf.held().partitions.len() as u32;
-        self.stages.push(PlanStage { plan: Arc::clone(plan), tasks, inputs: Vec::new(), held });
+    /// Makes a stage that stands for a persisted result.
+    fn add_persisted(&mut self, plan: &Arc<dyn ExecutionPlan>, leaf: &PersistedExec) -> u32 {
+        let persisted = Some(Arc::clone(leaf.persisted()));
+        let tasks = leaf.persisted().partitions.len() as u32;
+        self.stages.push(PlanStage {
+            plan: Arc::clone(plan),
+            tasks,
+            inputs: Vec::new(),
+            persisted,
+        });
         self.stages.len() as u32 - 1
     }
 
@@ -215,7 +222,7 @@ impl Cutter {
         let inputs = inputs.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
             DataFusionError::Internal("an exchange of a fragment does not occur in it".to_string())
         })?;
-        self.stages.push(PlanStage { plan, tasks: tasks as u32, inputs, held: None });
+        self.stages.push(PlanStage { plan, tasks: tasks as u32, inputs, persisted: None });
         Ok(self.stages.len() as u32 - 1)
     }
 
@@ -239,8 +246,8 @@ impl Cutter {
         plan: &Arc<dyn ExecutionPlan>,
         sources: &mut Sources,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if let Some(node) = plan.downcast_ref::<HeldExec>() {
-            let stage = self.add_held(plan, node);
+        if let Some(node) = plan.downcast_ref::<PersistedExec>() {
+            let stage = self.add_persisted(plan, node);
             let read = leaf(sources, stage, Reading::Own, plan);
             if let (Some(source), Some(selected)) = (sources.last_mut(), node.selected()) {
                 source.lists = Some(selected.iter().map(|partition| vec![*partition]).collect());

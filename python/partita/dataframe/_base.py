@@ -14,7 +14,7 @@ from .._errors import OF_VALUES, NotThere, thin
 from ._arguments import tuning
 from ._columns import to_pandas
 from ._instead import INSTEAD
-from ._rows import Rows, direction, drop_later, held_name, term
+from ._rows import Rows, direction, drop_later, persisted_name, term
 from ._sql import INDEX, ORDER, ROW, present, quote
 
 if TYPE_CHECKING:
@@ -128,17 +128,17 @@ class Plan:
         return self._sorted(self._query(self._terms() if sorts else ()), self._names(), tail, always)
 
     def _fetch(self) -> pa.Table:
-        name = self._rows.held
+        name = self._rows.persisted
         if name is not None:
-            # What is held needs no query: it is read where it lies, all partitions at once.
-            wanted = self._held_columns()
+            # A persisted frame needs no query: it is read where it lies, all partitions at once.
+            wanted = self._persisted_columns()
             table = self._client._connection.get(name) if wanted else None
             if table is not None:
                 return table.select(wanted).rename_columns(self._names())
         return self._client._connection.query(self._full_query())
 
-    def _held_columns(self) -> list[str]:
-        """The columns of the held table that the plan is; none if it is something else, or not nearly all of them."""
+    def _persisted_columns(self) -> list[str]:
+        """The columns of the persisted table that the plan is; none if it is something else, or lacks most of them."""
         columns = {quote(name): name for name in self._rows.schema.names}
         found = [
             columns.get(sql) for sql in [level.sql for level in self._index] + [sql for sql, _ in self._selected()]
@@ -203,9 +203,9 @@ class Plan:
         """The plan as SVG: shown by a notebook, or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
-    # Held on the workers.
+    # Persisted on the workers.
 
-    def _held_query(self, names: list[str]) -> str:
+    def _persisted_query(self, names: list[str]) -> str:
         """The plan as the query of a table: what is computed, what the order needs beside it, in that order.
 
         The cluster knows by it that rows which come in their order are in it; they are not sorted again.
@@ -218,15 +218,15 @@ class Plan:
         order = ", ".join(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         return f"SELECT * FROM ({query}) ORDER BY {order}"
 
-    def _hold(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
+    def _persist_rows(self, layout: str = "") -> tuple[Rows, tuple[Level, ...]]:
         """A table of the rows on the workers, spread as they come or as an option of the table says."""
         rows = self._rows
-        name = held_name()
+        name = persisted_name()
         # A term of the order that is a column of the table anyway is that column.
         there = {level.sql: INDEX + str(at) for at, level in enumerate(self._index)}
         there.update(self._selected())
         names = [there.get(sql, own) for sql, own in self._terms()]
-        query = self._held_query(names)
+        query = self._persisted_query(names)
         spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
         with connection.making(name):
@@ -234,11 +234,11 @@ class Plan:
             partitions = connection.table(name)["partitions"]
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
         # The table's rows are in the order that it was made in.
-        held = Rows(rows.client, quote(name), order, bool(order), partitions)
-        held.held = name
-        drop_later(rows.client, name, held.identity)
+        persisted = Rows(rows.client, quote(name), order, bool(order), partitions)
+        persisted.persisted = name
+        drop_later(rows.client, name, persisted.identity)
         levels = tuple(level._replace(sql=quote(INDEX + str(at))) for at, level in enumerate(self._index))
-        return held, levels
+        return persisted, levels
 
     @property
     def npartitions(self) -> int:

@@ -133,7 +133,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
         if not self.known_divisions:
             return (None,) * (self.npartitions + 1)
         first, last = ends(self)
-        splits = self._client._connection.table(rows.held)["splits"] if rows.held else []
+        splits = self._client._connection.table(rows.persisted)["splits"] if rows.persisted else []
         between = pa.array(splits, pa.string()).cast(rows.type(self._index[0].sql)).to_pandas()
         return (first, *between, last)
 
@@ -467,16 +467,16 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, Writing, Ope
 
         return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
 
-    # Held.
+    # Persisted.
 
     @thin
     def persist(self, **arguments: Any) -> DataFrame:
         """Computes it and keeps it on the workers: the same frame, read there. It goes when nothing reads it."""
         tuning("persist", arguments)
-        return self._held()
+        return self._persist()
 
-    def _held(self, layout: str = "") -> DataFrame:
-        rows, levels = self._hold(layout)
+    def _persist(self, layout: str = "") -> DataFrame:
+        rows, levels = self._persist_rows(layout)
         return DataFrame(rows, travelled(self._columns), levels, self._axis)
 
 

@@ -33,7 +33,7 @@ INSTEAD = {
     "map_overlap": "rolling, shift, diff",
     "map_partitions": "assign with arithmetic, or groupby(..).apply of reductions",
     "melt": "concat of columns that are renamed",
-    "memory_usage": "dtypes; the dashboard shows the memory of what is held",
+    "memory_usage": "dtypes; the dashboard shows the memory of what is persisted",
     "optimize": "explain: plans are optimised where they run",
     "pivot": "groupby of two keys, and unstack after compute()",
     "pivot_table": "groupby of two keys, and unstack after compute()",

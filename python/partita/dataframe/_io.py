@@ -19,7 +19,7 @@ from ._dialects import Dialect, chosen, request
 from ._expressions import origin_after
 from ._frame import DataFrame
 from ._partitions import bytes_of, check_divisions, checked, ends, evenly, pieces, split
-from ._rows import Rows, drop_later, held_name
+from ._rows import Rows, drop_later, persisted_name
 from ._sql import INDEX, ROW, is_plain_text, literal, present, quote, sort_of
 from ._stored import absolute, last_file, written_by_pandas
 
@@ -129,10 +129,10 @@ def _put(
     client: Client, parts: Sequence[pa.Table], like: pd.DataFrame, order: tuple[str, ...], replicas: int = 1
 ) -> DataFrame:
     """Tables on the workers, as the frame whose index and columns are like those of one of pandas."""
-    name = held_name()
+    name = persisted_name()
     schema = client._connection.put(name, parts, replicas=replicas, order=order)
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
-    rows.held = name
+    rows.persisted = name
     drop_later(client, name, rows.identity)
     index = tuple(
         Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
@@ -171,13 +171,13 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
     if npartitions is not None and npartitions < 1:
         raise ValueError(f"npartitions is 1 at least, not {npartitions}")
     if npartitions is not None:
-        return frame._held(f"partitions = {checked(npartitions, 'npartitions=')}")
+        return frame._persist(f"partitions = {checked(npartitions, 'npartitions=')}")
     if partition_size is not None:
         wanted = bytes_of(partition_size)
-        frame = frame if frame._rows.held else frame.persist()
-        table = frame._client._connection.table(str(frame._rows.held))
+        frame = frame if frame._rows.persisted else frame.persist()
+        table = frame._client._connection.table(str(frame._rows.persisted))
         parts = checked(max(-(-table["bytes"] // wanted), 1), f"partition_size={partition_size!r}")
-        return frame._held(f"partitions = {parts}")
+        return frame._persist(f"partitions = {parts}")
     if not frame._index:
         raise ValueError("divisions are labels of an index, which this frame has not: set_index first")
     frame = frame if frame.known_divisions else frame.sort_index()
@@ -185,7 +185,7 @@ def repartitioned(frame: DataFrame, divisions: Any, npartitions: Any, partition_
     known = list(divisions) if freq is None else pieces(first, last, freq)
     if first is not None or divisions is not None:
         check_divisions(known, first, last)
-    made = frame._held(f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
+    made = frame._persist(f"splits = [{', '.join(split(label) for label in known[1:-1])}]")
     made._rows.divisions = tuple(known)
     return made
 
@@ -238,10 +238,10 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     numbered = numbered.append_column(ROW, pa.array(np.arange(table.num_rows, dtype="int64")))
     bounds = evenly(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    name = held_name()
+    name = persisted_name()
     client._connection.put(name, parts, order=(ROW,))
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
-    rows.held = name
+    rows.persisted = name
     drop_later(client, name, rows.identity)
     cells = {label: Column(quote(f"c{at}"), table.schema.types[at]) for at, label in enumerate(table.column_names)}
     return DataFrame(rows, cells, (), pd.Index(table.column_names)[:0])
@@ -249,7 +249,7 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
 
 @thin
 def from_table(name: str, index: Any = None, client: Client | None = None) -> DataFrame:
-    """A table that the cluster knows by its name: one that is held, or files by their path."""
+    """A table that the cluster knows by its name: a persisted one, or files by their path."""
     return read_sql(f"SELECT * FROM {quote(name)}", index_col=index, client=client)
 
 

@@ -27,8 +27,8 @@ for _at, _letter in enumerate("KMGT", 1):
 class Partitions:
     """The partitions of a frame, each or some of them as a frame.
 
-    They are those that the frame is held in. One that is not held is held first, and one in no order, such as that of
-    files, then has its rows in partitions of about as many each.
+    They are those that the frame is persisted in. One that is not persisted is persisted first, and one in no order,
+    such as that of files, then has its rows in partitions of about as many each.
 
     Examples
     --------
@@ -46,12 +46,12 @@ class Partitions:
         if not frame._rows.order:
             # Something by which each row is in one of them.
             frame = frame._reordered(("random() ASC NULLS LAST",))
-        held = frame if frame._rows.held else frame._held()
-        rows = held._rows
-        self._frame = held
+        persisted = frame if frame._rows.persisted else frame._persist()
+        rows = persisted._rows
+        self._frame = persisted
         self._term, self._way = term(rows.order[0]), direction(rows.order[0])
         self._kind = rows.type(self._term)
-        texts = held._client._connection.table(rows.held)["splits"]
+        texts = persisted._client._connection.table(rows.persisted)["splits"]
         self._splits = pa.array(texts, pa.string()).cast(self._kind).to_pandas().tolist()
 
     def __len__(self) -> int:

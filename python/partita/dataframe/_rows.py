@@ -20,7 +20,7 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "held_name", "inlined", "term", "turned"]
+__all__ = ["Rows", "direction", "persisted_name", "inlined", "term", "turned"]
 
 _numbers = itertools.count(1)
 #: The columns of layers, where expressions name them.
@@ -36,9 +36,9 @@ _CONDITION = re.compile(r"\b(?:CASE|coalesce)\b")
 CONDITIONS_MAX = 2
 
 
-def held_name() -> str:
+def persisted_name() -> str:
     """A name for a table that no one else uses in this session."""
-    return f"__held_{next(_numbers)}"
+    return f"__persisted_{next(_numbers)}"
 
 
 class _Identity:
@@ -60,14 +60,14 @@ class Rows:
         Whether they come in that order without being sorted.
     partitions : int, optional
         How many there are, where that is known.
-    held : str, optional
-        The name of the held table whose rows, all of them and in its order, these are.
+    persisted : str, optional
+        The name of the persisted table whose rows, all of them and in its order, these are.
     divisions : tuple, optional
         The first label of the index in each partition and the last one of all, where they are known.
     """
 
     #: Set only where the rows are made: what is derived has other rows, columns or another order.
-    held: str | None = None
+    persisted: str | None = None
     divisions: tuple[Any, ...] | None = None
     #: Of rows of files: the same relation over the last file only, whose rows come in the order of the file.
     last: str | None = None
@@ -284,6 +284,6 @@ def turned(order: str) -> str:
 
 
 def drop_later(client: Client, name: str, owner: object) -> None:
-    """Drops a held table when nothing reads it any more."""
+    """Drops a persisted table when nothing reads it any more."""
     connection = client._connection
     weakref.finalize(owner, connection.forget, name)

@@ -198,7 +198,7 @@ class FrameRows:
 
         Unlike in pandas the rows are sorted by it, as they are in Dask, unless ``sort=False`` is given; ``sorted=True``
         says that they are already.
-        With ``npartitions`` or ``divisions`` the frame is held on the workers at once, in those partitions.
+        With ``npartitions`` or ``divisions`` the frame is persisted on the workers at once, in those partitions.
         """
         if append or arguments.pop("inplace", False):
             raise NotImplementedError("set_index: append= and inplace= are not there, as they are not in Dask")
@@ -293,7 +293,7 @@ class FrameRows:
         partition_size: Any = None,
         freq: Any = None,
     ) -> DataFrame:
-        """Held on the workers anew, in other partitions. The rows stay in their order, and on the workers.
+        """Persisted on the workers anew, in other partitions. The rows stay in their order, and on the workers.
 
         Where rows have the same label, there may be fewer partitions than asked for.
 

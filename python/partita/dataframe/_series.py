@@ -165,7 +165,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def persist(self, **arguments: Any) -> Series:
         """Computes it and keeps it on the workers: the same column, read there."""
         tuning("persist", arguments)
-        rows, levels = self._hold()
+        rows, levels = self._persist_rows()
         return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 
     @thin
@@ -461,7 +461,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return made
 
     def repartition(self, **partitions: Any) -> Series:
-        """Held on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
+        """Persisted on the workers anew, in other partitions; :meth:`DataFrame.repartition` says in which."""
         return self._back(self.to_frame("v").repartition(**partitions))
 
     @thin

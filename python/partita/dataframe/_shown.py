@@ -23,7 +23,7 @@ def _divisions(frame: DataFrame) -> list[Any]:
     rows = frame._rows
     count = frame.npartitions
     known = rows.divisions
-    if known is None and rows.held and frame.known_divisions:
+    if known is None and rows.persisted and frame.known_divisions:
         # Kept, since frames are shown again and again.
         known = rows.divisions = frame.divisions
     labels = [""] * (count + 1) if known is None else list(known)

@@ -1,5 +1,5 @@
 //! What clients ask for beside statements: to be remembered while they live, and what has to do with
-//! the tables that they bring and hold. Bodies and answers are JSON.
+//! the tables that they upload and persist. Bodies and answers are JSON.
 
 use crate::Shared;
 use crate::flight::{DataStream, FlightSql, status};
@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use partita_core::Core;
 use partita_net::peer::FetchTicket;
 use partita_net::upload::{PutCommand, unbroken};
-use partita_plan::held::Sorted;
+use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
@@ -263,13 +263,13 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
 async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
     let Locate { name } = read(body)?;
     query::session(shared, asked).await;
-    let held = shared.collections.find(&asked.session, &name);
-    let job = held.ok_or_else(|| status::of(query::unknown(&name)))?.job;
+    let persisted = shared.collections.find(&asked.session, &name);
+    let job = persisted.ok_or_else(|| status::of(query::unknown(&name)))?.job;
     let found = shared
         .hub
         .query(move |core| {
-            let places = core.held_places(job)?;
-            let sizes = core.held_partitions(job)?;
+            let places = core.persisted_locations(job)?;
+            let sizes = core.persisted_partitions(job)?;
             let address = |worker| core.data_address(worker).unwrap_or_default().to_string();
             let of = |holder: Option<partita_shared::message::Holder>| {
                 holder.map_or((String::new(), 0), |h| (address(h.worker), h.attempt))
@@ -322,7 +322,7 @@ pub(crate) async fn put(
     Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))
 }
 
-/// Hands a held partition on from the worker that has it, for a client that cannot get there.
+/// Hands a persisted partition on from the worker that has it, for a client that cannot get there.
 pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataStream>, Status> {
     #[derive(Deserialize)]
     struct Fetch {

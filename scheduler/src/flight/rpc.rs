@@ -22,7 +22,7 @@ const ACTIONS: [(&str, &str); 4] = [
     ("CancelFlightInfo", "Cancel a statement, given its FlightInfo"),
 ];
 
-/// What a ticket begins with that asks for a held partition through the scheduler. JSON follows.
+/// What a ticket begins with that asks for a persisted partition through the scheduler. JSON follows.
 const FETCH_PREFIX: &[u8] = b"partita.fetch:";
 
 /// The service as gRPC sees it.

@@ -160,7 +160,7 @@ impl FlightSql {
         let writes = match &prepared.kind {
             Kind::Rows(_) if prepared.schema.fields().is_empty() => return Ok(0),
             Kind::Rows(_) => false,
-            Kind::Hold(_) => true,
+            Kind::CreateTable(_) => true,
             Kind::Job { logical, .. } => {
                 matches!(logical, LogicalPlan::Copy(_) | LogicalPlan::Dml(_))
             }

@@ -91,7 +91,7 @@ fn serving(session: &Session, plan: LogicalPlan, purpose: Purpose) -> Result<Log
     match purpose {
         Purpose::Rows => Ok(plan),
         Purpose::Explain => LogicalPlanBuilder::from(plan).explain(false, false)?.build(),
-        Purpose::Hold { name, temporary, replace } => {
+        Purpose::Persist { name, temporary, replace } => {
             Ok(LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable {
                 name: TableReference::Bare { table: name.into() },
                 constraints: Constraints::default(),

@@ -1,11 +1,11 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
 mod collections;
+mod create_table;
 mod dialect;
 mod direct;
 mod explain;
 mod frame;
-mod hold;
 mod location;
 mod partitions;
 mod prepare;
@@ -19,9 +19,9 @@ mod types;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};
+pub(crate) use create_table::{end_session, register, release};
 pub(crate) use direct::{Ack, Acks};
 pub(crate) use frame::prepare_frame;
-pub(crate) use hold::{end_session, register, release};
 pub(crate) use prepare::{Described, Kind, Prepared, session};
 pub(crate) use sessions::Sessions;
 pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};

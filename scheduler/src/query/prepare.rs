@@ -1,7 +1,7 @@
 //! A plan is understood, and becomes a job.
 
 use crate::Shared;
-use crate::query::hold::{self, Hold};
+use crate::query::create_table::{self, CreateTable};
 use crate::query::partitions::{Capacity, Thrift, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
-use partita_plan::held::{HeldExec, Sorted};
+use partita_plan::persisted::{PersistedExec, Sorted};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
 use std::sync::Arc;
@@ -60,13 +60,13 @@ pub(crate) enum Kind {
         /// The session.
         session: Arc<Session>,
     },
-    /// A job whose result is held, under a name.
-    Hold(Hold),
+    /// A job whose result is persisted, under a name.
+    CreateTable(CreateTable),
     /// Nothing more: these are the rows.
     Rows(Vec<RecordBatch>),
 }
 
-/// The session of whoever asks, with the held tables that it sees.
+/// The session of whoever asks, with the persisted tables that it sees.
 pub(crate) async fn session(shared: &Shared, asked: &Asked) -> Arc<Session> {
     let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
@@ -84,7 +84,7 @@ pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
 /// The schema of what a plan answers.
 pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
-        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => hold::schema(),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => create_table::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
@@ -97,15 +97,15 @@ pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: b
     }
 }
 
-/// Carries out a statement about a held table that needs no worker. None if it is another one.
-async fn about_held(
+/// Carries out a statement about a persisted table that needs no worker. None if it is another one.
+async fn about_persisted(
     shared: &Shared,
     session: &Session,
     plan: &LogicalPlan,
 ) -> Result<bool, QueryError> {
     let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
     // Of another schema there is no table: DataFusion says so.
-    let Ok(name) = hold::own_name(&dropped.name) else { return Ok(false) };
+    let Ok(name) = create_table::own_name(&dropped.name) else { return Ok(false) };
     let Some(unnamed) = shared.collections.remove(&session.name, &name) else {
         return Ok(false);
     };
@@ -154,19 +154,19 @@ pub(super) async fn understand(
         statement: None,
         values: None,
     };
-    if about_held(shared, &session, &plan).await? {
+    if about_persisted(shared, &session, &plan).await? {
         return Ok(nothing(text));
     }
     let plan = match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
             let layout = match &text {
-                Text::Sql(sql) => hold::layout(sql)?,
-                Text::Frame(_) => hold::Layout::default(),
+                Text::Sql(sql) => create_table::layout(sql)?,
+                Text::Frame(_) => create_table::Layout::default(),
             };
-            let Some(hold) = hold::understand(shared, &session, create, layout)? else {
-                return Ok(rows(hold::schema(), Vec::new()));
+            let Some(create) = create_table::understand(shared, &session, create, layout)? else {
+                return Ok(rows(create_table::schema(), Vec::new()));
             };
-            let (schema, kind) = (hold::schema(), Kind::Hold(hold));
+            let (schema, kind) = (create_table::schema(), Kind::CreateTable(create));
             return Ok(Prepared { text, schema, kind, parameters, statement: None, values: None });
         }
         plan => plan,
@@ -304,12 +304,12 @@ async fn build(
                 "a part of the frame cannot be combined with other steps ({reason}); persist its SQL first, and continue with the persisted table"
             )));
         };
-        // Of a table that is to be held, the query alone is run there.
+        // Of a table that is to be persisted, the query alone is run there.
         let sql = match spread {
-            Some(_) => hold::query_text(sql).unwrap_or_else(|| sql.clone()),
+            Some(_) => create_table::query_text(sql).unwrap_or_else(|| sql.clone()),
             None => sql.clone(),
         };
-        if reads_held(&plan) {
+        if reads_persisted(&plan) {
             return Err(QueryError::Statement(format!(
                 "this statement runs in one process, which cannot read persisted tables ({reason}); write the table to files with COPY, and read these"
             )));
@@ -322,8 +322,8 @@ async fn build(
             order: None,
         })
     };
-    if reads_held(&plan) && is_recursive(&plan) {
-        // Rows of held tables come into the one process that runs it.
+    if reads_persisted(&plan) && is_recursive(&plan) {
+        // Rows of persisted tables come into the one process that runs it.
         let one = Capacity { slots: 1, slot_bytes: 0 };
         let plan = physical(&state, logical, one, thrift).await;
         let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
@@ -347,9 +347,9 @@ pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
     cut::cut(Arc::clone(plan)).is_ok_and(|stages| encode(&stages).is_ok())
 }
 
-/// Whether a plan reads a held table.
-fn reads_held(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<HeldExec>() || plan.children().into_iter().any(reads_held)
+/// Whether a plan reads a persisted table.
+fn reads_persisted(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<PersistedExec>() || plan.children().into_iter().any(reads_persisted)
 }
 
 /// Whether a plan has a part that is done again with its own rows.
@@ -364,7 +364,7 @@ pub(crate) struct Built {
     pub(crate) staging: Option<String>,
     /// The schema of the rows that the workers make.
     pub(crate) schema: SchemaRef,
-    /// The order in which they are, where they are held.
+    /// The order in which they are, where they are persisted.
     pub(crate) order: Option<Sorted>,
 }
 
@@ -373,8 +373,10 @@ pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partit
     stages
         .iter()
         .map(|stage| {
-            let (name, work, origin) = match &stage.held {
-                Some(held) => (held.name.clone(), Work::Empty, Origin::Held(held.job)),
+            let (name, work, origin) = match &stage.persisted {
+                Some(persisted) => {
+                    (persisted.name.clone(), Work::Empty, Origin::Persisted(persisted.job))
+                }
                 None => {
                     let plan = codec::encode(Arc::clone(&stage.plan))?;
                     (stage.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
@@ -400,19 +402,19 @@ pub(crate) async fn job(
     Ok((made.0, made.1))
 }
 
-/// Makes the job of a query whose rows are held, and says what they are and in which order.
-pub(crate) async fn held_job(
+/// Makes the job of a query whose rows are persisted, and says what they are and in which order.
+pub(crate) async fn persisted_job(
     shared: &Arc<Shared>,
     asked: &Asked,
     statement: &mut Statement,
     text: &Text,
-    hold: &Hold,
+    create: &CreateTable,
     thrift: Thrift,
     spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
-    let (spread, source) = (Some(spread.clone()), (text, &hold.logical, &hold.session));
+    let (spread, source) = (Some(spread.clone()), (text, &create.logical, &create.session));
     let (spec, schema, order) = make(shared, asked, statement, source, thrift, spread).await?;
-    Ok((JobSpec { keep: true, ..spec }, schema, order))
+    Ok((JobSpec { persist: true, ..spec }, schema, order))
 }
 
 /// What a job is made of: the statement's words, its plan before the optimiser, and its session.
@@ -443,7 +445,7 @@ async fn make(
         priority: asked.priority,
         analyze,
         staging: built.staging,
-        keep: false,
+        persist: false,
         replicas: 1,
         stages: built.stages,
     };

@@ -6,10 +6,10 @@
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::{Asked, QueryError, hold, register};
+use crate::query::{Asked, QueryError, create_table, register};
 use datafusion::arrow::datatypes::SchemaRef;
 use partita_core::{Event, JobSpec, Origin, StageSpec};
-use partita_plan::held::Sorted;
+use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::limits::STAGE_TASKS_MAX;
 use partita_shared::message::Work;
@@ -73,7 +73,7 @@ pub(crate) async fn begin(
             format!("invalid number of partitions {partitions}: expected 1 to {STAGE_TASKS_MAX}");
         return Err(QueryError::Statement(text));
     }
-    hold::give_up(shared, |_, _| false).await;
+    create_table::give_up(shared, |_, _| false).await;
     let addresses = workers(shared).await?;
     let stage = StageSpec {
         name: format!("upload {name}"),
@@ -90,7 +90,7 @@ pub(crate) async fn begin(
         priority: asked.priority,
         analyze: false,
         staging: None,
-        keep: true,
+        persist: true,
         replicas,
         stages: vec![stage],
     };
@@ -166,7 +166,7 @@ pub(crate) async fn end(
     let mut begun = Ending::of(shared, job, &asked.session)?;
     let arrived = async {
         match begun.notice().await {
-            Some(JobNotice::Held) => Ok(()),
+            Some(JobNotice::Persisted) => Ok(()),
             Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
             Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
         }
@@ -174,7 +174,7 @@ pub(crate) async fn end(
     match timeout(ARRIVAL_WAIT, arrived).await {
         Ok(arrived) => arrived?,
         Err(_) => {
-            let so_far = shared.hub.query(move |core| core.held_so_far(job)).await.flatten();
+            let so_far = shared.hub.query(move |core| core.persisted_so_far(job)).await.flatten();
             let (there, all) = so_far.unwrap_or_default();
             let reason = format!("{} of {all} partitions did not arrive", all - there);
             shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;

@@ -12,7 +12,9 @@ use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::Thrift;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, CurrentJob, QueryError, Running, Statement, Text, explain, hold};
+use crate::query::{
+    Asked, CurrentJob, QueryError, Running, Statement, Text, create_table, explain,
+};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
@@ -57,7 +59,9 @@ pub(super) async fn begin(
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
-        Kind::Hold(hold) => return hold::run(shared, asked, numbered.await?, &text, hold).await,
+        Kind::CreateTable(create) => {
+            return create_table::run(shared, asked, numbered.await?, &text, create).await;
+        }
         Kind::Job { logical, session } => (logical, session, numbered.await?),
     };
     // The rows are announced as the workers make them, which the plan knows best.
@@ -262,8 +266,8 @@ impl Query {
                 JobNotice::Deliver { index, holder, address, bytes } => {
                     (index, holder, address, bytes)
                 }
-                // A job that delivers is not held.
-                JobNotice::Held => continue,
+                // A job that delivers is not persisted.
+                JobNotice::Persisted => continue,
                 JobNotice::Ended { state, error, kind } => {
                     return ending(state, error, kind, delivery.passed_on);
                 }
@@ -440,7 +444,7 @@ fn ending(state: JobState, error: String, kind: Option<FailureKind>, passed_on: 
         | JobState::Planning
         | JobState::Queued
         | JobState::Running
-        | JobState::Held => Ending::Error(QueryError::failed(kind, error)),
+        | JobState::Persisted => Ending::Error(QueryError::failed(kind, error)),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Held tables that are sorted across their partitions.
+//! Persisted tables that are sorted across their partitions.
 //!
 //! `CREATE TABLE name AS query ORDER BY key` would be merged in one task. Instead a sample of the
 //! keys says where to split them into ranges of about as many rows; rows go to the partition of
 //! their range and are sorted there. The table knows its order and where its partitions begin.
 
 use crate::Shared;
-use crate::query::hold::Hold;
+use crate::query::create_table::CreateTable;
 use crate::query::partitions::{Capacity, Thrift};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
@@ -26,7 +26,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use futures::TryStreamExt;
-use partita_plan::held::Sorted;
+use partita_plan::persisted::Sorted;
 use partita_plan::ranged::{by_files, column_key, file_splits, ranges};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -57,15 +57,16 @@ pub(crate) async fn spread(
     shared: &Arc<Shared>,
     asked: &Asked,
     statement: &mut Statement,
-    hold: &Hold,
+    create: &CreateTable,
 ) -> Result<Spread, QueryError> {
-    let partitions = hold.layout.partitions;
-    if let (Some(partitions), false) = (partitions, matches!(hold.logical, LogicalPlan::Sort(_))) {
+    let partitions = create.layout.partitions;
+    if let (Some(partitions), false) = (partitions, matches!(create.logical, LogicalPlan::Sort(_)))
+    {
         return Ok(Spread { splits: Splits::new(), partitions: Some(partitions) });
     }
-    let splits = match &hold.layout.splits {
-        Some(texts) => given(texts, &hold.logical)?,
-        None => splits(shared, asked, statement, hold, partitions).await?,
+    let splits = match &create.layout.splits {
+        Some(texts) => given(texts, &create.logical)?,
+        None => splits(shared, asked, statement, create, partitions).await?,
     };
     Ok(Spread { splits, partitions: None })
 }
@@ -116,10 +117,10 @@ async fn splits(
     shared: &Arc<Shared>,
     asked: &Asked,
     statement: &mut Statement,
-    hold: &Hold,
+    create: &CreateTable,
     asked_for: Option<usize>,
 ) -> Result<Splits, QueryError> {
-    let Hold { logical, session, .. } = hold;
+    let CreateTable { logical, session, .. } = create;
     let LogicalPlan::Sort(sorting) = logical else { return Ok(Splits::new()) };
     let Some(key) = sorting.expr.first().filter(|_| sorting.fetch.is_none()) else {
         return Ok(Splits::new());

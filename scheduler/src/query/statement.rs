@@ -104,7 +104,7 @@ impl Statement {
                 }
                 JobNotice::Ended { error, .. } => return QueryError::Failed(error),
                 // It has no result yet.
-                JobNotice::Deliver { .. } | JobNotice::Held => {}
+                JobNotice::Deliver { .. } | JobNotice::Persisted => {}
             }
         }
         QueryError::Ending

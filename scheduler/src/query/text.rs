@@ -7,7 +7,9 @@ use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
 use crate::query::types::Sampled;
-use crate::query::{Asked, CurrentJob, QueryError, Statement, Text, collections, dialect, hold};
+use crate::query::{
+    Asked, CurrentJob, QueryError, Statement, Text, collections, create_table, dialect,
+};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
@@ -76,7 +78,7 @@ async fn planned(
         let (text, values_too) = (text.clone(), values.clone());
         let work = async move {
             let (shared, session) = (shared_too, session_too);
-            if let Some((from, to)) = hold::renamed(&text) {
+            if let Some((from, to)) = create_table::renamed(&text) {
                 if session.has_own(&to) {
                     return Err(collections::exists(&to));
                 }
@@ -164,7 +166,7 @@ pub(crate) async fn describe(
     loop {
         let (analyze, session_too, text) = (asked.analyze, Arc::clone(&session), text.clone());
         let work = async move {
-            if hold::renamed(&text).is_some() {
+            if create_table::renamed(&text).is_some() {
                 let schema = Arc::new(Schema::empty());
                 return Ok(Planned::Done(Described { schema, parameters: Vec::new() }));
             }
@@ -225,7 +227,7 @@ async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusi
     }
     select_all(&mut statement);
     // DataFusion plans no temporary tables; here they are those of a session.
-    let temporary = hold::take_temporary(&mut statement);
+    let temporary = create_table::take_temporary(&mut statement);
     let file = match &statement {
         DFStatement::Statement(inner) => dialect::unquoted_file(inner),
         _ => None,

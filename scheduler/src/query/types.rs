@@ -162,7 +162,7 @@ pub(crate) async fn run(
 ) -> Result<Running, QueryError> {
     let (logical, session) = match &prepared.kind {
         Kind::Rows(_) => return results::begin(shared, asked, prepared).await,
-        Kind::Hold(hold) => (&hold.logical, &hold.session),
+        Kind::CreateTable(create) => (&create.logical, &create.session),
         Kind::Job { logical, session } => (logical, session),
     };
     let sampled = Sampled::of(logical);

@@ -117,7 +117,7 @@ fn write_from_whole(
         plan: Arc::new(DataSinkExec::new(rows, writer, None)),
         tasks: 1,
         inputs: vec![InputSpec { stage: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
-        held: None,
+        persisted: None,
     })
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use partita_core::{Core, Event, JobSpec, StageSpec};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
-    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
+    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, LIVE_JOBS_MAX, PERSISTED_JOBS_MAX,
     PLANNING_STATEMENTS_MAX, STAGE_TASKS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Jobs that are listed at most, in whatever state.
 pub(crate) const JOBS_MAX: usize =
-    PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
+    PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + PERSISTED_JOBS_MAX;
 /// The shortest time between two messages about a job that is watched.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// The most rows that a client may say it took: sums over all of them stay below what they can hold.
@@ -125,7 +125,7 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} does not exist; see `partita jobs`")),
-        Some(row) if row.state == JobState::Held => Reply::Error(format!(
+        Some(row) if row.state == JobState::Persisted => Reply::Error(format!(
             "cannot cancel {job}: it is complete, and its result is a persisted table; drop it with DROP TABLE (`partita tables` lists the tables)"
         )),
         Some(row) if row.state.is_final() => {
@@ -186,7 +186,7 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
             send(socket, Reply::Job(row.clone())).await?;
             last = Some(row);
         }
-        if state.is_none_or(|state| state.is_final() || state == JobState::Held) {
+        if state.is_none_or(|state| state.is_final() || state == JobState::Persisted) {
             return Some(());
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
@@ -220,7 +220,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
         stages: vec![stage("empty", count, Vec::new()), stage("end", 1, vec![gather])],
     };
@@ -233,7 +233,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
             crate::JobNotice::Deliver { index, .. } => {
                 shared.hub.tell(Event::Delivered { job, index, rows: 0 }).await;
             }
-            crate::JobNotice::Held => {}
+            crate::JobNotice::Persisted => {}
             crate::JobNotice::Ended { state: JobState::Done, .. } => return Reply::Done,
             crate::JobNotice::Ended { error, .. } => return Reply::Error(error),
         }

@@ -110,11 +110,11 @@ async fn the_example_of_frames_runs() {
     cluster.wait_idle(SOON);
 }
 
-/// The example of held tables brings them, reads them, publishes them and takes them home.
+/// The example of persisted tables brings them, reads them, publishes them and takes them home.
 #[test]
 fn the_example_of_held_tables_runs() {
     let cluster = cluster();
-    let text = example(&cluster, "held", &[]);
+    let text = example(&cluster, "persisted", &[]);
     // Of the numbers below 40000, those that end with 3: the mean of 3 and 39993, 4000 times.
     for line in ["persisted 40000 rows", "sums of digits: 10 rows", "fetched 40000 rows"] {
         assert!(text.contains(line), "{line} is not in {text}");
@@ -198,9 +198,9 @@ async fn frames_answer_as_datafusion_does() {
     assert!(figures.expect("figures").contains("on slots"));
 }
 
-/// Frames are held with and without a name, sorted ones sorted; text runs that has no plan to send.
+/// Frames are persisted with and without a name, sorted ones sorted; text runs that has no plan to send.
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_are_held() {
+async fn frames_are_persisted() {
     let cluster = Cluster::start(2, &["--nthreads=2"]);
     let client = connect(&cluster).await;
     let rows = client
@@ -208,15 +208,16 @@ async fn frames_are_held() {
         .await
         .expect("rows");
     let sorted = rows.clone().sort(vec![col("k").sort(true, true)]).expect("an order");
-    let held = sorted.persist_as("Sorted rows", false).await.expect("a table");
-    assert_eq!((held.name(), held.rows()), ("Sorted rows", 100_000));
+    let persisted = sorted.persist_as("Sorted rows", false).await.expect("a table");
+    assert_eq!((persisted.name(), persisted.rows()), ("Sorted rows", 100_000));
     let taken = sorted.persist_as("Sorted rows", false).await.expect_err("a name that is taken");
     assert!(taken.to_string().contains("already"), "{taken}");
     sorted.persist_as("Sorted rows", true).await.expect("another in its place");
-    let range = held.frame().await.expect("a frame").filter(col("k").between(lit(10), lit(20)));
+    let range =
+        persisted.frame().await.expect("a frame").filter(col("k").between(lit(10), lit(20)));
     let plan = range.expect("a range").explain().await.expect("a plan");
     assert!(plan.contains("1 of them read") || plan.contains("2 of them read"), "{plan}");
-    let keys = held.get().await.expect("rows");
+    let keys = persisted.get().await.expect("rows");
     let keys = concat_batches(&keys[0].schema(), &keys).expect("one batch");
     let keys = keys.column(0).as_primitive::<Int64Type>().values().to_vec();
     assert!(keys.is_sorted() && keys.len() == 100_000);
@@ -237,9 +238,9 @@ async fn frames_are_held() {
     assert_eq!(whole.persist().await.expect("a table").rows(), 5);
     let error = whole.filter(col("n").gt(lit(2))).expect("a step").collect().await;
     assert!(error.expect_err("refused").to_string().contains("persist"));
-    held.release().await.expect("let go");
+    persisted.release().await.expect("let go");
     drop((client, unnamed, even, sorted));
-    // What was held for the client goes with it.
+    // What was persisted for the client goes with it.
     wait_for("no tables", SOON, || {
         (!cluster.place.run(["tables"]).ok().contains("frame-")).then_some(())
     });

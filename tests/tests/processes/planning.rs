@@ -107,7 +107,7 @@ fn a_job_has_the_number_of_its_planning() {
     cluster.place.run(["sql", &query]).ok();
     let jobs = cluster.jobs();
     let [table, sample] = &jobs[..] else { panic!("{jobs:?}") };
-    assert_eq!((table.text.as_str(), table.state), (query.as_str(), JobState::Held));
+    assert_eq!((table.text.as_str(), table.state), (query.as_str(), JobState::Persisted));
     assert!(sample.text.contains("sample of sort keys"), "{sample:?}");
     assert_eq!((sample.state, sample.id), (JobState::Done, JobId(table.id.0 + 1)));
     assert!(table.submitted_ms <= sample.submitted_ms && table.started_ms >= sample.ended_ms);

@@ -98,9 +98,9 @@ impl Inputs for TaskInputs {
         let spec = self.fragment.inputs.get(input as usize).ok_or_else(|| {
             DataFusionError::Internal(format!("the fragment has no input {input}"))
         })?;
-        let held = self.fragment.held.iter().find(|(number, _)| *number == input);
+        let persisted = self.fragment.persisted.iter().find(|(number, _)| *number == input);
         let own = StageId { job: self.fragment.stage.job, index: spec.stage };
-        let stage = held.map_or(own, |(_, stage)| *stage);
+        let stage = persisted.map_or(own, |(_, stage)| *stage);
         let (bucket, messages_max) = match selection {
             Selection::Bucket(bucket) => (Some(bucket), FETCH_MESSAGES_MAX),
             Selection::All => (None, FETCH_MESSAGES_MAX),

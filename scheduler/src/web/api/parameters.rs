@@ -29,7 +29,7 @@ pub(super) const JOB_STATES: [(&str, JobState); 7] = [
     ("done", JobState::Done),
     ("failed", JobState::Failed),
     ("cancelled", JobState::Cancelled),
-    ("held", JobState::Held),
+    ("persisted", JobState::Persisted),
 ];
 
 /// The states of a task, as JSON has them.

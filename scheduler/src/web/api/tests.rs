@@ -95,7 +95,7 @@ impl Api {
             priority: 1,
             analyze: false,
             staging: None,
-            keep: false,
+            persist: false,
             replicas: 1,
             stages: stages.iter().map(stage).collect(),
         };
@@ -302,7 +302,7 @@ async fn a_job_is_cancelled_once() {
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();
     api.submit(&[1, 1]).await;
-    let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, held";
+    let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, persisted";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
         (

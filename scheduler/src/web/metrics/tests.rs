@@ -37,7 +37,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
         stages: vec![stage],
     })
@@ -88,15 +88,15 @@ fn made_up_page() -> String {
     page(&row, &Figures::of(&core), &Process::this())
 }
 
-/// Jobs are counted that wait, whose results are held, and that have ended, however many there are.
+/// Jobs are counted that wait, whose results are persisted, and that have ended, however many there are.
 #[test]
 fn every_job_is_counted() {
     let mut core = Core::new(Options::new("many"));
     let mut effects = Vec::new();
     let mut take = |event| core.handle(1, event, &mut effects);
     for request in 0..600 {
-        for (owner, keep) in [("a", true), ("b", true), ("a", false), ("b", false)] {
-            let spec = JobSpec { owner: owner.to_string(), keep, ..*job(1) };
+        for (owner, persist) in [("a", true), ("b", true), ("a", false), ("b", false)] {
+            let spec = JobSpec { owner: owner.to_string(), persist, ..*job(1) };
             take(Event::JobSubmitted { request, planned: None, spec: Box::new(spec) });
         }
     }

@@ -1,7 +1,7 @@
-//! Tables that workers hold: brought from here, read there, taken home.
+//! Persisted tables: brought from here, read there, taken home.
 //!
 //! ```text
-//! cargo run -p partita-client --example held
+//! cargo run -p partita-client --example persisted
 //! ```
 
 use anyhow::Result;
@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let table = client.put(partitions, Put { replicas: 2, ..Put::default() }).await?;
     println!("persisted {} rows", table.rows());
 
-    // Work on them runs where they are; its result is held there, too.
+    // Work on them runs where they are; its result is persisted there, too.
     let sums = table
         .frame()
         .await?

@@ -1,4 +1,4 @@
-//! Clients that hold results, bring partitions, and read what others hold.
+//! Clients that persist results, bring partitions, and read what others persist.
 
 use super::job::value;
 use super::settings::MS;
@@ -13,10 +13,10 @@ use std::ops::Bound;
 const REFUSED: &str = "it was refused";
 
 impl World {
-    /// Whether a job reads results that others hold.
-    pub(crate) fn reads_held(&self, number: usize) -> bool {
+    /// Whether a job reads persisted results of others.
+    pub(crate) fn reads_persisted(&self, number: usize) -> bool {
         let stages = &self.jobs[number].spec.stages;
-        stages.iter().any(|stage| matches!(stage.origin, Origin::Held(_)))
+        stages.iter().any(|stage| matches!(stage.origin, Origin::Persisted(_)))
     }
 
     /// A client submits a job, once the jobs whose results it reads were submitted.
@@ -24,10 +24,10 @@ impl World {
         let planned = self.planned.get(&number).copied();
         let mut spec = Box::new(self.jobs[number].spec.clone());
         for stage in &mut spec.stages {
-            let Origin::Held(JobId(source)) = stage.origin else { continue };
+            let Origin::Persisted(JobId(source)) = stage.origin else { continue };
             let mut clients = self.clients.iter();
             match clients.find(|(_, client)| client.number == source as usize) {
-                Some((job, _)) => stage.origin = Origin::Held(*job),
+                Some((job, _)) => stage.origin = Origin::Persisted(*job),
                 None if self.now > self.settings.horizon => {
                     // It was refused itself.
                     self.skipped += 1;
@@ -80,7 +80,7 @@ impl World {
             return;
         }
         assert!(error.contains("no longer exists; create it again"), "refused: {error}");
-        assert!(self.reads_held(number));
+        assert!(self.reads_persisted(number));
         self.planning_fails(number);
     }
 
@@ -100,7 +100,7 @@ impl World {
     /// How many of the results that a job reads are of jobs with larger numbers.
     pub(crate) fn reads_later_numbers(&self, number: usize, job: JobId) -> u32 {
         let is_read = |source: usize| {
-            let read = Origin::Held(JobId(source as u32));
+            let read = Origin::Persisted(JobId(source as u32));
             self.jobs[number].spec.stages.iter().any(|stage| stage.origin == read)
         };
         let later = self.clients.range((Bound::Excluded(job), Bound::Unbounded));
@@ -108,8 +108,8 @@ impl World {
     }
 
     /// Plans what the client of a job that holds its result does.
-    pub(crate) fn plan_hold(&mut self, job: JobId, number: usize) {
-        let Some((time, early)) = self.jobs[number].hold else { return };
+    pub(crate) fn plan_release(&mut self, job: JobId, number: usize) {
+        let Some((time, early)) = self.jobs[number].persist else { return };
         if early {
             self.incidents.cancelled.insert(job);
             let after = self.rng.range(0, time);
@@ -151,7 +151,7 @@ impl World {
     /// A worker may have died before it could say that it holds what a client brought.
     pub(crate) fn give_up(&mut self, job: JobId) {
         let client = &self.clients[&job];
-        if !client.held && client.ended.is_none() {
+        if !client.persisted && client.ended.is_none() {
             self.incidents.cancelled.insert(job);
             let reason = "a partition did not come".into();
             self.tell(Event::JobCancelled { job, reason });

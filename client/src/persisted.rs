@@ -1,4 +1,4 @@
-//! Tables that the workers hold: brought from here, taken home, named, let go.
+//! Persisted tables: brought from here, taken home, named, let go.
 
 use crate::{Client, ClientError, Frame, quoted, session};
 use arrow::array::RecordBatch;
@@ -23,9 +23,9 @@ const STREAMS_MAX: usize = 8;
 /// Bytes of one message of a partition that is brought, about.
 const MESSAGE_BYTES: usize = 2 << 20;
 
-/// A table that the workers hold.
+/// A persisted table.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct Persisted {
     client: Client,
     name: String,
     rows: u64,
@@ -49,11 +49,11 @@ impl Default for Put {
 }
 
 /// A table of that name, which is known to be there.
-pub(crate) fn over(client: &Client, name: String, rows: u64) -> Held {
-    Held { client: client.clone(), name, rows }
+pub(crate) fn over(client: &Client, name: String, rows: u64) -> Persisted {
+    Persisted { client: client.clone(), name, rows }
 }
 
-impl Held {
+impl Persisted {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -84,18 +84,18 @@ impl Held {
     ///
     /// # Errors
     /// If the name is taken, or the table is not there any more.
-    pub async fn rename(self, to: &str) -> Result<Held, ClientError> {
+    pub async fn rename(self, to: &str) -> Result<Persisted, ClientError> {
         self.client.rename(&self.name, to).await?;
-        Ok(Held { name: to.to_string(), ..self })
+        Ok(Persisted { name: to.to_string(), ..self })
     }
 
     /// Makes it everyone's, under a name: it stays when this client is gone, until someone drops it.
     ///
     /// # Errors
     /// If the name is taken and `replace` is not set, or the table is not there any more.
-    pub async fn publish(&self, name: &str, replace: bool) -> Result<Held, ClientError> {
+    pub async fn publish(&self, name: &str, replace: bool) -> Result<Persisted, ClientError> {
         self.client.publish(&self.name, name, replace).await?;
-        Ok(Held { name: name.to_string(), ..self.clone() })
+        Ok(Persisted { name: name.to_string(), ..self.clone() })
     }
 
     /// Lets it go.
@@ -156,7 +156,11 @@ impl Client {
     /// # Errors
     /// If there is no partition, they have not all the same columns, a worker is lost meanwhile, or the
     /// scheduler cannot be reached.
-    pub async fn put(&self, partitions: Vec<RecordBatch>, how: Put) -> Result<Held, ClientError> {
+    pub async fn put(
+        &self,
+        partitions: Vec<RecordBatch>,
+        how: Put,
+    ) -> Result<Persisted, ClientError> {
         let Some(schema) = partitions.first().map(RecordBatch::schema) else {
             return Err(ClientError::Query(
                 "a table needs at least one partition; upload an empty batch with its columns"
@@ -267,7 +271,7 @@ impl Client {
         rows.map_err(failed).try_collect().await
     }
 
-    /// Lets a held table go, or takes another table or name away.
+    /// Lets a persisted table go, or takes another table or name away.
     ///
     /// # Errors
     /// If there is no such table, or the scheduler cannot be reached.
@@ -275,7 +279,7 @@ impl Client {
         self.done(&format!("DROP TABLE {}", quoted(name))).await
     }
 
-    /// Gives a held table another name.
+    /// Gives a persisted table another name.
     ///
     /// # Errors
     /// If there is no such table, or the name is taken.
@@ -283,7 +287,7 @@ impl Client {
         self.done(&format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to))).await
     }
 
-    /// Makes a held table of this client's session everyone's, under a name.
+    /// Makes a persisted table of this client's session everyone's, under a name.
     ///
     /// # Errors
     /// If there is no such table, or the name is taken and `replace` is not set.
