@@ -1,6 +1,6 @@
 """Frames that are several times what the workers may have in memory together: persisted and asked.
 
-`persisted_large.py FRAMES ROWS` brings so many frames of so many rows, asks each and all of them, and prints one JSON object:
+`persisted_large.py FRAMES ROWS` uploads FRAMES frames of ROWS rows, asks each and all of them, and prints one JSON object:
 seconds, what is persisted, and the peak resident set of each worker.
 """
 
@@ -60,7 +60,7 @@ def main():
         expected += data.x.sum()
         frames.append(dd.from_pandas(data, npartitions=32))
         del data
-    seconds["brought"] = round(time.perf_counter() - begun, 3)
+    seconds["uploaded"] = round(time.perf_counter() - begun, 3)
     persisted = sum(table["bytes"] for table in client._connection.action("partita.tables", {}))
     sums = timed("the sum of a column of each", lambda: [float(one.x.sum().compute()) for one in frames])
     assert abs(sum(sums) - expected) < 1e-6 * expected, (sums, expected)

@@ -4,7 +4,7 @@
 //!
 //! - frames ([`Client::table`], [`Client::read`], [`Client::sql`]): plans that are built here, by the
 //!   methods of DataFusion's `DataFrame`, and run there ([`Frame`]);
-//! - persisted tables ([`Persisted`], [`Client::put`], [`Client::get`]);
+//! - persisted tables ([`Persisted`], [`Client::upload`], [`Client::get`]);
 //! - statements in SQL ([`Client::run`]);
 //! - questions about the cluster ([`Client::workers`], [`Client::control`]).
 //!
@@ -45,7 +45,7 @@ pub use error::ClientError;
 pub use frames::{Frame, Write};
 pub use partita_shared::access::{self, Access};
 pub use partita_shared::model;
-pub use persisted::{Persisted, Put};
+pub use persisted::{Persisted, Upload};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;

@@ -1,4 +1,4 @@
-//! Persisted tables: brought from here, taken home, named, let go.
+//! Persisted tables: uploaded, fetched, named, released.
 
 use crate::{Client, ClientError, Frame, quoted, session};
 use arrow::array::RecordBatch;
@@ -11,16 +11,16 @@ use arrow_flight::{FlightData, FlightDescriptor, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use partita_net::upload::{PutCommand, unbroken};
+use partita_net::upload::{UploadCommand, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
-/// Partitions that are brought or taken at once.
+/// Partitions that are uploaded or fetched at once.
 const STREAMS_MAX: usize = 8;
-/// Bytes of one message of a partition that is brought, about.
+/// Bytes of one message of a partition that is uploaded, about.
 const MESSAGE_BYTES: usize = 2 << 20;
 
 /// A persisted table.
@@ -31,20 +31,20 @@ pub struct Persisted {
     rows: u64,
 }
 
-/// How a table is brought.
+/// How a table is uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct Upload {
     /// Its name; one that nobody else has if none is given.
     pub name: Option<String>,
     /// Whether everyone sees it; else it goes with the client's session.
     pub public: bool,
-    /// By how many workers each partition is held: what is brought cannot be made again.
+    /// By how many workers each partition is held: what was uploaded cannot be recomputed.
     pub replicas: u32,
 }
 
-impl Default for Put {
+impl Default for Upload {
     fn default() -> Self {
-        Put { name: None, public: false, replicas: 1 }
+        Upload { name: None, public: false, replicas: 1 }
     }
 }
 
@@ -114,7 +114,7 @@ struct Places {
 }
 
 #[derive(Deserialize)]
-struct Brought {
+struct Uploaded {
     rows: u64,
 }
 
@@ -150,16 +150,16 @@ struct Located {
 }
 
 impl Client {
-    /// Brings a table, each batch a partition, straight to the workers where they can be reached,
+    /// Uploads a table, each batch a partition, straight to the workers where they can be reached,
     /// several at a time.
     ///
     /// # Errors
     /// If there is no partition, they have not all the same columns, a worker is lost meanwhile, or the
     /// scheduler cannot be reached.
-    pub async fn put(
+    pub async fn upload(
         &self,
         partitions: Vec<RecordBatch>,
-        how: Put,
+        how: Upload,
     ) -> Result<Persisted, ClientError> {
         let Some(schema) = partitions.first().map(RecordBatch::schema) else {
             return Err(ClientError::Query(
@@ -178,25 +178,29 @@ impl Client {
                 "a table that is not public needs a session; connect with Client::in_own_session, or upload it with public".into(),
             ));
         }
-        let name = how.name.unwrap_or_else(|| format!("put-{}", session::unique()));
+        let name = how.name.unwrap_or_else(|| format!("upload-{}", session::unique()));
         let begin =
             json!({ "name": name, "partitions": partitions.len(), "replicas": how.replicas });
         let begun = Begun { client: self, name: Some(&name) };
-        let Places { job, addresses } = self.action("partita.put_begin", &begin).await?;
+        let Places { job, addresses } = self.action("partita.upload_begin", &begin).await?;
         let work = addresses.into_iter().zip(partitions).zip(0..);
         stream::iter(work.map(Ok::<_, ClientError>))
             .try_for_each_concurrent(STREAMS_MAX, |((address, rows), index)| {
-                self.put_one(PutCommand { job, index, address }, rows)
+                self.upload_partition(UploadCommand { job, index, address }, rows)
             })
             .await?;
         let schema = STANDARD.encode(schema_bytes(&schema)?);
         let end = json!({ "job": job, "name": name, "public": how.public, "schema": schema });
-        let Brought { rows } = self.action("partita.put_end", &end).await?;
+        let Uploaded { rows } = self.action("partita.upload_end", &end).await?;
         begun.end();
         Ok(over(self, name, rows))
     }
 
-    async fn put_one(&self, command: PutCommand, rows: RecordBatch) -> Result<(), ClientError> {
+    async fn upload_partition(
+        &self,
+        command: UploadCommand,
+        rows: RecordBatch,
+    ) -> Result<(), ClientError> {
         let bytes = command.to_bytes().map_err(|error| ClientError::Query(error.to_string()))?;
         let messages = FlightDataEncoderBuilder::new()
             .with_schema(rows.schema())

@@ -18,8 +18,8 @@ pub enum Origin {
     /// They are the result of another job, which persists it. The stage has one task for each
     /// partition, which never runs: it is done while the partition is held.
     Persisted(JobId),
-    /// A client brings them; see [`Event::Stored`]. They cannot be made again.
-    Put,
+    /// A client uploads them; see [`Event::Stored`]. They cannot be recomputed.
+    Upload,
 }
 
 /// One stage of a job that is submitted.
@@ -198,7 +198,7 @@ pub enum Event {
         /// The job.
         job: JobId,
     },
-    /// A worker holds a partition that a client brought.
+    /// A worker holds a partition that a client uploaded.
     Stored {
         /// The worker.
         worker: WorkerId,

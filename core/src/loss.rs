@@ -114,7 +114,7 @@ fn take_back(
                     if job.is_persisted_result(stage) {
                         of_result.push(index);
                         let is_gone = job.stages[stage].tasks[index as usize].holder().is_none();
-                        if is_gone && job.stages[stage].origin == Origin::Put {
+                        if is_gone && job.stages[stage].origin == Origin::Upload {
                             let at = (stage as u32, index);
                             job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
                         }

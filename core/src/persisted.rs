@@ -113,7 +113,7 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
 }
 
 /// Finds out what readers want of persisted results that is not there, and has it made again. What a
-/// client brought cannot be: its readers fail.
+/// client uploaded cannot be: its readers fail.
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut failed = Vec::new();
@@ -162,14 +162,14 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let stage = &job.stages[result];
     // Those that have not come yet are on their way.
     let gone = |index: &&u32| stage.tasks[**index as usize].state == TaskState::Done;
-    let is_put = stage.origin == Origin::Put;
-    let index = missing.iter().find(gone).filter(|_| is_put || job.persisted.cut)?;
+    let is_upload = stage.origin == Origin::Upload;
+    let index = missing.iter().find(gone).filter(|_| is_upload || job.persisted.cut)?;
     let causes = match job.causes_of(result as u32, *index) {
         causes if causes.is_empty() => "the worker that held it has left".to_string(),
         causes => causes,
     };
     let name = &job.spec.text;
-    if !is_put {
+    if !is_upload {
         return Some(format!(
             "partition {index} of the result of {source} (`{name}`) is lost: {causes}; it cannot be recomputed because its lineage was too long to keep; create the table again"
         ));

@@ -17,7 +17,7 @@ pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &StageSpec) -> St
             let result = core.jobs.get(&source).map_or(0, |source| source.result() as u32);
             StageId { job: source, index: result }
         }
-        Origin::Tasks | Origin::Put => StageId { job, index },
+        Origin::Tasks | Origin::Upload => StageId { job, index },
     }
 }
 
@@ -159,7 +159,7 @@ fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String
     let is_last = number + 1 == spec.stages.len();
     let fits = match stage.origin {
         Origin::Tasks => return Ok(()),
-        Origin::Put => spec.persist && is_last,
+        Origin::Upload => spec.persist && is_last,
         Origin::Persisted(source) => {
             let found =
                 core.jobs.get(&source).filter(|job| job.spec.persist && !job.persisted.released);

@@ -113,7 +113,7 @@ impl Core {
         while let Some(id) = open.pop() {
             let Some(job) = self.jobs.get(&id).filter(|job| missing(job) > 0) else { continue };
             if seen.insert(id) {
-                can_recompute &= job.stages[job.result()].origin != Origin::Put;
+                can_recompute &= job.stages[job.result()].origin != Origin::Upload;
                 open.extend(job.sources().into_iter().map(|(_, source)| source));
             }
         }

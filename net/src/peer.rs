@@ -64,12 +64,12 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
     /// If it cannot be reached or refuses; later trouble comes in the stream.
     async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
 
-    /// Brings a partition to the worker at `address`: a [`crate::upload::PutCommand`] in the descriptor
+    /// Uploads a partition to the worker at `address`: a [`crate::upload::UploadCommand`] in the descriptor
     /// of the first message, the rows in all.
     ///
     /// # Errors
     /// If it cannot be reached or does not keep them.
-    async fn put(
+    async fn upload(
         &self,
         address: &str,
         messages: BoxStream<'static, FlightData>,
@@ -151,7 +151,7 @@ impl DataPlane for FlightPlane {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
     }
 
-    async fn put(
+    async fn upload(
         &self,
         address: &str,
         messages: BoxStream<'static, FlightData>,

@@ -524,7 +524,7 @@ _OF_DASK = {
     "run_on_scheduler": FUNCTIONS,
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job says where its time goes",
-    "scatter": "dataframe.from_pandas brings rows to the workers",
+    "scatter": "dataframe.from_pandas uploads rows to the workers",
     "who_has": "the dashboard's page of data says what lies where",
     "has_what": "the dashboard's page of data says what lies where",
     "rebalance": "partitions are spread when they are made",

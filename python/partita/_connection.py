@@ -24,7 +24,7 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
-from ._wire import put_command, statement_query
+from ._wire import statement_query, upload_command
 
 __all__ = ["Connection", "Running"]
 
@@ -34,9 +34,9 @@ PROTOCOL = "3"
 _NOTICE_KEY = b"partita.notice"
 #: How long a worker may take to be reached, in seconds, before its rows pass through the scheduler.
 REACH_TIMEOUT_S = 5.0
-#: Partitions that are read or brought at once.
+#: Partitions that are read or uploaded at once.
 STREAMS_MAX = 8
-#: Bytes of one message of a partition that is brought, about.
+#: Bytes of one message of a partition that is uploaded, about.
 MESSAGE_BYTES = 2 << 20
 #: Workers whose connections are kept.
 WORKERS_MAX = 1024
@@ -405,9 +405,9 @@ class Connection:
             answers = list(self._scheduler.do_action(action, self._options))
         return json.loads(answers[0].body.to_pybytes()) if answers else None
 
-    # Tables that clients bring, and those that they take home.
+    # Tables that clients upload, and those that they fetch.
 
-    def put(
+    def upload(
         self,
         name: str,
         parts: Sequence[pa.Table],
@@ -415,7 +415,7 @@ class Connection:
         replicas: int = 1,
         order: Sequence[str] = (),
     ) -> pa.Schema:
-        """Brings a table, partition by partition, straight to the workers where they can be reached.
+        """Uploads a table, partition by partition, straight to the workers where they can be reached.
 
         Parameters
         ----------
@@ -432,31 +432,31 @@ class Connection:
         if not parts:
             raise ValueError("a table has at least one partition")
 
-        def bring(work: tuple[int, str]) -> pa.Table:
+        def send(work: tuple[int, str]) -> pa.Table:
             at, address = work
             rows = parts[at]
-            self._put_one(job, at, address, rows)
+            self._upload_partition(job, at, address, rows)
             # A copy, since a slice would keep all rows.
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
         with self.making(name):
-            places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
+            places = self.action("partita.upload_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
             job = places["job"]
-            firsts = self._each(list(enumerate(places["addresses"])), bring)
+            firsts = self._each(list(enumerate(places["addresses"])), send)
             schema = firsts[0].schema
             text = base64.b64encode(schema.serialize().to_pybytes()).decode()
             end = {"job": job, "name": name, "public": public, "schema": text}
             if order:
                 end.update(order=list(order), splits=_splits(firsts, order[0]))
-            self.action("partita.put_end", end)
+            self.action("partita.upload_end", end)
         return schema
 
-    def _put_one(self, job: int, index: int, address: str, rows: pa.Table) -> None:
+    def _upload_partition(self, job: int, index: int, address: str, rows: pa.Table) -> None:
         place = {"job": job, "index": index, "address": address}
-        command = put_command(json.dumps(place).encode())
+        command = upload_command(json.dumps(place).encode())
         descriptor = flight.FlightDescriptor.for_command(command)
 
-        def bring(client: flight.FlightClient) -> None:
+        def send(client: flight.FlightClient) -> None:
             with _translated():
                 writer, answers = client.do_put(descriptor, rows.schema, self._options)
                 writer.write_table(rows, max(rows.num_rows * MESSAGE_BYTES // max(rows.nbytes, 1), 1))
@@ -466,8 +466,8 @@ class Connection:
 
         worker = self._worker(address)
         if worker is not None:
-            return bring(worker)
-        return bring(self._scheduler)
+            return send(worker)
+        return send(self._scheduler)
 
     def get(self, name: str) -> pa.Table | None:
         """All rows of a persisted table, its partitions one after the other, each from where it lies.

@@ -6,7 +6,7 @@ They are Protocol Buffers of two fields at most, so that no generated code is ne
 
 from __future__ import annotations
 
-__all__ = ["command", "put_command", "statement_query"]
+__all__ = ["command", "statement_query", "upload_command"]
 
 _PREFIX = "type.googleapis.com/"
 _LENGTH_DELIMITED = 2
@@ -36,6 +36,6 @@ def statement_query(sql: str) -> bytes:
     return command("arrow.flight.protocol.sql.CommandStatementQuery", _field(1, sql.encode()))
 
 
-def put_command(json: bytes) -> bytes:
+def upload_command(json: bytes) -> bytes:
     """The command that goes before a partition's rows."""
-    return command("partita.Put", json)
+    return command("partita.Upload", json)

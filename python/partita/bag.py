@@ -10,7 +10,7 @@ __getattr__ = absent(
     "partita.bag",
     {
         "read_text": "partita.dataframe.read_json reads a record from each line, read_csv a row",
-        "from_sequence": "partita.dataframe.from_dict brings rows to the workers",
+        "from_sequence": "partita.dataframe.from_dict uploads rows to the workers",
     },
     "there are frames only, not bags; use partita.dataframe",
 )

@@ -136,21 +136,21 @@ def test_persisted_frames_are_read_where_they_lie(client):
     """What is persisted comes without a query, in its order; a few of its columns, and what is made of it, by one."""
     frame = pd.DataFrame({"a": np.arange(1000), "s": [f"t{at}" for at in range(1000)], "x": np.arange(1000) * 0.5})
     frame = frame.set_index(pd.Index(np.arange(1000) * 2, name="id"))
-    brought = dd.from_pandas(frame, npartitions=7)
-    kept = brought.sort_values("a", ascending=False).persist()
-    column = brought.a.persist()
+    uploaded = dd.from_pandas(frame, npartitions=7)
+    kept = uploaded.sort_values("a", ascending=False).persist()
+    column = uploaded.a.persist()
 
     def jobs():
         return client._rest("jobs?limit=1")["jobs"][0]["name"]
 
     before = jobs()
-    assert_frame_equal(brought.compute(), frame)
+    assert_frame_equal(uploaded.compute(), frame)
     assert_frame_equal(kept.compute(), frame.sort_values("a", ascending=False))
     assert_frame_equal(kept[["x", "s", "a"]].compute(), frame.sort_values("a", ascending=False)[["x", "s", "a"]])
     assert_series_equal(column.compute(), frame.a)
     assert jobs() == before
     assert_frame_equal(kept[["a"]].compute(), frame.sort_values("a", ascending=False)[["a"]])
-    assert_frame_equal(brought.assign(a=brought.a + 1).compute(), frame.assign(a=frame.a + 1))
+    assert_frame_equal(uploaded.assign(a=uploaded.a + 1).compute(), frame.assign(a=frame.a + 1))
     assert_frame_equal(kept.sort_index().compute(), frame)
     assert_series_equal(column.cumsum().compute(), frame.a.cumsum())
     assert jobs() != before
@@ -220,7 +220,7 @@ def test_a_killed_client_leaves_nothing(client):
         "from partita.distributed import Client\n"
         "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
         "a = dd.from_pandas(pd.DataFrame({'a': range(1000)}), npartitions=4).persist()\n"
-        "c._connection.action('partita.put_begin', {'name': 'half', 'partitions': 3})\n"
+        "c._connection.action('partita.upload_begin', {'name': 'half', 'partitions': 3})\n"
         "print('persisted', flush=True)\n"
         "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
     )
@@ -581,12 +581,12 @@ def test_a_cluster_that_is_gone(tmp_path):
 
 
 def test_a_lost_worker(tmp_path):
-    """What a query made is made again; what was brought in one copy is lost, and said to be."""
+    """What a query made is made again; what was uploaded in one copy is lost, and said to be."""
     with Client(n_workers=3, threads_per_worker=1, set_as_default=False) as client:
         client.wait_for_workers(3)
         made = dd.read_sql("SELECT value AS v, value % 10 AS k FROM generate_series(1, 10000)", client=client)
         counts = made.groupby("k").v.sum().persist()
-        brought = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client)
+        uploaded = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client)
         twice = dd.from_pandas(pd.DataFrame({"a": range(300)}), npartitions=3, client=client, replicas=2)
         victim = client._workers()[0]
         os.kill(victim["pid"], signal.SIGKILL)
@@ -594,7 +594,7 @@ def test_a_lost_worker(tmp_path):
         assert counts.compute().sum() == 50005000
         assert twice.a.sum().compute() == 44850
         with pytest.raises(QueryError, match=r"is lost: .*uploaded by a client") as caught:
-            brought.a.sum().compute()
+            uploaded.a.sum().compute()
         assert victim["name"] in str(caught.value)
 
 

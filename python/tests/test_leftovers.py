@@ -72,19 +72,19 @@ class Chain:
 
 def turn(client, data, chain, number):
     """One thing that a client does and leaves behind."""
-    brought = dd.from_pandas(data, npartitions=2, client=client)
+    uploaded = dd.from_pandas(data, npartitions=2, client=client)
     connection = client._connection
     kind = number % 8
     if kind < 2:
-        assert int(brought.a.sum().compute()) == 10
+        assert int(uploaded.a.sum().compute()) == 10
     elif kind == 2:
         chain.go_on()
-        assert int((brought.a + number).persist().sum().compute()) == 10 + 5 * number
+        assert int((uploaded.a + number).persist().sum().compute()) == 10 + 5 * number
     elif kind == 3:
         # Planned, and never fetched.
         connection._info("SELECT 1 AS one")
     elif kind == 4:
-        connection._cancel(connection._info(f"SELECT count(*) FROM {brought._rows.sql}"))
+        connection._cancel(connection._info(f"SELECT count(*) FROM {uploaded._rows.sql}"))
     elif kind == 5:
         reader, info = abandon(client, "SELECT count(*) FROM generate_series(1, 100000000)")
         connection._cancel(info)
@@ -95,7 +95,7 @@ def turn(client, data, chain, number):
         with pytest.raises(QueryError):
             client.sql("SELECT CAST('x' AS INT) FROM generate_series(1, 2)")
     else:
-        name = f"{brought._rows.persisted}-files"
+        name = f"{uploaded._rows.persisted}-files"
         connection.query(f"CREATE EXTERNAL TABLE \"{name}\" STORED AS CSV LOCATION '{data.attrs['csv']}'")
         connection.forget(name)
 
@@ -173,7 +173,7 @@ def test_what_is_not_finished_is_let_go(monkeypatch):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(client._connection, "_put_one", broken)
+            patched.setattr(client._connection, "_upload_partition", broken)
             with pytest.raises(KeyboardInterrupt):
                 dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=2, client=client)
         with pytest.raises(QueryError):

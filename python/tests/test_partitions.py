@@ -36,9 +36,9 @@ def test_so_many(parts):
 def test_of_a_size(size, each):
     """Partitions of about so many bytes, as they lie on the workers."""
     frame = pd.DataFrame({"a": np.arange(20_000), "b": np.arange(20_000) * 0.5})
-    brought = dd.from_pandas(frame, npartitions=1)
-    ddf = brought.repartition(partition_size=size)
-    table = brought._client._connection.table(brought._rows.persisted)
+    uploaded = dd.from_pandas(frame, npartitions=1)
+    ddf = uploaded.repartition(partition_size=size)
+    table = uploaded._client._connection.table(uploaded._rows.persisted)
     assert ddf.npartitions == -(-table["bytes"] // each) > 5
     assert_frame_equal(ddf.compute(), frame)
 
@@ -177,14 +177,14 @@ INDEXES = {
 
 
 @pytest.mark.parametrize("name", INDEXES)
-def test_brought_frames_know_their_order(name):
-    """Windows of what is brought, and of what is persisted of it, are done by partitions; so are slices of the index."""
+def test_uploaded_frames_know_their_order(name):
+    """Windows of what is uploaded, and of what is persisted of it, are done by partitions; so are slices of the index."""
     index, in_ranges = INDEXES[name]
     frame = pd.DataFrame({"a": np.arange(1000) * 7919 % 1009, "b": np.arange(1000) * 0.5}, index=index)
-    brought = dd.from_pandas(frame, npartitions=5)
-    assert brought.npartitions == 5 and len(rows_of_partitions(brought)) == 5
-    assert brought.known_divisions == in_ranges
-    for ddf in [brought, brought[brought.a % 3 > 0].persist()]:
+    uploaded = dd.from_pandas(frame, npartitions=5)
+    assert uploaded.npartitions == 5 and len(rows_of_partitions(uploaded)) == 5
+    assert uploaded.known_divisions == in_ranges
+    for ddf in [uploaded, uploaded[uploaded.a % 3 > 0].persist()]:
         expected = ddf.compute()
         assert "HaloExec" in ddf.a.rolling(30).sum().explain()
         assert "CarryExec" in ddf.a.cumsum().explain()
@@ -200,7 +200,7 @@ def test_brought_frames_know_their_order(name):
             assert "1 of them read" in part.explain() or "2 of them read" in part.explain()
 
 
-def test_brought_frames_are_joined_where_they_lie():
+def test_uploaded_frames_are_joined_where_they_lie():
     """Frames that are in the order of their indexes are joined by them without a shuffle of both."""
     one = pd.DataFrame({"a": np.arange(1000)}, index=pd.date_range("2024-01-01", periods=1000, freq="h"))
     two = pd.DataFrame({"b": np.arange(600)}, index=one.index[200:800])

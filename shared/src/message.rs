@@ -400,7 +400,7 @@ pub enum FromWorker {
     },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
-    /// A client has brought it a partition, which it holds.
+    /// A client has uploaded a partition to it, which it holds.
     Stored {
         /// The task that stands for the partition.
         task: TaskId,

@@ -29,7 +29,7 @@ pub(crate) fn on_partition_persisted(
     }
 }
 
-/// A client has brought a partition to a worker.
+/// A client has uploaded a partition to a worker.
 pub(crate) fn on_stored(
     core: &mut Core,
     worker: WorkerId,
@@ -41,7 +41,7 @@ pub(crate) fn on_stored(
     let id = task.stage.job;
     let expected = |job: &&mut Job| {
         let stage = job.stages.get(task.stage.index as usize);
-        let stage = stage.filter(|stage| stage.origin == Origin::Put);
+        let stage = stage.filter(|stage| stage.origin == Origin::Upload);
         let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
         found.is_some_and(|found| found.state == TaskState::Waiting)
     };

@@ -96,7 +96,7 @@ impl Job {
         let stages = self.stages.iter().enumerate().filter(|_| !self.persisted.cut);
         let persisted = stages.filter_map(|(number, stage)| match stage.origin {
             Origin::Persisted(source) => Some((number as u32, source)),
-            Origin::Tasks | Origin::Put => None,
+            Origin::Tasks | Origin::Upload => None,
         });
         persisted.collect()
     }

@@ -115,9 +115,9 @@ impl SimJob {
         let persist = rng
             .chance(settings.persisted)
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
-        let put = persist.is_some() && rng.chance(250);
-        let mut stages = draw_sources(settings, before, put, rng);
-        let count = if put { 0 } else { rng.range(1, settings.stages_max) };
+        let upload = persist.is_some() && rng.chance(250);
+        let mut stages = draw_sources(settings, before, upload, rng);
+        let count = if upload { 0 } else { rng.range(1, settings.stages_max) };
         for number in 0..count {
             let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
             let inputs = draw_inputs(tasks, &stages, rng);
@@ -159,16 +159,16 @@ fn stage(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> St
     StageSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
 }
 
-/// The stages that stand for what a client brings, or for persisted results of earlier jobs.
+/// The stages that stand for what a client uploads, or for persisted results of earlier jobs.
 fn draw_sources(
     settings: &Settings,
     before: &[SimJob],
-    put: bool,
+    upload: bool,
     rng: &mut Rng,
 ) -> Vec<StageSpec> {
-    if put {
+    if upload {
         let tasks = rng.range(1, settings.tasks_max.min(20)) as u32;
-        return vec![stage("put".into(), tasks, Vec::new(), Origin::Put)];
+        return vec![stage("upload".into(), tasks, Vec::new(), Origin::Upload)];
     }
     let mut stages = Vec::new();
     for (number, job) in before.iter().enumerate().filter(|(_, job)| job.persist.is_some()) {

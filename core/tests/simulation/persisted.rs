@@ -1,4 +1,4 @@
-//! Clients that persist results, bring partitions, and read what others persist.
+//! Clients that persist results, upload partitions, and read what others persist.
 
 use super::job::value;
 use super::settings::MS;
@@ -115,19 +115,19 @@ impl World {
             let after = self.rng.range(0, time);
             self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
         }
-        if self.jobs[number].spec.stages[0].origin != Origin::Put {
+        if self.jobs[number].spec.stages[0].origin != Origin::Upload {
             return;
         }
         for index in 0..self.jobs[number].expected.len() as u32 {
             let after = self.rng.scaled(0, 50 * MS);
-            self.plan_in(after, Happening::Put { job, index });
+            self.plan_in(after, Happening::Upload { job, index });
         }
         let bound = self.settings.horizon + 2000 * MS;
         self.plan_in(bound, Happening::GiveUp { job });
     }
 
-    /// A client brings a partition to some worker.
-    pub(crate) fn put(&mut self, job: JobId, index: u32) {
+    /// A client uploads a partition to some worker.
+    pub(crate) fn upload(&mut self, job: JobId, index: u32) {
         let client = &self.clients[&job];
         if client.ended.is_some() {
             return;
@@ -137,18 +137,18 @@ impl World {
             .filter(|p| self.processes[*p].alive && self.processes[*p].session.id.is_some())
             .collect();
         if there.is_empty() {
-            return self.plan_in(20 * MS, Happening::Put { job, index });
+            return self.plan_in(20 * MS, Happening::Upload { job, index });
         }
         let process = there[self.rng.index(there.len())];
         let task = TaskId { stage: StageId { job, index: 0 }, index };
         let made = value(self.jobs[number].salt, 0, index, &[]);
         let session = &mut self.processes[process].session;
         session.store.insert(task, (1, made));
-        session.brought.insert(task);
+        session.uploaded.insert(task);
         self.send_up(process, FromWorker::Stored { task, rows: 3, bytes: 24 });
     }
 
-    /// A worker may have died before it could say that it holds what a client brought.
+    /// A worker may have died before it could say that it holds what a client uploaded.
     pub(crate) fn give_up(&mut self, job: JobId) {
         let client = &self.clients[&job];
         if !client.persisted && client.ended.is_none() {

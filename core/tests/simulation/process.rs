@@ -26,8 +26,8 @@ pub(crate) struct Session {
     /// Once welcomed.
     pub(crate) id: Option<WorkerId>,
     pub(crate) store: BTreeMap<TaskId, (Attempt, u64)>,
-    /// Partitions that a client has brought: the scheduler may not know of them yet.
-    pub(crate) brought: BTreeSet<TaskId>,
+    /// Partitions that a client has uploaded: the scheduler may not know of them yet.
+    pub(crate) uploaded: BTreeSet<TaskId>,
     /// Partitions that a fault has taken away.
     pub(crate) spoiled: BTreeSet<TaskId>,
     pub(crate) fragments: BTreeMap<StageId, Arc<Fragment>>,
@@ -173,7 +173,7 @@ impl Session {
         let stays = |task: &TaskId| task.stage.job != job;
         self.store.retain(|task, _| stays(task));
         self.spoiled.retain(stays);
-        self.brought.retain(stays);
+        self.uploaded.retain(stays);
         self.latest.retain(|task, _| stays(task));
         self.running.retain(|task, _| stays(task));
         self.queue.retain(|run| stays(&run.task));

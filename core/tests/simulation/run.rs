@@ -57,7 +57,7 @@ impl World {
             Happening::Spawn { anchor } => self.spawn(anchor),
             Happening::Begin { number } => self.begin_planning(number),
             Happening::Submit { number } => self.submit(number),
-            Happening::Put { job, index } => self.put(job, index),
+            Happening::Upload { job, index } => self.upload(job, index),
             Happening::GiveUp { job } => self.give_up(job),
             Happening::Take { job, index, holder } => self.client_takes(job, index, holder),
             Happening::Tell(event) => self.tell(event),

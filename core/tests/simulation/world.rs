@@ -45,8 +45,8 @@ pub(crate) enum Happening {
     Begin { number: usize },
     /// A client submits a job.
     Submit { number: usize },
-    /// A client brings a partition to a worker.
-    Put { job: JobId, index: u32 },
+    /// A client uploads a partition to a worker.
+    Upload { job: JobId, index: u32 },
     /// A client gives up a result that is not complete yet.
     GiveUp { job: JobId },
     /// The client has taken a result partition, or tries to.

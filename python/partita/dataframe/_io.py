@@ -43,7 +43,7 @@ def from_pandas(
     Parameters
     ----------
     data : pandas.DataFrame or pandas.Series
-        The rows. They are brought to the workers at once, in parallel.
+        The rows. They are uploaded to the workers at once, in parallel.
     npartitions : int, optional
         In how many partitions; one for each slot of the cluster if not given.
     sort : bool
@@ -87,7 +87,7 @@ def _brought(client: Client, frame: pd.DataFrame, bounds: list[int], replicas: i
     table = _table(frame).append_column(ROW, pa.array(np.arange(len(frame), dtype="int64")))
     order, bounds = _order(frame.index, table.schema.types[0], bounds)
     parts = [table.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
-    return _put(client, parts, frame, order, replicas)
+    return _upload(client, parts, frame, order, replicas)
 
 
 def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> DataFrame:
@@ -97,7 +97,7 @@ def from_parts(parts: Sequence[pd.DataFrame], client: Client | None = None) -> D
     the last.
     """
     client = client or current_client()
-    return _put(client, _Tables(parts), parts[0], (INDEX + "0",))
+    return _upload(client, _Tables(parts), parts[0], (INDEX + "0",))
 
 
 def _levels(frame: pd.DataFrame) -> list[pd.Index]:
@@ -125,12 +125,12 @@ class _Tables(Sequence[pa.Table]):
         return _table(self._parts[at])
 
 
-def _put(
+def _upload(
     client: Client, parts: Sequence[pa.Table], like: pd.DataFrame, order: tuple[str, ...], replicas: int = 1
 ) -> DataFrame:
     """Tables on the workers, as the frame whose index and columns are like those of one of pandas."""
     name = persisted_name()
-    schema = client._connection.put(name, parts, replicas=replicas, order=order)
+    schema = client._connection.upload(name, parts, replicas=replicas, order=order)
     rows = Rows(client, quote(name), tuple(map(quote, order)), True, len(parts))
     rows.persisted = name
     drop_later(client, name, rows.identity)
@@ -194,7 +194,7 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     try:
         made = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        raise TypeError(f"column {label!r} cannot be brought to the cluster: {error}") from None
+        raise TypeError(f"column {label!r} cannot be uploaded to the cluster: {error}") from None
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
@@ -239,7 +239,7 @@ def from_arrow(table: pa.Table, npartitions: int | None = None, client: Client |
     bounds = evenly(table.num_rows, npartitions)
     parts = [numbered.slice(low, high - low) for low, high in zip(bounds, bounds[1:])]
     name = persisted_name()
-    client._connection.put(name, parts, order=(ROW,))
+    client._connection.upload(name, parts, order=(ROW,))
     rows = Rows(client, quote(name), (quote(ROW),), True, len(parts))
     rows.persisted = name
     drop_later(client, name, rows.identity)

@@ -394,7 +394,7 @@ def _with_like_columns(parts: list[DataFrame], labels: list[Any], depth: int) ->
 
 
 def _as_frame(one: Any, others: Sequence[Any], label: Any = None) -> DataFrame:
-    """A frame, or a column as one; those of pandas are brought to the cluster of the others."""
+    """A frame, or a column as one; those of pandas are uploaded to the cluster of the others."""
     if isinstance(one, (pd.DataFrame, pd.Series)):
         from ._io import from_pandas
 

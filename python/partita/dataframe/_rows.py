@@ -20,7 +20,7 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "persisted_name", "inlined", "term", "turned"]
+__all__ = ["Rows", "direction", "inlined", "persisted_name", "term", "turned"]
 
 _numbers = itertools.count(1)
 #: The columns of layers, where expressions name them.

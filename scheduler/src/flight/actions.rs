@@ -15,7 +15,7 @@ use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_core::Core;
 use partita_net::peer::FetchTicket;
-use partita_net::upload::{PutCommand, unbroken};
+use partita_net::upload::{UploadCommand, unbroken};
 use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::wire;
@@ -39,10 +39,10 @@ pub(crate) const ACTIONS: [(&str, &str); 8] = [
     ("partita.tables", "List the persisted tables"),
     ("partita.publish", "Make a table of the session visible to everyone: name, as, replace"),
     (
-        "partita.put_begin",
+        "partita.upload_begin",
         "Begin an upload and choose a worker for each partition: name, partitions, replicas",
     ),
-    ("partita.put_end", "Finish an upload and name the table: job, name, public, schema"),
+    ("partita.upload_end", "Finish an upload and name the table: job, name, public, schema"),
     ("partita.locate", "List the workers that hold the partitions of a table: name"),
 ];
 
@@ -68,7 +68,7 @@ struct Publish {
 }
 
 #[derive(Deserialize)]
-struct PutBegin {
+struct UploadBegin {
     name: String,
     partitions: u32,
     #[serde(default = "one")]
@@ -86,7 +86,7 @@ struct Places {
 }
 
 #[derive(Deserialize)]
-struct PutEnd {
+struct UploadEnd {
     job: u32,
     name: String,
     #[serde(default)]
@@ -137,8 +137,8 @@ pub(crate) async fn answer(
             json(&shared.collections.rows(&shared.hub).await)
         }
         "partita.publish" => publish(shared, &asked, body).await,
-        "partita.put_begin" => put_begin(shared, &asked, body).await,
-        "partita.put_end" => put_end(shared, &asked, body).await,
+        "partita.upload_begin" => upload_begin(shared, &asked, body).await,
+        "partita.upload_end" => upload_end(shared, &asked, body).await,
         "partita.locate" => locate(shared, &asked, body).await,
         _ => return None,
     };
@@ -204,22 +204,23 @@ async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>,
     json(&serde_json::json!({}))
 }
 
-async fn put_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutBegin { name, partitions, replicas } = read(body)?;
-    let (job, addresses) =
-        query::puts::begin(shared, asked, &name, partitions, replicas).await.map_err(status::of)?;
+async fn upload_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let UploadBegin { name, partitions, replicas } = read(body)?;
+    let (job, addresses) = query::uploads::begin(shared, asked, &name, partitions, replicas)
+        .await
+        .map_err(status::of)?;
     json(&Places { job: job.0, addresses })
 }
 
-async fn put_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutEnd { job, name, public, schema, order, splits } = read(body)?;
+async fn upload_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let UploadEnd { job, name, public, schema, order, splits } = read(body)?;
     let schema = read_stream(&schema, "the schema")?.schema();
     let sorted = match splits {
         Some(splits) => Some(sorted(&schema, &order, &splits)?),
         None => None,
     };
-    let brought = query::puts::Brought { name, public, schema, sorted };
-    let rows = query::puts::end(shared, asked, JobId(job), brought).await;
+    let uploaded = query::uploads::UploadedTable { name, public, schema, sorted };
+    let rows = query::uploads::end(shared, asked, JobId(job), uploaded).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
 }
 
@@ -229,7 +230,7 @@ fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, 
     StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))
 }
 
-/// The order of a table that is brought.
+/// The order of a table that is uploaded.
 fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, Status> {
     let wrong = |error: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("invalid order of rows: {error}"))
@@ -303,9 +304,9 @@ async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
 }
 
 /// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
-pub(crate) async fn put(
+pub(crate) async fn upload(
     shared: &Shared,
-    command: PutCommand,
+    command: UploadCommand,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
     let address = command.address;
@@ -314,8 +315,8 @@ pub(crate) async fn put(
     // there it does not end at all, until the call is dropped here.
     let (messages, breaks) = unbroken(messages);
     tokio::select! {
-        put = shared.plane.put(&address, messages) => {
-            put.map_err(|error| Status::unavailable(error.to_string()))?;
+        sent = shared.plane.upload(&address, messages) => {
+            sent.map_err(|error| Status::unavailable(error.to_string()))?;
         }
         Ok(error) = breaks => return Err(error),
     }

@@ -16,7 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::upload::{self, PutCommand};
+use partita_net::upload::{self, UploadCommand};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -193,11 +193,11 @@ impl FlightSqlService for FlightSql {
             let text = format!("DoPut does not support {}", message.type_url);
             return Err(Status::unimplemented(text));
         }
-        let command = PutCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
+        let command = UploadCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
         // Not the stream within: that one has lost its first message, which was read to find out that
-        // this is a put and carries the schema.
+        // this is an upload and carries the schema.
         let messages = request.into_inner().boxed();
-        actions::put(&self.shared, command, messages).await
+        actions::upload(&self.shared, command, messages).await
     }
 
     async fn register_sql_info(&self, _id: i32, _info: &SqlInfo) {}

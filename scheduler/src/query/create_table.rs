@@ -378,18 +378,18 @@ pub(crate) async fn register(
 }
 
 /// Lets go of what a session has under these names, as far as it is there: tables that are persisted, that are
-/// being brought, or that are files.
+/// being uploaded, or that are files.
 pub(crate) async fn release(shared: &Shared, session: &str, names: &[String]) {
-    give_up(shared, |put, name| put == session && names.iter().any(|one| one == name)).await;
+    give_up(shared, |owner, name| owner == session && names.iter().any(|one| one == name)).await;
     shared.hub.release(shared.collections.release(session, names)).await;
     if let Some(session) = shared.sessions.find(session) {
         names.iter().for_each(|name| session.release(name));
     }
 }
 
-/// Ends what was begun to be brought and is not wanted any more, told from sessions and names.
+/// Ends uploads that are not wanted any more, told from sessions and names.
 pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> bool) {
-    for job in shared.puts.give_up(is_gone) {
+    for job in shared.uploads.give_up(is_gone) {
         let reason = "its client cancelled it or disconnected".to_string();
         shared.hub.tell(Event::JobCancelled { job, reason }).await;
     }
@@ -398,7 +398,7 @@ pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> boo
 /// Ends a session: its tables go with it.
 pub(crate) async fn end_session(shared: &Shared, session: &str) {
     shared.sessions.end(session);
-    give_up(shared, |put, _| put == session).await;
+    give_up(shared, |owner, _| owner == session).await;
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
 }
 

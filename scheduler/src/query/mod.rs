@@ -9,13 +9,13 @@ mod frame;
 mod location;
 mod partitions;
 mod prepare;
-pub(crate) mod puts;
 mod results;
 mod sessions;
 mod sorted;
 mod statement;
 mod text;
 mod types;
+pub(crate) mod uploads;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};

@@ -1,4 +1,4 @@
-//! The Rust client: frames that are built here and run there, tables that it brings and takes home,
+//! The Rust client: frames that are built here and run there, tables that it uploads and fetches,
 //! and its examples.
 
 use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray};
@@ -9,7 +9,7 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{ExprFunctionExt, in_subquery};
 use datafusion::prelude::{CsvReadOptions, JoinType, SessionContext, col, lit};
-use partita_client::{Client, Frame, Put, Write};
+use partita_client::{Client, Frame, Upload, Write};
 use partita_shared::model::WorkerState;
 use partita_tests::process::{Cluster, LONG, SOON, program, signal, wait_for};
 use std::fmt::Write as _;
@@ -110,7 +110,7 @@ async fn the_example_of_frames_runs() {
     cluster.wait_idle(SOON);
 }
 
-/// The example of persisted tables brings them, reads them, publishes them and takes them home.
+/// The example of persisted tables uploads them, reads them, publishes them and fetches them.
 #[test]
 fn the_example_of_held_tables_runs() {
     let cluster = cluster();
@@ -341,22 +341,22 @@ fn partitions(count: i64, rows: i64) -> Vec<RecordBatch> {
     (0..count).map(one).collect()
 }
 
-/// What is brought comes back as it was, in its order, straight from the workers and through the
+/// What is uploaded comes back as it was, in its order, straight from the workers and through the
 /// scheduler; in both ways it is a table of the cluster.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_brought_comes_back() {
+async fn uploads_come_back() {
     let cluster = Cluster::start(2, &["--nthreads=2"]);
     for through in [false, true] {
         let client = connect(&cluster).await;
         let client = if through { client.through_scheduler() } else { client };
         // Of several messages each: their first one has the schema and the command.
-        let brought = partitions(5, 60_000);
-        let how = Put { name: Some(format!("brought {through}")), public: true, replicas: 1 };
-        let table = client.put(brought.clone(), how).await.expect("a table");
+        let uploaded = partitions(5, 60_000);
+        let how = Upload { name: Some(format!("uploaded {through}")), public: true, replicas: 1 };
+        let table = client.upload(uploaded.clone(), how).await.expect("a table");
         assert_eq!(table.rows(), 300_000);
         let back = table.get().await.expect("rows");
-        let one = |batches: &[RecordBatch]| concat_batches(&brought[0].schema(), batches);
-        assert_eq!(one(&back).expect("one batch"), one(&brought).expect("one batch"));
+        let one = |batches: &[RecordBatch]| concat_batches(&uploaded[0].schema(), batches);
+        assert_eq!(one(&back).expect("one batch"), one(&uploaded).expect("one batch"));
         let sums = table.frame().await.expect("a frame");
         let sums = sums.aggregate(vec![col("w")], vec![sum(col("n")).alias("s")]).expect("a frame");
         let batches = sums.collect().await.expect("rows");
@@ -366,7 +366,7 @@ async fn what_is_brought_comes_back() {
             .sum();
         assert_eq!(total, 300_000 * 299_999 / 2);
         let empty = partitions(2, 0);
-        let none = client.put(empty, Put::default()).await.expect("a table without rows");
+        let none = client.upload(empty, Upload::default()).await.expect("a table without rows");
         assert_eq!(
             (none.rows(), none.get().await.expect("rows").iter().map(|b| b.num_rows()).sum()),
             (0, 0)
@@ -378,12 +378,13 @@ async fn what_is_brought_comes_back() {
     let client = connect(&cluster).await;
     let mut mixed = partitions(1, 3);
     mixed.push(RecordBatch::try_from_iter([("a", numbers(0..3))]).expect("a batch"));
-    let error = client.put(mixed, Put::default()).await.expect_err("refused").to_string();
+    let error = client.upload(mixed, Upload::default()).await.expect_err("refused").to_string();
     assert!(error.contains("partition 1 has different columns"), "{error}");
-    let error = client.put(Vec::new(), Put::default()).await.expect_err("refused").to_string();
+    let error =
+        client.upload(Vec::new(), Upload::default()).await.expect_err("refused").to_string();
     assert!(error.contains("at least one partition"), "{error}");
-    let how = Put { replicas: 99, ..Put::default() };
-    let error = client.put(partitions(1, 3), how).await.expect_err("refused").to_string();
+    let how = Upload { replicas: 99, ..Upload::default() };
+    let error = client.upload(partitions(1, 3), how).await.expect_err("refused").to_string();
     assert!(error.contains("replicas"), "{error}");
 }
 
@@ -394,8 +395,8 @@ async fn copies_outlive_a_worker() {
     let client = connect(&cluster).await;
     assert_eq!(client.workers().await.expect("workers").len(), 2);
     assert_eq!(client.cluster().await.expect("the cluster").workers, 2);
-    let how = Put { replicas: 2, ..Put::default() };
-    let table = client.put(partitions(4, 1000), how).await.expect("a table");
+    let how = Upload { replicas: 2, ..Upload::default() };
+    let table = client.upload(partitions(4, 1000), how).await.expect("a table");
     let victim = cluster.workers[0].pid();
     signal(victim, libc::SIGKILL);
     wait_for("its loss", SOON, || {

@@ -246,8 +246,8 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
         .fetch(damaged(random, b"partita.fetch:{\"address\":\"127.0.0.1:1\",\"ticket\":\"AAAA\"}"))
         .await;
     let name = [
-        "partita.put_begin",
-        "partita.put_end",
+        "partita.upload_begin",
+        "partita.upload_end",
         "partita.publish",
         "partita.locate",
         "CreatePreparedStatement",

@@ -7,11 +7,11 @@ mod figures;
 mod files;
 mod inputs;
 mod peers;
-pub(crate) mod put;
 mod slots;
 mod split;
 pub(crate) mod take_over;
 mod task;
+pub(crate) mod upload;
 mod waits;
 mod write;
 
