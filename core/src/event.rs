@@ -150,8 +150,8 @@ pub enum Event {
         /// The attempts.
         reports: Vec<TaskReport>,
     },
-    /// A worker holds what it was to take over, or could not get it.
-    TakenOver {
+    /// A worker holds a partition that was to migrate to it, or could not get it.
+    Migrated {
         /// The worker.
         worker: WorkerId,
         /// The task whose output it is.

@@ -11,7 +11,7 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     if !core.is_one_leaving() {
         return;
     }
-    // Where nobody stays, what is merely held cannot be handed over, and is not waited for.
+    // Where nobody stays, what is merely held cannot migrate, and is not waited for.
     let last = core.by_load.is_empty();
     let jobs = &core.jobs;
     for (id, worker) in &mut core.workers {

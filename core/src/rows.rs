@@ -28,7 +28,7 @@ impl Worker {
             slurm_job: self.registration.slurm_job.clone(),
             ends_ms: self.ends.map(ms),
             joined_ms: ms(self.joined),
-            heard_ms: ms(self.heard),
+            last_seen_ms: ms(self.last_heartbeat),
             metrics: self.metrics,
             assigned: self.assigned,
             finished: self.finished,

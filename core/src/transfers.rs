@@ -1,4 +1,4 @@
-//! Handing over: what a leaving worker holds and someone still wants goes to others before it is
+//! Migration: what a leaving worker holds and someone still wants goes to others before it is
 //! gone, so that it need not be made again.
 //!
 //! A few partitions of each leaving worker are on their way at a time. A partition counts as held
@@ -10,17 +10,17 @@ use crate::event::Effect;
 use crate::mirror;
 use crate::state::{Copies, Copy, Core, Job, Move, Moves, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
-use partita_shared::message::{Exchange, Holder, TakeOver, ToWorker};
+use partita_shared::message::{Exchange, Holder, Migration, ToWorker};
 use partita_shared::model::TaskState;
 
 /// Partitions of one leaving worker that are on their way at a time.
 const MOVES_PER_WORKER_MAX: usize = 4;
 
-/// Times that a partition is tried to be handed over.
+/// Attempts to migrate a partition.
 const MOVE_TRIES_MAX: u8 = 2;
 
 /// Starts what leaving workers have room for, and ends what nobody reads any more.
-pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
+pub(crate) fn migrate(core: &mut Core, effects: &mut Vec<Effect>) {
     drop_copies(core, effects);
     if !core.is_one_leaving() {
         return;
@@ -46,7 +46,7 @@ pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The next partition that a worker should hand over: one that is wanted and not on its way.
+/// The next partition that should migrate from a worker: one that is wanted and not on its way.
 fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     let touched = core.jobs.iter().filter(|(_, job)| job.touched.contains(&from));
     for (id, job) in touched {
@@ -100,7 +100,7 @@ fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     is_result.then(|| job.take_other(task.index, stays)).flatten()
 }
 
-/// Has a partition taken over, or copied if it stays where it is, too.
+/// Migrates a partition, or copies it if it stays where it is, too.
 pub(crate) fn begin(
     core: &mut Core,
     task: TaskId,
@@ -116,8 +116,8 @@ pub(crate) fn begin(
     job.touched.insert(to);
     let buckets = buckets(job, task.stage.index as usize);
     introduce(&mut core.workers, to, from.worker, effects);
-    let order = TakeOver { task, attempt, from: from.worker, buckets };
-    effects.push(Effect::Send { worker: to, message: ToWorker::TakeOver(order) });
+    let order = Migration { task, attempt, from: from.worker, buckets };
+    effects.push(Effect::Send { worker: to, message: ToWorker::Migrate(order) });
 }
 
 /// The number of buckets of a stage's partitions, 0 if they are whole.

@@ -82,7 +82,7 @@ impl Core {
             self.fail_job(job, error, None);
         }
         self.drain_pending(effects);
-        transfers::hand_over(self, effects);
+        transfers::migrate(self, effects);
         replicas::keep_up(self, effects);
         retirement::dismiss(self, effects);
     }

@@ -613,7 +613,7 @@ def test_notebook(tmp_path, monkeypatch):
 
 
 def test_retire_workers():
-    """Workers that are retired hand over what they hold; who is not there is named, and then none goes."""
+    """Workers that are retired migrate what they hold; who is not there is named, and then none goes."""
     with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
         client.wait_for_workers(2)
         frame = pd.DataFrame({"a": np.arange(100)})

@@ -309,8 +309,8 @@ impl Hub {
             FromWorker::Stored { task, rows, bytes } => {
                 self.tell(Event::Stored { worker, task, rows, bytes }).await;
             }
-            FromWorker::TakenOver { task, attempt, error } => {
-                self.tell(Event::TakenOver { worker, task, attempt, error }).await;
+            FromWorker::Migrated { task, attempt, error } => {
+                self.tell(Event::Migrated { worker, task, attempt, error }).await;
             }
             // The core knows nothing of these: they do not take its time.
             FromWorker::Traffic(fetched_from) => {

@@ -47,7 +47,7 @@ pub const TRAFFIC_PEERS_MAX: usize = 1024;
 /// How often a worker sends a heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A worker that was not heard of for this long is lost.
+/// A worker without a heartbeat for this long is lost.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// How long a worker looks for a scheduler that is gone, unless `--death-timeout` says otherwise.

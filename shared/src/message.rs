@@ -120,9 +120,9 @@ pub struct RunTask {
     pub holders: Vec<Holder>,
 }
 
-/// A partition that a worker takes over from another that leaves.
+/// A partition that a worker gets from another, which retires or keeps it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakeOver {
+pub struct Migration {
     /// The task whose output it is.
     pub task: TaskId,
     /// The attempt that made it.
@@ -165,8 +165,8 @@ pub enum ToWorker {
     Locations(Locations),
     /// Tasks to run, in this order.
     Run(Vec<RunTask>),
-    /// Get this partition and keep it; [`FromWorker::TakenOver`] follows.
-    TakeOver(TakeOver),
+    /// Get this partition and keep it; [`FromWorker::Migrated`] follows.
+    Migrate(Migration),
     /// Stop these attempts, or never start them. No report follows.
     Cancel(Vec<(TaskId, Attempt)>),
     /// Forget the partitions of these stages.
@@ -409,8 +409,8 @@ pub enum FromWorker {
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
-    /// It holds what it was to take over by [`ToWorker::TakeOver`], or could not get it.
-    TakenOver {
+    /// It holds the partition of [`ToWorker::Migrate`], or could not get it.
+    Migrated {
         /// The task whose output it is.
         task: TaskId,
         /// The attempt that made it.
@@ -497,7 +497,7 @@ pub enum Request {
     EmptyTasks(u32),
     /// All tables that workers hold.
     Tables,
-    /// Have workers hand over what they hold and leave. Answered when all have gone.
+    /// Have workers migrate what they hold and leave. Answered when all have gone.
     Retire(Vec<WorkerId>),
 }
 

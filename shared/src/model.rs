@@ -227,8 +227,9 @@ pub struct WorkerRow {
     pub ends_ms: Option<u64>,
     /// When it joined.
     pub joined_ms: u64,
-    /// When it was last heard of.
-    pub heard_ms: u64,
+    /// When its last heartbeat came.
+    #[serde(alias = "heard_ms")]
+    pub last_seen_ms: u64,
     /// What it measured last.
     pub metrics: WorkerMetrics,
     /// Tasks given to it that have not ended.

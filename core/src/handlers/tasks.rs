@@ -24,7 +24,7 @@ pub(crate) fn on_reports(
 ) {
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&worker) {
-        worker.heard = now;
+        worker.last_heartbeat = now;
     }
     for report in reports {
         let job = report.task.stage.job;

@@ -10,7 +10,7 @@ pub(crate) fn on_tick(core: &mut Core) {
     let silent: Vec<WorkerId> = core
         .workers
         .iter()
-        .filter(|(_, worker)| now.saturating_sub(worker.heard) > limit)
+        .filter(|(_, worker)| now.saturating_sub(worker.last_heartbeat) > limit)
         .map(|(id, _)| *id)
         .collect();
     for id in silent {

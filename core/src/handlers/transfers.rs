@@ -7,8 +7,8 @@ use crate::transfers::switch;
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use partita_shared::message::{Holder, ToWorker};
 
-/// A worker has what it was to take over, or could not get it.
-pub(crate) fn on_taken_over(
+/// A worker holds a partition that was to migrate to it, or could not get it.
+pub(crate) fn on_migrated(
     core: &mut Core,
     worker: WorkerId,
     task: TaskId,

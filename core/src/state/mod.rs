@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub struct Options {
     /// The cluster's name.
     pub cluster: String,
-    /// A worker that was not heard of for this long is lost, in microseconds.
+    /// A worker without a heartbeat for this long is lost, in microseconds.
     pub silence_us_max: u64,
     /// How often workers send heartbeats, in milliseconds.
     pub heartbeat_ms: u64,

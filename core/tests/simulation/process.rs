@@ -4,7 +4,7 @@ use super::settings::{HEARTBEAT_MS, MS};
 use partita_core::Time;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, Holder, Registration, RunTask, TakeOver, TaskReport, ToWorker, WorkerMetrics,
+    Fragment, Holder, Migration, Registration, RunTask, TaskReport, ToWorker, WorkerMetrics,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -40,9 +40,9 @@ pub(crate) struct Session {
     /// The latest attempt of each task that came: they only grow.
     latest: BTreeMap<TaskId, Attempt>,
     pub(crate) outbox: Vec<TaskReport>,
-    /// Partitions to take over that have not come yet, and those whose coming is planned.
-    pub(crate) orders: Vec<TakeOver>,
-    pub(crate) coming: Vec<TakeOver>,
+    /// Partitions that migrate here and have not come yet, and those whose coming is planned.
+    pub(crate) orders: Vec<Migration>,
+    pub(crate) coming: Vec<Migration>,
     pub(crate) told_to_go: bool,
 }
 
@@ -146,8 +146,8 @@ impl Session {
                 self.store.remove(&task);
             }
             ToWorker::DropJob { job, .. } => self.drop_job(job),
-            ToWorker::TakeOver(order) => {
-                assert!(Some(order.from) != self.id, "takes over from itself");
+            ToWorker::Migrate(order) => {
+                assert!(Some(order.from) != self.id, "a partition migrates from where it is");
                 self.orders.push(order);
             }
             ToWorker::Refused { reason } => panic!("the core refuses nobody: {reason}"),

@@ -8,7 +8,7 @@ use super::world::{Happening, World, event};
 use partita_core::{Event, Time};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::message::{
-    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TakeOver, TaskFigures,
+    Exchange, FailureKind, FromWorker, Holder, Migration, Outcome, RunTask, Spent, TaskFigures,
     TaskReport,
 };
 
@@ -42,8 +42,8 @@ impl World {
             Happening::Ended { process, epoch, task, attempt } if self.is_epoch(process, epoch) => {
                 self.ended(process, task, attempt);
             }
-            Happening::TakenOver { process, epoch, order } if self.is_epoch(process, epoch) => {
-                self.taken_over(process, order);
+            Happening::Migrated { process, epoch, order } if self.is_epoch(process, epoch) => {
+                self.migrated(process, order);
             }
             Happening::Flush { process, epoch } if self.is_epoch(process, epoch) => {
                 self.flush(process);
@@ -51,7 +51,7 @@ impl World {
             Happening::Heartbeat { .. }
             | Happening::Fetched { .. }
             | Happening::Ended { .. }
-            | Happening::TakenOver { .. }
+            | Happening::Migrated { .. }
             | Happening::Flush { .. } => {}
             Happening::Expired { process } => self.kill(process, "its time was over"),
             Happening::Spawn { anchor } => self.spawn(anchor),
@@ -133,7 +133,7 @@ impl World {
         let worker = self.links[link].worker;
         let repeated = matches!(
             message,
-            FromWorker::Reports(_) | FromWorker::TakenOver { .. } | FromWorker::Stored { .. }
+            FromWorker::Reports(_) | FromWorker::Migrated { .. } | FromWorker::Stored { .. }
         );
         if let (true, Some(worker)) = (repeated, worker)
             && self.rng.chance(self.settings.repeat)
@@ -174,13 +174,13 @@ impl World {
         for order in orders {
             self.processes[process].session.coming.push(order);
             let after = self.rng.scaled(0, 10 * self.settings.latency_max);
-            self.plan_in(after, Happening::TakenOver { process, epoch, order });
+            self.plan_in(after, Happening::Migrated { process, epoch, order });
         }
         self.start_tasks(process);
     }
 
     /// A partition comes from a worker that leaves, if it is still there and wanted.
-    fn taken_over(&mut self, process: usize, order: TakeOver) {
+    fn migrated(&mut self, process: usize, order: Migration) {
         let coming = &mut self.processes[process].session.coming;
         let Some(at) = coming.iter().position(|found| *found == order) else { return };
         coming.remove(at);
@@ -200,8 +200,8 @@ impl World {
             }
             None => Some("it could not be read".to_string()),
         };
-        *self.incidents.faults.entry("taken over").or_default() += u32::from(error.is_none());
-        self.send_up(process, FromWorker::TakenOver { task, attempt, error });
+        *self.incidents.faults.entry("migrated").or_default() += u32::from(error.is_none());
+        self.send_up(process, FromWorker::Migrated { task, attempt, error });
     }
 
     fn start_tasks(&mut self, process: usize) {

@@ -7,7 +7,7 @@ use super::rng::{Rng, mix};
 use super::settings::{HEARTBEAT_MS, MS, SILENCE_US_MAX, Settings, Size, TICK_US};
 use partita_core::{Core, Effect, Event, Options, Time};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
-use partita_shared::message::{FromWorker, Holder, TakeOver, ToWorker};
+use partita_shared::message::{FromWorker, Holder, Migration, ToWorker};
 use partita_shared::model::JobState;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -33,8 +33,8 @@ pub(crate) enum Happening {
     Fetched { process: usize, epoch: u32, task: TaskId, attempt: Attempt },
     /// A task on a slot ends.
     Ended { process: usize, epoch: u32, task: TaskId, attempt: Attempt },
-    /// A worker has got a partition that it was to take over, or tried to.
-    TakenOver { process: usize, epoch: u32, order: TakeOver },
+    /// A worker has got a partition that migrates to it, or tried to.
+    Migrated { process: usize, epoch: u32, order: Migration },
     /// A worker sends the reports that it has gathered.
     Flush { process: usize, epoch: u32 },
     /// The lifetime of a process is over.
@@ -393,8 +393,8 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::Heartbeat { metrics, on_slots } => {
             Event::Heartbeat { worker, metrics, on_slots }
         }
-        FromWorker::TakenOver { task, attempt, error } => {
-            Event::TakenOver { worker, task, attempt, error }
+        FromWorker::Migrated { task, attempt, error } => {
+            Event::Migrated { worker, task, attempt, error }
         }
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
         FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),

@@ -148,9 +148,9 @@ impl Cluster {
         self.tell(Event::Heartbeat { worker: self.id(name), metrics, on_slots: Vec::new() });
     }
 
-    /// A worker says that it holds what it was to take over, or why not.
+    /// A worker says that it holds the partition that was to migrate to it, or why not.
     #[track_caller]
-    pub(crate) fn taken_over(
+    pub(crate) fn migrated(
         &mut self,
         name: &str,
         task: &str,
@@ -158,7 +158,7 @@ impl Cluster {
         error: Option<&str>,
     ) {
         let (worker, error) = (self.id(name), error.map(str::to_string));
-        self.tell(Event::TakenOver { worker, task: parse(task), attempt, error });
+        self.tell(Event::Migrated { worker, task: parse(task), attempt, error });
     }
 
     #[track_caller]
@@ -374,7 +374,7 @@ impl Cluster {
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
             ToWorker::Watch(_) => panic!("the core watches nobody"),
-            ToWorker::TakeOver(order) => {
+            ToWorker::Migrate(order) => {
                 let from = self.name(order.from);
                 format!(
                     "take {}#{} from {from}, {} buckets",

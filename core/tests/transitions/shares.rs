@@ -73,7 +73,7 @@ fn turns_follow_priorities_and_are_not_saved_up() {
     assert!((9..=11).contains(&turns[0]), "{turns:?}");
 }
 
-/// Short tasks are given ahead, as many as their expected time allows, so that a slot need not
+/// Short tasks are read ahead, as many as their expected time allows, so that a slot need not
 /// wait for a message; long ones are not.
 #[test]
 fn read_ahead_is_bounded_by_expected_time() {
@@ -119,7 +119,7 @@ fn a_small_job_is_not_stuck_behind_a_large_one() {
     t.take();
 }
 
-/// In a job, what is begun is finished first: the short tasks of an early stage, given ahead, do
+/// In a job, what is begun is finished first: the short tasks of an early stage, read ahead, do
 /// not keep a later stage from its slot.
 #[test]
 fn a_later_stage_is_not_stuck_behind_an_earlier_one() {

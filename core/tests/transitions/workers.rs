@@ -20,7 +20,7 @@ fn a_worker_that_joins_gets_what_waits() {
 /// A worker that is leaving finishes what it has and gets nothing more. What it holds and someone
 /// wants goes to another, whom the readers are told of, and then it is told to go, not before.
 #[test]
-fn a_leaving_worker_hands_over_what_is_wanted() {
+fn a_leaving_worker_migrates_what_is_wanted() {
     let mut t = Cluster::with_workers(&["a"]);
     t.submit_quietly(job().source(2).stage(1, [shuffle(0)]));
     t.leave("a");
@@ -35,7 +35,7 @@ fn a_leaving_worker_hands_over_what_is_wanted() {
         "b: peer a",
         "b: take 1.0.0#1 from a, 1 buckets",
     ]);
-    t.taken_over("b", "1.0.0", 1, None);
+    t.migrated("b", "1.0.0", 1, None);
     t.check(&["a: drop 1.0.0", "a: shutdown (asked)"]);
     t.finish("1.0.1");
     t.check(&["b: fragment 1.1", "b: locations 1.1/0 = b#1 b#1", "b: run 1.1.0#1"]);
@@ -57,7 +57,7 @@ fn what_is_read_from_a_leaving_worker_stays_until_then() {
     t.take();
     t.leave("a");
     t.take();
-    t.taken_over("b", "1.0.0", 1, None);
+    t.migrated("b", "1.0.0", 1, None);
     t.check(&[]);
     t.finish("1.1.0");
     t.check(&["deliver 1[0] from a#1"]);
@@ -66,10 +66,10 @@ fn what_is_read_from_a_leaving_worker_stays_until_then() {
     assert!(t.core.workers(false).iter().all(|row| row.name != "a" || row.assigned == 0));
 }
 
-/// A partition that cannot be handed over is tried once more, and then made again when its holder
+/// A partition that cannot migrate is tried once more, and then recomputed when its holder
 /// is gone.
 #[test]
-fn what_cannot_be_handed_over_is_made_again() {
+fn what_cannot_migrate_is_recomputed() {
     let mut t = Cluster::with_workers(&["a"]);
     t.submit_quietly(job().source(2).stage(1, [shuffle(0)]));
     t.leave("a");
@@ -78,9 +78,9 @@ fn what_cannot_be_handed_over_is_made_again() {
     t.join("b", 2);
     t.place();
     t.take();
-    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.migrated("b", "1.0.0", 1, Some("no room"));
     t.check(&["b: take 1.0.0#1 from a, 1 buckets"]);
-    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.migrated("b", "1.0.0", 1, Some("no room"));
     t.check(&[]);
     t.finish("1.0.1");
     t.take();

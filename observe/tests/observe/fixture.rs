@@ -49,7 +49,7 @@ impl Bench {
     /// A worker joins now.
     pub(crate) fn join(&mut self, id: u32, slots: u32) {
         let mut row = worker(id, slots);
-        (row.joined_ms, row.heard_ms) = (self.now_ms(), self.now_ms());
+        (row.joined_ms, row.last_seen_ms) = (self.now_ms(), self.now_ms());
         self.see(Observation::Worker(Box::new(row)));
     }
 
@@ -110,7 +110,7 @@ pub(crate) fn worker(id: u32, slots: u32) -> WorkerRow {
         slurm_job: None,
         ends_ms: None,
         joined_ms: BEGIN_US / 1000,
-        heard_ms: BEGIN_US / 1000,
+        last_seen_ms: BEGIN_US / 1000,
         metrics: WorkerMetrics::default(),
         assigned: 0,
         finished: 0,

@@ -145,7 +145,7 @@ fn sum_of(view: &StageView) -> StageSum {
 
 fn assert_shows(page: &Page, model: &Model, oracle: &Oracle, jobs: u32, what: &str) {
     let follower = &page.follower;
-    let without_time = |row: &WorkerRow| WorkerRow { heard_ms: 0, ..row.clone() };
+    let without_time = |row: &WorkerRow| WorkerRow { last_seen_ms: 0, ..row.clone() };
     let workers: BTreeMap<_, _> =
         follower.workers.iter().map(|(id, row)| (*id, without_time(row))).collect();
     assert_eq!(workers, oracle.workers(), "{what}: workers");

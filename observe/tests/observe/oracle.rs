@@ -35,13 +35,13 @@ impl Oracle {
         self.seen.push(seen.clone());
     }
 
-    /// The workers, but for when they were last heard of: that is rounded.
+    /// The workers, but for the times of their last heartbeats, which are rounded.
     pub(crate) fn workers(&self) -> BTreeMap<WorkerId, WorkerRow> {
         let mut rows: BTreeMap<WorkerId, WorkerRow> = BTreeMap::new();
         for seen in &self.seen {
             match &seen.what {
                 Observation::Worker(row) => {
-                    rows.insert(row.id, WorkerRow { heard_ms: 0, ..(**row).clone() });
+                    rows.insert(row.id, WorkerRow { last_seen_ms: 0, ..(**row).clone() });
                 }
                 Observation::Measured { worker, metrics, .. } => {
                     rows.entry(*worker).and_modify(|row| row.metrics = *metrics);

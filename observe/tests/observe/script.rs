@@ -112,7 +112,7 @@ impl Script {
     fn join(&mut self, rng: &mut SmallRng, told: &mut Vec<Observation>) {
         let mut row = worker(self.next_worker, rng.random_range(1..5));
         row.joined_ms = self.now_us / 1000;
-        row.heard_ms = row.joined_ms;
+        row.last_seen_ms = row.joined_ms;
         // Some come back under the name of one that is gone.
         row.name = format!("w{}", self.next_worker % 7);
         self.workers.insert(row.id, (WorkerMetrics::default(), 0, 0));

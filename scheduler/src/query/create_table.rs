@@ -2,7 +2,7 @@
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::partitions::Thrift;
+use crate::query::partitions::MemoryMode;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
 use crate::query::{
@@ -214,9 +214,9 @@ pub(crate) async fn run(
     let asked = Asked { analyze: false, ..asked.clone() };
     let planned = async {
         let spread = sorted::spread(shared, &asked, &mut statement, &create).await?;
-        let thrift = Thrift::Normal;
+        let mode = MemoryMode::Normal;
         let made =
-            prepare::persisted_job(shared, &asked, &mut statement, text, &create, thrift, &spread)
+            prepare::persisted_job(shared, &asked, &mut statement, text, &create, mode, &spread)
                 .await?;
         Ok::<_, QueryError>((spread, made))
     };
@@ -251,7 +251,7 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "retrying in low-memory mode");
-            ending = match self.submit_frugally().await {
+            ending = match self.submit_with_low_memory().await {
                 Ok((job, notices)) => match self.follow(job, notices).await {
                     Some(ending) => ending,
                     None => return,
@@ -286,11 +286,13 @@ impl Work {
     }
 
     /// Plans the query again for little memory, as another job.
-    async fn submit_frugally(&self) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
+    async fn submit_with_low_memory(
+        &self,
+    ) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
         let Work { shared, asked, text, create, spread, current, .. } = self;
         let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
-        let thrift = Thrift::Frugal;
-        match prepare::persisted_job(shared, asked, &mut statement, text, create, thrift, spread)
+        let mode = MemoryMode::Low;
+        match prepare::persisted_job(shared, asked, &mut statement, text, create, mode, spread)
             .await
         {
             Ok((spec, ..)) => statement.submit(spec).await,

@@ -2,7 +2,7 @@
 
 use crate::Shared;
 use crate::query::create_table::{self, CreateTable};
-use crate::query::partitions::{Capacity, Thrift, file_bytes};
+use crate::query::partitions::{Capacity, MemoryMode, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
 use crate::query::{Asked, QueryError, Statement, Text, explain, write};
@@ -192,7 +192,7 @@ pub(super) async fn understand(
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
             let stages =
-                build(&session, &text, &inner, capacity, Thrift::Normal, false, None).await?;
+                build(&session, &text, &inner, capacity, MemoryMode::Normal, false, None).await?;
             let (schema, batch) = explain::plans(&inner, &stages).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
@@ -239,27 +239,27 @@ pub(super) async fn physical(
     state: &SessionState,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let divided = match thrift {
-        Thrift::Normal => None,
-        Thrift::Frugal => Some(with_divided_distincts(logical)?),
+    let divided = match mode {
+        MemoryMode::Normal => None,
+        MemoryMode::Low => Some(with_divided_distincts(logical)?),
     };
     let logical = divided.as_ref().unwrap_or(logical);
     let planned = |partitions: usize| {
         let mut state = state.clone();
         let options = state.config_mut().options_mut();
         options.execution.target_partitions = partitions;
-        if thrift == Thrift::Frugal {
+        if mode == MemoryMode::Low {
             options.optimizer.prefer_hash_join = false;
             options.optimizer.hash_join_single_partition_threshold = 0;
             options.optimizer.hash_join_single_partition_threshold_rows = 0;
         }
         async move { state.create_physical_plan(logical).await }
     };
-    let first = capacity.partitions(0, thrift);
+    let first = capacity.partitions(0, mode);
     let plan = planned(first).await?;
-    match capacity.partitions(file_bytes(&plan), thrift) {
+    match capacity.partitions(file_bytes(&plan), mode) {
         wanted if wanted > first => planned(wanted).await,
         _ => Ok(plan),
     }
@@ -271,14 +271,14 @@ async fn build(
     text: &Text,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
     for_run: bool,
     spread: Option<&Spread>,
 ) -> Result<Built, QueryError> {
     let state = session.context.state();
     let planned = match spread {
-        Some(spread) => sorted::planned(&state, logical, capacity, thrift, spread).await,
-        None => physical(&state, logical, capacity, thrift).await.map(|plan| (plan, None)),
+        Some(spread) => sorted::planned(&state, logical, capacity, mode, spread).await,
+        None => physical(&state, logical, capacity, mode).await.map(|plan| (plan, None)),
     };
     let (plan, order) = planned.map_err(|error| text.wrong(&error))?;
     let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| StageSpec {
@@ -325,7 +325,7 @@ async fn build(
     if reads_persisted(&plan) && is_recursive(&plan) {
         // Rows of persisted tables come into the one process that runs it.
         let one = Capacity { slots: 1, slot_bytes: 0 };
-        let plan = physical(&state, logical, one, thrift).await;
+        let plan = physical(&state, logical, one, mode).await;
         let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
         let stages = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
         let (stages, schema) = (encode(&stages)?, plan.schema());
@@ -396,9 +396,9 @@ pub(crate) async fn job(
     text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
-    thrift: Thrift,
+    mode: MemoryMode,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = make(shared, asked, statement, (text, logical, session), thrift, None).await?;
+    let made = make(shared, asked, statement, (text, logical, session), mode, None).await?;
     Ok((made.0, made.1))
 }
 
@@ -409,11 +409,11 @@ pub(crate) async fn persisted_job(
     statement: &mut Statement,
     text: &Text,
     create: &CreateTable,
-    thrift: Thrift,
+    mode: MemoryMode,
     spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let (spread, source) = (Some(spread.clone()), (text, &create.logical, &create.session));
-    let (spec, schema, order) = make(shared, asked, statement, source, thrift, spread).await?;
+    let (spec, schema, order) = make(shared, asked, statement, source, mode, spread).await?;
     Ok((JobSpec { persist: true, ..spec }, schema, order))
 }
 
@@ -425,7 +425,7 @@ async fn make(
     asked: &Asked,
     statement: &mut Statement,
     (text, logical, session): Source<'_>,
-    thrift: Thrift,
+    mode: MemoryMode,
     spread: Option<Spread>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let capacity = capacity(shared).await?;
@@ -435,7 +435,7 @@ async fn make(
         _ => (asked.analyze, logical),
     };
     let work = async move {
-        build(&session, &planned, &logical, capacity, thrift, true, spread.as_ref()).await
+        build(&session, &planned, &logical, capacity, mode, true, spread.as_ref()).await
     };
     let built = shared.planning.run(asked, statement, work).await?;
     let spec = JobSpec {

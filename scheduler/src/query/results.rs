@@ -9,7 +9,7 @@
 use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
-use crate::query::partitions::Thrift;
+use crate::query::partitions::MemoryMode;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{
@@ -65,9 +65,9 @@ pub(super) async fn begin(
         Kind::Job { logical, session } => (logical, session, numbered.await?),
     };
     // The rows are announced as the workers make them, which the plan knows best.
-    let thrift = Thrift::Normal;
+    let mode = MemoryMode::Normal;
     let planned =
-        prepare::job(shared, asked, &mut statement, &text, &logical, &session, thrift).await;
+        prepare::job(shared, asked, &mut statement, &text, &logical, &session, mode).await;
     let (spec, schema) = match planned {
         Ok(planned) => planned,
         Err(error) => return Err(statement.failed(error).await),
@@ -185,7 +185,7 @@ impl Query {
         }
         let mut ending = self.deliver(&mut delivery).await;
         if let Ending::OutOfMemory(error) = ending {
-            ending = self.try_frugally(&mut delivery, error).await;
+            ending = self.retry_with_low_memory(&mut delivery, error).await;
         }
         match ending {
             Ending::Done if self.analyzed => self.send_figures(delivery.stage.job).await,
@@ -200,20 +200,20 @@ impl Query {
     }
 
     /// Plans the query again for little memory, as another job.
-    async fn submit_frugally(&self) -> Result<(JobId, Delivery), QueryError> {
+    async fn submit_with_low_memory(&self) -> Result<(JobId, Delivery), QueryError> {
         let Query { shared, asked, text, logical, session, current, .. } = self;
         let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
-        let thrift = Thrift::Frugal;
-        match prepare::job(shared, asked, &mut statement, text, logical, session, thrift).await {
+        let mode = MemoryMode::Low;
+        match prepare::job(shared, asked, &mut statement, text, logical, session, mode).await {
             Ok((spec, _)) => submit(statement, spec).await,
             Err(error) => Err(statement.failed(error).await),
         }
     }
 
     /// Runs the query again with little memory.
-    async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
+    async fn retry_with_low_memory(&self, delivery: &mut Delivery, error: String) -> Ending {
         tracing::info!(job = %delivery.stage.job, cause = error, "retrying in low-memory mode");
-        match self.submit_frugally().await {
+        match self.submit_with_low_memory().await {
             Ok((_, again)) => {
                 *delivery = again;
                 self.deliver(delivery).await

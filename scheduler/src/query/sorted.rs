@@ -6,7 +6,7 @@
 
 use crate::Shared;
 use crate::query::create_table::CreateTable;
-use crate::query::partitions::{Capacity, Thrift};
+use crate::query::partitions::{Capacity, MemoryMode};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
 use crate::query::{Asked, QueryError, Statement, Text, results};
@@ -128,7 +128,7 @@ async fn splits(
     let capacity = capacity(shared).await?;
     let (input, state) = (sorting.input.as_ref().clone(), session.context.state());
     let planned = async move {
-        let planned = physical(&state, &input, capacity, Thrift::Normal).await;
+        let planned = physical(&state, &input, capacity, MemoryMode::Normal).await;
         planned.map_err(|error| QueryError::plan(&error))
     };
     let planned = shared.planning.run(asked, statement, planned).await?;
@@ -279,14 +279,14 @@ pub(crate) async fn planned(
     state: &SessionState,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
     spread: &Spread,
 ) -> Result<(Arc<dyn ExecutionPlan>, Option<Sorted>)> {
     if let (LogicalPlan::Sort(sorting), false) = (logical, spread.splits.is_empty()) {
-        let input = physical(state, &sorting.input, capacity, thrift).await?;
+        let input = physical(state, &sorting.input, capacity, mode).await?;
         return ranged(state, sorting, input, &spread.splits);
     }
-    let plan = physical(state, logical, capacity, thrift).await?;
+    let plan = physical(state, logical, capacity, mode).await?;
     if let Some(partitions) = spread.partitions {
         let split = RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?;
         return Ok((Arc::new(split), None));

@@ -139,8 +139,8 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     })
 }
 
-/// Has workers leave, and waits until they have: others take over what they hold before. They leave at
-/// once, so that none hands over to another of them; if one cannot, all stay.
+/// Has workers leave, and waits until they have: what they hold migrates to others before. They leave at
+/// once, so that nothing migrates to another of them; if one cannot, all stay.
 async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
     let workers = Arc::new(workers);
     let asked = Arc::clone(&workers);

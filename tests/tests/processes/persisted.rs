@@ -1,4 +1,4 @@
-//! Persisted tables: made, read, lost, made again, handed over, let go.
+//! Persisted tables: created, read, lost, recomputed, migrated, dropped.
 
 use partita_shared::model::{JobState, TableRow, WorkerState};
 use partita_tests::process::{Cluster, LONG, SOON, signal, wait_for};
@@ -48,10 +48,10 @@ fn a_lost_part_is_made_again_when_it_is_read() {
     cluster.wait_idle(SOON);
 }
 
-/// `partita retire`: workers that are named hand over what they hold, to one that stays and not to each
+/// `partita retire`: workers that are named migrate what they hold, to one that stays and not to each
 /// other, and their processes end with 0. Who is not there cannot be retired, and then nobody is.
 #[test]
-fn retired_workers_hand_over_and_leave() {
+fn retired_workers_migrate_their_partitions_and_leave() {
     let mut cluster = Cluster::start(3, &[]);
     cluster.sql(MAKE);
     let all = all_partitions(&cluster);
@@ -80,7 +80,7 @@ fn retired_workers_hand_over_and_leave() {
 
 /// A worker that leaves gives what it holds to the others; the last ones take it with them at once.
 #[test]
-fn a_leaving_worker_hands_over_what_it_holds() {
+fn a_leaving_worker_migrates_what_it_holds() {
     let cluster = Cluster::start(2, &[]);
     cluster.sql(MAKE);
     let all = all_partitions(&cluster);

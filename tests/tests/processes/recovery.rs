@@ -146,7 +146,7 @@ fn a_worker_drains() {
 /// What a leaving worker holds and its client has not read goes to another worker: it is gone long
 /// before the client goes on, and nothing is made again.
 #[test]
-fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
+fn a_leaving_worker_migrates_what_a_slow_client_wants() {
     let mut cluster = Cluster::start(2, &[]);
     let quarter = WIDE_ROWS.div_ceil(4);
     let query = format!("select s from '{}' where k % 4 = 0", wide().display());

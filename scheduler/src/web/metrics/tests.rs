@@ -145,7 +145,7 @@ fn the_page_shows_what_the_core_knows() {
         format!("partita_worker_tasks_queued{first} 3"),
         format!("partita_worker_fetched_bytes_total{first} 100"),
         format!("partita_worker_served_bytes_total{first} 200"),
-        format!("partita_worker_heard_timestamp_seconds{first} 1700000000.5"),
+        format!("partita_worker_last_heartbeat_timestamp_seconds{first} 1700000000.5"),
     ] {
         assert!(page.lines().any(|found| found == line), "no line `{line}` in\n{page}");
     }
