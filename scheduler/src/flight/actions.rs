@@ -3,7 +3,7 @@
 
 use crate::Shared;
 use crate::flight::{DataStream, FlightSql, status};
-use crate::query::{self, Asked};
+use crate::query::{self, RequestContext};
 use arrow_flight::{FlightData, PutResult};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -120,26 +120,26 @@ struct Located {
 /// Does what an action asks for. None if there is no such action.
 pub(crate) async fn answer(
     flight: &FlightSql,
-    asked: Asked,
+    request_context: RequestContext,
     name: &str,
     body: &[u8],
 ) -> Option<Result<Answers, Status>> {
     let shared = &flight.shared;
     let answer = match name {
-        "partita.attend" => return Some(attend(flight.clone(), asked.session)),
+        "partita.attend" => return Some(attend(flight.clone(), request_context.session)),
         "partita.leave" => {
-            flight.end_session(&asked.session).await;
+            flight.end_session(&request_context.session).await;
             json(&serde_json::json!({}))
         }
-        "partita.release" => release(shared, &asked, body).await,
+        "partita.release" => release(shared, &request_context, body).await,
         "partita.tables" => {
-            query::session(shared, &asked).await;
+            query::session(shared, &request_context).await;
             json(&shared.collections.rows(&shared.hub).await)
         }
-        "partita.publish" => publish(shared, &asked, body).await,
-        "partita.upload_begin" => upload_begin(shared, &asked, body).await,
-        "partita.upload_end" => upload_end(shared, &asked, body).await,
-        "partita.locate" => locate(shared, &asked, body).await,
+        "partita.publish" => publish(shared, &request_context, body).await,
+        "partita.upload_begin" => upload_begin(shared, &request_context, body).await,
+        "partita.upload_end" => upload_end(shared, &request_context, body).await,
+        "partita.locate" => locate(shared, &request_context, body).await,
         _ => return None,
     };
     let one = answer.map(|body| arrow_flight::Result { body: body.into() });
@@ -185,34 +185,51 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
     Ok(stream::iter([Ok(first)]).chain(more).boxed())
 }
 
-async fn release(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn release(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Release { names } = read(body)?;
     if names.len() > RELEASE_NAMES_MAX {
         let text =
             format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
         return Err(Status::invalid_argument(text));
     }
-    query::release(shared, &asked.session, &names).await;
+    query::release(shared, &request_context.session, &names).await;
     json(&serde_json::json!({}))
 }
 
-async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn publish(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Publish { name, r#as: public, replace } = read(body)?;
-    query::session(shared, asked).await;
-    let unnamed = shared.collections.publish(&asked.session, &name, &public, replace);
+    query::session(shared, request_context).await;
+    let unnamed = shared.collections.publish(&request_context.session, &name, &public, replace);
     shared.hub.release(unnamed.map_err(status::of)?).await;
     json(&serde_json::json!({}))
 }
 
-async fn upload_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn upload_begin(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let UploadBegin { name, partitions, replicas } = read(body)?;
-    let (job, addresses) = query::uploads::begin(shared, asked, &name, partitions, replicas)
-        .await
-        .map_err(status::of)?;
+    let (job, addresses) =
+        query::uploads::begin(shared, request_context, &name, partitions, replicas)
+            .await
+            .map_err(status::of)?;
     json(&Places { job: job.0, addresses })
 }
 
-async fn upload_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn upload_end(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let UploadEnd { job, name, public, schema, order, splits } = read(body)?;
     let schema = read_stream(&schema, "the schema")?.schema();
     let sorted = match splits {
@@ -220,7 +237,7 @@ async fn upload_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u
         None => None,
     };
     let uploaded = query::uploads::UploadedTable { name, public, schema, sorted };
-    let rows = query::uploads::end(shared, asked, JobId(job), uploaded).await;
+    let rows = query::uploads::end(shared, request_context, JobId(job), uploaded).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
 }
 
@@ -261,10 +278,14 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
     Ok(Sorted { columns, splits: values })
 }
 
-async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn locate(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Locate { name } = read(body)?;
-    query::session(shared, asked).await;
-    let persisted = shared.collections.find(&asked.session, &name);
+    query::session(shared, request_context).await;
+    let persisted = shared.collections.find(&request_context.session, &name);
     let job = persisted.ok_or_else(|| status::of(query::unknown(&name)))?.job;
     let found = shared
         .hub
@@ -293,8 +314,8 @@ async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, 
 
 /// Refuses an address that is no worker's: what goes there carries the cluster's token.
 async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
-    let asked = address.to_string();
-    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == asked);
+    let wanted = address.to_string();
+    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == wanted);
     match shared.hub.query(is).await {
         Some(true) => Ok(()),
         Some(false) | None => {

@@ -6,7 +6,7 @@ use crate::query::partitions::MemoryMode;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
 use crate::query::{
-    Asked, CurrentJob, QueryError, Running, Statement, Text, collections, prepare, results,
+    CurrentJob, QueryError, RequestContext, Running, Statement, Text, collections, prepare, results,
 };
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -206,18 +206,25 @@ pub(crate) fn schema() -> SchemaRef {
 /// Makes the table. The answer comes when all of it is persisted.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     mut statement: Statement,
     text: &Text,
     create: CreateTable,
 ) -> Result<Running, QueryError> {
-    let asked = Asked { analyze: false, ..asked.clone() };
+    let request_context = RequestContext { analyze: false, ..request_context.clone() };
     let planned = async {
-        let spread = sorted::spread(shared, &asked, &mut statement, &create).await?;
+        let spread = sorted::spread(shared, &request_context, &mut statement, &create).await?;
         let mode = MemoryMode::Normal;
-        let made =
-            prepare::persisted_job(shared, &asked, &mut statement, text, &create, mode, &spread)
-                .await?;
+        let made = prepare::persisted_job(
+            shared,
+            &request_context,
+            &mut statement,
+            text,
+            &create,
+            mode,
+            &spread,
+        )
+        .await?;
         Ok::<_, QueryError>((spread, made))
     };
     let (spread, (spec, rows, order)) = match planned.await {
@@ -228,7 +235,7 @@ pub(crate) async fn run(
     let (job, notices) = statement.submit(spec).await?;
     let (client, messages) = mpsc::channel(2);
     let (shared, text) = (Arc::clone(shared), text.clone());
-    let work = Work { shared, asked, text, create, spread, rows, order, current, client };
+    let work = Work { shared, request_context, text, create, spread, rows, order, current, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -236,7 +243,7 @@ pub(crate) async fn run(
 
 struct Work {
     shared: Arc<Shared>,
-    asked: Asked,
+    request_context: RequestContext,
     text: Text,
     create: CreateTable,
     spread: Spread,
@@ -289,11 +296,20 @@ impl Work {
     async fn submit_with_low_memory(
         &self,
     ) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
-        let Work { shared, asked, text, create, spread, current, .. } = self;
-        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
+        let Work { shared, request_context, text, create, spread, current, .. } = self;
+        let mut statement =
+            Statement::begin_again(shared, request_context, text.shown(), current).await?;
         let mode = MemoryMode::Low;
-        match prepare::persisted_job(shared, asked, &mut statement, text, create, mode, spread)
-            .await
+        match prepare::persisted_job(
+            shared,
+            request_context,
+            &mut statement,
+            text,
+            create,
+            mode,
+            spread,
+        )
+        .await
         {
             Ok((spec, ..)) => statement.submit(spec).await,
             Err(error) => Err(statement.failed(error).await),

@@ -36,9 +36,9 @@ use partita_plan::PlanError;
 use partita_shared::ids::JobId;
 use partita_shared::message::{ErrorKind, FailureKind};
 
-/// Who asks, and how.
+/// Who asks, in which session and with which limits.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestContext {
     /// The session whose tables and views are seen; empty for the one that all share.
     pub(crate) session: String,
     /// The directory against which relative paths are resolved.

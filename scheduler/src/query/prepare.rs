@@ -5,7 +5,7 @@ use crate::query::create_table::{self, CreateTable};
 use crate::query::partitions::{Capacity, MemoryMode, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
-use crate::query::{Asked, QueryError, Statement, Text, explain, write};
+use crate::query::{QueryError, RequestContext, Statement, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -67,10 +67,11 @@ pub(crate) enum Kind {
 }
 
 /// The session of whoever asks, with the persisted tables that it sees.
-pub(crate) async fn session(shared: &Shared, asked: &Asked) -> Arc<Session> {
-    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+pub(crate) async fn session(shared: &Shared, request_context: &RequestContext) -> Arc<Session> {
+    let session =
+        shared.sessions.get(&request_context.session, request_context.directory.as_deref());
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
-    session.show(&shared.collections.seen_by(&asked.session));
+    session.show(&shared.collections.seen_by(&request_context.session));
     session
 }
 
@@ -391,21 +392,22 @@ pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partit
 /// Makes the job of a statement, and says what its rows are.
 pub(crate) async fn job(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
     mode: MemoryMode,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = make(shared, asked, statement, (text, logical, session), mode, None).await?;
+    let made =
+        make(shared, request_context, statement, (text, logical, session), mode, None).await?;
     Ok((made.0, made.1))
 }
 
 /// Makes the job of a query whose rows are persisted, and says what they are and in which order.
 pub(crate) async fn persisted_job(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
     create: &CreateTable,
@@ -413,7 +415,8 @@ pub(crate) async fn persisted_job(
     spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let (spread, source) = (Some(spread.clone()), (text, &create.logical, &create.session));
-    let (spec, schema, order) = make(shared, asked, statement, source, mode, spread).await?;
+    let (spec, schema, order) =
+        make(shared, request_context, statement, source, mode, spread).await?;
     Ok((JobSpec { persist: true, ..spec }, schema, order))
 }
 
@@ -422,7 +425,7 @@ type Source<'a> = (&'a Text, &'a LogicalPlan, &'a Arc<Session>);
 
 async fn make(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     (text, logical, session): Source<'_>,
     mode: MemoryMode,
@@ -432,17 +435,17 @@ async fn make(
     let (session, planned, logical) = (Arc::clone(session), text.clone(), logical.clone());
     let (analyze, logical) = match &logical {
         LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
-        _ => (asked.analyze, logical),
+        _ => (request_context.analyze, logical),
     };
     let work = async move {
         build(&session, &planned, &logical, capacity, mode, true, spread.as_ref()).await
     };
-    let built = shared.planning.run(asked, statement, work).await?;
+    let built = shared.planning.run(request_context, statement, work).await?;
     let spec = JobSpec {
         text: text.shown().to_string(),
-        client: asked.client.clone(),
-        owner: asked.owner.clone(),
-        priority: asked.priority,
+        client: request_context.client.clone(),
+        owner: request_context.owner.clone(),
+        priority: request_context.priority,
         analyze,
         staging: built.staging,
         persist: false,

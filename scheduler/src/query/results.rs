@@ -13,7 +13,7 @@ use crate::query::partitions::MemoryMode;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{
-    Asked, CurrentJob, QueryError, Running, Statement, Text, create_table, explain,
+    CurrentJob, QueryError, RequestContext, Running, Statement, Text, create_table, explain,
 };
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -44,14 +44,14 @@ type Message = Result<FlightData, QueryError>;
 /// come from a sample may fail for that ([`QueryError::Sampled`]).
 pub(super) async fn begin(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
     let Prepared { text, schema, kind, statement, .. } = prepared;
     let numbered = async {
         match statement {
             Some(statement) => Ok(statement),
-            None => Statement::begin(shared, asked, text.shown()).await,
+            None => Statement::begin(shared, request_context, text.shown()).await,
         }
     };
     let (logical, session, mut statement) = match kind {
@@ -60,14 +60,16 @@ pub(super) async fn begin(
             return Ok(Running { job: None, schema, messages });
         }
         Kind::CreateTable(create) => {
-            return create_table::run(shared, asked, numbered.await?, &text, create).await;
+            return create_table::run(shared, request_context, numbered.await?, &text, create)
+                .await;
         }
         Kind::Job { logical, session } => (logical, session, numbered.await?),
     };
     // The rows are announced as the workers make them, which the plan knows best.
     let mode = MemoryMode::Normal;
     let planned =
-        prepare::job(shared, asked, &mut statement, &text, &logical, &session, mode).await;
+        prepare::job(shared, request_context, &mut statement, &text, &logical, &session, mode)
+            .await;
     let (spec, schema) = match planned {
         Ok(planned) => planned,
         Err(error) => return Err(statement.failed(error).await),
@@ -77,7 +79,7 @@ pub(super) async fn begin(
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
         shared: Arc::clone(shared),
-        asked: asked.clone(),
+        request_context: request_context.clone(),
         text,
         logical,
         session,
@@ -132,7 +134,7 @@ pub(crate) fn announce(schema: &SchemaRef) -> FlightData {
 /// A query whose result someone waits for.
 struct Query {
     shared: Arc<Shared>,
-    asked: Asked,
+    request_context: RequestContext,
     text: Text,
     logical: LogicalPlan,
     session: Arc<Session>,
@@ -201,10 +203,13 @@ impl Query {
 
     /// Plans the query again for little memory, as another job.
     async fn submit_with_low_memory(&self) -> Result<(JobId, Delivery), QueryError> {
-        let Query { shared, asked, text, logical, session, current, .. } = self;
-        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
+        let Query { shared, request_context, text, logical, session, current, .. } = self;
+        let mut statement =
+            Statement::begin_again(shared, request_context, text.shown(), current).await?;
         let mode = MemoryMode::Low;
-        match prepare::job(shared, asked, &mut statement, text, logical, session, mode).await {
+        match prepare::job(shared, request_context, &mut statement, text, logical, session, mode)
+            .await
+        {
             Ok((spec, _)) => submit(statement, spec).await,
             Err(error) => Err(statement.failed(error).await),
         }
@@ -272,7 +277,7 @@ impl Query {
                     return ending(state, error, kind, delivery.passed_on);
                 }
             };
-            let direct = self.asked.direct && !self.analyzed && delivery.reachable;
+            let direct = self.request_context.direct && !self.analyzed && delivery.reachable;
             let read = match direct && bytes >= DIRECT_BYTES_MIN && !address.is_empty() {
                 true => self.send_there(delivery, index, holder, &address).await,
                 false => self.read(delivery, index, holder, &address).await,

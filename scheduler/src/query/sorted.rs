@@ -9,7 +9,7 @@ use crate::query::create_table::CreateTable;
 use crate::query::partitions::{Capacity, MemoryMode};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Statement, Text, results};
+use crate::query::{QueryError, RequestContext, Statement, Text, results};
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
 use datafusion::arrow::compute::{SortOptions, concat, sort, take};
 use datafusion::common::{ScalarValue, SplitPoint};
@@ -55,7 +55,7 @@ pub(crate) struct Spread {
 /// Finds out how to spread the rows of a table.
 pub(crate) async fn spread(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     create: &CreateTable,
 ) -> Result<Spread, QueryError> {
@@ -66,7 +66,7 @@ pub(crate) async fn spread(
     }
     let splits = match &create.layout.splits {
         Some(texts) => given(texts, &create.logical)?,
-        None => splits(shared, asked, statement, create, partitions).await?,
+        None => splits(shared, request_context, statement, create, partitions).await?,
     };
     Ok(Spread { splits, partitions: None })
 }
@@ -115,7 +115,7 @@ fn before_zeros(split: ScalarValue, descending: bool) -> ScalarValue {
 /// is enough.
 async fn splits(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     create: &CreateTable,
     asked_for: Option<usize>,
@@ -131,7 +131,7 @@ async fn splits(
         let planned = physical(&state, &input, capacity, MemoryMode::Normal).await;
         planned.map_err(|error| QueryError::plan(&error))
     };
-    let planned = shared.planning.run(asked, statement, planned).await?;
+    let planned = shared.planning.run(request_context, statement, planned).await?;
     let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let partitions = asked_for.unwrap_or(planned_for);
     let known = known(key, &planned, partitions);
@@ -152,13 +152,13 @@ async fn splits(
     let input = sorting.input.as_ref();
     // The sample is a job of its own, which is stopped when nobody waits for it any more.
     let keys = tokio::select! {
-        keys = sample(shared, asked, key, input, session, share, sampled) => keys?,
+        keys = sample(shared, request_context, key, input, session, share, sampled) => keys?,
         error = statement.ended() => return Err(error),
     };
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
     let chosen =
         async move { choose(keys, options, partitions).map_err(|error| QueryError::plan(&error)) };
-    shared.planning.run(asked, statement, chosen).await
+    shared.planning.run(request_context, statement, chosen).await
 }
 
 /// Values between the ranges of a key that the rows are in already.
@@ -179,7 +179,7 @@ fn known(
 /// Keys of about this share of the rows.
 async fn sample(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     key: &SortExpr,
     input: &LogicalPlan,
     session: &Arc<Session>,
@@ -201,8 +201,9 @@ async fn sample(
     let text = Text::Frame("sample of sort keys".to_string());
     let (parameters, statement, values) = (Vec::new(), None, None);
     let prepared = Prepared { text, schema, kind, parameters, statement, values };
-    let asked = Asked { analyze: false, direct: false, ..asked.clone() };
-    let running = Box::pin(results::begin(shared, &asked, prepared)).await?;
+    let request_context =
+        RequestContext { analyze: false, direct: false, ..request_context.clone() };
+    let running = Box::pin(results::begin(shared, &request_context, prepared)).await?;
     let mut batches = results::batches(running.messages);
     while let Some(batch) = batches.try_next().await? {
         if let Some(keys) = batch.columns().first() {

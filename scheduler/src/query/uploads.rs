@@ -6,7 +6,7 @@
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::{Asked, QueryError, create_table, register};
+use crate::query::{QueryError, RequestContext, create_table, register};
 use datafusion::arrow::datatypes::SchemaRef;
 use partita_core::{Event, JobSpec, Origin, StageSpec};
 use partita_plan::persisted::Sorted;
@@ -60,7 +60,7 @@ impl Uploads {
 /// Begins: gives the job that stands for the table, and the address of a worker for each partition.
 pub(crate) async fn begin(
     shared: &Shared,
-    asked: &Asked,
+    request_context: &RequestContext,
     name: &str,
     partitions: u32,
     replicas: u32,
@@ -86,9 +86,9 @@ pub(crate) async fn begin(
     };
     let spec = JobSpec {
         text: format!("upload {name}"),
-        client: asked.client.clone(),
-        owner: asked.owner.clone(),
-        priority: asked.priority,
+        client: request_context.client.clone(),
+        owner: request_context.owner.clone(),
+        priority: request_context.priority,
         analyze: false,
         staging: None,
         persist: true,
@@ -96,7 +96,7 @@ pub(crate) async fn begin(
         stages: vec![stage],
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
-    let (session, name) = (asked.session.clone(), name.to_string());
+    let (session, name) = (request_context.session.clone(), name.to_string());
     shared.uploads.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
     // Neighbours lie together, as far as there are as many for every worker.
     let place = |index: u32| {
@@ -159,12 +159,12 @@ pub(crate) struct UploadedTable {
 /// Ends: waits until all partitions are there, and names the table. Gives its rows.
 pub(crate) async fn end(
     shared: &Shared,
-    asked: &Asked,
+    request_context: &RequestContext,
     job: JobId,
     uploaded: UploadedTable,
 ) -> Result<u64, QueryError> {
     let UploadedTable { name, public, schema, sorted } = uploaded;
-    let mut begun = Ending::of(shared, job, &asked.session)?;
+    let mut begun = Ending::of(shared, job, &request_context.session)?;
     let arrived = async {
         match begun.notice().await {
             Some(JobNotice::Persisted) => Ok(()),
@@ -186,7 +186,7 @@ pub(crate) async fn end(
             return Err(QueryError::Failed(text));
         }
     }
-    let owner = (!public).then(|| asked.session.clone());
+    let owner = (!public).then(|| request_context.session.clone());
     let rows = register(shared, job, name, owner, schema, sorted).await;
     // It is named: from here on it goes with its name.
     begun.forget();
