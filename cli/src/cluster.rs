@@ -14,7 +14,7 @@ use partita_shared::ids::JobId;
 use partita_shared::limits;
 use partita_shared::model::{JobRow, StageRow};
 use partita_shared::units::MemoryLimit;
-use partita_worker::place::{memory, scratch::Scratch, threads};
+use partita_worker::environment::{memory, scratch::Scratch, threads};
 use partita_worker::{Connector, ControlLink, LinkError, LocalPlane, Worker, WorkerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;

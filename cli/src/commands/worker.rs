@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use partita_shared::access::{self, host_name};
 use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
-use partita_worker::place::slurm::SlurmJob;
-use partita_worker::place::{ask_slurm, memory, scratch::Scratch, threads};
+use partita_worker::environment::slurm::SlurmJob;
+use partita_worker::environment::{ask_slurm, memory, scratch::Scratch, threads};
 use partita_worker::supervisor::{Death, Ending, Supervisor};
 use partita_worker::{
     Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig, WorkerError,

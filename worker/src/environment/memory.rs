@@ -3,7 +3,7 @@
 //! What matters is what the kernel or Slurm kills for, not what the machine has. So every limit
 //! that can be seen is read, and the smallest counts.
 
-use super::{Lookup, PlaceError, cgroup, number, process_variable, slurm};
+use super::{EnvironmentError, Lookup, cgroup, number, process_variable, slurm};
 use partita_shared::units::{MemoryLimit, format_bytes};
 use std::path::Path;
 
@@ -147,7 +147,7 @@ fn machine_bytes(root: &Path) -> Option<u64> {
 ///
 /// # Errors
 /// If it comes to less than [`LIMIT_BYTES_MIN`].
-pub fn limit(limit: MemoryLimit, nworkers: u32) -> Result<MemoryPlan, PlaceError> {
+pub fn limit(limit: MemoryLimit, nworkers: u32) -> Result<MemoryPlan, EnvironmentError> {
     let tasks = slurm::tasks_on_node(&process_variable);
     let plan = limit_of(limit, nworkers, tasks, usable())?;
     if let Some(warning) = &plan.warning {
@@ -161,7 +161,7 @@ fn limit_of(
     nworkers: u32,
     tasks: u32,
     usable: Usable,
-) -> Result<MemoryPlan, PlaceError> {
+) -> Result<MemoryPlan, EnvironmentError> {
     let workers = u64::from(nworkers.max(1)) * u64::from(tasks.max(1));
     let share = |share: f64| (usable.bytes as f64 * share) as u64;
     let limit_bytes = match limit {
@@ -176,7 +176,7 @@ fn limit_of(
             MemoryLimit::Share(part) => format!("{part} of {there}"),
             MemoryLimit::Bytes(_) => "from --memory-limit".to_string(),
         };
-        return Err(PlaceError::LimitTooSmall { limit_bytes, how });
+        return Err(EnvironmentError::LimitTooSmall { limit_bytes, how });
     }
     let together = limit_bytes.saturating_mul(workers);
     let warning = (together > usable.bytes).then(|| {
@@ -281,7 +281,7 @@ mod tests {
         assert!(SystemLimits::read().physical.is_some());
     }
 
-    fn plan(limit: MemoryLimit, nworkers: u32, tasks: u32) -> Result<MemoryPlan, PlaceError> {
+    fn plan(limit: MemoryLimit, nworkers: u32, tasks: u32) -> Result<MemoryPlan, EnvironmentError> {
         limit_of(limit, nworkers, tasks, Usable { bytes: 10 * GIB, source: "a test".into() })
     }
 
