@@ -118,7 +118,7 @@ impl Embedded {
             host: None,
             contact_address: None,
             port: 0,
-            slots: threads::slots(threads, 1),
+            slots: memory.slots(threads::slots(threads, 1)),
             memory_limit_bytes: memory.limit_bytes,
             give_back: Some(crate::give_back_memory),
             local_directory: scratch.path().to_path_buf(),

@@ -37,7 +37,7 @@ fn connector(args: &WorkerArgs) -> WebSocketConnector {
 
 async fn one(args: WorkerArgs) -> Result<u8> {
     let plan = memory::limit(args.memory_limit, 1)?;
-    let slots = threads::slots(args.nthreads, 1);
+    let slots = plan.slots(threads::slots(args.nthreads, 1));
     let name =
         args.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));
     let scratch = Scratch::create(args.local_directory.as_deref(), &name)?;

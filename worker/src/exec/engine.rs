@@ -74,6 +74,9 @@ pub struct Engine {
     slots_state: Mutex<Slots>,
     /// Whether the process uses so much that no task is started beside another.
     waiting: AtomicBool,
+    /// Whether the store is being spilled because the process is too large, in a worker so small that what it frees
+    /// is a large part of the limit: then no task starts.
+    spilling: AtomicBool,
     done: mpsc::Sender<Done>,
     done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
     /// What the data service has to tell the scheduler, while there is one.
@@ -234,6 +237,7 @@ impl Engine {
             stages: Mutex::default(),
             slots_state: Mutex::default(),
             waiting: AtomicBool::new(false),
+            spilling: AtomicBool::new(false),
             done,
             done_receiver: Mutex::new(Some(done_receiver)),
             link: Mutex::default(),
@@ -381,7 +385,16 @@ impl Engine {
 
     /// Holds tasks back, or lets them start again.
     pub(crate) fn set_waiting(self: &Arc<Self>, waiting: bool) {
-        if self.waiting.swap(waiting, Ordering::Relaxed) && !waiting {
+        // Also while tasks wait: the last attempt that had memory may have ended.
+        if self.waiting.swap(waiting, Ordering::Relaxed) {
+            self.fill_slots();
+        }
+    }
+
+    /// Says whether the store is being spilled because the process is too large.
+    pub(crate) fn set_spilling(self: &Arc<Self>, spilling: bool) {
+        let is_small = self.budget.policy().is_small();
+        if self.spilling.swap(spilling && is_small, Ordering::Relaxed) && !spilling {
             self.fill_slots();
         }
     }
@@ -484,7 +497,8 @@ impl Engine {
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let mut slots = self.slots();
         while slots.running.len() < self.slots as usize {
-            if self.waiting.load(Ordering::Relaxed) && !slots.running.is_empty() {
+            let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
+            if is_short || self.spilling.load(Ordering::Relaxed) {
                 return;
             }
             let Some((run, came)) = slots.queue.pop_front() else { return };
