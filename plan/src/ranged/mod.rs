@@ -42,7 +42,7 @@ use datafusion::physical_plan::{
     PlanProperties,
 };
 pub use files::{by_files, file_splits};
-pub(crate) use joins::JoinsRule;
+pub(crate) use joins::{JoinsRule, SplitsRule};
 pub(crate) use reach::Reach;
 use std::fmt;
 use std::sync::Arc;

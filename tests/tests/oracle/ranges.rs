@@ -279,7 +279,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
         ];
         for query in one_side {
             let plan = explained(&oracle, query).await?;
-            assert_eq!(plan.matches("reads Shuffle").count(), 1, "{query}\n{plan}");
+            assert_eq!(plan.matches("Shuffle of stage").count(), 1, "{query}\n{plan}");
         }
         oracle.check_all(&one_side, Sameness::Rows).await?;
         let anywhere = [
