@@ -1,4 +1,4 @@
-"""The mean of a held frame on a Dask cluster. Waits for its workers if WAIT is set."""
+"""The mean of a persisted frame on a Dask cluster. Waits for its workers if WAIT is set."""
 
 import os
 

@@ -1,15 +1,15 @@
-//! What the core alone costs: events of a group of many tasks on two workers, without any wire; and
+//! What the core alone costs: events of a stage of many tasks on two workers, without any wire; and
 //! what is added when all that it does is noted for an observer.
 
 use crate::measure::median;
 use crate::report::Row;
-use partita_core::{Core, Effect, Event, GroupSpec, JobSpec, Options};
+use partita_core::{Core, Effect, Event, JobSpec, Options, StageSpec};
 use partita_shared::message::{
     Outcome, Registration, Spent, TaskFigures, TaskReport, ToWorker, Work,
 };
 use std::time::Instant;
 
-/// Tasks of the group.
+/// Tasks of the stage.
 const TASKS: u32 = 1_000_000;
 
 /// How often both are measured, in turns.
@@ -39,7 +39,7 @@ fn microseconds(observed: bool) -> f64 {
         let registration = Box::new(Registration { slots: 1, ..Registration::default() });
         core.handle(0, Event::WorkerJoined { request, registration }, &mut effects);
     }
-    let group = GroupSpec {
+    let stage = StageSpec {
         name: "empty".to_string(),
         plan: String::new(),
         tasks: TASKS,
@@ -54,9 +54,9 @@ fn microseconds(observed: bool) -> f64 {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
-        groups: vec![group],
+        stages: vec![stage],
     });
     core.handle(0, Event::JobSubmitted { request: 9, planned: None, spec }, &mut effects);
     let start = Instant::now();

@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
 }
 
 /// A scheduler that believes in 2,000 workers.
-struct Stage {
+struct SimulatedCluster {
     access: Access,
     fleet: Fleet,
     scheduler: Background,
@@ -69,7 +69,7 @@ struct Stage {
     _home: tempfile::TempDir,
 }
 
-impl Stage {
+impl SimulatedCluster {
     fn set() -> Result<Self> {
         let binary = partita()?;
         let home = tempfile::tempdir()?;
@@ -96,7 +96,7 @@ impl Stage {
         until("the slots are busy", START_TIMEOUT, || {
             (fleet.finished() > u64::from(WORKERS * SLOTS)).then_some(())
         })?;
-        Ok(Stage { access, fleet, scheduler, _jobs: jobs, _home: home })
+        Ok(SimulatedCluster { access, fleet, scheduler, _jobs: jobs, _home: home })
     }
 
     /// What the threads `core` and `observer` of the scheduler take while a window passes.
@@ -162,13 +162,13 @@ fn thread_ns(pid: u32, name: &str) -> Result<u64> {
 
 /// The observer's share of a core, what pages cost the core, and what waits for a slow page.
 fn observer() -> Result<Vec<Row>> {
-    let stage = Stage::set()?;
+    let cluster = SimulatedCluster::set()?;
     let [mut without, mut with] = [Vec::new(), Vec::new()];
     for turn in 1..=TURNS {
         say(&format!("the observer, turn {turn} of {TURNS} ..."));
-        without.push(stage.watch()?);
-        let browsers = Browsers::open(&stage.access)?;
-        with.push(stage.watch()?);
+        without.push(cluster.watch()?);
+        let browsers = Browsers::open(&cluster.access)?;
+        with.push(cluster.watch()?);
         drop(browsers);
     }
     let of =
@@ -177,7 +177,7 @@ fn observer() -> Result<Vec<Row>> {
     let each = |costs: &[Costs]| of(costs, |costs| costs.core_us_a_task);
     let (alone, watched) = (each(&without), each(&with));
     say("a browser that takes a frame every few seconds ...");
-    let [early, late] = browsers::waiting_for_a_slow_one(&stage.access)?;
+    let [early, late] = browsers::waiting_for_a_slow_one(&cluster.access)?;
     Ok(vec![
         Row::plain("tasks that end", of(&with, |costs| costs.tasks_a_second), "a second"),
         Row::plain("observer, no browser", share(&without), "% of a core"),
@@ -191,9 +191,9 @@ fn observer() -> Result<Vec<Row>> {
 
 /// Times between pictures of every page, in Chromium.
 fn frames() -> Result<Vec<Row>> {
-    let stage = Stage::set()?;
+    let cluster = SimulatedCluster::set()?;
     say("every page in Chromium ...");
-    let Access { address, token, .. } = &stage.access;
+    let Access { address, token, .. } = &cluster.access;
     let link = format!("http://{address}/#token={token}");
     let mut rows = Vec::new();
     for line in script("frames.mjs", &[&link])? {

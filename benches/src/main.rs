@@ -8,9 +8,9 @@ mod core_cost;
 mod dashboard;
 mod dask;
 mod data;
-mod held;
 mod measure;
 mod opponents;
+mod persisted;
 mod report;
 mod slurm;
 

@@ -12,9 +12,9 @@ use partita_scheduler::{Hub, Scheduler};
 use partita_shared::access::{self, Access, AccessError, Found, Stale, Survey};
 use partita_shared::ids::JobId;
 use partita_shared::limits;
-use partita_shared::model::{GroupRow, JobRow};
+use partita_shared::model::{JobRow, StageRow};
 use partita_shared::units::MemoryLimit;
-use partita_worker::place::{memory, scratch::Scratch, threads};
+use partita_worker::environment::{memory, scratch::Scratch, threads};
 use partita_worker::{Connector, ControlLink, LinkError, LocalPlane, Worker, WorkerConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const CHANGES_MAX: usize = 4;
 
 /// What is known of a job at one moment.
-pub(crate) type JobChange = (JobRow, Vec<GroupRow>);
+pub(crate) type JobChange = (JobRow, Vec<StageRow>);
 
 /// A query's rows.
 pub(crate) struct Rows {
@@ -118,7 +118,7 @@ impl Embedded {
             host: None,
             contact_address: None,
             port: 0,
-            slots: threads::slots(threads, 1),
+            slots: memory.slots(threads::slots(threads, 1)),
             memory_limit_bytes: memory.limit_bytes,
             give_back: Some(crate::give_back_memory),
             local_directory: scratch.path().to_path_buf(),
@@ -178,8 +178,8 @@ impl Cluster {
                 tokio::spawn(async move {
                     let Ok(mut control) = client.control().await else { return };
                     // What cannot be shown at once is out of date when it could.
-                    let seen = |row: &JobRow, groups: &[GroupRow]| {
-                        let _ = sender.try_send((row.clone(), groups.to_vec()));
+                    let seen = |row: &JobRow, stages: &[StageRow]| {
+                        let _ = sender.try_send((row.clone(), stages.to_vec()));
                     };
                     let _ = control.watch(job, seen).await;
                 });
@@ -189,10 +189,10 @@ impl Cluster {
                 tokio::spawn(async move {
                     loop {
                         let found =
-                            hub.query(move |core| core.job(job).zip(core.groups(job))).await;
-                        let Some(Some((row, groups))) = found else { return };
+                            hub.query(move |core| core.job(job).zip(core.stages(job))).await;
+                        let Some(Some((row, stages))) = found else { return };
                         let ended = row.state.is_final();
-                        if sender.send((row, groups)).await.is_err() || ended {
+                        if sender.send((row, stages)).await.is_err() || ended {
                             return;
                         }
                         tokio::time::sleep(LOOK_INTERVAL).await;

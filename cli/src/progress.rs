@@ -3,7 +3,7 @@
 use crate::args::ProgressFormat;
 use crate::cluster::JobChange;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use partita_shared::model::{GroupRow, JobRow, JobState};
+use partita_shared::model::{JobRow, JobState, StageRow};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_millis(300);
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the last change may take to come.
 const LAST_CHANGE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Groups that have a bar at once.
+/// Stages that have a bar at once.
 const BARS_MAX: usize = 8;
 
 /// Bars, and whether nothing is drawn any more: the task that draws may be in the middle of it when it is told to
@@ -128,7 +128,7 @@ async fn show_bars(bars: Bars, mut changes: mpsc::Receiver<JobChange>) {
     ticks.tick().await;
     let mut last: Option<JobRow> = None;
     loop {
-        let (row, groups) = tokio::select! {
+        let (row, stages) = tokio::select! {
             change = changes.recv() => match change {
                 Some(change) => change,
                 None => break,
@@ -154,7 +154,7 @@ async fn show_bars(bars: Bars, mut changes: mpsc::Receiver<JobChange>) {
         if start.elapsed() < QUIET && shown.is_empty() {
             continue;
         }
-        bars.draw(|bars| show_groups(bars, &mut shown, &groups, start.elapsed()));
+        bars.draw(|bars| show_stages(bars, &mut shown, &stages, start.elapsed()));
         if row.state.is_final() {
             break;
         }
@@ -162,25 +162,25 @@ async fn show_bars(bars: Bars, mut changes: mpsc::Receiver<JobChange>) {
     bars.end();
 }
 
-fn show_groups(
+fn show_stages(
     bars: &MultiProgress,
     shown: &mut BTreeMap<u32, ProgressBar>,
-    groups: &[GroupRow],
+    stages: &[StageRow],
     elapsed: Duration,
 ) {
-    for group in groups {
-        let begun = group.tasks.running > 0 || group.tasks.done > 0;
-        let room = shown.len() < BARS_MAX || shown.contains_key(&group.id.index);
+    for stage in stages {
+        let begun = stage.tasks.running > 0 || stage.tasks.done > 0;
+        let room = shown.len() < BARS_MAX || shown.contains_key(&stage.id.index);
         if !begun || !room {
             continue;
         }
-        let bar = shown.entry(group.id.index).or_insert_with(|| {
-            let bar = bars.add(ProgressBar::new(group.tasks.total()).with_style(style()));
-            bar.set_prefix(format!("{} {}", group.id.index, group.name));
+        let bar = shown.entry(stage.id.index).or_insert_with(|| {
+            let bar = bars.add(ProgressBar::new(stage.tasks.total()).with_style(style()));
+            bar.set_prefix(format!("{} {}", stage.id.index, stage.name));
             bar
         });
-        bar.set_position(group.tasks.done);
-        bar.set_message(figures(group, elapsed));
+        bar.set_position(stage.tasks.done);
+        bar.set_message(figures(stage, elapsed));
     }
 }
 
@@ -188,12 +188,12 @@ fn note_style() -> ProgressStyle {
     ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn figures(group: &GroupRow, elapsed: Duration) -> String {
-    let rate = group.rows as f64 / elapsed.as_secs_f64().max(0.001);
+fn figures(stage: &StageRow, elapsed: Duration) -> String {
+    let rate = stage.rows as f64 / elapsed.as_secs_f64().max(0.001);
     format!(
         "{} running, {}, {} rows/s",
-        group.tasks.running,
-        format_bytes(group.bytes),
+        stage.tasks.running,
+        format_bytes(stage.bytes),
         format_count(rate as u64)
     )
 }
@@ -212,7 +212,7 @@ async fn show_lines(mut changes: mpsc::Receiver<JobChange>) {
             },
             _ = ticks.tick() => match &last {
                 Some((row, _)) if row.state == JobState::Queued => eprintln!("{}", waiting(row, start.elapsed())),
-                Some((row, groups)) => eprintln!("{}", line(row, groups, start.elapsed())),
+                Some((row, stages)) => eprintln!("{}", line(row, stages, start.elapsed())),
                 None => {}
             },
         }
@@ -224,8 +224,8 @@ fn waiting(row: &JobRow, elapsed: Duration) -> String {
     format!("{} has waited {since} for a worker; `partita workers` lists the workers", row.id)
 }
 
-fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {
-    let done = groups.iter().filter(|group| group.tasks.done == group.tasks.total()).count();
+fn line(row: &JobRow, stages: &[StageRow], elapsed: Duration) -> String {
+    let done = stages.iter().filter(|stage| stage.tasks.done == stage.tasks.total()).count();
     let rate = row.rows as f64 / elapsed.as_secs_f64().max(0.001);
     format!(
         "{} {}: {} of {} tasks done, {} running, {done} of {} stages, {}, {} rows/s, {}",
@@ -234,7 +234,7 @@ fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {
         row.tasks.done,
         row.tasks.total(),
         row.tasks.running,
-        row.groups,
+        row.stages,
         format_bytes(row.bytes),
         format_count(rate as u64),
         format_duration(elapsed)
@@ -242,8 +242,8 @@ fn line(row: &JobRow, groups: &[GroupRow], elapsed: Duration) -> String {
 }
 
 async fn show_json(mut changes: mpsc::Receiver<JobChange>) {
-    while let Some((row, groups)) = changes.recv().await {
-        let line = serde_json::json!({ "job": row, "groups": groups });
+    while let Some((row, stages)) = changes.recv().await {
+        let line = serde_json::json!({ "job": row, "stages": stages });
         eprintln!("{line}");
     }
 }

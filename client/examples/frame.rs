@@ -18,7 +18,7 @@ async fn main() -> Result<()> {
     let mut path = || paths.next().context("usage: frame FLIGHTS AIRPORTS NEW_FOLDER");
     let (flights, airports, target) = (path()?, path()?, path()?);
 
-    // A session of one's own: what is held for it goes with it.
+    // A session of one's own: what is persisted for it goes with it.
     let client = Client::connect(&access::find(None, None)?).await?.in_own_session().await?;
 
     // Nothing is read but the columns' names and types.

@@ -6,7 +6,7 @@ use partita_shared::access::Access;
 use partita_shared::ids::JobId;
 use partita_shared::limits::{CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{GroupRow, JobRow};
+use partita_shared::model::{JobRow, StageRow};
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, wire};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -101,15 +101,15 @@ impl Control {
     pub async fn watch(
         &mut self,
         job: JobId,
-        mut seen: impl FnMut(&JobRow, &[GroupRow]),
+        mut seen: impl FnMut(&JobRow, &[StageRow]),
     ) -> Result<(), ClientError> {
         self.send(&Request::Watch(job)).await?;
-        let mut groups = Vec::new();
+        let mut stages = Vec::new();
         loop {
             match self.receive().await? {
-                Reply::Groups(found) => groups = found,
+                Reply::Stages(found) => stages = found,
                 Reply::Job(Some(row)) => {
-                    seen(&row, &groups);
+                    seen(&row, &stages);
                     if row.state.is_final() {
                         return Ok(());
                     }

@@ -98,7 +98,7 @@ impl Reader {
         // The job of the partition, which is another one than that of the answer's header if the query was
         // planned again for little memory.
         let ticket = wire::decode::<FetchTicket>(&direct.ticket);
-        let job = ticket.map_err(|error| ClientError::Query(error.to_string()))?.group.job;
+        let job = ticket.map_err(|error| ClientError::Query(error.to_string()))?.stage.job;
         let index = direct.index;
         let request = match self.read(&direct, batches).await {
             Taken::All { rows } => Request::Taken { job, index, rows },

@@ -1,6 +1,6 @@
 //! Frames: plans that are built here and run on the cluster.
 
-use crate::{Client, ClientError, Held, Query, held, quoted, session};
+use crate::{Client, ClientError, Persisted, Query, persisted, quoted, session};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use datafusion::common::JoinType;
@@ -18,7 +18,7 @@ const UNNAMED: &str = "query";
 /// Rows of the cluster, and what is to be done with them.
 ///
 /// Nothing runs until they are asked for ([`Frame::collect`], [`Frame::stream`], [`Frame::count`]),
-/// held ([`Frame::persist`]) or written ([`Frame::write`]). The steps are those of DataFusion's
+/// persisted ([`Frame::persist`]) or written ([`Frame::write`]). The steps are those of DataFusion's
 /// [`DataFrame`]: the usual ones are methods here, all others go through [`Frame::map`].
 #[derive(Clone)]
 pub struct Frame {
@@ -272,14 +272,14 @@ impl Frame {
     /// # Errors
     /// If it has no answer, a part of it cannot be sent, or the client has no session of its own
     /// ([`Client::in_own_session`]).
-    pub async fn persist(&self) -> Result<Held, ClientError> {
+    pub async fn persist(&self) -> Result<Persisted, ClientError> {
         if self.client.session.is_empty() {
             return Err(ClientError::Query(
                 "a frame that is persisted without a name needs a session; connect with Client::in_own_session, or name it with persist_as".to_string(),
             ));
         }
         let name = format!("frame-{}", session::unique());
-        self.hold(name, true, false).await
+        self.persist_under(name, true, false).await
     }
 
     /// Runs it, and has the workers hold the rows under a name, for everyone, until someone drops them.
@@ -287,19 +287,19 @@ impl Frame {
     ///
     /// # Errors
     /// If it has no answer, a part of it cannot be sent, or the name is taken.
-    pub async fn persist_as(&self, name: &str, replace: bool) -> Result<Held, ClientError> {
-        self.hold(name.to_string(), false, replace).await
+    pub async fn persist_as(&self, name: &str, replace: bool) -> Result<Persisted, ClientError> {
+        self.persist_under(name.to_string(), false, replace).await
     }
 
-    async fn hold(
+    async fn persist_under(
         &self,
         name: String,
         temporary: bool,
         replace: bool,
-    ) -> Result<Held, ClientError> {
-        let purpose = Purpose::Hold { name: name.clone(), temporary, replace };
+    ) -> Result<Persisted, ClientError> {
+        let purpose = Purpose::Persist { name: name.clone(), temporary, replace };
         let rows = counted(self.begin(purpose).await?).await?;
-        Ok(held::over(&self.client, name, rows))
+        Ok(persisted::over(&self.client, name, rows))
     }
 
     /// Runs it, and has the workers write the rows to files of a folder, or to one file if the name has
@@ -333,7 +333,7 @@ impl Frame {
         self.write(target, Write { format: "csv".to_string(), ..Write::default() }).await
     }
 
-    /// What the cluster would do: the plan, cut into groups of tasks.
+    /// What the cluster would do: the plan, cut into stages.
     ///
     /// # Errors
     /// If it has no answer, or a part of it cannot be sent.
@@ -341,7 +341,7 @@ impl Frame {
         explanation(self.begin(Purpose::Explain).await?).await
     }
 
-    /// Runs it, and says what each group of tasks did, with figures of each operator.
+    /// Runs it, and says what each stage did, with figures of each operator.
     ///
     /// # Errors
     /// If it has no answer, or a part of it cannot be sent.
@@ -356,7 +356,7 @@ fn statement(query: &str, purpose: &Purpose) -> Option<String> {
     match purpose {
         Purpose::Rows => Some(query.to_string()),
         Purpose::Explain => Some(format!("EXPLAIN {query}")),
-        Purpose::Hold { name, temporary, replace } => {
+        Purpose::Persist { name, temporary, replace } => {
             let replace = if *replace { "OR REPLACE " } else { "" };
             let temporary = if *temporary { "TEMPORARY " } else { "" };
             Some(format!("CREATE {replace}{temporary}TABLE {} AS {query}", quoted(name)))
@@ -401,12 +401,13 @@ mod tests {
     /// A query that is used as it is becomes one statement, whatever is in its table's name.
     #[test]
     fn queries_become_statements() {
-        let hold = |temporary, replace| Purpose::Hold { name: "a\"b".into(), temporary, replace };
+        let persist =
+            |temporary, replace| Purpose::Persist { name: "a\"b".into(), temporary, replace };
         let sql = |purpose| statement("select 1", &purpose);
         assert_eq!(sql(Purpose::Rows).as_deref(), Some("select 1"));
-        let made = sql(hold(true, false));
+        let made = sql(persist(true, false));
         assert_eq!(made.as_deref(), Some("CREATE TEMPORARY TABLE \"a\"\"b\" AS select 1"));
-        let made = sql(hold(false, true));
+        let made = sql(persist(false, true));
         assert_eq!(made.as_deref(), Some("CREATE OR REPLACE TABLE \"a\"\"b\" AS select 1"));
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! - frames ([`Client::table`], [`Client::read`], [`Client::sql`]): plans that are built here, by the
 //!   methods of DataFusion's `DataFrame`, and run there ([`Frame`]);
-//! - tables that the workers hold ([`Held`], [`Client::put`], [`Client::get`]);
+//! - persisted tables ([`Persisted`], [`Client::upload`], [`Client::get`]);
 //! - statements in SQL ([`Client::run`]);
 //! - questions about the cluster ([`Client::workers`], [`Client::control`]).
 //!
@@ -35,7 +35,7 @@ mod control;
 mod direct;
 mod error;
 mod frames;
-mod held;
+mod persisted;
 mod session;
 mod workers;
 
@@ -43,9 +43,9 @@ pub use control::Control;
 pub use datafusion;
 pub use error::ClientError;
 pub use frames::{Frame, Write};
-pub use held::{Held, Put};
 pub use partita_shared::access::{self, Access};
 pub use partita_shared::model;
+pub use persisted::{Persisted, Upload};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;

@@ -40,7 +40,7 @@ impl Client {
         }
     }
 
-    /// All tables that workers hold: everyone's, and those of sessions.
+    /// All persisted tables: everyone's, and those of sessions.
     ///
     /// # Errors
     /// If the scheduler cannot be reached.

@@ -6,10 +6,10 @@ use partita_shared::ids::JobId;
 
 /// Tells the shell to bring the next result partition to the client, once it is held.
 pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.persist) else { return };
     let result = job.result();
     let index = job.delivered;
-    let Some(task) = job.groups[result].tasks.get(index as usize) else { return };
+    let Some(task) = job.stages[result].tasks.get(index as usize) else { return };
     if let Some(holder) = task.holder()
         && job.delivering != Some(holder)
     {

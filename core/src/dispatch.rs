@@ -19,16 +19,16 @@ pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 impl Core {
     /// Takes a task out of the queue where it was found.
     pub(crate) fn take(&mut self, choice: &Choice) {
-        let Choice { job, group, queue, index } = *choice;
+        let Choice { job, stage, queue, index } = *choice;
         let Some(job) = self.jobs.get_mut(&job) else { return };
-        let group = &mut job.groups[group];
+        let stage = &mut job.stages[stage];
         let found = match queue {
-            Some(worker) => group.ready_at.get_mut(&worker),
-            None => Some(&mut group.ready),
+            Some(worker) => stage.ready_at.get_mut(&worker),
+            None => Some(&mut stage.ready),
         };
         let Some(found) = found else { return };
         // It is at the front, or behind a few that are stale or may not run there.
-        let states = &group.tasks;
+        let states = &stage.tasks;
         while found.front().is_some_and(|i| states[*i as usize].state != TaskState::Ready) {
             found.pop_front();
         }
@@ -36,9 +36,9 @@ impl Core {
             found.remove(at);
         }
         if let Some(worker) = queue
-            && group.ready_at.get(&worker).is_some_and(|queue| queue.is_empty())
+            && stage.ready_at.get(&worker).is_some_and(|queue| queue.is_empty())
         {
-            group.ready_at.remove(&worker);
+            stage.ready_at.remove(&worker);
         }
     }
 
@@ -52,16 +52,16 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let now = self.now;
-        let Choice { job: job_id, group, index, .. } = *choice;
+        let Choice { job: job_id, stage, index, .. } = *choice;
         let Some(job) = self.jobs.get_mut(&job_id) else { return true };
-        let task = &mut job.groups[group].tasks[index as usize];
+        let task = &mut job.stages[stage].tasks[index as usize];
         if task.attempt >= limits::TASK_ATTEMPTS_MAX {
             return false;
         }
         task.attempt += 1;
         task.worker = id.0;
         let attempt = task.attempt;
-        job.set_state(group, index, TaskState::Running);
+        job.set_state(stage, index, TaskState::Running);
         job.running += 1;
         if job.state == JobState::Queued {
             job.state = JobState::Running;
@@ -71,9 +71,9 @@ impl Core {
         job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
         job.changed = true;
-        let holders = job.own_holders(group, index);
-        tell(job, group, id, &holders, &mut self.workers, effects);
-        let task = task_id(job_id, group as u32, index);
+        let holders = job.own_holders(stage, index);
+        tell(job, stage, id, &holders, &mut self.workers, effects);
+        let task = task_id(job_id, stage as u32, index);
         runs.entry(id).or_default().push(RunTask { task, attempt, holders });
         self.add_assigned(id, 1);
         true
@@ -97,17 +97,17 @@ pub(crate) fn introduce(
     }
 }
 
-/// Tells a worker what it must know before a task of a group: the fragment, who holds the inputs,
+/// Tells a worker what it must know before a task of a stage: the fragment, who holds the inputs,
 /// and where those are.
 fn tell(
     job: &mut Job,
-    group: usize,
+    stage: usize,
     id: WorkerId,
     holders: &[Holder],
     workers: &mut BTreeMap<WorkerId, Worker>,
     effects: &mut Vec<Effect>,
 ) {
-    let at = &mut job.groups[group];
+    let at = &mut job.stages[stage];
     let told = at.told.insert(id, at.version);
     let fresh = told != Some(at.version);
     let mut unknown: BTreeSet<WorkerId> = holders.iter().map(|holder| holder.worker).collect();
@@ -123,8 +123,8 @@ fn tell(
     }
     if fresh {
         for (input, holders) in &at.locations {
-            let group = at.fragment.group;
-            let locations = Locations { group, input: *input, holders: Arc::clone(holders) };
+            let stage = at.fragment.stage;
+            let locations = Locations { stage, input: *input, holders: Arc::clone(holders) };
             effects.push(Effect::Send { worker: id, message: ToWorker::Locations(locations) });
         }
     }

@@ -1,66 +1,66 @@
 //! Which worker may run which task.
 
-use crate::state::{Group, Job, Options, Worker};
+use crate::state::{Job, Options, Stage, Worker};
 use partita_shared::ids::WorkerId;
 use std::collections::BTreeMap;
 
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
 
-/// Whether a task of a group can be expected to end before the worker must.
-pub(crate) fn has_time(worker: &Worker, group: &Group, now: u64) -> bool {
-    worker.ends.is_none_or(|ends| now.saturating_add(group.mean_us().unwrap_or(0)) <= ends)
+/// Whether a task of a stage can be expected to end before the worker must.
+pub(crate) fn has_time(worker: &Worker, stage: &Stage, now: u64) -> bool {
+    worker.ends.is_none_or(|ends| now.saturating_add(stage.mean_us().unwrap_or(0)) <= ends)
 }
 
-/// The number of attempts that a worker with `slots` slots may have, including tasks of this group.
-pub(crate) fn room(slots: u32, job: &Job, group: &Group, options: &Options) -> u64 {
+/// The number of attempts that a worker with `slots` slots may have, including tasks of this stage.
+pub(crate) fn room(slots: u32, job: &Job, stage: &Stage, options: &Options) -> u64 {
     let slots = u64::from(slots);
-    let ahead = group
+    let ahead = stage
         .mean_us()
         .filter(|_| job.suspects.is_empty())
         .map_or(0, |mean| (options.read_ahead_us * slots / mean.max(1)).min(READ_AHEAD_TASKS_MAX));
     slots + ahead
 }
 
-/// Whether a worker may have one more task of a group.
-pub(crate) fn has_room(worker: &Worker, job: &Job, group: &Group, options: &Options) -> bool {
-    u64::from(worker.assigned) < room(worker.slots(), job, group, options)
+/// Whether a worker may have one more task of a stage.
+pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Options) -> bool {
+    u64::from(worker.assigned) < room(worker.slots(), job, stage, options)
 }
 
-/// Whether a worker could take a task of a group now, so that those whose input lies on it are
+/// Whether a worker could take a task of a stage now, so that those whose input lies on it are
 /// left to it.
-pub(crate) fn is_open(worker: &Worker, group: &Group, now: u64) -> bool {
+pub(crate) fn is_open(worker: &Worker, stage: &Stage, now: u64) -> bool {
     worker.leaving.is_none()
         && worker.assigned < worker.slots()
         && !(worker.metrics.above_mark && worker.assigned > 0)
-        && has_time(worker, group, now)
+        && has_time(worker, stage, now)
 }
 
 /// Whether a task failed on this worker in a way that is worth another try elsewhere, and there is
 /// an elsewhere.
 pub(crate) fn is_avoided(
     job: &Job,
-    group: usize,
+    stage: usize,
     index: u32,
     id: WorkerId,
     workers: &BTreeMap<WorkerId, Worker>,
     now: u64,
 ) -> bool {
-    let Some(avoid) = job.avoid.get(&(group as u32, index)) else { return false };
+    let Some(avoid) = job.avoid.get(&(stage as u32, index)) else { return false };
     avoid.contains(&id)
         && workers.iter().any(|(other, w)| {
-            !avoid.contains(other) && w.leaving.is_none() && has_time(w, &job.groups[group], now)
+            !avoid.contains(other) && w.leaving.is_none() && has_time(w, &job.stages[stage], now)
         })
 }
 
-/// Whether a task of a group reads something that a worker holds.
-pub(crate) fn reads_from(job: &Job, group: usize, index: u32, worker: WorkerId) -> bool {
-    let at = &job.groups[group];
+/// Whether a task of a stage reads something that a worker holds.
+pub(crate) fn reads_from(job: &Job, stage: usize, index: u32, worker: WorkerId) -> bool {
+    let at = &job.stages[stage];
     let whole = at.locations.iter().filter(|(input, _)| {
         let spec = &at.inputs()[*input as usize];
         index >= spec.first && index - spec.first < spec.count
     });
     let mut holders = whole.flat_map(|(_, holders)| holders.iter());
     holders.any(|holder| holder.worker == worker)
-        || job.own_holders(group, index).iter().any(|holder| holder.worker == worker)
+        || job.own_holders(stage, index).iter().any(|holder| holder.worker == worker)
 }

@@ -22,8 +22,8 @@ pub(crate) fn end_job(
     telemetry::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
     transfers::forget_job(core, id);
-    for group in job.groups.iter().filter(|group| !group.is_mirror()) {
-        for task in &group.tasks {
+    for stage in job.stages.iter().filter(|stage| !stage.is_mirror()) {
+        for task in &stage.tasks {
             match task.state {
                 TaskState::Running => core.add_assigned(WorkerId(task.worker), -1),
                 TaskState::Done => core.add_held(task.worker, -1),
@@ -31,12 +31,12 @@ pub(crate) fn end_job(
             }
         }
     }
-    for worker in job.held.replicas.values().flatten() {
+    for worker in job.persisted.replicas.values().flatten() {
         core.add_held(worker.0, -1);
     }
     // Nothing of it runs any more, whatever was about to.
-    for group in &mut job.groups {
-        let counts = &mut group.counts;
+    for stage in &mut job.stages {
+        let counts = &mut stage.counts;
         counts.waiting += std::mem::take(&mut counts.running) + std::mem::take(&mut counts.ready);
     }
     let staging = if state == JobState::Done { None } else { job.spec.staging.clone() };
@@ -54,11 +54,11 @@ pub(crate) fn end_job(
     effects.push(Effect::JobEnded { job: id, state, error: error.clone(), kind });
     let sources = job.sources();
     let row = job.row(id, error.clone(), Some(core.now));
-    let groups = job.group_rows(id);
+    let stages = job.stage_rows(id);
     telemetry::job_ended(core, id, &mut job, &row);
-    let operators = job.groups.into_iter().map(|group| group.operators).collect();
-    remember(core, EndedJob { row, groups, operators });
-    persisted::detach(core, (id, &job.spec.text, &error), job.held.readers, sources);
+    let operators = job.stages.into_iter().map(|stage| stage.operators).collect();
+    remember(core, EndedJob { row, stages, operators });
+    persisted::detach(core, (id, &job.spec.text, &error), job.persisted.readers, sources);
 }
 
 /// Ends a statement that becomes no job. Nothing happens if it has ended or is a job.
@@ -81,7 +81,7 @@ pub(crate) fn end_planning(
     };
     effects.push(Effect::JobEnded { job, state, error, kind: None });
     telemetry::planning_ended(core, &row);
-    remember(core, EndedJob { row, groups: Vec::new(), operators: Vec::new() });
+    remember(core, EndedJob { row, stages: Vec::new(), operators: Vec::new() });
 }
 
 /// Keeps what is listed of a job that ended, and forgets the one that ended the longest ago if there are

@@ -10,21 +10,21 @@ use partita_shared::model::JobState;
 /// Microseconds since the epoch, on the scheduler's clock.
 pub type Time = u64;
 
-/// Where the partitions of a group come from.
+/// Where the partitions of a stage come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Its tasks make them.
     Tasks,
-    /// They are the result of another job, which holds it. The group has one task for each
+    /// They are the result of another job, which persists it. The stage has one task for each
     /// partition, which never runs: it is done while the partition is held.
-    Held(JobId),
-    /// A client brings them; see [`Event::Stored`]. They cannot be made again.
-    Put,
+    Persisted(JobId),
+    /// A client uploads them; see [`Event::Stored`]. They cannot be recomputed.
+    Upload,
 }
 
-/// One group of a job that is submitted.
+/// One stage of a job that is submitted.
 #[derive(Clone, Debug)]
-pub struct GroupSpec {
+pub struct StageSpec {
     /// What it does, in a few words.
     pub name: String,
     /// The plan that its tasks run, for people.
@@ -33,14 +33,14 @@ pub struct GroupSpec {
     pub tasks: u32,
     /// What they do.
     pub work: Work,
-    /// What they read. Groups read earlier groups alone.
+    /// What they read. Stages read earlier stages alone.
     pub inputs: Vec<InputSpec>,
     /// Where its partitions come from.
     pub origin: Origin,
 }
 
-/// A job that is submitted. Its last group's partitions go to the client, in their order, or are
-/// held for other jobs.
+/// A job that is submitted. Its last stage's partitions go to the client, in their order, or are
+/// persisted for other jobs.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// What was asked: the SQL, or a name.
@@ -55,14 +55,14 @@ pub struct JobSpec {
     pub analyze: bool,
     /// The folder to remove if the job does not end well.
     pub staging: Option<String>,
-    /// Whether its result is held on the workers until [`Event::JobReleased`], for other jobs to
+    /// Whether its result is persisted on the workers until [`Event::JobReleased`], for other jobs to
     /// read, and not delivered.
-    pub keep: bool,
-    /// Workers that shall hold each partition of a result that is held, as far as there are so many;
+    pub persist: bool,
+    /// Workers that shall hold each partition of a result that is persisted, as far as there are so many;
     /// 0 is as good as 1.
     pub replicas: u32,
-    /// Its groups; the last one's output is the result.
-    pub groups: Vec<GroupSpec>,
+    /// Its stages; the last one's output is the result.
+    pub stages: Vec<StageSpec>,
 }
 
 /// A statement whose planning begins. It has the number of the job that it becomes.
@@ -150,8 +150,8 @@ pub enum Event {
         /// The attempts.
         reports: Vec<TaskReport>,
     },
-    /// A worker holds what it was to take over, or could not get it.
-    TakenOver {
+    /// A worker holds a partition that was to migrate to it, or could not get it.
+    Migrated {
         /// The worker.
         worker: WorkerId,
         /// The task whose output it is.
@@ -192,13 +192,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A held result is not wanted any more. Jobs that read it, or whose own held results are made
+    /// A persisted result is not wanted any more. Jobs that read it, or whose own persisted results are made
     /// of it, still can.
     JobReleased {
         /// The job.
         job: JobId,
     },
-    /// A worker holds a partition that a client brought.
+    /// A worker holds a partition that a client uploaded.
     Stored {
         /// The worker.
         worker: WorkerId,
@@ -291,8 +291,8 @@ pub enum Effect {
         /// Who holds it.
         holder: Holder,
     },
-    /// The result of a job is complete and held.
-    JobHeld {
+    /// The result of a job is complete and persisted.
+    JobPersisted {
         /// The job.
         job: JobId,
     },

@@ -1,6 +1,6 @@
 //! What is held, what waits for it, and what must be made again when it is lost.
 //!
-//! Two counters carry the readiness of every task: its group's `blocked` (inputs read whole that
+//! Two counters carry the readiness of every task: its stage's `blocked` (inputs read whole that
 //! are not all held) and its own `pending` (partitions it alone reads that are not held). A task
 //! may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only places
 //! that change them, so they agree with what is held at every moment.
@@ -37,19 +37,19 @@ fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
 }
 
 impl Job {
-    pub(crate) fn set_state(&mut self, group: usize, index: u32, state: TaskState) {
+    pub(crate) fn set_state(&mut self, stage: usize, index: u32, state: TaskState) {
         self.changed = true;
-        let group = &mut self.groups[group];
-        group.changed = true;
-        let task = &mut group.tasks[index as usize];
-        *count_of(&mut group.counts, task.state) -= 1;
-        *count_of(&mut group.counts, state) += 1;
+        let stage = &mut self.stages[stage];
+        stage.changed = true;
+        let task = &mut stage.tasks[index as usize];
+        *count_of(&mut stage.counts, task.state) -= 1;
+        *count_of(&mut stage.counts, state) += 1;
         task.state = state;
     }
 
     /// The tasks of a consumer that read this one partition and no other task's.
     pub(crate) fn own_readers(&self, consumer: usize, input: usize, partition: u32) -> Vec<u32> {
-        let spec = &self.groups[consumer].inputs()[input];
+        let spec = &self.stages[consumer].inputs()[input];
         match &spec.exchange {
             Exchange::OneToOne if partition < spec.count => vec![spec.first + partition],
             Exchange::OneToOne | Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {
@@ -64,111 +64,111 @@ impl Job {
     }
 
     /// A partition has come to be held. Tasks that waited for it alone become ready.
-    pub(crate) fn became_held(&mut self, group: usize, index: u32) {
-        let bytes = self.groups[group].tasks[index as usize].bytes;
-        self.groups[group].held_bytes += bytes;
-        self.groups[group].available += 1;
-        let full = self.groups[group].is_held();
-        for at in 0..self.groups[group].consumers.len() {
-            let consumer = self.groups[group].consumers[at];
-            let (reader, input) = (consumer.group as usize, consumer.input as usize);
-            if is_whole(&self.groups[reader].inputs()[input].exchange) {
+    pub(crate) fn became_held(&mut self, stage: usize, index: u32) {
+        let bytes = self.stages[stage].tasks[index as usize].bytes;
+        self.stages[stage].held_bytes += bytes;
+        self.stages[stage].available += 1;
+        let full = self.stages[stage].is_held();
+        for at in 0..self.stages[stage].consumers.len() {
+            let consumer = self.stages[stage].consumers[at];
+            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
+            if is_whole(&self.stages[reader].inputs()[input].exchange) {
                 if full {
-                    self.groups[reader].blocked -= 1;
-                    if self.groups[reader].blocked == 0 {
+                    self.stages[reader].blocked -= 1;
+                    if self.stages[reader].blocked == 0 {
                         self.unblock(reader);
                     }
                 }
                 continue;
             }
             for task in self.own_readers(reader, input, index) {
-                self.groups[reader].tasks[task as usize].pending -= 1;
+                self.stages[reader].tasks[task as usize].pending -= 1;
                 self.make_ready_if_it_can(reader, task);
             }
         }
     }
 
     /// A partition is not held any more. Tasks that need it wait again.
-    pub(crate) fn no_longer_held(&mut self, group: usize, index: u32) {
-        let was_full = self.groups[group].is_held();
-        let bytes = self.groups[group].tasks[index as usize].bytes;
-        self.groups[group].held_bytes -= bytes;
-        self.groups[group].available -= 1;
-        (self.changed, self.groups[group].changed) = (true, true);
-        for at in 0..self.groups[group].consumers.len() {
-            let consumer = self.groups[group].consumers[at];
-            let (reader, input) = (consumer.group as usize, consumer.input as usize);
-            if is_whole(&self.groups[reader].inputs()[input].exchange) {
+    pub(crate) fn no_longer_held(&mut self, stage: usize, index: u32) {
+        let was_full = self.stages[stage].is_held();
+        let bytes = self.stages[stage].tasks[index as usize].bytes;
+        self.stages[stage].held_bytes -= bytes;
+        self.stages[stage].available -= 1;
+        (self.changed, self.stages[stage].changed) = (true, true);
+        for at in 0..self.stages[stage].consumers.len() {
+            let consumer = self.stages[stage].consumers[at];
+            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
+            if is_whole(&self.stages[reader].inputs()[input].exchange) {
                 if was_full {
-                    self.groups[reader].blocked += 1;
-                    if self.groups[reader].blocked == 1 {
+                    self.stages[reader].blocked += 1;
+                    if self.stages[reader].blocked == 1 {
                         self.block(reader);
                     }
                 }
                 continue;
             }
             for task in self.own_readers(reader, input, index) {
-                self.groups[reader].tasks[task as usize].pending += 1;
-                if self.groups[reader].tasks[task as usize].state == TaskState::Ready {
+                self.stages[reader].tasks[task as usize].pending += 1;
+                if self.stages[reader].tasks[task as usize].state == TaskState::Ready {
                     self.set_state(reader, task, TaskState::Waiting);
                 }
             }
         }
     }
 
-    fn block(&mut self, group: usize) {
-        for index in 0..self.groups[group].tasks.len() as u32 {
-            if self.groups[group].tasks[index as usize].state == TaskState::Ready {
-                self.set_state(group, index, TaskState::Waiting);
+    fn block(&mut self, stage: usize) {
+        for index in 0..self.stages[stage].tasks.len() as u32 {
+            if self.stages[stage].tasks[index as usize].state == TaskState::Ready {
+                self.set_state(stage, index, TaskState::Waiting);
             }
         }
-        self.groups[group].ready.clear();
-        self.groups[group].ready_at.clear();
+        self.stages[stage].ready.clear();
+        self.stages[stage].ready_at.clear();
     }
 
     /// All inputs that are read whole are held: note where, and let the tasks run.
-    pub(crate) fn unblock(&mut self, group: usize) {
+    pub(crate) fn unblock(&mut self, stage: usize) {
         let mut locations = Vec::new();
-        for (number, input) in self.groups[group].inputs().iter().enumerate() {
+        for (number, input) in self.stages[stage].inputs().iter().enumerate() {
             if is_whole(&input.exchange) {
-                let upstream = &self.groups[input.group as usize];
+                let upstream = &self.stages[input.stage as usize];
                 let holders: Vec<Holder> =
                     upstream.tasks.iter().filter_map(|t| t.holder()).collect();
                 locations.push((number as u32, Arc::new(holders)));
             }
         }
-        self.groups[group].locations = locations;
-        self.groups[group].version += 1;
-        for index in 0..self.groups[group].tasks.len() as u32 {
-            self.make_ready_if_it_can(group, index);
+        self.stages[stage].locations = locations;
+        self.stages[stage].version += 1;
+        for index in 0..self.stages[stage].tasks.len() as u32 {
+            self.make_ready_if_it_can(stage, index);
         }
     }
 
-    pub(crate) fn make_ready_if_it_can(&mut self, group: usize, index: u32) {
-        let task = &self.groups[group].tasks[index as usize];
+    pub(crate) fn make_ready_if_it_can(&mut self, stage: usize, index: u32) {
+        let task = &self.stages[stage].tasks[index as usize];
         let waits = task.state == TaskState::Waiting;
-        let makes = self.groups[group].origin == Origin::Tasks;
-        if !waits || !makes || task.pending > 0 || self.groups[group].blocked > 0 {
+        let makes = self.stages[stage].origin == Origin::Tasks;
+        if !waits || !makes || task.pending > 0 || self.stages[stage].blocked > 0 {
             return;
         }
         // Where it must not run it would only be in the way.
-        let avoid = self.avoid.get(&(group as u32, index));
+        let avoid = self.avoid.get(&(stage as u32, index));
         let near = self
-            .nearest(group, index)
+            .nearest(stage, index)
             .filter(|worker| avoid.is_none_or(|avoid| !avoid.contains(worker)));
-        self.set_state(group, index, TaskState::Ready);
-        let group = &mut self.groups[group];
+        self.set_state(stage, index, TaskState::Ready);
+        let stage = &mut self.stages[stage];
         let queue = match near {
-            Some(worker) => group.ready_at.entry(worker).or_default(),
-            None => &mut group.ready,
+            Some(worker) => stage.ready_at.entry(worker).or_default(),
+            None => &mut stage.ready,
         };
         enqueue(queue, index);
     }
 
     /// The worker where most of a task's input lies, if it lies unevenly: what a task alone reads,
-    /// or everything that the one task of a group reads. Buckets of a shuffle lie everywhere.
-    fn nearest(&self, group: usize, index: u32) -> Option<WorkerId> {
-        let alone = self.groups[group].tasks.len() == 1;
+    /// or everything that the one task of a stage reads. Buckets of a shuffle lie everywhere.
+    fn nearest(&self, stage: usize, index: u32) -> Option<WorkerId> {
+        let alone = self.stages[stage].tasks.len() == 1;
         let mut bytes_at: Vec<(u32, u64)> = Vec::new();
         let mut add = |task: &Task| {
             if let Some(holder) = task.holder() {
@@ -179,8 +179,8 @@ impl Job {
                 }
             }
         };
-        for input in self.groups[group].inputs() {
-            let upstream = &self.groups[input.group as usize];
+        for input in self.stages[stage].inputs() {
+            let upstream = &self.stages[input.stage as usize];
             if alone && is_whole(&input.exchange) {
                 upstream.tasks.iter().for_each(&mut add);
             } else if let Some(partition) = twin(input, index) {
@@ -197,10 +197,10 @@ impl Job {
     }
 
     /// Holders of what a task alone reads, in the order of its inputs.
-    pub(crate) fn own_holders(&self, group: usize, index: u32) -> Vec<Holder> {
+    pub(crate) fn own_holders(&self, stage: usize, index: u32) -> Vec<Holder> {
         let mut holders = Vec::new();
-        for input in self.groups[group].inputs() {
-            let tasks = &self.groups[input.group as usize].tasks;
+        for input in self.stages[stage].inputs() {
+            let tasks = &self.stages[input.stage as usize].tasks;
             if let Some(partition) = twin(input, index) {
                 holders.extend(tasks[partition as usize].holder());
             }
@@ -210,18 +210,18 @@ impl Job {
         holders
     }
 
-    /// Whether some task that has not its output yet reads this partition of this group, or the
+    /// Whether some task that has not its output yet reads this partition of this stage, or the
     /// client still wants it.
-    pub(crate) fn is_wanted(&self, group: usize, index: u32) -> bool {
-        if self.is_held_result(group) {
-            return !self.held.complete || self.held.wanted.contains(&index);
+    pub(crate) fn is_wanted(&self, stage: usize, index: u32) -> bool {
+        if self.is_persisted_result(stage) {
+            return !self.persisted.complete || self.persisted.wanted.contains(&index);
         }
-        if group == self.result() {
+        if stage == self.result() {
             return index >= self.delivered;
         }
-        self.groups[group].consumers.iter().any(|consumer| {
-            let (reader, input) = (consumer.group as usize, consumer.input as usize);
-            let readers = &self.groups[reader];
+        self.stages[stage].consumers.iter().any(|consumer| {
+            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
+            let readers = &self.stages[reader];
             if is_whole(&readers.inputs()[input].exchange) {
                 return !readers.is_done();
             }
@@ -231,88 +231,88 @@ impl Job {
         })
     }
 
-    /// Puts back to work what is wanted and held nowhere, through the lineage. Groups read earlier
-    /// groups alone, so one pass from the last to the first finds everything.
+    /// Puts back to work what is wanted and held nowhere, through the lineage. Stages read earlier
+    /// stages alone, so one pass from the last to the first finds everything.
     pub(crate) fn restore(&mut self) {
-        for group in (0..self.groups.len()).rev() {
-            if self.groups[group].origin != Origin::Tasks {
+        for stage in (0..self.stages.len()).rev() {
+            if self.stages[stage].origin != Origin::Tasks {
                 continue;
             }
-            for index in 0..self.groups[group].tasks.len() as u32 {
-                let task = &self.groups[group].tasks[index as usize];
+            for index in 0..self.stages[stage].tasks.len() as u32 {
+                let task = &self.stages[stage].tasks[index as usize];
                 let gone = task.state == TaskState::Done && task.worker == NOBODY;
-                if gone && self.is_wanted(group, index) {
-                    self.set_state(group, index, TaskState::Waiting);
+                if gone && self.is_wanted(stage, index) {
+                    self.set_state(stage, index, TaskState::Waiting);
                     self.retries += 1;
                 }
             }
         }
-        for group in 0..self.groups.len() {
+        for stage in 0..self.stages.len() {
             // From the last, so that each goes to the front of its queue, which costs nothing.
-            for index in (0..self.groups[group].tasks.len() as u32).rev() {
-                self.make_ready_if_it_can(group, index);
+            for index in (0..self.stages[stage].tasks.len() as u32).rev() {
+                self.make_ready_if_it_can(stage, index);
             }
         }
     }
 
     /// The reverse of [`Job::restore`]: what was to be made again and is not wanted any more is
-    /// done. The groups that are done by that, the latest first.
+    /// done. The stages that are done by that, the latest first.
     pub(crate) fn settle(&mut self) -> Vec<usize> {
         let mut done = Vec::new();
-        for group in (0..self.groups.len()).rev() {
-            if self.groups[group].origin != Origin::Tasks {
+        for stage in (0..self.stages.len()).rev() {
+            if self.stages[stage].origin != Origin::Tasks {
                 continue;
             }
             let mut settled = false;
-            for index in 0..self.groups[group].tasks.len() as u32 {
-                let task = &self.groups[group].tasks[index as usize];
+            for index in 0..self.stages[stage].tasks.len() as u32 {
+                let task = &self.stages[stage].tasks[index as usize];
                 let waits = matches!(task.state, TaskState::Waiting | TaskState::Ready);
-                if waits && task.attempt > 0 && !self.is_wanted(group, index) {
-                    self.set_state(group, index, TaskState::Done);
+                if waits && task.attempt > 0 && !self.is_wanted(stage, index) {
+                    self.set_state(stage, index, TaskState::Done);
                     settled = true;
                 }
             }
-            if settled && self.groups[group].is_done() {
-                done.push(group);
+            if settled && self.stages[stage].is_done() {
+                done.push(stage);
             }
         }
         done
     }
 
-    /// Whether a partition that comes to be held now is kept: for a group that is not done, or for
+    /// Whether a partition that comes to be held now is kept: for a stage that is not done, or for
     /// the client.
-    pub(crate) fn is_kept(&self, group: usize, index: u32) -> bool {
-        if self.is_held_result(group) {
-            return !self.held.released || self.is_wanted(group, index);
+    pub(crate) fn is_kept(&self, stage: usize, index: u32) -> bool {
+        if self.is_persisted_result(stage) {
+            return !self.persisted.released || self.is_wanted(stage, index);
         }
-        if group == self.result() {
+        if stage == self.result() {
             return index >= self.delivered;
         }
-        self.groups[group].consumers.iter().any(|c| !self.groups[c.group as usize].is_done())
+        self.stages[stage].consumers.iter().any(|c| !self.stages[c.stage as usize].is_done())
     }
 
     /// The attempts that read a partition now.
-    pub(crate) fn reading(&self, id: JobId, group: usize, index: u32) -> Vec<(TaskId, Attempt)> {
+    pub(crate) fn reading(&self, id: JobId, stage: usize, index: u32) -> Vec<(TaskId, Attempt)> {
         let mut found = Vec::new();
-        for consumer in &self.groups[group].consumers {
-            let (reader, input) = (consumer.group as usize, consumer.input as usize);
-            let tasks = &self.groups[reader].tasks;
-            let all: Vec<u32> = match is_whole(&self.groups[reader].inputs()[input].exchange) {
+        for consumer in &self.stages[stage].consumers {
+            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
+            let tasks = &self.stages[reader].tasks;
+            let all: Vec<u32> = match is_whole(&self.stages[reader].inputs()[input].exchange) {
                 true => (0..tasks.len() as u32).collect(),
                 false => self.own_readers(reader, input, index),
             };
             let running = all.into_iter().map(|at| (at, &tasks[at as usize]));
             let running = running.filter(|(_, task)| task.state == TaskState::Running);
-            found.extend(running.map(|(at, task)| (task_id(id, consumer.group, at), task.attempt)));
+            found.extend(running.map(|(at, task)| (task_id(id, consumer.stage, at), task.attempt)));
         }
         found
     }
 
     /// A partition has another holder: those who read it are told before their next task.
-    pub(crate) fn moved(&mut self, group: usize, index: u32, holder: Holder) {
-        for at in 0..self.groups[group].consumers.len() {
-            let consumer = self.groups[group].consumers[at];
-            let reader = &mut self.groups[consumer.group as usize];
+    pub(crate) fn moved(&mut self, stage: usize, index: u32, holder: Holder) {
+        for at in 0..self.stages[stage].consumers.len() {
+            let consumer = self.stages[stage].consumers[at];
+            let reader = &mut self.stages[consumer.stage as usize];
             let known = reader.locations.iter_mut().find(|(input, _)| *input == consumer.input);
             let Some((_, holders)) = known else { continue };
             if let Some(known) = Arc::make_mut(holders).get_mut(index as usize) {

@@ -19,8 +19,8 @@ impl Core {
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
         for (id, job) in &self.jobs {
             job.check(*id)?;
-            let made = job.groups.iter().filter(|group| !group.is_mirror());
-            for task in made.flat_map(|group| &group.tasks) {
+            let made = job.stages.iter().filter(|stage| !stage.is_mirror());
+            for task in made.flat_map(|stage| &stage.tasks) {
                 if task.worker == NOBODY {
                     continue;
                 }
@@ -46,7 +46,7 @@ impl Core {
             *held.entry(worker.0).or_default() += 1;
         }
         self.check_moves()?;
-        self.check_held()?;
+        self.check_persisted()?;
         for (id, worker) in &self.workers {
             let expect =
                 (assigned.get(&id.0).copied().unwrap_or(0), held.get(&id.0).copied().unwrap_or(0));
@@ -95,36 +95,36 @@ impl Core {
 impl Job {
     fn check(&self, id: JobId) -> Result<(), String> {
         let mut running = 0;
-        for (number, group) in self.groups.iter().enumerate() {
+        for (number, stage) in self.stages.iter().enumerate() {
             let mut counts = TaskCounts::default();
-            for task in &group.tasks {
+            for task in &stage.tasks {
                 *count_of(&mut counts, task.state) += 1;
             }
-            if counts != group.counts {
-                return Err(format!("{id}.{number} counts {:?}, but has {counts:?}", group.counts));
+            if counts != stage.counts {
+                return Err(format!("{id}.{number} counts {:?}, but has {counts:?}", stage.counts));
             }
             running += counts.running;
-            let available = group.tasks.iter().filter(|task| task.holder().is_some()).count();
-            if available != group.available as usize {
+            let available = stage.tasks.iter().filter(|task| task.holder().is_some()).count();
+            if available != stage.available as usize {
                 return Err(format!(
                     "{id}.{number} says {} held, but {available} are",
-                    group.available
+                    stage.available
                 ));
             }
-            let held = group.tasks.iter().filter(|task| task.holder().is_some());
+            let held = stage.tasks.iter().filter(|task| task.holder().is_some());
             let held_bytes: u64 = held.map(|task| task.bytes).sum();
-            if held_bytes != group.held_bytes {
+            if held_bytes != stage.held_bytes {
                 return Err(format!(
                     "{id}.{number} says {} bytes held, but {held_bytes} are",
-                    group.held_bytes
+                    stage.held_bytes
                 ));
             }
-            let whole = group.inputs().iter().filter(|input| is_whole(&input.exchange));
-            let blocked = whole.filter(|i| !self.groups[i.group as usize].is_held()).count();
-            if blocked != group.blocked as usize {
+            let whole = stage.inputs().iter().filter(|input| is_whole(&input.exchange));
+            let blocked = whole.filter(|i| !self.stages[i.stage as usize].is_held()).count();
+            if blocked != stage.blocked as usize {
                 return Err(format!(
                     "{id}.{number} says {} block it, but {blocked} do",
-                    group.blocked
+                    stage.blocked
                 ));
             }
             self.check_tasks(id, number)?;
@@ -136,18 +136,18 @@ impl Job {
     }
 
     fn check_tasks(&self, id: JobId, number: usize) -> Result<(), String> {
-        let group = &self.groups[number];
-        if !group.ready_at.values().chain([&group.ready]).all(|queue| queue.iter().is_sorted()) {
+        let stage = &self.stages[number];
+        if !stage.ready_at.values().chain([&stage.ready]).all(|queue| queue.iter().is_sorted()) {
             return Err(format!("{id}.{number} has a queue that is out of order"));
         }
-        let mut queued = vec![false; group.tasks.len()];
-        for index in group.ready.iter().chain(group.ready_at.values().flatten()) {
+        let mut queued = vec![false; stage.tasks.len()];
+        for index in stage.ready.iter().chain(stage.ready_at.values().flatten()) {
             queued[*index as usize] = true;
         }
-        for (index, task) in group.tasks.iter().enumerate() {
+        for (index, task) in stage.tasks.iter().enumerate() {
             let mut pending = 0;
-            for input in group.inputs() {
-                let upstream = &self.groups[input.group as usize].tasks;
+            for input in stage.inputs() {
+                let upstream = &self.stages[input.stage as usize].tasks;
                 let missing = |partition: &u32| upstream[*partition as usize].holder().is_none();
                 pending += twin(input, index as u32).iter().filter(|p| missing(p)).count();
                 pending +=
@@ -159,8 +159,8 @@ impl Job {
                     task.pending
                 ));
             }
-            let makes = group.origin == Origin::Tasks;
-            let can_run = makes && pending == 0 && group.blocked == 0;
+            let makes = stage.origin == Origin::Tasks;
+            let can_run = makes && pending == 0 && stage.blocked == 0;
             match task.state {
                 TaskState::Waiting if can_run => {
                     return Err(format!("{id}.{number}.{index} waits for nothing"));

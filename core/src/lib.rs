@@ -41,7 +41,7 @@ use handlers::{
 };
 use partita_shared::model::JobState;
 
-pub use event::{Effect, Event, GroupSpec, JobSpec, Origin, PlanningEnd, StatementSpec, Time};
+pub use event::{Effect, Event, JobSpec, Origin, PlanningEnd, StageSpec, StatementSpec, Time};
 pub use state::{Core, Options};
 
 impl Core {
@@ -70,8 +70,8 @@ impl Core {
             Event::Reports { worker, reports } => {
                 tasks::on_reports(self, worker, reports, effects);
             }
-            Event::TakenOver { worker, task, attempt, error } => {
-                on_transfers::on_taken_over(self, worker, task, attempt, error, effects);
+            Event::Migrated { worker, task, attempt, error } => {
+                on_transfers::on_migrated(self, worker, task, attempt, error, effects);
             }
             Event::PlanningBegun { request, spec } => {
                 planning::on_begun(self, request, *spec, effects);

@@ -76,29 +76,29 @@ fn take_back(
     let mut poison = None;
     let mut ended = Vec::new();
     let mut of_result = Vec::new();
-    for group in 0..job.groups.len() {
-        job.groups[group].told.remove(&lost);
-        if job.groups[group].is_mirror() {
+    for stage in 0..job.stages.len() {
+        job.stages[stage].told.remove(&lost);
+        if job.stages[stage].is_mirror() {
             continue;
         }
-        if let Some(queue) = job.groups[group].ready_at.remove(&lost) {
-            let ready = &mut job.groups[group].ready;
+        if let Some(queue) = job.stages[stage].ready_at.remove(&lost) {
+            let ready = &mut job.stages[stage].ready;
             ready.extend(queue);
             ready.make_contiguous().sort_unstable();
         }
-        for index in 0..job.groups[group].tasks.len() as u32 {
-            let task = &job.groups[group].tasks[index as usize];
+        for index in 0..job.stages[stage].tasks.len() as u32 {
+            let task = &job.stages[stage].tasks[index as usize];
             if task.worker != lost.0 {
                 continue;
             }
-            let task = &mut job.groups[group].tasks[index as usize];
+            let task = &mut job.stages[stage].tasks[index as usize];
             match task.state {
                 TaskState::Running => {
                     task.worker = NOBODY;
-                    ended.push((task_id(id, group as u32, index), task.attempt));
+                    ended.push((task_id(id, stage as u32, index), task.attempt));
                     if !blameless {
                         task.kills += 1;
-                        let at = (group as u32, index);
+                        let at = (stage as u32, index);
                         job.suspects.insert(at);
                         if task.kills >= limits::TASK_KILLS_MAX {
                             poison = Some(at);
@@ -107,15 +107,15 @@ fn take_back(
                     }
                     job.running -= 1;
                     job.retries += 1;
-                    job.set_state(group, index, TaskState::Waiting);
+                    job.set_state(stage, index, TaskState::Waiting);
                 }
                 TaskState::Done => {
-                    job.lose_partition(group, index);
-                    if job.is_held_result(group) {
+                    job.lose_partition(stage, index);
+                    if job.is_persisted_result(stage) {
                         of_result.push(index);
-                        let is_gone = job.groups[group].tasks[index as usize].holder().is_none();
-                        if is_gone && job.groups[group].origin == Origin::Put {
-                            let at = (group as u32, index);
+                        let is_gone = job.stages[stage].tasks[index as usize].holder().is_none();
+                        if is_gone && job.stages[stage].origin == Origin::Upload {
+                            let at = (stage as u32, index);
                             job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
                         }
                     }

@@ -1,6 +1,6 @@
 //! What the readers of a persisted result see of it.
 //!
-//! A job that reads the result of another has, in its place, a group with one task for each partition: a mirror. Such
+//! A job that reads the result of another has, in its place, a stage with one task for each partition: a mirror. Such
 //! a task never runs; it is done while its partition is held, where the partition is held.
 
 use crate::state::{Core, Job, NOBODY, Task};
@@ -10,67 +10,67 @@ use partita_shared::model::TaskState;
 /// Makes a new job a reader of the results that it reads.
 pub(crate) fn attach(core: &mut Core, id: JobId) {
     let sources = core.jobs.get(&id).map(Job::sources).unwrap_or_default();
-    for (group, source) in sources {
+    for (stage, source) in sources {
         let Some(found) = core.jobs.get_mut(&source) else { continue };
-        found.held.readers.insert((id, group));
-        let tasks = found.groups[found.result()].tasks.clone();
+        found.persisted.readers.insert((id, stage));
+        let tasks = found.stages[found.result()].tasks.clone();
         let Some(job) = core.jobs.get_mut(&id) else { return };
         for (index, task) in (0..).zip(&tasks) {
-            show(job, group as usize, index, task);
+            show(job, stage as usize, index, task);
         }
         core.demand_changed = true;
     }
 }
 
 /// Makes the mirror of a partition equal to it.
-pub(crate) fn show(job: &mut Job, group: usize, index: u32, task: &Task) {
-    let mine = &mut job.groups[group].tasks[index as usize];
+pub(crate) fn show(job: &mut Job, stage: usize, index: u32, task: &Task) {
+    let mine = &mut job.stages[stage].tasks[index as usize];
     let (before, now) = (mine.holder(), task.holder());
     if before == now {
         return;
     }
     if before.is_some() {
         mine.worker = NOBODY;
-        job.no_longer_held(group, index);
+        job.no_longer_held(stage, index);
     }
-    let mine = &mut job.groups[group].tasks[index as usize];
+    let mine = &mut job.stages[stage].tasks[index as usize];
     (mine.rows, mine.bytes) = (task.rows, task.bytes);
     match now {
         Some(holder) => {
             (mine.worker, mine.attempt) = (holder.worker.0, holder.attempt);
-            job.set_state(group, index, TaskState::Done);
-            job.became_held(group, index);
+            job.set_state(stage, index, TaskState::Done);
+            job.became_held(stage, index);
         }
-        None => job.set_state(group, index, TaskState::Waiting),
+        None => job.set_state(stage, index, TaskState::Waiting),
     }
 }
 
-/// Shows the readers of a held result what became of a partition of it.
+/// Shows the readers of a persisted result what became of a partition of it.
 pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return };
-    let task = job.groups[job.result()].tasks[index as usize];
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
-    for (reader, group) in readers {
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return };
+    let task = job.stages[job.result()].tasks[index as usize];
+    let readers: Vec<(JobId, u32)> = job.persisted.readers.iter().copied().collect();
+    for (reader, stage) in readers {
         if let Some(job) = core.jobs.get_mut(&reader) {
-            show(job, group as usize, index, &task);
+            show(job, stage as usize, index, &task);
         }
     }
     core.demand_changed |= task.holder().is_none();
 }
 
-/// A partition of a held result has another holder. Its readers, and the attempts that read it now
+/// A partition of a persisted result has another holder. Its readers, and the attempts that read it now
 /// where it was.
 pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.keep) else { return Vec::new() };
-    let task = job.groups[job.result()].tasks[index as usize];
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return Vec::new() };
+    let task = job.stages[job.result()].tasks[index as usize];
     let Some(holder) = task.holder() else { return Vec::new() };
-    let readers: Vec<(JobId, u32)> = job.held.readers.iter().copied().collect();
+    let readers: Vec<(JobId, u32)> = job.persisted.readers.iter().copied().collect();
     let mut reading = Vec::new();
-    for (reader, group) in readers {
+    for (reader, stage) in readers {
         let Some(job) = core.jobs.get_mut(&reader) else { continue };
-        reading.extend(job.reading(reader, group as usize, index));
-        job.groups[group as usize].tasks[index as usize].worker = holder.worker.0;
-        job.moved(group as usize, index, holder);
+        reading.extend(job.reading(reader, stage as usize, index));
+        job.stages[stage as usize].tasks[index as usize].worker = holder.worker.0;
+        job.moved(stage as usize, index, holder);
     }
     reading
 }

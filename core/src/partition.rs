@@ -9,28 +9,28 @@ use partita_shared::ids::{JobId, WorkerId};
 impl Job {
     /// Takes a partition from its holder, who has it no longer or is told to drop it. Gives the holder, if there was
     /// one.
-    pub(crate) fn drop_partition(&mut self, group: usize, index: u32) -> Option<WorkerId> {
-        let holder = self.groups[group].tasks[index as usize].holder()?;
-        self.groups[group].tasks[index as usize].worker = NOBODY;
-        self.no_longer_held(group, index);
+    pub(crate) fn drop_partition(&mut self, stage: usize, index: u32) -> Option<WorkerId> {
+        let holder = self.stages[stage].tasks[index as usize].holder()?;
+        self.stages[stage].tasks[index as usize].worker = NOBODY;
+        self.no_longer_held(stage, index);
         Some(holder.worker)
     }
 
     /// A partition is lost with its holder, or cannot be read from it. A worker that has a copy of a persisted one
     /// becomes its holder. [`recompute`] must follow.
-    pub(crate) fn lose_partition(&mut self, group: usize, index: u32) {
-        let Some(holder) = self.groups[group].tasks[index as usize].holder() else { return };
-        if group == self.result() && index == self.delivered {
+    pub(crate) fn lose_partition(&mut self, stage: usize, index: u32) {
+        let Some(holder) = self.stages[stage].tasks[index as usize].holder() else { return };
+        if stage == self.result() && index == self.delivered {
             self.delivering = None;
         }
-        let is_persisted = self.is_held_result(group);
+        let is_persisted = self.is_persisted_result(stage);
         let other = is_persisted
             .then(|| self.take_other(index, |worker| worker != holder.worker))
             .flatten();
         match other {
-            Some(other) => self.groups[group].tasks[index as usize].worker = other.0,
+            Some(other) => self.stages[stage].tasks[index as usize].worker = other.0,
             None => {
-                self.drop_partition(group, index);
+                self.drop_partition(stage, index);
             }
         }
     }

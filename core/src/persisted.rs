@@ -1,11 +1,11 @@
-//! Held results, and the jobs that read them.
+//! Persisted results, and the jobs that read them.
 //!
 //! A job that is kept stays when its result is complete. A job that reads it has, in the place of
-//! the result, a group with one task for each partition: a mirror. Such a task never runs; it is
+//! the result, a stage with one task for each partition: a mirror. Such a task never runs; it is
 //! done while its partition is held, where the partition is held. So all that the core knows of
 //! readiness, places and loss holds across jobs as it does inside one.
 //!
-//! What is lost of a held result is made again when a reader wants it, through the job's own
+//! What is lost of a persisted result is made again when a reader wants it, through the job's own
 //! lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror) carries what became of a
 //! partition to the readers, [`demand`] carries what they want the other way. A job reads only
 //! jobs that were submitted before it, so one pass from the latest submission to the first finds everything.
@@ -21,30 +21,31 @@ use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Drops what a released result holds and no reader has still to read, and the result itself if it
-/// has no readers. Those that hold results made of it remain its readers: it is their lineage.
+/// has no readers. Those whose persisted results were made of it remain its readers: it is their lineage.
 pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get(&id).filter(|j| j.held.released && j.held.complete) else {
+    let Some(job) = core.jobs.get(&id).filter(|j| j.persisted.released && j.persisted.complete)
+    else {
         return;
     };
-    if job.held.readers.is_empty() {
+    if job.persisted.readers.is_empty() {
         core.end_job(id, JobState::Done, String::new());
         return;
     }
     // It stands for its own lineage in that of its readers.
-    if job.held.cut {
+    if job.persisted.cut {
         return;
     }
-    let reads = |(reader, group): &(JobId, u32)| {
-        core.jobs.get(reader).is_some_and(|job| job.is_kept(*group as usize, 0))
+    let reads = |(reader, stage): &(JobId, u32)| {
+        core.jobs.get(reader).is_some_and(|job| job.is_kept(*stage as usize, 0))
     };
-    if job.held.readers.iter().any(reads) {
+    if job.persisted.readers.iter().any(reads) {
         return;
     }
     replicas::drop_all(core, id, effects);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let result = job.result();
     let mut dropped = Vec::new();
-    for index in 0..job.groups[result].tasks.len() as u32 {
+    for index in 0..job.stages[result].tasks.len() as u32 {
         if let Some(worker) = job.drop_partition(result, index) {
             dropped.push((index, worker));
         }
@@ -71,9 +72,9 @@ pub(crate) fn detach(
         );
         core.fail_job(reader, error, None);
     }
-    for (group, source) in sources {
+    for (stage, source) in sources {
         if let Some(job) = core.jobs.get_mut(&source) {
-            job.held.readers.remove(&(id, group));
+            job.persisted.readers.remove(&(id, stage));
             core.demand_changed = true;
             core.release_job(source);
         }
@@ -82,17 +83,17 @@ pub(crate) fn detach(
 
 /// Takes away the lineage of an owner's results that are all held and were made of results that nobody
 /// else wants, so that these need not be remembered: a client may go on for ever with what it has made of
-/// what it had. Each stays where it is as long as results are held that were made of it: what is lost of
+/// what it had. Each stays where it is as long as results made of it are persisted: what is lost of
 /// those is made again from it.
 pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     let is_released = |(_, source): &(u32, JobId)| {
-        core.jobs.get(source).is_some_and(|source| source.held.released)
+        core.jobs.get(source).is_some_and(|source| source.persisted.released)
     };
     let can_stand_alone = |job: &Job| {
         let sources = job.sources();
         job.spec.owner == owner
-            && job.held.complete
-            && job.groups[job.result()].is_held()
+            && job.persisted.complete
+            && job.stages[job.result()].is_held()
             && !sources.is_empty()
             && sources.iter().all(is_released)
     };
@@ -101,30 +102,30 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     for id in found {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
         let (sources, text) = (job.sources(), job.spec.text.clone());
-        for (group, _) in &sources {
-            for index in 0..job.groups[*group as usize].tasks.len() as u32 {
-                show(job, *group as usize, index, &Task::new());
+        for (stage, _) in &sources {
+            for index in 0..job.stages[*stage as usize].tasks.len() as u32 {
+                show(job, *stage as usize, index, &Task::new());
             }
         }
-        job.held.cut = true;
+        job.persisted.cut = true;
         detach(core, (id, &text, ""), BTreeSet::new(), sources);
     }
 }
 
-/// Finds out what readers want of held results that is not there, and has it made again. What a
-/// client brought cannot be: its readers fail.
+/// Finds out what readers want of persisted results that is not there, and has it made again. What a
+/// client uploaded cannot be: its readers fail.
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut failed = Vec::new();
     for id in core.in_order().into_iter().rev() {
         let Some(job) = core.jobs.get_mut(&id) else { continue };
-        if job.spec.keep {
+        if job.spec.persist {
             let now = wanted.remove(&id).unwrap_or_default();
             want(core, id, now, effects);
         }
         let Some(job) = core.jobs.get(&id) else { continue };
-        for (group, source) in job.sources() {
-            let missing = job.missing(group as usize);
+        for (stage, source) in job.sources() {
+            let missing = job.missing(stage as usize);
             if let Some(error) = lost(core, source, &missing) {
                 failed.push((id, error));
             }
@@ -136,37 +137,39 @@ pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Has partitions of a held result made again, and what was to be made again and is not among them
+/// Has partitions of a persisted result made again, and what was to be made again and is not among them
 /// let be.
 fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.held.wanted != wanted) else { return };
-    if job.held.cut {
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.persisted.wanted != wanted) else {
+        return;
+    };
+    if job.persisted.cut {
         return;
     }
-    job.held.wanted = wanted;
+    job.persisted.wanted = wanted;
     job.restore();
-    if job.held.complete {
-        for group in job.settle() {
-            release_inputs(core, id, group, effects);
+    if job.persisted.complete {
+        for stage in job.settle() {
+            release_inputs(core, id, stage, effects);
         }
     }
 }
 
-/// Why the missing partitions of a held result can never come, if so.
+/// Why the missing partitions of a persisted result can never come, if so.
 fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let job = core.jobs.get(&source)?;
     let result = job.result();
-    let group = &job.groups[result];
+    let stage = &job.stages[result];
     // Those that have not come yet are on their way.
-    let gone = |index: &&u32| group.tasks[**index as usize].state == TaskState::Done;
-    let is_put = group.origin == Origin::Put;
-    let index = missing.iter().find(gone).filter(|_| is_put || job.held.cut)?;
+    let gone = |index: &&u32| stage.tasks[**index as usize].state == TaskState::Done;
+    let is_upload = stage.origin == Origin::Upload;
+    let index = missing.iter().find(gone).filter(|_| is_upload || job.persisted.cut)?;
     let causes = match job.causes_of(result as u32, *index) {
         causes if causes.is_empty() => "the worker that held it has left".to_string(),
         causes => causes,
     };
     let name = &job.spec.text;
-    if !is_put {
+    if !is_upload {
         return Some(format!(
             "partition {index} of the result of {source} (`{name}`) is lost: {causes}; it cannot be recomputed because its lineage was too long to keep; create the table again"
         ));
@@ -177,24 +180,25 @@ fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
 }
 
 impl Job {
-    /// Partitions of a mirrored group that are not held and that some task still has to read.
-    fn missing(&self, group: usize) -> Vec<u32> {
-        let tasks = (0..).zip(&self.groups[group].tasks);
+    /// Partitions of a mirrored stage that are not held and that some task still has to read.
+    fn missing(&self, stage: usize) -> Vec<u32> {
+        let tasks = (0..).zip(&self.stages[stage].tasks);
         let gone = tasks.filter(|(_, task)| task.holder().is_none()).map(|(index, _)| index);
-        gone.filter(|index| self.is_wanted(group, *index)).collect()
+        gone.filter(|index| self.is_wanted(stage, *index)).collect()
     }
 }
 
 impl Core {
-    /// Walks held results and their readers.
-    pub(crate) fn check_held(&self) -> Result<(), String> {
+    /// Walks persisted results and their readers.
+    pub(crate) fn check_persisted(&self) -> Result<(), String> {
         for (id, job) in &self.jobs {
-            for (reader, group) in &job.held.readers {
-                let found = self.jobs.get(reader).and_then(|job| job.groups.get(*group as usize));
-                let Some(found) = found.filter(|found| found.origin == Origin::Held(*id)) else {
+            for (reader, stage) in &job.persisted.readers {
+                let found = self.jobs.get(reader).and_then(|job| job.stages.get(*stage as usize));
+                let Some(found) = found.filter(|found| found.origin == Origin::Persisted(*id))
+                else {
                     return Err(format!("{reader} is a reader of {id}, but does not read it"));
                 };
-                let pairs = found.tasks.iter().zip(&job.groups[job.result()].tasks);
+                let pairs = found.tasks.iter().zip(&job.stages[job.result()].tasks);
                 for (index, (mirror, task)) in pairs.enumerate() {
                     let differs = mirror.holder() != task.holder()
                         || mirror.holder().is_some() && mirror.bytes != task.bytes;
@@ -205,9 +209,9 @@ impl Core {
                     }
                 }
             }
-            for (group, source) in job.sources() {
-                let readers = self.jobs.get(&source).map(|source| &source.held.readers);
-                if !readers.is_some_and(|readers| readers.contains(&(*id, group))) {
+            for (stage, source) in job.sources() {
+                let readers = self.jobs.get(&source).map(|source| &source.persisted.readers);
+                if !readers.is_some_and(|readers| readers.contains(&(*id, stage))) {
                     return Err(format!("{source} does not list {id} as a reader"));
                 }
             }

@@ -1,14 +1,14 @@
 //! Placement: which worker gets which ready task.
 //!
 //! The least loaded worker chooses first: among the jobs, the one with the fewest attempts running for its
-//! priority; in the job, the latest group that has a ready task, so that what is begun is finished and its memory
-//! freed; in the group, a task whose input lies on that worker, then any, then one that lies where there is no free
+//! priority; in the job, the latest stage that has a ready task, so that what is begun is finished and its memory
+//! freed; in the stage, a task whose input lies on that worker, then any, then one that lies where there is no free
 //! slot. No worker gets more than its slots and a small read-ahead, measured in expected time.
 //!
 //! Nothing here changes the state.
 
 use crate::eligibility::{has_room, has_time, is_avoided, is_open, room};
-use crate::state::{Core, Group, Job, Worker};
+use crate::state::{Core, Job, Stage, Worker};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::TaskState;
 use std::collections::BTreeMap;
@@ -25,20 +25,20 @@ const AVOIDED_TASKS_MAX: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
     pub(crate) job: JobId,
-    pub(crate) group: usize,
+    pub(crate) stage: usize,
     pub(crate) queue: Option<WorkerId>,
     pub(crate) index: u32,
 }
 
 impl Core {
-    /// The load from which on no worker has room for a task of any group that has one ready, by
-    /// [`has_room`]; none if no group has. Of a cluster that is busy the others need not be asked.
+    /// The load from which on no worker has room for a task of any stage that has one ready, by
+    /// [`has_room`]; none if no stage has. Of a cluster that is busy the others need not be asked.
     pub(crate) fn full_load(&self) -> Option<u64> {
         let jobs = self.jobs.values();
-        let ready = jobs.flat_map(|job| job.groups.iter().map(move |group| (job, group)));
-        let ready = ready.filter(|(_, group)| group.counts.ready > 0);
+        let ready = jobs.flat_map(|job| job.stages.iter().map(move |stage| (job, stage)));
+        let ready = ready.filter(|(_, stage)| stage.counts.ready > 0);
         let full = |slots: u32| {
-            let room = ready.clone().map(|(job, group)| room(slots, job, group, &self.options));
+            let room = ready.clone().map(|(job, stage)| room(slots, job, stage, &self.options));
             room.max().map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
         };
         self.sizes.keys().filter_map(|slots| full(*slots)).max()
@@ -68,26 +68,26 @@ impl Core {
             let fair = u64::from(slots) * u64::from(job.spec.priority);
             u64::from(job.running) * priorities < fair
         };
-        let find = |job: &Job, group| find(job, group, id, window, &self.workers, now);
+        let find = |job: &Job, stage| find(job, stage, id, window, &self.workers, now);
         // What comes first and waits for a slot of this worker: nothing goes ahead of it, or short
         // tasks would fill the worker again and again before it has a slot free.
         let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
         for (job_id, job) in order {
-            for group in (0..job.groups.len()).rev() {
-                let at = &job.groups[group];
+            for stage in (0..job.stages.len()).rev() {
+                let at = &job.stages[stage];
                 if at.counts.ready == 0 || !has_time(worker, at, now) {
                     continue;
                 }
                 if !has_room(worker, job, at, &self.options) {
-                    waiting.push((job_id, job, group));
+                    waiting.push((job_id, job, stage));
                     continue;
                 }
-                let Some((queue, index)) = find(job, group) else { continue };
-                let after = waiting.iter().any(|(other_id, other, group)| {
-                    (*other_id == job_id || owed(other)) && find(other, *group).is_some()
+                let Some((queue, index)) = find(job, stage) else { continue };
+                let after = waiting.iter().any(|(other_id, other, stage)| {
+                    (*other_id == job_id || owed(other)) && find(other, *stage).is_some()
                 });
                 if !after {
-                    return Some(Choice { job: job_id, group, queue, index });
+                    return Some(Choice { job: job_id, stage, queue, index });
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Core {
         let mut order: Vec<_> = self
             .jobs
             .iter()
-            .filter(|(_, job)| job.groups.iter().any(|group| group.counts.ready > 0))
+            .filter(|(_, job)| job.stages.iter().any(|stage| stage.counts.ready > 0))
             .map(|(id, job)| {
                 let share = u64::from(job.running) * 1000 / u64::from(job.spec.priority);
                 ((share, job.turn.max(self.turn), *id), job)
@@ -111,22 +111,22 @@ impl Core {
     }
 }
 
-/// A ready task for a worker, and the queue in which it is: `None` for the group's. Results are not
+/// A ready task for a worker, and the queue in which it is: `None` for the stage's. Results are not
 /// more than `window` ahead of the client.
 fn find(
     job: &Job,
-    group: usize,
+    stage: usize,
     id: WorkerId,
     window: u32,
     workers: &BTreeMap<WorkerId, Worker>,
     now: u64,
 ) -> Option<(Option<WorkerId>, u32)> {
-    let at = &job.groups[group];
-    let delivered = group == job.result() && !job.spec.keep;
+    let at = &job.stages[stage];
+    let delivered = stage == job.result() && !job.spec.persist;
     let limit = if delivered { job.delivered.saturating_add(window) } else { u32::MAX };
     let may_run = |index: &&u32| {
         let ready = at.tasks[**index as usize].state == TaskState::Ready;
-        ready && **index < limit && !is_avoided(job, group, **index, id, workers, now)
+        ready && **index < limit && !is_avoided(job, stage, **index, id, workers, now)
     };
     let own = at.ready_at.get(&id).and_then(|queue| first(queue.iter(), at, may_run));
     if let Some(index) = own {
@@ -145,11 +145,11 @@ fn find(
 /// The first entry that may run, among the stale ones and the first few others.
 fn first<'a>(
     queue: impl Iterator<Item = &'a u32>,
-    group: &Group,
+    stage: &Stage,
     may_run: impl Fn(&&'a u32) -> bool,
 ) -> Option<u32> {
     queue
-        .filter(|index| group.tasks[**index as usize].state == TaskState::Ready)
+        .filter(|index| stage.tasks[**index as usize].state == TaskState::Ready)
         .take(AVOIDED_TASKS_MAX)
         .find(may_run)
         .copied()

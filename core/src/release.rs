@@ -9,26 +9,26 @@ use partita_shared::message::ToWorker;
 use partita_shared::model::TaskState;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A group is done: what its inputs hold is dropped where no other group needs it.
-pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
-    let mut done = vec![group];
-    while let Some(group) = done.pop() {
+/// A stage is done: what its inputs hold is dropped where no other stage needs it.
+pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
+    let mut done = vec![stage];
+    while let Some(stage) = done.pop() {
         let Some(job) = core.jobs.get(&id) else { return };
         let inputs: BTreeSet<usize> =
-            job.groups[group].inputs().iter().map(|input| input.group as usize).collect();
+            job.stages[stage].inputs().iter().map(|input| input.stage as usize).collect();
         let mut left = false;
         for input in inputs {
             let Some(job) = core.jobs.get(&id) else { return };
-            let consumers = &job.groups[input].consumers;
-            if !consumers.iter().all(|c| job.groups[c.group as usize].is_done()) {
+            let consumers = &job.stages[input].consumers;
+            if !consumers.iter().all(|c| job.stages[c.stage as usize].is_done()) {
                 continue;
             }
-            if let Origin::Held(source) = job.groups[input].origin {
+            if let Origin::Persisted(source) = job.stages[input].origin {
                 core.demand_changed = true;
                 core.release_job(source);
             } else {
                 // Parts of it may have been lost while the last task that read them ran.
-                left |= !job.groups[input].is_done();
+                left |= !job.stages[input].is_done();
                 release(core, id, input, effects);
             }
         }
@@ -38,23 +38,23 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, group: usize, effects: 
     }
 }
 
-/// Drops everything that a group holds, and stops what makes it again.
-fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) {
+/// Drops everything that a stage holds, and stops what makes it again.
+fn release(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let mut held = Vec::new();
     let mut stopped: BTreeMap<WorkerId, Vec<(TaskId, Attempt)>> = BTreeMap::new();
-    for index in 0..job.groups[group].tasks.len() as u32 {
-        let task = &mut job.groups[group].tasks[index as usize];
+    for index in 0..job.stages[stage].tasks.len() as u32 {
+        let task = &mut job.stages[stage].tasks[index as usize];
         let (state, attempt) = (task.state, task.attempt);
         let Some(worker) = task.worker() else { continue };
         match state {
-            TaskState::Done => held.extend(job.drop_partition(group, index)),
+            TaskState::Done => held.extend(job.drop_partition(stage, index)),
             TaskState::Running => {
                 task.worker = NOBODY;
-                let task = task_id(id, group as u32, index);
+                let task = task_id(id, stage as u32, index);
                 stopped.entry(worker).or_default().push((task, attempt));
                 job.running -= 1;
-                job.set_state(group, index, TaskState::Done);
+                job.set_state(stage, index, TaskState::Done);
             }
             TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
         }
@@ -72,10 +72,10 @@ fn release(core: &mut Core, id: JobId, group: usize, effects: &mut Vec<Effect>) 
         // It may have ended before that arrives, and then its output is dropped with the rest.
         holders.insert(worker);
     }
-    let gone = task_id(id, group as u32, 0).group;
+    let gone = task_id(id, stage as u32, 0).stage;
     effects.extend(
         holders
             .into_iter()
-            .map(|worker| Effect::Send { worker, message: ToWorker::DropGroups(vec![gone]) }),
+            .map(|worker| Effect::Send { worker, message: ToWorker::DropStages(vec![gone]) }),
     );
 }

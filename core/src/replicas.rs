@@ -1,4 +1,4 @@
-//! Further copies of held results: as many as were asked for, on workers that stay.
+//! Further copies of persisted results: as many as were asked for, on workers that stay.
 //!
 //! A partition has one holder that readers are told, and others that have the same. When the holder
 //! is lost or leaves, another takes its place and nothing is made or moved. Missing copies are made
@@ -20,7 +20,7 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
     if !std::mem::take(&mut core.copies_changed) {
         return;
     }
-    let wants = |job: &Job| job.spec.replicas > 1 && !job.held.released;
+    let wants = |job: &Job| job.spec.replicas > 1 && !job.persisted.released;
     let ids: Vec<JobId> =
         core.jobs.iter().filter(|(_, job)| wants(job)).map(|(id, _)| *id).collect();
     for id in ids {
@@ -45,7 +45,7 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// What a held result is short of.
+/// What a persisted result is short of.
 enum Missing {
     /// It has its copies, or they are on their way.
     Nothing,
@@ -60,7 +60,7 @@ fn missing(core: &Core, id: JobId) -> Missing {
     let result = job.result();
     let wanted = (job.spec.replicas as usize).min(core.by_load.len());
     let mut found = Missing::Nothing;
-    for (index, task) in (0..).zip(&job.groups[result].tasks) {
+    for (index, task) in (0..).zip(&job.stages[result].tasks) {
         let Some(from) = task.holder() else { continue };
         let stays = |id: &WorkerId| core.workers.get(id).is_some_and(|w| w.leaving.is_none());
         let copies = job.others(index).chain([from.worker]).filter(stays).count();
@@ -82,7 +82,7 @@ fn missing(core: &Core, id: JobId) -> Missing {
 /// A worker has made a copy.
 pub(crate) fn on_copied(core: &mut Core, id: JobId, index: u32, worker: WorkerId) {
     if let Some(job) = core.jobs.get_mut(&id) {
-        job.held.replicas.entry(index).or_default().insert(worker);
+        job.persisted.replicas.entry(index).or_default().insert(worker);
         core.add_held(worker.0, 1);
     }
 }
@@ -108,7 +108,7 @@ fn drop_where(
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let result = job.result() as u32;
     let mut dropped = Vec::new();
-    job.held.replicas.retain(|index, workers| {
+    job.persisted.replicas.retain(|index, workers| {
         dropped.extend(workers.iter().filter(|w| goes(**w)).map(|worker| (*index, *worker)));
         workers.retain(|worker| !goes(*worker));
         !workers.is_empty()
@@ -122,7 +122,7 @@ fn drop_where(
 
 /// A worker is gone, with its copies.
 pub(crate) fn forget_worker(job: &mut Job, lost: WorkerId) {
-    job.held.replicas.retain(|_, workers| {
+    job.persisted.replicas.retain(|_, workers| {
         workers.remove(&lost);
         !workers.is_empty()
     });
@@ -133,8 +133,8 @@ impl Core {
     pub(crate) fn check_replicas(&self) -> Result<Vec<WorkerId>, String> {
         let mut found = Vec::new();
         for (id, job) in &self.jobs {
-            for (index, workers) in &job.held.replicas {
-                let holder = job.groups[job.result()].tasks[*index as usize].holder();
+            for (index, workers) in &job.persisted.replicas {
+                let holder = job.stages[job.result()].tasks[*index as usize].holder();
                 let wrong = workers.iter().find(|worker| {
                     !self.workers.contains_key(worker)
                         || holder.is_none_or(|holder| holder.worker == **worker)

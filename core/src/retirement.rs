@@ -11,7 +11,7 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     if !core.is_one_leaving() {
         return;
     }
-    // Where nobody stays, what is merely held cannot be handed over, and is not waited for.
+    // Where nobody stays, what is merely held cannot migrate, and is not waited for.
     let last = core.by_load.is_empty();
     let jobs = &core.jobs;
     for (id, worker) in &mut core.workers {
@@ -31,9 +31,9 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
 /// Whether a worker holds something of a job that a task or a client has still to read.
 fn is_read_from(job: &Job, id: WorkerId) -> bool {
     job.touched.contains(&id)
-        && (0..job.groups.len()).any(|group| {
-            let tasks = (0..).zip(&job.groups[group].tasks);
+        && (0..job.stages.len()).any(|stage| {
+            let tasks = (0..).zip(&job.stages[stage].tasks);
             let mut held = tasks.filter(|(_, task)| task.holder().is_some_and(|h| h.worker == id));
-            held.any(|(index, _)| job.is_wanted(group, index))
+            held.any(|(index, _)| job.is_wanted(stage, index))
         })
 }

@@ -1,10 +1,10 @@
 //! The rows that listings, the REST API and the dashboard show, made from the state.
 
 use crate::event::Time;
-use crate::state::{Group, Job, Planning, Task, Worker, task_id};
+use crate::state::{Job, Planning, Stage, Task, Worker, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{
-    GroupRow, JobRow, JobState, TaskCounts, TaskRow, WorkerRow, WorkerState,
+    JobRow, JobState, StageRow, TaskCounts, TaskRow, WorkerRow, WorkerState,
 };
 
 /// Milliseconds of a time.
@@ -28,7 +28,7 @@ impl Worker {
             slurm_job: self.registration.slurm_job.clone(),
             ends_ms: self.ends.map(ms),
             joined_ms: ms(self.joined),
-            heard_ms: ms(self.heard),
+            last_seen_ms: ms(self.last_heartbeat),
             metrics: self.metrics,
             assigned: self.assigned,
             finished: self.finished,
@@ -65,7 +65,7 @@ impl Planning {
             started_ms: None,
             ended_ms: None,
             tasks: TaskCounts::default(),
-            groups: 0,
+            stages: 0,
             rows: 0,
             bytes: 0,
             delivered_rows: 0,
@@ -77,7 +77,7 @@ impl Planning {
 impl Job {
     pub(crate) fn counts(&self) -> TaskCounts {
         let mut counts = TaskCounts::default();
-        self.groups.iter().for_each(|group| counts.add(&group.counts));
+        self.stages.iter().for_each(|stage| counts.add(&stage.counts));
         counts
     }
 
@@ -93,25 +93,25 @@ impl Job {
             started_ms: self.started.map(ms),
             ended_ms: ended.map(ms),
             tasks: self.counts(),
-            groups: self.groups.len() as u32,
-            rows: self.groups.iter().map(|group| group.rows).sum(),
-            bytes: self.groups.iter().map(|group| group.bytes).sum(),
+            stages: self.stages.len() as u32,
+            rows: self.stages.iter().map(|stage| stage.rows).sum(),
+            bytes: self.stages.iter().map(|stage| stage.bytes).sum(),
             delivered_rows: self.delivered_rows,
             retries: self.retries,
         }
     }
 
-    pub(crate) fn group_rows(&self, id: JobId) -> Vec<GroupRow> {
-        let row = |(index, group): (usize, &Group)| GroupRow {
-            id: task_id(id, index as u32, 0).group,
-            name: group.name.clone(),
-            inputs: group.inputs().iter().map(|input| input.group).collect(),
-            tasks: group.counts,
-            rows: group.rows,
-            bytes: group.bytes,
-            busy_us: group.busy_us,
-            plan: group.plan.clone(),
+    pub(crate) fn stage_rows(&self, id: JobId) -> Vec<StageRow> {
+        let row = |(index, stage): (usize, &Stage)| StageRow {
+            id: task_id(id, index as u32, 0).stage,
+            name: stage.name.clone(),
+            inputs: stage.inputs().iter().map(|input| input.stage).collect(),
+            tasks: stage.counts,
+            rows: stage.rows,
+            bytes: stage.bytes,
+            busy_us: stage.busy_us,
+            plan: stage.plan.clone(),
         };
-        self.groups.iter().enumerate().map(row).collect()
+        self.stages.iter().enumerate().map(row).collect()
     }
 }

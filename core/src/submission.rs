@@ -1,37 +1,37 @@
 //! Jobs that are submitted: checked, and laid out.
 
-use crate::event::{GroupSpec, JobSpec, Origin};
+use crate::event::{JobSpec, Origin, StageSpec};
 use crate::exchange::is_whole;
-use crate::state::{Core, Group, Task};
-use partita_shared::ids::{GroupId, JobId};
+use crate::state::{Core, Stage, Task};
+use partita_shared::ids::{JobId, StageId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Fragment};
 use partita_shared::model::TaskCounts;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// The group whose partitions a group's are: itself, or the result of another job.
-pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &GroupSpec) -> GroupId {
+/// The stage whose partitions a stage's are: itself, or the result of another job.
+pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &StageSpec) -> StageId {
     match spec.origin {
-        Origin::Held(source) => {
+        Origin::Persisted(source) => {
             let result = core.jobs.get(&source).map_or(0, |source| source.result() as u32);
-            GroupId { job: source, index: result }
+            StageId { job: source, index: result }
         }
-        Origin::Tasks | Origin::Put => GroupId { job, index },
+        Origin::Tasks | Origin::Upload => StageId { job, index },
     }
 }
 
-pub(crate) fn new_group(
+pub(crate) fn new_stage(
     job: JobId,
     index: u32,
-    spec: GroupSpec,
-    places: &[GroupId],
+    spec: StageSpec,
+    places: &[StageId],
     analyze: bool,
-) -> Group {
-    let id = GroupId { job, index };
+) -> Stage {
+    let id = StageId { job, index };
     let read =
-        (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.group as usize]));
-    let held = read.filter(|(_, place)| place.job != job).collect();
+        (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.stage as usize]));
+    let persisted = read.filter(|(_, place)| place.job != job).collect();
     let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
     let mut tasks = vec![Task::new(); spec.tasks as usize];
     for input in &spec.inputs {
@@ -48,15 +48,15 @@ pub(crate) fn new_group(
             Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {}
         }
     }
-    Group {
+    Stage {
         name: spec.name,
         plan: spec.plan,
         origin: spec.origin,
         fragment: Arc::new(Fragment {
-            group: id,
+            stage: id,
             work: spec.work,
             inputs: spec.inputs,
-            held,
+            persisted,
             analyze,
         }),
         consumers: Vec::new(),
@@ -83,12 +83,12 @@ pub(crate) fn new_group(
 /// the others.
 fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
     let (mut own, mut all) = (0, 0);
-    for job in core.jobs.values().filter(|job| job.spec.keep == spec.keep) {
+    for job in core.jobs.values().filter(|job| job.spec.persist == spec.persist) {
         all += 1;
         own += usize::from(job.spec.owner == spec.owner);
     }
-    let (max, what, remedy) = match spec.keep {
-        true => (limits::HELD_JOBS_MAX, "results are persisted", "drop some first"),
+    let (max, what, remedy) = match spec.persist {
+        true => (limits::PERSISTED_JOBS_MAX, "results are persisted", "drop some first"),
         false => {
             let remedy = "retry when some have ended";
             (limits::LIVE_JOBS_MAX, "jobs are waiting or running", remedy)
@@ -104,36 +104,36 @@ fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
 
 /// Whether a persisted result would be one too many, for its owner or in all.
 pub(crate) fn needs_room(core: &Core, spec: &JobSpec) -> bool {
-    spec.keep && check_room(core, spec).is_err()
+    spec.persist && check_room(core, spec).is_err()
 }
 
 /// Whether a job makes sense: every reference is to something that is there.
 pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     check_room(core, spec)?;
-    if spec.groups.is_empty() || spec.groups.len() > limits::JOB_GROUPS_MAX {
+    if spec.stages.is_empty() || spec.stages.len() > limits::JOB_STAGES_MAX {
         return Err(format!(
             "a job must have 1 to {} stages, this one has {}",
-            limits::JOB_GROUPS_MAX,
-            spec.groups.len()
+            limits::JOB_STAGES_MAX,
+            spec.stages.len()
         ));
     }
-    for (number, group) in spec.groups.iter().enumerate() {
-        if group.tasks == 0 || group.tasks > limits::GROUP_TASKS_MAX {
+    for (number, stage) in spec.stages.iter().enumerate() {
+        if stage.tasks == 0 || stage.tasks > limits::STAGE_TASKS_MAX {
             return Err(format!(
                 "a stage must have 1 to {} tasks, stage {number} has {}",
-                limits::GROUP_TASKS_MAX,
-                group.tasks
+                limits::STAGE_TASKS_MAX,
+                stage.tasks
             ));
         }
         check_origin(core, spec, number)?;
-        for input in &group.inputs {
-            let Some(from) = spec.groups[..number].get(input.group as usize) else {
+        for input in &stage.inputs {
+            let Some(from) = spec.stages[..number].get(input.stage as usize) else {
                 return Err(format!(
                     "stage {number} reads stage {}, which is not an earlier one",
-                    input.group
+                    input.stage
                 ));
             };
-            let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(group.tasks);
+            let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(stage.tasks);
             let matched = match &input.exchange {
                 Exchange::OneToOne => input.count <= from.tasks,
                 Exchange::Explicit(lists) => {
@@ -145,7 +145,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
             if !inside || !matched {
                 return Err(format!(
                     "stage {number} reads partitions of stage {} that do not exist",
-                    input.group
+                    input.stage
                 ));
             }
         }
@@ -153,24 +153,25 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a group that no task of its own makes stands for something that is there.
+/// Whether a stage that no task of its own makes stands for something that is there.
 fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String> {
-    let group = &spec.groups[number];
-    let is_last = number + 1 == spec.groups.len();
-    let fits = match group.origin {
+    let stage = &spec.stages[number];
+    let is_last = number + 1 == spec.stages.len();
+    let fits = match stage.origin {
         Origin::Tasks => return Ok(()),
-        Origin::Put => spec.keep && is_last,
-        Origin::Held(source) => {
-            let found = core.jobs.get(&source).filter(|job| job.spec.keep && !job.held.released);
+        Origin::Upload => spec.persist && is_last,
+        Origin::Persisted(source) => {
+            let found =
+                core.jobs.get(&source).filter(|job| job.spec.persist && !job.persisted.released);
             let Some(found) = found else {
                 return Err(format!(
                     "the persisted result of {source} no longer exists; create it again"
                 ));
             };
-            !is_last && found.groups[found.result()].tasks.len() == group.tasks as usize
+            !is_last && found.stages[found.result()].tasks.len() == stage.tasks as usize
         }
     };
-    match fits && group.inputs.is_empty() {
+    match fits && stage.inputs.is_empty() {
         true => Ok(()),
         false => Err(format!("stage {number} does not match its origin")),
     }

@@ -1,13 +1,13 @@
 //! What an observer is told. Nothing is gathered unless [`crate::Options::observed`] is set.
 //!
 //! An event costs what it adds here, which does not depend on how much there is: attempts are told
-//! one by one, figures of jobs, groups and workers are marked as changed and told by
+//! one by one, figures of jobs, stages and workers are marked as changed and told by
 //! [`Core::note_counters`] when the shell asks for them.
 
 use crate::state::{Core, Job, task_id};
 use partita_observe::event::{
-    AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
-    Observation, Seen,
+    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Observation, Seen,
+    StageCounters, StageFacts,
 };
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
@@ -47,7 +47,7 @@ pub(crate) fn planning(core: &mut Core, id: JobId) {
         return;
     }
     let Some(row) = core.planning.get(&id).map(|planning| planning.row(id)) else { return };
-    note(core, || Observation::Job(Box::new(JobFacts { row, groups: Vec::new() })));
+    note(core, || Observation::Job(Box::new(JobFacts { row, stages: Vec::new() })));
 }
 
 /// The planning of a statement ended, and no job follows.
@@ -56,20 +56,20 @@ pub(crate) fn planning_ended(core: &mut Core, row: &JobRow) {
 }
 
 fn facts(id: JobId, job: &Job) -> JobFacts {
-    let groups = job.groups.iter().map(|group| GroupFacts {
-        name: group.name.clone(),
-        plan: group.plan.clone(),
-        tasks: group.tasks.len() as u32,
-        inputs: group
+    let stages = job.stages.iter().map(|stage| StageFacts {
+        name: stage.name.clone(),
+        plan: stage.plan.clone(),
+        tasks: stage.tasks.len() as u32,
+        inputs: stage
             .inputs()
             .iter()
             .map(|input| InputFacts {
-                group: input.group,
+                stage: input.stage,
                 exchange: exchange_name(&input.exchange).to_string(),
             })
             .collect(),
     });
-    JobFacts { row: job.row(id, String::new(), None), groups: groups.collect() }
+    JobFacts { row: job.row(id, String::new(), None), stages: stages.collect() }
 }
 
 /// The name of an exchange, as people read it.
@@ -144,8 +144,8 @@ pub(crate) fn stopped(core: &mut Core, id: JobId) {
     }
     let Some(job) = core.jobs.get(&id) else { return };
     let mut running = Vec::new();
-    for (number, group) in job.groups.iter().enumerate().filter(|(_, g)| g.counts.running > 0) {
-        for (index, task) in group.tasks.iter().enumerate() {
+    for (number, stage) in job.stages.iter().enumerate().filter(|(_, g)| g.counts.running > 0) {
+        for (index, task) in stage.tasks.iter().enumerate() {
             if let (TaskState::Running, Some(worker)) = (task.state, task.worker()) {
                 running.push((task_id(id, number as u32, index as u32), task.attempt, worker));
             }
@@ -161,14 +161,14 @@ pub(crate) fn job_ended(core: &mut Core, id: JobId, job: &mut Job, row: &JobRow)
     if !core.options.observed {
         return;
     }
-    for group in &mut job.groups {
+    for stage in &mut job.stages {
         // Everything that it held was let go.
-        (group.available, group.held_bytes, group.changed) = (0, 0, true);
+        (stage.available, stage.held_bytes, stage.changed) = (0, 0, true);
     }
     let mut counters = Counters { tasks_finished: core.tasks_finished, ..Counters::default() };
     add_job(&mut counters, id, job);
     add_workers(&mut counters, core);
-    let operators = job.groups.iter().map(|group| group.operators.clone()).collect();
+    let operators = job.stages.iter().map(|stage| stage.operators.clone()).collect();
     let row = Box::new(row.clone());
     note(core, || Observation::Counters(Box::new(counters)));
     note(core, || Observation::JobEnded { row, operators });
@@ -183,16 +183,16 @@ fn add_job(counters: &mut Counters, id: JobId, job: &mut Job) {
         delivered_rows: job.delivered_rows,
         retries: job.retries,
     });
-    for (number, group) in job.groups.iter_mut().enumerate().filter(|(_, group)| group.changed) {
-        group.changed = false;
-        counters.groups.push(GroupCounters {
-            group: task_id(id, number as u32, 0).group,
-            tasks: group.counts,
-            rows: group.rows,
-            bytes: group.bytes,
-            busy_us: group.busy_us,
-            held: group.available,
-            held_bytes: group.held_bytes,
+    for (number, stage) in job.stages.iter_mut().enumerate().filter(|(_, stage)| stage.changed) {
+        stage.changed = false;
+        counters.stages.push(StageCounters {
+            stage: task_id(id, number as u32, 0).stage,
+            tasks: stage.counts,
+            rows: stage.rows,
+            bytes: stage.bytes,
+            busy_us: stage.busy_us,
+            held: stage.available,
+            held_bytes: stage.held_bytes,
         });
     }
 }
@@ -211,7 +211,7 @@ impl Core {
     }
 
     /// Notes the figures that changed since they were last noted, if any did. Costs a look at each
-    /// live job and worker, and the groups of those that changed: to be called a few times a second.
+    /// live job and worker, and the stages of those that changed: to be called a few times a second.
     pub fn note_counters(&mut self) {
         if !self.options.observed {
             return;

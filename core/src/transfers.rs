@@ -1,4 +1,4 @@
-//! Handing over: what a leaving worker holds and someone still wants goes to others before it is
+//! Migration: what a leaving worker holds and someone still wants goes to others before it is
 //! gone, so that it need not be made again.
 //!
 //! A few partitions of each leaving worker are on their way at a time. A partition counts as held
@@ -10,17 +10,17 @@ use crate::event::Effect;
 use crate::mirror;
 use crate::state::{Copies, Copy, Core, Job, Move, Moves, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
-use partita_shared::message::{Exchange, Holder, TakeOver, ToWorker};
+use partita_shared::message::{Exchange, Holder, Migration, ToWorker};
 use partita_shared::model::TaskState;
 
 /// Partitions of one leaving worker that are on their way at a time.
 const MOVES_PER_WORKER_MAX: usize = 4;
 
-/// Times that a partition is tried to be handed over.
+/// Attempts to migrate a partition.
 const MOVE_TRIES_MAX: u8 = 2;
 
 /// Starts what leaving workers have room for, and ends what nobody reads any more.
-pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
+pub(crate) fn migrate(core: &mut Core, effects: &mut Vec<Effect>) {
     drop_copies(core, effects);
     if !core.is_one_leaving() {
         return;
@@ -46,19 +46,19 @@ pub(crate) fn hand_over(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The next partition that a worker should hand over: one that is wanted and not on its way.
+/// The next partition that should migrate from a worker: one that is wanted and not on its way.
 fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     let touched = core.jobs.iter().filter(|(_, job)| job.touched.contains(&from));
     for (id, job) in touched {
-        for (number, group) in job.groups.iter().enumerate().filter(|(_, g)| !g.is_mirror()) {
-            for (index, task) in group.tasks.iter().enumerate() {
+        for (number, stage) in job.stages.iter().enumerate().filter(|(_, g)| !g.is_mirror()) {
+            for (index, task) in stage.tasks.iter().enumerate() {
                 let Some(holder) = task.holder().filter(|holder| holder.worker == from) else {
                     continue;
                 };
                 let index = index as u32;
                 let read = job.is_delivering(number, index, holder);
                 let id = task_id(*id, number as u32, index);
-                let wanted = match job.is_held_result(number) {
+                let wanted = match job.is_persisted_result(number) {
                     true => job.is_kept(number, index),
                     false => job.is_wanted(number, index),
                 };
@@ -94,13 +94,13 @@ pub(crate) fn target(core: &Core, fits: impl Fn(WorkerId) -> bool) -> Option<Wor
 /// more but the only one.
 fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     let workers = &core.workers;
-    let job = core.jobs.get_mut(&task.group.job)?;
+    let job = core.jobs.get_mut(&task.stage.job)?;
     let stays = |id| workers.get(&id).is_some_and(|worker| worker.leaving.is_none());
-    let is_result = job.is_held_result(task.group.index as usize);
+    let is_result = job.is_persisted_result(task.stage.index as usize);
     is_result.then(|| job.take_other(task.index, stays)).flatten()
 }
 
-/// Has a partition taken over, or copied if it stays where it is, too.
+/// Migrates a partition, or copies it if it stays where it is, too.
 pub(crate) fn begin(
     core: &mut Core,
     task: TaskId,
@@ -112,18 +112,18 @@ pub(crate) fn begin(
     let tries = core.moves.get(&task).filter(|m| m.attempt == from.attempt).map_or(0, |m| m.tries);
     let (attempt, tries) = (from.attempt, tries + 1);
     core.moves.insert(task, Move { attempt, from: from.worker, to: Some(to), tries, copy });
-    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
+    let Some(job) = core.jobs.get_mut(&task.stage.job) else { return };
     job.touched.insert(to);
-    let buckets = buckets(job, task.group.index as usize);
+    let buckets = buckets(job, task.stage.index as usize);
     introduce(&mut core.workers, to, from.worker, effects);
-    let order = TakeOver { task, attempt, from: from.worker, buckets };
-    effects.push(Effect::Send { worker: to, message: ToWorker::TakeOver(order) });
+    let order = Migration { task, attempt, from: from.worker, buckets };
+    effects.push(Effect::Send { worker: to, message: ToWorker::Migrate(order) });
 }
 
-/// The number of buckets of a group's partitions, 0 if they are whole.
-fn buckets(job: &Job, group: usize) -> u32 {
-    let shuffles = job.groups[group].consumers.iter().filter_map(|consumer| {
-        let input = &job.groups[consumer.group as usize].inputs()[consumer.input as usize];
+/// The number of buckets of a stage's partitions, 0 if they are whole.
+fn buckets(job: &Job, stage: usize) -> u32 {
+    let shuffles = job.stages[stage].consumers.iter().filter_map(|consumer| {
+        let input = &job.stages[consumer.stage as usize].inputs()[consumer.input as usize];
         (input.exchange == Exchange::Shuffle).then_some(input.count)
     });
     shuffles.max().unwrap_or(0)
@@ -131,13 +131,13 @@ fn buckets(job: &Job, group: usize) -> u32 {
 
 /// Makes another worker the holder of a partition that it has. Who reads it where it was goes on.
 pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: WorkerId) {
-    let (group, index, attempt) = (task.group.index as usize, task.index, from.attempt);
-    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
-    job.groups[group].tasks[index as usize].worker = worker.0;
-    job.moved(group, index, Holder { worker, attempt });
-    let mut readers = job.reading(task.group.job, group, index);
-    if job.is_held_result(group) {
-        readers.extend(mirror::moved(core, task.group.job, index));
+    let (stage, index, attempt) = (task.stage.index as usize, task.index, from.attempt);
+    let Some(job) = core.jobs.get_mut(&task.stage.job) else { return };
+    job.stages[stage].tasks[index as usize].worker = worker.0;
+    job.moved(stage, index, Holder { worker, attempt });
+    let mut readers = job.reading(task.stage.job, stage, index);
+    if job.is_persisted_result(stage) {
+        readers.extend(mirror::moved(core, task.stage.job, index));
     }
     core.copies.insert((from.worker, task), Copy { readers });
     core.add_held(from.worker.0, -1);
@@ -147,12 +147,12 @@ pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: Worker
 fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
     let jobs = &core.jobs;
     core.copies.retain(|(worker, task), copy| {
-        if !jobs.contains_key(&task.group.job) {
+        if !jobs.contains_key(&task.stage.job) {
             return false;
         }
         copy.readers.retain(|(reader, attempt)| {
-            let Some(job) = jobs.get(&reader.group.job) else { return false };
-            let found = &job.groups[reader.group.index as usize].tasks[reader.index as usize];
+            let Some(job) = jobs.get(&reader.stage.job) else { return false };
+            let found = &job.stages[reader.stage.index as usize].tasks[reader.index as usize];
             found.state == TaskState::Running && found.attempt == *attempt
         });
         if copy.readers.is_empty() {
@@ -187,14 +187,14 @@ pub(crate) fn forget_job(core: &mut Core, id: JobId) {
     found.iter().for_each(|task| {
         core.moves.remove(task);
     });
-    core.copies.retain(|(_, task), _| task.group.job != id);
+    core.copies.retain(|(_, task), _| task.stage.job != id);
 }
 
 impl Core {
     /// Walks what is on its way.
     pub(crate) fn check_moves(&self) -> Result<(), String> {
         for (worker, task) in self.copies.keys() {
-            if !self.workers.contains_key(worker) || !self.jobs.contains_key(&task.group.job) {
+            if !self.workers.contains_key(worker) || !self.jobs.contains_key(&task.stage.job) {
                 return Err(format!(
                     "{worker} holds a replica of {task}, but one of them does not exist"
                 ));
@@ -209,9 +209,9 @@ impl Core {
             {
                 return Err(format!("{task} is migrated to {to}, which is lost"));
             }
-            let job = self.jobs.get(&task.group.job);
-            let group = job.and_then(|job| job.groups.get(task.group.index as usize));
-            let state = group.and_then(|group| group.tasks.get(task.index as usize));
+            let job = self.jobs.get(&task.stage.job);
+            let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
+            let state = stage.and_then(|stage| stage.tasks.get(task.index as usize));
             if state.is_none() {
                 return Err(format!("{task} is migrated, but its job has ended"));
             }

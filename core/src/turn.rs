@@ -56,7 +56,7 @@ impl Core {
                 break;
             }
             let Some(choice) = self.pick(id, slots, window) else {
-                if !self.jobs.values().any(|job| job.groups.iter().any(|g| g.counts.ready > 0)) {
+                if !self.jobs.values().any(|job| job.stages.iter().any(|g| g.counts.ready > 0)) {
                     break;
                 }
                 passed = Bound::Excluded(place);
@@ -74,15 +74,15 @@ impl Core {
                 effects.push(Effect::Send { worker, message });
             }
         }
-        for Choice { job, group, index, .. } in exhausted {
-            let task = task_id(job, group as u32, index);
+        for Choice { job, stage, index, .. } in exhausted {
+            let task = task_id(job, stage as u32, index);
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without finishing; giving up");
             self.fail_job(job, error, None);
         }
         self.drain_pending(effects);
-        transfers::hand_over(self, effects);
+        transfers::migrate(self, effects);
         replicas::keep_up(self, effects);
         retirement::dismiss(self, effects);
     }

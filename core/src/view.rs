@@ -5,7 +5,7 @@ use crate::state::{Core, Job, Task, Worker, task_id};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{
-    ClusterRow, GroupRow, JobRow, OperatorRow, TaskCounts, TaskRow, TaskState, WorkerRow,
+    ClusterRow, JobRow, OperatorRow, StageRow, TaskCounts, TaskRow, TaskState, WorkerRow,
     WorkerState,
 };
 use std::collections::BTreeSet;
@@ -75,36 +75,37 @@ impl Core {
     /// Bytes of a result partition, as they lie in memory.
     pub fn result_bytes(&self, job: JobId, index: u32) -> Option<u64> {
         let job = self.jobs.get(&job)?;
-        Some(job.groups.last()?.tasks.get(index as usize)?.bytes)
+        Some(job.stages.last()?.tasks.get(index as usize)?.bytes)
     }
 
-    /// The jobs whose complete results are held, and that nobody has let go.
-    pub fn held_jobs(&self) -> BTreeSet<JobId> {
-        let held = |(_, job): &(&JobId, &Job)| job.held.complete && !job.held.released;
-        self.jobs.iter().filter(held).map(|(id, _)| *id).collect()
+    /// The jobs whose complete results are persisted, and that nobody has let go.
+    pub fn persisted_jobs(&self) -> BTreeSet<JobId> {
+        let persisted =
+            |(_, job): &(&JobId, &Job)| job.persisted.complete && !job.persisted.released;
+        self.jobs.iter().filter(persisted).map(|(id, _)| *id).collect()
     }
 
-    /// Rows and bytes, as they lie in memory, of each partition of a held result.
-    pub fn held_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
-        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
-        let tasks = &job.groups[job.result()].tasks;
+    /// Rows and bytes, as they lie in memory, of each partition of a persisted result.
+    pub fn persisted_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
+        let job = self.jobs.get(&id).filter(|job| job.persisted.complete)?;
+        let tasks = &job.stages[job.result()].tasks;
         Some(tasks.iter().map(|task| (task.rows, task.bytes)).collect())
     }
 
-    /// The task and the holder of each partition of a held result; none where it is not held.
-    pub fn held_places(&self, id: JobId) -> Option<Vec<(TaskId, Option<Holder>)>> {
-        let job = self.jobs.get(&id).filter(|job| job.held.complete)?;
+    /// The task and the holder of each partition of a persisted result; none where it is not held.
+    pub fn persisted_locations(&self, id: JobId) -> Option<Vec<(TaskId, Option<Holder>)>> {
+        let job = self.jobs.get(&id).filter(|job| job.persisted.complete)?;
         let result = job.result();
         let place =
             |(index, task): (u32, &Task)| (task_id(id, result as u32, index), task.holder());
-        Some((0..).zip(&job.groups[result].tasks).map(place).collect())
+        Some((0..).zip(&job.stages[result].tasks).map(place).collect())
     }
 
-    /// Partitions of a held result that no worker holds, and whether all that is missing can be recomputed: what a
+    /// Partitions of a persisted result that no worker holds, and whether all that is missing can be recomputed: what a
     /// client uploaded cannot.
     pub fn lost_partitions(&self, id: JobId) -> (u32, bool) {
         let missing = |job: &Job| {
-            job.groups[job.result()].tasks.iter().filter(|task| task.holder().is_none()).count()
+            job.stages[job.result()].tasks.iter().filter(|task| task.holder().is_none()).count()
         };
         let lost = self.jobs.get(&id).map_or(0, missing);
         let mut can_recompute = true;
@@ -112,30 +113,30 @@ impl Core {
         while let Some(id) = open.pop() {
             let Some(job) = self.jobs.get(&id).filter(|job| missing(job) > 0) else { continue };
             if seen.insert(id) {
-                can_recompute &= job.groups[job.result()].origin != Origin::Put;
+                can_recompute &= job.stages[job.result()].origin != Origin::Upload;
                 open.extend(job.sources().into_iter().map(|(_, source)| source));
             }
         }
         (lost as u32, can_recompute)
     }
 
-    /// Whether each partition of a held result has as many copies as were asked for, as far as there
+    /// Whether each partition of a persisted result has as many copies as were asked for, as far as there
     /// are so many workers that stay.
     pub fn has_replicas(&self, id: JobId) -> bool {
         let Some(job) = self.jobs.get(&id) else { return false };
         let wanted = (job.spec.replicas.max(1) as usize).min(self.by_load.len());
-        let tasks = (0..).zip(&job.groups[job.result()].tasks);
+        let tasks = (0..).zip(&job.stages[job.result()].tasks);
         let mut copies = tasks
             .map(|(index, task)| usize::from(task.holder().is_some()) + job.others(index).count());
         copies.all(|copies| copies >= wanted)
     }
 
-    /// Partitions of a result that is to be held and is not complete that are there, and how many
+    /// Partitions of a result that is to be persisted and is not complete that are there, and how many
     /// there are.
-    pub fn held_so_far(&self, id: JobId) -> Option<(u32, u32)> {
-        let job = self.jobs.get(&id).filter(|job| job.spec.keep)?;
-        let group = &job.groups[job.result()];
-        Some((group.available, group.tasks.len() as u32))
+    pub fn persisted_so_far(&self, id: JobId) -> Option<(u32, u32)> {
+        let job = self.jobs.get(&id).filter(|job| job.spec.persist)?;
+        let stage = &job.stages[job.result()];
+        Some((stage.available, stage.tasks.len() as u32))
     }
 
     /// The workers that are there, and the latest of those that are not if `gone` is set.
@@ -170,23 +171,23 @@ impl Core {
             .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.row.clone()))
     }
 
-    /// The groups of a job, if it is remembered.
-    pub fn groups(&self, id: JobId) -> Option<Vec<GroupRow>> {
+    /// The stages of a job, if it is remembered.
+    pub fn stages(&self, id: JobId) -> Option<Vec<StageRow>> {
         let planning = self.planning.get(&id).map(|_| Vec::new());
-        let live = || self.jobs.get(&id).map(|job| job.group_rows(id));
+        let live = || self.jobs.get(&id).map(|job| job.stage_rows(id));
         planning
             .or_else(live)
-            .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.groups.clone()))
+            .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.stages.clone()))
     }
 
-    /// Figures of each operator of each group of a job that was run with them.
+    /// Figures of each operator of each stage of a job that was run with them.
     pub fn operators(&self, id: JobId) -> Option<Vec<Vec<OperatorRow>>> {
-        let of = |job: &Job| job.groups.iter().map(|group| group.operators.clone()).collect();
+        let of = |job: &Job| job.stages.iter().map(|stage| stage.operators.clone()).collect();
         let live = self.jobs.get(&id).map(of);
         live.or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.operators.clone()))
     }
 
-    /// Tasks of a job that is live, after a task (group, index), in order, at most `limit`. A statement
+    /// Tasks of a job that is live, after a task (stage, index), in order, at most `limit`. A statement
     /// that is being planned has none.
     pub fn tasks(
         &self,
@@ -198,7 +199,7 @@ impl Core {
         self.tasks_of(id, None, state, after, limit)
     }
 
-    /// The same, of one group alone if `only` names one.
+    /// The same, of one stage alone if `only` names one.
     pub fn tasks_of(
         &self,
         id: JobId,
@@ -211,23 +212,23 @@ impl Core {
             return Some(Vec::new());
         }
         let job = self.jobs.get(&id)?;
-        let (from_group, from_index) =
-            after.map_or((0, 0), |(group, index)| (group, index.saturating_add(1)));
+        let (from_stage, from_index) =
+            after.map_or((0, 0), |(stage, index)| (stage, index.saturating_add(1)));
         let mut rows = Vec::new();
-        for (group, at) in job.groups.iter().enumerate().skip(from_group as usize) {
-            // A group may have millions of tasks: one that cannot have any of these is not walked.
-            if only.is_some_and(|only| only as usize != group)
+        for (stage, at) in job.stages.iter().enumerate().skip(from_stage as usize) {
+            // A stage may have millions of tasks: one that cannot have any of these is not walked.
+            if only.is_some_and(|only| only as usize != stage)
                 || state.is_some_and(|state| count_of(&at.counts, state) == 0)
             {
                 continue;
             }
-            let from = if group == from_group as usize { from_index as usize } else { 0 };
+            let from = if stage == from_stage as usize { from_index as usize } else { 0 };
             for (index, task) in at.tasks.iter().enumerate().skip(from) {
                 if rows.len() == limit {
                     return Some(rows);
                 }
                 if state.is_none_or(|state| state == task.state) {
-                    rows.push(task.row(task_id(id, group as u32, index as u32)));
+                    rows.push(task.row(task_id(id, stage as u32, index as u32)));
                 }
             }
         }

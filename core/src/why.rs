@@ -2,7 +2,7 @@
 
 use crate::eligibility::{has_time, is_avoided};
 use crate::exchange::{is_read, is_whole, own_partitions, twin};
-use crate::state::{Core, Group, Job, Worker};
+use crate::state::{Core, Job, Stage, Worker};
 use crate::telemetry::exchange_name;
 use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
@@ -14,52 +14,54 @@ impl Core {
     /// A task of a live job: its row, its inputs, and why it is not running. Its attempts and its
     /// story are the observer's.
     pub fn task_view(&self, id: TaskId) -> Option<TaskView> {
-        let job = self.jobs.get(&id.group.job)?;
-        let group = job.groups.get(id.group.index as usize)?;
-        let task = group.tasks.get(id.index as usize)?;
-        let inputs = group.inputs().iter().filter(|input| is_read(input, id.index));
+        let job = self.jobs.get(&id.stage.job)?;
+        let stage = job.stages.get(id.stage.index as usize)?;
+        let task = stage.tasks.get(id.index as usize)?;
+        let inputs = stage.inputs().iter().filter(|input| is_read(input, id.index));
         Some(TaskView {
             row: task.row(id),
-            group_name: group.name.clone(),
+            stage_name: stage.name.clone(),
             attempts: Vec::new(),
             inputs: inputs.map(|input| input_view(job, input, id.index)).collect(),
-            why: self.why(id.group.job, job, id.group.index as usize, id.index),
+            why: self.why(id.stage.job, job, id.stage.index as usize, id.index),
             story: Vec::new(),
         })
     }
 
     /// Why a task is not running, if it is not and is not done.
-    fn why(&self, id: JobId, job: &Job, group: usize, index: u32) -> Vec<Reason> {
-        let at = &job.groups[group];
+    fn why(&self, id: JobId, job: &Job, stage: usize, index: u32) -> Vec<Reason> {
+        let at = &job.stages[stage];
         let mut reasons = match at.tasks[index as usize].state {
             TaskState::Waiting => waits_for(job, at, index),
-            TaskState::Ready => self.waits_for_slot(id, job, group, index),
+            TaskState::Ready => self.waits_for_slot(id, job, stage, index),
             TaskState::Running | TaskState::Done | TaskState::Failed => Vec::new(),
         };
         reasons.truncate(REASONS_MAX);
         reasons
     }
 
-    fn waits_for_slot(&self, id: JobId, job: &Job, group: usize, index: u32) -> Vec<Reason> {
+    fn waits_for_slot(&self, id: JobId, job: &Job, stage: usize, index: u32) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut whole = |text: String| reasons.push(Reason { worker: None, text });
         if self.workers.is_empty() {
             whole("no workers are connected; start one with `partita worker`".to_string());
         }
         let window = self.result_window();
-        if group == job.result() && !job.spec.keep && index >= job.delivered.saturating_add(window)
+        if stage == job.result()
+            && !job.spec.persist
+            && index >= job.delivered.saturating_add(window)
         {
             whole(format!(
                 "the client has read {} result partitions; at most {window} are computed ahead of it",
                 job.delivered
             ));
         }
-        let later = job.groups.iter().enumerate().skip(group + 1);
-        let ready: u64 = later.map(|(_, group)| group.counts.ready).sum();
+        let later = job.stages.iter().enumerate().skip(stage + 1);
+        let ready: u64 = later.map(|(_, stage)| stage.counts.ready).sum();
         if ready > 0 {
             whole(format!("{ready} ready tasks of later stages of this job run first"));
         }
-        let before = job.groups[group].tasks[..index as usize]
+        let before = job.stages[stage].tasks[..index as usize]
             .iter()
             .filter(|task| task.state == TaskState::Ready)
             .count();
@@ -74,7 +76,7 @@ impl Core {
             ));
         }
         for (worker, found) in self.workers.iter().take(REASONS_MAX) {
-            let text = self.not_there(*worker, found, job, group, index);
+            let text = self.not_there(*worker, found, job, stage, index);
             reasons.push(Reason { worker: Some(*worker), text });
         }
         reasons
@@ -86,10 +88,10 @@ impl Core {
         id: WorkerId,
         worker: &Worker,
         job: &Job,
-        group: usize,
+        stage: usize,
         index: u32,
     ) -> String {
-        let at = &job.groups[group];
+        let at = &job.stages[stage];
         if let Some(reason) = &worker.leaving {
             return format!("retiring: {reason}");
         }
@@ -100,7 +102,7 @@ impl Core {
                 "it must end in {left} s, and tasks of this stage take about {takes} s"
             );
         }
-        if is_avoided(job, group, index, id, &self.workers, self.now) {
+        if is_avoided(job, stage, index, id, &self.workers, self.now) {
             return "the task failed there before and can be retried on another worker".to_string();
         }
         if worker.metrics.above_mark && worker.assigned > 0 {
@@ -118,11 +120,11 @@ impl Core {
 }
 
 /// What a waiting task waits for.
-fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
+fn waits_for(job: &Job, stage: &Stage, index: u32) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    for input in group.inputs() {
-        let from = &job.groups[input.group as usize];
-        // What one task of the group reads whole holds back all of them.
+    for input in stage.inputs() {
+        let from = &job.stages[input.stage as usize];
+        // What one task of the stage reads whole holds back all of them.
         if !is_whole(&input.exchange) && !is_read(input, index) {
             continue;
         }
@@ -136,7 +138,7 @@ fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
                 worker: None,
                 text: format!(
                     "it reads stage {} ({}): {held} of {needed} partitions are available; of its tasks {} run, {} are ready, {} wait",
-                    input.group,
+                    input.stage,
                     from.name,
                     from.counts.running,
                     from.counts.ready,
@@ -149,7 +151,7 @@ fn waits_for(job: &Job, group: &Group, index: u32) -> Vec<Reason> {
 }
 
 fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {
-    let from = &job.groups[input.group as usize];
+    let from = &job.stages[input.stage as usize];
     let read: Vec<u32> = if is_whole(&input.exchange) {
         (0..from.tasks.len() as u32).collect()
     } else if let Some(partition) = twin(input, index) {
@@ -172,7 +174,7 @@ fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {
     places.sort_by_key(|(id, _, bytes)| (std::cmp::Reverse(*bytes), *id));
     places.truncate(REASONS_MAX);
     InputView {
-        group: input.group,
+        stage: input.stage,
         name: from.name.clone(),
         exchange: exchange_name(&input.exchange).to_string(),
         partitions: read.len() as u32,

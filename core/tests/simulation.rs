@@ -12,9 +12,9 @@
 #[cfg(test)]
 mod simulation {
     mod faults;
-    mod hold;
     mod job;
     mod link;
+    mod persisted;
     mod process;
     mod rng;
     mod run;

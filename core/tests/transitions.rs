@@ -9,8 +9,8 @@ mod transitions {
     mod exchanges;
     mod failures;
     mod fixture;
-    mod held;
     mod lineage;
+    mod persisted;
     mod planning;
     mod refusals;
     mod results;

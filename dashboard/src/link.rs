@@ -65,7 +65,7 @@ pub struct Link {
     first_frame_ms: Option<f64>,
     topics: Vec<Topic>,
     /// When anything came, or the connection was begun if nothing came since.
-    heard_ms: f64,
+    last_message_ms: f64,
     /// When the frame came that is shown.
     received_ms: f64,
     /// When the page last began to listen again.
@@ -94,7 +94,7 @@ impl Link {
             old: None,
             first_frame_ms: None,
             topics: Vec::new(),
-            heard_ms: now_ms,
+            last_message_ms: now_ms,
             received_ms: now_ms,
             resumed_ms: f64::NEG_INFINITY,
             failures: 0,
@@ -125,7 +125,7 @@ impl Link {
     /// A connection was begun. What is shown stays.
     pub fn connecting(&mut self, now_ms: f64) {
         self.phase = Phase::Connecting;
-        self.heard_ms = now_ms;
+        self.last_message_ms = now_ms;
     }
 
     /// The link was lost, or could not be made. Gives the pause before the next attempt, in
@@ -158,7 +158,7 @@ impl Link {
         bytes: usize,
         now_ms: f64,
     ) -> Option<(AnswerCallback, Rc<Answer>)> {
-        self.heard_ms = now_ms;
+        self.last_message_ms = now_ms;
         self.meter.add(bytes);
         let is_hello = matches!(message, ToPage::Hello { .. });
         if !is_hello && self.is_other_protocol() {
@@ -303,7 +303,7 @@ impl Link {
         }
         if !paused {
             self.resumed_ms = now_ms;
-            self.heard_ms = now_ms;
+            self.last_message_ms = now_ms;
         }
         if self.phase == Phase::Open {
             self.outbox.push(if paused { FromPage::Pause } else { FromPage::Resume });
@@ -322,7 +322,7 @@ impl Link {
         self.phase != Phase::Waiting
             && !self.is_paused()
             && !stands_still
-            && now_ms - self.heard_ms > SILENCE_MS_MAX
+            && now_ms - self.last_message_ms > SILENCE_MS_MAX
     }
 
     /// What to say of the link and the figures.

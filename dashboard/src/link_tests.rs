@@ -3,7 +3,7 @@
 use super::*;
 use partita_observe::frame::Update;
 use partita_observe::view::ClusterView;
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use std::cell::RefCell;
 use yew::Callback;
 
@@ -236,7 +236,7 @@ fn answers_come_to_who_asked() {
     let mut link = open_link();
     let heard = Rc::new(RefCell::new(Vec::new()));
     let ask = |link: &mut Link, index: u32| {
-        let question = Question::Task(TaskId { group: GroupId { job: JobId(1), index: 0 }, index });
+        let question = Question::Task(TaskId { stage: StageId { job: JobId(1), index: 0 }, index });
         let heard = heard.clone();
         let asker = Callback::from(move |answer: Rc<Answer>| {
             heard.borrow_mut().push((index, answer));

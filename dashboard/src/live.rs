@@ -79,7 +79,7 @@ pub struct Snapshot {
 /// [`crate::components::parts::Same`]), so that a panel is drawn only when its own rows changed.
 ///
 /// `live.now_ms` is the moment that is shown, in milliseconds since the epoch on the scheduler's
-/// clock. It counts on by itself, so ages are `live.now_ms - row.heard_ms`.
+/// clock. It counts on by itself, so ages are `live.now_ms - row.last_seen_ms`.
 #[derive(Clone)]
 pub struct Live(Rc<Snapshot>);
 

@@ -3,7 +3,7 @@
 //! Addresses are fragments (`#/jobs/7`): a server never sees them, so every page has an address
 //! below any path prefix without a rule in any proxy.
 
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use partita_shared::model::TaskState;
 use std::fmt;
 
@@ -53,8 +53,8 @@ pub fn panel_address(panel: &str, page: &Route) -> String {
 pub struct TaskFilter {
     /// Of which job; the latest one if it is not said.
     pub job: Option<JobId>,
-    /// Of which group; of all if it is not said.
-    pub group: Option<u32>,
+    /// Of which stage; of all if it is not said.
+    pub stage: Option<u32>,
     /// In which state; in all if it is not said.
     pub state: Option<TaskState>,
 }
@@ -199,9 +199,9 @@ impl TaskFilter {
         TaskFilter { job: Some(job), ..TaskFilter::default() }
     }
 
-    /// All tasks of a group.
-    pub fn of_group(group: GroupId) -> Self {
-        TaskFilter { job: Some(group.job), group: Some(group.index), state: None }
+    /// All tasks of a stage.
+    pub fn of_stage(stage: StageId) -> Self {
+        TaskFilter { job: Some(stage.job), stage: Some(stage.index), state: None }
     }
 
     /// Unknown keys are passed over, so that a later build may have more; a known key with a value
@@ -211,7 +211,7 @@ impl TaskFilter {
         for (key, value) in pairs(query) {
             match key {
                 "job" => filter.job = Some(value.parse().ok()?),
-                "group" => filter.group = Some(value.parse().ok()?),
+                "stage" => filter.stage = Some(value.parse().ok()?),
                 "state" => filter.state = Some(parse_state(value)?),
                 _ => {}
             }
@@ -223,9 +223,9 @@ impl TaskFilter {
 impl fmt::Display for TaskFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job = self.job.map(|job| format!("job={}", job.0));
-        let group = self.group.map(|group| format!("group={group}"));
+        let stage = self.stage.map(|stage| format!("stage={stage}"));
         let state = self.state.map(|state| format!("state={}", state_key(state)));
-        let parts: Vec<String> = [job, group, state].into_iter().flatten().collect();
+        let parts: Vec<String> = [job, stage, state].into_iter().flatten().collect();
         if parts.is_empty() { Ok(()) } else { write!(f, "?{}", parts.join("&")) }
     }
 }
@@ -243,17 +243,17 @@ fn parse_timeline(query: &str) -> Option<Route> {
 
 /// A task as addresses name it: `7.2.19`.
 pub fn task_key(task: TaskId) -> String {
-    format!("{}.{}.{}", task.group.job.0, task.group.index, task.index)
+    format!("{}.{}.{}", task.stage.job.0, task.stage.index, task.index)
 }
 
 fn parse_task(text: &str) -> Option<TaskId> {
     let mut parts = text.split('.');
-    let (job, group, index) = (parts.next()?, parts.next()?, parts.next()?);
+    let (job, stage, index) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
-    let group = GroupId { job: job.parse().ok()?, index: group.parse().ok()? };
-    Some(TaskId { group, index: index.parse().ok()? })
+    let stage = StageId { job: job.parse().ok()?, index: stage.parse().ok()? };
+    Some(TaskId { stage, index: index.parse().ok()? })
 }
 
 /// The word of a state, in addresses and on the page.
@@ -276,15 +276,15 @@ pub fn parse_state(text: &str) -> Option<TaskState> {
 mod tests {
     use super::*;
 
-    fn task(job: u32, group: u32, index: u32) -> TaskId {
-        TaskId { group: GroupId { job: JobId(job), index: group }, index }
+    fn task(job: u32, stage: u32, index: u32) -> TaskId {
+        TaskId { stage: StageId { job: JobId(job), index: stage }, index }
     }
 
     /// Every page is found again under the address that it writes.
     #[test]
     fn addresses_lead_back_to_their_page() {
         let filter =
-            TaskFilter { job: Some(JobId(7)), group: Some(2), state: Some(TaskState::Running) };
+            TaskFilter { job: Some(JobId(7)), stage: Some(2), state: Some(TaskState::Running) };
         let routes = [
             Route::Overview,
             Route::Jobs,
@@ -305,7 +305,7 @@ mod tests {
         for route in routes {
             assert_eq!(Route::parse(&route.to_string()), route);
         }
-        assert_eq!(Route::Tasks(filter).to_string(), "#/tasks?job=7&group=2&state=running");
+        assert_eq!(Route::Tasks(filter).to_string(), "#/tasks?job=7&stage=2&state=running");
         assert_eq!(Route::Task(task(7, 2, 19)).to_string(), "#/tasks/7.2.19");
         for tab in Tab::ALL {
             assert_eq!(Route::parse(&tab.route().to_string()).tab(), Some(tab));

@@ -20,18 +20,18 @@ const FOLDER_VARIABLE: &str = "PARTITA_PAGES";
 const POLLS_MAX: usize = 1_000;
 
 #[derive(PartialEq, Properties)]
-struct StageProps {
+struct ContentProps {
     content: VNode,
 }
 
 #[component]
-fn Stage(props: &StageProps) -> Html {
+fn Content(props: &ContentProps) -> Html {
     props.content.clone()
 }
 
 /// Some content as HTML.
 pub fn draw(content: Html) -> String {
-    let renderer = yew::LocalServerRenderer::<Stage>::with_props(StageProps { content });
+    let renderer = yew::LocalServerRenderer::<Content>::with_props(ContentProps { content });
     let mut drawing = pin!(renderer.hydratable(false).render());
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..POLLS_MAX {

@@ -5,7 +5,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt};
-use partita_shared::ids::{Attempt, GroupId};
+use partita_shared::ids::{Attempt, StageId};
 use partita_shared::{limits, wire};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept. Where there are more peers, the others are dialed again.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// Asks a worker for partitions that it holds: all of the same group, in this order.
+/// Asks a worker for partitions that it holds: all of the same stage, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchTicket {
-    /// The group.
-    pub group: GroupId,
+    /// The stage.
+    pub stage: StageId,
     /// The bucket of each partition, or all of it.
     pub bucket: Option<u32>,
     /// The tasks whose outputs are wanted, and the attempts that made them.
@@ -64,12 +64,12 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
     /// If it cannot be reached or refuses; later trouble comes in the stream.
     async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
 
-    /// Brings a partition to the worker at `address`: a [`crate::upload::PutCommand`] in the descriptor
+    /// Uploads a partition to the worker at `address`: a [`crate::upload::UploadCommand`] in the descriptor
     /// of the first message, the rows in all.
     ///
     /// # Errors
     /// If it cannot be reached or does not keep them.
-    async fn put(
+    async fn upload(
         &self,
         address: &str,
         messages: BoxStream<'static, FlightData>,
@@ -151,7 +151,7 @@ impl DataPlane for FlightPlane {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
     }
 
-    async fn put(
+    async fn upload(
         &self,
         address: &str,
         messages: BoxStream<'static, FlightData>,

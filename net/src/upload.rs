@@ -1,21 +1,21 @@
-//! How a client brings a partition: the command of its `DoPut`.
+//! How a client uploads a partition: the command of its `DoPut`.
 //!
 //! It is written in JSON inside the `Any` of Flight SQL's commands, so that clients in any language
 //! can make it with little.
 
 use arrow_flight::sql::Any;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 /// The type that the command has in its `Any`.
-pub const TYPE_URL: &str = "type.googleapis.com/partita.Put";
+pub const TYPE_URL: &str = "type.googleapis.com/partita.Upload";
 
 /// Which partition it is, and who shall hold it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PutCommand {
+pub struct UploadCommand {
     /// The job that stands for the table.
     pub job: u32,
     /// The partition.
@@ -48,10 +48,10 @@ where
     (messages.boxed(), broken)
 }
 
-impl PutCommand {
+impl UploadCommand {
     /// The task that stands for the partition.
     pub fn task(&self) -> TaskId {
-        TaskId { group: GroupId { job: JobId(self.job), index: 0 }, index: self.index }
+        TaskId { stage: StageId { job: JobId(self.job), index: 0 }, index: self.index }
     }
 
     /// The command as the bytes of a Flight descriptor.

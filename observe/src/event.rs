@@ -5,7 +5,7 @@
 
 use crate::spread::Spread;
 use crate::view::{AttemptView, EventRow};
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts, WorkerRow, WorkerState};
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,7 @@ pub enum Observation {
     JobEnded {
         /// The job, with its last figures.
         row: Box<JobRow>,
-        /// Figures of each operator of each group, if it was run with them.
+        /// Figures of each operator of each stage, if it was run with them.
         operators: Vec<Vec<OperatorRow>>,
     },
     /// Something that people should read: a sentence.
@@ -104,12 +104,14 @@ pub enum Carried {
         /// When, in milliseconds since the epoch.
         at_ms: u64,
     },
-    /// What a group's attempts told of it.
-    Group {
-        /// The group.
-        group: GroupId,
+    /// What a stage's attempts told of it.
+    #[serde(alias = "Group")]
+    Stage {
+        /// The stage.
+        #[serde(alias = "group")]
+        stage: StageId,
         /// The figures.
-        figures: GroupCarried,
+        figures: StageCarried,
     },
     /// An attempt that failed or was lost, as its job's page lists it.
     Failure(AttemptView),
@@ -124,9 +126,9 @@ pub enum Carried {
     End,
 }
 
-/// Figures of a group that were made from its attempts.
+/// Figures of a stage that were made from its attempts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct GroupCarried {
+pub struct StageCarried {
     /// Time that its finished tasks waited for other workers' partitions.
     #[serde(default)]
     pub transfer_us: u64,
@@ -171,13 +173,14 @@ pub struct SchedulerFacts {
 pub struct JobFacts {
     /// Its row at that moment.
     pub row: JobRow,
-    /// Its groups.
-    pub groups: Vec<GroupFacts>,
+    /// Its stages.
+    #[serde(alias = "groups")]
+    pub stages: Vec<StageFacts>,
 }
 
-/// What does not change of a group.
+/// What does not change of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupFacts {
+pub struct StageFacts {
     /// What it does, in a few words.
     pub name: String,
     /// The plan that its tasks run, one operator a line.
@@ -188,11 +191,12 @@ pub struct GroupFacts {
     pub inputs: Vec<InputFacts>,
 }
 
-/// How a group reads another.
+/// How a stage reads another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
-    /// The group that is read: its index in the same job.
-    pub group: u32,
+    /// The stage that is read: its index in the same job.
+    #[serde(alias = "group")]
+    pub stage: u32,
     /// The name of the exchange: `OneToOne`, `Shuffle`, `Gather`, `Broadcast` or `Explicit`.
     pub exchange: String,
 }
@@ -204,8 +208,9 @@ pub struct Counters {
     pub tasks_finished: u64,
     /// Jobs that changed.
     pub jobs: Vec<JobCounters>,
-    /// Groups that changed.
-    pub groups: Vec<GroupCounters>,
+    /// Stages that changed.
+    #[serde(alias = "groups")]
+    pub stages: Vec<StageCounters>,
     /// Workers whose tasks changed: the worker, tasks given to it that have not ended, tasks that it
     /// finished.
     pub workers: Vec<(WorkerId, u32, u64)>,
@@ -226,11 +231,12 @@ pub struct JobCounters {
     pub retries: u64,
 }
 
-/// Figures of a group.
+/// Figures of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupCounters {
-    /// The group.
-    pub group: GroupId,
+pub struct StageCounters {
+    /// The stage.
+    #[serde(alias = "group")]
+    pub stage: StageId,
     /// Its tasks.
     pub tasks: TaskCounts,
     /// Rows that its finished tasks made.

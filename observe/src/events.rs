@@ -3,7 +3,7 @@
 use crate::event::{Level, Note};
 use crate::table::Table;
 use crate::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use std::collections::{BTreeSet, HashMap};
 
 /// Characters of an event's sentence.
@@ -17,7 +17,7 @@ pub const LIKE_EVENTS_MS: u64 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kind: EventKind,
-    group: Option<GroupId>,
+    stage: Option<StageId>,
     text: String,
 }
 
@@ -95,7 +95,7 @@ impl Events {
     pub fn add(&mut self, at_ms: u64, happening: Happening) {
         let key = Key {
             kind: happening.kind,
-            group: happening.task.map(|task| task.group),
+            stage: happening.task.map(|task| task.stage),
             text: without_numbers(&happening.reason),
         };
         let apart_ms = match happening.kind {
@@ -154,7 +154,7 @@ impl Events {
     pub fn restore(&mut self, row: EventRow, reason: &str) {
         let key = Key {
             kind: row.kind,
-            group: row.task.map(|task| task.group),
+            stage: row.task.map(|task| task.stage),
             text: reason.to_string(),
         };
         if let Some(old) = self.rows.get(row.id) {
@@ -221,16 +221,16 @@ pub fn without_numbers(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn failed(group: u32, index: u32, error: &str) -> Happening {
-        let group = GroupId { job: JobId(1), index: group };
+    fn failed(stage: u32, index: u32, error: &str) -> Happening {
+        let stage = StageId { job: JobId(1), index: stage };
         Happening {
             kind: EventKind::AttemptFailed,
             level: Level::Error,
             text: error.into(),
             reason: error.into(),
             worker: Some(WorkerId(index % 20)),
-            job: Some(group.job),
-            task: Some(TaskId { group, index }),
+            job: Some(stage.job),
+            task: Some(TaskId { stage, index }),
         }
     }
 
@@ -238,7 +238,7 @@ mod tests {
         Events::new(max, Table::new())
     }
 
-    /// Failures that differ in numbers alone are one event for each group, which names the latest
+    /// Failures that differ in numbers alone are one event for each stage, which names the latest
     /// and a bounded number of workers.
     #[test]
     fn like_failures_are_one_event() {

@@ -5,7 +5,7 @@
 
 use crate::frame::{Answer, Delta, Source, ToPage, Topic, Update};
 use crate::view::{
-    ClusterView, DataView, EventRow, GroupView, JobView, Notice, Point, SchedulerView,
+    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView,
     TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, WorkerId};
@@ -60,8 +60,8 @@ pub struct Follower {
     pub workers: Rows<WorkerId, WorkerRow>,
     /// [`Topic::Jobs`].
     pub jobs: Rows<JobId, JobRow>,
-    /// [`Topic::Groups`], by job.
-    pub groups: BTreeMap<JobId, Rows<u32, GroupView>>,
+    /// [`Topic::Stages`], by job.
+    pub stages: BTreeMap<JobId, Rows<u32, StageView>>,
     /// [`Topic::Job`]; `None` within means that the job is not known.
     pub job_texts: BTreeMap<JobId, Option<Rc<JobView>>>,
     /// [`Topic::Worker`]; `None` within means that the worker is not known.
@@ -102,7 +102,7 @@ impl Follower {
         if gone(Topic::Events) {
             self.events = Rc::default();
         }
-        self.groups.retain(|job, _| !gone(Topic::Groups(*job)));
+        self.stages.retain(|job, _| !gone(Topic::Stages(*job)));
         self.job_texts.retain(|job, _| !gone(Topic::Job(*job)));
         self.worker_pages.retain(|worker, _| !gone(Topic::Worker(*worker)));
         self.worker_histories.retain(|worker, _| !gone(Topic::WorkerHistory(*worker)));
@@ -151,8 +151,8 @@ impl Follower {
             Update::Notices(notices) => self.notices = Some(Rc::new(notices)),
             Update::Workers(delta) => change(&mut self.workers, delta, |row| row.id),
             Update::Jobs(delta) => change(&mut self.jobs, delta, |row| row.id),
-            Update::Groups(job, delta) => {
-                change(self.groups.entry(job).or_default(), delta, |row| row.id.index);
+            Update::Stages(job, delta) => {
+                change(self.stages.entry(job).or_default(), delta, |row| row.id.index);
             }
             Update::Job(job, view) => {
                 self.job_texts.insert(job, view.map(Rc::from));
@@ -179,7 +179,7 @@ fn topic_of(update: &Update) -> (Topic, bool) {
         Update::Notices(_) => (Topic::Notices, false),
         Update::Workers(delta) => (Topic::Workers, delta.more),
         Update::Jobs(delta) => (Topic::Jobs, delta.more),
-        Update::Groups(job, delta) => (Topic::Groups(*job), delta.more),
+        Update::Stages(job, delta) => (Topic::Stages(*job), delta.more),
         Update::Job(job, _) => (Topic::Job(*job), false),
         Update::Worker(worker, _) => (Topic::Worker(*worker), false),
         Update::WorkerHistory(worker, delta) => (Topic::WorkerHistory(*worker), delta.more),

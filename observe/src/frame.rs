@@ -6,7 +6,7 @@
 //! [`FRAMES_UNTAKEN_MAX`] are on their way.
 
 use crate::view::{
-    ClusterView, DataView, EventRow, GroupView, JobView, Notice, Point, SchedulerView, TaskView,
+    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TaskView,
     TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, TaskId, WorkerId};
@@ -14,7 +14,7 @@ use partita_shared::model::{JobRow, TaskRow, TaskState, WorkerRow};
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A page of another one asks to be loaded again.
-pub const PAGE_PROTOCOL: u32 = 1;
+pub const PAGE_PROTOCOL: u32 = 2;
 
 /// Frames that were sent and not taken.
 pub const FRAMES_UNTAKEN_MAX: u64 = 2;
@@ -44,8 +44,8 @@ pub enum Topic {
     Workers,
     /// All jobs that are remembered.
     Jobs,
-    /// The groups of a job.
-    Groups(JobId),
+    /// The stages of a job.
+    Stages(JobId),
     /// The long texts of a job.
     Job(JobId),
     /// A worker's page.
@@ -89,11 +89,11 @@ pub enum Question {
     Tasks {
         /// The job.
         job: JobId,
-        /// One group alone.
-        group: Option<u32>,
+        /// One stage alone.
+        stage: Option<u32>,
         /// In one state alone.
         state: Option<TaskState>,
-        /// Those behind this one (group, index).
+        /// Those behind this one (stage, index).
         after: Option<(u32, u32)>,
         /// How many at most; [`TASKS_PAGE_MAX`] at most.
         limit: u32,
@@ -189,8 +189,8 @@ pub enum Update {
     Workers(Delta<WorkerId, WorkerRow>),
     /// [`Topic::Jobs`]. Texts are cut to [`JOB_TEXT_CHARS_MAX`].
     Jobs(Delta<JobId, JobRow>),
-    /// [`Topic::Groups`].
-    Groups(JobId, Delta<u32, GroupView>),
+    /// [`Topic::Stages`].
+    Stages(JobId, Delta<u32, StageView>),
     /// [`Topic::Job`]; `None` if it is not known.
     Job(JobId, Option<Box<JobView>>),
     /// [`Topic::Worker`]; `None` if it is not known.

@@ -2,7 +2,7 @@
 
 use crate::event::{AttemptEnd, Ending};
 use crate::view::AttemptView;
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Errors of attempts that are remembered with them.
@@ -198,10 +198,10 @@ impl Spans {
         self.numbered().filter(|(_, span)| span.task == task).map(|(at, _)| self.view(at)).collect()
     }
 
-    /// All spans of a job, or of one group of it.
-    pub fn of_job(&self, job: JobId, group: Option<u32>) -> impl Iterator<Item = &Span> {
-        let is_of = move |id: GroupId| id.job == job && group.is_none_or(|group| group == id.index);
-        self.ring.iter().filter(move |span| is_of(span.task.group))
+    /// All spans of a job, or of one stage of it.
+    pub fn of_job(&self, job: JobId, stage: Option<u32>) -> impl Iterator<Item = &Span> {
+        let is_of = move |id: StageId| id.job == job && stage.is_none_or(|stage| stage == id.index);
+        self.ring.iter().filter(move |span| is_of(span.task.stage))
     }
 
     fn numbered(&self) -> impl Iterator<Item = (u64, &Span)> {

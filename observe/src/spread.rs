@@ -1,4 +1,4 @@
-//! How a figure is spread over the tasks of a group, in little room.
+//! How a figure is spread over the tasks of a stage, in little room.
 
 use crate::view::Quartiles;
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 use crate::event::Ending;
 use crate::spans::{Span, Spans};
 use crate::view::{BARS_MAX, Bar, Lane, TimelineWindow};
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
 
 /// Lanes of one timeline.
@@ -41,8 +41,8 @@ impl Frame {
         Frame { from_us, to_us, width_px: window.width_px.clamp(1, px_max), job: window.job }
     }
 
-    fn shows(&self, group: GroupId) -> bool {
-        self.job.is_none_or(|job| job == group.job)
+    fn shows(&self, stage: StageId) -> bool {
+        self.job.is_none_or(|job| job == stage.job)
     }
 }
 
@@ -85,7 +85,7 @@ pub fn draw(spans: &Spans, slots: Vec<Slot>, frame: &Frame, now_us: u64) -> (Vec
 fn count(spans: &Spans, slot: &Slot, frame: &Frame, now_us: u64) -> usize {
     let lane = spans.lane(slot.lane.worker, slot.lane.slot, frame.from_us, frame.to_us);
     let ended = match frame.job {
-        Some(_) => lane.filter(|span| frame.shows(span.task.group)).count(),
+        Some(_) => lane.filter(|span| frame.shows(span.task.stage)).count(),
         None => lane.len(),
     };
     ended + usize::from(running_span(slot, frame, now_us).is_some())
@@ -95,7 +95,7 @@ fn count(spans: &Spans, slot: &Slot, frame: &Frame, now_us: u64) -> usize {
 fn running_span(slot: &Slot, frame: &Frame, now_us: u64) -> Option<Span> {
     let (task, began_us) = slot.running?;
     let is_in_view = began_us < frame.to_us && now_us > frame.from_us;
-    if !is_in_view || !frame.shows(task.task.group) {
+    if !is_in_view || !frame.shows(task.task.stage) {
         return None;
     }
     Some(Span {
@@ -122,7 +122,7 @@ fn exact_bars(spans: &Spans, slot: &Slot, frame: &Frame, now_us: u64) -> Vec<Bar
     let running = running_span(slot, frame, now_us);
     ended
         .chain(running.iter().map(|span| (span, None)))
-        .filter(|(span, _)| frame.shows(span.task.group))
+        .filter(|(span, _)| frame.shows(span.task.stage))
         .map(|(span, ending)| {
             let start_us = span.start_us().max(frame.from_us);
             Bar {
@@ -159,11 +159,11 @@ struct Cell {
     busy_us: u64,
     transfer_us: u64,
     disk_us: u64,
-    /// The group that took most of it, with one task of it, and its time.
+    /// The stage that took most of it, with one task of it, and its time.
     leader: Share,
 }
 
-/// A group's part of a pixel.
+/// A stage's part of a pixel.
 #[derive(Clone, Copy, Debug)]
 struct Share {
     busy_us: u64,
@@ -173,7 +173,7 @@ struct Share {
 }
 
 impl Share {
-    /// Takes more of the same group. That something failed stays to be seen.
+    /// Takes more of the same stage. That something failed stays to be seen.
     fn add(&mut self, other: &Share) {
         self.busy_us += other.busy_us;
         if !is_bad(self.ending) {
@@ -195,9 +195,9 @@ fn edge_us(frame: &Frame, px: u32) -> u64 {
 
 /// The pixels of a slot in which something ran.
 fn cells_of(spans: &Spans, slot: &Slot, frame: &Frame, now_us: u64) -> Vec<Cell> {
-    let mut cells = Cells { done: Vec::new(), groups: Vec::new(), frame: *frame };
+    let mut cells = Cells { done: Vec::new(), stages: Vec::new(), frame: *frame };
     for span in spans.lane(slot.lane.worker, slot.lane.slot, frame.from_us, frame.to_us) {
-        if frame.shows(span.task.group) {
+        if frame.shows(span.task.stage) {
             cells.take(span, Some(span.ending));
         }
     }
@@ -211,8 +211,8 @@ fn cells_of(spans: &Spans, slot: &Slot, frame: &Frame, now_us: u64) -> Vec<Cell>
 /// Cells in the making: spans come in order, so only the last pixel is open.
 struct Cells {
     done: Vec<Cell>,
-    /// The groups of the last pixel.
-    groups: Vec<Share>,
+    /// The stages of the last pixel.
+    stages: Vec<Share>,
     frame: Frame,
 }
 
@@ -271,20 +271,20 @@ impl Cells {
         cell.transfer_us += of(span.transfer_us);
         cell.disk_us += of(span.disk_us);
         let new = Share { busy_us: part_us, task: span.task, attempt: span.attempt, ending };
-        match self.groups.iter_mut().find(|group| group.task.group == span.task.group) {
-            Some(group) => group.add(&new),
-            None => self.groups.push(new),
+        match self.stages.iter_mut().find(|stage| stage.task.stage == span.task.stage) {
+            Some(stage) => stage.add(&new),
+            None => self.stages.push(new),
         }
     }
 
-    /// The open pixel is over: the group that took most of it stands for it.
+    /// The open pixel is over: the stage that took most of it stands for it.
     fn finish(&mut self) {
         if let Some(cell) = self.done.last_mut()
-            && let Some(leader) = self.groups.iter().max_by_key(|group| group.busy_us)
+            && let Some(leader) = self.stages.iter().max_by_key(|stage| stage.busy_us)
         {
             cell.leader = *leader;
         }
-        self.groups.clear();
+        self.stages.clear();
     }
 }
 
@@ -297,7 +297,7 @@ impl Cell {
         self.busy_us += next.busy_us;
         self.transfer_us += next.transfer_us;
         self.disk_us += next.disk_us;
-        if self.leader.task.group == next.leader.task.group {
+        if self.leader.task.stage == next.leader.task.stage {
             self.leader.add(&next.leader);
         } else if next.leader.busy_us > self.leader.busy_us {
             self.leader = next.leader;
@@ -311,7 +311,7 @@ impl Cell {
     /// Whether the next cell looks the same.
     fn is_like(&self, next: &Cell) -> bool {
         self.to_px == next.from_px
-            && self.leader.task.group == next.leader.task.group
+            && self.leader.task.stage == next.leader.task.stage
             && self.leader.ending.is_none() == next.leader.ending.is_none()
             && is_bad(self.leader.ending) == is_bad(next.leader.ending)
             && self

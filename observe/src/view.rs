@@ -5,7 +5,7 @@
 //! the field names.
 
 use crate::event::{CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
 use partita_shared::model::{ClusterRow, OperatorRow, TaskCounts, TaskRow};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct Point {
     pub disk_written_bytes: u64,
 }
 
-/// Smallest, quartiles and largest of a figure over the finished tasks of a group. The quartiles are
+/// Smallest, quartiles and largest of a figure over the finished tasks of a stage. The quartiles are
 /// taken from a histogram with bins an eighth of a doubling wide, so they are right within 9 %.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quartiles {
@@ -78,11 +78,11 @@ pub struct Quartiles {
     pub max: u64,
 }
 
-/// A group's figures.
+/// A stage's figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupView {
+pub struct StageView {
     /// Its identifier.
-    pub id: GroupId,
+    pub id: StageId,
     /// What it does, in a few words.
     pub name: String,
     /// Its tasks.
@@ -126,9 +126,9 @@ pub struct JobView {
     pub text: String,
     /// Why it failed or was cancelled.
     pub error: String,
-    /// Its groups: what does not change of them.
-    pub groups: Vec<GroupText>,
-    /// Figures of each operator of each group, if it was run with them.
+    /// Its stages: what does not change of them.
+    pub stages: Vec<StageText>,
+    /// Figures of each operator of each stage, if it was run with them.
     pub operators: Vec<Vec<OperatorRow>>,
     /// Attempts that failed or were lost, the latest first, at most [`FAILURES_MAX`].
     pub failures: Vec<AttemptView>,
@@ -137,9 +137,9 @@ pub struct JobView {
 /// Failed attempts that a job's page lists.
 pub const FAILURES_MAX: usize = 100;
 
-/// What does not change of a group.
+/// What does not change of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupText {
+pub struct StageText {
     /// What it does, in a few words.
     pub name: String,
     /// The plan that its tasks run, one operator a line.
@@ -219,9 +219,9 @@ pub struct PartitionView {
 /// Where the memory goes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataView {
-    /// Groups that hold something: the group, its name, partitions, bytes; the largest first, at most
-    /// [`DATA_GROUPS_MAX`].
-    pub groups: Vec<(GroupId, String, u32, u64)>,
+    /// Stages that hold something: the stage, its name, partitions, bytes; the largest first, at most
+    /// [`DATA_STAGES_MAX`].
+    pub stages: Vec<(StageId, String, u32, u64)>,
     /// Whether a worker has told of its partitions: they do so soon after someone begins to look.
     pub is_told: bool,
     /// The largest partitions, the largest first.
@@ -232,8 +232,8 @@ pub struct DataView {
     pub transfers: Vec<u64>,
 }
 
-/// Groups that the data page lists.
-pub const DATA_GROUPS_MAX: usize = 200;
+/// Stages that the data page lists.
+pub const DATA_STAGES_MAX: usize = 200;
 /// Hosts of the transfer matrix: those with the most traffic.
 pub const HOSTS_MAX: usize = 64;
 
@@ -280,7 +280,7 @@ pub enum EventKind {
     JobFailed,
     /// A job was cancelled.
     JobCancelled,
-    /// An attempt failed: all of a group with the same error are one event.
+    /// An attempt failed: all of a stage with the same error are one event.
     AttemptFailed,
     /// The scheduler says something.
     Note,
@@ -371,7 +371,7 @@ pub struct TimelineView {
     pub first_lane: u32,
     /// The lanes.
     pub lanes: Vec<Lane>,
-    /// Whether each bar is one attempt. Otherwise each is a run of pixels with the group that took
+    /// Whether each bar is one attempt. Otherwise each is a run of pixels with the stage that took
     /// most of it.
     pub exact: bool,
     /// Workers that came and went, at most [`MARKS_MAX`].
@@ -412,7 +412,7 @@ pub struct Bar {
     pub start_us: u64,
     /// The length, in microseconds.
     pub length_us: u64,
-    /// The task; in a summary, a task of the group that took most of it.
+    /// The task; in a summary, a task of the stage that took most of it.
     pub task: TaskId,
     /// Which start of it.
     pub attempt: Attempt,
@@ -442,8 +442,8 @@ pub struct Mark {
 pub struct TaskView {
     /// The task as lists show it.
     pub row: TaskRow,
-    /// The name of its group.
-    pub group_name: String,
+    /// The name of its stage.
+    pub stage_name: String,
     /// Its attempts, the first first, as far as they are remembered; the running one is the last.
     pub attempts: Vec<AttemptView>,
     /// What it reads, input by input.
@@ -458,11 +458,11 @@ pub struct TaskView {
 /// Reasons that a task's page lists.
 pub const REASONS_MAX: usize = 50;
 
-/// What a task reads of one group.
+/// What a task reads of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InputView {
-    /// The group that is read: its index in the same job.
-    pub group: u32,
+    /// The stage that is read: its index in the same job.
+    pub stage: u32,
     /// Its name.
     pub name: String,
     /// The name of the exchange.

@@ -144,7 +144,7 @@ pub fn plain(error: &DataFusionError) -> String {
 /// The name in `table 'partita.public.name' not found`.
 fn missing_table(text: &str) -> Option<&str> {
     let name = text.trim().strip_prefix("table 'partita.public.")?.strip_suffix("' not found")?;
-    // What was held and is no more has a name that nobody chose.
+    // A persisted result that has gone may have a generated name, which says nothing.
     (!name.starts_with("__")).then_some(name)
 }
 

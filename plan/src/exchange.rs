@@ -1,4 +1,4 @@
-//! The leaf of a fragment that stands for what another group made.
+//! The leaf of a fragment that stands for what another stage made.
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -43,7 +43,7 @@ pub enum Selection {
     All,
 }
 
-/// Gives the tasks of a group their inputs. The worker implements it; a fragment finds it among
+/// Gives the tasks of a stage their inputs. The worker implements it; a fragment finds it among
 /// the extensions of the session configuration in its task context.
 #[async_trait]
 pub trait Inputs: Send + Sync + fmt::Debug {
@@ -59,11 +59,11 @@ pub trait Inputs: Send + Sync + fmt::Debug {
     ) -> Result<SendableRecordBatchStream>;
 }
 
-/// The extension that carries the [`Inputs`] of a group.
+/// The extension that carries the [`Inputs`] of a stage.
 #[derive(Debug)]
 pub struct InputsExtension(pub Arc<dyn Inputs>);
 
-/// Reads what another group made.
+/// Reads what another stage made.
 #[derive(Debug)]
 pub struct ExchangeExec {
     input: u32,

@@ -1,8 +1,8 @@
 //! Plan fragments: what the scheduler cuts and the workers run.
 //!
 //! DataFusion plans a query; its optimiser decides where rows must change partitions. [`cut`]
-//! takes the plan apart at those places into groups of tasks; [`exchange`] holds the leaf that
-//! stands for "what another group made"; [`codec`] gives fragments their wire form; [`session`]
+//! takes the plan apart at those places into stages; [`exchange`] holds the leaf that
+//! stands for "what another stage made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`arithmetic`] has the operators of
 //! pandas, `missing` what it has as missing; [`ranged`] has the partitions of sorted rows done by themselves;
@@ -27,11 +27,11 @@ pub mod exchange;
 mod extreme;
 pub mod files;
 mod guards;
-pub mod held;
 pub mod interrupt;
 pub mod logical;
 pub mod merging;
 mod missing;
+pub mod persisted;
 pub mod product;
 mod properties;
 mod prune;

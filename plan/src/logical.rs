@@ -43,8 +43,8 @@ pub enum Purpose {
     Rows,
     /// The client gets the plan instead.
     Explain,
-    /// The workers hold them.
-    Hold {
+    /// The workers persist them.
+    Persist {
         /// The table's name.
         name: String,
         /// Whether the session alone sees it, and takes it with it.

@@ -11,7 +11,7 @@ use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
 use crate::missing::{fill_null, nan_as_null};
 use crate::product::product;
-use crate::ranged::{JoinsRule, WindowsRule};
+use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
 use crate::sliding::rolling;
 use crate::windows::{IgnoreNullsRule, present_values};
@@ -117,11 +117,13 @@ fn table_options(config: &SessionConfig) -> TableOptions {
     tables
 }
 
-/// DataFusion's rules for physical plans, and ours before the one that brings rows together.
+/// DataFusion's rules for physical plans, and ours around the one that decides where rows are shuffled.
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = guards::rules();
-    let place = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
-    rules.insert(place.unwrap_or_default(), Arc::new(interrupt::Physical(Arc::new(JoinsRule))));
+    let ensure = rules.iter().position(|rule| rule.name() == "EnsureRequirements");
+    let ensure = ensure.unwrap_or_default();
+    rules.insert(ensure + 1, Arc::new(interrupt::Physical(Arc::new(SplitsRule))));
+    rules.insert(ensure, Arc::new(interrupt::Physical(Arc::new(JoinsRule))));
     rules.insert(0, Arc::new(interrupt::Physical(Arc::new(WindowsRule))));
     rules
 }

@@ -1,6 +1,6 @@
 //! Writing: where each attempt writes, and what makes the files visible.
 //!
-//! `COPY (query) TO 'folder'` becomes two groups. The tasks of the first write below a staging
+//! `COPY (query) TO 'folder'` becomes two stages. The tasks of the first write below a staging
 //! folder beside the target, each attempt in a folder of its own; the one task of the second moves
 //! the files of the attempts that counted to their places. Nothing is visible before all is
 //! complete, and what is left after a failure is one folder to remove.

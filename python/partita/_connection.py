@@ -24,7 +24,7 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
-from ._wire import put_command, statement_query
+from ._wire import statement_query, upload_command
 
 __all__ = ["Connection", "Running"]
 
@@ -448,7 +448,7 @@ class Connection:
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
         with self.making(name):
-            places = self.action("partita.put_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
+            places = self.action("partita.upload_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
             job = places["job"]
             firsts = self._each(list(enumerate(places["addresses"])), send)
             schema = firsts[0].schema
@@ -456,12 +456,12 @@ class Connection:
             end = {"job": job, "name": name, "public": public, "schema": text}
             if order:
                 end.update(order=list(order), splits=_splits(firsts, order[0]))
-            self.action("partita.put_end", end)
+            self.action("partita.upload_end", end)
         return schema
 
     def _upload_partition(self, job: int, index: int, address: str, rows: pa.Table) -> None:
         place = {"job": job, "index": index, "address": address}
-        command = put_command(json.dumps(place).encode())
+        command = upload_command(json.dumps(place).encode())
         descriptor = flight.FlightDescriptor.for_command(command)
 
         def send(client: flight.FlightClient) -> None:

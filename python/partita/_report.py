@@ -168,7 +168,7 @@ class performance_report:
                 f"{step['busy_us'] / 1e6:.3f} s",
                 _Html(f"<details><summary>plan</summary><pre>{escape(step['plan'])}</pre></details>"),
             ]
-            for step in self._client._rest(f"jobs/{job['id']}/groups")["groups"]
+            for step in self._client._rest(f"jobs/{job['id']}/stages")["stages"]
         ]
         head = ("stage", "name", "inputs", "tasks", "rows", "bytes", "busy time", "")
         return f"<h3>{escape(job['name'])}</h3>{_table(head, steps)}"

@@ -6,7 +6,7 @@ defines the layout.
 
 from __future__ import annotations
 
-__all__ = ["command", "put_command", "statement_query"]
+__all__ = ["command", "statement_query", "upload_command"]
 
 _PREFIX = "type.googleapis.com/"
 _LENGTH_DELIMITED = 2

@@ -219,8 +219,8 @@ def test_killed_client_is_cleaned_up(client):
         "from partita.distributed import Client\n"
         "c = Client(f\"{os.environ['PARTITA_SCHEDULER_ADDR']}:{os.environ['PARTITA_SCHEDULER_PORT']}\")\n"
         "a = dd.from_pandas(pd.DataFrame({'a': range(1000)}), npartitions=4).persist()\n"
-        "c._connection.action('partita.put_begin', {'name': 'half', 'partitions': 3})\n"
-        "print('held', flush=True)\n"
+        "c._connection.action('partita.upload_begin', {'name': 'half', 'partitions': 3})\n"
+        "print('persisted', flush=True)\n"
         "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
     )
     process = running(["-c", script], client)
@@ -437,7 +437,7 @@ def test_files(client, tmp_path):
 def test_plans_are_shown(client, tmp_path):
     """Plans as text and as SVG."""
     ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-    assert "HeldExec" in ddf.explain()
+    assert "PersistedExec" in ddf.explain()
     drawing = ddf.groupby("a").size().visualize(str(tmp_path / "plan.svg"))
     assert drawing._repr_svg_().startswith("<svg")
     assert (tmp_path / "plan.svg").read_text() == drawing.svg

@@ -45,8 +45,8 @@ pub enum JobNotice {
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
-    /// All of the job's result is held.
-    Held,
+    /// All of the job's result is persisted.
+    Persisted,
     /// The job ended.
     Ended {
         /// How.
@@ -163,7 +163,7 @@ impl Hub {
         }
     }
 
-    /// Lets go of held results that have no name any more.
+    /// Lets go of persisted results that have no name any more.
     pub async fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
         for job in jobs {
             self.tell(Event::JobReleased { job }).await;
@@ -309,8 +309,8 @@ impl Hub {
             FromWorker::Stored { task, rows, bytes } => {
                 self.tell(Event::Stored { worker, task, rows, bytes }).await;
             }
-            FromWorker::TakenOver { task, attempt, error } => {
-                self.tell(Event::TakenOver { worker, task, attempt, error }).await;
+            FromWorker::Migrated { task, attempt, error } => {
+                self.tell(Event::Migrated { worker, task, attempt, error }).await;
             }
             // The core knows nothing of these: they do not take its time.
             FromWorker::Traffic(fetched_from) => {

@@ -72,7 +72,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) sessions: Sessions,
     pub(crate) collections: query::Collections,
-    pub(crate) puts: query::puts::Puts,
+    pub(crate) uploads: query::uploads::Uploads,
     pub(crate) acks: query::Acks,
     pub(crate) plane: Arc<dyn DataPlane>,
     pub(crate) planning: Planner,
@@ -200,7 +200,7 @@ impl Scheduler {
         analyze: bool,
     ) -> Result<Running, QueryError> {
         let shared = &self.shared;
-        let asked = query::Asked {
+        let request_context = query::RequestContext {
             session: String::new(),
             directory: Some(directory.to_string()),
             client: "this process".to_string(),
@@ -210,8 +210,8 @@ impl Scheduler {
             direct: false,
             has_fixed_types: false,
         };
-        let prepared = query::prepare(shared, &asked, sql).await?;
-        query::run(shared, &asked, prepared).await
+        let prepared = query::prepare(shared, &request_context, sql).await?;
+        query::run(shared, &request_context, prepared).await
     }
 
     /// Asks for the end: the workers are told to leave, then [`Scheduler::serve`] returns.
@@ -272,7 +272,7 @@ fn share(
         observer,
         sessions: Sessions::new(),
         collections: query::Collections::default(),
-        puts: query::puts::Puts::default(),
+        uploads: query::uploads::Uploads::default(),
         acks: query::Acks::default(),
         plane,
         planning: Planner::new(config.planning_timeout)?,

@@ -4,7 +4,7 @@
 
 use crate::Shared;
 use crate::error::SchedulerError;
-use crate::query::{Asked, QueryError, Statement};
+use crate::query::{QueryError, RequestContext, Statement};
 use partita_plan::depth::PLANNING_STACK_BYTES;
 use partita_plan::interrupt::Interrupt;
 use std::collections::HashMap;
@@ -68,7 +68,7 @@ impl Planner {
     /// If the planning fails or takes too long, or someone cancels the statement.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        asked: &Asked,
+        request_context: &RequestContext,
         statement: &mut Statement,
         planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
@@ -76,7 +76,7 @@ impl Planner {
             // One that was cancelled before is not begun.
             biased;
             error = statement.ended() => Err(error),
-            planned = self.plan(asked, planning) => planned,
+            planned = self.plan(request_context, planning) => planned,
         }
     }
 
@@ -88,17 +88,17 @@ impl Planner {
     pub(crate) async fn describe<T: Send + 'static>(
         &self,
         shared: &Shared,
-        asked: &Asked,
+        request_context: &RequestContext,
         text: &str,
         planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let planned = self.plan(asked, planning);
+        let planned = self.plan(request_context, planning);
         tokio::pin!(planned);
         if let Ok(planned) = tokio::time::timeout(DESCRIPTION_UNLISTED_MAX, &mut planned).await {
             return planned;
         }
         let text = format!("describe: {}", text.trim());
-        let mut statement = Statement::begin(shared, asked, &text).await?;
+        let mut statement = Statement::begin(shared, request_context, &text).await?;
         let described = tokio::select! {
             error = statement.ended() => Err(error),
             planned = planned => planned,
@@ -115,14 +115,14 @@ impl Planner {
     /// Plans something for a client, and waits for it.
     async fn plan<T: Send + 'static>(
         &self,
-        asked: &Asked,
+        request_context: &RequestContext,
         planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
         let threads = self.runtime.as_ref().ok_or(QueryError::Ending)?.handle().clone();
         let interrupt = Arc::<Interrupt>::default();
         let _waiter = Waiter(Arc::clone(&interrupt));
         let ended = Arc::clone(&interrupt);
-        let permit = self.share_of(asked).acquire_owned().await;
+        let permit = self.share_of(request_context).acquire_owned().await;
         interrupt.end_at(Instant::now() + self.timeout);
         let own = threads.clone();
         // The share is taken until the thread is free, whether or not someone still waits for it.
@@ -147,8 +147,12 @@ impl Planner {
     }
 
     /// The share of a client in the threads.
-    fn share_of(&self, asked: &Asked) -> Arc<Semaphore> {
-        let name = if asked.session.is_empty() { &asked.client } else { &asked.session };
+    fn share_of(&self, request_context: &RequestContext) -> Arc<Semaphore> {
+        let name = if request_context.session.is_empty() {
+            &request_context.client
+        } else {
+            &request_context.session
+        };
         let mut clients = lock(&self.clients);
         clients.retain(|_, share| share.strong_count() > 0);
         if let Some(share) = clients.get(name).and_then(Weak::upgrade) {

@@ -50,43 +50,44 @@ define_id!(
 
 /// The like tasks of one step of a job.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct GroupId {
+pub struct StageId {
     /// The job it belongs to.
     pub job: JobId,
-    /// Its position in the job's list of groups.
+    /// Its position in the job's list of stages.
     pub index: u32,
 }
 
-impl fmt::Display for GroupId {
+impl fmt::Display for StageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.job, self.index)
     }
 }
 
-impl fmt::Debug for GroupId {
+impl fmt::Debug for StageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GroupId({}.{})", self.job.0, self.index)
+        write!(f, "StageId({}.{})", self.job.0, self.index)
     }
 }
 
-/// One task: an index into its group.
+/// One task: an index into its stage.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
-    /// The group it belongs to.
-    pub group: GroupId,
-    /// Its index in the group.
+    /// The stage it belongs to.
+    #[serde(alias = "group")]
+    pub stage: StageId,
+    /// Its index in the stage.
     pub index: u32,
 }
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.group, self.index)
+        write!(f, "{}.{}", self.stage, self.index)
     }
 }
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TaskId({}.{}.{})", self.group.job.0, self.group.index, self.index)
+        write!(f, "TaskId({}.{}.{})", self.stage.job.0, self.stage.index, self.index)
     }
 }
 

@@ -47,7 +47,7 @@ pub const TRAFFIC_PEERS_MAX: usize = 1024;
 /// How often a worker sends a heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A worker that was not heard of for this long is lost.
+/// A worker without a heartbeat for this long is lost.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// How long a worker looks for a scheduler that is gone, unless `--death-timeout` says otherwise.
@@ -59,11 +59,11 @@ pub const REACH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer may take to answer the handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Groups in one job.
-pub const JOB_GROUPS_MAX: usize = 10_000;
+/// Stages in one job.
+pub const JOB_STAGES_MAX: usize = 10_000;
 
-/// Tasks in one group.
-pub const GROUP_TASKS_MAX: u32 = 16_000_000;
+/// Tasks in one stage.
+pub const STAGE_TASKS_MAX: u32 = 16_000_000;
 
 /// Finished jobs that the scheduler remembers for listings.
 pub const FINISHED_JOBS_MAX: usize = 1000;
@@ -75,8 +75,8 @@ pub const LIVE_JOBS_MAX: usize = 2000;
 /// says how many of one client.
 pub const PLANNING_STATEMENTS_MAX: usize = 10_000;
 
-/// Jobs of all clients whose results may be held at once; [`has_room`] says how many of one client.
-pub const HELD_JOBS_MAX: usize = 2000;
+/// Jobs of all clients whose results may be persisted at once; [`has_room`] says how many of one client.
+pub const PERSISTED_JOBS_MAX: usize = 2000;
 
 /// Whether a client that has `own` of the `all` things that all clients have may have one more, if `max`
 /// is the limit for all: as long as it has fewer than are left. So one client alone gets a half, each of

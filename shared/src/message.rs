@@ -3,12 +3,12 @@
 //! They travel as postcard in binary WebSocket frames (see [`crate::wire`]), or as they are between
 //! the parts of an embedded cluster. Data never travels here: record batches go by Arrow Flight.
 
-use crate::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
-use crate::model::{ClusterRow, GroupRow, JobRow, OperatorRow, TableRow, WorkerRow};
+use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
+use crate::model::{ClusterRow, JobRow, OperatorRow, StageRow, TableRow, WorkerRow};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How a group reads the partitions of another.
+/// How a stage reads the partitions of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exchange {
     /// Task `i` reads partition `i`.
@@ -23,13 +23,13 @@ pub enum Exchange {
     Explicit(Arc<Vec<Vec<u32>>>),
 }
 
-/// One input of a group. Tasks outside `first .. first + count` do not read it; task `first + i`
+/// One input of a stage. Tasks outside `first .. first + count` do not read it; task `first + i`
 /// reads what [`Exchange`] says of index `i`. So a union of several inputs costs one entry each,
 /// however many tasks there are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputSpec {
-    /// The group that is read: its index in the same job.
-    pub group: u32,
+    /// The stage that is read: its index in the same job.
+    pub stage: u32,
     /// The pattern.
     pub exchange: Exchange,
     /// The first task that reads it.
@@ -38,7 +38,7 @@ pub struct InputSpec {
     pub count: u32,
 }
 
-/// What the tasks of a group do.
+/// What the tasks of a stage do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
     /// Nothing: what the machinery itself costs.
@@ -71,28 +71,28 @@ pub struct CommitSpec {
     pub single_file: bool,
 }
 
-/// A group's work and inputs, as a worker gets it: once, before its first task there.
+/// A stage's work and inputs, as a worker gets it: once, before its first task there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragment {
-    /// The group.
-    pub group: GroupId,
+    /// The stage.
+    pub stage: StageId,
     /// What its tasks do.
     pub work: Work,
     /// What its tasks read, in the order in which the plan numbers its exchanges.
     pub inputs: Vec<InputSpec>,
-    /// The inputs that are results which other jobs hold: their number, and the group whose
+    /// The inputs that are persisted results of other jobs: their number, and the stage whose
     /// partitions they are.
-    pub held: Vec<(u32, GroupId)>,
+    pub persisted: Vec<(u32, StageId)>,
     /// Whether figures of each operator are wanted.
     pub analyze: bool,
 }
 
-/// Who holds the partitions of an input that every task of a group reads in part or whole.
+/// Who holds the partitions of an input that every task of a stage reads in part or whole.
 /// Sent before the first task that needs it and again when a holder changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locations {
-    /// The group that reads.
-    pub group: GroupId,
+    /// The stage that reads.
+    pub stage: StageId,
     /// Which of its inputs.
     pub input: u32,
     /// The holder and the attempt that made it, for each partition of the input.
@@ -120,9 +120,9 @@ pub struct RunTask {
     pub holders: Vec<Holder>,
 }
 
-/// A partition that a worker takes over from another that leaves.
+/// A partition that a worker gets from another, which retires or keeps it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakeOver {
+pub struct Migration {
     /// The task whose output it is.
     pub task: TaskId,
     /// The attempt that made it.
@@ -159,18 +159,18 @@ pub enum ToWorker {
     },
     /// A worker is gone. Reads from it must end at once.
     PeerLost(WorkerId),
-    /// A group whose tasks will follow.
+    /// A stage whose tasks will follow.
     Fragment(Arc<Fragment>),
     /// Holders of an input.
     Locations(Locations),
     /// Tasks to run, in this order.
     Run(Vec<RunTask>),
-    /// Get this partition and keep it; [`FromWorker::TakenOver`] follows.
-    TakeOver(TakeOver),
+    /// Get this partition and keep it; [`FromWorker::Migrated`] follows.
+    Migrate(Migration),
     /// Stop these attempts, or never start them. No report follows.
     Cancel(Vec<(TaskId, Attempt)>),
-    /// Forget the partitions of these groups.
-    DropGroups(Vec<GroupId>),
+    /// Forget the partitions of these stages.
+    DropStages(Vec<StageId>),
     /// Forget one partition, which its reader has taken.
     DropPartition(TaskId),
     /// Forget everything about a job, and remove what its attempts left in this staging folder.
@@ -400,7 +400,7 @@ pub enum FromWorker {
     },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
-    /// A client has brought it a partition, which it holds.
+    /// A client has uploaded a partition to it, which it holds.
     Stored {
         /// The task that stands for the partition.
         task: TaskId,
@@ -409,8 +409,8 @@ pub enum FromWorker {
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
-    /// It holds what it was to take over by [`ToWorker::TakeOver`], or could not get it.
-    TakenOver {
+    /// It holds the partition of [`ToWorker::Migrate`], or could not get it.
+    Migrated {
         /// The task whose output it is.
         task: TaskId,
         /// The attempt that made it.
@@ -463,15 +463,15 @@ pub enum Request {
     Jobs,
     /// One job.
     Job(JobId),
-    /// The groups of a job.
-    Groups(JobId),
+    /// The stages of a job.
+    Stages(JobId),
     /// Answered when that many workers are there.
     WaitWorkers(u32),
     /// Stop a job.
     Cancel(JobId),
     /// End the cluster.
     Shutdown,
-    /// Send [`Reply::Job`] and [`Reply::Groups`] of this job as they change, until it has ended.
+    /// Send [`Reply::Job`] and [`Reply::Stages`] of this job as they change, until it has ended.
     Watch(JobId),
     /// The client has read a result partition from its holder.
     Taken {
@@ -493,11 +493,11 @@ pub enum Request {
         /// Why.
         cause: String,
     },
-    /// Run a group of tasks that do nothing, answered when all are done.
+    /// Run a stage whose tasks do nothing, answered when all are done.
     EmptyTasks(u32),
     /// All tables that workers hold.
     Tables,
-    /// Have workers hand over what they hold and leave. Answered when all have gone.
+    /// Have workers migrate what they hold and leave. Answered when all have gone.
     Retire(Vec<WorkerId>),
 }
 
@@ -512,8 +512,8 @@ pub enum Reply {
     Jobs(Vec<JobRow>),
     /// One job, if it is remembered.
     Job(Option<JobRow>),
-    /// Its groups.
-    Groups(Vec<GroupRow>),
+    /// Its stages.
+    Stages(Vec<StageRow>),
     /// It was done.
     Done,
     /// It was not done.

@@ -3,7 +3,7 @@
 //! Times are milliseconds since the epoch (of the scheduler's clock); durations are in the unit
 //! that the field names.
 
-use crate::ids::{GroupId, JobId, TaskId, WorkerId};
+use crate::ids::{JobId, StageId, TaskId, WorkerId};
 use crate::message::WorkerMetrics;
 use serde::{Deserialize, Serialize};
 
@@ -79,8 +79,9 @@ pub enum JobState {
     Failed,
     /// Someone stopped it, or its client went away.
     Cancelled,
-    /// Its result is complete and held on the workers, until someone lets it go.
-    Held,
+    /// Its result is complete and persisted on the workers, until someone lets it go.
+    #[serde(alias = "held")]
+    Persisted,
     /// Its statement is being planned, or was planned and its client has not fetched the result yet.
     Planning,
 }
@@ -94,13 +95,15 @@ impl JobState {
         JobState::Done,
         JobState::Failed,
         JobState::Cancelled,
-        JobState::Held,
+        JobState::Persisted,
     ];
 
     /// Whether it will not change any more.
     pub fn is_final(self) -> bool {
         match self {
-            JobState::Planning | JobState::Queued | JobState::Running | JobState::Held => false,
+            JobState::Planning | JobState::Queued | JobState::Running | JobState::Persisted => {
+                false
+            }
             JobState::Done | JobState::Failed | JobState::Cancelled => true,
         }
     }
@@ -114,7 +117,7 @@ impl JobState {
             JobState::Done => "done",
             JobState::Failed => "failed",
             JobState::Cancelled => "cancelled",
-            JobState::Held => "held",
+            JobState::Persisted => "persisted",
         }
     }
 }
@@ -224,8 +227,9 @@ pub struct WorkerRow {
     pub ends_ms: Option<u64>,
     /// When it joined.
     pub joined_ms: u64,
-    /// When it was last heard of.
-    pub heard_ms: u64,
+    /// When its last heartbeat came.
+    #[serde(alias = "heard_ms")]
+    pub last_seen_ms: u64,
     /// What it measured last.
     pub metrics: WorkerMetrics,
     /// Tasks given to it that have not ended.
@@ -260,11 +264,12 @@ pub struct JobRow {
     pub ended_ms: Option<u64>,
     /// Its tasks.
     pub tasks: TaskCounts,
-    /// How many groups it has.
-    pub groups: u32,
-    /// Rows that its finished tasks made, over all groups.
+    /// How many stages it has.
+    #[serde(alias = "groups")]
+    pub stages: u32,
+    /// Rows that its finished tasks made, over all stages.
     pub rows: u64,
-    /// Bytes that its finished tasks made, over all groups.
+    /// Bytes that its finished tasks made, over all stages.
     pub bytes: u64,
     /// Rows that the client got.
     pub delivered_rows: u64,
@@ -272,14 +277,14 @@ pub struct JobRow {
     pub retries: u64,
 }
 
-/// A group of a job.
+/// A stage of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupRow {
+pub struct StageRow {
     /// Its identifier.
-    pub id: GroupId,
+    pub id: StageId,
     /// What it does, in a few words.
     pub name: String,
-    /// The groups that it reads.
+    /// The stages that it reads.
     pub inputs: Vec<u32>,
     /// Its tasks.
     pub tasks: TaskCounts,

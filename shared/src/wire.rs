@@ -55,11 +55,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{GroupId, JobId, TaskId};
+    use crate::ids::{JobId, StageId, TaskId};
     use crate::message::{FailureKind, FromWorker, Outcome, Spent, TaskReport, ToWorker};
 
     fn report() -> FromWorker {
-        let task = TaskId { group: GroupId { job: JobId(3), index: 1 }, index: 9 };
+        let task = TaskId { stage: StageId { job: JobId(3), index: 1 }, index: 9 };
         let outcome = Outcome::Failed { kind: FailureKind::Retry, error: "no space".into() };
         FromWorker::Reports(vec![TaskReport { task, attempt: 2, spent: Spent::default(), outcome }])
     }

@@ -29,11 +29,11 @@ const settles = (what, look) => until(what, async () => {
   return true;
 });
 
-/** Asserts that a page of a job has the groups that the scheduler has. @param {ReturnType<typeof scene>} here @param {any} job */
-async function assertGroups(here, job) {
+/** Asserts that a page of a job has the stages that the scheduler has. @param {ReturnType<typeof scene>} here @param {any} job */
+async function assertStages(here, job) {
   const page = await open(here, `#/jobs/${job.id}`);
-  const { groups } = await here.cluster.get(`jobs/${job.id}/groups`);
-  await settles(`the groups of ${job.name}`, async () => {
+  const { stages } = await here.cluster.get(`jobs/${job.id}/stages`);
+  await settles(`the stages of ${job.name}`, async () => {
     const text = plain(await page.getByRole('main').innerText());
     assert.ok(text.includes(plain(job.text)), `${job.text} is not in ${text}`);
     assert.ok(text.includes(plain(job.error)), `${job.error} is not in ${text}`);
@@ -42,20 +42,20 @@ async function assertGroups(here, job) {
     assert.ok(isBytes(made['bytes made'] ?? '', job.bytes), JSON.stringify(made));
     assert.equal(number(made['rows delivered'] ?? ''), job.delivered_rows, JSON.stringify(made));
     assert.equal(number(made['retries'] ?? ''), job.retries, JSON.stringify(made));
-    const shown = await rows(table(panel(page, 'Tasks by group')));
-    assert.equal(shown.length, groups.length);
-    for (const [at, group] of groups.entries()) {
+    const shown = await rows(table(panel(page, 'Tasks by stage')));
+    assert.equal(shown.length, stages.length);
+    for (const [at, stage] of stages.entries()) {
       const row = shown[at] ?? {};
-      const total = Object.values(group.tasks).reduce((sum, count) => sum + count, 0);
-      assert.equal(row['Group'], `${group.id.index}${plain(group.name)}`, JSON.stringify(row));
+      const total = Object.values(stage.tasks).reduce((sum, count) => sum + count, 0);
+      assert.equal(row['Stage'], `${stage.id.index}${plain(stage.name)}`, JSON.stringify(row));
       assert.ok(row['Tasks']?.endsWith(` of ${total}`), JSON.stringify(row));
-      assert.equal(number(row['Rows'] ?? ''), group.rows, JSON.stringify(row));
+      assert.equal(number(row['Rows'] ?? ''), stage.rows, JSON.stringify(row));
     }
-    const bars = await table(panel(page, 'Tasks by group')).getByRole('img', { name: /tasks done/ })
+    const bars = await table(panel(page, 'Tasks by stage')).getByRole('img', { name: /tasks done/ })
       .evaluateAll((all) => all.map((bar) => bar.getAttribute('aria-label') ?? ''));
     assert.deepEqual(
       bars.map((bar) => number(bar.split(' of ', 1).join())),
-      groups.map((/** @type {any} */ { tasks }) => tasks.done),
+      stages.map((/** @type {any} */ { tasks }) => tasks.done),
     );
   });
 }
@@ -105,9 +105,9 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
     });
   });
 
-  test('the page of each job has its query, its error, and each group with its rows and bytes', async () => {
+  test('the page of each job has its query, its error, and each stage with its rows and bytes', async () => {
     for (const job of await here.cluster.jobs()) {
-      await assertGroups(here, job);
+      await assertStages(here, job);
     }
   });
 
@@ -242,9 +242,9 @@ describe('a result that nobody takes', () => {
     });
   });
 
-  test('its page has its groups', async () => {
+  test('its page has its stages', async () => {
     const [job] = await here.cluster.jobs();
-    await assertGroups(here, job);
+    await assertStages(here, job);
   });
 
   test('each of its tasks is listed, with its state, rows and bytes', async () => {
@@ -256,7 +256,7 @@ describe('a result that nobody takes', () => {
         .or(page.getByRole('main').getByRole('grid')).all()).map(rows));
       const shown = all.flat();
       for (const { id, state, rows: made, bytes } of tasks) {
-        const row = rowOf(shown, `${id.group.job}.${id.group.index}.${id.index}`) ?? {};
+        const row = rowOf(shown, `${id.stage.job}.${id.stage.index}.${id.index}`) ?? {};
         assert.ok(Object.values(row).some((cell) => cell.endsWith(state)), JSON.stringify(row));
         assert.equal(number(row['Rows'] ?? ''), made, JSON.stringify(row));
         assert.ok(isBytes(row['Bytes'] ?? '', bytes), JSON.stringify(row));
@@ -264,7 +264,7 @@ describe('a result that nobody takes', () => {
     });
   });
 
-  test('the page of data says where its bytes lie, by worker and by group', async () => {
+  test('the page of data says where its bytes lie, by worker and by stage', async () => {
     const page = await open(here, '#/data');
     const workers = await here.cluster.workerRows();
     await settles('the same bytes', async () => {
@@ -273,10 +273,10 @@ describe('a result that nobody takes', () => {
         const row = rowOf(byWorker, name) ?? {};
         assert.ok(isBytes(row['Stored'] ?? '', metrics.stored_bytes), JSON.stringify(row));
       }
-      const byGroup = await rows(table(panel(page, 'Memory by group')));
+      const byStage = await rows(table(panel(page, 'Memory by stage')));
       const held = workers.reduce((sum, { metrics }) => sum + metrics.partitions, 0);
-      const shown = byGroup.reduce((sum, row) => sum + number(row['Partitions'] ?? ''), 0);
-      assert.equal(shown, held, JSON.stringify(byGroup));
+      const shown = byStage.reduce((sum, row) => sum + number(row['Partitions'] ?? ''), 0);
+      assert.equal(shown, held, JSON.stringify(byStage));
     });
   });
 });
@@ -292,13 +292,13 @@ describe('a job that waits for workers, of which there are none', () => {
     const [job] = await here.cluster.jobs();
     const visit = await here.visit();
     await visit.live();
-    for (const filter of ['', '&state=ready', '&state=waiting', '&group=0', '&group=0&state=waiting']) {
+    for (const filter of ['', '&state=ready', '&state=waiting', '&stage=0', '&stage=0&state=waiting']) {
       const { tasks } = await here.cluster.get(`jobs/${job.id}/tasks?limit=200${filter}`);
       await visit.go(`#/tasks?job=${job.id}${filter}`);
       await settles(`tasks with ${filter}`, async () => {
         const main = visit.page.getByRole('main');
         const links = await main.getByRole('link', { name: /^\d+\.\d+\.\d+$/ }).allInnerTexts();
-        const wanted = tasks.map((/** @type {any} */ { id }) => `${id.group.job}.${id.group.index}.${id.index}`);
+        const wanted = tasks.map((/** @type {any} */ { id }) => `${id.stage.job}.${id.stage.index}.${id.index}`);
         assert.deepEqual(links.map(plain), wanted);
       });
     }
@@ -307,8 +307,8 @@ describe('a job that waits for workers, of which there are none', () => {
   test('the page of a task says why it is not running', async () => {
     const [job] = await here.cluster.jobs();
     const { tasks } = await here.cluster.get(`jobs/${job.id}/tasks?state=ready&limit=1`);
-    const { group, index } = tasks[0].id;
-    const page = await open(here, `#/tasks/${group.job}.${group.index}.${index}`);
+    const { stage, index } = tasks[0].id;
+    const page = await open(here, `#/tasks/${stage.job}.${stage.index}.${index}`);
     await until('the reason', async () => /no worker/i.test(await page.getByRole('main').innerText()));
   });
 

@@ -32,7 +32,7 @@ const worker = async (state) => (await here.cluster.workerRows()).find((row) => 
 const task = async (/** @type {string} */ state) => {
   const { id } = await presentJob();
   const { tasks } = await here.cluster.get(`jobs/${id}/tasks?state=${state}&limit=1`);
-  return `#/tasks/${id}.${tasks[0].id.group.index}.${tasks[0].id.index}`;
+  return `#/tasks/${id}.${tasks[0].id.stage.index}.${tasks[0].id.index}`;
 };
 
 /** @type {Page[]} */
@@ -42,7 +42,7 @@ const PAGES = [
   { name: 'Job that is done', tab: 'Jobs', route: async () => `#/jobs/${(await lastJob('done')).id}`, title: /^job-\d+ / },
   { name: 'Job that failed', tab: 'Jobs', route: async () => `#/jobs/${(await lastJob('failed')).id}`, title: /^job-\d+ / },
   { name: 'Job that is not known', tab: 'Jobs', route: () => '#/jobs/999999', title: /^job-999999 / },
-  { name: 'Tasks of a group', tab: 'Tasks', route: async () => `#/tasks?job=${(await presentJob()).id}&group=0&state=ready`, title: /^Tasks / },
+  { name: 'Tasks of a stage', tab: 'Tasks', route: async () => `#/tasks?job=${(await presentJob()).id}&stage=0&state=ready`, title: /^Tasks / },
   { name: 'Task at work', tab: 'Tasks', route: () => task('running'), title: /^task \d+\.\d+\.\d+ / },
   { name: 'Task that waits', tab: 'Tasks', route: () => task('waiting'), title: /^task \d+\.\d+\.\d+ / },
   { name: 'Worker', tab: 'Workers', route: async () => `#/workers/${(await worker('up')).id}`, title: /^worker-\d+ / },

@@ -300,8 +300,8 @@ def test_error_text(cursor, statement, part):
     assert rows(cursor, "select 1") == [(1,)]
 
 
-def test_held_tables(cursor):
-    """A table that a statement makes is held, read, given another name and dropped."""
+def test_persisted_tables(cursor):
+    """A table that a statement makes is persisted, read, given another name and dropped."""
     # The form of drivers for statements whose answer nobody fetches: it waits until the table is there.
     cursor.executescript("create table numbers as select value as n from generate_series(1, 1000)")
     assert rows(cursor, "select count(*), sum(n) from numbers") == [(1000, 500500)]

@@ -263,7 +263,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// The lines of the cluster's `EXPLAIN`: the plan's group, and the text.
+    /// The lines of the cluster's `EXPLAIN`: the plan's stage, and the text.
     ///
     /// # Errors
     /// If the cluster refuses.

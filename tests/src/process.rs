@@ -16,7 +16,7 @@ pub mod slow;
 pub mod terminal;
 
 use partita_shared::access::Access;
-use partita_shared::model::{ClusterRow, GroupRow, JobRow, JobState, WorkerRow, WorkerState};
+use partita_shared::model::{ClusterRow, JobRow, JobState, StageRow, WorkerRow, WorkerState};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -394,15 +394,15 @@ impl Cluster {
         self.jobs().pop()
     }
 
-    /// The groups of a job, as the REST API lists them.
+    /// The stages of a job, as the REST API lists them.
     #[track_caller]
-    pub fn groups(&self, job: &JobRow) -> Vec<GroupRow> {
-        let path = format!("/api/v1/jobs/{}/groups", job.id);
+    pub fn stages(&self, job: &JobRow) -> Vec<StageRow> {
+        let path = format!("/api/v1/jobs/{}/stages", job.id);
         let (status, body) = raw::get(&self.access, &path);
         assert_eq!(status, 200, "{body}");
-        let body: serde_json::Value = serde_json::from_str(&body).expect("groups as JSON");
-        let rows = body.get("groups").cloned().unwrap_or(body);
-        serde_json::from_value(rows).expect("groups as JSON")
+        let body: serde_json::Value = serde_json::from_str(&body).expect("stages as JSON");
+        let rows = body.get("stages").cloned().unwrap_or(body);
+        serde_json::from_value(rows).expect("stages as JSON")
     }
 
     /// Waits until the latest job runs on so many slots.

@@ -17,8 +17,6 @@ mod direct;
 mod fair;
 #[path = "processes/fuzz.rs"]
 mod fuzz;
-#[path = "processes/held.rs"]
-mod held;
 #[path = "processes/input.rs"]
 mod input;
 #[path = "processes/listing.rs"]
@@ -29,6 +27,8 @@ mod memory;
 mod network;
 #[path = "processes/pages.rs"]
 mod pages;
+#[path = "processes/persisted.rs"]
+mod persisted;
 #[path = "processes/planning.rs"]
 mod planning;
 #[path = "processes/prompt.rs"]

@@ -38,6 +38,6 @@ pub struct WorkerConfig {
 pub struct Stop {
     /// Why, for people.
     pub reason: String,
-    /// How long it may take for what was begun, and for handing over what others want of it.
+    /// How long it may take for what was begun, and for migrating what others want of it.
     pub grace: Duration,
 }

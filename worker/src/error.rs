@@ -1,6 +1,6 @@
 //! What can go wrong with a worker.
 
-use crate::place::PlaceError;
+use crate::environment::EnvironmentError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ pub const EXIT_REFUSED: u8 = 77;
 /// Why a worker could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// Its place is not fit for it.
+    /// Its environment is not fit for it.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Environment(#[from] EnvironmentError),
     /// A runtime or a file could not be had.
     #[error("{what}: {source}")]
     System {
@@ -64,7 +64,7 @@ impl WorkerError {
         match self {
             WorkerError::NoScheduler { .. } => EXIT_NO_SCHEDULER,
             WorkerError::Refused { .. } => EXIT_REFUSED,
-            WorkerError::Place(_)
+            WorkerError::Environment(_)
             | WorkerError::System { .. }
             | WorkerError::Listen { .. }
             | WorkerError::Scratch { .. } => 1,

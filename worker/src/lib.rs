@@ -7,11 +7,11 @@
 
 mod config;
 mod control;
+pub mod environment;
 mod error;
 mod exec;
 pub mod log_tail;
 mod memory;
-pub mod place;
 mod serve;
 mod store;
 pub mod supervisor;

@@ -1,7 +1,7 @@
 //! The data service: other workers and the scheduler read partitions here, by Arrow Flight.
 
 use crate::error::WorkerError;
-use crate::exec::{Engine, put};
+use crate::exec::{Engine, upload};
 use crate::memory::MESSAGE_BYTES;
 use crate::store::Found;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::connections::{Caller, Newcomers};
 use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream};
-use partita_net::upload::PutCommand;
+use partita_net::upload::UploadCommand;
 use partita_shared::ids::TaskId;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
 fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
     let mut found: Vec<Found> = Vec::new();
     for (index, attempt) in &ticket.tasks {
-        let task = TaskId { group: ticket.group, index: *index };
+        let task = TaskId { stage: ticket.stage, index: *index };
         let partition = engine.store().get(task, *attempt, ticket.bucket);
         found.push(partition.ok_or_else(|| FetchError::NotHeld {
             address: engine.address().to_string(),
@@ -134,7 +134,7 @@ pub struct LocalPlane(pub Arc<Engine>);
 impl DataPlane for LocalPlane {
     fn forget(&self, _address: &str) {}
 
-    async fn put(
+    async fn upload(
         &self,
         _: &str,
         messages: BoxStream<'static, FlightData>,
@@ -144,13 +144,13 @@ impl DataPlane for LocalPlane {
         let mut messages = messages;
         let first = messages.next().await.ok_or_else(|| unreadable("no rows".to_string()))?;
         let command = first.flight_descriptor.as_ref().map(|descriptor| &descriptor.cmd);
-        let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
+        let command = UploadCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
             .ok()
             .flatten()
             .ok_or_else(|| unreadable("it is not an upload".to_string()))?;
         let messages = stream::iter([first]).chain(messages).map(Ok).boxed();
-        let put = put::take(&self.0, command.task(), messages).await;
-        put.map(|_| ()).map_err(|status| unreadable(status.message().to_string()))
+        let taken = upload::take(&self.0, command.task(), messages).await;
+        taken.map(|_| ()).map_err(|status| unreadable(status.message().to_string()))
     }
 
     async fn fetch(&self, _: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
@@ -225,11 +225,11 @@ impl FlightService for Service {
             return Err(Status::invalid_argument("an upload must begin with a schema"));
         };
         let command = first.flight_descriptor.as_ref().map(|descriptor| &descriptor.cmd);
-        let command = PutCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
+        let command = UploadCommand::read(command.map_or(&[], |cmd| cmd.as_ref()))
             .map_err(Status::invalid_argument)?
             .ok_or_else(|| Status::invalid_argument("workers accept only partitions of tables"))?;
         let messages = stream::iter([Ok(first)]).chain(messages).boxed();
-        put::take(&engine, command.task(), messages).await?;
+        upload::take(&engine, command.task(), messages).await?;
         Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))
     }
 

@@ -15,7 +15,7 @@ mod restarts;
 
 pub use exit::exit_code;
 
-use crate::place::{OomCounter, PlaceError};
+use crate::environment::{EnvironmentError, OomCounter};
 use restarts::Restarts;
 use std::future::Future;
 use std::path::PathBuf;
@@ -142,10 +142,12 @@ impl Supervisor {
     ///
     /// # Errors
     /// If a worker cannot be started for the first time, or the supervisor cannot be set up.
-    pub async fn run(self) -> Result<Ending, PlaceError> {
+    pub async fn run(self) -> Result<Ending, EnvironmentError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(PlaceError::Supervisor)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(PlaceError::Supervisor)?;
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(EnvironmentError::Supervisor)?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(EnvironmentError::Supervisor)?;
         self.run_until(async move {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("received SIGTERM; stopping the workers"),
@@ -160,7 +162,10 @@ impl Supervisor {
     ///
     /// # Errors
     /// As [`Supervisor::run`].
-    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<Ending, PlaceError> {
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ending, EnvironmentError> {
         let (stop_sender, stop_receiver) = oneshot::channel::<()>();
         let (result_sender, mut result) = oneshot::channel();
         std::thread::Builder::new()
@@ -169,25 +174,25 @@ impl Supervisor {
                 // Nobody listens if the future was dropped.
                 let _ = result_sender.send(self.run_on_this_thread(stop_receiver));
             })
-            .map_err(PlaceError::Supervisor)?;
+            .map_err(EnvironmentError::Supervisor)?;
         tokio::pin!(stop);
         tokio::select! {
-            result = &mut result => return result.unwrap_or(Err(PlaceError::SupervisorLost)),
+            result = &mut result => return result.unwrap_or(Err(EnvironmentError::SupervisorLost)),
             () = &mut stop => drop(stop_sender),
         }
-        result.await.unwrap_or(Err(PlaceError::SupervisorLost))
+        result.await.unwrap_or(Err(EnvironmentError::SupervisorLost))
     }
 
-    fn run_on_this_thread(self, stop: oneshot::Receiver<()>) -> Result<Ending, PlaceError> {
+    fn run_on_this_thread(self, stop: oneshot::Receiver<()>) -> Result<Ending, EnvironmentError> {
         // On a current-thread runtime every task runs, and so every child starts, on this thread.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(PlaceError::Supervisor)?;
+            .map_err(EnvironmentError::Supervisor)?;
         runtime.block_on(self.supervise(stop))
     }
 
-    async fn supervise(self, mut stop: oneshot::Receiver<()>) -> Result<Ending, PlaceError> {
+    async fn supervise(self, mut stop: oneshot::Receiver<()>) -> Result<Ending, EnvironmentError> {
         let (stopping, _) = watch::channel(false);
         let oom = Arc::new(Mutex::new(OomCounter::new(&self.root)));
         let mut keepers = JoinSet::new();
@@ -219,7 +224,7 @@ impl Supervisor {
                         stopping.send_replace(true);
                     }
                     Some(Err(_)) => {
-                        result = result.and(Err(PlaceError::SupervisorLost));
+                        result = result.and(Err(EnvironmentError::SupervisorLost));
                         stopping.send_replace(true);
                     }
                 },
@@ -244,7 +249,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(mut self) -> Result<Ending, PlaceError> {
+    async fn keep(mut self) -> Result<Ending, EnvironmentError> {
         let mut restarts = Restarts::new(self.times);
         let mut first = true;
         loop {
@@ -281,10 +286,10 @@ impl Keeper {
     }
 
     /// Starts the worker. Returns it with its process id.
-    fn start(&self) -> Result<(Child, u32), PlaceError> {
+    fn start(&self) -> Result<(Child, u32), EnvironmentError> {
         let command = (self.command)(self.index);
         let program = command.get_program().to_string_lossy().into_owned();
-        let failed = |source| PlaceError::Spawn { index: self.index, program, source };
+        let failed = |source| EnvironmentError::Spawn { index: self.index, program, source };
         let mut command = Command::from(command);
         command.kill_on_drop(true);
         die_with_this_thread(&mut command);

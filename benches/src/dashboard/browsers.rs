@@ -34,13 +34,13 @@ fn window(span_ms: u64, lanes: u32) -> Topic {
 /// What five people look at: the overview, workers, a timeline of many lanes, a job, a worker.
 fn pages() -> [Vec<Topic>; 5] {
     let (cluster, notices, workers) = (Topic::Cluster, Topic::Notices, Topic::Workers);
-    let (job, groups) = (Topic::Job(JobId(1)), Topic::Groups(JobId(1)));
+    let (job, stages) = (Topic::Job(JobId(1)), Topic::Stages(JobId(1)));
     let (worker, curves) = (Topic::Worker(WorkerId(7)), Topic::WorkerHistory(WorkerId(7)));
     [
-        vec![cluster, notices, Topic::Jobs, groups, workers, Topic::History, window(60_000, 64)],
+        vec![cluster, notices, Topic::Jobs, stages, workers, Topic::History, window(60_000, 64)],
         vec![cluster, notices, workers, Topic::History],
         vec![cluster, notices, workers, Topic::Jobs, window(10_000, 512)],
-        vec![cluster, notices, job, groups, Topic::Jobs, workers],
+        vec![cluster, notices, job, stages, Topic::Jobs, workers],
         vec![cluster, notices, worker, curves, workers, Topic::Scheduler, Topic::Data],
     ]
 }

@@ -114,7 +114,7 @@ pub(crate) async fn workers(args: ListArgs) -> Result<u8> {
             format!("{:.0}%", f64::from(metrics.cpu_milli) / 10.0),
             format_bytes(metrics.resident_bytes),
             format_bytes(row.memory_limit_bytes),
-            format!("{} ago", ago(row.heard_ms)),
+            format!("{} ago", ago(row.last_seen_ms)),
             format_bytes(metrics.stored_bytes),
             format_count(row.finished),
             format_bytes(metrics.spilled_bytes),

@@ -1,14 +1,14 @@
 //! `partita scheduler`
 
 use crate::args::SchedulerArgs;
-use crate::commands::run::lead::tell_end;
+use crate::commands::run::head_node::tell_end;
 use crate::commands::{links, net, signals};
 use crate::output::draft;
 use anyhow::{Context, Result};
 use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
-use partita_worker::place::slurm::SlurmJob;
+use partita_worker::environment::slurm::SlurmJob;
 
 /// The cluster's name where nobody gives one.
 const DEFAULT_NAME: &str = "default";

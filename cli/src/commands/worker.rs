@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use partita_shared::access::{self, host_name};
 use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
-use partita_worker::place::slurm::SlurmJob;
-use partita_worker::place::{ask_slurm, memory, scratch::Scratch, threads};
+use partita_worker::environment::slurm::SlurmJob;
+use partita_worker::environment::{ask_slurm, memory, scratch::Scratch, threads};
 use partita_worker::supervisor::{Death, Ending, Supervisor};
 use partita_worker::{
     Connector, ControlLink, Stop, WebSocketConnector, Worker, WorkerConfig, WorkerError,
@@ -37,7 +37,7 @@ fn connector(args: &WorkerArgs) -> WebSocketConnector {
 
 async fn one(args: WorkerArgs) -> Result<u8> {
     let plan = memory::limit(args.memory_limit, 1)?;
-    let slots = threads::slots(args.nthreads, 1);
+    let slots = plan.slots(threads::slots(args.nthreads, 1));
     let name =
         args.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));
     let scratch = Scratch::create(args.local_directory.as_deref(), &name)?;

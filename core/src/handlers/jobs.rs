@@ -3,10 +3,10 @@
 use crate::delivery::deliver_next;
 use crate::event::{Effect, JobSpec};
 use crate::release::release_inputs;
-use crate::state::{Consumer, Core, Group, Held, Job, task_id};
-use crate::submission::{check, new_group, place};
+use crate::state::{Consumer, Core, Job, Persistence, Stage, task_id};
+use crate::submission::{check, new_stage, place};
 use crate::{mirror, telemetry};
-use partita_shared::ids::{GroupId, JobId};
+use partita_shared::ids::{JobId, StageId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,18 +35,18 @@ pub(crate) fn on_submitted(
         None => (core.number_job(), core.now),
     };
     core.submissions += 1;
-    let specs = std::mem::take(&mut spec.groups);
-    let places: Vec<GroupId> =
-        (0..).zip(&specs).map(|(i, group)| place(core, id, i, group)).collect();
-    let mut groups: Vec<Group> = (0..)
+    let specs = std::mem::take(&mut spec.stages);
+    let places: Vec<StageId> =
+        (0..).zip(&specs).map(|(i, stage)| place(core, id, i, stage)).collect();
+    let mut stages: Vec<Stage> = (0..)
         .zip(specs)
-        .map(|(index, group)| new_group(id, index, group, &places, spec.analyze))
+        .map(|(index, stage)| new_stage(id, index, stage, &places, spec.analyze))
         .collect();
-    for reader in 0..groups.len() {
-        for input in 0..groups[reader].inputs().len() {
-            let from = groups[reader].inputs()[input].group as usize;
-            let consumer = Consumer { group: reader as u32, input: input as u32 };
-            groups[from].consumers.push(consumer);
+    for reader in 0..stages.len() {
+        for input in 0..stages[reader].inputs().len() {
+            let from = stages[reader].inputs()[input].stage as usize;
+            let consumer = Consumer { stage: reader as u32, input: input as u32 };
+            stages[from].consumers.push(consumer);
         }
     }
     spec.priority = spec.priority.max(1);
@@ -56,7 +56,7 @@ pub(crate) fn on_submitted(
         order: core.submissions,
         submitted,
         started: None,
-        groups,
+        stages,
         running: 0,
         turn: 0,
         delivered: 0,
@@ -67,12 +67,12 @@ pub(crate) fn on_submitted(
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
         suspects: BTreeSet::new(),
-        held: Held::default(),
+        persisted: Persistence::default(),
         changed: true,
     };
-    for group in 0..job.groups.len() {
-        if job.groups[group].blocked == 0 {
-            job.unblock(group);
+    for stage in 0..job.stages.len() {
+        if job.stages[stage].blocked == 0 {
+            job.unblock(stage);
         }
     }
     core.jobs.insert(id, job);
@@ -88,9 +88,9 @@ pub(crate) fn on_delivered(
     rows: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.keep) else { return };
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.persist) else { return };
     let result = job.result();
-    if index != job.delivered || index as usize >= job.groups[result].tasks.len() {
+    if index != job.delivered || index as usize >= job.stages[result].tasks.len() {
         return;
     }
     job.delivered += 1;
@@ -99,7 +99,7 @@ pub(crate) fn on_delivered(
     job.delivering = None;
     let mut dropped = None;
     let mut done = Vec::new();
-    match job.groups[result].tasks[index as usize].state {
+    match job.stages[result].tasks[index as usize].state {
         TaskState::Done => {
             dropped = job.drop_partition(result, index);
         }
@@ -107,19 +107,19 @@ pub(crate) fn on_delivered(
         TaskState::Waiting | TaskState::Ready => {
             job.set_state(result, index, TaskState::Done);
             done.extend(job.settle());
-            done.extend(job.groups[result].is_done().then_some(result));
+            done.extend(job.stages[result].is_done().then_some(result));
         }
         // What is being made again is dropped when it comes.
         TaskState::Running | TaskState::Failed => {}
     }
-    let finished = job.delivered as usize == job.groups[result].tasks.len();
+    let finished = job.delivered as usize == job.stages[result].tasks.len();
     if let Some(worker) = dropped {
         core.add_held(worker.0, -1);
         let message = ToWorker::DropPartition(task_id(id, result as u32, index));
         effects.push(Effect::Send { worker, message });
     }
-    for group in done {
-        release_inputs(core, id, group, effects);
+    for stage in done {
+        release_inputs(core, id, stage, effects);
     }
     if finished {
         core.end_job(id, JobState::Done, String::new());

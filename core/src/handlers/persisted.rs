@@ -1,4 +1,4 @@
-//! Events about results that are held.
+//! Events about results that are persisted.
 
 use crate::event::{Effect, Origin};
 use crate::mirror::mirror;
@@ -7,24 +7,29 @@ use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 
-/// A partition of a result that is to be held has come.
-pub(crate) fn on_held(core: &mut Core, id: JobId, index: u32, effects: &mut Vec<Effect>) {
+/// A partition of a result that is to be persisted has come.
+pub(crate) fn on_partition_persisted(
+    core: &mut Core,
+    id: JobId,
+    index: u32,
+    effects: &mut Vec<Effect>,
+) {
     mirror(core, id, index);
     core.copies_changed = true;
     let Some(job) = core.jobs.get_mut(&id) else { return };
-    job.held.wanted.remove(&index);
-    if !job.held.complete && job.groups[job.result()].is_held() {
-        job.held.complete = true;
-        job.state = JobState::Held;
+    job.persisted.wanted.remove(&index);
+    if !job.persisted.complete && job.stages[job.result()].is_held() {
+        job.persisted.complete = true;
+        job.state = JobState::Persisted;
         job.changed = true;
-        effects.push(Effect::JobHeld { job: id });
-        if job.held.released {
+        effects.push(Effect::JobPersisted { job: id });
+        if job.persisted.released {
             core.release_job(id);
         }
     }
 }
 
-/// A client has brought a partition to a worker.
+/// A client has uploaded a partition to a worker.
 pub(crate) fn on_stored(
     core: &mut Core,
     worker: WorkerId,
@@ -33,11 +38,11 @@ pub(crate) fn on_stored(
     bytes: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let id = task.group.job;
+    let id = task.stage.job;
     let expected = |job: &&mut Job| {
-        let group = job.groups.get(task.group.index as usize);
-        let group = group.filter(|group| group.origin == Origin::Put);
-        let found = group.and_then(|group| group.tasks.get(task.index as usize));
+        let stage = job.stages.get(task.stage.index as usize);
+        let stage = stage.filter(|stage| stage.origin == Origin::Upload);
+        let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
         found.is_some_and(|found| found.state == TaskState::Waiting)
     };
     let known = core.workers.contains_key(&worker);
@@ -45,8 +50,8 @@ pub(crate) fn on_stored(
         // The job is gone, or it is here already.
         let message = ToWorker::DropPartition(task);
         let own = core.jobs.get(&id).is_some_and(|job| {
-            let group = job.groups.get(task.group.index as usize);
-            let found = group.and_then(|group| group.tasks.get(task.index as usize));
+            let stage = job.stages.get(task.stage.index as usize);
+            let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
             found.is_some_and(|found| found.worker() == Some(worker)) || job.has_copy(task, worker)
         });
         if known && !own {
@@ -60,7 +65,7 @@ pub(crate) fn on_stored(
     }
     job.touched.insert(worker);
     let result = job.result();
-    let at = &mut job.groups[result];
+    let at = &mut job.stages[result];
     at.rows += rows;
     at.bytes += bytes;
     let found = &mut at.tasks[task.index as usize];
@@ -69,17 +74,17 @@ pub(crate) fn on_stored(
     job.set_state(result, task.index, TaskState::Done);
     job.became_held(result, task.index);
     core.add_held(worker.0, 1);
-    on_held(core, id, task.index, effects);
+    on_partition_persisted(core, id, task.index, effects);
 }
 
-/// A held result is not wanted any more by whoever made it.
+/// A persisted result is not wanted any more by whoever made it.
 pub(crate) fn on_released(core: &mut Core, id: JobId) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.keep) else { return };
-    job.held.released = true;
+    let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.persist) else { return };
+    job.persisted.released = true;
     job.changed = true;
-    if !job.held.readers.is_empty() {
+    if !job.persisted.readers.is_empty() {
         core.release_job(id);
-    } else if job.held.complete {
+    } else if job.persisted.complete {
         core.end_job(id, JobState::Done, String::new());
     } else {
         let reason = "it was released before it was complete".to_string();

@@ -3,7 +3,7 @@
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
 use crate::event::Effect;
-use crate::handlers::persisted::on_held;
+use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
 use crate::release::release_inputs;
 use crate::state::{Core, NOBODY, task_id};
@@ -24,22 +24,22 @@ pub(crate) fn on_reports(
 ) {
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&worker) {
-        worker.heard = now;
+        worker.last_heartbeat = now;
     }
     for report in reports {
-        let job = report.task.group.job;
+        let job = report.task.stage.job;
         if !is_current(core, worker, &report) {
             continue;
         }
         telemetry::reported(core, worker, &report);
-        let (group, index) = (report.task.group.index as usize, report.task.index);
+        let (stage, index) = (report.task.stage.index as usize, report.task.index);
         match report.outcome {
             Outcome::Finished(figures) => {
                 let busy_us = report.spent.busy_us;
-                on_finished(core, job, group, index, worker, busy_us, figures, effects);
+                on_finished(core, job, stage, index, worker, busy_us, figures, effects);
             }
             Outcome::Failed { kind, error } => {
-                on_failed(core, job, group, index, worker, kind, error);
+                on_failed(core, job, stage, index, worker, kind, error);
             }
         }
     }
@@ -48,9 +48,9 @@ pub(crate) fn on_reports(
 /// Whether a report is about the attempt that runs now, on the worker that has it.
 fn is_current(core: &Core, worker: WorkerId, report: &TaskReport) -> bool {
     core.jobs
-        .get(&report.task.group.job)
-        .and_then(|job| job.groups.get(report.task.group.index as usize))
-        .and_then(|group| group.tasks.get(report.task.index as usize))
+        .get(&report.task.stage.job)
+        .and_then(|job| job.stages.get(report.task.stage.index as usize))
+        .and_then(|stage| stage.tasks.get(report.task.index as usize))
         .is_some_and(|task| match task.state {
             TaskState::Running => task.worker == worker.0 && task.attempt == report.attempt,
             TaskState::Waiting | TaskState::Ready | TaskState::Done | TaskState::Failed => false,
@@ -64,7 +64,7 @@ fn is_current(core: &Core, worker: WorkerId, report: &TaskReport) -> bool {
 fn on_finished(
     core: &mut Core,
     id: JobId,
-    group: usize,
+    stage: usize,
     index: u32,
     worker: WorkerId,
     busy_us: u64,
@@ -75,18 +75,18 @@ fn on_finished(
     core.add_assigned(worker, -1);
 
     if figures.fetched_bytes > 0 {
-        trust(core, id, group, index, worker);
+        trust(core, id, stage, index, worker);
     }
     let Some(job) = core.jobs.get_mut(&id) else { return };
-    let kept = job.is_kept(group, index);
+    let kept = job.is_kept(stage, index);
     if let Some(worker) = core.workers.get_mut(&worker) {
         worker.finished += 1;
         worker.held += u32::from(kept);
     }
     job.running -= 1;
-    job.suspects.remove(&(group as u32, index));
-    job.set_state(group, index, TaskState::Done);
-    let at = &mut job.groups[group];
+    job.suspects.remove(&(stage as u32, index));
+    job.set_state(stage, index, TaskState::Done);
+    let at = &mut job.stages[stage];
     at.rows += figures.rows;
     at.bytes += figures.bytes;
     at.busy_us += busy_us;
@@ -97,23 +97,23 @@ fn on_finished(
     task.bytes = figures.bytes;
     task.busy_us = u32::try_from(busy_us).unwrap_or(u32::MAX);
     if kept {
-        job.became_held(group, index);
+        job.became_held(stage, index);
     } else {
         task.worker = NOBODY;
-        let message = ToWorker::DropPartition(task_id(id, group as u32, index));
+        let message = ToWorker::DropPartition(task_id(id, stage as u32, index));
         effects.push(Effect::Send { worker, message });
     }
-    let is_held_result = job.is_held_result(group);
-    if job.groups[group].is_done() {
-        release_inputs(core, id, group, effects);
+    let is_persisted_result = job.is_persisted_result(stage);
+    if job.stages[stage].is_done() {
+        release_inputs(core, id, stage, effects);
     }
-    if is_held_result && kept {
-        on_held(core, id, index, effects);
+    if is_persisted_result && kept {
+        on_partition_persisted(core, id, index, effects);
     }
     deliver_next(core, id, effects);
 }
 
-/// Sums figures over the tasks of a group, operator by operator.
+/// Sums figures over the tasks of a stage, operator by operator.
 fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
     if sums.len() < figures.len() {
         sums.resize_with(figures.len(), OperatorRow::default);
@@ -129,7 +129,7 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
 fn on_failed(
     core: &mut Core,
     id: JobId,
-    group: usize,
+    stage: usize,
     index: u32,
     worker: WorkerId,
     kind: FailureKind,
@@ -138,13 +138,13 @@ fn on_failed(
     let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
     core.add_assigned(worker, -1);
-    let at = (group as u32, index);
+    let at = (stage as u32, index);
     let task = task_id(id, at.0, index);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.running -= 1;
     match kind {
         FailureKind::Fatal | FailureKind::Memory | FailureKind::Sampled | FailureKind::Known(_) => {
-            job.set_state(group, index, TaskState::Failed);
+            job.set_state(stage, index, TaskState::Failed);
             let error = format!("{error} (task {task} on {name})");
             core.fail_job(id, error, Some(kind));
         }
@@ -152,16 +152,16 @@ fn on_failed(
             let cause = format!("on {name}: {error}");
             job.causes.entry(at).or_default().push((None, cause));
             job.avoid.entry(at).or_default().insert(worker);
-            let failures = &mut job.groups[group].tasks[index as usize].failures;
+            let failures = &mut job.stages[stage].tasks[index as usize].failures;
             *failures += 1;
             let failures = *failures;
             if failures >= limits::TASK_FAILURES_MAX {
-                job.set_state(group, index, TaskState::Failed);
+                job.set_state(stage, index, TaskState::Failed);
                 let error =
                     format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
                 core.fail_job(id, error, Some(kind));
             } else {
-                put_back(core, id, group, index);
+                put_back(core, id, stage, index);
             }
         }
         FailureKind::Input(from) => {
@@ -169,19 +169,19 @@ fn on_failed(
             if from != worker && core.workers.contains_key(&from) {
                 job.avoid.entry(at).or_default().insert(worker);
             }
-            put_back(core, id, group, index);
+            put_back(core, id, stage, index);
             suspect(core, from, worker, &error);
         }
     }
 }
 
 /// An attempt is over without an output: the task waits for another.
-pub(crate) fn put_back(core: &mut Core, id: JobId, group: usize, index: u32) {
+pub(crate) fn put_back(core: &mut Core, id: JobId, stage: usize, index: u32) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.retries += 1;
-    job.groups[group].tasks[index as usize].worker = NOBODY;
-    job.set_state(group, index, TaskState::Waiting);
-    job.make_ready_if_it_can(group, index);
+    job.stages[stage].tasks[index as usize].worker = NOBODY;
+    job.set_state(stage, index, TaskState::Waiting);
+    job.make_ready_if_it_can(stage, index);
 }
 
 /// A worker could not be read from. If that goes on while it says that it is alive, it is given
@@ -197,9 +197,9 @@ fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
 }
 
 /// A task has read from other workers: those of them that were under suspicion are readable.
-fn trust(core: &mut Core, id: JobId, group: usize, index: u32, reader: WorkerId) {
+fn trust(core: &mut Core, id: JobId, stage: usize, index: u32, reader: WorkerId) {
     let Some(job) = core.jobs.get(&id) else { return };
-    let read = |from: &WorkerId| *from != reader && reads_from(job, group, index, *from);
+    let read = |from: &WorkerId| *from != reader && reads_from(job, stage, index, *from);
     let cleared: Vec<WorkerId> = core.suspects.iter().copied().filter(read).collect();
     for from in cleared {
         core.suspects.remove(&from);
@@ -216,15 +216,15 @@ pub(crate) fn on_unreadable(
     worker: WorkerId,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = core.jobs.get_mut(&task.group.job) else { return };
-    let group = task.group.index as usize;
-    let held = job.groups.get(group).and_then(|g| g.tasks.get(task.index as usize)).copied();
+    let Some(job) = core.jobs.get_mut(&task.stage.job) else { return };
+    let stage = task.stage.index as usize;
+    let held = job.stages.get(stage).and_then(|g| g.tasks.get(task.index as usize)).copied();
     let Some(found) = held.filter(|t| t.state == TaskState::Done && t.worker == worker.0) else {
         return;
     };
-    job.lose_partition(group, task.index);
-    let of_result = if job.is_held_result(group) { vec![task.index] } else { Vec::new() };
+    job.lose_partition(stage, task.index);
+    let of_result = if job.is_persisted_result(stage) { vec![task.index] } else { Vec::new() };
     core.copies_changed = true;
     core.add_held(found.worker, -1);
-    recompute(core, task.group.job, &of_result, effects);
+    recompute(core, task.stage.job, &of_result, effects);
 }

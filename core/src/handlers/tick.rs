@@ -1,7 +1,7 @@
 //! What follows from time alone.
 
 use crate::eligibility::has_time;
-use crate::state::{Core, Group};
+use crate::state::{Core, Stage};
 use partita_shared::ids::WorkerId;
 
 pub(crate) fn on_tick(core: &mut Core) {
@@ -10,7 +10,7 @@ pub(crate) fn on_tick(core: &mut Core) {
     let silent: Vec<WorkerId> = core
         .workers
         .iter()
-        .filter(|(_, worker)| now.saturating_sub(worker.heard) > limit)
+        .filter(|(_, worker)| now.saturating_sub(worker.last_heartbeat) > limit)
         .map(|(id, _)| *id)
         .collect();
     for id in silent {
@@ -28,16 +28,16 @@ fn fail_hopeless(core: &mut Core) {
     let left = at.saturating_sub(core.now);
     let mut found = Vec::new();
     for (id, job) in core.jobs.iter().filter(|(_, job)| job.running == 0) {
-        let mut ready = job.groups.iter().filter(|group| group.counts.ready > 0).peekable();
+        let mut ready = job.stages.iter().filter(|stage| stage.counts.ready > 0).peekable();
         if ready.peek().is_none() {
             continue;
         }
-        let hopeless = |group: &&Group| {
-            group.mean_us().is_some_and(|mean| mean > left)
-                && !core.workers.values().any(|worker| has_time(worker, group, core.now))
+        let hopeless = |stage: &&Stage| {
+            stage.mean_us().is_some_and(|mean| mean > left)
+                && !core.workers.values().any(|worker| has_time(worker, stage, core.now))
         };
-        let Some(shortest) = ready.clone().min_by_key(|group| group.mean_us()) else { continue };
-        if ready.all(|group| hopeless(&group)) {
+        let Some(shortest) = ready.clone().min_by_key(|stage| stage.mean_us()) else { continue };
+        if ready.all(|stage| hopeless(&stage)) {
             let takes = shortest.mean_us().unwrap_or(0) / 1_000_000;
             found.push((
                 *id,

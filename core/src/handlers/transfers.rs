@@ -7,8 +7,8 @@ use crate::transfers::switch;
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use partita_shared::message::{Holder, ToWorker};
 
-/// A worker has what it was to take over, or could not get it.
-pub(crate) fn on_taken_over(
+/// A worker holds a partition that was to migrate to it, or could not get it.
+pub(crate) fn on_migrated(
     core: &mut Core,
     worker: WorkerId,
     task: TaskId,
@@ -31,15 +31,15 @@ pub(crate) fn on_taken_over(
     }
     core.moves.remove(&task);
     let from = Holder { worker: found.from, attempt };
-    let (group, index) = (task.group.index as usize, task.index);
+    let (stage, index) = (task.stage.index as usize, task.index);
     let may_move =
-        |job: &Job| !job.is_delivering(group, index, from) && is_held_by(core, task, from);
-    if !core.jobs.get(&task.group.job).is_some_and(may_move) {
+        |job: &Job| !job.is_delivering(stage, index, from) && is_held_by(core, task, from);
+    if !core.jobs.get(&task.stage.job).is_some_and(may_move) {
         forget_copy(core, worker, task, effects);
         return;
     }
     if found.copy {
-        replicas::on_copied(core, task.group.job, index, worker);
+        replicas::on_copied(core, task.stage.job, index, worker);
         return;
     }
     switch(core, task, from, worker);
@@ -47,18 +47,18 @@ pub(crate) fn on_taken_over(
 }
 
 fn is_held_by(core: &Core, task: TaskId, holder: Holder) -> bool {
-    let job = core.jobs.get(&task.group.job);
-    let group = job.and_then(|job| job.groups.get(task.group.index as usize));
-    let found = group.and_then(|group| group.tasks.get(task.index as usize));
+    let job = core.jobs.get(&task.stage.job);
+    let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
+    let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
     found.is_some_and(|found| found.holder() == Some(holder))
 }
 
 /// A copy that nobody asked for any more is dropped, unless the worker has made the partition
 /// itself since, or is making it.
 fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Effect>) {
-    let job = core.jobs.get(&task.group.job);
-    let group = job.and_then(|job| job.groups.get(task.group.index as usize));
-    let found = group.and_then(|group| group.tasks.get(task.index as usize));
+    let job = core.jobs.get(&task.stage.job);
+    let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
+    let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
     let own = found.is_some_and(|found| found.worker == worker.0)
         || job.is_some_and(|job| job.has_copy(task, worker));
     if found.is_some() && !own && core.workers.contains_key(&worker) {

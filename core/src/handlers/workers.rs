@@ -30,7 +30,7 @@ pub(crate) fn on_joined(
     let worker = Worker {
         registration,
         joined: core.now,
-        heard: core.now,
+        last_heartbeat: core.now,
         ends,
         leaving: None,
         metrics: WorkerMetrics::default(),
@@ -88,7 +88,7 @@ pub(crate) fn on_heartbeat(
 ) {
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&id) {
-        worker.heard = now;
+        worker.last_heartbeat = now;
         worker.metrics = metrics;
         telemetry::note(core, || Observation::Measured { worker: id, metrics, on_slots });
     }

@@ -1,17 +1,17 @@
 //! Jobs.
 
 use crate::event::{JobSpec, Origin, Time};
-use crate::state::Group;
+use crate::state::Stage;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
-use partita_shared::model::{GroupRow, JobRow, JobState, OperatorRow};
+use partita_shared::model::{JobRow, JobState, OperatorRow, StageRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is kept of a job that ended.
 #[derive(Debug)]
 pub(crate) struct EndedJob {
     pub(crate) row: JobRow,
-    pub(crate) groups: Vec<GroupRow>,
+    pub(crate) stages: Vec<StageRow>,
     pub(crate) operators: Vec<Vec<OperatorRow>>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Job {
     /// When its planning began, or when it came if it was not planned.
     pub(crate) submitted: Time,
     pub(crate) started: Option<Time>,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) stages: Vec<Stage>,
     /// Attempts that workers have.
     pub(crate) running: u32,
     /// Its next turn among jobs with an equal share: each start moves it on by a step that is the
@@ -50,15 +50,15 @@ pub(crate) struct Job {
     /// Tasks that a worker had when it died, and that have not finished since. While there are any,
     /// no task of the job waits on a worker behind others: what dies with them is not to blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
-    /// What there is beside that of a job whose result is held.
-    pub(crate) held: Held,
-    /// Whether its figures, or those of a group of it, changed since an observer was told them.
+    /// What there is beside that of a job whose result is persisted.
+    pub(crate) persisted: Persistence,
+    /// Whether its figures, or those of a stage of it, changed since an observer was told them.
     pub(crate) changed: bool,
 }
 
-/// A job whose result is held, and its readers.
+/// A job whose result is persisted, and its readers.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Persistence {
     /// Whether all of its result was there once: from then on what is lost of it is made again
     /// only for those who want it.
     pub(crate) complete: bool,
@@ -66,7 +66,7 @@ pub(crate) struct Held {
     pub(crate) released: bool,
     /// Whether it has no lineage any more: what is lost of it cannot be made again.
     pub(crate) cut: bool,
-    /// The jobs that read it, and the group that stands for it there.
+    /// The jobs that read it, and the stage that stands for it there.
     pub(crate) readers: BTreeSet<(JobId, u32)>,
     /// Partitions of it that are not held and that a reader waits for.
     pub(crate) wanted: BTreeSet<u32>,
@@ -76,39 +76,39 @@ pub(crate) struct Held {
 
 impl Job {
     pub(crate) fn result(&self) -> usize {
-        self.groups.len() - 1
+        self.stages.len() - 1
     }
 
-    /// Whether a group is the result and is held for other jobs.
-    pub(crate) fn is_held_result(&self, group: usize) -> bool {
-        self.spec.keep && group == self.result()
+    /// Whether a stage is the result and is persisted for other jobs.
+    pub(crate) fn is_persisted_result(&self, stage: usize) -> bool {
+        self.spec.persist && stage == self.result()
     }
 
     /// Why a task's attempts failed or were lost, in one line.
-    pub(crate) fn causes_of(&self, group: u32, index: u32) -> String {
-        let found = self.causes.get(&(group, index));
+    pub(crate) fn causes_of(&self, stage: u32, index: u32) -> String {
+        let found = self.causes.get(&(stage, index));
         let texts: Vec<_> = found.into_iter().flatten().map(|(_, text)| text.as_str()).collect();
         texts.join("; ")
     }
 
-    /// The jobs whose held results it reads, and the groups that stand for them.
+    /// The jobs whose persisted results it reads, and the stages that stand for them.
     pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
-        let groups = self.groups.iter().enumerate().filter(|_| !self.held.cut);
-        let held = groups.filter_map(|(number, group)| match group.origin {
-            Origin::Held(source) => Some((number as u32, source)),
-            Origin::Tasks | Origin::Put => None,
+        let stages = self.stages.iter().enumerate().filter(|_| !self.persisted.cut);
+        let persisted = stages.filter_map(|(number, stage)| match stage.origin {
+            Origin::Persisted(source) => Some((number as u32, source)),
+            Origin::Tasks | Origin::Upload => None,
         });
-        held.collect()
+        persisted.collect()
     }
 
     /// Workers that hold a partition of the result beside its holder.
     pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
-        self.held.replicas.get(&index).into_iter().flatten().copied()
+        self.persisted.replicas.get(&index).into_iter().flatten().copied()
     }
 
     /// Whether a worker holds the output of a task beside its holder.
     pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
-        self.is_held_result(task.group.index as usize)
+        self.is_persisted_result(task.stage.index as usize)
             && self.others(task.index).any(|other| other == worker)
     }
 
@@ -118,17 +118,17 @@ impl Job {
         index: u32,
         fits: impl Fn(WorkerId) -> bool,
     ) -> Option<WorkerId> {
-        let others = self.held.replicas.get_mut(&index)?;
+        let others = self.persisted.replicas.get_mut(&index)?;
         let found = others.iter().copied().find(|worker| fits(*worker))?;
         others.remove(&found);
         if others.is_empty() {
-            self.held.replicas.remove(&index);
+            self.persisted.replicas.remove(&index);
         }
         Some(found)
     }
 
     /// Whether the client is reading that partition from there.
-    pub(crate) fn is_delivering(&self, group: usize, index: u32, holder: Holder) -> bool {
-        group == self.result() && index == self.delivered && self.delivering == Some(holder)
+    pub(crate) fn is_delivering(&self, stage: usize, index: u32, holder: Holder) -> bool {
+        stage == self.result() && index == self.delivered && self.delivering == Some(holder)
     }
 }

@@ -1,15 +1,15 @@
 //! The core's state. Plain data: the transitions are functions in the other modules.
 
-pub(crate) mod group;
 pub(crate) mod job;
 pub(crate) mod planning;
+pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod transfer;
 pub(crate) mod worker;
 
-pub(crate) use group::{Consumer, Group};
-pub(crate) use job::{EndedJob, Held, Job};
+pub(crate) use job::{EndedJob, Job, Persistence};
 pub(crate) use planning::Planning;
+pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
 pub(crate) use worker::Worker;
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub struct Options {
     /// The cluster's name.
     pub cluster: String,
-    /// A worker that was not heard of for this long is lost, in microseconds.
+    /// A worker without a heartbeat for this long is lost, in microseconds.
     pub silence_us_max: u64,
     /// How often workers send heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
@@ -51,7 +51,7 @@ impl Options {
     }
 }
 
-/// The scheduler's state: workers, jobs, groups, tasks.
+/// The scheduler's state: workers, jobs, stages, tasks.
 #[derive(Debug)]
 pub struct Core {
     pub(crate) options: Options,
@@ -66,9 +66,9 @@ pub struct Core {
     /// [`limits::PLANNING_STATEMENTS_MAX`].
     pub(crate) planning: BTreeMap<JobId, Planning>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    /// Whether what readers want of held results may have changed; see `persisted::demand`.
+    /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
-    /// Whether held results may have too few copies, or copies where they cannot stay.
+    /// Whether persisted results may have too few copies, or copies where they cannot stay.
     pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,

@@ -1,6 +1,6 @@
 //! Tasks.
 
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::TaskState;
 
@@ -56,6 +56,6 @@ impl Task {
 }
 
 /// The identifier of a task of a job.
-pub(crate) fn task_id(job: JobId, group: u32, index: u32) -> TaskId {
-    TaskId { group: GroupId { job, index: group }, index }
+pub(crate) fn task_id(job: JobId, stage: u32, index: u32) -> TaskId {
+    TaskId { stage: StageId { job, index: stage }, index }
 }

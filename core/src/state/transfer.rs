@@ -25,7 +25,7 @@ impl Move {
 /// What is on its way, by task.
 pub(crate) type Moves = BTreeMap<TaskId, Move>;
 
-/// What a leaving worker still keeps of a partition that it handed over: tasks that were told of
+/// What a leaving worker still keeps of a partition that migrated: tasks that were told of
 /// it before are reading it there.
 #[derive(Debug)]
 pub(crate) struct Copy {

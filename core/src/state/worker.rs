@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(crate) struct Worker {
     pub(crate) registration: Registration,
     pub(crate) joined: Time,
-    pub(crate) heard: Time,
+    pub(crate) last_heartbeat: Time,
     pub(crate) ends: Option<Time>,
     pub(crate) leaving: Option<String>,
     pub(crate) metrics: WorkerMetrics,

@@ -2,7 +2,7 @@
 
 use super::rng::{Rng, mix};
 use super::settings::Settings;
-use partita_core::{GroupSpec, JobSpec, Origin, Time};
+use partita_core::{JobSpec, Origin, StageSpec, Time};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, InputSpec, Work};
 use std::collections::BTreeMap;
@@ -26,30 +26,30 @@ pub(crate) struct SimJob {
     pub(crate) spec: JobSpec,
     /// Makes the values of one job differ from another's.
     pub(crate) salt: u64,
-    /// The usual time of a task of each group.
+    /// The usual time of a task of each stage.
     pub(crate) task_us: Vec<Time>,
     pub(crate) hazards: BTreeMap<(u32, u32), Hazard>,
     /// The values that the client must get.
     pub(crate) expected: Vec<u64>,
     /// How long the client takes for a partition, at most.
     pub(crate) client_delay: Time,
-    /// For how long the result is held, if it is, and whether the client lets it go too early.
-    pub(crate) hold: Option<(Time, bool)>,
+    /// For how long the result is persisted, if it is, and whether the client lets it go too early.
+    pub(crate) persist: Option<(Time, bool)>,
 }
 
 /// One partition, or one bucket of it, that a task reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
-    /// Which input of the group.
+    /// Which input of the stage.
     pub(crate) input: usize,
-    /// The group and the index of the partition.
-    pub(crate) group: u32,
+    /// The stage and the index of the partition.
+    pub(crate) stage: u32,
     pub(crate) partition: u32,
     /// The bucket and the number of buckets, if only that is read.
     pub(crate) bucket: Option<(u32, u32)>,
 }
 
-/// What a task reads, in the order of its inputs. `tasks` says how many partitions a group has.
+/// What a task reads, in the order of its inputs. `tasks` says how many partitions a stage has.
 pub(crate) fn reads(inputs: &[InputSpec], tasks: impl Fn(u32) -> u32, task: u32) -> Vec<Read> {
     let mut reads = Vec::new();
     for (input, spec) in inputs.iter().enumerate() {
@@ -58,15 +58,15 @@ pub(crate) fn reads(inputs: &[InputSpec], tasks: impl Fn(u32) -> u32, task: u32)
         }
         let place = task - spec.first;
         let mut add = |partition, bucket| {
-            reads.push(Read { input, group: spec.group, partition, bucket });
+            reads.push(Read { input, stage: spec.stage, partition, bucket });
         };
         match &spec.exchange {
             Exchange::OneToOne => add(place, None),
             Exchange::Shuffle => {
-                (0..tasks(spec.group)).for_each(|p| add(p, Some((place, spec.count))));
+                (0..tasks(spec.stage)).for_each(|p| add(p, Some((place, spec.count))));
             }
             Exchange::Gather | Exchange::Broadcast => {
-                (0..tasks(spec.group)).for_each(|p| add(p, None));
+                (0..tasks(spec.stage)).for_each(|p| add(p, None));
             }
             Exchange::Explicit(lists) => lists[place as usize].iter().for_each(|p| add(*p, None)),
         }
@@ -75,8 +75,8 @@ pub(crate) fn reads(inputs: &[InputSpec], tasks: impl Fn(u32) -> u32, task: u32)
 }
 
 /// The value of a partition, of the values that its task read.
-pub(crate) fn value(salt: u64, group: u32, index: u32, inputs: &[u64]) -> u64 {
-    let own = mix(salt, (u64::from(group) << 32) | u64::from(index));
+pub(crate) fn value(salt: u64, stage: u32, index: u32, inputs: &[u64]) -> u64 {
+    let own = mix(salt, (u64::from(stage) << 32) | u64::from(index));
     inputs.iter().fold(own, |value, input| mix(value.wrapping_add(1), *input))
 }
 
@@ -88,19 +88,19 @@ pub(crate) fn in_bucket(value: u64, bucket: Option<(u32, u32)>) -> u64 {
     }
 }
 
-/// The values of the last group's partitions, evaluated directly. Held results are named by the
+/// The values of the last stage's partitions, evaluated directly. Persisted results are named by the
 /// number of the job before that makes them.
-fn evaluate(salt: u64, groups: &[GroupSpec], before: &[SimJob]) -> Vec<u64> {
+fn evaluate(salt: u64, stages: &[StageSpec], before: &[SimJob]) -> Vec<u64> {
     let mut values: Vec<Vec<u64>> = Vec::new();
-    for (number, group) in groups.iter().enumerate() {
-        if let Origin::Held(source) = group.origin {
+    for (number, stage) in stages.iter().enumerate() {
+        if let Origin::Persisted(source) = stage.origin {
             values.push(before[source.0 as usize].expected.clone());
             continue;
         }
-        let made = (0..group.tasks).map(|index| {
-            let read: Vec<u64> = reads(&group.inputs, |g| groups[g as usize].tasks, index)
+        let made = (0..stage.tasks).map(|index| {
+            let read: Vec<u64> = reads(&stage.inputs, |g| stages[g as usize].tasks, index)
                 .iter()
-                .map(|r| in_bucket(values[r.group as usize][r.partition as usize], r.bucket))
+                .map(|r| in_bucket(values[r.stage as usize][r.partition as usize], r.bucket))
                 .collect();
             value(salt, number as u32, index, &read)
         });
@@ -112,21 +112,21 @@ fn evaluate(salt: u64, groups: &[GroupSpec], before: &[SimJob]) -> Vec<u64> {
 
 impl SimJob {
     pub(crate) fn draw(salt: u64, settings: &Settings, before: &[SimJob], rng: &mut Rng) -> Self {
-        let hold = rng
-            .chance(settings.held)
+        let persist = rng
+            .chance(settings.persisted)
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
-        let put = hold.is_some() && rng.chance(250);
-        let mut groups = draw_sources(settings, before, put, rng);
-        let count = if put { 0 } else { rng.range(1, settings.groups_max) };
+        let upload = persist.is_some() && rng.chance(250);
+        let mut stages = draw_sources(settings, before, upload, rng);
+        let count = if upload { 0 } else { rng.range(1, settings.stages_max) };
         for number in 0..count {
             let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
-            let inputs = draw_inputs(tasks, &groups, rng);
-            groups.push(group(format!("group {number}"), tasks, inputs, Origin::Tasks));
+            let inputs = draw_inputs(tasks, &stages, rng);
+            stages.push(stage(format!("stage {number}"), tasks, inputs, Origin::Tasks));
         }
         let mut hazards = BTreeMap::new();
-        let made = |(_, group): &(usize, &GroupSpec)| group.origin == Origin::Tasks;
-        for (number, group) in groups.iter().enumerate().filter(made) {
-            for index in 0..group.tasks {
+        let made = |(_, stage): &(usize, &StageSpec)| stage.origin == Origin::Tasks;
+        for (number, stage) in stages.iter().enumerate().filter(made) {
+            for index in 0..stage.tasks {
                 // In a large job the same chance would leave none unharmed.
                 if rng.chance(settings.hazard) && (settings.tasks_max < 50 || rng.chance(20)) {
                     hazards.insert((number as u32, index), draw_hazard(settings, rng));
@@ -135,10 +135,10 @@ impl SimJob {
         }
         SimJob {
             salt,
-            task_us: groups.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
+            task_us: stages.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
             hazards,
-            expected: evaluate(salt, &groups, before),
-            hold,
+            expected: evaluate(salt, &stages, before),
+            persist,
             client_delay: rng.scaled(1, settings.client_delay_max),
             spec: JobSpec {
                 text: format!("simulated {salt}"),
@@ -147,38 +147,38 @@ impl SimJob {
                 priority: rng.range(0, 3) as u32,
                 analyze: false,
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),
-                keep: hold.is_some(),
-                replicas: if hold.is_some() { rng.range(0, 3) as u32 } else { 1 },
-                groups,
+                persist: persist.is_some(),
+                replicas: if persist.is_some() { rng.range(0, 3) as u32 } else { 1 },
+                stages,
             },
         }
     }
 }
 
-fn group(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> GroupSpec {
-    GroupSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
+fn stage(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> StageSpec {
+    StageSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
 }
 
-/// The groups that stand for what a client brings, or for results that jobs before hold.
+/// The stages that stand for what a client uploads, or for persisted results of earlier jobs.
 fn draw_sources(
     settings: &Settings,
     before: &[SimJob],
-    put: bool,
+    upload: bool,
     rng: &mut Rng,
-) -> Vec<GroupSpec> {
-    if put {
+) -> Vec<StageSpec> {
+    if upload {
         let tasks = rng.range(1, settings.tasks_max.min(20)) as u32;
-        return vec![group("put".into(), tasks, Vec::new(), Origin::Put)];
+        return vec![stage("upload".into(), tasks, Vec::new(), Origin::Upload)];
     }
-    let mut groups = Vec::new();
-    for (number, job) in before.iter().enumerate().filter(|(_, job)| job.hold.is_some()) {
-        if rng.chance(settings.held) {
-            let origin = Origin::Held(JobId(number as u32));
+    let mut stages = Vec::new();
+    for (number, job) in before.iter().enumerate().filter(|(_, job)| job.persist.is_some()) {
+        if rng.chance(settings.persisted) {
+            let origin = Origin::Persisted(JobId(number as u32));
             let tasks = job.expected.len() as u32;
-            groups.push(group(format!("held {number}"), tasks, Vec::new(), origin));
+            stages.push(stage(format!("persisted {number}"), tasks, Vec::new(), origin));
         }
     }
-    groups
+    stages
 }
 
 fn draw_hazard(settings: &Settings, rng: &mut Rng) -> Hazard {
@@ -192,8 +192,8 @@ fn draw_hazard(settings: &Settings, rng: &mut Rng) -> Hazard {
     }
 }
 
-/// Some of the groups before: each read by all tasks, or as the branches of a union.
-fn draw_inputs(tasks: u32, before: &[GroupSpec], rng: &mut Rng) -> Vec<InputSpec> {
+/// Some of the stages before: each read by all tasks, or as the branches of a union.
+fn draw_inputs(tasks: u32, before: &[StageSpec], rng: &mut Rng) -> Vec<InputSpec> {
     if before.is_empty() || rng.chance(100) {
         return Vec::new();
     }
@@ -212,11 +212,11 @@ fn draw_inputs(tasks: u32, before: &[GroupSpec], rng: &mut Rng) -> Vec<InputSpec
     inputs
 }
 
-fn draw_input(first: u32, count: u32, before: &[GroupSpec], rng: &mut Rng) -> InputSpec {
-    // The latest group more often than the others, so that jobs are deep.
+fn draw_input(first: u32, count: u32, before: &[StageSpec], rng: &mut Rng) -> InputSpec {
+    // The latest stage more often than the others, so that jobs are deep.
     let latest = before.len() - 1;
-    let group = if rng.chance(600) { latest } else { rng.index(before.len()) };
-    let from = before[group].tasks;
+    let stage = if rng.chance(600) { latest } else { rng.index(before.len()) };
+    let from = before[stage].tasks;
     let exchange = match rng.below(6) {
         0 | 1 if count <= from => Exchange::OneToOne,
         0..=2 => Exchange::Shuffle,
@@ -230,10 +230,10 @@ fn draw_input(first: u32, count: u32, before: &[GroupSpec], rng: &mut Rng) -> In
             Exchange::Explicit(Arc::new((0..count).map(|_| list()).collect()))
         }
     };
-    // All to all between large groups would be all that a large run does.
+    // All to all between large stages would be all that a large run does.
     let exchange = match exchange {
         Exchange::Broadcast if from > 50 && count > 50 => Exchange::Shuffle,
         other => other,
     };
-    InputSpec { group: group as u32, exchange, first, count }
+    InputSpec { stage: stage as u32, exchange, first, count }
 }

@@ -2,9 +2,9 @@
 
 use super::settings::{HEARTBEAT_MS, MS};
 use partita_core::Time;
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
-    Fragment, Holder, Registration, RunTask, TakeOver, TaskReport, ToWorker, WorkerMetrics,
+    Fragment, Holder, Migration, Registration, RunTask, TaskReport, ToWorker, WorkerMetrics,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -26,12 +26,12 @@ pub(crate) struct Session {
     /// Once welcomed.
     pub(crate) id: Option<WorkerId>,
     pub(crate) store: BTreeMap<TaskId, (Attempt, u64)>,
-    /// Partitions that a client has brought: the scheduler may not know of them yet.
-    pub(crate) brought: BTreeSet<TaskId>,
+    /// Partitions that a client has uploaded: the scheduler may not know of them yet.
+    pub(crate) uploaded: BTreeSet<TaskId>,
     /// Partitions that a fault has taken away.
     pub(crate) spoiled: BTreeSet<TaskId>,
-    pub(crate) fragments: BTreeMap<GroupId, Arc<Fragment>>,
-    pub(crate) locations: BTreeMap<(GroupId, u32), Arc<Vec<Holder>>>,
+    pub(crate) fragments: BTreeMap<StageId, Arc<Fragment>>,
+    pub(crate) locations: BTreeMap<(StageId, u32), Arc<Vec<Holder>>>,
     /// Addresses of other workers; those of lost ones are gone.
     pub(crate) peers: BTreeMap<WorkerId, String>,
     pub(crate) lost: BTreeSet<WorkerId>,
@@ -40,9 +40,9 @@ pub(crate) struct Session {
     /// The latest attempt of each task that came: they only grow.
     latest: BTreeMap<TaskId, Attempt>,
     pub(crate) outbox: Vec<TaskReport>,
-    /// Partitions to take over that have not come yet, and those whose coming is planned.
-    pub(crate) orders: Vec<TakeOver>,
-    pub(crate) coming: Vec<TakeOver>,
+    /// Partitions that migrate here and have not come yet, and those whose coming is planned.
+    pub(crate) orders: Vec<Migration>,
+    pub(crate) coming: Vec<Migration>,
     pub(crate) told_to_go: bool,
 }
 
@@ -123,12 +123,12 @@ impl Session {
                 self.lost.insert(worker);
             }
             ToWorker::Fragment(fragment) => {
-                let old = self.fragments.insert(fragment.group, fragment);
+                let old = self.fragments.insert(fragment.stage, fragment);
                 assert_eq!(old, None, "a fragment came twice");
             }
             ToWorker::Locations(told) => {
-                assert!(self.fragments.contains_key(&told.group), "places of an unknown group");
-                self.locations.insert((told.group, told.input), told.holders);
+                assert!(self.fragments.contains_key(&told.stage), "places of an unknown stage");
+                self.locations.insert((told.stage, told.input), told.holders);
             }
             ToWorker::Run(tasks) => tasks.into_iter().for_each(|run| self.take_task(run, slots)),
             ToWorker::Cancel(attempts) => {
@@ -139,15 +139,15 @@ impl Session {
                     }
                 }
             }
-            ToWorker::DropGroups(groups) => {
-                self.store.retain(|task, _| !groups.contains(&task.group));
+            ToWorker::DropStages(stages) => {
+                self.store.retain(|task, _| !stages.contains(&task.stage));
             }
             ToWorker::DropPartition(task) => {
                 self.store.remove(&task);
             }
             ToWorker::DropJob { job, .. } => self.drop_job(job),
-            ToWorker::TakeOver(order) => {
-                assert!(Some(order.from) != self.id, "takes over from itself");
+            ToWorker::Migrate(order) => {
+                assert!(Some(order.from) != self.id, "a partition migrates from where it is");
                 self.orders.push(order);
             }
             ToWorker::Refused { reason } => panic!("the core refuses nobody: {reason}"),
@@ -160,7 +160,7 @@ impl Session {
     }
 
     fn take_task(&mut self, run: RunTask, slots: u32) {
-        assert!(self.fragments.contains_key(&run.task.group), "{} has no fragment", run.task);
+        assert!(self.fragments.contains_key(&run.task.stage), "{} has no fragment", run.task);
         let before = self.latest.insert(run.task, run.attempt).unwrap_or(0);
         assert!(before < run.attempt, "{}#{} comes after #{before}", run.task, run.attempt);
         assert!(!self.running.contains_key(&run.task), "{} runs twice", run.task);
@@ -170,18 +170,18 @@ impl Session {
     }
 
     fn drop_job(&mut self, job: JobId) {
-        let stays = |task: &TaskId| task.group.job != job;
+        let stays = |task: &TaskId| task.stage.job != job;
         self.store.retain(|task, _| stays(task));
         self.spoiled.retain(stays);
-        self.brought.retain(stays);
+        self.uploaded.retain(stays);
         self.latest.retain(|task, _| stays(task));
         self.running.retain(|task, _| stays(task));
         self.queue.retain(|run| stays(&run.task));
         self.outbox.retain(|report| stays(&report.task));
         self.orders.retain(|order| stays(&order.task));
         self.coming.retain(|order| stays(&order.task));
-        self.fragments.retain(|group, _| group.job != job);
-        self.locations.retain(|(group, _), _| group.job != job);
+        self.fragments.retain(|stage, _| stage.job != job);
+        self.locations.retain(|(stage, _), _| stage.job != job);
     }
 
     /// Whether nothing is left of any job.

@@ -6,9 +6,9 @@ use super::process::{Process, Running, Session};
 use super::settings::{HEARTBEAT_MS, MS, Size, TICK_US};
 use super::world::{Happening, World, event};
 use partita_core::{Event, Time};
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::message::{
-    Exchange, FailureKind, FromWorker, Holder, Outcome, RunTask, Spent, TakeOver, TaskFigures,
+    Exchange, FailureKind, FromWorker, Holder, Migration, Outcome, RunTask, Spent, TaskFigures,
     TaskReport,
 };
 
@@ -42,8 +42,8 @@ impl World {
             Happening::Ended { process, epoch, task, attempt } if self.is_epoch(process, epoch) => {
                 self.ended(process, task, attempt);
             }
-            Happening::TakenOver { process, epoch, order } if self.is_epoch(process, epoch) => {
-                self.taken_over(process, order);
+            Happening::Migrated { process, epoch, order } if self.is_epoch(process, epoch) => {
+                self.migrated(process, order);
             }
             Happening::Flush { process, epoch } if self.is_epoch(process, epoch) => {
                 self.flush(process);
@@ -51,13 +51,13 @@ impl World {
             Happening::Heartbeat { .. }
             | Happening::Fetched { .. }
             | Happening::Ended { .. }
-            | Happening::TakenOver { .. }
+            | Happening::Migrated { .. }
             | Happening::Flush { .. } => {}
             Happening::Expired { process } => self.kill(process, "its time was over"),
             Happening::Spawn { anchor } => self.spawn(anchor),
             Happening::Begin { number } => self.begin_planning(number),
             Happening::Submit { number } => self.submit(number),
-            Happening::Put { job, index } => self.put(job, index),
+            Happening::Upload { job, index } => self.upload(job, index),
             Happening::GiveUp { job } => self.give_up(job),
             Happening::Take { job, index, holder } => self.client_takes(job, index, holder),
             Happening::Tell(event) => self.tell(event),
@@ -133,7 +133,7 @@ impl World {
         let worker = self.links[link].worker;
         let repeated = matches!(
             message,
-            FromWorker::Reports(_) | FromWorker::TakenOver { .. } | FromWorker::Stored { .. }
+            FromWorker::Reports(_) | FromWorker::Migrated { .. } | FromWorker::Stored { .. }
         );
         if let (true, Some(worker)) = (repeated, worker)
             && self.rng.chance(self.settings.repeat)
@@ -174,13 +174,13 @@ impl World {
         for order in orders {
             self.processes[process].session.coming.push(order);
             let after = self.rng.scaled(0, 10 * self.settings.latency_max);
-            self.plan_in(after, Happening::TakenOver { process, epoch, order });
+            self.plan_in(after, Happening::Migrated { process, epoch, order });
         }
         self.start_tasks(process);
     }
 
     /// A partition comes from a worker that leaves, if it is still there and wanted.
-    fn taken_over(&mut self, process: usize, order: TakeOver) {
+    fn migrated(&mut self, process: usize, order: Migration) {
         let coming = &mut self.processes[process].session.coming;
         let Some(at) = coming.iter().position(|found| *found == order) else { return };
         coming.remove(at);
@@ -200,8 +200,8 @@ impl World {
             }
             None => Some("it could not be read".to_string()),
         };
-        *self.incidents.faults.entry("taken over").or_default() += u32::from(error.is_none());
-        self.send_up(process, FromWorker::TakenOver { task, attempt, error });
+        *self.incidents.faults.entry("migrated").or_default() += u32::from(error.is_none());
+        self.send_up(process, FromWorker::Migrated { task, attempt, error });
     }
 
     fn start_tasks(&mut self, process: usize) {
@@ -224,11 +224,11 @@ impl World {
             return;
         };
         let run = running.run.clone();
-        let client = &self.clients[&task.group.job];
+        let client = &self.clients[&task.stage.job];
         let number = client.number;
         match self.read_inputs(process, &run, number) {
             Ok((made, fetched_bytes)) => {
-                let usual = self.jobs[number].task_us[task.group.index as usize];
+                let usual = self.jobs[number].task_us[task.stage.index as usize];
                 let slowness = self.processes[process].slowness;
                 let time = self.rng.range(usual / 2, usual * 2) * slowness / 100;
                 let epoch = self.processes[process].epoch;
@@ -255,39 +255,39 @@ impl World {
         number: usize,
     ) -> Result<(u64, u64), Holder> {
         let session = &self.processes[process].session;
-        let groups = &self.jobs[number].spec.groups;
-        let inputs = &session.fragments[&run.task.group].inputs;
-        assert_eq!(inputs, &groups[run.task.group.index as usize].inputs, "a wrong fragment");
-        let held = &session.fragments[&run.task.group].held;
+        let stages = &self.jobs[number].spec.stages;
+        let inputs = &session.fragments[&run.task.stage].inputs;
+        assert_eq!(inputs, &stages[run.task.stage.index as usize].inputs, "a wrong fragment");
+        let persisted = &session.fragments[&run.task.stage].persisted;
         let mut own = run.holders.iter();
         let mut values = Vec::new();
         let mut fetched = 0;
-        for read in reads(inputs, |group| groups[group as usize].tasks, run.task.index) {
+        for read in reads(inputs, |stage| stages[stage as usize].tasks, run.task.index) {
             let holder = match &inputs[read.input].exchange {
                 Exchange::OneToOne | Exchange::Explicit(_) => *own.next().unwrap(),
                 Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {
-                    let key = (run.task.group, read.input as u32);
+                    let key = (run.task.stage, read.input as u32);
                     let holders = &session.locations[&key];
-                    assert_eq!(holders.len(), groups[read.group as usize].tasks as usize);
+                    assert_eq!(holders.len(), stages[read.stage as usize].tasks as usize);
                     holders[read.partition as usize]
                 }
             };
-            let place = held.iter().find(|(input, _)| *input as usize == read.input);
-            let here = GroupId { job: run.task.group.job, index: read.group };
-            let group = place.map_or(here, |(_, group)| *group);
-            let found = self.read(process, group, read, holder).ok_or(holder)?;
+            let place = persisted.iter().find(|(input, _)| *input as usize == read.input);
+            let here = StageId { job: run.task.stage.job, index: read.stage };
+            let stage = place.map_or(here, |(_, stage)| *stage);
+            let found = self.read(process, stage, read, holder).ok_or(holder)?;
             fetched += if Some(holder.worker) == session.id { 0 } else { 8 };
             values.push(in_bucket(found, read.bucket));
         }
         assert_eq!(own.next(), None, "more holders than inputs");
         let salt = self.jobs[number].salt;
-        Ok((value(salt, run.task.group.index, run.task.index, &values), fetched))
+        Ok((value(salt, run.task.stage.index, run.task.index, &values), fetched))
     }
 
     /// What a worker gets when it asks a holder for a partition.
-    fn read(&self, process: usize, group: GroupId, read: Read, holder: Holder) -> Option<u64> {
+    fn read(&self, process: usize, stage: StageId, read: Read, holder: Holder) -> Option<u64> {
         let session = &self.processes[process].session;
-        let task = TaskId { group, index: read.partition };
+        let task = TaskId { stage, index: read.partition };
         if session.id != Some(holder.worker) {
             let from = self.workers[&holder.worker];
             let address = session.peers.get(&holder.worker);
@@ -320,8 +320,8 @@ impl World {
             return;
         };
         let run = running.run.clone();
-        let number = self.clients[&task.group.job].number;
-        let outcome = match self.hazards[number].get_mut(&(task.group.index, task.index)) {
+        let number = self.clients[&task.stage.job].number;
+        let outcome = match self.hazards[number].get_mut(&(task.stage.index, task.index)) {
             Some(Hazard::Poison(left)) if *left > 0 => {
                 *left -= 1;
                 // The worker does not survive it, and someone starts another.
@@ -337,11 +337,11 @@ impl World {
                 failed(FailureKind::Retry, "the disk is full")
             }
             Some(Hazard::Fatal) => {
-                self.incidents.fatal.insert(task.group.job);
+                self.incidents.fatal.insert(task.stage.job);
                 failed(FailureKind::Fatal, "division by zero")
             }
             Some(Hazard::Memory) => {
-                self.incidents.memory.insert(task.group.job);
+                self.incidents.memory.insert(task.stage.job);
                 failed(FailureKind::Memory, "too large")
             }
             Some(Hazard::Poison(_) | Hazard::Retry(_)) | None => self.store(process, task, attempt),
@@ -398,8 +398,8 @@ impl World {
             return;
         }
         let number = client.number;
-        let group = self.jobs[number].spec.groups.len() as u32 - 1;
-        let task = TaskId { group: partita_shared::ids::GroupId { job, index: group }, index };
+        let stage = self.jobs[number].spec.stages.len() as u32 - 1;
+        let task = TaskId { stage: partita_shared::ids::StageId { job, index: stage }, index };
         let after = self.rng.scaled(0, self.settings.latency_max);
         if let Some(value) = self.serve(task, holder) {
             let rows = value % 100;

@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) processes: u64,
     pub(crate) slots_max: u64,
     pub(crate) jobs: u64,
-    pub(crate) groups_max: u64,
+    pub(crate) stages_max: u64,
     pub(crate) tasks_max: u64,
     /// Faults happen before this time, and one worker that none befalls joins at it.
     pub(crate) horizon: Time,
@@ -50,8 +50,8 @@ pub(crate) struct Settings {
     pub(crate) poison: u64,
     /// Chance that a job is cancelled.
     pub(crate) cancel: u64,
-    /// Chance that a job holds its result, and that another reads one that is held.
-    pub(crate) held: u64,
+    /// Chance that a job persists its result, and that another reads a persisted one.
+    pub(crate) persisted: u64,
     /// Chance that a delivery breaks when the holder is gone.
     pub(crate) broken: u64,
     pub(crate) client_delay_max: Time,
@@ -65,8 +65,8 @@ impl Settings {
     /// breaks breaks in the midst of them.
     pub(crate) fn fit_horizon(&mut self, jobs: &[SimJob], rng: &mut Rng) {
         let time = |job: &SimJob| -> Time {
-            let groups = job.spec.groups.iter().zip(&job.task_us);
-            groups.map(|(group, us)| u64::from(group.tasks) * us).sum()
+            let stages = job.spec.stages.iter().zip(&job.task_us);
+            stages.map(|(stage, us)| u64::from(stage.tasks) * us).sum()
         };
         let slots = self.processes * self.slots_max.div_ceil(2);
         let alone = jobs.iter().map(time).sum::<Time>() / slots;
@@ -81,7 +81,7 @@ impl Settings {
             processes: if small { rng.range(1, 6) } else { rng.range(100, 300) },
             slots_max: rng.range(1, 4),
             jobs: if small { rng.range(1, 5) } else { rng.range(2, 5) },
-            groups_max: rng.range(1, 7),
+            stages_max: rng.range(1, 7),
             tasks_max: if small { rng.range(1, 14) } else { rng.range(50, 400) },
             horizon: 0,
             faults: match (faulty, small) {
@@ -97,7 +97,7 @@ impl Settings {
             hazard: if hazardous { rng.range(5, 60) } else { 0 },
             poison: if rng.chance(500) { 300 } else { 0 },
             cancel: if rng.chance(300) { 300 } else { 0 },
-            held: if rng.chance(500) { rng.range(200, 800) } else { 0 },
+            persisted: if rng.chance(500) { rng.range(200, 800) } else { 0 },
             broken: if rng.chance(100) { 300 } else { 0 },
             client_delay_max: if rng.chance(400) { 60 * MS } else { 500 },
             limited: if rng.chance(300) { 300 } else { 0 },

@@ -3,7 +3,7 @@
 use super::settings::Size;
 use super::world::World;
 use partita_core::Time;
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder, RunTask};
 use partita_shared::model::JobState;
 use std::collections::BTreeMap;
@@ -27,13 +27,13 @@ impl World {
         let row = self.core.job(job).unwrap();
         assert_eq!((row.state, row.error.as_str()), (state, error));
         match (state, kind) {
-            (JobState::Done, None) if spec.hold.is_some() => assert!(client.held),
+            (JobState::Done, None) if spec.persist.is_some() => assert!(client.persisted),
             (JobState::Done, None) => {
                 assert_eq!(client.values, spec.expected, "{job} has delivered something else");
                 assert_eq!(row.delivered_rows, client.rows);
                 let number = client.number;
-                let read = u32::from(self.reads_held(number));
-                *self.incidents.faults.entry("held, read").or_default() += read;
+                let read = u32::from(self.reads_persisted(number));
+                *self.incidents.faults.entry("persisted, read").or_default() += read;
             }
             (JobState::Cancelled, None) => assert!(self.incidents.cancelled.contains(&job)),
             (JobState::Failed, Some(FailureKind::Fatal)) => {
@@ -43,7 +43,7 @@ impl World {
                 assert!(self.incidents.memory.contains(&job), "{error}");
             }
             (JobState::Failed, Some(FailureKind::Retry)) => {
-                let three = |(task, count): (&TaskId, &u32)| task.group.job == job && *count >= 3;
+                let three = |(task, count): (&TaskId, &u32)| task.stage.job == job && *count >= 3;
                 assert!(self.incidents.retries.iter().any(three), "{error}");
             }
             (JobState::Failed, None) if error.contains("when they died") => {
@@ -55,7 +55,7 @@ impl World {
                     || error.contains("was uploaded by a client") =>
             {
                 let number = client.number;
-                assert!(self.reads_held(number), "{error}");
+                assert!(self.reads_persisted(number), "{error}");
             }
             (JobState::Failed, None) => {
                 assert!(self.incidents.broken.contains(&job), "{job} failed: {error}");
@@ -70,19 +70,19 @@ impl World {
         let session = &self.processes[process].session;
         let from = self.workers[&holder.worker];
         let spoiled = &self.processes[from].session.spoiled;
-        let held = &session.fragments[&run.task.group].held;
-        let reads = |group: GroupId| {
-            group.job == run.task.group.job || held.iter().any(|(_, held)| *held == group)
+        let persisted = &session.fragments[&run.task.stage].persisted;
+        let reads = |stage: StageId| {
+            stage.job == run.task.stage.job || persisted.iter().any(|(_, held)| *held == stage)
         };
         let explained = session.lost.contains(&holder.worker)
             || self.blocked.contains(&(process, from))
             || !self.is_there(holder)
-            || spoiled.iter().any(|task| reads(task.group))
+            || spoiled.iter().any(|task| reads(task.stage))
             || self.core.data_address(holder.worker).is_none();
         if explained {
             return;
         }
-        let rows = self.core.tasks(run.task.group.job, None, None, usize::MAX);
+        let rows = self.core.tasks(run.task.stage.job, None, None, usize::MAX);
         let row = rows.into_iter().flatten().find(|row| row.id == run.task);
         let wanted = row.is_some_and(|row| {
             row.state == partita_shared::model::TaskState::Running
@@ -177,8 +177,13 @@ fn run_seeds(size: Size, count: u64) {
         }
     }
     println!("{totals:#?}");
-    let happened =
-        ["held", "held, made again", "held, read", "later numbers, read", "planning, ended"];
+    let happened = [
+        "persisted",
+        "persisted, made again",
+        "persisted, read",
+        "later numbers, read",
+        "planning, ended",
+    ];
     for what in happened {
         assert!(totals.faults.get(what).is_some_and(|count| *count > 0), "no result was {what}");
     }

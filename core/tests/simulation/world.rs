@@ -7,7 +7,7 @@ use super::rng::{Rng, mix};
 use super::settings::{HEARTBEAT_MS, MS, SILENCE_US_MAX, Settings, Size, TICK_US};
 use partita_core::{Core, Effect, Event, Options, Time};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
-use partita_shared::message::{FromWorker, Holder, TakeOver, ToWorker};
+use partita_shared::message::{FromWorker, Holder, Migration, ToWorker};
 use partita_shared::model::JobState;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -33,8 +33,8 @@ pub(crate) enum Happening {
     Fetched { process: usize, epoch: u32, task: TaskId, attempt: Attempt },
     /// A task on a slot ends.
     Ended { process: usize, epoch: u32, task: TaskId, attempt: Attempt },
-    /// A worker has got a partition that it was to take over, or tried to.
-    TakenOver { process: usize, epoch: u32, order: TakeOver },
+    /// A worker has got a partition that migrates to it, or tried to.
+    Migrated { process: usize, epoch: u32, order: Migration },
     /// A worker sends the reports that it has gathered.
     Flush { process: usize, epoch: u32 },
     /// The lifetime of a process is over.
@@ -45,8 +45,8 @@ pub(crate) enum Happening {
     Begin { number: usize },
     /// A client submits a job.
     Submit { number: usize },
-    /// A client brings a partition to a worker.
-    Put { job: JobId, index: u32 },
+    /// A client uploads a partition to a worker.
+    Upload { job: JobId, index: u32 },
     /// A client gives up a result that is not complete yet.
     GiveUp { job: JobId },
     /// The client has taken a result partition, or tries to.
@@ -69,8 +69,8 @@ pub(crate) struct Client {
     pub(crate) values: Vec<u64>,
     pub(crate) rows: u64,
     pub(crate) ended: Option<JobState>,
-    /// Whether all of its result was held once.
-    pub(crate) held: bool,
+    /// Whether all of its result was persisted once.
+    pub(crate) persisted: bool,
 }
 
 /// What happened that an error may be due to.
@@ -279,9 +279,9 @@ impl World {
                 let read = self.reads_later_numbers(number, job);
                 *self.incidents.faults.entry("later numbers, read").or_default() += read;
                 let client =
-                    Client { number, values: Vec::new(), rows: 0, ended: None, held: false };
+                    Client { number, values: Vec::new(), rows: 0, ended: None, persisted: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
-                self.plan_hold(job, number);
+                self.plan_release(job, number);
                 if self.rng.chance(self.settings.cancel) {
                     let after = self.rng.scaled(0, 300 * MS);
                     self.incidents.cancelled.insert(job);
@@ -290,12 +290,12 @@ impl World {
                 }
             }
             Effect::JobRefused { request, error } => self.refused(request as usize, &error),
-            Effect::JobHeld { job } => {
+            Effect::JobPersisted { job } => {
                 let Some(client) = self.clients.get_mut(&job) else { panic!("{job} is unknown") };
-                assert!(!client.held && client.ended.is_none(), "{job} is held twice");
-                client.held = true;
-                *self.incidents.faults.entry("held").or_default() += 1;
-                if let Some((time, _)) = self.jobs[client.number].hold {
+                assert!(!client.persisted && client.ended.is_none(), "{job} is persisted twice");
+                client.persisted = true;
+                *self.incidents.faults.entry("persisted").or_default() += 1;
+                if let Some((time, _)) = self.jobs[client.number].persist {
                     let after = self.rng.range(0, time);
                     self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
                 }
@@ -316,15 +316,15 @@ impl World {
     /// Nothing of a job that has ended is begun.
     fn check_message(&mut self, message: &ToWorker) {
         let begun = match message {
-            ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.group.job).collect(),
-            ToWorker::Fragment(fragment) => vec![fragment.group.job],
+            ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.stage.job).collect(),
+            ToWorker::Fragment(fragment) => vec![fragment.stage.job],
             _ => Vec::new(),
         };
         for job in begun {
             let client = &self.clients[&job];
             assert_eq!(client.ended, None, "{job} has ended: {message:?}");
-            let again = client.held && matches!(message, ToWorker::Run(_));
-            *self.incidents.faults.entry("held, made again").or_default() += u32::from(again);
+            let again = client.persisted && matches!(message, ToWorker::Run(_));
+            *self.incidents.faults.entry("persisted, made again").or_default() += u32::from(again);
         }
     }
 
@@ -393,8 +393,8 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::Heartbeat { metrics, on_slots } => {
             Event::Heartbeat { worker, metrics, on_slots }
         }
-        FromWorker::TakenOver { task, attempt, error } => {
-            Event::TakenOver { worker, task, attempt, error }
+        FromWorker::Migrated { task, attempt, error } => {
+            Event::Migrated { worker, task, attempt, error }
         }
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
         FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),

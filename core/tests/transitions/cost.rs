@@ -12,7 +12,7 @@ const TASKS: u32 = 100_000;
 /// Few workers, and so many that asking each of them in every placement would be seen.
 const WORKERS: [u32; 2] = [2, 2_000];
 
-/// A group of many tasks, each report an event of its own. Run it with `--nocapture` for the figures.
+/// A stage of many tasks, each report an event of its own. Run it with `--nocapture` for the figures.
 #[test]
 fn the_cost_of_an_event_is_printed() {
     for workers in WORKERS {
@@ -28,7 +28,7 @@ fn cost_ns(workers: u32) -> u128 {
         let registration = Box::new(registration(&format!("w{number}"), 4));
         core.handle(0, Event::WorkerJoined { request: 0, registration }, &mut effects);
     }
-    let spec = Box::new(job().source(TASKS).group(1, [gather(0)]).spec);
+    let spec = Box::new(job().source(TASKS).stage(1, [gather(0)]).spec);
     core.handle(0, Event::JobSubmitted { request: 0, planned: None, spec }, &mut effects);
     core.place(&mut effects);
     let mut runs = VecDeque::new();

@@ -6,7 +6,7 @@ use super::fixture::{Cluster, at, broadcast, explicit, gather, job, one_to_one, 
 #[test]
 fn one_to_one_needs_its_twin_alone() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(2, [one_to_one(0)]));
+    t.submit_quietly(job().source(2).stage(2, [one_to_one(0)]));
     t.finish("1.0.1");
     t.check(&["b: fragment 1.1", "b: run 1.1.1#1(b#1)"]);
     t.finish("1.0.0");
@@ -19,7 +19,7 @@ fn one_to_one_needs_its_twin_alone() {
 #[test]
 fn one_to_one_is_read_from_elsewhere_by_an_idle_worker() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(1).group(1, [one_to_one(0)]));
+    t.submit_quietly(job().source(1).stage(1, [one_to_one(0)]));
     t.submit_quietly(job().source(1));
     t.finish("1.0.0");
     t.check(&["a: fragment 2.0", "a: run 2.0.0#1"]);
@@ -33,7 +33,7 @@ fn one_to_one_is_read_from_elsewhere_by_an_idle_worker() {
 #[test]
 fn a_shuffle_waits_for_all_partitions() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(3, [shuffle(0)]));
+    t.submit_quietly(job().source(2).stage(3, [shuffle(0)]));
     t.finish("1.0.0");
     t.check(&[]);
     t.finish("1.0.1");
@@ -57,7 +57,7 @@ fn a_gather_runs_where_most_bytes_lie() {
     let mut t = Cluster::new();
     t.join("a", 1);
     t.join("b", 2);
-    t.submit_quietly(job().source(3).group(1, [gather(0)]));
+    t.submit_quietly(job().source(3).stage(1, [gather(0)]));
     t.finish_quietly(&["1.0.0", "1.0.1"]);
     t.finish("1.0.2");
     t.check(&[
@@ -73,7 +73,7 @@ fn a_gather_runs_where_most_bytes_lie() {
 #[test]
 fn a_broadcast_is_needed_whole_by_every_task() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(1).source(2).group(2, [broadcast(0), one_to_one(1)]));
+    t.submit_quietly(job().source(1).source(2).stage(2, [broadcast(0), one_to_one(1)]));
     t.finish_quietly(&["1.1.0", "1.1.1"]);
     t.finish("1.0.0");
     t.check(&["a: fragment 1.2", "a: locations 1.2/0 = a#1", "a: run 1.2.0#1(a#1)"]);
@@ -87,7 +87,7 @@ fn a_broadcast_is_needed_whole_by_every_task() {
 fn explicit_lists_are_waited_for_and_named_in_order() {
     let mut t = Cluster::new();
     t.join("a", 3);
-    t.submit(job().source(3).group(3, [explicit(0, &[&[2, 0, 2], &[], &[1]])]));
+    t.submit(job().source(3).stage(3, [explicit(0, &[&[2, 0, 2], &[], &[1]])]));
     t.check(&[
         "job-1 accepted",
         "a: fragment 1.1",
@@ -107,7 +107,7 @@ fn explicit_lists_are_waited_for_and_named_in_order() {
 #[test]
 fn explicit_holders_are_in_the_order_of_the_list() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(1, [explicit(0, &[&[1, 0, 1]])]));
+    t.submit_quietly(job().source(2).stage(1, [explicit(0, &[&[1, 0, 1]])]));
     t.finish_quietly(&["1.0.0"]);
     t.finish("1.0.1");
     t.check(&["b: peer a", "b: fragment 1.1", "b: run 1.1.0#1(b#1 a#1 b#1)"]);
@@ -119,7 +119,7 @@ fn explicit_holders_are_in_the_order_of_the_list() {
 fn the_branches_of_a_union_do_not_wait_for_each_other() {
     let mut t = Cluster::with_workers(&["a", "b"]);
     let union = [at(0, 1, one_to_one(0)), at(1, 1, one_to_one(1))];
-    t.submit_quietly(job().source(1).source(1).group(2, union));
+    t.submit_quietly(job().source(1).source(1).stage(2, union));
     t.finish("1.1.0");
     t.check(&["a: fragment 1.2", "a: run 1.2.1#1(a#1)"]);
 }
@@ -130,7 +130,7 @@ fn the_branches_of_a_union_do_not_wait_for_each_other() {
 fn a_union_of_shuffles_has_the_places_of_both() {
     let mut t = Cluster::with_workers(&["a"]);
     let union = [at(0, 1, shuffle(0)), at(1, 2, shuffle(1))];
-    t.submit_quietly(job().source(1).source(1).group(3, union));
+    t.submit_quietly(job().source(1).source(1).stage(3, union));
     t.finish_quietly(&["1.1.0"]);
     t.finish("1.0.0");
     t.check(&[
@@ -141,16 +141,16 @@ fn a_union_of_shuffles_has_the_places_of_both() {
     ]);
 }
 
-/// What a group holds is dropped when the last of its readers is done, and not before.
+/// What a stage holds is dropped when the last of its readers is done, and not before.
 #[test]
 fn inputs_are_released_when_all_their_readers_are_done() {
     let mut t = Cluster::with_workers(&["a", "b"]);
     t.submit_quietly(
         job()
             .source(2)
-            .group(1, [gather(0)])
-            .group(1, [gather(0)])
-            .group(1, [gather(1), gather(2)]),
+            .stage(1, [gather(0)])
+            .stage(1, [gather(0)])
+            .stage(1, [gather(1), gather(2)]),
     );
     t.finish_quietly(&["1.0.0", "1.0.1"]);
     t.finish("1.1.0");

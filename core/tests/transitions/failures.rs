@@ -31,7 +31,7 @@ fn a_task_without_memory_fails_the_job() {
 #[test]
 fn a_retry_goes_to_another_worker() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(1).group(1, [one_to_one(0)]));
+    t.submit_quietly(job().source(1).stage(1, [one_to_one(0)]));
     t.finish("1.0.0");
     t.check(&["a: fragment 1.1", "a: run 1.1.0#1(a#1)"]);
     t.fail("1.1.0", FailureKind::Retry, "disk full");
@@ -59,7 +59,7 @@ fn the_third_failure_of_a_task_fails_the_job() {
 /// Four workers, each with a partition, of which the first three read all four.
 fn three_readers() -> Cluster {
     let mut t = Cluster::with_workers(&["a", "b", "c", "h"]);
-    t.submit_quietly(job().source(4).group(3, [broadcast(0)]).group(1, [gather(1)]));
+    t.submit_quietly(job().source(4).stage(3, [broadcast(0)]).stage(1, [gather(1)]));
     t.finish_quietly(&["1.0.0", "1.0.1", "1.0.2", "1.0.3"]);
     assert_eq!(t.running(1), ["1.1.0", "1.1.1", "1.1.2"]);
     t

@@ -1,12 +1,12 @@
 //! A core with named workers, and its effects as lines of text.
 //!
-//! Tasks are written `job.group.index`, attempts `job.group.index#attempt`, holders
+//! Tasks are written `job.stage.index`, attempts `job.stage.index#attempt`, holders
 //! `worker#attempt`, workers by the names that they registered with.
 
 use partita_core::{
-    Core, Effect, Event, GroupSpec, JobSpec, Options, Origin, PlanningEnd, StatementSpec, Time,
+    Core, Effect, Event, JobSpec, Options, Origin, PlanningEnd, StageSpec, StatementSpec, Time,
 };
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
     Exchange, FailureKind, Holder, InputSpec, Outcome, Registration, RunTask, Spent, TaskFigures,
     TaskReport, ToWorker, Work, WorkerMetrics,
@@ -148,9 +148,9 @@ impl Cluster {
         self.tell(Event::Heartbeat { worker: self.id(name), metrics, on_slots: Vec::new() });
     }
 
-    /// A worker says that it holds what it was to take over, or why not.
+    /// A worker says that it holds the partition that was to migrate to it, or why not.
     #[track_caller]
-    pub(crate) fn taken_over(
+    pub(crate) fn migrated(
         &mut self,
         name: &str,
         task: &str,
@@ -158,7 +158,7 @@ impl Cluster {
         error: Option<&str>,
     ) {
         let (worker, error) = (self.id(name), error.map(str::to_string));
-        self.tell(Event::TakenOver { worker, task: parse(task), attempt, error });
+        self.tell(Event::Migrated { worker, task: parse(task), attempt, error });
     }
 
     #[track_caller]
@@ -332,7 +332,7 @@ impl Cluster {
             }
             Effect::PlanningAccepted { job, .. } => format!("{job} in planning"),
             Effect::JobAccepted { job, .. } => format!("{job} accepted"),
-            Effect::JobHeld { job } => format!("{job} held"),
+            Effect::JobPersisted { job } => format!("{job} persisted"),
             Effect::JobRefused { error, .. } => format!("refused: {error}"),
             Effect::Deliver { job, index, holder } => {
                 format!("deliver {}[{index}] from {}", job.0, self.holder(holder))
@@ -350,10 +350,10 @@ impl Cluster {
             ToWorker::Welcome { .. } => "welcome".into(),
             ToWorker::Peer { worker, .. } => format!("peer {}", self.name(*worker)),
             ToWorker::PeerLost(worker) => format!("lost {}", self.name(*worker)),
-            ToWorker::Fragment(fragment) => format!("fragment {}", short_group(fragment.group)),
+            ToWorker::Fragment(fragment) => format!("fragment {}", short_stage(fragment.stage)),
             ToWorker::Locations(l) => {
                 let holders = self.holders(&l.holders);
-                format!("locations {}/{} = {holders}", short_group(l.group), l.input)
+                format!("locations {}/{} = {holders}", short_stage(l.stage), l.input)
             }
             ToWorker::Run(tasks) => {
                 let tasks: Vec<_> = tasks.iter().map(|run| self.run(run)).collect();
@@ -366,15 +366,15 @@ impl Cluster {
                     .collect();
                 format!("cancel {}", attempts.join(" "))
             }
-            ToWorker::DropGroups(groups) => {
-                let groups: Vec<_> = groups.iter().map(|group| short_group(*group)).collect();
-                format!("drop {}", groups.join(" "))
+            ToWorker::DropStages(stages) => {
+                let stages: Vec<_> = stages.iter().map(|stage| short_stage(*stage)).collect();
+                format!("drop {}", stages.join(" "))
             }
             ToWorker::DropPartition(task) => format!("drop {}", short(*task)),
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
             ToWorker::Watch(_) => panic!("the core watches nobody"),
-            ToWorker::TakeOver(order) => {
+            ToWorker::Migrate(order) => {
                 let from = self.name(order.from);
                 format!(
                     "take {}#{} from {from}, {} buckets",
@@ -409,22 +409,22 @@ pub(crate) fn registration(name: &str, slots: u32) -> Registration {
     }
 }
 
-fn short_group(group: GroupId) -> String {
-    format!("{}.{}", group.job.0, group.index)
+fn short_stage(stage: StageId) -> String {
+    format!("{}.{}", stage.job.0, stage.index)
 }
 
 fn short(task: TaskId) -> String {
-    format!("{}.{}", short_group(task.group), task.index)
+    format!("{}.{}", short_stage(task.stage), task.index)
 }
 
-/// Reads `job.group.index`.
+/// Reads `job.stage.index`.
 #[track_caller]
 pub(crate) fn parse(task: &str) -> TaskId {
     let numbers: Vec<u32> = task.split('.').map(|part| part.parse().unwrap()).collect();
-    TaskId { group: GroupId { job: JobId(numbers[0]), index: numbers[1] }, index: numbers[2] }
+    TaskId { stage: StageId { job: JobId(numbers[0]), index: numbers[1] }, index: numbers[2] }
 }
 
-/// A job, group by group.
+/// A job, stage by stage.
 pub(crate) struct JobBuilder {
     pub(crate) spec: JobSpec,
 }
@@ -437,9 +437,9 @@ pub(crate) fn job() -> JobBuilder {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
-        groups: Vec::new(),
+        stages: Vec::new(),
     };
     JobBuilder { spec }
 }
@@ -451,23 +451,23 @@ impl JobBuilder {
         self
     }
 
-    /// Its result is held.
-    pub(crate) fn kept(mut self) -> Self {
-        self.spec.keep = true;
+    /// Its result is persisted.
+    pub(crate) fn persisted(mut self) -> Self {
+        self.spec.persist = true;
         self
     }
 
-    /// A group that reads nothing.
+    /// A stage that reads nothing.
     pub(crate) fn source(self, tasks: u32) -> Self {
-        self.group(tasks, [])
+        self.stage(tasks, [])
     }
 
-    /// A group with inputs. Those that name no tasks are read by all of them.
-    pub(crate) fn group<const N: usize>(mut self, tasks: u32, inputs: [InputSpec; N]) -> Self {
+    /// A stage with inputs. Those that name no tasks are read by all of them.
+    pub(crate) fn stage<const N: usize>(mut self, tasks: u32, inputs: [InputSpec; N]) -> Self {
         let mut inputs = Vec::from(inputs);
         inputs.iter_mut().filter(|i| i.count == u32::MAX).for_each(|input| input.count = tasks);
-        let name = format!("group {}", self.spec.groups.len());
-        let group = GroupSpec {
+        let name = format!("stage {}", self.spec.stages.len());
+        let stage = StageSpec {
             name,
             plan: String::new(),
             tasks,
@@ -475,15 +475,15 @@ impl JobBuilder {
             inputs,
             origin: Origin::Tasks,
         };
-        self.spec.groups.push(group);
+        self.spec.stages.push(stage);
         self
     }
 
-    /// A group that stands for the held result of another job.
+    /// A stage that stands for the persisted result of another job.
     pub(crate) fn reads(mut self, job: u32, tasks: u32) -> Self {
         self = self.source(tasks);
-        if let Some(group) = self.spec.groups.last_mut() {
-            group.origin = Origin::Held(JobId(job));
+        if let Some(stage) = self.spec.stages.last_mut() {
+            stage.origin = Origin::Persisted(JobId(job));
         }
         self
     }
@@ -499,30 +499,30 @@ impl JobBuilder {
     }
 }
 
-fn input(group: u32, exchange: Exchange) -> InputSpec {
-    InputSpec { group, exchange, first: 0, count: u32::MAX }
+fn input(stage: u32, exchange: Exchange) -> InputSpec {
+    InputSpec { stage, exchange, first: 0, count: u32::MAX }
 }
 
-pub(crate) fn one_to_one(group: u32) -> InputSpec {
-    input(group, Exchange::OneToOne)
+pub(crate) fn one_to_one(stage: u32) -> InputSpec {
+    input(stage, Exchange::OneToOne)
 }
 
-pub(crate) fn shuffle(group: u32) -> InputSpec {
-    input(group, Exchange::Shuffle)
+pub(crate) fn shuffle(stage: u32) -> InputSpec {
+    input(stage, Exchange::Shuffle)
 }
 
-pub(crate) fn gather(group: u32) -> InputSpec {
-    input(group, Exchange::Gather)
+pub(crate) fn gather(stage: u32) -> InputSpec {
+    input(stage, Exchange::Gather)
 }
 
-pub(crate) fn broadcast(group: u32) -> InputSpec {
-    input(group, Exchange::Broadcast)
+pub(crate) fn broadcast(stage: u32) -> InputSpec {
+    input(stage, Exchange::Broadcast)
 }
 
-pub(crate) fn explicit(group: u32, lists: &[&[u32]]) -> InputSpec {
+pub(crate) fn explicit(stage: u32, lists: &[&[u32]]) -> InputSpec {
     let lists: Vec<Vec<u32>> = lists.iter().map(|list| list.to_vec()).collect();
     let count = lists.len() as u32;
-    InputSpec { count, ..input(group, Exchange::Explicit(Arc::new(lists))) }
+    InputSpec { count, ..input(stage, Exchange::Explicit(Arc::new(lists))) }
 }
 
 /// The tasks that read an input.

@@ -3,11 +3,11 @@
 use super::fixture::{Cluster, gather, job, one_to_one, shuffle};
 
 /// A lost worker costs what it held and someone still wants: here one partition of each of two
-/// groups, and nothing of what the other worker has.
+/// stages, and nothing of what the other worker has.
 #[test]
 fn only_what_was_lost_and_is_wanted_is_made_again() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(2, [one_to_one(0)]).group(2, [shuffle(1)]));
+    t.submit_quietly(job().source(2).stage(2, [one_to_one(0)]).stage(2, [shuffle(1)]));
     t.finish_quietly(&["1.0.0", "1.0.1", "1.1.0"]);
     t.lose("a", "killed");
     t.check(&[]);
@@ -24,7 +24,7 @@ fn only_what_was_lost_and_is_wanted_is_made_again() {
 #[test]
 fn released_inputs_are_made_again_when_they_are_needed() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(2).group(2, [shuffle(0)]));
+    t.submit_quietly(job().source(2).stage(2, [shuffle(0)]));
     t.finish_quietly(&["1.0.0", "1.0.1", "1.1.0"]);
     t.finish("1.1.1");
     t.check(&["a: drop 1.0"]);
@@ -45,7 +45,7 @@ fn released_inputs_are_made_again_when_they_are_needed() {
 #[test]
 fn new_places_are_told_before_the_next_task() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(4, [shuffle(0)]));
+    t.submit_quietly(job().source(2).stage(4, [shuffle(0)]));
     t.finish_quietly(&["1.0.0", "1.0.1"]);
     t.lose("a", "killed");
     t.check(&["b: lost a"]);
@@ -60,7 +60,7 @@ fn new_places_are_told_before_the_next_task() {
 #[test]
 fn what_nobody_wants_any_more_is_not_made_again() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(1, [gather(0)]).group(1, [gather(1)]));
+    t.submit_quietly(job().source(2).stage(1, [gather(0)]).stage(1, [gather(1)]));
     t.finish("1.0.0");
     t.finish("1.0.1");
     t.check(&["a: peer b", "a: fragment 1.1", "a: locations 1.1/0 = a#1 b#1", "a: run 1.1.0#1"]);
@@ -77,7 +77,7 @@ fn what_nobody_wants_any_more_is_not_made_again() {
 #[test]
 fn what_is_made_for_nothing_is_stopped() {
     let mut t = Cluster::with_workers(&["a", "b", "c"]);
-    t.submit_quietly(job().source(3).group(1, [gather(0)]));
+    t.submit_quietly(job().source(3).stage(1, [gather(0)]));
     t.finish_quietly(&["1.0.2", "1.0.1", "1.0.0"]);
     t.lose("c", "killed");
     t.check(&["a: lost c", "b: run 1.0.2#2"]);

@@ -25,8 +25,8 @@ fn a_job_keeps_the_number_of_its_statement() {
     t.check(&["job-1 in planning"]);
     let planning = row(&t, 1);
     assert_eq!((planning.state, planning.submitted_ms), (JobState::Planning, 5000));
-    assert_eq!((planning.text.as_str(), planning.priority, planning.groups), ("a statement", 2, 0));
-    assert_eq!((t.core.groups(JobId(1)), t.core.cluster().jobs_live), (Some(Vec::new()), 1));
+    assert_eq!((planning.text.as_str(), planning.priority, planning.stages), ("a statement", 2, 0));
+    assert_eq!((t.core.stages(JobId(1)), t.core.cluster().jobs_live), (Some(Vec::new()), 1));
     t.submit_quietly(job().source(1));
     assert_eq!(states(&t), [(2, JobState::Running), (1, JobState::Planning)]);
     t.cancel(2);
@@ -36,7 +36,7 @@ fn a_job_keeps_the_number_of_its_statement() {
     t.check(&["job-1 accepted", "a: fragment 1.0", "a: run 1.0.0#1"]);
     let running = row(&t, 1);
     assert_eq!((running.state, running.submitted_ms), (JobState::Running, 5000));
-    assert_eq!((running.groups, t.core.cluster().jobs_live), (1, 1));
+    assert_eq!((running.stages, t.core.cluster().jobs_live), (1, 1));
     assert_eq!(states(&t), [(2, JobState::Cancelled), (1, JobState::Running)]);
 }
 
@@ -124,12 +124,12 @@ fn a_job_reads_results_with_larger_numbers() {
     let mut t = Cluster::with_workers(&["a"]);
     t.plan("one");
     t.plan("one");
-    t.submit_quietly(job().kept().source(1));
+    t.submit_quietly(job().persisted().source(1));
     t.finish_quietly(&["3.0.0"]);
-    t.submit_planned(2, job().kept().reads(3, 1).group(1, [one_to_one(0)]));
+    t.submit_planned(2, job().persisted().reads(3, 1).stage(1, [one_to_one(0)]));
     t.take();
     t.finish_quietly(&["2.1.0"]);
-    t.submit_planned(1, job().reads(2, 1).group(1, [one_to_one(0)]));
+    t.submit_planned(1, job().reads(2, 1).stage(1, [one_to_one(0)]));
     t.take();
     t.join("b", 1);
     t.lose("a", "gone");
@@ -145,7 +145,7 @@ fn a_job_reads_results_with_larger_numbers() {
     assert_eq!(row(&t, 1).state, JobState::Done);
 }
 
-/// An observer is told of a statement when its planning begins, of its groups when it becomes a job, and
+/// An observer is told of a statement when its planning begins, of its stages when it becomes a job, and
 /// of the end of one that becomes none.
 #[test]
 fn planning_is_told() {
@@ -158,7 +158,7 @@ fn planning_is_told() {
     let told = t.core.take_seen().into_iter().map(|seen| seen.what);
     let told: Vec<_> = told
         .filter_map(|what| match what {
-            Observation::Job(facts) => Some((facts.row.id.0, facts.row.state, facts.groups.len())),
+            Observation::Job(facts) => Some((facts.row.id.0, facts.row.state, facts.stages.len())),
             Observation::JobEnded { row, .. } => Some((row.id.0, row.state, 0)),
             _ => None,
         })

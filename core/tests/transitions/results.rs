@@ -70,7 +70,7 @@ fn the_next_result_runs_though_later_ones_are_ready_first() {
     let mut t = Cluster::new();
     t.join("slow", 1);
     t.join("fast", 1);
-    t.submit_quietly(job().source(40).group(40, [one_to_one(0)]));
+    t.submit_quietly(job().source(40).stage(40, [one_to_one(0)]));
     // Task 0 of the source is slow, so that all the others are done before it.
     for index in 1..40 {
         t.finish_quietly(&[&format!("1.0.{index}")]);
@@ -104,7 +104,7 @@ fn a_lost_result_is_delivered_from_its_next_holder() {
 #[test]
 fn a_result_that_was_taken_is_not_made_again() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(2).group(2, [one_to_one(0)]));
+    t.submit_quietly(job().source(2).stage(2, [one_to_one(0)]));
     t.finish_quietly(&["1.0.0", "1.1.0"]);
     t.lose("a", "killed");
     t.delivered(1, 0);
@@ -163,7 +163,7 @@ fn a_broken_delivery_fails_the_job() {
 #[test]
 fn cancelling_frees_slots_and_memory_at_once() {
     let mut t = Cluster::with_workers(&["a", "b", "c"]);
-    t.submit_quietly(job().source(2).group(1, [gather(0)]).staging("/out/.staging"));
+    t.submit_quietly(job().source(2).stage(1, [gather(0)]).staging("/out/.staging"));
     t.finish_quietly(&["1.0.0"]);
     t.cancel(1);
     t.check(&[

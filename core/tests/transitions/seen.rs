@@ -30,7 +30,7 @@ fn nobody_is_told_nothing() {
 fn a_job_is_told_from_its_beginning_to_its_end() {
     let mut t = observed();
     t.join("a", 2);
-    t.submit_quietly(job().source(2).group(1, [gather(0)]));
+    t.submit_quietly(job().source(2).stage(1, [gather(0)]));
     let told = seen(&mut t);
     let [Observation::Worker(worker), Observation::Job(facts), Observation::Counters(counters)] =
         &told[..]
@@ -38,8 +38,8 @@ fn a_job_is_told_from_its_beginning_to_its_end() {
         panic!("{told:?}")
     };
     assert_eq!((worker.name.as_str(), worker.state), ("a", WorkerState::Up));
-    assert_eq!(facts.groups[1].inputs[0].exchange, "Gather");
-    assert_eq!(counters.groups[0].tasks, TaskCounts { running: 2, ..TaskCounts::default() });
+    assert_eq!(facts.stages[1].inputs[0].exchange, "Gather");
+    assert_eq!(counters.stages[0].tasks, TaskCounts { running: 2, ..TaskCounts::default() });
     assert!(seen(&mut t).is_empty(), "figures are told when they change");
 
     t.finish_in("1.0.0", 7);
@@ -53,7 +53,7 @@ fn a_job_is_told_from_its_beginning_to_its_end() {
         [(parse("1.0.0"), Ending::Finished, 7, 8), (parse("1.0.1"), Ending::Finished, 9, 8)];
     assert_eq!(ends.collect::<Vec<_>>(), expected);
     let Some(Observation::Counters(counters)) = told.last() else { panic!("{told:?}") };
-    assert_eq!((counters.groups[0].held, counters.groups[0].held_bytes), (2, 16));
+    assert_eq!((counters.stages[0].held, counters.stages[0].held_bytes), (2, 16));
 
     t.finish("1.1.0");
     t.delivered(1, 0);
@@ -66,10 +66,10 @@ fn a_job_is_told_from_its_beginning_to_its_end() {
     };
     assert_eq!(Some((**row).clone()), t.core.job(row.id));
     let last = told.iter().rev().find_map(|what| match what {
-        Observation::Counters(counters) if !counters.groups.is_empty() => Some(counters),
+        Observation::Counters(counters) if !counters.stages.is_empty() => Some(counters),
         _ => None,
     });
-    let held: u64 = last.map_or(1, |c| c.groups.iter().map(|g| g.held_bytes).sum());
+    let held: u64 = last.map_or(1, |c| c.stages.iter().map(|g| g.held_bytes).sum());
     assert_eq!(held, 0, "nothing is held when a job has ended");
 }
 
@@ -115,7 +115,7 @@ fn why(t: &Cluster, task: &str) -> String {
 #[test]
 fn a_task_says_why_it_does_not_run() {
     let mut t = Cluster::new();
-    t.submit_quietly(job().source(3).group(2, [shuffle(0)]));
+    t.submit_quietly(job().source(3).stage(2, [shuffle(0)]));
     assert_eq!(why(&t, "1.0.0"), "no workers are connected; start one with `partita worker`");
     t.join("a", 1);
     t.place();
@@ -127,7 +127,7 @@ fn a_task_says_why_it_does_not_run() {
         ready.contains("worker-1: all its 1 slots are in use: 1 tasks are assigned to it"),
         "{ready}"
     );
-    let waits = "it reads stage 0 (group 0): 0 of 3 partitions are available; of its tasks 1 run, 2 are \
+    let waits = "it reads stage 0 (stage 0): 0 of 3 partitions are available; of its tasks 1 run, 2 are \
                  ready, 0 wait";
     assert_eq!(why(&t, "1.1.0"), waits);
     t.heartbeat("a", WorkerMetrics { above_mark: true, ..WorkerMetrics::default() });
@@ -147,7 +147,7 @@ fn a_task_says_why_it_does_not_run() {
 #[test]
 fn inputs_are_shown_with_their_places() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(2).group(1, [gather(0)]));
+    t.submit_quietly(job().source(2).stage(1, [gather(0)]));
     t.finish_quietly(&["1.0.0", "1.0.1"]);
     let view = t.core.task_view(parse("1.1.0")).expect("a live task");
     assert_eq!(view.row.state, TaskState::Running);

@@ -32,7 +32,7 @@ fn twice_the_priority_is_twice_the_slots() {
 fn a_later_job_gets_the_next_slots() {
     let mut t = Cluster::new();
     t.join("a", 2);
-    t.submit_quietly(job().source(50).group(1, [gather(0)]));
+    t.submit_quietly(job().source(50).stage(1, [gather(0)]));
     t.submit(job().source(1));
     t.check(&["job-2 accepted"]);
     t.finish("1.0.0");
@@ -44,7 +44,7 @@ fn a_later_job_gets_the_next_slots() {
 fn jobs_take_turns_when_slots_are_few() {
     let mut t = Cluster::new();
     t.join("a", 1);
-    (0..3).for_each(|_| t.submit_quietly(job().source(9).group(1, [gather(0)])));
+    (0..3).for_each(|_| t.submit_quietly(job().source(9).stage(1, [gather(0)])));
     let mut turns = Vec::new();
     for _ in 0..6 {
         let job = (1..=3).find(|job| !t.running(*job).is_empty()).unwrap();
@@ -60,9 +60,9 @@ fn jobs_take_turns_when_slots_are_few() {
 fn turns_follow_priorities_and_are_not_saved_up() {
     let mut t = Cluster::new();
     t.join("a", 1);
-    t.submit_quietly(job().source(100).group(1, [gather(0)]));
+    t.submit_quietly(job().source(100).stage(1, [gather(0)]));
     (0..50).for_each(|index| t.finish_quietly(&[&format!("1.0.{index}")]));
-    t.submit_quietly(job().source(100).group(1, [gather(0)]).priority(2));
+    t.submit_quietly(job().source(100).stage(1, [gather(0)]).priority(2));
     let mut turns = [0, 0];
     for _ in 0..30 {
         let job = (1..=2).find(|job| !t.running(*job).is_empty()).unwrap();
@@ -73,13 +73,13 @@ fn turns_follow_priorities_and_are_not_saved_up() {
     assert!((9..=11).contains(&turns[0]), "{turns:?}");
 }
 
-/// Short tasks are given ahead, as many as their expected time allows, so that a slot need not
+/// Short tasks are read ahead, as many as their expected time allows, so that a slot need not
 /// wait for a message; long ones are not.
 #[test]
 fn read_ahead_is_bounded_by_expected_time() {
     let mut t = Cluster::with(Options { read_ahead_us: 1000, ..Options::new("test") });
     t.join("a", 2);
-    t.submit_quietly(job().source(50).group(1, [gather(0)]));
+    t.submit_quietly(job().source(50).stage(1, [gather(0)]));
     assert_eq!(t.assigned("a"), 2, "nothing is known of the tasks yet");
     t.finish_in("1.0.0", 100);
     t.take();
@@ -94,7 +94,7 @@ fn read_ahead_is_bounded_by_expected_time() {
 fn read_ahead_is_bounded_by_count() {
     let mut t = Cluster::with(Options { read_ahead_us: 1_000_000, ..Options::new("test") });
     t.join("a", 1);
-    t.submit_quietly(job().source(5000).group(1, [gather(0)]));
+    t.submit_quietly(job().source(5000).stage(1, [gather(0)]));
     t.finish_in("1.0.0", 1);
     t.take();
     assert_eq!(t.assigned("a"), 1 + 1024);
@@ -106,7 +106,7 @@ fn read_ahead_is_bounded_by_count() {
 fn a_small_job_is_not_stuck_behind_a_large_one() {
     let mut t = Cluster::with(Options { read_ahead_us: 1000, ..Options::new("test") });
     t.join("a", 1);
-    t.submit_quietly(job().source(1000).group(1, [gather(0)]));
+    t.submit_quietly(job().source(1000).stage(1, [gather(0)]));
     t.finish_in("1.0.0", 100);
     t.submit_quietly(job().source(1));
     let ahead: Vec<_> = t.running(1);
@@ -119,13 +119,13 @@ fn a_small_job_is_not_stuck_behind_a_large_one() {
     t.take();
 }
 
-/// In a job, what is begun is finished first: the short tasks of an early group, given ahead, do
-/// not keep a later group from its slot.
+/// In a job, what is begun is finished first: the short tasks of an early stage, read ahead, do
+/// not keep a later stage from its slot.
 #[test]
-fn a_later_group_is_not_stuck_behind_an_earlier_one() {
+fn a_later_stage_is_not_stuck_behind_an_earlier_one() {
     let mut t = Cluster::with(Options { read_ahead_us: 1000, ..Options::new("test") });
     t.join("a", 1);
-    t.submit_quietly(job().source(1000).group(1000, [one_to_one(0)]).group(1, [gather(1)]));
+    t.submit_quietly(job().source(1000).stage(1000, [one_to_one(0)]).stage(1, [gather(1)]));
     t.finish_in("1.0.0", 100);
     let ahead: Vec<_> = t.running(1);
     for task in ahead.iter().filter(|task| task.starts_with("1.0.")) {
@@ -142,7 +142,7 @@ fn the_least_loaded_worker_comes_first() {
     t.join("a", 2);
     t.join("b", 1);
     t.join("c", 2);
-    t.submit_quietly(job().source(3).group(1, [gather(0)]));
+    t.submit_quietly(job().source(3).stage(1, [gather(0)]));
     assert_eq!((t.assigned("a"), t.assigned("b"), t.assigned("c")), (1, 1, 1));
 }
 
@@ -152,8 +152,8 @@ fn the_least_loaded_worker_comes_first() {
 fn a_later_job_of_priority_is_done_first() {
     let mut t = Cluster::new();
     t.join("a", 9);
-    t.submit_quietly(job().source(300).group(1, [gather(0)]));
-    t.submit_quietly(job().source(80).group(1, [gather(0)]).priority(8));
+    t.submit_quietly(job().source(300).stage(1, [gather(0)]));
+    t.submit_quietly(job().source(80).stage(1, [gather(0)]).priority(8));
     let (mut plain, mut urgent) = (0, 0);
     while urgent < 80 && plain < 300 {
         for task in [t.running(1), t.running(2)].concat() {

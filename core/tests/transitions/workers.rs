@@ -20,9 +20,9 @@ fn a_worker_that_joins_gets_what_waits() {
 /// A worker that is leaving finishes what it has and gets nothing more. What it holds and someone
 /// wants goes to another, whom the readers are told of, and then it is told to go, not before.
 #[test]
-fn a_leaving_worker_hands_over_what_is_wanted() {
+fn a_leaving_worker_migrates_what_is_wanted() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(2).group(1, [shuffle(0)]));
+    t.submit_quietly(job().source(2).stage(1, [shuffle(0)]));
     t.leave("a");
     t.check(&[]);
     t.finish("1.0.0");
@@ -35,7 +35,7 @@ fn a_leaving_worker_hands_over_what_is_wanted() {
         "b: peer a",
         "b: take 1.0.0#1 from a, 1 buckets",
     ]);
-    t.taken_over("b", "1.0.0", 1, None);
+    t.migrated("b", "1.0.0", 1, None);
     t.check(&["a: drop 1.0.0", "a: shutdown (asked)"]);
     t.finish("1.0.1");
     t.check(&["b: fragment 1.1", "b: locations 1.1/0 = b#1 b#1", "b: run 1.1.0#1"]);
@@ -52,12 +52,12 @@ fn a_leaving_worker_hands_over_what_is_wanted() {
 #[test]
 fn what_is_read_from_a_leaving_worker_stays_until_then() {
     let mut t = Cluster::with_workers(&["a", "b"]);
-    t.submit_quietly(job().source(1).group(2, [shuffle(0)]));
+    t.submit_quietly(job().source(1).stage(2, [shuffle(0)]));
     t.finish("1.0.0");
     t.take();
     t.leave("a");
     t.take();
-    t.taken_over("b", "1.0.0", 1, None);
+    t.migrated("b", "1.0.0", 1, None);
     t.check(&[]);
     t.finish("1.1.0");
     t.check(&["deliver 1[0] from a#1"]);
@@ -66,21 +66,21 @@ fn what_is_read_from_a_leaving_worker_stays_until_then() {
     assert!(t.core.workers(false).iter().all(|row| row.name != "a" || row.assigned == 0));
 }
 
-/// A partition that cannot be handed over is tried once more, and then made again when its holder
+/// A partition that cannot migrate is tried once more, and then recomputed when its holder
 /// is gone.
 #[test]
-fn what_cannot_be_handed_over_is_made_again() {
+fn what_cannot_migrate_is_recomputed() {
     let mut t = Cluster::with_workers(&["a"]);
-    t.submit_quietly(job().source(2).group(1, [shuffle(0)]));
+    t.submit_quietly(job().source(2).stage(1, [shuffle(0)]));
     t.leave("a");
     t.finish("1.0.0");
     t.check(&[]);
     t.join("b", 2);
     t.place();
     t.take();
-    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.migrated("b", "1.0.0", 1, Some("no room"));
     t.check(&["b: take 1.0.0#1 from a, 1 buckets"]);
-    t.taken_over("b", "1.0.0", 1, Some("no room"));
+    t.migrated("b", "1.0.0", 1, Some("no room"));
     t.check(&[]);
     t.finish("1.0.1");
     t.take();
@@ -161,7 +161,7 @@ fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
     t.register(Registration { lifetime_left_s: Some(60), ..registration("short", 1) });
     t.take();
     t.join("long", 1);
-    t.submit_quietly(job().source(4).group(4, [one_to_one(0)]));
+    t.submit_quietly(job().source(4).stage(4, [one_to_one(0)]));
     t.finish_in("1.0.0", 50 * SECOND);
     t.check(&["short: fragment 1.1", "short: run 1.1.0#1(short#1)"]);
     t.now += 20 * SECOND;
@@ -213,7 +213,7 @@ fn a_job_that_cannot_end_in_time_says_so() {
     t.finish_in("1.0.1", 40 * SECOND);
     t.check(&[]);
     later(&mut t, SECOND);
-    t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `group 0` takes about 40 s: no task of this job can finish in time; request more time, or submit the job again later"]);
+    t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `stage 0` takes about 40 s: no task of this job can finish in time; request more time, or submit the job again later"]);
 }
 
 /// A lifetime longer than any clock is no end, and no overflow.
@@ -231,7 +231,7 @@ fn input_on_a_worker_near_its_end_is_read_from_elsewhere() {
     let mut t = Cluster::new();
     t.register(Registration { lifetime_left_s: Some(60), ..registration("short", 1) });
     t.take();
-    t.submit_quietly(job().source(1).group(1, [one_to_one(0)]));
+    t.submit_quietly(job().source(1).stage(1, [one_to_one(0)]));
     t.now += 61 * SECOND;
     t.finish("1.0.0");
     t.check(&[]);
@@ -258,7 +258,7 @@ fn a_worker_above_its_mark_goes_on_with_what_it_has() {
 fn input_on_a_worker_above_its_mark_is_read_from_elsewhere() {
     let mut t = Cluster::new();
     t.join("a", 3);
-    t.submit_quietly(job().source(3).group(3, [one_to_one(0)]));
+    t.submit_quietly(job().source(3).stage(3, [one_to_one(0)]));
     t.heartbeat("a", WorkerMetrics { above_mark: true, ..WorkerMetrics::default() });
     t.finish("1.0.0");
     t.check(&[]);

@@ -1,12 +1,12 @@
-//! Which group has which hue in a timeline.
+//! Which stage has which hue in a timeline.
 //!
-//! The groups that take the most time get one of seven hues that colour-blind eyes tell apart, and
-//! keep it for as long as they are seen: a hue that jumped from one group to another would tell a
+//! The stages that take the most time get one of seven hues that colour-blind eyes tell apart, and
+//! keep it for as long as they are seen: a hue that jumped from one stage to another would tell a
 //! lie. All others are grey.
 
 use crate::order::sort_by_key;
 use partita_observe::view::TimelineView;
-use partita_shared::ids::GroupId;
+use partita_shared::ids::StageId;
 use std::collections::BTreeMap;
 
 /// Okabe and Ito's hues, without black.
@@ -17,53 +17,53 @@ pub const HUES: [&str; 7] =
 pub const EDGES: [&str; 7] =
     ["#8a5f00", "#2b6e95", "#005c43", "#8f8700", "#00436a", "#7f3800", "#85466a"];
 
-/// Which group has which hue.
+/// Which stage has which hue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hues {
-    held: [Option<GroupId>; HUES.len()],
+    held: [Option<StageId>; HUES.len()],
 }
 
 impl Hues {
-    /// Gives hues to the groups that take the most time of those that have none. A hue whose group
+    /// Gives hues to the stages that take the most time of those that have none. A hue whose stage
     /// is not seen any more is given away only when another wants it.
-    pub fn assign(&mut self, busy: &BTreeMap<GroupId, u64>) {
-        let mut wanting: Vec<(u64, GroupId)> = busy
+    pub fn assign(&mut self, busy: &BTreeMap<StageId, u64>) {
+        let mut wanting: Vec<(u64, StageId)> = busy
             .iter()
-            .filter(|(group, _)| self.index(**group).is_none())
-            .map(|(group, busy)| (*busy, *group))
+            .filter(|(stage, _)| self.index(**stage).is_none())
+            .map(|(stage, busy)| (*busy, *stage))
             .collect();
         // The most time first; of equal ones the older first.
-        sort_by_key(&mut wanting, |(busy, group)| (u64::MAX - busy, *group));
-        let mut wanting = wanting.into_iter().map(|(_, group)| group);
-        let is_unseen = |held: &Option<GroupId>| held.is_some_and(|held| !busy.contains_key(&held));
+        sort_by_key(&mut wanting, |(busy, stage)| (u64::MAX - busy, *stage));
+        let mut wanting = wanting.into_iter().map(|(_, stage)| stage);
+        let is_unseen = |held: &Option<StageId>| held.is_some_and(|held| !busy.contains_key(&held));
         let mut free: Vec<usize> =
             (0..HUES.len()).filter(|hue| self.held[*hue].is_none()).collect();
         free.extend((0..HUES.len()).filter(|hue| is_unseen(&self.held[*hue])));
         for hue in free {
             match wanting.next() {
-                Some(group) => self.held[hue] = Some(group),
+                Some(stage) => self.held[hue] = Some(stage),
                 None => break,
             }
         }
     }
 
-    /// The hue of a group; `None` is grey.
-    pub fn index(&self, group: GroupId) -> Option<usize> {
-        self.held.iter().position(|held| *held == Some(group))
+    /// The hue of a stage; `None` is grey.
+    pub fn index(&self, stage: StageId) -> Option<usize> {
+        self.held.iter().position(|held| *held == Some(stage))
     }
 
-    /// The groups that have a hue, with it.
-    pub fn held(&self) -> impl Iterator<Item = (usize, GroupId)> {
-        self.held.iter().enumerate().filter_map(|(hue, group)| group.map(|group| (hue, group)))
+    /// The stages that have a hue, with it.
+    pub fn held(&self) -> impl Iterator<Item = (usize, StageId)> {
+        self.held.iter().enumerate().filter_map(|(hue, stage)| stage.map(|stage| (hue, stage)))
     }
 }
 
-/// The time that each group takes in a timeline, in microseconds.
-pub fn busy_by_group(view: &TimelineView) -> BTreeMap<GroupId, u64> {
+/// The time that each stage takes in a timeline, in microseconds.
+pub fn busy_by_stage(view: &TimelineView) -> BTreeMap<StageId, u64> {
     let mut busy = BTreeMap::new();
     for bar in view.lanes.iter().flat_map(|lane| &lane.bars) {
         let time = u128::from(bar.length_us) * u128::from(bar.busy) / 255;
-        let sum: &mut u64 = busy.entry(bar.task.group).or_default();
+        let sum: &mut u64 = busy.entry(bar.task.stage).or_default();
         *sum = sum.saturating_add(u64::try_from(time).unwrap_or(u64::MAX));
     }
     busy
@@ -74,40 +74,40 @@ mod tests {
     use super::*;
     use partita_shared::ids::JobId;
 
-    fn group(index: u32) -> GroupId {
-        GroupId { job: JobId(1), index }
+    fn stage(index: u32) -> StageId {
+        StageId { job: JobId(1), index }
     }
 
     /// The largest get hues, and keep them when others grow larger.
     #[test]
     fn hues_stick() {
         let mut hues = Hues::default();
-        let mut busy: BTreeMap<GroupId, u64> =
-            (0..10).map(|index| (group(index), 100 - u64::from(index))).collect();
+        let mut busy: BTreeMap<StageId, u64> =
+            (0..10).map(|index| (stage(index), 100 - u64::from(index))).collect();
         hues.assign(&busy);
-        assert_eq!(hues.index(group(0)), Some(0));
-        assert_eq!(hues.index(group(6)), Some(6));
-        assert_eq!(hues.index(group(7)), None);
-        busy.insert(group(7), 10_000);
+        assert_eq!(hues.index(stage(0)), Some(0));
+        assert_eq!(hues.index(stage(6)), Some(6));
+        assert_eq!(hues.index(stage(7)), None);
+        busy.insert(stage(7), 10_000);
         hues.assign(&busy);
-        assert_eq!(hues.index(group(7)), None);
+        assert_eq!(hues.index(stage(7)), None);
     }
 
-    /// The hue of a group that is gone goes to the largest that has none; all others stay. Nobody
+    /// The hue of a stage that is gone goes to the largest that has none; all others stay. Nobody
     /// loses a hue that nobody wants.
     #[test]
     fn a_free_hue_goes_to_the_largest() {
         let mut hues = Hues::default();
-        let mut busy: BTreeMap<GroupId, u64> =
-            (0..9).map(|index| (group(index), 100 - u64::from(index))).collect();
+        let mut busy: BTreeMap<StageId, u64> =
+            (0..9).map(|index| (stage(index), 100 - u64::from(index))).collect();
         hues.assign(&busy);
-        busy.remove(&group(3));
-        busy.insert(group(8), 500);
+        busy.remove(&stage(3));
+        busy.insert(stage(8), 500);
         hues.assign(&busy);
-        assert_eq!(hues.index(group(8)), Some(3));
-        assert_eq!(hues.index(group(4)), Some(4));
+        assert_eq!(hues.index(stage(8)), Some(3));
+        assert_eq!(hues.index(stage(4)), Some(4));
         assert_eq!(hues.held().count(), 7);
         hues.assign(&BTreeMap::new());
-        assert_eq!(hues.index(group(8)), Some(3));
+        assert_eq!(hues.index(stage(8)), Some(3));
     }
 }

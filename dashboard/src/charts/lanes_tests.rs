@@ -4,14 +4,14 @@ use super::lanes::*;
 use super::viewport::Viewport;
 use partita_observe::event::Ending;
 use partita_observe::view::{Bar, EventKind, Lane, Mark, TimelineView};
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 
 fn bar(start_us: u64, length_us: u64) -> Bar {
-    let group = GroupId { job: JobId(1), index: 0 };
+    let stage = StageId { job: JobId(1), index: 0 };
     Bar {
         start_us,
         length_us,
-        task: TaskId { group, index: 3 },
+        task: TaskId { stage, index: 3 },
         attempt: 1,
         ending: Some(Ending::Finished),
         busy: 255,

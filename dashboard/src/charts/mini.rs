@@ -1,7 +1,7 @@
 //! The last minute of all slots in a strip: bars alone, to be seen at a glance.
 
 use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare};
-use super::hues::{Hues, busy_by_group};
+use super::hues::{Hues, busy_by_stage};
 use super::lanes::{Layout, sentence};
 use super::paint::{Picture, paint_mini};
 use super::timeline::Timeline;
@@ -65,7 +65,7 @@ impl MiniTimeline {
 
     fn take(&mut self, props: &Props) {
         if let Some(view) = &props.view {
-            self.hues.assign(&busy_by_group(view));
+            self.hues.assign(&busy_by_stage(view));
         }
     }
 

@@ -35,4 +35,4 @@ pub use rows::{Column, Grid, Sort, Source, task_number};
 pub use scale::{Unit, micros};
 pub use table::Table;
 pub use timeline::Timeline;
-pub use timeline_view::group_name;
+pub use timeline_view::stage_name;

@@ -131,8 +131,8 @@ impl<R> Source for Grid<R> {
 
 /// A number that tells a task from all others: a key for rows.
 pub fn task_number(task: TaskId) -> u128 {
-    let TaskId { group, index } = task;
-    u128::from(group.job.0) << 64 | u128::from(group.index) << 32 | u128::from(index)
+    let TaskId { stage, index } = task;
+    u128::from(stage.job.0) << 64 | u128::from(stage.index) << 32 | u128::from(index)
 }
 
 /// By which column a table is ordered.

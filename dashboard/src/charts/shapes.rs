@@ -19,7 +19,7 @@ pub struct Rect {
     pub h: f64,
 }
 
-/// Place of the grey of all groups without a hue, behind the hues.
+/// Place of the grey of all stages without a hue, behind the hues.
 pub const OTHER: usize = HUES.len();
 /// Place of the hatch of time spent waiting for other workers.
 pub const TRANSFER: usize = OTHER + 1;
@@ -100,7 +100,7 @@ pub fn shapes(view: &TimelineView, layout: &Layout, hues: &Hues, present_ms: u64
         for bar in &lane.bars {
             let rect = bar_rect(view, layout, lane_number, bar, present_ms);
             if rect.w > 0.0 {
-                let ink = hues.index(bar.task.group).unwrap_or(OTHER);
+                let ink = hues.index(bar.task.stage).unwrap_or(OTHER);
                 shapes.add(view.exact, bar, ink, rect);
             }
         }
@@ -173,12 +173,12 @@ mod tests {
     use crate::charts::lanes::layout;
     use crate::charts::viewport::Viewport;
     use partita_observe::view::Lane;
-    use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+    use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 
-    const GROUP: GroupId = GroupId { job: JobId(1), index: 2 };
+    const STAGE: StageId = StageId { job: JobId(1), index: 2 };
 
     fn bar(start_us: u64, length_us: u64, ending: Option<Ending>) -> Bar {
-        let task = TaskId { group: GROUP, index: 0 };
+        let task = TaskId { stage: STAGE, index: 0 };
         Bar { start_us, length_us, task, attempt: 1, ending, busy: 255, transfer: 0, disk: 0 }
     }
 
@@ -208,7 +208,7 @@ mod tests {
 
     fn painted(view: &TimelineView) -> Shapes {
         let mut hues = Hues::default();
-        hues.assign(&super::super::hues::busy_by_group(view));
+        hues.assign(&super::super::hues::busy_by_stage(view));
         shapes(view, &plain(), &hues, 10_000)
     }
 

@@ -5,7 +5,7 @@
 //! if something of it changed.
 
 use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare, set_style};
-use super::hues::{Hues, busy_by_group};
+use super::hues::{Hues, busy_by_stage};
 use super::lanes::{AXIS_PX, LANE_HEIGHT_DEFAULT, LANE_HEIGHTS_PX, Layout, layout};
 use super::paint::{Picture, Pointed, paint, paint_pointed};
 use super::timeline_input::{Drag, ZOOM_STEP};
@@ -16,7 +16,7 @@ use crate::live::{Health, Live};
 use gloo_events::{EventListener, EventListenerOptions};
 use gloo_timers::callback::Timeout;
 use partita_observe::view::{Bar, TimelineView, TimelineWindow};
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -105,8 +105,8 @@ pub struct Timeline {
     pub(super) lane_height: usize,
     pub(super) shows_table: bool,
     pub(super) hues: Hues,
-    /// Time by group in what is shown, in microseconds.
-    pub(super) busy: Rc<BTreeMap<GroupId, u64>>,
+    /// Time by stage in what is shown, in microseconds.
+    pub(super) busy: Rc<BTreeMap<StageId, u64>>,
     lanes: Option<LaneRange>,
     pub(super) size: (f64, f64),
     pub(super) scroll_px: f64,
@@ -445,7 +445,7 @@ impl Component for Timeline {
 impl Timeline {
     fn take(&mut self, props: &Props) {
         if let Some(view) = &props.view {
-            let busy = busy_by_group(view);
+            let busy = busy_by_stage(view);
             self.hues.assign(&busy);
             self.busy = Rc::new(busy);
         }

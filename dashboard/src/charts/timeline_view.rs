@@ -16,17 +16,17 @@ use crate::route::{Route, task_key};
 use gloo_timers::callback::Timeout;
 use partita_observe::frame::{Answer, Question};
 use partita_observe::view::{Bar, EventKind, Lane, TimelineView};
-use partita_shared::ids::{GroupId, TaskId};
+use partita_shared::ids::{StageId, TaskId};
 use yew::prelude::*;
 
 /// Spans that have a button: milliseconds and name.
 const SPANS: [(u64, &str); 4] =
     [(10_000, "10 s"), (60_000, "1 min"), (600_000, "10 min"), (3_600_000, "1 h")];
 
-/// The name of a group, as far as it is known.
-pub fn group_name(live: &Live, group: GroupId) -> String {
-    let known = live.groups.get(&group.job).and_then(|groups| groups.get(&group.index));
-    known.map_or_else(|| format!("group {}", group.index), |row| row.name.clone())
+/// The name of a stage, as far as it is known.
+pub fn stage_name(live: &Live, stage: StageId) -> String {
+    let known = live.stages.get(&stage.job).and_then(|stages| stages.get(&stage.index));
+    known.map_or_else(|| format!("stage {}", stage.index), |row| row.name.clone())
 }
 
 impl Timeline {
@@ -92,14 +92,14 @@ impl Timeline {
         let Some(view) = &ctx.props().view else { return Html::default() };
         html! {
             <ul class="tl-legend" aria-label="What colours and patterns mean">
-                { self.view_groups(&ctx.props().live) }
+                { self.view_stages(&ctx.props().live) }
                 { view_signs(&Totals::of(view.lanes.iter().flat_map(|lane| &lane.bars))) }
                 <li key="marks" class="hint">
                     { "Workers: ▲ joined, ▼ left, ✖\u{fe0e} lost. The patterns show how much of a \
                        task's time was spent waiting, not when." }
                     if !view.exact {
                         { " There are too many tasks to draw each: heights show how busy a slot \
-                           was, colours which group took most of it. Zoom in to see tasks." }
+                           was, colours which stage took most of it. Zoom in to see tasks." }
                     }
                     if !view.gaps.is_empty() {
                         { " Hatched stretches were not seen." }
@@ -109,28 +109,28 @@ impl Timeline {
         }
     }
 
-    /// The groups that have a hue, those that took the most time first.
-    fn view_groups(&self, live: &Live) -> Html {
+    /// The stages that have a hue, those that took the most time first.
+    fn view_stages(&self, live: &Live) -> Html {
         let all: u64 = self.busy.values().sum();
-        let mut named: Vec<(usize, GroupId, u64)> = self
+        let mut named: Vec<(usize, StageId, u64)> = self
             .hues
             .held()
-            .filter_map(|(hue, group)| Some((hue, group, *self.busy.get(&group)?)))
+            .filter_map(|(hue, stage)| Some((hue, stage, *self.busy.get(&stage)?)))
             .collect();
         sort_by_key(&mut named, |(_, _, busy)| u64::MAX - busy);
-        let first_job = named.first().map(|(_, group, _)| group.job);
-        let is_one_job = named.iter().all(|(_, group, _)| Some(group.job) == first_job);
+        let first_job = named.first().map(|(_, stage, _)| stage.job);
+        let is_one_job = named.iter().all(|(_, stage, _)| Some(stage.job) == first_job);
         let in_hues: u64 = named.iter().map(|(_, _, busy)| busy).sum();
         let others = self.busy.len() - named.len();
         let share = |busy: u64| format!("{} %", percent_of(busy as f64, all as f64));
-        let item = |(hue, group, busy): (usize, GroupId, u64)| {
-            let title = format!("{}, {}", group.job, micros(busy));
+        let item = |(hue, stage, busy): (usize, StageId, u64)| {
+            let title = format!("{}, {}", stage.job, micros(busy));
             html! {
-                <li key={group.to_string()}>
+                <li key={stage.to_string()}>
                     { swatch(HUE_CLASSES[hue % HUES.len()]) }
-                    <a href={Route::Job(group.job).to_string()} {title}>{ group_name(live, group) }</a>
+                    <a href={Route::Job(stage.job).to_string()} {title}>{ stage_name(live, stage) }</a>
                     <span class="hint">
-                        if !is_one_job { { format!("{} · ", group.job) } }
+                        if !is_one_job { { format!("{} · ", stage.job) } }
                         { share(busy) }
                     </span>
                 </li>
@@ -141,7 +141,7 @@ impl Timeline {
                 { for named.into_iter().map(item) }
                 if others > 0 {
                     <li key="others">
-                        { swatch("other") }{ counted(others as u64, "other group", "other groups") }
+                        { swatch("other") }{ counted(others as u64, "other stage", "other stages") }
                         <span class="hint">{ share(all.saturating_sub(in_hues)) }</span>
                     </li>
                 }
@@ -267,7 +267,7 @@ fn Tip(props: &TipProps) -> Html {
         }
         _ => None,
     };
-    let name = group_name(live, bar.task.group);
+    let name = stage_name(live, bar.task.stage);
     let line = |term: &'static str, text: String| html! { <><dt>{ term }</dt><dd>{ text }</dd></> };
     html! {
         <>
@@ -276,7 +276,7 @@ fn Tip(props: &TipProps) -> Html {
                 <b>{ name }</b>
             </p>
             <dl>
-                { line("job", bar.task.group.job.to_string()) }
+                { line("job", bar.task.stage.job.to_string()) }
                 { line("where", place.to_string()) }
                 { for bar_lines(view, bar).into_iter().map(|(term, text)| line(term, text)) }
                 if let Some(known) = known {
@@ -297,7 +297,7 @@ fn Tip(props: &TipProps) -> Html {
 struct BarRow {
     task: TaskId,
     attempt: u16,
-    group: String,
+    stage: String,
     place: String,
     from_us: u64,
     bar: Bar,
@@ -307,12 +307,12 @@ const BAR_COLUMNS: &[Column<BarRow>] = &[
     Column::<BarRow>::new("Task", "w7", |row| task_link(row.task), |row| task_key(row.task))
         .by(|one, other| (one.task, one.attempt).cmp(&(other.task, other.attempt))),
     Column::<BarRow>::new(
-        "Group",
+        "Stage",
         "w12 p2",
-        |row| row.group.clone().into(),
-        |row| row.group.clone(),
+        |row| row.stage.clone().into(),
+        |row| row.stage.clone(),
     )
-    .by(|one, other| one.group.cmp(&other.group)),
+    .by(|one, other| one.stage.cmp(&other.stage)),
     Column::<BarRow>::new("Slot", "w8", |row| row.place.clone().into(), |row| row.place.clone())
         .by(|one, other| one.place.cmp(&other.place)),
     Column::<BarRow>::new("Began", "w6 number p2", |row| began(row).into(), began)
@@ -361,7 +361,7 @@ fn bars_table(live: &Live, view: &TimelineView) -> Same<dyn super::rows::Source>
     let row = |lane: &Lane, bar: &Bar| BarRow {
         task: bar.task,
         attempt: bar.attempt,
-        group: group_name(live, bar.task.group),
+        stage: stage_name(live, bar.task.stage),
         place: format!("{} / {}", lane.name, lane.slot),
         from_us: view.from_ms.saturating_mul(1_000).saturating_add(bar.start_us),
         bar: *bar,

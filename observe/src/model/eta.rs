@@ -1,18 +1,18 @@
 //! How long it takes yet, as far as that can be known.
 
-use super::{GroupRecord, JobRecord, Model};
+use super::{JobRecord, Model, StageRecord};
 
 /// The shortest time over which a rate is believed, in microseconds.
 const RATE_TIME_US_MIN: u64 = 2_000_000;
 
-/// A group in which no task has ended for this long moves only if its tasks take that long, in
+/// A stage in which no task has ended for this long moves only if its tasks take that long, in
 /// milliseconds.
 const PAUSE_MS_MIN: u64 = 60_000;
 
-/// Times a long task's time, after which a group of which none has ended does not move.
+/// Times a long task's time, after which a stage of which none has ended does not move.
 const PAUSE_TASKS: u64 = 3;
 
-impl GroupRecord {
+impl StageRecord {
     /// Tasks that have not ended.
     fn left(&self) -> u64 {
         let tasks = &self.counters.tasks;
@@ -58,19 +58,19 @@ fn round_ms(ms: f64) -> u64 {
 }
 
 impl JobRecord {
-    /// How long it takes yet: as long as the slowest of its groups that move, and then what those
+    /// How long it takes yet: as long as the slowest of its stages that move, and then what those
     /// that have not begun take on the slots that it has now, if their tasks are like the others.
     /// `None` if nothing moves, or nothing is known yet.
     pub(crate) fn left_ms(&self) -> Option<u64> {
-        let moving = self.groups.iter().filter_map(|group| group.left_ms).max()?;
+        let moving = self.stages.iter().filter_map(|stage| stage.left_ms).max()?;
         let (mut busy_us, mut finished, mut running, mut to_come) = (0_u64, 0_u64, 0_u64, 0_u64);
-        for group in &self.groups {
-            let tasks = &group.counters.tasks;
-            busy_us = busy_us.saturating_add(group.counters.busy_us);
+        for stage in &self.stages {
+            let tasks = &stage.counters.tasks;
+            busy_us = busy_us.saturating_add(stage.counters.busy_us);
             finished += tasks.done;
             running += tasks.running;
-            if group.left_ms.is_none() {
-                to_come += group.left();
+            if stage.left_ms.is_none() {
+                to_come += stage.left();
             }
         }
         if to_come == 0 {
@@ -93,8 +93,8 @@ impl Model {
             if record.row.state.is_final() {
                 continue;
             }
-            for index in 0..record.groups.len() {
-                if record.groups[index].estimate(now_us) {
+            for index in 0..record.stages.len() {
+                if record.stages[index].estimate(now_us) {
                     record.touch(index as u32);
                     changed.push(*id);
                 }

@@ -1,16 +1,16 @@
-//! Jobs and their groups: what is told of them, and their rows.
+//! Jobs and their stages: what is told of them, and their rows.
 
 use super::Model;
 use crate::event::{
-    AttemptEnd, Counters, Ending, GroupCarried, GroupCounters, GroupFacts, InputFacts, JobCounters,
-    JobFacts, Level,
+    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level, StageCarried,
+    StageCounters, StageFacts,
 };
 use crate::events::Happening;
 use crate::frame::JOB_TEXT_CHARS_MAX;
 use crate::series::Rate;
 use crate::table::Table;
-use crate::view::{AttemptView, EventKind, FAILURES_MAX, GroupView};
-use partita_shared::ids::{GroupId, JobId, WorkerId};
+use crate::view::{AttemptView, EventKind, FAILURES_MAX, StageView};
+use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::message::FailureKind;
 use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts};
 use partita_shared::units::format_bytes;
@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Characters of a job's text that are remembered.
 const TEXT_CHARS_MAX: usize = 50_000;
-/// Characters of a group's name.
-const GROUP_NAME_CHARS_MAX: usize = 200;
+/// Characters of a stage's name.
+const STAGE_NAME_CHARS_MAX: usize = 200;
 /// Bytes of all plans of one job that are remembered.
 const JOB_PLANS_BYTES_MAX: usize = 256 << 10;
 /// Bytes of the lines of operators of one job that are remembered.
@@ -28,19 +28,19 @@ const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
 const FAILURE_CHARS_MAX: usize = 1_000;
 /// Tasks of one job of which it is remembered that workers were lost under them.
 const KILLS_MAX: usize = 1_000;
-/// The time over which the rate of a group's finishing tasks is taken, in microseconds.
-const GROUP_RATE_US: u64 = 60_000_000;
+/// The time over which the rate of a stage's finishing tasks is taken, in microseconds.
+const STAGE_RATE_US: u64 = 60_000_000;
 
-/// What is known of a group.
+/// What is known of a stage.
 #[derive(Clone, Debug)]
-pub(crate) struct GroupRecord {
+pub(crate) struct StageRecord {
     pub(crate) name: String,
     pub(crate) plan: String,
     pub(crate) inputs: Vec<InputFacts>,
     pub(crate) size: u32,
-    pub(crate) counters: GroupCounters,
+    pub(crate) counters: StageCounters,
     /// What was made from attempts.
-    pub(crate) seen: GroupCarried,
+    pub(crate) seen: StageCarried,
     /// Its finishing tasks, while it has some that move.
     pub(crate) rate: Rate,
     pub(crate) left_ms: Option<u64>,
@@ -52,14 +52,14 @@ pub(crate) struct GroupRecord {
 pub(crate) struct JobRecord {
     /// Its row, with the texts whole.
     pub(crate) row: JobRow,
-    pub(crate) groups: Vec<GroupRecord>,
-    pub(crate) table: Table<u32, GroupView>,
-    /// Sums over the groups; they are the row's as soon as a group's counters were told.
+    pub(crate) stages: Vec<StageRecord>,
+    pub(crate) table: Table<u32, StageView>,
+    /// Sums over the stages; they are the row's as soon as a stage's counters were told.
     sums: (TaskCounts, u64, u64),
     pub(crate) operators: Vec<Vec<OperatorRow>>,
     /// Attempts that failed or were lost, the latest first.
     pub(crate) failures: VecDeque<AttemptView>,
-    /// Workers that were lost under a task: the group, the task's index.
+    /// Workers that were lost under a task: the stage, the task's index.
     pub(crate) kills: BTreeMap<(u32, u32), Vec<WorkerId>>,
     /// Changes with what [`crate::view::JobView`] shows.
     pub(crate) text_revision: u64,
@@ -70,15 +70,15 @@ pub(crate) struct JobRecord {
     /// Since when it has waited for a slot, in microseconds since the epoch.
     pub(crate) waits_since_us: Option<u64>,
     is_dirty: bool,
-    dirty_groups: Vec<u32>,
+    dirty_stages: Vec<u32>,
 }
 
 pub(super) fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-impl GroupRecord {
-    fn new(id: GroupId, facts: GroupFacts, plans_bytes: &mut usize) -> Self {
+impl StageRecord {
+    fn new(id: StageId, facts: StageFacts, plans_bytes: &mut usize) -> Self {
         *plans_bytes += facts.plan.len();
         let plan = if *plans_bytes > JOB_PLANS_BYTES_MAX {
             let limit = format_bytes(JOB_PLANS_BYTES_MAX as u64);
@@ -87,13 +87,13 @@ impl GroupRecord {
             facts.plan
         };
         let waiting = u64::from(facts.tasks);
-        GroupRecord {
-            name: cut(&facts.name, GROUP_NAME_CHARS_MAX),
+        StageRecord {
+            name: cut(&facts.name, STAGE_NAME_CHARS_MAX),
             plan,
             inputs: facts.inputs,
             size: facts.tasks,
-            counters: GroupCounters {
-                group: id,
+            counters: StageCounters {
+                stage: id,
                 tasks: TaskCounts { waiting, ..TaskCounts::default() },
                 rows: 0,
                 bytes: 0,
@@ -101,17 +101,17 @@ impl GroupRecord {
                 held: 0,
                 held_bytes: 0,
             },
-            seen: GroupCarried::default(),
-            rate: Rate::over(GROUP_RATE_US),
+            seen: StageCarried::default(),
+            rate: Rate::over(STAGE_RATE_US),
             left_ms: None,
             is_dirty: false,
         }
     }
 
-    fn view(&self) -> GroupView {
+    fn view(&self) -> StageView {
         let (counters, seen) = (&self.counters, &self.seen);
-        GroupView {
-            id: counters.group,
+        StageView {
+            id: counters.stage,
             name: self.name.clone(),
             tasks: counters.tasks,
             rows: counters.rows,
@@ -155,19 +155,19 @@ impl GroupRecord {
 }
 
 impl JobRecord {
-    fn new(facts: JobFacts, table: Table<u32, GroupView>, now_us: u64) -> Self {
+    fn new(facts: JobFacts, table: Table<u32, StageView>, now_us: u64) -> Self {
         let mut row = facts.row;
         row.text = cut(&row.text, TEXT_CHARS_MAX);
         let (job, mut plans_bytes) = (row.id, 0);
-        let group =
-            |(index, facts)| GroupRecord::new(GroupId { job, index }, facts, &mut plans_bytes);
-        let groups: Vec<_> = (0..).zip(facts.groups).map(group).collect();
+        let stage =
+            |(index, facts)| StageRecord::new(StageId { job, index }, facts, &mut plans_bytes);
+        let stages: Vec<_> = (0..).zip(facts.stages).map(stage).collect();
         let mut sums = (TaskCounts::default(), 0, 0);
-        groups.iter().for_each(|group: &GroupRecord| sums.0.add(&group.counters.tasks));
+        stages.iter().for_each(|stage: &StageRecord| sums.0.add(&stage.counters.tasks));
         JobRecord {
             row,
-            dirty_groups: (0..groups.len() as u32).collect(),
-            groups,
+            dirty_stages: (0..stages.len() as u32).collect(),
+            stages,
             table,
             sums,
             operators: Vec::new(),
@@ -195,19 +195,19 @@ impl JobRecord {
         JobRow { text, error: cut(&self.row.error, JOB_TEXT_CHARS_MAX), ..self.row.clone() }
     }
 
-    pub(super) fn touch(&mut self, group: u32) {
-        if let Some(record) = self.groups.get_mut(group as usize)
+    pub(super) fn touch(&mut self, stage: u32) {
+        if let Some(record) = self.stages.get_mut(stage as usize)
             && !record.is_dirty
         {
             record.is_dirty = true;
-            self.dirty_groups.push(group);
+            self.dirty_stages.push(stage);
         }
     }
 
-    fn count(&mut self, now_us: u64, new: GroupCounters) {
-        let Some(group) = self.groups.get_mut(new.group.index as usize) else { return };
-        let old = std::mem::replace(&mut group.counters, new);
-        let new = &group.counters;
+    fn count(&mut self, now_us: u64, new: StageCounters) {
+        let Some(stage) = self.stages.get_mut(new.stage.index as usize) else { return };
+        let old = std::mem::replace(&mut stage.counters, new);
+        let new = &stage.counters;
         if old == *new {
             return;
         }
@@ -229,7 +229,7 @@ impl JobRecord {
         if !self.row.state.is_final() {
             (self.row.tasks, self.row.rows, self.row.bytes) = self.sums;
         }
-        let index = new.group.index;
+        let index = new.stage.index;
         self.touch(index);
     }
 
@@ -241,7 +241,7 @@ impl JobRecord {
 
     fn measure_texts(&mut self) -> usize {
         let plans: usize =
-            self.groups.iter().map(|group| group.plan.len() + 32 * group.inputs.len()).sum();
+            self.stages.iter().map(|stage| stage.plan.len() + 32 * stage.inputs.len()).sum();
         let lines = self.operators.iter().flatten().map(|row| row.line.len() + 48);
         let failures = self.failures.iter().map(|failure| failure.error.len() + 128);
         self.text_bytes = self.row.text.len()
@@ -255,8 +255,8 @@ impl JobRecord {
     fn forget_texts(&mut self) -> usize {
         let short = self.short_row();
         (self.row.text, self.row.error) = (short.text, short.error);
-        for group in &mut self.groups {
-            group.plan = String::from("discarded: too many jobs were submitted since");
+        for stage in &mut self.stages {
+            stage.plan = String::from("discarded: too many jobs were submitted since");
         }
         (self.operators, self.failures) = (Vec::new(), VecDeque::new());
         self.text_revision += 1;
@@ -288,8 +288,8 @@ impl Model {
         for figures in counters.jobs {
             self.count_job(figures);
         }
-        for figures in counters.groups {
-            let job = figures.group.job;
+        for figures in counters.stages {
+            let job = figures.stage.job;
             if let Some(record) = self.job_records.get_mut(&job) {
                 record.count(self.now_us, figures);
                 self.touch_job(job);
@@ -329,12 +329,12 @@ impl Model {
         if matches!(end.ending, Ending::Failed(_)) {
             self.attempts_failed += 1;
         }
-        let (job, now_us) = (end.task.group.job, self.now_us);
+        let (job, now_us) = (end.task.stage.job, self.now_us);
         let Some(record) = self.job_records.get_mut(&job) else { return };
         record.moved_us = now_us;
-        let Some(group) = record.groups.get_mut(end.task.group.index as usize) else { return };
-        group.take(now_us, end);
-        record.touch(end.task.group.index);
+        let Some(stage) = record.stages.get_mut(end.task.stage.index as usize) else { return };
+        stage.take(now_us, end);
+        record.touch(end.task.stage.index);
         self.touch_job(job);
         match end.ending {
             Ending::Finished | Ending::Stopped => {}
@@ -366,7 +366,7 @@ impl Model {
             fetched_bytes: end.fetched_bytes,
             error: cut(&end.error, FAILURE_CHARS_MAX),
         };
-        if let Some(record) = self.job_records.get_mut(&end.task.group.job)
+        if let Some(record) = self.job_records.get_mut(&end.task.stage.job)
             && (!record.row.state.is_final() || record.text_bytes > 0)
         {
             record.fail(failure);
@@ -377,22 +377,22 @@ impl Model {
     fn keep_kill(&mut self, end: &AttemptEnd) {
         let is_blameless =
             self.worker_records.get(&end.worker).is_some_and(|worker| worker.was_leaving);
-        let Some(record) = self.job_records.get_mut(&end.task.group.job) else { return };
+        let Some(record) = self.job_records.get_mut(&end.task.stage.job) else { return };
         if is_blameless || record.kills.len() >= KILLS_MAX {
             return;
         }
-        let workers = record.kills.entry((end.task.group.index, end.task.index)).or_default();
+        let workers = record.kills.entry((end.task.stage.index, end.task.index)).or_default();
         if !workers.contains(&end.worker) {
             workers.push(end.worker);
         }
     }
 
     fn note_failure(&mut self, end: &AttemptEnd, kind: FailureKind) {
-        let group = self
+        let stage = self
             .job_records
-            .get(&end.task.group.job)
-            .and_then(|record| record.groups.get(end.task.group.index as usize));
-        let name = group.map_or("", |group| group.name.as_str());
+            .get(&end.task.stage.job)
+            .and_then(|record| record.stages.get(end.task.stage.index as usize));
+        let name = stage.map_or("", |stage| stage.name.as_str());
         let level = match kind {
             FailureKind::Fatal
             | FailureKind::Memory
@@ -408,7 +408,7 @@ impl Model {
             text,
             reason: end.error.clone(),
             worker: Some(end.worker),
-            job: Some(end.task.group.job),
+            job: Some(end.task.stage.job),
             task: Some(end.task),
         });
     }
@@ -423,26 +423,26 @@ impl Model {
         let tombstones = self.limits.tombstones;
         let record = self.job_records.entry(id).or_insert_with(|| {
             let table = Table::starting_at(first_revision, tombstones);
-            JobRecord::new(JobFacts { row: row.clone(), groups: Vec::new() }, table, now_us)
+            JobRecord::new(JobFacts { row: row.clone(), stages: Vec::new() }, table, now_us)
         });
         let text = std::mem::take(&mut record.row.text);
         record.row = JobRow { text, ..row };
         record.operators = cut_operators(operators);
         record.text_revision += 1;
         (record.kills, record.waits_since_us) = (BTreeMap::new(), None);
-        for index in 0..record.groups.len() as u32 {
-            let group = &mut record.groups[index as usize];
+        for index in 0..record.stages.len() as u32 {
+            let stage = &mut record.stages[index as usize];
             // Nothing of it runs or is held any more, whatever was about to.
-            let mut last = group.counters.clone();
+            let mut last = stage.counters.clone();
             let tasks = &mut last.tasks;
             tasks.waiting += std::mem::take(&mut tasks.running) + std::mem::take(&mut tasks.ready);
             (last.held, last.held_bytes) = (0, 0);
-            (group.left_ms, group.rate) = (None, Rate::over(GROUP_RATE_US));
+            (stage.left_ms, stage.rate) = (None, Rate::over(STAGE_RATE_US));
             record.count(now_us, last);
             record.touch(index);
         }
         for worker in self.worker_records.values_mut() {
-            worker.on_slots.retain(|on| on.task.group.job != id);
+            worker.on_slots.retain(|on| on.task.stage.job != id);
         }
         self.slots_revision += 1;
         self.touch_job(id);
@@ -452,7 +452,7 @@ impl Model {
     /// A job that is over is remembered among those, as long as there is room.
     fn keep_ended(&mut self, id: JobId) {
         if let Some(record) = self.job_records.get_mut(&id) {
-            self.ended_groups += record.groups.len();
+            self.ended_stages += record.stages.len();
             self.text_bytes += record.measure_texts();
             self.ended.push_back(id);
         }
@@ -466,7 +466,7 @@ impl Model {
             JobState::Planning
             | JobState::Queued
             | JobState::Running
-            | JobState::Held
+            | JobState::Persisted
             | JobState::Done => return,
         };
         self.note(Happening {
@@ -484,12 +484,12 @@ impl Model {
     fn forget_ended(&mut self) {
         let limits = self.limits;
         while self.ended.len() > limits.ended_jobs.max(1)
-            || (self.ended_groups > limits.ended_groups && self.ended.len() > 1)
+            || (self.ended_stages > limits.ended_stages && self.ended.len() > 1)
         {
             let Some(first) = self.ended.pop_front() else { return };
             self.jobs.remove(first);
             if let Some(record) = self.job_records.remove(&first) {
-                self.ended_groups -= record.groups.len();
+                self.ended_stages -= record.stages.len();
                 self.text_bytes -= record.text_bytes;
             }
         }
@@ -504,16 +504,16 @@ impl Model {
         }
     }
 
-    pub(super) fn carry_group(&mut self, id: GroupId, figures: GroupCarried) {
+    pub(super) fn carry_stage(&mut self, id: StageId, figures: StageCarried) {
         let Some(record) = self.job_records.get_mut(&id.job) else { return };
-        let Some(group) = record.groups.get_mut(id.index as usize) else { return };
-        group.seen = figures;
+        let Some(stage) = record.stages.get_mut(id.index as usize) else { return };
+        stage.seen = figures;
         record.touch(id.index);
         self.touch_job(id.job);
     }
 
     pub(super) fn carry_failure(&mut self, failure: AttemptView) {
-        let Some(record) = self.job_records.get_mut(&failure.task.group.job) else { return };
+        let Some(record) = self.job_records.get_mut(&failure.task.stage.job) else { return };
         let is_it =
             |known: &AttemptView| (known.task, known.attempt) == (failure.task, failure.attempt);
         if !record.failures.iter().any(is_it) {
@@ -530,15 +530,15 @@ impl Model {
         }
     }
 
-    /// Puts the rows of jobs and groups together that changed.
+    /// Puts the rows of jobs and stages together that changed.
     pub(crate) fn settle(&mut self) {
         for id in std::mem::take(&mut self.dirty_jobs) {
             let Some(record) = self.job_records.get_mut(&id) else { continue };
             record.is_dirty = false;
-            for index in std::mem::take(&mut record.dirty_groups) {
-                if let Some(group) = record.groups.get_mut(index as usize) {
-                    group.is_dirty = false;
-                    record.table.set(index, group.view());
+            for index in std::mem::take(&mut record.dirty_stages) {
+                if let Some(stage) = record.stages.get_mut(index as usize) {
+                    stage.is_dirty = false;
+                    record.table.set(index, stage.view());
                 }
             }
             self.jobs.set(id, record.short_row());

@@ -17,8 +17,8 @@ use crate::notices::Notices;
 use crate::series::{Rate, Ring, Series};
 use crate::spans::Spans;
 use crate::table::{TOMBSTONES_MAX, Table};
-use crate::view::{EventRow, GroupView, Mark, Notice, TimelineView, TimelineWindow};
-pub(crate) use jobs::{GroupRecord, JobRecord};
+use crate::view::{EventRow, Mark, Notice, StageView, TimelineView, TimelineWindow};
+pub(crate) use jobs::{JobRecord, StageRecord};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::WorkerMetrics;
 use partita_shared::model::{JobRow, WorkerRow};
@@ -43,8 +43,8 @@ pub struct ModelLimits {
     pub gone_workers: usize,
     /// Jobs that ended.
     pub ended_jobs: usize,
-    /// Groups of jobs that ended, over all of them.
-    pub ended_groups: usize,
+    /// Stages of jobs that ended, over all of them.
+    pub ended_stages: usize,
     /// Bytes of texts of jobs that ended: what was asked, plans, figures of operators, failures.
     pub text_bytes: usize,
     /// Events.
@@ -63,7 +63,7 @@ impl Default for ModelLimits {
             attempts: 200_000,
             gone_workers: 200,
             ended_jobs: 1_000,
-            ended_groups: 20_000,
+            ended_stages: 20_000,
             text_bytes: 64 << 20,
             events: 2_000,
             worker_points: 400_000,
@@ -103,7 +103,7 @@ pub struct Model {
     pub(crate) job_records: BTreeMap<JobId, JobRecord>,
     /// Jobs that ended, the first first.
     ended: VecDeque<JobId>,
-    ended_groups: usize,
+    ended_stages: usize,
     text_bytes: usize,
     dirty_jobs: Vec<JobId>,
     pub(crate) events: Events,
@@ -167,7 +167,7 @@ impl Model {
             jobs: Table::starting_at(first_revision, limits.tombstones),
             job_records: BTreeMap::new(),
             ended: VecDeque::new(),
-            ended_groups: 0,
+            ended_stages: 0,
             text_bytes: 0,
             dirty_jobs: Vec::new(),
             events: Events::new(
@@ -285,7 +285,7 @@ impl Model {
                     record.ended_ms = Some(at_ms);
                 }
             }
-            Carried::Group { group, figures } => self.carry_group(group, figures),
+            Carried::Stage { stage, figures } => self.carry_stage(stage, figures),
             Carried::Failure(failure) => self.carry_failure(failure),
             Carried::Event { row, reason } => self.events.restore(row, &reason),
             Carried::End => {
@@ -345,8 +345,8 @@ impl Model {
         &self.jobs
     }
 
-    /// The groups of a job, if it is remembered.
-    pub fn groups(&self, job: JobId) -> Option<&Table<u32, GroupView>> {
+    /// The stages of a job, if it is remembered.
+    pub fn stages(&self, job: JobId) -> Option<&Table<u32, StageView>> {
         self.job_records.get(&job).map(|record| &record.table)
     }
 

@@ -2,7 +2,7 @@
 
 use super::workers::is_there;
 use super::{JobRecord, Model};
-use crate::event::{Carried, Counters, GroupFacts, JobCounters, JobFacts, Observation};
+use crate::event::{Carried, Counters, JobCounters, JobFacts, Observation, StageFacts};
 use partita_shared::ids::JobId;
 use partita_shared::limits::TRAFFIC_PEERS_MAX;
 
@@ -72,11 +72,11 @@ fn carried(carried: Carried) -> Observation {
 
 fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
     let row = &record.row;
-    let facts = |group: &super::GroupRecord| GroupFacts {
-        name: group.name.clone(),
-        plan: group.plan.clone(),
-        tasks: group.size,
-        inputs: group.inputs.clone(),
+    let facts = |stage: &super::StageRecord| StageFacts {
+        name: stage.name.clone(),
+        plan: stage.plan.clone(),
+        tasks: stage.size,
+        inputs: stage.inputs.clone(),
     };
     // A job that is told as ended would not take what follows.
     let mut begun = row.clone();
@@ -85,7 +85,7 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
     }
     seen.push(Observation::Job(Box::new(JobFacts {
         row: begun,
-        groups: record.groups.iter().map(facts).collect(),
+        stages: record.stages.iter().map(facts).collect(),
     })));
     let jobs = if row.state.is_final() {
         Vec::new()
@@ -98,12 +98,12 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
             retries: row.retries,
         }]
     };
-    let groups = record.groups.iter().map(|group| group.counters.clone()).collect();
-    let counters = Counters { jobs, groups, ..Counters::default() };
+    let stages = record.stages.iter().map(|stage| stage.counters.clone()).collect();
+    let counters = Counters { jobs, stages, ..Counters::default() };
     seen.push(Observation::Counters(Box::new(counters)));
-    for group in &record.groups {
-        let (group, figures) = (group.counters.group, group.seen.clone());
-        seen.push(carried(Carried::Group { group, figures }));
+    for stage in &record.stages {
+        let (stage, figures) = (stage.counters.stage, stage.seen.clone());
+        seen.push(carried(Carried::Stage { stage, figures }));
     }
     for failure in record.failures.iter().rev() {
         seen.push(carried(Carried::Failure(failure.clone())));

@@ -1,6 +1,6 @@
 //! Tasks, from what is remembered of their attempts: for jobs that ended, and for replays.
 
-use super::{GroupRecord, JobRecord, Model};
+use super::{JobRecord, Model, StageRecord};
 use crate::event::Ending;
 use crate::frame::{Answer, Question, TASKS_PAGE_MAX};
 use crate::view::{AttemptView, InputView, Reason, TaskView};
@@ -13,19 +13,19 @@ impl Model {
     /// Answers a question from what is remembered.
     pub fn answer(&self, question: &Question) -> Answer {
         match question {
-            Question::Tasks { job, group, state, after, limit } => {
-                self.tasks(*job, *group, *state, *after, *limit)
+            Question::Tasks { job, stage, state, after, limit } => {
+                self.tasks(*job, *stage, *state, *after, *limit)
             }
             Question::Task(task) => self.task(*task),
         }
     }
 
-    /// Tasks of a job of which an attempt is remembered, in order: of one group alone, in one state
-    /// alone, behind one of them (group, index); at most [`TASKS_PAGE_MAX`].
+    /// Tasks of a job of which an attempt is remembered, in order: of one stage alone, in one state
+    /// alone, behind one of them (stage, index); at most [`TASKS_PAGE_MAX`].
     pub fn tasks(
         &self,
         job: JobId,
-        group: Option<u32>,
+        stage: Option<u32>,
         state: Option<TaskState>,
         after: Option<(u32, u32)>,
         limit: u32,
@@ -34,10 +34,10 @@ impl Model {
             return Answer::None(format!("{job} is unknown or its history was discarded"));
         };
         let limit = limit.min(TASKS_PAGE_MAX) as usize;
-        let key = |task: TaskId| (task.group.index, task.index);
+        let key = |task: TaskId| (task.stage.index, task.index);
         let is_behind = |task: TaskId| after.is_none_or(|after| key(task) > after);
         let mut rows: BTreeMap<(u32, u32), TaskRow> = BTreeMap::new();
-        for span in self.spans.of_job(job, group).filter(|span| is_behind(span.task)) {
+        for span in self.spans.of_job(job, stage).filter(|span| is_behind(span.task)) {
             let row = TaskRow {
                 id: span.task,
                 state: ended_state(span.ending, record),
@@ -55,8 +55,8 @@ impl Model {
             }
         }
         for (worker, on, _) in self.on_slots() {
-            let id = on.task.group;
-            let is_asked = id.job == job && group.is_none_or(|group| group == id.index);
+            let id = on.task.stage;
+            let is_asked = id.job == job && stage.is_none_or(|stage| stage == id.index);
             if is_asked && is_behind(on.task) {
                 let row = TaskRow {
                     id: on.task,
@@ -78,16 +78,16 @@ impl Model {
 
     /// One task, from what is remembered.
     pub fn task(&self, task: TaskId) -> Answer {
-        let job = task.group.job;
+        let job = task.stage.job;
         let Some(record) = self.job_records.get(&job) else {
             return Answer::None(format!("{job} is unknown or its history was discarded"));
         };
-        let group = record.groups.get(task.group.index as usize);
-        let Some(group) = group.filter(|group| task.index < group.size) else {
+        let stage = record.stages.get(task.stage.index as usize);
+        let Some(stage) = stage.filter(|stage| task.index < stage.size) else {
             return Answer::None(format!("{job} has no task {task}"));
         };
         let attempts = self.attempts(task);
-        let Some(state) = state_of(attempts.last(), group, record) else {
+        let Some(state) = state_of(attempts.last(), stage, record) else {
             let text = format!("the history of task {task} was discarded");
             return Answer::None(text);
         };
@@ -103,9 +103,9 @@ impl Model {
         };
         Answer::Task(Box::new(TaskView {
             story: self.story(&attempts),
-            why: why(state, group, record),
-            inputs: inputs(group, record),
-            group_name: group.name.clone(),
+            why: why(state, stage, record),
+            inputs: inputs(stage, record),
+            stage_name: stage.name.clone(),
             row,
             attempts,
         }))
@@ -179,15 +179,15 @@ fn ended_state(ending: Ending, record: &JobRecord) -> TaskState {
 
 fn state_of(
     last: Option<&AttemptView>,
-    group: &GroupRecord,
+    stage: &StageRecord,
     record: &JobRecord,
 ) -> Option<TaskState> {
-    let (counts, all) = (&group.counters.tasks, u64::from(group.size));
+    let (counts, all) = (&stage.counters.tasks, u64::from(stage.size));
     match last {
         Some(last) => {
             Some(last.ending.map_or(TaskState::Running, |ending| ended_state(ending, record)))
         }
-        // Nothing of the task itself is known, but all of the group are alike.
+        // Nothing of the task itself is known, but all of the stage are alike.
         None if counts.done == all => Some(TaskState::Done),
         None if counts.waiting == all => Some(TaskState::Waiting),
         None if counts.ready == all => Some(TaskState::Ready),
@@ -195,7 +195,7 @@ fn state_of(
     }
 }
 
-fn why(state: TaskState, group: &GroupRecord, record: &JobRecord) -> Vec<Reason> {
+fn why(state: TaskState, stage: &StageRecord, record: &JobRecord) -> Vec<Reason> {
     let job = record.row.id;
     let text = match state {
         TaskState::Running | TaskState::Done => return Vec::new(),
@@ -207,8 +207,8 @@ fn why(state: TaskState, group: &GroupRecord, record: &JobRecord) -> Vec<Reason>
         TaskState::Failed => String::from("the task failed and is not retried"),
         TaskState::Ready => String::from("the task is ready and waits for a slot"),
         TaskState::Waiting => {
-            let unfinished = group.inputs.iter().filter_map(|input| {
-                let from = record.groups.get(input.group as usize)?;
+            let unfinished = stage.inputs.iter().filter_map(|input| {
+                let from = record.stages.get(input.stage as usize)?;
                 let left = from.counters.tasks.total() - from.counters.tasks.done;
                 (left > 0).then(|| format!("`{}` has {left} unfinished tasks", from.name))
             });
@@ -224,16 +224,16 @@ fn why(state: TaskState, group: &GroupRecord, record: &JobRecord) -> Vec<Reason>
 }
 
 /// What a task reads, as far as it is known: where partitions lay is not remembered.
-fn inputs(group: &GroupRecord, record: &JobRecord) -> Vec<InputView> {
+fn inputs(stage: &StageRecord, record: &JobRecord) -> Vec<InputView> {
     let view = |input: &crate::event::InputFacts| {
-        let from = record.groups.get(input.group as usize);
+        let from = record.stages.get(input.stage as usize);
         let partitions = match input.exchange.as_str() {
             "OneToOne" => 1,
             "Shuffle" | "Gather" | "Broadcast" => from.map_or(0, |from| from.size),
             _ => 0,
         };
         InputView {
-            group: input.group,
+            stage: input.stage,
             name: from.map(|from| from.name.clone()).unwrap_or_default(),
             exchange: input.exchange.clone(),
             partitions,
@@ -241,5 +241,5 @@ fn inputs(group: &GroupRecord, record: &JobRecord) -> Vec<InputView> {
             places: Vec::new(),
         }
     };
-    group.inputs.iter().map(view).collect()
+    stage.inputs.iter().map(view).collect()
 }

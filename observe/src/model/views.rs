@@ -4,10 +4,10 @@ use super::Model;
 use super::workers::is_there;
 use crate::timeline::{self, Frame, LANES_MAX, Slot};
 use crate::view::{
-    ClusterView, DATA_GROUPS_MAX, DataView, GroupText, HOSTS_MAX, JobView, MARKS_MAX, Mark,
-    PartitionView, RECENT_MAX, SchedulerView, TimelineView, TimelineWindow, WorkerView,
+    ClusterView, DATA_STAGES_MAX, DataView, HOSTS_MAX, JobView, MARKS_MAX, Mark, PartitionView,
+    RECENT_MAX, SchedulerView, StageText, TimelineView, TimelineWindow, WorkerView,
 };
-use partita_shared::ids::{GroupId, JobId, WorkerId};
+use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::message::SlotTask;
 use partita_shared::model::{ClusterRow, WorkerRow};
 use std::collections::HashMap;
@@ -63,16 +63,16 @@ impl Model {
     /// The long texts of a job, if it is remembered.
     pub fn job_view(&self, job: JobId) -> Option<JobView> {
         let record = self.job_records.get(&job)?;
-        let text = |group: &super::GroupRecord| GroupText {
-            name: group.name.clone(),
-            plan: group.plan.clone(),
-            inputs: group.inputs.clone(),
+        let text = |stage: &super::StageRecord| StageText {
+            name: stage.name.clone(),
+            plan: stage.plan.clone(),
+            inputs: stage.inputs.clone(),
         };
         Some(JobView {
             id: job,
             text: record.row.text.clone(),
             error: record.row.error.clone(),
-            groups: record.groups.iter().map(text).collect(),
+            stages: record.stages.iter().map(text).collect(),
             operators: record.operators.clone(),
             failures: record.failures.iter().cloned().collect(),
         })
@@ -107,15 +107,15 @@ impl Model {
 
     /// Where the memory goes.
     pub fn data_view(&self) -> DataView {
-        let mut groups: Vec<(GroupId, String, u32, u64)> = Vec::new();
+        let mut stages: Vec<(StageId, String, u32, u64)> = Vec::new();
         for record in self.job_records.values().filter(|record| !record.row.state.is_final()) {
-            for group in record.groups.iter().filter(|group| group.counters.held > 0) {
-                let held = &group.counters;
-                groups.push((held.group, group.name.clone(), held.held, held.held_bytes));
+            for stage in record.stages.iter().filter(|stage| stage.counters.held > 0) {
+                let held = &stage.counters;
+                stages.push((held.stage, stage.name.clone(), held.held, held.held_bytes));
             }
         }
-        groups.sort_by_key(|(id, _, _, bytes)| (std::cmp::Reverse(*bytes), *id));
-        groups.truncate(DATA_GROUPS_MAX);
+        stages.sort_by_key(|(id, _, _, bytes)| (std::cmp::Reverse(*bytes), *id));
+        stages.truncate(DATA_STAGES_MAX);
         let details = self.worker_records.iter().filter_map(|(id, record)| {
             record.detail.as_ref().map(|(_, detail)| partitions(*id, detail))
         });
@@ -125,7 +125,7 @@ impl Model {
         largest.truncate(LARGEST_MAX);
         let (hosts, transfers) = self.transfers();
         let is_told = self.worker_records.values().any(|record| record.detail.is_some());
-        DataView { groups, is_told, largest, hosts, transfers }
+        DataView { stages, is_told, largest, hosts, transfers }
     }
 
     /// The hosts with the most traffic, by name, and what each read from each.

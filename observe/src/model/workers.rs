@@ -12,7 +12,7 @@ use partita_shared::model::{WorkerRow, WorkerState};
 
 /// A worker that measured the same as before is heard of again in its row only after this long, in
 /// milliseconds: an idle cluster is not sent to every page twice a second.
-const HEARD_STEP_MS: u64 = 2_000;
+const LAST_SEEN_STEP_MS: u64 = 2_000;
 
 /// Workers whose log is remembered, over all pages that look at one.
 const LOGS_MAX: usize = 64;
@@ -64,7 +64,7 @@ impl Model {
         let record = WorkerRecord {
             measured_us: self.now_us,
             was_leaving: row.state == WorkerState::Leaving,
-            ended_ms: (!is_there(row.state)).then_some(row.heard_ms),
+            ended_ms: (!is_there(row.state)).then_some(row.last_seen_ms),
             ..WorkerRecord::default()
         };
         self.worker_records.insert(id, record);
@@ -97,10 +97,11 @@ impl Model {
             if is_restoring {
                 return false;
             }
-            if row.metrics == metrics && now_ms.saturating_sub(row.heard_ms) < HEARD_STEP_MS {
+            if row.metrics == metrics && now_ms.saturating_sub(row.last_seen_ms) < LAST_SEEN_STEP_MS
+            {
                 return false;
             }
-            (row.metrics, row.heard_ms) = (metrics, now_ms);
+            (row.metrics, row.last_seen_ms) = (metrics, now_ms);
             true
         });
         let Some(record) = self.worker_records.get_mut(&worker) else { return };

@@ -2,7 +2,7 @@
 
 use super::{Found, RECENT_MS, Subject, count_of, duration};
 use crate::event::Level;
-use crate::model::{GroupRecord, JobRecord, Model};
+use crate::model::{JobRecord, Model, StageRecord};
 use crate::view::Place;
 use partita_shared::ids::{JobId, TaskId};
 use partita_shared::limits::TASK_KILLS_MAX;
@@ -18,7 +18,7 @@ const STANDS_MS: u64 = 120_000;
 /// Times the longest task's time, before a job of which nothing ends is held to stand.
 const STANDS_TASKS: u64 = 3;
 
-/// A group is skewed when its slowest task took so many times what half of them take.
+/// A stage is skewed when its slowest task took so many times what half of them take.
 const SKEW_TIMES: u64 = 4;
 
 /// And when that is at least so much longer, in microseconds: ten seconds.
@@ -41,7 +41,7 @@ pub(super) fn look(model: &Model, found: &mut Vec<Found>) {
         stands(record, now_ms, found);
         retried(record, found);
         killers(model, record, found);
-        record.groups.iter().for_each(|group| skewed(group, found));
+        record.stages.iter().for_each(|stage| skewed(stage, found));
     }
     for (id, row) in model.jobs.iter().rev().take(JOBS_MAX) {
         failed(id, row, now_ms, found);
@@ -141,7 +141,7 @@ fn is_leaving(workers: u64) -> String {
 fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
     let (id, row) = (record.row.id, &record.row);
     let stood_ms = now_ms.saturating_sub(record.moved_us / 1000);
-    let longest_us = record.groups.iter().map(|group| group.seen.time_us.quartiles().max).max();
+    let longest_us = record.stages.iter().map(|stage| stage.seen.time_us.quartiles().max).max();
     let patience_ms = STANDS_MS.max(longest_us.unwrap_or(0).saturating_mul(STANDS_TASKS) / 1000);
     if record.waits_since_us.is_some() || stood_ms < patience_ms {
         return;
@@ -188,9 +188,9 @@ fn retried(record: &JobRecord, found: &mut Vec<Found>) {
 fn killers(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
     let id = record.row.id;
     let killers = record.kills.iter().filter(|(_, workers)| workers.len() >= KILLS);
-    for ((group, index), workers) in killers {
+    for ((stage, index), workers) in killers {
         let task = TaskId {
-            group: partita_shared::ids::GroupId { job: id, index: *group },
+            stage: partita_shared::ids::StageId { job: id, index: *stage },
             index: *index,
         };
         let cause = workers.last().and_then(|worker| model.workers.get(*worker));
@@ -207,21 +207,21 @@ fn killers(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
     }
 }
 
-fn skewed(group: &GroupRecord, found: &mut Vec<Found>) {
-    let counters = &group.counters;
+fn skewed(stage: &StageRecord, found: &mut Vec<Found>) {
+    let counters = &stage.counters;
     let left = counters.tasks.total() - counters.tasks.done - counters.tasks.failed;
     if left == 0 && counters.held == 0 {
         return;
     }
-    let times = group.seen.time_us.quartiles();
-    let is_skewed = group.seen.time_us.count() >= SKEW_TASKS
+    let times = stage.seen.time_us.quartiles();
+    let is_skewed = stage.seen.time_us.count() >= SKEW_TASKS
         && times.max >= times.median.saturating_mul(SKEW_TIMES)
         && times.max - times.median >= SKEW_US;
     if !is_skewed {
         return;
     }
-    let (id, max, median) = (counters.group, times.max / 1000, times.median / 1000);
-    let rows = group.seen.task_rows.quartiles();
+    let (id, max, median) = (counters.stage, times.max / 1000, times.median / 1000);
+    let rows = stage.seen.task_rows.quartiles();
     let (why, remedy) = if rows.max >= rows.median.max(1).saturating_mul(SKEW_TIMES) {
         (
             format!(
@@ -239,7 +239,7 @@ fn skewed(group: &GroupRecord, found: &mut Vec<Found>) {
     };
     let text = format!(
         "the slowest task of `{}` ({id}) took {}, the median task {}{why}",
-        group.name,
+        stage.name,
         duration(max),
         duration(median)
     );

@@ -9,7 +9,7 @@ mod workers;
 use crate::event::Level;
 use crate::model::Model;
 use crate::view::{Notice, Place};
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use partita_shared::units::{format_count, format_duration};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,7 +53,7 @@ enum Subject {
     Stands(JobId),
     Retried(JobId),
     Killer(TaskId),
-    Skewed(GroupId),
+    Skewed(StageId),
     Disk(u32),
     Behind,
     Slow,

@@ -114,7 +114,7 @@ pub struct Session {
 fn period_ms(topic: Topic) -> u64 {
     match topic {
         Topic::Cluster => 100,
-        Topic::Workers | Topic::Jobs | Topic::Groups(_) | Topic::Events => 250,
+        Topic::Workers | Topic::Jobs | Topic::Stages(_) | Topic::Events => 250,
         Topic::Timeline(window) if window.end_ms.is_none() => 500,
         Topic::History
         | Topic::WorkerHistory(_)
@@ -209,7 +209,7 @@ impl Session {
                 | Topic::Notices
                 | Topic::Workers
                 | Topic::Jobs
-                | Topic::Groups(_)
+                | Topic::Stages(_)
                 | Topic::Job(_)
                 | Topic::WorkerHistory(_)
                 | Topic::Timeline(_)
@@ -286,7 +286,7 @@ fn is_more(update: &Update) -> bool {
         Update::History(delta) | Update::WorkerHistory(_, delta) => delta.more,
         Update::Workers(delta) => delta.more,
         Update::Jobs(delta) => delta.more,
-        Update::Groups(_, delta) => delta.more,
+        Update::Stages(_, delta) => delta.more,
         Update::Events(delta) => delta.more,
         Update::Cluster(_)
         | Update::Notices(_)
@@ -307,11 +307,11 @@ fn make(model: &mut Model, topic: Topic, cursor: &mut Cursor, room: u64) -> Opti
         Topic::Notices => document(cursor, Update::Notices(model.notices().to_vec())),
         Topic::Workers => rows(&mut cursor.workers, model.workers(), room, Update::Workers),
         Topic::Jobs => rows(&mut cursor.jobs, model.jobs(), room, Update::Jobs),
-        Topic::Groups(job) => {
-            let update = |delta| Update::Groups(job, delta);
-            let Some(groups) = model.groups(job) else { return missing(cursor, update) };
+        Topic::Stages(job) => {
+            let update = |delta| Update::Stages(job, delta);
+            let Some(stages) = model.stages(job) else { return missing(cursor, update) };
             cursor.is_known();
-            rows(&mut cursor.numbers, groups, room, update)
+            rows(&mut cursor.numbers, stages, room, update)
         }
         Topic::Job(job) => {
             // A job's texts are long and seldom change.

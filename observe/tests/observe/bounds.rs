@@ -16,14 +16,14 @@ fn end_job(bench: &mut Bench, id: u32, error: &str) {
     bench.see(Observation::JobEnded { row: Box::new(row), operators });
 }
 
-/// Workers, jobs, groups and events that are over are forgotten, the oldest first; what is there and
+/// Workers, jobs, stages and events that are over are forgotten, the oldest first; what is there and
 /// what is live stays.
 #[test]
 fn what_is_over_is_forgotten() {
     let limits = ModelLimits {
         gone_workers: 3,
         ended_jobs: 4,
-        ended_groups: 10,
+        ended_stages: 10,
         events: 5,
         ..ModelLimits::default()
     };
@@ -42,9 +42,9 @@ fn what_is_over_is_forgotten() {
     let jobs: Vec<u32> = bench.model.jobs().iter().map(|(id, _)| id.0).collect();
     assert_eq!(jobs, [16, 17, 18, 19, 1_000]);
     assert_eq!(bench.model.events().len(), 5);
-    assert!(bench.model.groups(JobId(3)).is_none() && bench.model.job_view(JobId(3)).is_none());
+    assert!(bench.model.stages(JobId(3)).is_none() && bench.model.job_view(JobId(3)).is_none());
     assert!(bench.model.worker_history(WorkerId(3)).is_none());
-    // A job of many groups drives out others, but is itself remembered.
+    // A job of many stages drives out others, but is itself remembered.
     bench.submit(50, &[1; 30]);
     end_job(&mut bench, 50, "");
     bench.pass(100);
@@ -92,7 +92,7 @@ fn texts_are_bounded() {
     let view = |id| bench.model.job_view(JobId(id)).expect("is remembered");
     assert!(view(0).failures.is_empty() && view(0).operators.is_empty());
     assert_eq!(view(0).text.len(), 300);
-    assert_eq!(view(0).groups[0].plan, "discarded: too many jobs were submitted since");
+    assert_eq!(view(0).stages[0].plan, "discarded: too many jobs were submitted since");
     assert_eq!((view(9).failures.len(), view(9).text.len()), (FAILURES_MAX, 700));
 }
 
@@ -101,12 +101,12 @@ fn texts_are_bounded() {
 fn plans_of_one_job_are_bounded() {
     let mut bench = Bench::new();
     let mut facts = job(1, &[1; 100]);
-    facts.groups.iter_mut().for_each(|group| group.plan = "scan\n".repeat(2_000));
+    facts.stages.iter_mut().for_each(|stage| stage.plan = "scan\n".repeat(2_000));
     bench.see(Observation::Job(Box::new(facts)));
     let view = bench.model.job_view(JobId(1)).expect("is there");
-    assert_eq!(view.groups[0].plan.len(), 10_000);
+    assert_eq!(view.stages[0].plan.len(), 10_000);
     let text = "discarded: the plans of this job exceed 256 KiB";
-    assert_eq!(view.groups[99].plan, text);
+    assert_eq!(view.stages[99].plan, text);
 }
 
 /// Traffic by host names the busiest hosts, and the pairs that are remembered are bounded.
@@ -167,13 +167,13 @@ fn estimates_are_honest() {
     let count = |bench: &mut Bench, done: u64, running: u64| {
         let waiting = 100 - done - running;
         let tasks = TaskCounts { waiting, running, done, ..TaskCounts::default() };
-        let mut group = counters(1, 0, tasks);
-        group.busy_us = done * 1_000_000;
-        bench.count(group);
+        let mut stage = counters(1, 0, tasks);
+        stage.busy_us = done * 1_000_000;
+        bench.count(stage);
     };
     let left = |bench: &Bench| {
-        let group = bench.model.groups(JobId(1)).and_then(|groups| groups.get(0)?.left_ms);
-        (group, bench.model.cluster().left_ms)
+        let stage = bench.model.stages(JobId(1)).and_then(|stages| stages.get(0)?.left_ms);
+        (stage, bench.model.cluster().left_ms)
     };
     count(&mut bench, 0, 4);
     bench.pass(5_000);
@@ -184,15 +184,15 @@ fn estimates_are_honest() {
         count(&mut bench, u64::from(done), 4);
     }
     bench.pass(1_100);
-    let (group, all) = left(&bench);
-    let group = group.expect("it moves");
+    let (stage, all) = left(&bench);
+    let stage = stage.expect("it moves");
     // Sixty tasks at four a second, less what the first seconds took.
-    assert!((15_000..30_000).contains(&group), "{group}");
-    // Forty tasks of another group, a second each, on four slots.
-    assert_eq!(all, Some(group + 10_000));
+    assert!((15_000..30_000).contains(&stage), "{stage}");
+    // Forty tasks of another stage, a second each, on four slots.
+    assert_eq!(all, Some(stage + 10_000));
     bench.pass(58_000);
     let (slow, _) = left(&bench);
-    assert!(slow.is_some_and(|slow| slow > group), "{slow:?} after {group}");
+    assert!(slow.is_some_and(|slow| slow > stage), "{slow:?} after {stage}");
     bench.pass(120_000);
     assert_eq!(left(&bench), (None, None));
     count(&mut bench, 100, 0);

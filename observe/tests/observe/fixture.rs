@@ -1,11 +1,11 @@
 //! Small observations, and a model that takes them.
 
 use partita_observe::event::{
-    AttemptEnd, Counters, Ending, GroupCounters, GroupFacts, InputFacts, JobCounters, JobFacts,
-    Observation, SchedulerFacts, Seen,
+    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Observation, SchedulerFacts,
+    Seen, StageCounters, StageFacts,
 };
 use partita_observe::model::{Model, ModelLimits};
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{SlotTask, WorkerMetrics};
 use partita_shared::model::{JobRow, JobState, TaskCounts, WorkerRow, WorkerState};
 
@@ -49,7 +49,7 @@ impl Bench {
     /// A worker joins now.
     pub(crate) fn join(&mut self, id: u32, slots: u32) {
         let mut row = worker(id, slots);
-        (row.joined_ms, row.heard_ms) = (self.now_ms(), self.now_ms());
+        (row.joined_ms, row.last_seen_ms) = (self.now_ms(), self.now_ms());
         self.see(Observation::Worker(Box::new(row)));
     }
 
@@ -58,16 +58,16 @@ impl Bench {
         self.see(Observation::Measured { worker: WorkerId(id), metrics, on_slots });
     }
 
-    /// A job of groups with so many tasks comes now, each group reading the one before.
-    pub(crate) fn submit(&mut self, id: u32, groups: &[u32]) {
-        let mut facts = job(id, groups);
+    /// A job of stages with so many tasks comes now, each stage reading the one before.
+    pub(crate) fn submit(&mut self, id: u32, stages: &[u32]) {
+        let mut facts = job(id, stages);
         facts.row.submitted_ms = self.now_ms();
         self.see(Observation::Job(Box::new(facts)));
     }
 
-    pub(crate) fn count(&mut self, counters: GroupCounters) {
-        let groups = vec![counters];
-        self.see(Observation::Counters(Box::new(Counters { groups, ..Counters::default() })));
+    pub(crate) fn count(&mut self, counters: StageCounters) {
+        let stages = vec![counters];
+        self.see(Observation::Counters(Box::new(Counters { stages, ..Counters::default() })));
     }
 
     pub(crate) fn count_job(&mut self, counters: JobCounters) {
@@ -110,7 +110,7 @@ pub(crate) fn worker(id: u32, slots: u32) -> WorkerRow {
         slurm_job: None,
         ends_ms: None,
         joined_ms: BEGIN_US / 1000,
-        heard_ms: BEGIN_US / 1000,
+        last_seen_ms: BEGIN_US / 1000,
         metrics: WorkerMetrics::default(),
         assigned: 0,
         finished: 0,
@@ -118,18 +118,18 @@ pub(crate) fn worker(id: u32, slots: u32) -> WorkerRow {
     }
 }
 
-pub(crate) fn job(id: u32, groups: &[u32]) -> JobFacts {
-    let group = |(index, tasks): (usize, &u32)| GroupFacts {
+pub(crate) fn job(id: u32, stages: &[u32]) -> JobFacts {
+    let stage = |(index, tasks): (usize, &u32)| StageFacts {
         name: format!("step {index}"),
         plan: format!("plan of {index}"),
         tasks: *tasks,
         inputs: index
             .checked_sub(1)
-            .map(|before| InputFacts { group: before as u32, exchange: "Shuffle".into() })
+            .map(|before| InputFacts { stage: before as u32, exchange: "Shuffle".into() })
             .into_iter()
             .collect(),
     };
-    let waiting = groups.iter().map(|tasks| u64::from(*tasks)).sum();
+    let waiting = stages.iter().map(|tasks| u64::from(*tasks)).sum();
     JobFacts {
         row: JobRow {
             id: JobId(id),
@@ -142,23 +142,23 @@ pub(crate) fn job(id: u32, groups: &[u32]) -> JobFacts {
             started_ms: None,
             ended_ms: None,
             tasks: TaskCounts { waiting, ..TaskCounts::default() },
-            groups: groups.len() as u32,
+            stages: stages.len() as u32,
             rows: 0,
             bytes: 0,
             delivered_rows: 0,
             retries: 0,
         },
-        groups: groups.iter().enumerate().map(group).collect(),
+        stages: stages.iter().enumerate().map(stage).collect(),
     }
 }
 
-pub(crate) fn task(job: u32, group: u32, index: u32) -> TaskId {
-    TaskId { group: GroupId { job: JobId(job), index: group }, index }
+pub(crate) fn task(job: u32, stage: u32, index: u32) -> TaskId {
+    TaskId { stage: StageId { job: JobId(job), index: stage }, index }
 }
 
-pub(crate) fn counters(job: u32, group: u32, tasks: TaskCounts) -> GroupCounters {
-    let group = GroupId { job: JobId(job), index: group };
-    GroupCounters { group, tasks, rows: 0, bytes: 0, busy_us: 0, held: 0, held_bytes: 0 }
+pub(crate) fn counters(job: u32, stage: u32, tasks: TaskCounts) -> StageCounters {
+    let stage = StageId { job: JobId(job), index: stage };
+    StageCounters { stage, tasks, rows: 0, bytes: 0, busy_us: 0, held: 0, held_bytes: 0 }
 }
 
 pub(crate) fn running(job: u32) -> JobCounters {

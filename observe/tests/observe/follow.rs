@@ -1,13 +1,13 @@
 //! Pages that follow: whatever they do, they come to show what a direct count gives.
 
-use crate::observe::oracle::{GroupSum, Oracle, ends};
+use crate::observe::oracle::{Oracle, StageSum, ends};
 use crate::observe::script::Script;
-use partita_observe::event::GroupCounters;
+use partita_observe::event::StageCounters;
 use partita_observe::follower::Follower;
 use partita_observe::frame::{FRAMES_UNTAKEN_MAX, FromPage, ToPage, Topic};
 use partita_observe::model::{Model, ModelLimits};
 use partita_observe::session::Session;
-use partita_observe::view::{GroupView, TimelineWindow};
+use partita_observe::view::{StageView, TimelineWindow};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::WorkerRow;
 use partita_shared::wire;
@@ -37,7 +37,7 @@ const WINDOW: TimelineWindow = TimelineWindow {
 /// Topics whose content the oracle knows, for all jobs that there may be.
 fn all_topics(jobs: u32) -> Vec<Topic> {
     let mut topics = vec![Topic::Workers, Topic::Jobs, Topic::Cluster, Topic::History];
-    topics.extend((1..=jobs.min(10)).map(|job| Topic::Groups(JobId(job))));
+    topics.extend((1..=jobs.min(10)).map(|job| Topic::Stages(JobId(job))));
     topics
 }
 
@@ -122,11 +122,11 @@ impl Page {
     }
 }
 
-fn sum_of(view: &GroupView) -> GroupSum {
-    GroupSum {
+fn sum_of(view: &StageView) -> StageSum {
+    StageSum {
         name: view.name.clone(),
-        counters: GroupCounters {
-            group: view.id,
+        counters: StageCounters {
+            stage: view.id,
             tasks: view.tasks,
             rows: view.rows,
             bytes: view.bytes,
@@ -145,7 +145,7 @@ fn sum_of(view: &GroupView) -> GroupSum {
 
 fn assert_shows(page: &Page, model: &Model, oracle: &Oracle, jobs: u32, what: &str) {
     let follower = &page.follower;
-    let without_time = |row: &WorkerRow| WorkerRow { heard_ms: 0, ..row.clone() };
+    let without_time = |row: &WorkerRow| WorkerRow { last_seen_ms: 0, ..row.clone() };
     let workers: BTreeMap<_, _> =
         follower.workers.iter().map(|(id, row)| (*id, without_time(row))).collect();
     assert_eq!(workers, oracle.workers(), "{what}: workers");
@@ -153,10 +153,10 @@ fn assert_shows(page: &Page, model: &Model, oracle: &Oracle, jobs: u32, what: &s
         follower.jobs.iter().map(|(id, row)| (*id, (**row).clone())).collect();
     assert_eq!(rows, oracle.jobs(), "{what}: jobs");
     for job in (1..=jobs.min(10)).map(JobId) {
-        let groups = follower.groups.get(&job).expect("is followed");
-        let sums: BTreeMap<u32, GroupSum> =
-            groups.iter().map(|(index, view)| (*index, sum_of(view))).collect();
-        let mut expected = oracle.groups(job);
+        let stages = follower.stages.get(&job).expect("is followed");
+        let sums: BTreeMap<u32, StageSum> =
+            stages.iter().map(|(index, view)| (*index, sum_of(view))).collect();
+        let mut expected = oracle.stages(job);
         for sum in expected.values_mut() {
             // What was about to run when a job ended does not run.
             if rows[&job].state.is_final() {
@@ -165,7 +165,7 @@ fn assert_shows(page: &Page, model: &Model, oracle: &Oracle, jobs: u32, what: &s
                     std::mem::take(&mut tasks.running) + std::mem::take(&mut tasks.ready);
             }
         }
-        assert_eq!(sums, expected, "{what}: groups of {job}");
+        assert_eq!(sums, expected, "{what}: stages of {job}");
     }
     let cluster = follower.cluster.as_ref().expect("is followed");
     let totals = (cluster.attempts_failed, cluster.row.workers_lost, cluster.dropped);

@@ -202,9 +202,9 @@ fn retries_and_killers() {
     assert!(texts(&mut bench).contains(&text.to_string()));
 }
 
-/// A group whose slowest task took far longer than half of them, if that is worth someone's time.
+/// A stage whose slowest task took far longer than half of them, if that is worth someone's time.
 #[test]
-fn skewed_groups() {
+fn skewed_stages() {
     let mut bench = with_workers(1);
     bench.submit(1, &[20]);
     bench.count_job(running(1));

@@ -1,9 +1,9 @@
 //! What a script comes to, added up directly: no revisions, no bounds, no increments.
 
-use partita_observe::event::{AttemptEnd, Ending, GroupCounters, GroupFacts, Observation, Seen};
+use partita_observe::event::{AttemptEnd, Ending, Observation, Seen, StageCounters, StageFacts};
 use partita_observe::frame::JOB_TEXT_CHARS_MAX;
 use partita_observe::view::Quartiles;
-use partita_shared::ids::{GroupId, JobId, WorkerId};
+use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::model::{JobRow, TaskCounts, WorkerRow, WorkerState};
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ pub(crate) struct Oracle {
     seen: Vec<Seen>,
 }
 
-/// What is compared of a group.
+/// What is compared of a stage.
 #[derive(Debug, PartialEq)]
-pub(crate) struct GroupSum {
+pub(crate) struct StageSum {
     pub(crate) name: String,
-    pub(crate) counters: GroupCounters,
+    pub(crate) counters: StageCounters,
     pub(crate) transfer_us: u64,
     pub(crate) disk_us: u64,
     pub(crate) failures: u64,
@@ -35,13 +35,13 @@ impl Oracle {
         self.seen.push(seen.clone());
     }
 
-    /// The workers, but for when they were last heard of: that is rounded.
+    /// The workers, but for the times of their last heartbeats, which are rounded.
     pub(crate) fn workers(&self) -> BTreeMap<WorkerId, WorkerRow> {
         let mut rows: BTreeMap<WorkerId, WorkerRow> = BTreeMap::new();
         for seen in &self.seen {
             match &seen.what {
                 Observation::Worker(row) => {
-                    rows.insert(row.id, WorkerRow { heard_ms: 0, ..(**row).clone() });
+                    rows.insert(row.id, WorkerRow { last_seen_ms: 0, ..(**row).clone() });
                 }
                 Observation::Measured { worker, metrics, .. } => {
                     rows.entry(*worker).and_modify(|row| row.metrics = *metrics);
@@ -77,15 +77,15 @@ impl Oracle {
     /// The jobs.
     pub(crate) fn jobs(&self) -> BTreeMap<JobId, JobRow> {
         let mut rows = BTreeMap::new();
-        for (row, groups) in self.facts() {
+        for (row, stages) in self.facts() {
             let last = self.ended(row.id).unwrap_or_else(|| {
                 let mut last = row.clone();
                 (last.tasks, last.rows, last.bytes) = (TaskCounts::default(), 0, 0);
-                for index in 0..groups.len() as u32 {
-                    let group = self.last_counters(GroupId { job: row.id, index }, groups);
-                    last.tasks.add(&group.tasks);
-                    last.rows += group.rows;
-                    last.bytes += group.bytes;
+                for index in 0..stages.len() as u32 {
+                    let stage = self.last_counters(StageId { job: row.id, index }, stages);
+                    last.tasks.add(&stage.tasks);
+                    last.rows += stage.rows;
+                    last.bytes += stage.bytes;
                 }
                 for seen in &self.seen {
                     let Observation::Counters(counters) = &seen.what else { continue };
@@ -104,17 +104,17 @@ impl Oracle {
         rows
     }
 
-    fn facts(&self) -> impl Iterator<Item = (&JobRow, &Vec<GroupFacts>)> {
+    fn facts(&self) -> impl Iterator<Item = (&JobRow, &Vec<StageFacts>)> {
         self.seen.iter().filter_map(|seen| match &seen.what {
-            Observation::Job(facts) => Some((&facts.row, &facts.groups)),
+            Observation::Job(facts) => Some((&facts.row, &facts.stages)),
             _ => None,
         })
     }
 
-    fn last_counters(&self, id: GroupId, groups: &[GroupFacts]) -> GroupCounters {
-        let waiting = u64::from(groups[id.index as usize].tasks);
-        let mut last = GroupCounters {
-            group: id,
+    fn last_counters(&self, id: StageId, stages: &[StageFacts]) -> StageCounters {
+        let waiting = u64::from(stages[id.index as usize].tasks);
+        let mut last = StageCounters {
+            stage: id,
             tasks: TaskCounts { waiting, ..TaskCounts::default() },
             rows: 0,
             bytes: 0,
@@ -124,30 +124,30 @@ impl Oracle {
         };
         for seen in &self.seen {
             if let Observation::Counters(counters) = &seen.what {
-                let told = counters.groups.iter().filter(|told| told.group == id);
+                let told = counters.stages.iter().filter(|told| told.stage == id);
                 told.for_each(|told| last = told.clone());
             }
         }
         last
     }
 
-    fn attempts(&self, id: GroupId) -> impl Iterator<Item = (u64, &AttemptEnd)> {
+    fn attempts(&self, id: StageId) -> impl Iterator<Item = (u64, &AttemptEnd)> {
         self.seen.iter().filter_map(move |seen| match &seen.what {
-            Observation::Attempt(end) if end.task.group == id => Some((seen.at_us, &**end)),
+            Observation::Attempt(end) if end.task.stage == id => Some((seen.at_us, &**end)),
             _ => None,
         })
     }
 
-    /// The groups of a job.
-    pub(crate) fn groups(&self, job: JobId) -> BTreeMap<u32, GroupSum> {
+    /// The stages of a job.
+    pub(crate) fn stages(&self, job: JobId) -> BTreeMap<u32, StageSum> {
         let is_over = self.ended(job).is_some();
         // A statement is told of twice: when its planning begins, and as a job.
-        let Some((_, groups)) = self.facts().filter(|(row, _)| row.id == job).last() else {
+        let Some((_, stages)) = self.facts().filter(|(row, _)| row.id == job).last() else {
             return BTreeMap::new();
         };
         let sum = |index: u32| {
-            let id = GroupId { job, index };
-            let mut counters = self.last_counters(id, groups);
+            let id = StageId { job, index };
+            let mut counters = self.last_counters(id, stages);
             if is_over {
                 (counters.held, counters.held_bytes) = (0, 0);
             }
@@ -156,8 +156,8 @@ impl Oracle {
             let done = || of(|ending| ending == Ending::Finished);
             let began = |(at_us, end): (u64, &AttemptEnd)| (at_us - end.busy_us) / 1000;
             let times = || done().map(|(_, end)| end.busy_us);
-            GroupSum {
-                name: groups[index as usize].name.clone(),
+            StageSum {
+                name: stages[index as usize].name.clone(),
                 counters,
                 transfer_us: done().map(|(_, end)| end.transfer_us).sum(),
                 disk_us: done().map(|(_, end)| end.disk_us).sum(),
@@ -169,7 +169,7 @@ impl Oracle {
                 ends_of_time: (times().min().unwrap_or(0), times().max().unwrap_or(0)),
             }
         };
-        (0..groups.len() as u32).map(|index| (index, sum(index))).collect()
+        (0..stages.len() as u32).map(|index| (index, sum(index))).collect()
     }
 
     /// Attempts that failed, workers that were lost, observations that were dropped.

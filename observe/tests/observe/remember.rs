@@ -5,7 +5,7 @@ use crate::observe::script::Script;
 use partita_observe::event::{Ending, Observation, Seen};
 use partita_observe::frame::{Answer, Question};
 use partita_observe::model::Model;
-use partita_observe::view::{ClusterView, GroupView};
+use partita_observe::view::{ClusterView, StageView};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerMetrics};
 use partita_shared::model::{JobState, TaskCounts, TaskState};
@@ -14,7 +14,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;
 
-type Shown = (Vec<String>, BTreeMap<JobId, Vec<GroupView>>);
+type Shown = (Vec<String>, BTreeMap<JobId, Vec<StageView>>);
 
 /// All that a snapshot must keep, without estimates and rates.
 fn shown(model: &Model) -> Shown {
@@ -28,15 +28,15 @@ fn shown(model: &Model) -> Shown {
         rows.push(format!("{:?} {:?}", view.before, view.on_slots.len()));
     }
     let data = model.data_view();
-    rows.push(format!("{:?} {:?} {:?}", data.groups, data.hosts, data.transfers));
+    rows.push(format!("{:?} {:?} {:?}", data.stages, data.hosts, data.transfers));
     let cluster = ClusterView { tasks_per_s: 0.0, left_ms: None, ..model.cluster() };
     rows.push(format!("{cluster:?}"));
-    let groups = model.jobs().iter().map(|(id, _)| {
-        let table = model.groups(id).expect("is remembered");
-        let views = table.iter().map(|(_, view)| GroupView { left_ms: None, ..view.clone() });
+    let stages = model.jobs().iter().map(|(id, _)| {
+        let table = model.stages(id).expect("is remembered");
+        let views = table.iter().map(|(_, view)| StageView { left_ms: None, ..view.clone() });
         (id, views.collect())
     });
-    (rows, groups.collect())
+    (rows, stages.collect())
 }
 
 fn assert_same(one: &Shown, other: &Shown, seed: u64) {
@@ -44,8 +44,8 @@ fn assert_same(one: &Shown, other: &Shown, seed: u64) {
         assert_eq!(one, other, "seed {seed}");
     }
     assert_eq!(one.0.len(), other.0.len(), "seed {seed}");
-    for (job, groups) in &one.1 {
-        assert_eq!(Some(groups), other.1.get(job), "seed {seed}");
+    for (job, stages) in &one.1 {
+        assert_eq!(Some(stages), other.1.get(job), "seed {seed}");
     }
 }
 
@@ -133,19 +133,19 @@ fn rows(answer: Answer) -> (Vec<(u32, u32, TaskState, u16)>, bool) {
     match answer {
         Answer::Tasks { rows, more } => {
             let short =
-                rows.iter().map(|row| (row.id.group.index, row.id.index, row.state, row.attempts));
+                rows.iter().map(|row| (row.id.stage.index, row.id.index, row.state, row.attempts));
             (short.collect(), more)
         }
         Answer::Task(_) | Answer::None(_) => panic!("no tasks"),
     }
 }
 
-/// Tasks are listed in order from their attempts, page by page, by group and by state.
+/// Tasks are listed in order from their attempts, page by page, by stage and by state.
 #[test]
 fn tasks_are_listed_from_their_attempts() {
     let bench = with_attempts();
-    let ask = |group, state, after, limit| {
-        rows(bench.model.answer(&Question::Tasks { job: JobId(1), group, state, after, limit }))
+    let ask = |stage, state, after, limit| {
+        rows(bench.model.answer(&Question::Tasks { job: JobId(1), stage, state, after, limit }))
     };
     let all =
         [(0, 0, TaskState::Done, 1), (0, 1, TaskState::Done, 2), (0, 2, TaskState::Running, 1)];

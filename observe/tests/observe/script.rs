@@ -2,10 +2,10 @@
 
 use crate::observe::fixture::{BEGIN_US, job, started, worker};
 use partita_observe::event::{
-    AttemptEnd, CoreFigures, Counters, Ending, GroupCounters, JobCounters, Level, Note,
-    Observation, Seen,
+    AttemptEnd, CoreFigures, Counters, Ending, JobCounters, Level, Note, Observation, Seen,
+    StageCounters,
 };
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
 use partita_shared::model::{JobRow, JobState, TaskCounts, WorkerState};
 use rand::Rng;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// A job as the script has it.
 struct LiveJob {
     counters: JobCounters,
-    groups: Vec<GroupCounters>,
+    stages: Vec<StageCounters>,
     dirty: Vec<usize>,
 }
 
@@ -71,9 +71,9 @@ impl Script {
             if rng.random_range(0..10) > 0 {
                 told.push(Observation::Counters(Box::new(counters)));
             } else {
-                for group in std::mem::take(&mut counters.groups) {
-                    let job = self.jobs.get_mut(&group.group.job).expect("is live");
-                    job.dirty.push(group.group.index as usize);
+                for stage in std::mem::take(&mut counters.stages) {
+                    let job = self.jobs.get_mut(&stage.stage.job).expect("is live");
+                    job.dirty.push(stage.stage.index as usize);
                 }
                 told.push(Observation::Gap { dropped: 1 });
             }
@@ -96,7 +96,7 @@ impl Script {
         for job in self.jobs.values_mut() {
             job.dirty.sort_unstable();
             job.dirty.dedup();
-            counters.groups.extend(job.dirty.drain(..).map(|at| job.groups[at].clone()));
+            counters.stages.extend(job.dirty.drain(..).map(|at| job.stages[at].clone()));
             counters.jobs.push(job.counters.clone());
         }
         let told = self.workers.iter().map(|(id, (_, assigned, done))| (*id, *assigned, *done));
@@ -112,7 +112,7 @@ impl Script {
     fn join(&mut self, rng: &mut SmallRng, told: &mut Vec<Observation>) {
         let mut row = worker(self.next_worker, rng.random_range(1..5));
         row.joined_ms = self.now_us / 1000;
-        row.heard_ms = row.joined_ms;
+        row.last_seen_ms = row.joined_ms;
         // Some come back under the name of one that is gone.
         row.name = format!("w{}", self.next_worker % 7);
         self.workers.insert(row.id, (WorkerMetrics::default(), 0, 0));
@@ -169,8 +169,8 @@ impl Script {
         facts.row.submitted_ms = self.now_us / 1000;
         facts.row.text = "x".repeat(rng.random_range(1..600));
         let id = facts.row.id;
-        let group = |(index, tasks): (usize, &u32)| GroupCounters {
-            group: GroupId { job: id, index: index as u32 },
+        let stage = |(index, tasks): (usize, &u32)| StageCounters {
+            stage: StageId { job: id, index: index as u32 },
             tasks: TaskCounts { waiting: u64::from(*tasks), ..TaskCounts::default() },
             rows: 0,
             bytes: 0,
@@ -185,8 +185,8 @@ impl Script {
             delivered_rows: 0,
             retries: 0,
         };
-        let groups = sizes.iter().enumerate().map(group).collect();
-        self.jobs.insert(id, LiveJob { counters, groups, dirty: Vec::new() });
+        let stages = sizes.iter().enumerate().map(stage).collect();
+        self.jobs.insert(id, LiveJob { counters, stages, dirty: Vec::new() });
         told.push(Observation::Job(Box::new(facts)));
     }
 
@@ -195,7 +195,7 @@ impl Script {
         // Its last counters come before its end.
         told.push(self.settle().what);
         let ended = self.jobs.remove(&id).expect("is live");
-        let mut row = job(id.0, &vec![1; ended.groups.len()]).row;
+        let mut row = job(id.0, &vec![1; ended.stages.len()]).row;
         let how = rng.random_range(0..3);
         row.state = [JobState::Done, JobState::Failed, JobState::Cancelled][how];
         row.error = if how == 0 { String::new() } else { "it went wrong".repeat(how * 20) };
@@ -204,10 +204,10 @@ impl Script {
         row.retries = ended.counters.retries;
         row.delivered_rows = ended.counters.delivered_rows;
         (row.tasks, row.rows, row.bytes) = (TaskCounts::default(), 0, 0);
-        for group in &ended.groups {
-            row.tasks.add(&group.tasks);
-            row.rows += group.rows;
-            row.bytes += group.bytes;
+        for stage in &ended.stages {
+            row.tasks.add(&stage.tasks);
+            row.rows += stage.rows;
+            row.bytes += stage.bytes;
         }
         let tasks = &mut row.tasks;
         tasks.waiting += std::mem::take(&mut tasks.running) + std::mem::take(&mut tasks.ready);
@@ -225,7 +225,7 @@ impl Script {
         let on_slots = (0..metrics.running as u16)
             .filter_map(|slot| {
                 let job = Self::pick(&self.jobs, rng)?;
-                let task = TaskId { group: GroupId { job, index: 0 }, index: u32::from(slot) };
+                let task = TaskId { stage: StageId { job, index: 0 }, index: u32::from(slot) };
                 Some(SlotTask { slot, task, attempt: 1, since_us: rng.random_range(0..9_000) })
             })
             .collect();
@@ -259,7 +259,7 @@ impl Script {
         });
     }
 
-    /// A task gets on, in one group, and its attempt ends.
+    /// A task gets on, in one stage, and its attempt ends.
     fn attempt(&mut self, rng: &mut SmallRng, told: &mut Vec<Observation>) {
         let (Some(worker), Some(id)) =
             (Self::pick(&self.workers, rng), Self::pick(&self.jobs, rng))
@@ -267,9 +267,9 @@ impl Script {
             return;
         };
         let job = self.jobs.get_mut(&id).expect("was picked");
-        let at = rng.random_range(0..job.groups.len());
-        let group = &mut job.groups[at];
-        if group.tasks.waiting == 0 {
+        let at = rng.random_range(0..job.stages.len());
+        let stage = &mut job.stages[at];
+        if stage.tasks.waiting == 0 {
             return;
         }
         let ending = match rng.random_range(0..20) {
@@ -279,7 +279,7 @@ impl Script {
             _ => Ending::Finished,
         };
         let end = AttemptEnd {
-            task: TaskId { group: group.group, index: group.tasks.done as u32 },
+            task: TaskId { stage: stage.stage, index: stage.tasks.done as u32 },
             attempt: job.counters.retries as u16 + 1,
             worker,
             slot: rng.random_range(0..4),
@@ -300,13 +300,13 @@ impl Script {
             let (_, _, done) = self.workers.get_mut(&worker).expect("was picked");
             *done += 1;
             self.tasks_finished += 1;
-            group.tasks.waiting -= 1;
-            group.tasks.done += 1;
-            group.rows += end.rows;
-            group.bytes += end.bytes;
-            group.busy_us += end.busy_us;
-            group.held += 1;
-            group.held_bytes += end.bytes;
+            stage.tasks.waiting -= 1;
+            stage.tasks.done += 1;
+            stage.rows += end.rows;
+            stage.bytes += end.bytes;
+            stage.busy_us += end.busy_us;
+            stage.held += 1;
+            stage.held_bytes += end.bytes;
         } else {
             job.counters.retries += 1;
         }

@@ -160,8 +160,8 @@ fn what_is_the_same_is_not_sent_again() {
     };
     let topics = [
         Topic::Jobs,
-        Topic::Groups(JobId(1)),
-        Topic::Groups(JobId(9)),
+        Topic::Stages(JobId(1)),
+        Topic::Stages(JobId(9)),
         Topic::Job(JobId(1)),
         Topic::Worker(WorkerId(9)),
         Topic::WorkerHistory(WorkerId(9)),
@@ -187,14 +187,14 @@ fn what_is_the_same_is_not_sent_again() {
     bench.count(counters(1, 0, counts));
     bench.pass(2_000);
     let (_, updates, _) = next(&mut bench, &mut session).expect("something changed");
-    let groups: Vec<(JobId, usize, bool)> = updates
+    let stages: Vec<(JobId, usize, bool)> = updates
         .iter()
         .filter_map(|update| match update {
-            Update::Groups(job, delta) => Some((*job, delta.rows.len(), delta.reset)),
+            Update::Stages(job, delta) => Some((*job, delta.rows.len(), delta.reset)),
             _ => None,
         })
         .collect();
-    assert_eq!(groups, [(JobId(1), 1, false), (JobId(9), 2, true)]);
+    assert_eq!(stages, [(JobId(1), 1, false), (JobId(9), 2, true)]);
 }
 
 /// Topics that go on keep their place and new ones begin anew; too many are cut.
@@ -223,7 +223,7 @@ fn topics_that_go_on_are_not_begun_anew() {
 fn another_scheduler_makes_all_new() {
     let mut bench = restless(5);
     bench.submit(1, &[4, 4]);
-    let topics = vec![Topic::Workers, Topic::Jobs, Topic::Groups(JobId(1)), Topic::Job(JobId(1))];
+    let topics = vec![Topic::Workers, Topic::Jobs, Topic::Stages(JobId(1)), Topic::Job(JobId(1))];
     let mut session = page(&bench, &topics);
     let mut follower = Follower::new();
     follower.follow(topics);
@@ -233,8 +233,8 @@ fn another_scheduler_makes_all_new() {
         let frame = session.poll(&mut bench.model, now_ms).expect("something changed");
         let taken = follower.apply(frame).taken.expect("is a frame");
         session.on_message(FromPage::Taken(taken), bench.now_ms());
-        let groups = follower.groups.get(&JobId(1)).map(|groups| groups.len());
-        (follower.workers.len(), follower.jobs.len(), groups)
+        let stages = follower.stages.get(&JobId(1)).map(|stages| stages.len());
+        (follower.workers.len(), follower.jobs.len(), stages)
     };
     assert_eq!(turn(&mut bench), (5, 1, Some(2)));
     bench.see(Observation::Started(Box::new(partita_observe::event::SchedulerFacts {

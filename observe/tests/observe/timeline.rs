@@ -65,7 +65,7 @@ fn brute(
     for (end_us, end) in all {
         let start_us = end_us - end.busy_us;
         let is_in_view = *end_us > from_us && start_us < to_us;
-        let is_of_job = job.is_none_or(|job| job == end.task.group.job);
+        let is_of_job = job.is_none_or(|job| job == end.task.stage.job);
         if (end.worker, end.slot) != (worker, slot) || !is_in_view || !is_of_job {
             continue;
         }
@@ -152,16 +152,16 @@ fn summaries_are_bounded_and_add_up() {
     }
 }
 
-/// A pixel is drawn as the group that took most of it, and that something failed in it is seen.
+/// A pixel is drawn as the stage that took most of it, and that something failed in it is seen.
 #[test]
-fn a_pixel_shows_its_largest_group_and_failures() {
+fn a_pixel_shows_its_largest_stage_and_failures() {
     let mut bench = Bench::new();
     bench.join(1, 1);
     bench.submit(1, &[100_000, 100_000]);
     for index in 0..6_000 {
-        for (group, busy_us) in [(0, 700), (1, 300)] {
+        for (stage, busy_us) in [(0, 700), (1, 300)] {
             bench.now_us += busy_us;
-            let mut end = finished(task(1, group, index), 1, 0, busy_us);
+            let mut end = finished(task(1, stage, index), 1, 0, busy_us);
             if index >= 3_000 && index % 10 == 0 {
                 end.ending = Ending::Failed(FailureKind::Fatal);
             }
@@ -172,7 +172,7 @@ fn a_pixel_shows_its_largest_group_and_failures() {
     let view = bench.model.timeline(&window);
     assert!(!view.exact);
     let bars = &view.lanes[0].bars;
-    assert!(bars.iter().all(|bar| bar.task.group.index == 0 && bar.busy == 255));
+    assert!(bars.iter().all(|bar| bar.task.stage.index == 0 && bar.busy == 255));
     let endings: Vec<_> = bars.iter().map(|bar| bar.ending).collect();
     assert_eq!(endings, [Some(Ending::Finished), Some(Ending::Failed(FailureKind::Fatal))]);
     assert_eq!(bars[0].length_us + bars[1].length_us, 6_000_000);

@@ -1,7 +1,7 @@
-//! Cutting a plan into groups of tasks at its exchanges.
+//! Cutting a plan into stages at its exchanges.
 //!
 //! A plan is walked from its root. Where rows must change partitions, the part below becomes a
-//! group of its own and an [`ExchangeExec`] takes its place:
+//! stage of its own and an [`ExchangeExec`] takes its place:
 //!
 //! | operator | below it | in its place |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | `CoalescePartitionsExec` | kept whole | every partition |
 //! | `SortPreservingMergeExec` | kept whole, sorted | the partitions, one by one, merged by it |
 //! | the collected side of a join | kept whole | every partition, for every task |
-//! | `HeldExec` | stands for a held result | its partitions, one for each task |
+//! | `PersistedExec` | stands for a persisted result | its partitions, one for each task |
 //! | `RangedWindowExec` | its edges, or what its windows found | those of the partitions that it needs |
 //!
 //! Unions need no cut: a task of a union runs one partition of one of its inputs, and
@@ -18,7 +18,7 @@
 mod windows;
 
 use crate::exchange::{ExchangeExec, Reading};
-use crate::held::{HeldExec, HeldResult};
+use crate::persisted::{PersistedExec, PersistedResult};
 use crate::ranged::RangedWindowExec;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::JoinType;
@@ -48,26 +48,26 @@ use datafusion::physical_plan::{
 use partita_shared::message::{Exchange, InputSpec};
 use std::sync::Arc;
 
-/// One group of a plan that was cut.
+/// One stage of a plan that was cut.
 #[derive(Debug)]
-pub struct PlanGroup {
+pub struct PlanStage {
     /// What its tasks run: task `i` runs partition `i`.
     pub plan: Arc<dyn ExecutionPlan>,
     /// How many tasks it has.
     pub tasks: u32,
     /// What they read, in the order in which the plan's exchanges are numbered.
     pub inputs: Vec<InputSpec>,
-    /// The held result that it stands for, if it does: then nothing of it runs.
-    pub held: Option<Arc<HeldResult>>,
+    /// The persisted result that it stands for, if it does: then nothing of it runs.
+    pub persisted: Option<Arc<PersistedResult>>,
 }
 
-impl PlanGroup {
+impl PlanStage {
     /// The plan, one operator a line.
     pub fn text(&self) -> String {
         displayable(self.plan.as_ref()).indent(false).to_string()
     }
 
-    /// What the group does, in a few words: its leaves and its most telling operator.
+    /// What the stage does, in a few words: its leaves and its most telling operator.
     pub fn name(&self) -> String {
         let mut words = Vec::new();
         describe(&self.plan, &mut words);
@@ -89,7 +89,7 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
         "DataSinkExec" => "write",
         "UnionExec" => "union",
         "UnnestExec" => "unnest",
-        "HeldExec" => "held",
+        "PersistedExec" => "persisted",
         "EdgeExec" => "edges",
         "PrefixExec" => "prefixes",
         "CarryExec" => "carry",
@@ -102,29 +102,31 @@ fn describe(plan: &Arc<dyn ExecutionPlan>, words: &mut Vec<&'static str>) {
     }
 }
 
-/// Cuts a plan into groups, each reading earlier ones. The last one's output is the result.
+/// Cuts a plan into stages, each reading earlier ones. The last one's output is the result.
 ///
 /// # Errors
 /// If the plan has a form that cannot be cut.
-pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
-    let mut cutter = Cutter { groups: Vec::new() };
-    cutter.add_made_group(&plan)?;
-    Ok(cutter.groups)
+pub fn cut(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
+    let mut cutter = Cutter { stages: Vec::new() };
+    cutter.add_made_stage(&plan)?;
+    Ok(cutter.stages)
 }
 
-/// The groups of a plan that one task runs as it is: those of the held results that it reads, and its own.
+/// The stages of a plan that one task runs as it is: those of the persisted results that it reads, and its own.
 /// Operators stay together that [`cut`] would take apart, which a recursive query needs: its recursive part
 /// reads a table that only this process has, once for each round.
 ///
 /// # Errors
 /// If the plan cannot be put together again.
-pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
-    let (mut cutter, mut sources) = (Cutter { groups: Vec::new() }, Sources::new());
+pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanStage>> {
+    let (mut cutter, mut sources) = (Cutter { stages: Vec::new() }, Sources::new());
     let replaced = plan.transform_up(|node| {
-        let Some(held) = node.downcast_ref::<HeldExec>() else { return Ok(Transformed::no(node)) };
-        let group = cutter.add_held(&node, held);
-        let read = leaf(&mut sources, group, Reading::All, &node);
-        if let (Some(source), Some(selected)) = (sources.last_mut(), held.selected()) {
+        let Some(persisted) = node.downcast_ref::<PersistedExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let stage = cutter.add_persisted(&node, persisted);
+        let read = leaf(&mut sources, stage, Reading::All, &node);
+        if let (Some(source), Some(selected)) = (sources.last_mut(), persisted.selected()) {
             source.lists = Some(vec![selected.to_vec()]);
         }
         // The partitions come one after the other: whoever merged them relied on the order of each.
@@ -138,16 +140,16 @@ pub fn whole(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<PlanGroup>> {
         plan = Arc::new(CoalescePartitionsExec::new(plan));
     }
     cutter.push_with_tasks(plan, 1, &sources)?;
-    Ok(cutter.groups)
+    Ok(cutter.stages)
 }
 
 struct Cutter {
-    groups: Vec<PlanGroup>,
+    stages: Vec<PlanStage>,
 }
 
 /// What an exchange of the fragment at hand reads.
 struct Source {
-    group: u32,
+    stage: u32,
     /// The partitions that each task reads, where it is not the one of its own number.
     lists: Option<Vec<Vec<u32>>>,
 }
@@ -156,32 +158,37 @@ struct Source {
 type Sources = Vec<Source>;
 
 impl Cutter {
-    /// Makes a group of a plan, after the groups that it reads, and returns its index. A held result
+    /// Makes a stage of a plan, after the stages that it reads, and returns its index. A persisted result
     /// is read where it lies.
-    fn add_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
-        match plan.downcast_ref::<HeldExec>() {
-            Some(leaf) if leaf.selected().is_none() => Ok(self.add_held(plan, leaf)),
-            Some(_) | None => self.add_made_group(plan),
+    fn add_stage(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
+        match plan.downcast_ref::<PersistedExec>() {
+            Some(leaf) if leaf.selected().is_none() => Ok(self.add_persisted(plan, leaf)),
+            Some(_) | None => self.add_made_stage(plan),
         }
     }
 
-    /// Makes a group that stands for a held result.
-    fn add_held(&mut self, plan: &Arc<dyn ExecutionPlan>, leaf: &HeldExec) -> u32 {
-        let held = Some(Arc::clone(leaf.held()));
-        let tasks = leaf.held().partitions.len() as u32;
-        self.groups.push(PlanGroup { plan: Arc::clone(plan), tasks, inputs: Vec::new(), held });
-        self.groups.len() as u32 - 1
+    /// Makes a stage that stands for a persisted result.
+    fn add_persisted(&mut self, plan: &Arc<dyn ExecutionPlan>, leaf: &PersistedExec) -> u32 {
+        let persisted = Some(Arc::clone(leaf.persisted()));
+        let tasks = leaf.persisted().partitions.len() as u32;
+        self.stages.push(PlanStage {
+            plan: Arc::clone(plan),
+            tasks,
+            inputs: Vec::new(),
+            persisted,
+        });
+        self.stages.len() as u32 - 1
     }
 
-    /// Makes a group of a plan whose tasks make its rows.
-    fn add_made_group(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
+    /// Makes a stage of a plan whose tasks make its rows.
+    fn add_made_stage(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<u32> {
         let mut sources = Sources::new();
         let plan = self.visit(plan, &mut sources)?;
         self.push(plan, &sources)
     }
 
-    /// Makes a group whose output is split into the buckets of a partitioning.
-    fn add_split_group(
+    /// Makes a stage whose output is split into the buckets of a partitioning.
+    fn add_split_stage(
         &mut self,
         plan: &Arc<dyn ExecutionPlan>,
         partitioning: Partitioning,
@@ -215,8 +222,8 @@ impl Cutter {
         let inputs = inputs.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
             DataFusionError::Internal("an exchange of a fragment does not occur in it".to_string())
         })?;
-        self.groups.push(PlanGroup { plan, tasks: tasks as u32, inputs, held: None });
-        Ok(self.groups.len() as u32 - 1)
+        self.stages.push(PlanStage { plan, tasks: tasks as u32, inputs, persisted: None });
+        Ok(self.stages.len() as u32 - 1)
     }
 
     /// Replaces the exchanges in a plan, from its root down.
@@ -239,9 +246,9 @@ impl Cutter {
         plan: &Arc<dyn ExecutionPlan>,
         sources: &mut Sources,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if let Some(node) = plan.downcast_ref::<HeldExec>() {
-            let group = self.add_held(plan, node);
-            let read = leaf(sources, group, Reading::Own, plan);
+        if let Some(node) = plan.downcast_ref::<PersistedExec>() {
+            let stage = self.add_persisted(plan, node);
+            let read = leaf(sources, stage, Reading::Own, plan);
             if let (Some(source), Some(selected)) = (sources.last_mut(), node.selected()) {
                 source.lists = Some(selected.iter().map(|partition| vec![*partition]).collect());
             }
@@ -259,8 +266,8 @@ impl Cutter {
         if let Some(node) = plan.downcast_ref::<SortPreservingMergeExec>() {
             let partitions = node.input().output_partitioning().partition_count();
             if partitions > 1 {
-                let group = self.add_group(node.input())?;
-                let leaf = leaf(sources, group, Reading::Partition, node.input());
+                let stage = self.add_stage(node.input())?;
+                let leaf = leaf(sources, stage, Reading::Partition, node.input());
                 return replace_children_if_necessary(Arc::clone(plan), vec![leaf]);
             }
         }
@@ -300,8 +307,8 @@ impl Cutter {
         node: &RepartitionExec,
         sources: &mut Sources,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let group = self.add_split_group(node.input(), node.partitioning().clone())?;
-        let leaf = leaf(sources, group, Reading::Bucket, plan);
+        let stage = self.add_split_stage(node.input(), node.partitioning().clone())?;
+        let leaf = leaf(sources, stage, Reading::Bucket, plan);
         if !node.preserve_order() {
             return Ok(leaf);
         }
@@ -330,8 +337,8 @@ impl Cutter {
                 Some(fetch) => Arc::new(LocalLimitExec::new(Arc::clone(input), fetch)),
                 None => Arc::clone(input),
             };
-            let group = self.add_group(&limited)?;
-            leaf(sources, group, Reading::All, plan)
+            let stage = self.add_stage(&limited)?;
+            leaf(sources, stage, Reading::All, plan)
         };
         Ok(match fetch {
             Some(fetch) => Arc::new(GlobalLimitExec::new(below, 0, Some(fetch))),
@@ -417,8 +424,8 @@ impl Cutter {
         if plan.is::<EmptyExec>() || plan.is::<PlaceholderRowExec>() {
             return Ok(Arc::clone(plan));
         }
-        let group = self.add_group(&uncollected(plan))?;
-        Ok(leaf(sources, group, Reading::All, plan))
+        let stage = self.add_stage(&uncollected(plan))?;
+        Ok(leaf(sources, stage, Reading::All, plan))
     }
 }
 
@@ -474,15 +481,15 @@ fn uncollected(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     }
 }
 
-/// A leaf that reads a group in the place of `replaced`.
+/// A leaf that reads a stage in the place of `replaced`.
 fn leaf(
     sources: &mut Sources,
-    group: u32,
+    stage: u32,
     reading: Reading,
     replaced: &Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
     let number = sources.len() as u32;
-    sources.push(Source { group, lists: None });
+    sources.push(Source { stage, lists: None });
     let partitions = match reading {
         Reading::All => 1,
         Reading::Bucket | Reading::Partition | Reading::Own => {
@@ -530,7 +537,7 @@ fn find_inputs(
             }
         });
         *slot = Some(InputSpec {
-            group: source.group,
+            stage: source.stage,
             exchange,
             first: range.first,
             count: range.count,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// Rows that several fragments read.
 struct Rows {
     plan: Plan,
-    /// The group that makes them; none if each fragment makes them itself.
-    group: Option<u32>,
+    /// The stage that makes them; none if each fragment makes them itself.
+    stage: Option<u32>,
 }
 
 impl Cutter {
@@ -40,18 +40,18 @@ impl Cutter {
         let earlier = reach.earlier(&ranges);
         let later = reach.later(&ranges);
         // Windows below would be done again for each edge.
-        let group = if has_windows(&input) { Some(self.add_made_group(&input)?) } else { None };
-        let rows = Rows { plan: input, group };
+        let stage = if has_windows(&input) { Some(self.add_made_stage(&input)?) } else { None };
+        let rows = Rows { plan: input, stage };
         let mut children = vec![self.read(&rows, sources)?];
         let has_before = earlier.iter().any(|list| !list.is_empty());
         if has_before {
             let (reach, descending) = (reach.clone(), options.descending);
-            let group = self.edges(&rows, Edge::Last { reach, key, descending })?;
-            children.push(self.neighbours(group, earlier, sources)?);
+            let stage = self.edges(&rows, Edge::Last { reach, key, descending })?;
+            children.push(self.neighbours(stage, earlier, sources)?);
         }
         if later.iter().any(|list| !list.is_empty()) {
-            let group = self.edges(&rows, Edge::First(reach.after))?;
-            children.push(self.neighbours(group, later, sources)?);
+            let stage = self.edges(&rows, Edge::First(reach.after))?;
+            children.push(self.neighbours(stage, later, sources)?);
         }
         let before = reach.distances.is_empty().then_some(reach.before);
         let halo: Plan = Arc::new(HaloExec::try_new(children, before, has_before)?);
@@ -68,28 +68,28 @@ impl Cutter {
         carries: &[(usize, Carry)],
         sources: &mut Sources,
     ) -> Result<Plan> {
-        let group = self.add_made_group(window)?;
-        let rows = Rows { plan: Arc::clone(window), group: Some(group) };
+        let stage = self.add_made_stage(window)?;
+        let rows = Rows { plan: Arc::clone(window), stage: Some(stage) };
         let reach = Reach { before: 1, ..Reach::default() };
         let edges = self.edges(&rows, Edge::Last { reach, key: 0, descending: false })?;
         let made = self.made_by(edges)?;
         let mut below = Sources::new();
         let input = leaf(&mut below, edges, Reading::All, &made);
         let prefixes: Plan = Arc::new(PrefixExec { input, carries: carries.to_vec() });
-        let prefixes_group = self.push(Arc::clone(&prefixes), &below)?;
+        let prefixes_stage = self.push(Arc::clone(&prefixes), &below)?;
         let rows = self.read(&rows, sources)?;
-        let prefixes = leaf(sources, prefixes_group, Reading::All, &prefixes);
+        let prefixes = leaf(sources, prefixes_stage, Reading::All, &prefixes);
         Ok(Arc::new(CarryExec { children: [rows, prefixes], carries: carries.to_vec() }))
     }
 
     fn read(&mut self, rows: &Rows, sources: &mut Sources) -> Result<Plan> {
-        match rows.group {
-            Some(group) => Ok(leaf(sources, group, Reading::Own, &rows.plan)),
+        match rows.stage {
+            Some(stage) => Ok(leaf(sources, stage, Reading::Own, &rows.plan)),
             None => self.visit(&rows.plan, sources),
         }
     }
 
-    /// A group that makes edges of rows.
+    /// A stage that makes edges of rows.
     fn edges(&mut self, rows: &Rows, edge: Edge) -> Result<u32> {
         let mut sources = Sources::new();
         let input = self.read(rows, &mut sources)?;
@@ -111,9 +111,9 @@ impl Cutter {
         Ok(read)
     }
 
-    /// What the tasks of a group run.
-    fn made_by(&self, group: u32) -> Result<Plan> {
-        let made = self.groups.get(group as usize).map(|group| Arc::clone(&group.plan));
-        made.ok_or_else(|| DataFusionError::Internal(format!("unknown stage {group}")))
+    /// What the tasks of a stage run.
+    fn made_by(&self, stage: u32) -> Result<Plan> {
+        let made = self.stages.get(stage as usize).map(|stage| Arc::clone(&stage.plan));
+        made.ok_or_else(|| DataFusionError::Internal(format!("unknown stage {stage}")))
     }
 }

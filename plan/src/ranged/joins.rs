@@ -3,18 +3,32 @@
 //! Where the ranges of both are the same, the optimiser leaves all rows where they are. Where they
 //! are not, it would shuffle both sides by hash. [`JoinsRule`] has only the smaller one split, by the
 //! ranges of the other: of each of its partitions few others have a part.
+//!
+//! `EnsureRequirements` removes each `RepartitionExec` that it did not insert itself. The split is therefore an operator
+//! of ours until that rule has run, and [`SplitsRule`] replaces it then.
 
 use super::{Plan, rewritten};
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{PhysicalExprRef, PhysicalSortExpr, RangePartitioning};
+use datafusion::physical_expr::{
+    PhysicalExpr, PhysicalExprRef, PhysicalSortExpr, RangePartitioning,
+};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::execution_plan::{
+    ChildrenPropertiesMode, ReplaceChildrenOptions, replace_children_if_necessary,
+};
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
-use datafusion::physical_plan::{ExecutionPlanProperties, Partitioning};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties,
+};
+use std::fmt;
 use std::sync::Arc;
 
 /// Brings one side of a join into the ranges of the other.
@@ -69,7 +83,94 @@ fn aligned(plan: &Plan) -> Result<Option<Plan>> {
 fn split(side: &Plan, by: &RangePartitioning, into: &RangePartitioning) -> Result<Plan> {
     let key: PhysicalSortExpr = by.ordering().first().clone();
     let ranges = RangePartitioning::try_new([key].into(), into.split_points().to_vec())?;
-    Ok(Arc::new(RepartitionExec::try_new(Arc::clone(side), Partitioning::Range(ranges))?))
+    let partitioning = Partitioning::Range(ranges);
+    Ok(Arc::new(RangeSplitExec(RepartitionExec::try_new(Arc::clone(side), partitioning)?)))
+}
+
+/// Replaces each [`RangeSplitExec`] by the repartitioning that it stands for.
+#[derive(Debug)]
+pub(crate) struct SplitsRule;
+
+impl PhysicalOptimizerRule for SplitsRule {
+    fn optimize(&self, plan: Plan, _: &ConfigOptions) -> Result<Plan> {
+        rewritten(plan, |node| {
+            let split = node.downcast_ref::<RangeSplitExec>();
+            Ok(split.map(|split| Arc::new(split.0.clone()) as Plan))
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        "ranged_splits"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// A repartitioning by ranges while the optimiser decides where rows are brought together.
+#[derive(Debug)]
+struct RangeSplitExec(RepartitionExec);
+
+impl DisplayAs for RangeSplitExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RangeSplitExec: ")?;
+        self.0.fmt_as(kind, f)
+    }
+}
+
+impl ExecutionPlan for RangeSplitExec {
+    fn name(&self) -> &'static str {
+        "RangeSplitExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.0.properties()
+    }
+
+    fn children(&self) -> Vec<&Plan> {
+        self.0.children()
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Plan>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Plan> {
+        let partitioning = self.0.partitioning().clone();
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => {
+                Ok(Arc::new(RangeSplitExec(RepartitionExec::try_new(input, partitioning)?)))
+            }
+            _ => internal_err!("RangeSplitExec has one input"),
+        }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn apply_expressions(
+        &self,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.0.apply_expressions(visit)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        self.0.execute(partition, context)
+    }
 }
 
 /// How large a side is thought to be; nothing is smaller than what is not known.

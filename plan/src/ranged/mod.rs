@@ -1,10 +1,10 @@
 //! Windows over rows that are sorted across partitions.
 //!
 //! A window that has no `PARTITION BY` would take all rows into one task. Where the rows come as
-//! ranges of a sorted held table and each window sees only so many rows, or so much of the key,
+//! ranges of a sorted persisted table and each window sees only so many rows, or so much of the key,
 //! beyond its own row, every partition can be done by itself: it needs the edges of its
 //! neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a window, before
-//! the optimiser decides how rows are brought together; the cut makes it groups of tasks.
+//! the optimiser decides how rows are brought together; the cut makes it stages.
 //!
 //! Windows that begin with the first row of all see too much for that. They are done by partitions as
 //! well, and then given what was found in the partitions before, where that can be joined to them.
@@ -18,7 +18,7 @@ mod files;
 mod joins;
 mod reach;
 
-use crate::held::HeldExec;
+use crate::persisted::PersistedExec;
 use crate::windows::window_exprs;
 pub(crate) use carry::{Carries, Carry};
 use datafusion::arrow::compute::SortOptions;
@@ -42,7 +42,7 @@ use datafusion::physical_plan::{
     PlanProperties,
 };
 pub use files::{by_files, file_splits};
-pub(crate) use joins::JoinsRule;
+pub(crate) use joins::{JoinsRule, SplitsRule};
 pub(crate) use reach::Reach;
 use std::fmt;
 use std::sync::Arc;
@@ -65,11 +65,11 @@ pub struct Ranges {
     pub(crate) rows: Option<Vec<usize>>,
 }
 
-/// What is known of the ranges that a plan's partitions are, if they are ranges: a sorted held table,
+/// What is known of the ranges that a plan's partitions are, if they are ranges: a sorted persisted table,
 /// with or without operators above it that leave rows where they are.
 pub fn ranges(plan: &Plan) -> Option<Ranges> {
-    if let Some(held) = plan.downcast_ref::<HeldExec>() {
-        return of_held(held);
+    if let Some(persisted) = plan.downcast_ref::<PersistedExec>() {
+        return of_persisted(persisted);
     }
     if plan.is::<CooperativeExec>() {
         return ranges(plan.children().first()?);
@@ -97,11 +97,11 @@ pub fn column_key(key: &PhysicalSortExpr) -> Option<(usize, SortOptions)> {
     key.expr.downcast_ref::<Column>().map(|column| (column.index(), key.options))
 }
 
-fn of_held(held: &HeldExec) -> Option<Ranges> {
-    let (column, options, splits) = held.held().ranges(held.selected())?;
-    let sizes = &held.held().partitions;
+fn of_persisted(persisted: &PersistedExec) -> Option<Ranges> {
+    let (column, options, splits) = persisted.persisted().ranges(persisted.selected())?;
+    let sizes = &persisted.persisted().partitions;
     let rows = |at: usize| sizes.get(at).map(|size| size.0 as usize);
-    let rows = match held.selected() {
+    let rows = match persisted.selected() {
         Some(selected) => selected.iter().map(|at| rows(*at as usize)).collect::<Option<_>>(),
         None => (0..sizes.len()).map(rows).collect::<Option<_>>(),
     };

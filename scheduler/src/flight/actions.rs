@@ -1,9 +1,9 @@
 //! What clients ask for beside statements: to be remembered while they live, and what has to do with
-//! the tables that they bring and hold. Bodies and answers are JSON.
+//! the tables that they upload and persist. Bodies and answers are JSON.
 
 use crate::Shared;
 use crate::flight::{DataStream, FlightSql, status};
-use crate::query::{self, Asked};
+use crate::query::{self, RequestContext};
 use arrow_flight::{FlightData, PutResult};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,8 +15,8 @@ use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
 use partita_core::Core;
 use partita_net::peer::FetchTicket;
-use partita_net::upload::{PutCommand, unbroken};
-use partita_plan::held::Sorted;
+use partita_net::upload::{UploadCommand, unbroken};
+use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
@@ -39,10 +39,10 @@ pub(crate) const ACTIONS: [(&str, &str); 8] = [
     ("partita.tables", "List the persisted tables"),
     ("partita.publish", "Make a table of the session visible to everyone: name, as, replace"),
     (
-        "partita.put_begin",
+        "partita.upload_begin",
         "Begin an upload and choose a worker for each partition: name, partitions, replicas",
     ),
-    ("partita.put_end", "Finish an upload and name the table: job, name, public, schema"),
+    ("partita.upload_end", "Finish an upload and name the table: job, name, public, schema"),
     ("partita.locate", "List the workers that hold the partitions of a table: name"),
 ];
 
@@ -68,7 +68,7 @@ struct Publish {
 }
 
 #[derive(Deserialize)]
-struct PutBegin {
+struct UploadBegin {
     name: String,
     partitions: u32,
     #[serde(default = "one")]
@@ -86,7 +86,7 @@ struct Places {
 }
 
 #[derive(Deserialize)]
-struct PutEnd {
+struct UploadEnd {
     job: u32,
     name: String,
     #[serde(default)]
@@ -120,26 +120,26 @@ struct Located {
 /// Does what an action asks for. None if there is no such action.
 pub(crate) async fn answer(
     flight: &FlightSql,
-    asked: Asked,
+    request_context: RequestContext,
     name: &str,
     body: &[u8],
 ) -> Option<Result<Answers, Status>> {
     let shared = &flight.shared;
     let answer = match name {
-        "partita.attend" => return Some(attend(flight.clone(), asked.session)),
+        "partita.attend" => return Some(attend(flight.clone(), request_context.session)),
         "partita.leave" => {
-            flight.end_session(&asked.session).await;
+            flight.end_session(&request_context.session).await;
             json(&serde_json::json!({}))
         }
-        "partita.release" => release(shared, &asked, body).await,
+        "partita.release" => release(shared, &request_context, body).await,
         "partita.tables" => {
-            query::session(shared, &asked).await;
+            query::session(shared, &request_context).await;
             json(&shared.collections.rows(&shared.hub).await)
         }
-        "partita.publish" => publish(shared, &asked, body).await,
-        "partita.put_begin" => put_begin(shared, &asked, body).await,
-        "partita.put_end" => put_end(shared, &asked, body).await,
-        "partita.locate" => locate(shared, &asked, body).await,
+        "partita.publish" => publish(shared, &request_context, body).await,
+        "partita.upload_begin" => upload_begin(shared, &request_context, body).await,
+        "partita.upload_end" => upload_end(shared, &request_context, body).await,
+        "partita.locate" => locate(shared, &request_context, body).await,
         _ => return None,
     };
     let one = answer.map(|body| arrow_flight::Result { body: body.into() });
@@ -185,41 +185,59 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
     Ok(stream::iter([Ok(first)]).chain(more).boxed())
 }
 
-async fn release(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn release(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Release { names } = read(body)?;
     if names.len() > RELEASE_NAMES_MAX {
         let text =
             format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
         return Err(Status::invalid_argument(text));
     }
-    query::release(shared, &asked.session, &names).await;
+    query::release(shared, &request_context.session, &names).await;
     json(&serde_json::json!({}))
 }
 
-async fn publish(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn publish(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Publish { name, r#as: public, replace } = read(body)?;
-    query::session(shared, asked).await;
-    let unnamed = shared.collections.publish(&asked.session, &name, &public, replace);
+    query::session(shared, request_context).await;
+    let unnamed = shared.collections.publish(&request_context.session, &name, &public, replace);
     shared.hub.release(unnamed.map_err(status::of)?).await;
     json(&serde_json::json!({}))
 }
 
-async fn put_begin(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutBegin { name, partitions, replicas } = read(body)?;
+async fn upload_begin(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let UploadBegin { name, partitions, replicas } = read(body)?;
     let (job, addresses) =
-        query::puts::begin(shared, asked, &name, partitions, replicas).await.map_err(status::of)?;
+        query::uploads::begin(shared, request_context, &name, partitions, replicas)
+            .await
+            .map_err(status::of)?;
     json(&Places { job: job.0, addresses })
 }
 
-async fn put_end(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let PutEnd { job, name, public, schema, order, splits } = read(body)?;
+async fn upload_end(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let UploadEnd { job, name, public, schema, order, splits } = read(body)?;
     let schema = read_stream(&schema, "the schema")?.schema();
     let sorted = match splits {
         Some(splits) => Some(sorted(&schema, &order, &splits)?),
         None => None,
     };
-    let brought = query::puts::Brought { name, public, schema, sorted };
-    let rows = query::puts::end(shared, asked, JobId(job), brought).await;
+    let uploaded = query::uploads::UploadedTable { name, public, schema, sorted };
+    let rows = query::uploads::end(shared, request_context, JobId(job), uploaded).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
 }
 
@@ -229,7 +247,7 @@ fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, 
     StreamReader::try_new(Cursor::new(bytes), None).map_err(|error| wrong(error.to_string()))
 }
 
-/// The order of a table that is brought.
+/// The order of a table that is uploaded.
 fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, Status> {
     let wrong = |error: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("invalid order of rows: {error}"))
@@ -260,16 +278,20 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
     Ok(Sorted { columns, splits: values })
 }
 
-async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Status> {
+async fn locate(
+    shared: &Shared,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
     let Locate { name } = read(body)?;
-    query::session(shared, asked).await;
-    let held = shared.collections.find(&asked.session, &name);
-    let job = held.ok_or_else(|| status::of(query::unknown(&name)))?.job;
+    query::session(shared, request_context).await;
+    let persisted = shared.collections.find(&request_context.session, &name);
+    let job = persisted.ok_or_else(|| status::of(query::unknown(&name)))?.job;
     let found = shared
         .hub
         .query(move |core| {
-            let places = core.held_places(job)?;
-            let sizes = core.held_partitions(job)?;
+            let places = core.persisted_locations(job)?;
+            let sizes = core.persisted_partitions(job)?;
             let address = |worker| core.data_address(worker).unwrap_or_default().to_string();
             let of = |holder: Option<partita_shared::message::Holder>| {
                 holder.map_or((String::new(), 0), |h| (address(h.worker), h.attempt))
@@ -283,7 +305,7 @@ async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, 
     let mut located = Vec::with_capacity(found.len());
     for ((task, (address, attempt)), (rows, bytes)) in found {
         let tasks = vec![(task.index, attempt)];
-        let ticket = FetchTicket { group: task.group, bucket: None, tasks };
+        let ticket = FetchTicket { stage: task.stage, bucket: None, tasks };
         let ticket = wire::encode(&ticket).map_err(|error| Status::internal(error.to_string()))?;
         located.push(Located { address, ticket: STANDARD.encode(ticket), rows, bytes });
     }
@@ -292,8 +314,8 @@ async fn locate(shared: &Shared, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, 
 
 /// Refuses an address that is no worker's: what goes there carries the cluster's token.
 async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
-    let asked = address.to_string();
-    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == asked);
+    let wanted = address.to_string();
+    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == wanted);
     match shared.hub.query(is).await {
         Some(true) => Ok(()),
         Some(false) | None => {
@@ -303,9 +325,9 @@ async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
 }
 
 /// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
-pub(crate) async fn put(
+pub(crate) async fn upload(
     shared: &Shared,
-    command: PutCommand,
+    command: UploadCommand,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
     let address = command.address;
@@ -314,15 +336,15 @@ pub(crate) async fn put(
     // there it does not end at all, until the call is dropped here.
     let (messages, breaks) = unbroken(messages);
     tokio::select! {
-        put = shared.plane.put(&address, messages) => {
-            put.map_err(|error| Status::unavailable(error.to_string()))?;
+        sent = shared.plane.upload(&address, messages) => {
+            sent.map_err(|error| Status::unavailable(error.to_string()))?;
         }
         Ok(error) = breaks => return Err(error),
     }
     Ok(Response::new(stream::iter([Ok(PutResult::default())]).boxed()))
 }
 
-/// Hands a held partition on from the worker that has it, for a client that cannot get there.
+/// Hands a persisted partition on from the worker that has it, for a client that cannot get there.
 pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataStream>, Status> {
     #[derive(Deserialize)]
     struct Fetch {

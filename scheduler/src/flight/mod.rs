@@ -6,12 +6,12 @@
 //! asked what it would answer.
 
 mod actions;
-mod asked;
 mod catalog;
 mod handles;
 mod info;
 mod parameters;
 mod prepared;
+mod request_context;
 mod rpc;
 mod service;
 mod statements;

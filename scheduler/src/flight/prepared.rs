@@ -4,7 +4,7 @@
 
 use crate::flight::handles::Handles;
 use crate::flight::{FlightSql, parameters, status};
-use crate::query::{self, Asked, Described, Prepared};
+use crate::query::{self, Described, Prepared, RequestContext};
 use arrow_flight::sql::ActionCreatePreparedStatementResult;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
@@ -62,22 +62,22 @@ impl FlightSql {
     /// Understands a statement and keeps it. Nothing is carried out.
     pub(crate) async fn create_prepared(
         &self,
-        asked: Asked,
+        request_context: RequestContext,
         sql: &str,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let sql = parameters::numbered(sql);
-        let described = query::describe(&self.shared, &asked, &sql).await;
+        let described = query::describe(&self.shared, &request_context, &sql).await;
         let Described { schema, parameters } = described.map_err(status::of)?;
         let name = |id: &String| id.trim_start_matches('$').to_string();
         let statement = Statement {
             sql,
-            session: asked.session,
-            directory: asked.directory,
+            session: request_context.session,
+            directory: request_context.directory,
             schema: Arc::clone(&schema),
             parameters: parameters.iter().map(|field| name(field.name())).collect(),
             values: None,
         };
-        let handle = self.prepared.0.insert(Instant::now(), &asked.owner, statement);
+        let handle = self.prepared.0.insert(Instant::now(), &request_context.owner, statement);
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: handle,
             dataset_schema: encoded(&schema)?,
@@ -111,12 +111,12 @@ impl FlightSql {
     /// Plans a prepared statement with the values that were bound.
     pub(crate) async fn plan_prepared(
         &self,
-        asked: Asked,
+        request_context: RequestContext,
         handle: &[u8],
-    ) -> Result<(Asked, Prepared), Status> {
+    ) -> Result<(RequestContext, Prepared), Status> {
         let statement = self.prepared.get(handle)?;
         let (session, directory) = (statement.session, statement.directory);
-        let asked = Asked { session, directory, ..asked };
+        let request_context = RequestContext { session, directory, ..request_context };
         if statement.values.is_none() && !statement.parameters.is_empty() {
             return Err(Status::invalid_argument(format!(
                 "the statement has parameters ({}), but no values were bound",
@@ -124,8 +124,9 @@ impl FlightSql {
             )));
         }
         let values = statement.values.map(Into::into);
-        let prepared = query::prepare_with(&self.shared, &asked, &statement.sql, values).await;
-        Ok((asked, prepared.map_err(status::of)?))
+        let prepared =
+            query::prepare_with(&self.shared, &request_context, &statement.sql, values).await;
+        Ok((request_context, prepared.map_err(status::of)?))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The Flight calls. What lists things is answered here; statements go the way of Flight SQL.
 
-use crate::flight::{DataStream, FlightSql, actions, asked, catalog, flight_info, rows, status};
+use crate::flight::{
+    DataStream, FlightSql, actions, catalog, flight_info, request_context, rows, status,
+};
 use crate::query;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command};
@@ -22,7 +24,7 @@ const ACTIONS: [(&str, &str); 4] = [
     ("CancelFlightInfo", "Cancel a statement, given its FlightInfo"),
 ];
 
-/// What a ticket begins with that asks for a held partition through the scheduler. JSON follows.
+/// What a ticket begins with that asks for a persisted partition through the scheduler. JSON follows.
 const FETCH_PREFIX: &[u8] = b"partita.fetch:";
 
 /// The service as gRPC sees it.
@@ -72,9 +74,13 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         if let Some(frame) = frame(&request.get_ref().cmd)? {
-            let asked = asked::read(&request)?;
-            let prepared = query::prepare_frame(&self.0.shared, &asked, frame).await;
-            return self.0.offer(asked, prepared.map_err(status::of)?, request.into_inner());
+            let request_context = request_context::read(&request)?;
+            let prepared = query::prepare_frame(&self.0.shared, &request_context, frame).await;
+            return self.0.offer(
+                request_context,
+                prepared.map_err(status::of)?,
+                request.into_inner(),
+            );
         }
         let command = command(&request.get_ref().cmd)?;
         match catalog::schema(&command)? {
@@ -99,11 +105,12 @@ impl FlightService for Service {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let asked = asked::read(&request)?;
+        let request_context = request_context::read(&request)?;
         let command = command(&request.get_ref().cmd)?;
         let schema = match &command {
             Command::CommandStatementQuery(query) => {
-                let described = query::describe(&self.0.shared, &asked, &query.query).await;
+                let described =
+                    query::describe(&self.0.shared, &request_context, &query.query).await;
                 described.map_err(status::of)?.schema
             }
             Command::CommandPreparedStatementQuery(query) => {
@@ -129,8 +136,8 @@ impl FlightService for Service {
         if catalog::schema(&command)?.is_none() {
             return self.0.do_get(request).await;
         }
-        let asked = asked::read(&request)?;
-        let session = query::session(&self.0.shared, &asked).await;
+        let request_context = request_context::read(&request)?;
+        let session = query::session(&self.0.shared, &request_context).await;
         let context = session.context.clone();
         Ok(rows(catalog::answer(&context, command).await?))
     }

@@ -1,7 +1,7 @@
 //! The calls of Flight SQL that are about statements.
 
-use crate::flight::{DataStream, FlightSql, actions, asked, parameters};
-use crate::query::Asked;
+use crate::flight::{DataStream, FlightSql, actions, parameters, request_context};
+use crate::query::RequestContext;
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
@@ -16,7 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::upload::{self, PutCommand};
+use partita_net::upload::{self, UploadCommand};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -54,9 +54,9 @@ impl FlightSqlService for FlightSql {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         no_transaction(query.transaction_id.as_ref())?;
-        let asked = asked::read(&request)?;
-        let prepared = self.prepare(&asked, &query.query).await?;
-        self.offer(asked, prepared, request.into_inner())
+        let request_context = request_context::read(&request)?;
+        let prepared = self.prepare(&request_context, &query.query).await?;
+        self.offer(request_context, prepared, request.into_inner())
     }
 
     async fn get_flight_info_prepared_statement(
@@ -64,10 +64,10 @@ impl FlightSqlService for FlightSql {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let asked = asked::read(&request)?;
+        let request_context = request_context::read(&request)?;
         let handle = query.prepared_statement_handle;
-        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
-        self.offer(asked, prepared, request.into_inner())
+        let (request_context, prepared) = self.plan_prepared(request_context, &handle).await?;
+        self.offer(request_context, prepared, request.into_inner())
     }
 
     async fn do_get_statement(
@@ -83,10 +83,10 @@ impl FlightSqlService for FlightSql {
         query: CommandPreparedStatementQuery,
         request: Request<Ticket>,
     ) -> Result<Response<DataStream>, Status> {
-        let asked = asked::read(&request)?;
+        let request_context = request_context::read(&request)?;
         let handle = query.prepared_statement_handle;
-        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
-        self.run(&asked, prepared, None).await
+        let (request_context, prepared) = self.plan_prepared(request_context, &handle).await?;
+        self.run(&request_context, prepared, None).await
     }
 
     async fn do_put_statement_update(
@@ -95,9 +95,9 @@ impl FlightSqlService for FlightSql {
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
         no_transaction(command.transaction_id.as_ref())?;
-        let asked = asked::read(&request)?;
-        let prepared = self.prepare(&asked, &command.query).await?;
-        self.update(&asked, prepared).await
+        let request_context = request_context::read(&request)?;
+        let prepared = self.prepare(&request_context, &command.query).await?;
+        self.update(&request_context, prepared).await
     }
 
     async fn do_put_statement_ingest(
@@ -127,14 +127,14 @@ impl FlightSqlService for FlightSql {
         command: CommandPreparedStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        let asked = Asked { analyze: false, ..asked::read(&request)? };
+        let request_context = RequestContext { analyze: false, ..request_context::read(&request)? };
         let handle = command.prepared_statement_handle;
         let names = self.prepared_parameters(&handle)?;
         if let Some(values) = parameters::read(request.into_inner(), &names).await? {
             self.bind(&handle, Some(values))?;
         }
-        let (asked, prepared) = self.plan_prepared(asked, &handle).await?;
-        self.update(&asked, prepared).await
+        let (request_context, prepared) = self.plan_prepared(request_context, &handle).await?;
+        self.update(&request_context, prepared).await
     }
 
     async fn do_action_create_prepared_statement(
@@ -143,7 +143,7 @@ impl FlightSqlService for FlightSql {
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         no_transaction(query.transaction_id.as_ref())?;
-        self.create_prepared(asked::read(&request)?, &query.query).await
+        self.create_prepared(request_context::read(&request)?, &query.query).await
     }
 
     async fn do_action_close_prepared_statement(
@@ -170,9 +170,9 @@ impl FlightSqlService for FlightSql {
         &self,
         request: Request<Action>,
     ) -> Result<Response<BoxStream<'static, Result<arrow_flight::Result, Status>>>, Status> {
-        let asked = asked::read(&request)?;
+        let request_context = request_context::read(&request)?;
         let Action { r#type: name, body } = request.into_inner();
-        if let Some(answer) = actions::answer(self, asked, &name, &body).await {
+        if let Some(answer) = actions::answer(self, request_context, &name, &body).await {
             return answer.map(Response::new);
         }
         if name != CANCEL_FLIGHT_INFO {
@@ -193,11 +193,11 @@ impl FlightSqlService for FlightSql {
             let text = format!("DoPut does not support {}", message.type_url);
             return Err(Status::unimplemented(text));
         }
-        let command = PutCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
+        let command = UploadCommand::from_json(&message.value).map_err(Status::invalid_argument)?;
         // Not the stream within: that one has lost its first message, which was read to find out that
-        // this is a put and carries the schema.
+        // this is an upload and carries the schema.
         let messages = request.into_inner().boxed();
-        actions::put(&self.shared, command, messages).await
+        actions::upload(&self.shared, command, messages).await
     }
 
     async fn register_sql_info(&self, _id: i32, _info: &SqlInfo) {}

@@ -2,7 +2,7 @@
 
 use crate::flight::handles::Handles;
 use crate::flight::{DataStream, FlightSql, flight_info, status};
-use crate::query::{self, Asked, CLIENT_GONE, CurrentJob, Kind, Prepared, QueryError};
+use crate::query::{self, CLIENT_GONE, CurrentJob, Kind, Prepared, QueryError, RequestContext};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{Any, ProstMessageExt, TicketStatementQuery};
@@ -32,7 +32,7 @@ const NOT_FETCHED: &str = "its client did not fetch the result";
 /// A statement that was planned for someone.
 #[derive(Debug)]
 struct Waiting {
-    asked: Asked,
+    request_context: RequestContext,
     prepared: Prepared,
 }
 
@@ -95,14 +95,18 @@ impl Drop for Tracked {
 
 impl FlightSql {
     /// Plans a statement.
-    pub(crate) async fn prepare(&self, asked: &Asked, sql: &str) -> Result<Prepared, Status> {
-        query::prepare(&self.shared, asked, sql).await.map_err(status::of)
+    pub(crate) async fn prepare(
+        &self,
+        request_context: &RequestContext,
+        sql: &str,
+    ) -> Result<Prepared, Status> {
+        query::prepare(&self.shared, request_context, sql).await.map_err(status::of)
     }
 
     /// Keeps a planned statement until it is fetched, and says how to fetch it.
     pub(crate) fn offer(
         &self,
-        asked: Asked,
+        request_context: RequestContext,
         mut prepared: Prepared,
         descriptor: FlightDescriptor,
     ) -> Result<Response<FlightInfo>, Status> {
@@ -110,8 +114,8 @@ impl FlightSql {
             statement.ends_if_dropped(NOT_FETCHED);
         }
         let schema = Arc::clone(&prepared.schema);
-        let owner = asked.owner.clone();
-        let waiting = Waiting { asked, prepared };
+        let owner = request_context.owner.clone();
+        let waiting = Waiting { request_context, prepared };
         let handle = self.statements.waiting.insert(Instant::now(), &owner, waiting);
         let ticket = TicketStatementQuery { statement_handle: handle };
         flight_info(&schema, ticket.as_any().encode_to_vec(), descriptor)
@@ -120,18 +124,18 @@ impl FlightSql {
     /// Runs the statement of a ticket.
     pub(crate) async fn fetch(&self, handle: Bytes) -> Result<Response<DataStream>, Status> {
         let waiting = self.statements.waiting.take(Instant::now(), &handle);
-        let Waiting { asked, prepared } = waiting.ok_or_else(|| {
+        let Waiting { request_context, prepared } = waiting.ok_or_else(|| {
             Status::not_found(
                 "unknown ticket: it was already fetched, not fetched within ten minutes, or its client has requested too many others since; run the statement again",
             )
         })?;
-        self.run(&asked, prepared, Some(handle)).await
+        self.run(&request_context, prepared, Some(handle)).await
     }
 
     /// Runs a statement. The job's number is in the metadata of the answer.
     pub(crate) async fn run(
         &self,
-        asked: &Asked,
+        request_context: &RequestContext,
         prepared: Prepared,
         handle: Option<Bytes>,
     ) -> Result<Response<DataStream>, Status> {
@@ -142,7 +146,8 @@ impl FlightSql {
             statement.ends_if_dropped(CLIENT_GONE);
             self.statements.track(handle, statement.current())
         });
-        let running = query::run(&self.shared, asked, prepared).await.map_err(status::of)?;
+        let running =
+            query::run(&self.shared, request_context, prepared).await.map_err(status::of)?;
         let messages = running.messages.map(move |message| {
             let _until_the_stream_is_dropped = &tracked;
             message.map_err(status::of)
@@ -155,12 +160,16 @@ impl FlightSql {
     }
 
     /// Runs a statement that gives no rows to its client. Gives the number of rows it wrote.
-    pub(crate) async fn update(&self, asked: &Asked, prepared: Prepared) -> Result<i64, Status> {
+    pub(crate) async fn update(
+        &self,
+        request_context: &RequestContext,
+        prepared: Prepared,
+    ) -> Result<i64, Status> {
         let prepared = bound(prepared).await?;
         let writes = match &prepared.kind {
             Kind::Rows(_) if prepared.schema.fields().is_empty() => return Ok(0),
             Kind::Rows(_) => false,
-            Kind::Hold(_) => true,
+            Kind::CreateTable(_) => true,
             Kind::Job { logical, .. } => {
                 matches!(logical, LogicalPlan::Copy(_) | LogicalPlan::Dml(_))
             }
@@ -169,8 +178,9 @@ impl FlightSql {
             let text = "the statement returns rows; run it as a query, not as an update";
             return Err(refused(prepared, text.to_string()).await);
         }
-        let asked = Asked { analyze: false, ..asked.clone() };
-        let running = query::run(&self.shared, &asked, prepared).await.map_err(status::of)?;
+        let request_context = RequestContext { analyze: false, ..request_context.clone() };
+        let running =
+            query::run(&self.shared, &request_context, prepared).await.map_err(status::of)?;
         let messages = running.messages.map_err(|error| FlightError::from(status::of(error)));
         let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
         let mut written: u64 = 0;

@@ -183,9 +183,9 @@ impl Shell {
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
-            Effect::JobHeld { job } => {
+            Effect::JobPersisted { job } => {
                 tracing::info!(%job, "persisted a result");
-                self.notify(job, JobNotice::Held, effects);
+                self.notify(job, JobNotice::Persisted, effects);
                 // Nobody follows it from here on.
                 self.notices.remove(&job);
             }

@@ -10,7 +10,8 @@
 //! When a file has [`JOURNAL_BYTES_MAX`], it becomes `FILE.old` in the place of an older one, and a
 //! new one is begun with all that is known, so that each can be read alone.
 //!
-//! Formats: 1 was not packed, and its attempts did not say what they waited for. 2 is this one.
+//! Formats: 1 was not packed, and its attempts did not say what they waited for. 2 had other names for some
+//! fields, which are still read (`serde(alias)`). 3 is this one.
 
 use crate::error::SchedulerError;
 use flate2::Compression;
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The format that is written.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The size of a file, in bytes, at which the next is begun. There are two at most.
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// The longest time for which an entry is not in the file yet.

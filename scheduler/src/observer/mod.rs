@@ -6,19 +6,19 @@
 //! larger steps. The same thread serves a replay, where a journal takes the core's place.
 
 mod journal;
+mod pages;
 mod replay;
-mod stage;
 
 pub use journal::{Entries, JournalError, read as read_journal};
 pub(crate) use replay::start as start_replay;
 
 use crate::error::SchedulerError;
 use journal::Journal;
+use pages::Pages;
 use partita_observe::event::{Observation, SchedulerFacts, Seen};
 use partita_observe::frame::{Answer, FromPage, Question};
 use partita_observe::model::Model;
 use partita_observe::session::Watched;
-use stage::Stage;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -269,7 +269,7 @@ struct Work {
 
 impl Work {
     async fn observe(mut self, mut inbox: mpsc::Receiver<Told>, facts: SchedulerFacts) {
-        let (mut stage, mut model) = (Stage::default(), Model::new());
+        let (mut pages, mut model) = (Pages::default(), Model::new());
         model.apply(Seen {
             at_us: facts.started_ms * 1000,
             what: Observation::Started(Box::new(facts)),
@@ -285,8 +285,8 @@ impl Work {
                 biased;
                 _ = tick.tick() => {
                     ticks = ticks.wrapping_add(1);
-                    if stage.has_pages() || ticks.is_multiple_of(QUIET_TICKS) {
-                        self.tick(&mut stage, &mut model);
+                    if pages.has_pages() || ticks.is_multiple_of(QUIET_TICKS) {
+                        self.tick(&mut pages, &mut model);
                     }
                 }
                 count = inbox.recv_many(&mut batch, QUEUE_MESSAGES_MAX) => {
@@ -294,7 +294,7 @@ impl Work {
                         match told {
                             Told::Seen(seen) => self.take(&mut model, seen),
                             Told::End { ended: reply } => ended = Some(reply),
-                            told => { stage.take(&model, told); }
+                            told => { pages.take(&model, told); }
                         }
                     }
                     if count == 0 || ended.is_some() {
@@ -322,15 +322,15 @@ impl Work {
         }
     }
 
-    fn tick(&mut self, stage: &mut Stage, model: &mut Model) {
+    fn tick(&mut self, pages: &mut Pages, model: &mut Model) {
         let now_ms = crate::now_ms();
         if let Some(journal) = &mut self.journal {
             journal.flush(model);
             model.set_journal(Some(journal.path()), journal.bytes());
         }
         model.tick(now_ms * 1000);
-        stage.tick(model, now_ms);
-        let watched = stage.watched();
+        pages.tick(model, now_ms);
+        let watched = pages.watched();
         self.watched.send_if_modified(|present| {
             let changed = *present != watched;
             if changed {

@@ -1,7 +1,7 @@
 //! A journal in the place of a cluster.
 
 use crate::error::SchedulerError;
-use crate::observer::stage::Stage;
+use crate::observer::pages::Pages;
 use crate::observer::{Entries, Observer, TICK, Told, spawn};
 use partita_observe::frame::Source;
 use partita_observe::replay::Replay;
@@ -20,21 +20,21 @@ pub(crate) fn start(entries: Entries) -> Result<(Observer, Source), SchedulerErr
 }
 
 async fn run(mut replay: Replay, mut inbox: mpsc::Receiver<Told>, keep: Observer) {
-    let mut stage = Stage::default();
+    let mut pages = Pages::default();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while Arc::strong_count(&keep.backlog) > 1 {
         tokio::select! {
             _ = tick.tick() => {
                 replay.tick(TICK.as_micros() as u64);
-                stage.set_speed(replay.speed());
-                stage.tick(&mut replay.model, crate::now_ms());
+                pages.set_speed(replay.speed());
+                pages.tick(&mut replay.model, crate::now_ms());
             }
             told = inbox.recv() => {
                 let Some(told) = told else { return };
-                let wanted = stage.take(&replay.model, told);
+                let wanted = pages.take(&replay.model, told);
                 if wanted.is_some_and(|wanted| replay.obey(&wanted)) {
-                    stage.restart();
+                    pages.restart();
                 }
             }
         }

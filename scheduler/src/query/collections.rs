@@ -1,4 +1,4 @@
-//! Held results by their names.
+//! Persisted results by their names.
 //!
 //! A table is everyone's, or belongs to a session and goes with it. Two names may stand for one
 //! result: it is let go with the last of them.
@@ -8,7 +8,7 @@ use crate::query::QueryError;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use partita_core::Core;
-use partita_plan::held::HeldResult;
+use partita_plan::persisted::PersistedResult;
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whose a table is: a session's, or everyone's if none is named.
 type Owner = Option<String>;
-type Tables = BTreeMap<(Owner, String), Arc<HeldResult>>;
+type Tables = BTreeMap<(Owner, String), Arc<PersistedResult>>;
 
-/// All tables that are held results.
+/// All tables that are persisted results.
 #[derive(Debug, Default)]
 pub(crate) struct Collections(Mutex<Tables>);
 
@@ -27,22 +27,26 @@ impl Collections {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names a held result. Gives the job of the one that had the name, if nothing else names it.
-    pub(crate) fn insert(&self, owner: Owner, held: HeldResult) -> Option<JobId> {
+    /// Names a persisted result. Gives the job of the one that had the name, if nothing else names it.
+    pub(crate) fn insert(&self, owner: Owner, persisted: PersistedResult) -> Option<JobId> {
         let mut tables = self.lock();
-        let old = tables.insert((owner, held.name.clone()), Arc::new(held))?;
+        let old = tables.insert((owner, persisted.name.clone()), Arc::new(persisted))?;
         unnamed(&tables, old.job)
     }
 
     /// What a session sees: everyone's tables and its own, which come last.
-    pub(crate) fn seen_by(&self, session: &str) -> Vec<Arc<HeldResult>> {
+    pub(crate) fn seen_by(&self, session: &str) -> Vec<Arc<PersistedResult>> {
         let tables = self.lock();
         let seen = |(owner, _): &&(Owner, String)| owner.as_deref().is_none_or(|o| o == session);
-        tables.iter().filter(|(key, _)| seen(key)).map(|(_, held)| Arc::clone(held)).collect()
+        tables
+            .iter()
+            .filter(|(key, _)| seen(key))
+            .map(|(_, persisted)| Arc::clone(persisted))
+            .collect()
     }
 
     /// The table that a session means by a name.
-    pub(crate) fn find(&self, session: &str, name: &str) -> Option<Arc<HeldResult>> {
+    pub(crate) fn find(&self, session: &str, name: &str) -> Option<Arc<PersistedResult>> {
         let tables = self.lock();
         key(&tables, session, name).and_then(|key| tables.get(&key).cloned())
     }
@@ -73,8 +77,8 @@ impl Collections {
             return Err(exists(to));
         }
         let Some(key) = key(&tables, session, from) else { return Err(unknown(from)) };
-        if let Some(held) = tables.remove(&key) {
-            let renamed = HeldResult { name: to.to_string(), ..held.as_ref().clone() };
+        if let Some(persisted) = tables.remove(&key) {
+            let renamed = PersistedResult { name: to.to_string(), ..persisted.as_ref().clone() };
             tables.insert((key.0, to.to_string()), Arc::new(renamed));
         }
         Ok(())
@@ -94,9 +98,9 @@ impl Collections {
         if tables.contains_key(&target) && !replace {
             return Err(exists(public));
         }
-        let Some(held) = tables.get(&found) else { return Err(unknown(name)) };
-        let held = HeldResult { name: public.to_string(), ..held.as_ref().clone() };
-        let old = tables.insert(target, Arc::new(held));
+        let Some(persisted) = tables.get(&found) else { return Err(unknown(name)) };
+        let persisted = PersistedResult { name: public.to_string(), ..persisted.as_ref().clone() };
+        let old = tables.insert(target, Arc::new(persisted));
         Ok(old.and_then(|old| unnamed(&tables, old.job)))
     }
 
@@ -127,8 +131,8 @@ impl Collections {
         if named.is_empty() {
             return;
         }
-        let Some(held) = hub.query(|core| core.held_jobs()).await else { return };
-        named.retain(|job| !held.contains(job));
+        let Some(persisted) = hub.query(|core| core.persisted_jobs()).await else { return };
+        named.retain(|job| !persisted.contains(job));
         hub.release(self.sweep(is_there, &named)).await;
     }
 
@@ -148,23 +152,29 @@ impl Collections {
 
     /// The same without what only the core knows.
     fn named_rows(&self) -> Vec<TableRow> {
-        let row = |((owner, name), held): (&(Owner, String), &Arc<HeldResult>)| TableRow {
-            name: name.clone(),
-            session: owner.clone(),
-            job: held.job,
-            columns: held
-                .schema
-                .fields()
-                .iter()
-                .map(|field| (field.name().clone(), field.data_type().to_string()))
-                .collect(),
-            partitions: held.partitions.len() as u32,
-            rows: held.partitions.iter().map(|(rows, _)| rows).sum(),
-            bytes: held.partitions.iter().map(|(_, bytes)| bytes).sum(),
-            lost: 0,
-            can_recompute: true,
-            splits: held.sorted.iter().flat_map(|sorted| &sorted.splits).map(text).collect(),
-        };
+        let row =
+            |((owner, name), persisted): (&(Owner, String), &Arc<PersistedResult>)| TableRow {
+                name: name.clone(),
+                session: owner.clone(),
+                job: persisted.job,
+                columns: persisted
+                    .schema
+                    .fields()
+                    .iter()
+                    .map(|field| (field.name().clone(), field.data_type().to_string()))
+                    .collect(),
+                partitions: persisted.partitions.len() as u32,
+                rows: persisted.partitions.iter().map(|(rows, _)| rows).sum(),
+                bytes: persisted.partitions.iter().map(|(_, bytes)| bytes).sum(),
+                lost: 0,
+                can_recompute: true,
+                splits: persisted
+                    .sorted
+                    .iter()
+                    .flat_map(|sorted| &sorted.splits)
+                    .map(text)
+                    .collect(),
+            };
         self.lock().iter().map(row).collect()
     }
 }
@@ -200,7 +210,7 @@ fn key(tables: &Tables, session: &str, name: &str) -> Option<(Owner, String)> {
 
 /// A job, if nothing names it.
 fn unnamed(tables: &Tables, job: JobId) -> Option<JobId> {
-    (!tables.values().any(|held| held.job == job)).then_some(job)
+    (!tables.values().any(|persisted| persisted.job == job)).then_some(job)
 }
 
 #[cfg(test)]
@@ -208,9 +218,9 @@ mod tests {
     use super::*;
     use datafusion::arrow::datatypes::Schema;
 
-    fn held(name: &str, job: u32) -> HeldResult {
+    fn persisted(name: &str, job: u32) -> PersistedResult {
         let schema = Arc::new(Schema::empty());
-        HeldResult {
+        PersistedResult {
             job: JobId(job),
             name: name.into(),
             schema,
@@ -223,9 +233,9 @@ mod tests {
     #[test]
     fn tables_of_a_session_are_its_own() {
         let tables = Collections::default();
-        assert_eq!(tables.insert(None, held("t", 1)), None);
-        assert_eq!(tables.insert(Some("a".into()), held("t", 2)), None);
-        let job = |session| tables.find(session, "t").map(|held| held.job);
+        assert_eq!(tables.insert(None, persisted("t", 1)), None);
+        assert_eq!(tables.insert(Some("a".into()), persisted("t", 2)), None);
+        let job = |session| tables.find(session, "t").map(|persisted| persisted.job);
         assert_eq!((job("a"), job("b")), (Some(JobId(2)), Some(JobId(1))));
         assert_eq!(tables.seen_by("b").len(), 1);
         assert_eq!(tables.sweep(|session| session != "a", &BTreeSet::new()), [JobId(2)]);
@@ -238,22 +248,22 @@ mod tests {
     #[test]
     fn a_session_releases_its_own() {
         let tables = Collections::default();
-        tables.insert(None, held("t", 1));
-        tables.insert(Some("a".into()), held("t", 2));
-        tables.insert(Some("a".into()), held("u", 3));
+        tables.insert(None, persisted("t", 1));
+        tables.insert(Some("a".into()), persisted("t", 2));
+        tables.insert(Some("a".into()), persisted("u", 3));
         tables.publish("a", "u", "ours", false).expect("it is there");
         let names = ["t", "u", "not there"].map(str::to_string);
         assert_eq!(tables.release("b", &names), []);
         assert_eq!(tables.release("a", &names), [JobId(2)]);
-        assert_eq!(tables.find("a", "t").map(|held| held.job), Some(JobId(1)));
-        assert_eq!(tables.find("a", "ours").map(|held| held.job), Some(JobId(3)));
+        assert_eq!(tables.find("a", "t").map(|persisted| persisted.job), Some(JobId(1)));
+        assert_eq!(tables.find("a", "ours").map(|persisted| persisted.job), Some(JobId(3)));
     }
 
     /// A result is let go with the last of its names.
     #[test]
     fn a_result_lives_as_long_as_a_name_of_it() {
         let tables = Collections::default();
-        tables.insert(Some("a".into()), held("mine", 1));
+        tables.insert(Some("a".into()), persisted("mine", 1));
         assert_eq!(tables.publish("a", "mine", "ours", false).expect("it is there"), None);
         assert!(tables.publish("a", "mine", "ours", false).is_err());
         assert_eq!(tables.remove("a", "mine"), Some(None));

@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
-use partita_shared::model::{GroupRow, OperatorRow};
+use partita_shared::model::{OperatorRow, StageRow};
 use partita_shared::units::{format_bytes, format_count, format_duration};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,33 +26,33 @@ fn batch(rows: Vec<(String, String)>) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-/// The logical plan, then each group with its tasks and what it reads.
+/// The logical plan, then each stage with its tasks and what it reads.
 pub(crate) fn plans(logical: &LogicalPlan, built: &Built) -> Result<(SchemaRef, RecordBatch)> {
     let mut rows = vec![("logical_plan".to_string(), logical.display_indent().to_string())];
-    for (number, group) in built.groups.iter().enumerate() {
+    for (number, stage) in built.stages.iter().enumerate() {
         let reads: Vec<String> =
-            group.inputs.iter().map(|i| format!("{:?} of stage {}", i.exchange, i.group)).collect();
+            stage.inputs.iter().map(|i| format!("{:?} of stage {}", i.exchange, i.stage)).collect();
         let reads =
             if reads.is_empty() { String::new() } else { format!(", reads {}", reads.join(", ")) };
         let tasks =
-            if group.tasks == 1 { "1 task".into() } else { format!("{} tasks", group.tasks) };
-        let head = format!("{} ({tasks}{reads})\n", group.name);
-        rows.push((format!("stage {number}"), head + group.plan.trim_end()));
+            if stage.tasks == 1 { "1 task".into() } else { format!("{} tasks", stage.tasks) };
+        let head = format!("{} ({tasks}{reads})\n", stage.name);
+        rows.push((format!("stage {number}"), head + stage.plan.trim_end()));
     }
     Ok((schema(), batch(rows)?))
 }
 
-/// Each group that ran, with the figures of its operators summed over its tasks.
-pub(crate) fn figures(groups: &[GroupRow], operators: &[Vec<OperatorRow>]) -> Result<RecordBatch> {
+/// Each stage that ran, with the figures of its operators summed over its tasks.
+pub(crate) fn figures(stages: &[StageRow], operators: &[Vec<OperatorRow>]) -> Result<RecordBatch> {
     let mut rows = Vec::new();
-    for (group, operators) in groups.iter().zip(operators) {
-        let busy = format_duration(Duration::from_micros(group.busy_us));
+    for (stage, operators) in stages.iter().zip(operators) {
+        let busy = format_duration(Duration::from_micros(stage.busy_us));
         let mut text = format!(
             "{} ({} tasks, {} rows, {}, {busy} on slots)",
-            group.name,
-            group.tasks.total(),
-            format_count(group.rows),
-            format_bytes(group.bytes)
+            stage.name,
+            stage.tasks.total(),
+            format_count(stage.rows),
+            format_bytes(stage.bytes)
         );
         for operator in operators {
             let time = format_duration(Duration::from_nanos(operator.elapsed_ns));
@@ -62,7 +62,7 @@ pub(crate) fn figures(groups: &[GroupRow], operators: &[Vec<OperatorRow>]) -> Re
             }
             text.push(']');
         }
-        rows.push((format!("stage {}", group.id.index), text));
+        rows.push((format!("stage {}", stage.id.index), text));
     }
     batch(rows)
 }

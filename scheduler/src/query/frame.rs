@@ -4,7 +4,7 @@
 use crate::Shared;
 use crate::query::prepare::{self, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Statement, Text, text};
+use crate::query::{QueryError, RequestContext, Statement, Text, text};
 use datafusion::common::{Constraints, TableReference};
 use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
@@ -21,23 +21,23 @@ const FRAME_TEXT_CHARS_MAX: usize = 4000;
 /// Understands a plan that a client built, and what shall become of its rows.
 pub(crate) async fn prepare_frame(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     command: FrameCommand,
 ) -> Result<Prepared, QueryError> {
-    let mut statement = Statement::begin(shared, asked, "a frame").await?;
-    let planned = planned(shared, asked, &mut statement, command).await;
+    let mut statement = Statement::begin(shared, request_context, "a frame").await?;
+    let planned = planned(shared, request_context, &mut statement, command).await;
     prepare::settled(statement, planned).await
 }
 
 async fn planned(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     command: FrameCommand,
 ) -> Result<Prepared, QueryError> {
-    let session = prepare::session(shared, asked).await;
+    let session = prepare::session(shared, request_context).await;
     let capacity = prepare::capacity(shared).await?;
-    let (analyze, shared_too) = (asked.analyze, Arc::clone(shared));
+    let (analyze, shared_too) = (request_context.analyze, Arc::clone(shared));
     let work = async move {
         let FrameCommand { plan, purpose } = command;
         let plan = logical::decode(&plan, &session.context.task_ctx())?;
@@ -48,7 +48,7 @@ async fn planned(
         let text = Text::Frame(text);
         prepare::understand(&shared_too, session, text, plan, Vec::new(), analyze, capacity).await
     };
-    shared.planning.run(asked, statement, work).await
+    shared.planning.run(request_context, statement, work).await
 }
 
 /// The plan with the plans of its queries in the places of the tables that stand for them.
@@ -91,7 +91,7 @@ fn serving(session: &Session, plan: LogicalPlan, purpose: Purpose) -> Result<Log
     match purpose {
         Purpose::Rows => Ok(plan),
         Purpose::Explain => LogicalPlanBuilder::from(plan).explain(false, false)?.build(),
-        Purpose::Hold { name, temporary, replace } => {
+        Purpose::Persist { name, temporary, replace } => {
             Ok(LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(CreateMemoryTable {
                 name: TableReference::Bare { table: name.into() },
                 constraints: Constraints::default(),

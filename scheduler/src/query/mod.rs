@@ -1,27 +1,27 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
 mod collections;
+mod create_table;
 mod dialect;
 mod direct;
 mod explain;
 mod frame;
-mod hold;
 mod location;
 mod partitions;
 mod prepare;
-pub(crate) mod puts;
 mod results;
 mod sessions;
 mod sorted;
 mod statement;
 mod text;
 mod types;
+pub(crate) mod uploads;
 mod write;
 
 pub(crate) use collections::{Collections, unknown};
+pub(crate) use create_table::{end_session, register, release};
 pub(crate) use direct::{Ack, Acks};
 pub(crate) use frame::prepare_frame;
-pub(crate) use hold::{end_session, register, release};
 pub(crate) use prepare::{Described, Kind, Prepared, session};
 pub(crate) use sessions::Sessions;
 pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};
@@ -36,9 +36,9 @@ use partita_plan::PlanError;
 use partita_shared::ids::JobId;
 use partita_shared::message::{ErrorKind, FailureKind};
 
-/// Who asks, and how.
+/// Who asks, in which session and with which limits.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestContext {
     /// The session whose tables and views are seen; empty for the one that all share.
     pub(crate) session: String,
     /// The directory against which relative paths are resolved.

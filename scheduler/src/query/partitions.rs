@@ -16,11 +16,11 @@ const PARTITIONS_WITHOUT_WORKERS: u64 = 4;
 
 /// How a query is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Thrift {
+pub(crate) enum MemoryMode {
     /// As fast as it goes: joins by hash tables.
     Normal,
-    /// After it ran out of memory: joins by sorting, which spills, in smaller pieces.
-    Frugal,
+    /// After it ran out of memory: joins by sorting, which spills, over smaller partitions.
+    Low,
 }
 
 /// The cluster as the planner sees it.
@@ -34,7 +34,7 @@ pub(crate) struct Capacity {
 
 impl Capacity {
     /// Tasks of a step over so many bytes of files.
-    pub(crate) fn partitions(self, file_bytes: u64, thrift: Thrift) -> usize {
+    pub(crate) fn partitions(self, file_bytes: u64, mode: MemoryMode) -> usize {
         let slots = match self.slots {
             0 => PARTITIONS_WITHOUT_WORKERS,
             slots => u64::from(slots),
@@ -46,9 +46,9 @@ impl Capacity {
         };
         // Whole rounds over the slots: a last round with one task would leave the others idle.
         let wanted = by_size.max(1).div_ceil(slots) * slots;
-        let wanted = match thrift {
-            Thrift::Normal => wanted,
-            Thrift::Frugal => wanted * 4,
+        let wanted = match mode {
+            MemoryMode::Normal => wanted,
+            MemoryMode::Low => wanted * 4,
         };
         wanted.min(PARTITIONS_MAX.max(slots)) as usize
     }

@@ -1,11 +1,11 @@
 //! A plan is understood, and becomes a job.
 
 use crate::Shared;
-use crate::query::hold::{self, Hold};
-use crate::query::partitions::{Capacity, Thrift, file_bytes};
+use crate::query::create_table::{self, CreateTable};
+use crate::query::partitions::{Capacity, MemoryMode, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
-use crate::query::{Asked, QueryError, Statement, Text, explain, write};
+use crate::query::{QueryError, RequestContext, Statement, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -16,9 +16,9 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement as SessionStatement};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
-use partita_core::{GroupSpec, JobSpec, Origin};
+use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
-use partita_plan::held::{HeldExec, Sorted};
+use partita_plan::persisted::{PersistedExec, Sorted};
 use partita_plan::{codec, cut, files};
 use partita_shared::message::Work;
 use std::sync::Arc;
@@ -60,17 +60,18 @@ pub(crate) enum Kind {
         /// The session.
         session: Arc<Session>,
     },
-    /// A job whose result is held, under a name.
-    Hold(Hold),
+    /// A job whose result is persisted, under a name.
+    CreateTable(CreateTable),
     /// Nothing more: these are the rows.
     Rows(Vec<RecordBatch>),
 }
 
-/// The session of whoever asks, with the held tables that it sees.
-pub(crate) async fn session(shared: &Shared, asked: &Asked) -> Arc<Session> {
-    let session = shared.sessions.get(&asked.session, asked.directory.as_deref());
+/// The session of whoever asks, with the persisted tables that it sees.
+pub(crate) async fn session(shared: &Shared, request_context: &RequestContext) -> Arc<Session> {
+    let session =
+        shared.sessions.get(&request_context.session, request_context.directory.as_deref());
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
-    session.show(&shared.collections.seen_by(&asked.session));
+    session.show(&shared.collections.seen_by(&request_context.session));
     session
 }
 
@@ -84,7 +85,7 @@ pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
 /// The schema of what a plan answers.
 pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
-        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => hold::schema(),
+        LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => create_table::schema(),
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Arc::new(Schema::empty()),
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => explain::schema(),
         plan if analyze && !is_about_the_session(plan) => explain::schema(),
@@ -97,15 +98,15 @@ pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: b
     }
 }
 
-/// Carries out a statement about a held table that needs no worker. None if it is another one.
-async fn about_held(
+/// Carries out a statement about a persisted table that needs no worker. None if it is another one.
+async fn about_persisted(
     shared: &Shared,
     session: &Session,
     plan: &LogicalPlan,
 ) -> Result<bool, QueryError> {
     let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
     // Of another schema there is no table: DataFusion says so.
-    let Ok(name) = hold::own_name(&dropped.name) else { return Ok(false) };
+    let Ok(name) = create_table::own_name(&dropped.name) else { return Ok(false) };
     let Some(unnamed) = shared.collections.remove(&session.name, &name) else {
         return Ok(false);
     };
@@ -154,19 +155,19 @@ pub(super) async fn understand(
         statement: None,
         values: None,
     };
-    if about_held(shared, &session, &plan).await? {
+    if about_persisted(shared, &session, &plan).await? {
         return Ok(nothing(text));
     }
     let plan = match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
             let layout = match &text {
-                Text::Sql(sql) => hold::layout(sql)?,
-                Text::Frame(_) => hold::Layout::default(),
+                Text::Sql(sql) => create_table::layout(sql)?,
+                Text::Frame(_) => create_table::Layout::default(),
             };
-            let Some(hold) = hold::understand(shared, &session, create, layout)? else {
-                return Ok(rows(hold::schema(), Vec::new()));
+            let Some(create) = create_table::understand(shared, &session, create, layout)? else {
+                return Ok(rows(create_table::schema(), Vec::new()));
             };
-            let (schema, kind) = (hold::schema(), Kind::Hold(hold));
+            let (schema, kind) = (create_table::schema(), Kind::CreateTable(create));
             return Ok(Prepared { text, schema, kind, parameters, statement: None, values: None });
         }
         plan => plan,
@@ -191,9 +192,9 @@ pub(super) async fn understand(
         }
         LogicalPlan::Explain(explained) => {
             let inner = explained.plan.as_ref().clone();
-            let groups =
-                build(&session, &text, &inner, capacity, Thrift::Normal, false, None).await?;
-            let (schema, batch) = explain::plans(&inner, &groups).map_err(wrong)?;
+            let stages =
+                build(&session, &text, &inner, capacity, MemoryMode::Normal, false, None).await?;
+            let (schema, batch) = explain::plans(&inner, &stages).map_err(wrong)?;
             Ok(rows(schema, vec![batch]))
         }
         _ if is_about_the_session(&plan) => {
@@ -239,49 +240,49 @@ pub(super) async fn physical(
     state: &SessionState,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
 ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-    let divided = match thrift {
-        Thrift::Normal => None,
-        Thrift::Frugal => Some(with_divided_distincts(logical)?),
+    let divided = match mode {
+        MemoryMode::Normal => None,
+        MemoryMode::Low => Some(with_divided_distincts(logical)?),
     };
     let logical = divided.as_ref().unwrap_or(logical);
     let planned = |partitions: usize| {
         let mut state = state.clone();
         let options = state.config_mut().options_mut();
         options.execution.target_partitions = partitions;
-        if thrift == Thrift::Frugal {
+        if mode == MemoryMode::Low {
             options.optimizer.prefer_hash_join = false;
             options.optimizer.hash_join_single_partition_threshold = 0;
             options.optimizer.hash_join_single_partition_threshold_rows = 0;
         }
         async move { state.create_physical_plan(logical).await }
     };
-    let first = capacity.partitions(0, thrift);
+    let first = capacity.partitions(0, mode);
     let plan = planned(first).await?;
-    match capacity.partitions(file_bytes(&plan), thrift) {
+    match capacity.partitions(file_bytes(&plan), mode) {
         wanted if wanted > first => planned(wanted).await,
         _ => Ok(plan),
     }
 }
 
-/// Makes the groups of a job.
+/// Makes the stages of a job.
 async fn build(
     session: &Session,
     text: &Text,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
     for_run: bool,
     spread: Option<&Spread>,
 ) -> Result<Built, QueryError> {
     let state = session.context.state();
     let planned = match spread {
-        Some(spread) => sorted::planned(&state, logical, capacity, thrift, spread).await,
-        None => physical(&state, logical, capacity, thrift).await.map(|plan| (plan, None)),
+        Some(spread) => sorted::planned(&state, logical, capacity, mode, spread).await,
+        None => physical(&state, logical, capacity, mode).await.map(|plan| (plan, None)),
     };
     let (plan, order) = planned.map_err(|error| text.wrong(&error))?;
-    let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| GroupSpec {
+    let whole = |plan: &Arc<dyn ExecutionPlan>, sql: String| StageSpec {
         name: "whole statement".to_string(),
         plan: datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string(),
         tasks: 1,
@@ -304,52 +305,52 @@ async fn build(
                 "a part of the frame cannot be combined with other steps ({reason}); persist its SQL first, and continue with the persisted table"
             )));
         };
-        // Of a table that is to be held, the query alone is run there.
+        // Of a table that is to be persisted, the query alone is run there.
         let sql = match spread {
-            Some(_) => hold::query_text(sql).unwrap_or_else(|| sql.clone()),
+            Some(_) => create_table::query_text(sql).unwrap_or_else(|| sql.clone()),
             None => sql.clone(),
         };
-        if reads_held(&plan) {
+        if reads_persisted(&plan) {
             return Err(QueryError::Statement(format!(
                 "this statement runs in one process, which cannot read persisted tables ({reason}); write the table to files with COPY, and read these"
             )));
         }
         tracing::debug!(reason, "running the statement in one task");
         Ok(Built {
-            groups: vec![whole(&plan, sql)],
+            stages: vec![whole(&plan, sql)],
             staging: None,
             schema: plan.schema(),
             order: None,
         })
     };
-    if reads_held(&plan) && is_recursive(&plan) {
-        // Rows of held tables come into the one process that runs it.
+    if reads_persisted(&plan) && is_recursive(&plan) {
+        // Rows of persisted tables come into the one process that runs it.
         let one = Capacity { slots: 1, slot_bytes: 0 };
-        let plan = physical(&state, logical, one, thrift).await;
+        let plan = physical(&state, logical, one, mode).await;
         let plan = plan.map_err(|error| QueryError::Statement(text.located(&error)))?;
-        let groups = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
-        let (groups, schema) = (encode(&groups)?, plan.schema());
-        return Ok(Built { groups, staging: None, schema, order: None });
+        let stages = cut::whole(Arc::clone(&plan)).map_err(|error| QueryError::plan(&error))?;
+        let (stages, schema) = (encode(&stages)?, plan.schema());
+        return Ok(Built { stages, staging: None, schema, order: None });
     }
-    let groups = match cut::cut(Arc::clone(&plan)) {
-        Ok(groups) => groups,
+    let stages = match cut::cut(Arc::clone(&plan)) {
+        Ok(stages) => stages,
         Err(DataFusionError::NotImplemented(reason)) => return whole(reason),
         Err(error) => return Err(QueryError::plan(&error)),
     };
-    match encode(&groups) {
-        Ok(groups) => Ok(Built { groups, staging: None, schema: plan.schema(), order }),
+    match encode(&stages) {
+        Ok(stages) => Ok(Built { stages, staging: None, schema: plan.schema(), order }),
         Err(error) => whole(error.to_string()),
     }
 }
 
 /// Whether a plan can be cut and sent, or only run whole.
 pub(super) fn is_sendable(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    cut::cut(Arc::clone(plan)).is_ok_and(|groups| encode(&groups).is_ok())
+    cut::cut(Arc::clone(plan)).is_ok_and(|stages| encode(&stages).is_ok())
 }
 
-/// Whether a plan reads a held table.
-fn reads_held(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<HeldExec>() || plan.children().into_iter().any(reads_held)
+/// Whether a plan reads a persisted table.
+fn reads_persisted(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<PersistedExec>() || plan.children().into_iter().any(reads_persisted)
 }
 
 /// Whether a plan has a part that is done again with its own rows.
@@ -357,31 +358,33 @@ fn is_recursive(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<RecursiveQueryExec>() || plan.children().into_iter().any(is_recursive)
 }
 
-/// The groups of a job, and the folder that it writes in before it is complete.
+/// The stages of a job, and the folder that it writes in before it is complete.
 #[derive(Debug)]
 pub(crate) struct Built {
-    pub(crate) groups: Vec<GroupSpec>,
+    pub(crate) stages: Vec<StageSpec>,
     pub(crate) staging: Option<String>,
     /// The schema of the rows that the workers make.
     pub(crate) schema: SchemaRef,
-    /// The order in which they are, where they are held.
+    /// The order in which they are, where they are persisted.
     pub(crate) order: Option<Sorted>,
 }
 
-/// Gives groups their wire form.
-pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partita_plan::PlanError> {
-    groups
+/// Gives stages their wire form.
+pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partita_plan::PlanError> {
+    stages
         .iter()
-        .map(|group| {
-            let (name, work, origin) = match &group.held {
-                Some(held) => (held.name.clone(), Work::Empty, Origin::Held(held.job)),
+        .map(|stage| {
+            let (name, work, origin) = match &stage.persisted {
+                Some(persisted) => {
+                    (persisted.name.clone(), Work::Empty, Origin::Persisted(persisted.job))
+                }
                 None => {
-                    let plan = codec::encode(Arc::clone(&group.plan))?;
-                    (group.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
+                    let plan = codec::encode(Arc::clone(&stage.plan))?;
+                    (stage.name(), Work::Plan(Arc::new(plan)), Origin::Tasks)
                 }
             };
-            let (plan, tasks, inputs) = (group.text(), group.tasks, group.inputs.clone());
-            Ok(GroupSpec { name, plan, tasks, work, inputs, origin })
+            let (plan, tasks, inputs) = (stage.text(), stage.tasks, stage.inputs.clone());
+            Ok(StageSpec { name, plan, tasks, work, inputs, origin })
         })
         .collect()
 }
@@ -389,30 +392,32 @@ pub(crate) fn encode(groups: &[cut::PlanGroup]) -> Result<Vec<GroupSpec>, partit
 /// Makes the job of a statement, and says what its rows are.
 pub(crate) async fn job(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
     logical: &LogicalPlan,
     session: &Arc<Session>,
-    thrift: Thrift,
+    mode: MemoryMode,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
-    let made = make(shared, asked, statement, (text, logical, session), thrift, None).await?;
+    let made =
+        make(shared, request_context, statement, (text, logical, session), mode, None).await?;
     Ok((made.0, made.1))
 }
 
-/// Makes the job of a query whose rows are held, and says what they are and in which order.
-pub(crate) async fn held_job(
+/// Makes the job of a query whose rows are persisted, and says what they are and in which order.
+pub(crate) async fn persisted_job(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
-    hold: &Hold,
-    thrift: Thrift,
+    create: &CreateTable,
+    mode: MemoryMode,
     spread: &Spread,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
-    let (spread, source) = (Some(spread.clone()), (text, &hold.logical, &hold.session));
-    let (spec, schema, order) = make(shared, asked, statement, source, thrift, spread).await?;
-    Ok((JobSpec { keep: true, ..spec }, schema, order))
+    let (spread, source) = (Some(spread.clone()), (text, &create.logical, &create.session));
+    let (spec, schema, order) =
+        make(shared, request_context, statement, source, mode, spread).await?;
+    Ok((JobSpec { persist: true, ..spec }, schema, order))
 }
 
 /// What a job is made of: the statement's words, its plan before the optimiser, and its session.
@@ -420,32 +425,32 @@ type Source<'a> = (&'a Text, &'a LogicalPlan, &'a Arc<Session>);
 
 async fn make(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     (text, logical, session): Source<'_>,
-    thrift: Thrift,
+    mode: MemoryMode,
     spread: Option<Spread>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let capacity = capacity(shared).await?;
     let (session, planned, logical) = (Arc::clone(session), text.clone(), logical.clone());
     let (analyze, logical) = match &logical {
         LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
-        _ => (asked.analyze, logical),
+        _ => (request_context.analyze, logical),
     };
     let work = async move {
-        build(&session, &planned, &logical, capacity, thrift, true, spread.as_ref()).await
+        build(&session, &planned, &logical, capacity, mode, true, spread.as_ref()).await
     };
-    let built = shared.planning.run(asked, statement, work).await?;
+    let built = shared.planning.run(request_context, statement, work).await?;
     let spec = JobSpec {
         text: text.shown().to_string(),
-        client: asked.client.clone(),
-        owner: asked.owner.clone(),
-        priority: asked.priority,
+        client: request_context.client.clone(),
+        owner: request_context.owner.clone(),
+        priority: request_context.priority,
         analyze,
         staging: built.staging,
-        keep: false,
+        persist: false,
         replicas: 1,
-        groups: built.groups,
+        stages: built.stages,
     };
     Ok((spec, if analyze { explain::schema() } else { built.schema }, built.order))
 }

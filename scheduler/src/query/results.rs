@@ -9,10 +9,12 @@
 use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
-use crate::query::partitions::Thrift;
+use crate::query::partitions::MemoryMode;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, CurrentJob, QueryError, Running, Statement, Text, explain, hold};
+use crate::query::{
+    CurrentJob, QueryError, RequestContext, Running, Statement, Text, create_table, explain,
+};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
@@ -25,7 +27,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
 use partita_net::peer::FetchTicket;
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
 use partita_shared::model::JobState;
 use std::sync::Arc;
@@ -42,14 +44,14 @@ type Message = Result<FlightData, QueryError>;
 /// come from a sample may fail for that ([`QueryError::Sampled`]).
 pub(super) async fn begin(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
     let Prepared { text, schema, kind, statement, .. } = prepared;
     let numbered = async {
         match statement {
             Some(statement) => Ok(statement),
-            None => Statement::begin(shared, asked, text.shown()).await,
+            None => Statement::begin(shared, request_context, text.shown()).await,
         }
     };
     let (logical, session, mut statement) = match kind {
@@ -57,13 +59,17 @@ pub(super) async fn begin(
             let messages = encode(Arc::clone(&schema), rows);
             return Ok(Running { job: None, schema, messages });
         }
-        Kind::Hold(hold) => return hold::run(shared, asked, numbered.await?, &text, hold).await,
+        Kind::CreateTable(create) => {
+            return create_table::run(shared, request_context, numbered.await?, &text, create)
+                .await;
+        }
         Kind::Job { logical, session } => (logical, session, numbered.await?),
     };
     // The rows are announced as the workers make them, which the plan knows best.
-    let thrift = Thrift::Normal;
+    let mode = MemoryMode::Normal;
     let planned =
-        prepare::job(shared, asked, &mut statement, &text, &logical, &session, thrift).await;
+        prepare::job(shared, request_context, &mut statement, &text, &logical, &session, mode)
+            .await;
     let (spec, schema) = match planned {
         Ok(planned) => planned,
         Err(error) => return Err(statement.failed(error).await),
@@ -73,7 +79,7 @@ pub(super) async fn begin(
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
         shared: Arc::clone(shared),
-        asked: asked.clone(),
+        request_context: request_context.clone(),
         text,
         logical,
         session,
@@ -88,10 +94,10 @@ pub(super) async fn begin(
 }
 
 async fn submit(statement: Statement, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
-    let result = (spec.groups.len() as u32).saturating_sub(1);
+    let result = (spec.stages.len() as u32).saturating_sub(1);
     let (job, notices) = statement.submit(spec).await?;
-    let group = GroupId { job, index: result };
-    Ok((job, Delivery { group, notices, passed_on: false, reachable: true }))
+    let stage = StageId { job, index: result };
+    Ok((job, Delivery { stage, notices, passed_on: false, reachable: true }))
 }
 
 /// The messages of a few batches that are here.
@@ -128,7 +134,7 @@ pub(crate) fn announce(schema: &SchemaRef) -> FlightData {
 /// A query whose result someone waits for.
 struct Query {
     shared: Arc<Shared>,
-    asked: Asked,
+    request_context: RequestContext,
     text: Text,
     logical: LogicalPlan,
     session: Arc<Session>,
@@ -140,7 +146,7 @@ struct Query {
 
 /// One job's result partitions.
 struct Delivery {
-    group: GroupId,
+    stage: StageId,
     notices: mpsc::Receiver<JobNotice>,
     /// Whether the client has rows of this job.
     passed_on: bool,
@@ -176,15 +182,15 @@ enum Read {
 impl Query {
     async fn drive(self, mut delivery: Delivery) {
         if self.client.send(Ok(announce(&self.schema))).await.is_err() {
-            self.cancel(delivery.group.job).await;
+            self.cancel(delivery.stage.job).await;
             return;
         }
         let mut ending = self.deliver(&mut delivery).await;
         if let Ending::OutOfMemory(error) = ending {
-            ending = self.try_frugally(&mut delivery, error).await;
+            ending = self.retry_with_low_memory(&mut delivery, error).await;
         }
         match ending {
-            Ending::Done if self.analyzed => self.send_figures(delivery.group.job).await,
+            Ending::Done if self.analyzed => self.send_figures(delivery.stage.job).await,
             Ending::Done | Ending::Nobody => {}
             Ending::OutOfMemory(error) => {
                 let _ = self.client.send(Err(QueryError::Failed(error))).await;
@@ -196,20 +202,23 @@ impl Query {
     }
 
     /// Plans the query again for little memory, as another job.
-    async fn submit_frugally(&self) -> Result<(JobId, Delivery), QueryError> {
-        let Query { shared, asked, text, logical, session, current, .. } = self;
-        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
-        let thrift = Thrift::Frugal;
-        match prepare::job(shared, asked, &mut statement, text, logical, session, thrift).await {
+    async fn submit_with_low_memory(&self) -> Result<(JobId, Delivery), QueryError> {
+        let Query { shared, request_context, text, logical, session, current, .. } = self;
+        let mut statement =
+            Statement::begin_again(shared, request_context, text.shown(), current).await?;
+        let mode = MemoryMode::Low;
+        match prepare::job(shared, request_context, &mut statement, text, logical, session, mode)
+            .await
+        {
             Ok((spec, _)) => submit(statement, spec).await,
             Err(error) => Err(statement.failed(error).await),
         }
     }
 
     /// Runs the query again with little memory.
-    async fn try_frugally(&self, delivery: &mut Delivery, error: String) -> Ending {
-        tracing::info!(job = %delivery.group.job, cause = error, "retrying in low-memory mode");
-        match self.submit_frugally().await {
+    async fn retry_with_low_memory(&self, delivery: &mut Delivery, error: String) -> Ending {
+        tracing::info!(job = %delivery.stage.job, cause = error, "retrying in low-memory mode");
+        match self.submit_with_low_memory().await {
             Ok((_, again)) => {
                 *delivery = again;
                 self.deliver(delivery).await
@@ -227,11 +236,11 @@ impl Query {
         let found = self
             .shared
             .hub
-            .query(move |core| core.groups(job).zip(core.operators(job)))
+            .query(move |core| core.stages(job).zip(core.operators(job)))
             .await
             .flatten();
-        let Some((groups, operators)) = found else { return };
-        let Ok(batch) = explain::figures(&groups, &operators) else { return };
+        let Some((stages, operators)) = found else { return };
+        let Ok(batch) = explain::figures(&stages, &operators) else { return };
         let mut messages = encode(Arc::clone(&self.schema), vec![batch]).skip(1);
         while let Some(message) = messages.next().await {
             if self.client.send(message).await.is_err() {
@@ -242,7 +251,7 @@ impl Query {
 
     /// Brings partition after partition, until the job has ended.
     async fn deliver(&self, delivery: &mut Delivery) -> Ending {
-        let job = delivery.group.job;
+        let job = delivery.stage.job;
         let mut next = None;
         loop {
             let notice = match next.take() {
@@ -262,13 +271,13 @@ impl Query {
                 JobNotice::Deliver { index, holder, address, bytes } => {
                     (index, holder, address, bytes)
                 }
-                // A job that delivers is not held.
-                JobNotice::Held => continue,
+                // A job that delivers is not persisted.
+                JobNotice::Persisted => continue,
                 JobNotice::Ended { state, error, kind } => {
                     return ending(state, error, kind, delivery.passed_on);
                 }
             };
-            let direct = self.asked.direct && !self.analyzed && delivery.reachable;
+            let direct = self.request_context.direct && !self.analyzed && delivery.reachable;
             let read = match direct && bytes >= DIRECT_BYTES_MIN && !address.is_empty() {
                 true => self.send_there(delivery, index, holder, &address).await,
                 false => self.read(delivery, index, holder, &address).await,
@@ -278,7 +287,7 @@ impl Query {
                     self.shared.hub.tell(Event::Delivered { job, index, rows }).await;
                 }
                 Read::Unreadable => {
-                    let task = TaskId { group: delivery.group, index };
+                    let task = TaskId { stage: delivery.stage, index };
                     let worker = holder.worker;
                     self.shared.hub.tell(Event::Unreadable { task, worker }).await;
                 }
@@ -316,8 +325,8 @@ impl Query {
         address: &str,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
-        let mut expected = self.shared.acks.expect(delivery.group.job, index);
+        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
+        let mut expected = self.shared.acks.expect(delivery.stage.job, index);
         if self.client.send(direct::message(index, address, &ticket)).await.is_err() {
             return Read::Nobody;
         }
@@ -329,12 +338,12 @@ impl Query {
         };
         match ack {
             Ok(Ack::Taken { rows }) => {
-                tracing::debug!(job = %delivery.group.job, index, address, rows, "the client read a partition from its worker");
+                tracing::debug!(job = %delivery.stage.job, index, address, rows, "the client read a partition from its worker");
                 delivery.passed_on = true;
                 Read::Passed { rows }
             }
             Ok(Ack::Unreachable(cause)) => {
-                tracing::info!(job = %delivery.group.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
+                tracing::info!(job = %delivery.stage.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
                 delivery.reachable = false;
                 self.read(delivery, index, holder, address).await
             }
@@ -352,7 +361,7 @@ impl Query {
         address: &str,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { group: delivery.group, bucket: None, tasks };
+        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
         let mut buffer: Option<(Vec<FlightData>, usize)> = Some((Vec::new(), 0));
         let mut rows = 0;
         let fetching = self.shared.plane.fetch(address, &ticket);
@@ -440,7 +449,7 @@ fn ending(state: JobState, error: String, kind: Option<FailureKind>, passed_on: 
         | JobState::Planning
         | JobState::Queued
         | JobState::Running
-        | JobState::Held => Ending::Error(QueryError::failed(kind, error)),
+        | JobState::Persisted => Ending::Error(QueryError::failed(kind, error)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Sessions: the tables and views that clients made, and the directory of their paths.
 
-use crate::query::hold;
+use crate::query::create_table;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use partita_plan::files::{self, FileTables};
-use partita_plan::held::{HeldResult, HeldTable};
+use partita_plan::persisted::{PersistedResult, PersistedTable};
 use partita_plan::session::planning_context;
 use partita_shared::ids::JobId;
 use std::collections::{BTreeMap, HashMap};
@@ -29,8 +29,8 @@ pub(crate) struct Session {
     directory: Mutex<PathBuf>,
     /// The statements that made its tables and views, for plans that must be made again elsewhere.
     made_by: Mutex<Vec<Made>>,
-    /// The held tables that it shows, and their jobs.
-    held: Mutex<BTreeMap<String, JobId>>,
+    /// The persisted tables that it shows, and their jobs.
+    persisted: Mutex<BTreeMap<String, JobId>>,
 }
 
 /// A statement that made a session what it is.
@@ -53,7 +53,7 @@ pub(crate) enum Change {
 
 impl Change {
     pub(crate) fn of(plan: &LogicalPlan) -> Self {
-        let full = |name: &TableReference| hold::own_name(name).unwrap_or(name.to_string());
+        let full = |name: &TableReference| create_table::own_name(name).unwrap_or(name.to_string());
         match plan {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(made)) if !made.if_not_exists => {
                 Change::Makes(full(&made.name))
@@ -84,14 +84,14 @@ impl Session {
             tables,
             directory: Mutex::new(directory),
             made_by: Mutex::default(),
-            held: Mutex::default(),
+            persisted: Mutex::default(),
         }
     }
 
-    /// Whether it has a table or a view of that name that is not a held one.
+    /// Whether it has a table or a view of that name that is not a persisted one.
     pub(crate) fn has_own(&self, name: &str) -> bool {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        !held.contains_key(name) && self.is_registered(name)
+        let persisted = self.persisted.lock().unwrap_or_else(PoisonError::into_inner);
+        !persisted.contains_key(name) && self.is_registered(name)
     }
 
     fn is_registered(&self, name: &str) -> bool {
@@ -104,12 +104,12 @@ impl Session {
         schema.is_some_and(|schema| schema.table_names().iter().any(|table| table == name))
     }
 
-    /// Makes these the held tables that its statements see. Tables of its own hide them.
-    pub(crate) fn show(&self, tables: &[Arc<HeldResult>]) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted: BTreeMap<&str, &Arc<HeldResult>> =
+    /// Makes these the persisted tables that its statements see. Tables of its own hide them.
+    pub(crate) fn show(&self, tables: &[Arc<PersistedResult>]) {
+        let mut persisted = self.persisted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted: BTreeMap<&str, &Arc<PersistedResult>> =
             tables.iter().map(|table| (table.name.as_str(), table)).collect();
-        held.retain(|name, job| {
+        persisted.retain(|name, job| {
             let stays = wanted.get(name.as_str()).is_some_and(|table| table.job == *job);
             if !stays {
                 let _ = self.context.deregister_table(bare(name));
@@ -117,12 +117,12 @@ impl Session {
             stays
         });
         for (name, table) in wanted {
-            if held.contains_key(name) || self.is_registered(name) {
+            if persisted.contains_key(name) || self.is_registered(name) {
                 continue;
             }
-            let provider = Arc::new(HeldTable(Arc::clone(table)));
+            let provider = Arc::new(PersistedTable(Arc::clone(table)));
             if self.context.register_table(bare(name), provider).is_ok() {
-                held.insert(name.to_string(), table.job);
+                persisted.insert(name.to_string(), table.job);
             }
         }
     }
@@ -171,7 +171,7 @@ impl Session {
         room
     }
 
-    /// Lets go of a table of its own that is not a held one, if it has one of that name.
+    /// Lets go of a table of its own that is not a persisted one, if it has one of that name.
     pub(crate) fn release(&self, name: &str) {
         if self.has_own(name)
             && self.context.deregister_table(bare(name)).is_ok_and(|t| t.is_some())

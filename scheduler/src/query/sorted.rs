@@ -1,15 +1,15 @@
-//! Held tables that are sorted across their partitions.
+//! Persisted tables that are sorted across their partitions.
 //!
 //! `CREATE TABLE name AS query ORDER BY key` would be merged in one task. Instead a sample of the
 //! keys says where to split them into ranges of about as many rows; rows go to the partition of
 //! their range and are sorted there. The table knows its order and where its partitions begin.
 
 use crate::Shared;
-use crate::query::hold::Hold;
-use crate::query::partitions::{Capacity, Thrift};
+use crate::query::create_table::CreateTable;
+use crate::query::partitions::{Capacity, MemoryMode};
 use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
 use crate::query::sessions::Session;
-use crate::query::{Asked, QueryError, Statement, Text, results};
+use crate::query::{QueryError, RequestContext, Statement, Text, results};
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
 use datafusion::arrow::compute::{SortOptions, concat, sort, take};
 use datafusion::common::{ScalarValue, SplitPoint};
@@ -26,7 +26,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use futures::TryStreamExt;
-use partita_plan::held::Sorted;
+use partita_plan::persisted::Sorted;
 use partita_plan::ranged::{by_files, column_key, file_splits, ranges};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -55,17 +55,18 @@ pub(crate) struct Spread {
 /// Finds out how to spread the rows of a table.
 pub(crate) async fn spread(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
-    hold: &Hold,
+    create: &CreateTable,
 ) -> Result<Spread, QueryError> {
-    let partitions = hold.layout.partitions;
-    if let (Some(partitions), false) = (partitions, matches!(hold.logical, LogicalPlan::Sort(_))) {
+    let partitions = create.layout.partitions;
+    if let (Some(partitions), false) = (partitions, matches!(create.logical, LogicalPlan::Sort(_)))
+    {
         return Ok(Spread { splits: Splits::new(), partitions: Some(partitions) });
     }
-    let splits = match &hold.layout.splits {
-        Some(texts) => given(texts, &hold.logical)?,
-        None => splits(shared, asked, statement, hold, partitions).await?,
+    let splits = match &create.layout.splits {
+        Some(texts) => given(texts, &create.logical)?,
+        None => splits(shared, request_context, statement, create, partitions).await?,
     };
     Ok(Spread { splits, partitions: None })
 }
@@ -114,12 +115,12 @@ fn before_zeros(split: ScalarValue, descending: bool) -> ScalarValue {
 /// is enough.
 async fn splits(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
-    hold: &Hold,
+    create: &CreateTable,
     asked_for: Option<usize>,
 ) -> Result<Splits, QueryError> {
-    let Hold { logical, session, .. } = hold;
+    let CreateTable { logical, session, .. } = create;
     let LogicalPlan::Sort(sorting) = logical else { return Ok(Splits::new()) };
     let Some(key) = sorting.expr.first().filter(|_| sorting.fetch.is_none()) else {
         return Ok(Splits::new());
@@ -127,10 +128,10 @@ async fn splits(
     let capacity = capacity(shared).await?;
     let (input, state) = (sorting.input.as_ref().clone(), session.context.state());
     let planned = async move {
-        let planned = physical(&state, &input, capacity, Thrift::Normal).await;
+        let planned = physical(&state, &input, capacity, MemoryMode::Normal).await;
         planned.map_err(|error| QueryError::plan(&error))
     };
-    let planned = shared.planning.run(asked, statement, planned).await?;
+    let planned = shared.planning.run(request_context, statement, planned).await?;
     let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let partitions = asked_for.unwrap_or(planned_for);
     let known = known(key, &planned, partitions);
@@ -151,13 +152,13 @@ async fn splits(
     let input = sorting.input.as_ref();
     // The sample is a job of its own, which is stopped when nobody waits for it any more.
     let keys = tokio::select! {
-        keys = sample(shared, asked, key, input, session, share, sampled) => keys?,
+        keys = sample(shared, request_context, key, input, session, share, sampled) => keys?,
         error = statement.ended() => return Err(error),
     };
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
     let chosen =
         async move { choose(keys, options, partitions).map_err(|error| QueryError::plan(&error)) };
-    shared.planning.run(asked, statement, chosen).await
+    shared.planning.run(request_context, statement, chosen).await
 }
 
 /// Values between the ranges of a key that the rows are in already.
@@ -178,7 +179,7 @@ fn known(
 /// Keys of about this share of the rows.
 async fn sample(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     key: &SortExpr,
     input: &LogicalPlan,
     session: &Arc<Session>,
@@ -200,8 +201,9 @@ async fn sample(
     let text = Text::Frame("sample of sort keys".to_string());
     let (parameters, statement, values) = (Vec::new(), None, None);
     let prepared = Prepared { text, schema, kind, parameters, statement, values };
-    let asked = Asked { analyze: false, direct: false, ..asked.clone() };
-    let running = Box::pin(results::begin(shared, &asked, prepared)).await?;
+    let request_context =
+        RequestContext { analyze: false, direct: false, ..request_context.clone() };
+    let running = Box::pin(results::begin(shared, &request_context, prepared)).await?;
     let mut batches = results::batches(running.messages);
     while let Some(batch) = batches.try_next().await? {
         if let Some(keys) = batch.columns().first() {
@@ -278,14 +280,14 @@ pub(crate) async fn planned(
     state: &SessionState,
     logical: &LogicalPlan,
     capacity: Capacity,
-    thrift: Thrift,
+    mode: MemoryMode,
     spread: &Spread,
 ) -> Result<(Arc<dyn ExecutionPlan>, Option<Sorted>)> {
     if let (LogicalPlan::Sort(sorting), false) = (logical, spread.splits.is_empty()) {
-        let input = physical(state, &sorting.input, capacity, thrift).await?;
+        let input = physical(state, &sorting.input, capacity, mode).await?;
         return ranged(state, sorting, input, &spread.splits);
     }
-    let plan = physical(state, logical, capacity, thrift).await?;
+    let plan = physical(state, logical, capacity, mode).await?;
     if let Some(partitions) = spread.partitions {
         let split = RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?;
         return Ok((Arc::new(split), None));

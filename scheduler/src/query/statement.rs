@@ -5,7 +5,7 @@
 
 use crate::Shared;
 use crate::hub::{Hub, JobNotice};
-use crate::query::{Asked, QueryError};
+use crate::query::{QueryError, RequestContext};
 use partita_core::{Event, JobSpec, PlanningEnd, StatementSpec};
 use partita_shared::ids::JobId;
 use partita_shared::limits::ERROR_TEXT_CHARS_MAX;
@@ -55,14 +55,14 @@ impl Statement {
     /// If too many are being planned.
     pub(crate) async fn begin(
         shared: &Shared,
-        asked: &Asked,
+        request_context: &RequestContext,
         text: &str,
     ) -> Result<Self, QueryError> {
         let spec = StatementSpec {
             text: text.trim().to_string(),
-            client: asked.client.clone(),
-            owner: asked.owner.clone(),
-            priority: asked.priority,
+            client: request_context.client.clone(),
+            owner: request_context.owner.clone(),
+            priority: request_context.priority,
         };
         let begun = shared.hub.plan(spec).await.ok_or(QueryError::Ending)?;
         let (job, notices) = begun.map_err(QueryError::Failed)?;
@@ -74,11 +74,11 @@ impl Statement {
     /// The same for a statement that is planned again, whose answer comes of this from now on.
     pub(crate) async fn begin_again(
         shared: &Shared,
-        asked: &Asked,
+        request_context: &RequestContext,
         text: &str,
         current: &CurrentJob,
     ) -> Result<Self, QueryError> {
-        let mut statement = Statement::begin(shared, asked, text).await?;
+        let mut statement = Statement::begin(shared, request_context, text).await?;
         current.set(statement.job);
         statement.current = current.clone();
         Ok(statement)
@@ -104,7 +104,7 @@ impl Statement {
                 }
                 JobNotice::Ended { error, .. } => return QueryError::Failed(error),
                 // It has no result yet.
-                JobNotice::Deliver { .. } | JobNotice::Held => {}
+                JobNotice::Deliver { .. } | JobNotice::Persisted => {}
             }
         }
         QueryError::Ending

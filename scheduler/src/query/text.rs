@@ -7,7 +7,9 @@ use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
 use crate::query::types::Sampled;
-use crate::query::{Asked, CurrentJob, QueryError, Statement, Text, collections, dialect, hold};
+use crate::query::{
+    CurrentJob, QueryError, RequestContext, Statement, Text, collections, create_table, dialect,
+};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
@@ -25,58 +27,58 @@ use std::sync::Arc;
 /// Understands a statement; one that makes a table or a view is carried out.
 pub(crate) async fn prepare(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     sql: &str,
 ) -> Result<Prepared, QueryError> {
-    prepare_with(shared, asked, sql, None).await
+    prepare_with(shared, request_context, sql, None).await
 }
 
 /// The same, with values for the parameters of a prepared statement.
 pub(crate) async fn prepare_with(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
-    let mut statement = Statement::begin(shared, asked, sql).await?;
-    let planned = planned(shared, asked, &mut statement, sql, values).await;
+    let mut statement = Statement::begin(shared, request_context, sql).await?;
+    let planned = planned(shared, request_context, &mut statement, sql, values).await;
     prepare::settled(statement, planned).await
 }
 
 /// The same for a statement that is planned again, whose answer comes of this from now on.
 pub(super) async fn prepare_again(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     sql: &str,
     values: Option<ParamValues>,
     current: Option<&CurrentJob>,
 ) -> Result<Prepared, QueryError> {
     let mut statement = match current {
-        Some(current) => Statement::begin_again(shared, asked, sql, current).await?,
-        None => Statement::begin(shared, asked, sql).await?,
+        Some(current) => Statement::begin_again(shared, request_context, sql, current).await?,
+        None => Statement::begin(shared, request_context, sql).await?,
     };
-    let planned = planned(shared, asked, &mut statement, sql, values).await;
+    let planned = planned(shared, request_context, &mut statement, sql, values).await;
     prepare::settled(statement, planned).await
 }
 
 async fn planned(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     statement: &mut Statement,
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
-    let session = prepare::session(shared, asked).await;
+    let session = prepare::session(shared, request_context).await;
     let capacity = prepare::capacity(shared).await?;
     let text = dialect::translated(sql)?.into_owned();
-    let mut learns = Learns::at_first(asked);
+    let mut learns = Learns::at_first(request_context);
     loop {
         let (analyze, shared_too, session_too) =
-            (asked.analyze, Arc::clone(shared), Arc::clone(&session));
+            (request_context.analyze, Arc::clone(shared), Arc::clone(&session));
         let (text, values_too) = (text.clone(), values.clone());
         let work = async move {
             let (shared, session) = (shared_too, session_too);
-            if let Some((from, to)) = hold::renamed(&text) {
+            if let Some((from, to)) = create_table::renamed(&text) {
                 if session.has_own(&to) {
                     return Err(collections::exists(&to));
                 }
@@ -93,9 +95,9 @@ async fn planned(
                 .await
                 .map(Planned::Done)
         };
-        match shared.planning.run(asked, statement, work).await? {
+        match shared.planning.run(request_context, statement, work).await? {
             Planned::Done(prepared) => return Ok(Prepared { values, ..prepared }),
-            Planned::Unsure(sampled) => sampled.learn(shared, asked, &session).await?,
+            Planned::Unsure(sampled) => sampled.learn(shared, request_context, &session).await?,
         };
         learns = Learns::Nothing;
     }
@@ -119,8 +121,8 @@ enum Learns {
 }
 
 impl Learns {
-    fn at_first(asked: &Asked) -> Self {
-        if asked.has_fixed_types { Learns::Types } else { Learns::Columns }
+    fn at_first(request_context: &RequestContext) -> Self {
+        if request_context.has_fixed_types { Learns::Types } else { Learns::Columns }
     }
 }
 
@@ -154,17 +156,18 @@ async fn known(
 /// builds on their types.
 pub(crate) async fn describe(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     sql: &str,
 ) -> Result<Described, QueryError> {
-    let session = prepare::session(shared, asked).await;
+    let session = prepare::session(shared, request_context).await;
     let capacity = prepare::capacity(shared).await?;
     let text = dialect::translated(sql)?.into_owned();
-    let mut learns = Learns::at_first(asked);
+    let mut learns = Learns::at_first(request_context);
     loop {
-        let (analyze, session_too, text) = (asked.analyze, Arc::clone(&session), text.clone());
+        let (analyze, session_too, text) =
+            (request_context.analyze, Arc::clone(&session), text.clone());
         let work = async move {
-            if hold::renamed(&text).is_some() {
+            if create_table::renamed(&text).is_some() {
                 let schema = Arc::new(Schema::empty());
                 return Ok(Planned::Done(Described { schema, parameters: Vec::new() }));
             }
@@ -176,9 +179,9 @@ pub(crate) async fn describe(
             let parameters = parameters(&text, &plan)?;
             Ok(Planned::Done(Described { schema, parameters }))
         };
-        match shared.planning.describe(shared, asked, sql, work).await? {
+        match shared.planning.describe(shared, request_context, sql, work).await? {
             Planned::Done(described) => return Ok(described),
-            Planned::Unsure(sampled) => sampled.learn(shared, asked, &session).await?,
+            Planned::Unsure(sampled) => sampled.learn(shared, request_context, &session).await?,
         };
         learns = Learns::Nothing;
     }
@@ -225,7 +228,7 @@ async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusi
     }
     select_all(&mut statement);
     // DataFusion plans no temporary tables; here they are those of a session.
-    let temporary = hold::take_temporary(&mut statement);
+    let temporary = create_table::take_temporary(&mut statement);
     let file = match &statement {
         DFStatement::Statement(inner) => dialect::unquoted_file(inner),
         _ => None,

@@ -8,7 +8,9 @@ use crate::Shared;
 use crate::query::partitions::Capacity;
 use crate::query::prepare::{Kind, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{Asked, CurrentJob, QueryError, Running, Statement, Text, results, text};
+use crate::query::{
+    CurrentJob, QueryError, RequestContext, Running, Statement, Text, results, text,
+};
 use arrow_flight::FlightData;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -102,22 +104,24 @@ impl Sampled {
     pub(super) async fn learn(
         &self,
         shared: &Arc<Shared>,
-        asked: &Asked,
+        request_context: &RequestContext,
         session: &Arc<Session>,
     ) -> Result<Vec<String>, QueryError> {
         let mut notes = Vec::new();
         for table in self.0.iter().filter_map(|table| table.downcast_ref::<FileTable>()) {
             let types = table.types().await.map_err(|error| QueryError::plan(&error))?;
             let Some(types) = types else { continue };
-            let changes = match look(shared, asked, session, &types).await? {
+            let changes = match look(shared, request_context, session, &types).await? {
                 Learned::Types(changes) => changes,
-                Learned::Split => match look(shared, asked, session, &types.unsplit()).await? {
-                    Learned::Types(changes) => changes,
-                    Learned::Split => {
-                        let text = format!("'{}' has values with line breaks", types.name());
-                        return Err(QueryError::Failed(text));
+                Learned::Split => {
+                    match look(shared, request_context, session, &types.unsplit()).await? {
+                        Learned::Types(changes) => changes,
+                        Learned::Split => {
+                            let text = format!("'{}' has values with line breaks", types.name());
+                            return Err(QueryError::Failed(text));
+                        }
                     }
-                },
+                }
             };
             let shown = changes.iter().take(NAMED_CHANGES_MAX).map(ToString::to_string);
             let mut shown = shown.collect::<Vec<_>>().join(", ");
@@ -135,7 +139,7 @@ impl Sampled {
 /// Runs the scan for types of a table.
 async fn look(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     session: &Arc<Session>,
     types: &TypesTable,
 ) -> Result<Learned, QueryError> {
@@ -148,8 +152,9 @@ async fn look(
     let text = Text::Frame(format!("types of the columns of '{}'", types.name()));
     let (parameters, statement, values) = (Vec::new(), None, None);
     let prepared = Prepared { text, schema, kind, parameters, statement, values };
-    let asked = Asked { analyze: false, direct: false, ..asked.clone() };
-    let running = results::begin(shared, &asked, prepared).await?;
+    let request_context =
+        RequestContext { analyze: false, direct: false, ..request_context.clone() };
+    let running = results::begin(shared, &request_context, prepared).await?;
     let batches: Vec<RecordBatch> = results::batches(running.messages).try_collect().await?;
     types.learn(&batches).map_err(wrong)
 }
@@ -157,31 +162,31 @@ async fn look(
 /// Answers a statement that was prepared.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
     let (logical, session) = match &prepared.kind {
-        Kind::Rows(_) => return results::begin(shared, asked, prepared).await,
-        Kind::Hold(hold) => (&hold.logical, &hold.session),
+        Kind::Rows(_) => return results::begin(shared, request_context, prepared).await,
+        Kind::CreateTable(create) => (&create.logical, &create.session),
         Kind::Job { logical, session } => (logical, session),
     };
     let sampled = Sampled::of(logical);
     if sampled.0.is_empty() {
-        return results::begin(shared, asked, prepared).await;
+        return results::begin(shared, request_context, prepared).await;
     }
     let retry = Retry {
         shared: Arc::clone(shared),
-        asked: asked.clone(),
+        request_context: request_context.clone(),
         session: Arc::clone(session),
         sql: match &prepared.text {
-            Text::Sql(sql) if !asked.has_fixed_types => Some(sql.clone()),
+            Text::Sql(sql) if !request_context.has_fixed_types => Some(sql.clone()),
             Text::Sql(_) | Text::Frame(_) => None,
         },
         values: prepared.values.clone(),
         current: prepared.statement.as_ref().map(Statement::current),
         sampled,
     };
-    match results::begin(shared, asked, prepared).await {
+    match results::begin(shared, request_context, prepared).await {
         Ok(Running { job, schema, messages }) => {
             let messages = stream::once(retry.follow(messages)).flatten().boxed();
             Ok(Running { job, schema, messages })
@@ -194,7 +199,7 @@ pub(crate) async fn run(
 /// A statement that may be planned and run again.
 struct Retry {
     shared: Arc<Shared>,
-    asked: Asked,
+    request_context: RequestContext,
     session: Arc<Session>,
     /// None if it cannot be planned again, since it was made of types that were told.
     sql: Option<String>,
@@ -238,15 +243,15 @@ impl Retry {
 
     /// Plans and runs the statement with the types that hold all values.
     async fn again(&self, error: String) -> Result<Running, QueryError> {
-        let Retry { shared, asked, session, .. } = self;
+        let Retry { shared, request_context, session, .. } = self;
         let Some(sql) = &self.sql else {
             return Err(self.too_late(error, "read the files anew, as with read_csv").await);
         };
         tracing::info!(cause = error, "looking at all of the files for the types of their columns");
-        let notes = self.sampled.learn(shared, asked, session).await?;
+        let notes = self.sampled.learn(shared, request_context, session).await?;
         let (values, current) = (self.values.clone(), self.current.as_ref());
-        let prepared = text::prepare_again(shared, asked, sql, values, current).await?;
-        let running = results::begin(shared, asked, prepared).await;
+        let prepared = text::prepare_again(shared, request_context, sql, values, current).await?;
+        let running = results::begin(shared, request_context, prepared).await;
         let running = running.map_err(|error| match error {
             QueryError::Sampled(text) => QueryError::Known { kind: ErrorKind::Value, text },
             other => other,
@@ -263,7 +268,7 @@ impl Retry {
     /// What is said where rows of other types were given out, or built on: after all of the files was looked at, the
     /// next try has the right types.
     async fn too_late(&self, error: String, next: &str) -> QueryError {
-        let learned = self.sampled.learn(&self.shared, &self.asked, &self.session).await;
+        let learned = self.sampled.learn(&self.shared, &self.request_context, &self.session).await;
         let text = match learned {
             Ok(notes) if notes.is_empty() => error,
             Ok(notes) => format!(

@@ -9,7 +9,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::sql::parser::{CopyToSource, Statement};
-use partita_core::{GroupSpec, Origin};
+use partita_core::{Origin, StageSpec};
 use partita_plan::exchange::{ExchangeExec, Reading};
 use partita_plan::ranged::{column_key, ranges};
 use partita_plan::{PlanError, cut, depth, sink};
@@ -18,14 +18,14 @@ use rand::RngCore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The groups of a statement that writes: the query's, whose last tasks write, and the commit.
-/// `whole` makes the group of a query that runs whole, in one task, from the query's text.
+/// The stages of a statement that writes: the query's, whose last tasks write, and the commit.
+/// `whole` makes the stage of a query that runs whole, in one task, from the query's text.
 pub(crate) fn build(
     exec: &DataSinkExec,
     text: &Text,
     is_copy: bool,
     for_run: bool,
-    whole: impl FnOnce(String) -> GroupSpec,
+    whole: impl FnOnce(String) -> StageSpec,
 ) -> Result<Built, QueryError> {
     let failed = |error| QueryError::plan(&error);
     let target = sink::target(exec).map_err(failed)?;
@@ -39,22 +39,22 @@ pub(crate) fn build(
         false => unmerged(exec.input()),
     };
     let writer = sink::redirected(exec.sink(), &staging).map_err(failed)?;
-    let mut groups = match query_groups(&input, &writer) {
-        Ok(groups) => groups,
+    let mut stages = match query_stages(&input, &writer) {
+        Ok(stages) => stages,
         Err(PlanError::NotSendable(error)) => {
             let query = match text {
                 Text::Sql(sql) => copied_query(sql),
                 Text::Frame(_) => None,
             };
             let query = query.ok_or_else(|| failed(error))?;
-            let mut groups = vec![whole(query)];
-            groups.extend(encode(&[write_from_whole(&input, writer).map_err(failed)?])?);
-            groups
+            let mut stages = vec![whole(query)];
+            stages.extend(encode(&[write_from_whole(&input, writer).map_err(failed)?])?);
+            stages
         }
         Err(error) => return Err(error.into()),
     };
-    let writers = groups.len() as u32 - 1;
-    groups.push(GroupSpec {
+    let writers = stages.len() as u32 - 1;
+    stages.push(StageSpec {
         name: "commit".to_string(),
         plan: format!("move the files to {}", target.display()),
         tasks: 1,
@@ -63,11 +63,11 @@ pub(crate) fn build(
             target: target.display().to_string(),
             single_file,
         }),
-        inputs: vec![InputSpec { group: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
+        inputs: vec![InputSpec { stage: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
         origin: Origin::Tasks,
     });
     let schema = exec.schema();
-    Ok(Built { groups, staging: Some(staging.display().to_string()), schema, order: None })
+    Ok(Built { stages, staging: Some(staging.display().to_string()), schema, order: None })
 }
 
 /// The partitions that a plan puts together at its top, or the plan. Those that are put together in
@@ -88,36 +88,36 @@ fn unmerged(plan: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     }
 }
 
-/// The groups of a query whose last tasks write.
-fn query_groups(
+/// The stages of a query whose last tasks write.
+fn query_stages(
     input: &Arc<dyn ExecutionPlan>,
     writer: &Arc<dyn DataSink>,
-) -> Result<Vec<GroupSpec>, PlanError> {
-    let mut groups = cut::cut(Arc::clone(input)).map_err(|error| match error {
+) -> Result<Vec<StageSpec>, PlanError> {
+    let mut stages = cut::cut(Arc::clone(input)).map_err(|error| match error {
         DataFusionError::NotImplemented(_) => PlanError::NotSendable(error),
         other => PlanError::Query(other),
     })?;
-    if let Some(last) = groups.last_mut() {
+    if let Some(last) = stages.last_mut() {
         let rows = Arc::clone(&last.plan);
         let (rows, writer) =
             sink::with_text_keys(rows, Arc::clone(writer)).map_err(PlanError::Query)?;
         last.plan = Arc::new(DataSinkExec::new(rows, writer, None));
     }
-    encode(&groups)
+    encode(&stages)
 }
 
-/// The group that writes what the one task of the first group gives.
+/// The stage that writes what the one task of the first stage gives.
 fn write_from_whole(
     input: &Arc<dyn ExecutionPlan>,
     writer: Arc<dyn DataSink>,
-) -> Result<cut::PlanGroup, DataFusionError> {
+) -> Result<cut::PlanStage, DataFusionError> {
     let rows = Arc::new(ExchangeExec::new(0, Reading::All, 1, input.schema()));
     let (rows, writer) = sink::with_text_keys(rows, writer)?;
-    Ok(cut::PlanGroup {
+    Ok(cut::PlanStage {
         plan: Arc::new(DataSinkExec::new(rows, writer, None)),
         tasks: 1,
-        inputs: vec![InputSpec { group: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
-        held: None,
+        inputs: vec![InputSpec { stage: 0, exchange: Exchange::Gather, first: 0, count: 1 }],
+        persisted: None,
     })
 }
 

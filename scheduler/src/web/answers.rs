@@ -20,12 +20,12 @@ impl Answers {
     pub(crate) async fn answer(&self, observer: &Observer, question: Question) -> Answer {
         let Answers::Live(hub) = self else { return observer.ask(question).await };
         let live = match &question {
-            Question::Tasks { job, group, state, after, limit } => {
-                let (job, group, state, after) = (*job, *group, *state, *after);
+            Question::Tasks { job, stage, state, after, limit } => {
+                let (job, stage, state, after) = (*job, *stage, *state, *after);
                 let limit = (*limit).clamp(1, TASKS_PAGE_MAX) as usize;
                 // One more than was asked for tells whether there are more.
                 let rows = hub
-                    .query(move |core| core.tasks_of(job, group, state, after, limit + 1))
+                    .query(move |core| core.tasks_of(job, stage, state, after, limit + 1))
                     .await
                     .flatten();
                 rows.map(|mut rows| {

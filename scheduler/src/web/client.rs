@@ -5,11 +5,11 @@ use crate::query::Ack;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use partita_core::{Core, Event, GroupSpec, JobSpec};
+use partita_core::{Core, Event, JobSpec, StageSpec};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
-    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, GROUP_TASKS_MAX, HELD_JOBS_MAX, LIVE_JOBS_MAX,
-    PLANNING_STATEMENTS_MAX,
+    CONTROL_FRAME_BYTES_MAX, FINISHED_JOBS_MAX, LIVE_JOBS_MAX, PERSISTED_JOBS_MAX,
+    PLANNING_STATEMENTS_MAX, STAGE_TASKS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
 use partita_shared::model::{ClusterRow, JobState, WorkerState};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Jobs that are listed at most, in whatever state.
 pub(crate) const JOBS_MAX: usize =
-    PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + HELD_JOBS_MAX;
+    PLANNING_STATEMENTS_MAX + FINISHED_JOBS_MAX + LIVE_JOBS_MAX + PERSISTED_JOBS_MAX;
 /// The shortest time between two messages about a job that is watched.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// The most rows that a client may say it took: sums over all of them stay below what they can hold.
@@ -74,9 +74,9 @@ async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
         Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
         Request::Jobs => shared.hub.query(|core| core.jobs(None, JOBS_MAX)).await.map(Reply::Jobs),
         Request::Job(id) => shared.hub.query(move |core| core.job(id)).await.map(Reply::Job),
-        Request::Groups(job) => {
-            let groups = shared.hub.query(move |core| core.groups(job)).await;
-            groups.map(|groups| Reply::Groups(groups.unwrap_or_default()))
+        Request::Stages(job) => {
+            let stages = shared.hub.query(move |core| core.stages(job)).await;
+            stages.map(|stages| Reply::Stages(stages.unwrap_or_default()))
         }
         Request::WaitWorkers(count) => wait_workers(shared, count).await,
         Request::Cancel(job) => cancel(shared, job).await,
@@ -125,7 +125,7 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     let row = shared.hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} does not exist; see `partita jobs`")),
-        Some(row) if row.state == JobState::Held => Reply::Error(format!(
+        Some(row) if row.state == JobState::Persisted => Reply::Error(format!(
             "cannot cancel {job}: it is complete, and its result is a persisted table; drop it with DROP TABLE (`partita tables` lists the tables)"
         )),
         Some(row) if row.state.is_final() => {
@@ -139,8 +139,8 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
     })
 }
 
-/// Has workers leave, and waits until they have: others take over what they hold before. They leave at
-/// once, so that none hands over to another of them; if one cannot, all stay.
+/// Has workers leave, and waits until they have: what they hold migrates to others before. They leave at
+/// once, so that nothing migrates to another of them; if one cannot, all stay.
 async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
     let workers = Arc::new(workers);
     let asked = Arc::clone(&workers);
@@ -179,14 +179,14 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
     let mut last = None;
     loop {
         changes.mark_unchanged();
-        let (row, groups) = shared.hub.query(move |core| (core.job(job), core.groups(job))).await?;
+        let (row, stages) = shared.hub.query(move |core| (core.job(job), core.stages(job))).await?;
         let state = row.as_ref().map(|row| row.state);
         if last.as_ref() != Some(&row) {
-            send(socket, Reply::Groups(groups.unwrap_or_default())).await?;
+            send(socket, Reply::Stages(stages.unwrap_or_default())).await?;
             send(socket, Reply::Job(row.clone())).await?;
             last = Some(row);
         }
-        if state.is_none_or(|state| state.is_final() || state == JobState::Held) {
+        if state.is_none_or(|state| state.is_final() || state == JobState::Persisted) {
             return Some(());
         }
         tokio::time::sleep(WATCH_INTERVAL).await;
@@ -196,10 +196,10 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
 
 /// Runs tasks that do nothing: what the machinery itself costs.
 async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
-    if count == 0 || count > GROUP_TASKS_MAX {
-        return Reply::Error(format!("invalid number of tasks: expected 1 to {GROUP_TASKS_MAX}"));
+    if count == 0 || count > STAGE_TASKS_MAX {
+        return Reply::Error(format!("invalid number of tasks: expected 1 to {STAGE_TASKS_MAX}"));
     }
-    let group = |name: &str, tasks, inputs| GroupSpec {
+    let stage = |name: &str, tasks, inputs| StageSpec {
         name: name.to_string(),
         plan: String::new(),
         tasks,
@@ -208,7 +208,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         origin: partita_core::Origin::Tasks,
     };
     let gather = partita_shared::message::InputSpec {
-        group: 0,
+        stage: 0,
         exchange: partita_shared::message::Exchange::Gather,
         first: 0,
         count: 1,
@@ -220,9 +220,9 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
-        groups: vec![group("empty", count, Vec::new()), group("end", 1, vec![gather])],
+        stages: vec![stage("empty", count, Vec::new()), stage("end", 1, vec![gather])],
     };
     let (job, mut notices) = match shared.hub.submit(spec).await {
         Ok(submitted) => submitted,
@@ -233,7 +233,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
             crate::JobNotice::Deliver { index, .. } => {
                 shared.hub.tell(Event::Delivered { job, index, rows: 0 }).await;
             }
-            crate::JobNotice::Held => {}
+            crate::JobNotice::Persisted => {}
             crate::JobNotice::Ended { state: JobState::Done, .. } => return Reply::Done,
             crate::JobNotice::Ended { error, .. } => return Reply::Error(error),
         }

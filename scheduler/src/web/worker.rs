@@ -164,7 +164,7 @@ fn is_possible(message: &FromWorker) -> bool {
         }),
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),
-        FromWorker::TakenOver { error, .. } => short(&[error.as_deref().unwrap_or_default()]),
+        FromWorker::Migrated { error, .. } => short(&[error.as_deref().unwrap_or_default()]),
         FromWorker::Died { host, cause, .. } => short(&[host, cause]),
     }
 }

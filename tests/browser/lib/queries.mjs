@@ -22,7 +22,7 @@ export async function makeNumbers(cluster) {
 }
 
 /**
- * A query in 4, 16 or 64 tasks, all of one group, and one that adds up. Its text stays short enough to be
+ * A query in 4, 16 or 64 tasks, all of one stage, and one that adds up. Its text stays short enough to be
  * read on a page.
  *
  * @param {4 | 16 | 64} tasks

@@ -177,7 +177,7 @@ pub fn many_tasks_rows(tasks: u64) -> String {
     format!("{}\n", tasks * (NUMBERS_ROWS / NUMBERS_FILES) * 32)
 }
 
-/// A query whose second group is one task that works for half a minute or more.
+/// A query whose second stage is one task that works for half a minute or more.
 pub fn one_long_task() -> String {
     let (file, slow) = (numbers().join("0.parquet"), slow("concat(s, cast(j as varchar))"));
     format!(

@@ -7,18 +7,18 @@ use partita_tests::oracle::plan_rows;
 const QUERY: &str = "select d.name, count(*), sum(f.v) from facts f join dims d on f.k = d.k
     group by d.name order by d.name";
 
-/// `EXPLAIN` gives the logical plan and every group: its tasks, what it reads and how, and its
+/// `EXPLAIN` gives the logical plan and every stage: its tasks, what it reads and how, and its
 /// operators. It runs nothing.
 #[test]
-fn explain_names_the_groups() -> Result<()> {
+fn explain_names_the_stages() -> Result<()> {
     let fixture = fixture()?;
     fixture.cluster.run(async {
         let oracle = fixture.oracle().await?;
         let rows = oracle.explain(QUERY).await?;
         let kinds: Vec<&str> = rows.iter().map(|(kind, _)| kind.as_str()).collect();
-        let groups: Vec<String> = (0..rows.len() - 1).map(|n| format!("stage {n}")).collect();
+        let stages: Vec<String> = (0..rows.len() - 1).map(|n| format!("stage {n}")).collect();
         assert_eq!(kinds[0], "logical_plan");
-        assert_eq!(&kinds[1..], groups.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(&kinds[1..], stages.iter().map(String::as_str).collect::<Vec<_>>());
         let all: String = rows.iter().map(|(_, text)| text.as_str()).collect();
         for part in [
             "scan",
@@ -41,7 +41,7 @@ fn explain_names_the_groups() -> Result<()> {
 }
 
 /// `EXPLAIN ANALYZE`, and the same asked for beside a plain query, run the query and give the
-/// figures of each operator, summed over the tasks of its group, instead of the rows.
+/// figures of each operator, summed over the tasks of its stage, instead of the rows.
 #[test]
 fn explain_analyze_counts_rows() -> Result<()> {
     let fixture = fixture()?;

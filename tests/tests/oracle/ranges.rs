@@ -1,4 +1,4 @@
-//! Sorted held tables, whose partitions are ranges: windows, groups and joins that rely on it.
+//! Sorted persisted tables, whose partitions are ranges: windows, groups and joins that rely on it.
 
 use crate::fixture::fixture;
 use anyhow::{Context, Result, bail};
@@ -15,11 +15,11 @@ const ROWS: &str = "select id * 4 + value as id, (id * 4 + value) / 3 as third, 
 
 /// Makes the rows a table on the cluster, sorted, and a view on the single node.
 async fn sorted(oracle: &Oracle, name: &str, order: &str) -> Result<()> {
-    held(oracle, name, ROWS, order).await
+    persist(oracle, name, ROWS, order).await
 }
 
 /// Makes these rows a table on the cluster, sorted, and a view on the single node.
-async fn held(oracle: &Oracle, name: &str, rows: &str, order: &str) -> Result<()> {
+async fn persist(oracle: &Oracle, name: &str, rows: &str, order: &str) -> Result<()> {
     oracle.on_single_node_only(&format!("create view {name} as {rows}")).await?;
     let table = format!("create temporary table {name} as {rows} order by {order}");
     oracle.on_cluster_only(&table).await
@@ -55,14 +55,14 @@ async fn check(oracle: &Oracle, gets: Gets, queries: &[&str]) -> Result<()> {
     oracle.check_all(queries, Sameness::Rows).await
 }
 
-/// How many groups of tasks the job had that made a held table.
-async fn groups_of(oracle: &Oracle, table: &str) -> Result<usize> {
+/// How many stages the job had that made a persisted table.
+async fn stages_of(oracle: &Oracle, table: &str) -> Result<usize> {
     let mut control = oracle.client().control().await?;
     let Reply::Tables(tables) = control.ask(Request::Tables).await? else { bail!("no tables") };
     let found = tables.into_iter().find(|row| row.name == table).context("no such table")?;
-    match control.ask(Request::Groups(found.job)).await? {
-        Reply::Groups(groups) => Ok(groups.len()),
-        other => bail!("no groups: {other:?}"),
+    match control.ask(Request::Stages(found.job)).await? {
+        Reply::Stages(stages) => Ok(stages.len()),
+        other => bail!("no stages: {other:?}"),
     }
 }
 
@@ -250,7 +250,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
         sorted(&oracle, "base", "third").await?;
         sorted(&oracle, "other", "third").await?;
         let made = "select third, k as j, id + 1 as plus from base where id % 5 < 3";
-        held(&oracle, "same", made, "third").await?;
+        persist(&oracle, "same", made, "third").await?;
         let where_they_lie = [
             "select third, count(*), sum(k) from base group by third",
             "select third + 0, min(v) from (select third, v from base where k > 9) group by third",
@@ -279,7 +279,7 @@ fn ranges_need_no_shuffle() -> Result<()> {
         ];
         for query in one_side {
             let plan = explained(&oracle, query).await?;
-            assert_eq!(plan.matches("reads Shuffle").count(), 1, "{query}\n{plan}");
+            assert_eq!(plan.matches("Shuffle of stage").count(), 1, "{query}\n{plan}");
         }
         oracle.check_all(&one_side, Sameness::Rows).await?;
         let anywhere = [
@@ -330,9 +330,9 @@ fn files_in_order_are_not_shuffled() -> Result<()> {
             ("file_gaps", format!("select gap, n from '{folder}/'"), "gap, n", false),
         ];
         for (name, rows, order, in_place) in &tables {
-            held(&oracle, name, rows, order).await?;
-            let groups = groups_of(&oracle, name).await?;
-            assert_eq!(groups == 1, *in_place, "{name} was made by {groups} groups of tasks");
+            persist(&oracle, name, rows, order).await?;
+            let stages = stages_of(&oracle, name).await?;
+            assert_eq!(stages == 1, *in_place, "{name} was made by {stages} stages");
         }
         oracle
             .check_all(
@@ -358,7 +358,7 @@ fn windows_keep_the_order() -> Result<()> {
         let oracle = fixture.oracle().await?;
         sorted(&oracle, "base", "id").await?;
         let made = "select id, id - lag(id, 3) over (order by id) as d from base";
-        held(&oracle, "made", made, "id").await?;
+        persist(&oracle, "made", made, "id").await?;
         let again = "select id, sum(d) over (order by id rows between 5 preceding and current row)
             from made where id < 12000";
         check(&oracle, Gets::Rows, &[again]).await
@@ -372,9 +372,9 @@ fn distances_do_not_wrap_around() -> Result<()> {
     fixture.cluster.run(async {
         let oracle = fixture.oracle().await?;
         let up = format!("select arrow_cast(id, 'UInt64') as n, k from ({ROWS})");
-        held(&oracle, "whole", &up, "n").await?;
+        persist(&oracle, "whole", &up, "n").await?;
         let top = format!("select 9223372036854775807 - id as n, k from ({ROWS})");
-        held(&oracle, "top", &top, "n desc").await?;
+        persist(&oracle, "top", &top, "n desc").await?;
         check(
             &oracle,
             Gets::Rows,
@@ -429,7 +429,7 @@ fn files_with_what_is_no_number() -> Result<()> {
             let copy = format!("copy ({rows}) to '{folder}/{file}.parquet'");
             oracle.on_single_node_only(&copy).await?;
         }
-        held(&oracle, "measured", &format!("select f, n from '{folder}/'"), "f, n").await?;
+        persist(&oracle, "measured", &format!("select f, n from '{folder}/'"), "f, n").await?;
         oracle
             .check_all(
                 &[

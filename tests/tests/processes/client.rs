@@ -1,4 +1,4 @@
-//! The Rust client: frames that are built here and run there, tables that it brings and takes home,
+//! The Rust client: frames that are built here and run there, tables that it uploads and fetches,
 //! and its examples.
 
 use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray};
@@ -9,7 +9,7 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{ExprFunctionExt, in_subquery};
 use datafusion::prelude::{CsvReadOptions, JoinType, SessionContext, col, lit};
-use partita_client::{Client, Frame, Put, Write};
+use partita_client::{Client, Frame, Upload, Write};
 use partita_shared::model::WorkerState;
 use partita_tests::process::{Cluster, LONG, SOON, program, signal, wait_for};
 use std::fmt::Write as _;
@@ -110,11 +110,11 @@ async fn the_example_of_frames_runs() {
     cluster.wait_idle(SOON);
 }
 
-/// The example of held tables brings them, reads them, publishes them and takes them home.
+/// The example of persisted tables uploads them, reads them, publishes them and fetches them.
 #[test]
 fn the_example_of_held_tables_runs() {
     let cluster = cluster();
-    let text = example(&cluster, "held", &[]);
+    let text = example(&cluster, "persisted", &[]);
     // Of the numbers below 40000, those that end with 3: the mean of 3 and 39993, 4000 times.
     for line in ["persisted 40000 rows", "sums of digits: 10 rows", "fetched 40000 rows"] {
         assert!(text.contains(line), "{line} is not in {text}");
@@ -198,9 +198,9 @@ async fn frames_answer_as_datafusion_does() {
     assert!(figures.expect("figures").contains("on slots"));
 }
 
-/// Frames are held with and without a name, sorted ones sorted; text runs that has no plan to send.
+/// Frames are persisted with and without a name, sorted ones sorted; text runs that has no plan to send.
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_are_held() {
+async fn frames_are_persisted() {
     let cluster = Cluster::start(2, &["--nthreads=2"]);
     let client = connect(&cluster).await;
     let rows = client
@@ -208,15 +208,16 @@ async fn frames_are_held() {
         .await
         .expect("rows");
     let sorted = rows.clone().sort(vec![col("k").sort(true, true)]).expect("an order");
-    let held = sorted.persist_as("Sorted rows", false).await.expect("a table");
-    assert_eq!((held.name(), held.rows()), ("Sorted rows", 100_000));
+    let persisted = sorted.persist_as("Sorted rows", false).await.expect("a table");
+    assert_eq!((persisted.name(), persisted.rows()), ("Sorted rows", 100_000));
     let taken = sorted.persist_as("Sorted rows", false).await.expect_err("a name that is taken");
     assert!(taken.to_string().contains("already"), "{taken}");
     sorted.persist_as("Sorted rows", true).await.expect("another in its place");
-    let range = held.frame().await.expect("a frame").filter(col("k").between(lit(10), lit(20)));
+    let range =
+        persisted.frame().await.expect("a frame").filter(col("k").between(lit(10), lit(20)));
     let plan = range.expect("a range").explain().await.expect("a plan");
     assert!(plan.contains("1 of them read") || plan.contains("2 of them read"), "{plan}");
-    let keys = held.get().await.expect("rows");
+    let keys = persisted.get().await.expect("rows");
     let keys = concat_batches(&keys[0].schema(), &keys).expect("one batch");
     let keys = keys.column(0).as_primitive::<Int64Type>().values().to_vec();
     assert!(keys.is_sorted() && keys.len() == 100_000);
@@ -237,9 +238,9 @@ async fn frames_are_held() {
     assert_eq!(whole.persist().await.expect("a table").rows(), 5);
     let error = whole.filter(col("n").gt(lit(2))).expect("a step").collect().await;
     assert!(error.expect_err("refused").to_string().contains("persist"));
-    held.release().await.expect("let go");
+    persisted.release().await.expect("let go");
     drop((client, unnamed, even, sorted));
-    // What was held for the client goes with it.
+    // What was persisted for the client goes with it.
     wait_for("no tables", SOON, || {
         (!cluster.place.run(["tables"]).ok().contains("frame-")).then_some(())
     });
@@ -340,22 +341,22 @@ fn partitions(count: i64, rows: i64) -> Vec<RecordBatch> {
     (0..count).map(one).collect()
 }
 
-/// What is brought comes back as it was, in its order, straight from the workers and through the
+/// What is uploaded comes back as it was, in its order, straight from the workers and through the
 /// scheduler; in both ways it is a table of the cluster.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_brought_comes_back() {
+async fn uploads_come_back() {
     let cluster = Cluster::start(2, &["--nthreads=2"]);
     for through in [false, true] {
         let client = connect(&cluster).await;
         let client = if through { client.through_scheduler() } else { client };
         // Of several messages each: their first one has the schema and the command.
-        let brought = partitions(5, 60_000);
-        let how = Put { name: Some(format!("brought {through}")), public: true, replicas: 1 };
-        let table = client.put(brought.clone(), how).await.expect("a table");
+        let uploaded = partitions(5, 60_000);
+        let how = Upload { name: Some(format!("uploaded {through}")), public: true, replicas: 1 };
+        let table = client.upload(uploaded.clone(), how).await.expect("a table");
         assert_eq!(table.rows(), 300_000);
         let back = table.get().await.expect("rows");
-        let one = |batches: &[RecordBatch]| concat_batches(&brought[0].schema(), batches);
-        assert_eq!(one(&back).expect("one batch"), one(&brought).expect("one batch"));
+        let one = |batches: &[RecordBatch]| concat_batches(&uploaded[0].schema(), batches);
+        assert_eq!(one(&back).expect("one batch"), one(&uploaded).expect("one batch"));
         let sums = table.frame().await.expect("a frame");
         let sums = sums.aggregate(vec![col("w")], vec![sum(col("n")).alias("s")]).expect("a frame");
         let batches = sums.collect().await.expect("rows");
@@ -365,7 +366,7 @@ async fn what_is_brought_comes_back() {
             .sum();
         assert_eq!(total, 300_000 * 299_999 / 2);
         let empty = partitions(2, 0);
-        let none = client.put(empty, Put::default()).await.expect("a table without rows");
+        let none = client.upload(empty, Upload::default()).await.expect("a table without rows");
         assert_eq!(
             (none.rows(), none.get().await.expect("rows").iter().map(|b| b.num_rows()).sum()),
             (0, 0)
@@ -377,12 +378,13 @@ async fn what_is_brought_comes_back() {
     let client = connect(&cluster).await;
     let mut mixed = partitions(1, 3);
     mixed.push(RecordBatch::try_from_iter([("a", numbers(0..3))]).expect("a batch"));
-    let error = client.put(mixed, Put::default()).await.expect_err("refused").to_string();
+    let error = client.upload(mixed, Upload::default()).await.expect_err("refused").to_string();
     assert!(error.contains("partition 1 has different columns"), "{error}");
-    let error = client.put(Vec::new(), Put::default()).await.expect_err("refused").to_string();
+    let error =
+        client.upload(Vec::new(), Upload::default()).await.expect_err("refused").to_string();
     assert!(error.contains("at least one partition"), "{error}");
-    let how = Put { replicas: 99, ..Put::default() };
-    let error = client.put(partitions(1, 3), how).await.expect_err("refused").to_string();
+    let how = Upload { replicas: 99, ..Upload::default() };
+    let error = client.upload(partitions(1, 3), how).await.expect_err("refused").to_string();
     assert!(error.contains("replicas"), "{error}");
 }
 
@@ -393,8 +395,8 @@ async fn copies_outlive_a_worker() {
     let client = connect(&cluster).await;
     assert_eq!(client.workers().await.expect("workers").len(), 2);
     assert_eq!(client.cluster().await.expect("the cluster").workers, 2);
-    let how = Put { replicas: 2, ..Put::default() };
-    let table = client.put(partitions(4, 1000), how).await.expect("a table");
+    let how = Upload { replicas: 2, ..Upload::default() };
+    let table = client.upload(partitions(4, 1000), how).await.expect("a table");
     let victim = cluster.workers[0].pid();
     signal(victim, libc::SIGKILL);
     wait_for("its loss", SOON, || {

@@ -246,8 +246,8 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
         .fetch(damaged(random, b"partita.fetch:{\"address\":\"127.0.0.1:1\",\"ticket\":\"AAAA\"}"))
         .await;
     let name = [
-        "partita.put_begin",
-        "partita.put_end",
+        "partita.upload_begin",
+        "partita.upload_end",
         "partita.publish",
         "partita.locate",
         "CreatePreparedStatement",
@@ -262,7 +262,7 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
     stranger.act(name, body).await;
     stranger.act(name, "[".repeat(50_000).into_bytes()).await;
     for _ in 0..10 {
-        let path = ["jobs?limit=3", "jobs/7/groups", "workers?state=up", "jobs/1/tasks"];
+        let path = ["jobs?limit=3", "jobs/7/stages", "workers?state=up", "jobs/1/tasks"];
         let path = path.choose(random).copied().unwrap_or_default();
         let path = damaged(random, path.as_bytes());
         // What is no character of a path is no request either.

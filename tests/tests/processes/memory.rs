@@ -105,7 +105,7 @@ fn many_spilled_partitions_are_merged() {
     let args = ["sql", "--output=arrow", "--output-file=merged.arrow", &query];
     cluster.place.start(args).finish(LONG).ok();
     let job = cluster.last_job().expect("the job");
-    assert!(cluster.groups(&job)[0].tasks.done >= 24, "{job:?}");
+    assert!(cluster.stages(&job)[0].tasks.done >= 24, "{job:?}");
     let file = File::open(cluster.place.path("data").join("merged.arrow")).expect("the result");
     let reader = StreamReader::try_new(BufReader::new(file), None).expect("a stream");
     let mut next = 0;

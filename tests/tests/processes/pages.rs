@@ -3,7 +3,7 @@
 use partita_observe::event::{Ending, Level};
 use partita_observe::frame::{Answer, FromPage, Question, Source, Topic};
 use partita_observe::view::EventKind;
-use partita_shared::ids::{GroupId, TaskId};
+use partita_shared::ids::{StageId, TaskId};
 use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
 use partita_tests::process::data::{numbers, slow_join, slow_join_rows};
 use partita_tests::process::page::Page;
@@ -36,7 +36,7 @@ fn the_token_opens_a_page() {
     assert_eq!((greeting.cluster.as_str(), greeting.source), ("default", Source::Live));
 }
 
-/// While nothing changes, what a page has of workers, jobs and groups is what the lists say.
+/// While nothing changes, what a page has of workers, jobs and stages is what the lists say.
 #[test]
 fn a_page_has_what_the_lists_say() {
     let cluster = Cluster::start(2, &[]);
@@ -47,7 +47,7 @@ fn a_page_has_what_the_lists_say() {
     let jobs = cluster.jobs();
     let mut page = open(&cluster);
     let mut topics = LISTS.to_vec();
-    topics.extend(jobs.iter().flat_map(|job| [Topic::Groups(job.id), Topic::Job(job.id)]));
+    topics.extend(jobs.iter().flat_map(|job| [Topic::Stages(job.id), Topic::Job(job.id)]));
     page.follow(&topics);
     let seen = page.wait_for("all jobs", SOON, |f| {
         let seen: Vec<_> = f.jobs.values().map(|row| (**row).clone()).collect();
@@ -55,15 +55,15 @@ fn a_page_has_what_the_lists_say() {
     });
     assert_eq!(seen, jobs);
     for job in &jobs {
-        page.wait_for("its groups", SOON, |f| f.groups.get(&job.id).map(|_| ()));
+        page.wait_for("its stages", SOON, |f| f.stages.get(&job.id).map(|_| ()));
         page.wait_for("its texts", SOON, |f| f.job_texts.get(&job.id).cloned().flatten());
-        let groups = cluster.groups(job);
-        let seen = &page.follower.groups[&job.id];
-        assert_eq!(seen.len(), groups.len());
-        for group in &groups {
-            let view = &seen[&group.id.index];
+        let stages = cluster.stages(job);
+        let seen = &page.follower.stages[&job.id];
+        assert_eq!(seen.len(), stages.len());
+        for stage in &stages {
+            let view = &seen[&stage.id.index];
             let told = (view.name.as_str(), view.tasks, view.rows, view.bytes, view.busy_us);
-            let listed = (group.name.as_str(), group.tasks, group.rows, group.bytes, group.busy_us);
+            let listed = (stage.name.as_str(), stage.tasks, stage.rows, stage.bytes, stage.busy_us);
             assert_eq!(told, listed);
         }
         let text = page.follower.job_texts[&job.id].clone().expect("the job is known");
@@ -93,10 +93,10 @@ fn what_happens_is_seen_as_it_happens() {
         f.jobs.values().find(|row| row.state == JobState::Running).map(|row| row.id)
     });
     let mut topics = LISTS.to_vec();
-    topics.extend([Topic::Groups(job), Topic::Data]);
+    topics.extend([Topic::Stages(job), Topic::Data]);
     page.follow(&topics);
     let question =
-        |state| Question::Tasks { job, group: None, state: Some(state), after: None, limit: 5 };
+        |state| Question::Tasks { job, stage: None, state: Some(state), after: None, limit: 5 };
     let waiting =
         wait_for("a task that waits", SOON, || match page.ask(question(TaskState::Waiting)) {
             Answer::Tasks { rows, .. } => rows.first().cloned(),
@@ -128,8 +128,8 @@ fn what_happens_is_seen_as_it_happens() {
         f.jobs.get(&job).filter(|row| row.state == JobState::Done).cloned()
     });
     // Tasks of a job that has ended are answered from what is remembered.
-    let group = GroupId { job, index: 0 };
-    let Answer::Task(task) = page.ask(Question::Task(TaskId { group, index: 0 })) else {
+    let stage = StageId { job, index: 0 };
+    let Answer::Task(task) = page.ask(Question::Task(TaskId { stage, index: 0 })) else {
         panic!("the task is forgotten")
     };
     assert!(task.attempts.iter().any(|attempt| attempt.ending == Some(Ending::Finished)));
@@ -177,7 +177,7 @@ fn replayed(place: &Place, journal: &Path) -> (Process, Page) {
     (serving, page)
 }
 
-/// A run's journal shows the same afterwards: the job, its groups and its workers, at the end and,
+/// A run's journal shows the same afterwards: the job, its stages and its workers, at the end and,
 /// after going back, from the beginning.
 #[test]
 fn a_journal_is_replayed() {
@@ -197,8 +197,8 @@ fn a_journal_is_replayed() {
     page.wait_for("the beginning", SOON, |f| f.jobs.is_empty().then_some(()));
     page.say(&FromPage::Play(1000.0));
     assert_eq!(page.wait_for("the job again", SOON, done), job);
-    let group = GroupId { job: job.id, index: 0 };
-    let Answer::Task(task) = page.ask(Question::Task(TaskId { group, index: 0 })) else {
+    let stage = StageId { job: job.id, index: 0 };
+    let Answer::Task(task) = page.ask(Question::Task(TaskId { stage, index: 0 })) else {
         panic!("no task")
     };
     assert_eq!(task.row.state, TaskState::Done);

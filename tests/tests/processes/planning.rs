@@ -92,7 +92,7 @@ fn planning_has_a_limit() {
     ran.fails(1, &["planning took longer than 1 s", "--planning-timeout"]);
     assert!(start.elapsed() < Duration::from_secs(20));
     let job = cluster.last_job().expect("the statement");
-    assert_eq!((job.state, job.groups), (JobState::Failed, 0), "{job:?}");
+    assert_eq!((job.state, job.stages), (JobState::Failed, 0), "{job:?}");
     assert!(job.error.starts_with("planning: planning took longer than 1 s"), "{job:?}");
     assert_eq!(cluster.sql("select 9 as x"), "9\n");
 }
@@ -107,7 +107,7 @@ fn a_job_has_the_number_of_its_planning() {
     cluster.place.run(["sql", &query]).ok();
     let jobs = cluster.jobs();
     let [table, sample] = &jobs[..] else { panic!("{jobs:?}") };
-    assert_eq!((table.text.as_str(), table.state), (query.as_str(), JobState::Held));
+    assert_eq!((table.text.as_str(), table.state), (query.as_str(), JobState::Persisted));
     assert!(sample.text.contains("sample of sort keys"), "{sample:?}");
     assert_eq!((sample.state, sample.id), (JobState::Done, JobId(table.id.0 + 1)));
     assert!(table.submitted_ms <= sample.submitted_ms && table.started_ms >= sample.ended_ms);
@@ -125,7 +125,7 @@ fn statements_without_a_job_are_listed() {
     cluster.sql("select name from 'people.csv'");
     cluster.place.run(["sql", "--explain", "select name from 'people.csv'"]).ok();
     let jobs = cluster.jobs();
-    let listed: Vec<_> = jobs.iter().map(|job| (job.id.0, job.state, job.groups > 0)).collect();
+    let listed: Vec<_> = jobs.iter().map(|job| (job.id.0, job.state, job.stages > 0)).collect();
     let first = listed[0].0;
     let expected = [
         (first, JobState::Failed, false),

@@ -74,10 +74,10 @@ fn a_holder_of_shuffle_output_is_killed() {
     let mut sql = cluster.start_sql(&slow_join());
     let holder = wait_for("finished shuffle output that is being read", SOON, || {
         let job = cluster.last_job()?;
-        let groups = cluster.groups(&job);
-        let join = groups.iter().find(|group| group.inputs.len() == 2)?;
+        let stages = cluster.stages(&job);
+        let join = stages.iter().find(|stage| stage.inputs.len() == 2)?;
         let reading = join.inputs.iter().all(|input| {
-            let input = &groups[*input as usize];
+            let input = &stages[*input as usize];
             input.tasks.done == input.tasks.total()
         });
         let works = reading && join.tasks.running > 0;
@@ -146,7 +146,7 @@ fn a_worker_drains() {
 /// What a leaving worker holds and its client has not read goes to another worker: it is gone long
 /// before the client goes on, and nothing is made again.
 #[test]
-fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
+fn a_leaving_worker_migrates_what_a_slow_client_wants() {
     let mut cluster = Cluster::start(2, &[]);
     let quarter = WIDE_ROWS.div_ceil(4);
     let query = format!("select s from '{}' where k % 4 = 0", wide().display());
@@ -155,7 +155,7 @@ fn a_leaving_worker_hands_over_what_a_slow_client_wants() {
         cluster.last_job().filter(|job| job.state != JobState::Planning)
     });
     signal(sql.pid(), libc::SIGSTOP);
-    let tasks = format!("/api/v1/jobs/{}/tasks?group=0", job.id.0);
+    let tasks = format!("/api/v1/jobs/{}/tasks?stage=0", job.id.0);
     // The first partition is being read. The others wait for their turn where they were made.
     let reading = wait_for("partitions that wait", LONG, || {
         let (_, text) = raw::get(&cluster.access, &tasks);
@@ -239,9 +239,9 @@ fn a_task_that_kills_its_workers_is_given_up() {
     for _ in 0..3 {
         let pid = wait_for("the task on a worker", LONG, || {
             let job = cluster.last_job()?;
-            let groups = cluster.groups(&job);
-            let running = groups.get(1).is_some_and(|group| group.tasks.running == 1);
-            let alone = groups.first().is_some_and(|group| group.tasks.running == 0);
+            let stages = cluster.stages(&job);
+            let running = stages.get(1).is_some_and(|stage| stage.tasks.running == 1);
+            let alone = stages.first().is_some_and(|stage| stage.tasks.running == 0);
             let mut workers = cluster.workers_up().into_iter();
             let worker = workers.find(|row| row.assigned > 0 && !killed.contains(&row.pid))?;
             (running && alone).then_some(worker.pid)

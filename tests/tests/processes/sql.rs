@@ -158,7 +158,7 @@ fn exit_codes_say_what_happened() {
     place.run(["sql", "--explain", "--analyze", "select 1"]).fails(2, &["--analyze"]);
 }
 
-/// `--explain` shows the groups of tasks and runs nothing; `--analyze` runs, and shows what each
+/// `--explain` shows the stages and runs nothing; `--analyze` runs, and shows what each
 /// operator did.
 #[test]
 fn plans_are_shown() {
@@ -194,7 +194,7 @@ fn progress_is_json_lines() {
             ran.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let last = lines.last().expect("a line");
         assert_eq!(last["job"]["state"], serde_json::json!(JobState::Done), "{last}");
-        assert!(last["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{last}");
+        assert!(last["stages"].as_array().is_some_and(|stages| !stages.is_empty()), "{last}");
     }
 }
 

@@ -50,7 +50,7 @@ fn scancel_ends_all_in_order() {
 #[test]
 fn what_cannot_end_in_time_is_said() {
     let Some(nodes) = slurm::nodes(1) else { return };
-    // One group of some sixty tasks, of three seconds of a processor each: more than a minute can do.
+    // One stage of some sixty tasks, of three seconds of a processor each: more than a minute can do.
     let rows = "copy (select repeat(cast(value % 10 as varchar), 100) as s \
         from generate_series(1, 3000000)) to 'rows.csv' stored as csv";
     nodes.partita(&["sql", "--embedded", rows]).ok();

@@ -15,7 +15,7 @@ fn script(run: &str, command: &str) -> String {
     )
 }
 
-/// A question whose groups are spread over all workers and read from all of them.
+/// A question whose stages are spread over all workers and read from all of them.
 const QUESTION: &str = "partita sql --output=csv \"select count(*) as n from \
     (select distinct value % 1000 from generate_series(1, 100000)) \
     join generate_series(1, 5) on true\"";

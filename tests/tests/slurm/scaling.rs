@@ -112,7 +112,7 @@ fn adapt_keeps_the_last_holder() {
     adapt.finish(SOON).ok();
 }
 
-/// `scale` has workers hand over what they hold before it cancels their jobs, and keeps the last of them.
+/// `scale` has workers migrate what they hold before it cancels their jobs, and keeps the last of them.
 #[test]
 fn scale_migrates_first() {
     let Some(nodes) = slurm::nodes(1) else { return };

@@ -5,7 +5,7 @@ use crate::control::detail::Detail;
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::error::WorkerError;
-use crate::exec::{Done, Engine, remove_abandoned, take_over};
+use crate::exec::{Done, Engine, migration, remove_abandoned};
 use futures::FutureExt;
 use partita_shared::access::host_name;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
@@ -175,7 +175,7 @@ async fn session<S: Future<Output = Stop>>(
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
-                Some(ToWorker::TakeOver(order)) => take_over::start(engine, order, &sender),
+                Some(ToWorker::Migrate(order)) => migration::start(engine, order, &sender),
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
                     break End::Dismissed("the connection to the scheduler was lost".to_string());
@@ -248,7 +248,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
     match message {
         ToWorker::Welcome { .. }
         | ToWorker::Refused { .. }
-        | ToWorker::TakeOver(_)
+        | ToWorker::Migrate(_)
         | ToWorker::Shutdown { .. }
         | ToWorker::Watch(_) => {}
         ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
@@ -257,7 +257,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::Locations(locations) => engine.set_locations(locations),
         ToWorker::Run(tasks) => engine.run(tasks),
         ToWorker::Cancel(attempts) => engine.cancel(&attempts),
-        ToWorker::DropGroups(groups) => engine.drop_groups(&groups),
+        ToWorker::DropStages(stages) => engine.drop_stages(&stages),
         ToWorker::DropPartition(task) => engine.drop_partition(task),
         ToWorker::DropJob { job, staging } => {
             engine.drop_job(job);

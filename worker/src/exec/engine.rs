@@ -20,7 +20,7 @@ use datafusion::prelude::SessionConfig;
 use partita_net::peer::{DataPlane, FlightPlane};
 use partita_plan::depth::RUNNING_STACK_BYTES;
 use partita_plan::session;
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
     FailureKind, Fragment, FromWorker, Holder, Locations, Outcome, RunTask, SlotTask, TaskReport,
 };
@@ -70,10 +70,13 @@ pub struct Engine {
     compute: OwnedRuntime,
     data: OwnedRuntime,
     transfers: Arc<Semaphore>,
-    groups: Mutex<HashMap<GroupId, Arc<Group>>>,
+    stages: Mutex<HashMap<StageId, Arc<Stage>>>,
     slots_state: Mutex<Slots>,
     /// Whether the process uses so much that no task is started beside another.
     waiting: AtomicBool,
+    /// Whether the store is being spilled because the process is too large, in a worker so small that what it frees
+    /// is a large part of the limit: then no task starts.
+    spilling: AtomicBool,
     done: mpsc::Sender<Done>,
     done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
     /// What the data service has to tell the scheduler, while there is one.
@@ -133,17 +136,17 @@ fn running_config(policy: MemoryPolicy, slots: u32) -> SessionConfig {
     config
 }
 
-/// A group as this worker knows it.
+/// A stage as this worker knows it.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct Stage {
     pub(crate) fragment: Arc<Fragment>,
     locations: Mutex<BTreeMap<u32, Arc<Vec<Holder>>>>,
-    /// The decoded plan, shared by the tasks of the group here, so that the collected side of a
+    /// The decoded plan, shared by the tasks of the stage here, so that the collected side of a
     /// join is read once for all of them.
     plan: Mutex<Option<Arc<dyn ExecutionPlan>>>,
 }
 
-impl Group {
+impl Stage {
     pub(crate) fn locations(&self) -> BTreeMap<u32, Arc<Vec<Holder>>> {
         self.locations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -231,9 +234,10 @@ impl Engine {
             compute,
             data,
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
-            groups: Mutex::default(),
+            stages: Mutex::default(),
             slots_state: Mutex::default(),
             waiting: AtomicBool::new(false),
+            spilling: AtomicBool::new(false),
             done,
             done_receiver: Mutex::new(Some(done_receiver)),
             link: Mutex::default(),
@@ -381,7 +385,16 @@ impl Engine {
 
     /// Holds tasks back, or lets them start again.
     pub(crate) fn set_waiting(self: &Arc<Self>, waiting: bool) {
-        if self.waiting.swap(waiting, Ordering::Relaxed) && !waiting {
+        // Also while tasks wait: the last attempt that had memory may have ended.
+        if self.waiting.swap(waiting, Ordering::Relaxed) {
+            self.fill_slots();
+        }
+    }
+
+    /// Says whether the store is being spilled because the process is too large.
+    pub(crate) fn set_spilling(self: &Arc<Self>, spilling: bool) {
+        let is_small = self.budget.policy().is_small();
+        if self.spilling.swap(spilling && is_small, Ordering::Relaxed) && !spilling {
             self.fill_slots();
         }
     }
@@ -444,8 +457,8 @@ impl Engine {
         self.slots_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn groups(&self) -> MutexGuard<'_, HashMap<GroupId, Arc<Group>>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stages(&self) -> MutexGuard<'_, HashMap<StageId, Arc<Stage>>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add_peer(&self, worker: WorkerId, address: String) {
@@ -462,13 +475,13 @@ impl Engine {
     }
 
     pub(crate) fn add_fragment(&self, fragment: Arc<Fragment>) {
-        let group = Group { fragment, locations: Mutex::default(), plan: Mutex::default() };
-        self.groups().insert(group.fragment.group, Arc::new(group));
+        let stage = Stage { fragment, locations: Mutex::default(), plan: Mutex::default() };
+        self.stages().insert(stage.fragment.stage, Arc::new(stage));
     }
 
     pub(crate) fn set_locations(&self, locations: Locations) {
-        if let Some(group) = self.groups().get(&locations.group) {
-            let mut known = group.locations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stage) = self.stages().get(&locations.stage) {
+            let mut known = stage.locations.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(locations.input, locations.holders);
         }
     }
@@ -484,18 +497,19 @@ impl Engine {
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let mut slots = self.slots();
         while slots.running.len() < self.slots as usize {
-            if self.waiting.load(Ordering::Relaxed) && !slots.running.is_empty() {
+            let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
+            if is_short || self.spilling.load(Ordering::Relaxed) {
                 return;
             }
             let Some((run, came)) = slots.queue.pop_front() else { return };
             let key = (run.task, run.attempt);
-            let group = self.groups().get(&run.task.group).cloned();
+            let stage = self.stages().get(&run.task.stage).cloned();
             let engine = Arc::clone(self);
             let (waits, memory) = (Waits::default(), TaskMemory::default());
             let (since, counted, charged) = (Instant::now(), waits.clone(), memory.clone());
             // The slot is taken before the task can end: it waits for this lock to say that it has.
             let handle = self.compute.1.spawn(async move {
-                let outcome = task::run(&engine, group, &run, &counted, &charged).await;
+                let outcome = task::run(&engine, stage, &run, &counted, &charged).await;
                 engine.finished(run.task, run.attempt, outcome).await;
             });
             let slot = slots.take_slot();
@@ -522,9 +536,9 @@ impl Engine {
         self.fill_slots();
     }
 
-    pub(crate) fn drop_groups(&self, dropped: &[GroupId]) {
-        for group in dropped {
-            self.free(self.store.drop_group(*group));
+    pub(crate) fn drop_stages(&self, dropped: &[StageId]) {
+        for stage in dropped {
+            self.free(self.store.drop_stage(*stage));
         }
     }
 
@@ -544,13 +558,13 @@ impl Engine {
     pub(crate) fn drop_job(self: &Arc<Self>, job: JobId) {
         {
             let mut slots = self.slots();
-            slots.queue.retain(|(run, _)| run.task.group.job != job);
+            slots.queue.retain(|(run, _)| run.task.stage.job != job);
             let keys: Vec<_> =
-                slots.running.keys().filter(|(task, _)| task.group.job == job).copied().collect();
+                slots.running.keys().filter(|(task, _)| task.stage.job == job).copied().collect();
             keys.iter().for_each(|key| slots.stop(key));
         }
         // A plan may keep the collected side of a join.
-        let gone = self.groups().extract_if(|group, _| group.job == job).collect::<Vec<_>>();
+        let gone = self.stages().extract_if(|stage, _| stage.job == job).collect::<Vec<_>>();
         self.free(gone);
         let stopping = self.slots().stopping().collect();
         self.free(self.store.drop_job(job, &stopping));
@@ -569,7 +583,7 @@ impl Engine {
         slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
         slots.free_all();
         drop(slots);
-        self.groups().clear();
+        self.stages().clear();
         let peers: Vec<WorkerId> = self.peers.lock().keys().copied().collect();
         peers.into_iter().for_each(|worker| self.lose_peer(worker));
         self.free(self.store.clear());

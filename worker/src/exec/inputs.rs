@@ -16,7 +16,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use partita_net::peer::{FetchError, FetchTicket};
 use partita_plan::exchange::{Inputs, Selection};
-use partita_shared::ids::{GroupId, TaskId, WorkerId};
+use partita_shared::ids::{StageId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Fragment, Holder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,9 +98,9 @@ impl Inputs for TaskInputs {
         let spec = self.fragment.inputs.get(input as usize).ok_or_else(|| {
             DataFusionError::Internal(format!("the fragment has no input {input}"))
         })?;
-        let held = self.fragment.held.iter().find(|(number, _)| *number == input);
-        let own = GroupId { job: self.fragment.group.job, index: spec.group };
-        let group = held.map_or(own, |(_, group)| *group);
+        let persisted = self.fragment.persisted.iter().find(|(number, _)| *number == input);
+        let own = StageId { job: self.fragment.stage.job, index: spec.stage };
+        let stage = persisted.map_or(own, |(_, stage)| *stage);
         let (bucket, messages_max) = match selection {
             Selection::Bucket(bucket) => (Some(bucket), FETCH_MESSAGES_MAX),
             Selection::All => (None, FETCH_MESSAGES_MAX),
@@ -118,7 +118,7 @@ impl Inputs for TaskInputs {
         }
         let mut held = Vec::new();
         for (index, attempt) in here {
-            let task = TaskId { group, index };
+            let task = TaskId { stage, index };
             let found = self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
                 InputLost::error(this, format!("the output of {task} is not available"))
             })?;
@@ -131,7 +131,7 @@ impl Inputs for TaskInputs {
         let fetches = engine.fetches();
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
-                let ticket = FetchTicket { group, bucket, tasks };
+                let ticket = FetchTicket { stage, bucket, tasks };
                 remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched), messages_max)
             })
             .flatten_unordered(fetches);

@@ -6,12 +6,12 @@ mod failure;
 mod figures;
 mod files;
 mod inputs;
+pub(crate) mod migration;
 mod peers;
-pub(crate) mod put;
 mod slots;
 mod split;
-pub(crate) mod take_over;
 mod task;
+pub(crate) mod upload;
 mod waits;
 mod write;
 

@@ -39,22 +39,42 @@ pub(crate) struct Slots {
     free: BTreeSet<u16>,
     /// Slots that were taken at least once.
     taken: u16,
-    /// Attempts that were stopped. They end where they would have waited next.
-    stopped: Vec<(JobId, tokio::task::AbortHandle)>,
+    /// Attempts that were stopped, and when. They end where they would have waited next.
+    stopped: Vec<Stopped>,
 }
+
+/// An attempt that was stopped, and may still run.
+#[derive(Debug)]
+struct Stopped {
+    job: JobId,
+    handle: tokio::task::AbortHandle,
+    at: Instant,
+}
+
+/// For how long a stopped attempt that has not ended counts as one that has its memory.
+const STOPPED_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Slots {
     pub(crate) fn stop(&mut self, key: &(TaskId, Attempt)) {
         if let Some(on_slot) = self.leave(key) {
             on_slot.handle.abort();
-            self.stopped.retain(|(_, stopped)| !stopped.is_finished());
-            self.stopped.push((key.0.group.job, on_slot.handle));
+            self.stopped.retain(|stopped| !stopped.handle.is_finished());
+            let (job, handle) = (key.0.stage.job, on_slot.handle);
+            self.stopped.push(Stopped { job, handle, at: Instant::now() });
         }
     }
 
     /// The jobs of attempts that were stopped and have not ended.
     pub(crate) fn stopping(&self) -> impl Iterator<Item = JobId> {
-        self.stopped.iter().filter(|(_, handle)| !handle.is_finished()).map(|(job, _)| *job)
+        self.stopped.iter().filter(|stopped| !stopped.handle.is_finished()).map(|stopped| stopped.job)
+    }
+
+    /// Whether some attempt has memory: one that runs, or one that was stopped a moment ago and has not ended.
+    pub(crate) fn is_any_alive(&self) -> bool {
+        let is_alive = |stopped: &Stopped| {
+            !stopped.handle.is_finished() && stopped.at.elapsed() < STOPPED_WAIT_MAX
+        };
+        !self.running.is_empty() || self.stopped.iter().any(is_alive)
     }
 
     /// Divides what the process grew or shrank by among the tasks that run.

@@ -1,7 +1,7 @@
 //! One attempt: from a fragment and its inputs to an output in the store.
 
 use crate::exec::commit;
-use crate::exec::engine::{Engine, Group};
+use crate::exec::engine::{Engine, Stage};
 use crate::exec::failure::classify;
 use crate::exec::figures;
 use crate::exec::files;
@@ -40,20 +40,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Runs an attempt and says how it went. It never panics: what panics in it is its failure.
 pub(crate) async fn run(
     engine: &Arc<Engine>,
-    group: Option<Arc<Group>>,
+    stage: Option<Arc<Stage>>,
     task: &RunTask,
     waits: &Waits,
     memory: &TaskMemory,
 ) -> Outcome {
-    let Some(group) = group else {
-        let error = format!("unknown plan fragment of {}", task.task.group);
+    let Some(stage) = stage else {
+        let error = format!("unknown plan fragment of {}", task.task.stage);
         return Outcome::Failed { kind: FailureKind::Retry, error };
     };
-    if group.fragment.work == Work::Empty {
+    if stage.fragment.work == Work::Empty {
         return Outcome::Finished(TaskFigures::default());
     }
     let fetched = Arc::new(AtomicU64::new(0));
-    let work = run_work(engine, &group, task, &fetched, waits, memory);
+    let work = run_work(engine, &stage, task, &fetched, waits, memory);
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(Ok((output, operators))) => {
             let (rows, bytes) = output.size();
@@ -69,13 +69,13 @@ pub(crate) async fn run(
             })
         }
         Ok(Err(error)) => {
-            group.forget_plan();
+            stage.forget_plan();
             let (kind, error) = classify(&error, engine.store().folder());
             tracing::warn!(task = %task.task, attempt = task.attempt, ?kind, cause = %error, "a task failed");
             Outcome::Failed { kind, error }
         }
         Err(panic) => {
-            group.forget_plan();
+            stage.forget_plan();
             let text = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
@@ -91,7 +91,7 @@ pub(crate) async fn run(
 
 async fn run_work(
     engine: &Arc<Engine>,
-    group: &Arc<Group>,
+    stage: &Arc<Stage>,
     task: &RunTask,
     fetched: &Arc<AtomicU64>,
     waits: &Waits,
@@ -100,13 +100,13 @@ async fn run_work(
     let index = task.task.index;
     let inputs = TaskInputs {
         engine: Arc::clone(engine),
-        fragment: Arc::clone(&group.fragment),
-        locations: group.locations(),
-        own: own_holders(&group.fragment, index, &task.holders),
+        fragment: Arc::clone(&stage.fragment),
+        locations: stage.locations(),
+        own: own_holders(&stage.fragment, index, &task.holders),
         fetched_bytes: Arc::clone(fetched),
         waits: waits.clone(),
     };
-    match &group.fragment.work {
+    match &stage.fragment.work {
         Work::Empty => Ok((Output::new(engine.store(), Arc::new(Schema::empty()), 1), Vec::new())),
         Work::Plan(bytes) => {
             let decode = || {
@@ -119,14 +119,14 @@ async fn run_work(
             };
             // A second attempt must not meet what the first one left in a shared plan, and
             // figures must be the task's alone.
-            let own = group.fragment.analyze || task.attempt > 1;
-            let plan = group.plan(own, decode)?;
+            let own = stage.fragment.analyze || task.attempt > 1;
+            let plan = stage.plan(own, decode)?;
             files::check_unchanged(&plan, index)?;
             let batch_rows = engine.batch_rows(widest_row_bytes(&plan));
             let context = context_with(engine, inputs, memory, batch_rows);
             let output = run_plan(engine, &plan, task, &context).await;
             let output = output.map_err(|error| files::named(&plan, index, error))?;
-            let wanted = group.fragment.analyze;
+            let wanted = stage.fragment.analyze;
             Ok((output, if wanted { figures::operators(&plan) } else { Vec::new() }))
         }
         Work::Statement { session, directory, sql } => {

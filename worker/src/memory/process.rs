@@ -17,6 +17,9 @@ const PAGE_BYTES: u64 = 4096;
 /// More than one line of `/proc/self/statm` ever has.
 const STATM_BYTES: usize = 128;
 
+/// How often the system is told that the program's code need not be resident.
+const CODE_INTERVAL: Duration = Duration::from_millis(200);
+
 /// Whether the process uses so much that every thread returns what it keeps, and how. A process has one
 /// allocator.
 static MUST_GIVE_BACK: AtomicBool = AtomicBool::new(false);
@@ -49,6 +52,8 @@ pub(crate) struct ProcessMemory {
     statm: File,
     page_bytes: u64,
     give_back: fn(),
+    /// Where the program's code is mapped: first bytes and lengths.
+    code: Vec<(usize, usize)>,
     state: Mutex<State>,
 }
 
@@ -57,6 +62,7 @@ struct State {
     used: Used,
     measured: Instant,
     gave_back: Option<Instant>,
+    released_code: Option<Instant>,
 }
 
 impl ProcessMemory {
@@ -67,8 +73,26 @@ impl ProcessMemory {
         let page_bytes = page_bytes();
         let used = read(&statm, page_bytes)?;
         let _ = GIVE_BACK.set(give_back);
-        let state = State { used, measured: Instant::now(), gave_back: None };
-        Some(ProcessMemory { statm, page_bytes, give_back, state: Mutex::new(state) })
+        let state =
+            State { used, measured: Instant::now(), gave_back: None, released_code: None };
+        let code = std::fs::read_to_string("/proc/self/maps").map_or_else(|_| Vec::new(), |maps| code_in(&maps));
+        Some(ProcessMemory { statm, page_bytes, give_back, code, state: Mutex::new(state) })
+    }
+
+    /// Takes the program's code out of the resident set: most of it was needed once, to start and to plan. What is
+    /// needed again comes from the system's cache of files.
+    pub(crate) fn release_code(&self) {
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.released_code.is_some_and(|last| last.elapsed() < CODE_INTERVAL) {
+                return;
+            }
+            state.released_code = Some(Instant::now());
+        }
+        for (start, length) in &self.code {
+            #[expect(unsafe_code, reason = "pages of a file that nobody can have written to are read again")]
+            let _ = unsafe { libc::madvise(*start as *mut libc::c_void, *length, libc::MADV_DONTNEED) };
+        }
     }
 
     /// Whether threads return what they keep before they wait.
@@ -113,6 +137,20 @@ impl ProcessMemory {
         }
         self.recent()
     }
+}
+
+/// The mappings of files that can be executed and not written, of the text of `/proc/self/maps`. Their pages are as in
+/// the file: code of this kind is not relocated.
+fn code_in(maps: &str) -> Vec<(usize, usize)> {
+    let mapping = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (range, mode, path) = (fields.next()?, fields.next()?, fields.nth(3)?);
+        let (start, end) = range.split_once('-')?;
+        let address = |text| usize::from_str_radix(text, 16).ok();
+        let (start, end) = (address(start)?, address(end)?);
+        (mode == "r-xp" && path.starts_with('/')).then_some((start, end.checked_sub(start)?))
+    };
+    maps.lines().filter_map(mapping).collect()
 }
 
 /// The size of a page, in bytes.
@@ -160,5 +198,29 @@ mod tests {
         });
         assert!(is_counted, "{after:?}");
         assert!(after.file_bytes > 0 && after.file_bytes < after.resident_bytes);
+    }
+
+    /// Code of files is told from data, from memory without a file, and from what the kernel maps.
+    #[test]
+    fn code_is_found() {
+        let maps = "1000-3000 r-xp 00001000 fe:00 12 /usr/bin/a program\n\
+                    3000-4000 r--p 00003000 fe:00 12 /usr/bin/program\n\
+                    5000-6000 rwxp 00000000 00:00 0 \n\
+                    7000-8000 r-xp 00000000 00:00 0 [vdso]\n";
+        assert_eq!(code_in(maps), [(0x1000, 0x2000)]);
+    }
+
+    /// What was resident of the code is not any more, and the program goes on.
+    #[test]
+    fn code_is_released() {
+        let process = ProcessMemory::new(|| {}).expect("a Linux system");
+        assert!(!process.code.is_empty());
+        let is_smaller = (0..TRIES).any(|_| {
+            process.state.lock().expect("the state").released_code = None;
+            let before = process.measure().file_bytes;
+            process.release_code();
+            process.measure().file_bytes < before
+        });
+        assert!(is_smaller);
     }
 }

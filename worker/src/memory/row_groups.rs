@@ -1,8 +1,8 @@
 //! Row groups of Parquet files, read when the process has room for them.
 //!
-//! A reader keeps all columns of a row group in memory, as they are in the file, until they are decoded. No
-//! reservation counts them, and their size depends on whoever wrote the file. So a reader waits until the
-//! process has room for a row group, and refuses one that can never fit.
+//! A reader keeps all columns of a row group in memory, as they are in the file, until they are decoded, and
+//! one decompressed page of each column. No reservation counts them, and their size depends on whoever wrote the
+//! file. So a reader waits until the process has room for a row group, and refuses one that can never fit.
 
 use crate::memory::Budget;
 use bytes::Bytes;
@@ -18,16 +18,18 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::parquet::basic::Compression;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use partita_shared::units::format_bytes;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -41,6 +43,9 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(20);
 const ROOM_WAIT_SOFT: Duration = Duration::from_millis(500);
 /// How long a reader waits for any room at all.
 const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long after it is read a page is decompressed at the latest: until then it is counted as if it were not yet in
+/// the resident set.
+const DECOMPRESSION_MAX: Duration = Duration::from_millis(200);
 
 /// The way by which row groups come into the memory of one worker.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(crate) struct RowGroupGate {
     budget: Arc<Budget>,
     /// What is being read: not yet in the resident set, or only in part.
     under_way: AtomicUsize,
+    /// The pages that readers are about to decompress, and when they read them.
+    decompressed: Mutex<VecDeque<(Instant, usize)>>,
 }
 
 /// A row group that is being read.
@@ -64,11 +71,27 @@ impl Drop for UnderWay<'_> {
 
 impl RowGroupGate {
     pub(crate) fn new(budget: Arc<Budget>) -> Arc<Self> {
-        Arc::new(RowGroupGate { budget, under_way: AtomicUsize::new(0) })
+        let (under_way, decompressed) = (AtomicUsize::new(0), Mutex::default());
+        Arc::new(RowGroupGate { budget, under_way, decompressed })
     }
 
-    /// Waits for room for so many bytes of a file.
-    async fn wait_for_room(&self, path: &str, bytes: usize) -> Result<Option<UnderWay<'_>>> {
+    /// What readers that have passed are about to decompress, in bytes.
+    fn decompressed_bytes(&self) -> usize {
+        let mut pages = self.decompressed.lock().unwrap_or_else(PoisonError::into_inner);
+        while pages.front().is_some_and(|(read, _)| read.elapsed() >= DECOMPRESSION_MAX) {
+            pages.pop_front();
+        }
+        pages.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Waits for room for so many bytes of a file, and for pages of so many bytes that they become.
+    async fn wait_for_room(
+        &self,
+        path: &str,
+        read_bytes: usize,
+        page_bytes: usize,
+    ) -> Result<Option<UnderWay<'_>>> {
+        let bytes = read_bytes.saturating_add(page_bytes);
         let Some(process) = self.budget.process().filter(|_| bytes > SMALL_READ_BYTES) else {
             return Ok(None);
         };
@@ -79,8 +102,9 @@ impl RowGroupGate {
         let start = Instant::now();
         loop {
             // Counted before it is checked: of two readers that come at once, one waits.
-            let others = self.under_way.fetch_add(bytes, Ordering::Relaxed);
+            let read_by_others = self.under_way.fetch_add(bytes, Ordering::Relaxed);
             let counted = UnderWay { gate: self, bytes };
+            let others = read_by_others + self.decompressed_bytes();
             let is_short = |used| match start.elapsed() < ROOM_WAIT_SOFT {
                 true => policy.must_wait(used, others + bytes),
                 false => policy.is_over(used, others + bytes),
@@ -94,6 +118,12 @@ impl RowGroupGate {
             }
             sleep(ROOM_INTERVAL).await;
         }
+    }
+
+    /// Counts pages of so many bytes that are about to be decompressed.
+    fn decompress(&self, bytes: usize) {
+        let mut pages = self.decompressed.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.push_back((Instant::now(), bytes));
     }
 
     fn refused(&self, path: &str, bytes: usize, resident_bytes: u64) -> DataFusionError {
@@ -156,7 +186,7 @@ impl ParquetFileReaderFactory for GatedReaders {
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let path = format!("/{}", file.object_meta.location);
         let inner = self.inner.create_reader(partition, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(GatedReader { inner, gate: Arc::clone(&self.gate), path }))
+        Ok(Box::new(GatedReader { inner, gate: Arc::clone(&self.gate), path, metadata: None }))
     }
 }
 
@@ -165,6 +195,37 @@ struct GatedReader {
     inner: Box<dyn AsyncFileReader + Send>,
     gate: Arc<RowGroupGate>,
     path: String,
+    metadata: Option<Arc<ParquetMetaData>>,
+}
+
+/// The bytes of the decompressed pages that a reader of these ranges, which are in order and of one row group, has at
+/// once: one page of each column, of average size. Without an index of its pages a column is taken to be one page.
+fn page_bytes(metadata: &ParquetMetaData, ranges: &[Range<u64>]) -> usize {
+    let Some(first) = ranges.first() else { return 0 };
+    let span = |chunk: &ColumnChunkMetaData| {
+        let (start, length) = chunk.byte_range();
+        start..start + length
+    };
+    let is_read = |chunk: &ColumnChunkMetaData| {
+        let span = span(chunk);
+        let next = ranges.partition_point(|range| range.end <= span.start);
+        ranges.get(next).is_some_and(|range| range.start < span.end)
+    };
+    let has_first = |chunks: &[ColumnChunkMetaData]| {
+        chunks.iter().any(|chunk| span(chunk).contains(&first.start))
+    };
+    let groups = metadata.row_groups();
+    let Some(at) = groups.iter().position(|group| has_first(group.columns())) else { return 0 };
+    let indexes = metadata.offset_index().and_then(|index| index.get(at));
+    let bytes_of = |(column, chunk): (usize, &ColumnChunkMetaData)| {
+        let index = indexes.and_then(|indexes| indexes.get(column));
+        let pages = index.map_or(1, |index| index.page_locations().len().max(1));
+        usize::try_from(chunk.uncompressed_size()).unwrap_or_default() / pages
+    };
+    let chunks = groups[at].columns().iter().enumerate();
+    let decompressed =
+        chunks.filter(|(_, chunk)| chunk.compression() != Compression::UNCOMPRESSED && is_read(chunk));
+    decompressed.map(bytes_of).sum()
 }
 
 impl fmt::Debug for GatedReader {
@@ -185,9 +246,14 @@ impl AsyncFileReader for GatedReader {
         let bytes: u64 = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
         async move {
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            let passed = self.gate.wait_for_room(&self.path, bytes).await;
-            let _under_way = passed.map_err(|error| ParquetError::External(Box::new(error)))?;
-            self.inner.get_byte_ranges(ranges).await
+            let pages = self.metadata.as_ref().map_or(0, |metadata| page_bytes(metadata, &ranges));
+            let passed = self.gate.wait_for_room(&self.path, bytes, pages).await;
+            let under_way = passed.map_err(|error| ParquetError::External(Box::new(error)))?;
+            let read = self.inner.get_byte_ranges(ranges).await;
+            if under_way.is_some() && pages > 0 {
+                self.gate.decompress(pages);
+            }
+            read
         }
         .boxed()
     }
@@ -196,7 +262,12 @@ impl AsyncFileReader for GatedReader {
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        self.inner.get_metadata(options)
+        async move {
+            let metadata = self.inner.get_metadata(options).await?;
+            self.metadata = Some(Arc::clone(&metadata));
+            Ok(metadata)
+        }
+        .boxed()
     }
 }
 
@@ -217,14 +288,14 @@ mod tests {
     #[tokio::test]
     async fn row_groups_wait_for_room() {
         let large = gate(64 << 10);
-        let refused = large.wait_for_room("/a.parquet", 100 << 30).await.err().expect("no room");
+        let refused = large.wait_for_room("/a.parquet", 50 << 30, 50 << 30).await.err().expect("no room");
         assert!(matches!(refused, DataFusionError::ResourcesExhausted(_)), "{refused}");
         assert!(refused.to_string().contains("'/a.parquet' needs 100 GiB"), "{refused}");
-        let small = large.wait_for_room("/a.parquet", SMALL_READ_BYTES).await.expect("room");
+        let small = large.wait_for_room("/a.parquet", SMALL_READ_BYTES, 0).await.expect("room");
         assert!(small.is_none());
         let first =
-            large.wait_for_room("/a.parquet", 40 << 30).await.expect("room for 40 of 64 GiB");
-        let second = large.wait_for_room("/b.parquet", 40 << 30);
+            large.wait_for_room("/a.parquet", 20 << 30, 20 << 30).await.expect("room for 40 of 64 GiB");
+        let second = large.wait_for_room("/b.parquet", 20 << 30, 20 << 30);
         let mut second = std::pin::pin!(second);
         assert!(tokio::time::timeout(3 * ROOM_INTERVAL, &mut second).await.is_err(), "no room");
         drop(first);

@@ -47,6 +47,9 @@ impl Watched {
         let must_give_back = policy.must_give_back(used);
         process.set_must_give_back(must_give_back);
         if must_give_back {
+            if policy.is_small() {
+                process.release_code();
+            }
             used = process.reduced();
         }
         let (reserved, _, store) = engine.memory();
@@ -56,11 +59,13 @@ impl Watched {
         engine.set_waiting(policy.must_wait(used, 0));
         let excess = policy.spill_excess_bytes(used);
         if excess > 0 && store.stored_bytes > 0 && !spilling.swap(true, Ordering::Relaxed) {
-            let (store, spilling) = (Arc::clone(engine.store()), Arc::clone(spilling));
+            let (engine, spilling) = (Arc::clone(engine), Arc::clone(spilling));
+            engine.set_spilling(true);
             // It waits for the disk, which nothing on this thread may.
-            engine.data_runtime().spawn_blocking(move || {
-                store.make_room(excess);
+            engine.data_runtime().clone().spawn_blocking(move || {
+                engine.store().make_room(excess);
                 spilling.store(false, Ordering::Relaxed);
+                engine.set_spilling(false);
             });
         }
         self.over = if policy.is_over(used, 0) { self.over + 1 } else { 0 };

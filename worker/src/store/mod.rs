@@ -20,7 +20,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use disk::Disk;
 use file::{Section, SpillFile};
-use partita_shared::ids::{Attempt, GroupId, JobId, TaskId};
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -147,7 +147,7 @@ impl Store {
         {
             let mut state = self.lock();
             let newer = state.partitions.get(&task).is_some_and(|found| found.attempt > attempt);
-            let unwanted = state.dropped.contains(&task.group.job) || begun != state.cleared;
+            let unwanted = state.dropped.contains(&task.stage.job) || begun != state.cleared;
             if newer || unwanted {
                 return Ok(false);
             }
@@ -239,9 +239,9 @@ impl Store {
         Ok(size)
     }
 
-    /// Forgets the partitions of a group.
-    pub(crate) fn drop_group(&self, group: GroupId) -> Forgotten {
-        self.drop_where(TaskId { group, index: 0 }, TaskId { group, index: u32::MAX })
+    /// Forgets the partitions of a stage.
+    pub(crate) fn drop_stage(&self, stage: StageId) -> Forgotten {
+        self.drop_where(TaskId { stage, index: 0 }, TaskId { stage, index: u32::MAX })
     }
 
     /// Forgets the partitions of a job, and those that its last attempts may still bring. `stopping` has
@@ -255,8 +255,8 @@ impl Store {
                 state.dropped.insert(job);
             }
         }
-        let first = TaskId { group: GroupId { job, index: 0 }, index: 0 };
-        let last = TaskId { group: GroupId { job, index: u32::MAX }, index: u32::MAX };
+        let first = TaskId { stage: StageId { job, index: 0 }, index: 0 };
+        let last = TaskId { stage: StageId { job, index: u32::MAX }, index: u32::MAX };
         self.drop_where(first, last)
     }
 
@@ -366,7 +366,7 @@ mod tests {
     fn dropped_jobs_are_remembered_while_they_may_bring_something() {
         let folder = std::env::temp_dir();
         let store = Arc::new(Store::new(Arc::new(UnboundedMemoryPool::default()), 1 << 20, folder));
-        let task = |job| TaskId { group: GroupId { job: JobId(job), index: 0 }, index: 0 };
+        let task = |job| TaskId { stage: StageId { job: JobId(job), index: 0 }, index: 0 };
         let late = output(&store);
         assert!(store.put(task(1), 1, output(&store)).expect("a put"));
         store.drop_job(JobId(1), &HashSet::from([JobId(1)]));
@@ -386,7 +386,7 @@ mod tests {
     fn what_was_begun_before_a_clearing_is_not_kept() {
         let folder = std::env::temp_dir();
         let store = Arc::new(Store::new(Arc::new(UnboundedMemoryPool::default()), 1 << 20, folder));
-        let task = TaskId { group: GroupId { job: JobId(1), index: 0 }, index: 0 };
+        let task = TaskId { stage: StageId { job: JobId(1), index: 0 }, index: 0 };
         let early = output(&store);
         store.clear();
         assert!(!store.put(task, 1, early).expect("a put"));
@@ -403,7 +403,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("partita-store-{}", std::process::id()));
         let pool = Arc::new(UnboundedMemoryPool::default());
         let store = Arc::new(Store::new(pool, 1 << 20, folder.clone()));
-        let task = TaskId { group: GroupId { job: JobId(1), index: 0 }, index: 0 };
+        let task = TaskId { stage: StageId { job: JobId(1), index: 0 }, index: 0 };
         assert!(store.put(task, 1, output(&store)).expect("a put"));
         for _ in 0..100 {
             assert_eq!(store.make_room(1), 0, "there is no such folder");

@@ -58,12 +58,12 @@ async fn all(mut deaths: mpsc::Receiver<Death>) -> Vec<(u32, String)> {
 }
 
 /// A supervisor that nobody stops.
-async fn run_to_the_end(supervisor: Supervisor) -> Result<Ending, PlaceError> {
+async fn run_to_the_end(supervisor: Supervisor) -> Result<Ending, EnvironmentError> {
     tokio::time::timeout(PATIENCE, supervisor.run_until(std::future::pending())).await.unwrap()
 }
 
 /// The exit code of a supervisor's process.
-fn code(ended: Result<Ending, PlaceError>) -> u8 {
+fn code(ended: Result<Ending, EnvironmentError>) -> u8 {
     match ended.unwrap() {
         Ending::InOrder => 0,
         Ending::Failed { code, .. } => code,

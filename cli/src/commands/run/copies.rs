@@ -5,7 +5,7 @@
 //! authentication.
 
 use partita_shared::access::{self, Access};
-use partita_worker::place::slurm::SlurmJob;
+use partita_worker::environment::slurm::SlurmJob;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -38,7 +38,7 @@ pub(super) fn file_for(name: &str) -> anyhow::Result<PathBuf> {
 /// Brings copies to all nodes, if there are others than this one.
 pub(super) async fn spread(file: PathBuf, access: Access, job: &SlurmJob) {
     remove_old(&access.name);
-    if partita_worker::place::hostlist::expand(&job.nodes).len() < 2 {
+    if partita_worker::environment::hostlist::expand(&job.nodes).len() < 2 {
         return;
     }
     let to = access::local_path(&access.name);

@@ -1,8 +1,8 @@
 //! Who did not come.
 
 use partita_shared::model::WorkerRow;
-use partita_worker::place::hostlist;
-use partita_worker::place::slurm::SlurmJob;
+use partita_worker::environment::hostlist;
+use partita_worker::environment::slurm::SlurmJob;
 use std::collections::BTreeSet;
 
 /// Names that a message lists at most.

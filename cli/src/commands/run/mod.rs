@@ -6,14 +6,14 @@
 
 mod child;
 mod copies;
-mod join;
-pub(crate) mod lead;
+pub(crate) mod head_node;
+mod join_node;
 mod missing;
 
 use crate::args::RunArgs;
 use anyhow::{Context, Result};
 use partita_shared::access::TOKEN_VARIABLE;
-use partita_worker::place::slurm::SlurmJob;
+use partita_worker::environment::slurm::SlurmJob;
 use partita_worker::supervisor::Supervisor;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -24,8 +24,8 @@ const DEATH_TIMEOUT: &str = "--death-timeout=10s";
 pub(crate) async fn run(args: RunArgs) -> Result<u8> {
     let slurm = SlurmJob::detect();
     match &slurm {
-        Some(job) if job.step_id.is_some() && job.procid > 0 => join::run(args, job).await,
-        _ => lead::run(args, slurm.as_ref()).await,
+        Some(job) if job.step_id.is_some() && job.procid > 0 => join_node::run(args, job).await,
+        _ => head_node::run(args, slurm.as_ref()).await,
     }
 }
 

@@ -8,13 +8,13 @@ use anyhow::Result;
 use partita_client::Control;
 use partita_shared::access::Access;
 use partita_shared::message::{Reply, Request};
-use partita_shared::model::{GroupRow, JobRow, JobState};
+use partita_shared::model::{JobRow, JobState, StageRow};
 use partita_shared::units::format_duration;
 use std::time::{Duration, Instant};
 
 /// How long a scheduler that does not answer is waited for: then it is over.
 const SCHEDULER_PATIENCE: Duration = Duration::from_secs(60);
-/// Live jobs whose groups are asked for.
+/// Live jobs whose stages are asked for.
 const JOBS_ASKED_MAX: usize = 32;
 /// Reasons that a line names.
 const REASONS_MAX: usize = 3;
@@ -157,12 +157,12 @@ async fn load(access: &Access) -> Result<Seen> {
         if job.tasks.ready == 0 && job.state != JobState::Queued {
             continue;
         }
-        let groups = match at < JOBS_ASKED_MAX {
-            true => control.ask(Request::Groups(job.id)).await?,
+        let stages = match at < JOBS_ASKED_MAX {
+            true => control.ask(Request::Stages(job.id)).await?,
             false => Reply::Done,
         };
-        let time = match groups {
-            Reply::Groups(groups) => waiting_time(&groups),
+        let time = match stages {
+            Reply::Stages(stages) => waiting_time(&stages),
             _ => None,
         };
         backlog = backlog.zip(time).map(|(sum, time)| sum + time);
@@ -171,14 +171,14 @@ async fn load(access: &Access) -> Result<Seen> {
     Ok(seen)
 }
 
-/// The expected time of the tasks of a job that wait, if all their groups have shown theirs.
-fn waiting_time(groups: &[GroupRow]) -> Option<Duration> {
-    let waiting = groups.iter().filter(|group| group.tasks.ready > 0);
+/// The expected time of the tasks of a job that wait, if all their stages have shown theirs.
+fn waiting_time(stages: &[StageRow]) -> Option<Duration> {
+    let waiting = stages.iter().filter(|stage| stage.tasks.ready > 0);
     waiting
-        .map(|group| {
-            let done = group.tasks.done;
-            let mean = group.busy_us.checked_div(done)?;
-            Some(Duration::from_micros(mean.saturating_mul(group.tasks.ready)))
+        .map(|stage| {
+            let done = stage.tasks.done;
+            let mean = stage.busy_us.checked_div(done)?;
+            Some(Duration::from_micros(mean.saturating_mul(stage.tasks.ready)))
         })
         .sum()
 }

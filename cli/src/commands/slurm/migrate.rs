@@ -10,7 +10,7 @@ use partita_shared::model::{WorkerRow, WorkerState};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long workers may take to hand over what they hold. Those that need longer go on with it.
+/// How long workers may take to migrate what they hold. Those that need longer continue.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the workers of Slurm jobs have, by job.
@@ -62,8 +62,8 @@ pub(super) fn must_migrate(jobs: &[u64], seen: &Seen) -> bool {
     jobs.iter().any(|id| seen.workers.get(id).is_some_and(|workers| workers.held > 0))
 }
 
-/// Retires the workers of these jobs: they hand over what they hold, and leave, and their jobs end. Returns whether
-/// they have left within the bound. All of them leave at once, so that none hands over to another of them.
+/// Retires the workers of these jobs: they migrate what they hold, and leave, and their jobs end. Returns whether
+/// they have left within the bound. All of them leave at once, so that nothing migrates to another of them.
 pub(super) async fn retire(access: &Access, jobs: &[u64]) -> Result<bool> {
     let mut control = Control::connect(access).await?;
     let rows = look(&mut control, &mut Seen::default()).await?;

@@ -86,7 +86,7 @@ async fn scale(args: ScaleArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Cancels jobs, after their workers have handed over what others still want. The last that holds some of it stays.
+/// Cancels jobs, after their workers have migrated what others still want. The last that holds some of it stays.
 async fn cancel(programs: &Programs, access: &Access, mut jobs: Vec<u64>) -> Result<()> {
     let mut seen = Seen::default();
     migrate::look(&mut Control::connect(access).await?, &mut seen).await?;

@@ -1,13 +1,13 @@
 //! Where the memory goes.
 
 use crate::charts::{self, Column, Grid, Matrix, Sort, Table, natural, task_number};
-use crate::components::parts::{Bar, Panel, Part, Same, Status, group_link, task_link};
+use crate::components::parts::{Bar, Panel, Part, Same, Status, stage_link, task_link};
 use crate::format::{NONE, bytes, grouped, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
 use partita_observe::frame::{Source, Topic};
 use partita_observe::view::{DataView, PartitionView};
-use partita_shared::ids::{GroupId, WorkerId};
+use partita_shared::ids::{StageId, WorkerId};
 use partita_shared::model::WorkerRow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -28,13 +28,13 @@ pub fn Data(props: &Props) -> Html {
     let data = live.data.as_ref().filter(|_| live.has(Topic::Data)).map(Same::of);
     let tables = use_memo((data.clone(), workers.clone()), |(data, workers)| {
         let data = data.as_ref()?;
-        Some(Tables { groups: groups_table(data), largest: largest_table(data, workers) })
+        Some(Tables { stages: stages_table(data), largest: largest_table(data, workers) })
     });
     let by_worker = use_memo(workers.clone(), |workers| workers_table(workers));
     let has = data.is_some();
     let empty = |is_empty: fn(&DataView) -> bool| data.as_ref().is_none_or(|data| is_empty(data));
-    let groups =
-        Status::of(has, empty(|data| data.groups.is_empty()), "No group holds a partition.");
+    let stages =
+        Status::of(has, empty(|data| data.stages.is_empty()), "No stage holds a partition.");
     // Workers tell of their partitions when someone begins to look.
     let will_be_told = live.source() == Source::Live
         && workers.values().any(|row| super::workers::is_there(row))
@@ -59,9 +59,9 @@ pub fn Data(props: &Props) -> Html {
             <h1 class="offscreen">{ "Data" }</h1>
             { totals(&workers) }
             <div class="columns">
-                <Panel id="data-groups" title="Memory by group" class="flush" status={groups}>
+                <Panel id="data-stages" title="Memory by stage" class="flush" status={stages}>
                     if let Some(tables) = &*tables {
-                        <Table source={tables.groups.clone()} id="by-group" label="Memory by group"
+                        <Table source={tables.stages.clone()} id="by-stage" label="Memory by stage"
                             sort={Some(Sort { column: 2, is_descending: true })} />
                     }
                 </Panel>
@@ -88,7 +88,7 @@ pub fn Data(props: &Props) -> Html {
 }
 
 struct Tables {
-    groups: Same<dyn charts::Source>,
+    stages: Same<dyn charts::Source>,
     largest: Same<dyn charts::Source>,
 }
 
@@ -143,38 +143,38 @@ fn key_of(class: &'static str) -> Html {
     }
 }
 
-/// A group that holds something, as a row.
-struct GroupLine {
-    id: GroupId,
+/// A stage that holds something, as a row.
+struct StageLine {
+    id: StageId,
     name: String,
     partitions: u32,
     bytes: u64,
     most: u64,
 }
 
-const GROUP_COLUMNS: &[Column<GroupLine>] = &[
-    Column::<GroupLine>::new(
-        "Group",
+const STAGE_COLUMNS: &[Column<StageLine>] = &[
+    Column::<StageLine>::new(
+        "Stage",
         "wide",
-        |line| group_link(line.id, &line.name),
+        |line| stage_link(line.id, &line.name),
         |line| line.name.clone(),
     )
     .by(|one, other| one.name.cmp(&other.name)),
-    Column::<GroupLine>::new(
+    Column::<StageLine>::new(
         "Job",
         "w5 p2",
         |line| line.id.job.to_string().into(),
         |line| line.id.job.to_string(),
     )
     .by(|one, other| one.id.cmp(&other.id)),
-    Column::<GroupLine>::new(
+    Column::<StageLine>::new(
         "Bytes",
         "w10 number bar-cell",
         |line| share_bar("stored", line.bytes, line.most),
         |line| line.bytes.to_string(),
     )
     .by(|one, other| one.bytes.cmp(&other.bytes)),
-    Column::<GroupLine>::new(
+    Column::<StageLine>::new(
         "Partitions",
         "w5 number",
         |line| grouped(line.partitions.into()).into(),
@@ -194,9 +194,9 @@ fn share_bar(class: &'static str, size: u64, most: u64) -> Html {
     }
 }
 
-fn groups_table(data: &DataView) -> Same<dyn charts::Source> {
-    let most = data.groups.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
-    let line = |(id, name, partitions, bytes): &(GroupId, String, u32, u64)| GroupLine {
+fn stages_table(data: &DataView) -> Same<dyn charts::Source> {
+    let most = data.stages.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
+    let line = |(id, name, partitions, bytes): &(StageId, String, u32, u64)| StageLine {
         id: *id,
         name: name.clone(),
         partitions: *partitions,
@@ -204,11 +204,11 @@ fn groups_table(data: &DataView) -> Same<dyn charts::Source> {
         most,
     };
     Grid {
-        rows: data.groups.iter().map(line).collect(),
-        columns: GROUP_COLUMNS,
+        rows: data.stages.iter().map(line).collect(),
+        columns: STAGE_COLUMNS,
         key: |line| u128::from(line.id.job.0) << 32 | u128::from(line.id.index),
         class: |_| "",
-        address: |line| Some(Route::Tasks(TaskFilter::of_group(line.id)).to_string()),
+        address: |line| Some(Route::Tasks(TaskFilter::of_stage(line.id)).to_string()),
     }
     .share()
 }

@@ -78,7 +78,7 @@ fn a_panel_is_shown_alone() {
     let html = draw_panel("panel", &live, &Route::Data, Some("data-hosts"));
     assert_shows(&html, &["Read between hosts"]);
     assert!(html.contains("the whole page") && html.contains("#/data"));
-    assert_hides(&html, &["Largest partitions", "Memory by group", "<nav"]);
+    assert_hides(&html, &["Largest partitions", "Memory by stage", "<nav"]);
     assert!(draw_page("data", &live, &Route::Data).contains("#/panel/data-hosts/data"));
 }
 
@@ -114,7 +114,7 @@ fn empty_pages_say_so() {
         ("workers", &["No worker has joined yet", "partita worker"]),
         ("worker", &["There is no worker-9"]),
         ("timeline", &["No worker has joined yet"]),
-        ("data", &["No group holds a partition", "No worker has read a partition from another"]),
+        ("data", &["No stage holds a partition", "No worker has read a partition from another"]),
         ("events", &["No task has failed", "No worker was lost", "Nothing has happened yet"]),
         ("scheduler", &["not a bottleneck", "none is written", "told no settings"]),
     ];

@@ -78,7 +78,7 @@ fn listed(
     rows
 }
 
-/// What failed, by how often: the same error of the same group is one.
+/// What failed, by how often: the same error of the same stage is one.
 fn is_error(row: &EventRow) -> bool {
     matches!(row.kind, EventKind::AttemptFailed | EventKind::JobFailed)
 }

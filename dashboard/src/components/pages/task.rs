@@ -2,14 +2,14 @@
 
 use crate::browser;
 use crate::components::parts::{
-    Age, Panel, State, Status, group_link, job_link, look, worker_link,
+    Age, Panel, State, Status, job_link, look, stage_link, worker_link,
 };
 use crate::format::{NONE, bytes, counted, duration_us, grouped};
 use crate::live::{Live, use_answer};
 use crate::route::task_key;
 use partita_observe::frame::{Answer, Question};
 use partita_observe::view::{AttemptView, InputView, TaskView};
-use partita_shared::ids::{GroupId, TaskId};
+use partita_shared::ids::{StageId, TaskId};
 use partita_shared::model::{TaskRow, TaskState};
 use yew::prelude::*;
 
@@ -57,7 +57,7 @@ fn whole(live: &Live, task: &TaskView) -> Html {
             }
             { attempts(live, &task.attempts) }
             <div class="columns">
-                { inputs(live, task.row.id.group, &task.inputs) }
+                { inputs(live, task.row.id.stage, &task.inputs) }
                 { story(live, task) }
             </div>
         </>
@@ -88,8 +88,8 @@ fn head(live: &Live, task: &TaskView) -> Html {
                 <h1>{ format!("task {}", task_key(row.id)) }</h1>
                 <State look={look::task(row.state)} />
                 <span class="details">
-                    { job_link(row.id.group.job) }{ " · " }
-                    { group_link(row.id.group, &task.group_name) }
+                    { job_link(row.id.stage.job) }{ " · " }
+                    { stage_link(row.id.stage, &task.stage_name) }
                 </span>
             </div>
             { task_totals(row, figure, if_done, holder) }
@@ -182,7 +182,7 @@ fn attempt_row(live: &Live, attempt: &AttemptView) -> Html {
     }
 }
 
-fn inputs(live: &Live, of: GroupId, inputs: &[InputView]) -> Html {
+fn inputs(live: &Live, of: StageId, inputs: &[InputView]) -> Html {
     let status = Status::of(true, inputs.is_empty(), "It reads no other task.");
     html! {
         <Panel title="What it reads" id="inputs" {status}>
@@ -190,7 +190,7 @@ fn inputs(live: &Live, of: GroupId, inputs: &[InputView]) -> Html {
                 { for inputs.iter().enumerate().map(|(at, input)| html! {
                     <li key={at} class="job">
                         <p class="input-head">
-                            { group_link(GroupId { job: of.job, index: input.group }, &input.name) }
+                            { stage_link(StageId { job: of.job, index: input.stage }, &input.name) }
                             <span class="details">{ input.exchange.clone() }</span>
                             <span class="left">{ held(input) }</span>
                         </p>
@@ -291,7 +291,7 @@ mod tests {
             &draw_page("task-loading", &shown(Vec::new()), &Route::Task(id)),
             &["Loading…"],
         );
-        let none = Answer::None("group 3 of job-7 has 3379 tasks".into());
+        let none = Answer::None("stage 3 of job-7 has 3379 tasks".into());
         let live = shown(vec![(Question::Task(id), none)]);
         assert_shows(&draw_page("task-none", &live, &Route::Task(id)), &["has 3379 tasks"]);
     }

@@ -67,7 +67,7 @@ impl Pager {
 
     /// The page behind these rows.
     fn next(&self, rows: &[TaskRow]) -> Self {
-        let last = rows.last().map(|row| (row.id.group.index, row.id.index));
+        let last = rows.last().map(|row| (row.id.stage.index, row.id.index));
         let begins = self.begins.iter().copied().chain(last).collect();
         Pager { begins }
     }
@@ -93,7 +93,7 @@ fn List(props: &ListProps) -> Html {
     let ListProps { live, job, filter } = props;
     let question = Question::Tasks {
         job: *job,
-        group: filter.group,
+        stage: filter.stage,
         state: filter.state,
         after: pager.after(),
         limit: PAGE_TASKS,
@@ -142,7 +142,7 @@ fn List(props: &ListProps) -> Html {
 const COLUMNS: [(&str, &str); 8] = [
     ("Task", ""),
     ("State", ""),
-    ("Group", ""),
+    ("Stage", ""),
     ("Worker", ""),
     ("Attempts", "number"),
     ("Time on slot", "number"),
@@ -151,8 +151,8 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 fn task_row(live: &Live, job: JobId, row: &TaskRow) -> Html {
-    let index = row.id.group.index;
-    let group = live.groups.get(&job).and_then(|groups| groups.get(&index));
+    let index = row.id.stage.index;
+    let stage = live.stages.get(&job).and_then(|stages| stages.get(&index));
     let is_done = row.state == TaskState::Done;
     let figure = |text: String| if is_done { text } else { NONE.to_string() };
     html! {
@@ -161,7 +161,7 @@ fn task_row(live: &Live, job: JobId, row: &TaskRow) -> Html {
             <td><State look={look::task(row.state)} /></td>
             <td>
                 <span class="index">{ index }</span>
-                { group.map(|group| group.name.clone()).unwrap_or_default() }
+                { stage.map(|stage| stage.name.clone()).unwrap_or_default() }
             </td>
             <td>
                 if let Some(worker) = row.worker {
@@ -191,16 +191,16 @@ fn filters(live: &Live, job: JobId, filter: TaskFilter) -> Html {
             }
         })
     };
-    let on_group = {
+    let on_stage = {
         let go = go.clone();
         Callback::from(move |event: Event| {
-            let group = browser::value_of(&event).and_then(|value| value.parse().ok());
-            go(TaskFilter { group, ..filter });
+            let stage = browser::value_of(&event).and_then(|value| value.parse().ok());
+            go(TaskFilter { stage, ..filter });
         })
     };
     let jobs = live.jobs.values().rev().take(JOBS_OFFERED_MAX);
     let is_offered = live.jobs.keys().rev().take(JOBS_OFFERED_MAX).any(|id| *id == job);
-    let groups = live.groups.get(&job);
+    let stages = live.stages.get(&job);
     html! {
         <div class="filters">
             <select aria-label="Job" data-search="" onchange={on_job}>
@@ -212,12 +212,12 @@ fn filters(live: &Live, job: JobId, filter: TaskFilter) -> Html {
                     option(row.id.0.to_string(), text, row.id == job)
                 }) }
             </select>
-            <select aria-label="Group" onchange={on_group}>
-                { option(String::new(), "all groups".to_string(), filter.group.is_none()) }
-                { for groups.iter().flat_map(|groups| groups.values()).map(|group| {
-                    let index = group.id.index;
-                    let text = format!("{index} · {}", middle(&group.name, TEXT_CHARS_MAX));
-                    option(index.to_string(), text, filter.group == Some(index))
+            <select aria-label="Stage" onchange={on_stage}>
+                { option(String::new(), "all stages".to_string(), filter.stage.is_none()) }
+                { for stages.iter().flat_map(|stages| stages.values()).map(|stage| {
+                    let index = stage.id.index;
+                    let text = format!("{index} · {}", middle(&stage.name, TEXT_CHARS_MAX));
+                    option(index.to_string(), text, filter.stage == Some(index))
                 }) }
             </select>
             <div class="filters" role="group" aria-label="State">
@@ -279,8 +279,8 @@ mod tests {
     use crate::testing::{assert_shows, draw_page};
     use partita_observe::frame::{Source, Update};
 
-    fn question(group: Option<u32>, state: Option<TaskState>) -> Question {
-        Question::Tasks { job: JobId(7), group, state, after: None, limit: PAGE_TASKS }
+    fn question(stage: Option<u32>, state: Option<TaskState>) -> Question {
+        Question::Tasks { job: JobId(7), stage, state, after: None, limit: PAGE_TASKS }
     }
 
     fn shown(answers: Vec<(Question, Answer)>) -> Live {
@@ -291,7 +291,7 @@ mod tests {
     /// Tasks are listed with their state, place and figures; those that are not done have none.
     #[test]
     fn tasks_are_listed() {
-        let filter = TaskFilter { job: Some(JobId(7)), group: Some(3), state: None };
+        let filter = TaskFilter { job: Some(JobId(7)), stage: Some(3), state: None };
         let live = shown(vec![tasks_answer(question(Some(3), None))]);
         let html = draw_page("tasks", &live, &Route::Tasks(filter));
         assert_shows(

@@ -12,7 +12,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlSelectElement;
 use yew::prelude::*;
 
-/// Jobs whose groups are named: those with bars in the window, the latest first.
+/// Jobs whose stages are named: those with bars in the window, the latest first.
 const JOBS_NAMED_MAX: usize = 8;
 /// Characters of a job's text in the choice of jobs.
 const JOB_TEXT_CHARS: usize = 48;
@@ -62,14 +62,14 @@ pub fn Timeline(props: &Props) -> Html {
 
 fn topics(window: Option<TimelineWindow>, jobs: &[JobId]) -> Vec<Topic> {
     let window = window.map(Topic::Timeline);
-    window.into_iter().chain(jobs.iter().copied().map(Topic::Groups)).collect()
+    window.into_iter().chain(jobs.iter().copied().map(Topic::Stages)).collect()
 }
 
 /// The jobs with bars in a view.
 fn jobs_seen(view: &Option<Same<TimelineView>>) -> Vec<JobId> {
     let lanes = view.iter().flat_map(|view| &view.lanes);
     let jobs: BTreeSet<JobId> =
-        lanes.flat_map(|lane| &lane.bars).map(|bar| bar.task.group.job).collect();
+        lanes.flat_map(|lane| &lane.bars).map(|bar| bar.task.stage.job).collect();
     jobs.into_iter().rev().take(JOBS_NAMED_MAX).collect()
 }
 

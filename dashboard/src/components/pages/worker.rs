@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Jobs whose groups are named.
+/// Jobs whose stages are named.
 const JOBS_NAMED_MAX: usize = 4;
 
 /// What the page shows.
@@ -91,7 +91,7 @@ fn head(row: &WorkerRow, live: &Live) -> Html {
                     { row.cause.clone() }
                     if is_gone {
                         <span class="hint">
-                            { " · last heard " }<Age at_ms={row.heard_ms} now_ms={live.now_ms} />
+                            { " · last seen " }<Age at_ms={row.last_seen_ms} now_ms={live.now_ms} />
                         </span>
                     }
                 </p>
@@ -133,7 +133,7 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
             { fact("spilled", figure(spilled)) }
             { fact("partitions", figure(grouped(metrics.partitions.into()))) }
             { fact("tasks finished", grouped(row.finished).into()) }
-            { fact("last heard", html! { <Age at_ms={row.heard_ms} {now_ms} /> }) }
+            { fact("last seen", html! { <Age at_ms={row.last_seen_ms} {now_ms} /> }) }
             { fact("joined", html! { <Age at_ms={row.joined_ms} {now_ms} /> }) }
             { fact("Slurm job", slurm.into()) }
             { fact("time left", html! { <span title={ends}>{ figure(left) }</span> }) }
@@ -156,22 +156,22 @@ struct SlotsProps {
 #[component]
 fn Slots(props: &SlotsProps) -> Html {
     let on_slots = props.page.as_ref().map(|page| page.on_slots.as_slice()).unwrap_or_default();
-    let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.group.job).collect();
-    let groups = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Groups);
-    use_topics(&props.live, "worker", groups.collect());
+    let jobs: BTreeSet<JobId> = on_slots.iter().map(|slot| slot.task.stage.job).collect();
+    let stages = jobs.into_iter().rev().take(JOBS_NAMED_MAX).map(Topic::Stages);
+    use_topics(&props.live, "worker", stages.collect());
     let status = Status::of(props.page.is_some(), on_slots.is_empty(), "No task is on a slot.");
-    let last = if props.is_there { "" } else { ", when it was last heard" };
+    let last = if props.is_there { "" } else { ", when it was last seen" };
     let note = format!("{} of {}{last}", on_slots.len(), props.slots);
     html! {
         <Panel id="worker-slots" title="Tasks on slots" {note} {status}>
             <ul class="slots">
                 { for on_slots.iter().map(|slot| {
-                    let group = crate::charts::group_name(&props.live, slot.task.group);
+                    let stage = crate::charts::stage_name(&props.live, slot.task.stage);
                     html! {
                         <li key={slot.slot}>
                             <span class="hint">{ slot.slot }</span>
                             { task_link(slot.task) }
-                            <span class="grow">{ group }</span>
+                            <span class="grow">{ stage }</span>
                             <span class="number">{ duration_us(slot.since_us) }</span>
                         </li>
                     }

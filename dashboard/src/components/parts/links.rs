@@ -3,7 +3,7 @@
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
 use partita_observe::view::Place;
-use partita_shared::ids::{GroupId, JobId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use yew::prelude::*;
 
 /// To a worker's page: its name, or its identifier where workers are not followed.
@@ -19,15 +19,15 @@ pub fn job_link(id: JobId) -> Html {
 
 /// To a task's page: `2.19` would be enough on a job's page, but tasks are named alike everywhere.
 pub fn task_link(id: TaskId) -> Html {
-    let title = format!("task {} of group {} of {}", id.index, id.group.index, id.group.job);
+    let title = format!("task {} of stage {} of {}", id.index, id.stage.index, id.stage.job);
     html! { <a href={Route::Task(id).to_string()} {title}>{ task_key(id) }</a> }
 }
 
-/// To the tasks of a group.
-pub fn group_link(id: GroupId, name: &str) -> Html {
-    let title = format!("tasks of group {} of {}", id.index, id.job);
+/// To the tasks of a stage.
+pub fn stage_link(id: StageId, name: &str) -> Html {
+    let title = format!("tasks of stage {} of {}", id.index, id.job);
     html! {
-        <a href={Route::Tasks(TaskFilter::of_group(id)).to_string()} {title}>{ name.to_string() }</a>
+        <a href={Route::Tasks(TaskFilter::of_stage(id)).to_string()} {title}>{ name.to_string() }</a>
     }
 }
 

@@ -44,7 +44,7 @@ pub fn job(state: JobState) -> Look {
         JobState::Running => look("▶\u{fe0e}", "running", word),
         JobState::Done => look("✔\u{fe0e}", "done", word),
         JobState::Failed => look("✖\u{fe0e}", "failed", word),
-        JobState::Held => look("◆", "done", word),
+        JobState::Persisted => look("◆", "done", word),
         JobState::Cancelled => look("⊘", "waiting", word),
     }
 }

@@ -22,7 +22,7 @@ pub use age::Age;
 pub use bar::{Bar, Part, StateBar};
 pub use copy::CopyButton;
 pub use head::table_head;
-pub use links::{group_link, job_link, place_link, task_link, worker_link};
+pub use links::{job_link, place_link, stage_link, task_link, worker_link};
 pub use panel::{Panel, Place, Status};
 pub use patterns::Patterns;
 pub use quantiles::{Quantiles, Unit};

@@ -1,4 +1,4 @@
-//! How a figure is spread over the tasks of a group.
+//! How a figure is spread over the tasks of a stage.
 
 use crate::format::{bytes, count, duration_us};
 use partita_observe::view::Quartiles;
@@ -85,7 +85,7 @@ pub fn Quantiles(props: &Props) -> Html {
 mod tests {
     use super::*;
 
-    /// Places stay inside the plot, and a group without figures divides nothing by zero.
+    /// Places stay inside the plot, and a stage without figures divides nothing by zero.
     #[test]
     fn places_stay_inside() {
         assert_eq!(place(0, 0), "0.0%");

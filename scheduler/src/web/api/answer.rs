@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use partita_shared::ids::JobId;
-use partita_shared::model::{GroupRow, JobRow, TaskRow, WorkerRow};
+use partita_shared::model::{JobRow, StageRow, TaskRow, WorkerRow};
 use serde::Serialize;
 
 /// An answer is true for a moment: nobody on the way may keep it.
@@ -20,7 +20,7 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
-/// A row with its identifier as people write it. Workers and groups have a name of their own.
+/// A row with its identifier as people write it. Workers and stages have a name of their own.
 #[derive(Debug, Serialize)]
 pub(super) struct Named<T> {
     pub(super) name: String,
@@ -42,10 +42,10 @@ pub(super) struct Jobs {
     pub(super) next: Option<String>,
 }
 
-/// The groups of a job.
+/// The stages of a job.
 #[derive(Debug, Serialize)]
-pub(super) struct Groups {
-    pub(super) groups: Vec<GroupRow>,
+pub(super) struct Stages {
+    pub(super) stages: Vec<StageRow>,
 }
 
 /// A page of the tasks of a job.

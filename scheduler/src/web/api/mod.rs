@@ -10,7 +10,7 @@ mod tests;
 
 use crate::Shared;
 use crate::web::client;
-use answer::{Answer, ApiError, Groups, Jobs, Named, Tasks, Workers, split_page};
+use answer::{Answer, ApiError, Jobs, Named, Stages, Tasks, Workers, split_page};
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -34,7 +34,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/workers", get(workers))
         .route("/api/v1/jobs", get(jobs))
         .route("/api/v1/jobs/{id}", get(job))
-        .route("/api/v1/jobs/{id}/groups", get(groups))
+        .route("/api/v1/jobs/{id}/stages", get(stages))
         .route("/api/v1/jobs/{id}/tasks", get(tasks))
         .route("/api/v1/jobs/{id}/cancel", post(cancel))
         .route("/api/{*rest}", any(nothing_here))
@@ -92,16 +92,16 @@ async fn job(
     Ok(Answer(named(find(&shared, id).await?)))
 }
 
-async fn groups(
+async fn stages(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answered<Groups> {
+) -> Answered<Stages> {
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
-    let groups =
-        shared.hub.query(move |core| core.groups(id)).await.ok_or_else(ApiError::ending)?;
-    groups.map(|groups| Answer(Groups { groups })).ok_or_else(|| ApiError::unknown(id))
+    let stages =
+        shared.hub.query(move |core| core.stages(id)).await.ok_or_else(ApiError::ending)?;
+    stages.map(|stages| Answer(Stages { stages })).ok_or_else(|| ApiError::unknown(id))
 }
 
 async fn tasks(
@@ -109,22 +109,22 @@ async fn tasks(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<Tasks> {
-    let parameters = Parameters::read(query.as_deref(), &["state", "group", "limit", "after"])?;
+    let parameters = Parameters::read(query.as_deref(), &["state", "stage", "limit", "after"])?;
     let id = parameters::job_id(&id)?;
     let state = parameters.choice("state", &TASK_STATES)?;
     let limit = parameters.limit(TASKS_PAGE_MAX)?;
     let after = parameters.task_key("after")?;
-    let group: Option<u32> = parameters.id("group", "the number of a stage, from 0")?;
+    let stage: Option<u32> = parameters.id("stage", "the number of a stage, from 0")?;
     let question = move |core: &partita_core::Core| {
-        (core.job(id), core.tasks_of(id, group, state, after, limit + 1))
+        (core.job(id), core.tasks_of(id, stage, state, after, limit + 1))
     };
     let (row, rows) = shared.hub.query(question).await.ok_or_else(ApiError::ending)?;
     let row = row.ok_or_else(|| ApiError::unknown(id))?;
-    if let Some(group) = group
-        && group >= row.groups
+    if let Some(stage) = stage
+        && stage >= row.stages
     {
-        let last = row.groups.saturating_sub(1);
-        return Err(ApiError::parameter("group", &group.to_string(), &format!("0 to {last}")));
+        let last = row.stages.saturating_sub(1);
+        return Err(ApiError::parameter("stage", &stage.to_string(), &format!("0 to {last}")));
     }
     let Some(rows) = rows else {
         let text = format!(
@@ -134,7 +134,7 @@ async fn tasks(
         return Err(ApiError::new(StatusCode::GONE, text));
     };
     let key =
-        |row: &partita_shared::model::TaskRow| format!("{}.{}", row.id.group.index, row.id.index);
+        |row: &partita_shared::model::TaskRow| format!("{}.{}", row.id.stage.index, row.id.index);
     let (rows, next) = split_page(rows, limit, key);
     let tasks = rows.into_iter().map(|row| Named { name: row.id.to_string(), row }).collect();
     Ok(Answer(Tasks { tasks, next }))

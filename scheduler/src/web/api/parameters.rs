@@ -29,7 +29,7 @@ pub(super) const JOB_STATES: [(&str, JobState); 7] = [
     ("done", JobState::Done),
     ("failed", JobState::Failed),
     ("cancelled", JobState::Cancelled),
-    ("held", JobState::Held),
+    ("persisted", JobState::Persisted),
 ];
 
 /// The states of a task, as JSON has them.
@@ -118,7 +118,7 @@ impl Parameters {
         self.get(name).map(read).transpose()
     }
 
-    /// A task of a job: its group and its index there.
+    /// A task of a job: its stage and its index there.
     ///
     /// # Errors
     /// If it is not two numbers with a point between.
@@ -126,7 +126,7 @@ impl Parameters {
         let read = |text: &str| {
             let key = text
                 .split_once('.')
-                .and_then(|(group, index)| Some((group.parse().ok()?, index.parse().ok()?)));
+                .and_then(|(stage, index)| Some((stage.parse().ok()?, index.parse().ok()?)));
             key.ok_or_else(|| ApiError::parameter(name, text, "STAGE.INDEX, such as 0.199"))
         };
         self.get(name).map(read).transpose()

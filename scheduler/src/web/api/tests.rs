@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use partita_core::{Event, GroupSpec, JobSpec};
+use partita_core::{Event, JobSpec, StageSpec};
 use partita_net::peer::FlightPlane;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, ToWorker, Work};
@@ -78,9 +78,9 @@ impl Api {
         (status.as_u16(), error.to_string())
     }
 
-    /// A job with so many tasks in each group, none of which reads another.
-    async fn submit(&mut self, groups: &[u32]) -> JobId {
-        let group = |tasks: &u32| GroupSpec {
+    /// A job with so many tasks in each stage, none of which reads another.
+    async fn submit(&mut self, stages: &[u32]) -> JobId {
+        let stage = |tasks: &u32| StageSpec {
             name: "scan".to_string(),
             plan: "EmptyExec".to_string(),
             tasks: *tasks,
@@ -95,9 +95,9 @@ impl Api {
             priority: 1,
             analyze: false,
             staging: None,
-            keep: false,
+            persist: false,
             replicas: 1,
-            groups: groups.iter().map(group).collect(),
+            stages: stages.iter().map(stage).collect(),
         };
         let (job, notices) = self.shared.hub.submit(spec).await.unwrap();
         self.notices.push(notices);
@@ -217,13 +217,13 @@ async fn jobs_are_listed_in_pages_that_do_not_move() {
 }
 
 /// Walking the pages of a job's tasks shows each once and in order, whatever the size of the page,
-/// over the borders of groups, and of one group or state alone.
+/// over the borders of stages, and of one stage or state alone.
 #[tokio::test]
 async fn tasks_are_listed_in_pages() {
     let mut api = Api::new();
     let job = api.submit(&[1000, 1, 203]).await;
-    let name = |group: u32, index: u32| format!("{job}.{group}.{index}");
-    let of = |group: u32, tasks: u32| (0..tasks).map(move |index| name(group, index));
+    let name = |stage: u32, index: u32| format!("{job}.{stage}.{index}");
+    let of = |stage: u32, tasks: u32| (0..tasks).map(move |index| name(stage, index));
     let all: Vec<_> = of(0, 1000).chain(of(1, 1)).chain(of(2, 203)).collect();
     for limit in [7, 100, 172, 200] {
         let path = format!("jobs/{job}/tasks?limit={limit}");
@@ -233,7 +233,7 @@ async fn tasks_are_listed_in_pages() {
         assert!(pages[..pages.len() - 1].iter().all(full), "in pages of {limit}");
         assert!(!pages[pages.len() - 1].is_empty(), "in pages of {limit}");
     }
-    let path = format!("jobs/{job}/tasks?group=2&limit=100");
+    let path = format!("jobs/{job}/tasks?stage=2&limit=100");
     let pages = api.walk(&path, "tasks", "after").await;
     assert_eq!(names(&pages.concat()), of(2, 203).collect::<Vec<_>>());
     let pages = api.walk(&format!("jobs/{job}/tasks?state=ready"), "tasks", "after").await;
@@ -262,7 +262,7 @@ async fn running_tasks_name_their_worker() {
     assert!(rows.iter().all(|row| row["worker"] == worker.0 && row["attempts"] == 1), "{rows:?}");
 }
 
-/// A job answers to its number and to its name; its groups say what they do.
+/// A job answers to its number and to its name; its stages say what they do.
 #[tokio::test]
 async fn a_job_is_found_by_number_and_name() {
     let mut api = Api::new();
@@ -270,11 +270,11 @@ async fn a_job_is_found_by_number_and_name() {
     let row = api.get(&format!("jobs/{}", job.0)).await;
     assert_eq!(row, api.get(&format!("jobs/{job}")).await);
     assert_eq!((&row["id"], &row["name"]), (&json!(job.0), &json!(job.to_string())));
-    assert_eq!((&row["state"], &row["groups"]), (&json!("queued"), &json!(2)));
-    let groups = api.get(&format!("jobs/{job}/groups")).await;
-    assert_eq!(groups["groups"][1]["id"], json!({"job": job.0, "index": 1}));
-    assert_eq!(groups["groups"][1]["plan"], "EmptyExec");
-    assert_eq!(groups["groups"][1]["tasks"]["ready"], 4);
+    assert_eq!((&row["state"], &row["stages"]), (&json!("queued"), &json!(2)));
+    let stages = api.get(&format!("jobs/{job}/stages")).await;
+    assert_eq!(stages["stages"][1]["id"], json!({"job": job.0, "index": 1}));
+    assert_eq!(stages["stages"][1]["plan"], "EmptyExec");
+    assert_eq!(stages["stages"][1]["tasks"]["ready"], 4);
 }
 
 /// Cancelling ends a job that lives, and says so of one that does not, or never was.
@@ -291,7 +291,7 @@ async fn a_job_is_cancelled_once() {
     let (status, _) = api.refused(Method::POST, "jobs/99/cancel").await;
     assert_eq!(status, 404);
     // What is kept of it, and what is not.
-    assert_eq!(api.get(&format!("jobs/{job}/groups")).await["groups"][0]["name"], "scan");
+    assert_eq!(api.get(&format!("jobs/{job}/stages")).await["stages"][0]["name"], "scan");
     let (status, error) = api.refused(Method::GET, &format!("jobs/{job}/tasks")).await;
     assert_eq!(status, 410);
     assert!(error.contains("job-1 has ended (cancelled)"), "{error}");
@@ -302,7 +302,7 @@ async fn a_job_is_cancelled_once() {
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();
     api.submit(&[1, 1]).await;
-    let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, held";
+    let job_states = "invalid value `Done` of parameter `state`: expected planning, queued, running, done, failed, cancelled, persisted";
     for (path, status, text) in [
         ("jobs?state=Done", 400, job_states),
         (
@@ -328,7 +328,7 @@ async fn wrong_requests_are_refused() {
             400,
             "invalid value `1.x` of parameter `after`: expected STAGE.INDEX",
         ),
-        ("jobs/1/tasks?group=2", 400, "invalid value `2` of parameter `group`: expected 0 to 1"),
+        ("jobs/1/tasks?stage=2", 400, "invalid value `2` of parameter `stage`: expected 0 to 1"),
         (
             "jobs?before=worker-1",
             400,
@@ -345,7 +345,7 @@ async fn wrong_requests_are_refused() {
         ("jobs/x", 400, "invalid job id `x`: expected a number or job-N"),
         ("jobs/4294967296", 400, "invalid job id `4294967296`"),
         ("jobs/2", 404, "job-2 does not exist"),
-        ("jobs/2/groups", 404, "job-2 does not exist"),
+        ("jobs/2/stages", 404, "job-2 does not exist"),
         ("jobs/2/tasks", 404, "job-2 does not exist"),
         ("job", 404, "unknown path"),
         ("jobs/1/cancel", 405, "does not support the method"),
@@ -388,7 +388,7 @@ async fn the_document_names_every_field() {
     api.submit(&[3]).await;
     api.join("w").await;
     let mut found = Vec::new();
-    for path in ["cluster", "workers", "jobs", "jobs/1", "jobs/1/groups", "jobs/1/tasks"] {
+    for path in ["cluster", "workers", "jobs", "jobs/1", "jobs/1/stages", "jobs/1/tasks"] {
         fields(&api.get(path).await, &mut found);
     }
     assert!(found.len() > 50, "{found:?}");

@@ -173,9 +173,9 @@ const WORKER_METRICS: [WorkerMetric; 17] = [
         seconds(w.joined_ms)
     }),
     gauge(
-        "partita_worker_heard_timestamp_seconds",
+        "partita_worker_last_heartbeat_timestamp_seconds",
         "When the last heartbeat of the worker arrived.",
-        |w| seconds(w.heard_ms),
+        |w| seconds(w.last_seen_ms),
     ),
 ];
 

@@ -1,7 +1,7 @@
 //! The text, made from a core that was driven by events.
 
 use super::*;
-use partita_core::{Event, GroupSpec, JobSpec, Options};
+use partita_core::{Event, JobSpec, Options, StageSpec};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, Work, WorkerMetrics};
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ fn registration(name: &str, host: &str) -> Box<Registration> {
 }
 
 fn job(tasks: u32) -> Box<JobSpec> {
-    let group = GroupSpec {
+    let stage = StageSpec {
         name: "scan".to_string(),
         plan: String::new(),
         tasks,
@@ -37,9 +37,9 @@ fn job(tasks: u32) -> Box<JobSpec> {
         priority: 1,
         analyze: false,
         staging: None,
-        keep: false,
+        persist: false,
         replicas: 1,
-        groups: vec![group],
+        stages: vec![stage],
     })
 }
 
@@ -88,15 +88,15 @@ fn made_up_page() -> String {
     page(&row, &Figures::of(&core), &Process::this())
 }
 
-/// Jobs are counted that wait, whose results are held, and that have ended, however many there are.
+/// Jobs are counted that wait, whose results are persisted, and that have ended, however many there are.
 #[test]
 fn every_job_is_counted() {
     let mut core = Core::new(Options::new("many"));
     let mut effects = Vec::new();
     let mut take = |event| core.handle(1, event, &mut effects);
     for request in 0..600 {
-        for (owner, keep) in [("a", true), ("b", true), ("a", false), ("b", false)] {
-            let spec = JobSpec { owner: owner.to_string(), keep, ..*job(1) };
+        for (owner, persist) in [("a", true), ("b", true), ("a", false), ("b", false)] {
+            let spec = JobSpec { owner: owner.to_string(), persist, ..*job(1) };
             take(Event::JobSubmitted { request, planned: None, spec: Box::new(spec) });
         }
     }
@@ -145,7 +145,7 @@ fn the_page_shows_what_the_core_knows() {
         format!("partita_worker_tasks_queued{first} 3"),
         format!("partita_worker_fetched_bytes_total{first} 100"),
         format!("partita_worker_served_bytes_total{first} 200"),
-        format!("partita_worker_heard_timestamp_seconds{first} 1700000000.5"),
+        format!("partita_worker_last_heartbeat_timestamp_seconds{first} 1700000000.5"),
     ] {
         assert!(page.lines().any(|found| found == line), "no line `{line}` in\n{page}");
     }

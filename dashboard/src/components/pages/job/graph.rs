@@ -1,4 +1,4 @@
-//! The groups of a job as a drawing: what reads what, and how far each is.
+//! The stages of a job as a drawing: what reads what, and how far each is.
 
 use super::layout::{Layout, Sizes, layout};
 use crate::components::parts::{Panel, Same, Status};
@@ -6,13 +6,13 @@ use crate::format::{NONE, duration_us, grouped, middle, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
 use partita_observe::frame::Topic;
-use partita_observe::view::{GroupView, JobView};
+use partita_observe::view::{JobView, StageView};
 use partita_shared::ids::JobId;
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Groups that are drawn at most; a larger job has its table alone.
-pub const GROUPS_DRAWN_MAX: usize = 300;
+/// Stages that are drawn at most; a larger job has its table alone.
+pub const STAGES_DRAWN_MAX: usize = 300;
 
 /// Edges whose exchange is written beside them: more would cover each other.
 const EDGES_NAMED_MAX: usize = 60;
@@ -32,29 +32,29 @@ pub struct Props {
     pub id: JobId,
 }
 
-/// The groups of a job as a drawing.
+/// The stages of a job as a drawing.
 #[component]
 pub fn Graph(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
     let text = live.job_texts.get(&id).cloned().flatten();
-    let groups = text.as_ref().map_or(0, |text| text.groups.len());
-    let status = match (live.has(Topic::Job(id)), groups) {
+    let stages = text.as_ref().map_or(0, |text| text.stages.len());
+    let status = match (live.has(Topic::Job(id)), stages) {
         (false, 0) => Status::Loading,
-        (_, 0) => Status::Empty("This job has no groups.".into()),
-        (_, many) if many > GROUPS_DRAWN_MAX => Status::Empty(
+        (_, 0) => Status::Empty("This job has no stages.".into()),
+        (_, many) if many > STAGES_DRAWN_MAX => Status::Empty(
             format!(
-                "{} groups are too many to draw. They are in the table.",
-                grouped(groups as u64)
+                "{} stages are too many to draw. They are in the table.",
+                grouped(stages as u64)
             )
             .into(),
         ),
         _ => Status::Ready,
     };
     html! {
-        <Panel title="Groups" id="graph" {status} note="what reads what; a group leads to its tasks">
+        <Panel title="Stages" id="graph" {status} note="what reads what; a stage leads to its tasks">
             if let Some(text) = text {
-                <div class="scroll graph-scroll" role="group" aria-label="Groups" tabindex="0">
-                    <Drawing text={Same(text)} groups={live.groups.get(&id).map(Same::of)} />
+                <div class="scroll graph-scroll" role="group" aria-label="Stages" tabindex="0">
+                    <Drawing text={Same(text)} stages={live.stages.get(&id).map(Same::of)} />
                 </div>
             }
         </Panel>
@@ -64,19 +64,19 @@ pub fn Graph(props: &Props) -> Html {
 #[derive(PartialEq, Properties)]
 struct DrawingProps {
     text: Same<JobView>,
-    groups: Option<Same<std::collections::BTreeMap<u32, Rc<GroupView>>>>,
+    stages: Option<Same<std::collections::BTreeMap<u32, Rc<StageView>>>>,
 }
 
 /// The edges of a job: from what is read to what reads, and how.
 fn edges(text: &JobView) -> Vec<(usize, usize, &str)> {
-    let of = |(reader, group)| {
-        let group: &partita_observe::view::GroupText = group;
-        group
+    let of = |(reader, stage)| {
+        let stage: &partita_observe::view::StageText = stage;
+        stage
             .inputs
             .iter()
-            .map(move |input| (input.group as usize, reader, input.exchange.as_str()))
+            .map(move |input| (input.stage as usize, reader, input.exchange.as_str()))
     };
-    text.groups.iter().enumerate().flat_map(of).collect()
+    text.stages.iter().enumerate().flat_map(of).collect()
 }
 
 #[component]
@@ -85,22 +85,22 @@ fn Drawing(props: &DrawingProps) -> Html {
     let drawn = use_memo(props.text.clone(), |text| {
         let pairs: Vec<(usize, usize)> =
             edges(text).iter().map(|(from, to, _)| (*from, *to)).collect();
-        layout(text.groups.len(), &pairs, SIZES)
+        layout(text.stages.len(), &pairs, SIZES)
     });
     let (width, height) = (drawn.width.ceil().to_string(), drawn.height.ceil().to_string());
     let edges = edges(&props.text);
     let is_named = edges.len() <= EDGES_NAMED_MAX;
     html! {
         <svg class="graph" width={width.clone()} height={height.clone()}
-            viewBox={format!("0 0 {width} {height}")} role="group" aria-label="Groups of the job">
+            viewBox={format!("0 0 {width} {height}")} role="group" aria-label="Stages of the job">
             { for edges.iter().zip(&drawn.edges).map(|((from, to, exchange), points)| {
                 edge((*from, *to), exchange, points, is_named)
             }) }
-            { for props.text.groups.iter().enumerate().map(|(index, group)| {
-                let figures = props.groups.as_ref().and_then(|all| all.get(&(index as u32)));
+            { for props.text.stages.iter().enumerate().map(|(index, stage)| {
+                let figures = props.stages.as_ref().and_then(|all| all.get(&(index as u32)));
                 html! {
                     <Node key={index} job={props.text.id} index={index as u32}
-                        name={group.name.clone()} group={figures.map(Same::of)}
+                        name={stage.name.clone()} stage={figures.map(Same::of)}
                         x={corner(&drawn, index).0} y={corner(&drawn, index).1} />
                 }
             }) }
@@ -143,7 +143,7 @@ fn edge(ends: (usize, usize), exchange: &str, points: &[(f64, f64)], is_named: b
     html! {
         <g key={format!("{}-{}", ends.0, ends.1)}>
             <path class="edge" d={path}>
-                <title>{ format!("{exchange}: group {} reads group {}", ends.1, ends.0) }</title>
+                <title>{ format!("{exchange}: stage {} reads stage {}", ends.1, ends.0) }</title>
             </path>
             { for label }
         </g>
@@ -155,15 +155,15 @@ struct NodeProps {
     job: JobId,
     index: u32,
     name: String,
-    group: Option<Same<GroupView>>,
+    stage: Option<Same<StageView>>,
     x: i32,
     y: i32,
 }
 
-/// The class and glyph of a group as a whole.
-fn state_of(group: Option<&GroupView>) -> (&'static str, &'static str) {
-    let Some(group) = group else { return ("waiting", "○") };
-    let tasks = &group.tasks;
+/// The class and glyph of a stage as a whole.
+fn state_of(stage: Option<&StageView>) -> (&'static str, &'static str) {
+    let Some(stage) = stage else { return ("waiting", "○") };
+    let tasks = &stage.tasks;
     if tasks.failed > 0 {
         ("failed", "✖\u{fe0e}")
     } else if tasks.running > 0 {
@@ -181,19 +181,19 @@ fn state_of(group: Option<&GroupView>) -> (&'static str, &'static str) {
 fn Node(props: &NodeProps) -> Html {
     const PAD: i32 = 10;
     let (width, height) = (SIZES.node_width as i32, SIZES.node_height as i32);
-    let group = props.group.as_deref();
-    let (class, glyph) = state_of(group);
-    let (done, total) = group.map_or((0, 0), |group| (group.tasks.done, group.tasks.total()));
-    let time = match group {
-        Some(group) if group.time_us.max > 0 => duration_us(group.time_us.median),
+    let stage = props.stage.as_deref();
+    let (class, glyph) = state_of(stage);
+    let (done, total) = stage.map_or((0, 0), |stage| (stage.tasks.done, stage.tasks.total()));
+    let time = match stage {
+        Some(stage) if stage.time_us.max > 0 => duration_us(stage.time_us.median),
         _ => NONE.to_string(),
     };
     let progress = format!("{} / {}", grouped(done), grouped(total));
     let label = format!(
-        "Group {}, {}: {done} of {total} tasks done; half of them took up to {time}",
+        "Stage {}, {}: {done} of {total} tasks done; half of them took up to {time}",
         props.index, props.name
     );
-    let filter = TaskFilter { job: Some(props.job), group: Some(props.index), state: None };
+    let filter = TaskFilter { job: Some(props.job), stage: Some(props.index), state: None };
     let bar = (width - 2 * PAD) as u64;
     let filled = bar * percent(done, total) / 100;
     html! {

@@ -1,6 +1,6 @@
-//! Where the groups of a job stand in its drawing.
+//! Where the stages of a job stand in its drawing.
 //!
-//! A layered layout: a group stands below all that it reads (the longest path to it decides), those
+//! A layered layout: a stage stands below all that it reads (the longest path to it decides), those
 //! of one layer are ordered by the middle of their neighbours so that few edges cross, and are then
 //! moved towards them as far as there is room. Long edges run through a place of their own in each
 //! layer between, so they pass nodes instead of crossing them.

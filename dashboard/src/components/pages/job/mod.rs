@@ -3,23 +3,23 @@
 mod cancel;
 mod failures;
 mod graph;
-mod groups;
 mod head;
 mod layout;
 mod plan;
 mod spent;
+mod stages;
 
 use crate::components::parts::{CopyButton, Panel, Status};
 use crate::live::Live;
 use crate::route::Route;
 use failures::Failures;
 use graph::Graph;
-use groups::Groups;
 use head::Head;
 use partita_observe::frame::Topic;
 use partita_shared::ids::JobId;
 use plan::Plan;
 use spent::Spent;
+use stages::Stages;
 use yew::prelude::*;
 
 /// What the page shows.
@@ -47,7 +47,7 @@ pub fn Job(props: &Props) -> Html {
                 <Spent live={live.clone()} {id} />
             </div>
             <Graph live={live.clone()} {id} />
-            <Groups live={live.clone()} {id} />
+            <Stages live={live.clone()} {id} />
             <Failures live={live.clone()} {id} />
             <Plan live={live.clone()} {id} />
         </>

@@ -1,4 +1,4 @@
-//! What the tasks of each group run: its operators with their figures, or its plan.
+//! What the tasks of each stage run: its operators with their figures, or its plan.
 
 use crate::components::parts::{Bar, Panel, Part, Same, Status};
 use crate::format::{bytes, count, duration_ns, grouped};
@@ -9,7 +9,7 @@ use partita_shared::ids::JobId;
 use partita_shared::model::OperatorRow;
 use yew::prelude::*;
 
-/// Groups whose plans are listed.
+/// Stages whose plans are listed.
 const PLANS_MAX: usize = 300;
 
 /// What the panel shows.
@@ -21,12 +21,12 @@ pub struct Props {
     pub id: JobId,
 }
 
-/// What the tasks of each group run.
+/// What the tasks of each stage run.
 #[component]
 pub fn Plan(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
     let text = live.job_texts.get(&id).and_then(|text| text.as_ref());
-    let is_empty = text.is_none_or(|text| text.groups.is_empty());
+    let is_empty = text.is_none_or(|text| text.stages.is_empty());
     let status = Status::of(live.has(Topic::Job(id)), is_empty, "This job has no plan.");
     let has_figures = text.is_some_and(|text| text.operators.iter().any(|rows| !rows.is_empty()));
     let note = if has_figures {
@@ -54,17 +54,17 @@ fn Plans(props: &PlansProps) -> Html {
     let slowest = text.operators.iter().flatten().map(|row| row.elapsed_ns).max().unwrap_or(0);
     html! {
         <div class="plans">
-            { for text.groups.iter().take(PLANS_MAX).enumerate().map(|(index, group)| {
+            { for text.stages.iter().take(PLANS_MAX).enumerate().map(|(index, stage)| {
                 let operators = text.operators.get(index).filter(|rows| !rows.is_empty());
                 html! {
                     <details key={index} open={index == 0}>
                         <summary>
-                            <span class="index">{ index }</span>{ group.name.clone() }
+                            <span class="index">{ index }</span>{ stage.name.clone() }
                         </summary>
                         if let Some(operators) = operators {
                             { table(operators, slowest) }
                         } else {
-                            <pre tabindex="0"><code>{ group.plan.clone() }</code></pre>
+                            <pre tabindex="0"><code>{ stage.plan.clone() }</code></pre>
                         }
                     </details>
                 }

@@ -5,13 +5,13 @@ use crate::format::{duration_us, percent};
 use crate::live::Live;
 use crate::order;
 use partita_observe::frame::Topic;
-use partita_observe::view::GroupView;
+use partita_observe::view::StageView;
 use partita_shared::ids::JobId;
 use std::cmp::Reverse;
 use yew::prelude::*;
 
-/// Groups that are listed: those that took the most.
-const GROUPS_LISTED_MAX: usize = 6;
+/// Stages that are listed: those that took the most.
+const STAGES_LISTED_MAX: usize = 6;
 
 /// What the panel shows.
 #[derive(PartialEq, Properties)]
@@ -31,12 +31,12 @@ struct Time {
 }
 
 impl Time {
-    fn of(group: &GroupView) -> Self {
-        let waited_us = group.transfer_us.saturating_add(group.disk_us);
+    fn of(stage: &StageView) -> Self {
+        let waited_us = stage.transfer_us.saturating_add(stage.disk_us);
         Time {
-            compute_us: group.busy_us.saturating_sub(waited_us),
-            transfer_us: group.transfer_us,
-            disk_us: group.disk_us,
+            compute_us: stage.busy_us.saturating_sub(waited_us),
+            transfer_us: stage.transfer_us,
+            disk_us: stage.disk_us,
         }
     }
 
@@ -71,21 +71,21 @@ impl Time {
     }
 }
 
-/// Where the time of a job's tasks goes, in all and for the groups that took the most.
+/// Where the time of a job's tasks goes, in all and for the stages that took the most.
 #[component]
 pub fn Spent(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
-    let groups = live.groups.get(&id);
-    let mut times: Vec<(&GroupView, Time)> = groups
+    let stages = live.stages.get(&id);
+    let mut times: Vec<(&StageView, Time)> = stages
         .iter()
-        .flat_map(|groups| groups.values())
-        .map(|group| (&**group, Time::of(group)))
+        .flat_map(|stages| stages.values())
+        .map(|stage| (&**stage, Time::of(stage)))
         .filter(|(_, time)| time.total_us() > 0)
         .collect();
     let all = times.iter().fold(Time::default(), |sum, (_, time)| sum.add(*time));
-    order::sort_by_key(&mut times, |(group, time)| (Reverse(time.total_us()), group.id.index));
+    order::sort_by_key(&mut times, |(stage, time)| (Reverse(time.total_us()), stage.id.index));
     let largest = times.first().map_or(0, |(_, time)| time.total_us());
-    let has_come = live.has(Topic::Groups(id));
+    let has_come = live.has(Topic::Stages(id));
     let status = Status::of(has_come, times.is_empty(), "No task has finished yet.");
     let note = format!("{} on slots so far", duration_us(all.total_us()));
     let note = if times.is_empty() { String::new() } else { note };
@@ -98,11 +98,11 @@ pub fn Spent(props: &Props) -> Html {
                     { entry("transfer", "waiting for other workers", all.transfer_us, all) }
                     { entry("disk", "waiting for disks", all.disk_us, all) }
                 </dl>
-                <h3>{ "Groups that took the most" }</h3>
-                <ul class="groups">
-                    { for times.into_iter().take(GROUPS_LISTED_MAX).map(|(group, time)| html! {
-                        <li class="group spent" key={group.id.index}>
-                            <span class="name" title={group.name.clone()}>{ group.name.clone() }</span>
+                <h3>{ "Stages that took the most" }</h3>
+                <ul class="stages">
+                    { for times.into_iter().take(STAGES_LISTED_MAX).map(|(stage, time)| html! {
+                        <li class="stage spent" key={stage.id.index}>
+                            <span class="name" title={stage.name.clone()}>{ stage.name.clone() }</span>
                             <Bar parts={time.parts()} whole={largest} label={time.in_words()} />
                             <span class="number">{ duration_us(time.total_us()) }</span>
                         </li>
@@ -138,16 +138,16 @@ fn entry(class: &'static str, name: &'static str, us: u64, all: Time) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::work::groups;
+    use crate::fixtures::work::stages;
 
     /// The three parts are the whole, even where figures that come at different times disagree.
     #[test]
     fn the_parts_are_the_whole() {
-        let mut group = groups(JobId(7)).remove(3);
-        (group.busy_us, group.transfer_us, group.disk_us) = (100, 30, 20);
-        assert_eq!(Time::of(&group), Time { compute_us: 50, transfer_us: 30, disk_us: 20 });
-        group.busy_us = 10;
-        assert_eq!(Time::of(&group).compute_us, 0);
+        let mut stage = stages(JobId(7)).remove(3);
+        (stage.busy_us, stage.transfer_us, stage.disk_us) = (100, 30, 20);
+        assert_eq!(Time::of(&stage), Time { compute_us: 50, transfer_us: 30, disk_us: 20 });
+        stage.busy_us = 10;
+        assert_eq!(Time::of(&stage).compute_us, 0);
         assert_eq!(Time::default().in_words().matches("0 %").count(), 3);
     }
 }

@@ -6,7 +6,7 @@ use crate::route::Route;
 use crate::testing::{assert_hides, assert_shows, draw_page};
 use partita_observe::event::InputFacts;
 use partita_observe::frame::{Source, Topic, Update};
-use partita_observe::view::GroupText;
+use partita_observe::view::StageText;
 use partita_shared::ids::JobId;
 
 /// How far it is, where the time goes, what its tasks look like, what failed.
@@ -34,8 +34,8 @@ fn a_running_job_is_told_whole() {
         ],
     );
     assert!(
-        html.contains("href=\"#/tasks?job=7&amp;group=3\"")
-            || html.contains("#/tasks?job=7&group=3")
+        html.contains("href=\"#/tasks?job=7&amp;stage=3\"")
+            || html.contains("#/tasks?job=7&stage=3")
     );
     assert_hides(&html, &["Loading…"]);
 }
@@ -46,7 +46,7 @@ fn a_failed_job_tells_why() {
     let html = draw_page("job-failed", &busy(), &Route::Job(JobId(4)));
     assert_shows(
         &html,
-        &["job-4 ✖\u{fe0e} failed", "the file is 0 bytes long", "This job has no groups."],
+        &["job-4 ✖\u{fe0e} failed", "the file is 0 bytes long", "This job has no stages."],
     );
     assert_hides(&html, &["Cancel…"]);
 }
@@ -69,32 +69,32 @@ fn unknown_and_loading_are_two_things() {
 /// A large job is drawn too; one that is too large says so and has its table.
 #[test]
 fn large_jobs_are_drawn_up_to_a_bound() {
-    let page = |name: &str, groups: u32| {
+    let page = |name: &str, stages: u32| {
         let id = JobId(7);
         let (topics, mut updates) = busy_updates();
         for update in &mut updates {
             if let Update::Job(JobId(7), Some(view)) = update {
-                view.groups = many_groups(groups);
+                view.stages = many_stages(stages);
             }
         }
         draw_page(name, &told(topics, updates), &Route::Job(id))
     };
     let html = page("job-large", 120);
-    assert_shows(&html, &["Group 119, step 119"]);
+    assert_shows(&html, &["Stage 119, step 119"]);
     let html = page("job-too-large", 301);
-    assert_shows(&html, &["301 groups are too many to draw. They are in the table."]);
+    assert_shows(&html, &["301 stages are too many to draw. They are in the table."]);
 }
 
-fn many_groups(number: u32) -> Vec<GroupText> {
+fn many_stages(number: u32) -> Vec<StageText> {
     let of = |index: u32| {
         let reads = [index / 2, index.saturating_sub(13), index.saturating_sub(2)];
         let from = if index < 40 { &[][..] } else { &reads[..1 + index as usize % 3] };
-        GroupText {
+        StageText {
             name: format!("step {index}"),
             plan: String::new(),
             inputs: from
                 .iter()
-                .map(|group| InputFacts { group: *group, exchange: "Shuffle".into() })
+                .map(|stage| InputFacts { stage: *stage, exchange: "Shuffle".into() })
                 .collect(),
         }
     };

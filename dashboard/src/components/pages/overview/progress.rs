@@ -1,20 +1,20 @@
-//! How far the running jobs are, and their groups.
+//! How far the running jobs are, and their stages.
 
-use crate::components::parts::{Panel, Same, StateBar, Status, group_link, job_link};
+use crate::components::parts::{Panel, Same, StateBar, Status, job_link, stage_link};
 use crate::format::{counted, duration_ms, grouped, percent};
 use crate::live::Live;
 use crate::order;
 use crate::route::Route;
 use crate::topics::jobs_in_detail;
 use partita_observe::frame::Topic;
-use partita_observe::view::GroupView;
+use partita_observe::view::StageView;
 use partita_shared::ids::JobId;
 use partita_shared::model::{JobRow, JobState};
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Groups of one job that are drawn: those that move first.
-const GROUPS_SHOWN_MAX: usize = 8;
+/// Stages of one job that are drawn: those that move first.
+const STAGES_SHOWN_MAX: usize = 8;
 
 /// Jobs that are drawn; the rest is counted.
 const JOBS_SHOWN_MAX: usize = 20;
@@ -39,9 +39,9 @@ pub fn Progress(props: &Props) -> Html {
         <Panel title="Progress" id="progress" {status} {note}>
             <ul class="list">
                 { for jobs.into_iter().take(JOBS_SHOWN_MAX).map(|job| {
-                    let groups = if detailed.contains(&job.id) { groups_of(live, job.id) } else { Vec::new() };
+                    let stages = if detailed.contains(&job.id) { stages_of(live, job.id) } else { Vec::new() };
                     html! {
-                        <JobProgress key={job.id.0} job={Same::of(job)} {groups}
+                        <JobProgress key={job.id.0} job={Same::of(job)} {stages}
                             now_s={live.now_ms / 1_000} />
                     }
                 }) }
@@ -56,26 +56,26 @@ pub fn Progress(props: &Props) -> Html {
     }
 }
 
-/// The groups that are drawn, in their order: those that move, then those that will, then those
+/// The stages that are drawn, in their order: those that move, then those that will, then those
 /// that are done.
-fn groups_of(live: &Live, job: JobId) -> Vec<Same<GroupView>> {
-    let Some(groups) = live.groups.get(&job) else { return Vec::new() };
-    let mut chosen: Vec<&Rc<GroupView>> = groups.values().collect();
-    let rank = |group: &GroupView| {
-        let tasks = &group.tasks;
+fn stages_of(live: &Live, job: JobId) -> Vec<Same<StageView>> {
+    let Some(stages) = live.stages.get(&job) else { return Vec::new() };
+    let mut chosen: Vec<&Rc<StageView>> = stages.values().collect();
+    let rank = |stage: &StageView| {
+        let tasks = &stage.tasks;
         let moves = tasks.running + tasks.ready + tasks.failed > 0;
-        (!moves, tasks.waiting == 0, group.id.index)
+        (!moves, tasks.waiting == 0, stage.id.index)
     };
-    order::sort_by_key(&mut chosen, |group| rank(group));
-    chosen.truncate(GROUPS_SHOWN_MAX);
-    order::sort_by_key(&mut chosen, |group| group.id.index);
+    order::sort_by_key(&mut chosen, |stage| rank(stage));
+    chosen.truncate(STAGES_SHOWN_MAX);
+    order::sort_by_key(&mut chosen, |stage| stage.id.index);
     chosen.into_iter().map(Same::of).collect()
 }
 
 #[derive(PartialEq, Properties)]
 struct JobProgressProps {
     job: Same<JobRow>,
-    groups: Vec<Same<GroupView>>,
+    stages: Vec<Same<StageView>>,
     now_s: u64,
 }
 
@@ -94,7 +94,7 @@ pub fn left_ms(job: &JobRow, now_ms: u64) -> Option<u64> {
 #[component]
 fn JobProgress(props: &JobProgressProps) -> Html {
     let job = &props.job;
-    let hidden = (job.groups as usize).saturating_sub(props.groups.len());
+    let hidden = (job.stages as usize).saturating_sub(props.stages.len());
     html! {
         <li class="job">
             <p class="job-head">
@@ -106,14 +106,14 @@ fn JobProgress(props: &JobProgressProps) -> Html {
                 </span>
             </p>
             <StateBar tasks={job.tasks} />
-            if !props.groups.is_empty() {
-                <ul class="groups">
-                    { for props.groups.iter().map(|group| html! {
-                        <GroupProgress key={group.id.index} group={group.clone()} />
+            if !props.stages.is_empty() {
+                <ul class="stages">
+                    { for props.stages.iter().map(|stage| html! {
+                        <StageProgress key={stage.id.index} stage={stage.clone()} />
                     }) }
                     if hidden > 0 {
                         <li class="details">
-                            { counted(hidden as u64, "more group", "more groups") }
+                            { counted(hidden as u64, "more stage", "more stages") }
                         </li>
                     }
                 </ul>
@@ -136,23 +136,23 @@ fn share(done: u64, total: u64) -> String {
 }
 
 #[derive(PartialEq, Properties)]
-struct GroupProgressProps {
-    group: Same<GroupView>,
+struct StageProgressProps {
+    stage: Same<StageView>,
 }
 
 #[component]
-fn GroupProgress(props: &GroupProgressProps) -> Html {
-    let group = &props.group;
-    let (done, total) = (group.tasks.done, group.tasks.total());
-    let left = match group.left_ms {
+fn StageProgress(props: &StageProgressProps) -> Html {
+    let stage = &props.stage;
+    let (done, total) = (stage.tasks.done, stage.tasks.total());
+    let left = match stage.left_ms {
         Some(left_ms) => duration_ms(left_ms),
         None if done == total => "done".to_string(),
         None => String::new(),
     };
     html! {
-        <li class="group">
-            <span class="name">{ group_link(group.id, &group.name) }</span>
-            <StateBar tasks={group.tasks} />
+        <li class="stage">
+            <span class="name">{ stage_link(stage.id, &stage.name) }</span>
+            <StateBar tasks={stage.tasks} />
             <span class="number">{ share(done, total) }</span>
             <span class="number left">{ left }</span>
         </li>

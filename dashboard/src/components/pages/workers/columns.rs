@@ -162,12 +162,12 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| one.per_s.cmp(&other.per_s))
     .hint("Read from other workers and sent to them, in a second"),
     Column::<Line>::new(
-        "Heard",
+        "Last seen",
         "w5 number p2",
-        |line| html! { <Age at_ms={line.row.heard_ms} now_ms={line.now_ms.max(line.row.heard_ms)} /> },
-        |line| line.row.heard_ms.to_string(),
+        |line| html! { <Age at_ms={line.row.last_seen_ms} now_ms={line.now_ms.max(line.row.last_seen_ms)} /> },
+        |line| line.row.last_seen_ms.to_string(),
     )
-    .by(|one, other| other.row.heard_ms.cmp(&one.row.heard_ms))
+    .by(|one, other| other.row.last_seen_ms.cmp(&one.row.last_seen_ms))
     .hint("When it last reported"),
     Column::<Line>::new("Slurm job", "w5 p3", |line| slurm(&line.row).into(), |line| slurm(&line.row))
         .by(|one, other| one.row.slurm_job.cmp(&other.row.slurm_job)),
@@ -323,12 +323,12 @@ const GONE_COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new("Why", "wide", why, |line| line.row.cause.clone())
         .by(|one, other| one.row.cause.cmp(&other.row.cause)),
     Column::<Line>::new(
-        "Heard",
+        "Last seen",
         "w7 number p2",
-        |line| html! { <Age at_ms={line.row.heard_ms} now_ms={line.now_ms.max(line.row.heard_ms)} /> },
-        |line| line.row.heard_ms.to_string(),
+        |line| html! { <Age at_ms={line.row.last_seen_ms} now_ms={line.now_ms.max(line.row.last_seen_ms)} /> },
+        |line| line.row.last_seen_ms.to_string(),
     )
-    .by(|one, other| one.row.heard_ms.cmp(&other.row.heard_ms))
+    .by(|one, other| one.row.last_seen_ms.cmp(&other.row.last_seen_ms))
     .hint("When it last reported"),
     Column::<Line>::new("Finished", "w5 number p3", |line| grouped(line.row.finished).into(), |line| {
         line.row.finished.to_string()

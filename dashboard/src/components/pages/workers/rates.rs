@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// What a worker told last.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
-    heard_ms: u64,
+    last_seen_ms: u64,
     bytes: u64,
     per_s: Option<u64>,
 }
@@ -27,15 +27,15 @@ impl Rates {
         for row in rows {
             let bytes = row.metrics.fetched_bytes.saturating_add(row.metrics.served_bytes);
             let told = match before.get(&row.id).copied() {
-                Some(told) if told.heard_ms < row.heard_ms => {
-                    let gone_ms = row.heard_ms - told.heard_ms;
+                Some(told) if told.last_seen_ms < row.last_seen_ms => {
+                    let gone_ms = row.last_seen_ms - told.last_seen_ms;
                     let more = u128::from(bytes.saturating_sub(told.bytes));
                     let per_s =
                         u64::try_from(more * 1_000 / u128::from(gone_ms)).unwrap_or(u64::MAX);
-                    Told { heard_ms: row.heard_ms, bytes, per_s: Some(per_s) }
+                    Told { last_seen_ms: row.last_seen_ms, bytes, per_s: Some(per_s) }
                 }
                 Some(told) => told,
-                None => Told { heard_ms: row.heard_ms, bytes, per_s: None },
+                None => Told { last_seen_ms: row.last_seen_ms, bytes, per_s: None },
             };
             self.told.insert(row.id, told);
         }
@@ -62,12 +62,12 @@ mod tests {
         assert_eq!(rates.of(row.id), None);
         rates.take(&[Rc::new(row.clone())]);
         assert_eq!(rates.of(row.id), None);
-        row.heard_ms += 500;
+        row.last_seen_ms += 500;
         row.metrics.fetched_bytes += 100;
         row.metrics.served_bytes += 50;
         rates.take(&[Rc::new(row.clone())]);
         assert_eq!(rates.of(row.id), Some(300));
-        row.heard_ms += 500;
+        row.last_seen_ms += 500;
         row.metrics.fetched_bytes = 0;
         rates.take(&[Rc::new(row.clone())]);
         assert_eq!(rates.of(row.id), Some(0));

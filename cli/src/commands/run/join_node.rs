@@ -7,8 +7,8 @@ use crate::commands::worker::{child_limit, ignore_user_signals, report_deaths};
 use anyhow::{Context, Result, bail};
 use partita_shared::access::{self, Access, host_name};
 use partita_worker::WebSocketConnector;
-use partita_worker::place::slurm::SlurmJob;
-use partita_worker::place::threads;
+use partita_worker::environment::slurm::SlurmJob;
+use partita_worker::environment::threads;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -149,7 +149,7 @@ pub(super) mod tests {
     use super::*;
 
     /// An environment of the given variables alone.
-    pub(in crate::place) fn variables<'a>(
+    pub(in crate::environment) fn variables<'a>(
         pairs: &'a [(&'a str, &'a str)],
     ) -> impl Fn(&str) -> Option<String> + 'a {
         |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())

@@ -3,13 +3,20 @@
 //! What matters is what the kernel or Slurm kills for, not what the machine has. So every limit
 //! that can be seen is read, and the smallest counts.
 
-use super::{Lookup, PlaceError, cgroup, number, process_variable, slurm};
+use super::{EnvironmentError, Lookup, cgroup, number, process_variable, slurm};
 use partita_shared::units::{MemoryLimit, format_bytes};
 use std::path::Path;
 
 /// The smallest limit with which a worker starts, in bytes. Below it the buffers of one task that
 /// reads a file do not fit.
 pub const LIMIT_BYTES_MIN: u64 = 64 << 20;
+
+/// What the program itself takes of a worker's limit, in bytes.
+const PROGRAM_BYTES: u64 = 80 << 20;
+
+/// What one task at a time needs besides, in bytes: a page of a file, its decompressed form, the batches
+/// that are made of it, and what an operator has before it spills.
+const SLOT_BYTES_MIN: u64 = 40 << 20;
 
 /// The part of the usable memory that `auto` shares out. The rest is for what no worker reserves:
 /// code, stacks, buffers of the network, and the scheduler and the user's program beside it.
@@ -38,6 +45,33 @@ pub struct MemoryPlan {
     pub source: String,
     /// What is amiss, for people: the workers together may use more than there is.
     pub warning: Option<String>,
+}
+
+impl MemoryPlan {
+    /// The slots that a worker with this limit can have, of those that were requested: tasks that run at
+    /// once need memory that no operator can spill.
+    pub fn slots(&self, requested: u32) -> u32 {
+        let (slots, warning) = self.slots_of(requested);
+        if let Some(warning) = warning {
+            tracing::warn!(requested, slots, "{warning}");
+        }
+        slots
+    }
+
+    fn slots_of(&self, requested: u32) -> (u32, Option<String>) {
+        let fitting = self.limit_bytes.saturating_sub(PROGRAM_BYTES) / SLOT_BYTES_MIN;
+        let slots = u32::try_from(fitting.max(1)).map_or(requested, |fitting| fitting.min(requested));
+        let warning = (slots < requested).then(|| {
+            format!(
+                "a memory limit of {} is enough for {slots} of {requested} slots: the program needs {} and \
+                 each slot needs {}; use a larger --memory-limit or fewer threads (--nthreads)",
+                format_bytes(self.limit_bytes),
+                format_bytes(PROGRAM_BYTES),
+                format_bytes(SLOT_BYTES_MIN),
+            )
+        });
+        (slots, warning)
+    }
 }
 
 /// What system calls tell, in bytes.
@@ -147,7 +181,7 @@ fn machine_bytes(root: &Path) -> Option<u64> {
 ///
 /// # Errors
 /// If it comes to less than [`LIMIT_BYTES_MIN`].
-pub fn limit(limit: MemoryLimit, nworkers: u32) -> Result<MemoryPlan, PlaceError> {
+pub fn limit(limit: MemoryLimit, nworkers: u32) -> Result<MemoryPlan, EnvironmentError> {
     let tasks = slurm::tasks_on_node(&process_variable);
     let plan = limit_of(limit, nworkers, tasks, usable())?;
     if let Some(warning) = &plan.warning {
@@ -161,7 +195,7 @@ fn limit_of(
     nworkers: u32,
     tasks: u32,
     usable: Usable,
-) -> Result<MemoryPlan, PlaceError> {
+) -> Result<MemoryPlan, EnvironmentError> {
     let workers = u64::from(nworkers.max(1)) * u64::from(tasks.max(1));
     let share = |share: f64| (usable.bytes as f64 * share) as u64;
     let limit_bytes = match limit {
@@ -176,7 +210,7 @@ fn limit_of(
             MemoryLimit::Share(part) => format!("{part} of {there}"),
             MemoryLimit::Bytes(_) => "from --memory-limit".to_string(),
         };
-        return Err(PlaceError::LimitTooSmall { limit_bytes, how });
+        return Err(EnvironmentError::LimitTooSmall { limit_bytes, how });
     }
     let together = limit_bytes.saturating_mul(workers);
     let warning = (together > usable.bytes).then(|| {
@@ -281,7 +315,7 @@ mod tests {
         assert!(SystemLimits::read().physical.is_some());
     }
 
-    fn plan(limit: MemoryLimit, nworkers: u32, tasks: u32) -> Result<MemoryPlan, PlaceError> {
+    fn plan(limit: MemoryLimit, nworkers: u32, tasks: u32) -> Result<MemoryPlan, EnvironmentError> {
         limit_of(limit, nworkers, tasks, Usable { bytes: 10 * GIB, source: "a test".into() })
     }
 
@@ -316,5 +350,21 @@ mod tests {
         assert!(refused(MemoryLimit::Share(f64::NAN), 1).contains("at least 64.0 MiB"));
         assert!(refused(MemoryLimit::Bytes(LIMIT_BYTES_MIN - 1), 1).contains("--memory-limit"));
         assert!(plan(MemoryLimit::Bytes(LIMIT_BYTES_MIN), 1, 1).is_ok());
+    }
+
+    /// Slots that a small limit has no memory for are not given, with a warning; one is always there.
+    #[test]
+    fn a_small_limit_has_fewer_slots() {
+        let slots = |mib: u64, requested| {
+            plan(MemoryLimit::Bytes(mib << 20), 1, 1).unwrap().slots_of(requested)
+        };
+        assert_eq!(slots(64, 1), (1, None));
+        assert_eq!(slots(160, 2), (2, None));
+        assert_eq!(slots(1024, 23), (23, None));
+        let (few, warning) = slots(160, 8);
+        let warning = warning.unwrap();
+        assert_eq!(few, 2);
+        assert!(warning.contains("160 MiB is enough for 2 of 8 slots"), "{warning}");
+        assert_eq!(slots(64, 8).0, 1);
     }
 }

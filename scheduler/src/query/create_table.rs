@@ -1,12 +1,12 @@
-//! Statements that make held tables, and those that let them go.
+//! Statements that make persisted tables, and those that let them go.
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::partitions::Thrift;
+use crate::query::partitions::MemoryMode;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
 use crate::query::{
-    Asked, CurrentJob, QueryError, Running, Statement, Text, collections, prepare, results,
+    CurrentJob, QueryError, RequestContext, Running, Statement, Text, collections, prepare, results,
 };
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -19,7 +19,7 @@ use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
-use partita_plan::held::{HeldResult, Sorted};
+use partita_plan::persisted::{PersistedResult, Sorted};
 use partita_plan::{depth, files};
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
@@ -34,7 +34,7 @@ const SCHEMA: &str = "public";
 
 /// A table to be made.
 #[derive(Clone, Debug)]
-pub(crate) struct Hold {
+pub(crate) struct CreateTable {
     /// Its name.
     pub(crate) name: String,
     /// The session that alone will see it, if one does.
@@ -63,7 +63,7 @@ pub(crate) fn understand(
     session: &Arc<Session>,
     create: CreateMemoryTable,
     layout: Layout,
-) -> Result<Option<Hold>, QueryError> {
+) -> Result<Option<CreateTable>, QueryError> {
     let refuse = |text: &str| Err(QueryError::Statement(text.to_string()));
     if !create.constraints.is_empty() || !create.column_defaults.is_empty() {
         return refuse(
@@ -89,10 +89,10 @@ pub(crate) fn understand(
     }
     let owner = create.temporary.then(|| session.name.clone());
     let (logical, session) = (create.input.as_ref().clone(), Arc::clone(session));
-    Ok(Some(Hold { name, owner, logical, session, layout }))
+    Ok(Some(CreateTable { name, owner, logical, session, layout }))
 }
 
-/// The name of a held table. They are all in one schema.
+/// The name of a persisted table. They are all in one schema.
 pub(crate) fn own_name(name: &TableReference) -> Result<String, QueryError> {
     match name.schema() {
         None | Some(SCHEMA) => Ok(name.table().to_string()),
@@ -203,20 +203,28 @@ pub(crate) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
 }
 
-/// Makes the table. The answer comes when all of it is held.
+/// Makes the table. The answer comes when all of it is persisted.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    request_context: &RequestContext,
     mut statement: Statement,
     text: &Text,
-    hold: Hold,
+    create: CreateTable,
 ) -> Result<Running, QueryError> {
-    let asked = Asked { analyze: false, ..asked.clone() };
+    let request_context = RequestContext { analyze: false, ..request_context.clone() };
     let planned = async {
-        let spread = sorted::spread(shared, &asked, &mut statement, &hold).await?;
-        let thrift = Thrift::Normal;
-        let made =
-            prepare::held_job(shared, &asked, &mut statement, text, &hold, thrift, &spread).await?;
+        let spread = sorted::spread(shared, &request_context, &mut statement, &create).await?;
+        let mode = MemoryMode::Normal;
+        let made = prepare::persisted_job(
+            shared,
+            &request_context,
+            &mut statement,
+            text,
+            &create,
+            mode,
+            &spread,
+        )
+        .await?;
         Ok::<_, QueryError>((spread, made))
     };
     let (spread, (spec, rows, order)) = match planned.await {
@@ -227,7 +235,7 @@ pub(crate) async fn run(
     let (job, notices) = statement.submit(spec).await?;
     let (client, messages) = mpsc::channel(2);
     let (shared, text) = (Arc::clone(shared), text.clone());
-    let work = Work { shared, asked, text, hold, spread, rows, order, current, client };
+    let work = Work { shared, request_context, text, create, spread, rows, order, current, client };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
@@ -235,9 +243,9 @@ pub(crate) async fn run(
 
 struct Work {
     shared: Arc<Shared>,
-    asked: Asked,
+    request_context: RequestContext,
     text: Text,
-    hold: Hold,
+    create: CreateTable,
     spread: Spread,
     rows: SchemaRef,
     order: Option<Sorted>,
@@ -250,7 +258,7 @@ impl Work {
         let Some(mut ending) = self.follow(job, notices).await else { return };
         if let Err((_, Some(FailureKind::Memory))) = ending {
             tracing::info!(%job, "retrying in low-memory mode");
-            ending = match self.submit_frugally().await {
+            ending = match self.submit_with_low_memory().await {
                 Ok((job, notices)) => match self.follow(job, notices).await {
                     Some(ending) => ending,
                     None => return,
@@ -285,17 +293,30 @@ impl Work {
     }
 
     /// Plans the query again for little memory, as another job.
-    async fn submit_frugally(&self) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
-        let Work { shared, asked, text, hold, spread, current, .. } = self;
-        let mut statement = Statement::begin_again(shared, asked, text.shown(), current).await?;
-        let thrift = Thrift::Frugal;
-        match prepare::held_job(shared, asked, &mut statement, text, hold, thrift, spread).await {
+    async fn submit_with_low_memory(
+        &self,
+    ) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
+        let Work { shared, request_context, text, create, spread, current, .. } = self;
+        let mut statement =
+            Statement::begin_again(shared, request_context, text.shown(), current).await?;
+        let mode = MemoryMode::Low;
+        match prepare::persisted_job(
+            shared,
+            request_context,
+            &mut statement,
+            text,
+            create,
+            mode,
+            spread,
+        )
+        .await
+        {
             Ok((spec, ..)) => statement.submit(spec).await,
             Err(error) => Err(statement.failed(error).await),
         }
     }
 
-    /// Waits until the result is held, or the job has ended without. None if the client is gone.
+    /// Waits until the result is persisted, or the job has ended without. None if the client is gone.
     async fn follow(
         &self,
         job: JobId,
@@ -311,7 +332,7 @@ impl Work {
                 }
             };
             match notice {
-                Some(JobNotice::Held) => return Some(Ok(job)),
+                Some(JobNotice::Persisted) => return Some(Ok(job)),
                 Some(JobNotice::Deliver { .. }) => {}
                 Some(JobNotice::Ended { state: JobState::Cancelled, error, .. }) => {
                     return Some(Err((QueryError::Cancelled(error), None)));
@@ -326,14 +347,14 @@ impl Work {
 
     /// The client is gone and does not know that it has the table: one that is its own is let go.
     async fn unwanted(&self) {
-        if let Some(session) = &self.hold.owner {
-            release(&self.shared, session, std::slice::from_ref(&self.hold.name)).await;
+        if let Some(session) = &self.create.owner {
+            release(&self.shared, session, std::slice::from_ref(&self.create.name)).await;
         }
     }
 
-    /// Gives the held result its name, and says how many rows it has.
+    /// Gives the persisted result its name, and says how many rows it has.
     async fn name(&self, job: JobId) -> Result<RecordBatch, QueryError> {
-        let (name, owner) = (self.hold.name.clone(), self.hold.owner.clone());
+        let (name, owner) = (self.create.name.clone(), self.create.owner.clone());
         let (rows, order) = (Arc::clone(&self.rows), self.order.clone());
         let count = register(&self.shared, job, name, owner, rows, order).await?;
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
@@ -342,7 +363,7 @@ impl Work {
     }
 }
 
-/// Names a held result. Gives its rows.
+/// Names a persisted result. Gives its rows.
 pub(crate) async fn register(
     shared: &Shared,
     job: JobId,
@@ -351,7 +372,7 @@ pub(crate) async fn register(
     schema: SchemaRef,
     sorted: Option<Sorted>,
 ) -> Result<u64, QueryError> {
-    let partitions = shared.hub.query(move |core| core.held_partitions(job)).await.flatten();
+    let partitions = shared.hub.query(move |core| core.persisted_partitions(job)).await.flatten();
     let gone = || {
         QueryError::Failed(
             "the table was lost before it was named; run the statement again".to_string(),
@@ -368,25 +389,25 @@ pub(crate) async fn register(
         );
         return Err(QueryError::Statement(text));
     }
-    let held = HeldResult { job, name, schema, partitions, sorted };
-    let replaced = shared.collections.insert(owner, held);
+    let persisted = PersistedResult { job, name, schema, partitions, sorted };
+    let replaced = shared.collections.insert(owner, persisted);
     shared.hub.release(replaced).await;
     Ok(rows)
 }
 
-/// Lets go of what a session has under these names, as far as it is there: tables that are held, that are
-/// being brought, or that are files.
+/// Lets go of what a session has under these names, as far as it is there: tables that are persisted, that are
+/// being uploaded, or that are files.
 pub(crate) async fn release(shared: &Shared, session: &str, names: &[String]) {
-    give_up(shared, |put, name| put == session && names.iter().any(|one| one == name)).await;
+    give_up(shared, |owner, name| owner == session && names.iter().any(|one| one == name)).await;
     shared.hub.release(shared.collections.release(session, names)).await;
     if let Some(session) = shared.sessions.find(session) {
         names.iter().for_each(|name| session.release(name));
     }
 }
 
-/// Ends what was begun to be brought and is not wanted any more, told from sessions and names.
+/// Ends uploads that are not wanted any more, told from sessions and names.
 pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> bool) {
-    for job in shared.puts.give_up(is_gone) {
+    for job in shared.uploads.give_up(is_gone) {
         let reason = "its client cancelled it or disconnected".to_string();
         shared.hub.tell(Event::JobCancelled { job, reason }).await;
     }
@@ -395,7 +416,7 @@ pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> boo
 /// Ends a session: its tables go with it.
 pub(crate) async fn end_session(shared: &Shared, session: &str) {
     shared.sessions.end(session);
-    give_up(shared, |put, _| put == session).await;
+    give_up(shared, |owner, _| owner == session).await;
     shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
 }
 

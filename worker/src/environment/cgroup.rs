@@ -198,7 +198,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A made-up machine: files with their content, below a temporary folder.
-    pub(in crate::place) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(in crate::environment) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (name, content) in files {
             let file = root.path().join(name);
@@ -209,12 +209,12 @@ pub(super) mod tests {
     }
 
     /// The mount of a version 1 memory hierarchy among others.
-    pub(in crate::place) const V1_MOUNTS: &str = "\
+    pub(in crate::environment) const V1_MOUNTS: &str = "\
         31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
         32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
         35 31 0:32 / /sys/fs/cgroup/memory rw shared:7 master:1 - cgroup cgroup rw,memory\n";
     /// The mount of a version 2 hierarchy.
-    pub(in crate::place) const V2_MOUNTS: &str =
+    pub(in crate::environment) const V2_MOUNTS: &str =
         "29 22 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
 
     #[track_caller]

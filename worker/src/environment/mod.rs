@@ -1,4 +1,4 @@
-//! The worker's place: what this process may use of the machine that it runs on.
+//! The worker's environment: what this process may use of the machine that it runs on.
 //!
 //! Slots ([`threads`]), memory ([`memory`]), a folder for what is spilled ([`scratch`]) and the
 //! Slurm job around it ([`slurm`]). All of it is found out once, at the start. Nothing in here
@@ -33,9 +33,9 @@ pub(crate) fn number(lookup: Lookup<'_>, name: &str) -> Option<u64> {
     lookup(name)?.trim().parse().ok()
 }
 
-/// Why a worker cannot have its place, or its supervisor cannot run.
+/// Why a worker cannot have its environment, or its supervisor cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum EnvironmentError {
     /// The folder for what is spilled could not be made.
     #[error(
         "cannot write to the scratch directory {} (from {origin}): {source}; name a writable directory on a local disk with --local-directory",

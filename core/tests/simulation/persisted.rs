@@ -1,10 +1,10 @@
-//! Clients that hold results, bring partitions, and read what others hold.
+//! Clients that persist results, upload partitions, and read what others persist.
 
 use super::job::value;
 use super::settings::MS;
 use super::world::{Happening, World};
 use partita_core::{Event, Origin, PlanningEnd, StatementSpec};
-use partita_shared::ids::{GroupId, JobId, TaskId};
+use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::FromWorker;
 use partita_shared::model::JobState;
 use std::ops::Bound;
@@ -13,21 +13,21 @@ use std::ops::Bound;
 const REFUSED: &str = "it was refused";
 
 impl World {
-    /// Whether a job reads results that others hold.
-    pub(crate) fn reads_held(&self, number: usize) -> bool {
-        let groups = &self.jobs[number].spec.groups;
-        groups.iter().any(|group| matches!(group.origin, Origin::Held(_)))
+    /// Whether a job reads persisted results of others.
+    pub(crate) fn reads_persisted(&self, number: usize) -> bool {
+        let stages = &self.jobs[number].spec.stages;
+        stages.iter().any(|stage| matches!(stage.origin, Origin::Persisted(_)))
     }
 
     /// A client submits a job, once the jobs whose results it reads were submitted.
     pub(crate) fn submit(&mut self, number: usize) {
         let planned = self.planned.get(&number).copied();
         let mut spec = Box::new(self.jobs[number].spec.clone());
-        for group in &mut spec.groups {
-            let Origin::Held(JobId(source)) = group.origin else { continue };
+        for stage in &mut spec.stages {
+            let Origin::Persisted(JobId(source)) = stage.origin else { continue };
             let mut clients = self.clients.iter();
             match clients.find(|(_, client)| client.number == source as usize) {
-                Some((job, _)) => group.origin = Origin::Held(*job),
+                Some((job, _)) => stage.origin = Origin::Persisted(*job),
                 None if self.now > self.settings.horizon => {
                     // It was refused itself.
                     self.skipped += 1;
@@ -80,14 +80,14 @@ impl World {
             return;
         }
         assert!(error.contains("no longer exists; create it again"), "refused: {error}");
-        assert!(self.reads_held(number));
+        assert!(self.reads_persisted(number));
         self.planning_fails(number);
     }
 
     /// The planning of a statement has ended, and it is no job: cancelled or refused.
     pub(crate) fn judge_planning(&mut self, job: JobId, state: JobState, error: &str) {
         let row = self.core.job(job).unwrap();
-        assert_eq!((row.state, row.error.as_str(), row.groups), (state, error, 0));
+        assert_eq!((row.state, row.error.as_str(), row.stages), (state, error, 0));
         assert!(self.planned.values().any(|planned| *planned == job), "{job} was not planned");
         match state {
             JobState::Cancelled => assert!(self.incidents.cancelled.contains(&job)),
@@ -100,34 +100,34 @@ impl World {
     /// How many of the results that a job reads are of jobs with larger numbers.
     pub(crate) fn reads_later_numbers(&self, number: usize, job: JobId) -> u32 {
         let is_read = |source: usize| {
-            let read = Origin::Held(JobId(source as u32));
-            self.jobs[number].spec.groups.iter().any(|group| group.origin == read)
+            let read = Origin::Persisted(JobId(source as u32));
+            self.jobs[number].spec.stages.iter().any(|stage| stage.origin == read)
         };
         let later = self.clients.range((Bound::Excluded(job), Bound::Unbounded));
         later.filter(|(_, client)| is_read(client.number)).count() as u32
     }
 
     /// Plans what the client of a job that holds its result does.
-    pub(crate) fn plan_hold(&mut self, job: JobId, number: usize) {
-        let Some((time, early)) = self.jobs[number].hold else { return };
+    pub(crate) fn plan_release(&mut self, job: JobId, number: usize) {
+        let Some((time, early)) = self.jobs[number].persist else { return };
         if early {
             self.incidents.cancelled.insert(job);
             let after = self.rng.range(0, time);
             self.plan_in(after, Happening::Tell(Event::JobReleased { job }));
         }
-        if self.jobs[number].spec.groups[0].origin != Origin::Put {
+        if self.jobs[number].spec.stages[0].origin != Origin::Upload {
             return;
         }
         for index in 0..self.jobs[number].expected.len() as u32 {
             let after = self.rng.scaled(0, 50 * MS);
-            self.plan_in(after, Happening::Put { job, index });
+            self.plan_in(after, Happening::Upload { job, index });
         }
         let bound = self.settings.horizon + 2000 * MS;
         self.plan_in(bound, Happening::GiveUp { job });
     }
 
-    /// A client brings a partition to some worker.
-    pub(crate) fn put(&mut self, job: JobId, index: u32) {
+    /// A client uploads a partition to some worker.
+    pub(crate) fn upload(&mut self, job: JobId, index: u32) {
         let client = &self.clients[&job];
         if client.ended.is_some() {
             return;
@@ -137,21 +137,21 @@ impl World {
             .filter(|p| self.processes[*p].alive && self.processes[*p].session.id.is_some())
             .collect();
         if there.is_empty() {
-            return self.plan_in(20 * MS, Happening::Put { job, index });
+            return self.plan_in(20 * MS, Happening::Upload { job, index });
         }
         let process = there[self.rng.index(there.len())];
-        let task = TaskId { group: GroupId { job, index: 0 }, index };
+        let task = TaskId { stage: StageId { job, index: 0 }, index };
         let made = value(self.jobs[number].salt, 0, index, &[]);
         let session = &mut self.processes[process].session;
         session.store.insert(task, (1, made));
-        session.brought.insert(task);
+        session.uploaded.insert(task);
         self.send_up(process, FromWorker::Stored { task, rows: 3, bytes: 24 });
     }
 
-    /// A worker may have died before it could say that it holds what a client brought.
+    /// A worker may have died before it could say that it holds what a client uploaded.
     pub(crate) fn give_up(&mut self, job: JobId) {
         let client = &self.clients[&job];
-        if !client.held && client.ended.is_none() {
+        if !client.persisted && client.ended.is_none() {
             self.incidents.cancelled.insert(job);
             let reason = "a partition did not come".into();
             self.tell(Event::JobCancelled { job, reason });

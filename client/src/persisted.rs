@@ -1,4 +1,4 @@
-//! Tables that the workers hold: brought from here, taken home, named, let go.
+//! Persisted tables: uploaded, fetched, named, released.
 
 use crate::{Client, ClientError, Frame, quoted, session};
 use arrow::array::RecordBatch;
@@ -11,49 +11,49 @@ use arrow_flight::{FlightData, FlightDescriptor, Ticket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use partita_net::upload::{PutCommand, unbroken};
+use partita_net::upload::{UploadCommand, unbroken};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 
-/// Partitions that are brought or taken at once.
+/// Partitions that are uploaded or fetched at once.
 const STREAMS_MAX: usize = 8;
-/// Bytes of one message of a partition that is brought, about.
+/// Bytes of one message of a partition that is uploaded, about.
 const MESSAGE_BYTES: usize = 2 << 20;
 
-/// A table that the workers hold.
+/// A persisted table.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct Persisted {
     client: Client,
     name: String,
     rows: u64,
 }
 
-/// How a table is brought.
+/// How a table is uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct Upload {
     /// Its name; one that nobody else has if none is given.
     pub name: Option<String>,
     /// Whether everyone sees it; else it goes with the client's session.
     pub public: bool,
-    /// By how many workers each partition is held: what is brought cannot be made again.
+    /// By how many workers each partition is held: what was uploaded cannot be recomputed.
     pub replicas: u32,
 }
 
-impl Default for Put {
+impl Default for Upload {
     fn default() -> Self {
-        Put { name: None, public: false, replicas: 1 }
+        Upload { name: None, public: false, replicas: 1 }
     }
 }
 
 /// A table of that name, which is known to be there.
-pub(crate) fn over(client: &Client, name: String, rows: u64) -> Held {
-    Held { client: client.clone(), name, rows }
+pub(crate) fn over(client: &Client, name: String, rows: u64) -> Persisted {
+    Persisted { client: client.clone(), name, rows }
 }
 
-impl Held {
+impl Persisted {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -84,18 +84,18 @@ impl Held {
     ///
     /// # Errors
     /// If the name is taken, or the table is not there any more.
-    pub async fn rename(self, to: &str) -> Result<Held, ClientError> {
+    pub async fn rename(self, to: &str) -> Result<Persisted, ClientError> {
         self.client.rename(&self.name, to).await?;
-        Ok(Held { name: to.to_string(), ..self })
+        Ok(Persisted { name: to.to_string(), ..self })
     }
 
     /// Makes it everyone's, under a name: it stays when this client is gone, until someone drops it.
     ///
     /// # Errors
     /// If the name is taken and `replace` is not set, or the table is not there any more.
-    pub async fn publish(&self, name: &str, replace: bool) -> Result<Held, ClientError> {
+    pub async fn publish(&self, name: &str, replace: bool) -> Result<Persisted, ClientError> {
         self.client.publish(&self.name, name, replace).await?;
-        Ok(Held { name: name.to_string(), ..self.clone() })
+        Ok(Persisted { name: name.to_string(), ..self.clone() })
     }
 
     /// Lets it go.
@@ -114,7 +114,7 @@ struct Places {
 }
 
 #[derive(Deserialize)]
-struct Brought {
+struct Uploaded {
     rows: u64,
 }
 
@@ -150,13 +150,17 @@ struct Located {
 }
 
 impl Client {
-    /// Brings a table, each batch a partition, straight to the workers where they can be reached,
+    /// Uploads a table, each batch a partition, straight to the workers where they can be reached,
     /// several at a time.
     ///
     /// # Errors
     /// If there is no partition, they have not all the same columns, a worker is lost meanwhile, or the
     /// scheduler cannot be reached.
-    pub async fn put(&self, partitions: Vec<RecordBatch>, how: Put) -> Result<Held, ClientError> {
+    pub async fn upload(
+        &self,
+        partitions: Vec<RecordBatch>,
+        how: Upload,
+    ) -> Result<Persisted, ClientError> {
         let Some(schema) = partitions.first().map(RecordBatch::schema) else {
             return Err(ClientError::Query(
                 "a table needs at least one partition; upload an empty batch with its columns"
@@ -174,25 +178,29 @@ impl Client {
                 "a table that is not public needs a session; connect with Client::in_own_session, or upload it with public".into(),
             ));
         }
-        let name = how.name.unwrap_or_else(|| format!("put-{}", session::unique()));
+        let name = how.name.unwrap_or_else(|| format!("upload-{}", session::unique()));
         let begin =
             json!({ "name": name, "partitions": partitions.len(), "replicas": how.replicas });
         let begun = Begun { client: self, name: Some(&name) };
-        let Places { job, addresses } = self.action("partita.put_begin", &begin).await?;
+        let Places { job, addresses } = self.action("partita.upload_begin", &begin).await?;
         let work = addresses.into_iter().zip(partitions).zip(0..);
         stream::iter(work.map(Ok::<_, ClientError>))
             .try_for_each_concurrent(STREAMS_MAX, |((address, rows), index)| {
-                self.put_one(PutCommand { job, index, address }, rows)
+                self.upload_partition(UploadCommand { job, index, address }, rows)
             })
             .await?;
         let schema = STANDARD.encode(schema_bytes(&schema)?);
         let end = json!({ "job": job, "name": name, "public": how.public, "schema": schema });
-        let Brought { rows } = self.action("partita.put_end", &end).await?;
+        let Uploaded { rows } = self.action("partita.upload_end", &end).await?;
         begun.end();
         Ok(over(self, name, rows))
     }
 
-    async fn put_one(&self, command: PutCommand, rows: RecordBatch) -> Result<(), ClientError> {
+    async fn upload_partition(
+        &self,
+        command: UploadCommand,
+        rows: RecordBatch,
+    ) -> Result<(), ClientError> {
         let bytes = command.to_bytes().map_err(|error| ClientError::Query(error.to_string()))?;
         let messages = FlightDataEncoderBuilder::new()
             .with_schema(rows.schema())
@@ -267,7 +275,7 @@ impl Client {
         rows.map_err(failed).try_collect().await
     }
 
-    /// Lets a held table go, or takes another table or name away.
+    /// Lets a persisted table go, or takes another table or name away.
     ///
     /// # Errors
     /// If there is no such table, or the scheduler cannot be reached.
@@ -275,7 +283,7 @@ impl Client {
         self.done(&format!("DROP TABLE {}", quoted(name))).await
     }
 
-    /// Gives a held table another name.
+    /// Gives a persisted table another name.
     ///
     /// # Errors
     /// If there is no such table, or the name is taken.
@@ -283,7 +291,7 @@ impl Client {
         self.done(&format!("ALTER TABLE {} RENAME TO {}", quoted(from), quoted(to))).await
     }
 
-    /// Makes a held table of this client's session everyone's, under a name.
+    /// Makes a persisted table of this client's session everyone's, under a name.
     ///
     /// # Errors
     /// If there is no such table, or the name is taken and `replace` is not set.

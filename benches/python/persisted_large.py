@@ -1,7 +1,7 @@
-"""Frames that are several times what the workers may have in memory together: held and asked.
+"""Frames that are several times what the workers may have in memory together: persisted and asked.
 
-`held_large.py FRAMES ROWS` brings so many frames of so many rows, asks each and all of them, and prints one JSON object:
-seconds, what is held, and the peak resident set of each worker.
+`persisted_large.py FRAMES ROWS` uploads FRAMES frames of ROWS rows, asks each and all of them, and prints one JSON object:
+seconds, what is persisted, and the peak resident set of each worker.
 """
 
 import json
@@ -60,17 +60,17 @@ def main():
         expected += data.x.sum()
         frames.append(dd.from_pandas(data, npartitions=32))
         del data
-    seconds["brought"] = round(time.perf_counter() - begun, 3)
-    held = sum(table["bytes"] for table in client._connection.action("partita.tables", {}))
+    seconds["uploaded"] = round(time.perf_counter() - begun, 3)
+    persisted = sum(table["bytes"] for table in client._connection.action("partita.tables", {}))
     sums = timed("the sum of a column of each", lambda: [float(one.x.sum().compute()) for one in frames])
     assert abs(sum(sums) - expected) < 1e-6 * expected, (sums, expected)
     groups = timed("all in one, by groups", lambda: dd.concat(frames).groupby("g").x.mean().compute())
     assert len(groups) == 1000
     joined = timed("two of them joined", lambda: int(frames[0].merge(frames[1], on="k").x_x.count().compute()))
     assert joined == rows, joined
-    kept = timed("one of them sorted and held", lambda: frames[2].set_index("k").persist())
+    kept = timed("one of them sorted and persisted", lambda: frames[2].set_index("k").persist())
     assert int(kept.loc[10:19].y.count().compute()) == 10
-    print(json.dumps({"seconds": seconds, "held_gb": held / 1e9, "peaks_mib": peaks_mib()}))
+    print(json.dumps({"seconds": seconds, "persisted_gb": persisted / 1e9, "peaks_mib": peaks_mib()}))
 
 
 main()

@@ -1,4 +1,4 @@
-//! Groups of tasks.
+//! Stages of tasks.
 
 use crate::event::Origin;
 use crate::state::Task;
@@ -8,15 +8,15 @@ use partita_shared::model::{OperatorRow, TaskCounts};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// A consumer's view of one input: which group reads this one, as which of its inputs.
+/// A consumer's view of one input: which stage reads this one, as which of its inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Consumer {
-    pub(crate) group: u32,
+    pub(crate) stage: u32,
     pub(crate) input: u32,
 }
 
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct Stage {
     pub(crate) name: String,
     pub(crate) plan: String,
     pub(crate) origin: Origin,
@@ -49,10 +49,10 @@ pub(crate) struct Group {
     pub(crate) changed: bool,
 }
 
-impl Group {
-    /// Whether it stands for the held result of another job.
+impl Stage {
+    /// Whether it stands for the persisted result of another job.
     pub(crate) fn is_mirror(&self) -> bool {
-        matches!(self.origin, Origin::Held(_))
+        matches!(self.origin, Origin::Persisted(_))
     }
 
     pub(crate) fn inputs(&self) -> &[InputSpec] {

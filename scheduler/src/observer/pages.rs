@@ -16,11 +16,11 @@ struct Follower {
 
 /// The pages.
 #[derive(Default)]
-pub(crate) struct Stage {
+pub(crate) struct Pages {
     followers: BTreeMap<PageId, Follower>,
 }
 
-impl Stage {
+impl Pages {
     pub(crate) fn has_pages(&self) -> bool {
         !self.followers.is_empty()
     }

@@ -1,10 +1,10 @@
-//! Held results that are made of each other, one after the other.
+//! Persisted results that are made of each other, one after the other.
 
 use super::fixture::{Cluster, job, one_to_one};
-use partita_shared::limits::HELD_JOBS_MAX;
+use partita_shared::limits::PERSISTED_JOBS_MAX;
 
-/// Results one client may hold, if nobody else holds any.
-const OWN_MAX: u32 = HELD_JOBS_MAX as u32 / 2;
+/// Results one client may persist, if nobody else persists any.
+const OWN_MAX: u32 = PERSISTED_JOBS_MAX as u32 / 2;
 
 /// Makes results, each of the one before, which is let go then; the jobs have the numbers from `first` on.
 #[track_caller]
@@ -12,8 +12,8 @@ fn chain(t: &mut Cluster, first: u32, last: u32) {
     for number in first..=last {
         t.walks = number % 100 == 1;
         let result = match number {
-            1 => job().kept().source(1),
-            _ => job().kept().reads(number - 1, 1).group(1, [one_to_one(0)]),
+            1 => job().persisted().source(1),
+            _ => job().persisted().reads(number - 1, 1).stage(1, [one_to_one(0)]),
         };
         t.submit_quietly(result);
         t.finish_quietly(&[&format!("{number}.{}.0", u32::from(number > 1))]);
@@ -50,12 +50,12 @@ fn a_chain_is_made_again_as_far_as_it_is_remembered() {
     let (busy, next, reader) = (OWN_MAX + 1, OWN_MAX + 2, OWN_MAX + 3);
     t.submit_quietly(job().source(1));
     t.join("b", 1);
-    t.submit_quietly(job().kept().reads(OWN_MAX, 1).group(1, [one_to_one(0)]));
+    t.submit_quietly(job().persisted().reads(OWN_MAX, 1).stage(1, [one_to_one(0)]));
     t.finish_quietly(&[&format!("{next}.1.0")]);
     t.release(OWN_MAX);
     assert_eq!(t.core.cluster().jobs_live, 3);
     t.lose("b", "gone");
-    t.submit(job().reads(next, 1).group(1, [one_to_one(0)]));
+    t.submit(job().reads(next, 1).stage(1, [one_to_one(0)]));
     t.finish_quietly(&[&format!("{busy}.0.0")]);
     assert_eq!(t.running(next), [format!("{next}.1.0")]);
     t.finish_quietly(&[&format!("{next}.1.0")]);

@@ -1,7 +1,7 @@
-//! Tables that workers hold: brought from here, read there, taken home.
+//! Persisted tables: uploaded, read on the cluster, fetched.
 //!
 //! ```text
-//! cargo run -p partita-client --example held
+//! cargo run -p partita-client --example persisted
 //! ```
 
 use anyhow::Result;
@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::prelude::{col, lit};
-use partita_client::{Client, Put, access};
+use partita_client::{Client, Upload, access};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ async fn main() -> Result<()> {
     let client = Client::connect(&access::find(None, None)?).await?.in_own_session().await?;
     client.wait_for_workers(2, Duration::from_secs(60)).await?;
 
-    // Four partitions, each held by two workers: what is brought cannot be made again.
+    // Four partitions, each held by two workers: what was uploaded cannot be recomputed.
     let partitions = (0..4).map(numbers).collect::<Result<Vec<_>, _>>()?;
-    let table = client.put(partitions, Put { replicas: 2, ..Put::default() }).await?;
+    let table = client.upload(partitions, Upload { replicas: 2, ..Upload::default() }).await?;
     println!("persisted {} rows", table.rows());
 
-    // Work on them runs where they are; its result is held there, too.
+    // Work on them runs where they are; its result is persisted there, too.
     let sums = table
         .frame()
         .await?

@@ -1,7 +1,7 @@
-//! Tables that are results which the workers hold.
+//! Tables that are persisted results.
 //!
-//! A [`HeldTable`] is planned as a [`HeldExec`], a leaf with as many partitions as the result. When
-//! the plan is cut, the leaf becomes an exchange that reads a group which stands for the result: the
+//! A [`PersistedTable`] is planned as a [`PersistedExec`], a leaf with as many partitions as the result. When
+//! the plan is cut, the leaf becomes an exchange that reads a stage which stands for the result: the
 //! rows stay where they are until a task reads them.
 
 use crate::exchange::NOT_HERE;
@@ -38,9 +38,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// A result that workers hold, as the planner sees it.
+/// A persisted result, as the planner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldResult {
+pub struct PersistedResult {
     /// The job that holds it.
     pub job: JobId,
     /// What people call it.
@@ -63,12 +63,12 @@ pub struct Sorted {
     pub splits: Vec<ScalarValue>,
 }
 
-/// The table over a held result.
+/// The table over a persisted result.
 #[derive(Debug)]
-pub struct HeldTable(pub Arc<HeldResult>);
+pub struct PersistedTable(pub Arc<PersistedResult>);
 
 #[async_trait]
-impl TableProvider for HeldTable {
+impl TableProvider for PersistedTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.0.schema)
     }
@@ -104,7 +104,7 @@ impl TableProvider for HeldTable {
         let selected = self.0.selected(session, filters)?;
         let leaf: Arc<dyn ExecutionPlan> = match selected {
             Some(none) if none.is_empty() => Arc::new(EmptyExec::new(self.schema())),
-            selected => Arc::new(HeldExec::new(Arc::clone(&self.0), selected)),
+            selected => Arc::new(PersistedExec::new(Arc::clone(&self.0), selected)),
         };
         let Some(columns) = projection else { return Ok(leaf) };
         let column = |at: &usize| {
@@ -120,7 +120,7 @@ impl TableProvider for HeldTable {
     }
 }
 
-impl HeldResult {
+impl PersistedResult {
     /// The column whose values say which partition a row is in, and its order.
     fn split_column(&self) -> Option<(usize, SortOptions)> {
         let sorted = self.sorted.as_ref().filter(|sorted| !sorted.splits.is_empty())?;
@@ -193,7 +193,7 @@ impl HeldResult {
 }
 
 /// Between which values of the first column of its order the rows of each partition are.
-struct Bounds<'a>(&'a HeldResult);
+struct Bounds<'a>(&'a PersistedResult);
 
 impl Bounds<'_> {
     /// One end of each partition: what is in the order before or after its rows.
@@ -243,26 +243,29 @@ impl PruningStatistics for Bounds<'_> {
     }
 }
 
-/// Stands for a held result in a plan, until the plan is cut.
+/// Stands for a persisted result in a plan, until the plan is cut.
 #[derive(Debug)]
-pub struct HeldExec {
-    held: Arc<HeldResult>,
+pub struct PersistedExec {
+    persisted: Arc<PersistedResult>,
     /// The partitions that are read, if not all are.
     selected: Option<Vec<u32>>,
     properties: Arc<PlanProperties>,
 }
 
-impl HeldExec {
+impl PersistedExec {
     /// A leaf over these partitions of a result, or over all.
-    pub fn new(held: Arc<HeldResult>, selected: Option<Vec<u32>>) -> Self {
+    pub fn new(persisted: Arc<PersistedResult>, selected: Option<Vec<u32>>) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new_with_orderings(Arc::clone(&held.schema), held.ordering()),
-            held.partitioning(selected.as_deref()),
+            EquivalenceProperties::new_with_orderings(
+                Arc::clone(&persisted.schema),
+                persisted.ordering(),
+            ),
+            persisted.partitioning(selected.as_deref()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        HeldExec { held, selected, properties: Arc::new(properties) }
+        PersistedExec { persisted, selected, properties: Arc::new(properties) }
     }
 
     /// The partitions that are read, if not all are.
@@ -270,24 +273,24 @@ impl HeldExec {
         self.selected.as_deref()
     }
 
-    fn read(&self) -> HeldResult {
-        let held = self.held.as_ref().clone();
-        let all = held.partitions.len() as u32;
+    fn read(&self) -> PersistedResult {
+        let persisted = self.persisted.as_ref().clone();
+        let all = persisted.partitions.len() as u32;
         let read = self.selected.clone().unwrap_or_else(|| (0..all).collect());
-        let sizes = read.iter().filter_map(|at| held.partitions.get(*at as usize).copied());
-        HeldResult { partitions: sizes.collect(), ..held }
+        let sizes = read.iter().filter_map(|at| persisted.partitions.get(*at as usize).copied());
+        PersistedResult { partitions: sizes.collect(), ..persisted }
     }
 
     /// The result.
-    pub fn held(&self) -> &Arc<HeldResult> {
-        &self.held
+    pub fn persisted(&self) -> &Arc<PersistedResult> {
+        &self.persisted
     }
 }
 
-impl DisplayAs for HeldExec {
+impl DisplayAs for PersistedExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, partitions) = (&self.held.name, self.held.partitions.len());
-        write!(f, "HeldExec: {name}, {partitions} partitions held by {}", self.held.job)?;
+        let (name, partitions) = (&self.persisted.name, self.persisted.partitions.len());
+        write!(f, "PersistedExec: {name}, {partitions} partitions of {}", self.persisted.job)?;
         match &self.selected {
             Some(selected) => write!(f, ", {} of them read", selected.len()),
             None => Ok(()),
@@ -295,9 +298,9 @@ impl DisplayAs for HeldExec {
     }
 }
 
-impl ExecutionPlan for HeldExec {
+impl ExecutionPlan for PersistedExec {
     fn name(&self) -> &'static str {
-        "HeldExec"
+        "PersistedExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
@@ -342,6 +345,6 @@ impl ExecutionPlan for HeldExec {
         let read = self.read();
         let Some(partition) = args.partition() else { return Ok(Arc::new(read.statistics())) };
         let one = read.partitions.get(partition).copied().unwrap_or_default();
-        Ok(Arc::new(HeldResult { partitions: vec![one], ..read }.statistics()))
+        Ok(Arc::new(PersistedResult { partitions: vec![one], ..read }.statistics()))
     }
 }

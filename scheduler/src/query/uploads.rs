@@ -1,17 +1,17 @@
-//! Tables that clients bring, partition by partition, straight to the workers.
+//! Tables that clients upload, partition by partition, straight to the workers.
 //!
-//! A client asks for places, brings each partition to the worker that it was given, and says that it
+//! A client asks for places, uploads each partition to the worker that it was given, and says that it
 //! is through; the table has its name when all of it is there. What was begun in a session that ends
 //! is given up.
 
 use crate::Shared;
 use crate::hub::JobNotice;
-use crate::query::{Asked, QueryError, hold, register};
+use crate::query::{QueryError, RequestContext, create_table, register};
 use datafusion::arrow::datatypes::SchemaRef;
-use partita_core::{Event, GroupSpec, JobSpec, Origin};
-use partita_plan::held::Sorted;
+use partita_core::{Event, JobSpec, Origin, StageSpec};
+use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
-use partita_shared::limits::GROUP_TASKS_MAX;
+use partita_shared::limits::STAGE_TASKS_MAX;
 use partita_shared::message::Work;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,16 +23,16 @@ use tokio::time::timeout;
 const WORKERS_WAIT: Duration = Duration::from_mins(1);
 /// How long the last partitions may be on their way when the client is through.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(30);
-/// How long a client may take to bring a table, after which it is given up: one without a session may be
+/// How long a client may take to upload a table, after which it is given up: one without a session may be
 /// gone, and nobody would know.
 const BEGUN_TIME_MAX: Duration = Duration::from_hours(6);
 
 /// Copies of a table at most.
 const REPLICAS_MAX: u32 = 8;
 
-/// What clients have begun to bring.
+/// Uploads in progress.
 #[derive(Debug, Default)]
-pub(crate) struct Puts(Mutex<HashMap<JobId, Begun>>);
+pub(crate) struct Uploads(Mutex<HashMap<JobId, Begun>>);
 
 #[derive(Debug)]
 struct Begun {
@@ -42,7 +42,7 @@ struct Begun {
     notices: mpsc::Receiver<JobNotice>,
 }
 
-impl Puts {
+impl Uploads {
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Begun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,16 +50,17 @@ impl Puts {
     /// Forgets what is not wanted any more, told from sessions and names, and what was begun too long
     /// ago. Gives the jobs.
     pub(crate) fn give_up(&self, is_gone: impl Fn(&str, &str) -> bool) -> Vec<JobId> {
-        let gone =
-            |put: &Begun| put.since.elapsed() > BEGUN_TIME_MAX || is_gone(&put.session, &put.name);
-        self.lock().extract_if(|_, put| gone(put)).map(|(job, _)| job).collect()
+        let gone = |upload: &Begun| {
+            upload.since.elapsed() > BEGUN_TIME_MAX || is_gone(&upload.session, &upload.name)
+        };
+        self.lock().extract_if(|_, upload| gone(upload)).map(|(job, _)| job).collect()
     }
 }
 
 /// Begins: gives the job that stands for the table, and the address of a worker for each partition.
 pub(crate) async fn begin(
     shared: &Shared,
-    asked: &Asked,
+    request_context: &RequestContext,
     name: &str,
     partitions: u32,
     replicas: u32,
@@ -68,35 +69,35 @@ pub(crate) async fn begin(
         let text = format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
         return Err(QueryError::Statement(text));
     }
-    if partitions == 0 || partitions > GROUP_TASKS_MAX {
+    if partitions == 0 || partitions > STAGE_TASKS_MAX {
         let text =
-            format!("invalid number of partitions {partitions}: expected 1 to {GROUP_TASKS_MAX}");
+            format!("invalid number of partitions {partitions}: expected 1 to {STAGE_TASKS_MAX}");
         return Err(QueryError::Statement(text));
     }
-    hold::give_up(shared, |_, _| false).await;
+    create_table::give_up(shared, |_, _| false).await;
     let addresses = workers(shared).await?;
-    let group = GroupSpec {
+    let stage = StageSpec {
         name: format!("upload {name}"),
         plan: "uploaded by a client".to_string(),
         tasks: partitions,
         work: Work::Empty,
         inputs: Vec::new(),
-        origin: Origin::Put,
+        origin: Origin::Upload,
     };
     let spec = JobSpec {
         text: format!("upload {name}"),
-        client: asked.client.clone(),
-        owner: asked.owner.clone(),
-        priority: asked.priority,
+        client: request_context.client.clone(),
+        owner: request_context.owner.clone(),
+        priority: request_context.priority,
         analyze: false,
         staging: None,
-        keep: true,
+        persist: true,
         replicas,
-        groups: vec![group],
+        stages: vec![stage],
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
-    let (session, name) = (asked.session.clone(), name.to_string());
-    shared.puts.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
+    let (session, name) = (request_context.session.clone(), name.to_string());
+    shared.uploads.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
     // Neighbours lie together, as far as there are as many for every worker.
     let place = |index: u32| {
         let at = u64::from(index) * addresses.len() as u64 / u64::from(partitions);
@@ -145,8 +146,8 @@ async fn copied(shared: &Shared, job: JobId) {
     }
 }
 
-/// A table that was brought, as its client says it is.
-pub(crate) struct Brought {
+/// A table that was uploaded, as its client says it is.
+pub(crate) struct UploadedTable {
     pub(crate) name: String,
     /// Whether it is everyone's.
     pub(crate) public: bool,
@@ -158,15 +159,15 @@ pub(crate) struct Brought {
 /// Ends: waits until all partitions are there, and names the table. Gives its rows.
 pub(crate) async fn end(
     shared: &Shared,
-    asked: &Asked,
+    request_context: &RequestContext,
     job: JobId,
-    brought: Brought,
+    uploaded: UploadedTable,
 ) -> Result<u64, QueryError> {
-    let Brought { name, public, schema, sorted } = brought;
-    let mut begun = Ending::of(shared, job, &asked.session)?;
+    let UploadedTable { name, public, schema, sorted } = uploaded;
+    let mut begun = Ending::of(shared, job, &request_context.session)?;
     let arrived = async {
         match begun.notice().await {
-            Some(JobNotice::Held) => Ok(()),
+            Some(JobNotice::Persisted) => Ok(()),
             Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
             Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
         }
@@ -174,7 +175,7 @@ pub(crate) async fn end(
     match timeout(ARRIVAL_WAIT, arrived).await {
         Ok(arrived) => arrived?,
         Err(_) => {
-            let so_far = shared.hub.query(move |core| core.held_so_far(job)).await.flatten();
+            let so_far = shared.hub.query(move |core| core.persisted_so_far(job)).await.flatten();
             let (there, all) = so_far.unwrap_or_default();
             let reason = format!("{} of {all} partitions did not arrive", all - there);
             shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
@@ -185,7 +186,7 @@ pub(crate) async fn end(
             return Err(QueryError::Failed(text));
         }
     }
-    let owner = (!public).then(|| asked.session.clone());
+    let owner = (!public).then(|| request_context.session.clone());
     let rows = register(shared, job, name, owner, schema, sorted).await;
     // It is named: from here on it goes with its name.
     begun.forget();
@@ -194,7 +195,7 @@ pub(crate) async fn end(
     rows
 }
 
-/// A put that is being ended. If its client goes away meanwhile, it is one that was begun again: it ends
+/// Guard for finishing an upload: if the client disconnects, the upload is open again and ends
 /// with its session.
 struct Ending<'a> {
     shared: &'a Shared,
@@ -204,12 +205,12 @@ struct Ending<'a> {
 
 impl<'a> Ending<'a> {
     fn of(shared: &'a Shared, job: JobId, session: &str) -> Result<Self, QueryError> {
-        let mut puts = shared.puts.lock();
-        let is_own = puts.get(&job).is_some_and(|begun| begun.session == session);
-        match puts.remove(&job) {
+        let mut uploads = shared.uploads.lock();
+        let is_own = uploads.get(&job).is_some_and(|begun| begun.session == session);
+        match uploads.remove(&job) {
             Some(begun) if is_own => Ok(Ending { shared, job, begun: Some(begun) }),
             other => {
-                puts.extend(other.map(|begun| (job, begun)));
+                uploads.extend(other.map(|begun| (job, begun)));
                 let text = format!("{job} is not an upload in progress");
                 Err(QueryError::Statement(text))
             }
@@ -231,7 +232,7 @@ impl<'a> Ending<'a> {
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if let Some(begun) = self.begun.take() {
-            self.shared.puts.lock().insert(self.job, begun);
+            self.shared.uploads.lock().insert(self.job, begun);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables that workers hold: made, read, lost, made again, handed over, let go.
+//! Persisted tables: created, read, lost, recomputed, migrated, dropped.
 
 use partita_shared::model::{JobState, TableRow, WorkerState};
 use partita_tests::process::{Cluster, LONG, SOON, signal, wait_for};
@@ -31,7 +31,7 @@ fn all_partitions(cluster: &Cluster) -> u32 {
 fn a_lost_part_is_made_again_when_it_is_read() {
     let cluster = Cluster::start(3, &[]);
     assert_eq!(cluster.sql(MAKE), "1000\n");
-    assert_eq!(cluster.last_job().map(|job| job.state), Some(JobState::Held));
+    assert_eq!(cluster.last_job().map(|job| job.state), Some(JobState::Persisted));
     cluster.sql("create table u as select k, s * 2 as d from t where k < 500");
     assert_eq!(cluster.sql(SUM), ANSWER);
     let victim = wait_for("a worker that holds something", SOON, || {
@@ -48,10 +48,10 @@ fn a_lost_part_is_made_again_when_it_is_read() {
     cluster.wait_idle(SOON);
 }
 
-/// `partita retire`: workers that are named hand over what they hold, to one that stays and not to each
+/// `partita retire`: workers that are named migrate what they hold, to one that stays and not to each
 /// other, and their processes end with 0. Who is not there cannot be retired, and then nobody is.
 #[test]
-fn retired_workers_hand_over_and_leave() {
+fn retired_workers_migrate_their_partitions_and_leave() {
     let mut cluster = Cluster::start(3, &[]);
     cluster.sql(MAKE);
     let all = all_partitions(&cluster);
@@ -80,7 +80,7 @@ fn retired_workers_hand_over_and_leave() {
 
 /// A worker that leaves gives what it holds to the others; the last ones take it with them at once.
 #[test]
-fn a_leaving_worker_hands_over_what_it_holds() {
+fn a_leaving_worker_migrates_what_it_holds() {
     let cluster = Cluster::start(2, &[]);
     cluster.sql(MAKE);
     let all = all_partitions(&cluster);
@@ -180,7 +180,7 @@ fn many_large_partitions_of_another_worker_are_merged() {
     assert!(answer.contains("3000000,120000000"), "{answer}");
 }
 
-/// More than the workers may have in memory is held on their disks, and read from there.
+/// More than the workers may have in memory is persisted on their disks, and read from there.
 #[test]
 fn what_does_not_fit_is_on_disk() {
     let cluster = Cluster::start(2, &["--memory-limit=256MiB"]);
@@ -207,7 +207,7 @@ fn what_does_not_fit_is_on_disk() {
 
 /// A complete result is no job that can be stopped: to stop it would take the table from all that read it.
 #[test]
-fn held_results_are_not_cancelled() {
+fn persisted_results_are_not_cancelled() {
     let cluster = Cluster::start(1, &[]);
     cluster.sql(MAKE);
     let job = cluster.last_job().expect("the job").id.to_string();
@@ -234,9 +234,9 @@ fn files_that_changed_are_not_read_again() {
     asked.fails(1, &["source.csv", "was changed"]);
 }
 
-/// A recursive query reads held tables, sorted ones too, of which it reads a part again in each round.
+/// A recursive query reads persisted tables, sorted ones too, of which it reads a part again in each round.
 #[test]
-fn recursion_reads_held_tables() {
+fn recursion_reads_persisted_tables() {
     let cluster = Cluster::start(2, &[]);
     cluster.sql(
         "create table sales with (partitions = 3) as select row_number() over (order by sold) as n, \

@@ -1,4 +1,4 @@
-//! Partitions that clients bring.
+//! Partitions that clients upload.
 
 use crate::exec::engine::Engine;
 use crate::store::Output;

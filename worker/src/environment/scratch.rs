@@ -5,7 +5,7 @@
 //! free. A folder gets its final name only once its lock is held: whoever sees an unlocked one
 //! may remove it.
 
-use super::{Lookup, PlaceError, process_variable};
+use super::{EnvironmentError, Lookup, process_variable};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Error, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -49,9 +49,9 @@ impl Scratch {
     ///
     /// # Errors
     /// If the directory cannot be written to.
-    pub fn create(local_directory: Option<&Path>, name: &str) -> Result<Scratch, PlaceError> {
+    pub fn create(local_directory: Option<&Path>, name: &str) -> Result<Scratch, EnvironmentError> {
         let (parent, origin) = choose(local_directory, &process_variable);
-        let failed = |source| PlaceError::Scratch { path: parent.clone(), origin, source };
+        let failed = |source| EnvironmentError::Scratch { path: parent.clone(), origin, source };
         if local_directory.is_some() {
             DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(failed)?;
         }

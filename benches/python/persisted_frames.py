@@ -1,6 +1,6 @@
-"""The same questions about held frames, asked of Dask and of Partita: one program, two packages of the same names.
+"""The same questions about persisted frames, asked of Dask and of Partita: one program, two packages of the same names.
 
-`held_frames.py dask|partita ADDRESS FOLDER ROWS` prints one JSON object: seconds by question, and the sum of the peak
+`persisted_frames.py dask|partita ADDRESS FOLDER ROWS` prints one JSON object: seconds by question, and the sum of the peak
 resident sets of the cluster's processes.
 """
 
@@ -79,18 +79,18 @@ def main():
         seconds[name] = time.perf_counter() - begun
         return result
 
-    def held(collection):
+    def persisted(collection):
         kept = collection.persist()
         if package == "dask":
             distributed.wait(kept)
         return kept
 
-    ddf = timed("from_pandas and persist", lambda: held(dd.from_pandas(data, npartitions=PARTITIONS, sort=False)))
-    timed("persist of two columns", lambda: held(ddf.assign(z=ddf.x + ddf.y)[["g", "z"]]))
+    ddf = timed("from_pandas and persist", lambda: persisted(dd.from_pandas(data, npartitions=PARTITIONS, sort=False)))
+    timed("persist of two columns", lambda: persisted(ddf.assign(z=ddf.x + ddf.y)[["g", "z"]]))
     timed("groupby.agg", lambda: ddf.groupby("g").agg({"x": ["mean", "max"], "y": "sum"}).compute())
-    side = held(dd.from_pandas(pd.DataFrame({"k": np.arange(rows // 4), "w": 1.0}), npartitions=PARTITIONS))
+    side = persisted(dd.from_pandas(pd.DataFrame({"k": np.arange(rows // 4), "w": 1.0}), npartitions=PARTITIONS))
     timed("merge", lambda: ddf.merge(side, on="k").w.sum().compute())
-    indexed = timed("set_index and persist", lambda: held(ddf[["t", "x"]].set_index("t")))
+    indexed = timed("set_index and persist", lambda: persisted(ddf[["t", "x"]].set_index("t")))
     timed("resample", lambda: indexed.x.resample("1h").mean().compute())
     timed("rolling", lambda: indexed.x.rolling(100).mean().sum().compute())
     timed("cumsum", lambda: indexed.x.cumsum().max().compute())

@@ -1,12 +1,12 @@
-//! The groups of a job as a table: how far each is, and how its tasks differ.
+//! The stages of a job as a table: how far each is, and how its tasks differ.
 
 use crate::components::parts::{
-    Panel, Quantiles, Same, StateBar, Status, Unit, group_link, table_head,
+    Panel, Quantiles, Same, StateBar, Status, Unit, stage_link, table_head,
 };
 use crate::format::{NONE, bytes, counted, csv, duration_ms, grouped, percent};
 use crate::live::Live;
 use partita_observe::frame::Topic;
-use partita_observe::view::{GroupView, Quartiles};
+use partita_observe::view::{Quartiles, StageView};
 use partita_shared::ids::JobId;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -20,30 +20,30 @@ pub struct Props {
     pub id: JobId,
 }
 
-/// The groups of a job as a table.
+/// The stages of a job as a table.
 #[component]
-pub fn Groups(props: &Props) -> Html {
+pub fn Stages(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
-    let groups: Vec<&Rc<GroupView>> =
-        live.groups.get(&id).map(|groups| groups.values().collect()).unwrap_or_default();
-    let has_come = live.has(Topic::Groups(id));
-    let status = Status::of(has_come, groups.is_empty(), "This job has no groups.");
+    let stages: Vec<&Rc<StageView>> =
+        live.stages.get(&id).map(|stages| stages.values().collect()).unwrap_or_default();
+    let has_come = live.has(Topic::Stages(id));
+    let status = Status::of(has_come, stages.is_empty(), "This job has no stages.");
     let csv = {
-        let rows: Vec<Rc<GroupView>> = groups.iter().map(|group| (*group).clone()).collect();
+        let rows: Vec<Rc<StageView>> = stages.iter().map(|stage| (*stage).clone()).collect();
         Callback::from(move |()| as_csv(&rows))
     };
     let note = format!(
         "{}; smallest, median and largest task of each",
-        counted(groups.len() as u64, "group", "groups")
+        counted(stages.len() as u64, "stage", "stages")
     );
     html! {
-        <Panel title="Tasks by group" id="groups" {status} {csv} {note}>
-            <div class="scroll" role="group" aria-label="Tasks by group" tabindex="0">
+        <Panel title="Tasks by stage" id="stages" {status} {csv} {note}>
+            <div class="scroll" role="group" aria-label="Tasks by stage" tabindex="0">
                 <table class="wide">
                     { table_head(&COLUMNS) }
                     <tbody>
-                        { for groups.into_iter().map(|group| html! {
-                            <Row key={group.id.index} group={Same::of(group)} />
+                        { for stages.into_iter().map(|stage| html! {
+                            <Row key={stage.id.index} stage={Same::of(stage)} />
                         }) }
                     </tbody>
                 </table>
@@ -54,7 +54,7 @@ pub fn Groups(props: &Props) -> Html {
 
 /// The columns, and the class of their cells.
 const COLUMNS: [(&str, &str); 9] = [
-    ("Group", ""),
+    ("Stage", ""),
     ("Tasks", "progress"),
     ("Left", "number"),
     ("Time per task", ""),
@@ -67,24 +67,24 @@ const COLUMNS: [(&str, &str); 9] = [
 
 #[derive(PartialEq, Properties)]
 struct RowProps {
-    group: Same<GroupView>,
+    stage: Same<StageView>,
 }
 
 #[component]
 fn Row(props: &RowProps) -> Html {
-    let group = &props.group;
-    let tasks = &group.tasks;
-    let left = match group.left_ms {
+    let stage = &props.stage;
+    let tasks = &stage.tasks;
+    let left = match stage.left_ms {
         Some(left_ms) => duration_ms(left_ms),
         None if tasks.done == tasks.total() => "done".to_string(),
         None => NONE.to_string(),
     };
     let held =
-        format!("{} of it in {} partitions", bytes(group.held_bytes), grouped(group.held.into()));
+        format!("{} of it in {} partitions", bytes(stage.held_bytes), grouped(stage.held.into()));
     html! {
         <tr>
             <th scope="row">
-                <span class="index">{ group.id.index }</span>{ group_link(group.id, &group.name) }
+                <span class="index">{ stage.id.index }</span>{ stage_link(stage.id, &stage.name) }
             </th>
             <td class="progress">
                 <StateBar tasks={*tasks} />
@@ -93,16 +93,16 @@ fn Row(props: &RowProps) -> Html {
                 </span>
             </td>
             <td class="number">{ left }</td>
-            <td>{ quantiles(group.time_us, Unit::Us) }</td>
-            <td>{ quantiles(group.task_rows, Unit::Count) }</td>
-            <td>{ quantiles(group.task_bytes, Unit::Bytes) }</td>
-            <td class="number">{ grouped(group.rows) }</td>
-            <td class="number" title={held}>{ bytes(group.held_bytes) }</td>
+            <td>{ quantiles(stage.time_us, Unit::Us) }</td>
+            <td>{ quantiles(stage.task_rows, Unit::Count) }</td>
+            <td>{ quantiles(stage.task_bytes, Unit::Bytes) }</td>
+            <td class="number">{ grouped(stage.rows) }</td>
+            <td class="number" title={held}>{ bytes(stage.held_bytes) }</td>
             <td class="number">
-                if group.failures > 0 {
+                if stage.failures > 0 {
                     <span class="state failed">
                         <span class="glyph" aria-hidden="true">{ "✖\u{fe0e}" }</span>
-                        { grouped(group.failures) }
+                        { grouped(stage.failures) }
                     </span>
                 } else {
                     { "0" }
@@ -119,9 +119,9 @@ fn quantiles(of: Quartiles, unit: Unit) -> Html {
     html! { <Quantiles {of} {unit} /> }
 }
 
-fn as_csv(groups: &[Rc<GroupView>]) -> String {
+fn as_csv(stages: &[Rc<StageView>]) -> String {
     let head = [
-        "group",
+        "stage",
         "name",
         "tasks",
         "done",
@@ -141,27 +141,27 @@ fn as_csv(groups: &[Rc<GroupView>]) -> String {
     ];
     csv(
         head,
-        groups.iter().map(|group| {
+        stages.iter().map(|stage| {
             let figures = [
-                group.tasks.total(),
-                group.tasks.done,
-                group.tasks.running,
-                group.tasks.failed,
-                group.failures,
-                group.rows,
-                group.bytes,
-                group.busy_us,
-                group.transfer_us,
-                group.disk_us,
-                group.time_us.min,
-                group.time_us.q1,
-                group.time_us.median,
-                group.time_us.q3,
-                group.time_us.max,
+                stage.tasks.total(),
+                stage.tasks.done,
+                stage.tasks.running,
+                stage.tasks.failed,
+                stage.failures,
+                stage.rows,
+                stage.bytes,
+                stage.busy_us,
+                stage.transfer_us,
+                stage.disk_us,
+                stage.time_us.min,
+                stage.time_us.q1,
+                stage.time_us.median,
+                stage.time_us.q3,
+                stage.time_us.max,
             ];
             std::array::from_fn(|column| match column {
-                0 => group.id.index.to_string(),
-                1 => group.name.clone(),
+                0 => stage.id.index.to_string(),
+                1 => stage.name.clone(),
                 figure => figures[figure - 2].to_string(),
             })
         }),

@@ -1,4 +1,4 @@
-//! Taking over a partition from a worker that leaves.
+//! Receiving a partition that migrates from another worker.
 
 use crate::exec::engine::Engine;
 use crate::store::Output;
@@ -6,13 +6,13 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use futures::StreamExt;
 use partita_net::peer::FetchTicket;
-use partita_shared::message::{FromWorker, TakeOver};
+use partita_shared::message::{FromWorker, Migration};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Gets the partition in the background, keeps it, and says so.
-pub(crate) fn start(engine: &Arc<Engine>, order: TakeOver, reports: &mpsc::Sender<FromWorker>) {
+pub(crate) fn start(engine: &Arc<Engine>, order: Migration, reports: &mpsc::Sender<FromWorker>) {
     let engine = Arc::clone(engine);
     // The link must be able to end while this goes on.
     let reports = reports.downgrade();
@@ -27,7 +27,7 @@ pub(crate) fn start(engine: &Arc<Engine>, order: TakeOver, reports: &mpsc::Sende
 
 fn receive(
     engine: Arc<Engine>,
-    order: TakeOver,
+    order: Migration,
     reports: mpsc::WeakSender<FromWorker>,
     runtime: Handle,
     permit: OwnedSemaphorePermit,
@@ -47,13 +47,13 @@ fn receive(
             }
             let (task, attempt, error) = (order.task, order.attempt, taken.err());
             if let Some(reports) = reports.upgrade() {
-                let _ = reports.send(FromWorker::TakenOver { task, attempt, error }).await;
+                let _ = reports.send(FromWorker::Migrated { task, attempt, error }).await;
             }
         });
     });
 }
 
-async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
+async fn take(engine: &Arc<Engine>, order: Migration) -> Result<(), String> {
     let address = engine
         .peers()
         .address(order.from)
@@ -62,7 +62,7 @@ async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
     let mut output: Option<Output> = None;
     for bucket in 0..order.buckets.max(1) {
         let ticket = FetchTicket {
-            group: order.task.group,
+            stage: order.task.stage,
             bucket: (order.buckets > 0).then_some(bucket),
             tasks: vec![(order.task.index, order.attempt)],
         };
@@ -95,7 +95,7 @@ async fn take(engine: &Arc<Engine>, order: TakeOver) -> Result<(), String> {
 fn new_output(
     engine: &Arc<Engine>,
     schema: datafusion::arrow::datatypes::SchemaRef,
-    order: TakeOver,
+    order: Migration,
 ) -> Output {
     Output::new(engine.store(), schema, order.buckets.max(1) as usize)
 }

@@ -1,6 +1,6 @@
-//! Who asks, and how: read from the metadata of a request.
+//! The context of a request, read from its metadata.
 
-use crate::query::Asked;
+use crate::query::RequestContext;
 use axum::extract::ConnectInfo;
 use partita_net::connections::Caller;
 use partita_shared::{
@@ -14,16 +14,16 @@ use tonic::{Request, Status};
 /// Characters of a client's description of itself that are kept.
 const CLIENT_TEXT_CHARS_MAX: usize = 100;
 
-/// Reads who asks.
+/// Reads the context of a request.
 ///
 /// # Errors
 /// If a header cannot be understood; the error names it.
-pub(crate) fn read<T>(request: &Request<T>) -> Result<Asked, Status> {
+pub(crate) fn read<T>(request: &Request<T>) -> Result<RequestContext, Status> {
     let peer = request.extensions().get::<ConnectInfo<Caller>>().map(|peer| peer.address);
     from_parts(request.metadata(), peer)
 }
 
-fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked, Status> {
+fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<RequestContext, Status> {
     let directory = match text(metadata, DIRECTORY_HEADER)? {
         Some(escaped) if !escaped.is_empty() => Some(directory(escaped)?),
         _ => None,
@@ -47,7 +47,7 @@ fn from_parts(metadata: &MetadataMap, peer: Option<SocketAddr>) -> Result<Asked,
         Some(peer) if session.is_empty() => peer.to_string(),
         _ => session.clone(),
     };
-    Ok(Asked {
+    Ok(RequestContext {
         session,
         directory,
         client: client(metadata, peer),
@@ -120,7 +120,7 @@ fn client(metadata: &MetadataMap, peer: Option<SocketAddr>) -> String {
 mod tests {
     use super::*;
 
-    fn with(headers: &[(&'static str, &'static str)]) -> Result<Asked, Status> {
+    fn with(headers: &[(&'static str, &'static str)]) -> Result<RequestContext, Status> {
         let mut metadata = MetadataMap::new();
         for (name, value) in headers {
             metadata.insert(*name, value.parse().unwrap());
@@ -142,7 +142,7 @@ mod tests {
     /// Proves that every header is read, and what holds without any.
     #[test]
     fn headers_are_read() {
-        let asked = with(&[
+        let request_context = with(&[
             (SESSION_HEADER, "mine"),
             (DIRECTORY_HEADER, "/home/%C3%A4"),
             (PRIORITY_HEADER, "7"),
@@ -151,10 +151,16 @@ mod tests {
             ("user-agent", "tester/1 with/2"),
         ])
         .unwrap();
-        assert_eq!((asked.session.as_str(), asked.owner.as_str()), ("mine", "mine"));
-        assert_eq!(asked.directory.as_deref(), Some("/home/ä"));
-        assert_eq!((asked.priority, asked.analyze, asked.has_fixed_types), (7, true, true));
-        assert_eq!(asked.client, "tester/1 at 10.0.0.7");
+        assert_eq!(
+            (request_context.session.as_str(), request_context.owner.as_str()),
+            ("mine", "mine")
+        );
+        assert_eq!(request_context.directory.as_deref(), Some("/home/ä"));
+        assert_eq!(
+            (request_context.priority, request_context.analyze, request_context.has_fixed_types),
+            (7, true, true)
+        );
+        assert_eq!(request_context.client, "tester/1 at 10.0.0.7");
         let named = with(&[(CLIENT_HEADER, "%C3%A4da@login-1"), ("user-agent", "tester/1")]);
         assert_eq!(named.unwrap().client, "äda@login-1");
         let plain = with(&[]).unwrap();

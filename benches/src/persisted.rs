@@ -1,4 +1,4 @@
-//! Held frames: one program in Python, asked of Dask and of Partita, on clusters of the same shape.
+//! Persisted frames: one program in Python, asked of Dask and of Partita, on clusters of the same shape.
 
 use crate::dask::Dask;
 use crate::measure::{say, timed};
@@ -8,26 +8,26 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-const SCRIPT: &str = include_str!("../python/held_frames.py");
-const LARGE_SCRIPT: &str = include_str!("../python/held_large.py");
+const SCRIPT: &str = include_str!("../python/persisted_frames.py");
+const LARGE_SCRIPT: &str = include_str!("../python/persisted_large.py");
 /// Rows of a gigabyte in pandas, at scale 1.
 const ROWS: f64 = 25_000_000.0;
 /// What a worker may use.
 const MEMORY: &str = "6GiB";
-/// Frames that are held at once where they do not fit into memory, and what a worker may use there.
+/// Frames that are persisted at once where they do not fit into memory, and what a worker may use there.
 const LARGE_FRAMES: &str = "10";
 const LARGE_MEMORY: &str = "1GiB";
 
 /// Runs it for both.
 pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> Result<Vec<Row>> {
-    let script = folder.join("held_frames.py");
+    let script = folder.join("persisted_frames.py");
     std::fs::write(&script, SCRIPT)?;
     let python = dask.environment().join("bin/python");
     let rows = ((ROWS * scale) as u64).to_string();
-    say("held frames, Partita ...");
+    say("persisted frames, Partita ...");
     let mut ours = running(program, &python, &script, MEMORY);
     let ours = asked(ours.args(["partita", ""]).arg(folder).arg(&rows))?;
-    say("held frames, Dask ...");
+    say("persisted frames, Dask ...");
     let running = dask.start()?;
     let mut theirs = Command::new(&python);
     theirs.arg(&script).args(["dask", running.address()]).arg(folder).arg(&rows);
@@ -46,7 +46,7 @@ pub(crate) fn measure(dask: &Dask, program: &Path, folder: &Path, scale: f64) ->
 
 /// Frames that are ten times what a worker may have in memory.
 pub(crate) fn large(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> Result<Vec<Row>> {
-    let script = folder.join("held_large.py");
+    let script = folder.join("persisted_large.py");
     std::fs::write(&script, LARGE_SCRIPT)?;
     let rows = ((ROWS * scale) as u64).to_string();
     say("frames that do not fit into memory ...");
@@ -58,7 +58,11 @@ pub(crate) fn large(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> R
         let seconds = seconds.as_f64().context("no number")?;
         table.push(Row::seconds(&format!("large: {name}"), seconds, None, None));
     }
-    table.push(Row::plain("large: held", answer["held_gb"].as_f64().unwrap_or(0.0), "GB"));
+    table.push(Row::plain(
+        "large: persisted",
+        answer["persisted_gb"].as_f64().unwrap_or(0.0),
+        "GB",
+    ));
     for peak in answer["peaks_mib"].as_array().context("no peaks")? {
         let peak = peak.as_f64().context("no number")?;
         table.push(Row::plain("large: peak memory of a worker of 1 GiB", peak, "MiB"));
