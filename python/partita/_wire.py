@@ -36,6 +36,6 @@ def statement_query(sql: str) -> bytes:
     return command("arrow.flight.protocol.sql.CommandStatementQuery", _field(1, sql.encode()))
 
 
-def put_command(json: bytes) -> bytes:
+def upload_command(json: bytes) -> bytes:
     """Encode the command that precedes the rows of an uploaded partition."""
-    return command("partita.Put", json)
+    return command("partita.Upload", json)

@@ -224,7 +224,7 @@ def test_killed_client_is_cleaned_up(client):
         "c.sql('SELECT count(*) FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b')\n"
     )
     process = running(["-c", script], client)
-    assert process.stdout.readline() == "held\n"
+    assert process.stdout.readline() == "persisted\n"
     until(lambda: len(table_names(client)) > len(before), "its tables")
     until(lambda: client._rest("jobs?state=running")["jobs"], "its job")
     process.send_signal(signal.SIGKILL)
