@@ -1,5 +1,5 @@
-//! What the core alone costs: events of a stage of many tasks on two workers, without any wire; and
-//! what is added when all that it does is noted for an observer.
+//! What the core costs by itself: the events of a stage with many tasks on two workers, without a
+//! network; and what recording them for an observer adds.
 
 use crate::measure::median;
 use crate::report::Row;

@@ -35,8 +35,8 @@ pub(crate) fn timed(command: &mut Command) -> Result<(f64, String)> {
 }
 
 /// The median times of two commands, run in turn so that both meet the same moods of the machine.
-/// One run of each is not counted; what is over within a second is run more often, since a median
-/// of three such times still moves by half.
+/// One run of each is not counted; a command that ends within a second is run more often, since a
+/// median of three such times still varies by half.
 pub(crate) fn pair(
     mut ours: impl FnMut() -> Command,
     mut theirs: impl FnMut() -> Command,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How often a job inside this process is looked at.
+/// How often a job inside this process is polled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Changes of a job that may wait to be shown.
 const CHANGES_MAX: usize = 4;

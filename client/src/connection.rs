@@ -123,7 +123,7 @@ fn over(channel: Channel) -> FlightServiceClient<Channel> {
         .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX)
 }
 
-/// The user and the host of this process, for people.
+/// The user and the host of this process, as shown in listings.
 fn whoami() -> String {
     let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let user = named.filter(|name| !name.is_empty());

@@ -104,7 +104,7 @@ impl Frame {
         Ok(Frame { client: self.client, frame, query: None })
     }
 
-    /// These columns, each an expression over those that are there.
+    /// Selects columns, each an expression over the existing ones.
     ///
     /// # Errors
     /// If an expression names a column that is not there.
@@ -115,7 +115,7 @@ impl Frame {
     /// The columns of these names.
     ///
     /// # Errors
-    /// If there is none of a name.
+    /// If a column does not exist.
     pub fn select_columns(self, names: &[&str]) -> Result<Frame, ClientError> {
         self.map(|frame| frame.select_columns(names))
     }
@@ -131,7 +131,7 @@ impl Frame {
     /// The rows for which this holds.
     ///
     /// # Errors
-    /// If the expression is no condition, or names a column that is not there.
+    /// If the expression is not a condition, or names a column that does not exist.
     pub fn filter(self, condition: Expr) -> Result<Frame, ClientError> {
         self.map(|frame| frame.filter(condition))
     }
@@ -302,8 +302,9 @@ impl Frame {
         Ok(persisted::over(&self.client, name, rows))
     }
 
-    /// Runs it, and has the workers write the rows to files of a folder, or to one file if the name has
-    /// an ending. They are there when all are. Gives the number of rows.
+    /// Runs it, and has the workers write the rows to files of a folder, or to one file if the name
+    /// has an ending. The files become visible together, when all are complete. Gives the number of
+    /// rows.
     ///
     /// # Errors
     /// If it has no answer, a part of it cannot be sent, or there are files already.

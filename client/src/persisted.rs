@@ -235,8 +235,8 @@ impl Client {
     /// lies, several at a time.
     ///
     /// # Errors
-    /// If there is no such table, what is lost of it cannot be made again, or the scheduler cannot be
-    /// reached.
+    /// If there is no such table, a lost partition of it cannot be recomputed, or the scheduler
+    /// cannot be reached.
     pub async fn get(&self, name: &str) -> Result<Vec<RecordBatch>, ClientError> {
         let places: Vec<Located> = self.action("partita.locate", &json!({ "name": name })).await?;
         if places.iter().all(|place| !place.address.is_empty()) {
@@ -249,7 +249,7 @@ impl Client {
                 return Ok(parts.into_iter().flatten().collect());
             }
         }
-        // What was lost is made again by those who read it through the scheduler.
+        // Lost partitions are recomputed for readers that go through the scheduler.
         let query = self.run(&format!("SELECT * FROM {}", quoted(name))).await?;
         query.batches.try_collect().await
     }

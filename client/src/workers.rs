@@ -16,7 +16,7 @@ impl Client {
         Err(ClientError::Refused { address, reason })
     }
 
-    /// The cluster in a few figures.
+    /// A summary of the cluster.
     ///
     /// # Errors
     /// If the scheduler cannot be reached.
@@ -27,7 +27,7 @@ impl Client {
         }
     }
 
-    /// The workers that are there.
+    /// The connected workers.
     ///
     /// # Errors
     /// If the scheduler cannot be reached.
@@ -51,7 +51,7 @@ impl Client {
         }
     }
 
-    /// Waits until so many workers are there.
+    /// Waits until at least `count` workers are connected.
     ///
     /// # Errors
     /// If they are not there in time, or the scheduler cannot be reached.

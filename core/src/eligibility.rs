@@ -27,8 +27,8 @@ pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Opti
     u64::from(worker.assigned) < room(worker.slots(), job, stage, options)
 }
 
-/// Whether a worker could take a task of a stage now, so that those whose input lies on it are
-/// left to it.
+/// Whether a worker could take a task of a stage now, so that tasks whose input it holds are
+/// reserved for it.
 pub(crate) fn is_open(worker: &Worker, stage: &Stage, now: u64) -> bool {
     worker.leaving.is_none()
         && worker.assigned < worker.slots()

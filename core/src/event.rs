@@ -27,7 +27,7 @@ pub enum Origin {
 pub struct StageSpec {
     /// What it does, in a few words.
     pub name: String,
-    /// The plan that its tasks run, for people.
+    /// The plan that its tasks run, for display.
     pub plan: String,
     /// How many tasks it has, at least one.
     pub tasks: u32,
@@ -58,8 +58,8 @@ pub struct JobSpec {
     /// Whether its result is persisted on the workers until [`Event::JobReleased`], for other jobs to
     /// read, and not delivered.
     pub persist: bool,
-    /// Workers that shall hold each partition of a result that is persisted, as far as there are so many;
-    /// 0 is as good as 1.
+    /// Workers that shall hold each partition of a persisted result, at most as many as the cluster
+    /// has; 0 means the same as 1.
     pub replicas: u32,
     /// Its stages; the last one's output is the result.
     pub stages: Vec<StageSpec>,

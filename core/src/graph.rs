@@ -1,4 +1,4 @@
-//! What is held, what waits for it, and what must be made again when it is lost.
+//! Which partitions are held, what waits for them, and what must be recomputed when they are lost.
 //!
 //! Two counters carry the readiness of every task: its stage's `blocked` (inputs read whole that
 //! are not all held) and its own `pending` (partitions it alone reads that are not held). A task
@@ -255,8 +255,8 @@ impl Job {
         }
     }
 
-    /// The reverse of [`Job::restore`]: what was to be made again and is not wanted any more is
-    /// done. The stages that are done by that, the latest first.
+    /// The reverse of [`Job::restore`]: tasks that were to be recomputed and are not wanted any
+    /// more are done. Returns the stages that are done by that, the latest first.
     pub(crate) fn settle(&mut self) -> Vec<usize> {
         let mut done = Vec::new();
         for stage in (0..self.stages.len()).rev() {

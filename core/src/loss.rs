@@ -10,8 +10,8 @@ use partita_shared::limits;
 use partita_shared::message::ToWorker;
 use partita_shared::model::{TaskState, WorkerState};
 
-/// A worker is gone. What it ran goes back, what it held is made again where someone wants it, and
-/// nothing else is touched.
+/// Handles the loss of a worker: its tasks are requeued, and the partitions it held are recomputed
+/// if anything wants them. Nothing else changes.
 pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects: &mut Vec<Effect>) {
     let Some(worker) = core.workers.remove(&id) else { return };
     core.by_load.remove(&(worker.load(), id));

@@ -36,7 +36,7 @@ impl Job {
     }
 }
 
-/// What follows after partitions of a job were lost: what is wanted of them is recomputed, readers of the result see
+/// Handles lost partitions of a job: the wanted ones are recomputed, readers of the result see
 /// which partitions of it are lost, and the client gets the next one.
 pub(crate) fn recompute(core: &mut Core, id: JobId, of_result: &[u32], effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };

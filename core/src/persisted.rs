@@ -5,10 +5,11 @@
 //! done while its partition is held, where the partition is held. So all that the core knows of
 //! readiness, places and loss holds across jobs as it does inside one.
 //!
-//! What is lost of a persisted result is made again when a reader wants it, through the job's own
-//! lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror) carries what became of a
-//! partition to the readers, [`demand`] carries what they want the other way. A job reads only
-//! jobs that were submitted before it, so one pass from the latest submission to the first finds everything.
+//! Lost partitions of a persisted result are recomputed when a reader wants them, through the job's
+//! own lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror)
+//! propagates partition state from a result to its readers; [`demand`] propagates requests back. A
+//! job reads only jobs that were submitted before it, so one pass from the latest submission to the
+//! first finds everything.
 
 use crate::event::{Effect, Origin};
 use crate::mirror::{mirror, show};
@@ -81,10 +82,10 @@ pub(crate) fn detach(
     }
 }
 
-/// Takes away the lineage of an owner's results that are all held and were made of results that nobody
-/// else wants, so that these need not be remembered: a client may go on for ever with what it has made of
-/// what it had. Each stays where it is as long as results made of it are persisted: what is lost of
-/// those is made again from it.
+/// Cuts the lineage of an owner's results that are complete and whose inputs nobody else wants, so
+/// that these inputs need not be remembered: a client may derive results from results without end.
+/// Each input stays as long as results derived from it are persisted: their lost partitions are
+/// recomputed from it.
 pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     let is_released = |(_, source): &(u32, JobId)| {
         core.jobs.get(source).is_some_and(|source| source.persisted.released)
@@ -112,8 +113,8 @@ pub(crate) fn cut_lineage(core: &mut Core, owner: &str) {
     }
 }
 
-/// Finds out what readers want of persisted results that is not there, and has it made again. What a
-/// client uploaded cannot be: its readers fail.
+/// Determines which missing partitions of persisted results readers want, and has them recomputed.
+/// Uploaded partitions cannot be recomputed: their readers fail.
 pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     let mut wanted: BTreeMap<JobId, BTreeSet<u32>> = BTreeMap::new();
     let mut failed = Vec::new();
@@ -137,8 +138,8 @@ pub(crate) fn demand(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Has partitions of a persisted result made again, and what was to be made again and is not among them
-/// let be.
+/// Has the wanted partitions of a persisted result recomputed, and cancels the recomputation of all
+/// others.
 fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id).filter(|job| job.persisted.wanted != wanted) else {
         return;

@@ -1,9 +1,10 @@
 //! Placement: which worker gets which ready task.
 //!
-//! The least loaded worker chooses first: among the jobs, the one with the fewest attempts running for its
-//! priority; in the job, the latest stage that has a ready task, so that what is begun is finished and its memory
-//! freed; in the stage, a task whose input lies on that worker, then any, then one that lies where there is no free
-//! slot. No worker gets more than its slots and a small read-ahead, measured in expected time.
+//! The least loaded worker chooses first: among the jobs, the one with the fewest attempts running
+//! for its priority; in the job, the latest stage that has a ready task, so that started work is
+//! finished and its memory freed; in the stage, a task whose input that worker holds, then one
+//! without a preference, then one whose input is held by a worker without a free slot. No worker
+//! gets more than its slots and a small read-ahead, measured in expected time.
 //!
 //! Nothing here changes the state.
 
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 /// those before them: a client that reads slowly holds back the workers.
 const RESULTS_AHEAD_PER_SLOT: u32 = 2;
 
-/// Ready tasks looked at for one that may run on a given worker, where some may not.
+/// How many ready tasks are examined for one that may run on a given worker, where some may not.
 const AVOIDED_TASKS_MAX: usize = 16;
 
 /// A ready task that was chosen, and the queue that it is in: that of a worker which holds its input, or the one for
@@ -57,8 +58,8 @@ impl Core {
     pub(crate) fn pick(&self, id: WorkerId, slots: u32, window: u32) -> Option<Choice> {
         let now = self.now;
         let worker = self.workers.get(&id)?;
-        // Above its mark, a worker only goes on with what it has; one that has nothing must be
-        // let on, or nothing would ever be freed.
+        // A paused worker only finishes the tasks it has. One without tasks must get some, or
+        // nothing would ever free its memory.
         if worker.metrics.above_mark && worker.assigned > 0 {
             return None;
         }

@@ -11,7 +11,8 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     if !core.is_one_leaving() {
         return;
     }
-    // Where nobody stays, what is merely held cannot migrate, and is not waited for.
+    // If no worker remains, unread persisted partitions cannot migrate, and retirement does not
+    // wait for them.
     let last = core.by_load.is_empty();
     let jobs = &core.jobs;
     for (id, worker) in &mut core.workers {

@@ -1,9 +1,9 @@
-//! Migration: what a leaving worker holds and someone still wants goes to others before it is
-//! gone, so that it need not be made again.
+//! Migration: partitions that a retiring worker holds and that are still wanted are copied to other
+//! workers before it exits, so that they need not be recomputed.
 //!
-//! A few partitions of each leaving worker are on their way at a time. A partition counts as held
-//! where it was until its new holder says that it has it; then readers are told the new place.
-//! Whatever goes wrong costs no more than the partition's being made again.
+//! A few partitions of each retiring worker migrate at a time. A partition counts as held by its
+//! old holder until the new holder reports it; then readers learn the new location. A failed
+//! migration costs no more than recomputing the partition.
 
 use crate::dispatch::introduce;
 use crate::event::Effect;
@@ -90,8 +90,8 @@ pub(crate) fn target(core: &Core, fits: impl Fn(WorkerId) -> bool) -> Option<Wor
         .map(|(id, _)| *id)
 }
 
-/// A worker that stays and holds a partition as well as its holder, which then is no holder of it any
-/// more but the only one.
+/// Another remaining worker that holds the partition. It becomes the holder, and is removed from
+/// the replicas.
 fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     let workers = &core.workers;
     let job = core.jobs.get_mut(&task.stage.job)?;

@@ -1,4 +1,5 @@
-//! What follows a batch of events: what is wanted is made again, ready tasks are placed, partitions migrate.
+//! What follows a batch of events: wanted partitions are recomputed, ready tasks are placed,
+//! partitions migrate.
 
 use crate::dispatch::Runs;
 use crate::event::Effect;

@@ -22,7 +22,7 @@ fn count_of(counts: &TaskCounts, state: TaskState) -> u64 {
 }
 
 impl Core {
-    /// The cluster in a few figures. The caller fills in the address and the start.
+    /// A summary of the cluster. The caller fills in the address and the start.
     pub fn cluster(&self) -> ClusterRow {
         let mut row = ClusterRow {
             name: self.options.cluster.clone(),
@@ -120,8 +120,8 @@ impl Core {
         (lost as u32, can_recompute)
     }
 
-    /// Whether each partition of a persisted result has as many copies as were asked for, as far as there
-    /// are so many workers that stay.
+    /// Whether each partition of a persisted result has the requested number of replicas, at most
+    /// one for each remaining worker.
     pub fn has_replicas(&self, id: JobId) -> bool {
         let Some(job) = self.jobs.get(&id) else { return false };
         let wanted = (job.spec.replicas.max(1) as usize).min(self.by_load.len());
@@ -131,15 +131,15 @@ impl Core {
         copies.all(|copies| copies >= wanted)
     }
 
-    /// Partitions of a result that is to be persisted and is not complete that are there, and how many
-    /// there are.
+    /// Available partitions of a result that is to be persisted and is not complete, and its number
+    /// of partitions.
     pub fn persisted_so_far(&self, id: JobId) -> Option<(u32, u32)> {
         let job = self.jobs.get(&id).filter(|job| job.spec.persist)?;
         let stage = &job.stages[job.result()];
         Some((stage.available, stage.tasks.len() as u32))
     }
 
-    /// The workers that are there, and the latest of those that are not if `gone` is set.
+    /// The connected workers, and the latest of the disconnected ones if `gone` is set.
     pub fn workers(&self, gone: bool) -> Vec<WorkerRow> {
         let mut rows: Vec<_> = self.workers.iter().map(|(id, worker)| worker.row(*id)).collect();
         if gone {

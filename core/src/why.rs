@@ -1,4 +1,4 @@
-//! One task, for people: where its inputs lie, and why it is not running.
+//! Explains one task: where its inputs are held, and why it is not running.
 
 use crate::eligibility::{has_time, is_avoided};
 use crate::exchange::{is_read, is_whole, own_partitions, twin};

@@ -1,6 +1,7 @@
 //! The few things that the page asks of the browser.
 //!
-//! On the host, where tests draw components, there is none: everything here then gives nothing.
+//! On the host, where tests draw components, there is no browser: everything here then returns
+//! nothing.
 
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{

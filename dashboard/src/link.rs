@@ -1,4 +1,4 @@
-//! The page's end of the link: what has come, what is shown of it, what is to be sent.
+//! The page's end of the link: what it has received, what it shows, and what it has to send.
 //!
 //! Nothing here asks a clock or touches a socket: every function gets the moment, in milliseconds
 //! of one clock that never steps back, and what is to be sent waits in an outbox.
@@ -24,7 +24,7 @@ const RETRY_DELAY_MS_MIN: u32 = 250;
 /// The longest pause before the page connects again, in milliseconds.
 const RETRY_DELAY_MS_MAX: u32 = 5_000;
 
-/// Old figures are shown until all new ones are there, but no longer than this after the first of
+/// Old values are shown until all new ones have arrived, but no longer than this after the first of
 /// them, in milliseconds.
 const SWITCH_AFTER_MS: f64 = 3_000.0;
 
@@ -146,12 +146,12 @@ impl Link {
         RETRY_DELAY_MS_MIN.saturating_mul(1 << doublings).min(RETRY_DELAY_MS_MAX)
     }
 
-    /// Something came that is no message of this build.
+    /// A message of another build arrived, which cannot be read.
     pub fn unreadable(&mut self) {
         self.unreadable = true;
     }
 
-    /// A message came, of so many bytes. Gives an answer and who asked for it.
+    /// A message of this many bytes arrived. Returns an answer and who asked for it.
     pub fn received(
         &mut self,
         message: ToPage,

@@ -64,8 +64,8 @@ fn health_follows_link_and_age() {
     assert_eq!(link.health(500.0), Health::Live);
 }
 
-/// After a loss the old figures stay, counted on, until the new connection has all that is
-/// followed; and what is followed is said again.
+/// After a loss the old values stay, counted on, until the new connection has all topics that are
+/// followed; and the followed topics are requested again.
 #[test]
 fn old_figures_stay_until_new_ones_are_whole() {
     let mut link = open_link();

@@ -41,7 +41,7 @@ pub enum Act {
     Cancel(JobId, Callback<Result<(), String>>),
     /// Go to a moment of a replay, in milliseconds since the epoch.
     Seek(u64),
-    /// Let a replay run at so many times its speed; 0 stops it.
+    /// Let a replay run at this multiple of real time; 0 stops it.
     Play(f32),
     /// Hold the figures, or let them go on.
     Hold(bool),
@@ -109,12 +109,12 @@ impl Live {
         self.greeting.as_ref().map_or(Source::Live, |greeting| greeting.source)
     }
 
-    /// Whether the page can change anything: not what is past, and not while the link is down.
+    /// Whether the page can change anything: not in a replay, and not while the link is down.
     pub fn can_act(&self) -> bool {
         self.source() == Source::Live && matches!(self.0.health, Health::Live | Health::Stale)
     }
 
-    /// Whether all rows of a topic are there. Until then its panel is loading.
+    /// Whether all rows of a topic have arrived. Until then its panel is loading.
     pub fn has(&self, topic: Topic) -> bool {
         self.is_whole(topic)
     }
@@ -156,8 +156,8 @@ pub fn use_topics(live: &Live, name: &'static str, topics: Vec<Topic>) {
     use_effect_with((), move |()| move || act.emit(Act::Want(name, Vec::new())));
 }
 
-/// Asks a question, again whenever it changes and every so many milliseconds as long as the
-/// component is there. Gives the latest answer; none until the first one came.
+/// Asks a question, again whenever it changes and at this interval as long as the component is
+/// mounted. Gives the latest answer; none until the first one came.
 #[hook]
 pub fn use_answer(live: &Live, question: Option<Question>, every_ms: u32) -> Option<Rc<Answer>> {
     let answer = use_state(|| None::<(Question, Rc<Answer>)>);

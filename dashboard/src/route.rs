@@ -204,8 +204,8 @@ impl TaskFilter {
         TaskFilter { job: Some(stage.job), stage: Some(stage.index), state: None }
     }
 
-    /// Unknown keys are passed over, so that a later build may have more; a known key with a value
-    /// that makes no sense is no filter.
+    /// Unknown keys are passed over, so that a later build may have more; a known key with an
+    /// invalid value is ignored.
     fn parse(query: &str) -> Option<Self> {
         let mut filter = TaskFilter::default();
         for (key, value) in pairs(query) {
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(Route::parse("#/tasks?x=1&job=2"), Route::Tasks(TaskFilter::of_job(JobId(2))));
     }
 
-    /// What is no page is told as such, and never guessed at.
+    /// An unknown page is reported as such, and never guessed.
     #[test]
     fn nonsense_is_nowhere() {
         for address in [

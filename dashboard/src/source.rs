@@ -20,7 +20,7 @@ pub trait Source {
 pub enum SourceEvent {
     /// A message, and how many bytes it had on its way.
     Message(Box<ToPage>, usize),
-    /// Something that is no message of this build.
+    /// A message of another build, which cannot be read.
     Unreadable,
     /// It ended, or never began.
     Closed {

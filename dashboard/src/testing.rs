@@ -42,7 +42,7 @@ pub fn draw(content: Html) -> String {
     panic!("the drawing waits for something that never comes");
 }
 
-/// A whole page as HTML: what is around it, too. It is also written to a file of this name, if
+/// A whole page as HTML, with its header and frame. It is also written to a file of this name, if
 /// there is a folder for it.
 pub fn draw_page(name: &str, live: &Live, route: &Route) -> String {
     draw_panel(name, live, route, None)

@@ -42,7 +42,7 @@ pub enum Observation {
         /// From whom, and how many bytes.
         fetched_from: Vec<(WorkerId, u64)>,
     },
-    /// What a worker told while someone looked at it.
+    /// Details that a worker sent while it was watched.
     Detail {
         /// The worker.
         worker: WorkerId,

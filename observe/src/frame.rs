@@ -34,7 +34,7 @@ pub const TASKS_PAGE_MAX: u32 = 200;
 /// Something that a page can follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Topic {
-    /// The cluster in a few figures.
+    /// A summary of the cluster.
     Cluster,
     /// The cluster's last ten minutes, a point a second.
     History,
@@ -114,7 +114,7 @@ pub enum Answer {
     },
     /// A task.
     Task(Box<TaskView>),
-    /// There is none: why.
+    /// The answer does not exist: why.
     None(String),
 }
 

@@ -44,7 +44,7 @@ impl Ring {
         self.points.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty()
     }
@@ -124,7 +124,7 @@ fn totals(metrics: &WorkerMetrics) -> Totals {
     ]
 }
 
-/// The time after which what a worker measured says nothing of the present, in microseconds.
+/// The time after which a worker's measurements are outdated, in microseconds.
 const STALE_US: u64 = 5_000_000;
 
 /// What makes a worker's points of what it measures.
@@ -330,7 +330,7 @@ pub struct Rate {
 const SAMPLES_MAX: u64 = 16;
 
 impl Rate {
-    /// Over so many microseconds.
+    /// Over this many microseconds.
     pub fn over(window_us: u64) -> Self {
         Rate { window_us, samples: VecDeque::new() }
     }

@@ -85,7 +85,7 @@ impl Spans {
         self.ring.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }

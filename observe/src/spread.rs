@@ -44,7 +44,7 @@ impl Spread {
         self.add_many(value, 1);
     }
 
-    /// Takes a value so many times.
+    /// Adds a value `times` times.
     pub fn add_many(&mut self, value: u64, times: u32) {
         if times > 0 {
             self.count_in(bin_of(value), times);
@@ -87,7 +87,8 @@ impl Spread {
         Quartiles { min: self.min, q1, median, q3, max: self.max }
     }
 
-    /// The value that so many parts of the values are not above; 0 if there is no value.
+    /// The quantile `parts / of`: the smallest value that at least this share of the values does
+    /// not exceed; 0 if there are no values.
     pub fn quantile(&self, parts: u64, of: u64) -> u64 {
         let rank = (self.count * parts).div_ceil(of.max(1)).max(1);
         let mut seen = 0;

@@ -61,8 +61,9 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
         Table::starting_at(1, TOMBSTONES_MAX)
     }
 
-    /// Has no rows, counts revisions from `revision` (at least 1) and remembers so many rows that
-    /// went. A table that takes the place of another starts where that one cannot have been.
+    /// Creates an empty table that counts revisions from `revision` (at least 1) and remembers up
+    /// to `tombstones_max` removed rows. A table that replaces another starts at a revision that
+    /// the other cannot have reached.
     pub fn starting_at(revision: u64, tombstones_max: usize) -> Self {
         let revision = revision.max(1);
         Table {
@@ -85,7 +86,7 @@ impl<K: Ord + Copy, R: PartialEq> Table<K, R> {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

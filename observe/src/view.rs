@@ -10,7 +10,7 @@ use partita_shared::message::SlotTask;
 use partita_shared::model::{ClusterRow, OperatorRow, TaskCounts, TaskRow};
 use serde::{Deserialize, Serialize};
 
-/// The cluster in a few figures.
+/// A summary of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// The figures that `partita status` shows.
@@ -348,7 +348,7 @@ pub struct TimelineWindow {
     pub end_ms: Option<u64>,
     /// How much time.
     pub span_ms: u64,
-    /// How many pixels wide: what is narrower than one is drawn together.
+    /// How many pixels wide: bars narrower than a pixel are drawn together.
     pub width_px: u32,
     /// The first lane.
     pub first_lane: u32,

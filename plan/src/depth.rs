@@ -39,7 +39,7 @@ const CHAINED_TOKENS_MAX: usize = 20 * STATEMENT_LEVELS_MAX;
 /// The one statement in a text.
 ///
 /// # Errors
-/// If it is no statement, more than one, or nested too deep.
+/// If it is not exactly one statement, or nested too deeply.
 pub fn statement(sql: &str, dialect: &DialectName) -> Result<Statement> {
     let dialect = dialect_from_str(dialect).ok_or_else(|| {
         DataFusionError::Plan(format!("the SQL dialect {dialect} is not supported"))
@@ -321,7 +321,7 @@ mod tests {
         statement(sql, &DialectName::default())
     }
 
-    /// Statements with something in them that is nested so many times, each in another way.
+    /// Statements with something in them that is nested `times` times, each in another way.
     fn nested(times: usize) -> Vec<String> {
         let repeated = |text: &str| text.repeat(times);
         vec![
@@ -343,7 +343,8 @@ mod tests {
         ]
     }
 
-    /// What is nested too deep is refused with the limit, however deep it is; what is not is parsed.
+    /// A statement that is nested too deeply is refused with the limit, however deep it is; others
+    /// are parsed.
     #[test]
     fn depth_is_limited() {
         deep(|| {

@@ -22,7 +22,7 @@ pub enum PlanError {
         "the frame has too many nested steps to be sent; persist an intermediate frame, and continue with it"
     )]
     TooDeep,
-    /// A fragment from a peer is no fragment.
+    /// A peer sent an invalid fragment.
     #[error("cannot read a plan fragment: {0}")]
     Malformed(DataFusionError),
 }

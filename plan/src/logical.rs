@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// The type that the command has in its `Any`.
 pub const TYPE_URL: &str = "type.googleapis.com/partita.Frame";
 /// Steps one within the other that a plan may have. Its wire form has a limit too, which plans with
-/// far fewer steps reach; this one keeps those from being looked at that would exhaust the stack.
+/// far fewer steps reach; this one keeps plans from being analyzed that would exhaust the stack.
 pub const FRAME_STEPS_MAX: usize = 100;
 
 /// What shall become of a frame's rows.
@@ -334,7 +334,7 @@ fn changed(name: &TableReference) -> DataFusionError {
     ))
 }
 
-/// What to do about a plan that cannot be sent, for people.
+/// What the user can do about a plan that cannot be sent.
 pub fn explained(error: &PlanError) -> String {
     match error {
         PlanError::NotSendable(error) => format!(

@@ -91,7 +91,7 @@ fn of_array(values: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
-/// The array without NaN; where there is none, as it is.
+/// The array without NaN; unchanged if it has none.
 fn without<T: ArrowPrimitiveType>(
     array: &ArrayRef,
     is_nan: impl Fn(T::Native) -> bool + Copy,

@@ -58,8 +58,9 @@ pub struct PersistedResult {
 pub struct Sorted {
     /// The columns by which they are sorted, the first first, and how.
     pub columns: Vec<(usize, SortOptions)>,
-    /// Values of the first column between neighbouring partitions: what is before it in the order is
-    /// in the one, all else in the other. None where that is not known; there is one partition then.
+    /// Values of the first column between neighbouring partitions: rows before a split are in the
+    /// partition on the left, all others in the one on the right. Empty if they are unknown; there
+    /// is one partition then.
     pub splits: Vec<ScalarValue>,
 }
 

@@ -21,8 +21,8 @@ static PRODUCT: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
     Arc::new(AggregateUDF::new_from_impl(Product { signature }))
 });
 
-/// The aggregate that multiplies the values that are not null; null if there is none. Whole numbers
-/// that become too large wrap around, as their sums do. Workers must know it by its name.
+/// The aggregate that multiplies the values that are not null; null if all are null. Integers wrap
+/// around on overflow, as their sums do. Workers must know it by its name.
 pub fn product() -> Arc<AggregateUDF> {
     Arc::clone(&PRODUCT)
 }

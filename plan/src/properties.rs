@@ -115,7 +115,7 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     /// # Errors
-    /// If something in them is none of these.
+    /// If a property is unsupported.
     pub(crate) fn read(&self, wire: &WireProperties) -> Result<PlanProperties> {
         let schema: &Schema = self.schema;
         let context = PhysicalPlanDecodeContext::new(self.context, self.codec);

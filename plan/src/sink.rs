@@ -2,8 +2,8 @@
 //!
 //! `COPY (query) TO 'folder'` becomes two stages. The tasks of the first write below a staging
 //! folder beside the target, each attempt in a folder of its own; the one task of the second moves
-//! the files of the attempts that counted to their places. Nothing is visible before all is
-//! complete, and what is left after a failure is one folder to remove.
+//! the files of the attempts that counted to their places. Nothing is visible before the output is
+//! complete, and a failure leaves only one folder to remove.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::config::MaxRowGroupBytes;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// The suffix of staging folders: `<target>.partita-<job>`, hidden by a leading dot.
 pub const STAGING_MARK: &str = ".partita-";
 
-/// Where a row group may have so many bytes, its rows bound it.
+/// Where a row group may have this many bytes, its number of rows bounds it.
 const ROW_GROUP_BYTES_BOUNDED_MAX: usize = 256 << 20;
 /// The folder, in that of an attempt, of a file without rows. It counts if no attempt wrote rows, since an
 /// empty result has columns too.
@@ -168,8 +168,9 @@ pub fn partitioned_by(exec: &DataSinkExec) -> Result<Vec<String>> {
     Ok(columns.map(|(name, _)| name.clone()).collect())
 }
 
-/// The same sink, which keeps no more than so many bytes of a file before it writes them: a row group of
-/// Parquet is kept as a whole. A large bound is not needed: such a sink stays as it is.
+/// The same sink, which buffers at most `row_group_bytes` bytes of a file before it writes them: a
+/// row group of Parquet is kept as a whole. A large bound is not needed: such a sink stays as it
+/// is.
 ///
 /// # Errors
 /// If there is no room for a row group.

@@ -1,10 +1,10 @@
 //! Sorting of rows that fit into memory, all at once.
 //!
-//! DataFusion's sort by several keys sorts each batch that comes and merges them row by row. What comes
-//! from a shuffle is many small batches, and the merge takes most of the time. A `WholeSortExec` takes the
-//! place of such a sort: it sorts by the first key, all rows together, and then those rows by the others
-//! that have the first key in common. Where there is no memory for it, it goes on as DataFusion's, which
-//! spills. It is put in by the process that runs the plan, and has no wire form.
+//! DataFusion's sort by several keys sorts each batch that comes and merges them row by row. A
+//! shuffle delivers many small batches, and the merge takes most of the time. A `WholeSortExec`
+//! replaces such a sort: it sorts all rows by the first key, and then those with equal first keys
+//! by the other keys. A sort that exceeds memory falls back to DataFusion's spilling sort. The
+//! process that runs the plan substitutes the operator, which has no wire form.
 //!
 //! DataFusion keeps the first rows of an order in a heap, which cannot spill, and which takes longer than a
 //! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// Rows that are sorted at once, in bytes: what is more is sorted by DataFusion.
+/// Bytes of rows that are sorted at once: DataFusion sorts larger inputs.
 const WHOLE_BYTES_MAX: usize = 1 << 30;
 
 /// What a row in the heap of a limited sort takes beside its columns, in bytes: its key, and its place.
@@ -74,7 +74,7 @@ pub fn with_whole_sorts(plan: Plan, heap_bytes_max: usize) -> Result<Plan> {
     Ok(changed.data)
 }
 
-/// What so many rows are expected to take in the heap of a limited sort.
+/// The bytes that `rows` rows are expected to take in the heap of a limited sort.
 fn heap_bytes(rows: usize, schema: &SchemaRef) -> usize {
     rows.saturating_mul(HEAP_ROW_BYTES + expected_row_bytes(schema))
 }

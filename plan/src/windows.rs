@@ -1,11 +1,11 @@
 //! Window functions whose wire form, in DataFusion 55, says less than they do.
 //!
-//! The wire form of a window function that is no aggregate says neither that it ignores nulls nor
-//! that the optimiser has turned its order around: it would silently do something else on a worker.
-//! [`IgnoreNullsRule`] puts aggregates of ours in the place of those that can be aggregates,
-//! `straight` says in another way what was turned around, and `check` refuses the others, so that
-//! their statement runs whole in one task, which plans it itself. DataFusion's own aggregates of that kind change their names where they are turned around,
-//! which its operators above do not expect.
+//! The wire form of a window function that is not an aggregate states neither that it ignores nulls
+//! nor that the optimiser has reversed its order: a worker would silently compute something else.
+//! [`IgnoreNullsRule`] replaces such functions by aggregates of Partita where possible, `straight`
+//! rewrites reversed functions, and `check` refuses the others, so that their statement runs whole
+//! in one task, which plans it itself. DataFusion's own aggregates of that kind change their names
+//! when they are reversed, which the operators above do not expect.
 
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -183,7 +183,7 @@ pub(crate) fn is_growing(frame: &WindowFrame) -> bool {
     }
 }
 
-/// The function of a window that is no aggregate, if there is nothing that its wire form would lose.
+/// The function of a window that is not an aggregate, if its wire form would lose nothing.
 pub(crate) fn plain_function(expr: &Arc<dyn WindowExpr>) -> Option<&WindowUDFExpr> {
     let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
     let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>()?;

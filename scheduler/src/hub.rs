@@ -195,7 +195,7 @@ impl Hub {
         &self.bytes
     }
 
-    /// Says whose detail is looked at from now on.
+    /// Sets which workers' details are watched from now on.
     pub(crate) async fn watch(&self, watched: Watched) {
         let _ = self.commands.send(Command::Watch(watched)).await;
     }

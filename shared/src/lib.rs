@@ -31,8 +31,8 @@ pub const SESSION_HEADER: &str = "x-partita-session";
 /// which relative paths in queries are resolved.
 pub const DIRECTORY_HEADER: &str = "x-partita-directory";
 
-/// The HTTP header (or gRPC metadata key) in which a client says who it is, for people: user and host.
-/// Bytes that are no ASCII are written as in [`DIRECTORY_HEADER`].
+/// The HTTP header (or gRPC metadata key) in which a client names its user and host, for display.
+/// Bytes outside ASCII are written as in [`DIRECTORY_HEADER`].
 pub const CLIENT_HEADER: &str = "x-partita-client";
 
 /// The HTTP header (or gRPC metadata key) in which a client asks for a job priority.

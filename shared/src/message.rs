@@ -455,7 +455,7 @@ pub struct Direct {
 /// A question of a command-line client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// The cluster's state in a few figures.
+    /// A summary of the cluster's state.
     Cluster,
     /// All workers.
     Workers,
@@ -465,7 +465,7 @@ pub enum Request {
     Job(JobId),
     /// The stages of a job.
     Stages(JobId),
-    /// Answered when that many workers are there.
+    /// Answered when that many workers are connected.
     WaitWorkers(u32),
     /// Stop a job.
     Cancel(JobId),
@@ -533,7 +533,7 @@ pub struct DashboardFrame {
     pub now_ms: u64,
     /// The cluster.
     pub cluster: ClusterRow,
-    /// Its workers: those that are there, and the latest of those that are not.
+    /// Its workers: the connected ones, and the latest of the disconnected ones.
     pub workers: Vec<WorkerRow>,
     /// The jobs that have not ended, and the latest of those that have.
     pub jobs: Vec<JobRow>,

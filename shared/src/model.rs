@@ -150,7 +150,7 @@ pub struct TableRow {
     pub splits: Vec<String>,
 }
 
-/// A cluster in a few figures.
+/// A summary of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterRow {
     /// Its name.
@@ -161,11 +161,11 @@ pub struct ClusterRow {
     pub address: String,
     /// When the scheduler started.
     pub started_ms: u64,
-    /// Workers that are there.
+    /// Connected workers.
     pub workers: u32,
     /// Workers that were lost since the start.
     pub workers_lost: u32,
-    /// Slots of the workers that are there.
+    /// Slots of the connected workers.
     pub slots: u32,
     /// The sum of the workers' memory limits.
     pub memory_limit_bytes: u64,

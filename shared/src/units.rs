@@ -5,17 +5,17 @@ use std::time::Duration;
 /// Why a size or a duration was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// It is no size.
+    /// Invalid size.
     #[error(
         "invalid size `{0}`: expected a number of bytes, or a number with a unit such as 500MB or 8GiB"
     )]
     Size(String),
-    /// It is no memory limit.
+    /// Invalid memory limit.
     #[error(
         "invalid memory limit `{0}`: expected `auto`, a size such as 8GiB, or a fraction such as 0.4"
     )]
     Limit(String),
-    /// It is no duration.
+    /// Invalid duration.
     #[error(
         "invalid duration `{0}`: expected seconds, or a number with a unit such as 500ms, 90s, 5m, 2h or 1d"
     )]
@@ -53,7 +53,7 @@ fn split(text: &str) -> Option<(f64, String)> {
 /// `KiB` and so on of 1024, as for Dask.
 ///
 /// # Errors
-/// If it is no size.
+/// If `text` is not a size.
 pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
     let error = || UnitError::Size(text.to_string());
     let (number, unit) = split(text).ok_or_else(error)?;
@@ -78,7 +78,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
 /// Reads a memory limit: `auto`, a share above 0 and at most 1, or a size. `0` means `auto`.
 ///
 /// # Errors
-/// If it is none of them.
+/// If `text` is not a memory limit.
 pub fn parse_memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
     let trimmed = text.trim();
     if trimmed.eq_ignore_ascii_case("auto") {
@@ -99,7 +99,7 @@ pub fn parse_memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
 /// Reads a duration: seconds, or a number with `ms`, `s`, `m` or `min`, `h`, `d`.
 ///
 /// # Errors
-/// If it is no duration.
+/// If `text` is not a duration.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let error = || UnitError::Duration(text.to_string());
     let (number, unit) = split(text).ok_or_else(error)?;

@@ -120,7 +120,7 @@ test('the first visit takes no more bytes than a line of 5 Mbit/s carries in a s
   assert.ok(bytes > 0 && bytes <= BYTES_PER_SECOND, `${bytes} bytes`);
 });
 
-test('what is not there is not found, and folders are not listed', async () => {
+test('a missing file is not found, and folders are not listed', async () => {
   for (const path of ['nowhere.js', 'src/', '../Cargo.toml', '..%2f..%2fetc/passwd', '%00']) {
     const { status, body } = await get(`${here.cluster.page}${path}`);
     assert.ok(status === 404 || status === 400, `${path}: ${status}`);

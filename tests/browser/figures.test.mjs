@@ -37,7 +37,7 @@ async function assertStages(here, job) {
     const text = plain(await page.getByRole('main').innerText());
     assert.ok(text.includes(plain(job.text)), `${job.text} is not in ${text}`);
     assert.ok(text.includes(plain(job.error)), `${job.error} is not in ${text}`);
-    const made = await figures(page.getByRole('region', { name: 'The job in a few figures' }));
+    const made = await figures(page.getByRole('region', { name: 'Summary of the job' }));
     assert.equal(number(made['rows made'] ?? ''), job.rows, JSON.stringify(made));
     assert.ok(isBytes(made['bytes made'] ?? '', job.bytes), JSON.stringify(made));
     assert.equal(number(made['rows delivered'] ?? ''), job.delivered_rows, JSON.stringify(made));
@@ -129,7 +129,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
     });
   });
 
-  test('a search leaves the workers that have the word, and says when there is none', async () => {
+  test('a search leaves the workers that have the word, and says when no worker has it', async () => {
     const page = await open(here, '#/workers');
     const [first, second] = (await here.cluster.workerRows()).filter((row) => row.state === 'up');
     const field = page.getByRole('searchbox');
@@ -312,14 +312,14 @@ describe('a job that waits for workers, of which there are none', () => {
     await until('the reason', async () => /no worker/i.test(await page.getByRole('main').innerText()));
   });
 
-  test('pages of workers and of the timeline say that there is none, and how to start one', async () => {
+  test('pages of workers and of the timeline say that no workers are connected, and how to start one', async () => {
     for (const route of ['#/workers', '#/timeline']) {
       const page = await open(here, route);
       await page.getByRole('main').getByText(/no worker has joined yet/i).first().waitFor();
     }
   });
 
-  test('what is wrong with the cluster is said on the overview', async () => {
+  test('the overview shows the problems of the cluster', async () => {
     const page = await open(here, '#/');
     await until('the notice', async () => /no worker/i.test(await panel(page, /attention/i).innerText()));
   });

@@ -96,7 +96,7 @@ test('the button that cancels a job asks first; then the job is cancelled, and t
   assert.equal(await state(), 'running');
   await page.getByRole('button', { name: 'Cancel the job' }).click();
   await until('a cancelled job', async () => (await state()) === 'cancelled');
-  const head = page.getByRole('region', { name: 'The job in a few figures' });
+  const head = page.getByRole('region', { name: 'Summary of the job' });
   await until('a page that says so', async () => /\bcancelled\b/.test(await head.innerText()));
   assert.equal(await page.getByRole('button', { name: /cancel/i }).count(), 0);
   visit.assertQuiet(here.cluster.origin);

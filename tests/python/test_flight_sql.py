@@ -276,7 +276,7 @@ def test_server_is_described(connection):
 
 
 def test_wrong_token():
-    """Without the cluster's token there is no answer."""
+    """Without the cluster's token every request is refused."""
 
     def ask():
         with connect(token="wrong") as connection, connection.cursor() as cursor:
@@ -517,7 +517,7 @@ def test_cancel_by_action(flight, flights, action):
 
 
 def test_no_nonsense(flight):
-    """What is no command, and what is not supported, is refused in words."""
+    """Invalid and unsupported commands are refused with a message."""
     descriptor = pyarrow.flight.FlightDescriptor.for_command(b"\xff\xff")
     with pytest.raises(pyarrow.ArrowException, match="not a Flight SQL command"):
         flight.client.get_flight_info(descriptor, flight.options)

@@ -36,7 +36,7 @@ pub struct LocalCluster {
 }
 
 impl LocalCluster {
-    /// Starts a scheduler and so many workers, and waits until all have registered.
+    /// Starts a scheduler and `workers` workers, and waits until all have registered.
     ///
     /// # Errors
     /// If a port, a folder or threads cannot be had, or the workers do not register in time.

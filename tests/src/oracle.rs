@@ -289,7 +289,7 @@ impl Oracle {
 /// The rows of an answer to `EXPLAIN`.
 ///
 /// # Errors
-/// If the answer is none.
+/// If the answer is not a plan.
 pub fn plan_rows(answer: &Answer) -> Result<Vec<(String, String)>> {
     let mut rows = Vec::new();
     for batch in &answer.batches {

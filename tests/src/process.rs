@@ -324,7 +324,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a scheduler and so many workers with these flags, and waits until they have joined.
+    /// Starts a scheduler and `workers` workers with these flags, and waits until they have joined.
     /// A worker has one slot and 512 MiB if the flags do not say otherwise.
     pub fn start(workers: u32, flags: &[&str]) -> Self {
         let place = Place::new();
@@ -343,7 +343,7 @@ impl Cluster {
         self.workers.push(self.place.start_worker(flags));
     }
 
-    /// Waits until so many workers are there.
+    /// Waits until this many workers are connected.
     #[track_caller]
     pub fn wait_workers(&self, count: u32) {
         let count = count.to_string();
@@ -364,7 +364,7 @@ impl Cluster {
         serde_json::from_str(&text).expect("the workers as JSON")
     }
 
-    /// The workers that are there.
+    /// The connected workers.
     #[track_caller]
     pub fn workers_up(&self) -> Vec<WorkerRow> {
         let mut rows = self.workers();
@@ -405,7 +405,7 @@ impl Cluster {
         serde_json::from_value(rows).expect("stages as JSON")
     }
 
-    /// Waits until the latest job runs on so many slots.
+    /// Waits until the latest job runs on this many slots.
     #[track_caller]
     pub fn wait_running(&self, tasks: u64) -> JobRow {
         wait_for("a job that runs", SOON, || {

@@ -144,7 +144,7 @@ impl Slurm {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many nodes and a user are free, and takes them.
+    /// Waits until `count` nodes and a user are free, and takes them.
     fn take(&self, count: usize) -> (Vec<&'static str>, &'static str) {
         let taking = self.changed.wait_timeout_while(self.free(), FREE_BOUND, |free| {
             free.nodes.len() < count || free.users.is_empty()

@@ -18,8 +18,8 @@ pub struct WorkerConfig {
     pub slots: u32,
     /// Bytes that it may use.
     pub memory_limit_bytes: u64,
-    /// Has the allocator return what it keeps to the system. None where the process is not this
-    /// worker's alone: then what the process uses says nothing of the worker.
+    /// Has the allocator return what it keeps to the system. `None` if the process is shared: then
+    /// its memory use does not measure the worker.
     pub give_back: Option<fn()>,
     /// Its own scratch folder, which is there.
     pub local_directory: PathBuf,
@@ -36,7 +36,7 @@ pub struct WorkerConfig {
 /// What tells a worker to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// Why, for people.
+    /// Why, as a message.
     pub reason: String,
     /// How long it may take for what was begun, and for migrating what others want of it.
     pub grace: Duration,

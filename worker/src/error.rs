@@ -31,7 +31,7 @@ pub enum WorkerError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The scheduler will not have it: another version, a wrong token. Trying again is no use.
+    /// The scheduler refused this worker: another version, a wrong token. Retrying is useless.
     #[error("the scheduler at {address} refused this worker: {reason}")]
     Refused {
         /// The scheduler.

@@ -117,7 +117,7 @@ fn major(version: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// The version is read as node prints it, and what is none is no version.
+    /// The version is read as node prints it; anything else is not a version.
     #[test]
     fn the_major_version_is_read() {
         assert_eq!(major("v20.20.2\n"), Some(20));

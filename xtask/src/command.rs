@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often a program with a time limit is looked at.
+/// How often a program with a time limit is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Does one step of a command and prints its name and time when it is done.

@@ -42,10 +42,10 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     build_with(&paths, &setup::web(&paths)?)
 }
 
-/// Builds the page if its tools are there or can be had, and says why if not.
+/// Builds the page if its tools are installed or can be, and says why if not.
 ///
 /// # Errors
-/// If the tools are there and the build fails.
+/// If the tools are installed and the build fails.
 pub(crate) fn build_if_possible(paths: &Paths) -> Result<()> {
     match setup::web(paths) {
         Ok(toolchain) => build_with(paths, &toolchain),
@@ -63,7 +63,7 @@ pub(crate) fn host_cargo(paths: &Paths) -> Command {
     command
 }
 
-/// Builds the page with tools that are there, unless it is there and none of its sources changed.
+/// Builds the page with installed tools, unless it is built and none of its sources changed.
 ///
 /// # Errors
 /// If the build fails or the page is too large.
@@ -119,8 +119,8 @@ fn hash_tree(root: &Path, name: &Path, hasher: &mut DefaultHasher) -> Result<()>
     Ok(())
 }
 
-/// Puts the page of reports below the page of schedulers. It is no file that is served: the binary
-/// writes it into reports, with the journal.
+/// Puts the page of reports below the page of schedulers. It is not served: the binary writes it
+/// into reports, with the journal.
 fn add_report(paths: &Paths, toolchain: &Toolchain, dist: &Path) -> Result<()> {
     let staged = trunk(paths, toolchain, "report", &["--features", "report"])?;
     let folder = dist.join("report");

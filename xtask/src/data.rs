@@ -13,7 +13,8 @@ const EXPORT_SCRIPT: &str = include_str!("export_flights.py");
 const VERSION: &str = "1\n";
 
 /// All flights that left New York in 2013, with airlines, airports, planes and weather, as CSV
-/// files: unpacks them from the Python package, unless they are there. Gives their folder.
+/// files: unpacks them from the Python package, unless they are unpacked already. Gives their
+/// folder.
 ///
 /// # Errors
 /// If the package is broken or the cache folder cannot be written.

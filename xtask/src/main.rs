@@ -51,7 +51,7 @@ Commands:
   wheel [--dev] [--out FOLDER]
                  build the dashboard, and the Python package with the program in it
                    --dev  quickly, from the debug build and the dashboard that is there,
-                          for this machine alone
+                          only for this machine
                    --out  where to (default: partita/wheels in the cache folder)
   help           this text
 
@@ -84,7 +84,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         "dashboard" => dashboard::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),
-        other => anyhow::bail!("there is no command `{other}`; `cargo xtask help` lists them"),
+        other => anyhow::bail!("unknown command `{other}`; `cargo xtask help` lists them"),
     }
     Ok(ExitCode::SUCCESS)
 }

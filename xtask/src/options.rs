@@ -13,7 +13,7 @@ impl Flags {
     pub(crate) fn parse(args: &[String], known: &[&str]) -> Result<Self> {
         if let Some(other) = args.iter().find(|arg| !known.contains(&arg.as_str())) {
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            anyhow::bail!("there is no flag `{other}` here (known: {known})");
+            anyhow::bail!("unknown flag `{other}`; supported: {known}");
         }
         Ok(Self(args.to_vec()))
     }

@@ -17,12 +17,12 @@ impl Paths {
     /// Finds the folders.
     ///
     /// # Errors
-    /// If this is no checkout of the project, or there is no home folder.
+    /// If this is not a checkout of the project, or there is no home folder.
     pub(crate) fn find() -> Result<Self> {
         let cache = cache_folder()?;
         let target = match std::env::var_os("PARTITA_TARGET_DIR") {
             Some(folder) if !folder.is_empty() => {
-                std::path::absolute(&folder).context("PARTITA_TARGET_DIR is no usable path")?
+                std::path::absolute(&folder).context("PARTITA_TARGET_DIR is not a usable path")?
             }
             _ => cache.join("target"),
         };
@@ -125,5 +125,5 @@ fn checkout() -> Result<PathBuf> {
     found
         .or_else(|| start.ancestors().find(is_root))
         .map(Path::to_path_buf)
-        .context("this is no checkout of Partita: run it inside one")
+        .context("this is not a checkout of Partita; run the command inside one")
 }

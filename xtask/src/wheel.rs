@@ -32,7 +32,7 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
         if Flags::parse(&rest, &["--dev"])?.has("--dev") { Kind::Dev } else { Kind::Release };
     let paths = Paths::find()?;
     let out = match out {
-        Some(folder) => std::path::absolute(folder).context("--out is no usable path")?,
+        Some(folder) => std::path::absolute(folder).context("--out is not a usable path")?,
         None => paths.wheels(),
     };
     if kind == Kind::Release {
@@ -49,7 +49,7 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
 /// If its tools cannot be had or the build fails.
 pub(crate) fn build(paths: &Paths, kind: Kind, out: &Path) -> Result<PathBuf> {
     let tools = python::ensure_wheel_tools(paths)?;
-    // Only whole wheels come to `out`, so that what is new there is known.
+    // Only complete wheels are moved to `out`, so that each new file there is known.
     let staged = paths.cache.join("wheel-new");
     if staged.exists() {
         fs::remove_dir_all(&staged)

@@ -64,7 +64,7 @@ pub(crate) fn run(paths: &Paths) -> Result<(u64, u64)> {
         }
     }
     if passed + failed == 0 {
-        println!("           the wheel was tried on no Python: there is none that has pyarrow");
+        println!("           the wheel was not tried: no installed Python has pyarrow");
         failed = 1;
     }
     Ok((passed, failed))
@@ -165,7 +165,7 @@ fn install_and_ask(paths: &Paths, folder: &Path, place: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The path is asked last, and what is no Python is none.
+    /// `PATH` is searched last, and a program that is not Python is skipped.
     #[test]
     fn pythons_are_looked_for() {
         assert_eq!(candidates(9).last(), Some(&PathBuf::from("python3.9")));

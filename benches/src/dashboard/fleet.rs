@@ -27,8 +27,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 const WORKERS_A_HOST: u32 = 8;
 /// The memory that each says it may use, in bytes.
 const MEMORY_BYTES: u64 = 16 << 30;
-/// A worker that someone looks at says more in every so many heartbeats, and whom it read from in as
-/// many again.
+/// A watched worker sends details in every N-th heartbeat, and the workers it read from in every
+/// N-th of these.
 const BEATS_A_DETAIL: u64 = 2;
 /// Lines of its log that each tells.
 const TOLD: u32 = 20;
@@ -57,13 +57,13 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Connects so many workers.
+    /// Connects `workers` workers.
     pub(super) fn start(access: &Access, workers: u32, slots: u32, task_ms: u64) -> Result<Self> {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let finished = Arc::<AtomicU64>::default();
         for id in 0..workers {
-            // One after the other: so many handshakes at once would not fit into a queue.
+            // One after the other: simultaneous handshakes would overflow the accept queue.
             let socket = runtime.block_on(connect(access, "ws/worker"))?;
             let worker = Worker::new(id, slots, task_ms, Arc::clone(&finished));
             // Nobody reads from it, but the scheduler looks whether one could.

@@ -68,9 +68,8 @@ fn tunnel(access: &Access) -> String {
     format!("tunnel      ssh -N -L {port}:{end}:{port} {user}@{through}\n")
 }
 
-/// Whether what is written to standard error is the user's alone: a terminal, a file that others
-/// cannot read, or a pipe. Behind a pipe inside a Slurm job is the job's log, whose mode is not
-/// known here.
+/// Whether only the user can read standard error: a terminal, a file that others cannot read, or a
+/// pipe. Behind a pipe inside a Slurm job is the job's log, whose mode is not known here.
 fn is_private() -> bool {
     let Ok(found) = std::fs::metadata("/proc/self/fd/2") else { return false };
     let kind = found.file_type();

@@ -68,7 +68,8 @@ fn address_of(interface: &str) -> Result<IpAddr> {
 mod tests {
     use super::*;
 
-    /// The loopback is there on every machine; what is not there is named, with what is.
+    /// The loopback interface exists on every machine; the error for an unknown interface lists the
+    /// existing ones.
     #[test]
     fn interfaces_have_addresses() {
         let loopback = place(None, Some("lo")).unwrap();

@@ -103,13 +103,13 @@ pub(crate) fn on_delivered(
         TaskState::Done => {
             dropped = job.drop_partition(result, index);
         }
-        // Its holder was lost after the last row was taken: it need not be made again.
+        // Its holder was lost after the client had read the last row: it need not be recomputed.
         TaskState::Waiting | TaskState::Ready => {
             job.set_state(result, index, TaskState::Done);
             done.extend(job.settle());
             done.extend(job.stages[result].is_done().then_some(result));
         }
-        // What is being made again is dropped when it comes.
+        // A partition that is being recomputed is dropped when it is finished.
         TaskState::Running | TaskState::Failed => {}
     }
     let finished = job.delivered as usize == job.stages[result].tasks.len();

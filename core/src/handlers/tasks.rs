@@ -209,7 +209,7 @@ fn trust(core: &mut Core, id: JobId, stage: usize, index: u32, reader: WorkerId)
     }
 }
 
-/// A worker that is there cannot give a partition: it is made again.
+/// A connected worker cannot serve a partition: the partition is recomputed.
 pub(crate) fn on_unreadable(
     core: &mut Core,
     task: TaskId,

@@ -35,7 +35,7 @@ pub(crate) struct Job {
     /// Its next turn among jobs with an equal share: each start moves it on by a step that is the
     /// smaller the higher its priority. A job that had nothing to start saves up no turns.
     pub(crate) turn: u64,
-    /// Result partitions that the client has: the first so many.
+    /// Number of leading result partitions that the client has received.
     pub(crate) delivered: u32,
     pub(crate) delivered_rows: u64,
     /// The attempt of the partition at `delivered` that the shell was told to bring, if it was.
@@ -59,12 +59,12 @@ pub(crate) struct Job {
 /// A job whose result is persisted, and its readers.
 #[derive(Debug, Default)]
 pub(crate) struct Persistence {
-    /// Whether all of its result was there once: from then on what is lost of it is made again
-    /// only for those who want it.
+    /// Whether the result was complete once: from then on lost partitions are recomputed only for
+    /// jobs that want them.
     pub(crate) complete: bool,
     /// Whether nobody but its readers wants it any more.
     pub(crate) released: bool,
-    /// Whether it has no lineage any more: what is lost of it cannot be made again.
+    /// Whether its lineage was cut: lost partitions cannot be recomputed.
     pub(crate) cut: bool,
     /// The jobs that read it, and the stage that stands for it there.
     pub(crate) readers: BTreeSet<(JobId, u32)>,

@@ -60,7 +60,7 @@ pub struct Core {
     pub(crate) workers: BTreeMap<WorkerId, Worker>,
     /// Workers that take tasks, by load in thousandths of their slots.
     pub(crate) by_load: BTreeSet<(u64, WorkerId)>,
-    /// How many workers have so many slots.
+    /// Number of workers by their number of slots.
     pub(crate) sizes: BTreeMap<u32, u32>,
     /// Statements that are being planned, by the numbers that their jobs will have; at most
     /// [`limits::PLANNING_STATEMENTS_MAX`].

@@ -32,7 +32,7 @@ pub(crate) struct Stage {
     pub(crate) blocked: u32,
     /// Ready tasks that any worker may take, in order.
     pub(crate) ready: VecDeque<u32>,
-    /// Ready tasks whose input lies on one worker, by that worker.
+    /// Ready tasks whose input one worker holds, by that worker.
     pub(crate) ready_at: BTreeMap<WorkerId, VecDeque<u32>>,
     /// Holders of the whole-read inputs, as workers were last told them; empty before.
     pub(crate) locations: Vec<(u32, Arc<Vec<Holder>>)>,

@@ -4,7 +4,7 @@ use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::TaskState;
 
-/// A worker that is none.
+/// Stands for "no worker".
 pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// One task. Kept small: there may be millions.

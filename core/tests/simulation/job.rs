@@ -11,13 +11,13 @@ use std::sync::Arc;
 /// Something that goes wrong with a task wherever it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hazard {
-    /// It fails so many times in a way that is worth another try.
+    /// It fails N times with an error that is worth a retry.
     Retry(u32),
     /// It fails for good.
     Fatal,
     /// It needs more memory than there is.
     Memory,
-    /// It kills its worker so many times.
+    /// It kills its worker N times.
     Poison(u32),
 }
 

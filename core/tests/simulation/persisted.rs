@@ -9,7 +9,7 @@ use partita_shared::message::FromWorker;
 use partita_shared::model::JobState;
 use std::ops::Bound;
 
-/// Why a statement is no job whose job was refused.
+/// The expected reason when a statement's job was refused.
 const REFUSED: &str = "it was refused";
 
 impl World {
@@ -84,7 +84,7 @@ impl World {
         self.planning_fails(number);
     }
 
-    /// The planning of a statement has ended, and it is no job: cancelled or refused.
+    /// The planning of a statement has ended without a job: it was cancelled or refused.
     pub(crate) fn judge_planning(&mut self, job: JobId, state: JobState, error: &str) {
         let row = self.core.job(job).unwrap();
         assert_eq!((row.state, row.error.as_str(), row.stages), (state, error, 0));

@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// Whether the core believes in exactly the workers that are there.
+    /// Whether the core knows exactly the workers that are running.
     fn is_settled(&self) -> bool {
         let linked = |process: &&super::process::Process| process.session.id.is_some();
         let there = self.processes.iter().filter(linked).count();
@@ -179,7 +179,7 @@ fn run_seeds(size: Size, count: u64) {
     println!("{totals:#?}");
     let happened = [
         "persisted",
-        "persisted, made again",
+        "persisted, recomputed",
         "persisted, read",
         "later numbers, read",
         "planning, ended",

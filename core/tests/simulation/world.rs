@@ -324,7 +324,7 @@ impl World {
             let client = &self.clients[&job];
             assert_eq!(client.ended, None, "{job} has ended: {message:?}");
             let again = client.persisted && matches!(message, ToWorker::Run(_));
-            *self.incidents.faults.entry("persisted, made again").or_default() += u32::from(again);
+            *self.incidents.faults.entry("persisted, recomputed").or_default() += u32::from(again);
         }
     }
 

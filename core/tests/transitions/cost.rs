@@ -9,7 +9,7 @@ use super::fixture::{gather, job, registration};
 
 const TASKS: u32 = 100_000;
 
-/// Few workers, and so many that asking each of them in every placement would be seen.
+/// Few workers, and enough of them that a placement which examines each would be seen.
 const WORKERS: [u32; 2] = [2, 2_000];
 
 /// A stage of many tasks, each report an event of its own. Run it with `--nocapture` for the figures.

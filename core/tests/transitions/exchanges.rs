@@ -28,8 +28,8 @@ fn one_to_one_is_read_from_elsewhere_by_an_idle_worker() {
     t.check(&["b: peer a", "b: fragment 1.1", "b: run 1.1.0#1(a#1)"]);
 }
 
-/// `Shuffle`: no task runs before all partitions are there; then each worker is told once where
-/// all of them lie.
+/// `Shuffle`: no task runs before all partitions are available; then each worker is told once who
+/// holds them.
 #[test]
 fn a_shuffle_waits_for_all_partitions() {
     let mut t = Cluster::with_workers(&["a", "b"]);
@@ -81,7 +81,7 @@ fn a_broadcast_is_needed_whole_by_every_task() {
     t.check(&["deliver 1[0] from a#1", "a: run 1.2.1#1(a#1)"]);
 }
 
-/// `Explicit`: a task runs when the partitions of its list are there, and is told their holders
+/// `Explicit`: a task runs when the partitions of its list are available, and is told their holders
 /// in the list's order, repeated ones again; an empty list needs nothing.
 #[test]
 fn explicit_lists_are_waited_for_and_named_in_order() {

@@ -202,7 +202,7 @@ impl Cluster {
         self.tell(Event::JobSubmitted { request, planned, spec: Box::new(job.spec) });
     }
 
-    /// Submits a job and drops the effects: what is given out first is not what the test is about.
+    /// Submits a job and drops the effects: the test does not check the first assignments.
     #[track_caller]
     pub(crate) fn submit_quietly(&mut self, job: JobBuilder) {
         self.submit(job);

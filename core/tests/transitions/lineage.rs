@@ -1,4 +1,4 @@
-//! Lost partitions: what is made again, and what is not.
+//! Lost partitions: which are recomputed, and which are not.
 
 use super::fixture::{Cluster, gather, job, one_to_one, shuffle};
 
@@ -56,7 +56,7 @@ fn new_places_are_told_before_the_next_task() {
 }
 
 /// A task that runs while its input is lost may have read it already: it is not stopped. When it
-/// ends well, what was to be made again for it alone is not made.
+/// succeeds, partitions that only it needed are not recomputed.
 #[test]
 fn what_nobody_wants_any_more_is_not_made_again() {
     let mut t = Cluster::with_workers(&["a", "b"]);
@@ -72,8 +72,8 @@ fn what_nobody_wants_any_more_is_not_made_again() {
     t.check(&["a: drop 1.1", "deliver 1[0] from a#1"]);
 }
 
-/// What is being made again when nobody wants it any more is stopped. If it has just ended, it is
-/// dropped with the rest, and its late report is not believed.
+/// A recomputation is stopped when nobody wants it any more. If it has just ended, its output is
+/// dropped with the rest, and its late report is ignored.
 #[test]
 fn what_is_made_for_nothing_is_stopped() {
     let mut t = Cluster::with_workers(&["a", "b", "c"]);

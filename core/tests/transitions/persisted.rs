@@ -41,8 +41,8 @@ fn a_chain_of_results_goes_on() {
     assert_eq!(t.core.cluster().jobs_live, 0);
 }
 
-/// What is lost of a result is made again from the one that stands for what came before it. If that is
-/// lost too, who reads it fails and is told why.
+/// Lost partitions of a result are recomputed from the placeholder of the result before it. If that
+/// is lost too, readers fail and are told why.
 #[test]
 fn a_chain_is_made_again_as_far_as_it_is_remembered() {
     let mut t = Cluster::with_workers(&["a"]);

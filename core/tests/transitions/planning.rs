@@ -117,8 +117,8 @@ fn the_number_of_statements_in_planning_is_bounded() {
     t.check(&["job-5001 in planning"]);
 }
 
-/// A statement whose planning began before the result that it reads was begun has a smaller number: what
-/// is lost of the result is made again for it all the same, through the whole lineage.
+/// A statement whose planning began before the result that it reads was begun has a smaller number:
+/// lost partitions of the result are recomputed for it all the same, through the whole lineage.
 #[test]
 fn a_job_reads_results_with_larger_numbers() {
     let mut t = Cluster::with_workers(&["a"]);

@@ -89,7 +89,7 @@ fn read_ahead_is_bounded_by_expected_time() {
     assert_eq!(t.assigned("a"), 21, "the mean is 50 ms now");
 }
 
-/// However short the tasks are, a worker has no more than so many waiting.
+/// However short the tasks are, the read-ahead of a worker is bounded.
 #[test]
 fn read_ahead_is_bounded_by_count() {
     let mut t = Cluster::with(Options { read_ahead_us: 1_000_000, ..Options::new("test") });
@@ -119,8 +119,8 @@ fn a_small_job_is_not_stuck_behind_a_large_one() {
     t.take();
 }
 
-/// In a job, what is begun is finished first: the short tasks of an early stage, read ahead, do
-/// not keep a later stage from its slot.
+/// In a job, started work is finished first: the short tasks of an early stage, read ahead, do not
+/// keep a later stage from its slot.
 #[test]
 fn a_later_stage_is_not_stuck_behind_an_earlier_one() {
     let mut t = Cluster::with(Options { read_ahead_us: 1000, ..Options::new("test") });

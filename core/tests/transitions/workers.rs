@@ -153,8 +153,8 @@ fn a_late_heartbeat_does_not_bring_a_worker_back() {
     assert_ne!(t.id("a"), old);
 }
 
-/// A worker is given no task that cannot end before the worker must; the others are not held up
-/// by that, though the task's input lies on it.
+/// A worker gets no task that cannot finish before the worker's end; this does not delay the other
+/// tasks, though the worker holds that task's input.
 #[test]
 fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
     let mut t = Cluster::new();
@@ -216,7 +216,7 @@ fn a_job_that_cannot_end_in_time_says_so() {
     t.check(&["a: drop job-1", "job-1 failed: Slurm job 7 ends in 29 s, and a task of `stage 0` takes about 40 s: no task of this job can finish in time; request more time, or submit the job again later"]);
 }
 
-/// A lifetime longer than any clock is no end, and no overflow.
+/// A lifetime longer than any clock means no end, and does not overflow.
 #[test]
 fn a_lifetime_beyond_all_clocks_is_taken() {
     let mut t = Cluster::new();
@@ -225,7 +225,7 @@ fn a_lifetime_beyond_all_clocks_is_taken() {
     t.check(&["a: accepted", "a: welcome", "job-1 accepted", "a: fragment 1.0", "a: run 1.0.0#1"]);
 }
 
-/// An idle worker that is near its end does not keep tasks whose input lies on it from others.
+/// An idle worker that is near its end does not reserve tasks whose input it holds.
 #[test]
 fn input_on_a_worker_near_its_end_is_read_from_elsewhere() {
     let mut t = Cluster::new();
@@ -253,7 +253,7 @@ fn a_worker_above_its_mark_goes_on_with_what_it_has() {
     t.check(&["a: run 1.0.1#1"]);
 }
 
-/// Tasks whose input lies on a worker above its mark are run by others meanwhile.
+/// Tasks whose input is held by a paused worker run on other workers meanwhile.
 #[test]
 fn input_on_a_worker_above_its_mark_is_read_from_elsewhere() {
     let mut t = Cluster::new();

@@ -13,7 +13,7 @@ use web_sys::{
 };
 use yew::{Callback, NodeRef};
 
-/// Pixels of the screen in one of the page's are taken into account up to so many.
+/// Maximum device pixel ratio that drawings use.
 const RATIO_MAX: f64 = 3.0;
 /// The side of a hatch's tile, in pixels.
 const TILE_PX: f64 = 6.0;
@@ -236,12 +236,12 @@ pub fn line(context: &CanvasRenderingContext2d, from: (f64, f64), to: (f64, f64)
     context.stroke();
 }
 
-/// A text, not wider than so many pixels.
+/// Draws a text, not wider than `width` pixels.
 pub fn text(context: &CanvasRenderingContext2d, text: &str, x: f64, y: f64, width: f64) {
     let _ = context.fill_text_with_max_width(text, x, y, width);
 }
 
-/// A text cut so that it fits into so many pixels. Letters of one font are taken as of one width:
+/// A text, shortened to fit into `width_px` pixels. Letters of one font are taken as of one width:
 /// measuring each name on every frame would cost more than a name that ends a letter early.
 pub fn fitting(text: &str, width_px: f64) -> String {
     /// The width of a letter of 11 pixels' height, in pixels.

@@ -147,7 +147,7 @@ pub struct Host {
     pub workers: Vec<Rc<WorkerRow>>,
 }
 
-/// Workers by host, hosts and workers by name; at most `most` workers, those that are there first.
+/// Workers by host, hosts and workers by name; at most `most` workers, connected ones first.
 pub fn by_host(rows: impl Iterator<Item = Rc<WorkerRow>>, most: usize) -> Vec<Host> {
     let mut rows: Vec<Rc<WorkerRow>> = rows.filter(|row| has_cell(row)).collect();
     sort_by_key(&mut rows, |row| (row.state == WorkerState::Lost, Reverse(row.joined_ms)));
@@ -210,7 +210,8 @@ pub struct CellsLayout {
 }
 
 impl CellsLayout {
-    /// For so many workers of each host on so many pixels, with the names of hosts or without.
+    /// For hosts with these numbers of workers on a width of `width_px`, with the names of hosts or
+    /// without.
     pub fn new(hosts: &[usize], by_host: bool, width_px: f64) -> Self {
         let of = |side_px| match by_host {
             true => Self::by_host(hosts, width_px, side_px),
@@ -324,7 +325,7 @@ mod tests {
         assert_eq!(names, ["login", "n2", "n2-9", "n2-10", "n10-1"]);
     }
 
-    /// Workers stand with their hosts, and those that are there win over those that are lost.
+    /// Workers are placed with their hosts, and connected ones take precedence over lost ones.
     #[test]
     fn workers_stand_by_host() {
         let rows = || (1..=24).map(|id| Rc::new(worker(id)));
@@ -337,7 +338,7 @@ mod tests {
         );
     }
 
-    /// All cells are seen at once where that is possible, none lies on another, and each is found by
+    /// All cells are visible at once where that is possible, no two overlap, and each is found by
     /// the pointer and by keys.
     #[test]
     fn cells_lie_beside_each_other() {

@@ -18,7 +18,7 @@ pub const BAR_PX_MIN: f64 = 1.0;
 /// How far beside a bar the pointer may be, in pixels.
 const REACH_PX: f64 = 3.0;
 
-/// How a timeline lies on its canvas.
+/// How a timeline is laid out on its canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layout {
     /// The canvas, in pixels.

@@ -23,7 +23,7 @@ const TEXT_PX: u32 = 11;
 pub struct Props {
     /// The data page, of which this is the hosts and their transfers.
     pub data: Same<DataView>,
-    /// The second that is shown: the theme is looked at once in each.
+    /// The second that is shown: the theme is read once in each.
     pub now_s: u64,
 }
 

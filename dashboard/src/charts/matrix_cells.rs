@@ -20,7 +20,7 @@ const TOTAL_GAP_PX: f64 = 4.0;
 /// Pairs of hosts in the table.
 pub const PAIRS_MAX: usize = 200;
 
-/// How a matrix lies on its canvas.
+/// How a matrix is laid out on its canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MatrixLayout {
     /// Hosts.
@@ -32,7 +32,7 @@ pub struct MatrixLayout {
 }
 
 impl MatrixLayout {
-    /// For so many hosts, with names of so many letters, on so many pixels.
+    /// For this number of hosts, with names of `letters` letters, on a width of `width_px`.
     pub fn new(hosts: usize, letters: usize, width_px: f64) -> Self {
         let most = if width_px < NARROW_PX { LABEL_PX_NARROW } else { LABEL_PX.1 };
         let label_px = (letters as f64 * LETTER_PX.0 + LETTER_PX.1).clamp(LABEL_PX.0, most);
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(traffic.sentence(0, 2), "a sent 1.00\u{202f}KiB");
         assert!(traffic.sentence(1, 1).starts_with("between workers of b: "));
         assert!(traffic.summary().ends_with("the most from b to a: 3.00\u{202f}KiB"));
-        // A view that was cut short is no reason to stop.
+        // A truncated view is not a reason to stop.
         let traffic = Traffic { hosts: &hosts, bytes: &[7] };
         assert_eq!((traffic.total(), traffic.between(9, 9)), (7, 0));
     }

@@ -33,7 +33,7 @@ pub const MINI_WINDOW: TimelineWindow = TimelineWindow {
 pub struct Props {
     /// The moment.
     pub live: Live,
-    /// The bars of [`MINI_WINDOW`], once they are there.
+    /// The bars of [`MINI_WINDOW`], once they have arrived.
     pub view: Option<Same<TimelineView>>,
 }
 

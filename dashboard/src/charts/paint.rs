@@ -99,7 +99,7 @@ fn paint_grid(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture
     context.set_global_alpha(1.0);
 }
 
-/// Lanes that are there and seen.
+/// Lanes that exist and are visible.
 fn seen_lanes(picture: &Picture) -> std::ops::Range<u32> {
     let Picture { layout, view, .. } = picture;
     let first = (layout.scroll_px / layout.lane_px.max(1.0)) as u32;

@@ -11,7 +11,7 @@ use yew::Html;
 pub const ROW_PX: f64 = 28.0;
 /// Rows that are drawn above and below those that are seen.
 const ROWS_SPARE: usize = 8;
-/// The first row that is drawn changes in steps of so many: each change costs a drawing.
+/// The first row that is drawn changes in steps of this size: each change costs a drawing.
 const ROWS_STEP: usize = 4;
 /// Tables with more rows are not sorted: it would cost more than a frame.
 pub const SORTED_ROWS_MAX: usize = 2_000;
@@ -157,8 +157,8 @@ impl Sort {
     }
 }
 
-/// The rows in their order. Rows that are equal keep the order of the source. `before` is the order of
-/// the rows that were there last: sorting what is nearly sorted is cheap.
+/// The rows in their order. Rows that are equal keep the order of the source. `before` is the
+/// previous order: sorting nearly sorted rows is cheap.
 pub fn ordered(source: &dyn Source, sort: Option<Sort>, before: &[usize]) -> Vec<usize> {
     let rows = 0..source.len();
     let Some(sort) = sort.filter(|_| rows.len() <= SORTED_ROWS_MAX) else { return rows.collect() };

@@ -28,7 +28,7 @@ pub enum Unit {
     PerS,
 }
 
-/// From so many thousandths of a core on, percents of one would have too many digits.
+/// From this many thousandths of a core on, percents of one core would have too many digits.
 const CORES_FROM_MILLI: f64 = 100_000.0;
 
 impl Unit {

@@ -1,4 +1,4 @@
-//! A table of any length of which only what is seen is drawn.
+//! A table of any length of which only the visible rows are drawn.
 
 use super::canvas::element;
 use super::rows::{
@@ -27,7 +27,7 @@ pub struct Props {
     #[prop_or_default]
     pub sort: Option<Sort>,
     /// What stands in the place of rows if there are none.
-    #[prop_or(AttrValue::Static("There is none."))]
+    #[prop_or(AttrValue::Static("No rows."))]
     pub when_empty: AttrValue,
 }
 
@@ -77,7 +77,7 @@ pub enum Msg {
     Cell(u128, usize),
 }
 
-/// A table of any length of which only what is seen is drawn.
+/// A table of any length of which only the visible rows are drawn.
 pub struct Table {
     scroller: NodeRef,
     sort: Option<Sort>,

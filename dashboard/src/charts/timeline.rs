@@ -29,7 +29,7 @@ const ASK_INTERVAL_MS: u32 = 120;
 /// What runs is drawn on for this long after the last figures, in milliseconds: then they are old,
 /// and nobody knows whether it still runs.
 const RUNS_ON_MS_MAX: u64 = 2_000;
-/// Widths are asked for in steps of so many pixels, so that a moved border asks seldom.
+/// Widths are requested in steps of this many pixels, so that a moved border causes few requests.
 const WIDTH_STEP_PX: u32 = 8;
 
 thread_local! {
@@ -44,7 +44,7 @@ thread_local! {
 pub struct Props {
     /// The moment.
     pub live: Live,
-    /// The bars, once they are there.
+    /// The bars, once they have arrived.
     pub view: Option<Same<TimelineView>>,
     /// One job alone.
     pub job: Option<JobId>,
@@ -59,7 +59,7 @@ pub enum Tool {
     Follow(bool),
     /// Show less time, or more.
     Zoom(bool),
-    /// Show so many milliseconds.
+    /// Show this many milliseconds.
     Span(u64),
     /// Higher lanes, or lower.
     Lanes(bool),

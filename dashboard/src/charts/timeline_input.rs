@@ -31,7 +31,7 @@ pub(super) struct Drag {
 }
 
 impl Timeline {
-    /// Points at what is under the pointer. Gives whether it is something else than before.
+    /// Selects the item under the pointer. Returns whether it differs from the one before.
     pub(super) fn point(&mut self, props: &Props, at: Option<(f64, f64)>) -> bool {
         let layout = self.layout(props);
         let found = at.zip(props.view.as_ref()).and_then(|((x, y), view)| hit(view, &layout, x, y));
@@ -66,7 +66,7 @@ impl Timeline {
             return false;
         }
         if let Some(target) = event.target_dyn_into::<Element>() {
-            // Refused for a pointer that went in the meantime: then there is no drag either.
+            // Fails for a pointer that is gone in the meantime: then there is no drag either.
             let _ = target.set_pointer_capture(event.pointer_id());
         }
         let from = (f64::from(event.offset_x()), f64::from(event.offset_y()));

@@ -59,8 +59,8 @@ impl Viewport {
         self.span_ms = span;
     }
 
-    /// Moves by so many milliseconds; to the right of the present there is nothing, so whoever
-    /// arrives there follows it.
+    /// Moves by this many milliseconds; there is nothing to the right of the present, so a view
+    /// that arrives there follows it.
     pub fn pan(&mut self, by_ms: i64, present_ms: u64, oldest_ms: u64) {
         let end = self.right_ms(present_ms).saturating_add_signed(by_ms);
         // The oldest moment may come as far as the middle: there is nothing left of it.

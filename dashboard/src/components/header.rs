@@ -1,4 +1,4 @@
-//! The bar at the top: which cluster this is, its pages, and whether what is shown is of now.
+//! The bar at the top: the cluster's name, its pages, and whether the page shows current data.
 
 use crate::format::age;
 use crate::live::{Act, Health, Live};

@@ -27,7 +27,7 @@ pub struct Props {
     pub live: Live,
 }
 
-/// The bar, if what is shown is a replay.
+/// The bar, if the page shows a replay.
 #[component]
 pub fn ReplayBar(props: &Props) -> Html {
     // Where the slider is while it is moved: frames that come meanwhile must not pull at it.

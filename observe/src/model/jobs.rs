@@ -181,7 +181,8 @@ impl JobRecord {
         }
     }
 
-    /// A statement whose planning is over is a job from here on. Whoever follows it goes on with it.
+    /// A statement whose planning is over is a job from here on. Its followers continue with the
+    /// job.
     fn become_job(&mut self, facts: JobFacts, now_us: u64) {
         // What it is replaced with is not read.
         let table = std::mem::replace(&mut self.table, Table::starting_at(0, 0));

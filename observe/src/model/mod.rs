@@ -87,7 +87,7 @@ pub(crate) struct CoreRates {
 pub struct Model {
     pub(crate) limits: ModelLimits,
     pub(crate) now_us: u64,
-    /// Whether what is told came before, and is not to be noted as new.
+    /// Whether the events are replayed, and must not be recorded as new.
     is_restoring: bool,
     /// Where the revisions of new tables begin.
     first_revision: u64,
@@ -335,7 +335,7 @@ impl Model {
         &self.facts.cluster
     }
 
-    /// The workers that are there, and the latest of those that are not.
+    /// The connected workers, and the latest of the disconnected ones.
     pub fn workers(&self) -> &Table<WorkerId, WorkerRow> {
         &self.workers
     }

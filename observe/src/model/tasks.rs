@@ -48,7 +48,7 @@ impl Model {
                 busy_us: span.busy_us,
             };
             match rows.get_mut(&key(span.task)) {
-                // A late word of an earlier attempt says nothing of the task.
+                // A late report of an earlier attempt does not affect the task.
                 Some(known) if known.attempts > span.attempt => {}
                 Some(known) => *known = row,
                 None => drop(rows.insert(key(span.task), row)),

@@ -19,7 +19,7 @@ const LARGEST_MAX: usize = 100;
 const DRAWN_MAX: usize = 8;
 
 impl Model {
-    /// The cluster in a few figures.
+    /// A summary of the cluster.
     pub fn cluster(&self) -> ClusterView {
         let facts = &self.facts;
         let mut row = ClusterRow {
@@ -206,8 +206,8 @@ impl Model {
         view
     }
 
-    /// Bars of slots over time. Lanes are in the order of the workers' numbers; those of workers
-    /// that are gone are there if the worker was in the time that is shown.
+    /// Bars of slots over time. Lanes are in the order of the workers' numbers; workers that are
+    /// gone have lanes if they were connected in the window.
     pub fn timeline(&self, window: &TimelineWindow) -> TimelineView {
         let frame = Frame::new(window, self.now_ms());
         let (from_ms, to_ms) = (frame.from_us / 1000, frame.to_us / 1000);

@@ -17,7 +17,7 @@ const LAST_SEEN_STEP_MS: u64 = 2_000;
 /// Workers whose log is remembered, over all pages that look at one.
 const LOGS_MAX: usize = 64;
 
-/// What a worker told while it was looked at is forgotten after this long, in microseconds.
+/// Details of a worker that was watched are forgotten after this long, in microseconds.
 pub(crate) const DETAIL_AGE_US_MAX: u64 = 10_000_000;
 
 /// What is known of a worker beside its row.

@@ -18,19 +18,19 @@ const STANDS_MS: u64 = 120_000;
 /// Times the longest task's time, before a job of which nothing ends is held to stand.
 const STANDS_TASKS: u64 = 3;
 
-/// A stage is skewed when its slowest task took so many times what half of them take.
+/// A stage is skewed when its slowest task took N times as long as the median.
 const SKEW_TIMES: u64 = 4;
 
 /// And when that is at least so much longer, in microseconds: ten seconds.
 const SKEW_US: u64 = 10_000_000;
 
-/// And when so many tasks finished.
+/// And when at least N tasks have finished.
 const SKEW_TASKS: u64 = 8;
 
 /// Workers that died under a task before it is a notice. One death says little of it.
 const KILLS: usize = 2;
 
-/// Jobs that are looked at for notices: those that came first.
+/// Maximum number of jobs that are examined for notices, the first ones first.
 const JOBS_MAX: usize = 200;
 
 pub(super) fn look(model: &Model, found: &mut Vec<Found>) {

@@ -16,7 +16,7 @@ const NAMED_MAX: usize = 3;
 /// A worker is near its limit when it uses this share of it, in percent.
 const NEAR_LIMIT_PERCENT: u64 = 92;
 
-/// A worker spills heavily when this share of its limit lies on disk, in percent.
+/// A worker spills heavily when spilled data exceeds this share of its limit, in percent.
 const SPILLED_PERCENT: u64 = 50;
 
 /// A worker's end is a notice this long before it, in milliseconds.

@@ -89,7 +89,7 @@ impl Cursor {
 struct Followed {
     topic: Topic,
     cursor: Cursor,
-    /// When it may be looked at again.
+    /// When it may be read again.
     due_ms: u64,
 }
 

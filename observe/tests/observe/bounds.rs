@@ -136,8 +136,8 @@ fn traffic_is_bounded() {
     assert_eq!((view.hosts.len(), view.hosts.contains(&"n00".to_string())), (HOSTS_MAX, false));
 }
 
-/// What a worker tells while it is looked at is forgotten soon after; logs of many are cut to the
-/// latest.
+/// Details of a watched worker are forgotten soon after it is no longer watched; logs of many
+/// workers are cut to the latest.
 #[test]
 fn details_are_forgotten() {
     let mut bench = Bench::new();

@@ -58,7 +58,7 @@ impl Bench {
         self.see(Observation::Measured { worker: WorkerId(id), metrics, on_slots });
     }
 
-    /// A job of stages with so many tasks comes now, each stage reading the one before.
+    /// Submits a job with these numbers of tasks in its stages, each stage reading the one before.
     pub(crate) fn submit(&mut self, id: u32, stages: &[u32]) {
         let mut facts = job(id, stages);
         facts.row.submitted_ms = self.now_ms();

@@ -1,4 +1,5 @@
-//! Each notice is reached, says what is wrong and what to do, and goes when that is over.
+//! Each notice can occur, says what is wrong and what to do, and disappears when the condition is
+//! over.
 
 use crate::observe::fixture::{Bench, counters, finished, job, running, task, worker};
 use partita_observe::event::{CoreFigures, Ending, Level, Observation};

@@ -250,7 +250,7 @@ fn another_scheduler_makes_all_new() {
     assert_eq!(texts.map(|text| text.text.clone()), Some("another".into()));
 }
 
-/// What a session cannot do is handed on, and it says whose detail is looked at.
+/// A session hands on what it cannot do itself, and says whose details are watched.
 #[test]
 fn wishes_are_handed_on() {
     let bench = Bench::new();

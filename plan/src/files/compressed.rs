@@ -88,7 +88,7 @@ impl CompressedScan {
     /// The scan of files that `scan`, which came over the wire, was.
     ///
     /// # Errors
-    /// If `scan` is no scan of files of this form.
+    /// If `scan` does not scan files of this form.
     pub(crate) fn restore(
         form: &FileForm,
         scan: &Arc<dyn ExecutionPlan>,

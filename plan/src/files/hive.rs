@@ -136,8 +136,8 @@ fn parse_integer(text: &str) -> Option<i64> {
     if text.starts_with('+') { None } else { text.parse().ok() }
 }
 
-/// Undoes `%20` and the like, which Hive and Spark write for characters that a folder's name
-/// should not have. What is no such escape, or no UTF-8 afterwards, stays as it is.
+/// Undoes `%20` and the like, which Hive and Spark write for characters that a folder's name should
+/// not have. Invalid escapes, and names that are not UTF-8 afterwards, stay as they are.
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -136,7 +136,7 @@ impl Inference<'_> {
     }
 }
 
-/// The first Arrow file that is a stream where the first of all is none, or the reverse.
+/// The first Arrow file that is a stream where the first of all is not, or the reverse.
 fn odd_arrow_file(paths: &[PathBuf]) -> Result<Option<PathBuf>> {
     let mut first = None;
     for path in paths {

@@ -16,8 +16,8 @@ use super::{FileProblem, cannot_read, plan_error};
 /// Deepest nesting of folders below the named one: a deeper one is a loop of links or a mistake.
 const MAX_DEPTH: usize = 64;
 
-/// Most files and folders looked at for one table: beyond it a query names the wrong folder, and
-/// planning would take minutes.
+/// Maximum number of files and folders listed for one table: beyond it a query names the wrong
+/// folder, and planning would take minutes.
 const MAX_ENTRIES: usize = 1_000_000;
 
 /// A file of a table.
@@ -156,7 +156,7 @@ fn split(path: &Path) -> (PathBuf, Vec<String>) {
     let mut base = PathBuf::new();
     let mut components = path.components().peekable();
     while let Some(component) = components.next_if(|component| {
-        // What exists as it is written is no pattern: the client's directory may have brackets.
+        // An existing path is not a pattern: the client's directory may have brackets.
         let text = component.as_os_str().to_string_lossy();
         !has_wildcard(&text) || base.join(component).exists()
     }) {

@@ -33,7 +33,7 @@ pub(super) enum Place {
 }
 
 impl Location {
-    /// Finds what `name` stands for; `None` if it is no path.
+    /// Finds the file or folder that `name` refers to; `None` if it is not a path.
     pub(super) fn find(directory: &Path, name: &str) -> Result<Option<Self>> {
         if name.is_empty() {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Location {
                 "'{name}' ({}) is neither a file nor a folder",
                 path.display()
             ))),
-            // A word that only happens to be unreadable here is none of our business.
+            // A word that happens to be an unreadable path is not an error.
             Err(_) if !is_path(name) => Ok(None),
             Err(err) if is_missing(&err) => {
                 if has_wildcard(name) {

@@ -15,8 +15,8 @@
 //!   folders. A folder that matches the whole pattern counts with all that is below it. A path
 //!   that exists as it is written is never taken for a pattern.
 //!
-//! Names are relative to the client's directory; `~/` is the home directory and `file://`
-//! addresses are understood. A name that is no path at all is left to DataFusion.
+//! Names are relative to the client's directory; `~/` is the home directory and `file://` addresses
+//! are understood. A name that is not a path is left to DataFusion.
 //!
 //! # Partition folders
 //!
@@ -27,11 +27,11 @@
 //!
 //! # Columns
 //!
-//! Parquet: the union of the files' columns. Arrow: all files must agree. CSV: the first line
-//! is the header (`datafusion.catalog.has_header`); every file must have the same columns, in any
-//! order. JSON: the union of the files' fields. The types of CSV and JSON columns come from all values if
-//! the files are not large, else from a sample; what does not fit a sample has the files looked at wholly
-//! ([`TypesTable`]).
+//! Parquet: the union of the files' columns. Arrow: all files must agree. CSV: the first line is
+//! the header (`datafusion.catalog.has_header`); every file must have the same columns, in any
+//! order. JSON: the union of the files' fields. The types of CSV and JSON columns come from all
+//! values if the files are not large, else from a sample; a value that does not fit the sample
+//! triggers a full scan of the files ([`TypesTable`]).
 //!
 //! Missing values in CSV: an empty field is null, as everywhere in DataFusion. Words such as `NA`
 //! and `null` are null in every column that is not text. Columns of text keep them: `NA` may be
@@ -182,7 +182,7 @@ pub async fn registered_only<F: Future>(work: F) -> F::Output {
     REGISTERED_ONLY.scope((), work).await
 }
 
-/// Opens what `name` stands for, relative to `directory`; `None` if it is no path.
+/// Opens the files that `name` refers to, relative to `directory`; `None` if it is not a path.
 ///
 /// # Errors
 /// If `name` looks like a path (it has a `/`, a wildcard or a known extension, or exists) but

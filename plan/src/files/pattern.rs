@@ -5,7 +5,7 @@ pub(super) fn has_wildcard(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// Whether a file of this name is no data unless it is asked for: `.part.crc`, `_SUCCESS`.
+/// Whether a file of this name is skipped unless it is named explicitly: `.part.crc`, `_SUCCESS`.
 pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }

@@ -48,7 +48,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Finds what `name` stands for; `None` if it is no path.
+    /// Finds the file or folder that `name` refers to; `None` if it is not a path.
     pub(super) fn find(directory: &Path, name: &str) -> Result<Option<Self>> {
         let Some(text) = name.strip_prefix(REQUEST_PREFIX) else {
             let Some(location) = Location::find(directory, name)? else { return Ok(None) };

@@ -91,7 +91,8 @@ pub enum Learned {
 /// A file as it was: its path, its size, and when it was written.
 type Stamp = (PathBuf, u64, i64);
 
-/// What was found in all files of tables, read in a way, those that were looked at last at the end.
+/// What full scans found in the files of tables, by the options they were read with, the most
+/// recent last.
 #[derive(Debug)]
 pub(super) struct Memory<W, F>(Mutex<VecDeque<Remembered<W, F>>>);
 
@@ -109,7 +110,7 @@ impl<W, F> Default for Memory<W, F> {
 }
 
 impl<W: PartialEq, F> Memory<W, F> {
-    /// What was found in these files as they are, if all of them was looked at.
+    /// What a full scan found in these files in their present state, if all of them were scanned.
     pub(super) fn get(&self, files: &[DataFile], way: &W) -> Option<Arc<F>> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = memory.iter().rev().find(|known| known.is_of(files, way));

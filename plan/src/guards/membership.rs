@@ -245,7 +245,7 @@ fn is_correlated(membership: &InSubquery) -> bool {
     !membership.subquery.outer_ref_columns.is_empty()
 }
 
-/// Whether what is sought is a value of the query around, which a subquery can refer to.
+/// Whether the value on the left belongs to the outer query, which a subquery can refer to.
 fn is_own(membership: &InSubquery) -> bool {
     let sought = &membership.expr;
     let other = |expr: &Expr| {

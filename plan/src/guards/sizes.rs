@@ -1,8 +1,8 @@
 //! Functions that make a large value of a small one: `array_repeat(0, 1000000000)` in one row.
 //!
-//! A value that is constant is computed while its query is planned, by the scheduler, whose memory has no
-//! budget, and all others by workers before they can ask for memory. Where there is none, the process ends,
-//! and with it everybody's queries. So these functions refuse to make too much at once.
+//! A value that is constant is computed while its query is planned, by the scheduler, whose memory
+//! has no budget, and all others by workers before they can ask for memory. If memory runs out, the
+//! process ends, and with it everybody's queries. So these functions refuse large results.
 
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
@@ -70,7 +70,7 @@ impl Bounded {
                 ColumnarValue::Scalar(_) => 1,
                 ColumnarValue::Array(_) => arguments.number_rows,
             };
-            // What is no such number is too much as well.
+            // A count that does not fit into an i64 is too large as well.
             let exact = CastOptions { safe: false, ..CastOptions::default() };
             let values = cast_with_options(&argument.to_array(rows)?, &DataType::Int64, &exact)?;
             let values = values.as_primitive::<Int64Type>();

@@ -42,8 +42,8 @@ pub(crate) enum Carry {
 }
 
 impl Carry {
-    /// How the values of a window are joined; none if it is no window that begins with the first row,
-    /// or its values do not tell enough.
+    /// How a window's values carry over to the next partition; `None` if its frame does not begin
+    /// with the first row, or if its values are not sufficient.
     pub(super) fn of(expr: &Arc<dyn WindowExpr>) -> Option<Carry> {
         if !expr.partition_by().is_empty() {
             return None;

@@ -34,8 +34,8 @@ struct Extent {
     rows: usize,
 }
 
-/// Values between so many ranges of a column of the plan's rows, each of which is some whole files.
-/// None where the rows are not those of such files.
+/// Split points that divide a column of the plan's rows into `partitions` ranges, each of which
+/// consists of whole files. `None` if the rows are not those of files with disjoint ranges.
 pub fn file_splits(
     plan: &Plan,
     key: (usize, SortOptions),
@@ -170,7 +170,7 @@ fn extent(file: &PartitionedFile, column: usize, descending: bool) -> Option<Ext
     if known.null_count != Precision::Exact(0) || min.is_null() || max.is_null() {
         return None;
     }
-    // What is no number is last in the order, and statistics leave it out.
+    // NaN is last in the order, and Parquet statistics omit it.
     if min.data_type().is_floating() {
         return None;
     }

@@ -1,10 +1,10 @@
 //! Windows over rows that are sorted across partitions.
 //!
-//! A window that has no `PARTITION BY` would take all rows into one task. Where the rows come as
-//! ranges of a sorted persisted table and each window sees only so many rows, or so much of the key,
-//! beyond its own row, every partition can be done by itself: it needs the edges of its
-//! neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a window, before
-//! the optimiser decides how rows are brought together; the cut makes it stages.
+//! A window without `PARTITION BY` would take all rows into one task. Where the rows are ranges of
+//! a sorted persisted table and each window reaches only a bounded number of rows, or a bounded
+//! distance of the key, beyond its own row, every partition can be computed independently: it needs
+//! the edges of its neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a
+//! window, before the optimiser decides how rows are brought together; the cut makes it stages.
 //!
 //! Windows that begin with the first row of all see too much for that. They are done by partitions as
 //! well, and then given what was found in the partitions before, where that can be joined to them.

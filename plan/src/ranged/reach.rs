@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// How far windows see: all rows whose key is at most so far before that of their row, and so many
-/// rows more before these, and so many rows after it.
+/// How far windows reach: back to the rows whose key is within these distances of their row,
+/// `before` rows further, and `after` rows ahead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) before: usize,
@@ -45,8 +45,8 @@ impl Reach {
         }
     }
 
-    /// The reach of windows with this one over others with `below`. None if that has no such form: rows
-    /// before of which the key is then looked at.
+    /// The reach of windows with this one over others with `below`. `None` if the sum has no such
+    /// form: a number of rows back, and from there a distance of the key.
     pub(super) fn above(&self, below: &Reach) -> Option<Reach> {
         if self.before > 0 && !below.distances.is_empty() {
             return None;

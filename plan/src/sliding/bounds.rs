@@ -99,7 +99,7 @@ fn moved(row: usize, by: i64) -> usize {
     if by < 0 { row.saturating_sub(distance) } else { row.saturating_add(distance) }
 }
 
-/// A bound that is so many rows after its row.
+/// The offset of a bound in rows after its row.
 fn offset(bound: &WindowFrameBound) -> Option<i64> {
     match bound {
         WindowFrameBound::CurrentRow => Some(0),
@@ -199,7 +199,7 @@ impl Keys {
     }
 }
 
-/// A distance in the units of the keys, if it is so many of them.
+/// A distance in the units of the keys, if it is a whole number of them.
 fn in_units(kind: &DataType, distance: &ScalarValue) -> Option<i64> {
     match (kind, distance) {
         (DataType::Int64, ScalarValue::Int64(Some(distance))) => Some(*distance),

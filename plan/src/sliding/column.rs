@@ -28,7 +28,8 @@ pub(super) trait Column: Send {
     /// Takes the next rows.
     fn take(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// How many rows have values, when so many were taken and, perhaps, no more will be.
+    /// How many rows have values after `taken` rows were taken; with `is_whole`, no more will
+    /// follow.
     fn ready(&self, taken: usize, is_whole: bool) -> usize;
 
     /// The values of the next rows.
@@ -74,7 +75,7 @@ pub(crate) fn aggregate_of(expr: &Arc<dyn WindowExpr>) -> Option<&AggregateFunct
         (None, Some(sliding)) => sliding.get_aggregate_expr(),
         (None, None) => return None,
     };
-    // There is no other way to tell whether it has a filter.
+    // DataFusion has no other way to tell whether it has a filter.
     let is_unfiltered = format!("{expr:?}").ends_with("filter: None }");
     (is_unfiltered && !aggregate.is_distinct()).then_some(aggregate)
 }
@@ -369,7 +370,7 @@ impl Column for Numbers {
     }
 }
 
-/// The values so many rows before, or after if that is negative.
+/// The values N rows before, or after if N is negative.
 struct Shifted {
     expr: Arc<dyn WindowExpr>,
     by: i64,

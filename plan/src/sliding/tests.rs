@@ -103,8 +103,8 @@ async fn windows_of_rows() {
     }
 }
 
-/// Sums of floating-point numbers and what is made of them, where no value is not a number:
-/// DataFusion's do not lose those again.
+/// Sums of floating-point numbers and functions based on them, for values without NaN: DataFusion's
+/// running sums never lose a NaN again.
 #[tokio::test]
 async fn sums_of_floats() {
     let v = "case when v = 'NaN'::double then 1 else v end";
@@ -173,7 +173,7 @@ async fn other_windows_stay() {
     }
 }
 
-/// What is no number leaves a window with its row.
+/// NaN leaves a window with its row.
 #[tokio::test]
 async fn sums_forget_what_is_no_number() {
     let plan = planned("sum(v) over (order by n rows between 2 preceding and current row)", "n");

@@ -109,7 +109,7 @@ struct Locate {
 
 #[derive(Serialize)]
 struct Located {
-    /// `host:port` of the worker; empty where the partition must be made again first.
+    /// `host:port` of the worker; empty if the partition must be recomputed first.
     address: String,
     /// What to ask there by `DoGet`, in base64.
     ticket: String,
@@ -312,7 +312,7 @@ async fn locate(
     json(&located)
 }
 
-/// Refuses an address that is no worker's: what goes there carries the cluster's token.
+/// Refuses an address that does not belong to a worker: requests to it carry the cluster's token.
 async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
     let wanted = address.to_string();
     let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == wanted);

@@ -110,7 +110,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Proves that a handle is good once, and that an unknown one is no error.
+    /// A handle is valid once, and an unknown one is not an error.
     #[test]
     fn a_thing_is_taken_once() {
         let now = Instant::now();

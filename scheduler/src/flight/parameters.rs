@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(named, [("a".into(), five), ("b".into(), x)]);
     }
 
-    /// Proves that nothing sent is no values, and that too little or too much is refused.
+    /// An empty message carries no values, and too few or too many values are refused.
     #[tokio::test]
     async fn values_must_fit() {
         assert_eq!(sent(vec![], &["1"]).await.unwrap(), None);

@@ -99,7 +99,7 @@ fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Who asks, for people.
+/// Who asks, as shown in listings.
 fn client(metadata: &MetadataMap, peer: Option<SocketAddr>) -> String {
     let short = |text: &str| -> String { text.chars().take(CLIENT_TEXT_CHARS_MAX).collect() };
     let named = text(metadata, CLIENT_HEADER).ok().flatten().and_then(unescape);

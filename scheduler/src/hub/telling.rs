@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const COUNTERS_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the thread's own cost is told.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
-/// Times of so many intervals are counted together.
+/// Times of this many intervals are counted together.
 const WINDOWS: usize = 10;
 
 /// Gathers what the observer is told.

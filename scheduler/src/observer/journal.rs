@@ -64,7 +64,7 @@ pub enum JournalError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no journal.
+    /// The file is not a journal.
     #[error("{path} is not a Partita journal: the header is missing")]
     NoJournal {
         /// The file.
@@ -309,7 +309,7 @@ fn line(out: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
 /// Reads a journal, as far as it goes.
 ///
 /// # Errors
-/// If the file cannot be opened, is no journal, or is of a later format.
+/// If the file cannot be opened, is not a journal, or is of a later format.
 pub fn read(path: &Path) -> Result<Entries, JournalError> {
     let unreadable = |source| JournalError::Unreadable { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(unreadable)?;

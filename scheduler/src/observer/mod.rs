@@ -42,8 +42,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the model advances while no page follows.
 const QUIET_TICKS: u32 = 5;
 
-/// What comes is gathered for so long before it is looked at: a busy core tells something thousands of
-/// times a second, and each waking would cost more than what it is told.
+/// Events are gathered this long before they are processed: a busy core sends thousands a second,
+/// and waking for each would cost more than processing it.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// How long the observer may take to end its journal.

@@ -25,7 +25,7 @@ impl Pages {
         !self.followers.is_empty()
     }
 
-    /// Takes what is told of pages. What a page wants that changes what all see is returned.
+    /// Handles a message about pages. Returns a page's request that changes what all pages see.
     pub(crate) fn take(&mut self, model: &Model, told: Told) -> Option<Wanted> {
         match told {
             // The caller takes these, since it keeps the journal.

@@ -51,8 +51,8 @@ impl Collections {
         key(&tables, session, name).and_then(|key| tables.get(&key).cloned())
     }
 
-    /// Takes a name away. Gives the job, if nothing else names it; outer none if there is no such
-    /// table.
+    /// Takes a name away. Gives the job, if nothing else names it; the outer option is `None` if
+    /// there is no such table.
     pub(crate) fn remove(&self, session: &str, name: &str) -> Option<Option<JobId>> {
         let mut tables = self.lock();
         let key = key(&tables, session, name)?;
@@ -60,8 +60,8 @@ impl Collections {
         Some(unnamed(&tables, old.job))
     }
 
-    /// Takes names away that are a session's own, as far as they are there. Gives the jobs that nothing
-    /// names any more.
+    /// Removes those of these names that are a session's own. Gives the jobs that nothing names any
+    /// more.
     pub(crate) fn release(&self, session: &str, names: &[String]) -> Vec<JobId> {
         let mut tables = self.lock();
         let own = |name: &String| (Some(session.to_string()), name.clone());
@@ -136,7 +136,7 @@ impl Collections {
         hub.release(self.sweep(is_there, &named)).await;
     }
 
-    /// All tables, for people.
+    /// All tables, for listings.
     pub(crate) async fn rows(&self, hub: &Hub) -> Vec<TableRow> {
         let mut rows = self.named_rows();
         let jobs: Vec<JobId> = rows.iter().map(|row| row.job).collect();

@@ -51,7 +51,7 @@ pub(crate) struct CreateTable {
 /// TABLE name WITH (partitions = 8) AS query`, or `WITH (splits = ['b', 'd']) AS query ORDER BY key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// In so many.
+    /// The number of partitions.
     pub(crate) partitions: Option<usize>,
     /// With these values of the first key between them, as texts.
     pub(crate) splits: Option<Vec<String>>,

@@ -22,7 +22,7 @@ const READERS: [&str; 8] = [
     "read_ndjson",
     "read_arrow",
 ];
-/// Words without which a statement is not looked at more closely.
+/// A statement without any of these words needs no translation.
 const HINTS: [&str; 6] = ["read_", "parquet_scan", "summarize", "copy", "show", "pragma"];
 /// Endings by which a name is recognised as that of a file.
 const ENDINGS: [&str; 8] = ["csv", "tsv", "parquet", "json", "ndjson", "arrow", "gz", "zst"];

@@ -15,7 +15,7 @@ use partita_plan::{depth, files};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Characters of a plan that are kept for people.
+/// Maximum number of characters of a plan that are kept for display.
 const FRAME_TEXT_CHARS_MAX: usize = 4000;
 
 /// Understands a plan that a client built, and what shall become of its rows.

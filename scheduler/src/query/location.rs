@@ -146,7 +146,7 @@ mod tests {
         assert!(!error("select nme from t").await.contains("single quotes"));
     }
 
-    /// Of a long line, only what is near the place is shown.
+    /// Only the part of a long line around the error is shown.
     #[test]
     fn long_lines_are_cut() {
         let sql = format!("select {}x{}", "a, ".repeat(1000), ", b".repeat(1000));

@@ -43,7 +43,7 @@ pub(crate) struct RequestContext {
     pub(crate) session: String,
     /// The directory against which relative paths are resolved.
     pub(crate) directory: Option<String>,
-    /// Who asks, for people.
+    /// Who asks, as shown in listings.
     pub(crate) client: String,
     /// Who asks, where limits are for each client: the session, or the connection of those without one.
     pub(crate) owner: String,

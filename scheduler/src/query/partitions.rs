@@ -33,7 +33,7 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// Tasks of a step over so many bytes of files.
+    /// The number of tasks of a step over `file_bytes` bytes of files.
     pub(crate) fn partitions(self, file_bytes: u64, mode: MemoryMode) -> usize {
         let slots = match self.slots {
             0 => PARTITIONS_WITHOUT_WORKERS,

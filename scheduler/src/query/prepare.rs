@@ -105,7 +105,7 @@ async fn about_persisted(
     plan: &LogicalPlan,
 ) -> Result<bool, QueryError> {
     let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
-    // Of another schema there is no table: DataFusion says so.
+    // DataFusion reports a table of another schema as missing.
     let Ok(name) = create_table::own_name(&dropped.name) else { return Ok(false) };
     let Some(unnamed) = shared.collections.remove(&session.name, &name) else {
         return Ok(false);

@@ -1,10 +1,10 @@
 //! A job's result, from the workers that hold its partitions to the client, in order.
 //!
 //! The messages pass through as they are: nothing is decoded. A partition up to
-//! [`BUFFER_BYTES_MAX`] is taken whole before any of it is passed on, so that if its holder dies
-//! meanwhile it can be made again and nobody notices. Of a larger one rows may have been passed on
-//! that a second attempt could give in another order: then the client gets an error, never a wrong
-//! answer.
+//! [`BUFFER_BYTES_MAX`] is taken whole before any of it is passed on, so that it can be recomputed
+//! unnoticed if its holder dies meanwhile. Rows of a larger one may have been passed on already,
+//! and a second attempt could return them in another order: then the client gets an error, never a
+//! wrong answer.
 
 use crate::Shared;
 use crate::hub::JobNotice;

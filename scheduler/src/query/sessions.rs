@@ -27,7 +27,7 @@ pub(crate) struct Session {
     pub(crate) context: SessionContext,
     tables: Arc<FileTables>,
     directory: Mutex<PathBuf>,
-    /// The statements that made its tables and views, for plans that must be made again elsewhere.
+    /// The statements that created its tables and views, for plans that must be rebuilt elsewhere.
     made_by: Mutex<Vec<Made>>,
     /// The persisted tables that it shows, and their jobs.
     persisted: Mutex<BTreeMap<String, JobId>>,

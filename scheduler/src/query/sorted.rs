@@ -31,9 +31,10 @@ use partita_plan::ranged::{by_files, column_key, file_splits, ranges};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Keys of the sample for each partition: with so many, few partitions are twice as large as others.
+/// Keys of the sample for each partition: with this many, few partitions are twice as large as
+/// others.
 const SAMPLE_ROWS_PER_PARTITION: usize = 256;
-/// The share of rows that is looked at where nobody knows how many there are.
+/// The share of rows that is sampled if the number of rows is unknown.
 const SAMPLE_SHARE_UNKNOWN: f64 = 0.02;
 /// Keys that are kept at most, as a multiple of those that are wanted.
 const SAMPLE_EXCESS: usize = 8;
@@ -48,7 +49,7 @@ pub(crate) type Splits = Vec<ScalarValue>;
 pub(crate) struct Spread {
     /// Where its partitions begin, if they are ranges.
     pub(crate) splits: Splits,
-    /// How many there are to be of rows in no order, where someone asked for so many.
+    /// The requested number of partitions for rows without an order.
     pub(crate) partitions: Option<usize>,
 }
 
@@ -219,7 +220,7 @@ struct Sampled {
     keys: Vec<ArrayRef>,
     count: usize,
     count_max: usize,
-    /// Of so many keys one is kept.
+    /// One of every `stride` keys is kept.
     stride: usize,
 }
 

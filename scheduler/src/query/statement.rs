@@ -110,7 +110,7 @@ impl Statement {
         QueryError::Ending
     }
 
-    /// The scheduler has answered it with so many rows, without a job.
+    /// Ends with an answer of `rows` rows that the scheduler gave without a job.
     pub(crate) async fn answered(mut self, rows: u64) {
         self.end(PlanningEnd::Answered { rows }).await;
     }

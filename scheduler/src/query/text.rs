@@ -110,7 +110,7 @@ enum Planned<T> {
     Unsure(Sampled),
 }
 
-/// For what large files are looked at wholly before a statement is planned.
+/// Why large files are scanned in full before a statement is planned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Learns {
     Nothing,
@@ -152,8 +152,8 @@ async fn known(
     }
 }
 
-/// Says what a statement would answer. Nothing is carried out, except that large files are looked at where who asks
-/// builds on their types.
+/// Describes the result of a statement. Nothing is executed, except that large files are scanned
+/// for clients that rely on the types.
 pub(crate) async fn describe(
     shared: &Arc<Shared>,
     request_context: &RequestContext,

@@ -1,8 +1,9 @@
 //! Statements over large files, whose types come from a sample.
 //!
-//! A value that does not fit fails the job. Then all of the files is looked at, by a job of its own, and the statement
-//! is planned and run again with the types that hold every value, unless its client has rows already: rows of two types
-//! must not be mixed. Who builds on the types that it is told, as frames do, has all of the files looked at before.
+//! A value that does not fit fails the job. Then a job of its own scans all of the files, and the
+//! statement is planned and run again with types that hold every value, unless its client has
+//! received rows already: rows of two types must not be mixed. For clients that rely on the
+//! described types, as frames do, the files are scanned in full before.
 
 use crate::Shared;
 use crate::query::partitions::Capacity;
@@ -53,8 +54,8 @@ impl Sampled {
         Sampled(found)
     }
 
-    /// Those that a plan reads and that are not too large for the cluster to be looked at wholly before. None if there
-    /// are none.
+    /// The files that a plan reads and that the cluster can scan in full beforehand. `None` if it
+    /// reads no such files.
     pub(super) fn to_learn(
         plan: &LogicalPlan,
         session: &Session,
@@ -265,14 +266,14 @@ impl Retry {
         })
     }
 
-    /// What is said where rows of other types were given out, or built on: after all of the files was looked at, the
-    /// next try has the right types.
+    /// The error if rows of other types were returned already, or a client relies on them: all of
+    /// the files are scanned, and the next attempt has the right types.
     async fn too_late(&self, error: String, next: &str) -> QueryError {
         let learned = self.sampled.learn(&self.shared, &self.request_context, &self.session).await;
         let text = match learned {
             Ok(notes) if notes.is_empty() => error,
             Ok(notes) => format!(
-                "{error}; all of the files was looked at now: {}; {next}, or give the types",
+                "{error}; all files have now been read in full: {}; {next}, or give the types",
                 notes.join("; ")
             ),
             Err(error) => return error,
@@ -285,7 +286,7 @@ fn failed(error: QueryError) -> Messages {
     stream::iter([Err(error)]).boxed()
 }
 
-/// The same with something for people, in the metadata of the schema.
+/// The same with a notice for the user, in the metadata of the schema.
 fn with_notice(running: Running, notice: String) -> Running {
     let Running { job, schema, messages } = running;
     let mut metadata = schema.metadata().clone();

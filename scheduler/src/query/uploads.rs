@@ -156,7 +156,7 @@ pub(crate) struct UploadedTable {
     pub(crate) sorted: Option<Sorted>,
 }
 
-/// Ends: waits until all partitions are there, and names the table. Gives its rows.
+/// Ends the upload: waits until all partitions are stored, and names the table. Gives its rows.
 pub(crate) async fn end(
     shared: &Shared,
     request_context: &RequestContext,

@@ -136,7 +136,7 @@ fn copied_query(sql: &str) -> Option<String> {
     }
 }
 
-/// Refuses to mix what is written with what is there.
+/// Refuses to mix new output with existing files.
 fn check_target(target: &Path, is_copy: bool, single_file: bool) -> Result<(), QueryError> {
     let refuse = |text: String| Err(QueryError::Known { kind: ErrorKind::FileExists, text });
     let shown = target.display();

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// The largest body of a plain request, in bytes: there is none that needs one.
+/// The largest body of a plain request, in bytes: no request needs a larger one.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long those who are connected may take to hear that the scheduler ends.
 const FAREWELL: Duration = Duration::from_millis(500);

@@ -23,7 +23,7 @@ impl Replay {
     /// Takes the port and begins to show the journal from its end.
     ///
     /// # Errors
-    /// If the port is taken or there is no thread to be had.
+    /// If the port is taken or a thread cannot be started.
     pub async fn bind(entries: Entries, host: &str, port: u16) -> Result<Self, SchedulerError> {
         let address = format!("{host}:{port}");
         let failed = |source| SchedulerError::Listen { address: address.clone(), source };

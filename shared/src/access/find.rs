@@ -97,10 +97,9 @@ fn local_prefix() -> String {
     format!("partita-{}-slurm-", own_user().map_or("unknown".to_string(), |id| id.to_string()))
 }
 
-/// Where the copy of an access file lies on a node of a Slurm job: in `$SLURM_TMPDIR`, else in
-/// `/tmp`. `name` is the cluster's and begins with `slurm-`. A home on a network file system may
-/// not be there at all, and where it is, nodes may for half a minute believe that a file is not
-/// there because it was not when they looked first.
+/// The path of an access file's copy on a node of a Slurm job: in `$SLURM_TMPDIR`, else in `/tmp`.
+/// `name` is the cluster's and begins with `slurm-`. A home on a network file system may be
+/// missing, and nodes cache for half a minute that a file does not exist.
 pub fn local_path(name: &str) -> PathBuf {
     let name = name.strip_prefix("slurm-").unwrap_or(name);
     local_folder().join(format!("{}{name}.json", local_prefix()))
@@ -218,7 +217,7 @@ fn find_named(address: Option<&str>, file: Option<&Path>) -> Result<Option<Acces
     }
 }
 
-/// Whether the environment names the token, so that no access file is looked at for it.
+/// Whether the environment names the token, so that no access file is searched for it.
 pub fn is_token_given() -> bool {
     std::env::var_os(TOKEN_VARIABLE).is_some_and(|token| !token.is_empty())
 }

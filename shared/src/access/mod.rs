@@ -152,7 +152,7 @@ pub enum AccessError {
         /// The folder.
         path: PathBuf,
     },
-    /// The address is no address.
+    /// The address is invalid.
     #[error("invalid address `{0}`: expected host:port or tcp://host:port")]
     Address(String),
     /// The name cannot be a file's name.
@@ -292,7 +292,7 @@ impl Access {
     pub fn read(path: &Path) -> Result<Access, AccessError> {
         let error = |source| AccessError::File { path: path.to_path_buf(), source };
         check_folder_of(path)?;
-        // What is looked at and what is read must be one file, whatever stands there meanwhile.
+        // The checks and the read must use the same open file, whatever replaces it meanwhile.
         let file = std::fs::File::open(path).map_err(error)?;
         let found = file.metadata().map_err(error)?;
         if Some(found.uid()) != own_user() {
@@ -402,7 +402,7 @@ mod tests {
         assert!(!format!("{:?}", access()).contains("secret"));
     }
 
-    /// Addresses as Dask's users write them, and nothing that is none.
+    /// Accepts addresses as Dask's users write them, and refuses anything else.
     #[test]
     fn addresses_are_read() {
         assert_eq!(parse_address("tcp://n1:8786").expect("fine"), "n1:8786");

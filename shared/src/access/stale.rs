@@ -31,7 +31,7 @@ pub struct Stale {
     pub path: PathBuf,
     /// What that says.
     pub access: Access,
-    /// Why the cluster counts as gone, for people.
+    /// Why the cluster counts as gone, for display.
     pub cause: String,
     /// Whether the file was removed, since its owner is known to be gone.
     pub is_removed: bool,

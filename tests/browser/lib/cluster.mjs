@@ -28,7 +28,7 @@ export class Cluster {
   }
 
   /**
-   * Starts a scheduler and so many workers, and waits until they have joined.
+   * Starts a scheduler and `workers` workers, and waits until they have joined.
    *
    * @param {{ workers?: number, threads?: number, memory?: string, scheduler?: string[] }} [wanted]
    */
@@ -91,7 +91,7 @@ export class Cluster {
     return worker;
   }
 
-  /** Waits until so many workers are there. @param {number} count */
+  /** Waits until `count` workers are connected. @param {number} count */
   async waitForWorkers(count) {
     await until(`${count} workers`, async () => (await this.get('cluster')).workers === count);
   }

@@ -1,6 +1,6 @@
 // The pages of the navigation, in its order.
 
-/** The pages that are there in every cluster, under the names that their links have. */
+/** The pages of every cluster, under the names that their links have. */
 export const ROUTES = [
   { name: 'Overview', route: '#/' },
   { name: 'Jobs', route: '#/jobs' },

@@ -95,7 +95,7 @@ StrictModes no
   }
 
   /**
-   * Opens a tunnel: what is at `port` there is at `local` here.
+   * Opens a tunnel from the local port `local` to the remote port `port`.
    *
    * @param {{ local: number, port: number }} ports
    */

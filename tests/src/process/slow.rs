@@ -32,7 +32,7 @@ impl SlowProxy {
     /// A proxy before `target` that holds back each piece for `delay`.
     ///
     /// # Panics
-    /// If there is no port to be had.
+    /// If no port is free.
     pub fn start(target: SocketAddr, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a node may take to be idle after a test: what is left of its jobs is killed after 5 s,
-/// and a node that crashed is made anew.
+/// How long a node may take to be idle after a test: remaining processes of its jobs are killed
+/// after 5 s, and a node that crashed is set up anew.
 const IDLE_BOUND: Duration = Duration::from_secs(60);
 /// Characters of a log that are shown when a test fails.
 const LOG_CHARS_MAX: usize = 6000;
@@ -145,7 +145,7 @@ impl Nodes {
         self.run(&[&["partita"], args].concat())
     }
 
-    /// `partita workers`, those that are there.
+    /// The connected workers of `partita workers`.
     #[track_caller]
     pub fn workers_up(&self) -> Vec<WorkerRow> {
         let text = self.partita(&["workers", "--output=json"]).ok();
@@ -168,7 +168,7 @@ impl Nodes {
         rows
     }
 
-    /// Waits until a cluster is there that has so many workers.
+    /// Waits until a cluster has this many connected workers.
     #[track_caller]
     pub fn wait_workers(&self, count: u32) {
         wait_for(&format!("{count} workers"), LONG, || {
@@ -317,7 +317,7 @@ impl Drop for Nodes {
     }
 }
 
-/// The workers of a listing that are there.
+/// The connected workers of a listing.
 pub fn workers_up_in(json: &str) -> Vec<WorkerRow> {
     let mut rows: Vec<WorkerRow> = serde_json::from_str(json).expect("the workers as JSON");
     rows.retain(|row| row.state == WorkerState::Up);

@@ -80,7 +80,7 @@ fn random_queries_as_in_duckdb() -> Result<()> {
     let (count, all) = (refused.len() as u64, sets * QUERIES_EACH);
     ensure!(
         count * REFUSED_SHARE_MAX < all,
-        "{count} of {all} are refused: the grammar is no good\n{}",
+        "{count} of {all} are refused: the grammar needs fixing\n{}",
         refused.join("\n")
     );
     Ok(())

@@ -21,7 +21,7 @@ const FILES_MAX: u32 = 5;
 const EMPTY_SHARE: f64 = 0.1;
 /// Memory of each worker of other clusters.
 const MEMORY_BYTES_EACH: u64 = 256 << 20;
-/// One of so many queries may be refused by a single node.
+/// A single node may refuse one of this many queries.
 pub(crate) const REFUSED_SHARE_MAX: u64 = 10;
 /// The seed of the first set; that of a failure, given in the variable below, comes first too.
 pub(crate) const FIRST_SEED: u64 = 20_130_901;
@@ -131,7 +131,7 @@ fn check_seeds(cluster: &LocalCluster, sets: u64) -> Result<()> {
     let (count, all) = (refused.len() as u64, sets * QUERIES_EACH);
     ensure!(
         count * REFUSED_SHARE_MAX < all,
-        "a single node refuses {count} of {all}: the grammar is no good\n{}",
+        "a single node refuses {count} of {all}: the grammar needs fixing\n{}",
         refused.join("\n")
     );
     Ok(())

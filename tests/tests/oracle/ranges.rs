@@ -66,8 +66,9 @@ async fn stages_of(oracle: &Oracle, table: &str) -> Result<usize> {
     }
 }
 
-/// Windows that see so many rows get those of their neighbours, also where a window sees over several
-/// partitions, where filters and projections are between, and where windows are above each other.
+/// Windows over a bounded number of rows get those of their neighbours, also where a window sees
+/// over several partitions, where filters and projections are between, and where windows are above
+/// each other.
 #[test]
 fn rows_of_neighbours() -> Result<()> {
     let fixture = fixture()?;
@@ -413,7 +414,7 @@ fn both_zeros_lie_together() -> Result<()> {
     })
 }
 
-/// What is no number is last in an order, though the statistics of a file do not say that it has some.
+/// NaN is last in an order, though the statistics of a file do not show that it has some.
 #[test]
 fn files_with_what_is_no_number() -> Result<()> {
     let fixture = fixture()?;

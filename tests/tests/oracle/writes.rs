@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// How long a condition may take to come true.
 const WAIT_MAX: Duration = Duration::from_secs(20);
-/// How often it is looked at.
+/// How often the test polls.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Waits until a condition holds.
@@ -247,7 +247,8 @@ fn a_cancelled_copy_leaves_nothing() -> Result<()> {
     })
 }
 
-/// What would mix with, or take the place of, what is there is refused before anything runs.
+/// A target that exists is refused before anything runs: its content would be mixed with the
+/// output, or be replaced.
 #[test]
 fn what_is_there_is_not_touched() -> Result<()> {
     with_target(async |oracle, target| {

@@ -30,8 +30,8 @@ fn run(place: &Place, args: &[&str]) -> Ran {
     ran
 }
 
-/// The command finds both workers ready, is told where the scheduler is, and its exit code is
-/// handed on. Afterwards there is no process, no scratch folder and no access file.
+/// The command finds both workers ready and is told the scheduler's address; its exit code is
+/// passed on. Afterwards no process, scratch folder or access file remains.
 #[test]
 fn a_command_runs_with_a_cluster_around_it() {
     let place = Place::new();

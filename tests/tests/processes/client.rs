@@ -305,7 +305,7 @@ async fn what_cannot_be_sent_is_refused() {
     says(client.frame(here).collect().await, "only in this process");
     let local = flights.data_frame().clone().collect().await.expect_err("not here").to_string();
     assert!(local.contains("on the cluster"), "{local}");
-    // A statement that does something is no frame, not even when it would be asked for its columns.
+    // A statement with side effects is not a frame, not even when only its columns are requested.
     let made = client.sql("create table t as select 1 as a").await;
     let failed = match made {
         Ok(frame) => frame.filter(lit(true)).expect("a step").collect().await.map(drop),

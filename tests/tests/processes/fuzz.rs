@@ -64,7 +64,7 @@ const PIECES: [&str; 16] = [
     " union all ",
 ];
 
-/// A statement that repeats something so many times.
+/// A statement that repeats something `times` times.
 fn deep(random: &mut SmallRng, times: usize) -> String {
     let repeated = |text: &str| text.repeat(times);
     match random.random_range(0..9) {
@@ -130,7 +130,7 @@ fn damaged(random: &mut SmallRng, bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A message of protobuf in which one field is in the other, so many times.
+/// A message of protobuf in which one field is nested in the other, `times` times.
 fn nested(times: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..times {
@@ -265,7 +265,7 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
         let path = ["jobs?limit=3", "jobs/7/stages", "workers?state=up", "jobs/1/tasks"];
         let path = path.choose(random).copied().unwrap_or_default();
         let path = damaged(random, path.as_bytes());
-        // What is no character of a path is no request either.
+        // A character that no path may contain makes no valid request either.
         let path: String = path.iter().map(|byte| char::from(byte % 94 + 33)).collect();
         raw::get(&cluster.access, &format!("/api/v1/{path}"));
     }

@@ -63,7 +63,7 @@ fn errors_in_sql_are_marked() {
     place.run(["sql", "create table t (a int)"]).fails(1, &["CREATE TABLE name AS query"]);
 }
 
-/// A command line that is none ends with 2 and says what there is.
+/// An invalid command line ends with 2 and lists what is accepted.
 #[test]
 fn unknown_flags_are_refused() {
     let place = Place::new();

@@ -6,7 +6,7 @@ use partita_tests::process::{Cluster, Place, SOON, wait_for};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Each listing shows what happened, for people and as JSON; a job's error is with it.
+/// Each listing shows what happened, as a table and as JSON; a job's error is with it.
 #[test]
 fn listings_show_the_cluster() {
     let cluster = Cluster::start(2, &["--nthreads=2"]);

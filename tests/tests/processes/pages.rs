@@ -204,8 +204,8 @@ fn a_journal_is_replayed() {
     assert_eq!(task.row.state, TaskState::Done);
 }
 
-/// A journal that is none, is of a later version, or is not there is refused with a reason; one that
-/// was cut off is shown as far as it goes.
+/// A file that is not a journal, is of a later version, or does not exist is refused with a reason;
+/// a truncated journal is shown up to its end.
 #[test]
 fn journals_are_checked() {
     let place = Place::new();

@@ -26,7 +26,8 @@ fn all_partitions(cluster: &Cluster) -> u32 {
     })
 }
 
-/// What a worker held is made again when someone reads it, and only then; other readers lose nothing.
+/// Partitions of a lost worker are recomputed when someone reads them, and only then; other readers
+/// lose nothing.
 #[test]
 fn a_lost_part_is_made_again_when_it_is_read() {
     let cluster = Cluster::start(3, &[]);
@@ -42,7 +43,7 @@ fn a_lost_part_is_made_again_when_it_is_read() {
         (cluster.worker(victim.pid).state == WorkerState::Lost).then_some(())
     });
     assert_eq!(cluster.sql("drop table t"), "");
-    // What is derived from it is made again through it, though nobody names it any more.
+    // A table derived from it is recomputed through it, though nothing names it any more.
     assert_eq!(cluster.sql("select count(*), min(d) from u"), "500,39800400\n");
     cluster.sql("drop table u");
     cluster.wait_idle(SOON);
@@ -69,7 +70,7 @@ fn retired_workers_migrate_their_partitions_and_leave() {
     wait_for("all partitions on the one", SOON, || (partitions(&cluster) == [all]).then_some(()));
     let before = cluster.status().tasks_finished;
     assert_eq!(cluster.sql(SUM), ANSWER);
-    // Nothing of the table was made again: these are the tasks of the sum alone.
+    // Nothing of the table was recomputed: these are only the tasks of the sum.
     let made = cluster.status().tasks_finished - before;
     assert!(made <= u64::from(all) + 2, "{made} tasks for a sum over {all} partitions");
     for worker in cluster.workers.iter_mut().filter(|worker| worker.pid() != left[0].pid) {
@@ -92,7 +93,7 @@ fn a_leaving_worker_migrates_what_it_holds() {
     wait_for("all partitions on the other", SOON, || (partitions(&cluster) == [all]).then_some(()));
     let before = cluster.status().tasks_finished;
     assert_eq!(cluster.sql("select count(*) from t"), "1000\n");
-    // Nothing of the table was made again: these are the tasks of the count alone.
+    // Nothing of the table was recomputed: these are only the tasks of the count.
     let made = cluster.status().tasks_finished - before;
     assert!(made <= u64::from(all) + 2, "{made} tasks for a count over {all} partitions");
     let last = cluster.workers[1].pid();
@@ -205,7 +206,8 @@ fn what_does_not_fit_is_on_disk() {
     }
 }
 
-/// A complete result is no job that can be stopped: to stop it would take the table from all that read it.
+/// A complete result is not a job that can be cancelled: that would take the table from all its
+/// readers.
 #[test]
 fn persisted_results_are_not_cancelled() {
     let cluster = Cluster::start(1, &[]);
@@ -215,7 +217,7 @@ fn persisted_results_are_not_cancelled() {
     assert_eq!(cluster.sql(SUM), ANSWER);
 }
 
-/// What is made again is what it was: if the file that it was made of has changed, that is an error.
+/// Recomputation must give the same rows: it is an error if an input file has changed.
 #[test]
 fn files_that_changed_are_not_read_again() {
     let mut cluster = Cluster::start(1, &[]);

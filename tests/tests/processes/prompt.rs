@@ -15,7 +15,8 @@ fn prompt(place: &Place, args: &[&str]) -> Terminal {
     terminal
 }
 
-/// A statement may take several lines and ends with its semicolon; Ctrl-D leaves, which is no error.
+/// A statement may take several lines and ends with its semicolon; Ctrl-D leaves, which is not an
+/// error.
 #[test]
 fn a_statement_of_several_lines() {
     let place = Place::new();

@@ -67,7 +67,8 @@ fn two_of_three_workers_are_killed() {
     check_recovered(&cluster, 2);
 }
 
-/// A worker is killed that holds finished shuffle output while others read it: it is made again.
+/// A worker is killed that holds finished shuffle output while others read it: the output is
+/// recomputed.
 #[test]
 fn a_holder_of_shuffle_output_is_killed() {
     let mut cluster = Cluster::start(2, &["--nthreads=2"]);
@@ -143,8 +144,8 @@ fn a_worker_drains() {
     assert_eq!(scratch.count(), 1, "the folder of the other worker alone");
 }
 
-/// What a leaving worker holds and its client has not read goes to another worker: it is gone long
-/// before the client goes on, and nothing is made again.
+/// Partitions that a retiring worker holds and its client has not read migrate to another worker:
+/// it is gone long before the client continues, and nothing is recomputed.
 #[test]
 fn a_leaving_worker_migrates_what_a_slow_client_wants() {
     let mut cluster = Cluster::start(2, &[]);

@@ -39,8 +39,8 @@ fn a_query_needs_no_cluster() {
     assert_eq!(scratch.count(), 0);
 }
 
-/// A cluster is found by its access file; by address and token where there is none; and an
-/// address without a token is an error that says what to do. `--embedded` stays away from it.
+/// A cluster is found by its access file; without one, by address and token; an address without a
+/// token is an error that says what to do. `--embedded` stays away from it.
 #[test]
 fn a_cluster_is_found() {
     let cluster = Cluster::start(1, &[]);
@@ -145,7 +145,7 @@ fn an_output_file_is_whole_or_not_there() {
     assert_eq!(listing(&place), ["out.csv", "people.csv"]);
 }
 
-/// 0 for an answer, 1 for a query without one, 2 for a command line that is none.
+/// 0 for an answer, 1 for a failed query, 2 for an invalid command line.
 #[test]
 fn exit_codes_say_what_happened() {
     let place = place();

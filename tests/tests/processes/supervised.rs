@@ -104,7 +104,7 @@ fn supervised_workers_end_without_a_scheduler() {
     assert!(!error.contains("restarting"), "{error}");
 }
 
-/// An address that is none is refused at once, by a supervisor too.
+/// An invalid address is refused at once, by a supervisor too.
 #[test]
 fn a_wrong_address_is_refused_at_once() {
     let place = Place::new();

@@ -3,13 +3,13 @@
 use partita_tests::process::{Cluster, Place};
 use std::process::Command;
 
-/// The rows of a file that is looked at in pieces.
+/// The rows of a file that is sampled in pieces.
 const ROWS: usize = 300_000;
-/// Has files of more than so many bytes looked at in pieces.
+/// Has files of more than 1,000 bytes sampled in pieces.
 const SAMPLED: &str = "set partita.read_whole_bytes = 1000; ";
 
-/// A CSV file with a fraction in the second half, between two of the pieces that a sample has: after the eighth of
-/// sixteen parts, of each of which the last 128 KiB are looked at.
+/// A CSV file with a fraction in the second half, between two of the pieces that a sample has:
+/// after the eighth of sixteen parts, of each of which the last 128 KiB are sampled.
 fn late_csv() -> String {
     let mut text = "n,x\n".to_string();
     let middle = (0..ROWS).map(|n| n.to_string().len() * 2 + 2).sum::<usize>() / 2;

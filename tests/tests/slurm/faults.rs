@@ -43,7 +43,7 @@ fn start(nodes: &Nodes, network: &str) {
     first.wait_running(SOON);
 }
 
-/// Waits until the latest job of the cluster runs on so many slots.
+/// Waits until the latest job of the cluster runs on this many slots.
 fn wait_running(nodes: &Nodes, tasks: u64) {
     wait_for("a query that runs", LONG, || {
         let job = nodes.jobs().pop()?;

@@ -77,8 +77,8 @@ fn an_address_that_nobody_reaches_is_found_out() {
     assert!(output.contains("exit 77"), "{output}");
 }
 
-/// A link that is cut in the middle of a job and mended costs time: what was on the other side is
-/// made again, and its worker comes back and works.
+/// A link that is cut in the middle of a job and mended costs time: partitions on the other side
+/// are recomputed, and its worker reconnects and works.
 #[test]
 fn a_link_is_cut_and_mended() {
     let Some(nodes) = slurm::nodes(2) else { return };

@@ -97,7 +97,7 @@ fn nodes_may_differ() {
     assert!(first != second && first.min(second) > 0, "{first} and {second}");
 }
 
-/// Where the nodes do not share the home, and where there is none, the tasks find each other all
+/// Where the nodes do not share the home, and where no home exists, the tasks find each other all
 /// the same.
 #[test]
 fn no_home_is_needed() {

@@ -1,4 +1,4 @@
-//! Worker jobs for a cluster that runs: so many as are asked for, or as the load asks for.
+//! Worker jobs for a running cluster: a given number, or as many as the load needs.
 
 use partita_shared::model::WorkerState;
 use partita_tests::process::{LONG, Process, SOON, wait_for};
@@ -32,8 +32,8 @@ fn scale(nodes: &Nodes, jobs: &str) -> String {
     nodes.partita(&line.split_whitespace().collect::<Vec<_>>()).ok()
 }
 
-/// `scale` submits what is missing and cancels what is too many; workers of cancelled jobs leave in
-/// order, and the jobs are worker jobs of this cluster alone.
+/// `scale` submits missing jobs and cancels surplus ones; workers of cancelled jobs retire, and
+/// only worker jobs of this cluster count.
 #[test]
 fn there_are_as_many_jobs_as_were_asked_for() {
     let Some(nodes) = slurm::nodes(1) else { return };

@@ -232,7 +232,7 @@ fn is_closed<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
     matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
 }
 
-/// All reports that are there, as one message.
+/// All reports that are pending, as one message.
 fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport> {
     let mut reports = vec![first];
     while reports.len() < TASKS_PER_MESSAGE_MAX {

@@ -53,7 +53,7 @@ fn parse_kill_wait(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    /// Slurm's ways to write what is left, and that there is no end.
+    /// Slurm's notations of the remaining time, and of no limit.
     #[test]
     fn what_is_left_is_read() {
         let seconds = |text| parse_left(text).map(|left| left.as_secs());

@@ -30,7 +30,7 @@ const ASSUMED_BYTES: u64 = 1 << 30;
 pub struct Usable {
     /// Bytes.
     pub bytes: u64,
-    /// Which limit it is, for people: a cgroup's file, a variable of Slurm's, `/proc/meminfo`.
+    /// Which limit it is, for display: a cgroup's file, a variable of Slurm's, `/proc/meminfo`.
     pub source: String,
 }
 
@@ -41,9 +41,9 @@ pub struct MemoryPlan {
     pub limit_bytes: u64,
     /// What all processes of the job on this node may use, in bytes.
     pub usable_bytes: u64,
-    /// Which limit `usable_bytes` is, for people.
+    /// Which limit `usable_bytes` is, for display.
     pub source: String,
-    /// What is amiss, for people: the workers together may use more than there is.
+    /// A warning for the user: the workers together may use more memory than the machine has.
     pub warning: Option<String>,
 }
 
@@ -97,7 +97,7 @@ type Resource = libc::__rlimit_resource_t;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 type Resource = libc::c_int;
 
-/// The soft limit of a resource, none if there is no limit.
+/// The soft limit of a resource, `None` if unlimited.
 fn resource_limit(resource: Resource) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[expect(unsafe_code, reason = "getrlimit writes into the struct that it is given")]

@@ -15,13 +15,13 @@ use std::time::Duration;
 /// The file that a live worker keeps locked. It names the host, the process id and the worker.
 const LOCK_FILE: &str = "lock";
 
-/// Entries of the scratch directory that are looked at for folders of dead workers.
+/// Maximum number of entries of the scratch directory that are checked for folders of dead workers.
 const SWEEP_ENTRIES_MAX: usize = 10_000;
 
 /// A folder without its final name is a dead worker's if it has not changed for this long.
 const HALF_MADE_AGE_MIN: Duration = Duration::from_secs(3600);
 
-/// What a scratch directory lies on.
+/// The medium of a scratch directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
     /// A disk of this machine, or a file system that is not known to be anything else.
@@ -44,8 +44,9 @@ pub struct Scratch {
 impl Scratch {
     /// Makes the folder `partita-<uid>-<pid>-<random>`, mode 0700, in `local_directory`, else
     /// `$SLURM_TMPDIR`, else `$TMPDIR`, else `/tmp`. A `local_directory` that does not exist is
-    /// made. `name` is the worker's, for people who find the folder. Folders that dead workers of
-    /// this user left there are removed. A directory on a network file system is warned of.
+    /// made. `name` is the worker's, so that users can tell whose folder it is. Folders that dead
+    /// workers of this user left there are removed. A directory on a network file system is warned
+    /// of.
     ///
     /// # Errors
     /// If the directory cannot be written to.
@@ -80,7 +81,7 @@ impl Scratch {
         &self.path
     }
 
-    /// What the folder lies on.
+    /// The medium of the folder.
     pub fn medium(&self) -> Medium {
         self.medium
     }
@@ -158,7 +159,7 @@ fn make_folder(parent: &Path, host: &str, name: &str) -> Result<(PathBuf, File),
     Ok((path, lock))
 }
 
-/// Removes a folder, its lock file last: what is interrupted half-way is still recognised.
+/// Removes a folder, its lock file last: an interrupted removal can still be recognised.
 fn remove_folder(folder: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

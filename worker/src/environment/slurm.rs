@@ -121,7 +121,7 @@ pub(super) fn cpus_on_node(lookup: Lookup<'_>) -> Option<u64> {
     .filter(|cpus| *cpus > 0)
 }
 
-/// Reads `36(x2),40` as (36, 2), (40, 1). What is no count is left out.
+/// Reads `36(x2),40` as (36, 2), (40, 1). Invalid counts are skipped.
 fn parse_counts(text: &str) -> impl Iterator<Item = (u64, u64)> {
     text.split(',').filter_map(|part| {
         let (count, times) = match part.trim().split_once("(x") {
@@ -204,7 +204,7 @@ pub(super) mod tests {
         assert_eq!(job.remaining(UNIX_EPOCH), None);
     }
 
-    /// No job id, or one that is no number, is no job.
+    /// A missing job id, or one that is not a number, means no job.
     #[test]
     fn outside_a_job_there_is_none() {
         assert_eq!(SlurmJob::from_variables(&variables(&[])), None);

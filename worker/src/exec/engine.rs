@@ -363,7 +363,7 @@ impl Engine {
         self.budget.policy().heap_bytes(self.slots)
     }
 
-    /// The rows of a batch in one task whose rows are expected to have so many bytes.
+    /// The rows of a batch in one task whose rows are expected to have `row_bytes` bytes.
     pub(crate) fn batch_rows(&self, row_bytes: usize) -> usize {
         self.budget.policy().batch_rows(self.slots, row_bytes)
     }

@@ -41,8 +41,8 @@ pub(crate) fn named(
     error.context(format!("cannot read {}{more}", shown.join(" or ")))
 }
 
-/// Refuses files that were changed since the plan was made: some rows would be of the old file and others
-/// of the new one, and what is made again would be another thing.
+/// Refuses files that were changed since the plan was made: some rows would be of the old file and
+/// others of the new one, and recomputation would give other rows.
 pub(crate) fn check_unchanged(plan: &Arc<dyn ExecutionPlan>, index: u32) -> Result<()> {
     let mut result = Ok(());
     visit(plan, Some(index as usize), &mut |file| {
@@ -59,7 +59,7 @@ fn is_unchanged(file: &PartitionedFile) -> Result<()> {
     let time = SystemTime::from(planned.last_modified);
     let is_planned = |found: std::io::Result<Metadata>| match found {
         Ok(found) => found.len() == planned.size && found.modified().is_ok_and(|at| at == time),
-        // One that cannot be looked at is refused by its reader, which says why.
+        // The reader of a file whose metadata cannot be read refuses it and says why.
         Err(_) => true,
     };
     // What a network file system remembers of a file is made true when the file is opened.

@@ -14,7 +14,7 @@ use tonic::Status;
 /// Takes the rows of one partition, keeps them, and tells the scheduler. Gives the rows and bytes.
 ///
 /// # Errors
-/// If the rows cannot be read or kept, or there is no scheduler.
+/// If the rows cannot be read or kept, or the scheduler is unreachable.
 pub(crate) async fn take(
     engine: &Arc<Engine>,
     task: TaskId,

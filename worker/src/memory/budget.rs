@@ -114,7 +114,7 @@ impl Budget {
         )))
     }
 
-    /// Takes what is asked for from the budget, if it is there.
+    /// Takes the requested bytes from the budget, if they are available.
     fn check_reserved(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer();
         let growth = self.growth_bytes(reservation, additional);

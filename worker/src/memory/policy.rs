@@ -92,8 +92,8 @@ const HEAP_BYTES_MIN: usize = 1 << 20;
 const HEAP_BYTES_MAX: usize = 64 << 20;
 /// The share of the budget for the inputs of the merges of all tasks.
 const MERGE_SHARE: f64 = 0.4;
-/// What one input of a merge has in memory, in bytes, beside what is under way to it: the batch that is
-/// merged, its keys, and the batch that is read ahead.
+/// Memory of one input of a merge, in bytes, beside the data that is in transit to it: the batch
+/// that is merged, its keys, and the batch that is read ahead.
 const MERGE_INPUT_BYTES: usize = 3 * SPILLED_BATCH_BYTES;
 /// The least inputs of one merge.
 const MERGE_INPUTS_MIN: usize = 8;
@@ -193,7 +193,7 @@ impl MemoryPolicy {
         self.is_above(used, more, ADMISSION_SHARE)
     }
 
-    /// Whether so many bytes would be too much even if nothing but the program's code were in memory.
+    /// Whether `bytes` bytes would be too much even if only the program's code were in memory.
     pub(crate) fn can_never_fit(self, used: Used, bytes: usize) -> bool {
         self.is_over(Used { resident_bytes: used.file_bytes, ..used }, bytes)
     }
@@ -208,8 +208,8 @@ impl MemoryPolicy {
         (self.limit_bytes / SPILL_PART).clamp(SPILL_BYTES_MIN, SPILL_BYTES_MAX) as usize
     }
 
-    /// What a hash table of so many bytes takes beside them while it grows: the table of twice the
-    /// size that its entries move to.
+    /// The bytes that a hash table of `table_bytes` bytes takes in addition while it grows: the
+    /// table of twice the size that its entries move to.
     pub(crate) fn growth_bytes(self, table_bytes: usize) -> usize {
         2 * table_bytes.saturating_sub(SMALL_TABLE_BYTES)
     }
@@ -221,8 +221,8 @@ impl MemoryPolicy {
         part.max(SORT_BYTES_MIN)
     }
 
-    /// The rows of a batch in one of `slots` tasks whose rows are expected to have so many bytes: few enough
-    /// that a batch is no more than what a sort keeps for its merge.
+    /// The rows of a batch in one of `slots` tasks whose rows are expected to have `row_bytes`
+    /// bytes: few enough that a sort's memory for merging holds a batch.
     pub(crate) fn batch_rows(self, slots: u32, row_bytes: usize) -> usize {
         let fitting = self.sort_bytes(slots) / row_bytes.max(BATCH_ROW_BYTES);
         let power = fitting.checked_ilog2().map_or(0, |log| 1 << log);

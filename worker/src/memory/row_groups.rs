@@ -75,7 +75,7 @@ impl RowGroupGate {
         Arc::new(RowGroupGate { budget, under_way, decompressed })
     }
 
-    /// What readers that have passed are about to decompress, in bytes.
+    /// Bytes that readers that were let through are about to decompress.
     fn decompressed_bytes(&self) -> usize {
         let mut pages = self.decompressed.lock().unwrap_or_else(PoisonError::into_inner);
         while pages.front().is_some_and(|(read, _)| read.elapsed() >= DECOMPRESSION_MAX) {
@@ -84,7 +84,8 @@ impl RowGroupGate {
         pages.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Waits for room for so many bytes of a file, and for pages of so many bytes that they become.
+    /// Waits for room for `read_bytes` bytes of a file, and for the `page_bytes` bytes of their
+    /// decompressed pages.
     async fn wait_for_room(
         &self,
         path: &str,

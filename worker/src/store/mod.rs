@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The name of the store's reservations in the budget.
 pub(crate) const CONSUMER: &str = "partition store";
 
-/// One bucket of an output, or all of it: what is on disk comes before what is in memory.
+/// One bucket of an output, or all of it: batches on disk come before batches in memory.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Bucket {
     pub(crate) sections: Vec<Section>,
@@ -124,9 +124,9 @@ impl Store {
         MemoryConsumer::new(CONSUMER).register(&self.pool)
     }
 
-    /// Whether outputs in the making may have so many bytes more in memory, beside what is stored.
-    /// They leave to operators what is above the first mark: an operator that cannot spill, such
-    /// as the merge that feeds an output, would find no room otherwise.
+    /// Whether unfinished outputs may have `bytes` more bytes in memory, beside stored partitions.
+    /// They leave the memory above the first threshold to operators: an operator that cannot spill,
+    /// such as the merge that feeds an output, would find no room otherwise.
     fn has_room(&self, bytes: usize) -> bool {
         let stored = self.figures().stored_bytes as usize;
         stored + self.making_bytes.load(Ordering::Relaxed) + bytes <= self.stored_bytes_max

@@ -50,7 +50,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// An output of so many buckets.
+    /// An output of `buckets` buckets.
     pub(crate) fn new(store: &Arc<Store>, schema: SchemaRef, buckets: usize) -> Self {
         // Batches of half the rows or more are kept as they are: copying them gains nothing.
         let batch_rows = (GATHERED_ROWS / buckets.max(1)).clamp(BATCH_ROWS_MIN, BATCH_ROWS);
@@ -100,7 +100,7 @@ impl Output {
         self.account_gathered()
     }
 
-    /// Reserves what is being gathered; if it is much, it is taken as it is.
+    /// Reserves memory for the gathered rows; if it is much, they become a batch first.
     fn account_gathered(&mut self) -> Result<()> {
         let rows = self.rows - self.batched_rows;
         let width = match self.bytes.checked_div(self.batched_rows) {

@@ -1,4 +1,4 @@
-//! Reading a partition back: first what is on disk, then what is in memory.
+//! Reading a partition back: first the batches on disk, then those in memory.
 //!
 //! Reading waits for the disk, so it is done on threads where waiting harms nobody. They are few,
 //! and a merge reads more partitions at once than there are threads: so a thread reads one batch

@@ -31,7 +31,7 @@ pub(super) fn file_for(name: &str) -> anyhow::Result<PathBuf> {
     if writable {
         return Ok(home);
     }
-    // Not where the copy will be: what is read and what is written must not be one file.
+    // Not the path of the copy: source and destination must be different files.
     Ok(access::local_path(name).with_extension("lead.json"))
 }
 

@@ -1,8 +1,8 @@
 //! `partita slurm`: worker jobs for a cluster that runs.
 //!
-//! Each is a batch job of its own that starts workers by the cluster's access file. What Slurm is
-//! asked and told goes through [`programs`]; what is to be done is decided by [`policy`], which
-//! knows neither Slurm's programs nor a clock.
+//! Each is a batch job of its own that starts workers by the cluster's access file. All calls of
+//! Slurm go through [`programs`]; [`policy`] makes the decisions and knows neither Slurm's programs
+//! nor a clock.
 
 mod follow;
 mod migrate;

@@ -67,8 +67,7 @@ fn the_bounds_hold() {
     assert_eq!(policy(0, 3).step(s(0), &seen(1000, 0, &[], &[])), submit(3));
 }
 
-/// As many jobs as the waiting tasks fill, counting those that are queued already, and slots that
-/// are there anyway.
+/// As many jobs as the waiting tasks fill, minus those already queued and the existing slots.
 #[test]
 fn tasks_that_wait_ask_for_jobs() {
     let mut policy = policy(0, 9);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Names of columns that are remembered from results.
 const SEEN_MAX: usize = 2_000;
-/// Entries of a folder that are looked at.
+/// Maximum number of directory entries that completion reads.
 const ENTRIES_MAX: usize = 10_000;
 
 /// Words that queries are made of. The parser knows a thousand, most of which nobody types here.

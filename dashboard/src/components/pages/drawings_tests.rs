@@ -82,7 +82,7 @@ fn a_panel_is_shown_alone() {
     assert!(draw_page("data", &live, &Route::Data).contains("#/panel/data-hosts/data"));
 }
 
-/// Before anything has come, each page says that it waits, and says nothing of zero.
+/// Before any data has arrived, each page says that it waits, and shows no zeros.
 #[test]
 fn pages_say_that_they_wait() {
     let live = told(Vec::new(), Vec::new());

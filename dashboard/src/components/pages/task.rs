@@ -83,7 +83,7 @@ fn head(live: &Live, task: &TaskView) -> Html {
         (_, None) => ("held by", html! { NONE }),
     };
     html! {
-        <section class="strip" aria-label="The task in a few figures">
+        <section class="strip" aria-label="Summary of the task">
             <div class="title">
                 <h1>{ format!("task {}", task_key(row.id)) }</h1>
                 <State look={look::task(row.state)} />

@@ -105,7 +105,7 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let fact = |term: &'static str, value: Html| {
         html! { <div key={term}><dt>{ term }</dt><dd>{ value }</dd></div> }
     };
-    // What one measured last is no news of one that is gone.
+    // The last measurements of a worker that is gone are outdated.
     let is_there = super::workers::is_there(row);
     let figure = |text: String| -> Html { if is_there { text.into() } else { NONE.into() } };
     let left = row.ends_ms.map_or(NONE.to_string(), |ends| age(ends, now_ms));

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// What stands in the place of workers if there is none.
+/// Shown in place of workers while none is connected.
 const NONE_YET: &str = "No worker has joined yet. Start one with `partita worker`.";
 
 /// What the page shows.
@@ -137,7 +137,7 @@ fn found(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>, text: &str) -> Found {
     Found { there, gone }
 }
 
-/// The sums of those that are there.
+/// The sums over the connected workers.
 fn note(found: &Found) -> String {
     let sum = |of: fn(&WorkerRow) -> u64| found.there.iter().map(|row| of(row)).sum::<u64>();
     let slots = sum(|row| row.slots.into());

@@ -31,7 +31,7 @@ pub fn stage_link(id: StageId, name: &str) -> Html {
     }
 }
 
-/// To where something can be looked at, if anywhere.
+/// A link to the page that shows something, if there is one.
 pub fn place_link(live: &Live, place: Place) -> Option<Html> {
     let page =
         |route: Route, word: &'static str| Some(html! { <a href={route.to_string()}>{ word }</a> });

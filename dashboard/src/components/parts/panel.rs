@@ -12,7 +12,7 @@ pub enum Status {
     Ready,
     /// It has not come yet.
     Loading,
-    /// There is none: a sentence that says so.
+    /// Nothing to show: a sentence that says so.
     Empty(AttrValue),
 }
 
@@ -75,7 +75,7 @@ pub struct Props {
     pub children: Html,
 }
 
-/// The frame of a list or drawing: its title, what is inside or why nothing is, and a button that
+/// The frame of a list or drawing: its title, its content or why it has none, and a button that
 /// copies it.
 #[component]
 pub fn Panel(props: &Props) -> Html {

@@ -29,7 +29,7 @@ impl<'a> Forms<'a> {
         Self { dialect, plain: dialect.decimal == b'.' && dialect.thousands.is_none() }
     }
 
-    /// A number as Rust writes it. None if the signs say that it is none.
+    /// A number as Rust writes it. None if the signs rule out a number.
     fn number<'b>(&self, field: &'b str) -> Option<Cow<'b, str>> {
         let field = field.trim_matches([' ', '\t']);
         if self.plain {

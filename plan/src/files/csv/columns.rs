@@ -36,7 +36,8 @@ const SAMPLED_RECORDS_MIN: usize = 1_000;
 /// Bytes of each of these files that are read at least.
 const SAMPLED_BYTES_MIN: u64 = 1024 * 1024;
 
-/// Pieces of each of these files that are looked at behind its beginning, the last one at its end.
+/// Number of pieces of each of these files that are sampled behind its beginning, the last one at
+/// its end.
 const SAMPLED_PIECES: u64 = 16;
 
 /// Bytes of each of these pieces.
@@ -48,7 +49,7 @@ const COMPARED_HEADERS_MAX: usize = 1_000;
 /// Files that are looked into at the same time.
 const FILES_AT_ONCE_MAX: usize = 16;
 
-/// Records that are looked at together.
+/// Number of records that are examined together.
 const BATCH_RECORDS: usize = 4_096;
 
 /// Files of which it is remembered what was found in them.
@@ -433,7 +434,7 @@ pub(super) fn merged(names: &[String], found: &[Arc<Found>], dialect: &Dialect) 
 /// Refuses files whose headers do not have the same columns in the same order, for readers that go by position.
 ///
 /// # Errors
-/// If there are such files. What cannot be read is no error here.
+/// If there are such files. An unreadable file is not an error here.
 pub(in super::super) async fn check_order(
     name: &str,
     files: Vec<DataFile>,
@@ -554,7 +555,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// A file that is too large to be read whole is looked at in many places.
+    /// A file that is too large to be read whole is sampled in many places.
     #[test]
     fn samples() {
         let mut file = tempfile::Builder::new().suffix(".csv").tempfile().expect("file");

@@ -89,8 +89,9 @@ impl Problem {
         DataFusionError::External(Box::new(CsvError { path, problem: self, is_unsure }))
     }
 
-    /// The same of a file of which only a sample was looked at, and of which this is `is_piece` a piece: a value
-    /// may have line breaks, and a piece that begins inside of it is not made of whole records.
+    /// The same for a file of which only a sample was read. With `is_piece` the sample is a piece
+    /// from the middle: a value may have line breaks, and a piece that begins inside of one does
+    /// not consist of whole records.
     pub(super) fn of_sampled(self, path: &str, is_piece: bool) -> DataFusionError {
         let is_unsure = match &self {
             Problem::Misfit { .. } | Problem::Split => true,
@@ -106,8 +107,8 @@ impl Problem {
 }
 
 impl CsvError {
-    /// Whether the file may be a good one that was read with types from a sample, or in pieces that are not whole
-    /// records: after all of it was looked at, it can be read.
+    /// Whether the file may be a good one that was read with types from a sample, or in pieces that
+    /// are not whole records: once all of it was scanned, it can be read.
     #[must_use]
     pub fn wants_another_look(&self) -> bool {
         self.is_unsure

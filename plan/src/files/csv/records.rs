@@ -331,7 +331,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The text with a mark in the place of what is no character.
+    /// The text with a marker in place of invalid characters.
     fn replaced(&mut self, bytes: &[u8]) -> String {
         let mut text = String::with_capacity(bytes.len());
         let mut start = 0;

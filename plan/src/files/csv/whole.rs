@@ -19,7 +19,7 @@ use super::dialect::Dialect;
 use super::error::Problem;
 use super::records::{Batch, Records};
 
-/// Records that are looked at before others may use the thread.
+/// Number of records that are examined before other tasks may use the thread.
 const STEP_RECORDS: usize = 65_536;
 
 /// What was found in a file, or in a piece of one, on its way to who puts such together.
@@ -147,7 +147,7 @@ impl Iterator for Types {
 /// What was found in all of files.
 static MEMORY: LazyLock<Memory<Arc<Dialect>, Found>> = LazyLock::new(Memory::default);
 
-/// What was found in all of these files, if all of them was looked at.
+/// What a full scan found in these files, if all of them were scanned.
 pub(super) fn known(files: &[DataFile], dialect: &Arc<Dialect>) -> Option<Arc<Found>> {
     MEMORY.get(files, dialect)
 }

@@ -19,7 +19,8 @@ pub(super) use source::JsonLines;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct JsonForm {
-    /// Whether the types of the columns are known from a sample only: what does not fit them is no fault of the file.
+    /// Whether the types of the columns are known only from a sample: then a value that does not
+    /// fit is not an error in the file.
     pub(super) is_sampled: bool,
     /// Whether a scan gives what it finds out about the types of the columns, instead of rows.
     pub(super) gives_types: bool,
@@ -36,8 +37,8 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// Whether the file may be a good one that was read with types from a sample: after all of it was looked at, it
-    /// can be read.
+    /// Whether the file may be a good one that was read with types from a sample: once all of it
+    /// was scanned, it can be read.
     #[must_use]
     pub fn wants_another_look(&self) -> bool {
         self.is_unsure

@@ -35,7 +35,7 @@ const BATCH_ROWS: usize = 8_192;
 /// Bytes of lines that make a batch, unless one line has more.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Records that are looked at before others may use the thread.
+/// Number of records that are examined before other tasks may use the thread.
 const STEP_RECORDS: usize = 65_536;
 
 /// A scan of files of JSON.

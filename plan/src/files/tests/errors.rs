@@ -38,7 +38,7 @@ async fn nothing_there() {
     assert_eq!(err, format!("{PLANNING}table 'datafusion.nothing.here' not found"));
 }
 
-/// A folder without data says so; under a plain word it is no table.
+/// A folder without data is an error that says so; a plain word that names one is not a table.
 #[tokio::test]
 async fn no_data() {
     let f = Fixture::new();

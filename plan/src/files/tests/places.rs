@@ -33,7 +33,7 @@ async fn folders() {
     assert_eq!(f.rows("select sum(n) from 'j'").await, ["3"]);
 }
 
-/// Wildcards choose files, across folders too, and what exists as written is no pattern.
+/// Wildcards choose files, across folders too, and an existing path is not a pattern.
 #[tokio::test]
 async fn patterns() {
     let f = Fixture::new();

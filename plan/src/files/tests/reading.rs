@@ -163,7 +163,7 @@ async fn columns_in_another_order() {
     assert!(err.contains("'$DIR/t/1.csv' has 'a', '$DIR/t/2.csv' does not"), "{err}");
 }
 
-/// A byte order mark is no part of the first column's name.
+/// A byte order mark is not part of the first column's name.
 #[tokio::test]
 async fn byte_order_mark() {
     let f = Fixture::new();

@@ -86,7 +86,7 @@ impl ApiError {
         ApiError { status: StatusCode::BAD_REQUEST, error }
     }
 
-    /// There is no such job, or it was so long ago that it is forgotten.
+    /// There is no such job, or it has been forgotten.
     pub(super) fn unknown(job: JobId) -> Self {
         let error = format!("{job} does not exist; see /api/v1/jobs");
         ApiError { status: StatusCode::NOT_FOUND, error }

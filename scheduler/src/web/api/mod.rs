@@ -171,7 +171,7 @@ async fn wrong_method() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, text.to_string())
 }
 
-/// One job, or the answer that there is none.
+/// One job, or a "not found" answer.
 async fn find(shared: &Shared, id: JobId) -> Result<JobRow, ApiError> {
     let row = shared.hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
     row.ok_or_else(|| ApiError::unknown(id))

@@ -111,7 +111,7 @@ impl Parameters {
     /// A number or an identifier.
     ///
     /// # Errors
-    /// If it is none; `allowed` says what would be.
+    /// If it is invalid; `allowed` says what is expected.
     pub(super) fn id<T: FromStr>(&self, name: &str, allowed: &str) -> Result<Option<T>, ApiError> {
         let read =
             |text: &str| text.parse().map_err(|_: T::Err| ApiError::parameter(name, text, allowed));

@@ -78,7 +78,7 @@ impl Api {
         (status.as_u16(), error.to_string())
     }
 
-    /// A job with so many tasks in each stage, none of which reads another.
+    /// A job with these numbers of tasks in its stages, none of which reads another.
     async fn submit(&mut self, stages: &[u32]) -> JobId {
         let stage = |tasks: &u32| StageSpec {
             name: "scan".to_string(),
@@ -132,7 +132,7 @@ fn names(rows: &[Value]) -> Vec<String> {
     rows.iter().map(|row| row["name"].as_str().unwrap().to_string()).collect()
 }
 
-/// Without the token there is no answer, on any path; it may be in a header or in the address.
+/// Without the token every path is refused; the token may be in a header or in the address.
 #[tokio::test]
 async fn the_token_is_needed() {
     let api = Api::new();

@@ -31,7 +31,7 @@ pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
 
 /// What the metrics show beyond the cluster's row.
 struct Figures {
-    /// The workers that are there. Those that are gone have no series: their number is a counter.
+    /// The connected workers. Those that are gone have no series: their number is a counter.
     workers: Vec<WorkerRow>,
     /// Jobs that are remembered, by state.
     jobs: [u64; JobState::ALL.len()],

@@ -1,4 +1,4 @@
-//! A job in a few figures.
+//! A summary of a job.
 
 use super::cancel::Cancel;
 use crate::browser;
@@ -22,7 +22,7 @@ pub struct Props {
     pub id: JobId,
 }
 
-/// A job in a few figures, its error, and the button that cancels it.
+/// A summary of a job, its error, and the button that cancels it.
 #[component]
 pub fn Head(props: &Props) -> Html {
     let (live, id) = (&props.live, props.id);
@@ -36,7 +36,7 @@ pub fn Head(props: &Props) -> Html {
     };
     let can_be_cancelled = !job.state.is_final() && live.source() == Source::Live;
     html! {
-        <section class="strip" aria-label="The job in a few figures">
+        <section class="strip" aria-label="Summary of the job">
             <div class="title">
                 <h1>{ id.to_string() }</h1>
                 <State look={look::job(job.state)} />

@@ -36,7 +36,7 @@ struct FiguresProps {
 fn Figures(props: &FiguresProps) -> Html {
     let cluster = &props.cluster;
     html! {
-        <section class="strip" aria-label="The cluster in a few figures">
+        <section class="strip" aria-label="Summary of the cluster">
             <dl class="states">
                 { for TaskState::ALL.into_iter().map(|state| {
                     let number = of_state(&cluster.row.tasks, state);

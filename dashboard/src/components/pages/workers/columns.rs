@@ -185,7 +185,7 @@ fn slurm(row: &WorkerRow) -> String {
     row.slurm_job.clone().unwrap_or(NONE.to_string())
 }
 
-/// The table of workers that are there.
+/// The table of connected workers.
 pub fn table(rows: &[Rc<WorkerRow>], rates: &Rates, now_ms: u64) -> Same<dyn Source> {
     let line = |row: &Rc<WorkerRow>| Line { row: row.clone(), per_s: rates.of(row.id), now_ms };
     Grid {

@@ -52,8 +52,8 @@ mod tests {
     use super::*;
     use crate::fixtures::worker;
 
-    /// A rate is what came between two reports; before the second there is none, and one that
-    /// began anew has no absurd one.
+    /// A rate is the difference between two reports: there is no rate before the second report, and
+    /// a counter that starts anew gives no absurd rate.
     #[test]
     fn rates_are_between_reports() {
         let mut rates = Rates::default();
