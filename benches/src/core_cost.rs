@@ -27,7 +27,7 @@ pub(crate) fn measure() -> [Row; 2] {
     }
     let row = |name: &str, times| Row::plain(name, median(times), "microseconds");
     [
-        row("the core alone, an event with its placement", alone),
+        row("only the core, an event with its placement", alone),
         row("the same, and noted for an observer", observed),
     ]
 }

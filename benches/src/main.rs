@@ -65,7 +65,7 @@ fn options() -> Result<Options> {
 }
 
 fn main() -> Result<()> {
-    // A child of this program runs one query on DataFusion alone.
+    // A child of this program runs one query on plain DataFusion.
     if std::env::args().nth(1).as_deref() == Some("datafusion") {
         return opponents::datafusion_child();
     }

@@ -155,7 +155,7 @@ fn tpch(cluster: &Cluster, folder: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A command that answers with DataFusion alone.
+/// A command that answers with plain DataFusion.
 fn datafusion(sql: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap_or_default());
     command.arg("datafusion").arg(sql);

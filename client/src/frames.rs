@@ -152,7 +152,7 @@ impl Frame {
         self.map(|frame| frame.sort(by))
     }
 
-    /// So many rows, after having skipped some.
+    /// Keeps `fetch` rows, after skipping some.
     ///
     /// # Errors
     /// None that is known.
@@ -265,9 +265,10 @@ impl Frame {
             as u64)
     }
 
-    /// Runs it, and has the workers hold the rows, for this client alone, until its session ends or
-    /// they are dropped. Of a frame that ends with [`Frame::sort`] the table is sorted across its
-    /// partitions, and a range of its first key is read from those alone that can have it.
+    /// Runs it, and has the workers hold the rows, only for this client, until its session ends or
+    /// the table is dropped. If the frame ends with [`Frame::sort`], the table is sorted across its
+    /// partitions, and a query for a range of its first key reads only the partitions that can
+    /// contain it.
     ///
     /// # Errors
     /// If it has no answer, a part of it cannot be sent, or the client has no session of its own

@@ -33,7 +33,7 @@ pub struct StageSpec {
     pub tasks: u32,
     /// What they do.
     pub work: Work,
-    /// What they read. Stages read earlier stages alone.
+    /// What they read. Stages read only earlier stages.
     pub inputs: Vec<InputSpec>,
     /// Where its partitions come from.
     pub origin: Origin,

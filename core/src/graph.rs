@@ -231,8 +231,8 @@ impl Job {
         })
     }
 
-    /// Puts back to work what is wanted and held nowhere, through the lineage. Stages read earlier
-    /// stages alone, so one pass from the last to the first finds everything.
+    /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.
+    /// Stages read only earlier stages, so one pass from the last to the first finds everything.
     pub(crate) fn restore(&mut self) {
         for stage in (0..self.stages.len()).rev() {
             if self.stages[stage].origin != Origin::Tasks {

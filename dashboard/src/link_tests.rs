@@ -42,7 +42,8 @@ fn open_link() -> Link {
     link
 }
 
-/// Each health is reached by the events that lead to it, and figures turn stale by time alone.
+/// Each health is reached by the events that lead to it, and values become stale only because time
+/// passes.
 #[test]
 fn health_follows_link_and_age() {
     let mut link = Link::new(0.0);
@@ -95,7 +96,7 @@ fn old_figures_go_after_a_while() {
     assert_eq!(finished(&link), Some(2));
 }
 
-/// Only what was drawn is taken, the newest alone, and nothing over a link that is gone.
+/// Only frames that were drawn are acknowledged, only the newest, and none over a lost link.
 #[test]
 fn frames_are_taken_when_they_are_drawn() {
     let mut link = open_link();
@@ -111,7 +112,7 @@ fn frames_are_taken_when_they_are_drawn() {
     assert_eq!(link.take_outbox(), []);
 }
 
-/// What is followed is said when it changes, and only then.
+/// The followed topics are sent when they change, and only then.
 #[test]
 fn topics_are_said_once() {
     let mut link = open_link();

@@ -43,7 +43,7 @@ pub fn split_panel(fragment: &str) -> Option<(&str, &str)> {
     Some(path.split_once('/').unwrap_or((path, "")))
 }
 
-/// The address of a panel of a page alone.
+/// The address of a single panel of a page.
 pub fn panel_address(panel: &str, page: &Route) -> String {
     format!("#/panel/{panel}{}", page.to_string().trim_start_matches('#'))
 }

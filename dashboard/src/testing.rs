@@ -48,7 +48,7 @@ pub fn draw_page(name: &str, live: &Live, route: &Route) -> String {
     draw_panel(name, live, route, None)
 }
 
-/// The same, with one of its panels alone.
+/// The same, with only one of its panels.
 pub fn draw_panel(name: &str, live: &Live, route: &Route, alone: Option<&'static str>) -> String {
     let place = Place { page: route.clone(), alone: alone.map(AttrValue::Static) };
     draw_named(name, shell(live, &place, false, false, Callback::noop()))

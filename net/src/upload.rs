@@ -24,8 +24,8 @@ pub struct UploadCommand {
     pub address: String,
 }
 
-/// The messages alone. Where one could not be made they do not end, since their end would say to who
-/// takes them that this is all; the error comes apart.
+/// Only the messages. If one cannot be made, the stream does not end, since the receiver would take
+/// its end for success; the error is returned separately.
 pub fn unbroken<T, E>(
     messages: BoxStream<'static, Result<T, E>>,
 ) -> (BoxStream<'static, T>, oneshot::Receiver<E>)

@@ -90,8 +90,8 @@ impl Events {
         (self.order, self.keys, self.key_of) = Default::default();
     }
 
-    /// Takes something that happened at this moment, in milliseconds since the epoch. What is like
-    /// an event that is there makes that one more.
+    /// Adds an event that happened at this moment, in milliseconds since the epoch. If an equal
+    /// event exists, its count is increased.
     pub fn add(&mut self, at_ms: u64, happening: Happening) {
         let key = Key {
             kind: happening.kind,

@@ -89,9 +89,9 @@ pub enum Question {
     Tasks {
         /// The job.
         job: JobId,
-        /// One stage alone.
+        /// Only this stage.
         stage: Option<u32>,
-        /// In one state alone.
+        /// Only in this state.
         state: Option<TaskState>,
         /// Those behind this one (stage, index).
         after: Option<(u32, u32)>,

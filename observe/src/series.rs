@@ -235,7 +235,7 @@ impl Series {
         (meter.totals, meter.measured_us) = (new, at_us);
     }
 
-    /// So many tasks had finished before the first second that is counted.
+    /// Number of tasks that had finished before the first second that is counted.
     pub fn begin(&mut self, finished: u64) {
         if self.cluster.is_empty() {
             self.finished = finished;
@@ -436,7 +436,7 @@ mod tests {
         assert!(points.iter().all(|(second, point)| second % 4 == 0 && point.running == 1));
     }
 
-    /// A rate is over its window alone, and begins anew when its counter does.
+    /// A rate covers only its window, and starts anew when its counter does.
     #[test]
     fn rates_forget_what_is_past() {
         let mut rate = Rate::over(10 * SECOND);

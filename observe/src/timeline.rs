@@ -27,7 +27,7 @@ pub struct Frame {
     pub to_us: u64,
     /// Pixels between them.
     pub width_px: u32,
-    /// One job alone.
+    /// Only this job.
     pub job: Option<JobId>,
 }
 

@@ -354,7 +354,7 @@ pub struct TimelineWindow {
     pub first_lane: u32,
     /// How many lanes.
     pub lanes: u32,
-    /// One job alone.
+    /// Only this job.
     pub job: Option<JobId>,
 }
 

@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(sets(&with_divided_distincts(&plan).expect("a plan")), 0);
     }
 
-    /// What is right as it is stays: one set, rows that may differ when read again, groups by floats,
+    /// These stay unchanged: one set, rows that may differ when read again, groups by floats,
     /// grouping sets.
     #[tokio::test]
     async fn others_stay() {

@@ -130,7 +130,7 @@ pub fn plain(error: &DataFusionError) -> String {
     let text = error_prefixes()
         .iter()
         .fold(text, |text, prefix| text.strip_prefix(prefix).map(str::to_string).unwrap_or(text));
-    // What is wrong is enough: whom DataFusion's users should write to is not for these.
+    // Only the problem is shown: the advice to contact DataFusion's developers does not apply here.
     let text = text.split("\nThis issue was likely caused by a bug").next().unwrap_or(&text);
     let text = text.split(".\nThis was likely caused by a bug").next().unwrap_or(text);
     match missing_table(text) {

@@ -245,8 +245,9 @@ fn depth(plan: &LogicalPlan) -> usize {
 /// scheduler knows.
 ///
 /// # Errors
-/// [`PlanError::TooDeep`] if it has too many steps; [`PlanError::Query`] if it reads or calls what is
-/// in this process alone; [`PlanError::NotSendable`] if a part of it has no wire form.
+/// [`PlanError::TooDeep`] if it has too many steps; [`PlanError::Query`] if it reads or calls
+/// something that exists only in this process; [`PlanError::NotSendable`] if a part of it has no
+/// wire form.
 pub fn encode(plan: &LogicalPlan, context: &TaskContext) -> Result<Vec<u8>, PlanError> {
     if depth(plan) > FRAME_STEPS_MAX {
         return Err(PlanError::TooDeep);

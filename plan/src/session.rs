@@ -23,11 +23,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 
-/// What is read of the end of a Parquet file before it is known how long its footer is. DataFusion reads
-/// half a megabyte: of a thousand small files that is most of what they are.
+/// Bytes that are read from the end of a Parquet file before the length of its footer is known.
+/// DataFusion reads half a megabyte: for a thousand small files that is most of their content.
 const FOOTER_BYTES: usize = 64 << 10;
-/// Rows that are sorted in one go, in bytes. What is more is merged, row by row, of pieces as large as
-/// this. With DataFusion's megabyte that takes longer than the sorting.
+/// Bytes of rows that are sorted at once. Larger inputs are merged, row by row, from pieces of this
+/// size. With DataFusion's default of one megabyte the merge takes longer than the sorting.
 const SORTED_AT_ONCE_BYTES: usize = 16 << 20;
 
 /// The settings under which a query is planned for `partitions` tasks a step.

@@ -24,7 +24,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const PROTOCOL_HEADER: &str = "x-partita-protocol";
 
 /// The HTTP header (or gRPC metadata key) in which a client names its session. Tables and views
-/// that a client creates are seen in its session alone.
+/// that a client creates are visible only in its session.
 pub const SESSION_HEADER: &str = "x-partita-session";
 
 /// The HTTP header (or gRPC metadata key) in which a client names its working directory, against

@@ -22,9 +22,10 @@ pub const TASKS_PER_MESSAGE_MAX: usize = 4096;
 
 /// What may be under way on one Flight stream between processes of a cluster, in bytes.
 pub const FLIGHT_STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// What may be under way on one Flight connection between processes of a cluster, in bytes: as much as HTTP/2
-/// allows, so that its streams' windows bound it alone. A merge reads one stream at a time; were the connection
-/// full of what the others sent ahead, the one that it waits for could send nothing, for ever.
+/// What may be under way on one Flight connection between processes of a cluster, in bytes: as much
+/// as HTTP/2 allows, so that only its streams' windows bound it. A merge reads one stream at a
+/// time; were the connection full of what the others sent ahead, the one that it waits for could
+/// send nothing, for ever.
 pub const FLIGHT_CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// The largest gRPC message, in bytes. One record batch with long values must fit.
 pub const FLIGHT_MESSAGE_BYTES_MAX: usize = 256 << 20;

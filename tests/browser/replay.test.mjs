@@ -1,4 +1,4 @@
-// What is left when the scheduler is gone: a journal that is played again, and a report in one file.
+// After the scheduler's end: a journal that is replayed, and a report in one file.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

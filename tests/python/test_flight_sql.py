@@ -295,7 +295,7 @@ def test_wrong_token():
     ],
 )
 def test_error_text(cursor, statement, part):
-    """What is wrong with a statement is told in words."""
+    """An invalid statement is refused with a message."""
     assert part in fails(lambda: cursor.execute(statement))
     assert rows(cursor, "select 1") == [(1,)]
 

@@ -242,7 +242,7 @@ impl Oracle {
         }
     }
 
-    /// Checks query after query and reports all that went wrong, not the first alone.
+    /// Checks query after query and reports all that went wrong, not only the first.
     ///
     /// # Errors
     /// If any check fails.

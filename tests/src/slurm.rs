@@ -62,8 +62,8 @@ struct Free {
 static SERVING: Mutex<Option<(Child, ChildStdin)>> = Mutex::new(None);
 static SLURM: OnceLock<Slurm> = OnceLock::new();
 
-/// So many nodes and a user for a test. None, and a line that says so, where the Slurm tests are
-/// not asked for.
+/// `count` nodes and a user for a test. None, and a line that says so, if the Slurm tests are not
+/// enabled.
 ///
 /// # Panics
 /// If they are asked for and no Slurm can run here: with what is missing.

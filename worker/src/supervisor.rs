@@ -59,7 +59,7 @@ pub enum Ending {
     Failed {
         /// Which of the workers, from 0.
         index: u32,
-        /// Why. For people.
+        /// Why, for display.
         cause: String,
         /// The exit code for the supervisor's process: the worker's, as a shell gives it.
         code: u8,
@@ -73,7 +73,7 @@ pub struct Death {
     pub index: u32,
     /// Its process id.
     pub pid: u32,
-    /// Why: an exit code, a signal's name, or out of memory. For people.
+    /// Why, for display: an exit code, a signal's name, or out of memory.
     pub cause: String,
 }
 

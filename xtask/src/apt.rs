@@ -112,7 +112,10 @@ fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
         .args(packages)
         .output()
         .with_context(|| {
-            format!("this is no Debian: install by its own means {}", packages.join(" "))
+            format!(
+                "this system has no apt; install with its own package manager: {}",
+                packages.join(" ")
+            )
         })?;
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let is_installed = |package: &str| {

@@ -31,8 +31,8 @@ const SOURCES: [&str; 10] = [
 /// Runs the command.
 ///
 /// # Errors
-/// If the page cannot be built, or is too large. With `--if-possible`, not having the tools is
-/// no error.
+/// If the page cannot be built, or is too large. With `--if-possible`, missing tools are not an
+/// error.
 pub(crate) fn run_command(args: &[String]) -> Result<()> {
     let flags = Flags::parse(args, &["--if-possible"])?;
     let paths = Paths::find()?;
@@ -218,7 +218,7 @@ fn padded(name: &str) -> String {
     format!("{before}-{hash:0>DIGITS$}{after}")
 }
 
-/// Functions and variables that the glue uses for itself alone.
+/// Functions and variables that only the glue uses.
 const GLUE_NAMES: [&str; 14] = [
     "getStringFromWasm0",
     "getDataViewMemory0",

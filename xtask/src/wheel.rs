@@ -18,7 +18,7 @@ const COMPATIBILITY: &str = "manylinux_2_28";
 pub(crate) enum Kind {
     /// What users install: optimised, for any Linux of the last years.
     Release,
-    /// What tests install: the program that they build anyway, for this machine alone.
+    /// What tests install: the program that they build anyway, only for this machine.
     Dev,
 }
 

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 /// The mode of a file that the user's mask decides on.
 pub(crate) const MODE_USUAL: u32 = 0o666;
-/// The mode of a file that is the user's alone.
+/// The mode of a file that only the user can read.
 pub(crate) const MODE_PRIVATE: u32 = 0o600;
 
 /// Begins the draft of a file with this mode, less what the user's mask takes away. It is removed if it is dropped.

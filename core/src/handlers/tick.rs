@@ -1,4 +1,4 @@
-//! What follows from time alone.
+//! What happens only because time passes.
 
 use crate::eligibility::has_time;
 use crate::state::{Core, Stage};

@@ -303,7 +303,7 @@ impl World {
         self.serve(task, holder)
     }
 
-    /// What is in a holder's store, if the registration is still the same.
+    /// The content of a holder's store, if the registration is still the same.
     pub(crate) fn serve(&self, task: TaskId, holder: Holder) -> Option<u64> {
         let process = &self.processes[self.workers[&holder.worker]];
         if !process.alive || process.session.id != Some(holder.worker) {

@@ -113,8 +113,8 @@ fn explicit_holders_are_in_the_order_of_the_list() {
     t.check(&["b: peer a", "b: fragment 1.1", "b: run 1.1.0#1(b#1 a#1 b#1)"]);
 }
 
-/// A union: each input is read by its own tasks alone, from index 0, so a branch that is ready
-/// does not wait for the others.
+/// A union: each input is read only by its own tasks, from index 0, so a branch that is ready does
+/// not wait for the others.
 #[test]
 fn the_branches_of_a_union_do_not_wait_for_each_other() {
     let mut t = Cluster::with_workers(&["a", "b"]);

@@ -99,8 +99,8 @@ fn a_lost_result_is_delivered_from_its_next_holder() {
     t.check(&["b: drop 1.0.0", "b: drop job-1", "job-1 done"]);
 }
 
-/// The client may have taken the last row just before the holder was lost: then nothing is made
-/// again, neither the result nor what it would have read, and what it read is released.
+/// The client may have taken the last row just before the holder was lost: then nothing is
+/// recomputed, neither the result nor its inputs, and its inputs are released.
 #[test]
 fn a_result_that_was_taken_is_not_made_again() {
     let mut t = Cluster::with_workers(&["a"]);
@@ -131,7 +131,7 @@ fn a_result_made_for_nothing_is_dropped_at_once() {
     t.check(&["b: drop 1.0.0", "b: run 1.0.1#2"]);
 }
 
-/// A holder that is alive but cannot give a partition costs that partition alone.
+/// A holder that is alive but cannot serve a partition costs only that partition.
 #[test]
 fn an_unreadable_partition_is_made_again() {
     let mut t = Cluster::with_workers(&["a"]);

@@ -24,8 +24,8 @@ fn nobody_is_told_nothing() {
     assert!(seen(&mut t).is_empty());
 }
 
-/// A worker, a job and each attempt are told as they come, figures once they changed, and what is
-/// told of a job at its end is what its row says.
+/// A worker, a job and each attempt are reported as they come, figures once they changed, and the
+/// report of a job's end equals its row.
 #[test]
 fn a_job_is_told_from_its_beginning_to_its_end() {
     let mut t = observed();

@@ -98,8 +98,8 @@ pub fn sentence(title: &str, unit: Unit, series: &[(&str, &Values)], to_s: u64) 
 mod tests {
     use super::*;
 
-    /// A line runs from left to right and from bottom to top; where nothing was measured there is
-    /// none.
+    /// A line runs from left to right and from bottom to top; it has a gap where nothing was
+    /// measured.
     #[test]
     fn gaps_are_not_joined() {
         let values = [(400, 0.0), (401, 5.0), (500, 10.0), (1_000, 10.0), (1_001, 99.0)];

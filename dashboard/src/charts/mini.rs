@@ -1,4 +1,4 @@
-//! The last minute of all slots in a strip: bars alone, to be seen at a glance.
+//! The last minute of all slots in a strip: only bars, to be seen at a glance.
 
 use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare};
 use super::hues::{Hues, busy_by_stage};

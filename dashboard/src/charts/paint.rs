@@ -363,7 +363,7 @@ fn paint_time(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture
     text(context, &label, middle, layout.axis_px / 2.0, WIDTH_PX);
 }
 
-/// Paints a timeline of few pixels: bars alone, without names and axis.
+/// Paints a timeline of few pixels: only bars, without names and axis.
 pub fn paint_mini(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture) {
     let layout = picture.layout;
     let plot = Rect { x: 0.0, y: 0.0, w: layout.width_px, h: layout.height_px };

@@ -149,7 +149,7 @@ impl Shapes {
         }
         let mut offset = 0.0;
         for ((activity, share), ink) in shares.into_iter().zip(inks) {
-            // What is less than a pixel is not seen as a hatch.
+            // A hatch narrower than a pixel is invisible.
             let part = share * length;
             let is_last = activity == Activity::Compute;
             if part < 1.0 && !is_last {

@@ -11,7 +11,7 @@ use crate::format::{counted, grouped};
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// What is seen of a table before its size is known, in pixels.
+/// The height of a table before its size is known, in pixels.
 const HEIGHT_PX_DEFAULT: f64 = 560.0;
 
 /// A table.

@@ -46,7 +46,7 @@ pub struct Props {
     pub live: Live,
     /// The bars, once they have arrived.
     pub view: Option<Same<TimelineView>>,
-    /// One job alone.
+    /// Only this job.
     pub job: Option<JobId>,
     /// Gets the window that is to be followed.
     pub on_window: Callback<TimelineWindow>,

@@ -1,4 +1,4 @@
-//! What is shown without a token, and nothing else is.
+//! The form shown without a token; nothing else is shown then.
 
 use wasm_bindgen::JsCast;
 use web_sys::HtmlInputElement;

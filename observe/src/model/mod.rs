@@ -1,4 +1,4 @@
-//! What is known of a cluster: made of [`Observation`]s alone, bounded, and shown to pages.
+//! The state of a cluster: built only from [`Observation`]s, bounded, and shown to pages.
 //!
 //! Rows are put together when time passes, not with each observation: an attempt that ends costs
 //! a place in a ring and a few additions.

@@ -20,8 +20,8 @@ impl Model {
         }
     }
 
-    /// Tasks of a job of which an attempt is remembered, in order: of one stage alone, in one state
-    /// alone, behind one of them (stage, index); at most [`TASKS_PAGE_MAX`].
+    /// Tasks of a job of which an attempt is remembered, in order: only of one stage, only in one
+    /// state, only those after one of them (stage, index); at most [`TASKS_PAGE_MAX`].
     pub fn tasks(
         &self,
         job: JobId,

@@ -1,7 +1,7 @@
 //! What needs someone's attention: sentences that say what is wrong and what to do.
 //!
-//! Looked for once a second, from rows and figures alone. Many workers in the same state are one
-//! notice, so that the list stays one that people read.
+//! Notices are searched once a second, only in rows and figures. Many workers in the same state are
+//! one notice, so that the list stays short.
 
 mod jobs;
 mod workers;
@@ -113,7 +113,7 @@ impl Notices {
 
 /// A duration in words.
 fn duration(ms: u64) -> String {
-    // What is counted in seconds is not shown with parts of them.
+    // Durations above a second are shown in whole seconds.
     let ms = if ms >= 1_000 { ms / 1_000 * 1_000 } else { ms };
     format_duration(Duration::from_millis(ms))
 }

@@ -400,7 +400,7 @@ fn points(
     Some((update, bytes))
 }
 
-/// What is not known has no rows, which is told once.
+/// Unknown items have no rows, which is sent once.
 fn missing<K, R>(
     cursor: &mut Cursor,
     update: impl Fn(Delta<K, R>) -> Update,

@@ -16,8 +16,7 @@ fn end_job(bench: &mut Bench, id: u32, error: &str) {
     bench.see(Observation::JobEnded { row: Box::new(row), operators });
 }
 
-/// Workers, jobs, stages and events that are over are forgotten, the oldest first; what is there and
-/// what is live stays.
+/// Finished workers, jobs, stages and events are forgotten, the oldest first; live ones stay.
 #[test]
 fn what_is_over_is_forgotten() {
     let limits = ModelLimits {

@@ -227,7 +227,7 @@ fn attempts_that_are_told_together_do_not_overlap() {
     }
 }
 
-/// What is not remembered is said: since when attempts are, and when some were not seen.
+/// Forgotten parts are marked: the time from which attempts are known, and when some were not seen.
 #[test]
 fn what_is_not_known_is_said() {
     let limits = ModelLimits { attempts: 100, ..ModelLimits::default() };

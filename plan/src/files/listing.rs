@@ -267,7 +267,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Goes on with a path that fits a pattern so far.
+    /// Extends a path that fits a pattern so far.
     fn fitting(
         &mut self,
         path: PathBuf,

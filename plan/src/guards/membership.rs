@@ -13,10 +13,10 @@
 //! scalar subqueries say: how many rows are equal, whether there are any, whether some are null. So does
 //! `EXISTS` in a select list.
 //!
-//! A query without GROUP BY that aggregates gives one row whatever it reads. DataFusion 55 takes it for none
-//! where it refers to the outer query and reads nothing (apache/datafusion#24960), and does the same to the
-//! empty set of GROUPING SETS (#25519). `EXISTS` over such a query is true, `IN` compares with its value; what
-//! is more involved is refused.
+//! A query without GROUP BY that aggregates gives one row whatever it reads. DataFusion 55 takes it
+//! for none where it refers to the outer query and reads nothing (apache/datafusion#24960), and
+//! does the same to the empty set of GROUPING SETS (#25519). `EXISTS` over such a query is true,
+//! `IN` compares with its value; more complex uses are refused.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};

@@ -16,7 +16,7 @@
 //!   whose columns are then others or gone. Plans with such a filter keep their projections where
 //!   they are; scans read no more for it.
 //! - `EnsureRequirements` hands the limit of a sort to the sorts below the join if the join gives
-//!   rows in that order already: the join then sees the first rows alone. There the limit is put
+//!   rows in that order already: the join then sees only the first rows. There the limit is put
 //!   above the sort, as an operator of its own, which the rule leaves where it is.
 //!
 //! `EnsureRequirements` has another fault, which ends in an error: it sorts no input of a union that is

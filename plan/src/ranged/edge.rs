@@ -35,7 +35,7 @@ const PARTITION: &str = "partition";
 /// Which rows of a partition an edge has.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Edge {
-    /// So many of the first.
+    /// The first N rows.
     First(usize),
     /// Those that windows after the partition see, by the key in this column.
     Last {

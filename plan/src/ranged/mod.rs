@@ -58,8 +58,8 @@ pub(crate) type Plan = Arc<dyn ExecutionPlan>;
 pub struct Ranges {
     /// The column of the key, and its order.
     pub key: (usize, SortOptions),
-    /// Values of the key between neighbouring partitions, one at least: what is before it in the order
-    /// is in the one, all else in the other.
+    /// Values of the key between neighbouring partitions, one at least: rows before a split are in
+    /// the partition on the left, all others in the one on the right.
     pub splits: Vec<ScalarValue>,
     /// How many rows each partition has; none where that is known only when they are made.
     pub(crate) rows: Option<Vec<usize>>,

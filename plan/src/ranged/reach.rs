@@ -63,8 +63,8 @@ impl Reach {
         self.before.max(self.after)
     }
 
-    /// The key from which on rows are seen by windows at `key` or after it in an order. None if there is
-    /// none that its type can hold: then all are seen.
+    /// The key from which on windows at `key` or after it in an order see rows. `None` if the type
+    /// cannot hold that key: then all rows are seen.
     pub(crate) fn bound(&self, key: &ScalarValue, descending: bool) -> Option<ScalarValue> {
         self.distances.iter().try_fold(key.clone(), |key, distance| {
             match descending {
@@ -187,7 +187,7 @@ fn frame(expr: &Arc<dyn WindowExpr>, schema: &Schema) -> Option<Reach> {
     }
 }
 
-/// So many units of a time.
+/// An interval of `units` units of a time.
 fn interval(time: &DataType, units: i64) -> Option<ScalarValue> {
     let DataType::Timestamp(unit, _) = time else { return None };
     let nanoseconds = units.checked_mul(nanoseconds_of(*unit))?;

@@ -16,7 +16,8 @@ const DAY: i128 = 86_400_000_000_000;
 
 /// Where the windows of rows begin and end. Rows are numbered from 0, and asked for in their order.
 pub(super) enum Bounds {
-    /// So many rows from the row: from none on if all before it are seen, up to and with `last`.
+    /// Rows from N before the row, or from the first if all before it are seen, up to and with
+    /// `last`.
     Rows {
         first: Option<i64>,
         last: i64,

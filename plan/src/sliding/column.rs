@@ -300,7 +300,7 @@ impl<F: Fold> Queue<F> {
         self.rows.get(row - self.first).copied().unwrap_or(F::NOTHING)
     }
 
-    /// What is known of these rows, none of which is before any that was asked for earlier.
+    /// The combined state of these rows. No window may begin before an earlier one.
     pub(super) fn over(&mut self, window: Range<usize>) -> F::State {
         // Rows that come and go at once are never in it.
         self.end = self.end.max(if self.is_growing { 0 } else { window.start.min(window.end) });

@@ -1,4 +1,4 @@
-//! What is known of some rows, and what is known of those and others after them.
+//! The state of some rows, and its combination with the state of the rows after them.
 
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use datafusion::arrow::datatypes::{ArrowNativeTypeOp, Float64Type, Int64Type};
@@ -20,7 +20,7 @@ pub(super) trait Fold: 'static {
     /// What is known of some rows and of those after them.
     fn join(earlier: Self::State, later: Self::State) -> Self::State;
 
-    /// What is told of rows of which this is known; none for a missing value.
+    /// The value for rows with this state; none for a missing value.
     fn value(state: Self::State) -> Option<<Self::Out as ArrowPrimitiveType>::Native>;
 }
 

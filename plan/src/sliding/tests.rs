@@ -181,6 +181,6 @@ async fn sums_forget_what_is_no_number() {
     let sums = run(&faster).await;
     let sums = sums.column(1).as_any().downcast_ref::<Float64Array>().expect("sums").clone();
     let wrong = sums.iter().flatten().filter(|sum| sum.is_nan()).count();
-    // So many rows are no number, each in three windows.
+    // This many rows are NaN, each in three windows.
     assert_eq!(wrong, 28 * 3);
 }

@@ -80,8 +80,8 @@ pub(crate) async fn read(
     }
 }
 
-/// The values of the one row of a batch. Parameters with names are found by name, if all are
-/// there; else the order counts.
+/// The values of the only row of a batch. Parameters with names are found by name, if all of them
+/// exist; else the order counts.
 fn values(batch: &RecordBatch, names: &[String]) -> Result<Values, Status> {
     if batch.num_columns() != names.len() {
         return Err(Status::invalid_argument(format!(

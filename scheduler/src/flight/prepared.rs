@@ -1,6 +1,6 @@
 //! Prepared statements: described once, run any number of times.
 //!
-//! What is kept is the text, not the plan: files and views may change between two runs.
+//! Only the text is kept, not the plan: files and views may change between two runs.
 
 use crate::flight::handles::Handles;
 use crate::flight::{FlightSql, parameters, status};

@@ -424,7 +424,8 @@ pub(crate) async fn end_session(shared: &Shared, session: &str) {
 mod tests {
     use super::{Layout, layout, query_text, renamed};
 
-    /// What is run whole elsewhere is the query alone: who runs it there holds nothing.
+    /// If a statement runs whole in one task, only its query runs there, and that task persists
+    /// nothing.
     #[test]
     fn queries_are_taken_out() {
         let text = query_text("create or replace temporary table t as select 1 as a");

@@ -1,7 +1,7 @@
 //! What people write who come from DuckDB: given the meaning that it has there, or refused with what is
 //! written here instead.
 //!
-//! Statements are changed as text, since some of it is no SQL to DataFusion's parser, and since a statement
+//! Statements are changed as text, since DataFusion's parser rejects some of its syntax, and since a statement
 //! that runs whole goes to a worker as text. Only the words in question are changed.
 
 use crate::query::QueryError;

@@ -67,7 +67,7 @@ pub(crate) enum Text {
 }
 
 impl Text {
-    /// For people.
+    /// As shown in listings.
     pub(crate) fn shown(&self) -> &str {
         let (Text::Sql(text) | Text::Frame(text)) = self;
         // A client may put blanks before a statement of a file, so that places in errors are those in the file.

@@ -12,7 +12,7 @@ use partita_shared::ids::TaskId;
 pub(crate) enum Answers {
     /// The core of a live cluster, then its observer.
     Live(Hub),
-    /// The observer alone.
+    /// Only the observer.
     Remembered,
 }
 

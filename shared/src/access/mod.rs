@@ -1,6 +1,6 @@
 //! The access file: where a cluster is and the token that opens it.
 //!
-//! A scheduler writes `~/.partita/<name>.json`, readable by its owner alone, and removes it at its
+//! A scheduler writes `~/.partita/<name>.json`, readable only by its owner, and removes it at its
 //! end. On a cluster with a shared home, workers and clients need no other argument.
 
 mod find;
@@ -214,7 +214,7 @@ pub fn make_folder() -> Result<PathBuf, AccessError> {
     Ok(folder)
 }
 
-/// Makes a folder that is the user's alone.
+/// Makes a folder that only the user can access.
 fn make(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

@@ -1,5 +1,5 @@
-// Servers of other makers between browser and scheduler: a proxy, and both ends of a tunnel. Each lies
-// in the test's own folder and listens on a port of this machine alone.
+// Third-party servers between browser and scheduler: a proxy, and both ends of a tunnel. Each has
+// its files in the test's own folder and listens only on a local port.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';

@@ -20,7 +20,7 @@ use std::fmt::Write;
 const RELATIVE_TOLERANCE: f64 = 1e-9;
 /// Digits to which numbers are rounded to bring rows in an order in which both answers agree.
 const SORT_DIGITS: usize = 7;
-/// Rows that differ in floating-point numbers alone, for which every pairing is tried.
+/// Rows that differ only in floating-point numbers, for which every pairing is tried.
 const PAIRED_ROWS_MAX: usize = 2000;
 /// Rows of each answer that a report shows.
 const REPORT_ROWS_MAX: usize = 5;

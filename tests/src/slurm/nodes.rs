@@ -225,7 +225,7 @@ impl Nodes {
         self.node("heal", node, &[]).ok();
     }
 
-    /// Kills a node's slurmd alone.
+    /// Kills only a node's slurmd.
     #[track_caller]
     pub fn stop_slurmd(&self, node: &str) {
         self.break_with("stop-slurmd", node, "");
@@ -279,7 +279,7 @@ impl Nodes {
         }
         let home = format!("/home/{}", self.user);
         let mut sweep = self.slurm.on_login();
-        // Processes of this user exist inside alone; numbers are those of the namespace.
+        // Processes of this user exist only inside; numbers are those of the namespace.
         sweep.args([
             "bash",
             "-c",

@@ -97,7 +97,7 @@ fn equal_keys_by_sorting() -> Result<()> {
 }
 
 /// Joins by anything but equal keys, of every type: the whole of one side must be seen by each
-/// task, and where rows without a match are wanted, by one task alone.
+/// task, and where rows without a match are wanted, only by one task.
 #[test]
 fn other_conditions() -> Result<()> {
     check(&[

@@ -41,7 +41,7 @@ fn path(cluster: &Cluster, name: &str) -> String {
     cluster.place.path("data").join(name).display().to_string()
 }
 
-/// The same files in DataFusion alone.
+/// The same files in plain DataFusion.
 async fn alone(cluster: &Cluster) -> SessionContext {
     let context = SessionContext::new();
     for name in ["flights", "airports"] {
@@ -124,7 +124,7 @@ fn the_example_of_held_tables_runs() {
     cluster.wait_idle(SOON);
 }
 
-/// Steps of all kinds give what SQL gives on DataFusion alone.
+/// Steps of all kinds give what SQL gives on plain DataFusion.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_answer_as_datafusion_does() {
     let cluster = cluster();

@@ -168,7 +168,7 @@ fn a_disk_can_be_full() {
     let small = folder.display().to_string();
     ran.fails(1, &[&small, "No space left on device", "--local-directory"]);
     cluster.wait_idle(LONG);
-    // What is left is the folder and its lock: the disk is usable again.
+    // Only the folder and its lock are left: the disk is usable again.
     assert_eq!(cluster.sql("select count(*) from generate_series(1, 1000)"), "1000\n");
     cluster.add_worker(&["--memory-limit=128MiB"]);
     cluster.wait_workers(2);

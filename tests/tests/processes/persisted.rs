@@ -159,8 +159,8 @@ fn sorted_tables_know_their_ranges() {
     assert_eq!(cluster.sql("select count(*) from t where k is null"), "0\n");
 }
 
-/// A merge reads one partition after the other, however much the others would send: their whole is far more
-/// than a connection had under way before its streams bounded it alone.
+/// A merge reads one partition after the other, however much the others would send: their sum is
+/// far more than a connection had in flight before only its streams bounded it.
 #[test]
 fn many_large_partitions_of_another_worker_are_merged() {
     let cluster = Cluster::start(2, &["--nthreads=8", "--memory-limit=4GiB"]);

@@ -80,7 +80,7 @@ fn an_interrupt_cancels_the_statement() {
     terminal.wait_for("| 42     |");
 }
 
-/// What is wrong with a statement is said, with its place, and the prompt goes on.
+/// An invalid statement is reported, with the place of the error, and the prompt continues.
 #[test]
 fn errors_leave_the_prompt() {
     let place = Place::new();

@@ -4,7 +4,7 @@ use partita_shared::access::Access;
 use partita_tests::process::{Cluster, Place, SOON, raw};
 use std::os::unix::fs::PermissionsExt;
 
-/// The access file and its folder are their owner's alone, and the file names the process.
+/// Only their owner can read the access file and its folder, and the file names the process.
 #[test]
 fn the_access_file_is_private() {
     let cluster = Cluster::start(0, &[]);

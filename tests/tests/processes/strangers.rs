@@ -85,9 +85,8 @@ fn noise(random: &mut SmallRng) -> Vec<u8> {
     bytes
 }
 
-/// Noise from peers that know the token is refused: whole messages, parts of them, what is no
-/// WebSocket frame at all, and lengths that are merely claimed. The scheduler stays as it is, with
-/// its memory.
+/// Noise from peers that know the token is refused: whole messages, parts of them, bytes that are
+/// not a WebSocket frame, and false lengths. The scheduler stays as it is, with its memory.
 #[test]
 fn noise_changes_nothing() {
     let mut cluster = Cluster::start(1, &[]);

@@ -88,9 +88,9 @@ fn folders(root: &Path) -> Vec<Folder> {
             found.push(Folder { unified, own: point.join(inside), mount: point });
         }
         if !seen {
-            // The process's own cgroup lies outside what is mounted, as it does in a container
-            // that sees another namespace's paths. What is mounted is most likely the
-            // container's, so its limit is better than none.
+            // The process's own cgroup is outside the mounted hierarchy, as it is in a container
+            // that sees another namespace's paths. The mounted one is most likely the container's,
+            // so its limit is better than none.
             let near = mounts.iter().filter(|mount| mount.unified == unified);
             found.extend(near.map(|mount| {
                 let point = below(root, &mount.point);

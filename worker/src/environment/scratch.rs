@@ -234,7 +234,7 @@ fn remove_dead(folder: &Path, half_made: bool, host: &str, medium: Medium) -> Re
         }
         Err(error) => return Err(error),
     };
-    // On a network file system a lock may be seen on its own host alone.
+    // On a network file system a lock may be seen only on its own host.
     if matches!(medium, Medium::Network(_)) {
         let owner = std::fs::read_to_string(&file)?;
         if host.is_empty() || owner.lines().next() != Some(host) {

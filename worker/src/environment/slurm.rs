@@ -148,7 +148,7 @@ fn of_node(text: &str, node: u64) -> Option<u64> {
 pub(super) mod tests {
     use super::*;
 
-    /// An environment of the given variables alone.
+    /// An environment of only the given variables.
     pub(in crate::environment) fn variables<'a>(
         pairs: &'a [(&'a str, &'a str)],
     ) -> impl Fn(&str) -> Option<String> + 'a {

@@ -42,7 +42,7 @@ const DISK_THREADS: usize = 3;
 /// the network takes; reads of the disk have threads of their own, or two workers could wait for each other.
 const TRANSFERS_MAX: usize = 3;
 
-/// What is gathered of a file before it is written, in bytes.
+/// Bytes of a file that are gathered before they are written.
 const FILE_BUFFER_BYTES: usize = 1 << 20;
 /// The share of the limit, divided among the slots, that a task must have, or be taken to have, to be ended
 /// for its memory.
@@ -131,7 +131,7 @@ fn running_config(policy: MemoryPolicy, slots: u32) -> SessionConfig {
     let bytes = policy.sort_bytes(slots);
     execution.sort_spill_reservation_bytes = execution.sort_spill_reservation_bytes.min(bytes);
     execution.sort_in_place_threshold_bytes = execution.sort_in_place_threshold_bytes.min(bytes);
-    // What is written of a file is gathered in a buffer, which no reservation counts.
+    // Written data of a file is gathered in a buffer, which no reservation counts.
     execution.objectstore_writer_buffer_size = FILE_BUFFER_BYTES;
     config
 }

@@ -24,7 +24,7 @@ impl InputLost {
     }
 }
 
-/// An error and what caused it, one after the other, those of a kind alone.
+/// An error and its causes, one after the other, only those of one type.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a T> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
         .filter_map(|error| error.downcast_ref::<T>())

@@ -124,8 +124,8 @@ impl Inputs for TaskInputs {
             })?;
             held.push(found);
         }
-        // One partition of this worker after the other, each opened when it is its turn: what waits
-        // between the disk and the reader is of one alone.
+        // One partition of this worker after the other, each opened when it is its turn: only one
+        // of them waits between the disk and the reader.
         let near = waited(stream::iter(held).flat_map(store::rows), &self.waits.disk_us);
         let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
         let fetches = engine.fetches();

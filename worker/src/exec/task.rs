@@ -117,8 +117,8 @@ async fn run_work(
                 let plan = with_levelled_merges(plan, engine.merge_inputs())?;
                 with_gated_reads(plan, engine.runtime(), engine.row_groups())
             };
-            // A second attempt must not meet what the first one left in a shared plan, and
-            // figures must be the task's alone.
+            // A second attempt must not meet the state that the first one left in a shared plan,
+            // and the metrics must be only this task's.
             let own = stage.fragment.analyze || task.attempt > 1;
             let plan = stage.plan(own, decode)?;
             files::check_unchanged(&plan, index)?;

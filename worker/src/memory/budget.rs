@@ -54,7 +54,7 @@ impl Budget {
         self.policy
     }
 
-    /// The process, where its memory is this worker's alone.
+    /// The process, if its memory is used only by this worker.
     pub(crate) fn process(&self) -> Option<&ProcessMemory> {
         self.process.as_ref()
     }

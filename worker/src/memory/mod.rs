@@ -1,5 +1,5 @@
-//! The memory of a worker: what may be reserved, what the process really uses, and what is done when
-//! the one or the other is too much. `docs/memory.md` explains every share.
+//! The memory of a worker: how much may be reserved, how much the process really uses, and the
+//! reaction to excess of either. `docs/memory.md` explains every share.
 
 mod budget;
 mod policy;

@@ -183,7 +183,7 @@ mod tests {
     /// How often growth is looked for.
     const TRIES: usize = 20;
 
-    /// What is touched is counted, also by a file that was opened long before.
+    /// Touched memory is counted, also by a file that was opened long before.
     #[test]
     fn memory_that_is_touched_is_counted() {
         let process = ProcessMemory::new(|| {}).expect("a Linux system");

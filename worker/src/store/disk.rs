@@ -58,7 +58,7 @@ impl Disk {
     }
 }
 
-/// What is free for this user where a folder is; none where the system does not tell.
+/// Free bytes for this user in a folder's file system; none if the system does not report them.
 fn free_bytes(folder: &Path) -> Option<u64> {
     let path = CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut found = MaybeUninit::<libc::statvfs>::uninit();

@@ -380,8 +380,8 @@ mod tests {
         assert!(store.lock().dropped.is_empty());
     }
 
-    /// A task that only looks up after its scheduler is gone leaves nothing behind, and what is
-    /// begun for the next scheduler is kept.
+    /// A task that learns only after the clearing that its scheduler is gone leaves nothing behind;
+    /// outputs started for the next scheduler are kept.
     #[test]
     fn what_was_begun_before_a_clearing_is_not_kept() {
         let folder = std::env::temp_dir();

@@ -220,7 +220,7 @@ pub(super) fn small_pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
     let size = rows.div_ceil(pieces);
     let piece = |at: usize| {
         let piece = batch.slice(at, size.min(rows - at));
-        // What is written of texts is all that is behind them.
+        // A slice of texts is written with its whole buffers, so compact it first.
         compacted(piece.clone(), 1).unwrap_or(piece)
     };
     (0..rows).step_by(size).map(piece).collect()

@@ -79,7 +79,7 @@ fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
         if std::env::var_os("PARTITA_LOG").is_none() {
             command.env("PARTITA_LOG", "warn");
         }
-        // What the command prints is the user's: workers speak on standard error alone.
+        // The command's output belongs to the user: workers write only to standard error.
         command.stdin(Stdio::null());
         // Ctrl-C in a terminal is for the command, which may go on after it, as a prompt does: the
         // workers must not leave. They end with the cluster.

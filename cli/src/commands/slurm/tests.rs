@@ -106,7 +106,7 @@ fn idle_jobs_are_cancelled() {
     assert_eq!(policy.step(s(59), &idle), submit(0));
     let busy = seen(0, 1, &running, &[(1, 0), (2, 1)]);
     assert_eq!(policy.step(s(61), &busy), cancel(&[1]));
-    // What is not carried out is decided again.
+    // A decision that was not carried out is repeated later.
     assert_eq!(policy.step(s(62), &idle), cancel(&[1]));
     policy.cancelled(1);
     let last = seen(0, 0, &[(2, false)], &[(2, 0)]);

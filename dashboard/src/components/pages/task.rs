@@ -283,7 +283,7 @@ mod tests {
         assert_hides(&html, &["Why it is not running"]);
     }
 
-    /// What is not known is said in the scheduler's words.
+    /// Unknown values are explained in the scheduler's words.
     #[test]
     fn an_unknown_task_is_told_as_such() {
         let id = task(7, 3, 9_999_999);

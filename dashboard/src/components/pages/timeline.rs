@@ -22,7 +22,7 @@ const JOB_TEXT_CHARS: usize = 48;
 pub struct Props {
     /// The moment.
     pub live: Live,
-    /// One job alone.
+    /// Only this job.
     pub job: Option<JobId>,
 }
 

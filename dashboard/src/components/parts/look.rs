@@ -1,4 +1,5 @@
-//! How states look: each has a glyph and a word besides its colour, for it is never colour alone.
+//! How states look: each has a glyph and a word besides its colour, since colour must not be the
+//! only sign.
 //!
 //! The glyphs ask to be drawn as text, not as pictures (the variation selector `U+FE0E`).
 

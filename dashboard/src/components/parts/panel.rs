@@ -22,7 +22,7 @@ impl Status {
         match (has_come, is_empty) {
             (false, true) => Status::Loading,
             (true, true) => Status::Empty(AttrValue::Static(when_empty)),
-            // What is there is shown, even while the rest of it is on its way.
+            // Available rows are shown, even while the others are on their way.
             (_, false) => Status::Ready,
         }
     }
@@ -38,7 +38,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The link that shows a panel alone, or its page again.
+    /// The link that shows only this panel, or its page again.
     fn link(&self, id: &str) -> Html {
         let (href, title) = match self.alone {
             Some(_) => (self.page.to_string(), "the whole page"),

@@ -112,7 +112,7 @@ fn look(path: &str, compression: CompressionTypeVariant, is_whole: bool) -> Resu
 /// were taken to be.
 ///
 /// # Errors
-/// If a file is no JSON, or a field has values of several kinds.
+/// If a file is not JSON, or a field has values of several kinds.
 pub(in super::super) fn learn(
     files: &[DataFile],
     schema: &Schema,

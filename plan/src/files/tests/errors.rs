@@ -157,8 +157,8 @@ async fn broken_files() {
     assert!(err.starts_with(&format!("{PLANNING}cannot read '$DIR/x.csv.gz' as csv: ")), "{err}");
 }
 
-/// What is there but cannot be read is named. Root may read anything, so for root only links
-/// that lead nowhere or to themselves are tried.
+/// An existing file that cannot be read is named. Root may read anything, so for root the test
+/// tries only dangling and circular links.
 #[tokio::test]
 async fn unreadable() {
     let f = Fixture::new();

@@ -103,7 +103,7 @@ async fn partition_folders() {
     let sql =
         "select year, sum(n) from 't' where city like 'B%' or month > 11 group by year order by 1";
     assert_eq!(f.rows(sql).await, ["2023,1", "2024,6"]);
-    // What is above the first wildcard, or the folder itself, only says where the data is.
+    // The part above the first wildcard, and the folder itself, only locate the data.
     assert_eq!(
         f.columns("select * from 't/year=2024/month=*/extra/*/*.parquet'").await,
         ["n Int64", "month Int64", "city Utf8"]

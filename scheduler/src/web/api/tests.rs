@@ -217,7 +217,7 @@ async fn jobs_are_listed_in_pages_that_do_not_move() {
 }
 
 /// Walking the pages of a job's tasks shows each once and in order, whatever the size of the page,
-/// over the borders of stages, and of one stage or state alone.
+/// over the borders of stages, and of a single stage or state.
 #[tokio::test]
 async fn tasks_are_listed_in_pages() {
     let mut api = Api::new();
@@ -290,14 +290,14 @@ async fn a_job_is_cancelled_once() {
     assert_eq!((status, error.as_str()), (409, "job-1 has already ended: cancelled"));
     let (status, _) = api.refused(Method::POST, "jobs/99/cancel").await;
     assert_eq!(status, 404);
-    // What is kept of it, and what is not.
+    // Only some of the job is kept.
     assert_eq!(api.get(&format!("jobs/{job}/stages")).await["stages"][0]["name"], "scan");
     let (status, error) = api.refused(Method::GET, &format!("jobs/{job}/tasks")).await;
     assert_eq!(status, 410);
     assert!(error.contains("job-1 has ended (cancelled)"), "{error}");
 }
 
-/// What is asked for wrongly is refused with a text that names the parameter and what it takes.
+/// Wrong arguments are refused with a text that names the parameter and the accepted values.
 #[tokio::test]
 async fn wrong_requests_are_refused() {
     let mut api = Api::new();

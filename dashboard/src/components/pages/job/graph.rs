@@ -11,7 +11,7 @@ use partita_shared::ids::JobId;
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Stages that are drawn at most; a larger job has its table alone.
+/// Maximum number of stages that are drawn; a larger job shows only its table.
 pub const STAGES_DRAWN_MAX: usize = 300;
 
 /// Edges whose exchange is written beside them: more would cover each other.
