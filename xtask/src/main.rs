@@ -21,6 +21,7 @@ mod web;
 mod web_debian;
 mod wheel;
 mod wheel_tests;
+mod words;
 
 use anyhow::Result;
 use std::process::ExitCode;

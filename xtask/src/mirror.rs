@@ -69,7 +69,10 @@ fn update(folder: &Path, copy: &Path) -> Result<()> {
 }
 
 /// The names of the sources in a folder.
-fn sources(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+///
+/// # Errors
+/// If the folder cannot be read.
+pub(crate) fn sources(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))?;
     let mut names = BTreeSet::new();
     for entry in entries {
@@ -113,8 +116,8 @@ mod tests {
         fs::write(path, text).unwrap();
     }
 
-    /// What changed is copied, what went goes, what is generated stays behind, and a file of equal
-    /// content keeps its time though the checkout's is younger.
+    /// Changed files are copied, removed ones are removed, generated ones are skipped, and a file
+    /// of equal content keeps its time though the checkout's is younger.
     #[test]
     fn only_what_changed_is_touched() {
         let folder = std::env::temp_dir().join(format!("partita-mirror-{}", std::process::id()));

@@ -6,7 +6,7 @@ use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
-use crate::{browser, dashboard, wheel_tests};
+use crate::{browser, dashboard, wheel_tests, words};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         command::run(cargo(paths).args(["fmt", "--all", "--", "--check"]))?;
         command::run(dashboard::host_cargo(paths).args(["fmt", "--", "--check"]))
     })?;
+    step("words", || words::check(&paths.root))?;
     let mut tally = Tally::default();
     if !quick {
         let toolchain = setup::web(paths)?;
@@ -251,7 +252,7 @@ fn escaped(text: &str) -> String {
 
 fn show_and_count(output: impl BufRead, out: &mut impl Write) -> std::io::Result<Seen> {
     let mut seen = Seen::default();
-    // Not `lines()`: a test may print what is no UTF-8.
+    // Not `lines()`: a test may print bytes that are not UTF-8.
     for line in output.split(b'\n') {
         let line = line?;
         out.write_all(&line)?;
@@ -368,7 +369,7 @@ mod tests {
         assert_eq!(tally, Tally { passed: 0, failed: 1 });
     }
 
-    /// Each runner says which tests failed, and is told to run those alone.
+    /// Each runner names the failed tests, and is told to run only those.
     #[test]
     fn failed_tests_are_run_again() {
         let name = |line| parse_failed(line).map(|failed| (failed.runner, failed.name));
