@@ -1,10 +1,10 @@
-//! Result partitions on their way to the client.
+//! Delivery of result partitions to the client.
 
 use crate::event::Effect;
 use crate::state::Core;
 use partita_shared::ids::JobId;
 
-/// Tells the shell to bring the next result partition to the client, once it is held.
+/// Requests delivery of the next result partition to the client, once it is held.
 pub(crate) fn deliver_next(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.persist) else { return };
     let result = job.result();

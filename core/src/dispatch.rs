@@ -1,4 +1,4 @@
-//! Giving a task to a worker, with what the worker must know before.
+//! Sends tasks to workers, with the metadata that the worker needs before.
 
 use crate::event::Effect;
 use crate::placement::Choice;
@@ -10,14 +10,14 @@ use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// How far one start moves on the turn of a job of priority 1.
+/// How far one start advances the virtual time of a job of priority 1.
 const TURN_STEP: u64 = 1 << 20;
 
-/// What goes to the workers in one placement.
+/// The tasks sent to each worker in one placement.
 pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 
 impl Core {
-    /// Takes a task out of the queue where it was found.
+    /// Removes a task from the queue in which it was found.
     pub(crate) fn take(&mut self, choice: &Choice) {
         let Choice { job, stage, queue, index } = *choice;
         let Some(job) = self.jobs.get_mut(&job) else { return };
@@ -42,8 +42,8 @@ impl Core {
         }
     }
 
-    /// Gives a task to a worker, with whatever the worker must know before. False if the task was
-    /// started too often.
+    /// Assigns a task to a worker, with the metadata that the worker needs before. Returns false if
+    /// the task was started too often.
     pub(crate) fn assign(
         &mut self,
         id: WorkerId,
@@ -80,7 +80,7 @@ impl Core {
     }
 }
 
-/// Tells a worker where another is, if it does not know.
+/// Sends a worker the address of another, if it does not know it.
 pub(crate) fn introduce(
     workers: &mut BTreeMap<WorkerId, Worker>,
     id: WorkerId,
@@ -97,8 +97,8 @@ pub(crate) fn introduce(
     }
 }
 
-/// Tells a worker what it must know before a task of a stage: the fragment, who holds the inputs,
-/// and where those are.
+/// Sends a worker what it needs before a task of a stage: the fragment, the holders of the inputs,
+/// and their addresses.
 fn tell(
     job: &mut Job,
     stage: usize,

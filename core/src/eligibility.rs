@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
 
-/// Whether a task of a stage can be expected to end before the worker must.
+/// Whether a task of a stage is expected to finish before the worker's end.
 pub(crate) fn has_time(worker: &Worker, stage: &Stage, now: u64) -> bool {
     worker.ends.is_none_or(|ends| now.saturating_add(stage.mean_us().unwrap_or(0)) <= ends)
 }
@@ -36,8 +36,8 @@ pub(crate) fn is_open(worker: &Worker, stage: &Stage, now: u64) -> bool {
         && has_time(worker, stage, now)
 }
 
-/// Whether a task failed on this worker in a way that is worth another try elsewhere, and there is
-/// an elsewhere.
+/// Whether a task failed on this worker in a way that is worth a retry on another worker, and
+/// another worker exists.
 pub(crate) fn is_avoided(
     job: &Job,
     stage: usize,

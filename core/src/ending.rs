@@ -9,8 +9,8 @@ use partita_shared::message::{FailureKind, ToWorker};
 use partita_shared::model::{JobRow, JobState, TaskState};
 use std::collections::BTreeSet;
 
-/// Ends a job: frees its slots and its memory on every worker at once, and answers the client.
-/// Jobs that read a result which it holds end with it.
+/// Ends a job: frees its slots and its memory on every worker at once, and answers the client. Jobs
+/// that read its persisted result end with it.
 pub(crate) fn end_job(
     core: &mut Core,
     id: JobId,
@@ -34,13 +34,14 @@ pub(crate) fn end_job(
     for worker in job.persisted.replicas.values().flatten() {
         core.add_held(worker.0, -1);
     }
-    // Nothing of it runs any more, whatever was about to.
+    // Its tasks do not run any more, in whatever state they were.
     for stage in &mut job.stages {
         let counts = &mut stage.counts;
         counts.waiting += std::mem::take(&mut counts.running) + std::mem::take(&mut counts.ready);
     }
     let staging = if state == JobState::Done { None } else { job.spec.staging.clone() };
-    // A worker that was never given a task can still remove what others left in a shared folder.
+    // If no connected worker has received the job, any worker can remove its output from a shared
+    // folder.
     let mut told: BTreeSet<_> =
         job.touched.iter().copied().filter(|w| core.workers.contains_key(w)).collect();
     if told.is_empty() && staging.is_some() {
@@ -61,7 +62,7 @@ pub(crate) fn end_job(
     persisted::detach(core, (id, &job.spec.text, &error), job.persisted.readers, sources);
 }
 
-/// Ends a statement that becomes no job. Nothing happens if it has ended or is a job.
+/// Ends a statement that does not become a job. Does nothing if it has ended or is a job.
 pub(crate) fn end_planning(
     core: &mut Core,
     job: JobId,
@@ -84,8 +85,8 @@ pub(crate) fn end_planning(
     remember(core, EndedJob { row, stages: Vec::new(), operators: Vec::new() });
 }
 
-/// Keeps what is listed of a job that ended, and forgets the one that ended the longest ago if there are
-/// too many.
+/// Keeps the listed facts of a job that ended, and forgets the oldest such job if there are too
+/// many.
 fn remember(core: &mut Core, ended: EndedJob) {
     if core.ended.len() == limits::FINISHED_JOBS_MAX {
         core.ended.pop_front();

@@ -1,4 +1,4 @@
-//! What the core is told, and what it wants done.
+//! The events that the core handles, and the effects that it requests.
 
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{
@@ -39,21 +39,21 @@ pub struct StageSpec {
     pub origin: Origin,
 }
 
-/// A job that is submitted. Its last stage's partitions go to the client, in their order, or are
-/// persisted for other jobs.
+/// A job that is submitted. The partitions of its last stage are delivered to the client in order,
+/// or persisted for other jobs.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// What was asked: the SQL, or a name.
     pub text: String,
     /// Who sent it.
     pub client: String,
-    /// Whose it is, where limits are for each client: a session or a connection.
+    /// The session or connection that owns it, for limits per client.
     pub owner: String,
     /// Its share of the slots, relative to other jobs'. At least 1.
     pub priority: u32,
-    /// Whether figures of each operator are wanted.
+    /// Whether metrics of each operator are requested.
     pub analyze: bool,
-    /// The folder to remove if the job does not end well.
+    /// The folder to remove if the job does not succeed.
     pub staging: Option<String>,
     /// Whether its result is persisted on the workers until [`Event::JobReleased`], for other jobs to
     /// read, and not delivered.
@@ -72,7 +72,7 @@ pub struct StatementSpec {
     pub text: String,
     /// Who sent it.
     pub client: String,
-    /// Whose it is, where limits are for each client: a session or a connection.
+    /// The session or connection that owns it, for limits per client.
     pub owner: String,
     /// The priority of its job.
     pub priority: u32,
@@ -93,18 +93,18 @@ pub enum PlanningEnd {
     },
 }
 
-/// What the core is told.
+/// An event that the core handles.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A worker registered.
     WorkerJoined {
         /// Names the registration in [`Effect::WorkerAccepted`].
         request: u64,
-        /// What it said of itself.
+        /// The worker's description of itself.
         registration: Box<Registration>,
     },
-    /// The Slurm job around the scheduler has an end: for its workers too, and nothing can be
-    /// computed here after it.
+    /// The Slurm job around the scheduler has a time limit: it ends the workers of that job too,
+    /// and nothing can be computed here after it.
     AllocationEnds {
         /// The Slurm job's id.
         slurm_job: String,
@@ -143,14 +143,14 @@ pub enum Event {
         /// Tasks on its slots.
         on_slots: Vec<SlotTask>,
     },
-    /// What became of attempts.
+    /// Reports on attempts.
     Reports {
         /// The worker that reports.
         worker: WorkerId,
         /// The attempts.
         reports: Vec<TaskReport>,
     },
-    /// A worker holds a partition that was to migrate to it, or could not get it.
+    /// A worker holds a partition that was to migrate to it, or could not fetch it.
     Migrated {
         /// The worker.
         worker: WorkerId,
@@ -158,7 +158,7 @@ pub enum Event {
         task: TaskId,
         /// The attempt that made it.
         attempt: Attempt,
-        /// Why it could not get it.
+        /// Why it could not fetch it.
         error: Option<String>,
     },
     /// The planning of a statement begins.
@@ -185,15 +185,15 @@ pub enum Event {
         /// The job.
         spec: Box<JobSpec>,
     },
-    /// Someone stopped a job or the planning of a statement, or its client went away.
+    /// Someone cancelled a job or the planning of a statement, or its client disconnected.
     JobCancelled {
         /// The job.
         job: JobId,
         /// Why.
         reason: String,
     },
-    /// A persisted result is not wanted any more. Jobs that read it, or whose own persisted results are made
-    /// of it, still can.
+    /// A persisted result is not wanted any more. Jobs that read it, or whose own persisted results
+    /// are derived from it, can still read it.
     JobReleased {
         /// The job.
         job: JobId,
@@ -202,14 +202,14 @@ pub enum Event {
     Stored {
         /// The worker.
         worker: WorkerId,
-        /// The task that stands for the partition.
+        /// The task that represents the partition.
         task: TaskId,
         /// Its rows.
         rows: u64,
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },
-    /// The client has a result partition.
+    /// The client has received a result partition.
     Delivered {
         /// The job.
         job: JobId,
@@ -218,14 +218,15 @@ pub enum Event {
         /// Its rows.
         rows: u64,
     },
-    /// A result can never be delivered right: some rows of a partition that is gone were sent.
+    /// A result cannot be delivered correctly any more: the client has received some rows of a
+    /// partition that is lost.
     DeliveryBroken {
         /// The job.
         job: JobId,
         /// What happened.
         error: String,
     },
-    /// A worker that is there cannot give a partition that it should hold.
+    /// A connected worker cannot serve a partition that it should hold.
     Unreadable {
         /// The task whose output it is.
         task: TaskId,
@@ -236,10 +237,10 @@ pub enum Event {
     Tick,
 }
 
-/// What the core wants done.
+/// An effect that the core requests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// A registration has got its identifier. Everything else for the worker follows as `Send`.
+    /// A registration got its identifier. All other messages for the worker follow as `Send`.
     WorkerAccepted {
         /// Which registration.
         request: u64,
@@ -253,14 +254,14 @@ pub enum Effect {
         /// The message.
         message: ToWorker,
     },
-    /// The core has given a worker up: close its link.
+    /// The core considers a worker lost: close its link.
     Disconnect {
         /// The worker.
         worker: WorkerId,
         /// Why.
         cause: String,
     },
-    /// A statement that is being planned has its number.
+    /// A statement whose planning begins got its number.
     PlanningAccepted {
         /// Which request.
         request: u64,
@@ -300,9 +301,9 @@ pub enum Effect {
     JobEnded {
         /// The job.
         job: JobId,
-        /// How: a final state.
+        /// The final state.
         state: JobState,
-        /// Why, if not well.
+        /// The error, if it failed.
         error: String,
         /// The kind of failure, if a task's failure was the reason.
         kind: Option<FailureKind>,

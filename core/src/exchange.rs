@@ -1,4 +1,4 @@
-//! What a task reads of an input.
+//! Which partitions of an input a task reads.
 
 use partita_shared::message::{Exchange, InputSpec};
 
@@ -10,7 +10,7 @@ pub(crate) fn is_whole(exchange: &Exchange) -> bool {
     }
 }
 
-/// The partitions that a task alone reads of an input that is not read whole.
+/// The partitions that only this task reads, of an input that is not read whole.
 pub(crate) fn own_partitions(input: &InputSpec, task: u32) -> &[u32] {
     match &input.exchange {
         Exchange::Explicit(lists) if task >= input.first => {
@@ -24,7 +24,7 @@ pub(crate) fn own_partitions(input: &InputSpec, task: u32) -> &[u32] {
     }
 }
 
-/// The index of the one partition that a task reads of a `OneToOne` input.
+/// The index of the only partition that a task reads of a `OneToOne` input.
 pub(crate) fn twin(input: &InputSpec, task: u32) -> Option<u32> {
     let inside = task >= input.first && task - input.first < input.count;
     (input.exchange == Exchange::OneToOne && inside).then(|| task - input.first)

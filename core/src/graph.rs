@@ -1,9 +1,9 @@
 //! Which partitions are held, what waits for them, and what must be recomputed when they are lost.
 //!
 //! Two counters carry the readiness of every task: its stage's `blocked` (inputs read whole that
-//! are not all held) and its own `pending` (partitions it alone reads that are not held). A task
-//! may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only places
-//! that change them, so they agree with what is held at every moment.
+//! are not all held) and its own `pending` (partitions that only it reads and that are not held). A
+//! task may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only
+//! places that change them, so they always agree with the set of held partitions.
 
 use crate::event::Origin;
 use crate::exchange::{is_whole, own_partitions, twin};
@@ -25,9 +25,9 @@ pub(crate) fn count_of(counts: &mut TaskCounts, state: TaskState) -> &mut u64 {
     }
 }
 
-/// Puts a task in its place in a queue. Queues are in the order of the tasks: the next result must
-/// never be behind later ones that the client's window shuts out, and what is tried again, which
-/// others may have waited for, comes before what was not tried yet.
+/// Inserts a task into a queue. Queues are ordered by task: the next result must never be behind
+/// later ones that the client's window excludes, and retries, for which others may wait, come
+/// before tasks that were not attempted yet.
 fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
     if queue.back().is_none_or(|last| *last < index) {
         queue.push_back(index);
@@ -63,7 +63,7 @@ impl Job {
         }
     }
 
-    /// A partition has come to be held. Tasks that waited for it alone become ready.
+    /// A partition became held. Tasks that waited only for it become ready.
     pub(crate) fn became_held(&mut self, stage: usize, index: u32) {
         let bytes = self.stages[stage].tasks[index as usize].bytes;
         self.stages[stage].held_bytes += bytes;
@@ -126,7 +126,7 @@ impl Job {
         self.stages[stage].ready_at.clear();
     }
 
-    /// All inputs that are read whole are held: note where, and let the tasks run.
+    /// All inputs that are read whole are held: records their locations, and makes the tasks ready.
     pub(crate) fn unblock(&mut self, stage: usize) {
         let mut locations = Vec::new();
         for (number, input) in self.stages[stage].inputs().iter().enumerate() {
@@ -151,7 +151,7 @@ impl Job {
         if !waits || !makes || task.pending > 0 || self.stages[stage].blocked > 0 {
             return;
         }
-        // Where it must not run it would only be in the way.
+        // A queue of a worker that must not run it would only delay it.
         let avoid = self.avoid.get(&(stage as u32, index));
         let near = self
             .nearest(stage, index)
@@ -165,14 +165,15 @@ impl Job {
         enqueue(queue, index);
     }
 
-    /// The worker where most of a task's input lies, if it lies unevenly: what a task alone reads,
-    /// or everything that the one task of a stage reads. Buckets of a shuffle lie everywhere.
+    /// The worker that holds most of a task's input, if the input is distributed unevenly: the
+    /// input that only this task reads, or everything that the only task of a stage reads. Buckets
+    /// of a shuffle are on all workers.
     fn nearest(&self, stage: usize, index: u32) -> Option<WorkerId> {
         let alone = self.stages[stage].tasks.len() == 1;
         let mut bytes_at: Vec<(u32, u64)> = Vec::new();
         let mut add = |task: &Task| {
             if let Some(holder) = task.holder() {
-                // One more byte, so that an empty partition still counts as a reason to be near.
+                // One more byte, so that an empty partition still counts.
                 match bytes_at.iter_mut().find(|(worker, _)| *worker == holder.worker.0) {
                     Some((_, bytes)) => *bytes += task.bytes + 1,
                     None => bytes_at.push((holder.worker.0, task.bytes + 1)),
@@ -196,7 +197,7 @@ impl Job {
         Some(WorkerId(most.0))
     }
 
-    /// Holders of what a task alone reads, in the order of its inputs.
+    /// Holders of the partitions that only this task reads, in the order of its inputs.
     pub(crate) fn own_holders(&self, stage: usize, index: u32) -> Vec<Holder> {
         let mut holders = Vec::new();
         for input in self.stages[stage].inputs() {
@@ -210,8 +211,8 @@ impl Job {
         holders
     }
 
-    /// Whether some task that has not its output yet reads this partition of this stage, or the
-    /// client still wants it.
+    /// Whether some task without an output yet reads this partition of this stage, or the client
+    /// still wants it.
     pub(crate) fn is_wanted(&self, stage: usize, index: u32) -> bool {
         if self.is_persisted_result(stage) {
             return !self.persisted.complete || self.persisted.wanted.contains(&index);
@@ -248,7 +249,8 @@ impl Job {
             }
         }
         for stage in 0..self.stages.len() {
-            // From the last, so that each goes to the front of its queue, which costs nothing.
+            // From the last to the first, so that each goes to the front of its queue, which is
+            // cheap.
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
                 self.make_ready_if_it_can(stage, index);
             }
@@ -279,8 +281,8 @@ impl Job {
         done
     }
 
-    /// Whether a partition that comes to be held now is kept: for a stage that is not done, or for
-    /// the client.
+    /// Whether a partition that becomes held now is kept: for an unfinished stage, or for the
+    /// client.
     pub(crate) fn is_kept(&self, stage: usize, index: u32) -> bool {
         if self.is_persisted_result(stage) {
             return !self.persisted.released || self.is_wanted(stage, index);
@@ -308,7 +310,7 @@ impl Job {
         found
     }
 
-    /// A partition has another holder: those who read it are told before their next task.
+    /// A partition has another holder: its readers are informed before their next task.
     pub(crate) fn moved(&mut self, stage: usize, index: u32, holder: Holder) {
         for at in 0..self.stages[stage].consumers.len() {
             let consumer = self.stages[stage].consumers[at];

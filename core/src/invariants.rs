@@ -1,4 +1,4 @@
-//! What must hold after every event: walked in full by tests and the simulation.
+//! Invariants that hold after every event: tests and the simulation check them in full.
 
 use crate::event::Origin;
 use crate::exchange::{is_whole, own_partitions, twin};
@@ -12,7 +12,7 @@ impl Core {
     /// Walks every structure and compares each counter with what it counts.
     ///
     /// # Errors
-    /// The first thing that does not hold, in words.
+    /// The first invariant that is violated, as text.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.check_numbers()?;
         let mut assigned: BTreeMap<u32, u32> = BTreeMap::new();

@@ -1,10 +1,10 @@
 //! The scheduler's state machine.
 //!
 //! [`Core::handle`] takes one event and appends the effects that follow from it; [`Core::place`]
-//! gives ready tasks to workers after the events at hand. Nothing here reads a clock, draws an
+//! assigns ready tasks to workers after a batch of events. Nothing here reads a clock, draws an
 //! unseeded number, opens a socket, starts a thread or waits: time is an argument, effects are
-//! data, and the same events give the same effects, byte for byte. That is what lets the
-//! simulation in `tests/` drive it with hundreds of virtual workers.
+//! data, and the same events give the same effects, byte for byte. That is what lets the simulation
+//! in `tests/` drive it with hundreds of virtual workers.
 //!
 //! What must never happen: an event about an attempt that is not the current one changes
 //! anything; a task runs while an input of it is missing; a partition is dropped while a task or
@@ -45,9 +45,9 @@ pub use event::{Effect, Event, JobSpec, Origin, PlanningEnd, StageSpec, Statemen
 pub use state::{Core, Options};
 
 impl Core {
-    /// Takes one event at the time `now` and appends what follows from it to `effects`.
+    /// Handles one event at the time `now` and appends the resulting effects to `effects`.
     ///
-    /// Ready tasks are given out by [`Core::place`], which the caller runs after a batch of events.
+    /// Ready tasks are assigned by [`Core::place`], which the caller runs after a batch of events.
     pub fn handle(&mut self, now: Time, event: Event, effects: &mut Vec<Effect>) {
         self.now = self.now.max(now);
         match event {

@@ -22,7 +22,8 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
     core.suspects.remove(&id);
     core.copies_changed = true;
     transfers::forget_worker(core, id);
-    // One that said that it would go has left, though it may have had no time for all that it had.
+    // A worker that announced its exit or was told to exit counts as retired, though it may have
+    // had no time to migrate all partitions.
     let state = match worker.dismissed || worker.leaving.is_some() {
         true => WorkerState::Left,
         false => WorkerState::Lost,
@@ -53,13 +54,13 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
     }
     let name = worker.registration.name;
     let text = format!("{name} on {}: {cause}", worker.registration.host);
-    // What a job holds is taken back before that of its readers.
+    // The partitions of a job are taken back before those of its readers.
     for job in core.in_order() {
         take_back(core, job, id, &text, blameless, effects);
     }
 }
 
-/// Takes back from a lost worker what it had of one job.
+/// Takes back the tasks and partitions of one job from a lost worker.
 fn take_back(
     core: &mut Core,
     id: JobId,

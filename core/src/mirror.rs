@@ -1,13 +1,14 @@
-//! What the readers of a persisted result see of it.
+//! How readers of a persisted result see its partitions.
 //!
-//! A job that reads the result of another has, in its place, a stage with one task for each partition: a mirror. Such
-//! a task never runs; it is done while its partition is held, where the partition is held.
+//! A job that reads the result of another job has a stage with one task for each partition of that
+//! result: a mirror. Such a task never runs; it is done while its partition is held, and has the
+//! same holder.
 
 use crate::state::{Core, Job, NOBODY, Task};
 use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::model::TaskState;
 
-/// Makes a new job a reader of the results that it reads.
+/// Registers a new job as a reader of the results that it reads.
 pub(crate) fn attach(core: &mut Core, id: JobId) {
     let sources = core.jobs.get(&id).map(Job::sources).unwrap_or_default();
     for (stage, source) in sources {
@@ -22,7 +23,7 @@ pub(crate) fn attach(core: &mut Core, id: JobId) {
     }
 }
 
-/// Makes the mirror of a partition equal to it.
+/// Copies the state of a partition to its mirror.
 pub(crate) fn show(job: &mut Job, stage: usize, index: u32, task: &Task) {
     let mine = &mut job.stages[stage].tasks[index as usize];
     let (before, now) = (mine.holder(), task.holder());
@@ -45,7 +46,7 @@ pub(crate) fn show(job: &mut Job, stage: usize, index: u32, task: &Task) {
     }
 }
 
-/// Shows the readers of a persisted result what became of a partition of it.
+/// Propagates the state of a partition of a persisted result to its readers.
 pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
     let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return };
     let task = job.stages[job.result()].tasks[index as usize];
@@ -58,8 +59,8 @@ pub(crate) fn mirror(core: &mut Core, id: JobId, index: u32) {
     core.demand_changed |= task.holder().is_none();
 }
 
-/// A partition of a persisted result has another holder. Its readers, and the attempts that read it now
-/// where it was.
+/// A partition of a persisted result has another holder. Updates its readers, and returns the
+/// attempts that are reading it from the old holder.
 pub(crate) fn moved(core: &mut Core, id: JobId, index: u32) -> Vec<(TaskId, Attempt)> {
     let Some(job) = core.jobs.get(&id).filter(|job| job.spec.persist) else { return Vec::new() };
     let task = job.stages[job.result()].tasks[index as usize];

@@ -1,4 +1,4 @@
-//! A partition stops being held: the only place.
+//! The only place where a partition stops being held.
 
 use crate::delivery::deliver_next;
 use crate::event::Effect;
@@ -7,8 +7,8 @@ use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
 
 impl Job {
-    /// Takes a partition from its holder, who has it no longer or is told to drop it. Gives the holder, if there was
-    /// one.
+    /// Removes a partition from its holder, which has lost it or is told to drop it. Returns the
+    /// holder, if there was one.
     pub(crate) fn drop_partition(&mut self, stage: usize, index: u32) -> Option<WorkerId> {
         let holder = self.stages[stage].tasks[index as usize].holder()?;
         self.stages[stage].tasks[index as usize].worker = NOBODY;
@@ -16,8 +16,8 @@ impl Job {
         Some(holder.worker)
     }
 
-    /// A partition is lost with its holder, or cannot be read from it. A worker that has a copy of a persisted one
-    /// becomes its holder. [`recompute`] must follow.
+    /// A partition is lost with its holder, or cannot be read from it. A worker that has a replica
+    /// of a persisted one becomes its holder. [`recompute`] must follow.
     pub(crate) fn lose_partition(&mut self, stage: usize, index: u32) {
         let Some(holder) = self.stages[stage].tasks[index as usize].holder() else { return };
         if stage == self.result() && index == self.delivered {

@@ -1,9 +1,9 @@
 //! Persisted results, and the jobs that read them.
 //!
-//! A job that is kept stays when its result is complete. A job that reads it has, in the place of
-//! the result, a stage with one task for each partition: a mirror. Such a task never runs; it is
-//! done while its partition is held, where the partition is held. So all that the core knows of
-//! readiness, places and loss holds across jobs as it does inside one.
+//! A job with a persisted result stays in the core when its result is complete. A job that reads it
+//! has a stage with one task for each partition of the result: a mirror. Such a task never runs; it
+//! is done while its partition is held, and has the same holder. So readiness, placement and loss
+//! work across jobs as they do inside one.
 //!
 //! Lost partitions of a persisted result are recomputed when a reader wants them, through the job's
 //! own lineage, and through that of the jobs whose results it reads. [`mirror`](crate::mirror)
@@ -21,8 +21,9 @@ use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Drops what a released result holds and no reader has still to read, and the result itself if it
-/// has no readers. Those whose persisted results were made of it remain its readers: it is their lineage.
+/// Drops the partitions of a released result that no reader has still to read, and the result
+/// itself if it has no readers. Jobs whose persisted results were derived from it remain its
+/// readers: it is their lineage.
 pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get(&id).filter(|j| j.persisted.released && j.persisted.complete)
     else {
@@ -32,7 +33,7 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
         core.end_job(id, JobState::Done, String::new());
         return;
     }
-    // It stands for its own lineage in that of its readers.
+    // It replaces its own lineage in that of its readers.
     if job.persisted.cut {
         return;
     }
@@ -59,7 +60,8 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
     }
 }
 
-/// A job has ended: the jobs that read its result cannot go on, and what it read may be let go.
+/// A job has ended: the jobs that read its result cannot continue, and the results that it read may
+/// be released.
 pub(crate) fn detach(
     core: &mut Core,
     (id, text, cause): (JobId, &str, &str),
@@ -156,12 +158,12 @@ fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Eff
     }
 }
 
-/// Why the missing partitions of a persisted result can never come, if so.
+/// Why the missing partitions of a persisted result can never become available, if so.
 fn lost(core: &Core, source: JobId, missing: &[u32]) -> Option<String> {
     let job = core.jobs.get(&source)?;
     let result = job.result();
     let stage = &job.stages[result];
-    // Those that have not come yet are on their way.
+    // Partitions that were never finished are still being computed.
     let gone = |index: &&u32| stage.tasks[**index as usize].state == TaskState::Done;
     let is_upload = stage.origin == Origin::Upload;
     let index = missing.iter().find(gone).filter(|_| is_upload || job.persisted.cut)?;
@@ -190,7 +192,7 @@ impl Job {
 }
 
 impl Core {
-    /// Walks persisted results and their readers.
+    /// Checks persisted results and their readers.
     pub(crate) fn check_persisted(&self) -> Result<(), String> {
         for (id, job) in &self.jobs {
             for (reader, stage) in &job.persisted.readers {

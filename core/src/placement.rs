@@ -14,15 +14,15 @@ use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::TaskState;
 use std::collections::BTreeMap;
 
-/// Result partitions, for each slot of the cluster, that may be made before the client has taken
-/// those before them: a client that reads slowly holds back the workers.
+/// Result partitions, for each slot of the cluster, that may be computed ahead of the client: a
+/// client that reads slowly slows down the workers.
 const RESULTS_AHEAD_PER_SLOT: u32 = 2;
 
 /// How many ready tasks are examined for one that may run on a given worker, where some may not.
 const AVOIDED_TASKS_MAX: usize = 16;
 
-/// A ready task that was chosen, and the queue that it is in: that of a worker which holds its input, or the one for
-/// all.
+/// A ready task that was chosen, and the queue that contains it: that of a worker that holds its
+/// input, or the common one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
     pub(crate) job: JobId,
@@ -32,8 +32,9 @@ pub(crate) struct Choice {
 }
 
 impl Core {
-    /// The load from which on no worker has room for a task of any stage that has one ready, by
-    /// [`has_room`]; none if no stage has. Of a cluster that is busy the others need not be asked.
+    /// The load from which on no worker has room for a task of any stage with ready tasks, by
+    /// [`has_room`]; `None` if no stage has ready tasks. Placement skips more loaded workers of a
+    /// busy cluster.
     pub(crate) fn full_load(&self) -> Option<u64> {
         let jobs = self.jobs.values();
         let ready = jobs.flat_map(|job| job.stages.iter().map(move |stage| (job, stage)));
@@ -49,7 +50,7 @@ impl Core {
         self.sizes.iter().map(|(slots, alike)| slots * alike).sum()
     }
 
-    /// Result partitions that may be made before the client has taken those before them.
+    /// Number of result partitions that may be computed ahead of the client.
     pub(crate) fn result_window(&self) -> u32 {
         self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
@@ -70,8 +71,8 @@ impl Core {
             u64::from(job.running) * priorities < fair
         };
         let find = |job: &Job, stage| find(job, stage, id, window, &self.workers, now);
-        // What comes first and waits for a slot of this worker: nothing goes ahead of it, or short
-        // tasks would fill the worker again and again before it has a slot free.
+        // Prevents starvation: a higher-ranked stage that waits for a slot here blocks short
+        // lower-ranked tasks from filling the read-ahead.
         let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
         for (job_id, job) in order {
             for stage in (0..job.stages.len()).rev() {
@@ -96,7 +97,7 @@ impl Core {
     }
 
     /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,
-    /// among equals the one whose turn it is.
+    /// among equals the one with the smallest virtual time.
     pub(crate) fn by_share(&self) -> Vec<(JobId, &Job)> {
         let mut order: Vec<_> = self
             .jobs
@@ -112,8 +113,8 @@ impl Core {
     }
 }
 
-/// A ready task for a worker, and the queue in which it is: `None` for the stage's. Results are not
-/// more than `window` ahead of the client.
+/// A ready task for a worker, and the queue that contains it: `None` for the stage's. Result
+/// partitions are at most `window` ahead of the client.
 fn find(
     job: &Job,
     stage: usize,

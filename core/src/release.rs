@@ -9,7 +9,7 @@ use partita_shared::message::ToWorker;
 use partita_shared::model::TaskState;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A stage is done: what its inputs hold is dropped where no other stage needs it.
+/// A stage is done: the partitions of its inputs are dropped unless another stage needs them.
 pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
     let mut done = vec![stage];
     while let Some(stage) = done.pop() {
@@ -27,7 +27,7 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: 
                 core.demand_changed = true;
                 core.release_job(source);
             } else {
-                // Parts of it may have been lost while the last task that read them ran.
+                // Partitions may have been lost while the last task that read them ran.
                 left |= !job.stages[input].is_done();
                 release(core, id, input, effects);
             }
@@ -38,7 +38,7 @@ pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: 
     }
 }
 
-/// Drops everything that a stage holds, and stops what makes it again.
+/// Drops all partitions of a stage, and stops the tasks that recompute them.
 fn release(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let mut held = Vec::new();
@@ -69,7 +69,7 @@ fn release(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) 
             telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
         }
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
-        // It may have ended before that arrives, and then its output is dropped with the rest.
+        // A task may end before the message arrives; then its output is dropped with the rest.
         holders.insert(worker);
     }
     let gone = task_id(id, stage as u32, 0).stage;

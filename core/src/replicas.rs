@@ -1,8 +1,8 @@
-//! Further copies of persisted results: as many as were asked for, on workers that stay.
+//! Replicas of persisted results: as many as requested, on workers that do not retire.
 //!
-//! A partition has one holder that readers are told, and others that have the same. When the holder
-//! is lost or leaves, another takes its place and nothing is made or moved. Missing copies are made
-//! a few at a time, by the machinery that hands partitions over.
+//! A partition has one holder from which readers fetch it, and replicas. When the holder is lost or
+//! retires, a replica takes its place and nothing is recomputed or moved. Missing replicas are
+//! created a few at a time, by the code that migrates partitions.
 
 use crate::event::Effect;
 use crate::state::{Core, Job, task_id};
@@ -11,11 +11,11 @@ use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, ToWorker};
 use std::collections::BTreeSet;
 
-/// Copies that are on their way at once.
+/// Maximum number of replicas that are being copied at once.
 const COPIES_UNDER_WAY_MAX: usize = 16;
 
-/// Has missing copies made, and takes those away that are on workers which leave. Looks only where
-/// something changed: there may be many partitions.
+/// Creates missing replicas, and removes those on workers that retire. Examines only results that
+/// changed: there may be many partitions.
 pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
     if !std::mem::take(&mut core.copies_changed) {
         return;
@@ -45,13 +45,13 @@ pub(crate) fn keep_up(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// What a persisted result is short of.
+/// What a persisted result lacks.
 enum Missing {
-    /// It has its copies, or they are on their way.
+    /// It has its replicas, or they are being copied.
     Nothing,
-    /// Some partition has too few, and no worker can take one.
+    /// Some partition has too few replicas, and no worker can take one.
     NoPlace,
-    /// A partition that has too few, its holder, and a worker for one more.
+    /// A partition that has too few replicas, its holder, and a worker for one more.
     Copy(TaskId, Holder, WorkerId),
 }
 
@@ -79,7 +79,7 @@ fn missing(core: &Core, id: JobId) -> Missing {
     found
 }
 
-/// A worker has made a copy.
+/// A worker has copied a partition.
 pub(crate) fn on_copied(core: &mut Core, id: JobId, index: u32, worker: WorkerId) {
     if let Some(job) = core.jobs.get_mut(&id) {
         job.persisted.replicas.entry(index).or_default().insert(worker);
@@ -87,14 +87,14 @@ pub(crate) fn on_copied(core: &mut Core, id: JobId, index: u32, worker: WorkerId
     }
 }
 
-/// Copies on workers that leave are dropped: others are made elsewhere.
+/// Replicas on retiring workers are dropped: others are created elsewhere.
 fn leave(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     let leaving: BTreeSet<WorkerId> =
         core.workers.iter().filter(|(_, w)| w.leaving.is_some()).map(|(id, _)| *id).collect();
     drop_where(core, id, |worker| leaving.contains(&worker), effects);
 }
 
-/// Drops the further copies of a result.
+/// Drops the replicas of a result.
 pub(crate) fn drop_all(core: &mut Core, id: JobId, effects: &mut Vec<Effect>) {
     drop_where(core, id, |_| true, effects);
 }
@@ -120,7 +120,7 @@ fn drop_where(
     }
 }
 
-/// A worker is gone, with its copies.
+/// A worker is gone, with its replicas.
 pub(crate) fn forget_worker(job: &mut Job, lost: WorkerId) {
     job.persisted.replicas.retain(|_, workers| {
         workers.remove(&lost);
@@ -129,7 +129,7 @@ pub(crate) fn forget_worker(job: &mut Job, lost: WorkerId) {
 }
 
 impl Core {
-    /// Walks the further copies, and counts them by worker.
+    /// Checks the replicas, and counts them by worker.
     pub(crate) fn check_replicas(&self) -> Result<Vec<WorkerId>, String> {
         let mut found = Vec::new();
         for (id, job) in &self.jobs {

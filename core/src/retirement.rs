@@ -1,4 +1,4 @@
-//! Workers that leave in order.
+//! Workers that retire.
 
 use crate::event::Effect;
 use crate::state::{Core, Job};
@@ -6,7 +6,7 @@ use crate::transfers;
 use partita_shared::ids::WorkerId;
 use partita_shared::message::ToWorker;
 
-/// Lets those go that are leaving and have nothing that anyone wants.
+/// Lets retiring workers exit that hold nothing that is wanted.
 pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     if !core.is_one_leaving() {
         return;
@@ -29,7 +29,7 @@ pub(crate) fn dismiss(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Whether a worker holds something of a job that a task or a client has still to read.
+/// Whether a worker holds a partition of a job that a task or a client has still to read.
 fn is_read_from(job: &Job, id: WorkerId) -> bool {
     job.touched.contains(&id)
         && (0..job.stages.len()).any(|stage| {

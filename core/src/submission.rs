@@ -10,7 +10,7 @@ use partita_shared::model::TaskCounts;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// The stage whose partitions a stage's are: itself, or the result of another job.
+/// The stage whose partitions a stage has: itself, or the result stage of another job.
 pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &StageSpec) -> StageId {
     match spec.origin {
         Origin::Persisted(source) => {
@@ -79,8 +79,8 @@ pub(crate) fn new_stage(
     }
 }
 
-/// Whether its owner may have one more job of this kind: what one client leaves behind must not stop
-/// the others.
+/// Whether its owner may have one more job of this kind: jobs that one client leaves behind must
+/// not block the others.
 fn check_room(core: &Core, spec: &JobSpec) -> Result<(), String> {
     let (mut own, mut all) = (0, 0);
     for job in core.jobs.values().filter(|job| job.spec.persist == spec.persist) {
@@ -107,7 +107,7 @@ pub(crate) fn needs_room(core: &Core, spec: &JobSpec) -> bool {
     spec.persist && check_room(core, spec).is_err()
 }
 
-/// Whether a job makes sense: every reference is to something that is there.
+/// Whether a job is valid: every reference is to something that exists.
 pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     check_room(core, spec)?;
     if spec.stages.is_empty() || spec.stages.len() > limits::JOB_STAGES_MAX {
@@ -153,7 +153,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a stage that no task of its own makes stands for something that is there.
+/// Whether a stage without tasks of its own refers to something that exists.
 fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String> {
     let stage = &spec.stages[number];
     let is_last = number + 1 == spec.stages.len();

@@ -1,8 +1,9 @@
-//! What an observer is told. Nothing is gathered unless [`crate::Options::observed`] is set.
+//! The observations that an observer receives. Nothing is gathered unless
+//! [`crate::Options::observed`] is set.
 //!
-//! An event costs what it adds here, which does not depend on how much there is: attempts are told
-//! one by one, figures of jobs, stages and workers are marked as changed and told by
-//! [`Core::note_counters`] when the shell asks for them.
+//! The cost of an event does not depend on the size of the cluster: attempts are recorded one by
+//! one; figures of jobs, stages and workers are marked as changed, and [`Core::note_counters`]
+//! records them when the caller asks for them.
 
 use crate::state::{Core, Job, task_id};
 use partita_observe::event::{
@@ -14,7 +15,7 @@ use partita_shared::limits;
 use partita_shared::message::{Exchange, Outcome, TaskFigures, TaskReport};
 use partita_shared::model::{JobRow, TaskState, WorkerState};
 
-/// Notes something at the present time, if anyone wants to know.
+/// Records an observation at the present time, if the core is observed.
 pub(crate) fn note(core: &mut Core, what: impl FnOnce() -> Observation) {
     if core.options.observed {
         core.seen.push(Seen { at_us: core.now, what: what() });
@@ -72,7 +73,7 @@ fn facts(id: JobId, job: &Job) -> JobFacts {
     JobFacts { row: job.row(id, String::new(), None), stages: stages.collect() }
 }
 
-/// The name of an exchange, as people read it.
+/// The name of an exchange, for display.
 pub(crate) fn exchange_name(exchange: &Exchange) -> &'static str {
     match exchange {
         Exchange::OneToOne => "OneToOne",
@@ -137,7 +138,7 @@ pub(crate) fn unreported(
     });
 }
 
-/// A job is about to end: what still runs of it is stopped.
+/// A job is about to end: its running attempts are stopped.
 pub(crate) fn stopped(core: &mut Core, id: JobId) {
     if !core.options.observed {
         return;
@@ -156,13 +157,14 @@ pub(crate) fn stopped(core: &mut Core, id: JobId) {
     }
 }
 
-/// A job has ended: its last figures, and those of the workers that it leaves, then the end.
+/// A job has ended: records its last figures, and those of the workers that it leaves, then the
+/// end.
 pub(crate) fn job_ended(core: &mut Core, id: JobId, job: &mut Job, row: &JobRow) {
     if !core.options.observed {
         return;
     }
     for stage in &mut job.stages {
-        // Everything that it held was let go.
+        // All its partitions were released.
         (stage.available, stage.held_bytes, stage.changed) = (0, 0, true);
     }
     let mut counters = Counters { tasks_finished: core.tasks_finished, ..Counters::default() };
@@ -205,13 +207,13 @@ fn add_workers(counters: &mut Counters, core: &mut Core) {
 }
 
 impl Core {
-    /// What was seen since it was last asked, in order. Empty unless the core is observed.
+    /// The observations since the last call, in order. Empty unless the core is observed.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
     }
 
-    /// Notes the figures that changed since they were last noted, if any did. Costs a look at each
-    /// live job and worker, and the stages of those that changed: to be called a few times a second.
+    /// Records the figures that changed since the last call. Examines each live job and worker, and
+    /// the stages of those that changed: call it only a few times a second.
     pub fn note_counters(&mut self) {
         if !self.options.observed {
             return;

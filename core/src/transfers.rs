@@ -13,13 +13,14 @@ use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::{Exchange, Holder, Migration, ToWorker};
 use partita_shared::model::TaskState;
 
-/// Partitions of one leaving worker that are on their way at a time.
+/// Partitions of one retiring worker that migrate at a time.
 const MOVES_PER_WORKER_MAX: usize = 4;
 
 /// Attempts to migrate a partition.
 const MOVE_TRIES_MAX: u8 = 2;
 
-/// Starts what leaving workers have room for, and ends what nobody reads any more.
+/// Starts migrations that retiring workers have room for, and ends those that are not needed any
+/// more.
 pub(crate) fn migrate(core: &mut Core, effects: &mut Vec<Effect>) {
     drop_copies(core, effects);
     if !core.is_one_leaving() {
@@ -46,7 +47,7 @@ pub(crate) fn migrate(core: &mut Core, effects: &mut Vec<Effect>) {
     }
 }
 
-/// The next partition that should migrate from a worker: one that is wanted and not on its way.
+/// The next partition that should migrate from a worker: one that is wanted and not migrating yet.
 fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     let touched = core.jobs.iter().filter(|(_, job)| job.touched.contains(&from));
     for (id, job) in touched {
@@ -71,15 +72,15 @@ fn next(core: &Core, from: WorkerId) -> Option<(TaskId, Holder)> {
     None
 }
 
-/// Whether a partition is on its way from its holder, or was tried often enough.
+/// Whether a partition is migrating from its holder, or was attempted often enough.
 pub(crate) fn is_tried(core: &Core, task: TaskId, holder: Holder) -> bool {
     core.moves.get(&task).is_some_and(|found| {
         found.attempt == holder.attempt && (found.to.is_some() || found.tries >= MOVE_TRIES_MAX)
     })
 }
 
-/// The worker that gets the next partition: the one that holds the least of those that stay and
-/// have memory.
+/// The worker that gets the next partition: the one with the fewest partitions among those that do
+/// not retire and have memory.
 pub(crate) fn target(core: &Core, fits: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
     let coming = |id: &WorkerId| core.moves.values().filter(|m| m.to == Some(*id)).count() as u64;
     core.workers
@@ -100,7 +101,7 @@ fn other_holder(core: &mut Core, task: TaskId) -> Option<WorkerId> {
     is_result.then(|| job.take_other(task.index, stays)).flatten()
 }
 
-/// Migrates a partition, or copies it if it stays where it is, too.
+/// Migrates a partition, or copies it if the old holder keeps it.
 pub(crate) fn begin(
     core: &mut Core,
     task: TaskId,
@@ -129,7 +130,8 @@ fn buckets(job: &Job, stage: usize) -> u32 {
     shuffles.max().unwrap_or(0)
 }
 
-/// Makes another worker the holder of a partition that it has. Who reads it where it was goes on.
+/// Makes another worker the holder of a partition that it has. Tasks that read it from the old
+/// holder continue.
 pub(crate) fn switch(core: &mut Core, task: TaskId, from: Holder, worker: WorkerId) {
     let (stage, index, attempt) = (task.stage.index as usize, task.index, from.attempt);
     let Some(job) = core.jobs.get_mut(&task.stage.job) else { return };
@@ -163,14 +165,14 @@ fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
     });
 }
 
-/// Whether a worker keeps something that a task reads, or something is on its way to it.
+/// Whether a worker keeps something that a task reads, or receives a partition.
 pub(crate) fn is_taking_part(moves: &Moves, copies: &Copies, id: WorkerId) -> bool {
     let first = task_id(JobId(0), 0, 0);
     copies.range((id, first)..).next().is_some_and(|((worker, _), _)| *worker == id)
         || moves.values().any(|found| found.to == Some(id))
 }
 
-/// What had to do with a worker that is gone is not on its way any more.
+/// Forgets the migrations that involve a worker that is gone.
 pub(crate) fn forget_worker(core: &mut Core, id: WorkerId) {
     core.moves.retain(|_, found| found.from != id);
     core.copies.retain(|(worker, _), _| *worker != id);
@@ -179,7 +181,7 @@ pub(crate) fn forget_worker(core: &mut Core, id: WorkerId) {
     }
 }
 
-/// What had to do with a job that ended is not on its way any more.
+/// Forgets the migrations of a job that ended.
 pub(crate) fn forget_job(core: &mut Core, id: JobId) {
     let first = task_id(id, 0, 0);
     let last = task_id(id, u32::MAX, u32::MAX);
@@ -191,7 +193,7 @@ pub(crate) fn forget_job(core: &mut Core, id: JobId) {
 }
 
 impl Core {
-    /// Walks what is on its way.
+    /// Checks the migrations.
     pub(crate) fn check_moves(&self) -> Result<(), String> {
         for (worker, task) in self.copies.keys() {
             if !self.workers.contains_key(worker) || !self.jobs.contains_key(&task.stage.job) {

@@ -11,7 +11,7 @@ use partita_shared::message::ToWorker;
 use std::ops::Bound;
 
 impl Core {
-    /// Performs what is pending, and what follows from that.
+    /// Performs the pending consequences, and those that follow from them.
     pub(crate) fn drain_pending(&mut self, effects: &mut Vec<Effect>) {
         while let Some(next) = self.pending.pop_front() {
             match next {
@@ -23,7 +23,7 @@ impl Core {
                 }
                 Pending::Release(job) => persisted::release_if_unread(self, job, effects),
                 Pending::Lose { worker, cause, has_link } => {
-                    // Nothing may be sent to it behind this.
+                    // No message may be sent to it after this one.
                     if has_link && self.workers.contains_key(&worker) {
                         effects.push(Effect::Disconnect { worker, cause: cause.clone() });
                     }
@@ -33,7 +33,7 @@ impl Core {
         }
     }
 
-    /// Has recomputed what readers of persisted results wait for.
+    /// Has the partitions recomputed that readers of persisted results wait for.
     fn meet_demand(&mut self, effects: &mut Vec<Effect>) {
         while std::mem::take(&mut self.demand_changed) {
             persisted::demand(self, effects);
@@ -41,15 +41,15 @@ impl Core {
         }
     }
 
-    /// Gives ready tasks to workers. To be called after every batch of events.
+    /// Assigns ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         self.meet_demand(effects);
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
         let (slots, window) = (self.slots(), self.result_window());
         let full = self.full_load();
-        // Who was passed over stands before this. A worker that got a task moves up, so that all
-        // those behind were not asked yet.
+        // Workers that were skipped come before this bound. A worker that got a task moves up, so
+        // that all those behind it were not examined yet.
         let mut passed = Bound::Unbounded;
         while let Some(place) = self.by_load.range((passed, Bound::Unbounded)).next().copied() {
             let (load, id) = place;

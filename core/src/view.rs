@@ -1,4 +1,4 @@
-//! What the shell asks the core.
+//! Queries that the caller asks of the core.
 
 use crate::event::Origin;
 use crate::state::{Core, Job, Task, Worker, task_id};
@@ -56,36 +56,36 @@ impl Core {
         (up.clone().map(Worker::slots).sum(), up.map(share).min().unwrap_or(0))
     }
 
-    /// Whether a worker said that it would go, or was told to.
+    /// Whether a worker is retiring, by its own announcement or on request.
     pub fn is_leaving(&self, worker: WorkerId) -> bool {
         self.workers.get(&worker).is_some_and(|w| w.leaving.is_some() || w.dismissed)
     }
 
-    /// Whether a worker is there, if it is remembered.
+    /// The state of a worker, if it is remembered.
     pub fn worker_state(&self, id: WorkerId) -> Option<WorkerState> {
         let gone = || self.gone.iter().find(|row| row.id == id).map(|row| row.state);
         self.workers.get(&id).map(|worker| worker.row(id).state).or_else(gone)
     }
 
-    /// The data address of a worker that is there.
+    /// The data address of a connected worker.
     pub fn data_address(&self, worker: WorkerId) -> Option<&str> {
         self.workers.get(&worker).map(|w| w.registration.data_address.as_str())
     }
 
-    /// Bytes of a result partition, as they lie in memory.
+    /// Bytes of a result partition, in memory.
     pub fn result_bytes(&self, job: JobId, index: u32) -> Option<u64> {
         let job = self.jobs.get(&job)?;
         Some(job.stages.last()?.tasks.get(index as usize)?.bytes)
     }
 
-    /// The jobs whose complete results are persisted, and that nobody has let go.
+    /// The jobs whose complete results are persisted and not released.
     pub fn persisted_jobs(&self) -> BTreeSet<JobId> {
         let persisted =
             |(_, job): &(&JobId, &Job)| job.persisted.complete && !job.persisted.released;
         self.jobs.iter().filter(persisted).map(|(id, _)| *id).collect()
     }
 
-    /// Rows and bytes, as they lie in memory, of each partition of a persisted result.
+    /// Rows and bytes, in memory, of each partition of a persisted result.
     pub fn persisted_partitions(&self, id: JobId) -> Option<Vec<(u64, u64)>> {
         let job = self.jobs.get(&id).filter(|job| job.persisted.complete)?;
         let tasks = &job.stages[job.result()].tasks;
@@ -101,8 +101,8 @@ impl Core {
         Some((0..).zip(&job.stages[result].tasks).map(place).collect())
     }
 
-    /// Partitions of a persisted result that no worker holds, and whether all that is missing can be recomputed: what a
-    /// client uploaded cannot.
+    /// Partitions of a persisted result that no worker holds, and whether all of them can be
+    /// recomputed: uploaded ones cannot.
     pub fn lost_partitions(&self, id: JobId) -> (u32, bool) {
         let missing = |job: &Job| {
             job.stages[job.result()].tasks.iter().filter(|task| task.holder().is_none()).count()
@@ -180,7 +180,7 @@ impl Core {
             .or_else(|| self.ended.iter().find(|e| e.row.id == id).map(|e| e.stages.clone()))
     }
 
-    /// Figures of each operator of each stage of a job that was run with them.
+    /// Metrics of each operator of each stage of a job that was run with them.
     pub fn operators(&self, id: JobId) -> Option<Vec<Vec<OperatorRow>>> {
         let of = |job: &Job| job.stages.iter().map(|stage| stage.operators.clone()).collect();
         let live = self.jobs.get(&id).map(of);
@@ -199,7 +199,7 @@ impl Core {
         self.tasks_of(id, None, state, after, limit)
     }
 
-    /// The same, of one stage alone if `only` names one.
+    /// The same, only of one stage if `only` names one.
     pub fn tasks_of(
         &self,
         id: JobId,
@@ -216,7 +216,8 @@ impl Core {
             after.map_or((0, 0), |(stage, index)| (stage, index.saturating_add(1)));
         let mut rows = Vec::new();
         for (stage, at) in job.stages.iter().enumerate().skip(from_stage as usize) {
-            // A stage may have millions of tasks: one that cannot have any of these is not walked.
+            // A stage may have millions of tasks: it is skipped if it cannot have tasks in the
+            // wanted states.
             if only.is_some_and(|only| only as usize != stage)
                 || state.is_some_and(|state| count_of(&at.counts, state) == 0)
             {

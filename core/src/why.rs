@@ -11,8 +11,8 @@ use partita_shared::model::TaskState;
 use std::collections::BTreeMap;
 
 impl Core {
-    /// A task of a live job: its row, its inputs, and why it is not running. Its attempts and its
-    /// story are the observer's.
+    /// A task of a live job: its row, its inputs, and why it is not running. The observer has its
+    /// attempts and its history.
     pub fn task_view(&self, id: TaskId) -> Option<TaskView> {
         let job = self.jobs.get(&id.stage.job)?;
         let stage = job.stages.get(id.stage.index as usize)?;
@@ -68,7 +68,7 @@ impl Core {
         if before > 0 {
             whole(format!("{before} ready tasks of this stage run before it"));
         }
-        // In the order in which placement asks them.
+        // In the order in which placement examines them.
         for (other, rival) in self.by_share().into_iter().take_while(|(other, _)| *other != id) {
             whole(format!(
                 "{other} comes first by fair share: it runs {} tasks with priority {}, this job {} with {}",
@@ -119,12 +119,12 @@ impl Core {
     }
 }
 
-/// What a waiting task waits for.
+/// The inputs that a waiting task waits for.
 fn waits_for(job: &Job, stage: &Stage, index: u32) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for input in stage.inputs() {
         let from = &job.stages[input.stage as usize];
-        // What one task of the stage reads whole holds back all of them.
+        // An input that is read whole blocks all tasks of the stage.
         if !is_whole(&input.exchange) && !is_read(input, index) {
             continue;
         }

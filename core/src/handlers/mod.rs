@@ -1,4 +1,4 @@
-//! What follows from an event, by what it is about.
+//! Handlers of events, by subject.
 
 pub(crate) mod jobs;
 pub(crate) mod persisted;

@@ -7,7 +7,7 @@ use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 
-/// A partition of a result that is to be persisted has come.
+/// A partition of a result that is to be persisted became available.
 pub(crate) fn on_partition_persisted(
     core: &mut Core,
     id: JobId,
@@ -47,7 +47,7 @@ pub(crate) fn on_stored(
     };
     let known = core.workers.contains_key(&worker);
     let Some(job) = core.jobs.get_mut(&id).filter(expected).filter(|_| known) else {
-        // The job is gone, or it is here already.
+        // The job is gone, or the partition is stored already.
         let message = ToWorker::DropPartition(task);
         let own = core.jobs.get(&id).is_some_and(|job| {
             let stage = job.stages.get(task.stage.index as usize);
@@ -77,7 +77,7 @@ pub(crate) fn on_stored(
     on_partition_persisted(core, id, task.index, effects);
 }
 
-/// A persisted result is not wanted any more by whoever made it.
+/// The creator of a persisted result does not want it any more.
 pub(crate) fn on_released(core: &mut Core, id: JobId) {
     let Some(job) = core.jobs.get_mut(&id).filter(|job| job.spec.persist) else { return };
     job.persisted.released = true;

@@ -1,9 +1,9 @@
 //! Statements that are being planned.
 //!
-//! A statement gets its number when its planning begins, and its job keeps it, so that it is one thing
-//! from beginning to end for whoever lists or cancels it. One that becomes no job ends here: it failed,
-//! it was cancelled, or the scheduler answered it without a worker. Each number is listed until it is
-//! forgotten, so there are no gaps that look like lost jobs.
+//! A statement gets its number when its planning begins, and its job keeps it, so that listings and
+//! cancellation see one object from beginning to end. A statement that does not become a job ends
+//! here: it failed, it was cancelled, or the scheduler answered it without a worker. Each number is
+//! listed until it is forgotten, so there are no gaps that look like lost jobs.
 
 use crate::ending::end_planning;
 use crate::event::{Effect, PlanningEnd, StatementSpec};

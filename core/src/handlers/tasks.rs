@@ -13,7 +13,7 @@ use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
 use partita_shared::model::{OperatorRow, TaskState};
 
-/// Times in a row that others could not read from a worker, after which it is given up.
+/// Number of consecutive failures to read from a worker after which it is considered lost.
 const UNREADABLE_MAX: u32 = 3;
 
 pub(crate) fn on_reports(
@@ -165,7 +165,7 @@ fn on_failed(
             }
         }
         FailureKind::Input(from) => {
-            // It may be the way between the two: another reader may have more luck.
+            // The path between the two may be broken: another reader may succeed.
             if from != worker && core.workers.contains_key(&from) {
                 job.avoid.entry(at).or_default().insert(worker);
             }
@@ -175,7 +175,7 @@ fn on_failed(
     }
 }
 
-/// An attempt is over without an output: the task waits for another.
+/// An attempt ended without an output: the task waits for another.
 pub(crate) fn put_back(core: &mut Core, id: JobId, stage: usize, index: u32) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.retries += 1;
@@ -184,8 +184,8 @@ pub(crate) fn put_back(core: &mut Core, id: JobId, stage: usize, index: u32) {
     job.make_ready_if_it_can(stage, index);
 }
 
-/// A worker could not be read from. If that goes on while it says that it is alive, it is given
-/// up: its data is as lost as if it were dead.
+/// A worker could not be read from. If that continues while it sends heartbeats, it is considered
+/// lost: its data is unreachable, as if it were dead.
 fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
     let Some(worker) = core.workers.get_mut(&from) else { return };
     worker.unreadable += 1;
@@ -196,7 +196,7 @@ fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {
     }
 }
 
-/// A task has read from other workers: those of them that were under suspicion are readable.
+/// A task has read from other workers: those of them that were suspected are readable.
 fn trust(core: &mut Core, id: JobId, stage: usize, index: u32, reader: WorkerId) {
     let Some(job) = core.jobs.get(&id) else { return };
     let read = |from: &WorkerId| *from != reader && reads_from(job, stage, index, *from);

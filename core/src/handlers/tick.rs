@@ -20,9 +20,9 @@ pub(crate) fn on_tick(core: &mut Core) {
     fail_hopeless(core);
 }
 
-/// Fails the jobs that can do nothing more before the allocation ends: none of their tasks runs,
-/// and every one that could is expected to take longer than is left. Said now, it is an answer;
-/// later, everything just dies.
+/// Fails the jobs that cannot make progress before the allocation ends: none of their tasks runs,
+/// and every ready one is expected to take longer than the remaining time. The user gets an error
+/// now; later, the processes would just be killed.
 fn fail_hopeless(core: &mut Core) {
     let Some((slurm_job, at)) = &core.allocation else { return };
     let left = at.saturating_sub(core.now);

@@ -7,7 +7,7 @@ use crate::transfers::switch;
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use partita_shared::message::{Holder, ToWorker};
 
-/// A worker holds a partition that was to migrate to it, or could not get it.
+/// A worker holds a partition that was to migrate to it, or could not fetch it.
 pub(crate) fn on_migrated(
     core: &mut Core,
     worker: WorkerId,
@@ -53,8 +53,8 @@ fn is_held_by(core: &Core, task: TaskId, holder: Holder) -> bool {
     found.is_some_and(|found| found.holder() == Some(holder))
 }
 
-/// A copy that nobody asked for any more is dropped, unless the worker has made the partition
-/// itself since, or is making it.
+/// A copy that is not wanted any more is dropped, unless the worker has computed the partition
+/// itself since, or is computing it.
 fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Effect>) {
     let job = core.jobs.get(&task.stage.job);
     let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));

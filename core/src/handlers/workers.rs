@@ -16,7 +16,7 @@ pub(crate) fn on_joined(
     mut registration: Registration,
     effects: &mut Vec<Effect>,
 ) {
-    // What a peer says of itself is added up over all workers: no figure may break the sums.
+    // The worker's own figures are summed over all workers: none may make the sums overflow.
     registration.slots = registration.slots.clamp(1, limits::WORKER_SLOTS_MAX);
     registration.memory_limit_bytes =
         registration.memory_limit_bytes.min(limits::WORKER_MEMORY_BYTES_MAX);
@@ -94,8 +94,8 @@ pub(crate) fn on_heartbeat(
     }
 }
 
-/// A supervisor knows why a worker of it died, and the broken link does not: the cause is put
-/// where people look for it.
+/// A supervisor knows why one of its workers died; a broken link does not show it. The cause is
+/// recorded with the worker and in the errors of the affected jobs.
 pub(crate) fn on_process_died(core: &mut Core, host: &str, pid: u32, cause: String) {
     let live = core
         .workers

@@ -7,7 +7,7 @@ use partita_shared::message::Holder;
 use partita_shared::model::{JobRow, JobState, OperatorRow, StageRow};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is kept of a job that ended.
+/// The facts that are kept of a job that ended.
 #[derive(Debug)]
 pub(crate) struct EndedJob {
     pub(crate) row: JobRow,
@@ -15,8 +15,8 @@ pub(crate) struct EndedJob {
     pub(crate) operators: Vec<Vec<OperatorRow>>,
 }
 
-/// Why an attempt failed or was lost. With the worker whose loss it was, if it was one, so that a
-/// cause that is learnt later takes its place.
+/// Why an attempt failed or was lost. With the lost worker, if a loss was the cause, so that a
+/// cause that is learnt later replaces this one.
 pub(crate) type Cause = (Option<WorkerId>, String);
 
 #[derive(Debug)]
@@ -30,29 +30,32 @@ pub(crate) struct Job {
     pub(crate) submitted: Time,
     pub(crate) started: Option<Time>,
     pub(crate) stages: Vec<Stage>,
-    /// Attempts that workers have.
+    /// Its attempts on workers.
     pub(crate) running: u32,
-    /// Its next turn among jobs with an equal share: each start moves it on by a step that is the
-    /// smaller the higher its priority. A job that had nothing to start saves up no turns.
+    /// Its virtual time among jobs with an equal share: each start advances it by a step that is
+    /// inversely proportional to its priority. A job without ready tasks does not save up virtual
+    /// time.
     pub(crate) turn: u64,
     /// Number of leading result partitions that the client has received.
     pub(crate) delivered: u32,
     pub(crate) delivered_rows: u64,
-    /// The attempt of the partition at `delivered` that the shell was told to bring, if it was.
+    /// The attempt of the partition at `delivered` whose delivery was requested, if it was.
     pub(crate) delivering: Option<Holder>,
     pub(crate) retries: u64,
-    /// Workers that were told something of the job.
+    /// Workers that received a message about the job.
     pub(crate) touched: BTreeSet<WorkerId>,
     /// Why attempts of a task failed or were lost, for tasks where that happened.
     pub(crate) causes: BTreeMap<(u32, u32), Vec<Cause>>,
-    /// Workers on which a task failed that is worth another try elsewhere.
+    /// Workers on which a task failed with an error that is worth a retry elsewhere.
     pub(crate) avoid: BTreeMap<(u32, u32), BTreeSet<WorkerId>>,
     /// Tasks that a worker had when it died, and that have not finished since. While there are any,
-    /// no task of the job waits on a worker behind others: what dies with them is not to blame.
+    /// no task of the job is read ahead on a worker: tasks that die together with them are not to
+    /// blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
-    /// What there is beside that of a job whose result is persisted.
+    /// Additional state of a job whose result is persisted.
     pub(crate) persisted: Persistence,
-    /// Whether its figures, or those of a stage of it, changed since an observer was told them.
+    /// Whether its figures, or those of a stage of it, changed since the observer last received
+    /// them.
     pub(crate) changed: bool,
 }
 
@@ -62,15 +65,15 @@ pub(crate) struct Persistence {
     /// Whether the result was complete once: from then on lost partitions are recomputed only for
     /// jobs that want them.
     pub(crate) complete: bool,
-    /// Whether nobody but its readers wants it any more.
+    /// Whether only its readers still want it.
     pub(crate) released: bool,
     /// Whether its lineage was cut: lost partitions cannot be recomputed.
     pub(crate) cut: bool,
-    /// The jobs that read it, and the stage that stands for it there.
+    /// The jobs that read it, each with the stage that mirrors it there.
     pub(crate) readers: BTreeSet<(JobId, u32)>,
     /// Partitions of it that are not held and that a reader waits for.
     pub(crate) wanted: BTreeSet<u32>,
-    /// Workers that hold a partition beside the one that readers are told.
+    /// Workers that hold a partition, besides its holder.
     pub(crate) replicas: BTreeMap<u32, BTreeSet<WorkerId>>,
 }
 
@@ -91,7 +94,7 @@ impl Job {
         texts.join("; ")
     }
 
-    /// The jobs whose persisted results it reads, and the stages that stand for them.
+    /// The jobs whose persisted results it reads, each with the stage that mirrors it.
     pub(crate) fn sources(&self) -> Vec<(u32, JobId)> {
         let stages = self.stages.iter().enumerate().filter(|_| !self.persisted.cut);
         let persisted = stages.filter_map(|(number, stage)| match stage.origin {
@@ -101,18 +104,18 @@ impl Job {
         persisted.collect()
     }
 
-    /// Workers that hold a partition of the result beside its holder.
+    /// Workers that hold a partition of the result, besides its holder.
     pub(crate) fn others(&self, index: u32) -> impl Iterator<Item = WorkerId> + '_ {
         self.persisted.replicas.get(&index).into_iter().flatten().copied()
     }
 
-    /// Whether a worker holds the output of a task beside its holder.
+    /// Whether a worker holds the output of a task, besides its holder.
     pub(crate) fn has_copy(&self, task: TaskId, worker: WorkerId) -> bool {
         self.is_persisted_result(task.stage.index as usize)
             && self.others(task.index).any(|other| other == worker)
     }
 
-    /// Another worker in the place of the holder of a partition, if one has it.
+    /// Makes another worker the holder of a partition, if one has it.
     pub(crate) fn take_other(
         &mut self,
         index: u32,

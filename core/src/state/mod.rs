@@ -22,7 +22,7 @@ use partita_shared::message::FailureKind;
 use partita_shared::model::{JobState, WorkerRow};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What may be set about the core.
+/// The settings of the core.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The cluster's name.
@@ -31,10 +31,10 @@ pub struct Options {
     pub silence_us_max: u64,
     /// How often workers send heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
-    /// Work, in microseconds of expected time for each slot, that a worker may have waiting beyond
-    /// its slots, so that short tasks do not wait for a message each.
+    /// Work, in microseconds of expected time for each slot, that a worker may have as read-ahead,
+    /// so that short tasks do not wait for a message each.
     pub read_ahead_us: u64,
-    /// Whether someone takes what [`Core::take_seen`] gives: nothing is gathered otherwise.
+    /// Whether the caller uses [`Core::take_seen`]: nothing is gathered otherwise.
     pub observed: bool,
 }
 
@@ -68,7 +68,7 @@ pub struct Core {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
-    /// Whether persisted results may have too few copies, or copies where they cannot stay.
+    /// Whether persisted results may have too few replicas, or replicas on workers that retire.
     pub(crate) copies_changed: bool,
     pub(crate) next_worker: u32,
     pub(crate) next_job: u32,
@@ -78,11 +78,11 @@ pub struct Core {
     /// The Slurm job around the scheduler, and its end, if it is known to have one.
     pub(crate) allocation: Option<(String, Time)>,
     pub(crate) tasks_finished: u64,
-    /// Partitions of leaving workers on their way to others.
+    /// Partitions of retiring workers that are migrating.
     pub(crate) moves: Moves,
-    /// What leaving workers keep of those that have arrived, while someone reads it.
+    /// Migrated partitions that retiring workers still keep, while someone reads them.
     pub(crate) copies: Copies,
-    /// Workers that others could not read from since someone last could.
+    /// Workers from which reads failed and have not succeeded since.
     pub(crate) suspects: BTreeSet<WorkerId>,
     /// Where the jobs' turns have got to; see [`Job::turn`].
     pub(crate) turn: u64,
@@ -90,24 +90,26 @@ pub struct Core {
     pub(crate) gone: VecDeque<WorkerRow>,
     /// Jobs that ended, the latest last; at most [`limits::FINISHED_JOBS_MAX`].
     pub(crate) ended: VecDeque<EndedJob>,
-    /// What is left to be done of the event at hand, in this order; see [`Pending`]. Empty between events.
+    /// Consequences of the current event that are still to be performed, in this order; see
+    /// [`Pending`]. Empty between events.
     pub(crate) pending: VecDeque<Pending>,
-    /// What an observer has not been told yet; the shell takes it after each batch of events.
+    /// Observations that the observer has not received yet; the caller takes them after each batch
+    /// of events.
     pub(crate) seen: Vec<Seen>,
 }
 
 /// Workers that are gone and still listed.
 pub(crate) const GONE_WORKERS_MAX: usize = 200;
 
-/// Something large that follows from an event. Functions queue it and do not perform it: so no job and no worker
-/// goes while a function works on it, and a chain of any length needs no recursion.
+/// A large consequence of an event. Functions queue it and do not perform it: so no job and no
+/// worker disappears while a function works on it, and a chain of any length needs no recursion.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// A job ends, or the planning of a statement.
     End { job: JobId, state: JobState, error: String, kind: Option<FailureKind> },
-    /// A persisted result may be released: it lost a reader, or one has read all of it.
+    /// A persisted result may be released: it lost a reader, or a reader has read all of it.
     Release(JobId),
-    /// A worker is lost. Its link is closed if that is not how it was lost.
+    /// A worker is lost. Its link is closed if `has_link` is set.
     Lose { worker: WorkerId, cause: String, has_link: bool },
 }
 
@@ -148,8 +150,8 @@ impl Core {
         id
     }
 
-    /// The jobs in the order in which they were submitted: each after those whose results it reads. Their
-    /// numbers do not tell it.
+    /// The jobs in the order in which they were submitted: each after those whose results it reads.
+    /// Their numbers do not give this order.
     pub(crate) fn in_order(&self) -> Vec<JobId> {
         let mut ids: Vec<(u64, JobId)> =
             self.jobs.iter().map(|(id, job)| (job.order, *id)).collect();
@@ -167,7 +169,7 @@ impl Core {
         self.pending.push_back(Pending::End { job, state: JobState::Failed, error, kind });
     }
 
-    /// Queues the release of a persisted result, should nobody want it any more.
+    /// Queues the release of a persisted result, which happens if nobody wants it any more.
     pub(crate) fn release_job(&mut self, job: JobId) {
         self.pending.push_back(Pending::Release(job));
     }
@@ -177,17 +179,17 @@ impl Core {
         self.pending.push_back(Pending::Lose { worker, cause, has_link: false });
     }
 
-    /// Queues the loss of a worker whose link is there and has to be closed.
+    /// Queues the loss of a worker whose link is open and has to be closed.
     pub(crate) fn give_up_worker(&mut self, worker: WorkerId, cause: String) {
         self.pending.push_back(Pending::Lose { worker, cause, has_link: true });
     }
 
-    /// Whether a worker is leaving: those alone are not listed by load.
+    /// Whether a worker is retiring: only such workers are not listed by load.
     pub(crate) fn is_one_leaving(&self) -> bool {
         self.by_load.len() < self.workers.len()
     }
 
-    /// Changes the number of attempts that a worker has, and its place among the others.
+    /// Changes the number of attempts that a worker has, and its position among the others.
     pub(crate) fn add_assigned(&mut self, id: WorkerId, change: i64) {
         if let Some(worker) = self.workers.get_mut(&id) {
             let listed = self.by_load.remove(&(worker.load(), id));

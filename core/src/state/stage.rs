@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) counts: TaskCounts,
     /// Tasks whose output is held somewhere.
     pub(crate) available: u32,
-    /// Bytes of that, as they lie in memory.
+    /// Bytes of these outputs, in memory.
     pub(crate) held_bytes: u64,
     /// Inputs that tasks read whole (`Shuffle`, `Gather`, `Broadcast`) and that are not all held.
     pub(crate) blocked: u32,
@@ -34,23 +34,23 @@ pub(crate) struct Stage {
     pub(crate) ready: VecDeque<u32>,
     /// Ready tasks whose input one worker holds, by that worker.
     pub(crate) ready_at: BTreeMap<WorkerId, VecDeque<u32>>,
-    /// Holders of the whole-read inputs, as workers were last told them; empty before.
+    /// Holders of the whole-read inputs, as last sent to workers; empty before.
     pub(crate) locations: Vec<(u32, Arc<Vec<Holder>>)>,
     /// Counts the changes of `locations`.
     pub(crate) version: u32,
-    /// What each worker was told: the version of the locations, and so the fragment.
+    /// The version of the locations that each worker received, which implies the fragment.
     pub(crate) told: BTreeMap<WorkerId, u32>,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) busy_us: u64,
     pub(crate) finished: u64,
     pub(crate) operators: Vec<OperatorRow>,
-    /// Whether its figures changed since an observer was told them.
+    /// Whether its figures changed since the observer last received them.
     pub(crate) changed: bool,
 }
 
 impl Stage {
-    /// Whether it stands for the persisted result of another job.
+    /// Whether it mirrors the persisted result of another job.
     pub(crate) fn is_mirror(&self) -> bool {
         matches!(self.origin, Origin::Persisted(_))
     }

@@ -15,7 +15,7 @@ pub(crate) struct Task {
     pub(crate) busy_us: u32,
     /// The worker that runs it or holds its output, or [`NOBODY`].
     pub(crate) worker: u32,
-    /// Input partitions that this task alone reads and that are not held.
+    /// Input partitions that only this task reads and that are not held.
     pub(crate) pending: u32,
     pub(crate) attempt: Attempt,
     pub(crate) state: TaskState,
@@ -46,7 +46,7 @@ impl Task {
         (self.worker != NOBODY).then_some(WorkerId(self.worker))
     }
 
-    /// Who holds its output, if someone does.
+    /// The worker that holds its output, if one does.
     pub(crate) fn holder(&self) -> Option<Holder> {
         match self.state {
             TaskState::Done => self.worker().map(|worker| Holder { worker, attempt: self.attempt }),

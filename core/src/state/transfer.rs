@@ -1,36 +1,36 @@
-//! Partitions on their way from one worker to another.
+//! Partitions that are being copied from one worker to another.
 
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use std::collections::BTreeMap;
 
-/// A partition on its way.
+/// A partition that is being copied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Move {
     pub(crate) attempt: Attempt,
     pub(crate) from: WorkerId,
-    /// None between two tries, and when it is not tried again.
+    /// `None` between two attempts, and when no attempt follows.
     pub(crate) to: Option<WorkerId>,
     pub(crate) tries: u8,
-    /// Whether it stays where it is, too.
+    /// Whether the old holder keeps it, too.
     pub(crate) copy: bool,
 }
 
 impl Move {
-    /// Whether the partition stays where it is, too.
+    /// Whether the old holder keeps the partition, too.
     pub(crate) fn is_copy(&self) -> bool {
         self.copy && self.to.is_some()
     }
 }
 
-/// What is on its way, by task.
+/// The partitions that are being copied, by task.
 pub(crate) type Moves = BTreeMap<TaskId, Move>;
 
-/// What a leaving worker still keeps of a partition that migrated: tasks that were told of
-/// it before are reading it there.
+/// A migrated partition that a retiring worker keeps, because tasks that learned its location
+/// before are reading it there.
 #[derive(Debug)]
 pub(crate) struct Copy {
     pub(crate) readers: Vec<(TaskId, Attempt)>,
 }
 
-/// What leaving workers keep, by worker and task.
+/// Migrated partitions that retiring workers keep, by worker and task.
 pub(crate) type Copies = BTreeMap<(WorkerId, TaskId), Copy>;

@@ -13,18 +13,18 @@ pub(crate) struct Worker {
     pub(crate) ends: Option<Time>,
     pub(crate) leaving: Option<String>,
     pub(crate) metrics: WorkerMetrics,
-    /// Attempts given to it that have not ended.
+    /// Attempts assigned to it that have not ended.
     pub(crate) assigned: u32,
-    /// Partitions that it holds and someone may want.
+    /// Partitions that it holds and that may be wanted.
     pub(crate) held: u32,
     pub(crate) finished: u64,
-    /// Times in a row that others could not read from it.
+    /// Consecutive failures to read from it.
     pub(crate) unreadable: u32,
-    /// Workers whose address it was told.
+    /// Workers whose address it received.
     pub(crate) knows: BTreeSet<WorkerId>,
-    /// Whether it was told to go.
+    /// Whether it was told to exit.
     pub(crate) dismissed: bool,
-    /// Whether its figures changed since an observer was told them.
+    /// Whether its figures changed since the observer last received them.
     pub(crate) changed: bool,
 }
 
