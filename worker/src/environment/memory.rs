@@ -60,7 +60,8 @@ impl MemoryPlan {
 
     fn slots_of(&self, requested: u32) -> (u32, Option<String>) {
         let fitting = self.limit_bytes.saturating_sub(PROGRAM_BYTES) / SLOT_BYTES_MIN;
-        let slots = u32::try_from(fitting.max(1)).map_or(requested, |fitting| fitting.min(requested));
+        let slots =
+            u32::try_from(fitting.max(1)).map_or(requested, |fitting| fitting.min(requested));
         let warning = (slots < requested).then(|| {
             format!(
                 "a memory limit of {} is enough for {slots} of {requested} slots: the program needs {} and \

@@ -66,7 +66,10 @@ impl Slots {
 
     /// The jobs of attempts that were stopped and have not ended.
     pub(crate) fn stopping(&self) -> impl Iterator<Item = JobId> {
-        self.stopped.iter().filter(|stopped| !stopped.handle.is_finished()).map(|stopped| stopped.job)
+        self.stopped
+            .iter()
+            .filter(|stopped| !stopped.handle.is_finished())
+            .map(|stopped| stopped.job)
     }
 
     /// Whether some attempt has memory: one that runs, or one that was stopped a moment ago and has not ended.

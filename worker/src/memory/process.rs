@@ -73,9 +73,9 @@ impl ProcessMemory {
         let page_bytes = page_bytes();
         let used = read(&statm, page_bytes)?;
         let _ = GIVE_BACK.set(give_back);
-        let state =
-            State { used, measured: Instant::now(), gave_back: None, released_code: None };
-        let code = std::fs::read_to_string("/proc/self/maps").map_or_else(|_| Vec::new(), |maps| code_in(&maps));
+        let state = State { used, measured: Instant::now(), gave_back: None, released_code: None };
+        let code = std::fs::read_to_string("/proc/self/maps")
+            .map_or_else(|_| Vec::new(), |maps| code_in(&maps));
         Some(ProcessMemory { statm, page_bytes, give_back, code, state: Mutex::new(state) })
     }
 
@@ -90,8 +90,12 @@ impl ProcessMemory {
             state.released_code = Some(Instant::now());
         }
         for (start, length) in &self.code {
-            #[expect(unsafe_code, reason = "pages of a file that nobody can have written to are read again")]
-            let _ = unsafe { libc::madvise(*start as *mut libc::c_void, *length, libc::MADV_DONTNEED) };
+            #[expect(
+                unsafe_code,
+                reason = "pages of a file that nobody can have written to are read again"
+            )]
+            let _ =
+                unsafe { libc::madvise(*start as *mut libc::c_void, *length, libc::MADV_DONTNEED) };
         }
     }
 

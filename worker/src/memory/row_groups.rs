@@ -17,8 +17,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
-use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::basic::Compression;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -224,8 +224,8 @@ fn page_bytes(metadata: &ParquetMetaData, ranges: &[Range<u64>]) -> usize {
         usize::try_from(chunk.uncompressed_size()).unwrap_or_default() / pages
     };
     let chunks = groups[at].columns().iter().enumerate();
-    let decompressed =
-        chunks.filter(|(_, chunk)| chunk.compression() != Compression::UNCOMPRESSED && is_read(chunk));
+    let decompressed = chunks
+        .filter(|(_, chunk)| chunk.compression() != Compression::UNCOMPRESSED && is_read(chunk));
     decompressed.map(bytes_of).sum()
 }
 
@@ -289,13 +289,16 @@ mod tests {
     #[tokio::test]
     async fn row_groups_wait_for_room() {
         let large = gate(64 << 10);
-        let refused = large.wait_for_room("/a.parquet", 50 << 30, 50 << 30).await.err().expect("no room");
+        let refused =
+            large.wait_for_room("/a.parquet", 50 << 30, 50 << 30).await.err().expect("no room");
         assert!(matches!(refused, DataFusionError::ResourcesExhausted(_)), "{refused}");
         assert!(refused.to_string().contains("'/a.parquet' needs 100 GiB"), "{refused}");
         let small = large.wait_for_room("/a.parquet", SMALL_READ_BYTES, 0).await.expect("room");
         assert!(small.is_none());
-        let first =
-            large.wait_for_room("/a.parquet", 20 << 30, 20 << 30).await.expect("room for 40 of 64 GiB");
+        let first = large
+            .wait_for_room("/a.parquet", 20 << 30, 20 << 30)
+            .await
+            .expect("room for 40 of 64 GiB");
         let second = large.wait_for_room("/b.parquet", 20 << 30, 20 << 30);
         let mut second = std::pin::pin!(second);
         assert!(tokio::time::timeout(3 * ROOM_INTERVAL, &mut second).await.is_err(), "no room");
