@@ -640,7 +640,7 @@ def test_retire_workers():
 
 
 def test_persisted_frames_survive_lost_workers():
-    """The loss of a worker is no error if its partitions can be recomputed or have replicas."""
+    """The loss of a worker is not an error if its partitions can be recomputed or have replicas."""
     with Client(n_workers=2, threads_per_worker=1, set_as_default=False) as client:
         client.wait_for_workers(2)
         frame = pd.DataFrame({"a": np.arange(100)})
