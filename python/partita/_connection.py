@@ -338,7 +338,7 @@ class Connection:
             self._releases.add(name)
 
     @contextlib.contextmanager
-    def making(self, name: str) -> Iterator[None]:
+    def release_on_error(self, name: str) -> Iterator[None]:
         """Release a table of this session if its creation fails or is interrupted."""
         try:
             yield
@@ -447,7 +447,7 @@ class Connection:
             # A copy, since a slice would keep all rows in memory.
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
-        with self.making(name):
+        with self.release_on_error(name):
             places = self.action("partita.upload_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
             job = places["job"]
             firsts = self._each(list(enumerate(places["addresses"])), send)

@@ -233,7 +233,7 @@ class Plan:
         query = self._table_query(names)
         spread = f" WITH ({layout})" if layout else ""
         connection = rows.client._connection
-        with connection.making(name):
+        with connection.release_on_error(name):
             connection.query(f"CREATE TEMPORARY TABLE {quote(name)}{spread} AS {query}")
             partitions = connection.table(name)["partitions"]
         order = tuple(f"{quote(name)}{direction(sql)}" for name, sql in zip(names, rows.order))
