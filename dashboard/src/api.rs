@@ -15,7 +15,7 @@ const REFUSAL_CHARS_MAX: usize = 300;
 /// With a sentence for the user, if the scheduler refused or was not reached.
 pub async fn cancel(job: JobId, token: &str) -> Result<(), String> {
     let lost = |_: JsValue| "The scheduler was not reached. Nothing was cancelled.".to_string();
-    let response = post(&format!("api/v1/jobs/{}/cancel", job.0), token).await.map_err(lost)?;
+    let response = post(&format!("api/v2/jobs/{}/cancel", job.0), token).await.map_err(lost)?;
     if response.ok() {
         return Ok(());
     }

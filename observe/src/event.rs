@@ -105,10 +105,8 @@ pub enum Carried {
         at_ms: u64,
     },
     /// What a stage's attempts told of it.
-    #[serde(alias = "Group")]
     Stage {
         /// The stage.
-        #[serde(alias = "group")]
         stage: StageId,
         /// The figures.
         figures: StageCarried,
@@ -174,7 +172,6 @@ pub struct JobFacts {
     /// Its row at that moment.
     pub row: JobRow,
     /// Its stages.
-    #[serde(alias = "groups")]
     pub stages: Vec<StageFacts>,
 }
 
@@ -195,7 +192,6 @@ pub struct StageFacts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFacts {
     /// The stage that is read: its index in the same job.
-    #[serde(alias = "group")]
     pub stage: u32,
     /// The name of the exchange: `OneToOne`, `Shuffle`, `Gather`, `Broadcast` or `Explicit`.
     pub exchange: String,
@@ -209,7 +205,6 @@ pub struct Counters {
     /// Jobs that changed.
     pub jobs: Vec<JobCounters>,
     /// Stages that changed.
-    #[serde(alias = "groups")]
     pub stages: Vec<StageCounters>,
     /// Workers whose tasks changed: the worker, tasks given to it that have not ended, tasks that it
     /// finished.
@@ -235,7 +230,6 @@ pub struct JobCounters {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageCounters {
     /// The stage.
-    #[serde(alias = "group")]
     pub stage: StageId,
     /// Its tasks.
     pub tasks: TaskCounts,

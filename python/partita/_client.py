@@ -212,7 +212,7 @@ class Client:
     def _rest(self, path: str, method: str = "GET") -> Any:
         connection = self._connection
         headers = {"Authorization": f"Bearer {connection.token}"}
-        url = f"http://{connection.address}/api/v1/{path}"
+        url = f"http://{connection.address}/api/v2/{path}"
         request = urllib.request.Request(url, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:

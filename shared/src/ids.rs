@@ -73,7 +73,6 @@ impl fmt::Debug for StageId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The stage it belongs to.
-    #[serde(alias = "group")]
     pub stage: StageId,
     /// Its index in the stage.
     pub index: u32,

@@ -80,7 +80,6 @@ pub enum JobState {
     /// Someone stopped it, or its client went away.
     Cancelled,
     /// Its result is complete and persisted on the workers, until someone lets it go.
-    #[serde(alias = "held")]
     Persisted,
     /// Its statement is being planned, or was planned and its client has not fetched the result yet.
     Planning,
@@ -228,7 +227,6 @@ pub struct WorkerRow {
     /// When it joined.
     pub joined_ms: u64,
     /// When its last heartbeat came.
-    #[serde(alias = "heard_ms")]
     pub last_seen_ms: u64,
     /// What it measured last.
     pub metrics: WorkerMetrics,
@@ -265,7 +263,6 @@ pub struct JobRow {
     /// Its tasks.
     pub tasks: TaskCounts,
     /// How many stages it has.
-    #[serde(alias = "groups")]
     pub stages: u32,
     /// Rows that its finished tasks made, over all stages.
     pub rows: u64,

@@ -149,7 +149,7 @@ test('a link that is pasted over a page that is open takes effect', async () => 
 
 test('figures, metrics and feeds are for those who know the token', async () => {
   const { origin, access } = here.cluster;
-  const paths = ['api/v1/cluster', 'api/v1/workers', 'api/v1/jobs', 'metrics', 'ws/client', 'ws/worker'];
+  const paths = ['api/v2/cluster', 'api/v2/workers', 'api/v2/jobs', 'metrics', 'ws/client', 'ws/worker'];
   for (const path of paths) {
     for (const token of [undefined, '', 'x', access.token.slice(1), `${access.token}0`]) {
       const headers = new Headers(token === undefined ? {} : { authorization: `Bearer ${token}` });
@@ -201,7 +201,7 @@ test('a page of another site reads nothing, not even with the token', async () =
         socket.onopen = () => resolve('open');
         socket.onerror = () => resolve('refused');
       });
-      const read = (/** @type {RequestInit} */ how) => fetch(`${page}api/v1/cluster`, how)
+      const read = (/** @type {RequestInit} */ how) => fetch(`${page}api/v2/cluster`, how)
         .then(() => 'answered', () => 'refused');
       const header = await read({ headers: { authorization: `Bearer ${token}` } });
       return { socket, header };

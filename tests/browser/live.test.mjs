@@ -32,7 +32,7 @@ async function start(query) {
 /** Ends a job that a test leaves behind. @param {{ id: number }} job */
 async function stop(job) {
   const headers = { authorization: `Bearer ${here.cluster.access.token}` };
-  await fetch(`${here.cluster.origin}/api/v1/jobs/${job.id}/cancel`, { method: 'POST', headers });
+  await fetch(`${here.cluster.origin}/api/v2/jobs/${job.id}/cancel`, { method: 'POST', headers });
   await here.cluster.waitUntilIdle();
 }
 

@@ -397,7 +397,7 @@ impl Cluster {
     /// The stages of a job, as the REST API lists them.
     #[track_caller]
     pub fn stages(&self, job: &JobRow) -> Vec<StageRow> {
-        let path = format!("/api/v1/jobs/{}/stages", job.id);
+        let path = format!("/api/v2/jobs/{}/stages", job.id);
         let (status, body) = raw::get(&self.access, &path);
         assert_eq!(status, 200, "{body}");
         let body: serde_json::Value = serde_json::from_str(&body).expect("stages as JSON");

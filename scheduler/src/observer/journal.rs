@@ -10,8 +10,7 @@
 //! When a file has [`JOURNAL_BYTES_MAX`], it becomes `FILE.old` in the place of an older one, and a
 //! new one is begun with all that is known, so that each can be read alone.
 //!
-//! Formats: 1 was not packed, and its attempts did not say what they waited for. 2 had other names for some
-//! fields, which are still read (`serde(alias)`). 3 is this one.
+//! Only journals of the present format ([`FORMAT`]) are read.
 
 use crate::error::SchedulerError;
 use flate2::Compression;
@@ -28,7 +27,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The format that is written.
+/// The format that is written and read.
 const FORMAT: u32 = 3;
 /// The size of a file, in bytes, at which the next is begun. There are two at most.
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -70,11 +69,11 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// It is newer than this program.
+    /// It has another format than this program reads.
     #[error(
-        "cannot read journal {path}: it has format {found}, and this version of Partita reads formats up to {FORMAT}; use version {version} or later"
+        "cannot read journal {path}: it has format {found}, and this version of Partita reads format {FORMAT}; use version {version} of Partita, which wrote it"
     )]
-    TooNew {
+    OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
@@ -309,7 +308,7 @@ fn line(out: &mut impl Write, value: &impl Serialize) -> std::io::Result<()> {
 /// Reads a journal, as far as it goes.
 ///
 /// # Errors
-/// If the file cannot be opened, is not a journal, or is of a later format.
+/// If the file cannot be opened, is not a journal, or has another format.
 pub fn read(path: &Path) -> Result<Entries, JournalError> {
     let unreadable = |source| JournalError::Unreadable { path: path.to_path_buf(), source };
     let file = File::open(path).map_err(unreadable)?;
@@ -322,8 +321,8 @@ pub fn read(path: &Path) -> Result<Entries, JournalError> {
     let first = next_line(&mut lines).unwrap_or_default();
     let header: Header = serde_json::from_slice(&first)
         .map_err(|_| JournalError::NoJournal { path: path.to_path_buf() })?;
-    if header.partita_journal > FORMAT {
-        return Err(JournalError::TooNew {
+    if header.partita_journal != FORMAT {
+        return Err(JournalError::OtherFormat {
             path: path.to_path_buf(),
             found: header.partita_journal,
             version: header.version,

@@ -22,7 +22,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// The largest answer of one of Slurm's programs, in bytes.
 const SLURM_BYTES_MAX: u64 = 4 << 20;
 /// A question that a scheduler answers at once, to those who know its token.
-const QUESTION: &str = "/api/v1/cluster";
+const QUESTION: &str = "/api/v2/cluster";
 
 /// A cluster that does not answer.
 #[derive(Clone, Debug)]

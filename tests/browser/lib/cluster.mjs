@@ -119,12 +119,12 @@ export class Cluster {
   /**
    * What the REST API says.
    *
-   * @param {string} path below `/api/v1/`
+   * @param {string} path below `/api/v2/`
    * @returns {Promise<any>}
    */
   async get(path) {
     const headers = { authorization: `Bearer ${this.access.token}` };
-    const answer = await fetch(`${this.origin}/api/v1/${path}`, { headers });
+    const answer = await fetch(`${this.origin}/api/v2/${path}`, { headers });
     assert.equal(answer.status, 200, `GET ${path}`);
     return answer.json();
   }

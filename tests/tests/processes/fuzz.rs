@@ -267,7 +267,7 @@ async fn round(random: &mut SmallRng, stranger: &mut Stranger, cluster: &Cluster
         let path = damaged(random, path.as_bytes());
         // A character that no path may contain makes no valid request either.
         let path: String = path.iter().map(|byte| char::from(byte % 94 + 33)).collect();
-        raw::get(&cluster.access, &format!("/api/v1/{path}"));
+        raw::get(&cluster.access, &format!("/api/v2/{path}"));
     }
 }
 

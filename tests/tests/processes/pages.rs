@@ -204,16 +204,18 @@ fn a_journal_is_replayed() {
     assert_eq!(task.row.state, TaskState::Done);
 }
 
-/// A file that is not a journal, is of a later version, or does not exist is refused with a reason;
+/// A file that is not a journal, has another format, or does not exist is refused with a reason;
 /// a truncated journal is shown up to its end.
 #[test]
 fn journals_are_checked() {
     let place = Place::new();
     place.write("text", "hello\n");
     place.write("later", "{\"partita_journal\":99,\"version\":\"9.0.0\"}\n");
+    place.write("earlier", "{\"partita_journal\":1,\"version\":\"0.0.1\"}\n");
     for (name, words) in [
         ("text", "is not a Partita journal"),
         ("later", "has format 99"),
+        ("earlier", "use version 0.0.1 of Partita"),
         ("missing", "cannot read"),
     ] {
         place.run(["report", name]).fails(1, &[words]);
@@ -233,19 +235,4 @@ fn journals_are_checked() {
         let outside = page.lines().filter(|line| line.len() < 10_000 && line.contains(foreign));
         assert_eq!(outside.count(), 0, "a report needs nothing from outside");
     }
-}
-
-/// A journal of the first format, which was not packed and whose attempts did not say what they
-/// waited for, is still shown.
-#[test]
-fn the_first_format_of_journals_is_read() {
-    let place = Place::new();
-    let old = concat!(env!("CARGO_MANIFEST_DIR"), "/data/format-1.journal");
-    let (_serving, mut page) = replayed(&place, Path::new(old));
-    page.follow(&LISTS);
-    let job = page.wait_for("the job", SOON, |f| {
-        f.jobs.values().find(|row| row.state == JobState::Done).map(|row| (**row).clone())
-    });
-    assert!(job.tasks.done > 0, "{job:?}");
-    place.run(["report", old, "-o", "old.html"]).ok();
 }

@@ -156,7 +156,7 @@ fn a_leaving_worker_migrates_what_a_slow_client_wants() {
         cluster.last_job().filter(|job| job.state != JobState::Planning)
     });
     signal(sql.pid(), libc::SIGSTOP);
-    let tasks = format!("/api/v1/jobs/{}/tasks?stage=0", job.id.0);
+    let tasks = format!("/api/v2/jobs/{}/tasks?stage=0", job.id.0);
     // The first partition is being read. The others wait for their turn where they were made.
     let reading = wait_for("partitions that wait", LONG, || {
         let (_, text) = raw::get(&cluster.access, &tasks);

@@ -36,7 +36,7 @@ fn a_wrong_token_opens_nothing() {
     run(1, &["shutdown"]);
     run(77, &["worker", "--host=127.0.0.1"]);
     run(77, &["worker", "--host=127.0.0.1", "--nworkers=2"]);
-    for path in ["/api/v1/workers", "/metrics", "/ws/client", "/ws/worker", "/nowhere/else"] {
+    for path in ["/api/v2/workers", "/metrics", "/ws/client", "/ws/worker", "/nowhere/else"] {
         let wrong = raw::get_with(&cluster.access, path, "Authorization: Bearer x\r\n");
         let none = raw::get_with(&cluster.access, path, "");
         let open = path == "/nowhere/else";

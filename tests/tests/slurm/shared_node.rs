@@ -84,7 +84,7 @@ fn a_stranger_opens_nothing() {
     let workers = workers_in(&nodes, &job);
     nodes.slurm().enter(|| {
         for (path, expected) in
-            [("/healthz", 200), ("/", 200), ("/api/v1/cluster", 401), ("/metrics", 401)]
+            [("/healthz", 200), ("/", 200), ("/api/v2/cluster", 401), ("/metrics", 401)]
         {
             assert_eq!(raw::get_with(&access, path, "").0, expected, "{path}");
         }

@@ -88,7 +88,7 @@ impl ApiError {
 
     /// There is no such job, or it has been forgotten.
     pub(super) fn unknown(job: JobId) -> Self {
-        let error = format!("{job} does not exist; see /api/v1/jobs");
+        let error = format!("{job} does not exist; see /api/v2/jobs");
         ApiError { status: StatusCode::NOT_FOUND, error }
     }
 

@@ -30,13 +30,13 @@ const TASKS_PAGE_MAX: usize = 200;
 
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
-        .route("/api/v1/cluster", get(cluster))
-        .route("/api/v1/workers", get(workers))
-        .route("/api/v1/jobs", get(jobs))
-        .route("/api/v1/jobs/{id}", get(job))
-        .route("/api/v1/jobs/{id}/stages", get(stages))
-        .route("/api/v1/jobs/{id}/tasks", get(tasks))
-        .route("/api/v1/jobs/{id}/cancel", post(cancel))
+        .route("/api/v2/cluster", get(cluster))
+        .route("/api/v2/workers", get(workers))
+        .route("/api/v2/jobs", get(jobs))
+        .route("/api/v2/jobs/{id}", get(job))
+        .route("/api/v2/jobs/{id}/stages", get(stages))
+        .route("/api/v2/jobs/{id}/tasks", get(tasks))
+        .route("/api/v2/jobs/{id}/cancel", post(cancel))
         .route("/api/{*rest}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
 }
@@ -161,8 +161,8 @@ async fn cancel(
 }
 
 async fn nothing_here() -> ApiError {
-    let text = "unknown path; paths begin with /api/v1/cluster, /api/v1/workers \
-                and /api/v1/jobs";
+    let text = "unknown path; paths begin with /api/v2/cluster, /api/v2/workers \
+                and /api/v2/jobs";
     ApiError::new(StatusCode::NOT_FOUND, text.to_string())
 }
 

@@ -51,7 +51,7 @@ impl Api {
     async fn send(&self, method: Method, path: &str) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)
-            .uri(format!("/api/v1/{path}"))
+            .uri(format!("/api/v2/{path}"))
             .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
             .body(Body::empty())
             .unwrap();
@@ -137,10 +137,10 @@ fn names(rows: &[Value]) -> Vec<String> {
 async fn the_token_is_needed() {
     let api = Api::new();
     let plain = |uri: &str| Request::builder().uri(uri).body(Body::empty()).unwrap();
-    for uri in ["/api/v1/cluster", "/api/v1/jobs/1", "/api/v1/nothing"] {
+    for uri in ["/api/v2/cluster", "/api/v2/jobs/1", "/api/v2/nothing"] {
         assert_eq!(api.ask(plain(uri)).await.0, StatusCode::UNAUTHORIZED, "{uri}");
     }
-    let uri = format!("/api/v1/cluster?token={TOKEN}");
+    let uri = format!("/api/v2/cluster?token={TOKEN}");
     assert_eq!(api.ask(plain(&uri)).await.0, StatusCode::OK);
 }
 
@@ -158,7 +158,7 @@ async fn the_cluster_is_shown() {
     assert_eq!(row["jobs_live"], 1);
     let tasks = row["tasks"].as_object().unwrap();
     assert_eq!(tasks.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), 30);
-    let uri = format!("/api/v1/cluster?token={TOKEN}");
+    let uri = format!("/api/v2/cluster?token={TOKEN}");
     let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
     let response = api.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
