@@ -75,34 +75,49 @@ LIMIT 5",
 
 /// Runs the command. Gives the exit code of the cluster's run.
 ///
+/// The page comes last: its tools take longer to build than the answers.
+///
 /// # Errors
-/// If something cannot be built or had.
+/// If something cannot be built or installed.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let flags = Flags::parse(args, &["--no-dashboard"])?;
     let paths = Paths::find()?;
-    build(&Mirror::of(&paths)?.paths, !flags.has("--no-dashboard"))?;
+    let has_dashboard = !flags.has("--no-dashboard");
+    let steps = if has_dashboard { 4 } else { 3 };
+    announce(1, steps, "Build Partita", "first time: about 20 minutes on two cores");
+    build(&Mirror::of(&paths)?.paths)?;
+    announce(2, steps, "Get the flights of a year", "first time: about a minute");
     let data = setup::flights(&paths)?;
     let partita = paths.binary("debug", "partita");
-    let this = std::env::current_exe().context("this program does not know where it lies")?;
+    let this = std::env::current_exe().context("cannot find the path of this program")?;
     let mut cluster = program(&partita);
     let journal = paths.cache.join("demo.journal");
     cluster.args(["run", "--workers", WORKERS, "--threads", THREADS, "--journal"]);
     cluster.arg(&journal).arg("--");
     cluster.arg(this).arg(QUESTIONS_COMMAND).arg(&partita).arg(&data);
+    announce(3, steps, "Ask three questions", "about ten seconds");
     println!("\nA scheduler and {WORKERS} workers with {THREADS} thread each, on this machine:");
     println!("  {}\n", command::shown(&cluster));
     let ended = status(&mut cluster)?;
     if ended.success() {
-        print_how_to_go_on(&partita, &data);
-        print_report(&partita, &journal)?;
+        if has_dashboard {
+            announce(4, steps, "Build the dashboard", "first time: about 15 minutes on two cores");
+            let mirror = Mirror::of(&paths)?;
+            dashboard::build_if_possible(&mirror.paths)?;
+            build(&mirror.paths)?;
+            print_report(&partita, &journal)?;
+        }
+        print_next_steps(&partita, &data);
     }
     Ok(exit_code(ended))
 }
 
-fn build(paths: &Paths, has_dashboard: bool) -> Result<()> {
-    if has_dashboard {
-        dashboard::build_if_possible(paths)?;
-    }
+/// Says which step of how many begins, and how long it takes.
+fn announce(number: u32, steps: u32, what: &str, time: &str) {
+    println!("\n[{number}/{steps}] {what} ({time})");
+}
+
+fn build(paths: &Paths) -> Result<()> {
     step("build", || {
         let mut build = cargo(paths);
         build.args(["build", "--locked", "-p", "partita-cli"]);
@@ -116,7 +131,9 @@ fn build(paths: &Paths, has_dashboard: bool) -> Result<()> {
 /// If an argument is missing or a question is not answered.
 pub(crate) fn ask_questions(args: &[String]) -> Result<()> {
     let [partita, data] = args else {
-        anyhow::bail!("{QUESTIONS_COMMAND} wants the partita binary and the folder of the data");
+        anyhow::bail!(
+            "{QUESTIONS_COMMAND} needs the path of the partita binary and of the data folder"
+        );
     };
     let (partita, data) = (PathBuf::from(partita), PathBuf::from(data));
     for (at, question) in QUESTIONS.iter().enumerate() {
@@ -140,32 +157,32 @@ fn ask(partita: &Path, data: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The demo's cluster is gone; its pages are not.
+/// Writes a report: the dashboard of the demo's cluster, which has shut down.
 fn print_report(partita: &Path, journal: &Path) -> Result<()> {
     let report = journal.with_extension("html");
     let mut write = program(partita);
     write.arg("report").arg(journal).arg("-o").arg(&report);
     // A binary without the page has no report, and says why.
     if status(write.stdout(Stdio::null()))?.success() {
-        println!("\nThe dashboard of what was just run, in a file that needs no network:");
+        println!("\nThe dashboard of this run, as one file that needs no network:");
         println!("  file://{}", report.display());
     }
     Ok(())
 }
 
-fn print_how_to_go_on(partita: &Path, data: &Path) {
+fn print_next_steps(partita: &Path, data: &Path) {
     let partita = partita.display();
     println!(
         "
-The cluster is down again. To go on:
+The cluster has shut down. Next steps:
   cd {data}
   {partita} sql \"select count(*) from 'flights.csv'\"
-      one question, on a cluster inside the command itself
+      one query, without a cluster
   {partita} run --workers 2 -- bash
-      a shell with a cluster of its own; in it, `partita dashboard` prints the page's link
+      a shell with its own cluster; in it, `partita dashboard` prints the link of the dashboard
   {partita} scheduler   and elsewhere   {partita} worker
-      a cluster that stays, on as many machines as you like
-README.md tells the rest, and how a first Slurm job looks.",
+      a cluster that keeps running, on any number of machines
+README.md describes the rest, with a first Slurm job.",
         data = data.display()
     );
 }

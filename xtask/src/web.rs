@@ -144,11 +144,11 @@ fn cargo_tool(
         if locked {
             cargo.arg("--locked");
         }
-        // Light optimisation: the packages' own profiles cost minutes that a tool run for seconds
-        // does not bring back. What a caller set for builds of ours is not for these.
+        // No optimisation: it costs minutes that a tool which runs for seconds does not win back. What a caller
+        // set for builds of ours does not apply to these.
         cargo
             .env("CARGO_INCREMENTAL", "0")
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
