@@ -521,20 +521,3 @@ pub enum Reply {
     /// The tables.
     Tables(Vec<TableRow>),
 }
-
-/// What the scheduler streams to a dashboard over its WebSocket, whole each time: the page asks
-/// for the next by acknowledging this one, so a slow page gets fewer.
-///
-/// The page opens `ws/dashboard` and sends the token as its first text frame. Each binary frame
-/// from the scheduler is one `DashboardFrame`; the page answers each with an empty binary frame.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DashboardFrame {
-    /// When it was taken, in milliseconds since the epoch.
-    pub now_ms: u64,
-    /// The cluster.
-    pub cluster: ClusterRow,
-    /// Its workers: the connected ones, and the latest of the disconnected ones.
-    pub workers: Vec<WorkerRow>,
-    /// The jobs that have not ended, and the latest of those that have.
-    pub jobs: Vec<JobRow>,
-}

@@ -2,7 +2,7 @@
 //!
 //! On one machine it starts a scheduler and workers. As a task of `srun`, it is one of several:
 //! task 0 leads (scheduler, command, and workers with what is left), and all others are workers
-//! ([`join`]). The tasks find each other by the access file of their step.
+//! ([`join_node`]). The tasks find each other by the access file of their step.
 
 mod child;
 mod copies;
