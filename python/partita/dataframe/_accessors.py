@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ._base import NotThere
 from ._columns import Lists, is_masked
-from ._sql import arrow_name, is_text, literal
+from ._sql import arrow_name, fill_condition, is_text, literal
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -71,7 +71,7 @@ class StringMethods:
     def _test(self, sql: str) -> Series:
         # Tests of missing strings are false, except in nullable columns, where they are missing.
         masked = is_masked(self._column._origin)
-        return self._column._like(sql if masked else f"(({sql}) IS TRUE)", pa.bool_())
+        return self._column._like(sql if masked else fill_condition(sql), pa.bool_())
 
     def contains(self, pat: str, case: bool = True, flags: int = 0, na: Any = None, regex: bool = True) -> Series:
         """Return whether each string contains a pattern; `na` is the result for missing strings."""

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._columns import ARROW, NULLABLE
-from ._sql import arrow_name, is_number, is_text, is_time, is_whole, literal, replace_nan, type_of
+from ._sql import arrow_name, fill_condition, is_number, is_text, is_time, is_whole, literal, replace_nan, type_of
 
 __all__ = [
     "COMPARISONS",
@@ -45,8 +45,7 @@ def comparison(name: str, left: str, right: str, masked: bool = False) -> str:
     operator, missing = COMPARISONS[name]
     if masked:
         return f"({left} {operator} {right})"
-    # Unlike coalesce(), which is planned as CASE, this does not duplicate the comparison.
-    return f"(({left} {operator} {right}) IS {'NOT FALSE' if missing else 'TRUE'})"
+    return fill_condition(f"{left} {operator} {right}", missing)
 
 
 def _number(sql: str, kind: pa.DataType) -> str:

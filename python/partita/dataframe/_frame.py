@@ -17,7 +17,7 @@ from ._columns import Column, label_index, renumbered, to_pandas
 from ._operators import Operators
 from ._partitions import Partitions, index_bounds
 from ._replacement import MISSING
-from ._rows import Rows, direction, substitute, term
+from ._rows import Rows, direction, plain_condition, substitute, term
 from ._scalar import Scalar
 from ._selection import FrameRows
 from ._series import Index, Series, _index_of, check_label_slice
@@ -386,7 +386,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
             (substitute(term(sql), inside), name) for sql, name in zip(rows.order, names) if name.startswith(ORDER)
         ]
         select = ", ".join(f"{sql} AS {quote(name)}" for sql, name in [*levels, *cells, *order])
-        conditions = (*earlier, f"({substitute(where, inside)})")
+        conditions = (*earlier, f"({plain_condition(substitute(where, inside))})")
         before, after = f"(SELECT {select or '1 AS one'} FROM ", f" WHERE {' AND '.join(conditions)}{extra})"
         made = self._over_subquery(f"{before}{base.under(select, *conditions)}{after}", rows)
         if not extra:

@@ -15,7 +15,7 @@ from ._base import Level, NotThere
 from ._columns import Column, derived_origin, renumbered, sort_sql
 from ._frame import LISTS, DataFrame
 from ._reductions import HOW, REDUCTIONS, Reductions, aggregate, describe_numbers, group_reduction, is_described
-from ._rows import Rows
+from ._rows import Rows, distinct_terms
 from ._scalar import Scalar
 from ._series import Series
 from ._sql import INDEX, is_number, quote
@@ -487,7 +487,7 @@ class SeriesGroupBy(GroupBy):
         rows, label = frame._rows, self._selected[0]
         column = frame._column(label)
         keys = [key.sql for _, key in self._keys]
-        within = ", ".join([f"{column._sql} {way} NULLS LAST", *rows.order])
+        within = ", ".join(distinct_terms((f"{column._sql} {way} NULLS LAST", *rows.order)))
         more, number = rows.add(f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {within})")
         conditions = [f"{sql} IS NOT NULL" for sql in [column._sql, *(keys if self._dropna else [])]]
         levels = [*(Level(name, key.sql, key.origin) for name, key in self._keys), *frame._index]

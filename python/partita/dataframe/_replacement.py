@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._scalar import Scalar
-from ._sql import is_time, literal, sort_of, type_of
+from ._sql import fill_condition, is_time, literal, sort_of, type_of
 
 if TYPE_CHECKING:
     from ._rows import Rows
@@ -80,7 +80,7 @@ class ColumnReplacement:
         values = list(values)
         # Values that the column cannot contain are left out.
         found = [literal(value, self._kind) for value in self._possible(values)]
-        tests = [f"(({self._sql} IN ({', '.join(found)})) IS TRUE)"] if found else []
+        tests = [fill_condition(f"{self._sql} IN ({', '.join(found)})")] if found else []
         if any(pd.isna(value) for value in values):
             tests.append(f"({self._sql} IS NULL)")
         return self._like(f"({' OR '.join(tests) or 'FALSE'})", pa.bool_())

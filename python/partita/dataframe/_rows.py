@@ -19,7 +19,7 @@ from ._sql import quote
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Rows", "direction", "new_table_name", "reverse", "substitute", "term"]
+__all__ = ["Rows", "direction", "distinct_terms", "new_table_name", "plain_condition", "reverse", "substitute", "term"]
 
 _numbers = itertools.count(1)
 #: References to columns of layers in expressions.
@@ -126,6 +126,15 @@ class Rows:
         table = self.client._connection.query(f"EXPLAIN {query}")
         texts = [column.to_pylist() for column in table.columns]
         return "\n".join("\n".join(str(cell) for cell in row) for row in zip(*texts))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sort keys of the rows, without repeated expressions."""
+        return self._order
+
+    @order.setter
+    def order(self, terms: Sequence[str]) -> None:
+        self._order = distinct_terms(terms)
 
     @property
     def sql(self) -> str:
@@ -271,6 +280,54 @@ def substitute(expression: str, names: dict[str, str]) -> str:
     if not names:
         return expression
     return _WORD.sub(lambda found: names.get(found[0], found[0]), expression)
+
+
+#: Parts of a condition: strings and identifiers, parentheses, and words that join conditions or contain them.
+_PART = re.compile(_WORD.pattern + r"|[()]|\b(?:AND|OR|CASE)\b")
+#: How a condition that is false where it is NULL begins and ends.
+_FILLED = ("fill_null(", ", FALSE)")
+
+
+def plain_condition(condition: str) -> str:
+    """Return a condition of a filter that may be NULL instead of false.
+
+    Filters drop rows for both, but the statistics of files only apply to plain comparisons.
+    """
+    depth, starts, joins = 0, [0], []
+    first_end = 0
+    for found in _PART.finditer(condition):
+        part = found[0]
+        if part in "()":
+            depth += 1 if part == "(" else -1
+            if depth == 0 and not first_end:
+                first_end = found.end()
+        elif depth == 0 and part == "CASE":
+            return condition
+        elif depth == 0 and part in ("AND", "OR"):
+            joins.append(found)
+            starts.append(found.end())
+    if joins:
+        pieces = [condition[start:end] for start, end in zip(starts, [*(one.start() for one in joins), len(condition)])]
+        words = [f" {one[0]} " for one in joins] + [""]
+        return "".join(plain_condition(piece.strip()) + word for piece, word in zip(pieces, words))
+    if first_end != len(condition):
+        return condition
+    if condition.startswith("("):
+        return f"({plain_condition(condition[1:-1])})"
+    if condition.startswith(_FILLED[0]) and condition.endswith(_FILLED[1]):
+        return plain_condition(condition[len(_FILLED[0]) : -len(_FILLED[1])])
+    return condition
+
+
+def distinct_terms(order: Sequence[str]) -> tuple[str, ...]:
+    """Return sort keys without repeated expressions, of which only the first occurrence determines the order.
+
+    DataFusion panics if an aggregate or window function is sorted by the same expression twice.
+    """
+    found: dict[str, str] = {}
+    for one in order:
+        found.setdefault(term(one), one)
+    return tuple(found.values())
 
 
 def term(order: str) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "ORDER",
     "ROW",
     "arrow_name",
+    "fill_condition",
     "is_number",
     "is_plain_text",
     "is_text",
@@ -105,6 +106,15 @@ def replace_nan(sql: str, kind: pa.DataType | None) -> str:
     needed for values of files and tables, and for results of operations that may be NaN.
     """
     return f"nan_as_null({sql})" if kind is not None and pa.types.is_floating(kind) else sql
+
+
+def fill_condition(sql: str, value: bool = False) -> str:
+    """Return the SQL of a condition with NULL replaced by a truth value.
+
+    Unlike ``coalesce``, ``fill_null`` does not duplicate the condition when it is planned. Unlike ``IS TRUE``, its
+    result is never nullable, neither in logical nor in physical plans (apache/datafusion#24096).
+    """
+    return f"fill_null({sql}, {str(value).upper()})"
 
 
 def sort_of(kind: pa.DataType) -> str:

@@ -23,7 +23,7 @@ from ._reductions import (
     quantile,
     row_reduction,
 )
-from ._rows import Rows
+from ._rows import Rows, distinct_terms
 from ._scalar import Scalar
 from ._sql import INDEX, ROW, is_number, is_text, literal, quote
 
@@ -128,7 +128,7 @@ class ColumnSummary:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
         direction = "ASC" if function == "min" else "DESC"
-        order = ", ".join((f"{self._sql} {direction} NULLS LAST", *self._rows.order))
+        order = ", ".join(distinct_terms((f"{self._sql} {direction} NULLS LAST", *self._rows.order)))
         return self._reduced(
             f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
         )
