@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,10 +16,13 @@ __all__ = [
     "NULLABLE",
     "Column",
     "Lists",
+    "category_sql",
+    "common_categories",
     "derived_origin",
     "is_masked",
     "label_index",
     "origin_of",
+    "require_order",
     "sort_sql",
     "to_pandas",
     "to_pandas_column",
@@ -94,6 +98,27 @@ def sort_sql(sql: str, origin: Any) -> str:
 
     cases = " ".join(f"WHEN {literal(value)} THEN {at}" for at, value in enumerate(origin.categories))
     return f"CASE {sql} {cases} END" if cases else sql
+
+
+def category_sql(place: str, origin: pd.CategoricalDtype) -> str:
+    """Return the SQL of the category at a position, the inverse of :func:`sort_sql`."""
+    from ._sql import literal
+
+    cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
+    return f"CASE {place} {cases} END" if cases else "NULL"
+
+
+def common_categories(columns: Sequence[Column]) -> pd.CategoricalDtype | None:
+    """Return the categorical type that all columns have, if any."""
+    found = {column.origin for column in columns if isinstance(column.origin, pd.CategoricalDtype)}
+    has_others = any(not isinstance(column.origin, pd.CategoricalDtype) for column in columns)
+    return found.pop() if len(found) == 1 and not has_others else None
+
+
+def require_order(name: str, origin: Any) -> None:
+    """Raise an error if an operation compares categories that have no order."""
+    if isinstance(origin, pd.CategoricalDtype) and not origin.ordered:
+        raise TypeError(f"cannot compute {name} of an unordered categorical column; convert it with astype")
 
 
 def to_pandas_column(column: pa.ChunkedArray, origin: Any) -> Any:

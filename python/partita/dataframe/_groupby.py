@@ -17,8 +17,8 @@ from ._frame import LISTS, DataFrame
 from ._reductions import HOW, REDUCTIONS, Reductions, aggregate, describe_numbers, group_reduction, is_described
 from ._rows import Rows, distinct_terms
 from ._scalar import Scalar
-from ._series import Series
-from ._sql import INDEX, is_number, quote
+from ._series import Series, reject_categories
+from ._sql import INDEX, is_number, is_text, quote
 from ._window_methods import SO_FAR, cumulative_sql, shift_sql
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
@@ -238,6 +238,12 @@ class GroupBy:
         return DataFrame(rows, columns, frame._index, frame._axis)
 
     def _running(self, function: str) -> Any:
+        kinds = self._frame._kinds()
+        for label in self._selected:
+            column = self._frame._columns[label]
+            if isinstance(column.origin, pd.CategoricalDtype) or (function in ("min", "max") and is_text(kinds[label])):
+                shown = "categorical" if isinstance(column.origin, pd.CategoricalDtype) else "string"
+                raise TypeError(f"cannot compute a cumulative {function} of groups of the {shown} column {label!r}")
         over = self._over(SO_FAR)
         return self._windowed(lambda column: cumulative_sql(column, function, over))
 
@@ -486,6 +492,7 @@ class SeriesGroupBy(GroupBy):
         frame = self._frame
         rows, label = frame._rows, self._selected[0]
         column = frame._column(label)
+        reject_categories("nlargest and nsmallest", column)
         keys = [key.sql for _, key in self._keys]
         within = ", ".join(distinct_terms((f"{column._sql} {way} NULLS LAST", *rows.order)))
         more, number = rows.add(f"row_number() OVER (PARTITION BY {', '.join(keys)} ORDER BY {within})")

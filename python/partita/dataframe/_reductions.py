@@ -11,7 +11,19 @@ import pyarrow as pa
 from .._errors import trim_traceback
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import Column, Lists, derived_origin, is_masked, label_index, sort_sql, to_pandas, to_pandas_column
+from ._columns import (
+    Column,
+    Lists,
+    category_sql,
+    common_categories,
+    derived_origin,
+    is_masked,
+    label_index,
+    require_order,
+    sort_sql,
+    to_pandas,
+    to_pandas_column,
+)
 from ._rows import Rows
 from ._scalar import Scalar
 from ._sql import INDEX, ROW, arrow_name, is_number, is_text, is_whole, literal, quote, replace_nan, sort_of
@@ -123,10 +135,8 @@ def _of_categories(name: str, sql: str, origin: pd.CategoricalDtype, over: str) 
     """Return the SQL of the first or last category, by position."""
     if name not in ("min", "max"):
         raise TypeError(f"cannot compute {name} of a categorical column; convert it with astype")
-    if not origin.ordered:
-        raise TypeError(f"cannot compute {name} of an unordered categorical column; convert it with astype")
-    cases = " ".join(f"WHEN {at} THEN {literal(value)}" for at, value in enumerate(origin.categories))
-    return f"CASE {name}({sort_sql(sql, origin)}){over} {cases} END" if cases else "NULL"
+    require_order(name, origin)
+    return category_sql(f"{name}({sort_sql(sql, origin)}){over}", origin)
 
 
 def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any) -> Column:
@@ -140,6 +150,7 @@ def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any)
     if name == "size":
         return Column("count(*)")
     if name in ("idxmin", "idxmax"):
+        require_order(name, column._origin)
         return Column(getattr(column, name)()._sql)
     if name in ("any", "all"):
         return Column(getattr(column, name)()._sql, None, origin)
@@ -246,7 +257,21 @@ def row_reduction(name: str, columns: Sequence[Column], ddof: int = 1, skipna: b
     """
     if name not in ("count", "any", "all"):
         _check_row(name, columns)
-    values = [column.sql for column in columns]
+    categories = common_categories(columns)
+    if categories is not None and name not in ("count", "any", "all"):
+        if name not in ("min", "max"):
+            raise TypeError(f"cannot compute {name} of categories in a row; convert them with astype")
+        require_order(name, categories)
+        places = [
+            column._replace(sql=sort_sql(column.sql, categories), kind=pa.int64(), origin=None) for column in columns
+        ]
+        return category_sql(row_reduction(name, places, ddof, skipna, min_count), categories)
+    values = [
+        f"arrow_cast({column.sql}, '{arrow_name(column.kind.value_type)}')"
+        if column.kind is not None and pa.types.is_dictionary(column.kind)
+        else column.sql
+        for column in columns
+    ]
     there = " + ".join(f"CASE WHEN {sql} IS NULL THEN 0 ELSE 1 END" for sql in values) or "0"
     if name == "count":
         return f"CAST({there} AS BIGINT)"

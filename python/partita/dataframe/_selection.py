@@ -17,7 +17,7 @@ from ._partitions import sampling_hash
 from ._reductions import row_reduction
 from ._rows import Rows, direction, reverse
 from ._rows import term as term_of
-from ._series import _NO_ORDER, Index, Series, _compute_file_tail, _compute_head
+from ._series import _NO_ORDER, Index, Series, _compute_file_tail, _compute_head, reject_categories
 from ._sql import INDEX, quote
 
 if TYPE_CHECKING:
@@ -293,11 +293,17 @@ class FrameRows:
 
     def nlargest(self, n: int, columns: Any) -> DataFrame:
         """Return the rows with the largest values."""
+        self._reject_categories("nlargest", columns)
         return self.sort_values(columns, ascending=False)._first(n)
 
     def nsmallest(self, n: int, columns: Any) -> DataFrame:
         """Return the rows with the smallest values."""
+        self._reject_categories("nsmallest", columns)
         return self.sort_values(columns)._first(n)
+
+    def _reject_categories(self, name: str, columns: Any) -> None:
+        for label in columns if isinstance(columns, (list, tuple)) else [columns]:
+            reject_categories(name, self._key(label))
 
     def _first(self, n: int, backwards: bool = False) -> DataFrame:
         order = self._rows.order

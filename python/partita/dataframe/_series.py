@@ -15,12 +15,12 @@ from . import _display
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._base import Level, Plan
-from ._columns import ARROW, Column, derived_origin, is_masked, sort_sql, to_pandas
+from ._columns import ARROW, Column, derived_origin, is_masked, require_order, sort_sql, to_pandas
 from ._operators import Operators
 from ._replacement import ColumnReplacement, is_missing
 from ._rows import Rows
 from ._scalar import Scalar
-from ._sql import INDEX, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
+from ._sql import INDEX, arrow_name, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
 from ._summary import ColumnSummary, truth
 from ._window_methods import ColumnWindows
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._accessors import DatetimeMethods, StringMethods
     from ._frame import DataFrame
 
-__all__ = ["Index", "Series", "check_label_slice"]
+__all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
 
 
 class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
@@ -249,9 +249,13 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._like(sql, pa.bool_(), rows, label)
 
     def _compare_categories(self, name: str, other: Any, origin: pd.CategoricalDtype) -> Series:
+        if isinstance(other, Series) and origin.ordered and other._origin == origin:
+            sides = (sort_sql(self._sql, origin), sort_sql(other._sql, origin))
+            return self._like(ex.comparison(name, *sides), pa.bool_(), self._with(other), self._name_with(other))
         if not origin.ordered or isinstance(other, Series):
             raise TypeError(
-                "cannot compare categories by order; use an ordered categorical column and one of its categories"
+                "cannot compare categories by order; use an ordered categorical column and one of its categories, "
+                "or two columns of the same categories"
             )
         if other not in origin.categories:
             raise TypeError(f"{other!r} is not one of the categories {list(origin.categories)!r}")
@@ -328,20 +332,32 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def astype(self, dtype: Any) -> Series:
         """Convert to another type."""
-        if dtype == "category":
-            found = self.dropna().unique().compute()
-            dtype = pd.CategoricalDtype(sorted(found))
+        if isinstance(dtype, builtins.str) and dtype == "category":
+            dtype = self._origin if isinstance(self._origin, pd.CategoricalDtype) else pd.CategoricalDtype()
         if isinstance(dtype, pd.CategoricalDtype):
-            if dtype.categories is None:
-                raise NotImplementedError(
-                    "astype(CategoricalDtype()) requires categories; use astype('category') to compute them"
-                )
-            known = self.isin(list(dtype.categories))
-            return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
+            return self._to_categories(dtype)
         origin = ex.origin_after(dtype)
         if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
             return self._to_boolean(origin)
         return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
+
+    def _to_categories(self, dtype: pd.CategoricalDtype) -> Series:
+        """Convert to categories. Values that are not categories become missing."""
+        if dtype.categories is None:
+            if isinstance(self._origin, pd.CategoricalDtype):
+                found = self._origin.categories
+            else:
+                found = sorted(self.dropna().unique().compute())
+            dtype = pd.CategoricalDtype(found, dtype.ordered)
+        if dtype == self._origin:
+            # Categories in another order are the same type if they are not ordered.
+            return self.copy()
+        known = self.isin(list(dtype.categories))
+        if known._sql == "(FALSE)" and len(dtype.categories):
+            # No category has the type of the values.
+            kind = type_of(dtype.categories[0])
+            return self._like(f"arrow_cast(NULL, '{arrow_name(kind)}')", kind, origin=dtype)
+        return self._like(f"CASE WHEN {known._sql} THEN {self._sql} END", self._known, origin=dtype)
 
     def _to_boolean(self, origin: Any) -> Series:
         """Convert to booleans. Missing values become true, except in nullable types."""
@@ -375,6 +391,11 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
 
     def clip(self, lower: Any = None, upper: Any = None) -> Series:
         """Limit the values to the range from `lower` to `upper`."""
+        if lower is not None and upper is not None and not (is_missing(lower) or is_missing(upper)):
+            # As in pandas, the limits may be in either order.
+            lower, upper = min(lower, upper), max(lower, upper)
+        if isinstance(self._origin, pd.CategoricalDtype):
+            return self._clip_categories(lower, upper, self._origin)
         rows, sql = self._rows.shorten(self._sql)
         cases = []
         if lower is not None:
@@ -385,6 +406,23 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return self
         made, rows = self._layered(f"CASE {' '.join(cases)} ELSE {sql} END", rows)
         return self._like(made, self._kind_with(lower, upper), rows)
+
+    def _clip_categories(self, lower: Any, upper: Any, origin: pd.CategoricalDtype) -> Series:
+        require_order("clip", origin)
+        known = list(origin.categories)
+        place = sort_sql(self._sql, origin)
+        cases = []
+        # Where the order of the categories differs from that of their values, the upper limit wins, as in pandas.
+        for operator, limit in ((">", upper), ("<", lower)):
+            if limit is None or is_missing(limit):
+                continue
+            if limit not in known:
+                raise TypeError(f"{limit!r} is not one of the categories {known!r}")
+            cases.append(f"WHEN {place} {operator} {known.index(limit)} THEN {literal(limit)}")
+        if not cases:
+            return self
+        made, rows = self._layered(f"CASE {' '.join(cases)} ELSE {self._sql} END", self._rows)
+        return self._like(made, None, rows, origin=origin)
 
     def _kind_with(self, *values: Any) -> pa.DataType | None:
         """Return the type of a column of its own and these values if it is the own type; None if it is not known."""
@@ -509,7 +547,7 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         count = "CAST(sum(n) AS DOUBLE) / sum(sum(n)) OVER ()" if normalize else "CAST(sum(n) AS BIGINT)"
         sql = f"(SELECT {value}, {count} AS v FROM ({counted}) GROUP BY 1)"
         way = "ASC" if ascending else "DESC"
-        order = (f"{quote('v')} {way} NULLS LAST", f"{value} ASC NULLS LAST") if sort else ()
+        order = (f"{quote('v')} {way} NULLS LAST", f"{sort_sql(value, self._origin)} ASC NULLS LAST") if sort else ()
         name = "proportion" if normalize else "count"
         level = Level(self.name, value, self._origin)
         rows = Rows(self._client, sql, order, keep=self._rows)
@@ -518,11 +556,13 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def nlargest(self, n: int = 5, **arguments: Any) -> Series:
         """Return the largest values."""
         reject_unsupported("nlargest", arguments)
+        reject_categories("nlargest", self)
         return self._from_frame(self.to_frame("v").nlargest(n, "v"))
 
     def nsmallest(self, n: int = 5, **arguments: Any) -> Series:
         """Return the smallest values."""
         reject_unsupported("nsmallest", arguments)
+        reject_categories("nsmallest", self)
         return self._from_frame(self.to_frame("v").nsmallest(n, "v"))
 
     def groupby(self, by: Any, **arguments: Any) -> Any:
@@ -575,6 +615,14 @@ def _index_of(plan: Plan) -> Index:
 
 #: Pairs of types that SQL would convert for a comparison, but whose values are never equal in pandas.
 _UNLIKE = ({"strings", "numbers"}, {"strings", "booleans"})
+
+
+def reject_categories(name: str, column: Series) -> None:
+    """Raise an error if a column is categorical, as pandas does even for ordered categories."""
+    if isinstance(column._origin, pd.CategoricalDtype):
+        raise TypeError(
+            f"cannot use {name} with the categorical column {column.name!r}; use sort_values and head instead"
+        )
 
 
 def check_label_slice(key: slice) -> slice:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ._arguments import is_columns_axis, reject_unsupported
 from ._base import Level
-from ._columns import Column, derived_origin, is_masked, label_index
+from ._columns import Column, common_categories, derived_origin, is_masked, label_index, sort_sql
 from ._reductions import (
     REDUCTIONS,
     Reductions,
@@ -116,7 +116,7 @@ class ColumnSummary:
 
         sql = f"(SELECT v FROM (SELECT v, n, max(n) OVER () AS m FROM {count}) WHERE n = m)"
         return Series(
-            Rows(self._client, sql, (quote("v"),), keep=self._rows),
+            Rows(self._client, sql, (sort_sql(quote("v"), self._origin),), keep=self._rows),
             quote("v"),
             self.name,
             (),
@@ -128,7 +128,8 @@ class ColumnSummary:
         if len(self._index) != 1:
             raise NotImplementedError("idxmin and idxmax require an index of one level; use set_index first")
         direction = "ASC" if function == "min" else "DESC"
-        order = ", ".join(distinct_terms((f"{self._sql} {direction} NULLS LAST", *self._rows.order)))
+        key = sort_sql(self._sql, self._origin)
+        order = ", ".join(distinct_terms((f"{key} {direction} NULLS LAST", *self._rows.order)))
         return self._reduced(
             f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
         )
@@ -201,6 +202,8 @@ class FrameSummary:
 
         columns = [self._columns[label] for label in labels]
         origin = derived_origin(*(column.origin for column in columns))
+        if name in ("min", "max"):
+            origin = common_categories(columns) or origin
         return Series(self._rows, row_reduction(name, columns, **how), None, self._index, None, origin)
 
     def _reduce(self, name: str, axis: Any, numeric_only: bool, arguments: dict[str, Any], **how: Any) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
 from ._arguments import is_columns_axis, reject_unsupported
-from ._columns import is_masked
+from ._columns import category_sql, is_masked, require_order, sort_sql
 from ._reductions import factor
 from ._sql import replace_nan
 
@@ -28,12 +29,23 @@ _FILL_MAX = 16
 def cumulative_sql(column: Any, function: str, over: str, skipna: bool = True) -> str:
     """Return the SQL of a cumulative function, which is missing where the value is missing."""
     sql, kind = column._sql, column._kind
+    categories = column._origin if isinstance(column._origin, pd.CategoricalDtype) else None
+    if categories is not None:
+        if function not in ("min", "max"):
+            raise TypeError(f"cannot compute a cumulative {function} of a categorical column; convert it with astype")
+        require_order(f"cum{function}", categories)
+        place = _running_sql(sort_sql(sql, categories), function, over, skipna)
+        return category_sql(place, categories)
     is_product = function == "product" or (function == "sum" and pa.types.is_boolean(kind))
     value = factor(sql, kind) if is_product else sql
-    whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
-    made = f"CASE WHEN {whole} THEN {function}({value}) {over} END"
+    made = _running_sql(sql, function, over, skipna, value)
     # The cumulative sum of float32 is float32, as in pandas.
     return replace_nan(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
+
+
+def _running_sql(sql: str, function: str, over: str, skipna: bool, value: str = "") -> str:
+    whole = f"{sql} IS NOT NULL" if skipna else f"count({sql}) {over} = count(*) {over}"
+    return f"CASE WHEN {whole} THEN {function}({value or sql}) {over} END"
 
 
 def shift_sql(column: Any, periods: int, over: str) -> str:
@@ -76,7 +88,12 @@ class ColumnWindows:
         return made
 
     def _running(self, function: str, skipna: bool) -> Series:
-        return self._window(cumulative_sql(self, function, self._rows.over(SO_FAR), skipna))
+        rows, name = self._rows.add(cumulative_sql(self, function, self._rows.over(SO_FAR), skipna))
+        keeps_categories = isinstance(self._origin, pd.CategoricalDtype)
+        made: Series = (
+            self._like(name, None, rows, origin=self._origin) if keeps_categories else self._like(name, None, rows)
+        )
+        return made
 
     def cumsum(self, axis: Any = 0, skipna: bool = True, **arguments: Any) -> Series:
         """Return the cumulative sum."""
