@@ -127,8 +127,17 @@ _OF_KIND: dict[bytes, type[QueryError]] = {
 }
 
 
+#: Clearer texts of errors of Arrow.
+_CLEAR = {
+    "Cast error: Cannot cast timezone to different timezone": "a local time is ambiguous or does not exist, because "
+    "clocks change to or from daylight saving time",
+}
+
+
 def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
     """Return the exception for an error kind that the scheduler sent."""
+    for found, clear in _CLEAR.items():
+        text = text.replace(found, clear)
     return _OF_KIND.get(kind, QueryError)(text, query)
 
 

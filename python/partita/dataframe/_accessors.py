@@ -15,7 +15,7 @@ from ._sql import arrow_name, fill_condition, is_text, literal
 if TYPE_CHECKING:
     from ._series import Series
 
-__all__ = ["DatetimeMethods", "StringMethods"]
+__all__ = ["DatetimeMethods", "StringMethods", "TimedeltaMethods", "datetimelike_methods"]
 
 
 class StringMethods:
@@ -107,11 +107,62 @@ class StringMethods:
         tests = [f"{function}({self._column._sql}, {literal(text)})" for text in texts]
         return self._test(f"({' OR '.join(tests) or 'FALSE'})")
 
-    def replace(self, pat: str, repl: str, regex: bool = False) -> Series:
-        """Replace each occurrence of a string or pattern."""
-        if regex:
-            return self._text(f"regexp_replace({self._column._sql}, {literal(pat)}, {literal(repl)}, 'g')")
-        return self._call("replace", pat, repl)
+    def replace(
+        self,
+        pat: Any,
+        repl: Any = None,
+        n: int = -1,
+        case: bool | None = None,
+        flags: int = 0,
+        regex: bool = False,
+    ) -> Series:
+        r"""Replace each occurrence of a string or pattern.
+
+        Parameters
+        ----------
+        pat : str, compiled pattern, or dict
+            What to replace; a dict contains strings and their replacements.
+        repl : str
+            The replacement. With ``regex=True``, it may refer to groups as ``\1``, ``\g<1>`` or ``\g<name>``.
+        n : int
+            The number of replacements in each string: all by default, or 1.
+        case : bool
+            Whether upper and lower case differ.
+        regex : bool
+            Whether `pat` is a regular expression.
+        """
+        if isinstance(pat, dict):
+            if repl is not None:
+                raise ValueError("repl cannot be used when pat is a dictionary")
+            made = self._column
+            for old, new in pat.items():
+                made = StringMethods(made).replace(old, new, n, case, flags, regex)
+            return made
+        if callable(repl):
+            raise NotImplementedError(
+                "str.replace() requires a string as replacement: workers cannot run Python functions yet"
+            )
+        if not isinstance(repl, str):
+            raise TypeError("repl must be a string or callable")
+        if isinstance(pat, re.Pattern):
+            if not regex:
+                raise ValueError("Cannot use a compiled regex as replacement pattern with regex=False")
+            if case is not None or flags:
+                raise ValueError("case and flags cannot be set when pat is a compiled regex")
+            pat, flags = pat.pattern, pat.flags & ~re.UNICODE
+        if flags not in (0, re.IGNORECASE):
+            raise NotImplementedError("str.replace() supports only the flag re.IGNORECASE")
+        if n not in (-1, 0, 1):
+            raise NotImplementedError(f"str.replace(n={n!r}) is not supported; use 1, or -1 for all occurrences")
+        ignores_case = case is False or bool(flags)
+        if not regex and pat and n != 1 and not ignores_case:
+            return self._call("replace", pat, repl)
+        pattern, new = (pat, _replacement(pat, repl)) if regex else (re.escape(pat), repl.replace("$", "$$"))
+        if not regex:
+            new = _BACKSLASH.sub(_APART, new)
+        sets = ("" if n == 1 else "g") + ("i" if ignores_case else "")
+        more = f", {literal(sets)}" if sets else ""
+        return self._text(f"regexp_replace({self._column._sql}, {literal(pattern)}, {literal(new)}{more})")
 
     def slice(self, start: int | None = None, stop: int | None = None, step: int | None = None) -> Series:
         """Return a substring by character positions; negative positions count from the end."""
@@ -244,11 +295,54 @@ class StringMethods:
         raise NotThere(f"str.{name} is not supported; use compute() and pandas")
 
 
+#: A backslash that the cluster's regular expressions would take for the beginning of a reference to a group.
+_BACKSLASH = re.compile(r"\\(?=[0-9])")
+#: The same backslash, followed by a reference to a group that does not exist and is thus empty.
+_APART = r"\\${_}"
+_REFERENCE = re.compile(r"\\(?:g<([^>]*)>|(.?))|\$", re.DOTALL)
+
+
+def _replacement(pattern: str, repl: str) -> str:
+    """Translate the replacement of a pattern from the syntax of Python to that of the cluster.
+
+    Raises
+    ------
+    ValueError
+        If the replacement contains another escape, or refers to a group that does not exist.
+    """
+    try:
+        known = re.compile(pattern)
+    except re.error:
+        # The cluster's syntax of patterns differs from that of Python.
+        known = None
+
+    def translate(found: re.Match[str]) -> str:
+        if found[0] == "$":
+            return "$$"
+        name, escaped = found[1], found[2]
+        if name is None and escaped == "\\":
+            return "\\"
+        if name is None and not escaped.isdecimal():
+            raise ValueError(
+                f"invalid replacement {repl!r}: a backslash must precede a digit, g<name> or another backslash"
+            )
+        group = escaped if name is None else name
+        if known is not None:
+            exists = int(group) <= known.groups if group.isdecimal() else group in known.groupindex
+            if not exists:
+                raise ValueError(f"invalid replacement {repl!r}: the pattern has no group {group}")
+        return f"${{{group}}}"
+
+    return _BACKSLASH.sub(_APART, _REFERENCE.sub(translate, repl))
+
+
 def _length(text: str) -> int:
     # Inside the class, `len` is a method.
     return len(text)
 
 
+#: Nanoseconds of a day.
+_DAY = 86_400_000_000_000
 _PARTS = {
     "year": "year",
     "month": "month",
@@ -276,23 +370,84 @@ _MONTHS = (
 )
 
 
-class DatetimeMethods:
-    """Methods of a column of times or durations, as ``.dt`` in pandas."""
+def step_of(freq: Any) -> int:
+    """Return the nanoseconds of a frequency such as ``"30min"``.
+
+    Raises
+    ------
+    ValueError
+        If the frequency has no fixed length, such as weeks and months, or is not one.
+    """
+    # pandas raises its own error for frequencies without a fixed length.
+    pd.Timestamp(0).floor(freq)
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Day):
+        return int(offset.n) * _DAY
+    return int(offset.nanos)
+
+
+class _Rounding:
+    """Rounding of times and durations, which are counted in nanoseconds."""
+
+    _column: Series
+
+    @property
+    def _whole(self) -> str:
+        """SQL of the nanoseconds."""
+        raise NotImplementedError
+
+    def _restored(self, whole: str) -> Series:
+        """Return the column of a number of nanoseconds."""
+        raise NotImplementedError
+
+    def floor(self, freq: Any) -> Series:
+        """Round down to a multiple of a frequency. Times with a zone are rounded in local time."""
+        step, whole = step_of(freq), self._whole
+        return self._restored(f"{whole} - {_rest(whole, step)}")
+
+    def ceil(self, freq: Any) -> Series:
+        """Round up to a multiple of a frequency. Times with a zone are rounded in local time."""
+        step = step_of(freq)
+        whole = f"({self._whole} + {step - 1})"
+        return self._restored(f"{whole} - {_rest(whole, step)}")
+
+    def round(self, freq: Any) -> Series:
+        """Round to the nearest multiple of a frequency, half to even. Times with a zone are rounded in local time."""
+        step, whole = step_of(freq), self._whole
+        rest = _rest(whole, step)
+        low = f"({whole} - {rest})"
+        up = f"(2 * {rest} > {step} OR (2 * {rest} = {step} AND ({low} / {step}) % 2 <> 0))"
+        return self._restored(f"{low} + CASE WHEN {up} THEN {step} ELSE 0 END")
+
+
+def _rest(whole: str, step: int) -> str:
+    """Return the SQL of a remainder that is never negative."""
+    return f"((({whole} % {step}) + {step}) % {step})"
+
+
+class DatetimeMethods(_Rounding):
+    """Methods of a column of times, as ``.dt`` in pandas."""
 
     def __init__(self, column: Series) -> None:
-        kind = column._kind
-        if not (pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_date(kind)):
-            raise AttributeError(f"Can only use .dt accessor with datetimelike values, not with {kind}")
         self._column = column
-
-    def _part(self, name: str) -> Series:
-        sql = f"arrow_cast(date_part('{name}', {self._column._sql}), 'Int32')"
-        return self._column._like(sql, pa.int32())
 
     @property
     def _whole(self) -> str:
         """SQL of the nanoseconds since the epoch in local time."""
         return f"arrow_cast(arrow_cast({self._local}, 'Timestamp(Nanosecond, None)'), 'Int64')"
+
+    def _restored(self, whole: str) -> Series:
+        # A local time that is ambiguous or does not exist is an error when the plan runs, as in pandas.
+        kind = self._column._kind
+        wall = f"arrow_cast({whole}, '{arrow_name(pa.timestamp('ns'))}')"
+        zone = getattr(kind, "tz", None)
+        if zone:
+            wall = f"arrow_cast({wall}, '{arrow_name(pa.timestamp('ns', zone))}')"
+        return self._column._like(f"arrow_cast({wall}, '{arrow_name(kind)}')", kind)
+
+    def _part(self, name: str) -> Series:
+        sql = f"arrow_cast(date_part('{name}', {self._column._sql}), 'Int32')"
+        return self._column._like(sql, pa.int32())
 
     @property
     def _local(self) -> str:
@@ -343,42 +498,9 @@ class DatetimeMethods:
 
     daysinmonth = days_in_month
 
-    def round(self, freq: str) -> Series:
-        """Round to the nearest multiple of a frequency, half to even."""
-        step = pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}").as_unit("ns").value
-        if self._column._kind.tz if pa.types.is_timestamp(self._column._kind) else False:
-            raise NotImplementedError("dt.round() does not support times with a zone; use dt.floor")
-        kind, whole = self._column._kind, self._whole
-        rest = f"((({whole} % {step}) + {step}) % {step})"
-        low = f"({whole} - {rest})"
-        up = f"(2 * {rest} > {step} OR (2 * {rest} = {step} AND ({low} / {step}) % 2 <> 0))"
-        exact = f"arrow_cast({low} + CASE WHEN {up} THEN {step} ELSE 0 END, '{arrow_name(pa.timestamp('ns'))}')"
-        return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
-
     def normalize(self) -> Series:
         """Round down to midnight."""
         return self.floor("D")
-
-    def floor(self, freq: str) -> Series:
-        """Round down to a multiple of a frequency."""
-        return self._rounded(freq, 0)
-
-    def ceil(self, freq: str) -> Series:
-        """Round up to a multiple of a frequency."""
-        step = pd.Timedelta(1, "D") if freq == "D" else pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}")
-        return self._rounded(freq, step.as_unit("ns").value - 1)
-
-    def _rounded(self, freq: str, more: int) -> Series:
-        kind = self._column._kind
-        if getattr(kind, "tz", None) and freq.endswith("D"):
-            raise NotImplementedError(
-                "cannot round times with a zone to days, which have different lengths; use dt.tz_localize(None) first"
-            )
-        step = pd.Timedelta(freq if freq[0].isdigit() else f"1{freq}").as_unit("ns").value
-        sql = self._column._sql
-        whole = f"(arrow_cast(arrow_cast({sql}, 'Timestamp(Nanosecond, None)'), 'Int64') + {more})"
-        exact = f"arrow_cast({whole} - ((({whole} % {step}) + {step}) % {step}), '{arrow_name(pa.timestamp('ns', kind.tz))}')"
-        return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
 
     def day_name(self) -> Series:
         """Return the English name of the day of the week."""
@@ -416,21 +538,69 @@ class DatetimeMethods:
         wanted = pa.timestamp(kind.unit, str(tz))
         return self._column._like(f"arrow_cast({self._column._sql}, '{arrow_name(wanted)}')", wanted)
 
-    @property
-    def days(self) -> Series:
-        """The whole days of a duration."""
-        whole = f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
-        day = 86_400_000_000_000
-        return self._column._like(f"(({whole} - ((({whole} % {day}) + {day}) % {day})) / {day})", pa.int64())
-
-    def total_seconds(self) -> Series:
-        """Return the duration in seconds."""
-        whole = f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
-        return self._column._like(f"CAST({whole} AS DOUBLE) / 1000000000", pa.float64())
-
     def __getattr__(self, name: str) -> Any:
         if name in _PARTS:
             return self._part(_PARTS[name])
         if name.startswith("_") or not hasattr(pd.Series(dtype="datetime64[ns]").dt, name):
-            raise AttributeError(name)
+            raise AttributeError(f"times have no attribute {name!r}")
         raise NotThere(f"dt.{name} is not supported; use compute() and pandas")
+
+
+class TimedeltaMethods(_Rounding):
+    """Methods of a column of durations, as ``.dt`` in pandas."""
+
+    def __init__(self, column: Series) -> None:
+        self._column = column
+
+    @property
+    def _whole(self) -> str:
+        return f"arrow_cast(arrow_cast({self._column._sql}, 'Duration(Nanosecond)'), 'Int64')"
+
+    def _restored(self, whole: str) -> Series:
+        kind = self._column._kind
+        exact = f"arrow_cast({whole}, '{arrow_name(pa.duration('ns'))}')"
+        return self._column._like(f"arrow_cast({exact}, '{arrow_name(kind)}')", kind)
+
+    def _below(self, unit: int, parts: int) -> Series:
+        sql = f"arrow_cast({_rest(self._whole, unit * parts)} / {unit}, 'Int32')"
+        return self._column._like(sql, pa.int32())
+
+    @property
+    def days(self) -> Series:
+        """The whole days, rounded down."""
+        return self._column._like(f"(({self._whole} - {_rest(self._whole, _DAY)}) / {_DAY})", pa.int64())
+
+    @property
+    def seconds(self) -> Series:
+        """The seconds beyond whole days."""
+        return self._below(10**9, 86_400)
+
+    @property
+    def microseconds(self) -> Series:
+        """The microseconds beyond whole seconds."""
+        return self._below(1000, 10**6)
+
+    @property
+    def nanoseconds(self) -> Series:
+        """The nanoseconds beyond whole microseconds."""
+        return self._below(1, 1000)
+
+    def total_seconds(self) -> Series:
+        """Return the duration in seconds."""
+        return self._column._like(f"CAST({self._whole} AS DOUBLE) / 1000000000", pa.float64())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(pd.Series(dtype="timedelta64[ns]").dt, name):
+            raise AttributeError(f"durations have no attribute {name!r}")
+        parts = "; use days, seconds, microseconds and nanoseconds, or" if name == "components" else "; use"
+        raise NotThere(f"dt.{name} is not supported{parts} compute() and pandas")
+
+
+def datetimelike_methods(column: Series) -> Any:
+    """Return the accessor ``.dt`` of a column of times or durations."""
+    kind = column._kind
+    if pa.types.is_duration(kind):
+        return TimedeltaMethods(column)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return DatetimeMethods(column)
+    raise AttributeError(f"Can only use .dt accessor with datetimelike values, not with {kind}")

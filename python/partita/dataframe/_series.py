@@ -25,7 +25,7 @@ from ._summary import ColumnSummary, truth
 from ._window_methods import ColumnWindows
 
 if TYPE_CHECKING:
-    from ._accessors import DatetimeMethods, StringMethods
+    from ._accessors import StringMethods
     from ._frame import DataFrame
 
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
@@ -454,11 +454,11 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return StringMethods(self)
 
     @property
-    def dt(self) -> DatetimeMethods:
+    def dt(self) -> Any:
         """Methods of times and durations."""
-        from ._accessors import DatetimeMethods
+        from ._accessors import datetimelike_methods
 
-        return DatetimeMethods(self)
+        return datetimelike_methods(self)
 
     # Rows.
 
