@@ -73,3 +73,67 @@ def test_invalid_replacements(loaded):
         loaded.str.replace("a", 1)
     with pytest.raises(NotImplementedError, match="Python functions"):
         loaded.str.replace("a", lambda found: "b", regex=True)
+
+
+CHARACTERS = pd.Series(
+    [
+        *(
+            "-5",
+            "+7",
+            "abc",
+            "",
+            "-",
+            "--3",
+            None,
+            "\u0663",
+            "12",
+            "\u00b2",
+            "\u00bd",
+            "\u2167",
+            "\u4e00",
+            "a",
+            "\u00aa",
+        ),
+        *(
+            "\u00a0x\u2003",
+            "\x1cx\x1d",
+            "\u200bx",
+            "\x85x",
+            "\u3000x\u3000",
+            "\tx\n",
+            " \x1c",
+            "\x85",
+            "\u00a0",
+            "\u200b",
+        ),
+        *("a1b", "o'neil", "hello wORLD", "a_b-c", "1a 2b", "x\u00b2y", "a\u2019b", "A_b_c", "_", "3d2D"),
+    ]
+)
+OF_CHARACTERS = {
+    "zfill": lambda s: s.str.zfill(4),
+    "zfill short": lambda s: s.str.zfill(1),
+    "strip": lambda s: s.str.strip(),
+    "lstrip": lambda s: s.str.lstrip(),
+    "rstrip": lambda s: s.str.rstrip(),
+    "strip nothing": lambda s: s.str.strip(""),
+    "strip characters": lambda s: s.str.strip("x "),
+    "title": lambda s: s.str.title(),
+    "capitalize": lambda s: s.str.capitalize(),
+    "isdigit": lambda s: s.str.isdigit(),
+    "isdecimal": lambda s: s.str.isdecimal(),
+    "isnumeric": lambda s: s.str.isnumeric(),
+    "isalpha": lambda s: s.str.isalpha(),
+    "isalnum": lambda s: s.str.isalnum(),
+    "isspace": lambda s: s.str.isspace(),
+    "split and get": lambda s: s.str.split("_").str[1].astype("str"),
+    "split and last": lambda s: s.str.split("_").str[-1].astype("str"),
+    "split and len": lambda s: s.dropna().str.split("_").str.len(),
+    "multiply": lambda s: s * 2,
+    "multiply from the left": lambda s: 3 * s,
+}
+
+
+@pytest.mark.parametrize("name", OF_CHARACTERS)
+def test_characters(client, name):
+    """Signs, digits, letters and white space are those of pandas, also beyond ASCII."""
+    same(computed(OF_CHARACTERS[name](dd.from_pandas(CHARACTERS, npartitions=2))), OF_CHARACTERS[name](CHARACTERS))

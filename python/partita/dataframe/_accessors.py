@@ -15,7 +15,16 @@ from ._sql import arrow_name, fill_condition, is_text, literal
 if TYPE_CHECKING:
     from ._series import Series
 
-__all__ = ["DatetimeMethods", "StringMethods", "TimedeltaMethods", "datetimelike_methods"]
+__all__ = ["DatetimeMethods", "StringMethods", "TimedeltaMethods", "datetimelike_methods", "string_methods"]
+
+
+#: The characters that Python's ``str.strip`` removes.
+WHITESPACE = (
+    " \t\n\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+#: A code point that texts do not contain.
+_NONCHARACTER = "\ufdd0"
 
 
 class StringMethods:
@@ -45,7 +54,9 @@ class StringMethods:
 
     def title(self) -> Series:
         """Convert the first letter of each word to upper case, and the others to lower case."""
-        return self._call("initcap")
+        # For initcap, digits belong to words; in pandas, a letter after a digit begins a word.
+        apart = f"regexp_replace({self._column._sql}, '(\\p{{N}})(\\p{{L}})', '${{1}}{_NONCHARACTER}${{2}}', 'g')"
+        return self._text(f"replace(initcap({apart}), '{_NONCHARACTER}', '')")
 
     def capitalize(self) -> Series:
         """Convert the first letter to upper case, and the others to lower case."""
@@ -54,15 +65,18 @@ class StringMethods:
 
     def strip(self, to_strip: str | None = None) -> Series:
         """Remove whitespace, or the given characters, at both ends."""
-        return self._call("btrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
+        return self._strip("btrim", to_strip)
 
     def lstrip(self, to_strip: str | None = None) -> Series:
         """Remove whitespace, or the given characters, at the beginning."""
-        return self._call("ltrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
+        return self._strip("ltrim", to_strip)
 
     def rstrip(self, to_strip: str | None = None) -> Series:
         """Remove whitespace, or the given characters, at the end."""
-        return self._call("rtrim", *([to_strip] if to_strip else [" \t\n\r\x0b\x0c"]))
+        return self._strip("rtrim", to_strip)
+
+    def _strip(self, function: str, characters: str | None) -> Series:
+        return self._column if characters == "" else self._call(function, characters or WHITESPACE)
 
     def len(self) -> Series:
         """Return the number of characters."""
@@ -210,7 +224,10 @@ class StringMethods:
         """Split at a separator into lists."""
         if expand or n > 0 or pat is None:
             raise NotImplementedError("str.split() requires a separator and does not support n= and expand=True")
-        return self._column._like(f"string_to_array({self._column._sql}, {literal(pat)})", origin=Lists())
+        sql = self._column._sql
+        # The cluster splits an empty string into no strings, Python into one.
+        parts = f"CASE WHEN {sql} = '' THEN make_array({sql}) ELSE string_to_array({sql}, {literal(pat)}) END"
+        return self._column._like(parts, origin=Lists())
 
     def repeat(self, repeats: int) -> Series:
         """Repeat each string."""
@@ -244,9 +261,17 @@ class StringMethods:
         rest = f"substr({sql}, 1, CAST(character_length({sql}) AS BIGINT) - {_length(suffix)})"
         return self._text(f"CASE WHEN ends_with({sql}, {literal(suffix)}) THEN {rest} ELSE {sql} END")
 
+    def isdecimal(self) -> Series:
+        """Return whether all characters are decimal digits."""
+        return self._all_of(r"\p{Nd}")
+
     def isdigit(self) -> Series:
-        """Return whether all characters are digits."""
-        return self._all_of(r"\d")
+        """Return whether all characters are digits, also superscripts and fractions."""
+        return self._all_of(r"[\p{Nd}\p{No}]")
+
+    def isnumeric(self) -> Series:
+        """Return whether all characters are digits or other numbers, such as Roman numerals."""
+        return self._all_of(r"\p{N}")
 
     def isalpha(self) -> Series:
         """Return whether all characters are letters."""
@@ -258,7 +283,7 @@ class StringMethods:
 
     def isspace(self) -> Series:
         """Return whether all characters are whitespace."""
-        return self._all_of(r"\s")
+        return self._all_of(r"[\s\x1c-\x1f]")
 
     def isupper(self) -> Series:
         """Return whether the string has letters and all of them are upper case."""
@@ -276,9 +301,13 @@ class StringMethods:
         return self._test(f"({sql} = {own}({sql}) AND {sql} <> {other}({sql}))")
 
     def zfill(self, width: int) -> Series:
-        """Pad to a width with zeros at the left."""
+        """Pad to a width with zeros at the left, after a sign."""
         sql = self._column._sql
-        return self._text(f"CASE WHEN character_length({sql}) >= {width} THEN {sql} ELSE lpad({sql}, {width}, '0') END")
+        sign = f"substr({sql}, 1, 1)"
+        signed = f"WHEN {sign} IN ('+', '-') THEN {sign} || lpad(substr({sql}, 2), {width - 1}, '0')"
+        return self._text(
+            f"CASE WHEN character_length({sql}) >= {width} THEN {sql} {signed} ELSE lpad({sql}, {width}, '0') END"
+        )
 
     def find(self, sub: str) -> Series:
         """Return the position of the first occurrence, or -1."""
@@ -368,6 +397,38 @@ _MONTHS = (
     "November",
     "December",
 )
+
+
+class ListMethods:
+    """Methods of a column of lists, as ``.str`` in pandas."""
+
+    def __init__(self, column: Series) -> None:
+        self._column = column
+
+    def get(self, i: int) -> Series:
+        """Return the element at a position, or a missing value for shorter lists."""
+        position = i + 1 if i >= 0 else i
+        return self._column._like(f"{self._column._sql}[{position}]", self._column._kind.value_type, origin=None)
+
+    def __getitem__(self, key: Any) -> Series:
+        if not isinstance(key, int):
+            raise NotImplementedError("lists support only one position in brackets, not slices")
+        return self.get(key)
+
+    def len(self) -> Series:
+        """Return the number of elements."""
+        size = f"CAST(cardinality({self._column._sql}) AS BIGINT)"
+        return self._column._like(size, pa.int64(), origin=None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
+            raise AttributeError(name)
+        raise NotThere(f"str.{name} of lists is not supported; use compute() and pandas")
+
+
+def string_methods(column: Series) -> Any:
+    """Return the accessor ``.str`` of a column of strings or lists."""
+    return ListMethods(column) if isinstance(column._origin, Lists) else StringMethods(column)
 
 
 def step_of(freq: Any) -> int:

@@ -25,7 +25,6 @@ from ._summary import ColumnSummary, truth
 from ._window_methods import ColumnWindows
 
 if TYPE_CHECKING:
-    from ._accessors import StringMethods
     from ._frame import DataFrame
 
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
@@ -194,6 +193,9 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
             return NotImplemented
         if isinstance(other, Scalar):
             other = other.compute()
+        if name == "mul" and is_text(self._kind) and isinstance(other, numbers.Integral):
+            repeated: Series = self.str.repeat(int(other))
+            return repeated
         rows, origin = self._rows, derived_origin(self._origin)
         # With ArrowDtype, an integer operand has the type int64, not the smaller type of the column.
         like = pa.int64() if origin == ARROW and pa.types.is_integer(self._kind) else self._kind
@@ -447,11 +449,11 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         return self._reduced(f"approx_distinct({self._sql})", int)
 
     @property
-    def str(self) -> StringMethods:
+    def str(self) -> Any:
         """String methods."""
-        from ._accessors import StringMethods
+        from ._accessors import string_methods
 
-        return StringMethods(self)
+        return string_methods(self)
 
     @property
     def dt(self) -> Any:
