@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ._rows import Rows
+from ._rows import Rows, direction, term
 from ._series import Series
 from ._sql import literal, quote
 
@@ -69,15 +69,41 @@ class Loc:
         if isinstance(key, slice):
             if key.step is not None:
                 raise NotImplementedError("loc does not support slices with a step")
-            tests = []
-            if key.start is not None:
-                tests.append(f"{index._sql} >= {literal(_label(key.start, kind, False), kind)}")
-            if key.stop is not None:
-                tests.append(f"{index._sql} <= {literal(_label(key.stop, kind, True), kind)}")
-            return " AND ".join(tests) or "TRUE"
+            return self._between(*self._ends(key))
         if pa.types.is_timestamp(kind) and isinstance(key, str):
-            return self._where(slice(key, key))
+            return self._between(key, key)
         return f"{index._sql} = {literal(key, kind)}"
+
+    def _ends(self, key: slice) -> tuple[Any, Any]:
+        """Return the lowest and the highest label of a slice.
+
+        Raises
+        ------
+        NotImplementedError
+            If the rows are in another order than their labels: in pandas, the slice then depends on positions.
+        """
+        frame = self._frame
+        if isinstance(frame.index._origin, pd.CategoricalDtype):
+            raise NotImplementedError("loc does not support slices of a categorical index; use a list of labels")
+        order = frame._rows.order
+        if not order:
+            return key.start, key.stop
+        if term(order[0]) != frame.index._sql:
+            raise NotImplementedError(
+                "loc[a:b] requires rows sorted by their index, but they are in another order; use sort_index() first, "
+                "or a condition on the index"
+            )
+        return (key.stop, key.start) if " DESC" in direction(order[0]) else (key.start, key.stop)
+
+    def _between(self, low: Any, high: Any) -> str:
+        index = self._frame.index
+        kind = index._kind
+        tests = []
+        if low is not None:
+            tests.append(f"{index._sql} >= {literal(_label(low, kind, False), kind)}")
+        if high is not None:
+            tests.append(f"{index._sql} <= {literal(_label(high, kind, True), kind)}")
+        return " AND ".join(tests) or "TRUE"
 
 
 def _is_increasing(labels: list[Any]) -> bool:
