@@ -7,6 +7,7 @@ import os
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -157,6 +158,40 @@ def test_categories(tmp_path, keys):
     assert dd.read_parquet(tmp_path / "t").sort_values(["c", "v"]).v.compute().tolist() == [0, 3, 1, 2]
     theirs = pd.concat([pd.read_parquet(file) for file in (tmp_path / "t").glob("**/*.parquet")])
     assert sorted(theirs.u) == [1, 2, 2, 2]
+
+
+def test_types_that_parquet_lacks(tmp_path):
+    """Seconds are written as milliseconds, and types of Arrow come back, as columns and as indexes."""
+    arrow = {
+        "decimal": pd.array(
+            [decimal.Decimal("1.25"), None, decimal.Decimal("3.50")], pd.ArrowDtype(pa.decimal128(5, 2))
+        ),
+        "string": pd.array(["a", None, "b"], pd.ArrowDtype(pa.string())),
+        "int": pd.array([1, None, 3], pd.ArrowDtype(pa.int8())),
+    }
+    times = pd.Series(pd.to_datetime(["2020", "1960", None])).astype("datetime64[s]")
+    zoned = times.dt.tz_localize("Europe/Berlin")
+    index = pd.DatetimeIndex(pd.to_datetime(["2020", "2021", "2022"]).astype("datetime64[s]"), name="when")
+    frame = pd.DataFrame({"t": times, "z": zoned, **arrow}).set_index(index)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t")
+    frame.to_parquet(tmp_path / "t.parquet")
+    got, expected = dd.read_parquet(tmp_path / "t").compute(), pd.read_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(got[["t", "z"]], expected[["t", "z"]], check_freq=False)
+    pd.testing.assert_frame_equal(got[list(arrow)], frame[list(arrow)].set_index(expected.index), check_freq=False)
+    theirs = pd.concat([pd.read_parquet(file) for file in sorted((tmp_path / "t").glob("*.parquet"))])
+    assert theirs.t.dtype == "datetime64[ms]" and values(theirs.t) == values(expected.t)
+
+
+@pytest.mark.parametrize("name", ["k", None])
+def test_index_of_categories(tmp_path, name):
+    """An index of categories keeps all categories and their order."""
+    index = pd.CategoricalIndex(["m", "z", "m"], categories=["z", "m", "a"], ordered=True, name=name)
+    frame = pd.DataFrame({"x": [1, 2, 3]}, index=index)
+    dd.from_pandas(frame, npartitions=2).to_parquet(tmp_path / "t")
+    got = dd.read_parquet(tmp_path / "t").compute()
+    expected = frame.sort_index()
+    pd.testing.assert_index_equal(got.index, expected.index)
+    assert got.x.tolist()[0] == 2 and sorted(got.x) == [1, 2, 3]
 
 
 EMPTY = pd.DataFrame({"k": ["a"], "x": [1.5], "n": [1], "t": pd.to_datetime(["2024-01-01"])})[:0]

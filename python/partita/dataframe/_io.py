@@ -14,7 +14,7 @@ from .._client import current_client
 from .._errors import trim_traceback
 from ._arguments import reject_unsupported
 from ._base import Level
-from ._columns import ARROW, NULLABLE, Column, origin_of
+from ._columns import ARROW, NULLABLE, Column, origin_of, sort_sql
 from ._dialects import Dialect, encode_request, select_columns
 from ._expressions import origin_after
 from ._frame import DataFrame
@@ -415,6 +415,7 @@ def read_parquet(
     for label, origin in known.origins.items():
         if label in frame._columns:
             frame._columns[label] = frame._columns[label]._replace(origin=origin)
+    frame = _restore_levels(frame, known.origins)
     if backend is not None:
         origin = _BACKENDS[backend]
         levels = tuple(level._replace(origin=level.origin or origin) for level in frame._index)
@@ -431,6 +432,18 @@ def read_parquet(
         return frame
     found = frame[[columns] if isinstance(columns, str) else list(columns)]
     return found._column(columns) if isinstance(columns, str) else found
+
+
+def _restore_levels(frame: DataFrame, origins: dict[str, Any]) -> DataFrame:
+    """Return a frame that was read from files with the origins of its index levels."""
+    labels = [INDEX + str(at) if level.name is None else level.name for at, level in enumerate(frame._index)]
+    levels = tuple(
+        level._replace(origin=origins.get(label, level.origin)) for label, level in zip(labels, frame._index)
+    )
+    if levels == frame._index:
+        return frame
+    order = tuple(f"{sort_sql(level.sql, level.origin)} ASC NULLS LAST" for level in levels)
+    return DataFrame(frame._rows.with_changes(order=order), frame._columns, levels, frame._axis)
 
 
 #: Origin of columns by ``dtype_backend``.

@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ._columns import origin_of
+from ._columns import ARROW, origin_of
 
-__all__ = ["PandasMetadata", "absolute", "categories_of", "last_file", "read_metadata", "write_metadata"]
+__all__ = ["PandasMetadata", "absolute", "last_file", "read_metadata", "write_metadata"]
 
-#: Key of the metadata that neither Parquet nor pandas define: categories and their order, and the types of columns that
+#: Key of the metadata that neither Parquet nor pandas define: categories and their order, types of Arrow, and the types of columns that
 #: became folder names, since a folder name does not distinguish a string of digits from a number.
 _OURS = b"partita"
 
@@ -82,6 +82,7 @@ def read_metadata(path: str) -> PandasMetadata:
             origin = None
         if origin is not None:
             origins[column.get("field_name") or column.get("name")] = origin
+    origins.update(dict.fromkeys(ours.get("arrow", []), ARROW))
     for label, known in ours.get("categories", {}).items():
         origins[label] = pd.CategoricalDtype(pd.Index(known["values"], dtype=known["dtype"]), known["ordered"])
     axes = written.get("column_indexes") or [{}]
@@ -98,11 +99,15 @@ def categories_of(origin: Any) -> dict[str, Any] | None:
     return {"values": origin.categories.tolist(), "dtype": str(kind), "ordered": bool(origin.ordered)}
 
 
-def write_metadata(folder: str, text: str, keys: dict[str, str], categories: dict[str, Any]) -> None:
+def write_metadata(folder: str, text: str, keys: dict[str, str], origins: dict[str, Any]) -> None:
     """Write the metadata file into a folder of files that were just written, if this process can see the folder."""
     # If this process cannot see the folder, the index is read as an ordinary column.
     with contextlib.suppress(OSError):
-        ours = json.dumps({"keys": keys, "categories": categories})
+        found = {label: categories_of(origin) for label, origin in origins.items()}
+        categories = {label: known for label, known in found.items() if known is not None}
+        # pandas cannot parse the names of all types of Arrow, such as decimals.
+        arrow = [label for label, origin in origins.items() if isinstance(origin, str) and origin == ARROW]
+        ours = json.dumps({"keys": keys, "categories": categories, "arrow": arrow})
         metadata = {b"pandas": text.encode(), _OURS: ours.encode()}
         pq.write_metadata(pa.schema([], metadata), os.path.join(folder, _COMMON))
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -17,12 +17,13 @@ from .._errors import trim_traceback
 from ._arguments import reject_unsupported
 from ._base import Level
 from ._columns import to_pandas
-from ._pandas_metadata import absolute, categories_of, write_metadata
+from ._pandas_metadata import absolute, write_metadata
 from ._rows import Rows, term
 from ._sql import INDEX, ORDER, arrow_name, literal, quote
 
 if TYPE_CHECKING:
     from ._columns import Column
+    from ._frame import DataFrame
 
 __all__ = ["FrameWriters"]
 
@@ -45,6 +46,8 @@ class FrameWriters:
     _sorted: Any
     dtypes: Any
     columns: Any
+    _axis: pd.Index | None
+    _kinds: Callable[[], dict[Any, Any]]
 
     def _named(self, index: bool) -> list[str]:
         """Return the columns, and the index if requested, under their own names."""
@@ -114,6 +117,24 @@ class FrameWriters:
         found["column_indexes"] = axes
         return json.dumps(found)
 
+    def _without_seconds(self) -> DataFrame:
+        """Return the frame with times in milliseconds instead of seconds, which Parquet does not have."""
+        from ._frame import DataFrame
+
+        def convert(sql: str, kind: pa.DataType) -> tuple[str, pa.DataType]:
+            if not (pa.types.is_timestamp(kind) and kind.unit == "s"):
+                return sql, kind
+            wanted = pa.timestamp("ms", kind.tz)
+            return f"arrow_cast({sql}, '{arrow_name(wanted)}')", wanted
+
+        columns = {}
+        for label, column in self._columns.items():
+            sql, kind = convert(column.sql, self._kinds()[label])
+            columns[label] = column._replace(sql=sql, kind=kind)
+        kinds = self._rows.types([level.sql for level in self._index])
+        levels = tuple(level._replace(sql=convert(level.sql, kind)[0]) for level, kind in zip(self._index, kinds))
+        return DataFrame(self._rows, columns, levels, self._axis)
+
     def _key_types(self, labels: Sequence[str]) -> dict[str, str]:
         """Return the Arrow type names of columns that become folder names."""
         kinds = self._rows.types([self._columns[label].sql for label in labels])
@@ -168,10 +189,12 @@ class FrameWriters:
         replaces = overwrite and os.path.isdir(path)
         # Replace the existing folder only when the new one is complete.
         fresh = f"{path}.{uuid.uuid4().hex[:8]}" if replaces else path
-        self._write(fresh, "PARQUET", write_index, options, folders)
-        found = {str(label): categories_of(column.origin) for label, column in self._columns.items()}
-        categories = {label: known for label, known in found.items() if known is not None}
-        write_metadata(fresh, self._pandas_metadata(write_index), self._key_types(folders), categories)
+        frame = self._without_seconds()
+        frame._write(fresh, "PARQUET", write_index, options, folders)
+        origins = {str(label): column.origin for label, column in frame._columns.items()}
+        if write_index:
+            origins.update({_index_name(at, level): level.origin for at, level in enumerate(frame._index)})
+        write_metadata(fresh, frame._pandas_metadata(write_index), frame._key_types(folders), origins)
         if replaces:
             old = f"{fresh}.old"
             os.rename(path, old)
