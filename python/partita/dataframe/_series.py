@@ -22,10 +22,14 @@ from ._rows import Rows
 from ._scalar import Scalar
 from ._sql import INDEX, arrow_name, is_number, is_plain_text, is_text, is_time, literal, quote, sort_of, type_of
 from ._summary import ColumnSummary, truth
+from ._text import check_integers, text_of
 from ._window_methods import ColumnWindows
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
+
+#: The integer of a missing time.
+NAT = "(-9223372036854775807 - 1)"
 
 __all__ = ["Index", "Series", "check_label_slice", "reject_categories"]
 
@@ -341,7 +345,26 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         origin = ex.origin_after(dtype)
         if pa.types.is_boolean(ex.kind_of(dtype)) and not pa.types.is_boolean(self._kind):
             return self._to_boolean(origin)
+        wanted = ex.kind_of(dtype)
+        if is_text(wanted) and self._origin != ARROW:
+            found = text_of(self)
+            if found is not None:
+                return self._like(found[0], None, found[1], origin=origin)
+        if pa.types.is_integer(wanted):
+            return self._to_integers(wanted, dtype, origin)
         return self._like(ex.cast(self._sql, self._kind, dtype), origin=origin)
+
+    def _to_integers(self, wanted: pa.DataType, dtype: Any, origin: Any) -> Series:
+        """Convert to integers. Missing values raise an error when the plan runs, except in nullable types."""
+        rows, sql = self._rows.shorten(self._sql)
+        made = ex.cast(sql, self._kind, dtype)
+        if is_time(self._kind) or pa.types.is_duration(self._kind):
+            # As in NumPy, a missing time is the smallest integer.
+            if wanted == pa.int64() and not is_masked(origin):
+                made = f"fill_null({made}, {NAT})"
+            return self._like(made, None, rows, origin=origin)
+        made, rows = self._layered(check_integers(sql, self._kind, made, is_masked(origin)), rows)
+        return self._like(made, wanted, rows, origin=origin)
 
     def _to_categories(self, dtype: pd.CategoricalDtype) -> Series:
         """Convert to categories. Values that are not categories become missing."""
