@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar, cast
@@ -127,6 +128,8 @@ _OF_KIND: dict[bytes, type[QueryError]] = {
 }
 
 
+#: A failed check of values, which is a conversion of its message to an integer.
+_CHECK = re.compile(r"Cast error: Cannot cast string 'check: (.*?)' to value of Int64 type", re.DOTALL)
 #: Clearer texts of errors of Arrow.
 _CLEAR = {
     "Cast error: Cannot cast timezone to different timezone": "a local time is ambiguous or does not exist, because "
@@ -136,6 +139,7 @@ _CLEAR = {
 
 def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
     """Return the exception for an error kind that the scheduler sent."""
+    text = _CHECK.sub(r"\1", text)
     for found, clear in _CLEAR.items():
         text = text.replace(found, clear)
     return _OF_KIND.get(kind, QueryError)(text, query)

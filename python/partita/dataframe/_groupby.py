@@ -14,12 +14,21 @@ from ._arguments import reject_unsupported
 from ._base import Level, NotThere
 from ._columns import Column, derived_origin, renumbered, sort_sql
 from ._frame import LISTS, DataFrame
-from ._reductions import HOW, REDUCTIONS, Reductions, aggregate, describe_numbers, group_reduction, is_described
+from ._reductions import (
+    HOW,
+    REDUCTIONS,
+    Reductions,
+    aggregate,
+    describe_numbers,
+    group_reduction,
+    is_described,
+    size_of,
+)
 from ._rows import Rows, distinct_terms
 from ._scalar import Scalar
 from ._series import Series, reject_categories
 from ._sql import INDEX, is_number, is_text, quote
-from ._window_methods import SO_FAR, cumulative_sql, shift_sql
+from ._window_methods import SO_FAR, cumulative_sql, diff_sql, shift_sql
 
 __all__ = ["GroupBy", "SeriesGroupBy"]
 
@@ -204,6 +213,10 @@ class GroupBy:
 
     def _described(self, label: Any, percentiles: Any) -> list[tuple[str, Column]]:
         column = self._frame._column(label)
+        if not is_described(column._kind):
+            raise NotImplementedError(
+                f"describe() of groups supports only numeric columns, not column {label!r} of {column._kind}"
+            )
         cells = describe_numbers(column._sql, column._kind, percentiles)
         return [(name, Column(sql, None, derived_origin(column._origin))) for name, sql in cells.items()]
 
@@ -289,7 +302,7 @@ class GroupBy:
     def diff(self, periods: int = 1) -> Any:
         """Return the difference from the value `periods` rows before in the same group."""
         over = self._over()
-        return self._windowed(lambda column: (column - column._like(shift_sql(column, periods, over)))._sql)
+        return self._windowed(lambda column: diff_sql(column, periods, over))
 
     def ffill(self) -> Any:
         """Fill missing values with the previous value of the same group."""
@@ -509,6 +522,12 @@ class SeriesGroupBy(GroupBy):
         return self._one(
             made if self._has_group_keys else DataFrame(made._rows, made._columns, found._index[len(keys) :])
         )
+
+    def size(self, **arguments: Any) -> Series:
+        """Return the number of rows of each group."""
+        reject_unsupported("size", arguments)
+        made = self._made([("size", size_of(self._column()))])["size"]
+        return made.rename(self._size_name())
 
     def unique(self) -> Series:
         """Return the distinct values of each group, as lists of undefined order."""

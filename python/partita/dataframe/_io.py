@@ -219,6 +219,9 @@ def _column(values: pd.Series, label: Any) -> pa.Array:
     made = _without_nan(made)
     if isinstance(made, pa.ChunkedArray):
         made = made.combine_chunks()
+    if pa.types.is_dictionary(made.type) and pa.types.is_boolean(made.type.value_type):
+        # The cluster has no dictionaries of booleans; the origin of the column contains the categories.
+        made = made.cast(pa.bool_())
     if pa.types.is_dictionary(made.type) and made.type.index_type != pa.int32():
         # Concatenating partitions combines their dictionaries, which needs a larger index type.
         made = made.cast(pa.dictionary(pa.int32(), made.type.value_type, made.type.ordered))

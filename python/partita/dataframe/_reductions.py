@@ -46,6 +46,7 @@ __all__ = [
     "quantile",
     "quantile_levels",
     "row_reduction",
+    "size_of",
 ]
 
 #: Reductions of columns and groups.
@@ -67,7 +68,7 @@ def quantile(sql: str, q: float, kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         number = quantile(f"arrow_cast({sql}, 'Int64')", q, pa.int64())
         return f"arrow_cast(CAST({number} AS BIGINT), '{arrow_name(kind)}')"
-    if not is_number(kind):
+    if not is_number(kind) or pa.types.is_boolean(kind):
         raise TypeError(f"cannot compute a quantile of {kind}; select numeric columns or use numeric_only=True")
     value = f"CAST({sql} AS DOUBLE)"
     if q * 4 == int(q * 4):
@@ -148,7 +149,7 @@ def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any)
     if name == "list":
         return Column(f"array_agg({sql}{by})", None, Lists(pd.NA if is_masked(column._origin) else None))
     if name == "size":
-        return Column("count(*)")
+        return size_of(column)
     if name in ("idxmin", "idxmax"):
         require_order(name, column._origin)
         return Column(getattr(column, name)()._sql)
@@ -162,6 +163,12 @@ def group_reduction(name: str, column: Series, order: Sequence[str], **how: Any)
         # As in pandas, counts of nullable columns are nullable, except for strings and for distinct values.
         origin = None
     return Column(aggregate(name, sql, kind, origin=column._origin, **how), None, origin)
+
+
+def size_of(column: Series) -> Column:
+    """Return the number of rows of a group, which is nullable for nullable numbers."""
+    is_counted = is_number(column._kind) and is_masked(column._origin)
+    return Column("count(*)", None, column._origin if is_counted else None)
 
 
 def _aggregate(name: str, sql: str, kind: pa.DataType, ddof: int, over: str) -> str:

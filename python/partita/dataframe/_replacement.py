@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ._scalar import Scalar
-from ._sql import fill_condition, is_time, literal, sort_of, type_of
+from ._sql import checked, fill_condition, is_time, literal, sort_of, type_of
 
 if TYPE_CHECKING:
     from ._rows import Rows
@@ -62,8 +62,7 @@ class ColumnReplacement:
         if not self._takes(type_of(value), value) and self._sql != MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
             why = f"fillna: cannot replace missing values of column {self.name!r} of {self._kind} with {value!r}"
-            test = f"CAST(CASE WHEN {self._sql} IS NULL THEN {literal(why)} ELSE '0' END AS BIGINT) = 0"
-            return self._with_values(f"CASE WHEN {test} THEN {self._sql} END")
+            return self._with_values(checked(f"{self._sql} IS NULL", why, self._sql))
         return self._filled(f"fill_null({self._compatible_sql(value)}, {self._own_literal(value)})")
 
     def _filled(self, sql: builtins.str, rows: Rows | None = None) -> Series:

@@ -278,14 +278,17 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         if pa.types.is_boolean(self._kind):
             kind = pa.bool_()
         elif pa.types.is_integer(self._kind):
-            # Bitwise operators of integers; exclusive or is # in SQL.
-            operator = {"AND": "&", "OR": "|", "<>": "#"}[operator]
+            # Bitwise operators of integers.
+            operator = {"AND": "&", "OR": "|", "<>": "^"}[operator]
         else:
             raise TypeError(f"cannot apply &, | and ^ to a column of {self._kind}; use boolean or integer columns")
         if isinstance(other, Series):
             sql = f"({self._sql} {operator} {other._sql})"
             origin = derived_origin(self._origin, other._origin)
             return self._like(sql, kind, self._with(other), self._name_with(other), origin)
+        if kind is None and isinstance(other, numbers.Integral):
+            right, kind = ex.operand(int(other), self._kind)
+            return self._like(f"({self._sql} {operator} {right})", kind)
         return self._like(f"({self._sql} {operator} {literal(other)})", kind)
 
     def __and__(self, other: Any) -> Series:
@@ -302,7 +305,8 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     def __invert__(self) -> Series:
         if pa.types.is_boolean(self._kind):
             return self._like(f"(NOT {self._sql})", pa.bool_())
-        return self._like(f"(-1 - {self._sql})", self._known)
+        ones = 2**self._kind.bit_width - 1 if pa.types.is_unsigned_integer(self._kind) else -1
+        return self._like(f"({literal(ones, self._kind)} - {self._sql})", self._kind)
 
     def _check_number(self, name: builtins.str) -> None:
         """Raise an error for operations that only numbers support."""
@@ -572,7 +576,10 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         count = "CAST(sum(n) AS DOUBLE) / sum(sum(n)) OVER ()" if normalize else "CAST(sum(n) AS BIGINT)"
         sql = f"(SELECT {value}, {count} AS v FROM ({counted}) GROUP BY 1)"
         way = "ASC" if ascending else "DESC"
-        order = (f"{quote('v')} {way} NULLS LAST", f"{sort_sql(value, self._origin)} ASC NULLS LAST") if sort else ()
+        ties = f"{sort_sql(value, self._origin)} ASC NULLS LAST"
+        # Without sorting, categories are in their order.
+        unsorted = (ties,) if isinstance(self._origin, pd.CategoricalDtype) else ()
+        order = (f"{quote('v')} {way} NULLS LAST", ties) if sort else unsorted
         name = "proportion" if normalize else "count"
         level = Level(self.name, value, self._origin)
         rows = Rows(self._client, sql, order, keep=self._rows)

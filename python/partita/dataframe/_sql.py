@@ -18,6 +18,7 @@ __all__ = [
     "ORDER",
     "ROW",
     "arrow_name",
+    "checked",
     "fill_condition",
     "is_number",
     "is_plain_text",
@@ -31,6 +32,8 @@ __all__ = [
     "type_of",
 ]
 
+#: Prefix of the messages of checks, which fail as conversions of the message to an integer.
+CHECK = "check: "
 #: Prefix of the columns of an index in a relation, followed by the level.
 INDEX = "__index_"
 #: Prefix of the columns of sort keys in a relation, followed by a number.
@@ -115,6 +118,11 @@ def fill_condition(sql: str, value: bool = False) -> str:
     result is never nullable, neither in logical nor in physical plans (apache/datafusion#24096).
     """
     return f"fill_null({sql}, {str(value).upper()})"
+
+
+def checked(test: str, why: str, sql: str) -> str:
+    """Return the SQL of an expression that fails when the plan runs if a test is true."""
+    return f"CASE WHEN CAST(CASE WHEN {test} THEN {literal(CHECK + why)} ELSE '0' END AS BIGINT) = 0 THEN {sql} END"
 
 
 def sort_of(kind: pa.DataType) -> str:

@@ -25,7 +25,7 @@ from ._reductions import (
 )
 from ._rows import Rows, distinct_terms
 from ._scalar import Scalar
-from ._sql import INDEX, ROW, is_number, is_text, literal, quote
+from ._sql import INDEX, ROW, checked, is_number, is_text, literal, quote
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
@@ -105,7 +105,8 @@ class ColumnSummary:
             from ._series import Series
 
             rows = Rows(self._client, f"({' UNION ALL '.join(parts)})", (quote(ROW),), keep=self._rows)
-            return Series(rows, quote("v"), self.name, (Level(None, quote(INDEX + "0")),))
+            index = (Level(None, quote(INDEX + "0")),)
+            return Series(rows, quote("v"), self.name, index, None, derived_origin(self._origin))
         return self._reduced(quantile(self._sql, q, self._kind))
 
     def mode(self) -> Series:
@@ -130,9 +131,9 @@ class ColumnSummary:
         direction = "ASC" if function == "min" else "DESC"
         key = sort_sql(self._sql, self._origin)
         order = ", ".join(distinct_terms((f"{key} {direction} NULLS LAST", *self._rows.order)))
-        return self._reduced(
-            f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
-        )
+        found = f"first_value({self._index[0].sql} ORDER BY {order}) FILTER (WHERE {self._sql} IS NOT NULL)"
+        why = f"idx{function}: all values are missing"
+        return self._reduced(checked(f"count({self._sql}) = 0", why, found))
 
     def idxmin(self) -> Scalar:
         """Return the label of the first smallest value."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ._rows import Rows
-from ._sql import literal
+from ._sql import checked
 
 if TYPE_CHECKING:
     from ._series import Series
@@ -125,12 +125,7 @@ def check_integers(sql: str, kind: pa.DataType, converted: str, allows_missing: 
     """
     if not allows_missing:
         why = "cannot convert a missing value to an integer; use fillna first, or astype('Int64')"
-        return _checked(f"{sql} IS NULL", why, converted)
+        return checked(f"{sql} IS NULL", why, converted)
     if pa.types.is_floating(kind):
-        return _checked(f"{sql} <> trunc({sql})", "cannot safely cast numbers with a fraction to Int64", converted)
+        return checked(f"{sql} <> trunc({sql})", "cannot safely cast numbers with a fraction to Int64", converted)
     return converted
-
-
-def _checked(test: str, why: str, sql: str) -> str:
-    """Return the SQL of an expression that fails when the plan runs if a test is true."""
-    return f"CASE WHEN CAST(CASE WHEN {test} THEN {literal(why)} ELSE '0' END AS BIGINT) = 0 THEN {sql} END"

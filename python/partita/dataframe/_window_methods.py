@@ -11,14 +11,14 @@ import pyarrow as pa
 from ._arguments import is_columns_axis, reject_unsupported
 from ._columns import category_sql, is_masked, require_order, sort_sql
 from ._reductions import factor
-from ._sql import replace_nan
+from ._sql import is_text, replace_nan
 
 if TYPE_CHECKING:
     from ._frame import DataFrame
     from ._rows import Rows
     from ._series import Series
 
-__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "boolean_diff_sql", "cumulative_sql", "shift_sql"]
+__all__ = ["SO_FAR", "ColumnWindows", "FrameWindows", "boolean_diff_sql", "cumulative_sql", "diff_sql", "shift_sql"]
 
 #: Window frame of all rows up to the current one.
 SO_FAR = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
@@ -36,8 +36,16 @@ def cumulative_sql(column: Any, function: str, over: str, skipna: bool = True) -
         require_order(f"cum{function}", categories)
         place = _running_sql(sort_sql(sql, categories), function, over, skipna)
         return category_sql(place, categories)
+    if (pa.types.is_timestamp(kind) and function in ("sum", "product")) or (
+        function == "product" and pa.types.is_duration(kind)
+    ):
+        raise TypeError(f"cannot compute a cumulative {function} of {kind}; select numeric columns")
+    if is_text(kind) and function in ("sum", "product"):
+        raise TypeError("cannot compute a cumulative sum or product of strings; select numeric columns")
     is_product = function == "product" or (function == "sum" and pa.types.is_boolean(kind))
     value = factor(sql, kind) if is_product else sql
+    if is_product and pa.types.is_unsigned_integer(kind):
+        value = f"arrow_cast({sql}, 'UInt64')"
     made = _running_sql(sql, function, over, skipna, value)
     # The cumulative sum of float32 is float32, as in pandas.
     return replace_nan(f"arrow_cast({made}, 'Float32')" if kind == pa.float32() else made, kind)
@@ -54,6 +62,17 @@ def shift_sql(column: Any, periods: int, over: str) -> str:
     if _becomes_float(column):
         sql = f"CAST({sql} AS DOUBLE)"
     return f"{f'lag({sql}, {periods})' if periods >= 0 else f'lead({sql}, {-periods})'} {over}"
+
+
+def diff_sql(column: Any, periods: int, over: str) -> str:
+    """Return the SQL of the difference from the value `periods` rows before."""
+    sql: str = (column - column._like(shift_sql(column, periods, over)))._sql
+    return f"arrow_cast({sql}, 'Float32')" if _is_small(column) else sql
+
+
+def _is_small(column: Any) -> bool:
+    """Whether the differences of a column are float32, as in pandas."""
+    return column._kind in (pa.int8(), pa.int16()) and not is_masked(column._origin)
 
 
 def boolean_diff_sql(column: Any, periods: int, over: str) -> str:
@@ -129,10 +148,12 @@ class ColumnWindows:
         if pa.types.is_boolean(self._kind):
             return self._window(boolean_diff_sql(self, periods, self._rows.over()), pa.bool_())
         made: Series = self - self.shift(periods)
-        return made
+        return made.astype("float32") if _is_small(self) else made
 
     def pct_change(self, periods: int = 1) -> Series:
         """Return the relative change from the value `periods` rows before."""
+        if pa.types.is_boolean(self._kind):
+            raise TypeError("cannot compute pct_change of a boolean column; use astype first")
         made: Series = self / self.shift(periods) - 1
         return made
 
