@@ -21,17 +21,33 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[expect(unsafe_code, reason = "mi_collect takes no pointer and may be called on any thread")]
+#[expect(unsafe_code, reason = "these take no pointer and may be called on any thread")]
 mod allocator {
+    use std::ffi::{c_int, c_long};
+
+    /// `mi_option_purge_delay` of mimalloc 3: how long freed memory is kept for later use, in milliseconds.
+    pub(crate) const PURGE_DELAY: c_int = 15;
+
     unsafe extern "C" {
         /// mimalloc's own: returns free memory to the system.
         pub(crate) safe fn mi_collect(force: bool);
+        /// mimalloc's own: sets an option.
+        pub(crate) safe fn mi_option_set(option: c_int, value: c_long);
+        /// mimalloc's own: the value of an option.
+        #[cfg(test)]
+        pub(crate) safe fn mi_option_get(option: c_int) -> c_long;
     }
 }
 
 /// Has the allocator return to the system what it keeps of freed memory for the next second.
 fn give_back_memory() {
     allocator::mi_collect(true);
+}
+
+/// Has the allocator return freed memory to the system at once, which costs time: for a worker whose limit is so small
+/// that what is kept for a second would be a large part of it.
+fn keep_no_free_memory() {
+    allocator::mi_option_set(allocator::PURGE_DELAY, 0);
 }
 
 fn main() -> ExitCode {
@@ -61,4 +77,17 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let text = std::io::Error::from_raw_os_error(libc::EPIPE).to_string();
     error.chain().any(|cause| cause.to_string().ends_with(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{allocator, keep_no_free_memory};
+
+    /// mimalloc keeps freed memory for a second, unless it is told otherwise: the option is the right one.
+    #[test]
+    fn the_delay_of_the_allocator_is_set() {
+        assert_eq!(allocator::mi_option_get(allocator::PURGE_DELAY), 1000);
+        keep_no_free_memory();
+        assert_eq!(allocator::mi_option_get(allocator::PURGE_DELAY), 0);
+    }
 }

@@ -37,6 +37,9 @@ fn connector(args: &WorkerArgs) -> WebSocketConnector {
 
 async fn one(args: WorkerArgs) -> Result<u8> {
     let plan = memory::limit(args.memory_limit, 1)?;
+    if plan.is_tight() {
+        crate::keep_no_free_memory();
+    }
     let slots = plan.slots(threads::slots(args.nthreads, 1));
     let name =
         args.name.clone().unwrap_or_else(|| format!("{}-{}", host_name(), std::process::id()));

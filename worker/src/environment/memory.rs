@@ -14,6 +14,11 @@ pub const LIMIT_BYTES_MIN: u64 = 64 << 20;
 /// What the program itself takes of a worker's limit, in bytes.
 const PROGRAM_BYTES: u64 = 80 << 20;
 
+/// Below this limit, in bytes, the program's code, one stored partition and memory that the allocator keeps are each a
+/// large part of it: code that is not needed leaves the resident set, no task starts while the store is spilled, and
+/// the allocator keeps nothing.
+pub(crate) const TIGHT_LIMIT_BYTES: u64 = 1 << 30;
+
 /// What one task at a time needs besides, in bytes: a page of a file, its decompressed form, the batches
 /// that are made of it, and what an operator has before it spills.
 const SLOT_BYTES_MIN: u64 = 40 << 20;
@@ -48,6 +53,11 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
+    /// Whether the limit is so small that memory which is kept for later use is a large part of it.
+    pub fn is_tight(&self) -> bool {
+        self.limit_bytes < TIGHT_LIMIT_BYTES
+    }
+
     /// The slots that a worker with this limit can have, of those that were requested: tasks that run at
     /// once need memory that no operator can spill.
     pub fn slots(&self, requested: u32) -> u32 {

@@ -19,6 +19,7 @@
 //! The first nine count reservations, or what is expected. The last four are compared with the resident set of the process,
 //! which is measured.
 
+use crate::environment::memory::TIGHT_LIMIT_BYTES;
 use crate::store::SPILLED_BATCH_BYTES;
 use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 
@@ -53,9 +54,6 @@ const LAST_SHARE: f64 = 0.97;
 const SMALL_LIMIT_BYTES: u64 = 256 << 20;
 /// By how much a process with a small limit may exceed it.
 const SMALL_EXCESS_BYTES: u64 = 24 << 20;
-/// Below this limit the program's code and one stored partition are a large part of it: code that is not
-/// needed leaves the resident set, and no task starts while the store is spilled.
-const CODE_LIMIT_BYTES: u64 = 1 << 30;
 /// What is left for data beside the program's code, however small the limit.
 const DATA_BYTES_MIN: u64 = 64 << 20;
 
@@ -136,7 +134,7 @@ impl MemoryPolicy {
 
     /// Whether the limit is so small that the program's code is a large part of it.
     pub(crate) fn is_small(self) -> bool {
-        self.limit_bytes < CODE_LIMIT_BYTES
+        self.limit_bytes < TIGHT_LIMIT_BYTES
     }
 
     /// What may be reserved in all.
