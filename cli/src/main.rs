@@ -12,6 +12,7 @@ mod progress;
 mod statements;
 
 use clap::Parser;
+use commands::StartError;
 use partita_worker::WorkerError;
 use std::io::Write;
 use std::process::ExitCode;
@@ -67,9 +68,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// The exit code of an error: a worker's is its supervisor's to read.
+/// The exit code of an error: a worker's is its supervisor's to read, and that of a command that cannot be
+/// started is a shell's.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<WorkerError>().map_or(1, WorkerError::exit_code)
+    match (error.downcast_ref::<WorkerError>(), error.downcast_ref::<StartError>()) {
+        (Some(error), _) => error.exit_code(),
+        (None, Some(error)) => error.exit_code(),
+        (None, None) => 1,
+    }
 }
 
 /// Whether it was standard output that could not be written to, since its reader has gone. Writers of rows

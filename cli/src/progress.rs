@@ -224,17 +224,21 @@ fn waiting(row: &JobRow, elapsed: Duration) -> String {
     format!("{} has waited {since} for a worker; `partita workers` lists the workers", row.id)
 }
 
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn line(row: &JobRow, stages: &[StageRow], elapsed: Duration) -> String {
     let done = stages.iter().filter(|stage| stage.tasks.done == stage.tasks.total()).count();
     let rate = row.rows as f64 / elapsed.as_secs_f64().max(0.001);
     format!(
-        "{} {}: {} of {} tasks done, {} running, {done} of {} stages, {}, {} rows/s, {}",
+        "{} {}: {} of {} done, {} running, {done} of {}, {}, {} rows/s, {}",
         row.id,
         row.state.as_str(),
         row.tasks.done,
-        row.tasks.total(),
+        counted(row.tasks.total(), "task"),
         row.tasks.running,
-        row.stages,
+        counted(row.stages.into(), "stage"),
         format_bytes(row.bytes),
         format_count(rate as u64),
         format_duration(elapsed)

@@ -32,7 +32,9 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
         Some(reason) if !worker.dismissed && (worker.assigned > 0 || worker.held > 0) => {
             format!("{reason}; it could not finish its tasks or migrate its partitions in time")
         }
-        Some(_) | None => cause,
+        // Its connection closes because it leaves.
+        Some(reason) => reason.clone(),
+        None => cause,
     };
     if state == WorkerState::Lost {
         core.workers_lost += 1;

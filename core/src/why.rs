@@ -109,11 +109,14 @@ impl Core {
             return "paused: memory use is above the threshold".to_string();
         }
         if worker.assigned >= worker.slots() {
-            return format!(
-                "all its {} slots are in use: {} tasks are assigned to it",
-                worker.slots(),
-                worker.assigned
-            );
+            let tasks = match worker.assigned {
+                1 => "1 task is".to_string(),
+                assigned => format!("{assigned} tasks are"),
+            };
+            return match worker.slots() {
+                1 => format!("its slot is in use: {tasks} assigned to it"),
+                slots => format!("all its {slots} slots are in use: {tasks} assigned to it"),
+            };
         }
         "it can run the task, unless another task goes first".to_string()
     }

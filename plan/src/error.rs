@@ -126,29 +126,80 @@ fn kind_of_value(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 
 /// A DataFusion error without the internal prefixes that tell a user nothing.
 pub fn plain(error: &DataFusionError) -> String {
-    let text = error.find_root().to_string();
+    let root = error.find_root();
+    if let DataFusionError::SchemaError(error, _) = root
+        && let SchemaError::DuplicateQualifiedField { qualifier, .. } = error.as_ref()
+    {
+        let table = qualifier.table();
+        return format!(
+            "'{table}' is used for two tables; give each its own alias, as in FROM '{table}' AS a JOIN '{table}' AS b"
+        );
+    }
+    let text = root.to_string();
     let text = error_prefixes()
         .iter()
         .fold(text, |text, prefix| text.strip_prefix(prefix).map(str::to_string).unwrap_or(text));
     // Only the problem is shown: the advice to contact DataFusion's developers does not apply here.
     let text = text.split("\nThis issue was likely caused by a bug").next().unwrap_or(&text);
     let text = text.split(".\nThis was likely caused by a bug").next().unwrap_or(text);
-    match missing_table(text) {
-        Some(name) => format!(
-            "table '{name}' does not exist, and the working directory has no data file or folder of that name"
-        ),
-        None => text.trim().to_string(),
+    let rewritten = missing_table(text).or_else(|| wrong_argument(text)).or_else(|| cut_dump(text));
+    if let Some(rewritten) = rewritten {
+        return rewritten;
+    }
+    // Names of tables are shown as they are written.
+    let text = text.trim().replace("partita.public.", "");
+    match root {
+        DataFusionError::Internal(_) => format!("internal error: {text}"),
+        _ => text,
     }
 }
 
-/// The name in `table 'partita.public.name' not found`.
-fn missing_table(text: &str) -> Option<&str> {
+/// `table 'partita.public.name' not found`, with what a name can mean.
+fn missing_table(text: &str) -> Option<String> {
     let name = text.trim().strip_prefix("table 'partita.public.")?.strip_suffix("' not found")?;
     // A persisted result that has gone may have a generated name, which says nothing.
-    (!name.starts_with("__")).then_some(name)
+    (!name.starts_with("__")).then(|| {
+        format!(
+            "table '{name}' does not exist, and the working directory has no data file or folder of that name"
+        )
+    })
 }
 
-fn error_prefixes() -> [&'static str; 8] {
+/// `Function 'sum' failed to match any signature, errors: .. but received String (..)`, with the remedy.
+fn wrong_argument(text: &str) -> Option<String> {
+    let (name, errors) = text.strip_prefix("Function '")?.split_once("' failed to match any")?;
+    let received = errors.split("received ").nth(1)?;
+    let kind: String = received.chars().take_while(|c| c.is_alphanumeric()).collect();
+    let is_string = matches!(kind.as_str(), "String" | "Utf8" | "Utf8View" | "LargeUtf8");
+    let takes_numbers = ["Decimal", "Float", "Numeric"].iter().any(|kind| errors.contains(kind));
+    Some(match is_string && takes_numbers {
+        true => format!("{name} takes numbers, not strings; use {name}(cast(.. as double))"),
+        false => format!("{name} does not take values of type {kind}; use CAST"),
+    })
+}
+
+/// An error that shows the syntax tree: without the tree.
+fn cut_dump(text: &str) -> Option<String> {
+    const BEGINNINGS: [&str; 4] = [
+        "Unsupported ast node in sqltorel: ",
+        "Unsupported ast node ",
+        "Unsupported JOIN operator ",
+        "Unsupported SQL binary operator ",
+    ];
+    let dump = BEGINNINGS.iter().find_map(|beginning| text.strip_prefix(beginning))?;
+    let node: String = dump.chars().take_while(|c| c.is_alphanumeric()).collect();
+    Some(format!("this part of SQL is not supported: {node}"))
+}
+
+/// The function that a statement calls and that does not exist. DataFusion tells it in words only.
+pub fn missing_function(error: &DataFusionError) -> Option<String> {
+    let text = error.find_root().to_string();
+    let (_, rest) = text.split_once("Invalid function '")?;
+    let (name, rest) = rest.split_once('\'')?;
+    rest.starts_with(".\nDid you mean").then(|| name.to_string())
+}
+
+fn error_prefixes() -> [&'static str; 9] {
     [
         "Error during planning: ",
         "Execution error: ",
@@ -158,6 +209,7 @@ fn error_prefixes() -> [&'static str; 8] {
         "Arrow error: ",
         "Object Store error: ",
         "This feature is not implemented: ",
+        "Internal error: ",
     ]
 }
 
@@ -182,5 +234,30 @@ mod tests {
         assert_eq!(kind(&problem), Some(ErrorKind::PermissionDenied));
         assert_eq!(plain(&problem), "cannot read 'x'");
         assert_eq!(kind(&DataFusionError::Plan("no such file or folder".into())), None);
+    }
+
+    /// What DataFusion says of itself is left out, and a remedy is added where there is one.
+    #[test]
+    fn texts_are_for_users() {
+        let signature = "Function 'sum' failed to match any signature, errors: Error during planning: Function 'sum' requires Decimal, but received String (DataType: Utf8View).";
+        let internal = |text: &str| DataFusionError::Internal(text.to_string());
+        assert_eq!(
+            plain(&internal(signature)),
+            "sum takes numbers, not strings; use sum(cast(.. as double))"
+        );
+        assert_eq!(plain(&internal("no columns")), "internal error: no columns");
+        let plan = |text: &str| DataFusionError::Plan(text.to_string());
+        assert_eq!(plain(&plan("a of partita.public.t")), "a of t");
+        let dump = "Unsupported ast node in sqltorel: MemberOf(MemberOf { value: .. })";
+        assert_eq!(plain(&plan(dump)), "this part of SQL is not supported: MemberOf");
+        let twice = SchemaError::DuplicateQualifiedField {
+            qualifier: Box::new("people.csv".into()),
+            name: "id".to_string(),
+        };
+        let twice = DataFusionError::SchemaError(Box::new(twice), Box::new(None));
+        assert!(plain(&twice).contains("AS a JOIN"), "{}", plain(&twice));
+        let missing = plan("Invalid function 'year'.\nDid you mean 'lead'?");
+        assert_eq!(missing_function(&missing).as_deref(), Some("year"));
+        assert_eq!(missing_function(&plan("Invalid function 'year'")), None);
     }
 }

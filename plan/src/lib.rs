@@ -15,6 +15,7 @@
 
 pub mod arithmetic;
 pub mod chunked;
+pub mod clauses;
 pub mod clustered;
 pub mod codec;
 pub mod compact;
@@ -31,6 +32,7 @@ pub mod interrupt;
 pub mod logical;
 pub mod merging;
 mod missing;
+mod orders;
 pub mod persisted;
 pub mod product;
 mod properties;

@@ -15,10 +15,11 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, ScalarValue, SplitPoint, Statistics};
+use datafusion::common::{ColumnStatistics, ScalarValue, SplitPoint, Statistics, not_impl_err};
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
@@ -114,6 +115,18 @@ impl TableProvider for PersistedTable {
             ProjectionExpr { expr, alias: name }
         };
         Ok(Arc::new(ProjectionExec::try_new(columns.iter().map(column), leaf)?))
+    }
+
+    async fn insert_into(
+        &self,
+        _: &dyn Session,
+        _: Arc<dyn ExecutionPlan>,
+        _: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let name = &self.0.name;
+        not_impl_err!(
+            "a persisted table takes no more rows; use CREATE OR REPLACE TABLE {name} AS SELECT * FROM {name} UNION ALL .."
+        )
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -10,6 +10,7 @@ use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
 use crate::missing::{fill_null, nan_as_null};
+use crate::orders::OrdersRule;
 use crate::product::product;
 use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
 use crate::single::{SingleValueRule, single_value};
@@ -48,6 +49,9 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     options.optimizer.prefer_existing_sort = false;
     options.execution.listing_table_ignore_subdirectory = false;
+    // The physical plan takes `IS NOT DISTINCT FROM` for nullable and the logical one does not, which the check
+    // reports as an internal error (apache/datafusion#24096).
+    options.execution.skip_physical_aggregate_schema_check = true;
     if let Ok(calls) = ConfigNonZeroUsize::try_new(PARSER_CALLS_MAX) {
         options.sql_parser.recursion_limit = calls;
     }
@@ -78,6 +82,8 @@ pub fn running_config() -> SessionConfig {
 /// What plans queries: DataFusion's functions and rules, as far as these are right.
 pub fn planner(config: SessionConfig) -> SessionStateBuilder {
     let tables = table_options(&config);
+    let mut rules = guards::repeated::rules();
+    rules.push(Arc::new(interrupt::Logical(Arc::new(OrdersRule))));
     with_functions(SessionStateBuilder::new().with_config(config))
         .with_table_options(tables)
         .with_analyzer_rules(interrupt::analyzer_rules(vec![
@@ -87,7 +93,7 @@ pub fn planner(config: SessionConfig) -> SessionStateBuilder {
             Arc::new(SingleValueRule),
             Arc::new(IgnoreNullsRule),
         ]))
-        .with_optimizer_rules(guards::repeated::rules())
+        .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(physical_rules())
 }
 

@@ -77,7 +77,8 @@ fn show_status(row: &ClusterRow) {
         tasks.running,
         tasks.done
     );
-    say!("finished   {} tasks since the start", format_count(row.tasks_finished));
+    let tasks = if row.tasks_finished == 1 { "task" } else { "tasks" };
+    say!("finished   {} {tasks} since the start", format_count(row.tasks_finished));
 }
 
 pub(crate) async fn workers(args: ListArgs) -> Result<u8> {

@@ -11,6 +11,8 @@ mod slurm;
 mod sql;
 mod worker;
 
+pub(crate) use run::StartError;
+
 use crate::args::{AccessArgs, Args, Command, Target};
 use crate::cluster::find;
 use anyhow::{Context, Result};

@@ -1,6 +1,6 @@
 //! Writing listings and rows.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Writes a line to standard output, like `println!`, which panics where nobody reads any more.
 macro_rules! say {
@@ -17,13 +17,18 @@ pub(crate) mod draft;
 pub(crate) mod narrow;
 pub(crate) mod rows;
 
-/// The width of what is not a terminal, or does not say its own, in columns.
+/// The width of a terminal that does not say its own, in columns.
 const WIDTH_DEFAULT: usize = 80;
 
-/// The width of standard output, in columns.
+/// The width of standard output, in columns. What is not a terminal has no limit: a file or another program
+/// gets the whole text.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size_of(std::io::stdout())
-        .map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0))
+    let stdout = std::io::stdout();
+    match terminal_size::terminal_size_of(&stdout) {
+        Some((width, _)) => usize::from(width.0),
+        None if stdout.is_terminal() => WIDTH_DEFAULT,
+        None => usize::MAX,
+    }
 }
 
 /// Writes to standard output. If its reader has gone, as `head` does, the program ends as if it were

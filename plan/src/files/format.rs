@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
-use datafusion::common::Result;
 use datafusion::common::config::JsonOptions;
 use datafusion::common::parsers::CompressionTypeVariant;
+use datafusion::common::{Result, plan_err};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
@@ -122,6 +122,49 @@ impl Kind {
     }
 }
 
+/// A format of `COPY`, and the options that the name of a file implies.
+pub type WrittenForm = (&'static str, Vec<(&'static str, String)>);
+
+/// How `COPY` writes a file of this name, by its extensions.
+///
+/// # Errors
+/// If they are not known; the error lists those that are.
+pub fn written_form(file_name: &str) -> Result<WrittenForm> {
+    let Some(kind) = Kind::of(file_name) else {
+        return plan_err!(
+            "cannot tell the format from the name '{file_name}'; use one of the extensions {KNOWN}, or name the format with STORED AS CSV"
+        );
+    };
+    let mut options = Vec::new();
+    let format = match kind.format {
+        Format::Parquet => "PARQUET",
+        Format::Arrow => "ARROW",
+        Format::Json => "JSON",
+        Format::Csv { delimiter } => {
+            if delimiter != b',' {
+                options.push(("format.delimiter", char::from(delimiter).to_string()));
+            }
+            "CSV"
+        }
+    };
+    if kind.compression.is_compressed() {
+        options.push(("format.compression", kind.compression.to_string()));
+    }
+    Ok((format, options))
+}
+
+/// What is wrong with reading a file of this name by `reader`, a function such as `read_csv`.
+pub fn other_reader(reader: &str, file_name: &str) -> Option<String> {
+    let kind = Kind::of(file_name)?;
+    let (right, wrong): (&[&str], _) = match kind.format {
+        Format::Csv { .. } => (&["read_csv", "read_csv_auto"], "a CSV file"),
+        Format::Parquet => (&["read_parquet", "parquet_scan"], "a Parquet file"),
+        Format::Json => (&["read_json", "read_json_auto", "read_ndjson"], "a JSON file"),
+        Format::Arrow => (&["read_arrow"], "an Arrow file"),
+    };
+    (!right.contains(&reader)).then(|| format!("'{file_name}' is {wrong}; use {}", right[0]))
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.format {
@@ -144,6 +187,33 @@ impl fmt::Display for Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The extensions of a file that is written tell its format and its compression.
+    #[test]
+    fn names_tell_how_files_are_written() {
+        let options = |name: &str| written_form(name).ok();
+        assert_eq!(options("a.parquet"), Some(("PARQUET", vec![])));
+        assert_eq!(options("a.ndjson"), Some(("JSON", vec![])));
+        let gzip = ("format.compression", "GZIP".to_string());
+        assert_eq!(options("a.csv.gz"), Some(("CSV", vec![gzip.clone()])));
+        let tab = ("format.delimiter", "\t".to_string());
+        assert_eq!(options("A.TSV.gz"), Some(("CSV", vec![tab, gzip])));
+        let error = written_form("a.xlsx").unwrap_err().to_string();
+        assert!(error.contains(".parquet") && error.contains("STORED AS"), "{error}");
+    }
+
+    /// A function reads files of its own format only.
+    #[test]
+    fn readers_are_of_one_format() {
+        let text = "'people.csv' is a CSV file; use read_csv";
+        assert_eq!(other_reader("read_parquet", "people.csv").as_deref(), Some(text));
+        assert!(other_reader("read_csv", "a/*.parquet").unwrap().contains("read_parquet"));
+        assert!(other_reader("read_json", "a.csv.gz").is_some());
+        for (reader, name) in [("read_csv_auto", "a.tsv.zst"), ("parquet_scan", "a.pq")] {
+            assert_eq!(other_reader(reader, name), None, "{name}");
+        }
+        assert_eq!(other_reader("read_csv", "a.txt"), None);
+    }
 
     /// Every extension that the documentation lists is known, in any case, and no other.
     #[test]

@@ -71,6 +71,7 @@ pub use compressed::CompressedScan;
 pub(crate) use compressed::FileForm;
 pub use csv::{CsvError, Dialect};
 use external::CsvTableFactory;
+pub use format::{WrittenForm, other_reader, written_form};
 pub use hive::folder_of_key;
 pub use json::JsonError;
 use listing::Listing;

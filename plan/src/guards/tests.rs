@@ -183,6 +183,11 @@ const CASES: &[(u32, &str, &str)] = &[
         "select t1.id as a, t2.id as b from t1 left join t2 on t1.id = t2.id and t2.id is null",
         "1,null;2,null;4,null;null,null",
     ),
+    (
+        24096,
+        "select b, count(*) as n from (select id, (z > 15) is not false as b from t1 where z > 0) q group by b",
+        "false,1;true,3",
+    ),
 ];
 
 /// Queries that are refused, and a part of the error.

@@ -8,8 +8,10 @@ use crate::query::QueryError;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use partita_plan::files;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// Functions whose one argument is the path of files, which a query names without a function.
 const READERS: [&str; 8] = [
@@ -22,8 +24,37 @@ const READERS: [&str; 8] = [
     "read_ndjson",
     "read_arrow",
 ];
-/// A statement without any of these words needs no translation.
-const HINTS: [&str; 6] = ["read_", "parquet_scan", "summarize", "copy", "show", "pragma"];
+/// A statement with none of these, and none of the words of [`REFUSED`], needs no translation.
+const HINTS: [&str; 6] = ["read_", "parquet_scan", "copy", "show", "**", "sample"];
+/// The words with which statements of other systems begin, and what to use instead.
+const REFUSED: [(&[&str], &str); 20] = [
+    (
+        &["summarize"],
+        "use DESCRIBE for the columns of a table or a file, and SELECT count(*), min(x), max(x), avg(x) for statistics",
+    ),
+    (&["pragma"], "use SET for settings, SHOW TABLES for tables, and DESCRIBE for columns"),
+    (&["pivot"], "use an aggregate for each column: sum(x) FILTER (WHERE key = 'a') AS a"),
+    (&["unpivot"], "use UNION ALL of one SELECT for each column"),
+    (&["install"], "extensions do not exist; files are read by their paths"),
+    (&["load"], "extensions do not exist; files are read by their paths"),
+    (&["attach"], "read files by their paths: SELECT * FROM 'data/*.parquet'"),
+    (&["detach"], "databases are not attached; files are read by their paths"),
+    (&["use"], "a cluster has one catalog; name the table only"),
+    (&["vacuum"], "tables need no maintenance"),
+    (&["checkpoint"], "tables need no maintenance"),
+    (&["show", "databases"], "a cluster has one catalog; use SHOW TABLES"),
+    (&["show", "schemas"], "a cluster has one catalog; use SHOW TABLES"),
+    (&["set", "threads"], "use partita worker --nthreads"),
+    (&["set", "worker_threads"], "use partita worker --nthreads"),
+    (&["set", "memory_limit"], "use partita worker --memory-limit"),
+    (&["set", "max_memory"], "use partita worker --memory-limit"),
+    (&["set", "temp_directory"], "use partita worker --local-directory"),
+    (&["call"], "use SELECT * FROM with a table function"),
+    (&["export"], "use COPY .. TO for each table"),
+];
+/// How Parquet compresses without a level, and with one: the writer takes no name without a level.
+const PARQUET_LEVELS: [(&str, &str); 3] =
+    [("zstd", "zstd(3)"), ("gzip", "gzip(6)"), ("brotli", "brotli(4)")];
 /// Endings by which a name is recognised as that of a file.
 const ENDINGS: [&str; 8] = ["csv", "tsv", "parquet", "json", "ndjson", "arrow", "gz", "zst"];
 
@@ -33,7 +64,8 @@ const ENDINGS: [&str; 8] = ["csv", "tsv", "parquet", "json", "ndjson", "arrow", 
 /// If it says something that is not understood here; the error says what is.
 pub(super) fn translated(sql: &str) -> Result<Cow<'_, str>, QueryError> {
     let lower = sql.to_ascii_lowercase();
-    if !HINTS.iter().any(|word| lower.contains(word)) {
+    let mut firsts = REFUSED.iter().filter_map(|(words, _)| words.first());
+    if !HINTS.iter().any(|word| lower.contains(word)) && !firsts.any(|word| lower.contains(word)) {
         return Ok(Cow::Borrowed(sql));
     }
     let tokens = Tokenizer::new(&GenericDialect {}, sql).with_unescape(false).tokenize();
@@ -42,12 +74,12 @@ pub(super) fn translated(sql: &str) -> Result<Cow<'_, str>, QueryError> {
     let places = code(&tokens);
     let word = |at: usize| places.get(at).map_or("", |place| word(&tokens[*place]));
     let is = |at: usize, wanted: &str| word(at).eq_ignore_ascii_case(wanted);
-    if is(0, "summarize") || is(0, "pragma") {
-        return Err(QueryError::Statement(format!(
-            "{} is not supported; use DESCRIBE for the columns of a table or a file, and SELECT count(*), min(x), max(x), avg(x) for statistics",
-            word(0).to_ascii_uppercase()
-        )));
+    let begins = |words: &[&str]| (0..).zip(words).all(|(at, word)| is(at, word));
+    if let Some((words, remedy)) = REFUSED.iter().find(|(words, _)| begins(words)) {
+        let words = words.join(" ").to_ascii_uppercase();
+        return Err(QueryError::Statement(format!("{words} is not supported; {remedy}")));
     }
+    check_words(&tokens, &places)?;
     if is(0, "copy") {
         return copy(sql, &tokens, &places);
     }
@@ -82,10 +114,30 @@ fn is_text(token: &Token) -> bool {
     matches!(token, Token::SingleQuotedString(_))
 }
 
+/// Refuses what is no SQL to the parser.
+fn check_words(tokens: &[Token], places: &[usize]) -> Result<(), QueryError> {
+    let is_word = |place: &usize, wanted: &str| word(&tokens[*place]).eq_ignore_ascii_case(wanted);
+    for pair in places.windows(2) {
+        let [one, next] = pair else { continue };
+        if is_word(one, "using") && is_word(next, "sample") {
+            return Err(QueryError::Statement(
+                "USING SAMPLE is not supported; use WHERE random() < 0.1 for about a tenth of the rows, or LIMIT for a number of rows".into(),
+            ));
+        }
+        // Only with nothing between them: `count(*) * 2` has a parenthesis there.
+        if tokens[*one] == Token::Mul && tokens[*next] == Token::Mul && one + 1 == *next {
+            return Err(QueryError::Statement(
+                "the operator ** is not supported; use power(2, 3)".into(),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Puts paths in the places of `read_csv('path')` and its like. True if there were some.
 ///
 /// # Errors
-/// If such a function has other arguments.
+/// If such a function has other arguments, or is one for files of another format.
 fn unread(tokens: &mut [Token], places: &[usize]) -> Result<bool, QueryError> {
     let mut found = false;
     for (at, place) in places.iter().enumerate() {
@@ -101,6 +153,11 @@ fn unread(tokens: &mut [Token], places: &[usize]) -> Result<bool, QueryError> {
                 "{name} takes one argument, a path, as in SELECT * FROM 'data/*.csv'; for options, use CREATE EXTERNAL TABLE name STORED AS CSV LOCATION 'path' OPTIONS ('format.delimiter' ';')"
             )));
         }
+        if let Some(Token::SingleQuotedString(path)) = next(2).map(|place| &tokens[place])
+            && let Some(text) = files::other_reader(&name, path)
+        {
+            return Err(QueryError::Statement(text));
+        }
         for by in [0, 1, 3] {
             if let Some(place) = next(by) {
                 tokens[place] = Token::make_word("", None);
@@ -114,17 +171,25 @@ fn unread(tokens: &mut [Token], places: &[usize]) -> Result<bool, QueryError> {
 /// `COPY .. TO 'file' (FORMAT csv, HEADER)`, as `COPY .. TO 'file' STORED AS CSV OPTIONS (..)`.
 fn copy<'a>(sql: &'a str, tokens: &[Token], places: &[usize]) -> Result<Cow<'a, str>, QueryError> {
     let kind = |at: usize| places.get(at).map(|place| &tokens[*place]);
+    let is_word = |at: usize, wanted: &str| {
+        kind(at).is_some_and(|token| word(token).eq_ignore_ascii_case(wanted))
+    };
+    // The options begin after the name of the file, and PostgreSQL's WITH.
+    let begin = |at: usize| if is_word(at + 2, "with") { at + 3 } else { at + 2 };
     let target = (0..places.len()).rev().find(|at| {
-        kind(*at).is_some_and(|token| word(token).eq_ignore_ascii_case("to"))
+        is_word(*at, "to")
             && kind(at + 1).is_some_and(is_text)
-            && kind(at + 2) == Some(&Token::LParen)
+            && kind(begin(*at)) == Some(&Token::LParen)
     });
     let is_closed = kind(places.len().saturating_sub(1)) == Some(&Token::RParen);
     let (Some(target), true) = (target, is_closed) else { return Ok(Cow::Borrowed(sql)) };
-    let options = places.get(target + 3..places.len() - 1).unwrap_or_default();
+    let options = places.get(begin(target) + 1..places.len() - 1).unwrap_or_default();
     let mut written = Written::default();
     for option in split(options, tokens) {
         written.read(&option)?;
+    }
+    if let Some(Token::SingleQuotedString(path)) = kind(target + 1) {
+        written.add_levels(path);
     }
     let end = places.get(target + 1).map_or(tokens.len(), |place| place + 1);
     let head: String = tokens[..end].iter().map(Token::to_string).collect();
@@ -197,6 +262,26 @@ impl Written {
         self.options.push((key, value));
         Ok(())
     }
+
+    /// Gives the compression of a Parquet file its level.
+    fn add_levels(&mut self, path: &str) {
+        let is_parquet = match &self.format {
+            Some(format) => format == "PARQUET",
+            None => match files::written_form(path) {
+                Ok((format, _)) => format == "PARQUET",
+                Err(_) => Path::new(path).extension().is_none(),
+            },
+        };
+        if !is_parquet {
+            return;
+        }
+        for (key, value) in &mut self.options {
+            let level = PARQUET_LEVELS.iter().find(|(name, _)| value.eq_ignore_ascii_case(name));
+            if let (&mut "format.compression", Some((_, level))) = (key, level) {
+                *value = (*level).to_string();
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Written {
@@ -264,7 +349,7 @@ mod tests {
         );
         becomes(
             "copy t to 'o' (format 'parquet', partition_by (a, b), compression zstd);",
-            "copy t to 'o' STORED AS PARQUET PARTITIONED BY (a,b) OPTIONS ('format.compression' 'zstd')",
+            "copy t to 'o' STORED AS PARQUET PARTITIONED BY (a,b) OPTIONS ('format.compression' 'zstd(3)')",
         );
         becomes(
             "copy t to 'o.csv' (delimiter ';', header false)",
@@ -274,6 +359,11 @@ mod tests {
             "copy t to 'o' stored as csv options ('format.delimiter' ';')",
             "copy t to 'o' stored as csv options ('format.delimiter' ';')",
         );
+        becomes(
+            "copy t to 'o.csv' with (header true, compression zstd)",
+            "copy t to 'o.csv' OPTIONS ('format.has_header' 'true', 'format.compression' 'zstd')",
+        );
+        becomes("select count(*) * 2, 'use', a as load", "select count(*) * 2, 'use', a as load");
         becomes("select 'copy', \"read_csv\"", "select 'copy', \"read_csv\"");
     }
 
@@ -285,6 +375,24 @@ mod tests {
             ("select * from read_csv('a.csv', delim = ';')", "CREATE EXTERNAL TABLE"),
             ("select * from read_parquet(['a.parquet', 'b.parquet'])", "'data/*.csv'"),
             ("copy t to 'o.csv' (format csv, row_group_size 7)", "row_group_size"),
+            (
+                "select * from read_parquet('people.csv')",
+                "'people.csv' is a CSV file; use read_csv",
+            ),
+            ("select * from read_json('a/*.parquet')", "read_parquet"),
+            ("pragma table_info('t')", "DESCRIBE"),
+            ("-- all\nPivot t on a", "FILTER"),
+            ("unpivot t on a, b", "UNION ALL"),
+            ("install httpfs", "paths"),
+            ("load 'httpfs'", "paths"),
+            ("attach 'a.db'", "'data/*.parquet'"),
+            ("use other", "one catalog"),
+            ("vacuum", "no maintenance"),
+            ("show databases", "SHOW TABLES"),
+            ("set threads = 4", "--nthreads"),
+            ("SET memory_limit='4GB'", "--memory-limit"),
+            ("select * from t using sample 10", "random() < 0.1"),
+            ("select 2 ** 3", "power(2, 3)"),
         ] {
             let error = translated(sql).unwrap_err().to_string();
             assert!(error.contains(hint), "{sql}: {error}");

@@ -47,10 +47,13 @@ pub(crate) fn figures(stages: &[StageRow], operators: &[Vec<OperatorRow>]) -> Re
     let mut rows = Vec::new();
     for (stage, operators) in stages.iter().zip(operators) {
         let busy = format_duration(Duration::from_micros(stage.busy_us));
+        let tasks = match stage.tasks.total() {
+            1 => "1 task".to_string(),
+            tasks => format!("{tasks} tasks"),
+        };
         let mut text = format!(
-            "{} ({} tasks, {} rows, {}, {busy} on slots)",
+            "{} ({tasks}, {} rows, {}, {busy} on slots)",
             stage.name,
-            stage.tasks.total(),
             format_count(stage.rows),
             format_bytes(stage.bytes)
         );

@@ -1,5 +1,6 @@
 //! Where in a statement an error is.
 
+use crate::query::functions;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -18,20 +19,36 @@ struct Place {
 /// An error with the place in the statement marked, where one is known.
 pub(super) fn located(sql: &str, error: &DataFusionError) -> String {
     let parser = parser_message(error);
-    let mut text = match &parser {
-        Some(message) => message.to_string(),
-        None => partita_plan::error::plain(error),
+    let ended = parser.and_then(|message| message.strip_suffix(", found: EOF"));
+    let mut text = match (ended, parser) {
+        (Some(expected), _) => format!("{expected}, but the statement ends here"),
+        (None, Some(message)) => message.to_string(),
+        (None, None) => partita_plan::error::missing_function(error)
+            .and_then(|name| functions::remedy(&name))
+            .unwrap_or_else(|| partita_plan::error::plain(error)),
     };
-    let missing = missing_column(error).and_then(|name| find_word(sql, name));
+    let mut found = missing_column(error).map_or(Vec::new(), |name| find_words(sql, name));
+    let is_alias = found.first().is_some_and(|(word, _)| is_alias(sql, &word.value));
+    // An alias is where it is defined first, and where it is missing last.
+    let missing = if is_alias { found.pop() } else { found.into_iter().next() };
     if let Some((word, _)) = &missing
         && word.quote_style == Some('"')
     {
         let value = &word.value;
         text += &format!("\nuse single quotes for strings: '{value}'; double quotes are for names");
     }
+    if let Some((word, _)) = &missing
+        && is_alias
+    {
+        let name = &word.value;
+        text += &format!(
+            "\n{name} is an alias of the select list, which only GROUP BY, HAVING and ORDER BY know; repeat its expression, or filter an outer query: SELECT * FROM (..) WHERE {name} .."
+        );
+    }
     let place = match (missing, error.diagnostic().and_then(|found| found.span)) {
         (Some((_, place)), _) => Some(place),
         (None, Some(span)) => Some(Place { line: span.start.line, column: span.start.column }),
+        (None, None) if ended.is_some() => end_of(sql),
         (None, None) => parser.and_then(place_in),
     };
     match place.and_then(|place| marked(sql, place).map(|marked| (place, marked))) {
@@ -71,19 +88,45 @@ fn missing_column(error: &DataFusionError) -> Option<&str> {
     }
 }
 
-/// The first word of a statement that can mean a name, and its place.
-fn find_word(sql: &str, name: &str) -> Option<(Word, Place)> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+/// The words of a statement that can mean a name, and their places.
+fn find_words(sql: &str, name: &str) -> Vec<(Word, Place)> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location();
     let is_name = |word: &Word| match word.quote_style {
         Some(_) => word.value == name,
         None => word.value.eq_ignore_ascii_case(name),
     };
-    tokens.into_iter().find_map(|TokenWithSpan { token, span }| match token {
+    let word = |TokenWithSpan { token, span }| match token {
         Token::Word(word) if is_name(&word) => {
             Some((word, Place { line: span.start.line, column: span.start.column }))
         }
         _ => None,
+    };
+    tokens.unwrap_or_default().into_iter().filter_map(word).collect()
+}
+
+/// Whether a statement has `AS name` in a select list: before a comma or FROM.
+fn is_alias(sql: &str, name: &str) -> bool {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return false };
+    let tokens: Vec<Token> =
+        tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let is = |token: &Token, wanted: &str| match token {
+        Token::Word(word) => word.value.eq_ignore_ascii_case(wanted),
+        _ => false,
+    };
+    tokens.windows(3).any(|three| match three {
+        [one, two, next] => {
+            is(one, "as") && is(two, name) && (*next == Token::Comma || is(next, "from"))
+        }
+        _ => false,
     })
+}
+
+/// The place behind the last word of a statement.
+fn end_of(sql: &str) -> Option<Place> {
+    let text = sql.trim_end();
+    let line = text.lines().count();
+    let column = text.lines().last()?.chars().count() + 1;
+    Some(Place { line: u64::try_from(line).ok()?, column: u64::try_from(column).ok()? })
 }
 
 /// Reads `Line: 3, Column: 14` out of a parser's message: it says its places nowhere else.
@@ -144,6 +187,26 @@ mod tests {
         assert!(text.contains("use single quotes for strings: 'EWR'"), "{text}");
         assert!(text.ends_with("line 1, column 27:\n  select a from t where a = \"EWR\"\n                            ^"), "{text}");
         assert!(!error("select nme from t").await.contains("single quotes"));
+    }
+
+    /// A statement that ends too early is marked at its end.
+    #[tokio::test]
+    async fn ends_have_a_place() {
+        let text = error("select a\nfrom t where\n").await;
+        assert!(text.starts_with("Expected: an expression, but the statement ends here"), "{text}");
+        assert!(text.ends_with("line 2, column 13:\n  from t where\n              ^"), "{text}");
+    }
+
+    /// Functions of other systems get their names here, and an alias in WHERE the clause that knows it.
+    #[tokio::test]
+    async fn habits_get_a_hint() {
+        let text = error("select year(a) from t").await;
+        assert!(text.contains("date_part('year', x)") && !text.contains("Did you mean"), "{text}");
+        assert!(text.contains("line 1, column 8:"), "{text}");
+        assert!(error("select sqroot(a) from t").await.contains("Did you mean"));
+        let text = error("select a + 1 as b1 from t where b1 > 1").await;
+        assert!(text.contains("HAVING") && text.contains("line 1, column 33:"), "{text}");
+        assert!(!error("select a as x1 from t where x2 > 1").await.contains("HAVING"));
     }
 
     /// Only the part of a long line around the error is shown.

@@ -6,6 +6,7 @@ mod dialect;
 mod direct;
 mod explain;
 mod frame;
+mod functions;
 mod location;
 mod partitions;
 mod prepare;

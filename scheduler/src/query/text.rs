@@ -15,13 +15,10 @@ use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::sql::parser::{CopyToSource, CopyToStatement, Statement as DFStatement};
-use datafusion::sql::sqlparser::ast::{
-    Query, SelectFlavor, SelectItem, SetExpr, VisitMut, VisitorMut, WildcardAdditionalOptions,
-};
-use partita_plan::{depth, files};
+use datafusion::sql::parser::Statement as DFStatement;
+use datafusion::sql::sqlparser::ast::Value;
+use partita_plan::{clauses, depth, files};
 use partita_shared::message::ErrorKind;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Understands a statement; one that makes a table or a view is carried out.
@@ -216,17 +213,12 @@ fn parameters(sql: &str, plan: &LogicalPlan) -> Result<Vec<FieldRef>, QueryError
     Ok(found.into_iter().map(field).collect())
 }
 
-/// The plan of a statement. `COPY (query) TO 'folder'` without a format writes Parquet.
+/// The plan of a statement.
 async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
     let dialect = state.config().options().sql_parser.dialect;
     let mut statement = depth::statement(sql, &dialect)?;
-    if let DFStatement::CopyTo(copy) = &mut statement
-        && copy.stored_as.is_none()
-        && std::path::Path::new(&copy.target).extension().is_none()
-    {
-        copy.stored_as = Some("PARQUET".to_string());
-    }
-    select_all(&mut statement);
+    name_format(&mut statement, state)?;
+    clauses::check(&mut statement, state)?;
     // DataFusion plans no temporary tables; here they are those of a session.
     let temporary = create_table::take_temporary(&mut statement);
     let file = match &statement {
@@ -247,43 +239,81 @@ async fn parsed(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusi
     Ok(plan)
 }
 
-/// Gives `FROM table` without a `SELECT` all columns, as in DuckDB. DataFusion gives it none.
-fn select_all(statement: &mut DFStatement) {
-    let mut visitor = SelectAll;
-    // It never breaks off.
-    let _ = match statement {
-        DFStatement::Statement(statement) => statement.visit(&mut visitor),
-        DFStatement::CopyTo(CopyToStatement { source: CopyToSource::Query(query), .. }) => {
-            query.visit(&mut visitor)
-        }
-        DFStatement::Explain(explained) => {
-            select_all(&mut explained.statement);
-            ControlFlow::Continue(())
-        }
-        _ => ControlFlow::Continue(()),
+/// Gives `COPY` the format and the compression that the name of its file implies; one without an extension
+/// is a folder of Parquet files.
+fn name_format(statement: &mut DFStatement, state: &SessionState) -> Result<(), DataFusionError> {
+    let copy = match statement {
+        DFStatement::CopyTo(copy) => copy,
+        DFStatement::Explain(explain) => return name_format(&mut explain.statement, state),
+        _ => return Ok(()),
     };
-}
-
-struct SelectAll;
-
-impl VisitorMut for SelectAll {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let mut waiting = vec![query.body.as_mut()];
-        while let Some(body) = waiting.pop() {
-            match body {
-                SetExpr::Select(select) if select.flavor == SelectFlavor::FromFirstNoSelect => {
-                    let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
-                    select.projection = vec![all];
-                    select.flavor = SelectFlavor::Standard;
-                }
-                SetExpr::SetOperation { left, right, .. } => {
-                    waiting.extend([left.as_mut(), right.as_mut()])
-                }
-                _ => {}
+    let named = files::written_form(&copy.target);
+    let (format, implied) = match (&copy.stored_as, named) {
+        (Some(given), named) => {
+            if state.get_file_format_factory(given).is_none() {
+                return Err(DataFusionError::Plan(format!(
+                    "unknown format {given}; use CSV, JSON, PARQUET or ARROW"
+                )));
+            }
+            match named {
+                Ok((format, implied)) if given.eq_ignore_ascii_case(format) => (format, implied),
+                _ => return Ok(()),
             }
         }
-        ControlFlow::Continue(())
+        (None, Ok(named)) => named,
+        (None, Err(error)) => {
+            let is_folder = copy.target.ends_with('/')
+                || std::path::Path::new(&copy.target).extension().is_none();
+            if !is_folder {
+                return Err(error);
+            }
+            ("PARQUET", Vec::new())
+        }
+    };
+    copy.stored_as = Some(format.to_string());
+    for (key, value) in implied {
+        // The planner adds `format.` to names without a dot.
+        let is_given = copy.options.iter().any(|(given, _)| {
+            let given = given.to_ascii_lowercase();
+            given == key || key.strip_prefix("format.") == Some(given.as_str())
+        });
+        if !is_given {
+            copy.options.push((key.to_string(), Value::SingleQuotedString(value)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::prelude::SessionContext;
+
+    /// The name of a file implies its format; what a statement says of it counts more.
+    #[test]
+    fn copies_have_the_format_of_their_file() {
+        let state = SessionContext::new().state();
+        let named = |sql: &str| {
+            let mut statement = depth::statement(sql, &Default::default()).unwrap();
+            name_format(&mut statement, &state).map_err(|error| error.to_string())?;
+            let DFStatement::CopyTo(copy) = statement else { panic!("{sql}") };
+            let options = copy.options.iter().map(|(key, value)| format!(" {key}={value}"));
+            Ok::<_, String>(copy.stored_as.unwrap_or_default() + &options.collect::<String>())
+        };
+        for (sql, form) in [
+            ("copy t to 'z'", "PARQUET"),
+            ("copy t to 'v1.2/'", "PARQUET"),
+            ("copy t to 'z.pq'", "PARQUET"),
+            ("copy t to 'z.csv.gz'", "CSV format.compression='GZIP'"),
+            ("copy t to 'z.json.zst'", "JSON format.compression='ZSTD'"),
+            ("copy t to 'z.tsv'", "CSV format.delimiter='\t'"),
+            ("copy t to 'z.csv.gz' stored as csv", "CSV format.compression='GZIP'"),
+            ("copy t to 'z.tsv' options ('delimiter' ';')", "CSV delimiter=';'"),
+            ("copy t to 'z.txt' stored as csv", "CSV"),
+        ] {
+            assert_eq!(named(sql).as_deref(), Ok(form), "{sql}");
+        }
+        assert!(named("copy t to 'z.xlsx'").unwrap_err().contains(".csv"));
+        assert!(named("copy t to 'z.csv' stored as xlsx").unwrap_err().contains("PARQUET"));
     }
 }

@@ -1,7 +1,8 @@
 //! Aggregates, with and without groups.
 
-use crate::fixture::{check, check_with};
+use crate::fixture::{check, check_with, fixture};
 use anyhow::Result;
+use partita_tests::oracle::Sameness;
 
 const AGGREGATES: &[&str] = &[
     "select count(*), count(k), count(v), sum(k), sum(v), avg(v), min(v), max(txt) from facts",
@@ -67,4 +68,20 @@ fn aggregates_of_small_batches() -> Result<()> {
         "datafusion.execution.skip_partial_aggregation_probe_ratio_threshold = 0.01",
     ];
     check_with(&settings, AGGREGATES)
+}
+
+/// Conditions that are never null are keys as well: a check of DataFusion's that refuses them is off.
+#[test]
+fn aggregates_of_conditions() -> Result<()> {
+    let fixture = fixture()?;
+    fixture.cluster.run(async {
+        let oracle = fixture.oracle().await?;
+        let setting = "set datafusion.execution.skip_physical_aggregate_schema_check = true";
+        oracle.on_single_node_only(setting).await?;
+        let queries = [
+            "select b, count(*) from (select *, (k > 30) is not false as b from facts where id > 0) group by b",
+            "select b, sum(v) from (select *, k is not distinct from 7 as b from facts) group by b",
+        ];
+        oracle.check_all(&queries, Sameness::Rows).await
+    })
 }

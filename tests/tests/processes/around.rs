@@ -51,13 +51,14 @@ fn a_command_runs_with_a_cluster_around_it() {
     assert!(workers.iter().all(|worker| worker.slots == 1 && !is_alive(worker.pid)));
 }
 
-/// A command that is not there is an error, and nothing is left; one that a signal ends has the
-/// exit code that a shell gives it. `--headless` prints nothing of its own.
+/// A command that is not there, cannot be executed, or is ended by a signal has the exit code that a
+/// shell gives it, and nothing is left. `--headless` prints nothing of its own.
 #[test]
 fn a_command_that_fails_leaves_nothing() {
     let place = Place::new();
     let ran = run(&place, &["--headless", "--", "no-such-command"]);
-    ran.fails(1, &["no-such-command", "cannot start the command"]);
+    ran.fails(127, &["no-such-command", "cannot start the command"]);
+    run(&place, &["--headless", "--", "/etc/passwd"]).fails(126, &["cannot start the command"]);
     let ran = run(&place, &["--headless", "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!((ran.code, ran.text(), ran.stderr), (137, String::new(), String::new()));
     place.run(["run", "--workers=2"]).fails(2, &["COMMAND"]);

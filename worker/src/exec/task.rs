@@ -22,6 +22,7 @@ use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::{BatchPartitioner, RepartitionExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{FutureExt, StreamExt};
 use partita_plan::chunked::with_chunked_windows;
 use partita_plan::exchange::InputsExtension;
@@ -29,7 +30,7 @@ use partita_plan::merging::with_levelled_merges;
 use partita_plan::sliding::with_sliding_windows;
 use partita_plan::sorting::with_whole_sorts;
 use partita_plan::width::widest_row_bytes;
-use partita_plan::{codec, sink};
+use partita_plan::{clauses, codec, sink};
 use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
 use partita_shared::model::OperatorRow;
 use std::panic::AssertUnwindSafe;
@@ -300,6 +301,12 @@ fn counted_output(engine: &Arc<Engine>, count: u64) -> Result<Output> {
     Ok(output)
 }
 
+/// Plans a statement as the scheduler does.
+async fn plan_statement(context: &SessionContext, sql: &str) -> Result<DataFrame> {
+    let plan = clauses::logical_plan(&context.state(), sql).await?;
+    context.execute_logical_plan(plan).await
+}
+
 /// Plans and runs a whole statement here.
 async fn run_statement(
     engine: &Arc<Engine>,
@@ -309,9 +316,9 @@ async fn run_statement(
 ) -> Result<Output> {
     let context = commit::statement_context(engine, directory);
     for statement in session {
-        context.sql(statement).await?.collect().await?;
+        plan_statement(&context, statement).await?.collect().await?;
     }
-    let plan = context.sql(sql).await?.create_physical_plan().await?;
+    let plan = plan_statement(&context, sql).await?.create_physical_plan().await?;
     let rows = datafusion::physical_plan::execute_stream(plan, context.task_ctx())?;
     keep_rows(engine, rows).await
 }

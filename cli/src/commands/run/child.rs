@@ -5,7 +5,37 @@ use partita_shared::access::{Access, SCHEDULER_VARIABLE, TOKEN_VARIABLE};
 use std::ffi::OsString;
 use std::process::ExitStatus;
 use std::time::Duration;
+use std::{fmt, io};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A command that could not be started.
+#[derive(Debug)]
+pub(crate) struct StartError {
+    name: String,
+    source: io::Error,
+}
+
+impl StartError {
+    /// The exit code that a shell has for it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.source.kind() {
+            io::ErrorKind::NotFound => 127,
+            _ => 126,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot start the command `{}`", self.name)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
 
 /// Runs the command to its end. An interrupt reaches it by itself; SIGTERM and the
 /// users' signals are handed on. If it
@@ -24,7 +54,7 @@ pub(super) async fn run(
         .env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address))
         .env(TOKEN_VARIABLE, &access.token)
         .spawn()
-        .with_context(|| format!("cannot start the command `{}`", name.to_string_lossy()))?;
+        .map_err(|source| StartError { name: name.to_string_lossy().into_owned(), source })?;
     let mut first = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
     let mut second = signal(SignalKind::user_defined2()).context("cannot handle signals")?;
     loop {

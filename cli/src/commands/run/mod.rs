@@ -10,6 +10,8 @@ pub(crate) mod head_node;
 mod join_node;
 mod missing;
 
+pub(crate) use child::StartError;
+
 use crate::args::RunArgs;
 use anyhow::{Context, Result};
 use partita_shared::access::TOKEN_VARIABLE;

@@ -1,0 +1,119 @@
+//! The clauses of expressions.
+
+use super::{Flow, placed, refuse_at};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, ObjectName, TypedString, Value, WindowType,
+};
+use std::ops::ControlFlow;
+
+/// How durations are written by `to_char`, in its words.
+const DURATION_FORMS: [&str; 2] = ["pretty", "iso8601"];
+
+pub(super) fn check_expression(expr: &mut Expr, state: &SessionState) -> Flow {
+    let text = match expr {
+        Expr::Function(function) => return check_function(function, state),
+        Expr::Collate { .. } => {
+            "COLLATE is not supported: strings are compared by their bytes; use lower(x) to ignore the case"
+        }
+        Expr::BinaryOp { op: BinaryOperator::DuckIntegerDivide, .. } => {
+            "the operator // is not supported; / of two integers gives an integer, and floor(a / b) rounds down"
+        }
+        Expr::Cast { data_type: DataType::Datetime(_), .. }
+        | Expr::TypedString(TypedString { data_type: DataType::Datetime(_), .. }) => {
+            "the type DATETIME is not supported; use TIMESTAMP"
+        }
+        _ => return ControlFlow::Continue(()),
+    };
+    refuse_at(expr, text)
+}
+
+fn check_function(function: &Function, state: &SessionState) -> Flow {
+    let Function {
+        name,
+        uses_odbc_syntax: _,
+        parameters,
+        args,
+        filter,
+        null_treatment,
+        over,
+        within_group,
+    } = function;
+    if *parameters != FunctionArguments::None {
+        return refuse_at(
+            name,
+            format!("{name}(..)(..) is not supported; write all arguments in one list"),
+        );
+    }
+    match over {
+        Some(WindowType::NamedWindow(window)) => {
+            let text = format!("the window {window} is not defined; add WINDOW {window} AS (..)");
+            let error = placed(DataFusionError::Plan(text.clone()), name, text);
+            return ControlFlow::Break(Box::new(error));
+        }
+        Some(WindowType::WindowSpec(spec)) if spec.window_name.is_some() => {
+            return refuse_at(
+                name,
+                "a window that extends another one is not supported; write its PARTITION BY and ORDER BY in OVER (..)",
+            );
+        }
+        Some(WindowType::WindowSpec(_)) | None => {}
+    }
+    let [part] = name.0.as_slice() else { return ControlFlow::Continue(()) };
+    let Some(ident) = part.as_ident() else { return ControlFlow::Continue(()) };
+    let called = match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    let (is_distinct, has_clauses, first) = match args {
+        FunctionArguments::List(list) => (
+            list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
+            !list.clauses.is_empty(),
+            list.args.as_slice(),
+        ),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => {
+            (false, false, &[] as &[FunctionArg])
+        }
+    };
+    let has_rows = is_distinct
+        || has_clauses
+        || filter.is_some()
+        || null_treatment.is_some()
+        || over.is_some()
+        || !within_group.is_empty();
+    // The planner looks for a function of one row first, and reads nothing but its arguments.
+    if has_rows && state.scalar_functions().contains_key(&called) {
+        return refuse_at(
+            name,
+            format!(
+                "{called} is computed for each row; DISTINCT, ORDER BY, FILTER and OVER are for aggregates and window functions"
+            ),
+        );
+    }
+    if matches!(called.as_str(), "to_char" | "date_format") {
+        return check_pattern(name, &called, first);
+    }
+    ControlFlow::Continue(())
+}
+
+/// A pattern in PostgreSQL's letters has nothing to replace, and would be the answer itself.
+fn check_pattern(name: &ObjectName, called: &str, args: &[FunctionArg]) -> Flow {
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = args.get(1) else {
+        return ControlFlow::Continue(());
+    };
+    let Value::SingleQuotedString(pattern) = &value.value else {
+        return ControlFlow::Continue(());
+    };
+    let is_known = pattern.contains('%')
+        || DURATION_FORMS.iter().any(|form| pattern.eq_ignore_ascii_case(form));
+    if is_known {
+        return ControlFlow::Continue(());
+    }
+    let text = format!(
+        "{called} takes a pattern of strftime, such as '%Y-%m-%d %H:%M:%S'; '{pattern}' has nothing to replace"
+    );
+    let error = placed(DataFusionError::Plan(text.clone()), name, text);
+    ControlFlow::Break(Box::new(error))
+}

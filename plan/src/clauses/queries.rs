@@ -1,0 +1,270 @@
+//! The clauses of queries.
+
+use super::relations::check_join;
+use super::{Flow, refuse, refuse_present};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, NamedWindowDefinition,
+    NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PipeOperator, Query,
+    Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, Value, VisitMut,
+    WildcardAdditionalOptions, WindowSpec, WindowType, With, visit_expressions_mut,
+};
+use std::ops::ControlFlow;
+
+pub(super) fn check_query(query: &mut Query) -> Flow {
+    let Query {
+        with,
+        body,
+        order_by,
+        limit_clause,
+        fetch,
+        locks,
+        for_clause,
+        settings,
+        format_clause,
+        pipe_operators,
+    } = query;
+    refuse_present(&[
+        (
+            !locks.is_empty(),
+            "FOR UPDATE and FOR SHARE are not supported: queries take no locks; omit the clause",
+        ),
+        (
+            for_clause.is_some(),
+            "FOR XML and FOR JSON are not supported; use COPY .. TO 'file.json'",
+        ),
+        (settings.is_some(), "SETTINGS is not supported; use SET name = value"),
+        (format_clause.is_some(), "FORMAT is not supported; use COPY .. TO 'file' STORED AS CSV"),
+    ])?;
+    if let Some(with) = with {
+        check_with(with)?;
+    }
+    if let Some(fetch) = fetch.take() {
+        add_limit(limit_clause, fetch)?;
+    }
+    if let Some(order_by) = order_by {
+        name_columns(order_by, body)?;
+        if let SetExpr::Select(select) = body.as_ref() {
+            resolve_windows(order_by, &select.named_window);
+        }
+    }
+    for operator in pipe_operators {
+        match operator {
+            PipeOperator::Join(join) => check_join(None, join)?,
+            PipeOperator::Aggregate { full_table_exprs, group_by_expr } => {
+                let plain = OrderByOptions { asc: None, nulls_first: None };
+                let mut exprs = full_table_exprs.iter().chain(group_by_expr.iter());
+                if exprs.any(|expr| expr.order_by != plain) {
+                    return refuse("AGGREGATE does not sort; add |> ORDER BY ..");
+                }
+            }
+            _ => {}
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn check_with(with: &With) -> Flow {
+    for cte in &with.cte_tables {
+        if cte.from.is_some() {
+            return refuse("WITH name AS (..) FROM is not supported; omit FROM");
+        }
+        // The planner reads nothing but the body of a recursive query.
+        let is_union =
+            matches!(cte.query.body.as_ref(), SetExpr::SetOperation { op: SetOperator::Union, .. });
+        let query = &cte.query;
+        if with.recursive && is_union && (query.limit_clause.is_some() || query.fetch.is_some()) {
+            return refuse(
+                "LIMIT within a recursive query is not supported; use a condition that ends it, or LIMIT in the outer query",
+            );
+        }
+        if with.recursive && is_union && query.with.is_some() {
+            return refuse(
+                "WITH within a recursive query is not supported; move it to the outer query",
+            );
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// `FETCH FIRST n ROWS ONLY`, as the limit that it is.
+fn add_limit(limit_clause: &mut Option<LimitClause>, fetch: Fetch) -> Flow {
+    if fetch.with_ties || fetch.percent {
+        return refuse(
+            "FETCH with PERCENT or WITH TIES is not supported; use LIMIT for a number of rows, or QUALIFY rank() OVER (ORDER BY ..) <= 10 for ties",
+        );
+    }
+    let rows = fetch.quantity.unwrap_or_else(|| number(1));
+    match limit_clause {
+        None => {
+            *limit_clause =
+                Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: vec![] })
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(rows),
+        Some(_) => return refuse("a query has LIMIT or FETCH, not both"),
+    }
+    ControlFlow::Continue(())
+}
+
+fn number(value: usize) -> Expr {
+    Expr::Value(Value::Number(value.to_string(), false).with_empty_span())
+}
+
+/// `ORDER BY ALL`, as the numbers of the columns. The planner knows it where all of them are columns of a
+/// table, and ignores it after a set operation.
+fn name_columns(order_by: &mut OrderBy, body: &SetExpr) -> Flow {
+    let OrderByKind::All(options) = &order_by.kind else { return ControlFlow::Continue(()) };
+    match (columns(body), body) {
+        (Some(columns), _) => {
+            let options = *options;
+            let key = |at| OrderByExpr { expr: number(at), options, with_fill: None };
+            order_by.kind = OrderByKind::Expressions((1..=columns).map(key).collect());
+        }
+        (None, SetExpr::Select(_)) => {}
+        (None, _) => {
+            return refuse(
+                "ORDER BY ALL after a set operation of SELECT * is not supported; list the columns, or their numbers: ORDER BY 1, 2",
+            );
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// How many columns a query has, if its text tells.
+fn columns(mut body: &SetExpr) -> Option<usize> {
+    loop {
+        match body {
+            SetExpr::Select(select) => {
+                let is_one = |item: &SelectItem| {
+                    matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+                };
+                let items = &select.projection;
+                return (!items.is_empty() && items.iter().all(is_one)).then_some(items.len());
+            }
+            SetExpr::SetOperation { left, .. } => body = left,
+            SetExpr::Query(query) => body = &query.body,
+            SetExpr::Values(values) => return values.rows.first().map(|row| row.content.len()),
+            _ => return None,
+        }
+    }
+}
+
+pub(super) fn check_select(select: &mut Select) -> Flow {
+    let Select {
+        select_token: _,
+        // Hints in comments change no rows.
+        optimizer_hints: _,
+        distinct: _,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection,
+        exclude,
+        into,
+        from,
+        lateral_views,
+        prewhere,
+        selection: _,
+        connect_by,
+        group_by,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having: _,
+        named_window,
+        qualify,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = select;
+    let is_spread = !(cluster_by.is_empty() && distribute_by.is_empty() && sort_by.is_empty());
+    let has_modifiers =
+        select_modifiers.as_ref().is_some_and(|found| *found != SelectModifiers::default());
+    refuse_present(&[
+        (
+            has_modifiers,
+            "words of MySQL such as SQL_CALC_FOUND_ROWS after SELECT are not supported; omit them",
+        ),
+        (top.is_some(), "TOP is not supported; use LIMIT at the end of the query"),
+        (
+            exclude.is_some(),
+            "EXCLUDE after a select list is not supported; write SELECT * EXCLUDE (a, b)",
+        ),
+        (into.is_some(), "SELECT .. INTO is not supported; use CREATE TABLE name AS SELECT .."),
+        (
+            !lateral_views.is_empty(),
+            "LATERAL VIEW is not supported; use unnest(..) in the select list",
+        ),
+        (prewhere.is_some(), "PREWHERE is not supported; use WHERE"),
+        (!connect_by.is_empty(), "CONNECT BY is not supported; use WITH RECURSIVE"),
+        (is_spread, "CLUSTER BY, DISTRIBUTE BY and SORT BY are not supported; use ORDER BY"),
+        (
+            value_table_mode.is_some(),
+            "SELECT AS STRUCT and AS VALUE are not supported; use named_struct('a', a, 'b', b)",
+        ),
+    ])?;
+    check_groups(group_by)?;
+    // DataFusion gives `FROM t` without SELECT no columns; in DuckDB it gives all.
+    if *flavor == SelectFlavor::FromFirstNoSelect {
+        *projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+        *flavor = SelectFlavor::Standard;
+    }
+    for table in from {
+        for join in &mut table.joins {
+            check_join(Some(&table.relation), join)?;
+        }
+    }
+    resolve_windows(projection, named_window);
+    resolve_windows(qualify, named_window);
+    ControlFlow::Continue(())
+}
+
+/// What follows the keys of `GROUP BY`.
+fn check_groups(group_by: &GroupByExpr) -> Flow {
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
+    match modifiers.first() {
+        None => ControlFlow::Continue(()),
+        Some(GroupByWithModifier::Rollup | GroupByWithModifier::Totals) => refuse(
+            "GROUP BY .. WITH ROLLUP and WITH TOTALS are not supported; use GROUP BY ROLLUP (a, b)",
+        ),
+        Some(GroupByWithModifier::Cube) => {
+            refuse("GROUP BY .. WITH CUBE is not supported; use GROUP BY CUBE (a, b)")
+        }
+        Some(GroupByWithModifier::GroupingSets(_)) => refuse(
+            "GROUP BY a, b GROUPING SETS (..) is not supported; use GROUP BY GROUPING SETS ((a), (b))",
+        ),
+    }
+}
+
+/// Puts the definitions of named windows in the place of their names. The planner does so in select lists only;
+/// elsewhere it plans an aggregate instead.
+fn resolve_windows(node: &mut impl VisitMut, windows: &[NamedWindowDefinition]) {
+    if windows.is_empty() {
+        return;
+    }
+    let _: ControlFlow<()> = visit_expressions_mut(node, |expr| {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::NamedWindow(name)) = &function.over
+            && let Some(spec) = find_window(name, windows)
+        {
+            function.over = Some(WindowType::WindowSpec(spec));
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// The definition of a window. One may be another one's name.
+fn find_window(name: &Ident, windows: &[NamedWindowDefinition]) -> Option<WindowSpec> {
+    let normalized = |ident: &Ident| match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    let mut wanted = normalized(name);
+    for _ in windows {
+        let found = windows.iter().find(|window| normalized(&window.0) == wanted)?;
+        match &found.1 {
+            NamedWindowExpr::NamedWindow(other) => wanted = normalized(other),
+            NamedWindowExpr::WindowSpec(spec) => return Some(spec.clone()),
+        }
+    }
+    None
+}

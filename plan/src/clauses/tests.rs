@@ -1,0 +1,146 @@
+//! What is refused, and what is written in another way.
+
+use super::logical_plan;
+use crate::error::plain;
+use crate::session::planning_context;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::prelude::SessionContext;
+
+/// A session with two tables.
+async fn context() -> SessionContext {
+    let context = planning_context();
+    for (name, rows) in [("t", "(1, 'a'), (2, 'b'), (3, 'b')"), ("u", "(2, 'x'), (3, 'y')")] {
+        let sql = format!("create table {name} as select * from (values {rows}) v(id, g)");
+        context.sql(&sql).await.unwrap().collect().await.unwrap();
+    }
+    context
+}
+
+async fn rows(context: &SessionContext, sql: &str) -> String {
+    let plan = logical_plan(&context.state(), sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let frame = context.execute_logical_plan(plan).await.unwrap();
+    pretty_format_batches(&frame.collect().await.unwrap()).unwrap().to_string()
+}
+
+/// Statements with a clause that the planner would ignore, or of which it has nothing to say, and a part of the
+/// remedy.
+const REFUSED: &[(&str, &str)] = &[
+    ("select * from t tablesample bernoulli (10)", "random() < 0.1"),
+    ("select * from t tablesample system (10)", "random() < 0.1"),
+    ("select * from t tablesample (100 rows)", "random() < 0.1"),
+    ("select * from (select * from t) tablesample bernoulli (10)", "random() < 0.1"),
+    ("select id in (select id from u tablesample bernoulli (10)) from t", "random() < 0.1"),
+    ("create view v as select * from t tablesample bernoulli (10)", "random() < 0.1"),
+    ("select * from t with (nolock)", "omit"),
+    ("select g, count(*) from t group by g with rollup", "GROUP BY ROLLUP (a, b)"),
+    ("select g, count(*) from t group by g with cube", "GROUP BY CUBE (a, b)"),
+    ("select g, count(*) from t group by g with totals", "GROUP BY ROLLUP (a, b)"),
+    ("select * from t for update", "omit the clause"),
+    ("select * from t for share", "omit the clause"),
+    ("select id into w from t", "CREATE TABLE name AS"),
+    ("select * from t sort by id", "ORDER BY"),
+    ("select * from t distribute by id", "ORDER BY"),
+    ("select * from t cluster by id", "ORDER BY"),
+    ("select * from t lateral view explode(id) e as x", "unnest"),
+    ("select * from t fetch first 10 percent rows only", "LIMIT"),
+    ("select * from t order by id fetch first 1 row with ties", "rank()"),
+    (
+        "with recursive r as (select 1 as n union all select n + 1 from r limit 3) select * from r",
+        "outer query",
+    ),
+    ("select * from t join u", "add ON or USING"),
+    ("select * from t left join u", "add ON or USING"),
+    ("select * from t where id in (select t.id from t join u)", "add ON or USING"),
+    ("select * from (t join u)", "add ON or USING"),
+    ("select * from t positional join u", "row_number()"),
+    ("select * from t cross apply (select 1)", "LATERAL"),
+    ("select * from t pivot (sum(id) for g in ('a', 'b'))", "FILTER"),
+    ("select sum(id) over (w order by id) from t window w as (partition by g)", "OVER (..)"),
+    ("select id from t order by sum(id) over w", "WINDOW w AS"),
+    ("select upper(distinct g) from t", "for each row"),
+    ("select abs(id) over () from t", "for each row"),
+    ("select abs(id) filter (where id > 1) from t", "for each row"),
+    ("select to_char(now(), 'YYYY-MM-DD')", "'%Y-%m-%d %H:%M:%S'"),
+    ("select g collate \"de\" from t", "lower(x)"),
+    ("select cast(g as datetime) from t", "TIMESTAMP"),
+    ("select 7 // 2", "floor(a / b)"),
+    ("create index i on t (id)", "ORDER BY"),
+    ("begin", "by itself"),
+    ("commit", "by itself"),
+    ("update t set id = 1", "CREATE OR REPLACE TABLE"),
+    ("delete from t", "CREATE OR REPLACE TABLE"),
+    ("explain select * from t join u", "add ON or USING"),
+    ("copy (select * from t join u) to 'x.csv'", "add ON or USING"),
+];
+
+/// Each of these is an error that names the remedy.
+#[tokio::test]
+async fn ignored_clauses_are_refused() {
+    let context = context().await;
+    let mut wrong = Vec::new();
+    for (sql, remedy) in REFUSED {
+        match logical_plan(&context.state(), sql).await {
+            Ok(_) => wrong.push(format!("{sql}: planned")),
+            Err(error) => {
+                let text = plain(&error);
+                if !text.contains(remedy) || text.contains('\n') {
+                    wrong.push(format!("{sql}: {text}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What has the same meaning in other words gets its rows.
+#[tokio::test]
+async fn other_words_are_rewritten() {
+    let context = context().await;
+    for (sql, same) in [
+        ("from t order by id", "select * from t order by id"),
+        ("select id from (from t) order by id", "select id from t order by id"),
+        (
+            "select id from t order by id fetch first 2 rows only",
+            "select id from t order by id limit 2",
+        ),
+        (
+            "select id from t order by id offset 1 fetch next row only",
+            "select id from t order by id limit 1 offset 1",
+        ),
+        ("select g, id + 1 as n from t order by all", "select g, id + 1 as n from t order by 1, 2"),
+        (
+            "select g from t union select g from u order by all desc",
+            "select g from t union select g from u order by 1 desc",
+        ),
+        (
+            "select id from t semi join u on t.id = u.id order by 1",
+            "select id from t left semi join u on t.id = u.id order by 1",
+        ),
+        (
+            "select id from t anti join u on t.id = u.id order by 1",
+            "select id from t left anti join u on t.id = u.id order by 1",
+        ),
+        (
+            "select id from t window w as (partition by g order by id) qualify row_number() over w = 1 order by 1",
+            "select id from t qualify row_number() over (partition by g order by id) = 1 order by 1",
+        ),
+        (
+            "select id from t window w as (order by id desc) order by sum(id) over w",
+            "select id from t order by sum(id) over (order by id desc)",
+        ),
+    ] {
+        assert_eq!(rows(&context, sql).await, rows(&context, same).await, "{sql}");
+    }
+    // Not all that is near what is refused is refused.
+    for sql in [
+        "select * from t cross join u",
+        "select * from t natural join u",
+        "select * from t, u",
+        "select count(distinct g) filter (where id > 1) from t",
+        "select sum(id) over (partition by g) from t",
+        "select to_char(now(), '%Y')",
+        "with recursive r as (select 1 as n union all select n + 1 from r where n < 3) select * from r limit 2",
+    ] {
+        rows(&context, sql).await;
+    }
+}
