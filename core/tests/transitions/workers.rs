@@ -43,7 +43,8 @@ fn a_leaving_worker_migrates_what_is_wanted() {
     t.check(&["b: drop 1.0", "deliver 1[0] from b#1"]);
     t.lose("a", "closed");
     t.check(&["b: lost a"]);
-    assert_eq!(t.core.workers(true)[0].state, WorkerState::Left);
+    let gone = t.core.workers(true).remove(0);
+    assert_eq!((gone.state, gone.cause.as_str()), (WorkerState::Left, "asked"));
     assert_eq!(t.core.cluster().workers_lost, 0);
 }
 
