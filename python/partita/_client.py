@@ -19,7 +19,7 @@ from typing import Any
 from ._binary import find_program
 from ._connection import Connection, quote
 from ._durations import parse_seconds
-from ._errors import ClusterError, NotThere, TokenRefused, Unreachable, trim_traceback
+from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._futures import Future, Futures
 from ._local import Link, LocalCluster, check_arguments, check_step, find_access
 from ._stubs import FUNCTIONS
@@ -533,7 +533,7 @@ class Client:
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
-            raise NotThere(f"Client.{name} is not supported: {_OF_DASK[name]}")
+            raise UnsupportedName(f"Client.{name} is not supported: {_OF_DASK[name]}")
         raise AttributeError(f"'Client' object has no attribute {name!r}")
 
     def __enter__(self) -> Client:
@@ -585,6 +585,9 @@ _OF_DASK = {
     "scatter": "use dataframe.from_pandas to upload rows to the workers",
     "who_has": "the dashboard's data page shows which workers hold a partition",
     "has_what": "the dashboard's data page shows which workers hold a partition",
+    "processing": "the dashboard shows the running tasks of each worker",
+    "call_stack": "the dashboard shows the running tasks of each worker",
+    "nbytes": "the dashboard's data page shows the size of persisted tables",
     "rebalance": "partitions are placed when they are computed",
     "replicate": "use dataframe.from_pandas(.., replicas=2)",
     "upload_file": FUNCTIONS,

@@ -13,11 +13,11 @@ __all__ = [
     "Cancelled",
     "ClusterError",
     "InvalidArgument",
-    "NotThere",
     "PartitaError",
     "QueryError",
     "TokenRefused",
     "Unreachable",
+    "UnsupportedName",
     "query_error",
     "trim_traceback",
 ]
@@ -145,7 +145,7 @@ def query_error(kind: bytes, text: str, query: str | None) -> QueryError:
     return _OF_KIND.get(kind, QueryError)(text, query)
 
 
-class NotThere(NotImplementedError, AttributeError):
+class UnsupportedName(NotImplementedError, AttributeError):
     """A name of pandas or Dask that is not supported. ``hasattr`` returns False for it."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from ._binary import find_program
-from ._errors import ClusterError, InvalidArgument, NotThere
+from ._errors import ClusterError, InvalidArgument, UnsupportedName
 
 __all__ = ["Link", "LocalCluster", "check_arguments", "check_step", "find_access"]
 
@@ -305,7 +305,7 @@ class LocalCluster:
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
-            raise NotThere(f"LocalCluster.{name} is not supported: {_OF_DASK[name]}")
+            raise UnsupportedName(f"LocalCluster.{name} is not supported: {_OF_DASK[name]}")
         raise AttributeError(f"'LocalCluster' object has no attribute {name!r}")
 
     def __enter__(self) -> LocalCluster:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ._errors import NotThere
+from ._errors import UnsupportedName
 
 __all__ = ["FUNCTIONS", "module_getattr"]
 
@@ -46,7 +46,7 @@ def module_getattr(
         if _is_import(sys._getframe(1)):
             # The import statement would replace the text of an AttributeError.
             raise MissingImport(text, name=name)
-        raise NotThere(text)
+        raise UnsupportedName(text)
 
     return lookup
 

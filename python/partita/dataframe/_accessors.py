@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from ._base import NotThere
+from ._base import UnsupportedName
 from ._columns import Lists, is_masked
 from ._sql import arrow_name, fill_condition, is_text, literal
 
@@ -321,7 +321,7 @@ class StringMethods:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
-        raise NotThere(f"str.{name} is not supported; use compute() and pandas")
+        raise UnsupportedName(f"str.{name} is not supported; use compute() and pandas")
 
 
 #: A backslash that the cluster's regular expressions would take for the beginning of a reference to a group.
@@ -423,7 +423,7 @@ class ListMethods:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(pd.Series(dtype="str").str, name):
             raise AttributeError(name)
-        raise NotThere(f"str.{name} of lists is not supported; use compute() and pandas")
+        raise UnsupportedName(f"str.{name} of lists is not supported; use compute() and pandas")
 
 
 def string_methods(column: Series) -> Any:
@@ -604,7 +604,7 @@ class DatetimeMethods(_Rounding):
             return self._part(_PARTS[name])
         if name.startswith("_") or not hasattr(pd.Series(dtype="datetime64[ns]").dt, name):
             raise AttributeError(f"times have no attribute {name!r}")
-        raise NotThere(f"dt.{name} is not supported; use compute() and pandas")
+        raise UnsupportedName(f"dt.{name} is not supported; use compute() and pandas")
 
 
 class TimedeltaMethods(_Rounding):
@@ -654,7 +654,7 @@ class TimedeltaMethods(_Rounding):
         if name.startswith("_") or not hasattr(pd.Series(dtype="timedelta64[ns]").dt, name):
             raise AttributeError(f"durations have no attribute {name!r}")
         parts = "; use days, seconds, microseconds and nanoseconds, or" if name == "components" else "; use"
-        raise NotThere(f"dt.{name} is not supported{parts} compute() and pandas")
+        raise UnsupportedName(f"dt.{name} is not supported{parts} compute() and pandas")
 
 
 def datetimelike_methods(column: Series) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._drawing import visualize
-from .._errors import OF_VALUES, NotThere, trim_traceback
+from .._errors import OF_VALUES, UnsupportedName, trim_traceback
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
@@ -20,7 +20,7 @@ from ._sql import INDEX, ORDER, ROW, quote, replace_nan
 if TYPE_CHECKING:
     from .._client import Client
 
-__all__ = ["Level", "NotThere", "Plan"]
+__all__ = ["Level", "Plan", "UnsupportedName"]
 
 
 #: Maximum number of columns that an error message names.
@@ -87,7 +87,7 @@ class Plan:
         advice = f"{nearest}, or {_PANDAS}" if nearest else _PANDAS
         if nearest.startswith("compute()"):
             advice = nearest
-        raise NotThere(f"{kind}.{name} is not supported; use {advice}")
+        raise UnsupportedName(f"{kind}.{name} is not supported; use {advice}")
 
     def __bool__(self) -> bool:
         raise ValueError(

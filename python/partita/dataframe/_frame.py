@@ -421,6 +421,18 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
                     return Series(self._rows, level.sql, label, self._index, None, level.origin)
         return self._column(label)
 
+    def _level(self, level: Any) -> Series:
+        """Return a level of the index by its number or name."""
+        names = [one.name for one in self._index]
+        if level in names:
+            at = names.index(level)
+        elif isinstance(level, int) and -len(names) <= level < len(names):
+            at = level
+        else:
+            raise KeyError(f"no index level {level!r}; levels: {', '.join(map(str, names))}")
+        found = self._index[at]
+        return Series(self._rows, found.sql, found.name, self._index, None, found.origin)
+
     def _reordered(self, order: tuple[str, ...]) -> DataFrame:
         return self._like(self._columns, self._rows.with_changes(order=order))
 
@@ -428,7 +440,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
 
     def groupby(
         self,
-        by: Any,
+        by: Any = None,
         sort: bool = True,
         dropna: bool = True,
         observed: bool = True,
@@ -441,6 +453,8 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         ----------
         by : label, Series, or list of these
             Columns, or names of index levels.
+        level : int, label, or list of these
+            Levels of the index, instead of `by`.
         sort : bool
             Whether to sort the groups by their keys. Otherwise, they are in the order of their first rows, if the order
             of the rows is defined.
@@ -459,10 +473,13 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
 
         if arguments.pop("as_index", True) is not True:
             raise NotImplementedError("groupby(as_index=False) is not supported; use reset_index() on the result")
-        if arguments.pop("level", None) is not None or arguments.pop("axis", 0) not in (0, "index"):
-            raise NotImplementedError(
-                "groupby() does not support level= and axis=; use by= with columns or names of index levels"
-            )
+        if arguments.pop("axis", 0) not in (0, "index"):
+            raise NotImplementedError("groupby() does not support axis=1; use compute() and pandas")
+        level = arguments.pop("level", None)
+        if (by is None) == (level is None):
+            raise TypeError("groupby() requires either by= or level=")
+        if level is not None:
+            by = [self._level(one) for one in (level if isinstance(level, (list, tuple)) else [level])]
         reject_unsupported("groupby", arguments)
         return GroupBy(
             self,
@@ -480,10 +497,12 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
 
         return merge(self, right, how, **options)
 
-    def join(self, other: Any, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
-        """Join with another frame on the index."""
+    def join(self, other: Any, on: Any = None, how: str = "left", lsuffix: str = "", rsuffix: str = "") -> DataFrame:
+        """Join columns of this frame (the index by default) with the index of another frame."""
         from ._merge import merge
 
+        if on is not None:
+            return merge(self, other, how, left_on=on, right_index=True, suffixes=(lsuffix, rsuffix))
         return merge(self, other, how, left_index=True, right_index=True, suffixes=(lsuffix, rsuffix))
 
     # Persisting.

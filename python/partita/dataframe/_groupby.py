@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .._errors import trim_traceback
 from ._arguments import reject_unsupported
-from ._base import Level, NotThere
+from ._base import Level, UnsupportedName
 from ._columns import Column, derived_origin, renumbered, sort_sql
 from ._frame import LISTS, DataFrame
 from ._reductions import (
@@ -67,6 +67,8 @@ class GroupBy:
         rows = frame._rows
         keys: list[tuple[Any, Column]] = []
         for key in given:
+            if isinstance(key, pd.Grouper):
+                key = _key_of_grouper(key)
             if isinstance(key, Series):
                 rows = rows.combine(key._rows)
                 keys.append((key.name, key._cell))
@@ -123,7 +125,7 @@ class GroupBy:
             return self[name]
         known = f"supported: {', '.join(GROUP_REDUCTIONS)}, agg, apply, transform"
         if hasattr(pd.core.groupby.DataFrameGroupBy, name):
-            raise NotThere(f"groupby.{name} is not supported; {known}")
+            raise UnsupportedName(f"groupby.{name} is not supported; {known}")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}; {known}")
 
     def _made(self, cells: list[tuple[Any, Column]], axis: pd.Index | None = None) -> DataFrame:
@@ -166,6 +168,8 @@ class GroupBy:
     def quantile(self, q: float = 0.5, numeric_only: bool = False, **arguments: Any) -> Any:
         """Return a quantile of the values of each group."""
         reject_unsupported("quantile", arguments)
+        if pd.api.types.is_list_like(q):
+            raise NotImplementedError("quantile() of groups supports only one quantile; call it for each of a list")
         return self._all("quantile", numeric_only, q=q)
 
     def size(self, **arguments: Any) -> Series:
@@ -388,6 +392,16 @@ class GroupBy:
         made = copy.copy(self)
         made._frame = self._frame._like(self._frame._columns, rows)
         return made._made(cells)
+
+
+def _key_of_grouper(grouper: pd.Grouper) -> Any:
+    if getattr(grouper, "freq", None) is not None:
+        raise NotImplementedError(
+            "groupby() does not support pd.Grouper with freq=; use set_index and resample, or a column of dt.floor"
+        )
+    if grouper.key is None:
+        raise NotImplementedError("groupby() does not support pd.Grouper with level=; use level= of groupby")
+    return grouper.key
 
 
 class GroupSquare:

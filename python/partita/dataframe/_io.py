@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -362,6 +363,25 @@ def _paths(path: Any) -> list[str]:
     return paths
 
 
+#: Functions that read files, by their extension.
+_READERS = {
+    ".csv": "read_csv",
+    ".tsv": "read_csv",
+    ".json": "read_json",
+    ".parquet": "read_parquet",
+    ".pq": "read_parquet",
+}
+
+
+def _check_extensions(paths: Sequence[str], own: str) -> None:
+    """Raise an error for files that another function reads."""
+    for path in paths:
+        reader = _READERS.get(os.path.splitext(path)[1].lower(), own)
+        # A folder may have any name, and a file that does not exist is another error.
+        if reader != own and os.path.isfile(path):
+            raise ValueError(f"cannot read {path!r} with {own} because of its extension; use {reader}")
+
+
 @trim_traceback
 def read_parquet(
     path: Any,
@@ -411,6 +431,7 @@ def read_parquet(
     if backend not in _BACKENDS:
         raise ValueError(f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {backend!r}")
     reject_unsupported("read_parquet", arguments)
+    _check_extensions(_paths(path), "read_parquet")
     known = read_metadata(_paths(path)[0])
     if index is None:
         index = [name for name in known.levels if not name.startswith(INDEX)]
@@ -557,6 +578,7 @@ def read_csv(
     column = "path" if include_path_column is True else include_path_column or None
     client = client or current_client()
     paths = _paths(path)
+    _check_extensions(paths, "read_csv")
     rows = Rows(client, literal(encode_request(paths, csv=dialect.csv, path_column=column)))
     schema = rows.schema
     found = {dialect.label(at, name): at for at, name in enumerate(schema.names)}

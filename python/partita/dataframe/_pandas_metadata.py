@@ -33,6 +33,11 @@ _COMMON = "_common_metadata"
 def absolute(path: Any) -> str:
     """Make a path absolute, relative to the working directory of this process. ``file:`` URLs are unchanged."""
     name = os.fspath(path)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", name)
+    if scheme is not None and scheme[1].lower() != "file":
+        raise NotImplementedError(
+            f"cannot use {name!r}: {scheme[1]} is not supported yet; use a path that all nodes of the cluster see"
+        )
     return name if name.startswith("file:") else os.path.join(os.getcwd(), os.path.expanduser(name))
 
 

@@ -61,7 +61,9 @@ class ColumnReplacement:
             )
         if not self._takes(type_of(value), value) and self._sql != MISSING:
             # As in pandas, this is an error only if a value is missing, which is known when the plan runs.
-            why = f"fillna: cannot replace missing values of column {self.name!r} of {self._kind} with {value!r}"
+            why = (
+                f"fillna: cannot replace missing values of column {self.name!r} of {sort_of(self._kind)} with {value!r}"
+            )
             return self._with_values(checked(f"{self._sql} IS NULL", why, self._sql))
         return self._filled(f"fill_null({self._compatible_sql(value)}, {self._own_literal(value)})")
 
@@ -195,11 +197,18 @@ class ColumnReplacement:
 
     def replace(self, to_replace: Any, value: Any = None) -> Series:
         """Replace values, given as a value, a list, or a dict of old and new values."""
-        pairs = (
-            to_replace
-            if isinstance(to_replace, dict)
-            else dict.fromkeys(to_replace if isinstance(to_replace, (list, tuple)) else [to_replace], value)
-        )
+        old_values = to_replace if isinstance(to_replace, (list, tuple)) else [to_replace]
+        if isinstance(to_replace, dict):
+            pairs = to_replace
+        elif isinstance(value, (list, tuple)):
+            if len(value) != len(old_values) or not isinstance(to_replace, (list, tuple)):
+                raise ValueError(
+                    f"replace: {len(old_values)} values cannot be replaced by a list of {len(value)}; "
+                    "the lists must have the same length"
+                )
+            pairs = dict(zip(old_values, value))
+        else:
+            pairs = dict.fromkeys(old_values, value)
         gone = [new for old, new in pairs.items() if pd.isna(old)]
         column: Any = self.fillna(gone[0]) if gone else self
         found = {old: pairs[old] for old in self._possible(pairs)}

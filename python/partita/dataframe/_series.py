@@ -637,6 +637,11 @@ class Index(Series):
 
 
 def _index_of(plan: Plan) -> Index:
+    if not plan._index:
+        raise NotImplementedError(
+            "this operation requires an index, but the rows have none, e.g. because they were read from files; "
+            "use set_index first, or a condition on a column"
+        )
     if len(plan._index) != 1:
         raise NotImplementedError(
             f"this operation requires an index of one level, not {len(plan._index)}; use set_index first"

@@ -255,6 +255,8 @@ def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, argume
     if arguments.pop("win_type", None) is not None:
         raise NotImplementedError("rolling() does not support win_type=; all rows of a window have the same weight")
     closed = arguments.pop("closed", None)
+    if arguments.pop("on", None) is not None:
+        raise NotImplementedError("rolling() does not support on=; use set_index first")
     reject_unsupported("rolling", arguments)
     return Rolling(of, window, min_periods, center, closed)
 
@@ -262,6 +264,8 @@ def _rolling(of: Any, window: Any, min_periods: int | None, center: bool, argume
 def _resample(of: Any, rule: str, arguments: dict[str, Any]) -> Any:
     from ._windows import Resampler
 
-    closed, label = arguments.pop("closed", None), arguments.pop("label", None)
+    closed, label, on = arguments.pop("closed", None), arguments.pop("label", None), arguments.pop("on", None)
     reject_unsupported("resample", arguments)
+    if on is not None:
+        of = of.set_index(on)
     return Resampler(of, rule, closed=closed, label=label)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from . import _expressions as ex
 from ._arguments import reject_unsupported
-from ._base import Level, NotThere
+from ._base import Level, UnsupportedName
 from ._columns import Column, renumbered
 from ._frame import DataFrame
 from ._partitions import index_bounds
@@ -137,7 +137,7 @@ class Rolling:
         if isinstance(of, DataFrame) and name in of._columns:
             return self[name]
         if hasattr(pd.core.window.rolling.Rolling, name):
-            raise NotThere(f"rolling.{name} is not supported; supported: {', '.join(_FUNCTIONS)}")
+            raise UnsupportedName(f"rolling.{name} is not supported; supported: {', '.join(_FUNCTIONS)}")
         raise AttributeError(f"'Rolling' object has no attribute {name!r}; supported: {', '.join(_FUNCTIONS)}, agg")
 
     def _column(self, column: Series, name: str) -> Series:
@@ -185,7 +185,7 @@ class Rolling:
 def _rolling_method(name: str) -> Any:
     def rolled(self: Rolling, numeric_only: bool = False, **arguments: Any) -> Any:
         if name in ("std", "var") and arguments.pop("ddof", 1) != 1:
-            raise NotThere(f"rolling.{name}() supports only ddof=1")
+            raise UnsupportedName(f"rolling.{name}() supports only ddof=1")
         reject_unsupported(f"rolling.{name}", arguments)
         return self._all(name, numeric_only)
 
@@ -330,7 +330,7 @@ class Resampler:
             return self[name]
         known = f"supported: {', '.join(_INTERVAL_REDUCTIONS)}, ohlc, agg"
         if hasattr(pd.core.resample.Resampler, name):
-            raise NotThere(f"resample.{name} is not supported; {known}")
+            raise UnsupportedName(f"resample.{name} is not supported; {known}")
         raise AttributeError(f"'Resampler' object has no attribute {name!r}; {known}")
 
     def _columns(self) -> list[Series]:
