@@ -131,7 +131,7 @@ async fn other_words_are_rewritten() {
     ] {
         assert_eq!(rows(&context, sql).await, rows(&context, same).await, "{sql}");
     }
-    // Not all that is near what is refused is refused.
+    // Similar statements are not refused.
     for sql in [
         "select * from t cross join u",
         "select * from t natural join u",

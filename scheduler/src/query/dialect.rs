@@ -114,7 +114,7 @@ fn is_text(token: &Token) -> bool {
     matches!(token, Token::SingleQuotedString(_))
 }
 
-/// Refuses what is no SQL to the parser.
+/// Refuses notations that the parser does not know.
 fn check_words(tokens: &[Token], places: &[usize]) -> Result<(), QueryError> {
     let is_word = |place: &usize, wanted: &str| word(&tokens[*place]).eq_ignore_ascii_case(wanted);
     for pair in places.windows(2) {
