@@ -149,7 +149,7 @@ pub fn plain(error: &DataFusionError) -> String {
     // Names of tables are shown as they are written.
     let text = text.trim().replace("partita.public.", "");
     match root {
-        DataFusionError::Internal(_) => format!("internal error: {text}"),
+        DataFusionError::Internal(_) => format!("internal error: {}", text.trim_end_matches('.')),
         _ => text,
     }
 }

@@ -112,20 +112,30 @@ fn number(value: usize) -> Expr {
 /// `ORDER BY ALL`, as the numbers of the columns. The planner knows it where all of them are columns of a
 /// table, and ignores it after a set operation.
 fn name_columns(order_by: &mut OrderBy, body: &SetExpr) -> Flow {
-    let OrderByKind::All(options) = &order_by.kind else { return ControlFlow::Continue(()) };
-    match (columns(body), body) {
+    let options = match &order_by.kind {
+        OrderByKind::All(options) => *options,
+        // The parser takes the word for a column; SQL reserves it.
+        OrderByKind::Expressions(keys) => match keys.as_slice() {
+            [OrderByExpr { expr: Expr::Identifier(name), options, with_fill: None }]
+                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all") =>
+            {
+                *options
+            }
+            _ => return ControlFlow::Continue(()),
+        },
+    };
+    order_by.kind = match (columns(body), body) {
         (Some(columns), _) => {
-            let options = *options;
             let key = |at| OrderByExpr { expr: number(at), options, with_fill: None };
-            order_by.kind = OrderByKind::Expressions((1..=columns).map(key).collect());
+            OrderByKind::Expressions((1..=columns).map(key).collect())
         }
-        (None, SetExpr::Select(_)) => {}
+        (None, SetExpr::Select(_)) => OrderByKind::All(options),
         (None, _) => {
             return refuse(
                 "ORDER BY ALL after a set operation of SELECT * is not supported; list the columns, or their numbers: ORDER BY 1, 2",
             );
         }
-    }
+    };
     ControlFlow::Continue(())
 }
 

@@ -185,6 +185,11 @@ const CASES: &[(u32, &str, &str)] = &[
     ),
     (
         24096,
+        "select b, count(*) as n from (select z is not distinct from 10 as b from t1 where id > 0) q group by b",
+        "false,2;true,1",
+    ),
+    (
+        0,
         "select b, count(*) as n from (select id, (z > 15) is not false as b from t1 where z > 0) q group by b",
         "false,1;true,3",
     ),
