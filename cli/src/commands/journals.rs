@@ -31,10 +31,11 @@ pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
     let replay = Replay::bind(read(journal)?, &host, args.port).await?;
     let address = format!("{host}:{}", replay.port());
     let access = Access::to_this_process("replay".to_string(), address, replay.token().to_string());
+    let stop = signals::stop();
     say_part!("{}", links(&access));
     tokio::select! {
         served = replay.serve() => served?,
-        _ = signals::stop() => {}
+        _ = stop => {}
     }
     Ok(0)
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
         },
         token: std::env::var(access::TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
     };
+    let stop = signals::stop();
     let scheduler = Scheduler::bind(config).await?;
     let access = scheduler.access().clone();
     if let Some(path) = &args.pid_file {
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
     }
     let ender = scheduler.ender();
     tokio::spawn(async move {
-        let reason = signals::stop().await;
+        let reason = stop.await;
         tracing::info!(reason, "shutting down");
         ender.cancel();
     });
