@@ -82,9 +82,10 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         lifetime,
         slurm_job: slurm.map(|job| job.job_id.to_string()),
     };
+    let signalled = signals::stop();
     let stop = async {
         tokio::select! {
-            reason = signals::stop() => Stop { reason, grace: grace().await },
+            reason = signalled => Stop { reason, grace: grace().await },
             () = lifetime_over(lifetime) => {
                 Stop { reason: "its lifetime (--lifetime) is over".to_string(), grace: GRACE }
             }
