@@ -154,7 +154,7 @@ def test_fillna_beside_times(client):
     same(dd.from_pandas(frame, npartitions=2).fillna(0).compute(), frame.fillna(0))
     frame.loc[1, "t"] = None
     ddf = dd.from_pandas(frame, npartitions=2)
-    with pytest.raises(ValueError, match=r"column 't' of timestamp.* with 0"):
+    with pytest.raises(ValueError, match="column 't' of times with 0"):
         ddf.fillna(0).compute()
     same(ddf.fillna({"x": 0}).compute(), frame.fillna({"x": 0}))
     day = pd.Timestamp("2000-01-01")

@@ -523,7 +523,7 @@ def test_fillna_of_numbers_with_strings():
     """fillna with a value of another type raises an error only if a value is missing, as in pandas."""
     ours = lazily(KINDS)
     same(ours[["i", "s", "t"]].fillna("u").compute(), KINDS[["i", "s", "t"]].fillna("u"))
-    with pytest.raises(Exception, match="cannot replace missing values of column 'x' of double with 'u'"):
+    with pytest.raises(Exception, match="cannot replace missing values of column 'x' of numbers with 'u'"):
         ours.x.fillna("u").compute()
 
 
