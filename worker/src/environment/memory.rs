@@ -21,7 +21,7 @@ pub(crate) const TIGHT_LIMIT_BYTES: u64 = 1 << 30;
 
 /// What one task at a time needs besides, in bytes: a page of a file, its decompressed form, the batches
 /// that are made of it, and what an operator has before it spills.
-const SLOT_BYTES_MIN: u64 = 40 << 20;
+const SLOT_BYTES_MIN: u64 = 64 << 20;
 
 /// The part of the usable memory that `auto` shares out. The rest is for what no worker reserves:
 /// code, stacks, buffers of the network, and the scheduler and the user's program beside it.
@@ -370,12 +370,12 @@ mod tests {
             plan(MemoryLimit::Bytes(mib << 20), 1, 1).unwrap().slots_of(requested)
         };
         assert_eq!(slots(64, 1), (1, None));
-        assert_eq!(slots(160, 2), (2, None));
-        assert_eq!(slots(1024, 23), (23, None));
-        let (few, warning) = slots(160, 8);
+        assert_eq!(slots(208, 2), (2, None));
+        assert_eq!(slots(1024, 14), (14, None));
+        let (few, warning) = slots(256, 8);
         let warning = warning.unwrap();
         assert_eq!(few, 2);
-        assert!(warning.contains("160 MiB is enough for 2 of 8 slots"), "{warning}");
+        assert!(warning.contains("256 MiB is enough for 2 of 8 slots"), "{warning}");
         assert_eq!(slots(64, 8).0, 1);
     }
 }
