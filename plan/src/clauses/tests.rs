@@ -1,4 +1,4 @@
-//! What is refused, and what is written in another way.
+//! Clauses that are refused, and clauses that are rewritten.
 
 use super::logical_plan;
 use crate::error::plain;

@@ -108,7 +108,7 @@ impl PhysicalOptimizerRule for SplitsRule {
     }
 }
 
-/// A repartitioning by ranges while the optimiser decides where rows are brought together.
+/// A repartitioning by ranges while the optimiser decides where rows are shuffled.
 #[derive(Debug)]
 struct RangeSplitExec(RepartitionExec);
 

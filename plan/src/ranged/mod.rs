@@ -4,7 +4,7 @@
 //! a sorted persisted table and each window reaches only a bounded number of rows, or a bounded
 //! distance of the key, beyond its own row, every partition can be computed independently: it needs
 //! the edges of its neighbours. `WindowsRule` puts a `RangedWindowExec` in the place of such a
-//! window, before the optimiser decides how rows are brought together; the cut makes it stages.
+//! window, before the optimiser decides where rows are shuffled; the cut makes it stages.
 //!
 //! Windows that begin with the first row of all see too much for that. They are done by partitions as
 //! well, and then given what was found in the partitions before, where that can be joined to them.

@@ -36,14 +36,21 @@ pub(crate) fn give_back_of_thread() {
     if !MUST_GIVE_BACK.load(Ordering::Relaxed) {
         return;
     }
-    let now = Instant::now();
-    let is_due = |last: Instant| now.duration_since(last) >= GIVE_BACK_INTERVAL;
-    if let Some(give_back) = GIVE_BACK.get()
-        && GAVE_BACK.get().is_none_or(is_due)
-    {
-        GAVE_BACK.set(Some(now));
+    let Some(give_back) = GIVE_BACK.get() else { return };
+    let mut gave_back = GAVE_BACK.get();
+    if is_due(&mut gave_back, GIVE_BACK_INTERVAL) {
+        GAVE_BACK.set(gave_back);
         give_back();
     }
+}
+
+/// Whether something was last done at least so long ago. If so, it counts as done now.
+fn is_due(last: &mut Option<Instant>, interval: Duration) -> bool {
+    let is_due = last.is_none_or(|last| last.elapsed() >= interval);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 /// The memory of this process: measured when asked, and returned to the system.
@@ -82,12 +89,12 @@ impl ProcessMemory {
     /// Takes the program's code out of the resident set: most of it was needed once, to start and to plan. What is
     /// needed again comes from the system's cache of files.
     pub(crate) fn release_code(&self) {
-        {
+        let is_due = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.released_code.is_some_and(|last| last.elapsed() < CODE_INTERVAL) {
-                return;
-            }
-            state.released_code = Some(Instant::now());
+            is_due(&mut state.released_code, CODE_INTERVAL)
+        };
+        if !is_due {
+            return;
         }
         for (start, length) in &self.code {
             #[expect(
@@ -129,11 +136,7 @@ impl ProcessMemory {
     pub(crate) fn reduced(&self) -> Used {
         let is_due = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_due = state.gave_back.is_none_or(|last| last.elapsed() >= GIVE_BACK_INTERVAL);
-            if is_due {
-                state.gave_back = Some(Instant::now());
-            }
-            is_due
+            is_due(&mut state.gave_back, GIVE_BACK_INTERVAL)
         };
         if is_due {
             (self.give_back)();
