@@ -74,8 +74,8 @@ pub struct Engine {
     slots_state: Mutex<Slots>,
     /// Whether the process uses so much that no task is started beside another.
     waiting: AtomicBool,
-    /// Whether the store is being spilled because the process is too large, in a worker so small that what it frees
-    /// is a large part of the limit: then no task starts.
+    /// Whether the store is being spilled because the process is too large. In a worker so small that what it frees is a
+    /// large part of the limit no task starts meanwhile.
     spilling: AtomicBool,
     done: mpsc::Sender<Done>,
     done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
@@ -391,12 +391,17 @@ impl Engine {
         }
     }
 
-    /// Says whether the store is being spilled because the process is too large.
-    pub(crate) fn set_spilling(self: &Arc<Self>, spilling: bool) {
-        let is_small = self.budget.policy().is_small();
-        if self.spilling.swap(spilling && is_small, Ordering::Relaxed) && !spilling {
-            self.fill_slots();
+    /// Spills so many bytes of the store on a thread that may wait for the disk, unless it is being spilled already.
+    pub(crate) fn spill_store(self: &Arc<Self>, bytes: usize) {
+        if self.spilling.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let engine = Arc::clone(self);
+        self.data.1.spawn_blocking(move || {
+            engine.store.make_room(bytes);
+            engine.spilling.store(false, Ordering::Relaxed);
+            engine.fill_slots();
+        });
     }
 
     /// Divides what the process grew or shrank by among the tasks that run: which of them it was is not
@@ -498,7 +503,8 @@ impl Engine {
         let mut slots = self.slots();
         while slots.running.len() < self.slots as usize {
             let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
-            if is_short || self.spilling.load(Ordering::Relaxed) {
+            let is_freed = self.spilling.load(Ordering::Relaxed) && self.budget.policy().is_tight();
+            if is_short || is_freed {
                 return;
             }
             let Some((run, came)) = slots.queue.pop_front() else { return };

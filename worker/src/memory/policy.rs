@@ -133,7 +133,7 @@ impl MemoryPolicy {
     }
 
     /// Whether the limit is so small that the program's code is a large part of it.
-    pub(crate) fn is_small(self) -> bool {
+    pub(crate) fn is_tight(self) -> bool {
         self.limit_bytes < TIGHT_LIMIT_BYTES
     }
 

@@ -4,7 +4,6 @@ use crate::exec::Engine;
 use crate::memory::ProcessMemory;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -22,11 +21,10 @@ pub(crate) async fn watch(engine: Arc<Engine>) -> Infallible {
     let Some(process) = engine.budget().process() else { return std::future::pending().await };
     let mut ticks = interval(WATCH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let is_spilling = Arc::new(AtomicBool::new(false));
     let mut watched = Watched::default();
     loop {
         ticks.tick().await;
-        watched.tick(&engine, process, &is_spilling);
+        watched.tick(&engine, process);
     }
 }
 
@@ -41,13 +39,13 @@ struct Watched {
 }
 
 impl Watched {
-    fn tick(&mut self, engine: &Arc<Engine>, process: &ProcessMemory, spilling: &Arc<AtomicBool>) {
+    fn tick(&mut self, engine: &Arc<Engine>, process: &ProcessMemory) {
         let policy = engine.budget().policy();
         let mut used = process.measure();
         let must_give_back = policy.must_give_back(used);
         process.set_must_give_back(must_give_back);
         if must_give_back {
-            if policy.is_small() {
+            if policy.is_tight() {
                 process.release_code();
             }
             used = process.reduced();
@@ -58,15 +56,8 @@ impl Watched {
         self.unreserved_bytes = unreserved;
         engine.set_waiting(policy.must_wait(used, 0));
         let excess = policy.spill_excess_bytes(used);
-        if excess > 0 && store.stored_bytes > 0 && !spilling.swap(true, Ordering::Relaxed) {
-            let (engine, spilling) = (Arc::clone(engine), Arc::clone(spilling));
-            engine.set_spilling(true);
-            // It waits for the disk, which nothing on this thread may.
-            engine.data_runtime().clone().spawn_blocking(move || {
-                engine.store().make_room(excess);
-                spilling.store(false, Ordering::Relaxed);
-                engine.set_spilling(false);
-            });
+        if excess > 0 && store.stored_bytes > 0 {
+            engine.spill_store(excess);
         }
         self.over = if policy.is_over(used, 0) { self.over + 1 } else { 0 };
         self.pause = self.pause.saturating_sub(1);
