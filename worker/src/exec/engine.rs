@@ -391,7 +391,7 @@ impl Engine {
         }
     }
 
-    /// Spills so many bytes of the store on a thread that may wait for the disk, unless it is being spilled already.
+    /// Spills at least `bytes` of the store on a thread that may wait for the disk, unless a spill is under way.
     pub(crate) fn spill_store(self: &Arc<Self>, bytes: usize) {
         if self.spilling.swap(true, Ordering::Relaxed) {
             return;
