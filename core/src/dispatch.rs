@@ -5,7 +5,7 @@ use crate::placement::Choice;
 use crate::state::{Core, Job, Worker, task_id};
 use partita_shared::ids::WorkerId;
 use partita_shared::limits;
-use partita_shared::message::{Holder, Locations, RunTask, ToWorker};
+use partita_shared::message::{Locations, OwnInput, RunTask, ToWorker};
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,10 +71,10 @@ impl Core {
         job.turn = self.turn + TURN_STEP / u64::from(job.spec.priority);
         job.touched.insert(id);
         job.changed = true;
-        let holders = job.own_holders(stage, index);
-        tell(job, stage, id, &holders, &mut self.workers, effects);
+        let own = job.own_inputs(stage, index);
+        tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
-        runs.entry(id).or_default().push(RunTask { task, attempt, holders });
+        runs.entry(id).or_default().push(RunTask { task, attempt, own });
         self.add_assigned(id, 1);
         true
     }
@@ -103,14 +103,15 @@ fn tell(
     job: &mut Job,
     stage: usize,
     id: WorkerId,
-    holders: &[Holder],
+    own: &[OwnInput],
     workers: &mut BTreeMap<WorkerId, Worker>,
     effects: &mut Vec<Effect>,
 ) {
     let at = &mut job.stages[stage];
     let told = at.told.insert(id, at.version);
     let fresh = told != Some(at.version);
-    let mut unknown: BTreeSet<WorkerId> = holders.iter().map(|holder| holder.worker).collect();
+    let read = own.iter().flat_map(|input| &input.partitions);
+    let mut unknown: BTreeSet<WorkerId> = read.map(|(_, holder)| holder.worker).collect();
     if fresh {
         unknown.extend(at.locations.iter().flat_map(|(_, all)| all.iter().map(|h| h.worker)));
     }

@@ -61,6 +61,5 @@ pub(crate) fn reads_from(job: &Job, stage: usize, index: u32, worker: WorkerId) 
         index >= spec.first && index - spec.first < spec.count
     });
     let mut holders = whole.flat_map(|(_, holders)| holders.iter());
-    holders.any(|holder| holder.worker == worker)
-        || job.own_holders(stage, index).iter().any(|holder| holder.worker == worker)
+    holders.any(|holder| holder.worker == worker) || job.reads_own_from(stage, index, worker)
 }

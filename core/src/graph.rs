@@ -6,10 +6,10 @@
 //! places that change them, so they always agree with the set of held partitions.
 
 use crate::event::Origin;
-use crate::exchange::{is_whole, own_partitions, twin};
+use crate::exchange::{is_read, is_whole, visit_own};
 use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
-use partita_shared::message::{Exchange, Holder};
+use partita_shared::message::{Holder, OwnInput};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,26 +39,32 @@ fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
 impl Job {
     pub(crate) fn set_state(&mut self, stage: usize, index: u32, state: TaskState) {
         self.changed = true;
-        let stage = &mut self.stages[stage];
-        stage.changed = true;
-        let task = &mut stage.tasks[index as usize];
-        *count_of(&mut stage.counts, task.state) -= 1;
-        *count_of(&mut stage.counts, state) += 1;
-        task.state = state;
+        let at = &mut self.stages[stage];
+        at.changed = true;
+        let task = &mut at.tasks[index as usize];
+        let before = std::mem::replace(&mut task.state, state);
+        let was_done = at.is_done();
+        *count_of(&mut at.counts, before) -= 1;
+        *count_of(&mut at.counts, state) += 1;
+        match (before == TaskState::Done, state == TaskState::Done) {
+            (false, true) => self.count_reads(stage, index, -1, self.stages[stage].is_done()),
+            (true, false) => self.count_reads(stage, index, 1, was_done),
+            (true, true) | (false, false) => {}
+        }
     }
 
-    /// The tasks of a consumer that read this one partition and no other task's.
-    pub(crate) fn own_readers(&self, consumer: usize, input: usize, partition: u32) -> Vec<u32> {
-        let spec = &self.stages[consumer].inputs()[input];
-        match &spec.exchange {
-            Exchange::OneToOne if partition < spec.count => vec![spec.first + partition],
-            Exchange::OneToOne | Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {
-                Vec::new()
-            }
-            Exchange::Explicit(lists) => {
-                let reads = |list: &Vec<u32>| list.iter().filter(|p| **p == partition).count();
-                let all = lists.iter().enumerate();
-                all.flat_map(|(i, list)| vec![spec.first + i as u32; reads(list)]).collect()
+    /// A task has read its inputs, or has to read them again; `whole` says that this is so for the
+    /// inputs that the stage reads whole, too.
+    fn count_reads(&mut self, stage: usize, index: u32, change: i32, whole: bool) {
+        let inputs = Arc::clone(&self.stages[stage].inputs);
+        for input in inputs.iter() {
+            let from = &mut self.stages[input.stage as usize];
+            match is_whole(&input.exchange) {
+                true if whole => {
+                    from.open_readers = from.open_readers.saturating_add_signed(change)
+                }
+                true => {}
+                false => visit_own(input, index, |partition| from.add_unread(partition, change)),
             }
         }
     }
@@ -81,10 +87,11 @@ impl Job {
                 }
                 continue;
             }
-            for task in self.own_readers(reader, input, index) {
+            let readers = Arc::clone(&self.stages[reader].readers[input]);
+            readers.visit(index, |task| {
                 self.stages[reader].tasks[task as usize].pending -= 1;
                 self.make_ready_if_it_can(reader, task);
-            }
+            });
         }
     }
 
@@ -107,12 +114,13 @@ impl Job {
                 }
                 continue;
             }
-            for task in self.own_readers(reader, input, index) {
+            let readers = Arc::clone(&self.stages[reader].readers[input]);
+            readers.visit(index, |task| {
                 self.stages[reader].tasks[task as usize].pending += 1;
                 if self.stages[reader].tasks[task as usize].state == TaskState::Ready {
                     self.set_state(reader, task, TaskState::Waiting);
                 }
-            }
+            });
         }
     }
 
@@ -184,12 +192,8 @@ impl Job {
             let upstream = &self.stages[input.stage as usize];
             if alone && is_whole(&input.exchange) {
                 upstream.tasks.iter().for_each(&mut add);
-            } else if let Some(partition) = twin(input, index) {
-                add(&upstream.tasks[partition as usize]);
             } else {
-                for partition in own_partitions(input, index) {
-                    add(&upstream.tasks[*partition as usize]);
-                }
+                visit_own(input, index, |partition| add(&upstream.tasks[partition as usize]));
             }
         }
         let most =
@@ -197,18 +201,33 @@ impl Job {
         Some(WorkerId(most.0))
     }
 
-    /// Holders of the partitions that only this task reads, in the order of its inputs.
-    pub(crate) fn own_holders(&self, stage: usize, index: u32) -> Vec<Holder> {
-        let mut holders = Vec::new();
+    /// What only this task reads, with the holders, in the order of its inputs.
+    pub(crate) fn own_inputs(&self, stage: usize, index: u32) -> Vec<OwnInput> {
+        let mut own = Vec::new();
+        for (number, input) in (0..).zip(self.stages[stage].inputs()) {
+            let tasks = &self.stages[input.stage as usize].tasks;
+            let mut partitions = Vec::new();
+            visit_own(input, index, |partition| {
+                let holder = tasks[partition as usize].holder();
+                partitions.extend(holder.map(|holder| (partition, holder)));
+            });
+            if is_read(input, index) && !is_whole(&input.exchange) {
+                own.push(OwnInput { input: number, partitions });
+            }
+        }
+        own
+    }
+
+    /// Whether a worker holds something that only this task reads.
+    pub(crate) fn reads_own_from(&self, stage: usize, index: u32, worker: WorkerId) -> bool {
+        let mut found = false;
         for input in self.stages[stage].inputs() {
             let tasks = &self.stages[input.stage as usize].tasks;
-            if let Some(partition) = twin(input, index) {
-                holders.extend(tasks[partition as usize].holder());
-            }
-            let own = own_partitions(input, index);
-            holders.extend(own.iter().filter_map(|partition| tasks[*partition as usize].holder()));
+            visit_own(input, index, |partition| {
+                found |= tasks[partition as usize].holder().is_some_and(|h| h.worker == worker);
+            });
         }
-        holders
+        found
     }
 
     /// Whether some task without an output yet reads this partition of this stage, or the client
@@ -220,16 +239,7 @@ impl Job {
         if stage == self.result() {
             return index >= self.delivered;
         }
-        self.stages[stage].consumers.iter().any(|consumer| {
-            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
-            let readers = &self.stages[reader];
-            if is_whole(&readers.inputs()[input].exchange) {
-                return !readers.is_done();
-            }
-            self.own_readers(reader, input, index)
-                .into_iter()
-                .any(|task| readers.tasks[task as usize].state != TaskState::Done)
-        })
+        self.stages[stage].is_unread(index)
     }
 
     /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.
@@ -239,7 +249,7 @@ impl Job {
             if self.stages[stage].origin != Origin::Tasks {
                 continue;
             }
-            for index in 0..self.stages[stage].tasks.len() as u32 {
+            for index in (0..self.stages[stage].tasks.len() as u32).rev() {
                 let task = &self.stages[stage].tasks[index as usize];
                 let gone = task.state == TaskState::Done && task.worker == NOBODY;
                 if gone && self.is_wanted(stage, index) {
@@ -258,39 +268,29 @@ impl Job {
     }
 
     /// The reverse of [`Job::restore`]: tasks that were to be recomputed and are not wanted any
-    /// more are done. Returns the stages that are done by that, the latest first.
-    pub(crate) fn settle(&mut self) -> Vec<usize> {
+    /// more are done. Returns these tasks.
+    pub(crate) fn settle(&mut self) -> Vec<(usize, u32)> {
         let mut done = Vec::new();
         for stage in (0..self.stages.len()).rev() {
             if self.stages[stage].origin != Origin::Tasks {
                 continue;
             }
-            let mut settled = false;
-            for index in 0..self.stages[stage].tasks.len() as u32 {
+            for index in (0..self.stages[stage].tasks.len() as u32).rev() {
                 let task = &self.stages[stage].tasks[index as usize];
                 let waits = matches!(task.state, TaskState::Waiting | TaskState::Ready);
                 if waits && task.attempt > 0 && !self.is_wanted(stage, index) {
                     self.set_state(stage, index, TaskState::Done);
-                    settled = true;
+                    done.push((stage, index));
                 }
-            }
-            if settled && self.stages[stage].is_done() {
-                done.push(stage);
             }
         }
         done
     }
 
-    /// Whether a partition that becomes held now is kept: for an unfinished stage, or for the
-    /// client.
+    /// Whether a partition that becomes held now is kept: for a task that has still to read it, or for
+    /// the client.
     pub(crate) fn is_kept(&self, stage: usize, index: u32) -> bool {
-        if self.is_persisted_result(stage) {
-            return !self.persisted.released || self.is_wanted(stage, index);
-        }
-        if stage == self.result() {
-            return index >= self.delivered;
-        }
-        self.stages[stage].consumers.iter().any(|c| !self.stages[c.stage as usize].is_done())
+        self.is_persisted_result(stage) && !self.persisted.released || self.is_wanted(stage, index)
     }
 
     /// The attempts that read a partition now.
@@ -299,10 +299,11 @@ impl Job {
         for consumer in &self.stages[stage].consumers {
             let (reader, input) = (consumer.stage as usize, consumer.input as usize);
             let tasks = &self.stages[reader].tasks;
-            let all: Vec<u32> = match is_whole(&self.stages[reader].inputs()[input].exchange) {
+            let mut all: Vec<u32> = match is_whole(&self.stages[reader].inputs()[input].exchange) {
                 true => (0..tasks.len() as u32).collect(),
-                false => self.own_readers(reader, input, index),
+                false => Vec::new(),
             };
+            self.stages[reader].readers[input].visit(index, |task| all.push(task));
             let running = all.into_iter().map(|at| (at, &tasks[at as usize]));
             let running = running.filter(|(_, task)| task.state == TaskState::Running);
             found.extend(running.map(|(at, task)| (task_id(id, consumer.stage, at), task.attempt)));

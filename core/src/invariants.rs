@@ -1,7 +1,7 @@
 //! Invariants that hold after every event: tests and the simulation check them in full.
 
 use crate::event::Origin;
-use crate::exchange::{is_whole, own_partitions, twin};
+use crate::exchange::{is_whole, visit_own};
 use crate::graph::count_of;
 use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
@@ -129,8 +129,46 @@ impl Job {
             }
             self.check_tasks(id, number)?;
         }
+        self.check_unread(id)?;
         if running != u64::from(self.running) {
             return Err(format!("{id} says {} run, but {running} do", self.running));
+        }
+        Ok(())
+    }
+
+    /// Compares the numbers of reads that are still to come with the tasks that are not done.
+    fn check_unread(&self, id: JobId) -> Result<(), String> {
+        let mut unread: Vec<Vec<u32>> =
+            self.stages.iter().map(|stage| vec![0; stage.tasks.len()]).collect();
+        let mut open = vec![0; self.stages.len()];
+        for stage in &self.stages {
+            for input in stage.inputs() {
+                let from = input.stage as usize;
+                open[from] += u32::from(is_whole(&input.exchange) && !stage.is_done());
+                for (index, _) in
+                    (0..).zip(&stage.tasks).filter(|(_, task)| task.state != TaskState::Done)
+                {
+                    visit_own(input, index, |partition| unread[from][partition as usize] += 1);
+                }
+            }
+        }
+        for (number, stage) in self.stages.iter().enumerate() {
+            let counted: Vec<u32> = stage.tasks.iter().map(|task| task.unread).collect();
+            let tasks = unread[number].iter().filter(|unread| **unread > 0).count();
+            if (stage.open_readers, stage.unread_tasks as usize) != (open[number], tasks)
+                || counted != unread[number]
+            {
+                return Err(format!(
+                    "{id}.{number} counts {} open readers and {counted:?} reads to come, but there are {} and {:?}",
+                    stage.open_readers, open[number], unread[number]
+                ));
+            }
+            for (index, task) in (0..).zip(&stage.tasks) {
+                let is_own = stage.origin == Origin::Tasks && !self.is_persisted_result(number);
+                if is_own && task.holder().is_some() && !self.is_wanted(number, index) {
+                    return Err(format!("{id}.{number}.{index} is held, but nothing reads it"));
+                }
+            }
         }
         Ok(())
     }
@@ -148,12 +186,11 @@ impl Job {
             let mut pending = 0;
             for input in stage.inputs() {
                 let upstream = &self.stages[input.stage as usize].tasks;
-                let missing = |partition: &u32| upstream[*partition as usize].holder().is_none();
-                pending += twin(input, index as u32).iter().filter(|p| missing(p)).count();
-                pending +=
-                    own_partitions(input, index as u32).iter().filter(|p| missing(p)).count();
+                let missing =
+                    |partition: u32| u32::from(upstream[partition as usize].holder().is_none());
+                visit_own(input, index as u32, |partition| pending += missing(partition));
             }
-            if pending != task.pending as usize {
+            if pending != task.pending {
                 return Err(format!(
                     "{id}.{number}.{index} says {} pending, but {pending} are",
                     task.pending

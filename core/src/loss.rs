@@ -20,6 +20,7 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
         core.sizes.retain(|_, alike| *alike > 0);
     }
     core.suspects.remove(&id);
+    core.drops.remove(&id);
     core.copies_changed = true;
     transfers::forget_worker(core, id);
     // A worker that announced its exit or was told to exit counts as retired, though it may have

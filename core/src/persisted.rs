@@ -17,7 +17,6 @@ use crate::release::release_inputs;
 use crate::replicas;
 use crate::state::{Core, Job, Task, task_id};
 use partita_shared::ids::JobId;
-use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +37,7 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
         return;
     }
     let reads = |(reader, stage): &(JobId, u32)| {
-        core.jobs.get(reader).is_some_and(|job| job.is_kept(*stage as usize, 0))
+        core.jobs.get(reader).is_some_and(|job| job.stages[*stage as usize].has_unread())
     };
     if job.persisted.readers.iter().any(reads) {
         return;
@@ -54,8 +53,7 @@ pub(crate) fn release_if_unread(core: &mut Core, id: JobId, effects: &mut Vec<Ef
     }
     for (index, worker) in dropped {
         core.add_held(worker.0, -1);
-        let message = ToWorker::DropPartition(task_id(id, result as u32, index));
-        effects.push(Effect::Send { worker, message });
+        core.drop_soon(worker, task_id(id, result as u32, index));
         mirror(core, id, index);
     }
 }
@@ -152,9 +150,8 @@ fn want(core: &mut Core, id: JobId, wanted: BTreeSet<u32>, effects: &mut Vec<Eff
     job.persisted.wanted = wanted;
     job.restore();
     if job.persisted.complete {
-        for stage in job.settle() {
-            release_inputs(core, id, stage, effects);
-        }
+        let settled = job.settle();
+        release_inputs(core, id, settled, effects);
     }
 }
 

@@ -1,81 +1,133 @@
-//! Partitions that no task will read any more are dropped.
+//! Partitions that no task will read any more are dropped, one by one as their last reader finishes.
 
 use crate::event::{Effect, Origin};
-use crate::state::{Core, NOBODY, task_id};
+use crate::exchange::{is_whole, visit_own};
+use crate::state::{Core, Job, NOBODY, task_id};
 use crate::telemetry;
 use partita_observe::event::Ending;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::ToWorker;
 use partita_shared::model::TaskState;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// A stage is done: the partitions of its inputs are dropped unless another stage needs them.
-pub(crate) fn release_inputs(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
-    let mut done = vec![stage];
-    while let Some(stage) = done.pop() {
-        let Some(job) = core.jobs.get(&id) else { return };
-        let inputs: BTreeSet<usize> =
-            job.stages[stage].inputs().iter().map(|input| input.stage as usize).collect();
-        let mut left = false;
-        for input in inputs {
-            let Some(job) = core.jobs.get(&id) else { return };
-            let consumers = &job.stages[input].consumers;
-            if !consumers.iter().all(|c| job.stages[c.stage as usize].is_done()) {
-                continue;
-            }
-            if let Origin::Persisted(source) = job.stages[input].origin {
-                core.demand_changed = true;
-                core.release_job(source);
-            } else {
-                // Partitions may have been lost while the last task that read them ran.
-                left |= !job.stages[input].is_done();
-                release(core, id, input, effects);
+/// What became superfluous in a job.
+#[derive(Default)]
+struct Released {
+    /// Holders of partitions, once for each.
+    holders: Vec<WorkerId>,
+    /// Partitions of stages that are still read, and where they are held or made.
+    partitions: Vec<(WorkerId, TaskId)>,
+    /// Stages of which nothing is wanted any more, with the workers that hold or make a part of it.
+    stages: BTreeMap<u32, BTreeSet<WorkerId>>,
+    /// Attempts that make such partitions again.
+    attempts: BTreeMap<WorkerId, Vec<(TaskId, Attempt)>>,
+    /// Jobs whose persisted results were read.
+    sources: BTreeSet<JobId>,
+}
+
+/// These tasks became done: what they were the last to read is dropped, and the tasks that make it again
+/// are stopped, which may have been the last to read something else.
+pub(crate) fn release_inputs(
+    core: &mut Core,
+    id: JobId,
+    mut done: Vec<(usize, u32)>,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let mut released = Released::default();
+    while let Some((stage, index)) = done.pop() {
+        let inputs = Arc::clone(&job.stages[stage].inputs);
+        for input in inputs.iter() {
+            let from = input.stage as usize;
+            if !is_whole(&input.exchange) {
+                visit_own(input, index, |partition| {
+                    job.release(id, from, partition, &mut released, &mut done);
+                });
+            } else if job.stages[stage].is_done() && job.stages[from].open_readers == 0 {
+                for partition in 0..job.stages[from].tasks.len() as u32 {
+                    job.release(id, from, partition, &mut released, &mut done);
+                }
             }
         }
-        if left && let Some(job) = core.jobs.get_mut(&id) {
-            done.extend(job.settle());
+    }
+    perform(core, id, released, effects);
+}
+
+impl Job {
+    /// Releases a partition if no task has still to read it.
+    fn release(
+        &mut self,
+        id: JobId,
+        stage: usize,
+        index: u32,
+        released: &mut Released,
+        done: &mut Vec<(usize, u32)>,
+    ) {
+        if self.is_wanted(stage, index) {
+            return;
+        }
+        let at = &mut self.stages[stage];
+        if let Origin::Persisted(source) = at.origin {
+            released.sources.insert(source);
+            return;
+        }
+        let is_over = !at.has_unread();
+        let (task_id, task) = (task_id(id, stage as u32, index), &mut at.tasks[index as usize]);
+        let (attempt, worker) = (task.attempt, task.worker());
+        match task.state {
+            TaskState::Done => released.holders.extend(self.drop_partition(stage, index)),
+            TaskState::Running => {
+                task.worker = NOBODY;
+                if let Some(worker) = worker {
+                    released.attempts.entry(worker).or_default().push((task_id, attempt));
+                }
+                self.running -= 1;
+                self.set_state(stage, index, TaskState::Done);
+                done.push((stage, index));
+            }
+            // It was to be made again for the reader that has finished without it.
+            TaskState::Waiting | TaskState::Ready if attempt > 0 => {
+                self.set_state(stage, index, TaskState::Done);
+                done.push((stage, index));
+            }
+            TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
+        }
+        let Some(worker) = worker else { return };
+        // A stopped attempt may end before it is told; then its output is dropped with the rest.
+        if is_over {
+            released.stages.entry(stage as u32).or_default().insert(worker);
+        } else {
+            released.partitions.push((worker, task_id));
         }
     }
 }
 
-/// Drops all partitions of a stage, and stops the tasks that recompute them.
-fn release(core: &mut Core, id: JobId, stage: usize, effects: &mut Vec<Effect>) {
-    let Some(job) = core.jobs.get_mut(&id) else { return };
-    let mut held = Vec::new();
-    let mut stopped: BTreeMap<WorkerId, Vec<(TaskId, Attempt)>> = BTreeMap::new();
-    for index in 0..job.stages[stage].tasks.len() as u32 {
-        let task = &mut job.stages[stage].tasks[index as usize];
-        let (state, attempt) = (task.state, task.attempt);
-        let Some(worker) = task.worker() else { continue };
-        match state {
-            TaskState::Done => held.extend(job.drop_partition(stage, index)),
-            TaskState::Running => {
-                task.worker = NOBODY;
-                let task = task_id(id, stage as u32, index);
-                stopped.entry(worker).or_default().push((task, attempt));
-                job.running -= 1;
-                job.set_state(stage, index, TaskState::Done);
-            }
-            TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
-        }
+/// Counts and sends what was released.
+fn perform(core: &mut Core, id: JobId, released: Released, effects: &mut Vec<Effect>) {
+    for source in released.sources {
+        core.demand_changed = true;
+        core.release_job(source);
     }
-    for worker in &held {
+    for worker in released.holders {
         core.add_held(worker.0, -1);
     }
-    let mut holders = BTreeSet::from_iter(held);
-    for (worker, attempts) in stopped {
+    for (worker, attempts) in released.attempts {
         core.add_assigned(worker, -(attempts.len() as i64));
         for (task, attempt) in &attempts {
             telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
         }
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });
-        // A task may end before the message arrives; then its output is dropped with the rest.
-        holders.insert(worker);
     }
-    let gone = task_id(id, stage as u32, 0).stage;
-    effects.extend(
-        holders
-            .into_iter()
-            .map(|worker| Effect::Send { worker, message: ToWorker::DropStages(vec![gone]) }),
-    );
+    for (worker, task) in released.partitions {
+        core.drop_soon(worker, task);
+    }
+    for (stage, workers) in released.stages {
+        let gone = task_id(id, stage, 0).stage;
+        effects.extend(
+            workers
+                .into_iter()
+                .map(|worker| Effect::Send { worker, message: ToWorker::DropStages(vec![gone]) }),
+        );
+    }
 }

@@ -115,7 +115,7 @@ fn drop_where(
     });
     for (index, worker) in dropped {
         core.add_held(worker.0, -1);
-        let message = ToWorker::DropPartition(task_id(id, result, index));
+        let message = ToWorker::DropPartitions(vec![task_id(id, result, index)]);
         effects.push(Effect::Send { worker, message });
     }
 }

@@ -1,8 +1,9 @@
 //! Jobs that are submitted: checked, and laid out.
 
 use crate::event::{JobSpec, Origin, StageSpec};
-use crate::exchange::is_whole;
-use crate::state::{Core, Stage, Task};
+use crate::exchange::{Readers, count_own, is_whole, visit_own};
+use crate::state::{Consumer, Core, Stage, Task};
+use partita_shared::blocks::blocks_of;
 use partita_shared::ids::{JobId, StageId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Fragment};
@@ -35,17 +36,15 @@ pub(crate) fn new_stage(
     let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
     let mut tasks = vec![Task::new(); spec.tasks as usize];
     for input in &spec.inputs {
-        match &input.exchange {
-            Exchange::OneToOne => {
-                let range = input.first as usize..(input.first + input.count) as usize;
-                tasks[range].iter_mut().for_each(|task| task.pending += 1);
-            }
-            Exchange::Explicit(lists) => {
-                for (task, list) in tasks[input.first as usize..].iter_mut().zip(lists.iter()) {
-                    task.pending += list.len() as u32;
-                }
-            }
-            Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {}
+        for index in input.first..input.first + input.count {
+            tasks[index as usize].pending += count_own(input, index);
+        }
+    }
+    // A worker is told of each task what it alone reads; it needs no list of all of them.
+    let mut shown = spec.inputs.clone();
+    for input in &mut shown {
+        if let Exchange::Explicit(edges) = &mut input.exchange {
+            *edges = Arc::default();
         }
     }
     Stage {
@@ -55,10 +54,14 @@ pub(crate) fn new_stage(
         fragment: Arc::new(Fragment {
             stage: id,
             work: spec.work,
-            inputs: spec.inputs,
+            inputs: shown,
             persisted,
             analyze,
         }),
+        readers: Vec::new(),
+        inputs: Arc::new(spec.inputs),
+        open_readers: 0,
+        unread_tasks: 0,
         consumers: Vec::new(),
         counts: TaskCounts { waiting: tasks.len() as u64, ..TaskCounts::default() },
         tasks,
@@ -76,6 +79,27 @@ pub(crate) fn new_stage(
         finished: 0,
         operators: Vec::new(),
         changed: true,
+    }
+}
+
+/// Connects the stages of a job: each learns which later stages read it, and each of its tasks how
+/// often.
+pub(crate) fn connect(stages: &mut [Stage]) {
+    for reader in 0..stages.len() {
+        let inputs = Arc::clone(&stages[reader].inputs);
+        for (number, input) in (0..).zip(inputs.iter()) {
+            let from = input.stage as usize;
+            let partitions = stages[from].tasks.len() as u32;
+            stages[reader].readers.push(Arc::new(Readers::new(input, partitions)));
+            let from = &mut stages[from];
+            from.consumers.push(Consumer { stage: reader as u32, input: number });
+            if is_whole(&input.exchange) {
+                from.open_readers += 1;
+            }
+            for task in input.first..input.first + input.count {
+                visit_own(input, task, |partition| from.add_unread(partition, 1));
+            }
+        }
     }
 }
 
@@ -136,9 +160,15 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
             let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(stage.tasks);
             let matched = match &input.exchange {
                 Exchange::OneToOne => input.count <= from.tasks,
-                Exchange::Explicit(lists) => {
-                    lists.len() == input.count as usize
-                        && lists.iter().flatten().all(|partition| *partition < from.tasks)
+                Exchange::Explicit(edges) => {
+                    edges.is_valid()
+                        && edges.rows() == input.count as usize
+                        && edges.targets().iter().all(|partition| *partition < from.tasks)
+                }
+                Exchange::Blocks(blocks) => {
+                    blocks.is_valid()
+                        && blocks_of(&blocks.source) == Some(from.tasks)
+                        && blocks_of(&blocks.grid) == Some(input.count)
                 }
                 Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
             };

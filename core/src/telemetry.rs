@@ -81,6 +81,7 @@ pub(crate) fn exchange_name(exchange: &Exchange) -> &'static str {
         Exchange::Gather => "Gather",
         Exchange::Broadcast => "Broadcast",
         Exchange::Explicit(_) => "Explicit",
+        Exchange::Blocks(_) => "Blocks",
     }
 }
 

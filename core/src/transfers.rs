@@ -158,7 +158,7 @@ fn drop_copies(core: &mut Core, effects: &mut Vec<Effect>) {
             found.state == TaskState::Running && found.attempt == *attempt
         });
         if copy.readers.is_empty() {
-            let message = ToWorker::DropPartition(*task);
+            let message = ToWorker::DropPartitions(vec![*task]);
             effects.push(Effect::Send { worker: *worker, message });
         }
         !copy.readers.is_empty()

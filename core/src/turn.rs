@@ -6,6 +6,7 @@ use crate::event::Effect;
 use crate::placement::Choice;
 use crate::state::{Core, Pending, task_id};
 use crate::{ending, loss, persisted, replicas, retirement, transfers};
+use partita_shared::ids::TaskId;
 use partita_shared::limits;
 use partita_shared::message::ToWorker;
 use std::ops::Bound;
@@ -41,9 +42,25 @@ impl Core {
         }
     }
 
+    /// Tells workers which partitions to forget. Must come before a task is assigned, which may be
+    /// the one that makes such a partition again.
+    fn send_drops(&mut self, effects: &mut Vec<Effect>) {
+        for (worker, tasks) in std::mem::take(&mut self.drops) {
+            // A worker forgets all partitions of a job that has ended.
+            let is_told = |task: &TaskId| !self.jobs.contains_key(&task.stage.job);
+            let mut tasks = tasks;
+            tasks.retain(|task| !is_told(task));
+            for part in tasks.chunks(limits::TASKS_PER_MESSAGE_MAX) {
+                let message = ToWorker::DropPartitions(part.to_vec());
+                effects.push(Effect::Send { worker, message });
+            }
+        }
+    }
+
     /// Assigns ready tasks to workers. To be called after every batch of events.
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         self.meet_demand(effects);
+        self.send_drops(effects);
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
         let (slots, window) = (self.slots(), self.result_window());

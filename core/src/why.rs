@@ -1,7 +1,7 @@
 //! Explains one task: where its inputs are held, and why it is not running.
 
 use crate::eligibility::{has_time, is_avoided};
-use crate::exchange::{is_read, is_whole, own_partitions, twin};
+use crate::exchange::{is_read, is_whole, visit_own};
 use crate::state::{Core, Job, Stage, Worker};
 use crate::telemetry::exchange_name;
 use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
@@ -155,13 +155,11 @@ fn waits_for(job: &Job, stage: &Stage, index: u32) -> Vec<Reason> {
 
 fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {
     let from = &job.stages[input.stage as usize];
-    let read: Vec<u32> = if is_whole(&input.exchange) {
-        (0..from.tasks.len() as u32).collect()
-    } else if let Some(partition) = twin(input, index) {
-        vec![partition]
-    } else {
-        own_partitions(input, index).to_vec()
+    let mut read: Vec<u32> = match is_whole(&input.exchange) {
+        true => (0..from.tasks.len() as u32).collect(),
+        false => Vec::new(),
     };
+    visit_own(input, index, |partition| read.push(partition));
     let mut held = 0;
     let mut places: BTreeMap<WorkerId, (u32, u64)> = BTreeMap::new();
     for partition in &read {

@@ -6,6 +6,8 @@
 
 #[cfg(unix)]
 pub mod access;
+pub mod blocks;
+pub mod edges;
 pub mod ids;
 pub mod limits;
 pub mod message;

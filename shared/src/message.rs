@@ -3,6 +3,8 @@
 //! They travel as postcard in binary WebSocket frames (see [`crate::wire`]), or as they are between
 //! the parts of an embedded cluster. Data never travels here: record batches go by Arrow Flight.
 
+use crate::blocks::BlockExchange;
+use crate::edges::EdgeList;
 use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use crate::model::{ClusterRow, JobRow, OperatorRow, StageRow, TableRow, WorkerRow};
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,11 @@ pub enum Exchange {
     Gather,
     /// Every task reads every partition.
     Broadcast,
-    /// Task `i` reads the partitions listed at `i`.
-    Explicit(Arc<Vec<Vec<u32>>>),
+    /// Task `i` reads the partitions of row `i`. The list is empty in a [`Fragment`]: a worker learns
+    /// from [`RunTask::own`] what each of its tasks reads.
+    Explicit(Arc<EdgeList>),
+    /// Task `i` reads the blocks that the exchange says of index `i`.
+    Blocks(Arc<BlockExchange>),
 }
 
 /// One input of a stage. Tasks outside `first .. first + count` do not read it; task `first + i`
@@ -115,9 +120,17 @@ pub struct RunTask {
     pub task: TaskId,
     /// Which start of it this is.
     pub attempt: Attempt,
-    /// Holders of the partitions that this task alone reads (`OneToOne`, `Explicit`), in the order
-    /// of its inputs and their lists.
-    pub holders: Vec<Holder>,
+    /// What it reads of inputs that are not read whole (`OneToOne`, `Explicit`, `Blocks`).
+    pub own: Vec<OwnInput>,
+}
+
+/// The partitions of an input that one task reads, with their holders, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnInput {
+    /// The number of the input.
+    pub input: u32,
+    /// The partitions.
+    pub partitions: Vec<(u32, Holder)>,
 }
 
 /// A partition that a worker gets from another, which retires or keeps it as well.
@@ -171,8 +184,8 @@ pub enum ToWorker {
     Cancel(Vec<(TaskId, Attempt)>),
     /// Forget the partitions of these stages.
     DropStages(Vec<StageId>),
-    /// Forget one partition, which its reader has taken.
-    DropPartition(TaskId),
+    /// Forget these partitions, which nobody will read any more.
+    DropPartitions(Vec<TaskId>),
     /// Forget everything about a job, and remove what its attempts left in this staging folder.
     DropJob {
         /// The job.

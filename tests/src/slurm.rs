@@ -29,7 +29,7 @@ pub const VARIABLE: &str = "PARTITA_TEST_SLURM";
 /// How long the cluster may take to be ready: a second or two on a machine with nothing to do.
 const READY_BOUND: Duration = Duration::from_secs(90);
 /// How long the cluster may take to be gone at the end of the test program.
-const END_BOUND: Duration = Duration::from_secs(20);
+const END_BOUND: Duration = Duration::from_secs(120);
 /// How long a test may wait for nodes that others have: they are given back by tests that end.
 const FREE_BOUND: Duration = Duration::from_secs(600);
 /// The users that tests get, each its own home.

@@ -3,11 +3,10 @@
 use crate::delivery::deliver_next;
 use crate::event::{Effect, JobSpec};
 use crate::release::release_inputs;
-use crate::state::{Consumer, Core, Job, Persistence, Stage, task_id};
-use crate::submission::{check, new_stage, place};
+use crate::state::{Core, Job, Persistence, Stage, task_id};
+use crate::submission::{check, connect, new_stage, place};
 use crate::{mirror, telemetry};
 use partita_shared::ids::{JobId, StageId};
-use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,13 +41,7 @@ pub(crate) fn on_submitted(
         .zip(specs)
         .map(|(index, stage)| new_stage(id, index, stage, &places, spec.analyze))
         .collect();
-    for reader in 0..stages.len() {
-        for input in 0..stages[reader].inputs().len() {
-            let from = stages[reader].inputs()[input].stage as usize;
-            let consumer = Consumer { stage: reader as u32, input: input as u32 };
-            stages[from].consumers.push(consumer);
-        }
-    }
+    connect(&mut stages);
     spec.priority = spec.priority.max(1);
     let mut job = Job {
         spec,
@@ -106,8 +99,7 @@ pub(crate) fn on_delivered(
         // Its holder was lost after the client had read the last row: it need not be recomputed.
         TaskState::Waiting | TaskState::Ready => {
             job.set_state(result, index, TaskState::Done);
-            done.extend(job.settle());
-            done.extend(job.stages[result].is_done().then_some(result));
+            done.push((result, index));
         }
         // A partition that is being recomputed is dropped when it is finished.
         TaskState::Running | TaskState::Failed => {}
@@ -115,12 +107,9 @@ pub(crate) fn on_delivered(
     let finished = job.delivered as usize == job.stages[result].tasks.len();
     if let Some(worker) = dropped {
         core.add_held(worker.0, -1);
-        let message = ToWorker::DropPartition(task_id(id, result as u32, index));
-        effects.push(Effect::Send { worker, message });
+        core.drop_soon(worker, task_id(id, result as u32, index));
     }
-    for stage in done {
-        release_inputs(core, id, stage, effects);
-    }
+    release_inputs(core, id, done, effects);
     if finished {
         core.end_job(id, JobState::Done, String::new());
     } else {

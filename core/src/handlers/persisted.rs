@@ -48,7 +48,7 @@ pub(crate) fn on_stored(
     let known = core.workers.contains_key(&worker);
     let Some(job) = core.jobs.get_mut(&id).filter(expected).filter(|_| known) else {
         // The job is gone, or the partition is stored already.
-        let message = ToWorker::DropPartition(task);
+        let message = ToWorker::DropPartitions(vec![task]);
         let own = core.jobs.get(&id).is_some_and(|job| {
             let stage = job.stages.get(task.stage.index as usize);
             let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));

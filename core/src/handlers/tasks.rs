@@ -10,7 +10,7 @@ use crate::state::{Core, NOBODY, task_id};
 use crate::telemetry;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::limits;
-use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport, ToWorker};
+use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport};
 use partita_shared::model::{OperatorRow, TaskState};
 
 /// Number of consecutive failures to read from a worker after which it is considered lost.
@@ -79,6 +79,7 @@ fn on_finished(
     }
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let kept = job.is_kept(stage, index);
+    let is_persisted_result = job.is_persisted_result(stage);
     if let Some(worker) = core.workers.get_mut(&worker) {
         worker.finished += 1;
         worker.held += u32::from(kept);
@@ -100,13 +101,9 @@ fn on_finished(
         job.became_held(stage, index);
     } else {
         task.worker = NOBODY;
-        let message = ToWorker::DropPartition(task_id(id, stage as u32, index));
-        effects.push(Effect::Send { worker, message });
+        core.drop_soon(worker, task_id(id, stage as u32, index));
     }
-    let is_persisted_result = job.is_persisted_result(stage);
-    if job.stages[stage].is_done() {
-        release_inputs(core, id, stage, effects);
-    }
+    release_inputs(core, id, vec![(stage, index)], effects);
     if is_persisted_result && kept {
         on_partition_persisted(core, id, index, effects);
     }

@@ -62,6 +62,6 @@ fn forget_copy(core: &Core, worker: WorkerId, task: TaskId, effects: &mut Vec<Ef
     let own = found.is_some_and(|found| found.worker == worker.0)
         || job.is_some_and(|job| job.has_copy(task, worker));
     if found.is_some() && !own && core.workers.contains_key(&worker) {
-        effects.push(Effect::Send { worker, message: ToWorker::DropPartition(task) });
+        effects.push(Effect::Send { worker, message: ToWorker::DropPartitions(vec![task]) });
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use worker::Worker;
 
 use crate::event::Time;
 use partita_observe::event::Seen;
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::FailureKind;
 use partita_shared::model::{JobState, WorkerRow};
@@ -93,6 +93,8 @@ pub struct Core {
     /// Consequences of the current event that are still to be performed, in this order; see
     /// [`Pending`]. Empty between events.
     pub(crate) pending: VecDeque<Pending>,
+    /// Partitions that workers shall forget: told before the next task is placed, many at once.
+    pub(crate) drops: BTreeMap<WorkerId, Vec<TaskId>>,
     /// Observations that the observer has not received yet; the caller takes them after each batch
     /// of events.
     pub(crate) seen: Vec<Seen>,
@@ -136,6 +138,7 @@ impl Core {
             copies: Copies::new(),
             suspects: BTreeSet::new(),
             pending: VecDeque::new(),
+            drops: BTreeMap::new(),
             turn: 0,
             gone: VecDeque::new(),
             ended: VecDeque::new(),
@@ -182,6 +185,11 @@ impl Core {
     /// Queues the loss of a worker whose link is open and has to be closed.
     pub(crate) fn give_up_worker(&mut self, worker: WorkerId, cause: String) {
         self.pending.push_back(Pending::Lose { worker, cause, has_link: true });
+    }
+
+    /// Has a worker forget a partition that it holds, or is computing, before the next task is placed.
+    pub(crate) fn drop_soon(&mut self, worker: WorkerId, task: TaskId) {
+        self.drops.entry(worker).or_default().push(task);
     }
 
     /// Whether a worker is retiring: only such workers are not listed by load.

@@ -1,6 +1,7 @@
 //! Stages of tasks.
 
 use crate::event::Origin;
+use crate::exchange::Readers;
 use crate::state::Task;
 use partita_shared::ids::WorkerId;
 use partita_shared::message::{Fragment, Holder, InputSpec};
@@ -21,8 +22,16 @@ pub(crate) struct Stage {
     pub(crate) plan: String,
     pub(crate) origin: Origin,
     pub(crate) fragment: Arc<Fragment>,
+    /// What its tasks read.
+    pub(crate) inputs: Arc<Vec<InputSpec>>,
+    /// For each input, which of its tasks read a partition.
+    pub(crate) readers: Vec<Arc<Readers>>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) tasks: Vec<Task>,
+    /// Inputs of stages that are not done and read this one whole.
+    pub(crate) open_readers: u32,
+    /// Tasks whose output some task has still to read as its own.
+    pub(crate) unread_tasks: u32,
     pub(crate) counts: TaskCounts,
     /// Tasks whose output is held somewhere.
     pub(crate) available: u32,
@@ -56,7 +65,29 @@ impl Stage {
     }
 
     pub(crate) fn inputs(&self) -> &[InputSpec] {
-        &self.fragment.inputs
+        &self.inputs
+    }
+
+    /// Whether a task has still to read the output of a task.
+    pub(crate) fn is_unread(&self, index: u32) -> bool {
+        self.open_readers > 0 || self.tasks[index as usize].unread > 0
+    }
+
+    /// Whether a task has still to read some output.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.open_readers > 0 || self.unread_tasks > 0
+    }
+
+    /// Counts reads of the output of a task that are still to come.
+    pub(crate) fn add_unread(&mut self, index: u32, change: i32) {
+        let unread = &mut self.tasks[index as usize].unread;
+        let before = *unread;
+        *unread = unread.saturating_add_signed(change);
+        match (before, *unread) {
+            (0, 1..) => self.unread_tasks += 1,
+            (1.., 0) => self.unread_tasks -= 1,
+            _ => {}
+        }
     }
 
     pub(crate) fn is_held(&self) -> bool {

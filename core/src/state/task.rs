@@ -17,6 +17,8 @@ pub(crate) struct Task {
     pub(crate) worker: u32,
     /// Input partitions that only this task reads and that are not held.
     pub(crate) pending: u32,
+    /// Reads of its output that are still to come, by tasks that read it as their own.
+    pub(crate) unread: u32,
     pub(crate) attempt: Attempt,
     pub(crate) state: TaskState,
     pub(crate) failures: u8,
@@ -34,6 +36,7 @@ impl Task {
             busy_us: 0,
             worker: NOBODY,
             pending: 0,
+            unread: 0,
             attempt: 0,
             state: TaskState::Waiting,
             failures: 0,

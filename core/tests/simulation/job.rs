@@ -3,6 +3,7 @@
 use super::rng::{Rng, mix};
 use super::settings::Settings;
 use partita_core::{JobSpec, Origin, StageSpec, Time};
+use partita_shared::blocks::{BlockAxis, BlockExchange};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, InputSpec, Work};
 use std::collections::BTreeMap;
@@ -68,7 +69,8 @@ pub(crate) fn reads(inputs: &[InputSpec], tasks: impl Fn(u32) -> u32, task: u32)
             Exchange::Gather | Exchange::Broadcast => {
                 (0..tasks(spec.stage)).for_each(|p| add(p, None));
             }
-            Exchange::Explicit(lists) => lists[place as usize].iter().for_each(|p| add(*p, None)),
+            Exchange::Explicit(edges) => edges.row(place).iter().for_each(|p| add(*p, None)),
+            Exchange::Blocks(blocks) => blocks.visit_partitions(place, |p| add(p, None)),
         }
     }
     reads
@@ -217,13 +219,14 @@ fn draw_input(first: u32, count: u32, before: &[StageSpec], rng: &mut Rng) -> In
     let latest = before.len() - 1;
     let stage = if rng.chance(600) { latest } else { rng.index(before.len()) };
     let from = before[stage].tasks;
-    let exchange = match rng.below(6) {
+    let exchange = match rng.below(7) {
         0 | 1 if count <= from => Exchange::OneToOne,
         0..=2 => Exchange::Shuffle,
         3 if count == 1 => Exchange::Gather,
         3 | 4 => Exchange::Broadcast,
+        5 => Exchange::Blocks(Arc::new(draw_blocks(from, count, rng))),
         _ => {
-            let mut list = || {
+            let mut list = || -> Vec<u32> {
                 let len = rng.scaled(0, 4);
                 (0..len).map(|_| rng.below(u64::from(from)) as u32).collect()
             };
@@ -236,4 +239,30 @@ fn draw_input(first: u32, count: u32, before: &[StageSpec], rng: &mut Rng) -> In
         other => other,
     };
     InputSpec { stage: stage as u32, exchange, first, count }
+}
+
+/// An exchange between grids of two axes.
+fn draw_blocks(from: u32, count: u32, rng: &mut Rng) -> BlockExchange {
+    let grid_of = |blocks: u32, rng: &mut Rng| {
+        let divisors: Vec<u32> = (1..=blocks).filter(|axis| blocks.is_multiple_of(*axis)).collect();
+        let axis = divisors[rng.index(divisors.len())];
+        vec![axis, blocks / axis]
+    };
+    let (source, grid) = (grid_of(from, rng), grid_of(count, rng));
+    let axis_of = |blocks: u32, rng: &mut Rng| match rng.below(4) {
+        // All of a long axis for every task would be all that a large run does.
+        0 if blocks <= 8 => BlockAxis::All,
+        0 | 1 => BlockAxis::At(rng.below(u64::from(blocks)) as u32),
+        _ => {
+            let of = rng.index(grid.len());
+            let mut range = || {
+                let first = rng.below(u64::from(blocks)) as u32;
+                first..(first + rng.scaled(0, 3) as u32).min(blocks)
+            };
+            let ranges = (0..grid[of]).map(|_| range()).collect();
+            BlockAxis::Axis { of: of as u32, ranges: Arc::new(ranges) }
+        }
+    };
+    let axes = source.iter().map(|blocks| axis_of(*blocks, rng)).collect();
+    BlockExchange { source, grid, axes }
 }

@@ -142,8 +142,10 @@ impl Session {
             ToWorker::DropStages(stages) => {
                 self.store.retain(|task, _| !stages.contains(&task.stage));
             }
-            ToWorker::DropPartition(task) => {
-                self.store.remove(&task);
+            ToWorker::DropPartitions(tasks) => {
+                for task in tasks {
+                    self.store.remove(&task);
+                }
             }
             ToWorker::DropJob { job, .. } => self.drop_job(job),
             ToWorker::Migrate(order) => {

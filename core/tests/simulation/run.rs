@@ -256,15 +256,22 @@ impl World {
     ) -> Result<(u64, u64), Holder> {
         let session = &self.processes[process].session;
         let stages = &self.jobs[number].spec.stages;
-        let inputs = &session.fragments[&run.task.stage].inputs;
-        assert_eq!(inputs, &stages[run.task.stage.index as usize].inputs, "a wrong fragment");
+        let inputs = &stages[run.task.stage.index as usize].inputs;
+        let told = session.fragments[&run.task.stage].inputs.iter().map(|input| input.stage);
+        assert!(told.eq(inputs.iter().map(|input| input.stage)), "a wrong fragment");
         let persisted = &session.fragments[&run.task.stage].persisted;
-        let mut own = run.holders.iter();
+        let mut own = run.own.iter().flat_map(|own| {
+            own.partitions.iter().map(|(partition, holder)| (own.input, *partition, *holder))
+        });
         let mut values = Vec::new();
         let mut fetched = 0;
         for read in reads(inputs, |stage| stages[stage as usize].tasks, run.task.index) {
             let holder = match &inputs[read.input].exchange {
-                Exchange::OneToOne | Exchange::Explicit(_) => *own.next().unwrap(),
+                Exchange::OneToOne | Exchange::Explicit(_) | Exchange::Blocks(_) => {
+                    let (input, partition, holder) = own.next().unwrap();
+                    assert_eq!((input as usize, partition), (read.input, read.partition));
+                    holder
+                }
                 Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => {
                     let key = (run.task.stage, read.input as u32);
                     let holders = &session.locations[&key];

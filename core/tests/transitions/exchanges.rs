@@ -78,7 +78,7 @@ fn a_broadcast_is_needed_whole_by_every_task() {
     t.finish("1.0.0");
     t.check(&["a: fragment 1.2", "a: locations 1.2/0 = a#1", "a: run 1.2.0#1(a#1)"]);
     t.finish("1.2.0");
-    t.check(&["deliver 1[0] from a#1", "a: run 1.2.1#1(a#1)"]);
+    t.check(&["deliver 1[0] from a#1", "a: drop 1.1.0", "a: run 1.2.1#1(a#1)"]);
 }
 
 /// `Explicit`: a task runs when the partitions of its list are available, and is told their holders

@@ -315,9 +315,11 @@ impl Cluster {
 
     fn run(&self, run: &RunTask) -> String {
         let task = format!("{}#{}", short(run.task), run.attempt);
-        match run.holders.is_empty() {
+        let own: Vec<Holder> =
+            run.own.iter().flat_map(|input| &input.partitions).map(|(_, holder)| *holder).collect();
+        match own.is_empty() {
             true => task,
-            false => format!("{task}({})", self.holders(&run.holders)),
+            false => format!("{task}({})", self.holders(&own)),
         }
     }
 
@@ -370,7 +372,10 @@ impl Cluster {
                 let stages: Vec<_> = stages.iter().map(|stage| short_stage(*stage)).collect();
                 format!("drop {}", stages.join(" "))
             }
-            ToWorker::DropPartition(task) => format!("drop {}", short(*task)),
+            ToWorker::DropPartitions(tasks) => {
+                let tasks: Vec<_> = tasks.iter().map(|task| short(*task)).collect();
+                format!("drop {}", tasks.join(" "))
+            }
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
             ToWorker::Watch(_) => panic!("the core watches nobody"),
@@ -520,9 +525,9 @@ pub(crate) fn broadcast(stage: u32) -> InputSpec {
 }
 
 pub(crate) fn explicit(stage: u32, lists: &[&[u32]]) -> InputSpec {
-    let lists: Vec<Vec<u32>> = lists.iter().map(|list| list.to_vec()).collect();
+    let edges = lists.iter().map(|list| list.iter().copied()).collect();
     let count = lists.len() as u32;
-    InputSpec { count, ..input(stage, Exchange::Explicit(Arc::new(lists))) }
+    InputSpec { count, ..input(stage, Exchange::Explicit(Arc::new(edges))) }
 }
 
 /// The tasks that read an input.

@@ -1,6 +1,6 @@
 //! Lost partitions: which are recomputed, and which are not.
 
-use super::fixture::{Cluster, gather, job, one_to_one, shuffle};
+use super::fixture::{Cluster, SECOND, explicit, gather, job, one_to_one, shuffle};
 
 /// A lost worker costs what it held and someone still wants: here one partition of each of two
 /// stages, and nothing of what the other worker has.
@@ -12,7 +12,7 @@ fn only_what_was_lost_and_is_wanted_is_made_again() {
     t.lose("a", "killed");
     t.check(&[]);
     t.finish("1.1.1");
-    t.check(&["b: run 1.0.0#2"]);
+    t.check(&["b: drop 1.0.1", "b: run 1.0.0#2"]);
     t.finish("1.0.0");
     t.check(&["b: run 1.1.0#2(b#2)"]);
     t.finish("1.1.0");
@@ -29,7 +29,7 @@ fn released_inputs_are_made_again_when_they_are_needed() {
     t.finish("1.1.1");
     t.check(&["a: drop 1.0"]);
     t.delivered(1, 0);
-    t.check(&["a: drop 1.1.0", "deliver 1[1] from a#1"]);
+    t.check(&["deliver 1[1] from a#1", "a: drop 1.1.0"]);
     t.join("b", 1);
     t.lose("a", "killed");
     t.check(&["b: fragment 1.0", "b: run 1.0.0#2"]);
@@ -87,4 +87,53 @@ fn what_is_made_for_nothing_is_stopped() {
     t.check(&[]);
     t.lose("a", "killed");
     t.check(&["b: run 1.0.0#2"]);
+}
+
+/// A partition is dropped when its last reader has finished, and not with the rest of its stage; one
+/// that several tasks read waits for all of them.
+#[test]
+fn a_partition_is_dropped_after_its_last_reader() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(
+        job().source(3).stage(3, [explicit(0, &[&[0, 1], &[1], &[2, 2]])]).stage(1, [gather(1)]),
+    );
+    t.finish_quietly(&["1.0.0", "1.0.1"]);
+    t.finish("1.1.0");
+    t.check(&["a: drop 1.0.0", "a: run 1.1.1#1(a#1)"]);
+    t.finish("1.1.1");
+    t.check(&["a: drop 1.0.1", "a: run 1.0.2#1"]);
+    t.finish("1.0.2");
+    t.check(&["a: run 1.1.2#1(a#1 a#1)"]);
+    t.finish("1.1.2");
+    let run = "a: run 1.2.0#1";
+    t.check(&["a: drop 1.0", "a: fragment 1.2", "a: locations 1.2/0 = a#1 a#1 a#1", run]);
+}
+
+/// A partition that nobody reads is not kept.
+#[test]
+fn a_partition_that_nobody_reads_is_dropped_at_once() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(job().source(2).stage(1, [explicit(0, &[&[1]])]));
+    t.finish("1.0.0");
+    t.check(&["a: drop 1.0.0", "a: run 1.0.1#1"]);
+}
+
+/// A partition that is being made again for a reader, which finishes without it, is stopped, and so is
+/// what it waits for.
+#[test]
+fn what_a_finished_reader_waited_for_is_stopped() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    t.submit_quietly(job().source(2).stage(2, [one_to_one(0)]).stage(1, [explicit(1, &[&[0, 1]])]));
+    // Long enough that no task is read ahead by the other worker.
+    ["1.0.0", "1.0.1", "1.1.0", "1.1.1"].iter().for_each(|task| t.finish_in(task, SECOND));
+    t.take();
+    assert_eq!(t.running(1), ["1.2.0"]);
+    t.lose("b", "killed");
+    t.take();
+    t.join("c", 1);
+    t.place();
+    t.take();
+    assert_eq!(t.running(1), ["1.0.1", "1.2.0"]);
+    t.finish("1.2.0");
+    t.check(&["c: cancel 1.0.1#2", "c: drop 1.0", "a: drop 1.1", "deliver 1[0] from a#1"]);
 }

@@ -167,7 +167,7 @@ fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
     t.check(&["short: fragment 1.1", "short: run 1.1.0#1(short#1)"]);
     t.now += 20 * SECOND;
     t.finish_in("1.1.0", 50 * SECOND);
-    t.check(&["deliver 1[0] from short#1"]);
+    t.check(&["deliver 1[0] from short#1", "short: drop 1.0.0"]);
     t.finish_in("1.0.1", 50 * SECOND);
     t.check(&["long: fragment 1.1", "long: run 1.1.1#1(long#1)"]);
 }

@@ -523,8 +523,9 @@ fn find_inputs(
         let (Some(slot), Some(source)) = (inputs.get_mut(number), sources.get(number)) else {
             return Err(DataFusionError::Internal(format!("unknown exchange {number}")));
         };
-        let lists = source.lists.clone().map(|lists| Exchange::Explicit(Arc::new(lists)));
-        let exchange = lists.unwrap_or(match leaf.reading() {
+        let lists = source.lists.clone();
+        let listed = lists.map(|lists| Exchange::Explicit(Arc::new(lists.into_iter().collect())));
+        let exchange = listed.unwrap_or(match leaf.reading() {
             Reading::Own => Exchange::OneToOne,
             Reading::Bucket if leaf.partitions() == range.count => Exchange::Shuffle,
             // One bucket that several tasks read, or several buckets that one task reads.

@@ -123,10 +123,11 @@ fn what_happens_is_seen_as_it_happens() {
         let notices = f.notices.clone()?;
         notices.iter().find(|notice| notice.text.contains(&victim.name)).cloned()
     });
-    assert_eq!(rows(&sql.finish(LONG)), slow_join_rows());
-    page.wait_for("the end", SOON, |f| {
+    // A page that does not read for long is closed, so it goes on reading while the job runs.
+    page.wait_for("the end", LONG, |f| {
         f.jobs.get(&job).filter(|row| row.state == JobState::Done).cloned()
     });
+    assert_eq!(rows(&sql.finish(LONG)), slow_join_rows());
     // Tasks of a job that has ended are answered from what is remembered.
     let stage = StageId { job, index: 0 };
     let Answer::Task(task) = page.ask(Question::Task(TaskId { stage, index: 0 })) else {

@@ -258,7 +258,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::Run(tasks) => engine.run(tasks),
         ToWorker::Cancel(attempts) => engine.cancel(&attempts),
         ToWorker::DropStages(stages) => engine.drop_stages(&stages),
-        ToWorker::DropPartition(task) => engine.drop_partition(task),
+        ToWorker::DropPartitions(tasks) => engine.drop_partitions(&tasks),
         ToWorker::DropJob { job, staging } => {
             engine.drop_job(job);
             if let Some(staging) = staging {

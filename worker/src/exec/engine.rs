@@ -549,8 +549,8 @@ impl Engine {
     }
 
     /// Forgets one partition.
-    pub(crate) fn drop_partition(&self, task: TaskId) {
-        self.free(self.store.drop_partition(task));
+    pub(crate) fn drop_partitions(&self, tasks: &[TaskId]) {
+        self.free(tasks.iter().flat_map(|task| self.store.drop_partition(*task)).collect());
     }
 
     /// Frees memory and removes files on a thread that may take its time: that of the heartbeats may not.

@@ -17,7 +17,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use partita_net::peer::{FetchError, FetchTicket};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{StageId, TaskId, WorkerId};
-use partita_shared::message::{Exchange, Fragment, Holder};
+use partita_shared::message::{Fragment, Holder, OwnInput};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,30 +42,9 @@ pub(crate) struct TaskInputs {
     pub(crate) waits: Waits,
 }
 
-/// Spreads the holders in a message over the inputs that they belong to.
-pub(crate) fn own_holders(
-    fragment: &Fragment,
-    index: u32,
-    holders: &[Holder],
-) -> BTreeMap<u32, Vec<(u32, Holder)>> {
-    let mut left = holders.iter().copied();
-    let mut own = BTreeMap::new();
-    for (number, input) in fragment.inputs.iter().enumerate() {
-        let inside = index >= input.first && index - input.first < input.count;
-        let partitions: Vec<u32> = match &input.exchange {
-            Exchange::OneToOne if inside => vec![index - input.first],
-            Exchange::Explicit(lists) if inside => {
-                lists.get((index - input.first) as usize).cloned().unwrap_or_default()
-            }
-            Exchange::OneToOne
-            | Exchange::Explicit(_)
-            | Exchange::Shuffle
-            | Exchange::Gather
-            | Exchange::Broadcast => continue,
-        };
-        own.insert(number as u32, partitions.into_iter().zip(left.by_ref()).collect());
-    }
-    own
+/// The partitions in a message, by the input that they belong to.
+pub(crate) fn by_input(own: &[OwnInput]) -> BTreeMap<u32, Vec<(u32, Holder)>> {
+    own.iter().map(|own| (own.input, own.partitions.clone())).collect()
 }
 
 impl TaskInputs {

@@ -5,7 +5,7 @@ use crate::exec::engine::{Engine, Stage};
 use crate::exec::failure::classify;
 use crate::exec::figures;
 use crate::exec::files;
-use crate::exec::inputs::{TaskInputs, own_holders};
+use crate::exec::inputs::{TaskInputs, by_input};
 use crate::exec::split::RangeSplitter;
 use crate::exec::waits::Waits;
 use crate::exec::write::write_all;
@@ -103,7 +103,7 @@ async fn run_work(
         engine: Arc::clone(engine),
         fragment: Arc::clone(&stage.fragment),
         locations: stage.locations(),
-        own: own_holders(&stage.fragment, index, &task.holders),
+        own: by_input(&task.own),
         fetched_bytes: Arc::clone(fetched),
         waits: waits.clone(),
     };
