@@ -47,17 +47,8 @@ fn microseconds(observed: bool) -> f64 {
         inputs: Vec::new(),
         origin: partita_core::Origin::Tasks,
     };
-    let spec = Box::new(JobSpec {
-        text: "bench".to_string(),
-        client: String::new(),
-        owner: String::new(),
-        priority: 1,
-        analyze: false,
-        staging: None,
-        persist: false,
-        replicas: 1,
-        stages: vec![stage],
-    });
+    let spec =
+        Box::new(JobSpec { text: "bench".to_string(), stages: vec![stage], ..JobSpec::default() });
     core.handle(0, Event::JobSubmitted { request: 9, planned: None, spec }, &mut effects);
     let start = Instant::now();
     let (mut events, mut now, mut done, mut counted) = (0u64, 0u64, 0u32, 0u64);

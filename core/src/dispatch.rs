@@ -17,31 +17,6 @@ const TURN_STEP: u64 = 1 << 20;
 pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 
 impl Core {
-    /// Removes a task from the queue in which it was found.
-    pub(crate) fn take(&mut self, choice: &Choice) {
-        let Choice { job, stage, queue, index } = *choice;
-        let Some(job) = self.jobs.get_mut(&job) else { return };
-        let stage = &mut job.stages[stage];
-        let found = match queue {
-            Some(worker) => stage.ready_at.get_mut(&worker),
-            None => Some(&mut stage.ready),
-        };
-        let Some(found) = found else { return };
-        // It is at the front, or behind a few that are stale or may not run there.
-        let states = &stage.tasks;
-        while found.front().is_some_and(|i| states[*i as usize].state != TaskState::Ready) {
-            found.pop_front();
-        }
-        if let Ok(at) = found.binary_search(&index) {
-            found.remove(at);
-        }
-        if let Some(worker) = queue
-            && stage.ready_at.get(&worker).is_some_and(|queue| queue.is_empty())
-        {
-            stage.ready_at.remove(&worker);
-        }
-    }
-
     /// Assigns a task to a worker, with the metadata that the worker needs before. Returns false if
     /// the task was started too often.
     pub(crate) fn assign(
@@ -52,8 +27,9 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let now = self.now;
-        let Choice { job: job_id, stage, index, .. } = *choice;
+        let Choice { job: job_id, stage, queue, index } = *choice;
         let Some(job) = self.jobs.get_mut(&job_id) else { return true };
+        job.take_ready(stage, queue, index);
         let task = &mut job.stages[stage].tasks[index as usize];
         if task.attempt >= limits::TASK_ATTEMPTS_MAX {
             return false;
@@ -76,6 +52,7 @@ impl Core {
         let task = task_id(job_id, stage as u32, index);
         runs.entry(id).or_default().push(RunTask { task, attempt, own });
         self.add_assigned(id, 1);
+        self.sync_share(job_id);
         true
     }
 }

@@ -11,9 +11,10 @@ use partita_shared::model::JobState;
 pub type Time = u64;
 
 /// Where the partitions of a stage come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     /// Its tasks make them.
+    #[default]
     Tasks,
     /// They are the result of another job, which persists it. The stage has one task for each
     /// partition, which never runs: it is done while the partition is held.
@@ -23,7 +24,7 @@ pub enum Origin {
 }
 
 /// One stage of a job that is submitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StageSpec {
     /// What it does, in a few words.
     pub name: String,
@@ -39,9 +40,20 @@ pub struct StageSpec {
     pub origin: Origin,
 }
 
+/// In which order the ready tasks of a job run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Those of the latest stage first, so that started work is finished: for queries, whose stages
+    /// are many alike tasks.
+    #[default]
+    Stages,
+    /// Depth first from the outputs, so that few partitions are held: for graphs of functions.
+    DepthFirst,
+}
+
 /// A job that is submitted. The partitions of its last stage are delivered to the client in order,
 /// or persisted for other jobs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct JobSpec {
     /// What was asked: the SQL, or a name.
     pub text: String,
@@ -49,8 +61,10 @@ pub struct JobSpec {
     pub client: String,
     /// The session or connection that owns it, for limits per client.
     pub owner: String,
-    /// Its share of the slots, relative to other jobs'. At least 1.
+    /// Its share of the slots, relative to other jobs'; 0 means the same as 1.
     pub priority: u32,
+    /// In which order its tasks run.
+    pub order: Order,
     /// Whether metrics of each operator are requested.
     pub analyze: bool,
     /// The folder to remove if the job does not succeed.

@@ -5,13 +5,12 @@
 //! task may run when both are zero. [`Job::became_held`] and [`Job::no_longer_held`] are the only
 //! places that change them, so they always agree with the set of held partitions.
 
-use crate::event::Origin;
+use crate::event::{Order, Origin};
 use crate::exchange::{is_read, is_whole, visit_own};
 use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, OwnInput};
 use partita_shared::model::{TaskCounts, TaskState};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The counter of a state.
@@ -25,17 +24,6 @@ pub(crate) fn count_of(counts: &mut TaskCounts, state: TaskState) -> &mut u64 {
     }
 }
 
-/// Inserts a task into a queue. Queues are ordered by task: the next result must never be behind
-/// later ones that the client's window excludes, and retries, for which others may wait, come
-/// before tasks that were not attempted yet.
-fn enqueue(queue: &mut VecDeque<u32>, index: u32) {
-    if queue.back().is_none_or(|last| *last < index) {
-        queue.push_back(index);
-    } else if let Err(at) = queue.binary_search(&index) {
-        queue.insert(at, index);
-    }
-}
-
 impl Job {
     pub(crate) fn set_state(&mut self, stage: usize, index: u32, state: TaskState) {
         self.changed = true;
@@ -46,6 +34,9 @@ impl Job {
         let was_done = at.is_done();
         *count_of(&mut at.counts, before) -= 1;
         *count_of(&mut at.counts, state) += 1;
+        if before == TaskState::Ready || state == TaskState::Ready {
+            self.sync_ready(stage);
+        }
         match (before == TaskState::Done, state == TaskState::Done) {
             (false, true) => self.count_reads(stage, index, -1, self.stages[stage].is_done()),
             (true, false) => self.count_reads(stage, index, 1, was_done),
@@ -131,7 +122,9 @@ impl Job {
             }
         }
         self.stages[stage].ready.clear();
-        self.stages[stage].ready_at.clear();
+        let near: Vec<WorkerId> = self.stages[stage].near_keys.keys().copied().collect();
+        near.into_iter().for_each(|worker| self.sync_near(stage, Some(worker)));
+        self.sync_ready(stage);
     }
 
     /// All inputs that are read whole are held: records their locations, and makes the tasks ready.
@@ -164,13 +157,54 @@ impl Job {
         let near = self
             .nearest(stage, index)
             .filter(|worker| avoid.is_none_or(|avoid| !avoid.contains(worker)));
+        let rank = task.rank;
+        self.stages[stage].ready.push(near, (rank, index));
+        self.sync_near(stage, near);
         self.set_state(stage, index, TaskState::Ready);
-        let stage = &mut self.stages[stage];
-        let queue = match near {
-            Some(worker) => stage.ready_at.entry(worker).or_default(),
-            None => &mut stage.ready,
+    }
+
+    /// Removes a ready task from the queue in which it was found.
+    pub(crate) fn take_ready(&mut self, stage: usize, queue: Option<WorkerId>, index: u32) {
+        let at = &mut self.stages[stage];
+        let tasks = &at.tasks;
+        let entry = (tasks[index as usize].rank, index);
+        at.ready.take(queue, entry, |index| tasks[index as usize].state == TaskState::Ready);
+        self.sync_near(stage, queue);
+        self.sync_ready(stage);
+    }
+
+    /// Lists a stage of a graph among those near a worker, if it has tasks there.
+    pub(crate) fn sync_near(&mut self, stage: usize, worker: Option<WorkerId>) {
+        let Some(worker) = worker.filter(|_| self.spec.order == Order::DepthFirst) else { return };
+        let (at, number) = (&mut self.stages[stage], stage as u32);
+        let key = at.ready.lowest_rank_near(worker);
+        let before = match key {
+            Some(key) => at.near_keys.insert(worker, key),
+            None => at.near_keys.remove(&worker),
         };
-        enqueue(queue, index);
+        if before != key {
+            before.map(|before| self.ready_near.remove(&(worker, before, number)));
+            key.map(|key| self.ready_near.insert((worker, key, number)));
+        }
+    }
+
+    /// Lists a stage among those with ready tasks if it has any. Of a query the latest stage comes
+    /// first, so that started work is finished and its memory freed.
+    pub(crate) fn sync_ready(&mut self, stage: usize) {
+        let at = &mut self.stages[stage];
+        let number = stage as u32;
+        let key = match (at.counts.ready, self.spec.order) {
+            (0, _) => None,
+            (_, Order::Stages) => Some(u32::MAX - number),
+            (_, Order::DepthFirst) => at.ready.lowest_rank(),
+        };
+        if key == at.ready_key {
+            return;
+        }
+        if let Some(before) = std::mem::replace(&mut at.ready_key, key) {
+            self.ready.remove(&(before, number));
+        }
+        self.ready.extend(key.map(|key| (key, number)));
     }
 
     /// The worker that holds most of a task's input, if the input is distributed unevenly: the

@@ -175,13 +175,29 @@ impl Job {
 
     fn check_tasks(&self, id: JobId, number: usize) -> Result<(), String> {
         let stage = &self.stages[number];
-        if !stage.ready_at.values().chain([&stage.ready]).all(|queue| queue.iter().is_sorted()) {
-            return Err(format!("{id}.{number} has a queue that is out of order"));
+        if !stage.ready.is_sound() {
+            return Err(format!("{id}.{number} has queues that are not sound: {:?}", stage.ready));
+        }
+        let listed = stage.ready_key.is_some_and(|key| self.ready.contains(&(key, number as u32)));
+        let entries = self.ready.iter().filter(|(_, stage)| *stage as usize == number).count();
+        if (listed, entries) != (stage.counts.ready > 0, usize::from(stage.counts.ready > 0)) {
+            return Err(format!(
+                "{id}.{number} is listed {entries} times, with {} ready",
+                stage.counts.ready
+            ));
+        }
+        let near: BTreeSet<(WorkerId, u32, u32)> =
+            stage.near_keys.iter().map(|(worker, key)| (*worker, *key, number as u32)).collect();
+        let listed = self.ready_near.iter().filter(|(.., stage)| *stage as usize == number);
+        let fronts = near.iter().all(|(w, key, _)| stage.ready.lowest_rank_near(*w) == Some(*key));
+        if !fronts || !listed.eq(near.iter()) {
+            return Err(format!(
+                "{id}.{number} is listed near {near:?}, but has {:?}",
+                stage.ready
+            ));
         }
         let mut queued = vec![false; stage.tasks.len()];
-        for index in stage.ready.iter().chain(stage.ready_at.values().flatten()) {
-            queued[*index as usize] = true;
-        }
+        stage.ready.entries().for_each(|(_, index)| queued[index as usize] = true);
         for (index, task) in stage.tasks.iter().enumerate() {
             let mut pending = 0;
             for input in stage.inputs() {

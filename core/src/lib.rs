@@ -21,6 +21,7 @@ mod handlers;
 mod invariants;
 mod loss;
 mod mirror;
+mod order;
 mod partition;
 mod persisted;
 mod placement;
@@ -41,7 +42,9 @@ use handlers::{
 };
 use partita_shared::model::JobState;
 
-pub use event::{Effect, Event, JobSpec, Origin, PlanningEnd, StageSpec, StatementSpec, Time};
+pub use event::{
+    Effect, Event, JobSpec, Order, Origin, PlanningEnd, StageSpec, StatementSpec, Time,
+};
 pub use state::{Core, Options};
 
 impl Core {

@@ -85,11 +85,9 @@ fn take_back(
         if job.stages[stage].is_mirror() {
             continue;
         }
-        if let Some(queue) = job.stages[stage].ready_at.remove(&lost) {
-            let ready = &mut job.stages[stage].ready;
-            ready.extend(queue);
-            ready.make_contiguous().sort_unstable();
-        }
+        job.stages[stage].ready.forget_worker(lost);
+        job.sync_near(stage, Some(lost));
+        job.sync_ready(stage);
         for index in 0..job.stages[stage].tasks.len() as u32 {
             let task = &job.stages[stage].tasks[index as usize];
             if task.worker != lost.0 {

@@ -1,14 +1,18 @@
 //! Placement: which worker gets which ready task.
 //!
 //! The least loaded worker chooses first: among the jobs, the one with the fewest attempts running
-//! for its priority; in the job, the latest stage that has a ready task, so that started work is
-//! finished and its memory freed; in the stage, a task whose input that worker holds, then one
-//! without a preference, then one whose input is held by a worker without a free slot. No worker
-//! gets more than its slots and a small read-ahead, measured in expected time.
+//! for its priority; in the job, the first stage in its order that has a ready task; in the stage, a
+//! task whose input that worker holds, then one without a preference, then one whose input is held by a
+//! worker without a free slot. In a graph, a task whose input the worker holds comes before those of
+//! all other stages: what it made last is read next. No worker gets more than its slots and a small
+//! read-ahead, measured in expected time.
 //!
-//! Nothing here changes the state.
+//! Jobs and stages with ready tasks are indexed, so that a choice walks over nothing else, and over a
+//! limited number of these. Only that index is changed here.
 
-use crate::eligibility::{has_room, has_time, is_avoided, is_open, room};
+use crate::eligibility::{has_room, has_time, is_avoided, is_open, room, room_max};
+use crate::event::Order;
+use crate::state::ready::Entry;
 use crate::state::{Core, Job, Stage, Worker};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::TaskState;
@@ -17,6 +21,15 @@ use std::collections::BTreeMap;
 /// Result partitions, for each slot of the cluster, that may be computed ahead of the client: a
 /// client that reads slowly slows down the workers.
 const RESULTS_AHEAD_PER_SLOT: u32 = 2;
+
+/// How many stages of one job are examined for a choice, for each kind of queue.
+const STAGES_EXAMINED_MAX: usize = 64;
+
+/// How many stages are examined for a choice, over all jobs.
+const CANDIDATES_MAX: usize = 4 * STAGES_EXAMINED_MAX;
+
+/// How many queues of other workers are examined for a task.
+const OTHER_QUEUES_MAX: usize = 16;
 
 /// How many ready tasks are examined for one that may run on a given worker, where some may not.
 const AVOIDED_TASKS_MAX: usize = 16;
@@ -36,12 +49,17 @@ impl Core {
     /// [`has_room`]; `None` if no stage has ready tasks. Placement skips more loaded workers of a
     /// busy cluster.
     pub(crate) fn full_load(&self) -> Option<u64> {
-        let jobs = self.jobs.values();
-        let ready = jobs.flat_map(|job| job.stages.iter().map(move |stage| (job, stage)));
-        let ready = ready.filter(|(_, stage)| stage.counts.ready > 0);
+        let jobs = self.by_share.iter().filter_map(|(.., id)| self.jobs.get(id));
+        let ready = jobs.flat_map(|job| job.ready.iter().map(move |(_, stage)| (job, *stage)));
         let full = |slots: u32| {
-            let room = ready.clone().map(|(job, stage)| room(slots, job, stage, &self.options));
-            room.max().map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
+            let mut stages = ready.clone();
+            let examined = stages.by_ref().take(STAGES_EXAMINED_MAX);
+            let rooms =
+                examined.map(|(job, at)| room(slots, job, &job.stages[at as usize], &self.options));
+            let largest = rooms.max();
+            // The room for tasks of the stages that are not examined is not known: the largest.
+            let largest = stages.next().map(|_| room_max(slots)).or(largest);
+            largest.map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
         };
         self.sizes.keys().filter_map(|slots| full(*slots)).max()
     }
@@ -55,6 +73,45 @@ impl Core {
         self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
+    /// Brings the index of jobs up to date.
+    pub(crate) fn sync_shares(&mut self) {
+        // Entries of jobs that have ended go as well: nothing else is left in it afterwards.
+        let ended = |(.., id): &(u64, u64, JobId)| !self.jobs.contains_key(id);
+        if self.by_share.iter().any(ended) {
+            self.by_share.retain(|(.., id)| self.jobs.contains_key(id));
+            let ready = self.by_share.iter().filter_map(|(.., id)| self.jobs.get(id));
+            self.ready_priorities = ready.map(|job| u64::from(job.spec.priority)).sum();
+        }
+        let ids: Vec<JobId> = self.jobs.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.sync_share(id));
+    }
+
+    /// Lists a job by its share if it has ready tasks. One that had none has not saved up virtual
+    /// time.
+    pub(crate) fn sync_share(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if job.ready.is_empty() && job.share.is_none() {
+            return;
+        }
+        let priority = u64::from(job.spec.priority);
+        if job.share.is_none() {
+            job.turn = job.turn.max(self.turn);
+        }
+        let share = u64::from(job.running) * 1000 / priority;
+        let key = (!job.ready.is_empty()).then_some((share, job.turn));
+        if key == job.share {
+            return;
+        }
+        if let Some((share, turn)) = std::mem::replace(&mut job.share, key) {
+            self.by_share.remove(&(share, turn, id));
+            self.ready_priorities -= priority;
+        }
+        if let Some((share, turn)) = key {
+            self.by_share.insert((share, turn, id));
+            self.ready_priorities += priority;
+        }
+    }
+
     /// Chooses a task for a worker.
     pub(crate) fn pick(&self, id: WorkerId, slots: u32, window: u32) -> Option<Choice> {
         let now = self.now;
@@ -64,95 +121,116 @@ impl Core {
         if worker.metrics.above_mark && worker.assigned > 0 {
             return None;
         }
-        let order = self.by_share();
-        let priorities: u64 = order.iter().map(|(_, job)| u64::from(job.spec.priority)).sum();
         let owed = |job: &Job| {
             let fair = u64::from(slots) * u64::from(job.spec.priority);
-            u64::from(job.running) * priorities < fair
+            u64::from(job.running) * self.ready_priorities < fair
         };
-        let find = |job: &Job, stage| find(job, stage, id, window, &self.workers, now);
+        let search = Search { id, window, workers: &self.workers, now };
         // Prevents starvation: a higher-ranked stage that waits for a slot here blocks short
         // lower-ranked tasks from filling the read-ahead.
         let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
-        for (job_id, job) in order {
-            for stage in (0..job.stages.len()).rev() {
-                let at = &job.stages[stage];
-                if at.counts.ready == 0 || !has_time(worker, at, now) {
-                    continue;
-                }
-                if !has_room(worker, job, at, &self.options) {
-                    waiting.push((job_id, job, stage));
-                    continue;
-                }
-                let Some((queue, index)) = find(job, stage) else { continue };
-                let after = waiting.iter().any(|(other_id, other, stage)| {
-                    (*other_id == job_id || owed(other)) && find(other, *stage).is_some()
-                });
-                if !after {
-                    return Some(Choice { job: job_id, stage, queue, index });
-                }
+        let jobs = self.by_share.iter().filter_map(|(.., job)| Some((*job, self.jobs.get(job)?)));
+        let stages = jobs.flat_map(|(number, job)| {
+            candidates(job, id).map(move |(near, stage)| (number, job, near, stage))
+        });
+        for (job_id, job, near, stage) in stages.take(CANDIDATES_MAX) {
+            let stage = stage as usize;
+            let at = &job.stages[stage];
+            if at.counts.ready == 0 || !has_time(worker, at, now) {
+                continue;
+            }
+            if !has_room(worker, job, at, &self.options) {
+                waiting.push((job_id, job, stage));
+                continue;
+            }
+            let Some((queue, index)) = search.find(job, stage, near) else { continue };
+            let after = waiting.iter().any(|(other_id, other, stage)| {
+                (*other_id == job_id || owed(other))
+                    && search.find(other, *stage, Near::Any).is_some()
+            });
+            if !after {
+                return Some(Choice { job: job_id, stage, queue, index });
             }
         }
         None
     }
+}
 
-    /// The jobs with ready tasks: the one with the fewest attempts running for its priority first,
-    /// among equals the one with the smallest virtual time.
-    pub(crate) fn by_share(&self) -> Vec<(JobId, &Job)> {
-        let mut order: Vec<_> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| job.stages.iter().any(|stage| stage.counts.ready > 0))
-            .map(|(id, job)| {
-                let share = u64::from(job.running) * 1000 / u64::from(job.spec.priority);
-                ((share, job.turn.max(self.turn), *id), job)
-            })
-            .collect();
-        order.sort_unstable_by_key(|(key, _)| *key);
-        order.into_iter().map(|((_, _, id), job)| (id, job)).collect()
+/// The stages of a job in which a worker looks for a task, and the queues of them, in order.
+fn candidates(job: &Job, worker: WorkerId) -> Box<dyn Iterator<Item = (Near, u32)> + '_> {
+    let all = |near| job.ready.iter().take(STAGES_EXAMINED_MAX).map(move |(_, at)| (near, *at));
+    match job.spec.order {
+        Order::Stages => Box::new(all(Near::Any)),
+        Order::DepthFirst => {
+            let here = job.ready_near.range((worker, 0, 0)..=(worker, u32::MAX, u32::MAX));
+            let here = here.take(STAGES_EXAMINED_MAX).map(|(.., stage)| (Near::Here, *stage));
+            Box::new(here.chain(all(Near::Nowhere)).chain(all(Near::Elsewhere)))
+        }
     }
 }
 
-/// A ready task for a worker, and the queue that contains it: `None` for the stage's. Result
-/// partitions are at most `window` ahead of the client.
-fn find(
-    job: &Job,
-    stage: usize,
+/// The queues of a stage in which a task is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Near {
+    /// That of the worker itself.
+    Here,
+    /// The common one.
+    Nowhere,
+    /// Those of other workers, which have no free slot.
+    Elsewhere,
+    /// All, in this order.
+    Any,
+}
+
+/// What a worker looks for.
+struct Search<'a> {
     id: WorkerId,
+    /// Result partitions are at most this far ahead of the client.
     window: u32,
-    workers: &BTreeMap<WorkerId, Worker>,
+    workers: &'a BTreeMap<WorkerId, Worker>,
     now: u64,
-) -> Option<(Option<WorkerId>, u32)> {
-    let at = &job.stages[stage];
-    let delivered = stage == job.result() && !job.spec.persist;
-    let limit = if delivered { job.delivered.saturating_add(window) } else { u32::MAX };
-    let may_run = |index: &&u32| {
-        let ready = at.tasks[**index as usize].state == TaskState::Ready;
-        ready && **index < limit && !is_avoided(job, stage, **index, id, workers, now)
-    };
-    let own = at.ready_at.get(&id).and_then(|queue| first(queue.iter(), at, may_run));
-    if let Some(index) = own {
-        return Some((Some(id), index));
+}
+
+impl Search<'_> {
+    /// A ready task, and the queue that contains it: `None` for the common one.
+    fn find(&self, job: &Job, stage: usize, near: Near) -> Option<(Option<WorkerId>, u32)> {
+        let at = &job.stages[stage];
+        let delivered = stage == job.result() && !job.spec.persist;
+        let limit = if delivered { job.delivered.saturating_add(self.window) } else { u32::MAX };
+        let may_run = |index: u32| {
+            index < limit && !is_avoided(job, stage, index, self.id, self.workers, self.now)
+        };
+        let wants = |queues| near == queues || near == Near::Any;
+        if wants(Near::Here)
+            && let Some(index) = first(at.ready.near(self.id), at, may_run)
+        {
+            return Some((Some(self.id), index));
+        }
+        if wants(Near::Nowhere)
+            && let Some(index) = first(at.ready.common(), at, may_run)
+        {
+            return Some((None, index));
+        }
+        let mut others = at.ready.others(self.id).take(OTHER_QUEUES_MAX);
+        others.find_map(|(other, queue)| {
+            let is_open = self.workers.get(&other).is_some_and(|w| is_open(w, at, self.now));
+            if is_open || !wants(Near::Elsewhere) {
+                return None;
+            }
+            first(queue.iter().copied(), at, may_run).map(|index| (Some(other), index))
+        })
     }
-    if let Some(index) = first(at.ready.iter(), at, may_run) {
-        return Some((None, index));
-    }
-    at.ready_at.iter().find_map(|(near, queue)| {
-        let open = workers.get(near).is_some_and(|worker| is_open(worker, at, now));
-        let index = if open { None } else { first(queue.iter(), at, may_run) };
-        index.map(|index| (Some(*near), index))
-    })
 }
 
 /// The first entry that may run, among the stale ones and the first few others.
-fn first<'a>(
-    queue: impl Iterator<Item = &'a u32>,
+fn first(
+    queue: impl Iterator<Item = Entry>,
     stage: &Stage,
-    may_run: impl Fn(&&'a u32) -> bool,
+    may_run: impl Fn(u32) -> bool,
 ) -> Option<u32> {
     queue
-        .filter(|index| stage.tasks[**index as usize].state == TaskState::Ready)
+        .map(|(_, index)| index)
+        .filter(|index| stage.tasks[*index as usize].state == TaskState::Ready)
         .take(AVOIDED_TASKS_MAX)
-        .find(may_run)
-        .copied()
+        .find(|index| may_run(*index))
 }

@@ -2,13 +2,13 @@
 
 use crate::event::{JobSpec, Origin, StageSpec};
 use crate::exchange::{Readers, count_own, is_whole, visit_own};
-use crate::state::{Consumer, Core, Stage, Task};
+use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
 use partita_shared::blocks::blocks_of;
 use partita_shared::ids::{JobId, StageId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Fragment};
 use partita_shared::model::TaskCounts;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The stage whose partitions a stage has: itself, or the result stage of another job.
@@ -68,8 +68,9 @@ pub(crate) fn new_stage(
         available: 0,
         held_bytes: 0,
         blocked,
-        ready: VecDeque::new(),
-        ready_at: BTreeMap::new(),
+        ready: ReadyQueues::default(),
+        ready_key: None,
+        near_keys: BTreeMap::new(),
         locations: Vec::new(),
         version: 0,
         told: BTreeMap::new(),

@@ -63,6 +63,7 @@ impl Core {
         self.send_drops(effects);
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
+        self.sync_shares();
         let (slots, window) = (self.slots(), self.result_window());
         let full = self.full_load();
         // Workers that were skipped come before this bound. A worker that got a task moves up, so
@@ -74,13 +75,12 @@ impl Core {
                 break;
             }
             let Some(choice) = self.pick(id, slots, window) else {
-                if !self.jobs.values().any(|job| job.stages.iter().any(|g| g.counts.ready > 0)) {
+                if self.by_share.is_empty() {
                     break;
                 }
                 passed = Bound::Excluded(place);
                 continue;
             };
-            self.take(&choice);
             if !self.assign(id, &choice, &mut runs, effects) {
                 exhausted.push(choice);
                 break;

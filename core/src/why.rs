@@ -1,8 +1,9 @@
 //! Explains one task: where its inputs are held, and why it is not running.
 
 use crate::eligibility::{has_time, is_avoided};
+use crate::event::Order;
 use crate::exchange::{is_read, is_whole, visit_own};
-use crate::state::{Core, Job, Stage, Worker};
+use crate::state::{Core, Job, Stage, Task, Worker};
 use crate::telemetry::exchange_name;
 use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
@@ -56,20 +57,12 @@ impl Core {
                 job.delivered
             ));
         }
-        let later = job.stages.iter().enumerate().skip(stage + 1);
-        let ready: u64 = later.map(|(_, stage)| stage.counts.ready).sum();
-        if ready > 0 {
-            whole(format!("{ready} ready tasks of later stages of this job run first"));
-        }
-        let before = job.stages[stage].tasks[..index as usize]
-            .iter()
-            .filter(|task| task.state == TaskState::Ready)
-            .count();
-        if before > 0 {
-            whole(format!("{before} ready tasks of this stage run before it"));
-        }
+        rivals_in_job(job, stage, index).into_iter().for_each(&mut whole);
         // In the order in which placement examines them.
-        for (other, rival) in self.by_share().into_iter().take_while(|(other, _)| *other != id) {
+        let ready = self.by_share.iter().filter_map(|(.., other)| {
+            self.jobs.get(other).filter(|job| !job.ready.is_empty()).map(|job| (*other, job))
+        });
+        for (other, rival) in ready.take_while(|(other, _)| *other != id).take(REASONS_MAX) {
             whole(format!(
                 "{other} comes first by fair share: it runs {} tasks with priority {}, this job {} with {}",
                 rival.running, rival.spec.priority, job.running, job.spec.priority
@@ -120,6 +113,31 @@ impl Core {
         }
         "it can run the task, unless another task goes first".to_string()
     }
+}
+
+/// The ready tasks of its own job that come before a ready task.
+fn rivals_in_job(job: &Job, stage: usize, index: u32) -> Vec<String> {
+    let ready = |task: &&Task| task.state == TaskState::Ready;
+    let mut found = Vec::new();
+    if job.spec.order == Order::DepthFirst {
+        let rank = job.stages[stage].tasks[index as usize].rank;
+        let tasks = job.stages.iter().flat_map(|stage| &stage.tasks).filter(ready);
+        let before = tasks.filter(|task| task.rank < rank).count();
+        if before > 0 {
+            found.push(format!("{before} ready tasks come before it in the order of the graph"));
+        }
+        return found;
+    }
+    let later = job.stages.iter().skip(stage + 1);
+    let of_later: u64 = later.map(|stage| stage.counts.ready).sum();
+    if of_later > 0 {
+        found.push(format!("{of_later} ready tasks of later stages of this job run first"));
+    }
+    let before = job.stages[stage].tasks[..index as usize].iter().filter(ready).count();
+    if before > 0 {
+        found.push(format!("{before} ready tasks of this stage run before it"));
+    }
+    found
 }
 
 /// The inputs that a waiting task waits for.

@@ -17,7 +17,7 @@ from partita._errors import ClusterError, PartitaError, QueryError
 from partita.distributed import Client, LocalCluster
 
 #: Number of operations.
-TURNS = int(os.environ.get("PARTITA_TEST_TURNS", "2000"))
+TURNS = int(os.environ.get("PARTITA_TEST_TURNS", "600"))
 #: Maximum growth of a process between the middle and the end of the loop.
 GROWTH = {"memory": 48 << 20, "descriptors": 8, "threads": 4}
 

@@ -44,9 +44,10 @@ pub struct InputSpec {
 }
 
 /// What the tasks of a stage do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
     /// Nothing: what the machinery itself costs.
+    #[default]
     Empty,
     /// Run one partition of a physical plan. Its root says what becomes of the rows: a repartition
     /// splits them into buckets, a sink writes them to a file, anything else is kept whole.

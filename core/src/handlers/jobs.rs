@@ -1,11 +1,11 @@
 //! Events about jobs: submitted, delivered.
 
 use crate::delivery::deliver_next;
-use crate::event::{Effect, JobSpec};
+use crate::event::{Effect, JobSpec, Order};
 use crate::release::release_inputs;
 use crate::state::{Core, Job, Persistence, Stage, task_id};
 use crate::submission::{check, connect, new_stage, place};
-use crate::{mirror, telemetry};
+use crate::{mirror, order, telemetry};
 use partita_shared::ids::{JobId, StageId};
 use partita_shared::model::{JobState, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,9 @@ pub(crate) fn on_submitted(
         .map(|(index, stage)| new_stage(id, index, stage, &places, spec.analyze))
         .collect();
     connect(&mut stages);
+    if spec.order == Order::DepthFirst {
+        order::rank(&mut stages);
+    }
     spec.priority = spec.priority.max(1);
     let mut job = Job {
         spec,
@@ -52,6 +55,9 @@ pub(crate) fn on_submitted(
         stages,
         running: 0,
         turn: 0,
+        ready: BTreeSet::new(),
+        ready_near: BTreeSet::new(),
+        share: None,
         delivered: 0,
         delivered_rows: 0,
         delivering: None,

@@ -36,6 +36,13 @@ pub(crate) struct Job {
     /// inversely proportional to its priority. A job without ready tasks does not save up virtual
     /// time.
     pub(crate) turn: u64,
+    /// Stages with ready tasks, in the order in which they are served: of a query the latest first, of
+    /// a graph the one with the lowest rank.
+    pub(crate) ready: BTreeSet<(u32, u32)>,
+    /// Of a graph: the workers that hold inputs of ready tasks, each with these stages by rank.
+    pub(crate) ready_near: BTreeSet<(WorkerId, u32, u32)>,
+    /// Its key in [`Core::by_share`](crate::state::Core), if it is there.
+    pub(crate) share: Option<(u64, u64)>,
     /// Number of leading result partitions that the client has received.
     pub(crate) delivered: u32,
     pub(crate) delivered_rows: u64,

@@ -2,6 +2,7 @@
 
 pub(crate) mod job;
 pub(crate) mod planning;
+pub(crate) mod ready;
 pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod transfer;
@@ -9,6 +10,7 @@ pub(crate) mod worker;
 
 pub(crate) use job::{EndedJob, Job, Persistence};
 pub(crate) use planning::Planning;
+pub(crate) use ready::ReadyQueues;
 pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
@@ -66,6 +68,11 @@ pub struct Core {
     /// [`limits::PLANNING_STATEMENTS_MAX`].
     pub(crate) planning: BTreeMap<JobId, Planning>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Jobs with ready tasks, by fair share: attempts that run for its priority, virtual time. Up to
+    /// date during placement.
+    pub(crate) by_share: BTreeSet<(u64, u64, JobId)>,
+    /// The sum of their priorities.
+    pub(crate) ready_priorities: u64,
     /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
     /// Whether persisted results may have too few replicas, or replicas on workers that retire.
@@ -126,6 +133,8 @@ impl Core {
             sizes: BTreeMap::new(),
             planning: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            by_share: BTreeSet::new(),
+            ready_priorities: 0,
             demand_changed: false,
             copies_changed: false,
             next_worker: 1,

@@ -2,11 +2,11 @@
 
 use crate::event::Origin;
 use crate::exchange::Readers;
-use crate::state::Task;
+use crate::state::{ReadyQueues, Task};
 use partita_shared::ids::WorkerId;
 use partita_shared::message::{Fragment, Holder, InputSpec};
 use partita_shared::model::{OperatorRow, TaskCounts};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A consumer's view of one input: which stage reads this one, as which of its inputs.
@@ -39,10 +39,12 @@ pub(crate) struct Stage {
     pub(crate) held_bytes: u64,
     /// Inputs that tasks read whole (`Shuffle`, `Gather`, `Broadcast`) and that are not all held.
     pub(crate) blocked: u32,
-    /// Ready tasks that any worker may take, in order.
-    pub(crate) ready: VecDeque<u32>,
-    /// Ready tasks whose input one worker holds, by that worker.
-    pub(crate) ready_at: BTreeMap<WorkerId, VecDeque<u32>>,
+    /// The ready tasks.
+    pub(crate) ready: ReadyQueues,
+    /// Its key in [`Job::ready`](crate::state::Job), if it has ready tasks.
+    pub(crate) ready_key: Option<u32>,
+    /// Its ranks in [`Job::ready_near`](crate::state::Job).
+    pub(crate) near_keys: BTreeMap<WorkerId, u32>,
     /// Holders of the whole-read inputs, as last sent to workers; empty before.
     pub(crate) locations: Vec<(u32, Arc<Vec<Holder>>)>,
     /// Counts the changes of `locations`.

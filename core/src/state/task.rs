@@ -19,6 +19,8 @@ pub(crate) struct Task {
     pub(crate) pending: u32,
     /// Reads of its output that are still to come, by tasks that read it as their own.
     pub(crate) unread: u32,
+    /// Its place in the order in which the tasks of a graph should run; 0 in a query.
+    pub(crate) rank: u32,
     pub(crate) attempt: Attempt,
     pub(crate) state: TaskState,
     pub(crate) failures: u8,
@@ -37,6 +39,7 @@ impl Task {
             worker: NOBODY,
             pending: 0,
             unread: 0,
+            rank: 0,
             attempt: 0,
             state: TaskState::Waiting,
             failures: 0,

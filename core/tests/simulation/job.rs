@@ -2,7 +2,7 @@
 
 use super::rng::{Rng, mix};
 use super::settings::Settings;
-use partita_core::{JobSpec, Origin, StageSpec, Time};
+use partita_core::{JobSpec, Order, Origin, StageSpec, Time};
 use partita_shared::blocks::{BlockAxis, BlockExchange};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, InputSpec, Work};
@@ -147,11 +147,12 @@ impl SimJob {
                 client: "simulation".into(),
                 owner: "simulation".into(),
                 priority: rng.range(0, 3) as u32,
-                analyze: false,
+                order: if rng.chance(300) { Order::DepthFirst } else { Order::Stages },
                 staging: rng.chance(300).then(|| format!("/staging/{salt}")),
                 persist: persist.is_some(),
                 replicas: if persist.is_some() { rng.range(0, 3) as u32 } else { 1 },
                 stages,
+                ..JobSpec::default()
             },
         }
     }

@@ -97,7 +97,11 @@ impl Settings {
             hazard: if hazardous { rng.range(5, 60) } else { 0 },
             poison: if rng.chance(500) { 300 } else { 0 },
             cancel: if rng.chance(300) { 300 } else { 0 },
-            persisted: if rng.chance(500) { rng.range(200, 800) } else { 0 },
+            persisted: if rng.chance(if small { 500 } else { 800 }) {
+                rng.range(200, 800)
+            } else {
+                0
+            },
             broken: if rng.chance(100) { 300 } else { 0 },
             client_delay_max: if rng.chance(400) { 60 * MS } else { 500 },
             limited: if rng.chance(300) { 300 } else { 0 },

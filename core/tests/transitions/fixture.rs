@@ -439,12 +439,8 @@ pub(crate) fn job() -> JobBuilder {
         text: "test".into(),
         client: "tester".into(),
         owner: "tester".into(),
-        priority: 1,
-        analyze: false,
-        staging: None,
-        persist: false,
-        replicas: 1,
         stages: Vec::new(),
+        ..JobSpec::default()
     };
     JobBuilder { spec }
 }

@@ -448,9 +448,8 @@ async fn make(
         priority: request_context.priority,
         analyze,
         staging: built.staging,
-        persist: false,
-        replicas: 1,
         stages: built.stages,
+        ..JobSpec::default()
     };
     Ok((spec, if analyze { explain::schema() } else { built.schema }, built.order))
 }

@@ -89,11 +89,10 @@ pub(crate) async fn begin(
         client: request_context.client.clone(),
         owner: request_context.owner.clone(),
         priority: request_context.priority,
-        analyze: false,
-        staging: None,
         persist: true,
         replicas,
         stages: vec![stage],
+        ..JobSpec::default()
     };
     let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
     let (session, name) = (request_context.session.clone(), name.to_string());

@@ -217,12 +217,8 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         text: format!("{count} empty tasks"),
         client: "bench".to_string(),
         owner: "bench".to_string(),
-        priority: 1,
-        analyze: false,
-        staging: None,
-        persist: false,
-        replicas: 1,
         stages: vec![stage("empty", count, Vec::new()), stage("end", 1, vec![gather])],
+        ..JobSpec::default()
     };
     let (job, mut notices) = match shared.hub.submit(spec).await {
         Ok(submitted) => submitted,

@@ -91,13 +91,8 @@ impl Api {
         let spec = JobSpec {
             text: "select 1".to_string(),
             client: "tester".to_string(),
-            owner: String::new(),
-            priority: 1,
-            analyze: false,
-            staging: None,
-            persist: false,
-            replicas: 1,
             stages: stages.iter().map(stage).collect(),
+            ..JobSpec::default()
         };
         let (job, notices) = self.shared.hub.submit(spec).await.unwrap();
         self.notices.push(notices);

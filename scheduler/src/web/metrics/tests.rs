@@ -33,13 +33,8 @@ fn job(tasks: u32) -> Box<JobSpec> {
     Box::new(JobSpec {
         text: "select 1".to_string(),
         client: "tester".to_string(),
-        owner: String::new(),
-        priority: 1,
-        analyze: false,
-        staging: None,
-        persist: false,
-        replicas: 1,
         stages: vec![stage],
+        ..JobSpec::default()
     })
 }
 
