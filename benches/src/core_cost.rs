@@ -46,6 +46,7 @@ fn microseconds(observed: bool) -> f64 {
         work: Work::Empty,
         inputs: Vec::new(),
         origin: partita_core::Origin::Tasks,
+        ..StageSpec::default()
     };
     let spec =
         Box::new(JobSpec { text: "bench".to_string(), stages: vec![stage], ..JobSpec::default() });

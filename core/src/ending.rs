@@ -22,6 +22,7 @@ pub(crate) fn end_job(
     telemetry::stopped(core, id);
     let Some(mut job) = core.jobs.remove(&id) else { return };
     transfers::forget_job(core, id);
+    core.settled.remove(&id);
     for stage in job.stages.iter().filter(|stage| !stage.is_mirror()) {
         for task in &stage.tasks {
             match task.state {

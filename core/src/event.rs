@@ -1,11 +1,13 @@
 //! The events that the core handles, and the effects that it requests.
 
+use partita_shared::edges::EdgeList;
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     FailureKind, Holder, InputSpec, Registration, SlotTask, TaskReport, ToWorker, Work,
     WorkerMetrics,
 };
 use partita_shared::model::JobState;
+use std::sync::Arc;
 
 /// Microseconds since the epoch, on the scheduler's clock.
 pub type Time = u64;
@@ -34,10 +36,71 @@ pub struct StageSpec {
     pub tasks: u32,
     /// What they do.
     pub work: Work,
-    /// What they read. Stages read only earlier stages.
+    /// What they read. Stages read only earlier stages; the tasks of an open job also earlier tasks
+    /// of their own stage.
     pub inputs: Vec<InputSpec>,
     /// Where its partitions come from.
     pub origin: Origin,
+    /// How often a task of an open job that fails with an error of its own is tried again.
+    pub retries: u8,
+}
+
+/// Tasks of one stage, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskRange {
+    /// The stage.
+    pub stage: u32,
+    /// The first task.
+    pub first: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Tasks that are appended to a stage of an open job. All its inputs must be lists
+/// ([`Exchange::Explicit`]) for all of its tasks, and no stage may read it whole.
+///
+/// [`Exchange::Explicit`]: partita_shared::message::Exchange::Explicit
+#[derive(Clone, Debug, Default)]
+pub struct StageGrowth {
+    /// The stage.
+    pub stage: u32,
+    /// How many tasks are appended.
+    pub count: u32,
+    /// For each input of the stage, the rows of the new tasks.
+    pub edges: Vec<EdgeList>,
+}
+
+/// What is appended to an open job.
+#[derive(Clone, Debug, Default)]
+pub struct Growth {
+    /// Tasks of stages that exist, one entry for a stage.
+    pub tasks: Vec<StageGrowth>,
+    /// New stages.
+    pub stages: Vec<StageSpec>,
+    /// Outputs that the client wants, of the new tasks and of others.
+    pub wanted: Vec<TaskRange>,
+}
+
+/// A task of an open job that finished, or cannot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledTask {
+    /// The stage.
+    pub stage: u32,
+    /// Its index in the stage.
+    pub index: u32,
+    /// Why it has no output, if it has none: its own error, or that of a task that it depends on.
+    pub error: Option<Arc<TaskError>>,
+}
+
+/// The error of a task of an open job, shared by all that depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskError {
+    /// The task that failed.
+    pub task: TaskId,
+    /// What went wrong.
+    pub error: String,
+    /// The kind of failure; none if it was cancelled.
+    pub kind: Option<FailureKind>,
 }
 
 /// In which order the ready tasks of a job run.
@@ -65,6 +128,12 @@ pub struct JobSpec {
     pub priority: u32,
     /// In which order its tasks run.
     pub order: Order,
+    /// Whether it is open: it takes new tasks until [`Event::JobClosed`], has no one result, keeps
+    /// those outputs that its client wants ([`Growth::wanted`], [`Event::WantChanged`]), and goes on when
+    /// a task fails: the error belongs to the task and to those that depend on it.
+    pub open: bool,
+    /// Outputs that the client of an open job wants.
+    pub wanted: Vec<TaskRange>,
     /// Whether metrics of each operator are requested.
     pub analyze: bool,
     /// The folder to remove if the job does not succeed.
@@ -199,6 +268,46 @@ pub enum Event {
         /// The job.
         spec: Box<JobSpec>,
     },
+    /// Tasks and stages are appended to an open job.
+    JobGrown {
+        /// Names the request in [`Effect::JobAccepted`] or [`Effect::JobRefused`].
+        request: u64,
+        /// The job.
+        job: JobId,
+        /// What is appended.
+        growth: Box<Growth>,
+    },
+    /// The client of an open job wants outputs, or does not want them any more. What nobody wants and
+    /// no task reads is dropped, and not computed.
+    WantChanged {
+        /// The job.
+        job: JobId,
+        /// The tasks.
+        tasks: Vec<TaskRange>,
+        /// Whether it wants their outputs.
+        wanted: bool,
+    },
+    /// Tasks of an open job shall not run, and what depends on them neither.
+    TasksCancelled {
+        /// The job.
+        job: JobId,
+        /// The tasks. Those that finished are left as they are.
+        tasks: Vec<TaskRange>,
+        /// Why.
+        reason: String,
+    },
+    /// Tasks of an open job that failed are tried again, with those whose errors they have.
+    TasksRetried {
+        /// The job.
+        job: JobId,
+        /// The tasks. Those that did not fail are left as they are.
+        tasks: Vec<TaskRange>,
+    },
+    /// The client of an open job is done with it.
+    JobClosed {
+        /// The job.
+        job: JobId,
+    },
     /// Someone cancelled a job or the planning of a statement, or its client disconnected.
     JobCancelled {
         /// The job.
@@ -305,6 +414,14 @@ pub enum Effect {
         index: u32,
         /// Who holds it.
         holder: Holder,
+    },
+    /// Tasks of an open job whose outputs the client wants finished, or cannot. Told again of a task
+    /// that is retried, and of one whose output was lost and computed again.
+    TasksSettled {
+        /// The job.
+        job: JobId,
+        /// The tasks, in the order in which they ended.
+        tasks: Vec<SettledTask>,
     },
     /// The result of a job is complete and persisted.
     JobPersisted {

@@ -7,6 +7,7 @@
 
 use crate::event::{Order, Origin};
 use crate::exchange::{is_read, is_whole, visit_own};
+use crate::state::task::is_settled;
 use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, OwnInput};
@@ -37,7 +38,7 @@ impl Job {
         if before == TaskState::Ready || state == TaskState::Ready {
             self.sync_ready(stage);
         }
-        match (before == TaskState::Done, state == TaskState::Done) {
+        match (is_settled(before), is_settled(state)) {
             (false, true) => self.count_reads(stage, index, -1, self.stages[stage].is_done()),
             (true, false) => self.count_reads(stage, index, 1, was_done),
             (true, true) | (false, false) => {}
@@ -270,10 +271,47 @@ impl Job {
         if self.is_persisted_result(stage) {
             return !self.persisted.complete || self.persisted.wanted.contains(&index);
         }
-        if stage == self.result() {
+        if self.is_delivered_result(stage) {
             return index >= self.delivered;
         }
-        self.stages[stage].is_unread(index)
+        let at = &self.stages[stage];
+        at.is_unread(index) || at.tasks[index as usize].wanted
+    }
+
+    /// Has partitions computed, again if they were dropped or their tasks failed, with all that they
+    /// need. Returns the tasks that failed before.
+    pub(crate) fn compute(&mut self, mut tasks: Vec<(usize, u32)>) -> Vec<(usize, u32)> {
+        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
+        while let Some((stage, index)) = tasks.pop() {
+            let at = &mut self.stages[stage];
+            let task = &mut at.tasks[index as usize];
+            let is_gone = task.state == TaskState::Done && task.worker == NOBODY;
+            let has_failed = task.state == TaskState::Failed;
+            if !is_gone && !has_failed || at.origin != Origin::Tasks {
+                continue;
+            }
+            if has_failed {
+                (task.failures, task.kills) = (0, 0);
+                self.errors.remove(&(stage as u32, index));
+                failed.push((stage, index));
+            }
+            self.set_state(stage, index, TaskState::Waiting);
+            self.retries += 1;
+            waiting.push((stage, index));
+            let inputs = Arc::clone(&self.stages[stage].inputs);
+            for input in inputs.iter() {
+                let from = input.stage as usize;
+                if is_whole(&input.exchange) {
+                    let all = 0..self.stages[from].tasks.len() as u32;
+                    tasks.extend(all.map(|partition| (from, partition)));
+                }
+                visit_own(input, index, |partition| tasks.push((from, partition)));
+            }
+        }
+        for (stage, index) in waiting {
+            self.make_ready_if_it_can(stage, index);
+        }
+        failed
     }
 
     /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.

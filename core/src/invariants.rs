@@ -145,9 +145,7 @@ impl Job {
             for input in stage.inputs() {
                 let from = input.stage as usize;
                 open[from] += u32::from(is_whole(&input.exchange) && !stage.is_done());
-                for (index, _) in
-                    (0..).zip(&stage.tasks).filter(|(_, task)| task.state != TaskState::Done)
-                {
+                for (index, _) in (0..).zip(&stage.tasks).filter(|(_, task)| !task.is_settled()) {
                     visit_own(input, index, |partition| unread[from][partition as usize] += 1);
                 }
             }

@@ -14,9 +14,11 @@ mod delivery;
 mod dispatch;
 mod eligibility;
 mod ending;
+mod erred;
 mod event;
 mod exchange;
 mod graph;
+mod growth;
 mod handlers;
 mod invariants;
 mod loss;
@@ -38,12 +40,14 @@ mod view;
 mod why;
 
 use handlers::{
-    jobs, persisted as on_persisted, planning, tasks, tick, transfers as on_transfers, workers,
+    jobs, open, persisted as on_persisted, planning, tasks, tick, transfers as on_transfers,
+    workers,
 };
 use partita_shared::model::JobState;
 
 pub use event::{
-    Effect, Event, JobSpec, Order, Origin, PlanningEnd, StageSpec, StatementSpec, Time,
+    Effect, Event, Growth, JobSpec, Order, Origin, PlanningEnd, SettledTask, StageGrowth,
+    StageSpec, StatementSpec, TaskError, TaskRange, Time,
 };
 pub use state::{Core, Options};
 
@@ -87,6 +91,17 @@ impl Core {
                 }
                 jobs::on_submitted(self, request, planned, *spec, effects);
             }
+            Event::JobGrown { request, job, growth } => {
+                open::on_grown(self, request, job, *growth, effects);
+            }
+            Event::WantChanged { job, tasks, wanted } => {
+                open::on_want_changed(self, job, &tasks, wanted, effects);
+            }
+            Event::TasksCancelled { job, tasks, reason } => {
+                open::on_cancelled(self, job, &tasks, &reason, effects);
+            }
+            Event::TasksRetried { job, tasks } => open::on_retried(self, job, &tasks),
+            Event::JobClosed { job } => open::on_closed(self, job),
             Event::JobCancelled { job, reason } => self.end_job(job, JobState::Cancelled, reason),
             Event::JobReleased { job } => on_persisted::on_released(self, job),
             Event::Stored { worker, task, rows, bytes } => {

@@ -1,5 +1,6 @@
 //! The loss of a worker.
 
+use crate::erred::fail_task;
 use crate::event::{Effect, Origin};
 use crate::partition::recompute;
 use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
@@ -7,7 +8,7 @@ use crate::{replicas, telemetry, transfers};
 use partita_observe::event::Ending;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
-use partita_shared::message::ToWorker;
+use partita_shared::message::{FailureKind, ToWorker};
 use partita_shared::model::{TaskState, WorkerState};
 
 /// Handles the loss of a worker: its tasks are requeued, and the partitions it held are recomputed
@@ -77,7 +78,7 @@ fn take_back(
         return;
     }
     replicas::forget_worker(job, lost);
-    let mut poison = None;
+    let mut poison = Vec::new();
     let mut ended = Vec::new();
     let mut of_result = Vec::new();
     for stage in 0..job.stages.len() {
@@ -103,7 +104,7 @@ fn take_back(
                         let at = (stage as u32, index);
                         job.suspects.insert(at);
                         if task.kills >= limits::TASK_KILLS_MAX {
-                            poison = Some(at);
+                            poison.push(at);
                         }
                         job.causes.entry(at).or_default().push((Some(lost), text.to_string()));
                     }
@@ -129,15 +130,19 @@ fn take_back(
     for (task, attempt) in ended {
         telemetry::unreported(core, task, attempt, lost, Ending::Lost, text);
     }
-    if let Some(at) = poison {
+    let open = core.jobs.get(&id).is_some_and(|job| job.spec.open);
+    for at in poison {
         let task = task_id(id, at.0, at.1);
         let kills = limits::TASK_KILLS_MAX;
         let causes = core.jobs.get(&id).map_or(String::new(), |job| job.causes_of(at.0, at.1));
         let error = format!(
             "task {task} was running on {kills} workers when they died, so it is not retried: {causes}"
         );
-        core.fail_job(id, error, None);
-        return;
+        if !open {
+            core.fail_job(id, error, None);
+            return;
+        }
+        fail_task(core, id, (at.0 as usize, at.1), error, Some(FailureKind::Retry), effects);
     }
     recompute(core, id, &of_result, effects);
 }

@@ -6,36 +6,46 @@
 //! for trees. Where tasks share inputs it is a heuristic. Outputs follow one another along shared
 //! inputs: the next output is one whose inputs were just used, if there is one.
 
+use crate::event::TaskRange;
 use crate::exchange::{is_read, is_whole, visit_own};
 use crate::state::Stage;
 
-/// A task by its number in the graph: stages one after the other.
+/// A task by its number in the graph: ranges of tasks one after the other.
 type Node = usize;
 
-/// The graph of the tasks of a job.
+/// The graph of tasks that are ranked: those of some ranges, in the order of their stages.
 struct Graph<'a> {
     stages: &'a [Stage],
-    /// The number of the first task of each stage.
+    ranges: &'a [TaskRange],
+    /// The number of the first task of each range.
     first: Vec<Node>,
 }
 
 impl Graph<'_> {
     fn of(&self, node: Node) -> (usize, u32) {
-        let stage = self.first.partition_point(|first| *first <= node) - 1;
-        (stage, (node - self.first[stage]) as u32)
+        let at = self.first.partition_point(|first| *first <= node) - 1;
+        (self.ranges[at].stage as usize, self.ranges[at].first + (node - self.first[at]) as u32)
     }
 
-    /// The inputs of a task, each once, in order.
+    /// The number of a task, if it is ranked now.
+    fn node(&self, stage: usize, index: u32) -> Option<Node> {
+        let at = self.ranges.binary_search_by_key(&stage, |range| range.stage as usize).ok()?;
+        let range = &self.ranges[at];
+        let inside = index >= range.first && index - range.first < range.count;
+        inside.then(|| self.first[at] + (index - range.first) as usize)
+    }
+
+    /// The inputs of a task that are ranked now, each once, in order.
     fn inputs(&self, node: Node) -> Vec<Node> {
         let (stage, index) = self.of(node);
         let mut inputs = Vec::new();
         for input in self.stages[stage].inputs().iter().filter(|input| is_read(input, index)) {
-            let first = self.first[input.stage as usize];
+            let from = input.stage as usize;
             if is_whole(&input.exchange) {
-                inputs
-                    .extend((0..self.stages[input.stage as usize].tasks.len()).map(|i| first + i));
+                let all = 0..self.stages[from].tasks.len() as u32;
+                inputs.extend(all.filter_map(|partition| self.node(from, partition)));
             } else {
-                visit_own(input, index, |partition| inputs.push(first + partition as usize));
+                visit_own(input, index, |partition| inputs.extend(self.node(from, partition)));
             }
         }
         inputs.sort_unstable();
@@ -47,15 +57,15 @@ impl Graph<'_> {
         let (stage, index) = self.of(node);
         let mut readers = Vec::new();
         for consumer in &self.stages[stage].consumers {
-            let reader = &self.stages[consumer.stage as usize];
-            let first = self.first[consumer.stage as usize];
+            let number = consumer.stage as usize;
+            let reader = &self.stages[number];
             let input = &reader.inputs()[consumer.input as usize];
             if is_whole(&input.exchange) {
-                readers
-                    .extend((input.first..input.first + input.count).map(|i| first + i as usize));
+                let all = input.first..input.first + input.count;
+                readers.extend(all.filter_map(|task| self.node(number, task)));
             }
             reader.readers[consumer.input as usize]
-                .visit(index, |task| readers.push(first + task as usize));
+                .visit(index, |task| readers.extend(self.node(number, task)));
         }
         readers.sort_unstable();
         readers.dedup();
@@ -63,29 +73,29 @@ impl Graph<'_> {
     }
 }
 
-/// Gives each task of a job its rank.
-pub(crate) fn rank(stages: &mut [Stage]) {
-    let mut first = Vec::with_capacity(stages.len());
+/// Gives tasks their ranks, from `next_rank` on. At most one range for each stage, in order.
+pub(crate) fn rank(stages: &mut [Stage], ranges: &[TaskRange], next_rank: &mut u32) {
+    let mut first = Vec::with_capacity(ranges.len());
     let mut nodes = 0;
-    for stage in &*stages {
+    for range in ranges {
         first.push(nodes);
-        nodes += stage.tasks.len();
+        nodes += range.count as usize;
     }
-    let graph = Graph { stages, first };
+    let graph = Graph { stages, ranges, first };
     let needs = needs(&graph, nodes);
     let mut ranks = vec![u32::MAX; nodes];
-    let mut next = 0;
     let mut roots: Vec<Node> = Vec::new();
     for output in (0..nodes).filter(|node| graph.readers(*node).is_empty()) {
         roots.push(output);
         while let Some(root) = roots.pop() {
-            visit(&graph, root, &needs, &mut ranks, &mut next, &mut roots);
+            visit(&graph, root, &needs, &mut ranks, next_rank, &mut roots);
         }
     }
-    let first = graph.first;
-    for (stage, first) in stages.iter_mut().zip(first) {
-        for (task, rank) in stage.tasks.iter_mut().zip(&ranks[first..]) {
-            task.rank = *rank;
+    let mut ranks = ranks.into_iter();
+    for range in ranges {
+        let tasks = &mut stages[range.stage as usize].tasks[range.first as usize..];
+        for (task, rank) in tasks.iter_mut().take(range.count as usize).zip(ranks.by_ref()) {
+            task.rank = rank;
         }
     }
 }

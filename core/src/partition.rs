@@ -20,7 +20,7 @@ impl Job {
     /// of a persisted one becomes its holder. [`recompute`] must follow.
     pub(crate) fn lose_partition(&mut self, stage: usize, index: u32) {
         let Some(holder) = self.stages[stage].tasks[index as usize].holder() else { return };
-        if stage == self.result() && index == self.delivered {
+        if self.is_delivered_result(stage) && index == self.delivered {
             self.delivering = None;
         }
         let is_persisted = self.is_persisted_result(stage);

@@ -195,8 +195,11 @@ impl Search<'_> {
     /// A ready task, and the queue that contains it: `None` for the common one.
     fn find(&self, job: &Job, stage: usize, near: Near) -> Option<(Option<WorkerId>, u32)> {
         let at = &job.stages[stage];
-        let delivered = stage == job.result() && !job.spec.persist;
-        let limit = if delivered { job.delivered.saturating_add(self.window) } else { u32::MAX };
+        let limit = if job.is_delivered_result(stage) {
+            job.delivered.saturating_add(self.window)
+        } else {
+            u32::MAX
+        };
         let may_run = |index: u32| {
             index < limit && !is_avoided(job, stage, index, self.id, self.workers, self.now)
         };

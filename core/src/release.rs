@@ -31,27 +31,48 @@ struct Released {
 pub(crate) fn release_inputs(
     core: &mut Core,
     id: JobId,
-    mut done: Vec<(usize, u32)>,
+    done: Vec<(usize, u32)>,
     effects: &mut Vec<Effect>,
 ) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let mut released = Released::default();
+    release_read(job, id, done, &mut released);
+    perform(core, id, released, effects);
+}
+
+/// Releases these partitions of an open job, as far as nobody wants them, and what only they needed.
+pub(crate) fn release_partitions(
+    core: &mut Core,
+    id: JobId,
+    partitions: Vec<(usize, u32)>,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let (mut released, mut done) = (Released::default(), Vec::new());
+    for (stage, index) in partitions {
+        job.release(id, stage, index, &mut released, &mut done);
+    }
+    release_read(job, id, done, &mut released);
+    perform(core, id, released, effects);
+}
+
+/// Releases what tasks that became done have read, and so on.
+fn release_read(job: &mut Job, id: JobId, mut done: Vec<(usize, u32)>, released: &mut Released) {
     while let Some((stage, index)) = done.pop() {
         let inputs = Arc::clone(&job.stages[stage].inputs);
         for input in inputs.iter() {
             let from = input.stage as usize;
             if !is_whole(&input.exchange) {
                 visit_own(input, index, |partition| {
-                    job.release(id, from, partition, &mut released, &mut done);
+                    job.release(id, from, partition, released, &mut done);
                 });
             } else if job.stages[stage].is_done() && job.stages[from].open_readers == 0 {
                 for partition in 0..job.stages[from].tasks.len() as u32 {
-                    job.release(id, from, partition, &mut released, &mut done);
+                    job.release(id, from, partition, released, &mut done);
                 }
             }
         }
     }
-    perform(core, id, released, effects);
 }
 
 impl Job {
@@ -72,7 +93,8 @@ impl Job {
             released.sources.insert(source);
             return;
         }
-        let is_over = !at.has_unread();
+        // The client of an open job may want other outputs of the stage.
+        let is_over = !at.has_unread() && !self.spec.open;
         let (task_id, task) = (task_id(id, stage as u32, index), &mut at.tasks[index as usize]);
         let (attempt, worker) = (task.attempt, task.worker());
         match task.state {
@@ -86,8 +108,8 @@ impl Job {
                 self.set_state(stage, index, TaskState::Done);
                 done.push((stage, index));
             }
-            // It was to be made again for the reader that has finished without it.
-            TaskState::Waiting | TaskState::Ready if attempt > 0 => {
+            // It was to be made again for the reader that has finished without it, or nobody wants it.
+            TaskState::Waiting | TaskState::Ready if attempt > 0 || self.spec.open => {
                 self.set_state(stage, index, TaskState::Done);
                 done.push((stage, index));
             }

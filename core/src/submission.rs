@@ -2,6 +2,7 @@
 
 use crate::event::{JobSpec, Origin, StageSpec};
 use crate::exchange::{Readers, count_own, is_whole, visit_own};
+use crate::growth::are_targets_valid;
 use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
 use partita_shared::blocks::blocks_of;
 use partita_shared::ids::{JobId, StageId};
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The stage whose partitions a stage has: itself, or the result stage of another job.
-pub(crate) fn place(core: &Core, job: JobId, index: u32, spec: &StageSpec) -> StageId {
-    match spec.origin {
+pub(crate) fn place(core: &Core, job: JobId, index: u32, origin: Origin) -> StageId {
+    match origin {
         Origin::Persisted(source) => {
             let result = core.jobs.get(&source).map_or(0, |source| source.result() as u32);
             StageId { job: source, index: result }
@@ -51,6 +52,7 @@ pub(crate) fn new_stage(
         name: spec.name,
         plan: spec.plan,
         origin: spec.origin,
+        retries: spec.retries,
         fragment: Arc::new(Fragment {
             stage: id,
             work: spec.work,
@@ -83,22 +85,26 @@ pub(crate) fn new_stage(
     }
 }
 
-/// Connects the stages of a job: each learns which later stages read it, and each of its tasks how
-/// often.
-pub(crate) fn connect(stages: &mut [Stage]) {
-    for reader in 0..stages.len() {
+/// Connects the stages of a job from the stage `first` on: those that they read learn of it, and each of
+/// their tasks how often. What is held already is not waited for.
+pub(crate) fn connect(stages: &mut [Stage], first: usize) {
+    for reader in first..stages.len() {
         let inputs = Arc::clone(&stages[reader].inputs);
         for (number, input) in (0..).zip(inputs.iter()) {
             let from = input.stage as usize;
             let partitions = stages[from].tasks.len() as u32;
             stages[reader].readers.push(Arc::new(Readers::new(input, partitions)));
-            let from = &mut stages[from];
-            from.consumers.push(Consumer { stage: reader as u32, input: number });
+            stages[from].consumers.push(Consumer { stage: reader as u32, input: number });
             if is_whole(&input.exchange) {
-                from.open_readers += 1;
+                stages[from].open_readers += 1;
+                stages[reader].blocked -= u32::from(stages[from].is_held());
             }
             for task in input.first..input.first + input.count {
-                visit_own(input, task, |partition| from.add_unread(partition, 1));
+                visit_own(input, task, |partition| {
+                    stages[from].add_unread(partition, 1);
+                    let is_held = stages[from].tasks[partition as usize].holder().is_some();
+                    stages[reader].tasks[task as usize].pending -= u32::from(is_held);
+                });
             }
         }
     }
@@ -142,55 +148,82 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
             spec.stages.len()
         ));
     }
+    let sizes: Vec<u32> = spec.stages.iter().map(|stage| stage.tasks).collect();
     for (number, stage) in spec.stages.iter().enumerate() {
-        if stage.tasks == 0 || stage.tasks > limits::STAGE_TASKS_MAX {
-            return Err(format!(
-                "a stage must have 1 to {} tasks, stage {number} has {}",
-                limits::STAGE_TASKS_MAX,
-                stage.tasks
-            ));
+        check_stage(core, stage, number, &sizes[..number], spec.open)?;
+        let is_last = number + 1 == spec.stages.len();
+        let fits = match stage.origin {
+            Origin::Tasks => true,
+            Origin::Upload => spec.persist && is_last,
+            Origin::Persisted(_) => !is_last || spec.open,
+        };
+        if !fits {
+            return Err(format!("stage {number} does not match its origin"));
         }
-        check_origin(core, spec, number)?;
-        for input in &stage.inputs {
-            let Some(from) = spec.stages[..number].get(input.stage as usize) else {
-                return Err(format!(
-                    "stage {number} reads stage {}, which is not an earlier one",
-                    input.stage
-                ));
-            };
-            let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(stage.tasks);
-            let matched = match &input.exchange {
-                Exchange::OneToOne => input.count <= from.tasks,
-                Exchange::Explicit(edges) => {
-                    edges.is_valid()
-                        && edges.rows() == input.count as usize
-                        && edges.targets().iter().all(|partition| *partition < from.tasks)
-                }
-                Exchange::Blocks(blocks) => {
-                    blocks.is_valid()
-                        && blocks_of(&blocks.source) == Some(from.tasks)
-                        && blocks_of(&blocks.grid) == Some(input.count)
-                }
-                Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
-            };
-            if !inside || !matched {
-                return Err(format!(
-                    "stage {number} reads partitions of stage {} that do not exist",
-                    input.stage
-                ));
+    }
+    if spec.open && (spec.persist || spec.staging.is_some()) {
+        return Err("an open job has no one result to persist or to write".to_string());
+    }
+    Ok(())
+}
+
+/// Whether a stage is valid behind others that have these numbers of tasks. In an open job its tasks may
+/// read earlier ones of the same stage.
+pub(crate) fn check_stage(
+    core: &Core,
+    stage: &StageSpec,
+    number: usize,
+    before: &[u32],
+    open: bool,
+) -> Result<(), String> {
+    if stage.tasks == 0 || stage.tasks > limits::STAGE_TASKS_MAX {
+        return Err(format!(
+            "a stage must have 1 to {} tasks, stage {number} has {}",
+            limits::STAGE_TASKS_MAX,
+            stage.tasks
+        ));
+    }
+    check_origin(core, stage, number)?;
+    for input in &stage.inputs {
+        let is_own = open && input.stage as usize == number;
+        let own = is_own.then_some(&stage.tasks);
+        let Some(from) = before.get(input.stage as usize).or(own).copied() else {
+            return Err(format!(
+                "stage {number} reads stage {}, which is not an earlier one",
+                input.stage
+            ));
+        };
+        let inside = u64::from(input.first) + u64::from(input.count) <= u64::from(stage.tasks);
+        let matched = match &input.exchange {
+            Exchange::Explicit(edges) => {
+                edges.is_valid()
+                    && edges.rows() == input.count as usize
+                    && are_targets_valid(edges, is_own, input.first, from)
             }
+            _ if is_own => false,
+            Exchange::OneToOne => input.count <= from,
+            Exchange::Blocks(blocks) => {
+                blocks.is_valid()
+                    && blocks_of(&blocks.source) == Some(from)
+                    && blocks_of(&blocks.grid) == Some(input.count)
+            }
+            Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => true,
+        };
+        if !inside || !matched {
+            return Err(format!(
+                "stage {number} reads partitions of stage {} that do not exist",
+                input.stage
+            ));
         }
     }
     Ok(())
 }
 
 /// Whether a stage without tasks of its own refers to something that exists.
-fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String> {
-    let stage = &spec.stages[number];
-    let is_last = number + 1 == spec.stages.len();
+fn check_origin(core: &Core, stage: &StageSpec, number: usize) -> Result<(), String> {
     let fits = match stage.origin {
         Origin::Tasks => return Ok(()),
-        Origin::Upload => spec.persist && is_last,
+        Origin::Upload => true,
         Origin::Persisted(source) => {
             let found =
                 core.jobs.get(&source).filter(|job| job.spec.persist && !job.persisted.released);
@@ -199,7 +232,7 @@ fn check_origin(core: &Core, spec: &JobSpec, number: usize) -> Result<(), String
                     "the persisted result of {source} no longer exists; create it again"
                 ));
             };
-            !is_last && found.stages[found.result()].tasks.len() == stage.tasks as usize
+            found.stages[found.result()].tasks.len() == stage.tasks as usize
         }
     };
     match fits && stage.inputs.is_empty() {

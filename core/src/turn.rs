@@ -2,13 +2,14 @@
 //! partitions migrate.
 
 use crate::dispatch::Runs;
+use crate::erred::fail_task;
 use crate::event::Effect;
 use crate::placement::Choice;
 use crate::state::{Core, Pending, task_id};
 use crate::{ending, loss, persisted, replicas, retirement, transfers};
 use partita_shared::ids::TaskId;
 use partita_shared::limits;
-use partita_shared::message::ToWorker;
+use partita_shared::message::{FailureKind, ToWorker};
 use std::ops::Bound;
 
 impl Core {
@@ -61,6 +62,9 @@ impl Core {
     pub fn place(&mut self, effects: &mut Vec<Effect>) {
         self.meet_demand(effects);
         self.send_drops(effects);
+        for (job, tasks) in std::mem::take(&mut self.settled) {
+            effects.push(Effect::TasksSettled { job, tasks });
+        }
         let mut runs = Runs::new();
         let mut exhausted = Vec::new();
         self.sync_shares();
@@ -97,7 +101,11 @@ impl Core {
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without finishing; giving up");
-            self.fail_job(job, error, None);
+            if self.jobs.get(&job).is_some_and(|job| job.spec.open) {
+                fail_task(self, job, (stage, index), error, Some(FailureKind::Retry), effects);
+            } else {
+                self.fail_job(job, error, None);
+            }
         }
         self.drain_pending(effects);
         transfers::migrate(self, effects);

@@ -48,10 +48,7 @@ impl Core {
             whole("no workers are connected; start one with `partita worker`".to_string());
         }
         let window = self.result_window();
-        if stage == job.result()
-            && !job.spec.persist
-            && index >= job.delivered.saturating_add(window)
-        {
+        if job.is_delivered_result(stage) && index >= job.delivered.saturating_add(window) {
             whole(format!(
                 "the client has read {} result partitions; at most {window} are computed ahead of it",
                 job.delivered

@@ -14,6 +14,7 @@ mod simulation {
     mod faults;
     mod job;
     mod link;
+    mod open;
     mod persisted;
     mod process;
     mod rng;

@@ -10,6 +10,7 @@ mod transitions {
     mod failures;
     mod fixture;
     mod lineage;
+    mod open;
     mod order;
     mod persisted;
     mod planning;

@@ -66,6 +66,9 @@ pub const JOB_STAGES_MAX: usize = 10_000;
 /// Tasks in one stage.
 pub const STAGE_TASKS_MAX: u32 = 16_000_000;
 
+/// Tasks in all stages of one open job: each takes about 64 bytes, and 16 for each of its inputs.
+pub const OPEN_JOB_TASKS_MAX: u64 = 10_000_000;
+
 /// Finished jobs that the scheduler remembers for listings.
 pub const FINISHED_JOBS_MAX: usize = 1000;
 

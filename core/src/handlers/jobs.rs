@@ -1,7 +1,8 @@
 //! Events about jobs: submitted, delivered.
 
 use crate::delivery::deliver_next;
-use crate::event::{Effect, JobSpec, Order};
+use crate::event::{Effect, JobSpec, Order, TaskRange};
+use crate::handlers::open::begin;
 use crate::release::release_inputs;
 use crate::state::{Core, Job, Persistence, Stage, task_id};
 use crate::submission::{check, connect, new_stage, place};
@@ -36,15 +37,23 @@ pub(crate) fn on_submitted(
     core.submissions += 1;
     let specs = std::mem::take(&mut spec.stages);
     let places: Vec<StageId> =
-        (0..).zip(&specs).map(|(i, stage)| place(core, id, i, stage)).collect();
+        (0..).zip(&specs).map(|(i, stage)| place(core, id, i, stage.origin)).collect();
     let mut stages: Vec<Stage> = (0..)
         .zip(specs)
         .map(|(index, stage)| new_stage(id, index, stage, &places, spec.analyze))
         .collect();
-    connect(&mut stages);
+    connect(&mut stages, 0);
+    let all = (0..).zip(&stages).map(|(stage, found)| TaskRange {
+        stage,
+        first: 0,
+        count: found.tasks.len() as u32,
+    });
+    let all: Vec<TaskRange> = all.collect();
+    let mut next_rank = 0;
     if spec.order == Order::DepthFirst {
-        order::rank(&mut stages);
+        order::rank(&mut stages, &all, &mut next_rank);
     }
+    let (open, wanted) = (spec.open, std::mem::take(&mut spec.wanted));
     spec.priority = spec.priority.max(1);
     let mut job = Job {
         spec,
@@ -66,6 +75,8 @@ pub(crate) fn on_submitted(
         causes: BTreeMap::new(),
         avoid: BTreeMap::new(),
         suspects: BTreeSet::new(),
+        next_rank,
+        errors: BTreeMap::new(),
         persisted: Persistence::default(),
         changed: true,
     };
@@ -78,6 +89,9 @@ pub(crate) fn on_submitted(
     mirror::attach(core, id);
     telemetry::job(core, id);
     effects.push(Effect::JobAccepted { request, job: id });
+    if open {
+        begin(core, id, &all, &wanted, effects);
+    }
 }
 
 pub(crate) fn on_delivered(
@@ -87,7 +101,8 @@ pub(crate) fn on_delivered(
     rows: u64,
     effects: &mut Vec<Effect>,
 ) {
-    let Some(job) = core.jobs.get_mut(&id).filter(|job| !job.spec.persist) else { return };
+    let delivers = |job: &&mut Job| job.is_delivered_result(job.result());
+    let Some(job) = core.jobs.get_mut(&id).filter(delivers) else { return };
     let result = job.result();
     if index != job.delivered || index as usize >= job.stages[result].tasks.len() {
         return;

@@ -1,6 +1,7 @@
 //! Handlers of events, by subject.
 
 pub(crate) mod jobs;
+pub(crate) mod open;
 pub(crate) mod persisted;
 pub(crate) mod planning;
 pub(crate) mod tasks;

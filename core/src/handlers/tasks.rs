@@ -2,6 +2,7 @@
 
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
+use crate::erred::{fail_task, tell_settled};
 use crate::event::Effect;
 use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
@@ -39,7 +40,7 @@ pub(crate) fn on_reports(
                 on_finished(core, job, stage, index, worker, busy_us, figures, effects);
             }
             Outcome::Failed { kind, error } => {
-                on_failed(core, job, stage, index, worker, kind, error);
+                on_failed(core, job, stage, index, worker, kind, error, effects);
             }
         }
     }
@@ -104,6 +105,7 @@ fn on_finished(
         core.drop_soon(worker, task_id(id, stage as u32, index));
     }
     release_inputs(core, id, vec![(stage, index)], effects);
+    tell_settled(core, id, stage, index);
     if is_persisted_result && kept {
         on_partition_persisted(core, id, index, effects);
     }
@@ -123,6 +125,10 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one report, taken apart by its only caller"
+)]
 fn on_failed(
     core: &mut Core,
     id: JobId,
@@ -131,6 +137,7 @@ fn on_failed(
     worker: WorkerId,
     kind: FailureKind,
     error: String,
+    effects: &mut Vec<Effect>,
 ) {
     let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
@@ -139,24 +146,35 @@ fn on_failed(
     let task = task_id(id, at.0, index);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.running -= 1;
+    let (retries, failing) =
+        (job.stages[stage].retries, &mut job.stages[stage].tasks[index as usize]);
     match kind {
         FailureKind::Fatal | FailureKind::Memory | FailureKind::Sampled | FailureKind::Known(_) => {
-            job.set_state(stage, index, TaskState::Failed);
-            let error = format!("{error} (task {task} on {name})");
-            core.fail_job(id, error, Some(kind));
+            if failing.failures < retries {
+                failing.failures += 1;
+                put_back(core, id, stage, index);
+                return;
+            }
+            give_up_task(
+                core,
+                id,
+                stage,
+                index,
+                format!("{error} (task {task} on {name})"),
+                kind,
+                effects,
+            );
         }
         FailureKind::Retry => {
+            failing.failures = failing.failures.saturating_add(1);
+            let failures = failing.failures;
             let cause = format!("on {name}: {error}");
             job.causes.entry(at).or_default().push((None, cause));
             job.avoid.entry(at).or_default().insert(worker);
-            let failures = &mut job.stages[stage].tasks[index as usize].failures;
-            *failures += 1;
-            let failures = *failures;
-            if failures >= limits::TASK_FAILURES_MAX {
-                job.set_state(stage, index, TaskState::Failed);
+            if failures >= limits::TASK_FAILURES_MAX.saturating_add(retries) {
                 let error =
                     format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
-                core.fail_job(id, error, Some(kind));
+                give_up_task(core, id, stage, index, error, kind, effects);
             } else {
                 put_back(core, id, stage, index);
             }
@@ -170,6 +188,26 @@ fn on_failed(
             suspect(core, from, worker, &error);
         }
     }
+}
+
+/// A task that is on no worker any more failed for good. Its job fails with it, unless it is open.
+pub(crate) fn give_up_task(
+    core: &mut Core,
+    id: JobId,
+    stage: usize,
+    index: u32,
+    error: String,
+    kind: FailureKind,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    job.stages[stage].tasks[index as usize].worker = NOBODY;
+    if job.spec.open {
+        fail_task(core, id, (stage, index), error, Some(kind), effects);
+        return;
+    }
+    job.set_state(stage, index, TaskState::Failed);
+    core.fail_job(id, error, Some(kind));
 }
 
 /// An attempt ended without an output: the task waits for another.

@@ -1,11 +1,12 @@
 //! Jobs.
 
-use crate::event::{JobSpec, Origin, Time};
+use crate::event::{JobSpec, Origin, TaskError, Time};
 use crate::state::Stage;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{JobRow, JobState, OperatorRow, StageRow};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The facts that are kept of a job that ended.
 #[derive(Debug)]
@@ -59,6 +60,10 @@ pub(crate) struct Job {
     /// no task of the job is read ahead on a worker: tasks that die together with them are not to
     /// blame.
     pub(crate) suspects: BTreeSet<(u32, u32)>,
+    /// The rank of the next task of a graph.
+    pub(crate) next_rank: u32,
+    /// Errors of an open job's tasks that have none of their output: their own or inherited ones.
+    pub(crate) errors: BTreeMap<(u32, u32), Arc<TaskError>>,
     /// Additional state of a job whose result is persisted.
     pub(crate) persisted: Persistence,
     /// Whether its figures, or those of a stage of it, changed since the observer last received
@@ -87,6 +92,11 @@ pub(crate) struct Persistence {
 impl Job {
     pub(crate) fn result(&self) -> usize {
         self.stages.len() - 1
+    }
+
+    /// Whether a stage is the result and is delivered to the client in order.
+    pub(crate) fn is_delivered_result(&self, stage: usize) -> bool {
+        !self.spec.persist && !self.spec.open && stage == self.result()
     }
 
     /// Whether a stage is the result and is persisted for other jobs.
@@ -139,6 +149,8 @@ impl Job {
 
     /// Whether the client is reading that partition from there.
     pub(crate) fn is_delivering(&self, stage: usize, index: u32, holder: Holder) -> bool {
-        stage == self.result() && index == self.delivered && self.delivering == Some(holder)
+        self.is_delivered_result(stage)
+            && index == self.delivered
+            && self.delivering == Some(holder)
     }
 }

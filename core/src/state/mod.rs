@@ -16,7 +16,7 @@ pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
 pub(crate) use worker::Worker;
 
-use crate::event::Time;
+use crate::event::{SettledTask, Time};
 use partita_observe::event::Seen;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::limits;
@@ -100,6 +100,8 @@ pub struct Core {
     /// Consequences of the current event that are still to be performed, in this order; see
     /// [`Pending`]. Empty between events.
     pub(crate) pending: VecDeque<Pending>,
+    /// Tasks of open jobs that settled: told at the next placement.
+    pub(crate) settled: BTreeMap<JobId, Vec<SettledTask>>,
     /// Partitions that workers shall forget: told before the next task is placed, many at once.
     pub(crate) drops: BTreeMap<WorkerId, Vec<TaskId>>,
     /// Observations that the observer has not received yet; the caller takes them after each batch
@@ -147,6 +149,7 @@ impl Core {
             copies: Copies::new(),
             suspects: BTreeSet::new(),
             pending: VecDeque::new(),
+            settled: BTreeMap::new(),
             drops: BTreeMap::new(),
             turn: 0,
             gone: VecDeque::new(),

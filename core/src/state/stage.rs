@@ -21,6 +21,7 @@ pub(crate) struct Stage {
     pub(crate) name: String,
     pub(crate) plan: String,
     pub(crate) origin: Origin,
+    pub(crate) retries: u8,
     pub(crate) fragment: Arc<Fragment>,
     /// What its tasks read.
     pub(crate) inputs: Arc<Vec<InputSpec>>,
@@ -96,8 +97,9 @@ impl Stage {
         self.available as usize == self.tasks.len()
     }
 
+    /// Whether none of its tasks is to run.
     pub(crate) fn is_done(&self) -> bool {
-        self.counts.done as usize == self.tasks.len()
+        (self.counts.done + self.counts.failed) as usize == self.tasks.len()
     }
 
     /// The mean time of a task, in microseconds, once one has finished.

@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub(crate) state: TaskState,
     pub(crate) failures: u8,
     pub(crate) kills: u8,
+    /// Whether the client of an open job wants its output.
+    pub(crate) wanted: bool,
 }
 
 const _: () =
@@ -44,7 +46,13 @@ impl Task {
             state: TaskState::Waiting,
             failures: 0,
             kills: 0,
+            wanted: false,
         }
+    }
+
+    /// Whether it will not run unless something happens: it finished or cannot.
+    pub(crate) fn is_settled(&self) -> bool {
+        is_settled(self.state)
     }
 
     /// The worker that runs it or holds its output.
@@ -59,6 +67,11 @@ impl Task {
             TaskState::Waiting | TaskState::Ready | TaskState::Running | TaskState::Failed => None,
         }
     }
+}
+
+/// Whether a task in this state has no reads to come.
+pub(crate) fn is_settled(state: TaskState) -> bool {
+    matches!(state, TaskState::Done | TaskState::Failed)
 }
 
 /// The identifier of a task of a job.

@@ -1,5 +1,6 @@
 //! Random jobs, the values of their partitions, and what they must deliver.
 
+use super::open::{self, draw_graph};
 use super::rng::{Rng, mix};
 use super::settings::Settings;
 use partita_core::{JobSpec, Order, Origin, StageSpec, Time};
@@ -117,9 +118,13 @@ impl SimJob {
         let persist = rng
             .chance(settings.persisted)
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
+        let open = persist.is_none() && rng.chance(250);
         let upload = persist.is_some() && rng.chance(250);
-        let mut stages = draw_sources(settings, before, upload, rng);
-        let count = if upload { 0 } else { rng.range(1, settings.stages_max) };
+        let mut stages = match open {
+            true => draw_graph(settings, rng),
+            false => draw_sources(settings, before, upload, rng),
+        };
+        let count = if upload || open { 0 } else { rng.range(1, settings.stages_max) };
         for number in 0..count {
             let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
             let inputs = draw_inputs(tasks, &stages, rng);
@@ -139,7 +144,10 @@ impl SimJob {
             salt,
             task_us: stages.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
             hazards,
-            expected: evaluate(salt, &stages, before),
+            expected: match open {
+                true => open::evaluate(salt, &stages[0]),
+                false => evaluate(salt, &stages, before),
+            },
             persist,
             client_delay: rng.scaled(1, settings.client_delay_max),
             spec: JobSpec {
@@ -147,8 +155,9 @@ impl SimJob {
                 client: "simulation".into(),
                 owner: "simulation".into(),
                 priority: rng.range(0, 3) as u32,
+                open,
                 order: if rng.chance(300) { Order::DepthFirst } else { Order::Stages },
-                staging: rng.chance(300).then(|| format!("/staging/{salt}")),
+                staging: (!open && rng.chance(300)).then(|| format!("/staging/{salt}")),
                 persist: persist.is_some(),
                 replicas: if persist.is_some() { rng.range(0, 3) as u32 } else { 1 },
                 stages,
@@ -159,7 +168,15 @@ impl SimJob {
 }
 
 fn stage(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> StageSpec {
-    StageSpec { name, plan: String::new(), tasks, work: Work::Empty, inputs, origin }
+    StageSpec {
+        name,
+        plan: String::new(),
+        tasks,
+        work: Work::Empty,
+        inputs,
+        origin,
+        ..StageSpec::default()
+    }
 }
 
 /// The stages that stand for what a client uploads, or for persisted results of earlier jobs.

@@ -36,6 +36,9 @@ impl World {
                 None => return self.plan_in(20 * MS, Happening::Submit { number }),
             }
         }
+        if spec.open {
+            self.begin_open(number, &mut spec);
+        }
         self.tell(Event::JobSubmitted { request: number as u64, planned, spec });
     }
 

@@ -58,6 +58,7 @@ impl World {
             Happening::Begin { number } => self.begin_planning(number),
             Happening::Submit { number } => self.submit(number),
             Happening::Upload { job, index } => self.upload(job, index),
+            Happening::Act { job } => self.act(job),
             Happening::GiveUp { job } => self.give_up(job),
             Happening::Take { job, index, holder } => self.client_takes(job, index, holder),
             Happening::Tell(event) => self.tell(event),

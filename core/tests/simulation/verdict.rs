@@ -28,6 +28,8 @@ impl World {
         assert_eq!((row.state, row.error.as_str()), (state, error));
         match (state, kind) {
             (JobState::Done, None) if spec.persist.is_some() => assert!(client.persisted),
+            // Its outputs were judged as they came.
+            (JobState::Done, None) if spec.spec.open => {}
             (JobState::Done, None) => {
                 assert_eq!(client.values, spec.expected, "{job} has delivered something else");
                 assert_eq!(row.delivered_rows, client.rows);
@@ -183,9 +185,14 @@ fn run_seeds(size: Size, count: u64) {
         "persisted, read",
         "later numbers, read",
         "planning, ended",
+        "open, grown",
+        "open, settled",
+        "open, erred",
     ];
+    // Few tasks of a large job fail for good.
+    let happened = &happened[..happened.len() - usize::from(size == Size::Large)];
     for what in happened {
-        assert!(totals.faults.get(what).is_some_and(|count| *count > 0), "no result was {what}");
+        assert!(totals.faults.get(*what).is_some_and(|count| *count > 0), "no result was {what}");
     }
     let done = totals.ended.get("done").copied().unwrap_or(0);
     let all: u32 = totals.ended.values().sum();

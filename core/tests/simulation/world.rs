@@ -2,6 +2,7 @@
 
 use super::job::{Hazard, SimJob};
 use super::link::{Link, State, Way};
+use super::open::{GROWTH, OpenClient};
 use super::process::Process;
 use super::rng::{Rng, mix};
 use super::settings::{HEARTBEAT_MS, MS, SILENCE_US_MAX, Settings, Size, TICK_US};
@@ -47,6 +48,8 @@ pub(crate) enum Happening {
     Submit { number: usize },
     /// A client uploads a partition to a worker.
     Upload { job: JobId, index: u32 },
+    /// The client of an open job does something.
+    Act { job: JobId },
     /// A client gives up a result that is not complete yet.
     GiveUp { job: JobId },
     /// The client has taken a result partition, or tries to.
@@ -106,6 +109,8 @@ pub(crate) struct World {
     pub(crate) jobs: Vec<SimJob>,
     pub(crate) hazards: Vec<BTreeMap<(u32, u32), Hazard>>,
     pub(crate) clients: BTreeMap<JobId, Client>,
+    /// Clients of open jobs, by the number of the job.
+    pub(crate) open: BTreeMap<usize, OpenClient>,
     /// The numbers of the jobs that are planned before they are submitted.
     pub(crate) planned: BTreeMap<usize, JobId>,
     /// Pairs of processes of which the first cannot read from the second.
@@ -152,6 +157,7 @@ impl World {
             workers: BTreeMap::new(),
             link_of: BTreeMap::new(),
             clients: BTreeMap::new(),
+            open: BTreeMap::new(),
             planned: BTreeMap::new(),
             blocked: BTreeSet::new(),
             incidents: Incidents::default(),
@@ -272,6 +278,10 @@ impl World {
                 self.close(link);
             }
             Effect::PlanningAccepted { request, job } => self.planning_begun(request as usize, job),
+            Effect::JobAccepted { request: GROWTH, .. } => {
+                *self.incidents.faults.entry("open, grown").or_default() += 1;
+            }
+            Effect::TasksSettled { job, tasks } => self.settled(job, tasks),
             Effect::JobAccepted { request, job } => {
                 let number = request as usize;
                 let planned = self.planned.get(&number);
@@ -282,6 +292,9 @@ impl World {
                     Client { number, values: Vec::new(), rows: 0, ended: None, persisted: false };
                 assert!(self.clients.insert(job, client).is_none(), "{job} is there twice");
                 self.plan_release(job, number);
+                if self.jobs[number].spec.open {
+                    self.plan_in(0, Happening::Act { job });
+                }
                 if self.rng.chance(self.settings.cancel) {
                     let after = self.rng.scaled(0, 300 * MS);
                     self.incidents.cancelled.insert(job);

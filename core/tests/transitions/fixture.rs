@@ -4,7 +4,8 @@
 //! `worker#attempt`, workers by the names that they registered with.
 
 use partita_core::{
-    Core, Effect, Event, JobSpec, Options, Origin, PlanningEnd, StageSpec, StatementSpec, Time,
+    Core, Effect, Event, JobSpec, Options, Origin, PlanningEnd, SettledTask, StageSpec,
+    StatementSpec, Time,
 };
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{
@@ -334,6 +335,10 @@ impl Cluster {
             }
             Effect::PlanningAccepted { job, .. } => format!("{job} in planning"),
             Effect::JobAccepted { job, .. } => format!("{job} accepted"),
+            Effect::TasksSettled { job, tasks } => {
+                let tasks: Vec<_> = tasks.iter().map(|task| settled(*job, task)).collect();
+                format!("settled {}", tasks.join(" "))
+            }
             Effect::JobPersisted { job } => format!("{job} persisted"),
             Effect::JobRefused { error, .. } => format!("refused: {error}"),
             Effect::Deliver { job, index, holder } => {
@@ -391,6 +396,14 @@ impl Cluster {
             ToWorker::Refused { reason } => format!("refused ({reason})"),
             ToWorker::Shutdown { reason } => format!("shutdown ({reason})"),
         }
+    }
+}
+
+fn settled(job: JobId, task: &SettledTask) -> String {
+    let name = format!("{}.{}.{}", job.0, task.stage, task.index);
+    match &task.error {
+        Some(error) => format!("{name}: {}: {}", short(error.task), error.error),
+        None => name,
     }
 }
 
@@ -475,6 +488,7 @@ impl JobBuilder {
             work: Work::Empty,
             inputs,
             origin: Origin::Tasks,
+            ..StageSpec::default()
         };
         self.spec.stages.push(stage);
         self

@@ -183,6 +183,8 @@ impl Shell {
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
+            // Open jobs are for clients that call functions; none opens one yet.
+            Effect::TasksSettled { .. } => {}
             Effect::JobPersisted { job } => {
                 tracing::info!(%job, "persisted a result");
                 self.notify(job, JobNotice::Persisted, effects);

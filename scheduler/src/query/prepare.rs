@@ -293,6 +293,7 @@ async fn build(
         },
         inputs: Vec::new(),
         origin: Origin::Tasks,
+        ..StageSpec::default()
     };
     if let Some(exec) = plan.downcast_ref::<DataSinkExec>() {
         let is_copy = matches!(logical, LogicalPlan::Copy(_));
@@ -384,7 +385,7 @@ pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partit
                 }
             };
             let (plan, tasks, inputs) = (stage.text(), stage.tasks, stage.inputs.clone());
-            Ok(StageSpec { name, plan, tasks, work, inputs, origin })
+            Ok(StageSpec { name, plan, tasks, work, inputs, origin, ..StageSpec::default() })
         })
         .collect()
 }

@@ -83,6 +83,7 @@ pub(crate) async fn begin(
         work: Work::Empty,
         inputs: Vec::new(),
         origin: Origin::Upload,
+        ..StageSpec::default()
     };
     let spec = JobSpec {
         text: format!("upload {name}"),

@@ -65,6 +65,7 @@ pub(crate) fn build(
         }),
         inputs: vec![InputSpec { stage: writers, exchange: Exchange::Gather, first: 0, count: 1 }],
         origin: Origin::Tasks,
+        ..StageSpec::default()
     });
     let schema = exec.schema();
     Ok(Built { stages, staging: Some(staging.display().to_string()), schema, order: None })

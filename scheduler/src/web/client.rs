@@ -206,6 +206,7 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         work: Work::Empty,
         inputs,
         origin: partita_core::Origin::Tasks,
+        ..StageSpec::default()
     };
     let gather = partita_shared::message::InputSpec {
         stage: 0,

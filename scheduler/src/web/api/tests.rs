@@ -87,6 +87,7 @@ impl Api {
             work: Work::Empty,
             inputs: Vec::new(),
             origin: partita_core::Origin::Tasks,
+            ..StageSpec::default()
         };
         let spec = JobSpec {
             text: "select 1".to_string(),

@@ -29,6 +29,7 @@ fn job(tasks: u32) -> Box<JobSpec> {
         work: Work::Empty,
         inputs: Vec::new(),
         origin: partita_core::Origin::Tasks,
+        ..StageSpec::default()
     };
     Box::new(JobSpec {
         text: "select 1".to_string(),

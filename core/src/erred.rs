@@ -1,0 +1,72 @@
+//! Tasks of open jobs that fail: the error belongs to the task and to all that depend on it, and the job
+//! goes on.
+
+use crate::event::{Effect, SettledTask, TaskError};
+use crate::exchange::is_whole;
+use crate::release::release_inputs;
+use crate::state::{Core, task_id};
+use partita_shared::ids::JobId;
+use partita_shared::message::FailureKind;
+use partita_shared::model::TaskState;
+use std::sync::Arc;
+
+/// A task failed for good, or is cancelled; it is on no worker any more. The tasks that depend on it and
+/// did not start yet fail with the same error.
+pub(crate) fn fail_task(
+    core: &mut Core,
+    id: JobId,
+    (stage, index): (usize, u32),
+    error: String,
+    kind: Option<FailureKind>,
+    effects: &mut Vec<Effect>,
+) {
+    let task = task_id(id, stage as u32, index);
+    let error = Arc::new(TaskError { task, error, kind });
+    fail_with(core, id, (stage, index), &error, effects);
+}
+
+/// A task cannot run, since this error is its own or that of a task that it depends on.
+pub(crate) fn fail_with(
+    core: &mut Core,
+    id: JobId,
+    first: (usize, u32),
+    error: &Arc<TaskError>,
+    effects: &mut Vec<Effect>,
+) {
+    let Some(job) = core.jobs.get_mut(&id) else { return };
+    let (mut open, mut failed) = (vec![first], Vec::new());
+    while let Some((stage, index)) = open.pop() {
+        let task = &job.stages[stage].tasks[index as usize];
+        // What has been computed stays, and what runs has its inputs.
+        let can_run = matches!(task.state, TaskState::Waiting | TaskState::Ready);
+        if !can_run && (stage, index) != first || task.state == TaskState::Failed {
+            continue;
+        }
+        job.set_state(stage, index, TaskState::Failed);
+        job.errors.insert((stage as u32, index), Arc::clone(error));
+        failed.push((stage, index));
+        for consumer in job.stages[stage].consumers.clone() {
+            let (reader, input) = (consumer.stage as usize, consumer.input as usize);
+            let spec = &job.stages[reader].inputs()[input];
+            if is_whole(&spec.exchange) {
+                open.extend((spec.first..spec.first + spec.count).map(|task| (reader, task)));
+            }
+            job.stages[reader].readers[input].visit(index, |task| open.push((reader, task)));
+        }
+    }
+    for (stage, index) in &failed {
+        tell_settled(core, id, *stage, *index);
+    }
+    release_inputs(core, id, failed, effects);
+}
+
+/// Tells the client of an open job what became of a task, if it wants its output.
+pub(crate) fn tell_settled(core: &mut Core, id: JobId, stage: usize, index: u32) {
+    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.open) else { return };
+    let task = &job.stages[stage].tasks[index as usize];
+    if task.wanted && (task.holder().is_some() || task.state == TaskState::Failed) {
+        let error = job.errors.get(&(stage as u32, index)).cloned();
+        let settled = SettledTask { stage: stage as u32, index, error };
+        core.settled.entry(id).or_default().push(settled);
+    }
+}
