@@ -3,11 +3,11 @@
 use crate::event::{Growth, StageGrowth, TaskRange};
 use crate::exchange::{Readers, is_whole};
 use crate::state::{Core, Job, Stage, Task};
-use crate::submission::{check_stage, connect, new_stage, place};
+use crate::submission::{are_targets_valid, check_stage, connect, new_stage, place};
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::JobId;
 use partita_shared::limits;
-use partita_shared::message::Exchange;
+use partita_shared::message::{Exchange, InputSpec};
 use std::sync::Arc;
 
 /// Whether a range of tasks exists.
@@ -62,7 +62,7 @@ pub(crate) fn check(core: &Core, id: JobId, growth: &Growth) -> Result<(), Strin
 fn check_growth(job: &Job, after: &[u32], grown: &StageGrowth) -> Result<(), String> {
     let stage = &job.stages[grown.stage as usize];
     let tasks = stage.tasks.len() as u32;
-    let is_list = |input: &partita_shared::message::InputSpec| {
+    let is_list = |input: &InputSpec| {
         matches!(input.exchange, Exchange::Explicit(_)) && (input.first, input.count) == (0, tasks)
     };
     let is_read_whole = stage.consumers.iter().any(|consumer| {
@@ -72,7 +72,7 @@ fn check_growth(job: &Job, after: &[u32], grown: &StageGrowth) -> Result<(), Str
     if stage.is_mirror() || is_read_whole || !stage.inputs().iter().all(is_list) {
         return Err(format!("stage {} cannot grow", grown.stage));
     }
-    let fits = |(input, edges): (&partita_shared::message::InputSpec, &EdgeList)| {
+    let fits = |(input, edges): (&InputSpec, &EdgeList)| {
         edges.is_valid()
             && edges.rows() == grown.count as usize
             && are_targets_valid(
@@ -88,15 +88,6 @@ fn check_growth(job: &Job, after: &[u32], grown: &StageGrowth) -> Result<(), Str
         true => Ok(()),
         false => Err(format!("the new tasks of stage {} read what does not exist", grown.stage)),
     }
-}
-
-/// Whether rows, the first of which is of task `first`, name partitions that exist: of the own stage only
-/// those of earlier tasks.
-pub(crate) fn are_targets_valid(edges: &EdgeList, is_own: bool, first: u32, tasks: u32) -> bool {
-    (0..edges.rows() as u32).all(|row| {
-        let limit = if is_own { first + row } else { tasks };
-        edges.row(row).iter().all(|partition| *partition < limit)
-    })
 }
 
 /// Appends what [`check`] has approved. Returns the ranges of new tasks, stage by stage.

@@ -2,9 +2,9 @@
 
 use crate::event::{JobSpec, Origin, StageSpec};
 use crate::exchange::{Readers, count_own, is_whole, visit_own};
-use crate::growth::are_targets_valid;
 use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
 use partita_shared::blocks::blocks_of;
+use partita_shared::edges::EdgeList;
 use partita_shared::ids::{JobId, StageId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Fragment};
@@ -217,6 +217,15 @@ pub(crate) fn check_stage(
         }
     }
     Ok(())
+}
+
+/// Whether rows, the first of which is of task `first`, name partitions that exist: of the own stage only
+/// those of earlier tasks.
+pub(crate) fn are_targets_valid(edges: &EdgeList, is_own: bool, first: u32, tasks: u32) -> bool {
+    (0..edges.rows() as u32).all(|row| {
+        let limit = if is_own { first + row } else { tasks };
+        edges.row(row).iter().all(|partition| *partition < limit)
+    })
 }
 
 /// Whether a stage without tasks of its own refers to something that exists.
