@@ -159,7 +159,7 @@ impl World {
         self.open.insert(number, open);
         match event {
             Some(event) => self.tell(event),
-            None if all_sent && has_all || is_over && has_all => {
+            None if has_all && (all_sent || is_over) => {
                 return self.tell(Event::JobClosed { job });
             }
             None => {}
