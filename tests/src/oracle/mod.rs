@@ -19,7 +19,7 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use partita_client::{Client, Query};
-use partita_plan::files::{self, FileTables};
+use partita_files::FileTables;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -88,7 +88,7 @@ pub fn single_node(folder: &Path) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(SINGLE_NODE_PARTITIONS);
     let tables = Arc::new(FileTables::new());
     tables.set_directory(folder.to_path_buf());
-    files::enable(SessionContext::new_with_config(config), tables)
+    partita_files::enable(SessionContext::new_with_config(config), tables)
 }
 
 impl Oracle {
@@ -129,7 +129,10 @@ impl Oracle {
         let sql = self.expand(sql);
         let single = async {
             let plan = self.single.0.state().create_logical_plan(&sql).await?;
-            files::registered_only(self.single.0.execute_logical_plan(plan)).await?.collect().await
+            partita_files::registered_only(self.single.0.execute_logical_plan(plan))
+                .await?
+                .collect()
+                .await
         };
         single.await.with_context(|| format!("single node: {sql}"))?;
         Ok(())

@@ -1,0 +1,19 @@
+//! A session for tests, which knows the functions of this crate.
+
+use crate::functions::arithmetic::arithmetic;
+use crate::functions::extreme::extremes;
+use crate::functions::missing::{fill_null, nan_as_null};
+use crate::functions::product::product;
+use crate::sliding::rolling;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// A session that plans for one partition.
+pub(crate) fn planning_context() -> SessionContext {
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let scalars = arithmetic().iter().cloned().chain([nan_as_null(), fill_null()]);
+    scalars.for_each(|function| context.register_udf(function.as_ref().clone()));
+    let aggregates = rolling().iter().cloned().chain([product()]);
+    aggregates.for_each(|function| context.register_udaf(function.as_ref().clone()));
+    extremes().into_iter().for_each(|function| context.register_udaf(function));
+    context
+}
