@@ -171,14 +171,14 @@ pub(crate) fn datafusion_child() -> Result<()> {
     runtime.block_on(async {
         let config = SessionConfig::new().with_target_partitions(THREADS);
         let context = SessionContext::new_with_config(config);
-        let tables = std::sync::Arc::new(partita_plan::files::FileTables::new());
-        let context = partita_plan::files::enable(context, tables);
+        let tables = std::sync::Arc::new(partita_files::FileTables::new());
+        let context = partita_files::enable(context, tables);
         for statement in sql.split(';').filter(|s| !s.trim().is_empty()) {
             let plan = context.state().create_logical_plan(statement).await?;
             let is_ddl = matches!(plan, datafusion::logical_expr::LogicalPlan::Ddl(_));
             let executed = context.execute_logical_plan(plan);
             let frame = match is_ddl {
-                true => partita_plan::files::registered_only(executed).await?,
+                true => partita_files::registered_only(executed).await?,
                 false => executed.await?,
             };
             let mut rows = frame.execute_stream().await?;

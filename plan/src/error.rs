@@ -1,9 +1,9 @@
 //! What can go wrong with plans.
 
-use crate::files::{CsvError, JsonError};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use partita_files::{CsvError, FileProblem, JsonError};
 use partita_shared::message::ErrorKind;
 use std::error::Error;
 use std::io;
@@ -27,23 +27,6 @@ pub enum PlanError {
     Malformed(DataFusionError),
 }
 
-/// A file or a folder that a query names and that cannot be used, with the reason as the system has
-/// it.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub(crate) struct FileProblem {
-    #[source]
-    error: DataFusionError,
-    reason: io::ErrorKind,
-}
-
-impl FileProblem {
-    pub(crate) fn error(reason: io::ErrorKind, message: String) -> DataFusionError {
-        let error = DataFusionError::Plan(message);
-        DataFusionError::External(Box::new(FileProblem { error, reason }))
-    }
-}
-
 /// What went wrong, where it has a kind that programs know.
 pub fn kind(error: &DataFusionError) -> Option<ErrorKind> {
     // What a file system says is below what its reader makes of it.
@@ -64,7 +47,7 @@ fn kind_of_file(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         error.downcast_ref::<io::Error>(),
         error.downcast_ref::<object_store::Error>(),
     ) {
-        (Some(problem), _, _) => problem.reason,
+        (Some(problem), _, _) => problem.reason(),
         (_, Some(error), _) => error.kind(),
         (_, _, Some(object_store::Error::NotFound { .. })) => io::ErrorKind::NotFound,
         (_, _, Some(object_store::Error::PermissionDenied { .. })) => {

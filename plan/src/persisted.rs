@@ -6,7 +6,6 @@
 
 use crate::exchange::NOT_HERE;
 use crate::interrupt;
-use crate::prune;
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray};
 use datafusion::arrow::compute::SortOptions;
@@ -34,6 +33,7 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
+use partita_files::prune;
 use partita_shared::ids::JobId;
 use std::collections::HashSet;
 use std::fmt;

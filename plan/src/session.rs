@@ -1,27 +1,29 @@
 //! The settings on which planning and running must agree.
 
-use crate::arithmetic::arithmetic;
 use crate::conditions::ConditionsRule;
 use crate::depth::PARSER_CALLS_MAX;
-use crate::extreme::extremes;
-use crate::files::{FileOptions, LISTING_LIFETIME};
 use crate::guards;
 use crate::guards::membership::MembershipRule;
 use crate::guards::zeros::ZerosRule;
 use crate::interrupt;
-use crate::missing::{fill_null, nan_as_null};
 use crate::orders::OrdersRule;
-use crate::product::product;
 use crate::ranged::{JoinsRule, SplitsRule, WindowsRule};
-use crate::single::{SingleValueRule, single_value};
-use crate::sliding::rolling;
-use crate::windows::{IgnoreNullsRule, present_values};
+use crate::single::SingleValueRule;
+use crate::windows::IgnoreNullsRule;
 use datafusion::config::{ConfigNonZeroUsize, TableOptions};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use partita_files::{FileOptions, LISTING_LIFETIME, ScanCheck};
+use partita_operators::functions::arithmetic::arithmetic;
+use partita_operators::functions::extreme::extremes;
+use partita_operators::functions::missing::{fill_null, nan_as_null};
+use partita_operators::functions::present::present_values;
+use partita_operators::functions::product::product;
+use partita_operators::functions::single::single_value;
+use partita_operators::sliding::rolling;
 use std::sync::Arc;
 
 /// Bytes that are read from the end of a Parquet file before the length of its footer is known.
@@ -42,6 +44,7 @@ pub fn planning_config(partitions: usize) -> SessionConfig {
         .with_target_partitions(partitions.max(1))
         .with_information_schema(true)
         .with_option_extension(FileOptions::default())
+        .with_extension(Arc::new(ScanCheck(interrupt::check)))
         .with_create_default_catalog_and_schema(true)
         .with_default_catalog_and_schema("partita", "public");
     let options = config.options_mut();

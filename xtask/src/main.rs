@@ -12,6 +12,7 @@ mod dashboard;
 mod data;
 mod demo;
 mod mirror;
+mod named_paths;
 mod options;
 mod paths;
 mod python;

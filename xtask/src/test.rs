@@ -6,7 +6,7 @@ use crate::options::Flags;
 use crate::paths::Paths;
 use crate::setup::{self, TestTools};
 use crate::web::{TARGET, Toolchain};
-use crate::{browser, dashboard, wheel_tests, words};
+use crate::{browser, dashboard, named_paths, wheel_tests, words};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -69,6 +69,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         command::run(dashboard::host_cargo(paths).args(["fmt", "--", "--check"]))
     })?;
     step("words", || words::check(&paths.root))?;
+    step("paths in documents", || named_paths::check(&paths.root))?;
     let mut tally = Tally::default();
     if !quick {
         let toolchain = setup::web(paths)?;

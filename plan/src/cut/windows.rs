@@ -2,11 +2,12 @@
 
 use super::{Cutter, Sources, leaf};
 use crate::exchange::Reading;
-use crate::ranged::carry::{CarryExec, PrefixExec};
-use crate::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
-use crate::ranged::{Carry, Chain, Needs, Plan, RangedWindowExec, Reach, has_windows, ranges};
+use crate::ranged::{Chain, Needs, Plan, RangedWindowExec, has_windows, ranges};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use partita_operators::ranged::Reach;
+use partita_operators::ranged::carry::{Carry, CarryExec, PrefixExec};
+use partita_operators::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec};
 use std::sync::Arc;
 
 /// Rows that several fragments read.

@@ -2,16 +2,14 @@
 //!
 //! A column of a file in which every number but NaN is 2.25 has 2.25 as its least and as its greatest value:
 //! DataFusion reads it as a constant, answers `max` from it, and rules the file out for `c > 3`, which holds
-//! for NaN. So the ends of floating-point columns are not told to the planner ([`without_ends`]), and a scan
-//! is only given conditions that never hold for NaN to choose row groups and pages by ([`PruningRule`]). A
+//! for NaN. So the ends of floating-point columns are not told to the planner ([`partita_files::statistics`]), and
+//! a scan is only given conditions that never hold for NaN to choose row groups and pages by ([`PruningRule`]). A
 //! comparison of `nan_as_null(c)`, which frames have, never does: statistics of `c` are all that it is about.
 
-use crate::missing::NAN_AS_NULL;
-use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{ScalarValue, Statistics};
 use datafusion::datasource::physical_plan::{FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
@@ -20,27 +18,9 @@ use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, lit};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use partita_files::statistics::has_floats;
+use partita_operators::functions::missing::NAN_AS_NULL;
 use std::sync::Arc;
-
-/// The statistics of a file without the least and the greatest values of floating-point columns.
-pub(crate) fn without_ends(mut statistics: Statistics, schema: &Schema) -> Statistics {
-    for (column, field) in statistics.column_statistics.iter_mut().zip(schema.fields()) {
-        if has_floats(field.data_type()) {
-            column.min_value = Precision::Absent;
-            column.max_value = Precision::Absent;
-        }
-    }
-    statistics
-}
-
-fn has_floats(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => has_floats(values),
-        DataType::RunEndEncoded(_, values) => has_floats(values.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
-        other => other.is_floating(),
-    }
-}
 
 /// Leaves to scans of Parquet files the conditions that no NaN fulfils. The filters above the scans are
 /// whole.

@@ -12,18 +12,12 @@
 //! The method is the overlapping computation of array libraries (`map_overlap` of Dask), with the
 //! neighbours' rows counted exactly: an edge may come from several partitions, if these are small.
 
-pub(crate) mod carry;
-pub(crate) mod edge;
 mod files;
 mod joins;
-mod reach;
 
 use crate::persisted::PersistedExec;
-use crate::windows::window_exprs;
-pub(crate) use carry::{Carries, Carry};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
@@ -43,7 +37,9 @@ use datafusion::physical_plan::{
 };
 pub use files::{by_files, file_splits};
 pub(crate) use joins::{JoinsRule, SplitsRule};
-pub(crate) use reach::Reach;
+use partita_operators::ranged::carry::{Carries, Carry};
+use partita_operators::ranged::{Ranges, Reach};
+use partita_operators::windows::window_exprs;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,18 +48,6 @@ use std::sync::Arc;
 pub(crate) const NEIGHBOURS_ROWS_MAX: usize = 1 << 20;
 
 pub(crate) type Plan = Arc<dyn ExecutionPlan>;
-
-/// Rows whose partitions are ranges of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ranges {
-    /// The column of the key, and its order.
-    pub key: (usize, SortOptions),
-    /// Values of the key between neighbouring partitions, one at least: rows before a split are in
-    /// the partition on the left, all others in the one on the right.
-    pub splits: Vec<ScalarValue>,
-    /// How many rows each partition has; none where that is known only when they are made.
-    pub(crate) rows: Option<Vec<usize>>,
-}
 
 /// What is known of the ranges that a plan's partitions are, if they are ranges: a sorted persisted table,
 /// with or without operators above it that leave rows where they are.

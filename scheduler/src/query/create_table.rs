@@ -19,8 +19,8 @@ use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
+use partita_plan::depth;
 use partita_plan::persisted::{PersistedResult, Sorted};
-use partita_plan::{depth, files};
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
 use partita_shared::model::JobState;
@@ -74,7 +74,7 @@ pub(crate) fn understand(
         return refuse("a persisted table is created from a query; use CREATE TABLE name AS query");
     }
     let name = own_name(&create.name)?;
-    if files::is_path(&name) {
+    if partita_files::is_path(&name) {
         return refuse(&format!(
             "invalid table name '{name}': it is a path of files; use a name without /, wildcards and file extensions"
         ));

@@ -8,7 +8,6 @@ use crate::query::QueryError;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use partita_plan::files;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -154,7 +153,7 @@ fn unread(tokens: &mut [Token], places: &[usize]) -> Result<bool, QueryError> {
             )));
         }
         if let Some(Token::SingleQuotedString(path)) = next(2).map(|place| &tokens[place])
-            && let Some(text) = files::other_reader(&name, path)
+            && let Some(text) = partita_files::other_reader(&name, path)
         {
             return Err(QueryError::Statement(text));
         }
@@ -267,7 +266,7 @@ impl Written {
     fn add_levels(&mut self, path: &str) {
         let is_parquet = match &self.format {
             Some(format) => format == "PARQUET",
-            None => match files::written_form(path) {
+            None => match partita_files::written_form(path) {
                 Ok((format, _)) => format == "PARQUET",
                 Err(_) => Path::new(path).extension().is_none(),
             },

@@ -10,8 +10,8 @@ use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, LogicalPlan, LogicalPlanBuilder};
+use partita_plan::depth;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
-use partita_plan::{depth, files};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ fn serving(session: &Session, plan: LogicalPlan, purpose: Purpose) -> Result<Log
             let kind = format_as_file_type(factory);
             let plan =
                 LogicalPlanBuilder::copy_to(plan, target, kind, options, partition_by)?.build()?;
-            files::absolute_locations(plan, &session.directory())
+            partita_files::absolute_locations(plan, &session.directory())
         }
     }
 }

@@ -19,7 +19,7 @@ use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
 use partita_plan::persisted::{PersistedExec, Sorted};
-use partita_plan::{codec, cut, files};
+use partita_plan::{codec, cut};
 use partita_shared::message::Work;
 use std::sync::Arc;
 
@@ -182,7 +182,7 @@ pub(super) async fn understand(
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => {
             let change = Change::of(&plan);
             let made = session.context.execute_logical_plan(plan);
-            files::registered_only(made).await.map_err(wrong)?;
+            partita_files::registered_only(made).await.map_err(wrong)?;
             if !session.remember(change, text.shown()) {
                 return Err(QueryError::Statement(
                     "this session has too many statements; open another session".into(),

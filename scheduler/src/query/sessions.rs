@@ -4,7 +4,7 @@ use crate::query::create_table;
 use datafusion::common::TableReference;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
-use partita_plan::files::{self, FileTables};
+use partita_files::FileTables;
 use partita_plan::persisted::{PersistedResult, PersistedTable};
 use partita_plan::session::planning_context;
 use partita_shared::ids::JobId;
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     fn new(name: &str) -> Self {
         let tables = Arc::new(FileTables::new());
-        let context = files::enable(planning_context(), Arc::clone(&tables));
+        let context = partita_files::enable(planning_context(), Arc::clone(&tables));
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         tables.set_directory(directory.clone());
         Session {

@@ -17,7 +17,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as DFStatement;
 use datafusion::sql::sqlparser::ast::Value;
-use partita_plan::{clauses, depth, files};
+use partita_plan::{clauses, depth};
 use partita_shared::message::ErrorKind;
 use std::sync::Arc;
 
@@ -193,7 +193,7 @@ pub(super) async fn logical(
     let wrong = |error: DataFusionError| QueryError::statement(&error, located(sql, &error));
     let plan = parsed(&session.context.state(), sql).await.map_err(wrong)?;
     depth::check_plan(&plan).map_err(wrong)?;
-    let plan = files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
+    let plan = partita_files::absolute_locations(plan, &session.directory()).map_err(wrong)?;
     match values {
         Some(values) => plan.with_param_values(values).map_err(wrong),
         None => Ok(plan),
@@ -247,7 +247,7 @@ fn name_format(statement: &mut DFStatement, state: &SessionState) -> Result<(), 
         DFStatement::Explain(explain) => return name_format(&mut explain.statement, state),
         _ => return Ok(()),
     };
-    let named = files::written_form(&copy.target);
+    let named = partita_files::written_form(&copy.target);
     let (format, implied) = match (&copy.stored_as, named) {
         (Some(given), named) => {
             if state.get_file_format_factory(given).is_none() {

@@ -7,9 +7,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use partita_files::{FileTables, sink};
 use partita_plan::exchange::{Inputs, Selection};
-use partita_plan::files::FileTables;
-use partita_plan::{files, session, sink};
+use partita_plan::session;
 use partita_shared::ids::{Attempt, JobId};
 use partita_shared::message::CommitSpec;
 use std::io::ErrorKind;
@@ -105,7 +105,7 @@ fn remove_staging(staging: &Path) -> Result<()> {
 
 /// The folders of keys, as readers know them.
 fn key_folders(staged: &Path) -> Result<PathBuf> {
-    staged.iter().map(|folder| files::folder_of_key(&folder.to_string_lossy())).collect()
+    staged.iter().map(|folder| partita_files::folder_of_key(&folder.to_string_lossy())).collect()
 }
 
 /// Leaves out the file without rows where there are others, written now or before.
@@ -197,5 +197,5 @@ pub(crate) fn statement_context(engine: &Arc<Engine>, directory: &str) -> Sessio
     let state = session::planner(config).with_runtime_env(Arc::clone(engine.runtime())).build();
     let tables = Arc::new(FileTables::new());
     tables.set_directory(PathBuf::from(directory));
-    files::enable(SessionContext::new_with_state(state), tables)
+    partita_files::enable(SessionContext::new_with_state(state), tables)
 }

@@ -2,8 +2,8 @@
 
 use crate::store::file_text;
 use datafusion::error::DataFusionError;
+use partita_files::{CsvError, JsonError};
 use partita_plan::error::plain;
-use partita_plan::files::{CsvError, JsonError};
 use partita_shared::ids::WorkerId;
 use partita_shared::message::FailureKind;
 use std::error::Error;

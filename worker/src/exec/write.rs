@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{Stream, StreamExt, stream};
-use partita_plan::clustered::clustered;
+use partita_operators::clustered::clustered;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use tokio::sync::oneshot;

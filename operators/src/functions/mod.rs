@@ -1,0 +1,8 @@
+//! Functions that queries may call beside those of DataFusion. Workers know them by their names.
+
+pub mod arithmetic;
+pub mod extreme;
+pub mod missing;
+pub mod present;
+pub mod product;
+pub mod single;
