@@ -22,11 +22,6 @@ pub(crate) fn room(slots: u32, job: &Job, stage: &Stage, options: &Options) -> u
     slots + ahead
 }
 
-/// The largest number of attempts that a worker with `slots` slots may have.
-pub(crate) fn room_max(slots: u32) -> u64 {
-    u64::from(slots) + READ_AHEAD_TASKS_MAX
-}
-
 /// Whether a worker may have one more task of a stage.
 pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Options) -> bool {
     u64::from(worker.assigned) < room(worker.slots(), job, stage, options)

@@ -10,7 +10,7 @@
 //! Jobs and stages with ready tasks are indexed, so that a choice walks over nothing else, and over a
 //! limited number of these. Only that index is changed here.
 
-use crate::eligibility::{has_room, has_time, is_avoided, is_open, room, room_max};
+use crate::eligibility::{has_room, has_time, is_avoided, is_open, room};
 use crate::event::Order;
 use crate::state::ready::Entry;
 use crate::state::{Core, Job, Stage, Worker};
@@ -50,16 +50,16 @@ impl Core {
     /// busy cluster.
     pub(crate) fn full_load(&self) -> Option<u64> {
         let jobs = self.by_share.iter().filter_map(|(.., id)| self.jobs.get(id));
-        let ready = jobs.flat_map(|job| job.ready.iter().map(move |(_, stage)| (job, *stage)));
+        let ready = jobs.flat_map(|job| {
+            job.ready.iter().take(STAGES_EXAMINED_MAX).map(move |(_, stage)| (job, *stage))
+        });
+        // No choice examines more stages than these.
+        let ready = ready.take(CANDIDATES_MAX);
         let full = |slots: u32| {
-            let mut stages = ready.clone();
-            let examined = stages.by_ref().take(STAGES_EXAMINED_MAX);
-            let rooms =
-                examined.map(|(job, at)| room(slots, job, &job.stages[at as usize], &self.options));
-            let largest = rooms.max();
-            // The room for tasks of the stages that are not examined is not known: the largest.
-            let largest = stages.next().map(|_| room_max(slots)).or(largest);
-            largest.map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
+            let room = ready
+                .clone()
+                .map(|(job, at)| room(slots, job, &job.stages[at as usize], &self.options));
+            room.max().map(|room| (room.max(1) - 1) * 1000 / u64::from(slots) + 1)
         };
         self.sizes.keys().filter_map(|slots| full(*slots)).max()
     }

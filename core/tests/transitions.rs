@@ -5,7 +5,6 @@
 
 #[cfg(test)]
 mod transitions {
-    mod cost;
     mod exchanges;
     mod failures;
     mod fixture;
