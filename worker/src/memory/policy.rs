@@ -20,7 +20,7 @@
 //! The first ten count reservations, or what is expected. The last four are compared with the resident set of the process,
 //! which is measured.
 
-use crate::environment::memory::TIGHT_LIMIT_BYTES;
+use crate::environment::memory::{PROGRAM_BYTES, TIGHT_LIMIT_BYTES};
 use crate::store::SPILLED_BATCH_BYTES;
 use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 
@@ -28,8 +28,6 @@ use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 /// no reservation counts: buffers of readers and connections, the batches that operators work on,
 /// what the allocator keeps for a moment.
 const BUDGET_SHARE: f64 = 0.75;
-/// What the program itself takes, before any data.
-const PROGRAM_BYTES: u64 = 96 << 20;
 /// The least share of the limit that may be reserved, however small the limit.
 const BUDGET_SHARE_MIN: f64 = 0.25;
 /// The share of the budget that operators which can spill may have together: the merge of what they
