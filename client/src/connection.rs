@@ -8,8 +8,8 @@ use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER,
     PROTOCOL_HEADER, PROTOCOL_VERSION, SESSION_HEADER, limits,
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tonic::transport::Channel;
@@ -22,6 +22,8 @@ const WORKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const UNREACHABLE_TIME: Duration = Duration::from_mins(1);
 /// Workers that are known at once.
 const WORKERS_MAX: usize = 4096;
+/// What a header cannot carry as it is, beside all that is not ASCII.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Connects to a scheduler.
 pub(crate) async fn to_scheduler(access: &Access) -> Result<Channel, ClientError> {
@@ -133,13 +135,5 @@ fn whoami() -> String {
 
 /// A path as a header can carry it: `%` and what is not ASCII as `%xx`.
 fn escape(path: &str) -> String {
-    let mut text = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' || byte == b' ' {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
+    utf8_percent_encode(path, ESCAPED).to_string()
 }

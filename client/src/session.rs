@@ -5,11 +5,10 @@ use arrow_flight::Action;
 use arrow_flight::error::FlightError;
 use datafusion::prelude::SessionContext;
 use partita_plan::session::planning_context;
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 use tokio::task::AbortHandle;
+use uuid::Uuid;
 
 /// Where plans are built: made when the first is.
 #[derive(Default)]
@@ -76,8 +75,7 @@ impl Client {
     }
 }
 
-/// A text that no other process has: two numbers that the system made up.
+/// A text that no other process has.
 pub(crate) fn unique() -> String {
-    let number = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", number(), number())
+    Uuid::new_v4().simple().to_string()
 }

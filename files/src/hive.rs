@@ -1,10 +1,12 @@
 //! Columns from folders named `key=value`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
+use percent_encoding::percent_decode_str;
 
 use super::{plan_error, sink};
 
@@ -138,24 +140,7 @@ fn parse_integer(text: &str) -> Option<i64> {
 /// Undoes `%20` and the like, which Hive and Spark write for characters that a folder's name should
 /// not have. Invalid escapes, and names that are not UTF-8 afterwards, stay as they are.
 fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let digit =
-            |offset: usize| bytes.get(at + offset).and_then(|d| char::from(*d).to_digit(16));
-        match (byte, digit(1), digit(2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.extend(u8::try_from(high * 16 + low));
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
+    percent_decode_str(text).decode_utf8().map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]

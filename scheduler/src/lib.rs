@@ -97,23 +97,13 @@ pub(crate) fn now_ms() -> u64 {
 /// A new token: 32 random bytes, as text that fits in a link.
 pub fn new_token() -> Result<String, SchedulerError> {
     use base64::Engine;
+    use rand::TryRngCore;
     let mut bytes = [0u8; TOKEN_BYTES];
-    rand::rngs::OsRng.try_fill(&mut bytes).map_err(|error| SchedulerError::System {
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|error| SchedulerError::System {
         what: "cannot generate a random token".into(),
         source: std::io::Error::other(error.to_string()),
     })?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
-}
-
-trait TryFill {
-    fn try_fill(&mut self, bytes: &mut [u8]) -> Result<(), rand::rand_core::OsError>;
-}
-
-impl TryFill for rand::rngs::OsRng {
-    fn try_fill(&mut self, bytes: &mut [u8]) -> Result<(), rand::rand_core::OsError> {
-        use rand::TryRngCore;
-        self.try_fill_bytes(bytes)
-    }
 }
 
 /// A scheduler that listens, or one that is embedded and does not.

@@ -7,6 +7,7 @@
 #[cfg(unix)]
 pub mod access;
 pub mod blocks;
+pub mod count;
 pub mod edges;
 pub mod ids;
 pub mod limits;

@@ -7,22 +7,26 @@
 
 mod config;
 mod control;
+mod engine;
 pub mod environment;
 mod error;
 mod exec;
 pub mod log_tail;
 mod memory;
+mod peers;
+mod runtimes;
 mod serve;
 mod store;
 pub mod supervisor;
+mod transfers;
 
 pub use config::{Stop, WorkerConfig};
 pub use control::{Connector, ControlLink, LinkError, WebSocketConnector};
+pub use engine::Engine;
 pub use error::{EXIT_NO_SCHEDULER, EXIT_REFUSED, WorkerError};
-pub use exec::Engine;
 pub use serve::LocalPlane;
 
-use control::agent;
+use control::{agent, watch};
 use std::sync::Arc;
 
 /// A worker's runtimes and engine, ready to be connected.
@@ -38,7 +42,15 @@ impl Worker {
     /// # Errors
     /// If the scratch folder or the data port cannot be had.
     pub async fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
-        let engine = Engine::new(&config).await?;
+        let listener = match &config.host {
+            Some(host) => Some(serve::listen(host, config.port).await?),
+            None => None,
+        };
+        let address = listener.as_ref().map_or(String::new(), |(_, address)| address.clone());
+        let engine = Engine::new(&config, address)?;
+        if let Some((listener, _)) = listener {
+            serve::start(&engine, listener);
+        }
         Ok(Worker { engine, config })
     }
 
@@ -59,7 +71,7 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         tokio::select! {
             ended = agent::run(&self.config, &self.engine, connector, stop) => ended,
-            never = memory::watch(Arc::clone(&self.engine)) => match never {},
+            never = watch(Arc::clone(&self.engine)) => match never {},
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The data service: other workers and the scheduler read partitions here, by Arrow Flight.
 
+use crate::engine::Engine;
 use crate::error::WorkerError;
-use crate::exec::{Engine, upload};
 use crate::memory::MESSAGE_BYTES;
 use crate::store::Found;
+use crate::transfers::upload;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};

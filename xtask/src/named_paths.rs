@@ -1,7 +1,7 @@
 //! The lint of paths: each file or folder that a document names must exist.
 //!
 //! A name is what stands between single backticks and looks like a path. It may leave out the folders at its
-//! beginning, as `exec/task.rs` does within a section about the worker.
+//! beginning, as `exec/runner.rs` does within a section about the worker.
 
 use crate::mirror::sources;
 use anyhow::{Context, Result, bail};

@@ -5,10 +5,10 @@
 //! [`CarryExec`] joins what was found before a partition to the values of its rows, column by column:
 //! the parallel prefix sum of Hillis and Steele, "Data parallel algorithms" (1986), of two levels.
 
-use super::Plan;
-use super::edge::{Kept, children_of, partitions, plain, sorted};
+use super::edge::{Kept, children_of, partitions, sorted};
 use crate::sliding::aggregate_of;
 use crate::windows::{is_growing, plain_function};
+use crate::{Plan, plain_operator};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::kernels::cmp::{gt, lt};
 use datafusion::arrow::compute::kernels::numeric::{add_wrapping, mul_wrapping};
@@ -16,13 +16,10 @@ use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::compute::{concat_batches, is_null};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::WindowFrameBound;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::window::WindowExpr;
-use datafusion::physical_plan::execution_plan::ReplaceChildrenOptions;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{TryFutureExt, TryStreamExt, stream};
@@ -135,7 +132,7 @@ impl ExecutionPlan for PrefixExec {
         vec![&self.input]
     }
 
-    plain!(|this: &Arc<Self>, children| {
+    plain_operator!(|this: &Arc<Self>, children| {
         let [input] = children_of(children)?;
         Ok(Arc::new(PrefixExec { input, carries: this.carries.clone() }) as Plan)
     });
@@ -196,7 +193,7 @@ impl ExecutionPlan for CarryExec {
         vec![true, false]
     }
 
-    plain!(|this: &Arc<Self>, children| {
+    plain_operator!(|this: &Arc<Self>, children| {
         let carries = this.carries.clone();
         Ok(Arc::new(CarryExec { children: children_of(children)?, carries }) as Plan)
     });

@@ -5,19 +5,17 @@
 //! windows stand above it. A [`TrimExec`] at the top takes away what the windows gave for them. It
 //! learns how many they are through the context in which it has its input run.
 
-use super::{Plan, Reach};
+use super::Reach;
+use crate::{Plan, plain_operator};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{
-    Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
-};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
@@ -81,31 +79,6 @@ pub fn children_of<const N: usize>(children: Vec<Plan>) -> Result<[Plan; N]> {
     })
 }
 
-/// What operators without expressions that look at their children alone have in common.
-macro_rules! plain {
-    ($over:expr) => {
-        fn replace_children(
-            self: Arc<Self>,
-            children: Vec<Plan>,
-            _: ReplaceChildrenOptions,
-        ) -> Result<Plan> {
-            $over(&self, children)
-        }
-
-        fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-            $over(&self, children)
-        }
-
-        fn apply_expressions(
-            &self,
-            _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-        ) -> Result<TreeNodeRecursion> {
-            Ok(TreeNodeRecursion::Continue)
-        }
-    };
-}
-pub(super) use plain;
-
 impl DisplayAs for EdgeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.edge {
@@ -128,7 +101,7 @@ impl ExecutionPlan for EdgeExec {
         vec![&self.input]
     }
 
-    plain!(|this: &Arc<Self>, children| {
+    plain_operator!(|this: &Arc<Self>, children| {
         let [input] = children_of(children)?;
         Ok(Arc::new(EdgeExec::new(input, this.edge.clone())) as Plan)
     });
@@ -409,7 +382,7 @@ impl ExecutionPlan for HaloExec {
         (0..self.children.len()).map(|child| child == 0).collect()
     }
 
-    plain!(|this: &Arc<Self>, children| {
+    plain_operator!(|this: &Arc<Self>, children| {
         Ok(Arc::new(HaloExec::try_new(children, this.before, this.has_before)?) as Plan)
     });
 
@@ -476,7 +449,7 @@ impl ExecutionPlan for TrimExec {
         vec![true]
     }
 
-    plain!(|_: &Arc<Self>, children| {
+    plain_operator!(|_: &Arc<Self>, children| {
         let [input] = children_of(children)?;
         Ok(Arc::new(TrimExec { input }) as Plan)
     });

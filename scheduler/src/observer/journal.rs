@@ -18,6 +18,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use partita_observe::event::{Observation, SchedulerFacts, Seen};
 use partita_observe::model::Model;
+use partita_shared::count::CountingWriter;
 use partita_shared::ids::WorkerId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -92,30 +93,11 @@ pub struct Entries {
     pub passed_over: u64,
 }
 
-/// Counts what goes into a file.
-#[derive(Debug)]
-struct Counted {
-    file: BufWriter<File>,
-    bytes: u64,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
 /// A journal that is being written. A disk that fails ends the journal, not the scheduler.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    out: Option<GzEncoder<Counted>>,
+    out: Option<GzEncoder<CountingWriter<BufWriter<File>>>>,
     /// Bytes of the files before this one.
     before_bytes: u64,
     flushed: Instant,
@@ -164,7 +146,7 @@ impl Journal {
 
     /// Bytes written so far.
     pub(crate) fn bytes(&self) -> u64 {
-        self.before_bytes + self.out.as_ref().map_or(0, |out| out.get_ref().bytes)
+        self.before_bytes + self.out.as_ref().map_or(0, |out| out.get_ref().bytes())
     }
 
     /// Opens a new file that begins with what is known.
@@ -178,7 +160,7 @@ impl Journal {
         }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)?;
         let mut out =
-            GzEncoder::new(Counted { file: BufWriter::new(file), bytes: 0 }, Compression::fast());
+            GzEncoder::new(CountingWriter::new(BufWriter::new(file)), Compression::fast());
         let version = partita_shared::VERSION.to_string();
         line(&mut out, &Header { partita_journal: FORMAT, version })?;
         let started = Observation::Started(Box::new(self.facts.clone()));
@@ -244,7 +226,7 @@ impl Journal {
     fn put(&mut self, seen: &Seen, model: &Model) {
         let Some(out) = &mut self.out else { return };
         let mut written = line(out, seen);
-        if written.is_ok() && out.get_ref().bytes >= JOURNAL_BYTES_MAX {
+        if written.is_ok() && out.get_ref().bytes() >= JOURNAL_BYTES_MAX {
             self.close();
             self.before_bytes += JOURNAL_BYTES_MAX;
             // What was known before this entry, and the entry again.

@@ -4,8 +4,10 @@ use crate::config::{Stop, WorkerConfig};
 use crate::control::detail::Detail;
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
+use crate::engine::Engine;
 use crate::error::WorkerError;
-use crate::exec::{Done, Engine, migration, remove_abandoned};
+use crate::exec::{Done, remove_abandoned};
+use crate::transfers::migration;
 use futures::FutureExt;
 use partita_shared::access::host_name;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
@@ -47,7 +49,7 @@ pub(crate) async fn run(
 ) -> Result<(), WorkerError> {
     let started = Instant::now();
     let mut stop = std::pin::pin!(stop.fuse());
-    let Some(mut done) = engine.take_done() else { return Ok(()) };
+    let Some(mut done) = engine.runner().take_done() else { return Ok(()) };
     loop {
         let link = tokio::select! {
             link = find(config, &mut connector) => link?,
@@ -62,7 +64,7 @@ pub(crate) async fn run(
         match end {
             End::Dismissed(reason) => {
                 tracing::info!(reason, "the scheduler requested the shutdown");
-                engine.give_back_done(done);
+                engine.runner().give_back_done(done);
                 return Ok(());
             }
             End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
@@ -148,7 +150,7 @@ async fn session<S: Future<Output = Stop>>(
 ) -> End {
     let ControlLink { sender, mut receiver, address, token } = link;
     // A scheduler that took the place of another has a token of its own.
-    engine.set_token(&token);
+    engine.peers().set_token(&token);
     let hello = FromWorker::Register(registration(config, engine, started));
     if sender.send(hello).await.is_err() {
         return End::Cut;
@@ -160,7 +162,7 @@ async fn session<S: Future<Output = Stop>>(
         Ok(Some(ToWorker::Refused { reason })) => return End::Refused(reason),
         Ok(_) | Err(_) => return End::Cut,
     };
-    engine.set_worker(worker);
+    engine.peers().set_own(worker);
     engine.set_link(&sender);
     tracing::info!(%worker, cluster, scheduler = address, "registered");
     let mut beat = interval(Duration::from_millis(heartbeat_ms.max(1)));
@@ -190,7 +192,7 @@ async fn session<S: Future<Output = Stop>>(
             _ = beat.tick() => {
                 // A full queue means that the scheduler does not read; the next beat will tell.
                 let metrics = meter.measure(engine);
-                let heartbeat = FromWorker::Heartbeat { metrics, on_slots: engine.on_slots() };
+                let heartbeat = FromWorker::Heartbeat { metrics, on_slots: engine.runner().on_slots() };
                 if is_closed(sender.try_send(heartbeat)) {
                     break End::Cut;
                 }
@@ -245,24 +247,25 @@ fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport>
 }
 
 fn obey(engine: &Arc<Engine>, message: ToWorker) {
+    let runner = engine.runner();
     match message {
         ToWorker::Welcome { .. }
         | ToWorker::Refused { .. }
         | ToWorker::Migrate(_)
         | ToWorker::Shutdown { .. }
         | ToWorker::Watch(_) => {}
-        ToWorker::Peer { worker, address } => engine.add_peer(worker, address),
-        ToWorker::PeerLost(worker) => engine.lose_peer(worker),
-        ToWorker::Fragment(fragment) => engine.add_fragment(fragment),
-        ToWorker::Locations(locations) => engine.set_locations(locations),
-        ToWorker::Run(tasks) => engine.run(tasks),
-        ToWorker::Cancel(attempts) => engine.cancel(&attempts),
-        ToWorker::DropStages(stages) => engine.drop_stages(&stages),
-        ToWorker::DropPartitions(tasks) => engine.drop_partitions(&tasks),
+        ToWorker::Peer { worker, address } => engine.peers().add(worker, address),
+        ToWorker::PeerLost(worker) => engine.peers().lose(worker),
+        ToWorker::Fragment(fragment) => runner.add_fragment(fragment),
+        ToWorker::Locations(locations) => runner.set_locations(locations),
+        ToWorker::Run(tasks) => runner.run(tasks),
+        ToWorker::Cancel(attempts) => runner.cancel(&attempts),
+        ToWorker::DropStages(stages) => runner.drop_stages(&stages),
+        ToWorker::DropPartitions(tasks) => runner.drop_partitions(&tasks),
         ToWorker::DropJob { job, staging } => {
-            engine.drop_job(job);
+            runner.drop_job(job);
             if let Some(staging) = staging {
-                let removal = remove_abandoned(Arc::clone(engine), job, staging);
+                let removal = remove_abandoned(Arc::clone(runner), job, staging);
                 engine.data_runtime().spawn(removal);
             }
         }

@@ -1,7 +1,7 @@
 //! What a worker tells of itself beside its heartbeats: whom it read from, and, while someone looks
 //! at it, its largest partitions and the end of its log.
 
-use crate::exec::Engine;
+use crate::engine::Engine;
 use crate::log_tail;
 use partita_shared::ids::WorkerId;
 use partita_shared::limits::{DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, TRAFFIC_PEERS_MAX};
@@ -19,7 +19,7 @@ pub(crate) struct Detail {
 impl Detail {
     /// Bytes read from others since the start, where that changed.
     pub(crate) fn traffic(&mut self, engine: &Engine) -> Option<Vec<(WorkerId, u64)>> {
-        let now = engine.fetched_from();
+        let now = engine.peers().fetched_from();
         let changed = now.iter().filter(|(id, bytes)| self.told.get(*id) != Some(*bytes));
         let changed: Vec<_> =
             changed.map(|(id, bytes)| (*id, *bytes)).take(TRAFFIC_PEERS_MAX).collect();

@@ -1,6 +1,6 @@
 //! What a worker measures of itself, for its heartbeats.
 
-use crate::exec::Engine;
+use crate::engine::Engine;
 use crate::memory::resident_bytes;
 use partita_shared::message::WorkerMetrics;
 use std::time::Instant;
@@ -26,7 +26,7 @@ impl Meter {
         let cpu_milli = ((cpu - self.cpu_seconds) / elapsed * 1000.0).max(0.0) as u32;
         (self.at, self.cpu_seconds) = (now, cpu);
         let (reserved_bytes, above_mark, store) = engine.memory();
-        let (running, queued) = engine.load();
+        let (running, queued) = engine.runner().load();
         let (fetched_bytes, served_bytes) = engine.traffic();
         let (disk_read_bytes, disk_written_bytes) = disk_bytes();
         WorkerMetrics {

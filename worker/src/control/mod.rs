@@ -4,5 +4,7 @@ pub(crate) mod agent;
 mod detail;
 mod link;
 mod measure;
+mod watch;
 
 pub use link::{Connector, ControlLink, LinkError, WebSocketConnector};
+pub(crate) use watch::watch;

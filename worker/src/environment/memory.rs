@@ -11,8 +11,8 @@ use std::path::Path;
 /// reads a file do not fit.
 pub const LIMIT_BYTES_MIN: u64 = 64 << 20;
 
-/// What the program itself takes of a worker's limit, in bytes.
-const PROGRAM_BYTES: u64 = 80 << 20;
+/// What the program itself takes of a worker's limit, before any data, in bytes.
+pub(crate) const PROGRAM_BYTES: u64 = 96 << 20;
 
 /// Below this limit, in bytes, the program's code, one stored partition and memory that the allocator keeps are each a
 /// large part of it: code that is not needed leaves the resident set, no task starts while the store is spilled, and
@@ -370,7 +370,7 @@ mod tests {
             plan(MemoryLimit::Bytes(mib << 20), 1, 1).unwrap().slots_of(requested)
         };
         assert_eq!(slots(64, 1), (1, None));
-        assert_eq!(slots(208, 2), (2, None));
+        assert_eq!(slots(224, 2), (2, None));
         assert_eq!(slots(1024, 14), (14, None));
         let (few, warning) = slots(256, 8);
         let warning = warning.unwrap();

@@ -1,17 +1,18 @@
 //! The end of a write: the files of the attempts that count take their places.
 
-use crate::exec::engine::Engine;
+use crate::exec::executor::{Executor, Made, TaskRun};
 use crate::exec::inputs::TaskInputs;
+use crate::exec::runner::TaskRunner;
+use crate::exec::write::{count_schema, counted_output};
+use crate::store::Store;
+use async_trait::async_trait;
 use datafusion::arrow::array::{Array, UInt64Array};
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use partita_files::{FileTables, sink};
+use partita_files::sink;
 use partita_plan::exchange::{Inputs, Selection};
-use partita_plan::session;
 use partita_shared::ids::{Attempt, JobId};
-use partita_shared::message::CommitSpec;
+use partita_shared::message::{CommitSpec, Work};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,9 +42,28 @@ pub(crate) fn explain(folder: &Path, error: DataFusionError) -> DataFusionError 
     error.context(format!("cannot write to folder {}", folder.display()))
 }
 
+/// Ends writes.
+#[derive(Debug)]
+pub(crate) struct CommitExecutor(pub(crate) Arc<Store>);
+
+#[async_trait]
+impl Executor for CommitExecutor {
+    async fn run(&self, run: TaskRun) -> Result<Made> {
+        let Work::Commit(spec) = &run.stage.fragment.work else {
+            let work = &run.stage.fragment.work;
+            return Err(DataFusionError::Internal(format!("{work:?} is not the end of a write")));
+        };
+        let holders = run.inputs.locations.get(&0).cloned().unwrap_or_default();
+        let written: Vec<_> = holders.iter().map(|holder| holder.attempt).collect();
+        let rows = counted(&run.inputs).await?;
+        commit(spec, &written)?;
+        Ok(counted_output(&self.0, rows)?.into())
+    }
+}
+
 /// The rows that the write tasks counted.
-pub(crate) async fn counted(inputs: &TaskInputs, schema: SchemaRef) -> Result<u64> {
-    let mut rows = inputs.read(0, Selection::All, schema)?;
+async fn counted(inputs: &TaskInputs) -> Result<u64> {
+    let mut rows = inputs.read(0, Selection::All, count_schema())?;
     let mut sum = 0;
     while let Some(batch) = rows.next().await {
         let batch = batch?;
@@ -55,7 +75,7 @@ pub(crate) async fn counted(inputs: &TaskInputs, schema: SchemaRef) -> Result<u6
 }
 
 /// Puts the files of these attempts of the write tasks in their places.
-pub(crate) fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
+fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
     let (staging, target) = (Path::new(&spec.staging), Path::new(&spec.target));
     if staging.join(DONE_MARK).exists() {
         return remove_staging(staging);
@@ -80,9 +100,9 @@ pub(crate) fn commit(spec: &CommitSpec, attempts: &[Attempt]) -> Result<()> {
 }
 
 /// Removes the staging folder of a job that was dropped, once its attempts here have ended.
-pub(crate) async fn remove_abandoned(engine: Arc<Engine>, job: JobId, staging: String) {
+pub(crate) async fn remove_abandoned(runner: Arc<TaskRunner>, job: JobId, staging: String) {
     let start = Instant::now();
-    while engine.is_stopping(job) && start.elapsed() < ENDING_TIME_MAX {
+    while runner.is_stopping(job) && start.elapsed() < ENDING_TIME_MAX {
         tokio::time::sleep(ENDING_INTERVAL).await;
     }
     let staging = PathBuf::from(staging);
@@ -187,15 +207,4 @@ fn file_name(task: usize, number: usize, file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let extension = name.split_once('.').map_or("", |(_, extension)| extension);
     format!("part-{task:05}-{number}.{extension}")
-}
-
-/// A session in which a whole statement is planned as the scheduler would, in one partition.
-pub(crate) fn statement_context(engine: &Arc<Engine>, directory: &str) -> SessionContext {
-    let mut config = session::planning_config(1);
-    // In one process the value of a subquery can be handed over.
-    config.options_mut().optimizer.enable_physical_uncorrelated_scalar_subquery = true;
-    let state = session::planner(config).with_runtime_env(Arc::clone(engine.runtime())).build();
-    let tables = Arc::new(FileTables::new());
-    tables.set_directory(PathBuf::from(directory));
-    partita_files::enable(SessionContext::new_with_state(state), tables)
 }

@@ -1,10 +1,12 @@
 //! The inputs of a task: from this worker's store by reference, from others by Flight.
 
-use crate::exec::engine::Engine;
 use crate::exec::failure::InputLost;
+use crate::exec::stage::Stage;
 use crate::exec::waits::{Waits, waited};
 use crate::memory::FETCH_MESSAGES_MAX;
-use crate::store;
+use crate::peers::Peers;
+use crate::runtimes::Runtimes;
+use crate::store::{self, Store};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use async_trait::async_trait;
@@ -17,7 +19,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt};
 use partita_net::peer::{FetchError, FetchTicket};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{StageId, TaskId, WorkerId};
-use partita_shared::message::{Fragment, Holder, OwnInput};
+use partita_shared::message::{Fragment, Holder, OwnInput, RunTask};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,21 +31,46 @@ const MERGED_MESSAGES_MAX: usize = 1;
 /// How long a task may go from batch to batch without looking up.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Where the tasks of this worker read their inputs.
+#[derive(Clone, Debug)]
+pub(crate) struct InputSource {
+    pub(crate) store: Arc<Store>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) runtimes: Arc<Runtimes>,
+    /// Workers that one task reads an input from at once.
+    pub(crate) fetches: usize,
+}
+
+impl InputSource {
+    /// What an attempt of a task of this stage may read.
+    pub(crate) fn for_task(&self, stage: &Stage, task: &RunTask, waits: Waits) -> TaskInputs {
+        TaskInputs {
+            source: self.clone(),
+            fragment: Arc::clone(&stage.fragment),
+            locations: stage.locations(),
+            own: by_input(&task.own),
+            fetched_bytes: Arc::default(),
+            waits,
+        }
+    }
+}
+
 /// What one task may read.
 #[derive(Debug)]
 pub(crate) struct TaskInputs {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) fragment: Arc<Fragment>,
+    source: InputSource,
+    fragment: Arc<Fragment>,
     /// The holders of inputs that are read whole, by input.
     pub(crate) locations: BTreeMap<u32, Arc<Vec<Holder>>>,
     /// The holders of what this task alone reads, by input.
-    pub(crate) own: BTreeMap<u32, Vec<(u32, Holder)>>,
+    own: BTreeMap<u32, Vec<(u32, Holder)>>,
+    /// What was read from other workers so far.
     pub(crate) fetched_bytes: Arc<AtomicU64>,
-    pub(crate) waits: Waits,
+    waits: Waits,
 }
 
 /// The partitions in a message, by the input that they belong to.
-pub(crate) fn by_input(own: &[OwnInput]) -> BTreeMap<u32, Vec<(u32, Holder)>> {
+fn by_input(own: &[OwnInput]) -> BTreeMap<u32, Vec<(u32, Holder)>> {
     own.iter().map(|own| (own.input, own.partitions.clone())).collect()
 }
 
@@ -87,7 +114,7 @@ impl Inputs for TaskInputs {
         };
         let mut here = Vec::new();
         let mut elsewhere: BTreeMap<WorkerId, Vec<(u32, u16)>> = BTreeMap::new();
-        let this = self.engine.worker();
+        let this = self.source.peers.own();
         for (partition, holder) in self.partitions(input, selection) {
             if holder.worker == this {
                 here.push((partition, holder.attempt));
@@ -98,7 +125,7 @@ impl Inputs for TaskInputs {
         let mut held = Vec::new();
         for (index, attempt) in here {
             let task = TaskId { stage, index };
-            let found = self.engine.store().get(task, attempt, bucket).ok_or_else(|| {
+            let found = self.source.store.get(task, attempt, bucket).ok_or_else(|| {
                 InputLost::error(this, format!("the output of {task} is not available"))
             })?;
             held.push(found);
@@ -106,12 +133,12 @@ impl Inputs for TaskInputs {
         // One partition of this worker after the other, each opened when it is its turn: only one
         // of them waits between the disk and the reader.
         let near = waited(stream::iter(held).flat_map(store::rows), &self.waits.disk_us);
-        let (engine, fetched) = (Arc::clone(&self.engine), Arc::clone(&self.fetched_bytes));
-        let fetches = engine.fetches();
+        let (source, fetched) = (self.source.clone(), Arc::clone(&self.fetched_bytes));
+        let fetches = source.fetches;
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
                 let ticket = FetchTicket { stage, bucket, tasks };
-                remote(Arc::clone(&engine), worker, ticket, Arc::clone(&fetched), messages_max)
+                remote(&source, worker, ticket, Arc::clone(&fetched), messages_max)
             })
             .flatten_unordered(fetches);
         let far = waited(far, &self.waits.transfer_us);
@@ -157,23 +184,23 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 /// The rows that another worker holds. They are received on the data runtime and decoded where
 /// they are used; a few messages may wait between the two.
 fn remote(
-    engine: Arc<Engine>,
+    source: &InputSource,
     worker: WorkerId,
     ticket: FetchTicket,
     fetched_bytes: Arc<AtomicU64>,
     messages_max: usize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(messages_max);
-    let lost = engine.peers().lost(worker);
-    let fetching = Arc::clone(&engine);
-    let fetch = engine.data_runtime().spawn(async move {
+    let lost = source.peers.lost(worker);
+    let peers = Arc::clone(&source.peers);
+    let fetch = source.runtimes.data().spawn(async move {
         let work = async {
-            let Some(address) = fetching.peers().address(worker) else {
+            let Some(address) = peers.address(worker) else {
                 let cause = format!("the address of {worker} is not known");
                 let _ = sender.send(Err(cause)).await;
                 return;
             };
-            let mut stream = match fetching.plane().fetch(&address, &ticket).await {
+            let mut stream = match peers.plane().fetch(&address, &ticket).await {
                 Ok(stream) => stream,
                 Err(error) => {
                     let _ = sender.send(Err(error.to_string())).await;
@@ -184,7 +211,7 @@ fn remote(
                 if let Ok(data) = &message {
                     let bytes = data.data_body.len() as u64;
                     fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
-                    fetching.count_fetched(worker, bytes);
+                    peers.count_fetched(worker, bytes);
                 }
                 let message = message.map_err(|error: FetchError| error.to_string());
                 if sender.send(message).await.is_err() {

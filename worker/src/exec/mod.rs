@@ -1,20 +1,24 @@
 //! Running tasks: fragments, slots, inputs, outputs.
+//!
+//! The [`TaskRunner`] puts tasks on slots. What a task does is the affair of an `Executor`: DataFusion runs queries,
+//! and a write ends with a commit.
 
 mod commit;
-mod engine;
+mod executor;
 mod failure;
 mod figures;
 mod files;
 mod inputs;
-pub(crate) mod migration;
-mod peers;
+mod query;
+mod runner;
 mod slots;
 mod split;
-mod task;
-pub(crate) mod upload;
+mod stage;
 mod waits;
 mod write;
 
-pub(crate) use commit::remove_abandoned;
-pub(crate) use engine::Done;
-pub use engine::Engine;
+pub(crate) use commit::{CommitExecutor, remove_abandoned};
+pub(crate) use executor::Executors;
+pub(crate) use inputs::InputSource;
+pub(crate) use query::QueryExecutor;
+pub(crate) use runner::{Done, TaskRunner};

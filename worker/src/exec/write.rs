@@ -1,8 +1,9 @@
 //! Writing files: in one go, or, partitioned by values, one file after another.
 
-use datafusion::arrow::array::{ArrayRef, RecordBatch, make_comparator};
+use crate::store::{Output, Store};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array, make_comparator};
 use datafusion::arrow::compute::{SortOptions, partition};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::datasource::sink::DataSink;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -12,6 +13,20 @@ use partita_operators::clustered::clustered;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+
+/// The schema of what writing gives: how many rows were written.
+pub(crate) fn count_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("count", DataType::UInt64, false)]))
+}
+
+/// What a task gives that wrote so much.
+pub(crate) fn counted_output(store: &Arc<Store>, count: u64) -> Result<Output> {
+    let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
+    let mut output = Output::new(store, count_schema(), 1);
+    output.push(0, RecordBatch::try_new(count_schema(), vec![column])?)?;
+    output.finish()?;
+    Ok(output)
+}
 
 /// Writes all rows. Where files are partitioned by values of some columns, there is one at a time. Gives
 /// the number of rows.

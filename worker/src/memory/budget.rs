@@ -239,7 +239,7 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     fn pool(limit_mib: u64, process: Option<ProcessMemory>) -> Arc<dyn MemoryPool> {
-        Arc::new(Budget::new(MemoryPolicy::new(limit_mib << 20), process))
+        Arc::new(Budget::new(MemoryPolicy::new(limit_mib << 20, 1), process))
     }
 
     /// What can spill shares what the others leave, and a table is refused before it doubles.

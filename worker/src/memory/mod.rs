@@ -6,11 +6,9 @@ mod policy;
 mod process;
 mod row_groups;
 mod task;
-mod watch;
 
 pub(crate) use budget::Budget;
 pub(crate) use policy::{FETCH_MESSAGES_MAX, MESSAGE_BYTES, MemoryPolicy};
 pub(crate) use process::{ProcessMemory, give_back_of_thread, resident_bytes};
 pub(crate) use row_groups::{RowGroupGate, with_gated_reads};
 pub(crate) use task::TaskMemory;
-pub(crate) use watch::watch;

@@ -11,15 +11,16 @@
 //! | [`HEAP_SHARE`] | the budget | a sort with a larger limit sorts all rows, and can spill |
 //! | [`MERGE_SHARE`] | the budget | a merge with more inputs merges in levels, through files |
 //! | [`FETCH_SHARE`] | the limit | messages of other workers that wait to be decoded |
+//! | [`ENDED_SHARE_MIN`] | the limit, for all slots | a task that has less is not ended for its memory |
 //! | [`GIVE_BACK_SHARE`] | the limit, of the process | the allocator returns free memory to the system |
 //! | [`SPILL_SHARE`] | the limit, of the process | operators that can spill do so; stored partitions go to disk |
 //! | [`ADMISSION_SHARE`] | the limit, of the process | no task is started while another runs; the worker is paused; readers of row groups wait |
 //! | [`LAST_SHARE`] | the limit, of the process | what cannot spill is refused; the task that grew most is ended |
 //!
-//! The first nine count reservations, or what is expected. The last four are compared with the resident set of the process,
+//! The first ten count reservations, or what is expected. The last four are compared with the resident set of the process,
 //! which is measured.
 
-use crate::environment::memory::TIGHT_LIMIT_BYTES;
+use crate::environment::memory::{PROGRAM_BYTES, TIGHT_LIMIT_BYTES};
 use crate::store::SPILLED_BATCH_BYTES;
 use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 
@@ -27,8 +28,6 @@ use partita_shared::limits::FLIGHT_STREAM_WINDOW_BYTES;
 /// no reservation counts: buffers of readers and connections, the batches that operators work on,
 /// what the allocator keeps for a moment.
 const BUDGET_SHARE: f64 = 0.75;
-/// What the program itself takes, before any data.
-const PROGRAM_BYTES: u64 = 96 << 20;
 /// The least share of the limit that may be reserved, however small the limit.
 const BUDGET_SHARE_MIN: f64 = 0.25;
 /// The share of the budget that operators which can spill may have together: the merge of what they
@@ -97,6 +96,11 @@ const MERGE_INPUT_BYTES: usize = 3 * SPILLED_BATCH_BYTES;
 const MERGE_INPUTS_MIN: usize = 8;
 /// The share of the limit for messages of other workers that are under way or wait to be decoded.
 const FETCH_SHARE: f64 = 0.125;
+/// The share of the limit, divided among the slots, that a task must have, or be taken to have, to be ended
+/// for its memory.
+const ENDED_SHARE_MIN: f64 = 0.25;
+/// The least that such a task must have, in bytes: to end a smaller one frees too little.
+const ENDED_BYTES_MIN: usize = 16 << 20;
 /// The size above which a batch is sent in several messages, in bytes.
 pub(crate) const MESSAGE_BYTES: usize = 512 << 10;
 /// Messages of one fetch that may wait to be decoded.
@@ -121,11 +125,18 @@ pub(crate) struct Used {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryPolicy {
     limit_bytes: u64,
+    slots: u32,
 }
 
 impl MemoryPolicy {
-    pub(crate) fn new(limit_bytes: u64) -> Self {
-        MemoryPolicy { limit_bytes }
+    /// The shares of a limit which this many slots have.
+    pub(crate) fn new(limit_bytes: u64, slots: u32) -> Self {
+        MemoryPolicy { limit_bytes, slots: slots.max(1) }
+    }
+
+    /// The tasks that run at once.
+    pub(crate) fn slots(self) -> u32 {
+        self.slots
     }
 
     pub(crate) fn limit_bytes(self) -> u64 {
@@ -212,32 +223,32 @@ impl MemoryPolicy {
         2 * table_bytes.saturating_sub(SMALL_TABLE_BYTES)
     }
 
-    /// What a sort of one of `slots` tasks sorts in one piece, and what it keeps to merge its pieces, in
+    /// What a sort of one task sorts in one piece, and what it keeps to merge its pieces, in
     /// bytes.
-    pub(crate) fn sort_bytes(self, slots: u32) -> usize {
-        let part = (self.budget_bytes() as f64 * SORT_SHARE) as usize / slots.max(1) as usize;
+    pub(crate) fn sort_bytes(self) -> usize {
+        let part = (self.budget_bytes() as f64 * SORT_SHARE) as usize / self.slots as usize;
         part.max(SORT_BYTES_MIN)
     }
 
-    /// The rows of a batch in one of `slots` tasks whose rows are expected to have `row_bytes`
+    /// The rows of a batch in one task whose rows are expected to have `row_bytes`
     /// bytes: few enough that a sort's memory for merging holds a batch.
-    pub(crate) fn batch_rows(self, slots: u32, row_bytes: usize) -> usize {
-        let fitting = self.sort_bytes(slots) / row_bytes.max(BATCH_ROW_BYTES);
+    pub(crate) fn batch_rows(self, row_bytes: usize) -> usize {
+        let fitting = self.sort_bytes() / row_bytes.max(BATCH_ROW_BYTES);
         let power = fitting.checked_ilog2().map_or(0, |log| 1 << log);
         let is_narrow = row_bytes <= BATCH_ROW_BYTES;
         let least = if is_narrow { BATCH_NARROW_ROWS_MIN } else { BATCH_ROWS_MIN };
         power.clamp(least, BATCH_ROWS_MAX)
     }
 
-    /// What one of `slots` tasks may keep of a file that it writes, in bytes.
-    pub(crate) fn row_group_bytes(self, slots: u32) -> usize {
-        let part = (self.budget_bytes() as f64 * WRITE_SHARE) as usize / slots.max(1) as usize;
+    /// What one task may keep of a file that it writes, in bytes.
+    pub(crate) fn row_group_bytes(self) -> usize {
+        let part = (self.budget_bytes() as f64 * WRITE_SHARE) as usize / self.slots as usize;
         part.max(ROW_GROUP_BYTES_MIN)
     }
 
-    /// What one of `slots` tasks may keep in the heap of a limited sort, which cannot spill, in bytes.
-    pub(crate) fn heap_bytes(self, slots: u32) -> usize {
-        let part = (self.budget_bytes() as f64 * HEAP_SHARE) as usize / slots.max(1) as usize;
+    /// What one task may keep in the heap of a limited sort, which cannot spill, in bytes.
+    pub(crate) fn heap_bytes(self) -> usize {
+        let part = (self.budget_bytes() as f64 * HEAP_SHARE) as usize / self.slots as usize;
         part.clamp(HEAP_BYTES_MIN, HEAP_BYTES_MAX)
     }
 
@@ -249,19 +260,25 @@ impl MemoryPolicy {
             .clamp(STREAM_WINDOW_BYTES_MIN, FLIGHT_STREAM_WINDOW_BYTES)
     }
 
-    /// Sorted partitions that one of `slots` tasks merges at once: more are merged in levels.
-    pub(crate) fn merge_inputs(self, slots: u32) -> usize {
-        let part = (self.budget_bytes() as f64 * MERGE_SHARE) as usize / slots.max(1) as usize;
+    /// Sorted partitions that one task merges at once: more are merged in levels.
+    pub(crate) fn merge_inputs(self) -> usize {
+        let part = (self.budget_bytes() as f64 * MERGE_SHARE) as usize / self.slots as usize;
         let one = MERGE_INPUT_BYTES + self.stream_window_bytes() as usize;
         (part / one).max(MERGE_INPUTS_MIN)
     }
 
-    /// Workers that one of `slots` tasks reads an input from at once: what is under way from them, and
+    /// Workers that one task reads an input from at once: what is under way from them, and
     /// waits to be decoded, bounds it.
-    pub(crate) fn fetches(self, slots: u32) -> usize {
-        let part = (self.limit_bytes as f64 * FETCH_SHARE) as usize / slots.max(1) as usize;
+    pub(crate) fn fetches(self) -> usize {
+        let part = (self.limit_bytes as f64 * FETCH_SHARE) as usize / self.slots as usize;
         let one = self.stream_window_bytes() as usize + FETCH_MESSAGES_MAX * MESSAGE_BYTES;
         (part / one).clamp(1, FETCHES_MAX)
+    }
+
+    /// What a task must have at least to be ended for its memory, in bytes.
+    pub(crate) fn ended_bytes_min(self) -> usize {
+        let share = (self.limit_bytes as f64 * ENDED_SHARE_MIN) as usize;
+        (share / self.slots as usize).max(ENDED_BYTES_MIN)
     }
 }
 
@@ -278,7 +295,7 @@ mod tests {
     /// The marks of the process follow one another, and the last is below the limit.
     #[test]
     fn the_marks_are_in_order() {
-        let policy = MemoryPolicy::new(1000 * MIB);
+        let policy = MemoryPolicy::new(1000 * MIB, 1);
         let marks = |resident| {
             let used = used(resident, 100);
             (
@@ -303,10 +320,10 @@ mod tests {
     /// A small limit leaves room for data beside the program, and no more than 32 MiB above it.
     #[test]
     fn a_small_limit_leaves_room() {
-        let small = MemoryPolicy::new(160 * MIB);
+        let small = MemoryPolicy::new(160 * MIB, 1);
         assert!(!small.is_over(used(160, 60), 0));
         assert!(small.is_over(used(192, 60), 0));
-        let tiny = MemoryPolicy::new(64 * MIB);
+        let tiny = MemoryPolicy::new(64 * MIB, 1);
         assert!(!tiny.is_over(used(150, 100), 0), "100 MiB of code and 50 of data");
         assert!(tiny.is_over(used(170, 100), 0));
         assert_eq!(tiny.budget_bytes(), (16 * MIB) as usize);
@@ -315,7 +332,7 @@ mod tests {
     /// A large table is counted with the one that it moves to.
     #[test]
     fn tables_are_counted_with_their_growth() {
-        let policy = MemoryPolicy::new(512 * MIB);
+        let policy = MemoryPolicy::new(512 * MIB, 1);
         assert_eq!(policy.growth_bytes(1 << 20), 0);
         assert_eq!(policy.growth_bytes(20 << 20), 32 << 20);
     }
@@ -332,10 +349,10 @@ mod tests {
             (1024, 8, 40_000, 256),
             (160, 8, 40_000, 64),
         ] {
-            let found = MemoryPolicy::new(limit_mib * MIB).batch_rows(slots, row_bytes);
+            let found = MemoryPolicy::new(limit_mib * MIB, slots).batch_rows(row_bytes);
             assert_eq!(found, rows, "{limit_mib} MiB, {slots} slots, {row_bytes} bytes");
         }
-        assert_eq!(MemoryPolicy::new(u64::MAX).batch_rows(1, 40_000), BATCH_ROWS_MAX);
+        assert_eq!(MemoryPolicy::new(u64::MAX, 1).batch_rows(40_000), BATCH_ROWS_MAX);
     }
 
     /// A merge has as many inputs as a slot's share has room for, and enough to make progress.
@@ -344,8 +361,8 @@ mod tests {
         for (limit_mib, slots, inputs) in
             [(160, 1, 18), (160, 8, 8), (1024, 1, 101), (65536, 8, 516)]
         {
-            let policy = MemoryPolicy::new(limit_mib * MIB);
-            assert_eq!(policy.merge_inputs(slots), inputs, "{limit_mib} MiB, {slots} slots");
+            let policy = MemoryPolicy::new(limit_mib * MIB, slots);
+            assert_eq!(policy.merge_inputs(), inputs, "{limit_mib} MiB, {slots} slots");
         }
     }
 
@@ -353,11 +370,14 @@ mod tests {
     #[test]
     fn fetches_follow_the_limit() {
         for (limit_mib, slots, fetches) in [(160, 1, 8), (160, 8, 1), (1024, 8, 4), (65536, 8, 8)] {
-            let policy = MemoryPolicy::new(limit_mib * MIB);
-            assert_eq!(policy.fetches(slots), fetches, "{limit_mib} MiB, {slots} slots");
+            let policy = MemoryPolicy::new(limit_mib * MIB, slots);
+            assert_eq!(policy.fetches(), fetches, "{limit_mib} MiB, {slots} slots");
         }
-        assert_eq!(MemoryPolicy::new(512 * MIB).stream_window_bytes(), 1 << 20);
-        assert_eq!(MemoryPolicy::new(64 * MIB).stream_window_bytes(), STREAM_WINDOW_BYTES_MIN);
-        assert_eq!(MemoryPolicy::new(u64::MAX).stream_window_bytes(), FLIGHT_STREAM_WINDOW_BYTES);
+        assert_eq!(MemoryPolicy::new(512 * MIB, 1).stream_window_bytes(), 1 << 20);
+        assert_eq!(MemoryPolicy::new(64 * MIB, 1).stream_window_bytes(), STREAM_WINDOW_BYTES_MIN);
+        assert_eq!(
+            MemoryPolicy::new(u64::MAX, 1).stream_window_bytes(),
+            FLIGHT_STREAM_WINDOW_BYTES
+        );
     }
 }

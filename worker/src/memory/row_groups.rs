@@ -280,7 +280,7 @@ mod tests {
     use datafusion::prelude::SessionContext;
 
     fn gate(limit_mib: u64) -> Arc<RowGroupGate> {
-        let policy = MemoryPolicy::new(limit_mib << 20);
+        let policy = MemoryPolicy::new(limit_mib << 20, 1);
         RowGroupGate::new(Arc::new(Budget::new(policy, ProcessMemory::new(|| {}))))
     }
 

@@ -8,8 +8,9 @@ use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
+use partita_shared::count::CountingWriter;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -30,24 +31,6 @@ pub(crate) struct Section {
 pub(crate) struct SpillFile {
     path: PathBuf,
     end: Mutex<(File, u64)>,
-}
-
-/// Counts what passes.
-struct Counting<'a> {
-    file: &'a mut File,
-    bytes: u64,
-}
-
-impl Write for Counting<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
 
 impl SpillFile {
@@ -97,8 +80,7 @@ impl SpillFile {
         let options = IpcWriteOptions::default()
             .try_with_compression(Some(CompressionType::LZ4_FRAME))
             .map_err(failed)?;
-        let counting =
-            std::io::BufWriter::with_capacity(WRITE_BUFFER_BYTES, Counting { file, bytes: 0 });
+        let counting = BufWriter::with_capacity(WRITE_BUFFER_BYTES, CountingWriter::new(file));
         let mut writer =
             StreamWriter::try_new_with_options(counting, schema, options).map_err(failed)?;
         for batch in batches {
@@ -108,7 +90,7 @@ impl SpillFile {
         let counting = writer.into_inner().map_err(failed)?;
         let counting =
             counting.into_inner().map_err(|error| file_error(&self.path, error.into_error()))?;
-        Ok(counting.bytes)
+        Ok(counting.bytes())
     }
 
     /// A reader of one section, with a file handle of its own.

@@ -1,6 +1,6 @@
 //! Receiving a partition that migrates from another worker.
 
-use crate::exec::engine::Engine;
+use crate::engine::Engine;
 use crate::store::Output;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
@@ -16,8 +16,8 @@ pub(crate) fn start(engine: &Arc<Engine>, order: Migration, reports: &mpsc::Send
     let engine = Arc::clone(engine);
     // The link must be able to end while this goes on.
     let reports = reports.downgrade();
-    let runtime = engine.data_runtime().clone();
-    let transfers = engine.transfers();
+    let runtime = engine.runtimes().data().clone();
+    let transfers = engine.runtimes().transfers();
     let waiting = runtime.clone();
     waiting.spawn(async move {
         let Ok(permit) = transfers.acquire_owned().await else { return };
@@ -58,7 +58,7 @@ async fn take(engine: &Arc<Engine>, order: Migration) -> Result<(), String> {
         .peers()
         .address(order.from)
         .ok_or_else(|| format!("the address of {} is not known", order.from))?;
-    let plane = engine.plane();
+    let plane = engine.peers().plane();
     let mut output: Option<Output> = None;
     for bucket in 0..order.buckets.max(1) {
         let ticket = FetchTicket {
@@ -67,10 +67,10 @@ async fn take(engine: &Arc<Engine>, order: Migration) -> Result<(), String> {
             tasks: vec![(order.task.index, order.attempt)],
         };
         let messages = plane.fetch(&address, &ticket).await.map_err(|error| error.to_string())?;
-        let counting = Arc::clone(engine);
+        let peers = Arc::clone(engine.peers());
         let messages = messages.map(move |message| {
             if let Ok(data) = &message {
-                counting.count_fetched(order.from, data.data_body.len() as u64);
+                peers.count_fetched(order.from, data.data_body.len() as u64);
             }
             message.map_err(|error| FlightError::ExternalError(Box::new(error)))
         });

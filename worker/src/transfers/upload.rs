@@ -1,6 +1,6 @@
 //! Partitions that clients upload.
 
-use crate::exec::engine::Engine;
+use crate::engine::Engine;
 use crate::store::Output;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -20,11 +20,11 @@ pub(crate) async fn take(
     task: TaskId,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<(u64, u64), Status> {
-    let permit = engine.transfers().acquire_owned().await.map_err(|_| gone())?;
+    let permit = engine.runtimes().transfers().acquire_owned().await.map_err(|_| gone())?;
     let taking = Arc::clone(engine);
-    let runtime = engine.data_runtime().clone();
+    let runtime = engine.runtimes().data().clone();
     // What does not fit in memory is written to disk, which other reads must not wait for.
-    let taken = engine.data_runtime().spawn_blocking(move || {
+    let taken = engine.runtimes().data().spawn_blocking(move || {
         let _permit = permit;
         runtime.block_on(async move {
             let messages = messages.map(|message| message.map_err(FlightError::from));

@@ -1,6 +1,6 @@
 //! The watch over the process's memory, on the control runtime's thread.
 
-use crate::exec::Engine;
+use crate::engine::Engine;
 use crate::memory::ProcessMemory;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -52,18 +52,18 @@ impl Watched {
         }
         let (reserved, _, store) = engine.memory();
         let unreserved = used.resident_bytes.saturating_sub(reserved);
-        engine.spread_growth(unreserved as i64 - self.unreserved_bytes as i64);
+        engine.runner().spread_growth(unreserved as i64 - self.unreserved_bytes as i64);
         self.unreserved_bytes = unreserved;
-        engine.set_waiting(policy.must_wait(used, 0));
+        engine.runner().set_waiting(policy.must_wait(used, 0));
         let excess = policy.spill_excess_bytes(used);
         if excess > 0 && store.stored_bytes > 0 {
-            engine.spill_store(excess);
+            engine.runner().spill_store(excess);
         }
         self.over = if policy.is_over(used, 0) { self.over + 1 } else { 0 };
         self.pause = self.pause.saturating_sub(1);
         if self.over >= OVER_TICKS_MIN
             && self.pause == 0
-            && engine.end_largest_task(used.resident_bytes)
+            && engine.runner().end_largest_task(used.resident_bytes)
         {
             self.pause = END_TICKS;
         }

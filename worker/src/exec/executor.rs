@@ -1,0 +1,100 @@
+//! What runs a task on a slot, whatever its work is.
+
+use crate::exec::failure::classify;
+use crate::exec::inputs::TaskInputs;
+use crate::exec::stage::Stage;
+use crate::memory::TaskMemory;
+use crate::store::{Output, Store};
+use async_trait::async_trait;
+use datafusion::error::Result;
+use futures::FutureExt;
+use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, Work};
+use partita_shared::model::OperatorRow;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One attempt of a task, with all that it may use.
+#[derive(Debug)]
+pub(crate) struct TaskRun {
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) task: RunTask,
+    pub(crate) inputs: TaskInputs,
+    pub(crate) memory: TaskMemory,
+}
+
+/// The output of an attempt, and what its operators tell if that was asked for.
+pub(crate) struct Made {
+    pub(crate) output: Output,
+    pub(crate) operators: Vec<OperatorRow>,
+}
+
+impl From<Output> for Made {
+    fn from(output: Output) -> Self {
+        Made { output, operators: Vec::new() }
+    }
+}
+
+/// Runs tasks with one kind of work.
+#[async_trait]
+pub(crate) trait Executor: Send + Sync + fmt::Debug {
+    /// Runs an attempt on the slot that calls it. It is stopped where it waits.
+    async fn run(&self, run: TaskRun) -> Result<Made>;
+}
+
+/// The executors of a worker.
+#[derive(Debug)]
+pub(crate) struct Executors {
+    /// Plans, and whole statements.
+    pub(crate) queries: Box<dyn Executor>,
+    /// The end of a write.
+    pub(crate) commits: Box<dyn Executor>,
+}
+
+impl Executors {
+    /// What runs this work; none for work that makes nothing.
+    pub(crate) fn executor_of(&self, work: &Work) -> Option<&dyn Executor> {
+        match work {
+            Work::Empty => None,
+            Work::Plan(_) | Work::Statement { .. } => Some(self.queries.as_ref()),
+            Work::Commit(_) => Some(self.commits.as_ref()),
+        }
+    }
+}
+
+/// Runs an attempt, keeps its output, and says how it went. It never panics: what panics in it is its
+/// failure.
+pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun) -> Outcome {
+    let (stage, fetched) = (Arc::clone(&run.stage), Arc::clone(&run.inputs.fetched_bytes));
+    let (task, attempt) = (run.task.task, run.task.attempt);
+    match AssertUnwindSafe(executor.run(run)).catch_unwind().await {
+        Ok(Ok(Made { output, operators })) => {
+            let (rows, bytes) = output.size();
+            if let Err(error) = store.put(task, attempt, output) {
+                let (kind, error) = classify(&error, store.folder());
+                return Outcome::Failed { kind, error };
+            }
+            let fetched_bytes = fetched.load(Ordering::Relaxed);
+            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators })
+        }
+        Ok(Err(error)) => {
+            stage.forget_plan();
+            let (kind, error) = classify(&error, store.folder());
+            tracing::warn!(%task, attempt, ?kind, cause = %error, "a task failed");
+            Outcome::Failed { kind, error }
+        }
+        Err(panic) => {
+            stage.forget_plan();
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Outcome::Failed {
+                kind: FailureKind::Fatal,
+                error: format!("the task panicked: {text}"),
+            }
+        }
+    }
+}

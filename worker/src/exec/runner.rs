@@ -1,0 +1,275 @@
+//! The task runner: fragments, the queue of tasks, the slots they run on, and their reports.
+
+use crate::exec::executor::{self, Executors, TaskRun};
+use crate::exec::inputs::InputSource;
+use crate::exec::slots::{OnSlot, Slots};
+use crate::exec::stage::Stage;
+use crate::exec::waits::Waits;
+use crate::memory::{MemoryPolicy, TaskMemory};
+use crate::runtimes::Runtimes;
+use crate::store::Store;
+use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
+use partita_shared::message::{
+    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport,
+};
+use partita_shared::units::format_bytes;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// A finished attempt, as the control loop gets it.
+pub(crate) type Done = TaskReport;
+/// Finished attempts that may wait for the control loop.
+const DONE_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
+
+/// Runs the tasks of a worker on its slots.
+#[derive(Debug)]
+pub(crate) struct TaskRunner {
+    policy: MemoryPolicy,
+    runtimes: Arc<Runtimes>,
+    store: Arc<Store>,
+    inputs: InputSource,
+    executors: Executors,
+    stages: Mutex<HashMap<StageId, Arc<Stage>>>,
+    slots: Mutex<Slots>,
+    /// Whether the process uses so much that no task is started beside another.
+    waiting: AtomicBool,
+    /// Whether the store is being spilled because the process is too large. In a worker so small that what it frees is a
+    /// large part of the limit no task starts meanwhile.
+    spilling: AtomicBool,
+    done: mpsc::Sender<Done>,
+    done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
+}
+
+impl TaskRunner {
+    pub(crate) fn new(
+        policy: MemoryPolicy,
+        runtimes: Arc<Runtimes>,
+        store: Arc<Store>,
+        inputs: InputSource,
+        executors: Executors,
+    ) -> Self {
+        let (done, done_receiver) = mpsc::channel(DONE_MAX);
+        TaskRunner {
+            policy,
+            runtimes,
+            store,
+            inputs,
+            executors,
+            stages: Mutex::default(),
+            slots: Mutex::default(),
+            waiting: AtomicBool::new(false),
+            spilling: AtomicBool::new(false),
+            done,
+            done_receiver: Mutex::new(Some(done_receiver)),
+        }
+    }
+
+    /// The tasks on slots, as a heartbeat lists them.
+    pub(crate) fn on_slots(&self) -> Vec<SlotTask> {
+        self.slots().list()
+    }
+
+    /// Whether tasks are held back because of the memory of the process.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Holds tasks back, or lets them start again.
+    pub(crate) fn set_waiting(self: &Arc<Self>, waiting: bool) {
+        // Also while tasks wait: the last attempt that had memory may have ended.
+        if self.waiting.swap(waiting, Ordering::Relaxed) {
+            self.fill_slots();
+        }
+    }
+
+    /// Spills at least `bytes` of the store on a thread that may wait for the disk, unless a spill is under way.
+    pub(crate) fn spill_store(self: &Arc<Self>, bytes: usize) {
+        if self.spilling.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let runner = Arc::clone(self);
+        self.runtimes.data().spawn_blocking(move || {
+            runner.store.make_room(bytes);
+            runner.spilling.store(false, Ordering::Relaxed);
+            runner.fill_slots();
+        });
+    }
+
+    /// Divides what the process grew or shrank by among the tasks that run: which of them it was is not
+    /// known.
+    pub(crate) fn spread_growth(&self, bytes: i64) {
+        self.slots().spread_growth(bytes);
+    }
+
+    /// Ends the task that has, or is taken to have, the most memory, if that is enough to matter. The
+    /// process would be ended otherwise. Whether there was one.
+    pub(crate) fn end_largest_task(self: &Arc<Self>, resident_bytes: u64) -> bool {
+        let limit_bytes = self.policy.limit_bytes();
+        let bytes_min = self.policy.ended_bytes_min();
+        let Some((task, attempt, bytes, spent)) = self.slots().stop_largest(bytes_min) else {
+            return false;
+        };
+        let (used, limit, own) =
+            (format_bytes(resident_bytes), format_bytes(limit_bytes), format_bytes(bytes as u64));
+        let error = format!(
+            "not enough memory: {task} was stopped because its worker used {used} of its limit of {limit} (--memory-limit) and this task grew most, by about {own}; give the worker more memory or fewer slots"
+        );
+        tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
+        let outcome = Outcome::Failed { kind: FailureKind::Memory, error };
+        let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
+        self.runtimes.data().spawn(async move { done.send(report).await });
+        self.fill_slots();
+        true
+    }
+
+    /// Running and queued tasks.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let slots = self.slots();
+        (slots.running.len() as u32, slots.queue.len() as u32)
+    }
+
+    pub(crate) fn take_done(&self) -> Option<mpsc::Receiver<Done>> {
+        self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn give_back_done(&self, receiver: mpsc::Receiver<Done>) {
+        *self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stages(&self) -> MutexGuard<'_, HashMap<StageId, Arc<Stage>>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_fragment(&self, fragment: Arc<Fragment>) {
+        self.stages().insert(fragment.stage, Arc::new(Stage::new(fragment)));
+    }
+
+    pub(crate) fn set_locations(&self, locations: Locations) {
+        if let Some(stage) = self.stages().get(&locations.stage) {
+            stage.set_locations(locations);
+        }
+    }
+
+    /// Puts tasks in the queue and starts what slots are free for.
+    pub(crate) fn run(self: &Arc<Self>, tasks: Vec<RunTask>) {
+        let now = Instant::now();
+        self.slots().queue.extend(tasks.into_iter().map(|task| (task, now)));
+        self.fill_slots();
+    }
+
+    /// Starts tasks on free slots.
+    pub(crate) fn fill_slots(self: &Arc<Self>) {
+        let mut slots = self.slots();
+        while slots.running.len() < self.policy.slots() as usize {
+            let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
+            let is_freed = self.spilling.load(Ordering::Relaxed) && self.policy.is_tight();
+            if is_short || is_freed {
+                return;
+            }
+            let Some((run, came)) = slots.queue.pop_front() else { return };
+            let key = (run.task, run.attempt);
+            let stage = self.stages().get(&run.task.stage).cloned();
+            let runner = Arc::clone(self);
+            let (waits, memory) = (Waits::default(), TaskMemory::default());
+            let (since, counted, charged) = (Instant::now(), waits.clone(), memory.clone());
+            // The slot is taken before the task can end: it waits for this lock to say that it has.
+            let handle = self.runtimes.compute().spawn(async move {
+                let (task, attempt) = key;
+                let outcome = runner.attempt(stage, run, counted, charged).await;
+                runner.finished(task, attempt, outcome).await;
+            });
+            let slot = slots.take_slot();
+            let (handle, queued) = (handle.abort_handle(), since.duration_since(came));
+            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits, memory });
+        }
+    }
+
+    /// Runs an attempt and says how it went.
+    async fn attempt(
+        &self,
+        stage: Option<Arc<Stage>>,
+        task: RunTask,
+        waits: Waits,
+        memory: TaskMemory,
+    ) -> Outcome {
+        let Some(stage) = stage else {
+            let error = format!("unknown plan fragment of {}", task.task.stage);
+            return Outcome::Failed { kind: FailureKind::Retry, error };
+        };
+        let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
+            return Outcome::Finished(TaskFigures::default());
+        };
+        let inputs = self.inputs.for_task(&stage, &task, waits);
+        executor::outcome(executor, &self.store, TaskRun { stage, task, inputs, memory }).await
+    }
+
+    /// An attempt is over: its slot goes to the next, and the control loop hears of it.
+    async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
+        let Some(on_slot) = self.slots().leave(&(task, attempt)) else { return };
+        self.fill_slots();
+        let spent = on_slot.spent();
+        let _ = self.done.send(TaskReport { task, attempt, spent, outcome }).await;
+    }
+
+    /// Stops attempts, or takes them out of the queue.
+    pub(crate) fn cancel(self: &Arc<Self>, attempts: &[(TaskId, Attempt)]) {
+        {
+            let mut slots = self.slots();
+            slots.queue.retain(|(run, _)| !attempts.contains(&(run.task, run.attempt)));
+            attempts.iter().for_each(|key| slots.stop(key));
+        }
+        self.fill_slots();
+    }
+
+    pub(crate) fn drop_stages(&self, dropped: &[StageId]) {
+        for stage in dropped {
+            self.runtimes.free(self.store.drop_stage(*stage));
+        }
+    }
+
+    /// Forgets these partitions.
+    pub(crate) fn drop_partitions(&self, tasks: &[TaskId]) {
+        let dropped = tasks.iter().flat_map(|task| self.store.drop_partition(*task)).collect();
+        self.runtimes.free(dropped);
+    }
+
+    /// Stops and forgets everything of a job.
+    pub(crate) fn drop_job(self: &Arc<Self>, job: JobId) {
+        {
+            let mut slots = self.slots();
+            slots.queue.retain(|(run, _)| run.task.stage.job != job);
+            let keys: Vec<_> =
+                slots.running.keys().filter(|(task, _)| task.stage.job == job).copied().collect();
+            keys.iter().for_each(|key| slots.stop(key));
+        }
+        // A plan may keep the collected side of a join.
+        let gone = self.stages().extract_if(|stage, _| stage.job == job).collect::<Vec<_>>();
+        self.runtimes.free(gone);
+        let stopping = self.slots().stopping().collect();
+        self.runtimes.free(self.store.drop_job(job, &stopping));
+        self.fill_slots();
+    }
+
+    /// Whether some attempt of a job was stopped and has not ended.
+    pub(crate) fn is_stopping(&self, job: JobId) -> bool {
+        self.slots().stopping().any(|of| of == job)
+    }
+
+    /// Stops and forgets everything: the scheduler that wanted it is gone.
+    pub(crate) fn clear(&self) {
+        let mut slots = self.slots();
+        slots.queue.clear();
+        slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
+        slots.free_all();
+        drop(slots);
+        self.stages().clear();
+        self.runtimes.free(self.store.clear());
+    }
+}
