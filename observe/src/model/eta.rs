@@ -146,6 +146,17 @@ struct Rest {
     has_begun: bool,
 }
 
+/// What the stages of a job have made and cost so far.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// The bytes that each stage will have made.
+    made: Vec<f64>,
+    /// The cost of stages that read no other stage.
+    sources: Cost,
+    /// The cost of stages that read others.
+    readers: Cost,
+}
+
 /// An estimate of the time that a job still takes, when it was made.
 #[derive(Clone, Copy, Debug)]
 struct Estimate {
@@ -222,45 +233,38 @@ impl JobRecord {
         made
     }
 
-    /// What its stages that read others have cost so far.
-    fn readers(&self, made: &[f64]) -> Cost {
-        let mut sum = Cost::default();
+    /// What its stages have made and cost so far.
+    fn seen(&self) -> Seen {
+        let mut seen = Seen { made: self.made_bytes(), ..Seen::default() };
         for (index, stage) in self.stages.iter().enumerate() {
-            let done = stage.counters.tasks.done as f64;
-            let bytes = self.read_bytes(index, made) * done / f64::from(stage.size.max(1));
-            if stage.mean_us().is_some() && bytes > 0.0 {
-                sum.add(&Cost {
-                    work_us: stage.counters.busy_us as f64,
-                    bytes,
-                    tasks: done,
-                    skew: 0.0,
-                });
+            if stage.mean_us().is_none() {
+                continue;
+            }
+            let (tasks, work_us) =
+                (stage.counters.tasks.done as f64, stage.counters.busy_us as f64);
+            let bytes = self.read_bytes(index, &seen.made) * tasks / f64::from(stage.size.max(1));
+            if stage.inputs.is_empty() {
+                seen.sources.add(&Cost { work_us, bytes: 0.0, tasks, skew: 0.0 });
+            } else if bytes > 0.0 {
+                seen.readers.add(&Cost { work_us, bytes, tasks, skew: 0.0 });
             }
         }
-        sum
+        seen
     }
 
     /// The work of a stage of which no task has finished, and how far that may be off.
-    fn unseen(&self, index: usize, made: &[f64], costs: &Costs) -> Option<(f64, f64)> {
+    fn unseen(&self, index: usize, seen: &Seen, costs: &Costs) -> Option<(f64, f64)> {
         let stage = &self.stages[index];
-        let (bytes, tasks) = (self.read_bytes(index, made), f64::from(stage.size));
+        let (bytes, tasks) = (self.read_bytes(index, &seen.made), f64::from(stage.size));
         let by_name = costs.by_name.get(&without_numbers(&stage.name));
         if let Some(work_us) = by_name.and_then(|cost| cost.work_us(bytes, tasks)) {
             return Some((work_us, 0.5));
         }
         if stage.inputs.is_empty() {
-            let mut others = Cost::default();
-            for other in self.stages.iter().filter(|other| other.inputs.is_empty()) {
-                if other.mean_us().is_some() {
-                    let tasks = other.counters.tasks.done as f64;
-                    let work_us = other.counters.busy_us as f64;
-                    others.add(&Cost { work_us, bytes: 0.0, tasks, skew: 0.0 });
-                }
-            }
-            return others.work_us(0.0, tasks).map(|work_us| (work_us, 1.0));
+            return seen.sources.work_us(0.0, tasks).map(|work_us| (work_us, 1.0));
         }
         let per_byte = |cost: &Cost| (cost.bytes > 0.0).then(|| cost.work_us / cost.bytes);
-        let (us_per_byte, width) = per_byte(&self.readers(made))
+        let (us_per_byte, width) = per_byte(&seen.readers)
             .map(|cost| (cost, 0.8))
             .or_else(|| per_byte(&costs.readers).map(|cost| (cost, 0.9)))
             .unwrap_or((PRIOR_US_PER_BYTE, 1.2));
@@ -270,7 +274,7 @@ impl JobRecord {
     fn rest(
         &self,
         index: usize,
-        made: &[f64],
+        seen: &Seen,
         costs: &Costs,
         on_slots: &HashMap<StageId, Vec<u64>>,
     ) -> Option<Rest> {
@@ -287,7 +291,7 @@ impl JobRecord {
                 (mean_us, 0.1 + 0.35 / done.sqrt())
             }
             None => {
-                let (work_us, width) = self.unseen(index, made, costs)?;
+                let (work_us, width) = self.unseen(index, seen, costs)?;
                 let mean = (work_us / f64::from(stage.size.max(1))).max(TASK_US_MIN);
                 let longest = elapsed().fold(0.0, f64::max);
                 (mean.max(longest * (1.0 + UNSEEN_SHARE)), width)
@@ -342,16 +346,18 @@ impl JobRecord {
         costs: &Costs,
         on_slots: &HashMap<StageId, Vec<u64>>,
     ) -> Vec<u32> {
-        let made = self.made_bytes();
-        let rests: Option<Vec<Rest>> =
-            (0..self.stages.len()).map(|index| self.rest(index, &made, costs, on_slots)).collect();
         let times = self.stages.iter().map(|stage| stage.seen.time_us.quartiles().max).max();
         let patience_us = PAUSE_US_MIN.max(times.unwrap_or(0).saturating_mul(PAUSE_TASKS));
         let moves = self.row.state == JobState::Running
             && now_us.saturating_sub(self.moved_us) <= patience_us
             && self.stages.iter().any(|stage| stage.counters.tasks.running > 0)
             && self.stages.iter().any(|stage| stage.mean_us().is_some());
-        let Some(rests) = rests.filter(|_| moves) else {
+        let rests = || {
+            let seen = self.seen();
+            let rest = |index| self.rest(index, &seen, costs, on_slots);
+            (0..self.stages.len()).map(rest).collect::<Option<Vec<Rest>>>()
+        };
+        let Some(rests) = moves.then(rests).flatten() else {
             self.estimates.left = None;
             return self.set_lefts(|_| None);
         };
