@@ -315,7 +315,7 @@ describe('a job that waits for workers, of which there are none', () => {
   test('pages of workers and of the timeline say that no workers are connected, and how to start one', async () => {
     for (const route of ['#/workers', '#/timeline']) {
       const page = await open(here, route);
-      await page.getByRole('main').getByText(/no worker has joined yet/i).first().waitFor();
+      await page.getByRole('main').getByText(/no workers are connected/i).first().waitFor();
     }
   });
 

@@ -41,7 +41,7 @@ test('digits lead to the pages in the order of the navigation', async () => {
     await until(name, async () => (await page.title()).startsWith(`${name} `));
     assert.equal(await page.evaluate(() => location.hash), route);
   }
-  await page.keyboard.press('9');
+  await page.keyboard.press('0');
   assert.equal(await page.evaluate(() => location.hash), '#/');
 });
 
