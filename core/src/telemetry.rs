@@ -5,15 +5,17 @@
 //! one; figures of jobs, stages and workers are marked as changed, and [`Core::note_counters`]
 //! records them when the caller asks for them.
 
+use crate::event::Origin;
 use crate::state::{Core, Job, task_id};
 use partita_observe::event::{
-    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Observation, Seen,
-    StageCounters, StageFacts,
+    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Observation, PersistedFacts,
+    Seen, StageCounters, StageFacts, TABLE_WORKERS_MAX,
 };
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, Outcome, TaskFigures, TaskReport};
-use partita_shared::model::{JobRow, TaskState, WorkerState};
+use partita_shared::model::{JobRow, JobState, TaskState, WorkerState};
+use std::collections::BTreeMap;
 
 /// Records an observation at the present time, if the core is observed.
 pub(crate) fn note(core: &mut Core, what: impl FnOnce() -> Observation) {
@@ -69,6 +71,10 @@ fn facts(id: JobId, job: &Job) -> JobFacts {
                 exchange: exchange_name(&input.exchange).to_string(),
             })
             .collect(),
+        source: match stage.origin {
+            Origin::Persisted(source) => Some(source),
+            Origin::Tasks | Origin::Upload => None,
+        },
     });
     JobFacts { row: job.row(id, String::new(), None), stages: stages.collect() }
 }
@@ -185,6 +191,7 @@ fn add_job(counters: &mut Counters, id: JobId, job: &mut Job) {
         started_ms: job.started.map(|at| at / 1000),
         delivered_rows: job.delivered_rows,
         retries: job.retries,
+        persisted: (job.state == JobState::Persisted).then(|| persisted(job)),
     });
     for (number, stage) in job.stages.iter_mut().enumerate().filter(|(_, stage)| stage.changed) {
         stage.changed = false;
@@ -198,6 +205,25 @@ fn add_job(counters: &mut Counters, id: JobId, job: &mut Job) {
             held_bytes: stage.held_bytes,
         });
     }
+}
+
+/// Where the partitions of a persisted result are.
+fn persisted(job: &Job) -> PersistedFacts {
+    let mut holders: BTreeMap<WorkerId, (u32, u64)> = BTreeMap::new();
+    let mut lost = 0;
+    for task in &job.stages[job.result()].tasks {
+        let Some(holder) = task.holder() else {
+            lost += 1;
+            continue;
+        };
+        let (partitions, bytes) = holders.entry(holder.worker).or_default();
+        (*partitions, *bytes) = (*partitions + 1, bytes.saturating_add(task.bytes));
+    }
+    let mut holders: Vec<(WorkerId, u32, u64)> =
+        holders.into_iter().map(|(worker, (count, bytes))| (worker, count, bytes)).collect();
+    holders.sort_by_key(|(worker, _, bytes)| (std::cmp::Reverse(*bytes), *worker));
+    holders.truncate(TABLE_WORKERS_MAX);
+    PersistedFacts { holders, lost, can_recompute: true }
 }
 
 fn add_workers(counters: &mut Counters, core: &mut Core) {
@@ -222,6 +248,11 @@ impl Core {
         let mut counters = Counters { tasks_finished: self.tasks_finished, ..Counters::default() };
         for (id, job) in self.jobs.iter_mut().filter(|(_, job)| job.changed) {
             add_job(&mut counters, *id, job);
+        }
+        for job in &mut counters.jobs {
+            if let Some(persisted) = job.persisted.as_mut().filter(|persisted| persisted.lost > 0) {
+                persisted.can_recompute = self.lost_partitions(job.job).1;
+            }
         }
         add_workers(&mut counters, self);
         let is_empty = counters.jobs.is_empty() && counters.workers.is_empty();

@@ -26,6 +26,19 @@ pub async fn cancel(job: JobId, token: &str) -> Result<(), String> {
     Err(refusal(response.status(), text.as_deref().unwrap_or_default()))
 }
 
+/// Whether the scheduler answers an ordinary request.
+pub async fn is_answering() -> bool {
+    let answer = async {
+        let window = browser::window()?;
+        let folder = browser::base_folder()?;
+        let address = format!("{folder}healthz");
+        let response: Response =
+            JsFuture::from(window.fetch_with_str(&address)).await.ok()?.unchecked_into();
+        Some(response.ok())
+    };
+    answer.await.unwrap_or(false)
+}
+
 async fn post(path: &str, token: &str) -> Result<Response, JsValue> {
     let window = browser::window().ok_or(JsValue::NULL)?;
     let folder = browser::base_folder().ok_or(JsValue::NULL)?;

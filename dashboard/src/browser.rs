@@ -5,13 +5,19 @@
 
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{
-    Document, Element, Event, HtmlElement, HtmlInputElement, HtmlTextAreaElement, Location,
-    Storage, VisibilityState, Window,
+    BroadcastChannel, Document, Element, Event, HtmlElement, HtmlInputElement, HtmlTextAreaElement,
+    Location, Storage, VisibilityState, Window,
 };
 
 /// The window, if there is one.
 pub fn window() -> Option<Window> {
     if cfg!(target_arch = "wasm32") { web_sys::window() } else { None }
+}
+
+/// The height of the window, in pixels.
+pub fn window_height() -> f64 {
+    let height = window().and_then(|window| window.inner_height().ok()).and_then(|px| px.as_f64());
+    height.unwrap_or(0.0)
 }
 
 /// The document, if there is one.
@@ -73,6 +79,12 @@ pub fn session_storage() -> Option<Storage> {
 /// The storage that stays.
 pub fn local_storage() -> Option<Storage> {
     window()?.local_storage().ok()?
+}
+
+/// A channel to the other tabs that show this page, if the browser has such.
+pub fn channel(name: &str) -> Option<BroadcastChannel> {
+    window()?;
+    BroadcastChannel::new(name).ok()
 }
 
 /// Replaces the address's fragment without an entry in the history.

@@ -1,6 +1,7 @@
 //! Figures as text. Bytes, counts and durations are those of [`partita_shared::units`], so that
 //! the page and the command line show the same.
 
+use partita_observe::view::Left;
 use partita_shared::units::{format_bytes, format_count, format_duration, three_digits};
 use std::time::Duration;
 
@@ -63,6 +64,38 @@ pub fn duration_ms(ms: u64) -> String {
     bound(&format_duration(Duration::from_millis(ms)))
 }
 
+/// A time that something still takes: `12–18 min`, `40 s–1.5 min`, `under 2 s`, or `unknown`.
+pub fn time_left(left: Option<Left>) -> String {
+    let Some(Left { low_ms, high_ms }) = left else { return "unknown".to_string() };
+    if high_ms <= 2_000 {
+        return "under 2\u{202f}s".to_string();
+    }
+    let (low, low_unit) = rounded(low_ms);
+    let (high, high_unit) = rounded(high_ms);
+    match (low == high, low_unit == high_unit) {
+        (true, true) => format!("about {high}\u{202f}{high_unit}"),
+        (false, true) => format!("{low}–{high}\u{202f}{high_unit}"),
+        (_, false) => format!("{low}\u{202f}{low_unit}–{high}\u{202f}{high_unit}"),
+    }
+}
+
+/// A time in the unit in which it is read, with a tenth where the number is small.
+fn rounded(ms: u64) -> (String, &'static str) {
+    let (unit_ms, unit) = match ms {
+        0..120_000 => (1_000, "s"),
+        120_000..7_200_000 => (60_000, "min"),
+        7_200_000..172_800_000 => (3_600_000, "h"),
+        _ => (86_400_000, "d"),
+    };
+    let tenths = (ms * 10 + unit_ms / 2) / unit_ms;
+    let text = if tenths >= 100 || tenths.is_multiple_of(10) || unit == "s" {
+        ((tenths + 5) / 10).to_string()
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    (text, unit)
+}
+
 /// A duration in nanoseconds, with three digits below a second: what the core costs is often less
 /// than a microsecond.
 pub fn duration_ns(ns: u64) -> String {
@@ -121,9 +154,9 @@ pub fn percent(part: u64, whole: u64) -> u64 {
     if whole == 0 { 0 } else { (u128::from(part.min(whole)) * 100 / u128::from(whole)) as u64 }
 }
 
-/// Processor use in percent of one core, from thousandths of one.
-pub fn cpu_percent(milli: u32) -> String {
-    ((u64::from(milli) + 5) / 10).to_string()
+/// Processor use in cores, from thousandths of one: `0.28`, `1.94`, `171`.
+pub fn cores(milli: u64) -> String {
+    three_digits(milli as f64 / 1e3)
 }
 
 /// One or many: `1 worker`, `2 workers`.
@@ -194,12 +227,12 @@ mod tests {
         assert_eq!(percent(u64::MAX, u64::MAX), 100);
     }
 
-    /// Thousandths of a core are rounded to percent.
+    /// Processor use is in cores, wherever it is shown.
     #[test]
-    fn processor_use_is_in_percent() {
-        assert_eq!(cpu_percent(1994), "199");
-        assert_eq!(cpu_percent(1995), "200");
-        assert_eq!(cpu_percent(u32::MAX), "429496730");
+    fn processor_use_is_in_cores() {
+        assert_eq!(cores(1_944), "1.94");
+        assert_eq!(cores(0), "0.00");
+        assert_eq!(cores(171_400), "171");
     }
 
     /// The noun follows the number.

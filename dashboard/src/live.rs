@@ -30,6 +30,41 @@ pub enum Health {
     Reconnecting,
 }
 
+/// Why the page has no figures of now, as far as it can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
+    /// The scheduler does not answer at all.
+    NoAnswer,
+    /// It answers, but the socket does not get through.
+    NoSocket,
+    /// Too many pages are open.
+    Full,
+}
+
+impl Trouble {
+    /// The sentence for it.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Trouble::Unknown | Trouble::NoAnswer => {
+                "The scheduler does not answer. Check that it is running and that the SSH tunnel is \
+                 up; the page retries every few seconds."
+            }
+            Trouble::NoSocket => {
+                "The scheduler answers, but its WebSocket does not get through. The proxy must \
+                 forward the Upgrade and Connection headers, and pass the Host header on or send \
+                 it as X-Forwarded-Host."
+            }
+            Trouble::Full => {
+                "Too many dashboard pages are open at this scheduler. Close some; this page \
+                 retries every few seconds."
+            }
+        }
+    }
+}
+
 /// What a page can want done.
 pub enum Act {
     /// Ask the other side. If the link is lost before it answers, no answer comes: whoever needs
@@ -66,6 +101,8 @@ pub struct Snapshot {
     pub health: Health,
     /// How old the figures are, in milliseconds.
     pub figures_age_ms: u64,
+    /// Why there are no figures of now.
+    pub trouble: Trouble,
     /// The link in figures.
     pub link: LinkFigures,
     /// The latest answers, the newest first.
@@ -92,6 +129,11 @@ impl Live {
     /// How the link stands.
     pub fn health(&self) -> Health {
         self.0.health
+    }
+
+    /// Why there are no figures of now.
+    pub fn trouble(&self) -> Trouble {
+        self.0.trouble
     }
 
     /// How old the figures are, in milliseconds.

@@ -26,6 +26,8 @@ pub enum Route {
     Workers,
     /// One worker.
     Worker(WorkerId),
+    /// Persisted tables, or the one that a job made.
+    Tables(Option<JobId>),
     /// Where the memory goes.
     Data,
     /// What happened.
@@ -72,6 +74,8 @@ pub enum Tab {
     Timeline,
     /// [`Route::Workers`] and [`Route::Worker`].
     Workers,
+    /// [`Route::Tables`].
+    Tables,
     /// [`Route::Data`].
     Data,
     /// [`Route::Events`].
@@ -82,12 +86,13 @@ pub enum Tab {
 
 impl Tab {
     /// All of them, in the order of the navigation and of the keys 1, 2, 3 …
-    pub const ALL: [Tab; 8] = [
+    pub const ALL: [Tab; 9] = [
         Tab::Overview,
         Tab::Jobs,
         Tab::Tasks,
         Tab::Timeline,
         Tab::Workers,
+        Tab::Tables,
         Tab::Data,
         Tab::Events,
         Tab::Scheduler,
@@ -101,6 +106,7 @@ impl Tab {
             Tab::Tasks => "Tasks",
             Tab::Timeline => "Timeline",
             Tab::Workers => "Workers",
+            Tab::Tables => "Tables",
             Tab::Data => "Data",
             Tab::Events => "Events",
             Tab::Scheduler => "Scheduler",
@@ -115,6 +121,7 @@ impl Tab {
             Tab::Tasks => Route::Tasks(TaskFilter::default()),
             Tab::Timeline => Route::Timeline(None),
             Tab::Workers => Route::Workers,
+            Tab::Tables => Route::Tables(None),
             Tab::Data => Route::Data,
             Tab::Events => Route::Events,
             Tab::Scheduler => Route::Scheduler,
@@ -137,6 +144,8 @@ impl Route {
             (Some("timeline"), None, _) => parse_timeline(query),
             (Some("workers"), None, _) => Some(Route::Workers),
             (Some("workers"), Some(id), None) => id.parse().ok().map(Route::Worker),
+            (Some("tables"), None, _) => Some(Route::Tables(None)),
+            (Some("tables"), Some(id), None) => id.parse().ok().map(|id| Route::Tables(Some(id))),
             (Some("data"), None, _) => Some(Route::Data),
             (Some("events"), None, _) => Some(Route::Events),
             (Some("scheduler"), None, _) => Some(Route::Scheduler),
@@ -153,6 +162,7 @@ impl Route {
             Route::Tasks(_) | Route::Task(_) => Some(Tab::Tasks),
             Route::Timeline(_) => Some(Tab::Timeline),
             Route::Workers | Route::Worker(_) => Some(Tab::Workers),
+            Route::Tables(_) => Some(Tab::Tables),
             Route::Data => Some(Tab::Data),
             Route::Events => Some(Tab::Events),
             Route::Scheduler => Some(Tab::Scheduler),
@@ -185,6 +195,8 @@ impl fmt::Display for Route {
             Route::Timeline(Some(job)) => write!(f, "#/timeline?job={}", job.0),
             Route::Workers => f.write_str("#/workers"),
             Route::Worker(id) => write!(f, "#/workers/{}", id.0),
+            Route::Tables(None) => f.write_str("#/tables"),
+            Route::Tables(Some(job)) => write!(f, "#/tables/{}", job.0),
             Route::Data => f.write_str("#/data"),
             Route::Events => f.write_str("#/events"),
             Route::Scheduler => f.write_str("#/scheduler"),
@@ -257,7 +269,7 @@ fn parse_task(text: &str) -> Option<TaskId> {
 }
 
 /// The word of a state, in addresses and on the page.
-pub fn state_key(state: TaskState) -> &'static str {
+pub const fn state_key(state: TaskState) -> &'static str {
     match state {
         TaskState::Waiting => "waiting",
         TaskState::Ready => "ready",
@@ -297,6 +309,8 @@ mod tests {
             Route::Timeline(Some(JobId(7))),
             Route::Workers,
             Route::Worker(WorkerId(3)),
+            Route::Tables(None),
+            Route::Tables(Some(JobId(4))),
             Route::Data,
             Route::Events,
             Route::Scheduler,

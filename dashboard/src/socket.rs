@@ -18,6 +18,9 @@ const PATH: &str = "ws/dashboard";
 /// The scheduler closes with this code when it refuses the token.
 pub const CLOSE_CODE_REFUSED: u16 = 4401;
 
+/// The scheduler closes with this code when too many pages are open.
+pub const CLOSE_CODE_FULL: u16 = 4429;
+
 /// An open socket. Dropping it closes it, and none of its events come after that.
 pub struct Socket {
     socket: WebSocket,

@@ -5,6 +5,10 @@
 //! and neither the address bar nor the history shows it.
 
 use crate::browser;
+use gloo_events::EventListener;
+use wasm_bindgen::JsCast;
+use web_sys::{BroadcastChannel, MessageEvent};
+use yew::Callback;
 
 /// The name in the fragment.
 const FRAGMENT_KEY: &str = "token";
@@ -58,12 +62,79 @@ pub fn forget() {
     }
 }
 
+/// What a tab without a token asks the others.
+const QUESTION: &str = "?";
+
+/// How a tab gives its token to another.
+const ANSWER: &str = "=";
+
+/// The tabs that show the same page share its token: a link that is opened in a new tab shows the
+/// cluster at once. Only pages of the same origin that know the folder hear it, and only while a tab
+/// that has the token is open.
+pub struct Tabs {
+    channel: BroadcastChannel,
+    _listener: EventListener,
+}
+
+impl Tabs {
+    /// Listens to the other tabs.
+    pub fn open(on_say: Callback<Said>) -> Option<Self> {
+        let channel = browser::channel(&storage_key())?;
+        let listener = EventListener::new(&channel, "message", move |event| {
+            let event: &MessageEvent = event.unchecked_ref();
+            let text = event.data().as_string().unwrap_or_default();
+            if let Some(said) = said(&text) {
+                on_say.emit(said);
+            }
+        });
+        Some(Tabs { channel, _listener: listener })
+    }
+
+    /// Asks the others for the token.
+    pub fn ask(&self) {
+        self.say(QUESTION);
+    }
+
+    /// Gives the token to the one that asked.
+    pub fn tell(&self, token: &str) {
+        self.say(&format!("{ANSWER}{token}"));
+    }
+
+    fn say(&self, text: &str) {
+        let _ = self.channel.post_message(&text.into());
+    }
+}
+
+/// What another tab said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// It has no token.
+    Asks,
+    /// It has this one.
+    Has(String),
+}
+
+fn said(text: &str) -> Option<Said> {
+    if text == QUESTION {
+        return Some(Said::Asks);
+    }
+    text.strip_prefix(ANSWER).filter(|token| !token.is_empty()).map(|token| Said::Has(token.into()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::split_fragment;
+    use super::{Said, said, split_fragment};
 
     fn split(fragment: &str) -> Option<(String, String)> {
         split_fragment(fragment)
+    }
+
+    /// Tabs ask and answer; whatever else is said in the channel is not heard.
+    #[test]
+    fn tabs_ask_and_answer() {
+        assert_eq!(said("?"), Some(Said::Asks));
+        assert_eq!(said("=abc"), Some(Said::Has("abc".into())));
+        assert_eq!((said("="), said(""), said("abc")), (None, None, None));
     }
 
     /// The token is found wherever it stands, and nothing of it is left in the address.

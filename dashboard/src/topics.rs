@@ -29,6 +29,7 @@ pub fn topics(route: &Route, follower: &Follower) -> Vec<Topic> {
         Route::Jobs => topics.push(Topic::Jobs),
         Route::Job(job) => {
             topics.extend([Topic::Job(*job), Topic::Stages(*job), Topic::Jobs, Topic::Workers]);
+            topics.push(Topic::Tables);
         }
         Route::Tasks(filter) => {
             topics.push(Topic::Jobs);
@@ -43,6 +44,7 @@ pub fn topics(route: &Route, follower: &Follower) -> Vec<Topic> {
         Route::Worker(worker) => {
             topics.extend([Topic::Worker(*worker), Topic::WorkerHistory(*worker), Topic::Workers]);
         }
+        Route::Tables(_) => topics.extend([Topic::Tables, Topic::Workers]),
         Route::Data => topics.extend([Topic::Data, Topic::Workers]),
         Route::Events => topics.extend([Topic::Events, Topic::Workers]),
         Route::Scheduler => topics.push(Topic::Scheduler),

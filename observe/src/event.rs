@@ -83,7 +83,35 @@ pub enum Observation {
     },
     /// At the start of a journal file: what rows and counters do not tell of what came before.
     Carried(Box<Carried>),
+    /// The names of all persisted tables, as they are from now on.
+    Tables(Vec<TableName>),
 }
+
+/// A name of a persisted table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableName {
+    /// The job whose result it names.
+    pub job: JobId,
+    /// The name.
+    pub name: String,
+    /// The client session that it belongs to; `None` if everyone sees it.
+    pub session: Option<String>,
+}
+
+/// Where the partitions of a persisted result are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersistedFacts {
+    /// Workers, partitions that each holds, bytes of them in memory; the most first, at most
+    /// [`TABLE_WORKERS_MAX`].
+    pub holders: Vec<(WorkerId, u32, u64)>,
+    /// Partitions without a holder.
+    pub lost: u32,
+    /// Whether these can be recomputed.
+    pub can_recompute: bool,
+}
+
+/// Workers that are named for one persisted table.
+pub const TABLE_WORKERS_MAX: usize = 64;
 
 /// What a journal file takes over from what came before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,6 +214,9 @@ pub struct StageFacts {
     pub tasks: u32,
     /// What it reads.
     pub inputs: Vec<InputFacts>,
+    /// The job whose persisted result it stands for.
+    #[serde(default)]
+    pub source: Option<JobId>,
 }
 
 /// How a stage reads another.
@@ -224,6 +255,9 @@ pub struct JobCounters {
     pub delivered_rows: u64,
     /// Tasks that were started again.
     pub retries: u64,
+    /// Where its result is, if it is persisted.
+    #[serde(default)]
+    pub persisted: Option<PersistedFacts>,
 }
 
 /// Figures of a stage.
@@ -293,7 +327,7 @@ pub struct AttemptEnd {
 /// How much a note matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Level {
-    /// Good to know.
+    /// For information.
     Info,
     /// Something may go wrong, or went wrong and was mended.
     Warning,

@@ -3,7 +3,7 @@
 use crate::event::{Level, Note};
 use crate::table::Table;
 use crate::view::{EVENT_WORKERS_MAX, EventKind, EventRow};
-use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use std::collections::{BTreeSet, HashMap};
 
 /// Characters of an event's sentence.
@@ -13,11 +13,13 @@ pub const EVENT_TEXT_CHARS_MAX: usize = 500;
 /// event, in milliseconds.
 pub const LIKE_EVENTS_MS: u64 = 10_000;
 
+/// Events in which the attempt that failed a job is looked for, the latest.
+const JOINED_MAX: usize = 100;
+
 /// What makes two things one event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kind: EventKind,
-    stage: Option<StageId>,
     text: String,
 }
 
@@ -93,17 +95,17 @@ impl Events {
     /// Adds an event that happened at this moment, in milliseconds since the epoch. If an equal
     /// event exists, its count is increased.
     pub fn add(&mut self, at_ms: u64, happening: Happening) {
-        let key = Key {
-            kind: happening.kind,
-            stage: happening.task.map(|task| task.stage),
-            text: without_numbers(&happening.reason),
-        };
+        let mut happening = happening;
+        if happening.kind == EventKind::JobFailed {
+            self.join_attempt(&mut happening);
+        }
+        let key = Key { kind: happening.kind, text: without_numbers(&happening.reason) };
         let apart_ms = match happening.kind {
-            EventKind::AttemptFailed | EventKind::Note => u64::MAX,
+            EventKind::AttemptFailed | EventKind::JobFailed | EventKind::Note => u64::MAX,
             EventKind::WorkerJoined | EventKind::WorkerLeft | EventKind::WorkerLost => {
                 LIKE_EVENTS_MS
             }
-            EventKind::JobFailed | EventKind::JobCancelled => 0,
+            EventKind::JobCancelled => 0,
         };
         let text: String = happening.text.chars().take(EVENT_TEXT_CHARS_MAX).collect();
         let like = self.keys.get(&key).copied().filter(|id| {
@@ -150,13 +152,33 @@ impl Events {
         });
     }
 
+    /// A job failed because an attempt did: both are one event, which names the task and the worker.
+    fn join_attempt(&mut self, happening: &mut Happening) {
+        let failed = without_numbers(&happening.reason);
+        let is_its_cause = |(id, row): &(u32, &EventRow)| {
+            row.kind == EventKind::AttemptFailed
+                && row.job == happening.job
+                && self.key_of.get(id).is_some_and(|key| failed.contains(&key.text))
+        };
+        let latest = self.order.iter().rev().take(JOINED_MAX);
+        let mut latest = latest.filter_map(|(_, id)| Some((*id, self.rows.get(*id)?)));
+        let Some((id, row)) = latest.find(is_its_cause) else { return };
+        (happening.task, happening.worker) = (row.task, row.worker);
+        if row.count > 1 {
+            return;
+        }
+        self.order.remove(&(row.last_ms, id));
+        self.rows.remove(id);
+        if let Some(key) = self.key_of.remove(&id)
+            && self.keys.get(&key) == Some(&id)
+        {
+            self.keys.remove(&key);
+        }
+    }
+
     /// Puts an event in that another model had.
     pub fn restore(&mut self, row: EventRow, reason: &str) {
-        let key = Key {
-            kind: row.kind,
-            stage: row.task.map(|task| task.stage),
-            text: reason.to_string(),
-        };
+        let key = Key { kind: row.kind, text: reason.to_string() };
         if let Some(old) = self.rows.get(row.id) {
             self.order.remove(&(old.last_ms, row.id));
         }
@@ -220,6 +242,7 @@ pub fn without_numbers(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use partita_shared::ids::StageId;
 
     fn failed(stage: u32, index: u32, error: &str) -> Happening {
         let stage = StageId { job: JobId(1), index: stage };
@@ -238,8 +261,8 @@ mod tests {
         Events::new(max, Table::new())
     }
 
-    /// Failures that differ in numbers alone are one event for each stage, which names the latest
-    /// and a bounded number of workers.
+    /// Failures that differ only in numbers are one event, over stages and jobs, which names the
+    /// latest and a bounded number of workers.
     #[test]
     fn like_failures_are_one_event() {
         let mut events = events(10);
@@ -249,10 +272,40 @@ mod tests {
         }
         events.add(200, failed(0, 7, "division by zero"));
         let rows: Vec<&EventRow> = events.rows().iter().map(|(_, row)| row).collect();
-        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [50, 50, 1]);
-        assert_eq!(rows[1].text, "cannot read row 99 of part-99.parquet");
-        assert_eq!((rows[1].first_ms, rows[1].last_ms, rows[1].workers.len()), (1, 99, 10));
-        assert_eq!(rows[1].task.map(|task| task.index), Some(99));
+        assert_eq!(rows.iter().map(|row| row.count).collect::<Vec<_>>(), [100, 1]);
+        assert_eq!(rows[0].text, "cannot read row 99 of part-99.parquet");
+        assert_eq!((rows[0].first_ms, rows[0].last_ms, rows[0].workers.len()), (0, 99, 16));
+        assert_eq!(rows[0].task.map(|task| task.index), Some(99));
+    }
+
+    /// Three jobs that fail alike, each because a task of it did, are one event with a count of
+    /// three, not six.
+    #[test]
+    fn a_failed_job_is_one_event_with_the_attempt_that_failed_it() {
+        let mut events = events(10);
+        for job in 1..=3 {
+            let mut attempt = failed(0, 4, "division by zero in row 7");
+            attempt.job = Some(JobId(job));
+            events.add(u64::from(job), attempt);
+            let error = format!("task {job}.0.4 failed: division by zero in row {job}");
+            let ended = Happening {
+                kind: EventKind::JobFailed,
+                level: Level::Error,
+                text: format!("job-{job} failed: {error}"),
+                reason: error,
+                worker: None,
+                job: Some(JobId(job)),
+                task: None,
+            };
+            events.add(u64::from(job), ended);
+        }
+        let rows: Vec<&EventRow> = events.rows().iter().map(|(_, row)| row).collect();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (rows[0].kind, rows[0].count, rows[0].job),
+            (EventKind::JobFailed, 3, Some(JobId(3)))
+        );
+        assert!(rows[0].task.is_some() && rows[0].worker.is_some());
     }
 
     /// What happened last the longest ago is forgotten first, and an event that goes on is not.

@@ -5,7 +5,7 @@
 
 use crate::frame::{Answer, Delta, Source, ToPage, Topic, Update};
 use crate::view::{
-    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView,
+    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TableView,
     TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, WorkerId};
@@ -72,6 +72,8 @@ pub struct Follower {
     pub timeline: Option<(TimelineWindow, Rc<TimelineView>)>,
     /// [`Topic::Data`].
     pub data: Option<Rc<DataView>>,
+    /// [`Topic::Tables`].
+    pub tables: Rc<Vec<TableView>>,
     /// [`Topic::Events`].
     pub events: Rows<u32, EventRow>,
     /// [`Topic::Scheduler`].
@@ -164,6 +166,7 @@ impl Follower {
                 add_points(self.worker_histories.entry(worker).or_default(), delta);
             }
             Update::Timeline(window, view) => self.timeline = Some((window, Rc::from(view))),
+            Update::Tables(tables) => self.tables = Rc::new(tables),
             Update::Data(view) => self.data = Some(Rc::from(view)),
             Update::Events(delta) => change(&mut self.events, delta, |row| row.id),
             Update::Scheduler(view) => self.scheduler = Some(Rc::from(view)),
@@ -185,6 +188,7 @@ fn topic_of(update: &Update) -> (Topic, bool) {
         Update::WorkerHistory(worker, delta) => (Topic::WorkerHistory(*worker), delta.more),
         Update::Timeline(window, _) => (Topic::Timeline(*window), false),
         Update::Data(_) => (Topic::Data, false),
+        Update::Tables(_) => (Topic::Tables, false),
         Update::Events(delta) => (Topic::Events, delta.more),
         Update::Scheduler(_) => (Topic::Scheduler, false),
     }

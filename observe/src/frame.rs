@@ -6,15 +6,15 @@
 //! [`FRAMES_UNTAKEN_MAX`] are on their way.
 
 use crate::view::{
-    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TaskView,
-    TimelineView, TimelineWindow, WorkerView,
+    ClusterView, DataView, EventRow, JobView, Notice, Point, SchedulerView, StageView, TableView,
+    TaskView, TimelineView, TimelineWindow, WorkerView,
 };
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{JobRow, TaskRow, TaskState, WorkerRow};
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A page of another one asks to be loaded again.
-pub const PAGE_PROTOCOL: u32 = 2;
+pub const PAGE_PROTOCOL: u32 = 3;
 
 /// Frames that were sent and not taken.
 pub const FRAMES_UNTAKEN_MAX: u64 = 2;
@@ -60,6 +60,8 @@ pub enum Topic {
     Events,
     /// The scheduler's own figures.
     Scheduler,
+    /// Persisted tables.
+    Tables,
 }
 
 /// From a page.
@@ -205,6 +207,8 @@ pub enum Update {
     Events(Delta<u32, EventRow>),
     /// [`Topic::Scheduler`].
     Scheduler(Box<SchedulerView>),
+    /// [`Topic::Tables`]: all of them.
+    Tables(Vec<TableView>),
 }
 
 /// Characters of a job's text in a list of jobs.

@@ -10,6 +10,7 @@
 //! scheduler serves it live, `partita dashboard --replay` from a journal by a [`replay::Replay`], and a report runs
 //! the whole of it in the browser.
 
+pub mod calibration;
 pub mod event;
 pub mod events;
 pub mod follower;

@@ -131,7 +131,9 @@ const STALE_US: u64 = 5_000_000;
 #[derive(Clone, Debug)]
 struct Meter {
     ring: Ring,
-    totals: Totals,
+    /// What the counters were; `None` until the worker has measured: what they were before is not
+    /// new.
+    totals: Option<Totals>,
     measured_us: u64,
     /// What was added in the second at hand, and over how much time.
     added: Totals,
@@ -208,7 +210,7 @@ impl Series {
         }
         self.workers.entry(worker).or_insert_with(|| Meter {
             ring: Ring::default(),
-            totals: totals(&standing.metrics),
+            totals: None,
             measured_us: at_us,
             added: Totals::default(),
             added_us: 0,
@@ -227,12 +229,14 @@ impl Series {
     pub fn measured(&mut self, worker: WorkerId, at_us: u64, metrics: &WorkerMetrics) {
         let Some(meter) = self.workers.get_mut(&worker) else { return };
         let new = totals(metrics);
-        for ((added, new), old) in meter.added.iter_mut().zip(new).zip(meter.totals) {
-            // A counter that falls back belongs to a new process, which began at zero.
-            *added = added.saturating_add(new.checked_sub(old).unwrap_or(new));
+        if let Some(old) = meter.totals {
+            for ((added, new), old) in meter.added.iter_mut().zip(new).zip(old) {
+                // A counter that falls back began anew: it counts from there.
+                *added = added.saturating_add(new.saturating_sub(old));
+            }
+            meter.added_us += at_us.saturating_sub(meter.measured_us);
         }
-        meter.added_us += at_us.saturating_sub(meter.measured_us);
-        (meter.totals, meter.measured_us) = (new, at_us);
+        (meter.totals, meter.measured_us) = (Some(new), at_us);
     }
 
     /// Number of tasks that had finished before the first second that is counted.
@@ -382,8 +386,8 @@ mod tests {
         Standing { metrics, finished: 0 }
     }
 
-    /// Cumulative counters become figures of a second, whatever the heartbeat's pace; a counter that
-    /// falls back counts from zero; a worker that is silent has no traffic.
+    /// Cumulative counters become figures of a second, whatever the heartbeat's pace; the first
+    /// measurement is the baseline, and so is one that falls back; a worker that is silent has no traffic.
     #[test]
     fn counters_become_rates() {
         let mut series = Series::new(10_000);
@@ -403,7 +407,7 @@ mod tests {
         }
         let (points, more) = series.worker(worker).expect("is there").after(None, 100);
         let fetched: Vec<u64> = points.iter().map(|(_, point)| point.fetched_bytes).collect();
-        assert_eq!(fetched[..6], [100, 100, 100, 200, 40, 40]);
+        assert_eq!(fetched[..6], [0, 100, 100, 200, 0, 0]);
         assert_eq!((fetched[14], points[0].0, points.len(), more), (0, 10, 15, false));
         let (cluster, _) = series.cluster().after(Some(11), 2);
         assert_eq!(cluster.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [12, 13]);

@@ -7,7 +7,7 @@
 use crate::event::{CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
-use partita_shared::model::{ClusterRow, OperatorRow, TaskCounts, TaskRow};
+use partita_shared::model::{ClusterRow, JobState, OperatorRow, TaskCounts, TaskRow};
 use serde::{Deserialize, Serialize};
 
 /// A summary of the cluster.
@@ -25,14 +25,39 @@ pub struct ClusterView {
     pub resident_bytes: u64,
     /// Failed attempts since the start.
     pub attempts_failed: u64,
-    /// Time until the last running job is likely done, in milliseconds, if there is one that moves.
-    pub left_ms: Option<u64>,
+    /// Failed jobs since the start, statements that could not be planned among them.
+    pub jobs_failed: u64,
+    /// Where the journal is written, if it is: it can be replayed when the scheduler has ended.
+    pub journal: Option<String>,
+    /// Time until the last running job is done; unknown if that of one of them is.
+    pub left: Option<Left>,
+    /// The time that each job that runs still takes, where that is known: the latest jobs first, at
+    /// most [`JOBS_LEFT_MAX`].
+    pub jobs_left: Vec<(JobId, Left)>,
     /// Browsers that follow.
     pub browsers: u32,
     /// Observations that were dropped.
     pub dropped: u64,
     /// 99 of 100 events took the core less than this, in nanoseconds.
     pub event_p99_ns: u64,
+}
+
+/// Jobs whose time left is told.
+pub const JOBS_LEFT_MAX: usize = 100;
+
+/// How long something still takes: a range in which the truth is likely to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The lower end, in milliseconds.
+    pub low_ms: u64,
+    /// The upper end, in milliseconds.
+    pub high_ms: u64,
+}
+
+/// Whether a job in this state is planned, waits or runs. A persisted result is complete: it stays
+/// until it is dropped, and nothing of it moves.
+pub fn is_under_way(state: JobState) -> bool {
+    matches!(state, JobState::Planning | JobState::Queued | JobState::Running)
 }
 
 /// One second of a cluster's or a worker's life.
@@ -107,8 +132,8 @@ pub struct StageView {
     pub started_ms: Option<u64>,
     /// When the last of its tasks so far ended.
     pub ended_ms: Option<u64>,
-    /// Time until it is likely done, in milliseconds, if it moves.
-    pub left_ms: Option<u64>,
+    /// How long it still takes, if it has begun and that is known.
+    pub left: Option<Left>,
     /// Time on the slot, in microseconds.
     pub time_us: Quartiles,
     /// Rows of the output.
@@ -219,9 +244,8 @@ pub struct PartitionView {
 /// Where the memory goes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataView {
-    /// Stages that hold something: the stage, its name, partitions, bytes; the largest first, at most
-    /// [`DATA_STAGES_MAX`].
-    pub stages: Vec<(StageId, String, u32, u64)>,
+    /// Stages that hold something, the largest first, at most [`DATA_STAGES_MAX`].
+    pub stages: Vec<StageData>,
     /// Whether a worker has told of its partitions: they do so soon after someone begins to look.
     pub is_told: bool,
     /// The largest partitions, the largest first.
@@ -232,10 +256,59 @@ pub struct DataView {
     pub transfers: Vec<u64>,
 }
 
+/// What workers hold of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageData {
+    /// The stage.
+    pub id: StageId,
+    /// Its name.
+    pub name: String,
+    /// Its partitions that are held.
+    pub partitions: u32,
+    /// Bytes of them, as they are or were in memory.
+    pub bytes: u64,
+    /// Bytes of them in memory and on disk, as workers tell while they are watched; `None` as long as
+    /// they have not told of each partition.
+    pub split: Option<(u64, u64)>,
+}
+
 /// Stages that the data page lists.
 pub const DATA_STAGES_MAX: usize = 200;
 /// Hosts of the transfer matrix: those with the most traffic.
 pub const HOSTS_MAX: usize = 64;
+
+/// A persisted table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableView {
+    /// The job that made it.
+    pub job: JobId,
+    /// Its names, each with the client session that it belongs to, if it is not everyone's.
+    pub names: Vec<(String, Option<String>)>,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of the partitions that workers hold, as they are in memory.
+    pub bytes: u64,
+    /// Its partitions.
+    pub partitions: u32,
+    /// Partitions that no worker holds.
+    pub lost: u32,
+    /// Whether these can be recomputed.
+    pub can_recompute: bool,
+    /// Workers, the partitions that each holds, and their bytes.
+    pub holders: Vec<(WorkerId, u32, u64)>,
+    /// The persisted results that it was made from.
+    pub made_from: Vec<JobId>,
+    /// Jobs under way or persisted that read it.
+    pub readers: Vec<JobId>,
+    /// When it was complete.
+    pub since_ms: u64,
+}
+
+/// Tables that are listed, the latest.
+pub const TABLES_MAX: usize = 500;
+
+/// Jobs that are listed for one table, each way.
+pub const TABLE_JOBS_MAX: usize = 50;
 
 /// Something that happened once or more often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

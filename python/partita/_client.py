@@ -18,6 +18,7 @@ from typing import Any
 
 from ._binary import find_program
 from ._connection import Connection, quote
+from ._dashboard import Dashboard
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._futures import Future, Futures
@@ -281,6 +282,31 @@ class Client:
         not.
         """
         return Link(f"http://{self._connection.address}/#token={self._connection.token}")
+
+    def dashboard(self, panel: str = "overview", height: int = 480) -> Dashboard:
+        """Show a panel of the dashboard in a notebook.
+
+        Parameters
+        ----------
+        panel : str
+            ``"overview"``, ``"progress"``, ``"timeline"``, ``"workers"``, ``"memory"``, ``"tables"``, ``"tasks"``,
+            ``"jobs"``, ``"attention"``, ``"data"``, ``"events"``, or ``"scheduler"``.
+        height : int
+            The height of the frame in pixels.
+
+        Returns
+        -------
+        Dashboard
+            A notebook shows it as a frame, or as a link where the browser reaches the scheduler only directly. It does
+            not contain the token: the panel takes it from another tab of the dashboard, or asks for it.
+
+        Notes
+        -----
+        Behind a JupyterHub the address is that of the hub's proxy. Elsewhere ``PARTITA_DASHBOARD_LINK`` names it, such
+        as ``/rnode/{host}/{port}/`` for Open OnDemand.
+        """
+        host, _, port = self._connection.address.rpartition(":")
+        return Dashboard(panel, host.strip("[]"), int(port), height)
 
     # Computations.
 

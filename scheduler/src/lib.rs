@@ -21,7 +21,7 @@ pub use hub::{Hub, JobNotice, LocalLink};
 pub use observer::{Entries, JournalError, read_journal};
 pub use planning::PLANNING_TIMEOUT_DEFAULT;
 pub use query::{QueryError, Running};
-pub use web::{Replay, report};
+pub use web::{Replay, estimates, report};
 
 use observer::Observer;
 use partita_core::Options;
@@ -226,9 +226,14 @@ impl Scheduler {
         let watching = observer
             .clone()
             .map(|observer| tokio::spawn(pass_on_watched(observer, self.shared.hub.clone())));
+        let naming = {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move { shared.collections.tell_names(&shared.hub).await })
+        };
         let served = web::serve(Arc::clone(&self.shared), listener).await;
         ticker.abort();
         idle.abort();
+        naming.abort();
         if let Some(watching) = watching {
             watching.abort();
         }

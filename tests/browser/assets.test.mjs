@@ -127,3 +127,17 @@ test('a missing file is not found, and folders are not listed', async () => {
     assert.ok(body.length < 200);
   }
 });
+
+test('a page whose program does not come says so, in the place of its content', async () => {
+  const visit = await here.visit('about:blank');
+  await visit.page.route('**/*.wasm', (route) => route.abort());
+  await visit.page.goto(here.cluster.link);
+  await visit.page.getByRole('alert').getByText(/^The dashboard cannot start: /).waitFor();
+});
+
+test('something is painted before the program has come', async () => {
+  const visit = await here.visit('about:blank');
+  await visit.page.route('**/*.wasm', () => undefined);
+  await visit.page.goto(here.cluster.link, { waitUntil: 'commit' });
+  await visit.page.getByText('Loading the dashboard…').waitFor();
+});

@@ -139,7 +139,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
       assert.deepEqual(shown.map((row) => row['Name']), [first.name]);
     });
     await field.fill('nothing has this name');
-    await panel(page, 'Workers').getByText(/^no worker has/i).waitFor();
+    await panel(page, 'Workers').getByText(/^no worker matches/i).waitFor();
     await field.fill('');
     await panel(page, 'Workers').getByRole('link', { name: second.name }).waitFor();
   });
@@ -149,7 +149,7 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
     const said = (await here.cluster.workerRows()).filter((row) => row.state === 'lost');
     assert.equal(said.length, 1);
     await settles('the same workers', async () => {
-      const shown = await rows(table(panel(page, 'Workers that went')));
+      const shown = await rows(table(panel(page, 'Disconnected workers')));
       assert.equal(shown.length, said.length);
       for (const worker of said) {
         const row = rowOf(shown, worker.name) ?? {};
@@ -180,12 +180,12 @@ describe('a cluster at rest, with jobs behind it and a worker lost', () => {
     const page = await open(here, '#/events');
     const failed = (await here.cluster.jobs()).find((job) => job.state === 'failed');
     await settles('both', async () => {
-      const failures = plain(await panel(page, 'What failed').innerText());
+      const failures = plain(await panel(page, 'Failures').innerText());
       assert.ok(failures.includes(failed.name), failures);
       assert.match(failures, /Cannot cast string/);
-      const losses = plain(await panel(page, 'Workers that were lost').innerText());
+      const losses = plain(await panel(page, 'Lost workers').innerText());
       assert.match(losses, /doomed/);
-      const all = plain(await panel(page, 'All that happened').innerText());
+      const all = plain(await panel(page, 'All events').innerText());
       assert.match(all, /worker joined/);
     });
   });
@@ -315,7 +315,7 @@ describe('a job that waits for workers, of which there are none', () => {
   test('pages of workers and of the timeline say that no workers are connected, and how to start one', async () => {
     for (const route of ['#/workers', '#/timeline']) {
       const page = await open(here, route);
-      await page.getByRole('main').getByText(/no worker has joined yet/i).first().waitFor();
+      await page.getByRole('main').getByText(/no workers are connected/i).first().waitFor();
     }
   });
 

@@ -41,7 +41,7 @@ test('digits lead to the pages in the order of the navigation', async () => {
     await until(name, async () => (await page.title()).startsWith(`${name} `));
     assert.equal(await page.evaluate(() => location.hash), route);
   }
-  await page.keyboard.press('9');
+  await page.keyboard.press('0');
   assert.equal(await page.evaluate(() => location.hash), '#/');
 });
 
@@ -169,9 +169,9 @@ test('arrow keys go through the rows of a table, and Enter opens what is there',
 test('the space bar holds the figures and lets them go on', async () => {
   const visit = await open();
   const { page } = visit;
-  const frame = async () => (await page.getByRole('contentinfo').innerText()).match(/frame ([\d\s]+)/)?.[1];
+  const frame = async () => (await page.locator('footer [title*=frame]').getAttribute('title'))?.match(/frame ([\d\s]+)/)?.[1];
   await page.keyboard.press('Space');
-  await until('figures that are held', async () => /held/.test(await visit.link.innerText()));
+  await until('a paused page', async () => /paused/.test(await visit.link.innerText()));
   const held = await frame();
   assert.ok(held);
   // What the page shows is held when it says so: whatever comes then, and whatever goes on here.

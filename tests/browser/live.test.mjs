@@ -124,7 +124,7 @@ test('a worker that is killed is shown as lost, with the cause, on its page, in 
   await visit.go('#/workers');
   const rowIn = (/** @type {string} */ title) => panel(visit.page, title).getByRole('row')
     .filter({ hasText: 'doomed' });
-  const [there, gone] = [rowIn('Workers'), rowIn('Workers that went')];
+  const [there, gone] = [rowIn('Workers'), rowIn('Disconnected workers')];
   await until('the worker', async () => /\bup\b/.test(await there.innerText({ timeout: 1000 })));
   await doomed.kill();
   await until('its loss', async () => /\blost\b/.test(await gone.innerText({ timeout: 1000 })));

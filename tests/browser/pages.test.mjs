@@ -65,7 +65,7 @@ async function drawn(visit, wanted) {
   }
   await until(`all of ${wanted.name}`, async () => {
     const text = await page.getByRole('main').innerText();
-    assert.doesNotMatch(text, /^(Loading…|Waiting for the first figures)/m);
+    assert.doesNotMatch(text, /^(Loading…|Waiting for the scheduler)/m);
     return text.trim().length > 0;
   });
   assert.doesNotMatch(await page.getByRole('main').innerText(), /is not there yet/);

@@ -36,6 +36,27 @@ for (const [what, host] of [
   });
 }
 
+test('an address without its last slash gets it, with the token behind it', async () => {
+  // A proxy that serves the page there as well, as Jupyter's does: the browser itself must go on.
+  const { origin } = await proxy('proxy_set_header Host $http_host;');
+  const visit = await here.visit(here.cluster.link);
+  await visit.page.route(`${origin}${PREFIX.slice(0, -1)}`, async (route) => {
+    const answer = await fetch(here.cluster.page);
+    await route.fulfill({ status: 200, headers: Object.fromEntries(answer.headers), body: await answer.text() });
+  });
+  await visit.page.goto(`${origin}${PREFIX.slice(0, -1)}#token=${here.cluster.access.token}`);
+  await visit.live();
+  assert.equal(visit.page.url(), `${origin}${PREFIX}#/`);
+});
+
+for (const kept of ['/node/n17/8786/', '/user/x/proxy/absolute/8786/']) {
+  test(`the page lives below ${kept}, which proxies do not take off`, async () => {
+    const visit = await here.visit(`${here.cluster.origin}${kept}#token=${here.cluster.access.token}`);
+    await visit.live();
+    visit.assertQuiet(`${here.cluster.origin}${kept}`);
+  });
+}
+
 test('two clusters behind one proxy do not share their tokens', async () => {
   const { origin } = await proxy('proxy_set_header Host $http_host;');
   const visit = await here.visit(`${origin}${PREFIX}#token=${here.cluster.access.token}`);

@@ -14,6 +14,10 @@ use std::process::Command;
 /// Largest sizes, in bytes as they lie on disk. The page travels through SSH tunnels.
 const SIZE_LIMITS: [(&str, u64); 3] = [("wasm", 900 << 10), ("js", 40 << 10), ("css", 20 << 10)];
 
+/// The page's one inline script: it adds the last slash that the page's relative addresses need. The
+/// policy of the scheduler and of this file name its hash.
+const SLASH_SCRIPT: &str = "location.pathname.split('/').pop()&&!/\\.html$/.test(location.pathname)&&location.replace(location.pathname+'/'+location.search+location.hash)";
+
 /// The sources of the page, below the root of the checkout.
 const SOURCES: [&str; 10] = [
     "dashboard/src",
@@ -167,10 +171,7 @@ fn move_script_out(dist: &Path) -> Result<()> {
     let compact = compact_glue(&fs::read_to_string(&glue_path)?)?;
     fs::write(&glue_path, compact)?;
 
-    let loader = format!(
-        "import init from \"./{glue}\";\n\
-         await init({{ module_or_path: new URL(\"./{wasm}\", import.meta.url) }});\n"
-    );
+    let loader = loader(&glue, &wasm);
     let mut hasher = DefaultHasher::new();
     hasher.write(loader.as_bytes());
     let name = format!("start-{:016x}.js", hasher.finish());
@@ -179,10 +180,28 @@ fn move_script_out(dist: &Path) -> Result<()> {
     let index = dist.join("index.html");
     let page = fs::read_to_string(&index)
         .with_context(|| format!("could not read {}", index.display()))?;
-    let page = with_external_script(&page, &name)?;
+    let page = with_slash_script(&with_external_script(&page, &name)?)?;
     check_policy(&page)?;
     fs::write(&index, page)?;
     Ok(())
+}
+
+/// Starts the page, or says in it why it cannot start.
+fn loader(glue: &str, wasm: &str) -> String {
+    format!(
+        "try {{\n\
+         if (typeof WebAssembly !== \"object\") throw new Error(\"this browser does not run WebAssembly\");\n\
+         const page = await import(\"./{glue}\");\n\
+         await page.default({{ module_or_path: new URL(\"./{wasm}\", import.meta.url) }});\n\
+         }} catch (error) {{\n\
+         const place = document.getElementById(\"start\");\n\
+         if (place) {{ place.className = \"notice warning\"; place.setAttribute(\"role\", \"alert\");\n\
+         place.textContent = \"The dashboard cannot start: \" + (error && error.message || error) + \
+         \". Reload the page; if that does not help, use another browser, or partita status, \
+         partita workers and partita jobs in a terminal.\"; }}\n\
+         throw error;\n\
+         }}\n"
+    )
 }
 
 /// Gives the hash in each name all of its digits. trunk leaves leading zeros out, so that one name in
@@ -307,9 +326,16 @@ fn with_external_script(page: &str, name: &str) -> Result<String> {
     Ok(format!("{}{script}{}", &page[..start], &page[end..]))
 }
 
+/// The page with the script that adds the last slash, before anything that it loads.
+fn with_slash_script(page: &str) -> Result<String> {
+    let at = page.find("<link").context("the page links nothing")?;
+    Ok(format!("{}<script>{SLASH_SCRIPT}</script>{}", &page[..at], &page[at..]))
+}
+
 /// Refuses what the policy `default-src 'self'` would block in the browser.
 fn check_policy(page: &str) -> Result<()> {
     let inline = page
+        .replacen(&format!("<script>{SLASH_SCRIPT}</script>"), "", 1)
         .split("<script")
         .skip(1)
         .any(|tag| tag.split('>').next().is_none_or(|attributes| !attributes.contains("src=")));
@@ -400,6 +426,25 @@ mod tests {
              <link rel=\"modulepreload\"></head>"
         );
         check_policy(&page).unwrap();
+    }
+
+    /// The one inline script stands before all that the page loads, and another is refused.
+    #[test]
+    fn only_the_slash_script_is_inline() {
+        let page = with_external_script(PAGE, "start-1.js").unwrap();
+        let page = with_slash_script(&page).unwrap();
+        assert!(page.find("<script>").unwrap() < page.find("<link").unwrap());
+        check_policy(&page).unwrap();
+        check_policy(&page.replace("<script>", "<script>1;")).unwrap_err();
+    }
+
+    /// A page that cannot start says why in the element that stands there from the beginning.
+    #[test]
+    fn a_failed_start_is_said() {
+        let loader = loader("a.js", "a.wasm");
+        assert!(loader.contains("getElementById(\"start\")") && loader.contains("./a.wasm"));
+        let index = include_str!("../../dashboard/index.html");
+        assert!(index.contains("id=\"start\""));
     }
 
     /// Names that stand alone are shortened, parts of others and foreign things are not.

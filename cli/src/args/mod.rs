@@ -446,6 +446,9 @@ pub(crate) struct ReportArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub(crate) output_file: PathBuf,
+    /// Print how good the estimates of the time left were, and write no report
+    #[arg(long, conflicts_with = "output_file")]
+    pub(crate) estimates: bool,
 }
 
 /// `partita empty-tasks`

@@ -42,6 +42,10 @@ pub(crate) async fn replay(journal: &Path, args: &DashboardArgs) -> Result<u8> {
 
 /// Writes the report of a journal.
 pub(crate) fn report(args: &ReportArgs) -> Result<u8> {
+    if args.estimates {
+        say!("{}", partita_scheduler::estimates(&read(&args.journal)?));
+        return Ok(0);
+    }
     let page = partita_scheduler::report(&read(&args.journal)?)?;
     let file = &args.output_file;
     // What it shows is as private as the journal.

@@ -329,7 +329,7 @@ fn ramp(metric: Metric) -> Html {
                 }) }
             </span>
             { high }
-            <span>{ "▲ memory full" }</span><span>{ "◔ leaving" }</span>
+            <span>{ "▲ paused or near the limit" }</span><span>{ "◔ retiring" }</span>
             <span>{ "✖\u{fe0e} lost" }</span>
         </p>
     }

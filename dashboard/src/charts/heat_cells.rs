@@ -1,7 +1,7 @@
 //! What cells of workers say. Plain arithmetic.
 
-use crate::components::parts::look;
-use crate::format::{bytes, cpu_percent, grouped, percent};
+use crate::components::parts::{MemoryUse, look};
+use crate::format::{bytes, cores, grouped, percent};
 use crate::order::{sort_by, sort_by_key};
 use partita_shared::model::{WorkerRow, WorkerState};
 use std::cmp::{Ordering, Reverse};
@@ -15,7 +15,7 @@ pub const LEVELS: usize = 9;
 pub enum Metric {
     /// Processor time, as a share of one core for each slot.
     Cpu,
-    /// Reserved memory, as a share of the limit.
+    /// Memory of the process, as a share of the limit.
     Memory,
     /// Tasks on slots, as a share of the slots.
     Tasks,
@@ -40,9 +40,9 @@ impl Metric {
     /// What the ends of the ramp mean.
     pub fn ends(self) -> (&'static str, &'static str) {
         match self {
-            Metric::Cpu => ("idle", "all slots busy"),
+            Metric::Cpu => ("idle", "a core per slot"),
             Metric::Memory => ("empty", "at the limit"),
-            Metric::Tasks => ("none", "all slots taken"),
+            Metric::Tasks => ("none", "all slots busy"),
             Metric::Spilled => ("none", "as much as its memory"),
         }
     }
@@ -51,7 +51,7 @@ impl Metric {
         let metrics = &row.metrics;
         match self {
             Metric::Cpu => (metrics.cpu_milli.into(), u64::from(row.slots) * 1_000),
-            Metric::Memory => (metrics.reserved_bytes, row.memory_limit_bytes),
+            Metric::Memory => (metrics.resident_bytes, row.memory_limit_bytes),
             Metric::Tasks => (metrics.running.into(), row.slots.into()),
             Metric::Spilled => (metrics.spilled_bytes, row.memory_limit_bytes),
         }
@@ -72,18 +72,17 @@ impl Metric {
     /// The figure itself.
     pub fn text(self, row: &WorkerRow) -> String {
         let metrics = &row.metrics;
-        let percent = self.percent(row);
         match self {
             Metric::Cpu => {
-                format!("{} % of a core, {percent} % of its slots", cpu_percent(metrics.cpu_milli))
+                format!(
+                    "{} of {} cores",
+                    cores(metrics.cpu_milli.into()),
+                    grouped(row.slots.into())
+                )
             }
-            Metric::Memory => format!(
-                "{} of {} reserved ({percent} %)",
-                bytes(metrics.reserved_bytes),
-                bytes(row.memory_limit_bytes)
-            ),
+            Metric::Memory => MemoryUse::of(row).in_words(),
             Metric::Tasks => format!(
-                "{} of {} slots taken, {} queued",
+                "{} of {} slots busy, {} tasks queued",
                 grouped(metrics.running.into()),
                 grouped(row.slots.into()),
                 grouped(metrics.queued.into())
@@ -117,7 +116,7 @@ pub fn has_cell(row: &WorkerRow) -> bool {
 /// The glyph of a cell: what needs attention has one, what is well has none.
 pub fn sign(row: &WorkerRow) -> &'static str {
     match row.state {
-        WorkerState::Up if !row.metrics.above_mark => "",
+        WorkerState::Up if !row.metrics.above_mark && !MemoryUse::of(row).is_near_limit() => "",
         _ => look::worker(row).glyph,
     }
 }
@@ -367,7 +366,7 @@ mod tests {
         assert_eq!(sign(&worker(1)), "");
         assert_eq!(sign(&worker(9)), "▲");
         assert_eq!(sentence(&worker(17), Metric::Cpu), "n0417-0: lost");
-        assert!(sentence(&worker(23), Metric::Tasks).starts_with("n0418-2, leaving: tasks "));
+        assert!(sentence(&worker(23), Metric::Tasks).starts_with("n0418-2, retiring: tasks "));
         let rows: Vec<_> = (1..=24).map(|id| Rc::new(worker(id))).collect();
         let said = summary(rows.iter(), Metric::Memory);
         assert!(said.starts_with("23 workers by memory: ") && said.ends_with(", 1 lost"), "{said}");

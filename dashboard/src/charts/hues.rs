@@ -7,6 +7,7 @@
 use crate::order::sort_by_key;
 use partita_observe::view::TimelineView;
 use partita_shared::ids::StageId;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Okabe and Ito's hues, without black.
@@ -23,7 +24,22 @@ pub struct Hues {
     held: [Option<StageId>; HUES.len()],
 }
 
+thread_local! {
+    /// The hues that were given last: the overview and the timeline show the same stage alike.
+    static LAST: RefCell<Hues> = RefCell::default();
+}
+
 impl Hues {
+    /// The hues that another drawing gave last.
+    pub fn shared() -> Self {
+        LAST.with_borrow(Clone::clone)
+    }
+
+    /// Another window shows other stages: none has a hue that it does not earn there.
+    pub fn clear(&mut self) {
+        *self = Hues::default();
+    }
+
     /// Gives hues to the stages that take the most time of those that have none. A hue whose stage
     /// is not seen any more is given away only when another wants it.
     pub fn assign(&mut self, busy: &BTreeMap<StageId, u64>) {
@@ -45,6 +61,7 @@ impl Hues {
                 None => break,
             }
         }
+        LAST.with_borrow_mut(|last| last.clone_from(self));
     }
 
     /// The hue of a stage; `None` is grey.

@@ -132,7 +132,7 @@ mod tests {
         let values: &Values = &[(10, 4_000.0), (11, 2_000.0)];
         assert_eq!(
             sentence("Processor", Unit::CoreMilli, &[("used", values), ("idle", &[])], 20),
-            "Processor over the last ten minutes: used 200 % now, 400 % at most; idle not measured."
+            "Processor over the last ten minutes: used 2.00 cores now, 4.00 cores at most; idle not measured."
         );
     }
 }

@@ -177,8 +177,8 @@ impl Component for Matrix {
                         onpointerleave={link.callback(|_| Msg::Point(None))}
                         onkeydown={link.callback(Msg::Key)}></canvas>
                     <p class="hint">
-                        { "Rows sent, columns read; sums stand at the edges. The darker (on a dark \
-                           page the lighter), the more." }
+                        { "Row = sender, column = reader; the last row and column are totals. \
+                           Stronger colour = more bytes." }
                     </p>
                 </div>
                 if shows_table {

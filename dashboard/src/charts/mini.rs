@@ -105,7 +105,7 @@ impl Component for MiniTimeline {
         let mut strip = MiniTimeline {
             canvas: NodeRef::default(),
             frame: NodeRef::default(),
-            hues: Hues::default(),
+            hues: Hues::shared(),
             inks: None,
             waits_for_frame: false,
             watch: None,

@@ -1,6 +1,6 @@
 //! Axes: where ticks stand and what they say. Plain arithmetic.
 
-use crate::format::grouped;
+use crate::format::cores;
 use partita_shared::units::{format_bytes, format_count};
 
 /// Steps between ticks of a time axis, in milliseconds.
@@ -22,14 +22,11 @@ pub enum Unit {
     Bytes,
     /// Bytes in a second.
     BytesPerS,
-    /// Thousandths of a processor core, shown in percent of one core; of very many, in cores.
+    /// Thousandths of a processor core, shown in cores.
     CoreMilli,
     /// Things in a second.
     PerS,
 }
-
-/// From this many thousandths of a core on, percents of one core would have too many digits.
-const CORES_FROM_MILLI: f64 = 100_000.0;
 
 impl Unit {
     /// A value with its unit: `1.50 GiB`.
@@ -37,10 +34,7 @@ impl Unit {
         match self {
             Unit::Bytes => format_bytes(whole(value)),
             Unit::BytesPerS => format!("{}/s", format_bytes(whole(value))),
-            Unit::CoreMilli if value >= CORES_FROM_MILLI => {
-                format!("{} cores", grouped(whole(value / 1e3)))
-            }
-            Unit::CoreMilli => format!("{} %", grouped(whole(value / 10.0))),
+            Unit::CoreMilli => format!("{} cores", cores(whole(value))),
             Unit::PerS if value < 10.0 && value.fract() > 0.05 => format!("{value:.1}/s"),
             Unit::PerS => format!("{}/s", format_count(whole(value))),
         }
@@ -58,11 +52,8 @@ impl Unit {
                 }
                 format!("{value} {}", UNITS[unit])
             }
-            Unit::CoreMilli if value >= CORES_FROM_MILLI => {
-                format!("{} cores", grouped(whole(value / 1e3)))
-            }
-            Unit::CoreMilli => format!("{} %", grouped(whole(value / 10.0))),
-            Unit::PerS if value < 1.0 && value > 0.0 => format!("{value}"),
+            Unit::CoreMilli => format!("{}", value / 1e3),
+            Unit::PerS if value < 10.0 && value.fract() > 0.0 => format!("{value}"),
             Unit::PerS => format_count(whole(value)),
         }
     }
@@ -189,7 +180,7 @@ mod tests {
     fn values_have_units() {
         assert_eq!(Unit::Bytes.tick(1_610_612_736.0), "1.5 GiB");
         assert_eq!(Unit::BytesPerS.format(1_610_612_736.0), "1.50 GiB/s");
-        assert_eq!(Unit::CoreMilli.format(1_994.0), "199 %");
+        assert_eq!(Unit::CoreMilli.format(1_994.0), "1.99 cores");
         assert_eq!(Unit::PerS.format(2.25), "2.2/s");
         assert_eq!(Unit::PerS.format(336_776.0), "337 k/s");
     }

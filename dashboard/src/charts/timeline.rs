@@ -32,6 +32,11 @@ const RUNS_ON_MS_MAX: u64 = 2_000;
 /// Widths are requested in steps of this many pixels, so that a moved border causes few requests.
 const WIDTH_STEP_PX: u32 = 8;
 
+/// Lanes that fill the window are not higher than this, in pixels.
+const LANE_PX_MAX: f64 = 96.0;
+/// Height of the page around the lanes, in pixels.
+const AROUND_PX: f64 = 320.0;
+
 thread_local! {
     /// What was shown last: whoever comes back from a task's page goes on where they were.
     static LAST: Cell<(Viewport, usize)> = const {
@@ -105,6 +110,9 @@ pub struct Timeline {
     pub(super) lane_height: usize,
     pub(super) shows_table: bool,
     pub(super) hues: Hues,
+    lanes_total: u32,
+    /// The span for which the hues were given.
+    hues_span_ms: u64,
     /// Time by stage in what is shown, in microseconds.
     pub(super) busy: Rc<BTreeMap<StageId, u64>>,
     lanes: Option<LaneRange>,
@@ -128,7 +136,13 @@ pub struct Timeline {
 
 impl Timeline {
     pub(super) fn lane_px(&self) -> f64 {
-        LANE_HEIGHTS_PX.get(self.lane_height).copied().unwrap_or(AXIS_PX)
+        let chosen = LANE_HEIGHTS_PX.get(self.lane_height).copied().unwrap_or(AXIS_PX);
+        if self.lane_height != LANE_HEIGHT_DEFAULT || self.lanes_total == 0 {
+            return chosen;
+        }
+        // Few lanes fill the window.
+        let room_px = browser::window_height() - AROUND_PX;
+        (room_px / f64::from(self.lanes_total)).floor().clamp(chosen, LANE_PX_MAX)
     }
 
     /// The present, as far as figures go.
@@ -332,7 +346,9 @@ impl Component for Timeline {
             viewport,
             lane_height,
             shows_table: false,
-            hues: Hues::default(),
+            hues: Hues::shared(),
+            lanes_total: 0,
+            hues_span_ms: 0,
             busy: Rc::default(),
             lanes: None,
             size: (0.0, 0.0),
@@ -445,7 +461,13 @@ impl Component for Timeline {
 impl Timeline {
     fn take(&mut self, props: &Props) {
         if let Some(view) = &props.view {
+            self.lanes_total = view.lanes_total;
             let busy = busy_by_stage(view);
+            let span_ms = view.to_ms.saturating_sub(view.from_ms);
+            let before = std::mem::replace(&mut self.hues_span_ms, span_ms);
+            if before > 0 && before != span_ms {
+                self.hues.clear();
+            }
             self.hues.assign(&busy);
             self.busy = Rc::new(busy);
         }

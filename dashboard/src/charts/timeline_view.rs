@@ -325,15 +325,15 @@ const BAR_COLUMNS: &[Column<BarRow>] = &[
     )
     .by(|one, other| one.bar.length_us.cmp(&other.bar.length_us)),
     Column::<BarRow>::new(
-        "Others, %",
-        "w5 number p3",
+        "Network wait, %",
+        "w6 number p3",
         |row| share(row.bar.transfer).into(),
         |row| share(row.bar.transfer),
     )
     .by(|one, other| one.bar.transfer.cmp(&other.bar.transfer))
     .hint("The part of the time that it waited for other workers"),
     Column::<BarRow>::new(
-        "Disk, %",
+        "Disk wait, %",
         "w5 number p3",
         |row| share(row.bar.disk).into(),
         |row| share(row.bar.disk),
@@ -397,14 +397,14 @@ const LANE_COLUMNS: &[Column<LaneRow>] = &[
     )
     .by(|one, other| one.totals.busy_us.total_cmp(&other.totals.busy_us)),
     Column::<LaneRow>::new(
-        "Others, %",
+        "Network wait, %",
         "w5 number",
         |row| transfer(row).into(),
         |row| transfer(row).to_string(),
     )
     .by(|one, other| transfer(one).cmp(&transfer(other))),
     Column::<LaneRow>::new(
-        "Disk, %",
+        "Disk wait, %",
         "w5 number",
         |row| disk(row).into(),
         |row| disk(row).to_string(),

@@ -8,9 +8,9 @@ use super::replay_bar::ReplayBar;
 use super::status_bar::StatusBar;
 use super::token_form::TokenForm;
 use crate::link::Link;
-use crate::live::{Act, Health, LinkFigures, Live, Snapshot};
+use crate::live::{Act, Health, LinkFigures, Live, Snapshot, Trouble};
 use crate::route::{Route, Tab, split_panel};
-use crate::socket::CLOSE_CODE_REFUSED;
+use crate::socket::{CLOSE_CODE_FULL, CLOSE_CODE_REFUSED};
 use crate::source::{Opener, Source, SourceEvent};
 use crate::{api, browser, theme, token, topics};
 use gloo_events::EventListener;
@@ -56,6 +56,10 @@ pub enum Msg {
     Act(Act),
     /// The list of keys is to be shown, or no more.
     Help(bool),
+    /// Another tab said something.
+    Tab(token::Said),
+    /// Whether the scheduler answers ordinary requests.
+    Answering(bool),
 }
 
 /// The whole page.
@@ -73,6 +77,8 @@ pub struct App {
     /// What components follow beside their route's topics, by their names.
     wanted: BTreeMap<&'static str, Vec<Topic>>,
     retry: Option<Timeout>,
+    trouble: Trouble,
+    tabs: Option<token::Tabs>,
     now_ms: f64,
     drawn_ms: f64,
     draw_is_due: bool,
@@ -107,6 +113,12 @@ impl App {
         self.source = None;
         self.generation = self.generation.wrapping_add(1);
         let pause_ms = self.link.lost();
+        if self.trouble != Trouble::Full && ctx.props().opener.needs_token() {
+            let answered = ctx.link().callback(Msg::Answering);
+            wasm_bindgen_futures::spawn_local(async move {
+                answered.emit(api::is_answering().await);
+            });
+        }
         let link = ctx.link().clone();
         self.retry = Some(Timeout::new(pause_ms, move || link.send_message(Msg::Retry)));
     }
@@ -127,10 +139,25 @@ impl App {
         self.connect(ctx);
     }
 
+    /// A tab without a token asks for one; this tab takes one if it has none.
+    fn on_tab(&mut self, ctx: &Context<Self>, said: token::Said) -> bool {
+        match (said, &self.token, &self.tabs) {
+            (token::Said::Asks, Some(token), Some(tabs)) => tabs.tell(token),
+            (token::Said::Has(token), None, _) if !self.refused => {
+                token::store(&token);
+                self.take_token(ctx, token);
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
     /// Whether the page is to be drawn at once.
     fn on_source(&mut self, ctx: &Context<Self>, event: SourceEvent) -> bool {
         match event {
             SourceEvent::Message(message, bytes) => {
+                self.trouble = Trouble::Unknown;
                 let answer = self.link.received(*message, bytes, self.now_ms);
                 if let Some((asker, answer)) = answer {
                     asker.emit(answer);
@@ -143,6 +170,10 @@ impl App {
                 self.disconnect(ctx);
             }
             SourceEvent::Closed { code: CLOSE_CODE_REFUSED } => self.refuse(),
+            SourceEvent::Closed { code: CLOSE_CODE_FULL } => {
+                self.trouble = Trouble::Full;
+                self.disconnect(ctx);
+            }
             SourceEvent::Closed { .. } => self.disconnect(ctx),
         }
         true
@@ -259,6 +290,7 @@ impl App {
             follower,
             health: self.link.health(self.now_ms),
             figures_age_ms: self.link.figures_age_ms(self.now_ms),
+            trouble: self.trouble,
             link: LinkFigures { frame: self.link.frame(), bytes_per_s: self.link.bytes_per_s() },
             answers: self.link.answers().cloned().collect(),
             act: self.act.clone(),
@@ -334,6 +366,8 @@ impl Component for App {
             generation: 0,
             wanted: BTreeMap::new(),
             retry: None,
+            trouble: Trouble::Unknown,
+            tabs: None,
             now_ms,
             drawn_ms: now_ms,
             draw_is_due: false,
@@ -346,6 +380,12 @@ impl Component for App {
         app.link.hide(browser::is_hidden(), now_ms);
         app.settle();
         app.connect(ctx);
+        if ctx.props().opener.needs_token() {
+            app.tabs = token::Tabs::open(ctx.link().callback(Msg::Tab));
+        }
+        if let Some(tabs) = app.tabs.as_ref().filter(|_| app.token.is_none()) {
+            tabs.ask();
+        }
         app
     }
 
@@ -378,6 +418,13 @@ impl Component for App {
             Msg::Act(act) => self.on_act(act),
             Msg::Help(help) => {
                 self.help = help;
+                true
+            }
+            Msg::Tab(said) => self.on_tab(ctx, said),
+            Msg::Answering(is_answering) => {
+                if self.trouble != Trouble::Full {
+                    self.trouble = if is_answering { Trouble::NoSocket } else { Trouble::NoAnswer };
+                }
                 true
             }
         };
@@ -432,7 +479,7 @@ pub fn shell(
         <>
             <Patterns />
             if !is_alone {
-                <a class="skip" href="#main" onclick={skip}>{ "Skip to the figures" }</a>
+                <a class="skip" href="#main" onclick={skip}>{ "Skip to the content" }</a>
                 <Header live={live.clone()} tab={route.tab()} on_help={show_help} />
                 <ReplayBar live={live.clone()} />
             }
@@ -441,8 +488,9 @@ pub fn shell(
             }
             <main id="main" tabindex="-1" class={classes}>
                 if matches!(live.health(), Health::Loading | Health::Unreachable) {
-                    <Waiting unreachable={live.health() == Health::Unreachable} />
+                    <Waiting live={live.clone()} />
                 } else {
+                    <Lost live={live.clone()} />
                     <ContextProvider<Place> context={place.clone()}>
                         <Page live={live.clone()} route={route.clone()} />
                     </ContextProvider<Place>>
@@ -457,20 +505,47 @@ pub fn shell(
 }
 
 #[derive(PartialEq, Properties)]
-struct WaitingProps {
-    unreachable: bool,
+struct LinkProps {
+    live: Live,
 }
 
 /// Stands in for the page until the first frame.
 #[component]
-fn Waiting(props: &WaitingProps) -> Html {
-    let text = if props.unreachable {
-        "The scheduler cannot be reached. The page tries again every few seconds; check that the \
-         cluster and the SSH tunnel are up."
+fn Waiting(props: &LinkProps) -> Html {
+    let text = if props.live.health() == Health::Unreachable {
+        props.live.trouble().sentence()
     } else {
-        "Waiting for the first figures from the scheduler…"
+        "Waiting for the scheduler…"
     };
     html! { <p class="notice" role="status">{ text }</p> }
+}
+
+/// The link has been down for this long when the page says why, in milliseconds.
+const LOST_MS: u64 = 8_000;
+
+/// Says why old figures are shown, and how they are seen when the scheduler has ended.
+#[component]
+fn Lost(props: &LinkProps) -> Html {
+    let live = &props.live;
+    if live.health() != Health::Reconnecting || live.figures_age_ms() < LOST_MS {
+        return Html::default();
+    }
+    let has_ended = live.trouble() != Trouble::NoSocket && live.trouble() != Trouble::Full;
+    let journal = live.cluster.as_ref().and_then(|cluster| cluster.journal.clone());
+    html! {
+        <div class="notice warning" role="alert">
+            <p>
+                { format!("No figures since {}. ", browser::clock_time(live.now_ms.saturating_sub(live.figures_age_ms()))) }
+                { live.trouble().sentence() }
+            </p>
+            if let Some(journal) = journal.filter(|_| has_ended) {
+                <p>
+                    { "If the scheduler has ended, its journal shows the same pages: " }
+                    <code>{ format!("partita dashboard --replay {journal}") }</code>
+                </p>
+            }
+        </div>
+    }
 }
 
 /// Asks for a reload: figures of another build may be wrong.
@@ -478,8 +553,7 @@ fn Waiting(props: &WaitingProps) -> Html {
 fn OtherBuild() -> Html {
     html! {
         <p class="notice warning" role="alert">
-            { "This page and the scheduler are of different versions, so figures may be missing or \
-               wrong. " }
+            { "This page and the scheduler have different versions: values may be missing or wrong. " }
             <button type="button" onclick={|_| browser::reload()}>{ "Reload the page" }</button>
         </p>
     }

@@ -21,10 +21,10 @@ pub struct Props {
 fn state(health: Health) -> (&'static str, &'static str, &'static str) {
     match health {
         Health::Loading => ("◌", "waiting", "connecting"),
-        Health::Unreachable => ("↻", "failed", "not reachable, trying again"),
+        Health::Unreachable => ("↻", "failed", "not reachable, retrying"),
         Health::Live => ("●", "done", "live"),
         Health::Replay => ("▶\u{fe0e}", "done", "replay"),
-        Health::Held => ("❚❚", "waiting", "held"),
+        Health::Held => ("❚❚", "waiting", "paused"),
         Health::Stale => ("◌", "waiting", "stale"),
         Health::Reconnecting => ("↻", "failed", "reconnecting"),
     }
@@ -108,11 +108,8 @@ fn hold_button(live: &Live) -> Html {
     };
     let actor = live.actor();
     let onclick = Callback::from(move |_: MouseEvent| actor.emit(Act::Hold(!is_held)));
-    let (glyph, title) = if is_held {
-        ("▶\u{fe0e}", "Let the figures go on (space)")
-    } else {
-        ("❚❚", "Hold the figures (space)")
-    };
+    let (glyph, title) =
+        if is_held { ("▶\u{fe0e}", "Resume (space)") } else { ("❚❚", "Pause (space)") };
     html! {
         <button type="button" class="tool" {title} aria-label={title} {onclick}>{ glyph }</button>
     }

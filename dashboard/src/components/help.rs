@@ -16,11 +16,11 @@ pub struct Props {
 
 /// What each state of a task means.
 const STATES: [(TaskState, &str); 5] = [
-    (TaskState::Waiting, "an input is not there yet"),
-    (TaskState::Ready, "it could run, and waits for a slot"),
+    (TaskState::Waiting, "an input is incomplete"),
+    (TaskState::Ready, "it can run and waits for a slot"),
     (TaskState::Running, "it was given to a worker"),
-    (TaskState::Done, "its output is held, or was and is not wanted any more"),
-    (TaskState::Failed, "it will not be tried again"),
+    (TaskState::Done, "it has finished"),
+    (TaskState::Failed, "it is not retried"),
 ];
 
 /// The list of keys and signs, over the page.
@@ -46,7 +46,7 @@ pub fn Help(props: &Props) -> Html {
                     key((at + 1).to_string(), tab.name())
                 }) }
                 { key("/".into(), "to the search field") }
-                { key("space".into(), "hold the figures, or play and stop a replay") }
+                { key("space".into(), "pause or resume; in a replay, play or stop") }
                 { key("?".into(), "this list") }
             </dl>
             <h3>{ "States of a task" }</h3>

@@ -17,6 +17,7 @@ pub struct Props {
 #[component]
 pub fn TokenForm(props: &Props) -> Html {
     let input = use_node_ref();
+    use_effect_with((), |()| crate::browser::focus("#token"));
     let onsubmit = {
         let input = input.clone();
         let on_token = props.on_token.clone();
@@ -40,13 +41,13 @@ pub fn TokenForm(props: &Props) -> Html {
                            starts." }
                     </p>
                 }
-                <label for="token">{ "This page needs the cluster's token" }</label>
+                <label for="token">{ "Token of the cluster" }</label>
                 <input id="token" ref={input} type="password" autocomplete="off" required=true
                     spellcheck="false" aria-describedby="where" />
                 <button type="submit">{ "Show the cluster" }</button>
                 <p id="where" class="hint">
-                    { "Where the cluster runs, " }<code>{ "partita dashboard" }</code>
-                    { " prints a link to this page that has the token in it." }
+                    { "On the machine of the cluster, " }<code>{ "partita dashboard" }</code>
+                    { " prints a link that contains it." }
                 </p>
             </form>
         </main>

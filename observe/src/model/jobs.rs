@@ -1,15 +1,15 @@
 //! Jobs and their stages: what is told of them, and their rows.
 
 use super::Model;
+use super::eta::Estimates;
 use crate::event::{
-    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level, StageCarried,
-    StageCounters, StageFacts,
+    AttemptEnd, Counters, Ending, InputFacts, JobCounters, JobFacts, Level, PersistedFacts,
+    StageCarried, StageCounters, StageFacts,
 };
 use crate::events::Happening;
 use crate::frame::JOB_TEXT_CHARS_MAX;
-use crate::series::Rate;
 use crate::table::Table;
-use crate::view::{AttemptView, EventKind, FAILURES_MAX, StageView};
+use crate::view::{AttemptView, EventKind, FAILURES_MAX, Left, StageView};
 use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::message::FailureKind;
 use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts};
@@ -28,8 +28,6 @@ const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
 const FAILURE_CHARS_MAX: usize = 1_000;
 /// Tasks of one job of which it is remembered that workers were lost under them.
 const KILLS_MAX: usize = 1_000;
-/// The time over which the rate of a stage's finishing tasks is taken, in microseconds.
-const STAGE_RATE_US: u64 = 60_000_000;
 
 /// What is known of a stage.
 #[derive(Clone, Debug)]
@@ -37,15 +35,29 @@ pub(crate) struct StageRecord {
     pub(crate) name: String,
     pub(crate) plan: String,
     pub(crate) inputs: Vec<InputFacts>,
+    /// The job whose persisted result it stands for.
+    pub(crate) source: Option<JobId>,
     pub(crate) size: u32,
     pub(crate) counters: StageCounters,
     /// What was made from attempts.
     pub(crate) seen: StageCarried,
-    /// Its finishing tasks, while it has some that move.
-    pub(crate) rate: Rate,
-    pub(crate) left_ms: Option<u64>,
+    /// How long it still takes.
+    pub(crate) left: Option<Left>,
+    /// Whether its cost is known to the estimates of others.
+    pub(crate) is_learnt: bool,
     is_dirty: bool,
 }
+
+/// A job that failed, or a statement that could not be planned.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedJob {
+    pub(crate) id: JobId,
+    pub(crate) at_ms: u64,
+    pub(crate) error: String,
+}
+
+/// Jobs that failed of late which are remembered apart: a burst of others must not hide them.
+const FAILED_JOBS_MAX: usize = 200;
 
 /// What is known of a job.
 #[derive(Clone, Debug)]
@@ -69,6 +81,9 @@ pub(crate) struct JobRecord {
     pub(crate) moved_us: u64,
     /// Since when it has waited for a slot, in microseconds since the epoch.
     pub(crate) waits_since_us: Option<u64>,
+    pub(super) estimates: Estimates,
+    /// Where its result is, if it is persisted.
+    pub(crate) persisted: Option<PersistedFacts>,
     is_dirty: bool,
     dirty_stages: Vec<u32>,
 }
@@ -91,6 +106,7 @@ impl StageRecord {
             name: cut(&facts.name, STAGE_NAME_CHARS_MAX),
             plan,
             inputs: facts.inputs,
+            source: facts.source,
             size: facts.tasks,
             counters: StageCounters {
                 stage: id,
@@ -102,8 +118,8 @@ impl StageRecord {
                 held_bytes: 0,
             },
             seen: StageCarried::default(),
-            rate: Rate::over(STAGE_RATE_US),
-            left_ms: None,
+            left: None,
+            is_learnt: false,
             is_dirty: false,
         }
     }
@@ -124,7 +140,7 @@ impl StageRecord {
             failures: seen.failures,
             started_ms: seen.started_ms,
             ended_ms: seen.ended_ms,
-            left_ms: self.left_ms,
+            left: self.left,
             time_us: seen.time_us.quartiles(),
             task_rows: seen.task_rows.quartiles(),
             task_bytes: seen.task_bytes.quartiles(),
@@ -177,6 +193,8 @@ impl JobRecord {
             text_bytes: 0,
             moved_us: now_us,
             waits_since_us: None,
+            estimates: Estimates::default(),
+            persisted: None,
             is_dirty: false,
         }
     }
@@ -318,6 +336,11 @@ impl Model {
         if !figures.state.is_final() {
             row.state = figures.state;
         }
+        // A persisted result is complete: its job takes no more time, though it stays.
+        if row.state == JobState::Persisted && row.ended_ms.is_none() {
+            row.ended_ms = Some(self.now_us / 1000);
+        }
+        record.persisted = figures.persisted;
         row.started_ms = figures.started_ms;
         row.delivered_rows = figures.delivered_rows;
         row.retries = figures.retries;
@@ -325,6 +348,7 @@ impl Model {
     }
 
     pub(super) fn on_attempt(&mut self, end: &AttemptEnd) {
+        let end = &self.with_length(end);
         self.spans.push(self.now_us, end);
         self.free_slot(end);
         if matches!(end.ending, Ending::Failed(_)) {
@@ -420,6 +444,12 @@ impl Model {
             return;
         }
         self.note_end(&row);
+        if row.state == JobState::Failed {
+            self.keep_failed(&row);
+        }
+        if row.state == JobState::Done {
+            self.learn_from(id);
+        }
         let first_revision = self.first_revision;
         let tombstones = self.limits.tombstones;
         let record = self.job_records.entry(id).or_insert_with(|| {
@@ -431,6 +461,7 @@ impl Model {
         record.operators = cut_operators(operators);
         record.text_revision += 1;
         (record.kills, record.waits_since_us) = (BTreeMap::new(), None);
+        record.estimates = Estimates::default();
         for index in 0..record.stages.len() as u32 {
             let stage = &mut record.stages[index as usize];
             // Nothing of it runs or is held any more, whatever was about to.
@@ -438,7 +469,7 @@ impl Model {
             let tasks = &mut last.tasks;
             tasks.waiting += std::mem::take(&mut tasks.running) + std::mem::take(&mut tasks.ready);
             (last.held, last.held_bytes) = (0, 0);
-            (stage.left_ms, stage.rate) = (None, Rate::over(STAGE_RATE_US));
+            stage.left = None;
             record.count(now_us, last);
             record.touch(index);
         }
@@ -448,6 +479,18 @@ impl Model {
         self.slots_revision += 1;
         self.touch_job(id);
         self.keep_ended(id);
+    }
+
+    fn keep_failed(&mut self, row: &JobRow) {
+        if self.failed_jobs.len() >= FAILED_JOBS_MAX {
+            self.failed_jobs.pop_front();
+        }
+        let error = cut(&row.error, FAILURE_CHARS_MAX);
+        let at_ms = row.ended_ms.unwrap_or(self.now_us / 1000);
+        self.failed_jobs.push_back(FailedJob { id: row.id, at_ms, error });
+        if !self.is_restoring {
+            self.jobs_failed += 1;
+        }
     }
 
     /// A job that is over is remembered among those, as long as there is room.

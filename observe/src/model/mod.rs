@@ -6,19 +6,20 @@
 mod eta;
 mod jobs;
 mod snapshot;
+mod tables;
 mod tasks;
 mod tick;
 mod views;
 mod workers;
 
-use crate::event::{Carried, CoreFigures, Observation, SchedulerFacts, Seen};
+use crate::event::{Carried, CoreFigures, Observation, SchedulerFacts, Seen, TableName};
 use crate::events::{Events, Happening};
 use crate::notices::Notices;
 use crate::series::{Rate, Ring, Series};
 use crate::spans::Spans;
 use crate::table::{TOMBSTONES_MAX, Table};
 use crate::view::{EventRow, Mark, Notice, StageView, TimelineView, TimelineWindow};
-pub(crate) use jobs::{JobRecord, StageRecord};
+pub(crate) use jobs::{FailedJob, JobRecord, StageRecord};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::WorkerMetrics;
 use partita_shared::model::{JobRow, WorkerRow};
@@ -117,10 +118,16 @@ pub struct Model {
     series: Series,
     pub(crate) core: CoreFigures,
     core_rates: CoreRates,
+    /// What stages cost, for estimates.
+    costs: eta::Costs,
     tasks_finished: u64,
     task_rate: Rate,
     workers_lost: u32,
     attempts_failed: u64,
+    jobs_failed: u64,
+    /// Jobs that failed of late, the first first.
+    pub(crate) failed_jobs: VecDeque<FailedJob>,
+    table_names: Vec<TableName>,
     dropped: u64,
     /// Those of them that gaps told of.
     dropped_in_gaps: u64,
@@ -187,10 +194,14 @@ impl Model {
                 messages: rate(),
                 bytes: rate(),
             },
+            costs: eta::Costs::default(),
             tasks_finished: 0,
             task_rate: Rate::over(TASK_RATE_US),
             workers_lost: 0,
             attempts_failed: 0,
+            jobs_failed: 0,
+            failed_jobs: VecDeque::new(),
+            table_names: Vec::new(),
             dropped: 0,
             dropped_in_gaps: 0,
             browsers: 0,
@@ -226,6 +237,7 @@ impl Model {
             Observation::Core(figures) => self.on_core(*figures),
             Observation::Gap { dropped } => self.on_gap(before_us, dropped),
             Observation::Carried(carried) => self.on_carried(*carried),
+            Observation::Tables(names) => self.on_tables(names),
         }
     }
 

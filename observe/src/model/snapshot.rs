@@ -33,6 +33,7 @@ impl Model {
         let tasks_finished = self.tasks_finished;
         let counters = Counters { tasks_finished, ..Counters::default() };
         seen.push(Observation::Counters(Box::new(counters)));
+        seen.push(Observation::Tables(self.table_names().to_vec()));
         seen.push(Observation::Core(Box::new(self.core.clone())));
         seen.push(carried(Carried::End));
         seen
@@ -77,6 +78,7 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
         plan: stage.plan.clone(),
         tasks: stage.size,
         inputs: stage.inputs.clone(),
+        source: stage.source,
     };
     // A job that is told as ended would not take what follows.
     let mut begun = row.clone();
@@ -96,6 +98,7 @@ fn tell_job(record: &JobRecord, seen: &mut Vec<Observation>) {
             started_ms: row.started_ms,
             delivered_rows: row.delivered_rows,
             retries: row.retries,
+            persisted: record.persisted.clone(),
         }]
     };
     let stages = record.stages.iter().map(|stage| stage.counters.clone()).collect();

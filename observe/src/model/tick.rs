@@ -32,6 +32,10 @@ impl Model {
     fn forget_details(&mut self) {
         let now_us = self.now_us;
         for record in self.worker_records.values_mut() {
+            // The last words of a worker that is gone are all that there will be.
+            if record.ended_ms.is_some() {
+                continue;
+            }
             let is_old =
                 |(told_us, _): &(u64, _)| now_us.saturating_sub(*told_us) > DETAIL_AGE_US_MAX;
             if record.detail.as_ref().is_some_and(is_old) {

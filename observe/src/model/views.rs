@@ -5,7 +5,8 @@ use super::workers::is_there;
 use crate::timeline::{self, Frame, LANES_MAX, Slot};
 use crate::view::{
     ClusterView, DATA_STAGES_MAX, DataView, HOSTS_MAX, JobView, MARKS_MAX, Mark, PartitionView,
-    RECENT_MAX, SchedulerView, StageText, TimelineView, TimelineWindow, WorkerView,
+    RECENT_MAX, SchedulerView, StageData, StageText, TimelineView, TimelineWindow, WorkerView,
+    is_under_way,
 };
 use partita_shared::ids::{JobId, StageId, WorkerId};
 use partita_shared::message::SlotTask;
@@ -34,7 +35,10 @@ impl Model {
         let mut view = ClusterView {
             tasks_per_s: self.task_rate.per_s() as f32,
             attempts_failed: self.attempts_failed,
-            left_ms: self.left_ms(),
+            jobs_failed: self.jobs_failed,
+            journal: self.journal.clone(),
+            left: self.left(),
+            jobs_left: self.jobs_left(),
             browsers: self.browsers,
             dropped: self.dropped,
             event_p99_ns: self.core.event_p99_ns,
@@ -52,7 +56,7 @@ impl Model {
             view.cpu_milli += u64::from(metrics.cpu_milli);
             view.resident_bytes = view.resident_bytes.saturating_add(metrics.resident_bytes);
         }
-        let live = self.job_records.values().filter(|record| !record.row.state.is_final());
+        let live = self.job_records.values().filter(|record| is_under_way(record.row.state));
         for record in live {
             row.jobs_live += 1;
             row.tasks.add(&record.row.tasks);
@@ -107,14 +111,32 @@ impl Model {
 
     /// Where the memory goes.
     pub fn data_view(&self) -> DataView {
-        let mut stages: Vec<(StageId, String, u32, u64)> = Vec::new();
+        let mut told: HashMap<StageId, (u32, u64, u64)> = HashMap::new();
+        let all = self.worker_records.values().filter_map(|record| record.detail.as_ref());
+        for (task, memory_bytes, disk_bytes) in all.flat_map(|(_, detail)| &detail.partitions) {
+            let (count, memory, disk) = told.entry(task.stage).or_default();
+            *count += 1;
+            *memory = memory.saturating_add(*memory_bytes);
+            *disk = disk.saturating_add(*disk_bytes);
+        }
+        let mut stages: Vec<StageData> = Vec::new();
         for record in self.job_records.values().filter(|record| !record.row.state.is_final()) {
-            for stage in record.stages.iter().filter(|stage| stage.counters.held > 0) {
+            // What a mirror stands for is counted where it is: with the table.
+            let own = record.stages.iter().filter(|stage| stage.source.is_none());
+            for stage in own.filter(|stage| stage.counters.held > 0) {
                 let held = &stage.counters;
-                stages.push((held.stage, stage.name.clone(), held.held, held.held_bytes));
+                // A worker tells of its largest partitions: the split is known if that is all.
+                let split = told.get(&held.stage).filter(|(count, ..)| *count >= held.held);
+                stages.push(StageData {
+                    id: held.stage,
+                    name: stage.name.clone(),
+                    partitions: held.held,
+                    bytes: held.held_bytes,
+                    split: split.map(|(_, memory, disk)| (*memory, *disk)),
+                });
             }
         }
-        stages.sort_by_key(|(id, _, _, bytes)| (std::cmp::Reverse(*bytes), *id));
+        stages.sort_by_key(|stage| (std::cmp::Reverse(stage.bytes), stage.id));
         stages.truncate(DATA_STAGES_MAX);
         let details = self.worker_records.iter().filter_map(|(id, record)| {
             record.detail.as_ref().map(|(_, detail)| partitions(*id, detail))

@@ -1,7 +1,7 @@
 //! Workers: what is told of them.
 
 use super::{Model, push_bounded};
-use crate::event::{AttemptEnd, Level};
+use crate::event::{AttemptEnd, Ending, Level};
 use crate::events::Happening;
 use crate::series::Standing;
 use crate::view::{EventKind, Mark};
@@ -26,6 +26,8 @@ pub(crate) struct WorkerRecord {
     /// Tasks on its slots, and when that was measured, in microseconds since the epoch.
     pub(crate) on_slots: Vec<SlotTask>,
     pub(crate) measured_us: u64,
+    /// What was on its slots when it was lost.
+    lost_slots: Vec<SlotTask>,
     /// Slots that attempts named, which may be more than it said it has.
     pub(crate) slots_seen: u32,
     /// Whether it had said that it would go.
@@ -114,6 +116,23 @@ impl Model {
         (record.on_slots, record.measured_us) = (on_slots, now_us);
     }
 
+    /// An attempt that was lost or stopped reports no time: it is that since the worker last said what
+    /// was on its slots.
+    pub(super) fn with_length(&self, end: &AttemptEnd) -> AttemptEnd {
+        let mut end = end.clone();
+        if end.busy_us > 0 || !matches!(end.ending, Ending::Lost | Ending::Stopped) {
+            return end;
+        }
+        let Some(record) = self.worker_records.get(&end.worker) else { return end };
+        let is_it = |on: &&SlotTask| on.task == end.task && on.attempt == end.attempt;
+        if let Some(on) = record.on_slots.iter().chain(&record.lost_slots).find(is_it) {
+            end.slot = on.slot;
+            end.busy_us =
+                on.since_us.saturating_add(self.now_us.saturating_sub(record.measured_us));
+        }
+        end
+    }
+
     /// What ended on a slot is not on it any more, and neither is what was on it before that began.
     pub(super) fn free_slot(&mut self, end: &AttemptEnd) {
         let Some(record) = self.worker_records.get_mut(&end.worker) else { return };
@@ -188,7 +207,7 @@ impl Model {
                 (EventKind::WorkerLeft, Level::Info, format!("{name} left: {cause}"))
             }
             WorkerState::Lost => {
-                (EventKind::WorkerLost, Level::Warning, format!("{name} was lost: {cause}"))
+                (EventKind::WorkerLost, Level::Error, format!("{name} was lost: {cause}"))
             }
         };
         if !is_there(was) {
@@ -201,7 +220,7 @@ impl Model {
         let now_ms = self.now_ms();
         if let Some(record) = self.worker_records.get_mut(&id) {
             record.ended_ms = Some(now_ms);
-            record.on_slots = Vec::new();
+            record.lost_slots = std::mem::take(&mut record.on_slots);
         }
         self.mark(now_ms, kind, id);
         self.note(about(kind, level, id, text, &cause));

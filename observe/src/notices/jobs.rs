@@ -2,11 +2,12 @@
 
 use super::{Found, RECENT_MS, Subject, count_of, duration};
 use crate::event::Level;
-use crate::model::{JobRecord, Model, StageRecord};
-use crate::view::Place;
+use crate::events::without_numbers;
+use crate::model::{FailedJob, JobRecord, Model, StageRecord};
+use crate::view::{Place, is_under_way};
 use partita_shared::ids::{JobId, TaskId};
 use partita_shared::limits::TASK_KILLS_MAX;
-use partita_shared::model::{JobRow, JobState, WorkerState};
+use partita_shared::model::{JobState, WorkerState};
 use partita_shared::units::format_count;
 
 /// A job that waits for a slot is a notice after this long, in milliseconds.
@@ -38,14 +39,15 @@ pub(super) fn look(model: &Model, found: &mut Vec<Found>) {
     let live = model.job_records.values().filter(|record| !record.row.state.is_final());
     for record in live.take(JOBS_MAX) {
         waits(model, record, found);
-        stands(record, now_ms, found);
+        // A persisted result is complete: it does not move, and need not.
+        if is_under_way(record.row.state) {
+            stands(record, now_ms, found);
+        }
         retried(record, found);
         killers(model, record, found);
         record.stages.iter().for_each(|stage| skewed(stage, found));
     }
-    for (id, row) in model.jobs.iter().rev().take(JOBS_MAX) {
-        failed(id, row, now_ms, found);
-    }
+    failed(model, now_ms, found);
 }
 
 fn notice(subject: Subject, level: Level, job: JobId, text: String, remedy: &str) -> Found {
@@ -53,15 +55,30 @@ fn notice(subject: Subject, level: Level, job: JobId, text: String, remedy: &str
     Found { subject, level, text, remedy: remedy.into(), place, since_ms: None }
 }
 
-fn failed(id: JobId, row: &JobRow, now_ms: u64, found: &mut Vec<Found>) {
-    let ended_ms = row.ended_ms.unwrap_or(0);
-    if row.state != JobState::Failed || now_ms.saturating_sub(ended_ms) >= RECENT_MS {
-        return;
+/// Jobs that failed of late, those with like errors together.
+fn failed(model: &Model, now_ms: u64, found: &mut Vec<Found>) {
+    let mut alike: Vec<(String, Vec<&FailedJob>)> = Vec::new();
+    let is_recent = |job: &&FailedJob| now_ms.saturating_sub(job.at_ms) < RECENT_MS;
+    for job in model.failed_jobs.iter().filter(is_recent) {
+        let kind = without_numbers(&job.error);
+        match alike.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, jobs)) => jobs.push(job),
+            None => alike.push((kind, vec![job])),
+        }
     }
-    let text = format!("{id} failed: {}", row.error);
-    let remedy = "its page lists the failed attempts with their errors";
-    let since_ms = Some(ended_ms);
-    found.push(Found { since_ms, ..notice(Subject::Failed(id), Level::Error, id, text, remedy) });
+    for (_, jobs) in alike {
+        let (Some(first), Some(last)) = (jobs.first(), jobs.last()) else { continue };
+        let text = match jobs.len() {
+            1 => format!("{} failed: {}", last.id, last.error),
+            count => {
+                format!("{count} jobs failed alike, the latest is {}: {}", last.id, last.error)
+            }
+        };
+        let remedy = "the page of the job lists its failed attempts with their errors";
+        let subject = Subject::Failed(first.id);
+        let since_ms = Some(last.at_ms);
+        found.push(Found { since_ms, ..notice(subject, Level::Error, last.id, text, remedy) });
+    }
 }
 
 fn waits(model: &Model, record: &JobRecord, found: &mut Vec<Found>) {
@@ -164,7 +181,7 @@ fn stands(record: &JobRecord, now_ms: u64, found: &mut Vec<Found>) {
     } else {
         (
             format!("{id} has made no progress for {time}, and none of its tasks is running"),
-            "check that its client still reads the result; only a few partitions are computed ahead of the client",
+            "its client may have stopped reading; the job is throttled to the client's pace",
         )
     };
     found.push(Found {
@@ -180,8 +197,7 @@ fn retried(record: &JobRecord, found: &mut Vec<Found>) {
     }
     let verb = if retries == 1 { "was" } else { "were" };
     let text = format!("{} of {id} {verb} retried", count_of(retries, "task"));
-    let remedy =
-        "no action is needed if a worker was lost; the job's page lists the failed attempts";
+    let remedy = "expected after losing a worker; the job's page lists the failed attempts";
     found.push(notice(Subject::Retried(id), Level::Info, id, text, remedy));
 }
 

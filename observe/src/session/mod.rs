@@ -122,7 +122,8 @@ fn period_ms(topic: Topic) -> u64 {
         | Topic::Job(_)
         | Topic::Worker(_)
         | Topic::Timeline(_)
-        | Topic::Scheduler => 1_000,
+        | Topic::Scheduler
+        | Topic::Tables => 1_000,
         Topic::Data => 2_000,
     }
 }
@@ -214,6 +215,7 @@ impl Session {
                 | Topic::WorkerHistory(_)
                 | Topic::Timeline(_)
                 | Topic::Events
+                | Topic::Tables
                 | Topic::Scheduler => {}
             }
         }
@@ -294,6 +296,7 @@ fn is_more(update: &Update) -> bool {
         | Update::Worker(..)
         | Update::Timeline(..)
         | Update::Data(_)
+        | Update::Tables(_)
         | Update::Scheduler(_) => false,
     }
 }
@@ -338,6 +341,7 @@ fn make(model: &mut Model, topic: Topic, cursor: &mut Cursor, room: u64) -> Opti
             let view = model.timeline_shared(&window);
             document(cursor, Update::Timeline(window, Box::new(view)))
         }
+        Topic::Tables => document(cursor, Update::Tables(model.tables())),
         Topic::Data => document(cursor, Update::Data(Box::new(model.data_view()))),
         Topic::Events => rows(&mut cursor.numbers, model.events(), room, Update::Events),
         Topic::Scheduler => document(cursor, Update::Scheduler(Box::new(model.scheduler_view()))),

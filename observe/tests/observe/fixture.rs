@@ -128,6 +128,7 @@ pub(crate) fn job(id: u32, stages: &[u32]) -> JobFacts {
             .map(|before| InputFacts { stage: before as u32, exchange: "Shuffle".into() })
             .into_iter()
             .collect(),
+        source: None,
     };
     let waiting = stages.iter().map(|tasks| u64::from(*tasks)).sum();
     JobFacts {
@@ -168,6 +169,7 @@ pub(crate) fn running(job: u32) -> JobCounters {
         started_ms: Some(BEGIN_US / 1000),
         delivered_rows: 0,
         retries: 0,
+        persisted: None,
     }
 }
 

@@ -2,11 +2,14 @@
 //! over.
 
 use crate::observe::fixture::{Bench, counters, finished, job, running, task, worker};
-use partita_observe::event::{CoreFigures, Ending, Level, Observation};
+use partita_observe::event::{
+    AttemptEnd, CoreFigures, Ending, JobCounters, Level, Observation, PersistedFacts,
+    StageCounters, TableName,
+};
 use partita_observe::notices::NOTICES_MAX;
 use partita_observe::view::{Notice, Place};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::message::{FailureKind, WorkerMetrics};
+use partita_shared::message::{FailureKind, SlotTask, WorkerMetrics};
 use partita_shared::model::{JobState, TaskCounts, WorkerState};
 
 /// The sentences after a little more than a second.
@@ -308,4 +311,118 @@ fn the_list_is_bounded() {
     texts(&mut bench);
     let list = bench.model.notices();
     assert_eq!((list.len(), list[0].level), (NOTICES_MAX, Level::Error));
+}
+
+/// A persisted table is complete: however long it stays, nobody is told that its job stands, it has
+/// no time left, its duration does not grow, and its tasks are not those of jobs under way.
+#[test]
+fn persisted_tables_are_not_stuck_jobs() {
+    let mut bench = with_workers(2);
+    bench.submit(1, &[4]);
+    bench.count_job(running(1));
+    let done = TaskCounts { done: 4, ..TaskCounts::default() };
+    bench.count(StageCounters { held: 4, held_bytes: 400, rows: 40, ..counters(1, 0, done) });
+    bench.pass(3_000);
+    let holders = vec![(WorkerId(0), 3, 300), (WorkerId(1), 1, 100)];
+    let facts = PersistedFacts { holders, lost: 0, can_recompute: true };
+    let persisted = Some(facts.clone());
+    bench.count_job(JobCounters { state: JobState::Persisted, persisted, ..running(1) });
+    let ended_ms = bench.now_ms();
+    bench.pass(3_600_000);
+    assert!(texts(&mut bench).is_empty());
+    let cluster = bench.model.cluster();
+    assert_eq!((cluster.row.jobs_live, cluster.row.tasks.done, cluster.left), (0, 0, None));
+    let row = bench.model.jobs().get(JobId(1)).expect("it is remembered");
+    assert_eq!((row.state, row.ended_ms), (JobState::Persisted, Some(ended_ms)));
+
+    let name = |name: &str| TableName { job: JobId(1), name: name.into(), session: None };
+    bench.see(Observation::Tables(vec![name("late"), name("late_half")]));
+    let lost = PersistedFacts { holders: vec![(WorkerId(0), 3, 300)], lost: 1, ..facts };
+    let persisted = Some(lost);
+    bench.count_job(JobCounters { state: JobState::Persisted, persisted, ..running(1) });
+    bench.count(StageCounters { held: 3, held_bytes: 300, rows: 40, ..counters(1, 0, done) });
+    let tables = bench.model.tables();
+    assert_eq!(tables.len(), 1);
+    let names: Vec<&str> = tables[0].names.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["late", "late_half"]);
+    assert_eq!((tables[0].partitions, tables[0].lost, tables[0].bytes), (4, 1, 300));
+    assert_eq!(tables[0].holders, [(WorkerId(0), 3, 300)]);
+}
+
+/// A failed job is a notice for ten minutes, whatever came after it, and like failures are one. All
+/// of them are counted.
+#[test]
+fn failures_are_not_hidden_by_later_jobs() {
+    let mut bench = with_workers(2);
+    for id in 1..=3 {
+        let mut row = job(id, &[]).row;
+        (row.state, row.ended_ms) = (JobState::Failed, Some(bench.now_ms()));
+        row.error = format!("table t{id} not found");
+        bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
+    }
+    for id in 4..=400 {
+        let mut row = job(id, &[]).row;
+        (row.state, row.ended_ms) = (JobState::Done, Some(bench.now_ms()));
+        bench.see(Observation::JobEnded { row: Box::new(row), operators: Vec::new() });
+    }
+    let notice = one(&mut bench);
+    assert_eq!(notice.text, "3 jobs failed alike, the latest is job-3: table t3 not found");
+    assert_eq!(bench.model.cluster().jobs_failed, 3);
+    bench.pass(600_000);
+    assert!(texts(&mut bench).is_empty());
+}
+
+/// An attempt that was lost with its worker, or stopped, has the time and the slot that the worker
+/// last told: it is seen on the timeline.
+#[test]
+fn lost_and_stopped_attempts_have_a_length() {
+    let mut bench = with_workers(2);
+    bench.submit(1, &[4]);
+    bench.count_job(running(1));
+    let on = |worker: u32| SlotTask {
+        slot: 1,
+        task: task(1, 0, worker),
+        attempt: 1,
+        since_us: 7_000_000,
+    };
+    for worker in 0..2 {
+        bench.measure(worker, WorkerMetrics::default(), vec![on(worker)]);
+    }
+    bench.pass(3_000);
+    let end =
+        |worker: u32, ending| AttemptEnd { ending, ..finished(task(1, 0, worker), worker, 0, 0) };
+    bench.lose(0, "killed");
+    bench.end(end(0, Ending::Lost));
+    bench.end(end(1, Ending::Stopped));
+    for worker in 0..2 {
+        let attempts = bench.model.attempts(task(1, 0, worker));
+        assert_eq!((attempts[0].busy_us, attempts[0].slot), (10_000_000, 1), "worker {worker}");
+    }
+}
+
+/// The first that a worker measures is what it did before it was seen: neither its traffic nor its
+/// disk is a rate of that second, also when it comes back under another number.
+#[test]
+fn a_worker_that_comes_back_makes_no_spike() {
+    let mut bench = with_workers(1);
+    let metrics = |bytes: u64| WorkerMetrics {
+        fetched_bytes: bytes,
+        disk_read_bytes: bytes,
+        ..WorkerMetrics::default()
+    };
+    let most = |bench: &Bench| {
+        let (points, _) = bench.model.history().after(None, 1_000);
+        points.iter().map(|(_, point)| point.fetched_bytes.max(point.disk_read_bytes)).max()
+    };
+    bench.measure(0, metrics(112 << 30), Vec::new());
+    bench.pass(2_000);
+    assert_eq!(most(&bench), Some(0));
+    bench.lose(0, "silent");
+    bench.join(1, 2);
+    bench.pass(1_000);
+    bench.measure(1, metrics(112 << 30), Vec::new());
+    bench.pass(1_000);
+    bench.measure(1, metrics((112 << 30) + 5_000), Vec::new());
+    bench.pass(2_000);
+    assert_eq!(most(&bench), Some(5_000));
 }

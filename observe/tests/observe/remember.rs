@@ -29,11 +29,17 @@ fn shown(model: &Model) -> Shown {
     }
     let data = model.data_view();
     rows.push(format!("{:?} {:?} {:?}", data.stages, data.hosts, data.transfers));
-    let cluster = ClusterView { tasks_per_s: 0.0, left_ms: None, ..model.cluster() };
+    let cluster = ClusterView {
+        tasks_per_s: 0.0,
+        left: None,
+        jobs_left: Vec::new(),
+        jobs_failed: 0,
+        ..model.cluster()
+    };
     rows.push(format!("{cluster:?}"));
     let stages = model.jobs().iter().map(|(id, _)| {
         let table = model.stages(id).expect("is remembered");
-        let views = table.iter().map(|(_, view)| StageView { left_ms: None, ..view.clone() });
+        let views = table.iter().map(|(_, view)| StageView { left: None, ..view.clone() });
         (id, views.collect())
     });
     (rows, stages.collect())

@@ -184,6 +184,7 @@ impl Script {
             started_ms: None,
             delivered_rows: 0,
             retries: 0,
+            persisted: None,
         };
         let stages = sizes.iter().enumerate().map(stage).collect();
         self.jobs.insert(id, LiveJob { counters, stages, dirty: Vec::new() });

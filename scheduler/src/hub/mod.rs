@@ -141,7 +141,7 @@ impl Hub {
     }
 
     /// Tells the observer of something, if there is one.
-    fn show(&self, what: Observation) {
+    pub(crate) fn show(&self, what: Observation) {
         if let Some(observer) = &self.observer {
             observer.show(Seen { at_us: now_us(), what });
         }

@@ -162,6 +162,7 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::Counters(_)
         | Observation::JobEnded { .. }
         | Observation::Note(_)
+        | Observation::Tables(_)
         | Observation::Gap { .. } => true,
     }
 }

@@ -8,11 +8,16 @@ use crate::query::QueryError;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use partita_core::Core;
+use partita_observe::event::{Observation, TableName};
 use partita_plan::persisted::PersistedResult;
 use partita_shared::ids::JobId;
 use partita_shared::model::TableRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often names are compared with those that the observer knows.
+const NAMES_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Whose a table is: a session's, or everyone's if none is named.
 type Owner = Option<String>;
@@ -134,6 +139,28 @@ impl Collections {
         let Some(persisted) = hub.query(|core| core.persisted_jobs()).await else { return };
         named.retain(|job| !persisted.contains(job));
         hub.release(self.sweep(is_there, &named)).await;
+    }
+
+    /// The names of all tables, for the observer.
+    fn names(&self) -> Vec<TableName> {
+        let name = |((session, name), persisted): (&(Owner, String), &Arc<PersistedResult>)| {
+            TableName { job: persisted.job, name: name.clone(), session: session.clone() }
+        };
+        self.lock().iter().map(name).collect()
+    }
+
+    /// Tells the observer the names of all tables whenever they are others than before.
+    pub(crate) async fn tell_names(&self, hub: &Hub) {
+        let mut interval = tokio::time::interval(NAMES_INTERVAL);
+        let mut told = Vec::new();
+        loop {
+            interval.tick().await;
+            let names = self.names();
+            if names != told {
+                hub.show(Observation::Tables(names.clone()));
+                told = names;
+            }
+        }
     }
 
     /// All tables, for listings.

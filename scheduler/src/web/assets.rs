@@ -25,8 +25,10 @@ const WITHOUT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">
 <code>cargo xtask dashboard</code>, then build again. <code>partita status</code>, \
 <code>partita workers</code> and <code>partita jobs</code> show the cluster in a terminal.</p></html>";
 
-/// The page may load and ask nothing but its own origin.
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+/// The page may load and ask nothing but its own origin. The hash is that of its one inline script,
+/// which adds a missing last slash to the address: without it no other file of the page is found.
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' \
+'sha256-c+faTl9zu8R1YtOPEliUv+INooCVBNgCKGNYk5fg24c='; style-src 'self'; \
 img-src 'self' data:; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'self'";
 
 pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {

@@ -7,13 +7,14 @@ mod auth;
 mod client;
 mod dashboard;
 mod metrics;
+mod prefix;
 mod replay;
 mod report;
 mod worker;
 
 pub(crate) use auth::Token;
 pub use replay::Replay;
-pub use report::report;
+pub use report::{estimates, report};
 
 use crate::error::SchedulerError;
 use crate::hub::Hub;
@@ -98,6 +99,8 @@ pub(crate) async fn serve(
         .merge(flight::routes(&shared))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_token));
     let app = pages(door(&shared)).merge(guarded);
+    // Outside of the routes, which go by the path without a prefix.
+    let app = Router::new().fallback_service(app).layer(middleware::from_fn(prefix::strip));
     let service = app.into_make_service_with_connect_info::<Caller>();
     let ended = shared.shutdown.clone();
     let serving = axum::serve(port(listener), service).with_graceful_shutdown(async move {

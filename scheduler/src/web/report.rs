@@ -26,6 +26,11 @@ const { default: start } = await import(glue);
 await start({ module_or_path: await unpack("wasm") });
 "#;
 
+/// How good the estimates of the time left were for the jobs of a journal, in a line.
+pub fn estimates(entries: &Entries) -> String {
+    partita_observe::calibration::measure(entries.seen.iter().cloned()).to_string()
+}
+
 /// The report of a journal: a page of HTML.
 ///
 /// # Errors

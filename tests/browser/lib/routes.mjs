@@ -7,6 +7,7 @@ export const ROUTES = [
   { name: 'Tasks', route: '#/tasks' },
   { name: 'Timeline', route: '#/timeline' },
   { name: 'Workers', route: '#/workers' },
+  { name: 'Tables', route: '#/tables' },
   { name: 'Data', route: '#/data' },
   { name: 'Events', route: '#/events' },
   { name: 'Scheduler', route: '#/scheduler' },

@@ -1,12 +1,12 @@
 //! Where the memory goes.
 
 use crate::charts::{self, Column, Grid, Matrix, Sort, Table, natural, task_number};
-use crate::components::parts::{Bar, Panel, Part, Same, Status, stage_link, task_link};
-use crate::format::{NONE, bytes, grouped, percent};
+use crate::components::parts::{Bar, MemoryUse, Panel, Part, Same, Status, stage_link, task_link};
+use crate::format::{NONE, bytes, grouped};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter, task_key};
 use partita_observe::frame::{Source, Topic};
-use partita_observe::view::{DataView, PartitionView};
+use partita_observe::view::{DataView, PartitionView, StageData};
 use partita_shared::ids::{StageId, WorkerId};
 use partita_shared::model::WorkerRow;
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub fn Data(props: &Props) -> Html {
     let there = Status::of(
         live.has(Topic::Workers),
         workers.is_empty(),
-        "No worker has joined yet. Start one with `partita worker`.",
+        "No workers are connected. Start one with `partita worker`.",
     );
     html! {
         <>
@@ -97,18 +97,12 @@ fn totals(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Html {
     let there = || workers.values().filter(|row| super::workers::is_there(row));
     let sum =
         |of: fn(&WorkerRow) -> u64| there().map(|row| of(row)).fold(0_u64, u64::saturating_add);
-    let limit = sum(|row| row.memory_limit_bytes);
-    if limit == 0 {
+    let mut memory = MemoryUse::default();
+    there().for_each(|row| memory.add(&MemoryUse::of(row)));
+    if memory.limit == 0 {
         return Html::default();
     }
-    let reserved = sum(|row| row.metrics.reserved_bytes);
-    let stored = sum(|row| row.metrics.stored_bytes);
     let spilled = sum(|row| row.metrics.spilled_bytes);
-    let resident = sum(|row| row.metrics.resident_bytes);
-    let operators = reserved.saturating_sub(stored);
-    let parts =
-        vec![Part { class: "stored", size: stored }, Part { class: "used", size: operators }];
-    let label = format!("{} of {} reserved", bytes(reserved), bytes(limit));
     let figure = |class: &'static str, term: &'static str, value: String| {
         html! {
             <div key={term}>
@@ -118,14 +112,14 @@ fn totals(workers: &BTreeMap<WorkerId, Rc<WorkerRow>>) -> Html {
     };
     html! {
         <Panel id="data-all" title="Memory of all workers"
-            note={format!("{} % of {} reserved", percent(reserved, limit), bytes(limit))}>
-            <div class="pad thick"><Bar {parts} whole={limit} {label} /></div>
+            note={format!("{}\u{202f}% of {}", memory.percent(), bytes(memory.limit))}>
+            <div class="pad thick">{ memory.bar() }</div>
             <dl class="facts">
-                { figure("stored", "stored partitions", bytes(stored)) }
-                { figure("used", "operators at work", bytes(operators)) }
-                { figure("", "free", bytes(limit.saturating_sub(reserved))) }
+                { figure("stored", "partitions", bytes(memory.stored)) }
+                { figure("used", "operators", bytes(memory.operators())) }
+                { figure("resident", "not accounted for", bytes(memory.other())) }
+                { figure("", "free", bytes(memory.free())) }
                 { figure("spilled", "spilled to disk", bytes(spilled)) }
-                { figure("", "resident sets", bytes(resident)) }
             </dl>
         </Panel>
     }
@@ -149,6 +143,7 @@ struct StageLine {
     name: String,
     partitions: u32,
     bytes: u64,
+    split: Option<(u64, u64)>,
     most: u64,
 }
 
@@ -167,13 +162,24 @@ const STAGE_COLUMNS: &[Column<StageLine>] = &[
         |line| line.id.job.to_string(),
     )
     .by(|one, other| one.id.cmp(&other.id)),
-    Column::<StageLine>::new(
-        "Bytes",
-        "w10 number bar-cell",
-        |line| share_bar("stored", line.bytes, line.most),
-        |line| line.bytes.to_string(),
-    )
+    Column::<StageLine>::new("Bytes", "w10 number bar-cell", split_bar, |line| {
+        line.bytes.to_string()
+    })
     .by(|one, other| one.bytes.cmp(&other.bytes)),
+    Column::<StageLine>::new(
+        "In memory",
+        "w5 number",
+        |line| part_of(line, |split| split.0).into(),
+        |line| line.split.map(|split| split.0.to_string()).unwrap_or_default(),
+    )
+    .by(|one, other| one.split.map(|split| split.0).cmp(&other.split.map(|split| split.0))),
+    Column::<StageLine>::new(
+        "On disk",
+        "w5 number",
+        |line| part_of(line, |split| split.1).into(),
+        |line| line.split.map(|split| split.1.to_string()).unwrap_or_default(),
+    )
+    .by(|one, other| one.split.map(|split| split.1).cmp(&other.split.map(|split| split.1))),
     Column::<StageLine>::new(
         "Partitions",
         "w5 number",
@@ -183,24 +189,40 @@ const STAGE_COLUMNS: &[Column<StageLine>] = &[
     .by(|one, other| one.partitions.cmp(&other.partitions)),
 ];
 
-/// A bar that is whole for the largest, and the bytes.
-fn share_bar(class: &'static str, size: u64, most: u64) -> Html {
-    let text = bytes(size);
+/// A bar that is whole for the largest, and the bytes. What was spilled is apart from what is in
+/// memory as soon as the workers have told of each partition.
+fn split_bar(line: &StageLine) -> Html {
+    let text = bytes(line.bytes);
+    let (parts, label) = match line.split {
+        Some((memory, disk)) => {
+            // What is on disk takes another size there than in memory.
+            let stored = memory.min(line.bytes);
+            let parts = vec![
+                Part { class: "stored", size: stored },
+                Part { class: "spilled", size: if disk > 0 { line.bytes - stored } else { 0 } },
+            ];
+            (parts, format!("{text}: {} in memory, {} on disk", bytes(memory), bytes(disk)))
+        }
+        None => (vec![Part { class: "resident", size: line.bytes }], text.clone()),
+    };
     html! {
-        <span class="with-bar">
-            <Bar parts={vec![Part { class, size }]} whole={most} label={text.clone()} />
-            <span>{ text }</span>
-        </span>
+        <span class="with-bar"><Bar {parts} whole={line.most} {label} /><span>{ text }</span></span>
     }
 }
 
+/// Bytes in memory or on disk, if the workers have told of each partition.
+fn part_of(line: &StageLine, of: fn((u64, u64)) -> u64) -> String {
+    line.split.map_or(NONE.to_string(), |split| or_none(of(split)))
+}
+
 fn stages_table(data: &DataView) -> Same<dyn charts::Source> {
-    let most = data.stages.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
-    let line = |(id, name, partitions, bytes): &(StageId, String, u32, u64)| StageLine {
-        id: *id,
-        name: name.clone(),
-        partitions: *partitions,
-        bytes: *bytes,
+    let most = data.stages.iter().map(|stage| stage.bytes).max().unwrap_or(0);
+    let line = |stage: &StageData| StageLine {
+        id: stage.id,
+        name: stage.name.clone(),
+        partitions: stage.partitions,
+        bytes: stage.bytes,
+        split: stage.split,
         most,
     };
     Grid {
@@ -222,18 +244,13 @@ const WORKER_COLUMNS: &[Column<Rc<WorkerRow>>] = &[
     )
     .by(|one, other| natural(&one.name).cmp(natural(&other.name))),
     Column::<Rc<WorkerRow>>::new(
-        "Reserved, % of limit",
+        "Memory, % of limit",
         "w10 number bar-cell",
-        |row| {
-            let metrics = &row.metrics;
-            super::workers::memory_bar(metrics.reserved_bytes, metrics.stored_bytes, row.memory_limit_bytes)
-        },
-        |row| row.metrics.reserved_bytes.to_string(),
+        |row| MemoryUse::of(row).cell(),
+        |row| row.metrics.resident_bytes.to_string(),
     )
-    .by(|one, other| {
-        let share = |row: &WorkerRow| percent(row.metrics.reserved_bytes, row.memory_limit_bytes);
-        share(one).cmp(&share(other))
-    }),
+    .by(|one, other| MemoryUse::of(one).percent().cmp(&MemoryUse::of(other).percent()))
+    .hint("Memory of the process: stored partitions (full), operators (low) and the rest (outline)"),
     Column::<Rc<WorkerRow>>::new("Stored", "w5 number", |row| bytes(row.metrics.stored_bytes).into(), |row| {
         row.metrics.stored_bytes.to_string()
     })

@@ -35,7 +35,7 @@ fn busy_pages_say_what_is_asked() {
     let workers = page("workers", &live);
     assert_shows(
         &workers,
-        &["23 workers", "n0413-0", "memory full", "leaving", "Workers that went", "out of memory"],
+        &["23 workers", "n0413-0", "paused", "retiring", "Disconnected workers", "out of memory"],
     );
     let worker = page("worker", &live);
     assert_shows(
@@ -60,10 +60,7 @@ fn busy_pages_say_what_is_asked() {
         &["scan lineitem", "212 GiB", "read between 6 hosts", "Largest partitions"],
     );
     let events = page("events", &live);
-    assert_shows(
-        &events,
-        &["214 ×", "n0417-0 was lost", "and 2 more", "Traceback", "All that happened"],
-    );
+    assert_shows(&events, &["214 ×", "n0417-0 was lost", "and 2 more", "Traceback", "All events"]);
     let scheduler = page("scheduler", &live);
     assert_shows(
         &scheduler,
@@ -91,7 +88,7 @@ fn pages_say_that_they_wait() {
         if !matches!(route, Route::Timeline(_)) {
             assert_shows(&html, &["Loading…"]);
         }
-        assert_hides(&html, &["No worker has joined", "No task has failed", "0 workers"]);
+        assert_hides(&html, &["No worker has joined", "No task or job has failed", "0 workers"]);
     }
 }
 
@@ -111,11 +108,14 @@ fn empty_pages_say_so() {
     );
     let drawn = |name: &str, route: &Route| draw_page(&format!("{name}-empty"), &live, route);
     let wanted: [(&str, &[&str]); 6] = [
-        ("workers", &["No worker has joined yet", "partita worker"]),
+        ("workers", &["No workers are connected", "partita worker"]),
         ("worker", &["There is no worker-9"]),
-        ("timeline", &["No worker has joined yet"]),
+        ("timeline", &["No workers are connected"]),
         ("data", &["No stage holds a partition", "No worker has read a partition from another"]),
-        ("events", &["No task has failed", "No worker was lost", "Nothing has happened yet"]),
+        (
+            "events",
+            &["No task or job has failed", "No worker was lost", "Nothing has happened yet"],
+        ),
         ("scheduler", &["not a bottleneck", "none is written", "told no settings"]),
     ];
     for (name, sentences) in wanted {
@@ -141,5 +141,5 @@ fn old_figures_stay() {
     let whole = drawn();
     let follower: Follower = (*whole).clone();
     let old = live(follower, Health::Reconnecting, Vec::new());
-    assert_shows(&draw_page("workers-stale", &old, &Route::Workers), &["n0413-0", "memory full"]);
+    assert_shows(&draw_page("workers-stale", &old, &Route::Workers), &["n0413-0", "paused"]);
 }

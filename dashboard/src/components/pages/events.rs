@@ -99,18 +99,18 @@ pub fn Events(props: &Props) -> Html {
     let none = if live.events.is_empty() {
         "Nothing has happened yet."
     } else {
-        "No event is of this kind."
+        "No event matches the filter."
     };
     html! {
         <>
             <h1 class="offscreen">{ "Events" }</h1>
-            <Listing live={live.clone()} id="events-errors" title="What failed"
+            <Listing live={live.clone()} id="events-errors" title="Failures"
                 rows={Same::of(&errors)}
-                status={Status::of(has_come, errors.is_empty(), "No task has failed.")} />
-            <Listing live={live.clone()} id="events-deaths" title="Workers that were lost"
+                status={Status::of(has_come, errors.is_empty(), "No task or job has failed.")} />
+            <Listing live={live.clone()} id="events-deaths" title="Lost workers"
                 rows={Same::of(&deaths)}
                 status={Status::of(has_come, deaths.is_empty(), "No worker was lost.")} />
-            <Listing live={live.clone()} id="events-all" title="All that happened"
+            <Listing live={live.clone()} id="events-all" title="All events"
                 rows={Same::of(&all)} tools={tools(&filter)}
                 status={Status::of(has_come, all.is_empty(), none)} />
         </>

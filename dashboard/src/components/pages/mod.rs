@@ -10,6 +10,7 @@ mod nowhere;
 mod overview;
 mod overview_extras;
 mod scheduler;
+mod tables;
 mod task;
 mod tasks;
 mod timeline;
@@ -43,6 +44,7 @@ pub fn Page(props: &Props) -> Html {
         Route::Timeline(job) => html! { <timeline::Timeline {live} {job} /> },
         Route::Workers => html! { <workers::Workers {live} /> },
         Route::Worker(id) => html! { <worker::Worker key={id.0} {live} {id} /> },
+        Route::Tables(job) => html! { <tables::Tables {live} {job} /> },
         Route::Data => html! { <data::Data {live} /> },
         Route::Events => html! { <events::Events {live} /> },
         Route::Scheduler => html! { <scheduler::Scheduler {live} /> },

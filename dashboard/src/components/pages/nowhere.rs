@@ -16,8 +16,8 @@ pub fn Nowhere(props: &Props) -> Html {
         <section class="notice">
             <h2>{ "No such page" }</h2>
             <p>
-                { "Nothing is kept under " }<code>{ props.address.clone() }</code>
-                { ". The " }<a href="#/">{ "overview" }</a>{ " leads to everything that there is." }
+                { "No page at " }<code>{ props.address.clone() }</code>
+                { ". Go to the " }<a href="#/">{ "overview" }</a>{ "." }
             </p>
         </section>
     }

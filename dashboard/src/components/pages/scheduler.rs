@@ -32,17 +32,20 @@ fn verdict(view: &SchedulerView) -> (Look, String) {
     let queued = view.core.queued;
     if view.core_milli >= BUSY_MILLI || queued > QUEUED_MAX {
         let text = format!(
-            "The core is busy {percent} % of the time and {} events wait: workers may wait for it. \
-             Fewer and larger tasks help.",
+            "The scheduler is busy {percent} % of the time and {} events wait: workers may wait for \
+             it. Use fewer and larger tasks.",
             grouped(queued.into())
         );
         (look("✖\u{fe0e}", "failed", "a bottleneck"), text)
     } else if view.core_milli >= CALM_MILLI {
         let text =
-            format!("The core is busy {percent} % of the time: there is room, and not much of it.");
+            format!("The scheduler is busy {percent} % of the time and has little reserve left.");
         (look("▲", "ready", "busy"), text)
     } else {
-        let text = format!("The core is busy {percent} % of the time and waits for the rest.");
+        let text = format!(
+            "The scheduler is idle {} % of the time; it does not slow the cluster down.",
+            100 - percent.min(100)
+        );
         (look("✔\u{fe0e}", "done", "not a bottleneck"), text)
     }
 }

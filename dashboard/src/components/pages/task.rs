@@ -79,8 +79,9 @@ fn head(live: &Live, task: &TaskView) -> Html {
     };
     let holder = match (row.state, row.worker) {
         (TaskState::Running, Some(worker)) => ("runs on", worker_link(live, worker)),
-        (_, Some(worker)) => ("held by", worker_link(live, worker)),
-        (_, None) => ("held by", html! { NONE }),
+        (TaskState::Done, Some(worker)) => ("stored on", worker_link(live, worker)),
+        (_, Some(worker)) => ("ran on", worker_link(live, worker)),
+        (_, None) => ("stored on", html! { NONE }),
     };
     html! {
         <section class="strip" aria-label="Summary of the task">
@@ -116,7 +117,7 @@ fn task_totals(
 
 /// Why a task is not running: about the task first, then worker by worker.
 fn why(live: &Live, task: &TaskView) -> Html {
-    let status = Status::of(true, task.why.is_empty(), "Nothing keeps it: it will start at once.");
+    let status = Status::of(true, task.why.is_empty(), "Nothing prevents it; it starts next.");
     html! {
         <Panel title="Why it is not running" id="why" {status}>
             <ul class="reasons">
@@ -134,8 +135,7 @@ fn why(live: &Live, task: &TaskView) -> Html {
 }
 
 fn attempts(live: &Live, attempts: &[AttemptView]) -> Html {
-    let status =
-        Status::of(true, attempts.is_empty(), "It was not started yet, as far as is known.");
+    let status = Status::of(true, attempts.is_empty(), "Not started yet.");
     html! {
         <Panel title="Attempts" id="attempts" {status}>
             <div class="scroll" role="group" aria-label="Attempts" tabindex="0">
@@ -183,7 +183,7 @@ fn attempt_row(live: &Live, attempt: &AttemptView) -> Html {
 }
 
 fn inputs(live: &Live, of: StageId, inputs: &[InputView]) -> Html {
-    let status = Status::of(true, inputs.is_empty(), "It reads no other task.");
+    let status = Status::of(true, inputs.is_empty(), "It reads no other stage.");
     html! {
         <Panel title="What it reads" id="inputs" {status}>
             <ul class="list">
@@ -194,6 +194,12 @@ fn inputs(live: &Live, of: StageId, inputs: &[InputView]) -> Html {
                             <span class="details">{ input.exchange.clone() }</span>
                             <span class="left">{ held(input) }</span>
                         </p>
+                        if input.exchange == "Shuffle" {
+                            <p class="details">
+                                { "The task reads its bucket of each partition; the sizes are those of \
+                                   whole partitions." }
+                            </p>
+                        }
                         <ul class="places">
                             { for input.places.iter().map(|(worker, partitions, size)| html! {
                                 <li key={worker.0}>
@@ -221,9 +227,9 @@ fn held(input: &InputView) -> String {
 }
 
 fn story(live: &Live, task: &TaskView) -> Html {
-    let status = Status::of(true, task.story.is_empty(), "Nothing is remembered of it.");
+    let status = Status::of(true, task.story.is_empty(), "No history yet.");
     html! {
-        <Panel title="What became of it" id="story" {status}>
+        <Panel title="History" id="story" {status}>
             <ol class="story">
                 { for task.story.iter().enumerate().map(|(at, (when_ms, what))| html! {
                     <li key={at}>

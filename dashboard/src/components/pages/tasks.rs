@@ -118,7 +118,7 @@ fn List(props: &ListProps) -> Html {
             <h1 class="offscreen">{ "Tasks" }</h1>
             <Panel title={format!("Tasks of {job}")} id="tasks" {status} {csv}
                 tools={filters(live, *job, *filter)}
-                note={format!("asked for every {} s", REFRESH_MS / 1_000)}>
+                note={format!("refreshed every {} s", REFRESH_MS / 1_000)}>
                 <div class="scroll" role="group" aria-label="Tasks" tabindex="0">
                     <table class="rows">
                         { table_head(&COLUMNS) }

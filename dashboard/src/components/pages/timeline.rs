@@ -51,7 +51,7 @@ pub fn Timeline(props: &Props) -> Html {
                 }
                 if is_idle && no_lanes {
                     <p class="empty">
-                        { "No worker has joined yet. Start one with " }<code>{ "partita worker" }</code>{ "." }
+                        { "No workers are connected. Start one with " }<code>{ "partita worker" }</code>{ "." }
                     </p>
                 }
                 <charts::Timeline live={live.clone()} {view} job={*job} {on_window} />

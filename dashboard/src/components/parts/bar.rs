@@ -26,24 +26,31 @@ pub struct Props {
     pub parts: Vec<Part>,
     /// What the whole width stands for.
     pub whole: u64,
+    /// Where a tick stands, in the unit of the whole.
+    #[prop_or_default]
+    pub limit: Option<u64>,
     /// What it says, for those who do not see it.
     pub label: AttrValue,
+}
+
+/// A part of the whole, in steps.
+fn steps_of(size: u64, whole: u64) -> u64 {
+    match whole {
+        0 => 0,
+        _ => (u128::from(size.min(whole)) * u128::from(STEPS) / u128::from(whole)) as u64,
+    }
 }
 
 /// Where each part begins and how wide it is, in steps. Ends are rounded, not widths, so that
 /// parts neither overlap nor leave the bar.
 fn extents(parts: &[Part], whole: u64) -> Vec<(u64, u64)> {
-    let end_of = |sum: u64| match whole {
-        0 => 0,
-        _ => (u128::from(sum.min(whole)) * u128::from(STEPS) / u128::from(whole)) as u64,
-    };
     let mut sum = 0_u64;
     let mut start = 0;
     let mut extents = Vec::with_capacity(parts.len());
     for part in parts {
         sum = sum.saturating_add(part.size);
         let least = if part.size > 0 && whole > 0 { start + STEPS_MIN } else { start };
-        let end = end_of(sum).max(least).min(STEPS);
+        let end = steps_of(sum, whole).max(least).min(STEPS);
         extents.push((start, end - start));
         start = end;
     }
@@ -58,7 +65,6 @@ fn share(steps: u64) -> String {
 /// The pattern that lies over a part.
 fn pattern(class: &str) -> Option<&'static str> {
     match class {
-        "ready" => Some("url(#hatch-ready)"),
         "spilled" | "disk" => Some("url(#hatch-spilled)"),
         "failed" => Some("url(#hatch-failed)"),
         "transfer" => Some("url(#hatch-transfer)"),
@@ -86,6 +92,9 @@ pub fn Bar(props: &Props) -> Html {
                     </g>
                 }
             }) }
+            if let Some(limit) = props.limit {
+                <rect class="tick" x={share(steps_of(limit, props.whole))} width="2" height="100%" />
+            }
         </svg>
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! The glyphs ask to be drawn as text, not as pictures (the variation selector `U+FE0E`).
 
+use super::MemoryUse;
 use crate::route::state_key;
 use partita_observe::event::{Ending, Level};
 use partita_shared::model::{JobState, TaskState, WorkerRow, WorkerState};
@@ -26,7 +27,7 @@ const fn look(glyph: &'static str, class: &'static str, word: &'static str) -> L
 pub const SPILLED: Look = look("▤", "spilled", "spilled");
 
 /// A task.
-pub fn task(state: TaskState) -> Look {
+pub const fn task(state: TaskState) -> Look {
     let word = state_key(state);
     match state {
         TaskState::Waiting => look("○", "waiting", word),
@@ -53,9 +54,12 @@ pub fn job(state: JobState) -> Look {
 /// A worker.
 pub fn worker(worker: &WorkerRow) -> Look {
     match worker.state {
-        WorkerState::Up if worker.metrics.above_mark => look("▲", "ready", "memory full"),
+        WorkerState::Up if MemoryUse::of(worker).is_near_limit() => {
+            look("▲", "failed", "near memory limit")
+        }
+        WorkerState::Up if worker.metrics.above_mark => look("▲", "ready", "paused"),
         WorkerState::Up => look("●", "done", "up"),
-        WorkerState::Leaving => look("◔", "ready", "leaving"),
+        WorkerState::Leaving => look("◔", "ready", "retiring"),
         WorkerState::Left => look("○", "waiting", "left"),
         WorkerState::Lost => look("✖\u{fe0e}", "failed", "lost"),
     }
@@ -64,7 +68,7 @@ pub fn worker(worker: &WorkerRow) -> Look {
 /// How much something matters.
 pub fn level(level: Level) -> Look {
     match level {
-        Level::Info => look("●", "running", "good to know"),
+        Level::Info => look("●", "running", "info"),
         Level::Warning => look("▲", "ready", "warning"),
         Level::Error => look("✖\u{fe0e}", "failed", "error"),
     }

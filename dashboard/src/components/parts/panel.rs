@@ -44,7 +44,13 @@ impl Place {
             Some(_) => (self.page.to_string(), "the whole page"),
             None => (panel_address(id, &self.page), "this panel alone"),
         };
-        html! { <a class="alone-link" {href} {title} aria-label={title}></a> }
+        html! {
+            <a class="alone-link" {href} {title} aria-label={title}>
+                <svg width="12" height="12" viewBox="0 0 12 12" aria-hidden="true">
+                    <path d="M.5 3.5h8v8h-8zM3.5 3V.5h8v8H9" fill="none" stroke="currentColor" />
+                </svg>
+            </a>
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use yew::prelude::*;
 
-/// Patterns, by identifier: `hatch-ready` (dots), `hatch-spilled` (lines), `hatch-failed` (crossed
+/// Patterns, by identifier: `hatch-spilled` (lines), `hatch-failed` (crossed
 /// lines), `hatch-transfer` (slanted lines). They lie over a colour and leave most of it. Once on
 /// the page; used as `fill="url(#hatch-failed)"`.
 #[component]
@@ -17,7 +17,6 @@ pub fn Patterns() -> Html {
     html! {
         <svg class="offscreen" width="0" height="0" aria-hidden="true" focusable="false">
             <defs>
-                { pattern("hatch-ready", "4", "M1 2h1.5") }
                 { pattern("hatch-spilled", "4", "M0 2h4") }
                 { pattern("hatch-failed", "6", "M0 0l6 6M6 0l-6 6") }
                 { pattern("hatch-transfer", "6", "M-1 1l2 -2M0 6l6 -6M5 7l2 -2") }

@@ -3,14 +3,15 @@
 use super::cancel::Cancel;
 use crate::browser;
 use crate::components::pages::jobs::duration;
-use crate::components::pages::overview::left_ms;
+use crate::components::pages::overview::job_left;
 use crate::components::parts::{Age, State, StateBar, look};
-use crate::format::{NONE, bytes, counted, duration_ms, grouped, percent};
+use crate::format::{NONE, bytes, counted, grouped, percent, time_left};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
 use partita_observe::frame::Source;
+use partita_observe::view::is_under_way;
 use partita_shared::ids::JobId;
-use partita_shared::model::JobRow;
+use partita_shared::model::{JobRow, JobState};
 use yew::prelude::*;
 
 /// What the head shows.
@@ -34,7 +35,7 @@ pub fn Head(props: &Props) -> Html {
             </section>
         };
     };
-    let can_be_cancelled = !job.state.is_final() && live.source() == Source::Live;
+    let can_be_cancelled = is_under_way(job.state) && live.source() == Source::Live;
     html! {
         <section class="strip" aria-label="Summary of the job">
             <div class="title">
@@ -47,12 +48,15 @@ pub fn Head(props: &Props) -> Html {
                 <span class="links">
                     <a href={Route::Tasks(TaskFilter::of_job(id)).to_string()}>{ "tasks" }</a>
                     <a href={Route::Timeline(Some(id)).to_string()}>{ "timeline" }</a>
+                    if job.state == JobState::Persisted {
+                        <a href={Route::Tables(Some(id)).to_string()}>{ "table" }</a>
+                    }
                 </span>
                 if can_be_cancelled {
                     <Cancel live={live.clone()} {id} />
                 }
             </div>
-            { progress(job, live.now_ms) }
+            { progress(live, job) }
             if !job.error.is_empty() {
                 <p class="error" role="status">{ whole_error(live, job) }</p>
             }
@@ -67,10 +71,10 @@ fn whole_error(live: &Live, job: &JobRow) -> String {
     text.map(|text| &text.error).filter(|e| !e.is_empty()).unwrap_or(&job.error).clone()
 }
 
-fn progress(job: &JobRow, now_ms: u64) -> Html {
+fn progress(live: &Live, job: &JobRow) -> Html {
     let tasks = &job.tasks;
-    let left = match left_ms(job, now_ms) {
-        Some(left_ms) if !job.state.is_final() => format!(" · about {} left", duration_ms(left_ms)),
+    let left = match job.state {
+        JobState::Running => format!(" · time left {}", time_left(job_left(live, job.id))),
         _ => String::new(),
     };
     html! {

@@ -1,7 +1,7 @@
 //! Where the time of a job's tasks goes: computing, waiting for other workers, waiting for disks.
 
 use crate::components::parts::{Bar, Panel, Part, Status};
-use crate::format::{duration_us, percent};
+use crate::format::{counted, duration_us, percent};
 use crate::live::Live;
 use crate::order;
 use partita_observe::frame::Topic;
@@ -71,6 +71,48 @@ impl Time {
     }
 }
 
+/// A stage is skewed when its slowest task takes this many times the median.
+const SKEWED: u64 = 4;
+
+/// A share of the time that is worth a sentence, in percent.
+const SHARE_MIN: u64 = 15;
+
+/// Why the job takes its time, in at most three sentences: the stage that takes the most, what its
+/// tasks wait for, and the slowest task or what was lost.
+fn why(times: &[(&StageView, Time)], all: Time) -> String {
+    let Some((first, time)) = times.first() else { return String::new() };
+    let share = |us: u64| percent(us, all.total_us());
+    let mut sentences =
+        vec![format!("{} % of the time is in `{}`.", share(time.total_us()), first.name)];
+    let (network, disk) = (share(all.transfer_us), share(all.disk_us));
+    if network.max(disk) >= SHARE_MIN {
+        sentences.push(if network >= disk {
+            format!("{network} % is waiting for partitions of other workers.")
+        } else {
+            format!("{disk} % is waiting for disks, because data was spilled.")
+        });
+    }
+    let skewed = times.iter().map(|(stage, _)| stage).find(|stage| {
+        let tasks = &stage.time_us;
+        tasks.median > 0 && tasks.max >= tasks.median.saturating_mul(SKEWED)
+    });
+    let failures: u64 = times.iter().map(|(stage, _)| stage.failures).sum();
+    if let Some(stage) = skewed {
+        sentences.push(format!(
+            "The slowest task of `{}` took {}, the median task {}.",
+            stage.name,
+            duration_us(stage.time_us.max),
+            duration_us(stage.time_us.median)
+        ));
+    } else if failures > 0 {
+        sentences.push(format!(
+            "{} failed or were lost with a worker, and their work was repeated.",
+            counted(failures, "attempt", "attempts")
+        ));
+    }
+    sentences.join(" ")
+}
+
 /// Where the time of a job's tasks goes, in all and for the stages that took the most.
 #[component]
 pub fn Spent(props: &Props) -> Html {
@@ -92,6 +134,7 @@ pub fn Spent(props: &Props) -> Html {
     html! {
         <Panel title="Where the time goes" id="spent" {status} {note}>
             <div class="memory">
+                <p>{ why(&times, all) }</p>
                 <Bar parts={all.parts()} whole={all.total_us()} label={all.in_words()} />
                 <dl class="legend">
                     { entry("compute", "computing", all.compute_us, all) }
@@ -139,6 +182,27 @@ fn entry(class: &'static str, name: &'static str, us: u64, all: Time) -> Html {
 mod tests {
     use super::*;
     use crate::fixtures::work::stages;
+
+    /// At most three sentences say why a job takes its time, from what was measured.
+    #[test]
+    fn why_a_job_is_slow() {
+        let mut stages = stages(JobId(7));
+        (stages[1].busy_us, stages[1].transfer_us, stages[1].disk_us) = (600, 0, 0);
+        (stages[3].busy_us, stages[3].transfer_us, stages[3].disk_us) = (400, 210, 0);
+        let stages: Vec<&StageView> = vec![&stages[1], &stages[3]];
+        let times: Vec<(&StageView, Time)> =
+            stages.into_iter().map(|stage| (stage, Time::of(stage))).collect();
+        let all = times.iter().fold(Time::default(), |sum, (_, time)| sum.add(*time));
+        let text = why(&times, all);
+        assert!(
+            text.starts_with(
+                "60 % of the time is in `scan orders`. 21 % is waiting for partitions"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("The slowest task of `join orders` took"), "{text}");
+        assert_eq!(why(&[], Time::default()), "");
+    }
 
     /// The three parts are the whole, even where figures that come at different times disagree.
     #[test]

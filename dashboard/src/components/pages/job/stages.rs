@@ -3,7 +3,7 @@
 use crate::components::parts::{
     Panel, Quantiles, Same, StateBar, Status, Unit, stage_link, table_head,
 };
-use crate::format::{NONE, bytes, counted, csv, duration_ms, grouped, percent};
+use crate::format::{NONE, bytes, counted, csv, grouped, percent, time_left};
 use crate::live::Live;
 use partita_observe::frame::Topic;
 use partita_observe::view::{Quartiles, StageView};
@@ -61,7 +61,7 @@ const COLUMNS: [(&str, &str); 9] = [
     ("Rows per task", ""),
     ("Bytes per task", ""),
     ("Rows", "number"),
-    ("Held", "number"),
+    ("Stored", "number"),
     ("Failures", "number"),
 ];
 
@@ -74,8 +74,8 @@ struct RowProps {
 fn Row(props: &RowProps) -> Html {
     let stage = &props.stage;
     let tasks = &stage.tasks;
-    let left = match stage.left_ms {
-        Some(left_ms) => duration_ms(left_ms),
+    let left = match stage.left {
+        Some(_) => time_left(stage.left),
         None if tasks.done == tasks.total() => "done".to_string(),
         None => NONE.to_string(),
     };

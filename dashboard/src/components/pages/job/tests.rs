@@ -17,7 +17,7 @@ fn a_running_job_is_told_whole() {
         &html,
         &[
             "job-7 ▶\u{fe0e} running jonas@login1",
-            "65 % · 12 005 of 18 400 tasks done · about",
+            "65 % · 12 005 of 18 400 tasks done · time left 3.3–5.2 min",
             "GROUP BY n.region, month",
             "Cancel…",
             "waiting for other workers",

@@ -74,8 +74,8 @@ pub fn FirstQuery(props: &Props) -> Html {
             <div class="first">
                 if workers == 0 {
                     <p>
-                        { "The scheduler is up and no worker has joined. Start some, on this machine \
-                           or in a job script:" }
+                        { "The scheduler is running, and no workers are connected. Start some, on \
+                           this machine or in a job script:" }
                     </p>
                     { command("partita worker --nworkers 4") }
                     <p>{ "Then send a first query:" }</p>

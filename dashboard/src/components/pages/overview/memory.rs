@@ -1,7 +1,7 @@
 //! How the memory of all workers is used.
 
-use crate::components::parts::{Bar, Panel, Part, Same, Status};
-use crate::format::{bytes, percent};
+use crate::components::parts::{MemoryUse, Panel, Same, Status};
+use crate::format::bytes;
 use crate::live::Live;
 use partita_observe::view::ClusterView;
 use yew::prelude::*;
@@ -19,7 +19,7 @@ pub struct Props {
 pub fn Memory(props: &Props) -> Html {
     let cluster = props.live.cluster.as_ref();
     let workers = cluster.map_or(0, |cluster| cluster.row.workers);
-    let status = Status::of(cluster.is_some(), workers == 0, "No worker is there.");
+    let status = Status::of(cluster.is_some(), workers == 0, "No workers are connected.");
     html! {
         <Panel title="Memory" id="memory" {status}>
             if let Some(cluster) = cluster {
@@ -36,33 +36,16 @@ struct SplitProps {
 
 #[component]
 fn Split(props: &SplitProps) -> Html {
-    let row = &props.cluster.row;
-    let limit = row.memory_limit_bytes;
-    let operators = row.reserved_bytes.saturating_sub(row.stored_bytes);
-    // Code, buffers and what libraries hold: the processes have it, the budget does not know it.
-    let other = props.cluster.resident_bytes.saturating_sub(row.reserved_bytes);
-    let free = limit.saturating_sub(row.reserved_bytes).saturating_sub(other);
-    let parts = [
-        Part { class: "stored", size: row.stored_bytes },
-        Part { class: "used", size: operators },
-        Part { class: "other", size: other },
-    ];
-    let label = format!(
-        "Of {}: partitions {} %, operators {} %, not accounted for {} %",
-        bytes(limit),
-        percent(row.stored_bytes, limit),
-        percent(operators, limit),
-        percent(other, limit)
-    );
+    let memory = MemoryUse::of_cluster(&props.cluster);
     html! {
         <div class="memory">
-            <Bar parts={parts.to_vec()} whole={limit} label={label} />
+            { memory.bar() }
             <dl class="legend">
-                { entry("stored", "partitions", row.stored_bytes) }
-                { entry("used", "operators", operators) }
-                { entry("other", "not accounted for", other) }
-                { entry("free", "free", free) }
-                { entry("spilled", "spilled to disk", row.spilled_bytes) }
+                { entry("stored", "partitions", memory.stored) }
+                { entry("used", "operators", memory.operators()) }
+                { entry("resident", "not accounted for", memory.other()) }
+                { entry("free", "free", memory.free()) }
+                { entry("spilled", "spilled to disk", props.cluster.row.spilled_bytes) }
             </dl>
         </div>
     }

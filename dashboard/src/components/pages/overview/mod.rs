@@ -14,8 +14,9 @@ use attention::Attention;
 use idle::{FirstQuery, Recent};
 use memory::Memory;
 use partita_observe::frame::Topic;
+use partita_observe::view::is_under_way;
 use progress::Progress;
-pub use progress::left_ms;
+pub use progress::job_left;
 use strip::Strip;
 use yew::prelude::*;
 
@@ -30,10 +31,10 @@ pub struct Props {
 #[component]
 pub fn Overview(props: &Props) -> Html {
     let live = &props.live;
-    let runs = live.jobs.values().any(|job| !job.state.is_final());
+    let runs = live.jobs.values().any(|job| is_under_way(job.state));
     let is_new = live.has(Topic::Jobs) && live.jobs.is_empty();
     let has_workers = live.has(Topic::Workers);
-    let workers = Status::of(has_workers, live.workers.is_empty(), "No worker has joined yet.");
+    let workers = Status::of(has_workers, live.workers.is_empty(), "No workers are connected.");
     html! {
         <>
             <h1 class="offscreen">{ "Overview" }</h1>
@@ -52,13 +53,13 @@ pub fn Overview(props: &Props) -> Html {
                     <Panel title="Last minute" id="last-minute" tools={link(&Route::Timeline(None), "timeline")}>
                         <LastMinute live={live.clone()} />
                     </Panel>
+                    <Memory live={live.clone()} />
                     <Panel title="Workers" id="grid" status={workers} tools={link(&Route::Workers, "all workers")}>
                         <WorkersGrid live={live.clone()} />
                     </Panel>
                 </div>
                 <div class="column">
                     <Attention live={live.clone()} />
-                    <Memory live={live.clone()} />
                 </div>
             </div>
         </>

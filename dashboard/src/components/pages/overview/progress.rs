@@ -1,15 +1,15 @@
 //! How far the running jobs are, and their stages.
 
-use crate::components::parts::{Panel, Same, StateBar, Status, job_link, stage_link};
-use crate::format::{counted, duration_ms, grouped, percent};
+use crate::components::parts::{Panel, Same, StateBar, Status, job_link, look, stage_link};
+use crate::format::{counted, grouped, percent, time_left};
 use crate::live::Live;
 use crate::order;
 use crate::route::Route;
 use crate::topics::jobs_in_detail;
 use partita_observe::frame::Topic;
-use partita_observe::view::StageView;
+use partita_observe::view::{Left, StageView, is_under_way};
 use partita_shared::ids::JobId;
-use partita_shared::model::{JobRow, JobState};
+use partita_shared::model::{JobRow, JobState, TaskState};
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -30,7 +30,8 @@ pub struct Props {
 #[component]
 pub fn Progress(props: &Props) -> Html {
     let live = &props.live;
-    let jobs: Vec<&Rc<JobRow>> = live.jobs.values().rev().filter(|j| !j.state.is_final()).collect();
+    let jobs: Vec<&Rc<JobRow>> =
+        live.jobs.values().rev().filter(|job| is_under_way(job.state)).collect();
     let detailed = jobs_in_detail(live);
     let status = Status::of(live.has(Topic::Jobs), jobs.is_empty(), "No job runs.");
     let hidden = jobs.len().saturating_sub(JOBS_SHOWN_MAX);
@@ -42,10 +43,18 @@ pub fn Progress(props: &Props) -> Html {
                     let stages = if detailed.contains(&job.id) { stages_of(live, job.id) } else { Vec::new() };
                     html! {
                         <JobProgress key={job.id.0} job={Same::of(job)} {stages}
-                            now_s={live.now_ms / 1_000} />
+                            left={job_left(live, job.id)} />
                     }
                 }) }
             </ul>
+            <p class="key" aria-hidden="true">
+                { for [TaskState::Done, TaskState::Running, TaskState::Ready].map(|state| html! {
+                    <span key={look::task(state).word}>
+                        <svg class="bar swatch"><rect class={look::task(state).class} width="100%" height="100%" /></svg>
+                        { look::task(state).word }
+                    </span>
+                }) }
+            </p>
             if hidden > 0 {
                 <p class="empty">
                     { format!("{} more: ", grouped(hidden as u64)) }
@@ -76,19 +85,13 @@ fn stages_of(live: &Live, job: JobId) -> Vec<Same<StageView>> {
 struct JobProgressProps {
     job: Same<JobRow>,
     stages: Vec<Same<StageView>>,
-    now_s: u64,
+    left: Option<Left>,
 }
 
-/// Time until a job is likely done, from the share that is done. It says nothing before a part
-/// that can be told from chance.
-pub fn left_ms(job: &JobRow, now_ms: u64) -> Option<u64> {
-    const DONE_PERCENT_MIN: u64 = 2;
-    let (done, total) = (job.tasks.done, job.tasks.total());
-    let past_ms = now_ms.checked_sub(job.started_ms?)?;
-    if percent(done, total) < DONE_PERCENT_MIN {
-        return None;
-    }
-    u64::try_from(u128::from(past_ms) * u128::from(total - done) / u128::from(done)).ok()
+/// The time that a job still takes, as the observer estimates it: the page computes none itself.
+pub fn job_left(live: &Live, job: JobId) -> Option<Left> {
+    let cluster = live.cluster.as_ref()?;
+    cluster.jobs_left.iter().find(|(id, _)| *id == job).map(|(_, left)| *left)
 }
 
 #[component]
@@ -102,7 +105,7 @@ fn JobProgress(props: &JobProgressProps) -> Html {
                 <code class="one-line" title={job.text.clone()}>{ job.text.clone() }</code>
                 <span class="left">
                     <b>{ share(job.tasks.done, job.tasks.total()) }</b>
-                    { format!(" · {}", left(job, props.now_s * 1_000)) }
+                    { format!(" · {}", left(job.state, props.left)) }
                 </span>
             </p>
             <StateBar tasks={job.tasks} />
@@ -122,12 +125,11 @@ fn JobProgress(props: &JobProgressProps) -> Html {
     }
 }
 
-fn left(job: &JobRow, now_ms: u64) -> String {
-    match (job.state, left_ms(job, now_ms)) {
-        (JobState::Planning, _) => "planning".to_string(),
-        (JobState::Queued, _) => "queued".to_string(),
-        (_, Some(left_ms)) => format!("about {} left", duration_ms(left_ms)),
-        (_, None) => "just started".to_string(),
+fn left(state: JobState, left: Option<Left>) -> String {
+    match state {
+        JobState::Planning => "planning".to_string(),
+        JobState::Queued => "queued".to_string(),
+        _ => format!("time left {}", time_left(left)),
     }
 }
 
@@ -144,8 +146,8 @@ struct StageProgressProps {
 fn StageProgress(props: &StageProgressProps) -> Html {
     let stage = &props.stage;
     let (done, total) = (stage.tasks.done, stage.tasks.total());
-    let left = match stage.left_ms {
-        Some(left_ms) => duration_ms(left_ms),
+    let left = match stage.left {
+        Some(_) => time_left(stage.left),
         None if done == total => "done".to_string(),
         None => String::new(),
     };
@@ -162,21 +164,14 @@ fn StageProgress(props: &StageProgressProps) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{NOW_MS, busy};
+    use crate::fixtures::busy;
 
-    /// The time left goes by the share that is done, and is not guessed at from a handful.
+    /// The time left is the observer's, and one that is not known is said to be unknown.
     #[test]
-    fn time_left_follows_the_share() {
+    fn time_left_is_that_of_the_observer() {
         let live = busy();
-        let mut job = JobRow::clone(&live.jobs[&JobId(7)]);
-        job.started_ms = Some(NOW_MS - 60_000);
-        (job.tasks.done, job.tasks.running) = (75, 0);
-        (job.tasks.waiting, job.tasks.ready) = (25, 0);
-        assert_eq!(left_ms(&job, NOW_MS), Some(20_000));
-        (job.tasks.done, job.tasks.waiting) = (1, 99);
-        assert_eq!(left_ms(&job, NOW_MS), None);
-        assert_eq!(left_ms(&job, NOW_MS - 90_000), None);
-        job.started_ms = None;
-        assert_eq!(left_ms(&job, NOW_MS), None);
+        assert!(job_left(&live, JobId(7)).is_some() && job_left(&live, JobId(8)).is_none());
+        assert_eq!(left(JobState::Running, None), "time left unknown");
+        assert_eq!(left(JobState::Queued, None), "queued");
     }
 }

@@ -1,8 +1,8 @@
 //! The strip of counts: what the tasks of all live jobs do, and what the cluster has.
 
 use crate::components::parts::look::{self, Look};
-use crate::components::parts::{Bar, Part, Same};
-use crate::format::{NONE, bytes, counted, duration_ms, grouped, percent, rate};
+use crate::components::parts::{MemoryUse, Same};
+use crate::format::{NONE, bytes, counted, grouped, rate, time_left};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
 use partita_observe::view::ClusterView;
@@ -39,6 +39,9 @@ fn Figures(props: &FiguresProps) -> Html {
         <section class="strip" aria-label="Summary of the cluster">
             <dl class="states">
                 { for TaskState::ALL.into_iter().map(|state| {
+                    if state == TaskState::Failed {
+                        return figure(FAILED_JOBS, meaning(state), cluster.jobs_failed, &Route::Events);
+                    }
                     let number = of_state(&cluster.row.tasks, state);
                     let filter = TaskFilter { state: Some(state), ..TaskFilter::default() };
                     figure(look::task(state), meaning(state), number, &Route::Tasks(filter))
@@ -61,6 +64,9 @@ fn Figures(props: &FiguresProps) -> Html {
     }
 }
 
+/// Jobs are counted: tasks of a job that failed are those of no running job.
+const FAILED_JOBS: Look = Look { word: "failed jobs", ..look::task(TaskState::Failed) };
+
 fn of_state(tasks: &TaskCounts, state: TaskState) -> u64 {
     match state {
         TaskState::Waiting => tasks.waiting,
@@ -73,11 +79,11 @@ fn of_state(tasks: &TaskCounts, state: TaskState) -> u64 {
 
 fn meaning(state: TaskState) -> &'static str {
     match state {
-        TaskState::Waiting => "Tasks whose input is not there yet",
-        TaskState::Ready => "Tasks that could run and wait for a slot",
+        TaskState::Waiting => "Tasks whose inputs are incomplete",
+        TaskState::Ready => "Tasks that can run and wait for a slot",
         TaskState::Running => "Tasks given to a worker",
-        TaskState::Done => "Tasks that are finished, of jobs that run",
-        TaskState::Failed => "Tasks that will not be tried again",
+        TaskState::Done => "Finished tasks of running jobs",
+        TaskState::Failed => "Jobs that failed since the scheduler started",
     }
 }
 
@@ -97,10 +103,8 @@ fn total(name: &'static str, value: AttrValue) -> Html {
 }
 
 fn left(cluster: &ClusterView) -> AttrValue {
-    match cluster.left_ms {
-        Some(left_ms) => format!("about {}", duration_ms(left_ms)).into(),
-        None => NONE.into(),
-    }
+    let is_idle = cluster.row.jobs_live == 0;
+    if is_idle { NONE.into() } else { time_left(cluster.left).into() }
 }
 
 fn workers(cluster: &ClusterView) -> Html {
@@ -128,29 +132,20 @@ fn workers(cluster: &ClusterView) -> Html {
 }
 
 fn memory(cluster: &ClusterView) -> Html {
-    let row = &cluster.row;
-    let operators = row.reserved_bytes.saturating_sub(row.stored_bytes);
-    let parts =
-        [Part { class: "stored", size: row.stored_bytes }, Part { class: "used", size: operators }];
-    let label = format!(
-        "{} % of {} reserved: partitions {}, operators {}",
-        percent(row.reserved_bytes, row.memory_limit_bytes),
-        bytes(row.memory_limit_bytes),
-        bytes(row.stored_bytes),
-        bytes(operators)
-    );
+    let memory = MemoryUse::of_cluster(cluster);
+    let spilled = cluster.row.spilled_bytes;
     html! {
         <div class="total wide">
-            <dt>{ "memory reserved" }</dt>
+            <dt>{ "memory" }</dt>
             <dd>
-                { bytes(row.reserved_bytes) }
+                <span class={memory.is_near_limit().then_some("over")}>{ bytes(memory.resident) }</span>
                 <span class="details">
-                    { format!("of {}", bytes(row.memory_limit_bytes)) }
-                    if row.spilled_bytes > 0 {
-                        { format!(" · {} on disk", bytes(row.spilled_bytes)) }
+                    { format!("of {}, {} reserved", bytes(memory.limit), bytes(memory.reserved)) }
+                    if spilled > 0 {
+                        { format!(" · {} on disk", bytes(spilled)) }
                     }
                 </span>
-                <Bar parts={parts.to_vec()} whole={row.memory_limit_bytes} {label} />
+                { memory.bar() }
             </dd>
         </div>
     }

@@ -23,16 +23,16 @@ fn a_busy_cluster_is_told_at_a_glance() {
             "▶\u{fe0e} running 178",
             "▤ spilled 412",
             "tasks per second 143",
-            "time left about 4 m 10 s",
+            "time left 3.3–5.2 min",
             "workers 23 ✖\u{fe0e} 1 lost",
-            "702 GiB of 1.26 TiB · 88.0 GiB on disk",
+            "804 GiB of 1.26 TiB, 702 GiB reserved · 88.0 GiB on disk",
             "join orders",
-            "1 m 28 s",
+            "75–110 s",
             "n0417-0 was lost 5 m ago",
             "Give workers fewer slots or more memory",
             "partitions 431 GiB",
-            "frame 18 204",
-            "core p99 1.84 µs",
+            "failed jobs 2",
+            "2 pages open",
         ],
     );
     assert_hides(&html, &["Loading…", "Recently ended"]);
@@ -44,12 +44,12 @@ fn a_page_without_figures_says_so() {
     let loading = live(Follower::new(), Health::Loading, Vec::new());
     assert_shows(
         &draw_page("loading", &loading, &Route::Overview),
-        &["◌ connecting", "Waiting for the first figures"],
+        &["◌ connecting", "Waiting for the scheduler"],
     );
     let unreachable = live(Follower::new(), Health::Unreachable, Vec::new());
     assert_shows(
         &draw_page("unreachable", &unreachable, &Route::Overview),
-        &["not reachable, trying again", "check that the cluster and the SSH tunnel are up"],
+        &["not reachable, retrying", "Check that it is running and that the SSH tunnel is up"],
     );
     let partly = told(vec![Topic::Cluster, Topic::Jobs, Topic::Notices], Vec::new());
     assert_shows(&draw_page("partly", &partly, &Route::Overview), &["Loading…"]);
@@ -105,7 +105,10 @@ fn a_new_cluster_tells_how_to_begin() {
         told(vec![Topic::Cluster, Topic::Notices, Topic::Jobs], updates)
     };
     let html = draw_page("new", &of(0), &Route::Overview);
-    assert_shows(&html, &["no worker has joined", "partita worker", "No worker is there."]);
+    assert_shows(
+        &html,
+        &["no workers are connected", "partita worker", "No workers are connected."],
+    );
     let html = draw_page("first-query", &of(4), &Route::Overview);
     assert_shows(&html, &["4 workers are ready", "partita sql", "Nothing needs your attention."]);
 }

@@ -55,10 +55,10 @@ const COLUMNS: &[Column<Line>] = &[
         |line| line.attempt.busy_us.to_string(),
     )
     .by(|one, other| one.attempt.busy_us.cmp(&other.attempt.busy_us)),
-    Column::<Line>::new("Others, %", "w5 number p3", |line| transfer(line).into(), transfer)
+    Column::<Line>::new("Network wait, %", "w7 number p3", |line| transfer(line).into(), transfer)
         .by(|one, other| one.attempt.transfer_us.cmp(&other.attempt.transfer_us))
         .hint("The part of the time that it waited for other workers"),
-    Column::<Line>::new("Disk, %", "w4 number p3", |line| disk(line).into(), disk)
+    Column::<Line>::new("Disk wait, %", "w6 number p3", |line| disk(line).into(), disk)
         .by(|one, other| one.attempt.disk_us.cmp(&other.attempt.disk_us))
         .hint("The part of the time that it waited for the disk"),
     Column::<Line>::new(

@@ -5,8 +5,10 @@ mod log;
 
 use crate::browser;
 use crate::charts::{Lines, Series, Sort, Table, Unit};
-use crate::components::parts::{Age, Panel, Same, State, Status, look, task_link, worker_link};
-use crate::format::{NONE, age, bytes, cpu_percent, duration_us, grouped, percent};
+use crate::components::parts::{
+    Age, MemoryUse, Panel, Same, State, Status, look, task_link, worker_link,
+};
+use crate::format::{NONE, age, bytes, cores, duration_us, grouped};
 use crate::live::{Live, use_topics};
 use crate::route::Route;
 use attempts::{attempts_table, partitions_table};
@@ -46,18 +48,24 @@ pub fn Worker(props: &Props) -> Html {
         && super::workers::is_there(&row)
         && page.as_ref().is_none_or(|page| !page.is_told);
     let now_s = live.now_ms / 1_000;
+    let is_there = super::workers::is_there(&row);
+    let history = live.worker_histories.get(id);
+    // The ten minutes of a worker that is gone end with its last report.
+    let last_s = history.and_then(|points| points.keys().next_back().copied());
+    let to_s = if is_there { now_s } else { last_s.unwrap_or(now_s) };
     html! {
         <>
             { head(&row, live) }
             <div class="columns">
-                <Panel id="worker-facts" title="Facts">{ facts(&row, live.now_ms) }</Panel>
+                <Panel id="worker-facts" title="Facts" note={if is_there { "" } else { "as last reported" }}>
+                    { facts(&row, live.now_ms) }
+                </Panel>
                 <Slots live={live.clone()} page={page.as_ref().map(Same::of)} slots={row.slots}
-                    is_there={super::workers::is_there(&row)} />
+                    {is_there} />
             </div>
-            <History history={live.worker_histories.get(id).map(Same::of)} to_s={now_s}
-                limit={row.memory_limit_bytes} />
+            <History history={history.map(Same::of)} {to_s} {is_there} limit={row.memory_limit_bytes} />
             <Recent page={page.as_ref().map(Same::of)} {now_s} {will_tell} />
-            <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref(), will_tell)}
+            <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref(), will_tell, is_there)}
                 note="the last lines">
                 <LogTail lines={page.as_ref().map(Same::of)} />
             </Panel>
@@ -105,16 +113,18 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let fact = |term: &'static str, value: Html| {
         html! { <div key={term}><dt>{ term }</dt><dd>{ value }</dd></div> }
     };
-    // The last measurements of a worker that is gone are outdated.
-    let is_there = super::workers::is_there(row);
-    let figure = |text: String| -> Html { if is_there { text.into() } else { NONE.into() } };
+    let figure = |text: String| -> Html { text.into() };
     let left = row.ends_ms.map_or(NONE.to_string(), |ends| age(ends, now_ms));
-    let memory = format!(
-        "{}, {}\u{202f}% of {}",
-        bytes(metrics.reserved_bytes),
-        percent(metrics.reserved_bytes, row.memory_limit_bytes),
-        bytes(row.memory_limit_bytes)
-    );
+    let memory = MemoryUse::of(row);
+    let shown = html! {
+        <>
+            <span class={memory.is_near_limit().then_some("over")}>
+                { format!("{} of {}, {}\u{202f}%", bytes(memory.resident), bytes(memory.limit),
+                    memory.percent()) }
+            </span>
+            { memory.bar() }
+        </>
+    };
     let spilled = format!(
         "{} in {} partitions",
         bytes(metrics.spilled_bytes),
@@ -124,12 +134,12 @@ fn facts(row: &WorkerRow, now_ms: u64) -> Html {
     let ends = row.ends_ms.map(browser::date_and_zone);
     html! {
         <dl class="facts">
-            { fact("processor", figure(format!("{} % of a core", cpu_percent(metrics.cpu_milli)))) }
-            { fact("slots", figure(format!("{} of {} in use, {} queued", metrics.running, row.slots,
+            { fact("processor", figure(format!("{} cores", cores(metrics.cpu_milli.into())))) }
+            { fact("slots", figure(format!("{} of {} busy, {} tasks queued", metrics.running, row.slots,
                 metrics.queued))) }
-            { fact("memory reserved", figure(memory)) }
-            { fact("stored", figure(bytes(metrics.stored_bytes))) }
-            { fact("resident set", figure(bytes(metrics.resident_bytes))) }
+            { fact("memory", shown) }
+            { fact("reserved", figure(bytes(metrics.reserved_bytes))) }
+            { fact("partitions in memory", figure(bytes(metrics.stored_bytes))) }
             { fact("spilled", figure(spilled)) }
             { fact("partitions", figure(grouped(metrics.partitions.into()))) }
             { fact("tasks finished", grouped(row.finished).into()) }
@@ -185,6 +195,7 @@ fn Slots(props: &SlotsProps) -> Html {
 struct HistoryProps {
     history: Option<Same<BTreeMap<u64, Point>>>,
     to_s: u64,
+    is_there: bool,
     limit: u64,
 }
 
@@ -196,7 +207,8 @@ fn History(props: &HistoryProps) -> Html {
     let empty = Rc::default();
     let points = props.history.as_ref().map_or(&empty, |history| &history.0);
     html! {
-        <Panel id="worker-history" title="The last ten minutes" {status}>
+        <Panel id="worker-history" title="The last ten minutes" {status}
+            note={if props.is_there { "" } else { "before it was disconnected" }}>
             <Curves points={Same::of(points)} to_s={props.to_s} limit={Some(props.limit)} />
         </Panel>
     }
@@ -230,6 +242,7 @@ pub fn Curves(props: &CurvesProps) -> Html {
                 series("used", "one", true, |point| point.cpu_milli.into()),
             ]} />
             <Lines title="Memory" unit={Unit::Bytes} to_s={*to_s} {limit} series={vec![
+                series("process", "four", false, |point| point.resident_bytes as f64),
                 series("reserved", "one", true, |point| point.reserved_bytes as f64),
                 series("stored", "two", false, |point| point.stored_bytes as f64),
                 series("spilled", "three", false, |point| point.spilled_bytes as f64),
@@ -275,9 +288,9 @@ fn Recent(props: &RecentProps) -> Html {
     );
     html! {
         <>
-            <Panel id="worker-recent" title="Attempts that ended" class="flush" status={recent}>
+            <Panel id="worker-recent" title="Recent attempts" class="flush" status={recent}>
                 if let Some((attempts, _)) = &*tables {
-                    <Table source={attempts.clone()} id="attempts" label="Attempts that ended" />
+                    <Table source={attempts.clone()} id="attempts" label="Recent attempts" />
                 }
             </Panel>
             <Panel id="worker-partitions" title="Largest partitions" class="flush" status={held}>
@@ -290,9 +303,15 @@ fn Recent(props: &RecentProps) -> Html {
     }
 }
 
-fn log_status(page: Option<&WorkerView>, will_tell: bool) -> Status {
+fn log_status(page: Option<&WorkerView>, will_tell: bool, is_there: bool) -> Status {
     let is_empty = page.is_none_or(|page| page.log.is_empty());
-    Status::of(page.is_some() && !will_tell, is_empty, "Nothing is known of its log.")
+    let when_empty = if is_there {
+        "No log lines were received."
+    } else {
+        "No log lines were received: a worker sends them while its page is open. They are on its \
+         standard error, and in the output of its Slurm job."
+    };
+    Status::of(page.is_some() && !will_tell, is_empty, when_empty)
 }
 
 /// Earlier registrations of the same name.

@@ -2,8 +2,8 @@
 
 use super::rates::Rates;
 use crate::charts::{Column, Grid, Source, natural};
-use crate::components::parts::{Age, Bar, Part, Same, State, look};
-use crate::format::{NONE, age, bytes, bytes_per_s, cpu_percent, grouped, percent};
+use crate::components::parts::{Age, MemoryUse, Same, State, look};
+use crate::format::{NONE, age, bytes, bytes_per_s, cores, grouped};
 use crate::route::Route;
 use partita_shared::ids::WorkerId;
 use partita_shared::message::WorkerMetrics;
@@ -30,24 +30,6 @@ impl Line {
 
     fn left_ms(&self) -> Option<u64> {
         self.row.ends_ms.map(|ends| ends.saturating_sub(self.now_ms))
-    }
-}
-
-/// A memory bar and its text.
-pub(in crate::components::pages) fn memory_bar(reserved: u64, stored: u64, limit: u64) -> Html {
-    let parts = vec![
-        Part { class: "stored", size: stored },
-        Part { class: "used", size: reserved.saturating_sub(stored) },
-    ];
-    let percent = percent(reserved, limit);
-    let label = format!(
-        "{} of {} reserved ({percent} %), {} of it stored partitions",
-        bytes(reserved),
-        bytes(limit),
-        bytes(stored)
-    );
-    html! {
-        <span class="with-bar"><Bar {parts} whole={limit} {label} /><span>{ format!("{percent} %") }</span></span>
     }
 }
 
@@ -115,27 +97,21 @@ const COLUMNS: &[Column<Line>] = &[
     .by(|one, other| one.metrics().running.cmp(&other.metrics().running))
     .hint("Slots with a task, of those that there are"),
     Column::<Line>::new(
-        "CPU, %",
-        "w4 number",
-        |line| cpu_percent(line.metrics().cpu_milli).into(),
-        |line| cpu_percent(line.metrics().cpu_milli),
+        "CPU, cores",
+        "w5 number",
+        |line| cores(line.metrics().cpu_milli.into()).into(),
+        |line| cores(line.metrics().cpu_milli.into()),
     )
     .by(|one, other| one.metrics().cpu_milli.cmp(&other.metrics().cpu_milli))
-    .hint("Percent of one core: 800 is eight cores"),
+    .hint("Processor time that the process uses, in cores"),
     Column::<Line>::new(
         "Memory, % of limit",
         "w9 number bar-cell",
-        |line| {
-            let metrics = line.metrics();
-            memory_bar(metrics.reserved_bytes, metrics.stored_bytes, line.row.memory_limit_bytes)
-        },
-        |line| percent(line.metrics().reserved_bytes, line.row.memory_limit_bytes).to_string(),
+        |line| MemoryUse::of(&line.row).cell(),
+        |line| MemoryUse::of(&line.row).percent().to_string(),
     )
-    .by(|one, other| {
-        let share = |line: &Line| percent(line.metrics().reserved_bytes, line.row.memory_limit_bytes);
-        share(one).cmp(&share(other))
-    })
-    .hint("Reserved: stored partitions (the full part) and what operators use (the low part)"),
+    .by(|one, other| MemoryUse::of(&one.row).percent().cmp(&MemoryUse::of(&other.row).percent()))
+    .hint("Memory of the process: stored partitions (full), operators (low) and the rest (outline)"),
     Column::<Line>::new("Limit", "w5 number p3", |line| bytes(line.row.memory_limit_bytes).into(), |line| {
         line.row.memory_limit_bytes.to_string()
     })
@@ -206,10 +182,8 @@ struct HostSum {
     workers: u64,
     slots: u64,
     running: u64,
-    cpu_milli: u32,
-    reserved: u64,
-    stored: u64,
-    limit: u64,
+    cpu_milli: u64,
+    memory: MemoryUse,
     spilled: u64,
     partitions: u64,
     finished: u64,
@@ -234,19 +208,19 @@ const HOST_COLUMNS: &[Column<HostSum>] = &[
     )
     .by(|one, other| one.running.cmp(&other.running)),
     Column::<HostSum>::new(
-        "CPU, %",
-        "w4 number",
-        |sum| cpu_percent(sum.cpu_milli).into(),
-        |sum| cpu_percent(sum.cpu_milli),
+        "CPU, cores",
+        "w5 number",
+        |sum| cores(sum.cpu_milli).into(),
+        |sum| cores(sum.cpu_milli),
     )
     .by(|one, other| one.cpu_milli.cmp(&other.cpu_milli)),
     Column::<HostSum>::new(
         "Memory, % of limit",
         "w9 number bar-cell",
-        |sum| memory_bar(sum.reserved, sum.stored, sum.limit),
-        |sum| percent(sum.reserved, sum.limit).to_string(),
+        |sum| sum.memory.cell(),
+        |sum| sum.memory.percent().to_string(),
     )
-    .by(|one, other| percent(one.reserved, one.limit).cmp(&percent(other.reserved, other.limit))),
+    .by(|one, other| one.memory.percent().cmp(&other.memory.percent())),
     Column::<HostSum>::new(
         "Spilled",
         "w5 number p2",
@@ -287,10 +261,8 @@ pub fn hosts_table(rows: &[Rc<WorkerRow>], rates: &Rates) -> Same<dyn Source> {
         sum.workers += 1;
         sum.slots += u64::from(row.slots);
         sum.running += u64::from(metrics.running);
-        sum.cpu_milli = sum.cpu_milli.saturating_add(metrics.cpu_milli);
-        sum.reserved = sum.reserved.saturating_add(metrics.reserved_bytes);
-        sum.stored = sum.stored.saturating_add(metrics.stored_bytes);
-        sum.limit = sum.limit.saturating_add(row.memory_limit_bytes);
+        sum.cpu_milli = sum.cpu_milli.saturating_add(metrics.cpu_milli.into());
+        sum.memory.add(&MemoryUse::of(row));
         sum.spilled = sum.spilled.saturating_add(metrics.spilled_bytes);
         sum.partitions += u64::from(metrics.partitions);
         sum.finished = sum.finished.saturating_add(row.finished);

@@ -8,7 +8,6 @@ use crate::charts::{HeatGrid, Sort, Table};
 use crate::components::parts::{Panel, Same, Search, Status};
 use crate::format::{NONE, bytes, counted};
 use crate::live::{Live, use_topics};
-pub(super) use columns::memory_bar;
 use columns::{gone_table, hosts_table, table};
 use partita_observe::frame::Topic;
 use partita_shared::ids::WorkerId;
@@ -19,7 +18,7 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 /// Shown in place of workers while none is connected.
-const NONE_YET: &str = "No worker has joined yet. Start one with `partita worker`.";
+const NONE_YET: &str = "No workers are connected. Start one with `partita worker`.";
 
 /// What the page shows.
 #[derive(PartialEq, Properties)]
@@ -90,7 +89,7 @@ pub fn Workers(props: &Props) -> Html {
                 class="flush" {tools} {status}>
                 <Table key={is_by_host.to_string()} source={(*source).clone()} id="workers"
                     label="Workers" sort={Some(Sort { column: 0, is_descending: false })}
-                    when_empty="No worker has this in its name, host, state or Slurm job." />
+                    when_empty="No worker matches this name, host, state or Slurm job." />
             </Panel>
             if is_ready {
                 <Panel id="workers-history" title="All workers over the last ten minutes"
@@ -100,9 +99,9 @@ pub fn Workers(props: &Props) -> Html {
                 </Panel>
             }
             if is_ready && !found.gone.is_empty() {
-                <Panel id="workers-gone" title="Workers that went" class="flush"
+                <Panel id="workers-gone" title="Disconnected workers" class="flush"
                     note={counted(found.gone.len() as u64, "worker", "workers")}>
-                    <Table source={(*gone).clone()} id="gone" label="Workers that went"
+                    <Table source={(*gone).clone()} id="gone" label="Disconnected workers"
                         sort={Some(Sort { column: 3, is_descending: true })} />
                 </Panel>
             }
@@ -145,10 +144,10 @@ fn note(found: &Found) -> String {
         return NONE.to_string();
     }
     format!(
-        "{} · {} of {slots} slots in use · {} of {} reserved · {} spilled",
+        "{} · {} of {slots} slots busy · {} of {} in use · {} spilled",
         counted(found.there.len() as u64, "worker", "workers"),
         sum(|row| row.metrics.running.into()),
-        bytes(sum(|row| row.metrics.reserved_bytes)),
+        bytes(sum(|row| row.metrics.resident_bytes)),
         bytes(sum(|row| row.memory_limit_bytes)),
         bytes(sum(|row| row.metrics.spilled_bytes)),
     )

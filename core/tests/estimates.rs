@@ -1,0 +1,59 @@
+//! The estimates of the time left, on generated clusters: the core drives virtual workers whose
+//! tasks take times that nobody tells it, the observer's model estimates, and the truth comes later.
+//!
+//! `cargo test -p partita-core --test estimates -- --nocapture` prints the calibration of each kind
+//! of cluster. `PARTITA_ESTIMATES_COUNT` sets the number of seeds for each kind.
+
+#[cfg(test)]
+#[path = "simulation/rng.rs"]
+#[expect(dead_code, reason = "the other simulation uses all of it")]
+mod rng;
+
+#[cfg(test)]
+mod estimates {
+    mod cluster;
+    mod jobs;
+
+    use cluster::Cluster;
+    use jobs::Trouble;
+    use partita_observe::calibration::{Calibration, measure};
+
+    /// Seeds of each kind, if the environment does not say otherwise.
+    const SEEDS: u64 = 12;
+
+    fn seeds() -> u64 {
+        let count = std::env::var("PARTITA_ESTIMATES_COUNT").ok();
+        count.and_then(|count| count.parse().ok()).unwrap_or(SEEDS)
+    }
+
+    fn calibration(trouble: Trouble) -> Calibration {
+        let mut sum = Calibration::default();
+        for seed in 0..seeds() {
+            let mut cluster = Cluster::new(seed, trouble);
+            sum.add(&measure(cluster.run()));
+        }
+        println!("{trouble:?}: {sum}");
+        sum
+    }
+
+    /// The truth is in the range in four of five moments over all kinds of clusters, and in most for
+    /// each of them; from a third of a job on the middle of the range is mostly right within a factor
+    /// of 1.5, unless the cluster gives no sign of what is to come.
+    #[test]
+    fn the_truth_is_in_the_range() {
+        let (mut all, mut kinds) = (Calibration::default(), Vec::new());
+        for trouble in Trouble::ALL {
+            let sum = calibration(trouble);
+            all.add(&sum);
+            kinds.push((trouble, sum));
+        }
+        println!("all: {all}");
+        for (trouble, sum) in kinds {
+            assert!(sum.inside_percent() >= 55, "{trouble:?}: {sum}");
+        }
+        assert!(all.jobs >= 5 * seeds(), "{all}");
+        assert!(all.inside_percent() >= 80, "{all}");
+        assert!(all.close_percent() >= 60, "{all}");
+        assert!(all.late_known_percent() >= 65, "{all}");
+    }
+}

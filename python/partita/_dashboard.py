@@ -1,0 +1,98 @@
+"""Panels of the dashboard in notebooks."""
+
+from __future__ import annotations
+
+import os
+import socket
+from html import escape
+
+__all__ = ["PANELS", "Dashboard"]
+
+#: Addresses of panels and pages, by name: `panel/ID/PAGE` shows only the panel.
+PANELS = {
+    "overview": "",
+    "attention": "panel/attention/",
+    "data": "data",
+    "events": "events",
+    "jobs": "panel/jobs/jobs",
+    "memory": "panel/memory/",
+    "progress": "panel/progress/",
+    "scheduler": "scheduler",
+    "tables": "panel/tables/tables",
+    "tasks": "panel/tasks/tasks",
+    "timeline": "panel/timeline/timeline",
+    "workers": "panel/workers-grid/workers",
+}
+
+#: The environment variable with the template of the dashboard's address behind a proxy.
+TEMPLATE_VARIABLE = "PARTITA_DASHBOARD_LINK"
+
+
+def base_address(host: str, port: int) -> str:
+    """Return the address of the dashboard as the browser of this notebook reaches it.
+
+    The template in ``PARTITA_DASHBOARD_LINK`` comes first: ``{host}`` and ``{port}`` are those of the scheduler, and
+    other names in braces are environment variables. Without it, a notebook of a JupyterHub uses the hub's proxy, and any
+    other notebook connects directly.
+
+    Examples
+    --------
+    >>> os.environ["PARTITA_DASHBOARD_LINK"] = "/rnode/{host}/{port}"
+    >>> base_address("n17", 8786)
+    '/rnode/n17/8786/'
+    >>> del os.environ["PARTITA_DASHBOARD_LINK"]
+    """
+    template = os.environ.get(TEMPLATE_VARIABLE)
+    if template:
+        names = {**os.environ, "host": host, "port": str(port)}
+        try:
+            address = template.format_map(names)
+        except (KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"invalid {TEMPLATE_VARIABLE} {template!r}: cannot replace {error}") from None
+        return address if address.endswith("/") else address + "/"
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    if prefix:
+        target = str(port) if _is_here(host) else f"{host}:{port}"
+        return f"{prefix.rstrip('/')}/proxy/{target}/"
+    return f"http://{host}:{port}/"
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine."""
+    name = socket.gethostname()
+    return host in ("localhost", "127.0.0.1", "::1", name, name.partition(".")[0])
+
+
+class Dashboard:
+    """A panel of the dashboard, which a notebook shows in a frame.
+
+    Neither the frame nor a saved notebook contains the token. The panel takes it from another tab of the dashboard
+    under the same address, or asks for it.
+    """
+
+    def __init__(self, panel: str, host: str, port: int, height: int) -> None:
+        if panel not in PANELS:
+            raise ValueError(f"unknown panel {panel!r}; supported: {', '.join(sorted(PANELS))}")
+        self.panel = panel
+        self.height = height
+        self.base = base_address(host, port)
+
+    @property
+    def address(self) -> str:
+        """The address of the panel, without the token."""
+        return f"{self.base}#/{PANELS[self.panel]}"
+
+    def __repr__(self) -> str:
+        return f"<Dashboard: {self.address}>"
+
+    def _repr_html_(self) -> str:
+        address = escape(self.address, quote=True)
+        link = f"<a href='{address}' target='_blank'>{escape(self.panel)}</a>"
+        if self.base.startswith("http"):
+            # The dashboard does not let pages of another origin frame it.
+            return f"<p>Dashboard: {link}</p>"
+        title = escape(f"Partita: {self.panel}", quote=True)
+        return (
+            f"<iframe src='{address}' title='{title}' width='100%' height='{self.height}' style='border:0'></iframe>"
+            f"<p>Dashboard: {link}</p>"
+        )
