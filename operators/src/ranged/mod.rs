@@ -4,7 +4,6 @@ pub mod carry;
 pub mod edge;
 mod reach;
 
-use crate::Plan;
 use datafusion::arrow::compute::SortOptions;
 use datafusion::common::ScalarValue;
 pub use reach::Reach;
