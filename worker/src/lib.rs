@@ -26,7 +26,7 @@ pub use engine::Engine;
 pub use error::{EXIT_NO_SCHEDULER, EXIT_REFUSED, WorkerError};
 pub use serve::LocalPlane;
 
-use control::{agent, watch};
+use control::agent;
 use std::sync::Arc;
 
 /// A worker's runtimes and engine, ready to be connected.
@@ -71,7 +71,7 @@ impl Worker {
     ) -> Result<(), WorkerError> {
         tokio::select! {
             ended = agent::run(&self.config, &self.engine, connector, stop) => ended,
-            never = watch(Arc::clone(&self.engine)) => match never {},
+            never = control::watch(Arc::clone(&self.engine)) => match never {},
         }
     }
 }
