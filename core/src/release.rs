@@ -108,7 +108,7 @@ impl Job {
                 self.set_state(stage, index, TaskState::Done);
                 done.push((stage, index));
             }
-            // It was to be made again for the reader that has finished without it, or nobody wants it.
+            // It was to be recomputed for the reader that has finished without it, or nobody wants it.
             TaskState::Waiting | TaskState::Ready if attempt > 0 || self.spec.open => {
                 self.set_state(stage, index, TaskState::Done);
                 done.push((stage, index));

@@ -86,7 +86,7 @@ pub(crate) fn new_stage(
 }
 
 /// Connects the stages of a job from the stage `first` on: those that they read learn of it, and each of
-/// their tasks how often. What is held already is not waited for.
+/// their tasks how often. Partitions that are held already are not waited for.
 pub(crate) fn connect(stages: &mut [Stage], first: usize) {
     for reader in first..stages.len() {
         let inputs = Arc::clone(&stages[reader].inputs);

@@ -118,7 +118,7 @@ fn a_partition_that_nobody_reads_is_dropped_at_once() {
     t.check(&["a: drop 1.0.0", "a: run 1.0.1#1"]);
 }
 
-/// A partition that is being made again for a reader, which finishes without it, is stopped, and so is
+/// A partition that is being recomputed for a reader, which finishes without it, is stopped, and so is
 /// what it waits for.
 #[test]
 fn what_a_finished_reader_waited_for_is_stopped() {

@@ -123,7 +123,7 @@ fn few_partitions_are_held() {
     }
 }
 
-/// A worker goes on with what it has: each chain is run to its end by the worker that began it, and
+/// A worker continues with what it has: each chain is run to its end by the worker that began it, and
 /// nothing moves.
 #[test]
 fn workers_stay_on_their_branches() {
