@@ -1,9 +1,10 @@
 //! The ways to the scheduler and to the workers.
 
-use crate::{Client, ClientError, error};
+use crate::{Client, ClientError};
 use arrow_flight::flight_service_client::FlightServiceClient;
-use partita_net::dial::Dial;
+use partita_net::dial::{Dial, DialError};
 use partita_shared::access::{Access, host_name, own_user};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER,
     PROTOCOL_HEADER, PROTOCOL_VERSION, SESSION_HEADER, limits,
@@ -27,8 +28,8 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Connects to a scheduler.
 pub(crate) async fn to_scheduler(access: &Access) -> Result<Channel, ClientError> {
-    let failed = |error: tonic::transport::Error| ClientError::unreachable(access, &error);
-    Dial::within(CONNECT_TIMEOUT).open(&access.address).await.map_err(failed)
+    let failed = |error: DialError| ClientError::unreachable(access, &error);
+    Dial::within(CONNECT_TIMEOUT).open(&access.endpoint()).await.map_err(failed)
 }
 
 /// What is known about the way to a worker.
@@ -40,12 +41,12 @@ enum Way {
 
 /// The ways to workers.
 #[derive(Debug, Default)]
-pub(crate) struct Workers(Mutex<HashMap<String, Way>>);
+pub(crate) struct Workers(Mutex<HashMap<Endpoint, Way>>);
 
 impl Workers {
-    fn known(&self, address: &str) -> Option<Result<Channel, String>> {
+    fn known(&self, worker: &Endpoint) -> Option<Result<Channel, String>> {
         let ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match ways.get(address)? {
+        match ways.get(worker)? {
             Way::Open(channel) => Some(Ok(channel.clone())),
             Way::Closed { since, cause } if since.elapsed() < UNREACHABLE_TIME => {
                 Some(Err(cause.clone()))
@@ -54,7 +55,7 @@ impl Workers {
         }
     }
 
-    fn remember(&self, address: &str, way: &Result<Channel, String>) {
+    fn remember(&self, worker: &Endpoint, way: &Result<Channel, String>) {
         let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if ways.len() >= WORKERS_MAX {
             ways.clear();
@@ -63,14 +64,14 @@ impl Workers {
             Ok(channel) => Way::Open(channel.clone()),
             Err(cause) => Way::Closed { since: Instant::now(), cause: cause.clone() },
         };
-        ways.insert(address.to_string(), way);
+        ways.insert(worker.clone(), way);
     }
 }
 
 /// Connects to a worker.
-async fn to_worker(address: &str) -> Result<Channel, String> {
-    let failed = |error: tonic::transport::Error| format!("{address}: {}", error::root(&error));
-    Dial::within(WORKER_CONNECT_TIMEOUT).open(address).await.map_err(failed)
+async fn to_worker(worker: &Endpoint) -> Result<Channel, String> {
+    let failed = |error: DialError| format!("{}: {error}", worker.address);
+    Dial::within(WORKER_CONNECT_TIMEOUT).open(worker).await.map_err(failed)
 }
 
 impl Client {
@@ -82,16 +83,16 @@ impl Client {
     /// Asks a worker. The error says why it cannot be reached.
     pub(crate) async fn worker(
         &self,
-        address: &str,
+        worker: &Endpoint,
     ) -> Result<FlightServiceClient<Channel>, String> {
         if !self.direct {
             return Err("the client reads through the scheduler".to_string());
         }
-        let way = match self.workers.known(address) {
+        let way = match self.workers.known(worker) {
             Some(way) => way,
             None => {
-                let way = to_worker(address).await;
-                self.workers.remember(address, &way);
+                let way = to_worker(worker).await;
+                self.workers.remember(worker, &way);
                 way
             }
         };

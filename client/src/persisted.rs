@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use partita_net::upload::{UploadCommand, unbroken};
+use partita_shared::endpoint::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::pin::Pin;
@@ -110,7 +111,7 @@ impl Persisted {
 #[derive(Deserialize)]
 struct Places {
     job: u32,
-    addresses: Vec<String>,
+    addresses: Vec<Endpoint>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +146,7 @@ impl Drop for Begun<'_> {
 /// Where a partition is, as the scheduler says it and takes it.
 #[derive(Clone, Deserialize, Serialize)]
 struct Located {
-    address: String,
+    address: Endpoint,
     ticket: String,
 }
 
@@ -224,7 +225,7 @@ impl Client {
             sent = sending => sent.map_err(|status: tonic::Status| {
                 ClientError::Query(format!(
                     "cannot upload partition {} to {}: {}; upload the table again",
-                    command.index, command.address, status.message()
+                    command.index, command.address.address, status.message()
                 ))
             }),
             Ok(error) = broken => Err(ClientError::from(error)),

@@ -19,7 +19,7 @@ impl Worker {
             name: self.registration.name.clone(),
             host: self.registration.host.clone(),
             pid: self.registration.pid,
-            address: self.registration.data_address.clone(),
+            address: self.registration.data_address.address.clone(),
             state: if self.leaving.is_some() { WorkerState::Leaving } else { WorkerState::Up },
             cause: self.leaving.clone().unwrap_or_default(),
             slots: self.slots(),

@@ -2,6 +2,7 @@
 
 use crate::event::Origin;
 use crate::state::{Core, Job, Task, Worker, task_id};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{
@@ -67,9 +68,15 @@ impl Core {
         self.workers.get(&id).map(|worker| worker.row(id).state).or_else(gone)
     }
 
-    /// The data address of a connected worker.
-    pub fn data_address(&self, worker: WorkerId) -> Option<&str> {
-        self.workers.get(&worker).map(|w| w.registration.data_address.as_str())
+    /// Where the data port of a connected worker is.
+    pub fn data_address(&self, worker: WorkerId) -> Option<&Endpoint> {
+        self.workers.get(&worker).map(|w| &w.registration.data_address)
+    }
+
+    /// Where the data port at `host:port` is, if it is of a connected worker.
+    pub fn endpoint_of(&self, address: &str) -> Option<&Endpoint> {
+        let mut all = self.workers.values().map(|worker| &worker.registration.data_address);
+        all.find(|endpoint| endpoint.address == address)
     }
 
     /// Bytes of a result partition, in memory.

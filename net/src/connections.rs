@@ -13,16 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
 
 /// Connections without the token from one address.
 const UNKNOWN_PER_ADDRESS_MAX: usize = 128;
 /// Connections without the token in all.
 const UNKNOWN_MAX: usize = 512;
-/// How long a connection may take until something is answered on it.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may take until something is answered on it, and until its handshake is over.
+pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection without the token may stay after something was sent on it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -70,7 +70,7 @@ impl Newcomers {
         let closing = CancellationToken::new();
         let number = self.enter(address.ip().to_canonical(), closing.clone());
         let place = Place { newcomers: self.clone(), number, is_known: AtomicBool::new(false) };
-        let caller = Caller { address, place: Arc::new(place) };
+        let caller = Caller { address, is_encrypted: false, place: Arc::new(place) };
         let limits = Limits {
             deadline: Box::pin(sleep(self.bounds.header_timeout)),
             closing: Box::pin(closing.cancelled_owned()),
@@ -127,6 +127,8 @@ struct Place {
 pub struct Caller {
     /// Its address.
     pub address: SocketAddr,
+    /// Whether what it sends is encrypted.
+    pub is_encrypted: bool,
     place: Arc<Place>,
 }
 
@@ -155,12 +157,21 @@ pub struct Connection<S> {
     limits: Option<Limits>,
 }
 
-impl<S> Connection<S> {
-    /// The stream underneath.
-    pub fn get_ref(&self) -> &S {
-        &self.stream
+impl Connection<TcpStream> {
+    /// The first byte that comes, which stays to be read; none if the caller has closed.
+    pub(crate) async fn peek_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let peeked = std::future::poll_fn(|context| {
+            self.check(context)?;
+            self.stream.poll_peek(context, &mut buffer)
+        });
+        let length = peeked.await?;
+        Ok((length > 0).then_some(byte[0]))
     }
+}
 
+impl<S> Connection<S> {
     /// Fails if the connection is to be closed, and has this task woken when it is.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(limits) = &mut self.limits else { return Ok(()) };
@@ -239,14 +250,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 }
 
-impl<S> Connected for Connection<S> {
-    type ConnectInfo = Caller;
-
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,7 +289,7 @@ mod tests {
         answered.write_all(b"401").await.unwrap();
         assert_eq!(end(&mut answered, PATIENCE).await, Some(io::ErrorKind::TimedOut));
         let (mut known, _theirs) = connect(&newcomers, 3);
-        known.connect_info().mark_known();
+        known.caller.mark_known();
         assert_eq!(end(&mut known, 4 * SHORT).await, None);
     }
 
@@ -334,7 +337,7 @@ mod tests {
         // The fifth of all: the oldest of the address with the most goes.
         let (mut fifth, _f) = connect(&newcomers, 4);
         assert_eq!(end(&mut second, PATIENCE).await, aborted);
-        third.connect_info().mark_known();
+        third.caller.mark_known();
         drop(second);
         let (mut sixth, _g) = connect(&newcomers, 5);
         for connection in [&mut third, &mut other, &mut another, &mut fifth, &mut sixth] {

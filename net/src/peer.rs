@@ -1,10 +1,11 @@
 //! Partitions of other workers: Arrow Flight between processes, the same stream of messages inside one.
 
-use crate::dial::Dial;
+use crate::dial::{Dial, DialError};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{Attempt, StageId};
 use partita_shared::{limits, wire};
 use serde::{Deserialize, Serialize};
@@ -58,25 +59,29 @@ pub type FlightStream = BoxStream<'static, Result<FlightData, FetchError>>;
 /// The way to the data of workers.
 #[async_trait]
 pub trait DataPlane: Send + Sync + std::fmt::Debug {
-    /// Asks the worker at `address`.
+    /// Asks a worker.
     ///
     /// # Errors
     /// If it cannot be reached or refuses; later trouble comes in the stream.
-    async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError>;
+    async fn fetch(
+        &self,
+        worker: &Endpoint,
+        ticket: &FetchTicket,
+    ) -> Result<FlightStream, FetchError>;
 
-    /// Uploads a partition to the worker at `address`: a [`crate::upload::UploadCommand`] in the descriptor
+    /// Uploads a partition to a worker: a [`crate::upload::UploadCommand`] in the descriptor
     /// of the first message, the rows in all.
     ///
     /// # Errors
     /// If it cannot be reached or does not keep them.
     async fn upload(
         &self,
-        address: &str,
+        worker: &Endpoint,
         messages: BoxStream<'static, FlightData>,
     ) -> Result<(), FetchError>;
 
     /// Forgets the connection to a peer that is gone, if there is one.
-    fn forget(&self, address: &str);
+    fn forget(&self, worker: &Endpoint);
 }
 
 /// The way over the network: one connection for each peer, kept.
@@ -84,7 +89,7 @@ pub trait DataPlane: Send + Sync + std::fmt::Debug {
 pub struct FlightPlane {
     token: String,
     stream_window_bytes: u32,
-    channels: Mutex<HashMap<String, Channel>>,
+    channels: Mutex<HashMap<Endpoint, Channel>>,
 }
 
 impl FlightPlane {
@@ -100,25 +105,24 @@ impl FlightPlane {
         self
     }
 
-    async fn channel(&self, address: &str) -> Result<Channel, FetchError> {
+    async fn channel(&self, worker: &Endpoint) -> Result<Channel, FetchError> {
         let known =
-            self.channels.lock().unwrap_or_else(PoisonError::into_inner).get(address).cloned();
+            self.channels.lock().unwrap_or_else(PoisonError::into_inner).get(worker).cloned();
         if let Some(channel) = known {
             return Ok(channel);
         }
-        let unreachable = |error: tonic::transport::Error| {
-            let cause = std::error::Error::source(&error)
-                .map_or_else(|| error.to_string(), |source| source.to_string());
-            FetchError::Unreachable { address: address.to_string(), cause }
+        let unreachable = |error: DialError| FetchError::Unreachable {
+            address: worker.address.clone(),
+            cause: error.to_string(),
         };
         let stream_window_bytes = self.stream_window_bytes;
         let dial = Dial { stream_window_bytes, ..Dial::within(CONNECT_TIMEOUT) };
-        let channel = dial.open(address).await.map_err(unreachable)?;
+        let channel = dial.open(worker).await.map_err(unreachable)?;
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if channels.len() >= CONNECTIONS_MAX {
             channels.clear();
         }
-        channels.insert(address.to_string(), channel.clone());
+        channels.insert(worker.clone(), channel.clone());
         Ok(channel)
     }
 }
@@ -147,36 +151,40 @@ impl FlightPlane {
 
 #[async_trait]
 impl DataPlane for FlightPlane {
-    fn forget(&self, address: &str) {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    fn forget(&self, worker: &Endpoint) {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(worker);
     }
 
     async fn upload(
         &self,
-        address: &str,
+        worker: &Endpoint,
         messages: BoxStream<'static, FlightData>,
     ) -> Result<(), FetchError> {
-        let mut client = FlightServiceClient::new(self.channel(address).await?)
+        let mut client = FlightServiceClient::new(self.channel(worker).await?)
             .max_encoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
         let mut answers = match client.do_put(self.authorized(Sent(messages))).await {
             Ok(answers) => answers.into_inner(),
             Err(status) => {
-                self.forget(address);
-                return Err(unreachable(address, &status));
+                self.forget(worker);
+                return Err(unreachable(worker, &status));
             }
         };
         loop {
             match answers.message().await {
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(()),
-                Err(status) => return Err(unreachable(address, &status)),
+                Err(status) => return Err(unreachable(worker, &status)),
             }
         }
     }
 
-    async fn fetch(&self, address: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+    async fn fetch(
+        &self,
+        worker: &Endpoint,
+        ticket: &FetchTicket,
+    ) -> Result<FlightStream, FetchError> {
         let failed = |status: tonic::Status| -> FetchError {
-            let address = address.to_string();
+            let address = worker.address.clone();
             match status.code() {
                 tonic::Code::NotFound => {
                     FetchError::NotHeld { address, what: status.message().to_string() }
@@ -184,19 +192,19 @@ impl DataPlane for FlightPlane {
                 _ => FetchError::Unreachable { address, cause: describe(&status) },
             }
         };
-        let channel = self.channel(address).await?;
+        let channel = self.channel(worker).await?;
         let bytes = wire::encode(ticket).map_err(|error| FetchError::Unreachable {
-            address: address.to_string(),
+            address: worker.address.clone(),
             cause: error.to_string(),
         })?;
         let request = self.authorized(Ticket { ticket: bytes.into() });
         let mut client = FlightServiceClient::new(channel)
             .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX);
         let stream = client.do_get(request).await.map_err(|status| {
-            self.forget(address);
+            self.forget(worker);
             failed(status)
         })?;
-        let address = address.to_string();
+        let address = worker.address.clone();
         let stream = stream.into_inner().map(move |item| {
             item.map_err(|status| FetchError::Unreachable {
                 address: address.clone(),
@@ -207,8 +215,8 @@ impl DataPlane for FlightPlane {
     }
 }
 
-fn unreachable(address: &str, status: &tonic::Status) -> FetchError {
-    FetchError::Unreachable { address: address.to_string(), cause: describe(status) }
+fn unreachable(worker: &Endpoint, status: &tonic::Status) -> FetchError {
+    FetchError::Unreachable { address: worker.address.clone(), cause: describe(status) }
 }
 
 fn describe(status: &tonic::Status) -> String {

@@ -5,6 +5,7 @@
 
 use arrow_flight::sql::Any;
 use futures::stream::{self, BoxStream, StreamExt};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,8 @@ pub struct UploadCommand {
     pub job: u32,
     /// The partition.
     pub index: u32,
-    /// `host:port` of the worker that shall hold it.
-    pub address: String,
+    /// Where the worker is that shall hold it.
+    pub address: Endpoint,
 }
 
 /// Only the messages. If one cannot be made, the stream does not end, since the receiver would take

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import http
 import json
 import os
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
@@ -24,6 +23,7 @@ from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, t
 from ._futures import Future, Futures
 from ._local import Link, LocalCluster, check_arguments, check_step, find_access
 from ._stubs import FUNCTIONS
+from ._tls import page_token
 
 __all__ = ["Client", "Future", "current_client"]
 
@@ -212,21 +212,13 @@ class Client:
 
     def _rest(self, path: str, method: str = "GET") -> Any:
         connection = self._connection
-        headers = {"Authorization": f"Bearer {connection.token}"}
-        url = f"http://{connection.address}/api/v2/{path}"
-        request = urllib.request.Request(url, method=method, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            body = error.read().decode(errors="replace")
-            try:
-                text = json.loads(body)["error"]
-            except (ValueError, KeyError):
-                text = body
-            raise ClusterError(text) from None
-        except OSError as error:
-            raise ClusterError(f"cannot reach {url}: {error}") from None
+        status, body = connection.request(path, method, TIMEOUT_S)
+        if status == http.HTTPStatus.OK:
+            return json.loads(body)
+        text = body.decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError):
+            text = json.loads(text)["error"]
+        raise ClusterError(text)
 
     def _workers(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -276,12 +268,12 @@ class Client:
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard, including the token of the cluster. Do not share it.
+        """The link to the dashboard, including its token, which opens the dashboard and nothing else.
 
         ``print(client.dashboard_link)`` shows the token. The output of a notebook cell that ends with the link does
         not.
         """
-        return Link(f"http://{self._connection.address}/#token={self._connection.token}")
+        return Link(f"http://{self._connection.address}/#token={page_token(self._connection.token)}")
 
     def dashboard(self, panel: str = "overview", height: int = 480) -> Dashboard:
         """Show a panel of the dashboard in a notebook.

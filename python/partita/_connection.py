@@ -24,16 +24,19 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
+from ._tls import CERTIFICATE_NAME, certificate_of, fingerprint_of, request
 from ._wire import statement_query, upload_command
 
 __all__ = ["Connection", "Running"]
 
 #: Version of the protocol between client and scheduler.
-PROTOCOL = "3"
+PROTOCOL = "4"
 #: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
 #: Timeout for connecting to a worker, in seconds; afterwards its rows pass through the scheduler.
 REACH_TIMEOUT_S = 5.0
+#: Timeout for connecting to the scheduler again, in seconds.
+CONNECT_TIMEOUT_S = 10.0
 #: Partitions that are downloaded or uploaded in parallel.
 STREAMS_MAX = 8
 #: Approximate size of one message of an upload, in bytes.
@@ -132,6 +135,15 @@ def _finish(done: Future[_Result], work: Callable[[], _Result]) -> None:
         done.set_exception(error)
     finally:
         del done
+
+
+def _flight_client(address: str, fingerprint: str, timeout: float) -> flight.FlightClient:
+    """Connect to a process that owns the certificate with this fingerprint.
+
+    gRPC does not know fingerprints, but takes a certificate as the only one that it trusts.
+    """
+    certificate = certificate_of(address, fingerprint, timeout)
+    return flight.FlightClient(f"grpc+tls://{address}", tls_root_certs=certificate, override_hostname=CERTIFICATE_NAME)
 
 
 def _allow_open_files() -> None:
@@ -253,6 +265,11 @@ class Connection:
         ``host:port``.
     token : str
         The cluster's token.
+
+    Raises
+    ------
+    TokenRefused
+        If the token does not contain the fingerprint of the scheduler's certificate.
     """
 
     def __init__(self, address: str, token: str) -> None:
@@ -260,7 +277,8 @@ class Connection:
         self.address = address
         self.token = token
         self.session = f"python-{uuid.uuid4().hex}"
-        self._scheduler = flight.FlightClient(f"grpc://{address}")
+        self._fingerprint = fingerprint_of(token)
+        self._client: flight.FlightClient | None = None
         self._workers: dict[str, flight.FlightClient | None] = {}
         self._lock = threading.Lock()
         self._attending: threading.Thread | None = None
@@ -282,20 +300,32 @@ class Connection:
         ]
 
     def reach(self, timeout: float) -> None:
-        """Check that the address accepts connections.
+        """Check that the scheduler listens at the address.
 
         If packets are dropped, gRPC itself retries for much longer than `timeout`.
 
         Raises
         ------
         Unreachable
-            If no connection is established within `timeout` seconds.
+            If no connection is established within `timeout` seconds, or another process listens at the address.
         """
-        host, _, port = self.address.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout).close()
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"cannot reach the scheduler at {self.address}: {error}") from None
+            self._client = _flight_client(self.address, self._fingerprint, timeout)
+        except Unreachable as error:
+            raise Unreachable(str(error).replace("cannot reach", "cannot reach the scheduler at", 1)) from None
+
+    @property
+    def _scheduler(self) -> flight.FlightClient:
+        """The Flight client of the scheduler, connected on first use."""
+        if self._client is None:
+            self.reach(CONNECT_TIMEOUT_S)
+        assert self._client is not None
+        return self._client
+
+    def request(self, path: str, method: str, timeout: float) -> tuple[int, bytes]:
+        """Send a request to the REST API and return the status and the body."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return request(self.address, self._fingerprint, f"/api/v2/{path}", method, headers, timeout)
 
     def attend(self) -> None:
         """Open a stream that keeps the session alive on the scheduler as long as this process lives.
@@ -327,7 +357,7 @@ class Connection:
             if self._attending is not None:
                 with contextlib.suppress(PartitaError):
                     self.action("partita.leave", {})
-            for client in [self._scheduler, *self._workers.values()]:
+            for client in [self._client, *self._workers.values()]:
                 if client is not None:
                     with contextlib.suppress(Exception):
                         client.close()
@@ -512,18 +542,22 @@ class Connection:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _worker(self, address: str) -> flight.FlightClient | None:
-        """Return the cached connection to a worker; None if it cannot be reached from here."""
+        """Return the cached connection to a worker; None if it cannot be reached from here.
+
+        An address is ``host:port#fingerprint``, with the fingerprint of the worker's certificate.
+        """
         with self._lock:
             if address in self._workers:
                 return self._workers[address]
-        client: flight.FlightClient | None = flight.FlightClient(f"grpc://{address}")
+        client: flight.FlightClient | None = None
         try:
-            assert client is not None
+            host, _, fingerprint = address.partition("#")
+            client = _flight_client(host, fingerprint, REACH_TIMEOUT_S)
             # An invalid ticket: any response, even an error, proves that the worker is reachable.
             headers = self._headers()
             options = flight.FlightCallOptions(timeout=REACH_TIMEOUT_S, headers=headers)
             client.do_get(flight.Ticket(b""), options).read_all()
-        except (flight.FlightUnavailableError, flight.FlightTimedOutError):
+        except (Unreachable, flight.FlightUnavailableError, flight.FlightTimedOutError):
             client = None
         except (flight.FlightError, pa.ArrowException):
             pass

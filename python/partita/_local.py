@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from ._binary import find_program
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
+from ._tls import fingerprint_of, page_token
 
 __all__ = ["Link", "LocalCluster", "check_arguments", "check_step", "find_access"]
 
@@ -293,8 +294,8 @@ class LocalCluster:
 
     @property
     def dashboard_link(self) -> str:
-        """The link to the dashboard, including the token of the cluster. Do not share it."""
-        return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={self.token}")
+        """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
+        return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
 
     def close(self, timeout: Any = None) -> None:
         """Shut down the cluster and wait until its processes have ended."""
@@ -333,7 +334,7 @@ _OF_DASK = {
 _OF_DASK_ARGUMENTS = {
     "asynchronous": "calls are synchronous; Client.compute returns futures",
     "protocol": "workers and clients always use Arrow Flight",
-    "security": "every connection is authenticated by the cluster's token, which Client(cluster) uses",
+    "security": "every connection is encrypted and authenticated by the cluster's token, which Client(cluster) uses",
     "interface": "use host=",
     "worker_class": "workers are always processes of the program `partita`",
     "scheduler_kwargs": "the scheduler has no further arguments",
@@ -379,6 +380,10 @@ def find_access(address: str | None, scheduler_file: str | None) -> tuple[str, s
 
     Returns None if no cluster is selected and none is running.
     """
+    token = os.environ.get("PARTITA_TOKEN")
+    if token and not scheduler_file and (address or os.environ.get("PARTITA_SCHEDULER")):
+        # An invalid token is an error at once: a retry would read the same one.
+        fingerprint_of(token)
     command = [find_program(), "access"]
     if address:
         command.append(address)

@@ -1,5 +1,6 @@
 """The client, and its state on the cluster."""
 
+import contextlib
 import gc
 import json
 import logging
@@ -92,14 +93,41 @@ def test_unreachable_scheduler():
 
 
 def test_wrong_token(client, monkeypatch):
-    """A rejected token raises an error."""
-    monkeypatch.setenv("PARTITA_TOKEN", "wrong")
+    """A rejected token raises an error, and so does one without the fingerprint of the certificate."""
+    fingerprint = client._connection.token.rpartition(".")[2]
     begun = time.monotonic()
-    for token in (None, "wrong"):
-        with pytest.raises(PermissionError, match="token") as caught:
-            Client(client._connection.address, token=token)
-        assert isinstance(caught.value, ClusterError)
+    for wrong in (f"wrong.{fingerprint}", "wrong"):
+        monkeypatch.setenv("PARTITA_TOKEN", wrong)
+        for token in (None, wrong):
+            with pytest.raises(PermissionError, match="token") as caught:
+                Client(client._connection.address, token=token)
+            assert isinstance(caught.value, ClusterError)
     assert time.monotonic() - begun < 20
+
+
+def test_another_process_gets_nothing(client):
+    """A process with another certificate, or without TLS, is recognized before the client sends it anything."""
+    token = client._connection.token
+    other = f"{token.rpartition('.')[0]}.{'ab' * 32}"
+    with pytest.raises(ClusterError, match="does not have the expected certificate"):
+        Client(client._connection.address, token=other, timeout=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        received = []
+
+        def answer():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        received.append(connection.recv(1 << 16))
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(ClusterError, match="does not use TLS"):
+            Client(f"127.0.0.1:{server.getsockname()[1]}", token=token, timeout=0.1)
+    assert received
+    assert token.encode() not in b"".join(received)
+    assert token.rpartition(".")[0].encode() not in b"".join(received)
 
 
 def test_persist(client):

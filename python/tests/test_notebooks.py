@@ -11,6 +11,7 @@ from comparison import same
 import partita
 from partita import QueryError
 from partita import dataframe as dd
+from partita._tls import page_token
 from partita.distributed import performance_report
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -257,7 +258,8 @@ def test_unsupported_names(module, name):
 
 def test_no_token_is_shown(client):
     """Outputs of a notebook contain no token, unless it is printed explicitly."""
-    token = client._connection.token
+    token = page_token(client._connection.token)
     link = client.dashboard_link
+    assert client._connection.token not in link
     assert token not in client._repr_html_() and token not in repr(client)
     assert token not in repr(link) and token in str(link) and token in json.dumps(link)

@@ -1,6 +1,8 @@
 //! What can go wrong with a scheduler.
 
+use partita_net::identity::IdentityError;
 use partita_shared::access::AccessError;
+use std::path::PathBuf;
 
 /// Why a scheduler could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,17 @@ pub enum SchedulerError {
     /// The access file cannot be written.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// There is no certificate for the port.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The file that keeps the key and the token is damaged.
+    #[error("{} is not a Partita identity file: {source}; remove it to make a new key and token", path.display())]
+    IdentityFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// A thread or another thing of the system could not be had.
     #[error("{what}: {source}")]
     System {

@@ -2,8 +2,8 @@
 //!
 //! The core runs on a thread of its own (`hub`) and is told everything through one bounded
 //! queue. Planning runs on threads of its own too, so that neither a large plan nor a slow client
-//! makes a worker wait. What must never happen: a row computed here; a request without the token
-//! answered, but for `/healthz` and the dashboard's own files.
+//! makes a worker wait. What must never happen: a row computed here; a request answered that is
+//! not encrypted or has not the token, but for `/healthz` and the dashboard's own files.
 
 mod error;
 mod flight;
@@ -11,6 +11,7 @@ mod hub;
 mod observer;
 mod planning;
 mod query;
+mod secrets;
 mod web;
 
 /// The stack of the threads that a scheduler's runtime has: they free plans, which may be nested deep.
@@ -25,11 +26,13 @@ pub use web::{Replay, estimates, report};
 
 use observer::Observer;
 use partita_core::Options;
+use partita_net::listen::Encryption;
 use partita_net::peer::{DataPlane, FlightPlane};
 use partita_observe::event::SchedulerFacts;
-use partita_shared::access::{Access, host_name};
+use partita_shared::access::{Access, host_name, page_token, write_public};
 use planning::Planner;
 use query::Sessions;
+use secrets::Secrets;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -39,6 +42,8 @@ use web::Token;
 
 /// Bytes of a token, before it is written as text.
 const TOKEN_BYTES: usize = 32;
+/// The ending of the file with the certificate, beside the access file.
+const CERTIFICATE_EXTENSION: &str = "pem";
 
 /// The settings of a scheduler, all decided.
 #[derive(Clone, Debug)]
@@ -59,10 +64,34 @@ pub struct SchedulerConfig {
     pub idle_timeout: Option<Duration>,
     /// How long the planning of a statement may take.
     pub planning_timeout: Duration,
-    /// The token, if it is given; a new one is made otherwise.
+    /// The token, if it is given, with or without a fingerprint; a new one is made otherwise.
     pub token: Option<String>,
+    /// How connections are protected.
+    pub security: SecurityConfig,
     /// Where what the observer sees is written down, if it is.
     pub journal: Option<PathBuf>,
+}
+
+/// How connections to a scheduler are protected. They are always encrypted, but for those of pages.
+#[derive(Clone, Debug, Default)]
+pub struct SecurityConfig {
+    /// Keeps the key, the certificate and the token for the next start. Without it, each start has new ones.
+    pub identity_file: Option<PathBuf>,
+    /// A certificate of the site. Without it, the scheduler makes one.
+    pub certificate: Option<CertificateFiles>,
+    /// Whether pages too must be opened by HTTPS.
+    pub page_https_only: bool,
+    /// Whether pages may only look.
+    pub page_read_only: bool,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The certificate, and those that vouch for it behind it.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
 }
 
 /// What every part of a scheduler shares.
@@ -77,6 +106,8 @@ pub(crate) struct Shared {
     pub(crate) plane: Arc<dyn DataPlane>,
     pub(crate) planning: Planner,
     pub(crate) token: Token,
+    /// Opens pages, and nothing else.
+    pub(crate) page_token: Token,
     /// Who watches the core, unless neither pages nor a journal are wanted.
     pub(crate) observer: Option<Observer>,
     pub(crate) address: String,
@@ -110,7 +141,7 @@ pub fn new_token() -> Result<String, SchedulerError> {
 #[derive(Debug)]
 pub struct Scheduler {
     shared: Arc<Shared>,
-    listener: Option<TcpListener>,
+    listener: Option<(TcpListener, Encryption)>,
     access: Access,
 }
 
@@ -131,9 +162,12 @@ impl Scheduler {
             None => config.host.clone(),
         };
         let address = format!("{host}:{port}");
-        let token = match &config.token {
-            Some(token) => token.clone(),
-            None => new_token()?,
+        let hosts = [host_name(), host];
+        let secrets = Secrets::obtain(&config.security, config.token.as_deref(), &hosts)?;
+        let (token, server) = (secrets.token, secrets.identity.server_config()?);
+        let encryption = match config.security.page_https_only {
+            true => Encryption::Required(server),
+            false => Encryption::Offered(server),
         };
         let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(token.clone()));
         let shared = share(config, plane, token, address)?;
@@ -141,9 +175,12 @@ impl Scheduler {
         let mut access = Access::to_this_process(name, address, shared.token.0.clone());
         access.listens_everywhere = unspecified;
         if let Some(path) = &shared.config.scheduler_file {
+            // The certificate first: whoever finds the access file finds it too.
+            let certificate = secrets.identity.certificate_pem();
+            write_public(&path.with_extension(CERTIFICATE_EXTENSION), certificate.as_bytes())?;
             access.write(path)?;
         }
-        Ok(Scheduler { shared, listener: Some(listener), access })
+        Ok(Scheduler { shared, listener: Some((listener, encryption)), access })
     }
 
     /// A scheduler inside another program: no port, no file; results are read through `plane`.
@@ -161,6 +198,7 @@ impl Scheduler {
             idle_timeout: None,
             planning_timeout: PLANNING_TIMEOUT_DEFAULT,
             token: None,
+            security: SecurityConfig::default(),
             journal: None,
         };
         let shared = share(config, plane, String::new(), String::new())?;
@@ -219,7 +257,7 @@ impl Scheduler {
     /// # Errors
     /// If the port fails.
     pub async fn serve(mut self) -> Result<(), SchedulerError> {
-        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let Some((listener, encryption)) = self.listener.take() else { return Ok(()) };
         let ticker = tokio::spawn(hub::tick(self.shared.hub.clone()));
         let idle = tokio::spawn(watch_idle(Arc::clone(&self.shared)));
         let observer = self.shared.observer.clone();
@@ -230,7 +268,7 @@ impl Scheduler {
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move { shared.collections.tell_names(&shared.hub).await })
         };
-        let served = web::serve(Arc::clone(&self.shared), listener).await;
+        let served = web::serve(Arc::clone(&self.shared), listener, encryption).await;
         ticker.abort();
         idle.abort();
         naming.abort();
@@ -242,6 +280,10 @@ impl Scheduler {
         }
         if let Some(path) = &self.shared.config.scheduler_file {
             self.access.remove(path);
+            if self.shared.config.security.identity_file.is_none() {
+                // The next scheduler of this name has another certificate.
+                let _ = std::fs::remove_file(path.with_extension(CERTIFICATE_EXTENSION));
+            }
         }
         served
     }
@@ -271,6 +313,7 @@ fn share(
         acks: query::Acks::default(),
         plane,
         planning: Planner::new(config.planning_timeout)?,
+        page_token: Token(page_token(&token)),
         token: Token(token),
         address,
         started_ms: now_ms(),
@@ -286,6 +329,7 @@ fn facts(config: &SchedulerConfig, options: &Options, address: &str) -> Schedule
     };
     let settings = [
         ("listen address", format!("{}:{}", config.host, config.port)),
+        ("encryption", "TLS 1.3".to_string()),
         ("access file", shown(config.scheduler_file.as_deref())),
         ("journal", shown(config.journal.as_deref())),
         ("idle timeout", seconds(config.idle_timeout)),

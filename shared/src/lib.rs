@@ -1,24 +1,27 @@
 //! What every part of Partita shares: identifiers, the messages between processes, the rows that
 //! the dashboard and the REST API show, sizes, durations, and the access file.
 //!
-//! Nothing here knows DataFusion, Arrow, sockets or clocks, and all of it but [`access`] compiles
-//! to wasm32, because the dashboard reads the same types.
+//! Nothing here knows DataFusion, Arrow, sockets or clocks, and all of it but [`access`] and [`tls`]
+//! compiles to wasm32, because the dashboard reads the same types.
 
 #[cfg(unix)]
 pub mod access;
 pub mod blocks;
 pub mod count;
 pub mod edges;
+pub mod endpoint;
 pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod model;
+#[cfg(unix)]
+pub mod tls;
 pub mod units;
 pub mod wire;
 
 /// The version of the messages between processes. Peers of another version are refused with an
 /// error that names both: there is no negotiation, because every process runs the same binary.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The version of this build, as it is shown to people.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,6 +5,7 @@
 
 use crate::blocks::BlockExchange;
 use crate::edges::EdgeList;
+use crate::endpoint::Endpoint;
 use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use crate::model::{ClusterRow, JobRow, OperatorRow, StageRow, TableRow, WorkerRow};
 use serde::{Deserialize, Serialize};
@@ -168,8 +169,8 @@ pub enum ToWorker {
     Peer {
         /// The worker.
         worker: WorkerId,
-        /// `host:port` of its Flight service.
-        address: String,
+        /// Where its Flight service listens.
+        address: Endpoint,
     },
     /// A worker is gone. Reads from it must end at once.
     PeerLost(WorkerId),
@@ -333,9 +334,9 @@ pub struct Registration {
     pub slots: u32,
     /// Bytes it may use.
     pub memory_limit_bytes: u64,
-    /// `host:port` of its Flight service. An unspecified host stands for the address that the
-    /// scheduler sees it connect from.
-    pub data_address: String,
+    /// Where its Flight service listens, with the fingerprint of its certificate. An unspecified host stands for the
+    /// address that the scheduler sees it connect from.
+    pub data_address: Endpoint,
     /// Its scratch folder.
     pub local_directory: String,
     /// The Slurm job it runs in.
@@ -460,8 +461,8 @@ pub enum FromWorker {
 pub struct Direct {
     /// The partition.
     pub index: u32,
-    /// `host:port` of the worker that holds it.
-    pub address: String,
+    /// Where the worker listens that holds it.
+    pub address: Endpoint,
     /// What is asked for there, by Flight.
     pub ticket: Vec<u8>,
 }

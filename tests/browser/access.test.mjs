@@ -76,7 +76,7 @@ const traces = ({ page }) => page.evaluate(() => ({
 test('a link with the token opens the page, and the token leaves the address', async () => {
   const visit = await here.visit();
   await visit.live();
-  const { token, name } = here.cluster.access;
+  const { pageToken: token, access: { name } } = here.cluster;
   assert.ok((await visit.text()).includes(name));
   for (const [what, text] of Object.entries(await traces(visit))) {
     assert.ok(!text.includes(token), `the token is in ${what}`);
@@ -122,7 +122,7 @@ test('the field of the token has the focus', async () => {
 });
 
 test('a link to one of the pages keeps its way when the token is taken out', async () => {
-  const visit = await here.visit(`${here.cluster.page}#/workers&token=${here.cluster.access.token}`);
+  const visit = await here.visit(`${here.cluster.page}#/workers&token=${here.cluster.pageToken}`);
   await visit.live();
   assert.equal(await visit.page.evaluate(() => location.hash), '#/workers');
 });
@@ -137,10 +137,10 @@ test('without the token there is a form and nothing else; a wrong one is refused
   await visit.page.getByRole('alert').getByText(/refused/i).waitFor();
   await assertOnlyForm(visit);
   assert.ok(!(await visit.page.evaluate(() => JSON.stringify({ ...sessionStorage }))).includes('not-the-token'));
-  await field.fill(here.cluster.access.token);
+  await field.fill(here.cluster.pageToken);
   await field.press('Enter');
   await visit.live();
-  assert.ok(!visit.page.url().includes(here.cluster.access.token));
+  assert.ok(!visit.page.url().includes(here.cluster.pageToken));
   visit.assertQuiet(here.cluster.origin);
 });
 
@@ -158,16 +158,20 @@ test('a link that is pasted over a page that is open takes effect', async () => 
   await visit.live();
 });
 
-test('figures, metrics and feeds are for those who know the token', async () => {
-  const { origin, access } = here.cluster;
+test('figures, metrics and feeds are for those who use TLS and know the token', async () => {
+  const { origin, access, pageToken } = here.cluster;
   const paths = ['api/v2/cluster', 'api/v2/workers', 'api/v2/jobs', 'metrics', 'ws/client', 'ws/worker'];
   for (const path of paths) {
-    for (const token of [undefined, '', 'x', access.token.slice(1), `${access.token}0`]) {
-      const headers = new Headers(token === undefined ? {} : { authorization: `Bearer ${token}` });
-      const answer = await fetch(`${origin}/${path}`, { headers });
-      const body = await answer.text();
-      assert.equal(answer.status, 401, `${path} with ${token}`);
+    for (const token of [undefined, '', 'x', access.token.slice(1), `${access.token}0`, pageToken]) {
+      const { status, body } = await here.cluster.ask(path, { token });
+      assert.equal(status, 401, `${path} with ${token}`);
       assert.ok(!body.includes(access.token));
+    }
+    // Without TLS nothing is answered, whatever token is sent.
+    for (const token of [access.token, pageToken]) {
+      const headers = { authorization: `Bearer ${token}` };
+      const answer = await fetch(`${origin}/${path}`, { headers });
+      assert.equal(answer.status, 403, `${path} without TLS`);
     }
   }
 });
@@ -205,7 +209,7 @@ test('a WebSocket is refused to pages of other sites, and granted to its own and
 test('a page of another site reads nothing, not even with the token', async () => {
   await withOtherSite(async (site) => {
     const visit = await here.visit(site);
-    const { page, access } = here.cluster;
+    const { page, pageToken } = here.cluster;
     const got = await visit.page.evaluate(async ({ page, token }) => {
       const socket = await new Promise((resolve) => {
         const socket = new WebSocket(`${page.replace('http', 'ws')}ws/dashboard`);
@@ -216,7 +220,7 @@ test('a page of another site reads nothing, not even with the token', async () =
         .then(() => 'answered', () => 'refused');
       const header = await read({ headers: { authorization: `Bearer ${token}` } });
       return { socket, header };
-    }, { page, token: access.token });
+    }, { page, token: pageToken });
     assert.deepEqual(got, { socket: 'refused', header: 'refused' });
   });
 });

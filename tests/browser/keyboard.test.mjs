@@ -90,7 +90,7 @@ test('the question mark opens the list of keys, Escape closes it, and the focus 
 });
 
 test('the first press of the tabulator shows a link that skips to the figures, and it keeps the address', async () => {
-  const visit = await here.visit(`${here.cluster.page}#/timeline&token=${here.cluster.access.token}`);
+  const visit = await here.visit(`${here.cluster.page}#/timeline&token=${here.cluster.pageToken}`);
   await visit.live();
   const { page } = visit;
   await until('Timeline', async () => (await page.title()).startsWith('Timeline '));

@@ -31,8 +31,8 @@ async function start(query) {
 
 /** Ends a job that a test leaves behind. @param {{ id: number }} job */
 async function stop(job) {
-  const headers = { authorization: `Bearer ${here.cluster.access.token}` };
-  await fetch(`${here.cluster.origin}/api/v2/jobs/${job.id}/cancel`, { method: 'POST', headers });
+  const how = { method: 'POST', token: here.cluster.access.token };
+  await here.cluster.ask(`api/v2/jobs/${job.id}/cancel`, how);
   await here.cluster.waitUntilIdle();
 }
 

@@ -20,7 +20,7 @@ for (const [what, host] of [
   test(`behind a proxy that ${what}, the page lives below a prefix and asks for nothing above it`, async () => {
     const { origin, log } = await proxy(host);
     const below = `${origin}${PREFIX}`;
-    const visit = await here.visit(`${below}#token=${here.cluster.access.token}`);
+    const visit = await here.visit(`${below}#token=${here.cluster.pageToken}`);
     await visit.live();
     assert.equal(visit.sockets.length, 1);
     for (const { route } of ROUTES) {
@@ -32,7 +32,7 @@ for (const [what, host] of [
     visit.assertQuiet(below);
     // What stands behind `#` never leaves the browser: a proxy's log has no token.
     await until('the proxy\'s log', () => log().includes(PREFIX));
-    assert.ok(!log().includes(here.cluster.access.token), log());
+    assert.ok(!log().includes(here.cluster.pageToken), log());
   });
 }
 
@@ -59,11 +59,11 @@ for (const kept of ['/node/n17/8786/', '/user/x/proxy/absolute/8786/']) {
 
 test('two clusters behind one proxy do not share their tokens', async () => {
   const { origin } = await proxy('proxy_set_header Host $http_host;');
-  const visit = await here.visit(`${origin}${PREFIX}#token=${here.cluster.access.token}`);
+  const visit = await here.visit(`${origin}${PREFIX}#token=${here.cluster.pageToken}`);
   await visit.live();
   // The same tab goes to another path of the same origin: nothing of this page is known there.
   const kept = await visit.page.evaluate(() => Object.entries({ ...sessionStorage }));
-  const withToken = kept.filter(([, value]) => value.includes(here.cluster.access.token));
+  const withToken = kept.filter(([, value]) => value.includes(here.cluster.pageToken));
   assert.equal(withToken.length, 1);
   assert.ok(withToken[0]?.[0].includes(PREFIX), 'the name under which it is kept has the path in it');
 });

@@ -45,7 +45,7 @@ test('when the scheduler is killed the page says so and dims; when it is back, t
 test('a scheduler that comes back with another token is not shown to those who know the old one', async () => {
   const visit = await here.visit();
   await visit.live();
-  const old = here.cluster.access.token;
+  const old = here.cluster.pageToken;
   await here.cluster.restartScheduler('another-token-0123456789');
   await visit.page.getByLabel(/token/i).waitFor();
   await visit.page.getByRole('alert').getByText(/refused/i).waitFor();

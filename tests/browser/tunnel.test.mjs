@@ -13,7 +13,7 @@ test('the page lives through a tunnel, notices when it breaks, and lives again w
   const { port } = here.cluster;
   const tunnel = await login.tunnel({ local, port });
   const origin = `http://localhost:${local}`;
-  const visit = await here.visit(`${origin}/#token=${here.cluster.access.token}`);
+  const visit = await here.visit(`${origin}/#token=${here.cluster.pageToken}`);
   await visit.live();
   await visit.page.getByText(here.cluster.name).first().waitFor();
   visit.assertQuiet(origin);

@@ -7,8 +7,10 @@ data by PARTITA_TEST_DATA. Each test has a session of its own, so that none sees
 import csv
 import datetime
 import decimal
+import hashlib
 import os
 import pathlib
+import ssl
 import uuid
 
 import adbc_driver_flightsql.dbapi as flightsql
@@ -27,13 +29,26 @@ def needed(name):
     return value
 
 
+def certificate():
+    """The scheduler's certificate, in PEM. The token ends with its fingerprint."""
+    host, port = needed("PARTITA_SCHEDULER").removeprefix("tcp://").rsplit(":", 1)
+    pem = ssl.get_server_certificate((host, int(port)))
+    fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    assert needed("PARTITA_TOKEN").endswith(f".{fingerprint}")
+    return pem
+
+
 def connect(token=None, **headers):
     address = needed("PARTITA_SCHEDULER").removeprefix("tcp://")
     token = token or needed("PARTITA_TOKEN")
     headers.setdefault("x-partita-session", uuid.uuid4().hex)
-    kwargs = {DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {token}"}
+    kwargs = {
+        DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {token}",
+        DatabaseOptions.TLS_ROOT_CERTS.value: certificate(),
+        DatabaseOptions.TLS_OVERRIDE_HOSTNAME.value: "partita",
+    }
     kwargs |= {HEADER + name: value for name, value in headers.items()}
-    return flightsql.connect(f"grpc://{address}", db_kwargs=kwargs, autocommit=True)
+    return flightsql.connect(f"grpc+tls://{address}", db_kwargs=kwargs, autocommit=True)
 
 
 @pytest.fixture
@@ -442,7 +457,12 @@ class Flight:
     def __init__(self):
         address = needed("PARTITA_SCHEDULER").removeprefix("tcp://")
         self.headers = Headers()
-        self.client = pyarrow.flight.connect(f"grpc://{address}", middleware=[self.headers])
+        self.client = pyarrow.flight.connect(
+            f"grpc+tls://{address}",
+            tls_root_certs=certificate(),
+            override_hostname="partita",
+            middleware=[self.headers],
+        )
         token = f"Bearer {needed('PARTITA_TOKEN')}"
         self.options = pyarrow.flight.FlightCallOptions(
             headers=[(b"authorization", token.encode())]

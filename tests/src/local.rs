@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, anyhow};
 use futures::future;
 use partita_client::Client;
-use partita_scheduler::{PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig};
+use partita_scheduler::{PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig, SecurityConfig};
 use partita_shared::access::Access;
 use partita_shared::message::Request;
 use partita_worker::{WebSocketConnector, Worker, WorkerConfig};
@@ -116,6 +116,7 @@ async fn start_scheduler(file: &Path) -> Result<Access> {
         idle_timeout: None,
         planning_timeout: PLANNING_TIMEOUT_DEFAULT,
         token: None,
+        security: SecurityConfig::default(),
         journal: None,
     })
     .await?;

@@ -13,6 +13,8 @@ mod client;
 mod depth;
 #[path = "processes/direct.rs"]
 mod direct;
+#[path = "processes/encryption.rs"]
+mod encryption;
 #[path = "processes/fair.rs"]
 mod fair;
 #[path = "processes/fuzz.rs"]

@@ -11,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use partita_shared::endpoint::{Endpoint, Fingerprint};
 use partita_shared::message::FromWorker;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,11 +30,13 @@ pub struct Engine {
     link: Mutex<Option<mpsc::WeakSender<FromWorker>>>,
     served_bytes: AtomicU64,
     address: String,
+    /// Of the certificate of the data service.
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Engine {
-    /// The parts of a worker whose data service is at `address`, which is empty without one.
-    pub(crate) fn new(config: &WorkerConfig, address: String) -> Result<Arc<Self>, WorkerError> {
+    /// The parts of a worker whose data service is at `endpoint`, which is empty without one.
+    pub(crate) fn new(config: &WorkerConfig, endpoint: Endpoint) -> Result<Arc<Self>, WorkerError> {
         let policy = MemoryPolicy::new(config.memory_limit_bytes, config.slots);
         let process = config.give_back.and_then(ProcessMemory::new);
         let budget = Arc::new(Budget::new(policy, process));
@@ -67,7 +70,18 @@ impl Engine {
         let (threads, kept) = (Arc::clone(&runtimes), Arc::clone(&store));
         let runner = Arc::new(TaskRunner::new(policy, threads, kept, inputs, executors));
         let (link, served_bytes) = (Mutex::default(), AtomicU64::new(0));
-        Ok(Arc::new(Engine { runtimes, budget, store, peers, runner, link, served_bytes, address }))
+        let Endpoint { address, fingerprint } = endpoint;
+        Ok(Arc::new(Engine {
+            runtimes,
+            budget,
+            store,
+            peers,
+            runner,
+            link,
+            served_bytes,
+            address,
+            fingerprint,
+        }))
     }
 
     pub(crate) fn runtimes(&self) -> &Runtimes {
@@ -102,6 +116,11 @@ impl Engine {
     /// `host:port` of the data service; empty without one.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What peers recognize the data service by; none without one.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint
     }
 
     pub(crate) fn count_served(&self, bytes: u64) {

@@ -1,6 +1,7 @@
 //! What can go wrong with a worker.
 
 use crate::environment::EnvironmentError;
+use partita_net::identity::IdentityError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub enum WorkerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no certificate for the data port.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The data port cannot be taken.
     #[error("cannot listen on {address}: {source}; choose another address with --host and --port")]
     Listen {
@@ -67,6 +71,7 @@ impl WorkerError {
             WorkerError::Environment(_)
             | WorkerError::System { .. }
             | WorkerError::Listen { .. }
+            | WorkerError::Identity(_)
             | WorkerError::Scratch { .. } => 1,
         }
     }

@@ -27,6 +27,7 @@ pub use error::{EXIT_NO_SCHEDULER, EXIT_REFUSED, WorkerError};
 pub use serve::LocalPlane;
 
 use control::agent;
+use serve::DataService;
 use std::sync::Arc;
 
 /// A worker's runtimes and engine, ready to be connected.
@@ -42,14 +43,14 @@ impl Worker {
     /// # Errors
     /// If the scratch folder or the data port cannot be had.
     pub async fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
-        let listener = match &config.host {
-            Some(host) => Some(serve::listen(host, config.port).await?),
+        let service = match &config.host {
+            Some(host) => Some(DataService::open(host, config.port).await?),
             None => None,
         };
-        let address = listener.as_ref().map_or(String::new(), |(_, address)| address.clone());
-        let engine = Engine::new(&config, address)?;
-        if let Some((listener, _)) = listener {
-            serve::start(&engine, listener);
+        let endpoint = service.as_ref().map(|service| service.endpoint.clone()).unwrap_or_default();
+        let engine = Engine::new(&config, endpoint)?;
+        if let Some(service) = service {
+            service.start(&engine);
         }
         Ok(Worker { engine, config })
     }

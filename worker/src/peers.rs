@@ -1,6 +1,7 @@
 //! The workers of the cluster: where the others are, whether they are gone, and the token that opens them.
 
 use partita_net::peer::{DataPlane, FlightPlane};
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::WorkerId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Another worker.
 #[derive(Debug)]
 struct Peer {
-    address: String,
+    address: Endpoint,
     lost: CancellationToken,
     /// Bytes read from it.
     fetched_bytes: u64,
@@ -71,7 +72,7 @@ impl Peers {
         self.own.store(worker.0, Ordering::Relaxed);
     }
 
-    pub(crate) fn add(&self, worker: WorkerId, address: String) {
+    pub(crate) fn add(&self, worker: WorkerId, address: Endpoint) {
         let peer = Peer { address, lost: CancellationToken::new(), fetched_bytes: 0 };
         self.others().insert(worker, peer);
     }
@@ -91,7 +92,7 @@ impl Peers {
         all.into_iter().for_each(|worker| self.lose(worker));
     }
 
-    pub(crate) fn address(&self, worker: WorkerId) -> Option<String> {
+    pub(crate) fn address(&self, worker: WorkerId) -> Option<Endpoint> {
         self.others().get(&worker).map(|peer| peer.address.clone())
     }
 

@@ -14,26 +14,47 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::connections::{Caller, Newcomers};
+use partita_net::connections::Caller;
+use partita_net::identity::Identity;
+use partita_net::listen::{Encryption, Port};
 use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream};
 use partita_net::upload::UploadCommand;
+use partita_shared::access::host_name;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::TaskId;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Takes the data port.
-pub(crate) async fn listen(host: &str, port: u16) -> Result<(TcpListener, String), WorkerError> {
-    let address = format!("{host}:{port}");
-    let failed = |source| WorkerError::Listen { address: address.clone(), source };
-    let listener = TcpListener::bind(&address).await.map_err(failed)?;
-    let taken = listener.local_addr().map_err(failed)?.to_string();
-    Ok((listener, taken))
+/// The data port, taken, with the certificate by which peers recognize it.
+pub(crate) struct DataService {
+    listener: TcpListener,
+    encryption: Encryption,
+    /// Where the port is, and the fingerprint of the certificate.
+    pub(crate) endpoint: Endpoint,
 }
 
-/// Serves on the data runtime, until the engine goes.
-pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
+impl DataService {
+    /// Takes the data port, and makes a certificate for it.
+    pub(crate) async fn open(host: &str, port: u16) -> Result<Self, WorkerError> {
+        let address = format!("{host}:{port}");
+        let failed = |source| WorkerError::Listen { address: address.clone(), source };
+        let listener = TcpListener::bind(&address).await.map_err(failed)?;
+        let taken = listener.local_addr().map_err(failed)?.to_string();
+        let identity = Identity::generate(&[host_name()])?;
+        let encryption = Encryption::Required(identity.server_config()?);
+        let endpoint = Endpoint::new(taken, Some(identity.fingerprint()));
+        Ok(DataService { listener, encryption, endpoint })
+    }
+
+    /// Serves on the data runtime, until the engine goes.
+    pub(crate) fn start(self, engine: &Arc<Engine>) {
+        start(engine, self.listener, self.encryption);
+    }
+}
+
+fn start(engine: &Arc<Engine>, listener: TcpListener, encryption: Encryption) {
     let weak = Arc::downgrade(engine);
     let knows = Arc::downgrade(engine);
     let check = move |request: Request<()>| {
@@ -63,17 +84,11 @@ pub(crate) fn start(engine: &Arc<Engine>, listener: TcpListener) {
                 return;
             }
         };
-        let newcomers = Newcomers::default();
-        let connections = tonic::transport::server::TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .filter_map(move |accepted| {
-                let admitted = accepted.map(|stream| {
-                    // One that was closed meanwhile has no address.
-                    let address = stream.peer_addr().ok()?;
-                    Some(newcomers.admit(stream, address).0)
-                });
-                std::future::ready(admitted.transpose())
-            });
+        let port = Port::open(listener, encryption);
+        let connections = stream::unfold(port, |mut port| async move {
+            let (connection, _) = port.accept().await;
+            Some((Ok::<_, std::io::Error>(connection), port))
+        });
         let served = tonic::transport::Server::builder()
             .initial_stream_window_size(limits::FLIGHT_STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::FLIGHT_CONNECTION_WINDOW_BYTES)
@@ -133,11 +148,11 @@ pub struct LocalPlane(pub Arc<Engine>);
 
 #[async_trait]
 impl DataPlane for LocalPlane {
-    fn forget(&self, _address: &str) {}
+    fn forget(&self, _: &Endpoint) {}
 
     async fn upload(
         &self,
-        _: &str,
+        _: &Endpoint,
         messages: BoxStream<'static, FlightData>,
     ) -> Result<(), FetchError> {
         let address = self.0.address().to_string();
@@ -154,7 +169,7 @@ impl DataPlane for LocalPlane {
         taken.map(|_| ()).map_err(|status| unreadable(status.message().to_string()))
     }
 
-    async fn fetch(&self, _: &str, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+    async fn fetch(&self, _: &Endpoint, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
         answer(&self.0, ticket)
     }
 }

@@ -77,7 +77,7 @@ impl Drop for Browsers {
 
 async fn follow(access: &Access, topics: Vec<Topic>) -> Result<Socket> {
     let mut socket = connect(access, "ws/dashboard").await?;
-    socket.send(Message::Text(access.token.as_str().into())).await?;
+    socket.send(Message::Text(access.page_token().into())).await?;
     say(&mut socket, &FromPage::Follow(topics)).await?;
     Ok(socket)
 }

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use futures::{SinkExt, StreamExt};
+use partita_net::websocket::{self, ControlSocket};
 use partita_shared::access::Access;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{Attempt, TaskId, WorkerId};
 use partita_shared::message::{
     FromWorker, Outcome, Registration, RunTask, SlotTask, Spent, TaskFigures, TaskReport, ToWorker,
@@ -13,15 +15,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, interval_at, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// A link to the scheduler.
-pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = ControlSocket;
 
 /// Workers on one simulated host.
 const WORKERS_A_HOST: u32 = 8;
@@ -37,11 +36,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Opens a WebSocket of the scheduler.
 pub(super) async fn connect(access: &Access, path: &str) -> Result<Socket> {
-    let mut request = format!("ws://{}/{path}", access.address).into_client_request()?;
-    let bearer = format!("Bearer {}", access.token);
-    request.headers_mut().insert("authorization", bearer.parse()?);
-    let (socket, _) = tokio_tungstenite::connect_async_with_config(request, None, true).await?;
-    Ok(socket)
+    Ok(websocket::open(&access.endpoint(), &format!("/{path}"), &access.token).await?)
 }
 
 /// Numbers that look like chance and are the same in every run.
@@ -67,7 +62,7 @@ impl Fleet {
             let socket = runtime.block_on(connect(access, "ws/worker"))?;
             let worker = Worker::new(id, slots, task_ms, Arc::clone(&finished));
             // Nobody reads from it, but the scheduler looks whether one could.
-            let address = access.address.clone();
+            let address = access.endpoint();
             runtime.spawn(async move {
                 if let Err(error) = worker.serve(socket, address).await {
                     crate::measure::say(&format!("simulated worker {id}: {error:#}"));
@@ -118,7 +113,7 @@ impl Worker {
         Worker { id, task_ms, finished, slots, queue, done: 0, beats: 0, watched: false }
     }
 
-    fn registration(&self, data_address: String) -> Registration {
+    fn registration(&self, data_address: Endpoint) -> Registration {
         let host = format!("node{:04}", self.id / WORKERS_A_HOST);
         Registration {
             name: format!("{host}-{}", self.id % WORKERS_A_HOST),
@@ -133,7 +128,7 @@ impl Worker {
         }
     }
 
-    async fn serve(mut self, mut socket: Socket, address: String) -> Result<()> {
+    async fn serve(mut self, mut socket: Socket, address: Endpoint) -> Result<()> {
         send(&mut socket, &FromWorker::Register(self.registration(address))).await?;
         let beats = loop {
             if let ToWorker::Welcome { heartbeat_ms, .. } = receive(&mut socket).await? {

@@ -193,7 +193,7 @@ fn observer() -> Result<Vec<Row>> {
 fn frames() -> Result<Vec<Row>> {
     let cluster = SimulatedCluster::set()?;
     say("every page in Chromium ...");
-    let Access { address, token, .. } = &cluster.access;
+    let (address, token) = (&cluster.access.address, cluster.access.page_token());
     let link = format!("http://{address}/#token={token}");
     let mut rows = Vec::new();
     for line in script("frames.mjs", &[&link])? {

@@ -97,7 +97,7 @@ pub(crate) enum ProgressFormat {
 /// The cluster to use.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Target {
-    /// Scheduler address, tcp://host:port or host:port; the token is read from PARTITA_TOKEN or the access file
+    /// Scheduler address, tcp://host:port or host:port; the token, SECRET.FINGERPRINT, is read from PARTITA_TOKEN or the access file
     #[arg(long, env = SCHEDULER_VARIABLE, value_name = "ADDRESS")]
     pub(crate) scheduler: Option<String>,
     /// Access file of the scheduler [default: the one in ~/.partita]
@@ -186,6 +186,18 @@ pub(crate) struct SchedulerArgs {
     /// Do not serve the dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
+    /// Serve the dashboard only by HTTPS
+    #[arg(long, env = "PARTITA_PAGE_HTTPS_ONLY")]
+    pub(crate) page_https_only: bool,
+    /// Do not let the dashboard cancel jobs
+    #[arg(long, env = "PARTITA_PAGE_READ_ONLY")]
+    pub(crate) page_read_only: bool,
+    /// Use the certificate in FILE (PEM) [default: one that the scheduler makes]
+    #[arg(long, env = "PARTITA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Use the key of the certificate in FILE (PEM)
+    #[arg(long, env = "PARTITA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Write an event journal to FILE, for `partita dashboard --replay` [default: NAME.journal beside the
     /// access file]
     #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]

@@ -30,7 +30,7 @@ fn headed(access: &Access) -> String {
 /// The link and the tunnel.
 pub(crate) fn links(access: &Access) -> String {
     let port = port(access);
-    let token = &access.token;
+    let token = access.page_token();
     format!("dashboard   http://localhost:{port}/#token={token}\n{}", tunnel(access))
 }
 

@@ -133,7 +133,9 @@ async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
         loop {
             match access::find(args.address.as_deref(), args.scheduler_file.as_deref()) {
                 Ok(access) => return Ok(access.token),
-                Err(error @ access::AccessError::Address(_)) => return Err(error),
+                Err(
+                    error @ (access::AccessError::Address(_) | access::AccessError::NoFingerprint),
+                ) => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }

@@ -68,7 +68,7 @@ impl Cluster {
                 pid: 1,
                 slots,
                 memory_limit_bytes: 1 << 30,
-                data_address: format!("h{number}:1"),
+                data_address: format!("h{number}:1").into(),
                 ..Registration::default()
             };
             let (request, registration) = (u64::from(number), Box::new(registration));

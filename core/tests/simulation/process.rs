@@ -81,7 +81,7 @@ impl Process {
             pid: self.pid,
             slots: self.slots,
             memory_limit_bytes: 1 << 30,
-            data_address: self.address(),
+            data_address: self.address().into(),
             lifetime_left_s: self.ends.map(|ends| ends.saturating_sub(now) / (1000 * MS)),
             ..Registration::default()
         }
@@ -116,7 +116,11 @@ impl Session {
             }
             ToWorker::Peer { worker, address } => {
                 assert!(!self.lost.contains(&worker), "{worker} is a peer after it was lost");
-                assert_eq!(self.peers.insert(worker, address), None, "{worker} is told twice");
+                assert_eq!(
+                    self.peers.insert(worker, address.address),
+                    None,
+                    "{worker} is told twice"
+                );
             }
             ToWorker::PeerLost(worker) => {
                 assert!(self.peers.remove(&worker).is_some(), "{worker} was no peer");

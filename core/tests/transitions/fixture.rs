@@ -422,7 +422,7 @@ pub(crate) fn registration(name: &str, slots: u32) -> Registration {
         pid: 1,
         slots,
         memory_limit_bytes: 1 << 30,
-        data_address: format!("host-{name}:1"),
+        data_address: format!("host-{name}:1").into(),
         ..Registration::default()
     }
 }

@@ -37,11 +37,11 @@ pub fn TokenForm(props: &Props) -> Html {
             <form {onsubmit}>
                 if props.refused {
                     <p class="warning" role="alert">
-                        { "The scheduler refused this token. A cluster has a new one each time it \
-                           starts." }
+                        { "The scheduler refused this token. The dashboard's token is not the \
+                           cluster's." }
                     </p>
                 }
-                <label for="token">{ "Token of the cluster" }</label>
+                <label for="token">{ "Token of the dashboard" }</label>
                 <input id="token" ref={input} type="password" autocomplete="off" required=true
                     spellcheck="false" aria-describedby="where" />
                 <button type="submit">{ "Show the cluster" }</button>

@@ -13,10 +13,10 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_core::Core;
 use partita_net::peer::FetchTicket;
 use partita_net::upload::{UploadCommand, unbroken};
 use partita_plan::persisted::Sorted;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
@@ -82,7 +82,7 @@ fn one() -> u32 {
 #[derive(Serialize)]
 struct Places {
     job: u32,
-    addresses: Vec<String>,
+    addresses: Vec<Endpoint>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ struct Locate {
 #[derive(Serialize)]
 struct Located {
     /// `host:port` of the worker; empty if the partition must be recomputed first.
-    address: String,
+    address: Endpoint,
     /// What to ask there by `DoGet`, in base64.
     ticket: String,
     rows: u64,
@@ -292,9 +292,9 @@ async fn locate(
         .query(move |core| {
             let places = core.persisted_locations(job)?;
             let sizes = core.persisted_partitions(job)?;
-            let address = |worker| core.data_address(worker).unwrap_or_default().to_string();
+            let address = |worker| core.data_address(worker).cloned().unwrap_or_default();
             let of = |holder: Option<partita_shared::message::Holder>| {
-                holder.map_or((String::new(), 0), |h| (address(h.worker), h.attempt))
+                holder.map_or((Endpoint::default(), 0), |h| (address(h.worker), h.attempt))
             };
             let places = places.into_iter().map(|(task, holder)| (task, of(holder)));
             Some(places.zip(sizes).collect::<Vec<_>>())
@@ -312,16 +312,13 @@ async fn locate(
     json(&located)
 }
 
-/// Refuses an address that does not belong to a worker: requests to it carry the cluster's token.
-async fn is_of_a_worker(shared: &Shared, address: &str) -> Result<(), Status> {
-    let wanted = address.to_string();
-    let is = move |core: &Core| core.workers(false).iter().any(|worker| worker.address == wanted);
-    match shared.hub.query(is).await {
-        Some(true) => Ok(()),
-        Some(false) | None => {
-            Err(Status::not_found(format!("no worker is connected at {address}")))
-        }
-    }
+/// The worker at an address; refuses one that does not belong to a worker, since requests to it carry the cluster's
+/// token. Its fingerprint is the one that it registered with, whatever the client says.
+async fn worker_at(shared: &Shared, address: &Endpoint) -> Result<Endpoint, Status> {
+    let wanted = address.address.clone();
+    let found = shared.hub.query(move |core| core.endpoint_of(&wanted).cloned()).await;
+    let unknown = || format!("no worker is connected at {}", address.address);
+    found.flatten().ok_or_else(|| Status::not_found(unknown()))
 }
 
 /// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
@@ -330,13 +327,12 @@ pub(crate) async fn upload(
     command: UploadCommand,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
-    let address = command.address;
-    is_of_a_worker(shared, &address).await?;
+    let worker = worker_at(shared, &command.address).await?;
     // What the client breaks off must not end well at the worker, which would take a part for all:
     // there it does not end at all, until the call is dropped here.
     let (messages, breaks) = unbroken(messages);
     tokio::select! {
-        sent = shared.plane.upload(&address, messages) => {
+        sent = shared.plane.upload(&worker, messages) => {
             sent.map_err(|error| Status::unavailable(error.to_string()))?;
         }
         Ok(error) = breaks => return Err(error),
@@ -348,15 +344,15 @@ pub(crate) async fn upload(
 pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataStream>, Status> {
     #[derive(Deserialize)]
     struct Fetch {
-        address: String,
+        address: Endpoint,
         ticket: String,
     }
     let Fetch { address, ticket } = read(text)?;
     let wrong = |error: String| Status::invalid_argument(format!("invalid ticket: {error}"));
     let ticket = STANDARD.decode(ticket).map_err(|error| wrong(error.to_string()))?;
     let ticket: FetchTicket = wire::decode(&ticket).map_err(|error| wrong(error.to_string()))?;
-    is_of_a_worker(shared, &address).await?;
-    let messages = shared.plane.fetch(&address, &ticket).await;
+    let worker = worker_at(shared, &address).await?;
+    let messages = shared.plane.fetch(&worker, &ticket).await;
     let messages = messages.map_err(|error| Status::unavailable(error.to_string()))?;
     let messages = messages.map(|m| m.map_err(|error| Status::unavailable(error.to_string())));
     Ok(Response::new(messages.boxed()))

@@ -13,6 +13,7 @@ use crate::observer::Observer;
 use partita_core::{Core, Event, JobSpec, Options, StatementSpec};
 use partita_observe::event::{Observation, Seen};
 use partita_observe::session::Watched;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::{
     CORE_QUEUE_EVENTS_MAX, REPORT_QUEUE_MESSAGES_MAX, WORKER_QUEUE_MESSAGES_MAX,
@@ -40,8 +41,8 @@ pub enum JobNotice {
         index: u32,
         /// Who holds it.
         holder: Holder,
-        /// `host:port` of the holder.
-        address: String,
+        /// Where the holder listens.
+        address: Endpoint,
         /// Its bytes, as they lie in memory.
         bytes: u64,
     },

@@ -179,7 +179,7 @@ impl Shell {
                 }
             }
             Effect::Deliver { job, index, holder } => {
-                let address = self.core.data_address(holder.worker).unwrap_or_default().to_string();
+                let address = self.core.data_address(holder.worker).cloned().unwrap_or_default();
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }

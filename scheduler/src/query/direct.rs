@@ -9,6 +9,7 @@ use arrow_flight::FlightData;
 use datafusion::arrow::ipc;
 use flatbuffers::FlatBufferBuilder;
 use partita_net::peer::FetchTicket;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
 use partita_shared::message::Direct;
 use partita_shared::wire;
@@ -74,12 +75,12 @@ impl Drop for Expected<'_> {
 /// The message that sends a client to a holder: one without rows, so that no decoder minds it.
 pub(crate) fn message(
     index: u32,
-    address: &str,
+    address: &Endpoint,
     ticket: &FetchTicket,
 ) -> Result<FlightData, QueryError> {
     let failed = |error: wire::WireError| QueryError::Failed(error.to_string());
     let ticket = wire::encode(ticket).map_err(failed)?;
-    let direct = Direct { index, address: address.to_string(), ticket };
+    let direct = Direct { index, address: address.clone(), ticket };
     let metadata = wire::encode(&direct).map_err(failed)?;
     let mut builder = FlatBufferBuilder::new();
     let mut message = ipc::MessageBuilder::new(&mut builder);

@@ -27,6 +27,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
 use partita_net::peer::FetchTicket;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
 use partita_shared::model::JobState;
@@ -322,7 +323,7 @@ impl Query {
         delivery: &mut Delivery,
         index: u32,
         holder: Holder,
-        address: &str,
+        address: &Endpoint,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
         let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
@@ -338,12 +339,12 @@ impl Query {
         };
         match ack {
             Ok(Ack::Taken { rows }) => {
-                tracing::debug!(job = %delivery.stage.job, index, address, rows, "the client read a partition from its worker");
+                tracing::debug!(job = %delivery.stage.job, index, address = address.address, rows, "the client read a partition from its worker");
                 delivery.passed_on = true;
                 Read::Passed { rows }
             }
             Ok(Ack::Unreachable(cause)) => {
-                tracing::info!(job = %delivery.stage.job, address, cause, "the client cannot read from a worker; the scheduler relays its rows");
+                tracing::info!(job = %delivery.stage.job, address = address.address, cause, "the client cannot read from a worker; the scheduler relays its rows");
                 delivery.reachable = false;
                 self.read(delivery, index, holder, address).await
             }
@@ -358,7 +359,7 @@ impl Query {
         delivery: &mut Delivery,
         index: u32,
         holder: Holder,
-        address: &str,
+        address: &Endpoint,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
         let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };

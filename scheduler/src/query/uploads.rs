@@ -8,8 +8,9 @@ use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::{QueryError, RequestContext, create_table, register};
 use datafusion::arrow::datatypes::SchemaRef;
-use partita_core::{Event, JobSpec, Origin, StageSpec};
+use partita_core::{Core, Event, JobSpec, Origin, StageSpec};
 use partita_plan::persisted::Sorted;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
 use partita_shared::limits::STAGE_TASKS_MAX;
 use partita_shared::message::Work;
@@ -64,7 +65,7 @@ pub(crate) async fn begin(
     name: &str,
     partitions: u32,
     replicas: u32,
-) -> Result<(JobId, Vec<String>), QueryError> {
+) -> Result<(JobId, Vec<Endpoint>), QueryError> {
     if replicas == 0 || replicas > REPLICAS_MAX {
         let text = format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
         return Err(QueryError::Statement(text));
@@ -106,18 +107,22 @@ pub(crate) async fn begin(
     Ok((job, (0..partitions).map(place).collect()))
 }
 
+/// Where the workers listen that take partitions, one entry for each slot.
+fn slots_that_take(core: &Core) -> Vec<Endpoint> {
+    let rows = core.workers(false).into_iter();
+    let up = rows.filter(|row| row.cause.is_empty() && !row.address.is_empty());
+    up.filter_map(|row| Some((core.data_address(row.id)?.clone(), row.slots.max(1) as usize)))
+        .flat_map(|(endpoint, slots)| std::iter::repeat_n(endpoint, slots))
+        .collect()
+}
+
 /// The addresses of the workers that take partitions, one entry for each slot.
-async fn workers(shared: &Shared) -> Result<Vec<String>, QueryError> {
+async fn workers(shared: &Shared) -> Result<Vec<Endpoint>, QueryError> {
     let mut changes = shared.hub.changes();
     let found = async {
         loop {
             changes.mark_unchanged();
-            let rows =
-                shared.hub.query(|core| core.workers(false)).await.ok_or(QueryError::Ending)?;
-            let up = rows.into_iter().filter(|row| row.cause.is_empty() && !row.address.is_empty());
-            let slots: Vec<String> = up
-                .flat_map(|row| std::iter::repeat_n(row.address.clone(), row.slots.max(1) as usize))
-                .collect();
+            let slots = shared.hub.query(slots_that_take).await.ok_or(QueryError::Ending)?;
             if !slots.is_empty() {
                 return Ok(slots);
             }

@@ -1,4 +1,4 @@
-//! The token: every request needs it, but for `/healthz` and the dashboard's own files.
+//! Encryption and the token: every request needs both, but for `/healthz` and the dashboard.
 
 use crate::Shared;
 use axum::extract::{ConnectInfo, Request, State};
@@ -37,7 +37,22 @@ fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
     pairs.find(|(name, _)| *name == "token").map(|(_, token)| token.as_bytes().to_vec())
 }
 
-/// Lets those pass who know the token. A peer of another protocol version is told so.
+/// What a caller is told that does not use TLS.
+const UNENCRYPTED: &str = "this path requires TLS; without it only the dashboard is served";
+
+/// What a caller is told whose token is wrong, or who has none.
+fn refusal_of(found: Option<&[u8]>) -> &'static str {
+    match found {
+        Some(_) => "invalid token; use the token in the access file of this cluster",
+        None => "a token is required; send it as `Authorization: Bearer TOKEN`",
+    }
+}
+
+fn caller_of(request: &Request) -> Option<&Caller> {
+    request.extensions().get::<ConnectInfo<Caller>>().map(|info| &info.0)
+}
+
+/// Lets those pass who use TLS and know the token. A peer of another protocol version is told so.
 pub(crate) async fn require_token(
     State(shared): State<Arc<Shared>>,
     request: Request,
@@ -48,17 +63,16 @@ pub(crate) async fn require_token(
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    match token {
-        Some(token) if shared.token.is(&token) => {
-            if let Some(ConnectInfo(caller)) = request.extensions().get::<ConnectInfo<Caller>>() {
-                caller.mark_known();
-            }
+    let Some(caller) = caller_of(&request).filter(|caller| caller.is_encrypted) else {
+        if is_grpc {
+            return tonic::Status::permission_denied(UNENCRYPTED).into_http();
         }
+        return (StatusCode::FORBIDDEN, format!("{UNENCRYPTED}\n")).into_response();
+    };
+    match token {
+        Some(token) if shared.token.is(&token) => caller.mark_known(),
         found => {
-            let text = match found {
-                Some(_) => "invalid token; use the token in the access file of this cluster",
-                None => "a token is required; send it as `Authorization: Bearer TOKEN`",
-            };
+            let text = refusal_of(found.as_deref());
             if is_grpc {
                 return tonic::Status::unauthenticated(text).into_http();
             }
@@ -78,4 +92,35 @@ pub(crate) async fn require_token(
         return (StatusCode::UPGRADE_REQUIRED, format!("{text}\n")).into_response();
     }
     next.run(request).await
+}
+
+/// Lets those pass who know the page's token, unless pages may only look; and those who use TLS and know the
+/// cluster's token.
+pub(crate) async fn require_page_token(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let security = &shared.config.security;
+    let caller = caller_of(&request);
+    let (status, text) = match given(request.headers(), request.uri().query()) {
+        Some(token) if shared.token.is(&token) => {
+            if let Some(caller) = caller.filter(|caller| caller.is_encrypted) {
+                caller.mark_known();
+                return next.run(request).await;
+            }
+            (StatusCode::FORBIDDEN, UNENCRYPTED)
+        }
+        Some(token) if shared.page_token.is(&token) && security.page_read_only => {
+            (StatusCode::FORBIDDEN, "this dashboard is read-only (--page-read-only)")
+        }
+        Some(token) if shared.page_token.is(&token) && shared.config.dashboard => {
+            if let Some(caller) = caller {
+                caller.mark_known();
+            }
+            return next.run(request).await;
+        }
+        found => (StatusCode::UNAUTHORIZED, refusal_of(found.as_deref())),
+    };
+    (status, format!("{text}\n")).into_response()
 }

@@ -1,4 +1,4 @@
-//! The one port: pages, REST, WebSockets (HTTP/1.1) and Flight (HTTP/2).
+//! The one port: pages, REST, WebSockets (HTTP/1.1) and Flight (HTTP/2). All of it by TLS; without it only pages.
 
 mod answers;
 mod api;
@@ -26,30 +26,27 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{any, get};
 use axum::serve::{Listener, ListenerExt, TapIo};
-use partita_net::connections::{Caller, Connection, Newcomers};
+use partita_net::connections::Caller;
+use partita_net::listen::{Encryption, Port, ServerStream};
 use partita_observe::frame::Source;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 /// The largest body of a plain request, in bytes: no request needs a larger one.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// How long those who are connected may take to hear that the scheduler ends.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// The port, with a bound on what callers without the token can open.
-struct Port {
-    listener: TcpListener,
-    newcomers: Newcomers,
-}
+/// The port, as the server takes connections from it.
+struct Connections(Port);
 
-impl Listener for Port {
-    type Io = Connection<TcpStream>;
+impl Listener for Connections {
+    type Io = ServerStream;
     type Addr = Caller;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        self.newcomers.admit(stream, address)
+        self.0.accept().await
     }
 
     fn local_addr(&self) -> std::io::Result<Caller> {
@@ -58,21 +55,24 @@ impl Listener for Port {
 }
 
 /// A listener as a port.
-fn port(listener: TcpListener) -> TapIo<Port, impl FnMut(&mut Connection<TcpStream>) + Send> {
-    // Small messages go out at once: a task's answer must not wait for the next one.
-    Port { listener, newcomers: Newcomers::default() }.tap_io(|connection| {
-        let _ = connection.get_ref().set_nodelay(true);
-    })
+fn port(
+    listener: TcpListener,
+    encryption: Encryption,
+) -> TapIo<Connections, impl FnMut(&mut ServerStream) + Send> {
+    // Only for its type, with which requests know their caller.
+    Connections(Port::open(listener, encryption)).tap_io(|_| {})
 }
 
 /// The door for pages, if this scheduler has one.
 fn door(shared: &Shared) -> Option<Arc<Door>> {
     let observer = shared.observer.clone().filter(|_| shared.config.dashboard)?;
-    let (token, answers) = (shared.token.clone(), Answers::Live(shared.hub.clone()));
+    let token = shared.page_token.clone();
+    let answers = Answers::Live(shared.hub.clone());
     Some(Arc::new(Door::new(token, observer, answers, Source::Live, shared.config.name.clone())))
 }
 
-/// What is served without the token in a header: the page's own files, and its link.
+/// What is served without the cluster's token, and to callers that do not use TLS: the page's own files, and its link,
+/// which takes the page's token.
 fn pages(door: Option<Arc<Door>>) -> Router {
     let pages = match door {
         Some(door) => Router::new()
@@ -88,6 +88,7 @@ fn pages(door: Option<Arc<Door>>) -> Router {
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
+    encryption: Encryption,
 ) -> Result<(), SchedulerError> {
     let guarded = Router::new()
         .route("/ws/worker", any(worker::upgrade))
@@ -98,14 +99,19 @@ pub(crate) async fn serve(
         .with_state(Arc::clone(&shared))
         .merge(flight::routes(&shared))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_token));
-    let app = pages(door(&shared)).merge(guarded);
+    let actions = api::page_actions()
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::clone(&shared))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_page_token));
+    let app = pages(door(&shared)).merge(actions).merge(guarded);
     // Outside of the routes, which go by the path without a prefix.
     let app = Router::new().fallback_service(app).layer(middleware::from_fn(prefix::strip));
     let service = app.into_make_service_with_connect_info::<Caller>();
     let ended = shared.shutdown.clone();
-    let serving = axum::serve(port(listener), service).with_graceful_shutdown(async move {
-        ended.cancelled().await;
-    });
+    let serving =
+        axum::serve(port(listener, encryption), service).with_graceful_shutdown(async move {
+            ended.cancelled().await;
+        });
     let farewell = async {
         shared.shutdown.cancelled().await;
         shared.hub.dismiss("the cluster is shutting down").await;

@@ -7,7 +7,9 @@ use crate::web::auth::Token;
 use crate::web::dashboard::Door;
 use crate::web::{pages, port};
 use partita_net::connections::Caller;
+use partita_net::listen::Encryption;
 use partita_observe::event::Observation;
+use partita_shared::access::page_token;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -17,6 +19,7 @@ pub struct Replay {
     listener: TcpListener,
     door: Arc<Door>,
     port: u16,
+    token: String,
 }
 
 impl Replay {
@@ -34,10 +37,11 @@ impl Replay {
             _ => None,
         });
         let (observer, source) = start_replay(entries)?;
-        let token = Token(crate::new_token()?);
+        let token = crate::new_token()?;
         let cluster = cluster.unwrap_or_else(|| "journal".to_string());
-        let door = Door::new(token, observer, Answers::Remembered, source, cluster);
-        Ok(Replay { listener, door: Arc::new(door), port })
+        let door =
+            Door::new(Token(page_token(&token)), observer, Answers::Remembered, source, cluster);
+        Ok(Replay { listener, door: Arc::new(door), port, token })
     }
 
     /// The port that was taken.
@@ -45,9 +49,9 @@ impl Replay {
         self.port
     }
 
-    /// What opens the pages.
+    /// From what the page's token is derived.
     pub fn token(&self) -> &str {
-        &self.door.token.0
+        &self.token
     }
 
     /// Serves until the future is dropped.
@@ -56,9 +60,8 @@ impl Replay {
     /// If the port fails.
     pub async fn serve(self) -> Result<(), SchedulerError> {
         let service = pages(Some(self.door)).into_make_service_with_connect_info::<Caller>();
-        axum::serve(port(self.listener), service).await.map_err(|source| SchedulerError::System {
-            what: "cannot serve the port".to_string(),
-            source,
+        axum::serve(port(self.listener, Encryption::None), service).await.map_err(|source| {
+            SchedulerError::System { what: "cannot serve the port".to_string(), source }
         })
     }
 }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
 use partita_net::connections::Caller;
+use partita_net::dial::{self, Protocol};
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
     REACH_TIMEOUT, SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
@@ -17,7 +18,6 @@ use partita_shared::wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::net::TcpStream;
 
 /// The most slots that one worker may have.
 const SLOTS_MAX: u32 = 1 << 16;
@@ -122,7 +122,7 @@ fn is_possible(message: &FromWorker) -> bool {
         FromWorker::Register(r) => {
             (1..=SLOTS_MAX).contains(&r.slots)
                 && small(&[r.memory_limit_bytes, r.lifetime_left_s.unwrap_or(0)])
-                && short(&[&r.name, &r.host, &r.data_address, &r.local_directory])
+                && short(&[&r.name, &r.host, &r.data_address.address, &r.local_directory])
                 && short(&[r.slurm_job.as_deref().unwrap_or_default()])
         }
         FromWorker::Heartbeat { metrics: m, on_slots } => {
@@ -169,14 +169,14 @@ fn is_possible(message: &FromWorker) -> bool {
     }
 }
 
-/// Whether the data port of a worker can be reached from here. What is found out now does not
+/// Whether the data port of a worker can be reached from here, and is the worker's. What is found out now does not
 /// hang a query later; workers reach each other as the scheduler reaches them.
 async fn reach(own: &str, registration: &Registration) -> Result<(), String> {
-    let address = &registration.data_address;
-    let cause = match tokio::time::timeout(REACH_TIMEOUT, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => return Ok(()),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("timed out after {} s", REACH_TIMEOUT.as_secs()),
+    let address = &registration.data_address.address;
+    let reached = dial::connect(&registration.data_address, Protocol::Http2, REACH_TIMEOUT).await;
+    let cause = match reached {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
     };
     Err(format!(
         "the scheduler at {own} cannot reach the data port of worker {} on {} at {address} ({cause}); choose an address of the worker that others can reach, with --host, --interface or --contact-address",
@@ -186,7 +186,7 @@ async fn reach(own: &str, registration: &Registration) -> Result<(), String> {
 
 /// A worker that listens everywhere is told to others under the address that it came from.
 fn reachable(mut registration: Registration, peer: SocketAddr) -> Registration {
-    if let Some((host, port)) = registration.data_address.rsplit_once(':')
+    if let Some((host, port)) = registration.data_address.address.rsplit_once(':')
         && matches!(host, "0.0.0.0" | "[::]")
     {
         let address = match peer.ip() {
@@ -196,7 +196,7 @@ fn reachable(mut registration: Registration, peer: SocketAddr) -> Registration {
                 None => format!("[{ip}]:{port}"),
             },
         };
-        registration.data_address = address;
+        registration.data_address.address = address;
     }
     registration
 }

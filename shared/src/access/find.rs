@@ -2,16 +2,16 @@
 
 use super::stale::{self, Stale, is_dead};
 use super::{
-    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, check_folder, folder,
-    host_name, own_user, parse_address, slurm_job,
+    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, check_folder,
+    fingerprint_of, folder, host_name, own_user, parse_address, slurm_job,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How old an access file must be before it is removed because nobody answers at its address.
 const LEFT_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
-/// How long the journals of Slurm jobs are kept.
-const JOURNAL_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long the journals, certificates and keys of Slurm jobs are kept.
+const LEFTOVER_AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The access files of the user's clusters whose scheduler is not known to be dead.
 ///
@@ -106,7 +106,7 @@ pub fn local_path(name: &str) -> PathBuf {
 }
 
 /// Removes what schedulers left that were killed: access files older than `LEFT_AGE_MIN` that nobody
-/// answers for, and journals of Slurm jobs older than `JOURNAL_AGE_MAX`.
+/// answers for, and journals, certificates and keys of Slurm jobs older than `LEFTOVER_AGE_MAX`.
 pub fn sweep() {
     let age = |path: &Path| {
         let modified = path.metadata().and_then(|found| found.modified()).ok()?;
@@ -120,8 +120,11 @@ pub fn sweep() {
     }
     for entry in std::fs::read_dir(folder()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_journal = name.starts_with("slurm-") && name.contains(".journal");
-        if is_journal && age(&entry.path()).is_some_and(|age| age > JOURNAL_AGE_MAX) {
+        let is_left = [".journal", ".identity", ".pem"].iter().any(|ending| name.contains(ending));
+        if name.starts_with("slurm-")
+            && is_left
+            && age(&entry.path()).is_some_and(|age| age > LEFTOVER_AGE_MAX)
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -197,6 +200,9 @@ fn find_named(address: Option<&str>, file: Option<&Path>) -> Result<Option<Acces
     let token = match file {
         Some(file) => Some(Access::read(&file)?.token),
         None => match environment(TOKEN_VARIABLE) {
+            Some(token) if fingerprint_of(&token).is_none() => {
+                return Err(AccessError::NoFingerprint);
+            }
             Some(token) => Some(token),
             None => token_for(&address)?,
         },

@@ -4,15 +4,17 @@
 //! end. On a cluster with a shared home, workers and clients need no other argument.
 
 mod find;
+mod private;
 mod stale;
 
 pub use find::{Found, Survey, find, is_token_given, list, local_path, search, survey, sweep};
+pub use private::{read_private, write_private, write_public};
 pub use stale::Stale;
 
+use crate::endpoint::{Endpoint, Fingerprint};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The environment variable that names the scheduler: `tcp://host:port` or `host:port`.
@@ -24,8 +26,11 @@ pub const FILE_VARIABLE: &str = "PARTITA_SCHEDULER_FILE";
 /// The environment variable that names the folder of access files, instead of `~/.partita`.
 pub const FOLDER_VARIABLE: &str = "PARTITA_HOME";
 
-/// The largest file that is read as an access file, in bytes.
-const ACCESS_FILE_BYTES_MAX: u64 = 64 << 10;
+/// What stands between the secret and the fingerprint in a token.
+const TOKEN_SEPARATOR: char = '.';
+/// From what the page's token is derived, with the cluster's token as the key.
+const PAGE_TOKEN_INPUT: &[u8] = b"partita page token";
+
 /// What the access file holds.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
@@ -33,7 +38,7 @@ pub struct Access {
     pub name: String,
     /// `host:port` of the scheduler.
     pub address: String,
-    /// The token that every request needs.
+    /// The token that every request needs: a secret, and the fingerprint of the scheduler's certificate.
     pub token: String,
     /// The scheduler's version.
     pub version: String,
@@ -86,6 +91,11 @@ pub enum AccessError {
         /// Its mode.
         mode: u32,
     },
+    /// The token does not say how the scheduler is recognized.
+    #[error(
+        "invalid token in {TOKEN_VARIABLE}: expected SECRET.FINGERPRINT with the fingerprint of the scheduler's certificate; copy the whole token from the access file or from `partita access`"
+    )]
+    NoFingerprint,
     /// There is a scheduler's address, but no token for it.
     #[error(
         "no token for the scheduler at {address}; set {TOKEN_VARIABLE}, or pass its access file with --scheduler-file"
@@ -237,7 +247,43 @@ pub fn default_path(name: &str) -> Result<PathBuf, AccessError> {
     Ok(folder().join(format!("{name}.json")))
 }
 
+/// The fingerprint that a token ends with: of the certificate of the scheduler that made it.
+pub fn fingerprint_of(token: &str) -> Option<Fingerprint> {
+    token.rsplit_once(TOKEN_SEPARATOR)?.1.parse().ok()
+}
+
+/// The secret of a token, without the fingerprint.
+pub fn secret_of(token: &str) -> &str {
+    match fingerprint_of(token) {
+        Some(_) => token.rsplit_once(TOKEN_SEPARATOR).map_or(token, |(secret, _)| secret),
+        None => token,
+    }
+}
+
+/// The token of a scheduler with this secret and certificate.
+pub fn make_token(secret: &str, fingerprint: Fingerprint) -> String {
+    format!("{secret}{TOKEN_SEPARATOR}{fingerprint}")
+}
+
+/// The token that opens the page, and nothing else. Whoever has the cluster's token can derive it; nobody can find out
+/// the cluster's token from it.
+pub fn page_token(token: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+    let tag = hmac::sign(&key, PAGE_TOKEN_INPUT);
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Access {
+    /// Where the scheduler listens, and how it is recognized.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(self.address.clone(), fingerprint_of(&self.token))
+    }
+
+    /// The token that opens the page.
+    pub fn page_token(&self) -> String {
+        page_token(&self.token)
+    }
+
     /// The access to something that this process serves.
     pub fn to_this_process(name: String, address: String, token: String) -> Self {
         Access {
@@ -253,36 +299,14 @@ impl Access {
         }
     }
 
-    /// Writes the file so that it is never seen half written, nor by others: it is created with
-    /// mode 0600 under another name and then takes its own.
+    /// Writes the file so that it is never seen half written, nor by others.
     ///
     /// # Errors
     /// If the folder or the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), AccessError> {
-        let error = |source| AccessError::File { path: path.to_path_buf(), source };
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            make(parent).map_err(error)?;
-        }
-        check_folder_of(path)?;
         let text = serde_json::to_vec_pretty(self)
             .map_err(|source| AccessError::Content { path: path.to_path_buf(), source })?;
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{:016x}", random_number()));
-        let draft = path.with_file_name(name);
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&draft)
-            .map_err(error)?;
-        let written = file
-            .write_all(&text)
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| std::fs::rename(&draft, path));
-        written.map_err(|source| {
-            let _ = std::fs::remove_file(&draft);
-            error(source)
-        })
+        write_private(path, &text)
     }
 
     /// Reads an access file, and refuses one that others can read or have written.
@@ -290,21 +314,7 @@ impl Access {
     /// # Errors
     /// If it is not there, is something else, is readable by others or someone else's.
     pub fn read(path: &Path) -> Result<Access, AccessError> {
-        let error = |source| AccessError::File { path: path.to_path_buf(), source };
-        check_folder_of(path)?;
-        // The checks and the read must use the same open file, whatever replaces it meanwhile.
-        let file = std::fs::File::open(path).map_err(error)?;
-        let found = file.metadata().map_err(error)?;
-        if Some(found.uid()) != own_user() {
-            return Err(AccessError::Foreign { path: path.to_path_buf() });
-        }
-        let mode = found.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(AccessError::Exposed { path: path.to_path_buf(), mode });
-        }
-        let mut text = Vec::new();
-        file.take(ACCESS_FILE_BYTES_MAX).read_to_end(&mut text).map_err(error)?;
-        serde_json::from_slice(&text)
+        serde_json::from_slice(&read_private(path)?)
             .map_err(|source| AccessError::Content { path: path.to_path_buf(), source })
     }
 
@@ -320,12 +330,6 @@ impl Access {
 pub fn slurm_job() -> Option<String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("SLURM_JOB_ID").or_else(|| variable("SLURM_JOBID"))
-}
-
-/// A number that nobody can guess.
-fn random_number() -> u64 {
-    // The keys of each such state come from the system's random numbers.
-    RandomState::new().build_hasher().finish()
 }
 
 /// The user that this process acts as.
@@ -400,6 +404,27 @@ mod tests {
     #[test]
     fn the_token_is_not_shown() {
         assert!(!format!("{:?}", access()).contains("secret"));
+    }
+
+    /// A token has a secret and a fingerprint. The page's token is another text for each token, and not a part of it.
+    #[test]
+    fn tokens_have_a_fingerprint() {
+        let fingerprint: Fingerprint = "ab".repeat(32).parse().expect("a fingerprint");
+        let token = make_token("a.b", fingerprint);
+        assert_eq!((secret_of(&token), fingerprint_of(&token)), ("a.b", Some(fingerprint)));
+        for other in ["a.b", "secret", &token[..token.len() - 1]] {
+            assert_eq!((secret_of(other), fingerprint_of(other)), (other, None));
+        }
+        let page = page_token(&token);
+        assert_eq!(page.len(), 64);
+        assert!(!page.contains(&token) && page != page_token("a.b"));
+    }
+
+    /// The page's token is HMAC-SHA256 of the constant under the token, as other clients derive it.
+    #[test]
+    fn the_page_token_is_an_hmac() {
+        let expected = "5ac037966da76105b8d9ce7688c6995c7ccc6b2a2081e3a395bb7c587390b86a";
+        assert_eq!(page_token("secret"), expected);
     }
 
     /// Accepts addresses as Dask's users write them, and refuses anything else.

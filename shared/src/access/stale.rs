@@ -1,8 +1,10 @@
 //! Clusters that have an access file and do not answer: their scheduler was killed, or its node died.
 
-use super::{Access, Survey, host_name};
+use super::{Access, Survey, fingerprint_of, host_name};
+use crate::tls::{client_config, is_other_certificate, is_other_protocol, server_name};
+use rustls::ClientConnection;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,8 +23,8 @@ const SLURM_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// The largest answer of one of Slurm's programs, in bytes.
 const SLURM_BYTES_MAX: u64 = 4 << 20;
-/// A question that a scheduler answers at once, to those who know its token.
-const QUESTION: &str = "/api/v2/cluster";
+/// What is offered to be spoken after the handshake.
+const PROTOCOL: &[u8] = b"http/1.1";
 
 /// A cluster that does not answer.
 #[derive(Clone, Debug)]
@@ -101,24 +103,20 @@ pub(super) fn cause(access: &Access) -> Option<String> {
     Some(cause)
 }
 
-/// Why whoever listens at a scheduler's address is not that scheduler, if it says so.
+/// Why whoever listens at a scheduler's address is not that scheduler. The handshake proves it; nothing else is sent.
 fn refusal(mut stream: TcpStream, access: &Access) -> Option<String> {
-    let request = format!(
-        "GET {QUESTION} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
-        access.address, access.token
-    );
+    let Some(fingerprint) = fingerprint_of(&access.token) else {
+        return Some("its token has no fingerprint; it was started by another version".to_string());
+    };
+    let config = client_config(fingerprint, PROTOCOL).ok()?;
+    let mut connection = ClientConnection::new(config, server_name()).ok()?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut head = [0; "HTTP/1.1 200".len()];
-    stream.read_exact(&mut head).ok()?;
-    match head.strip_prefix(b"HTTP/1.1 ")? {
-        b"401" => {
-            Some("another scheduler listens at this address and rejects the token".to_string())
-        }
-        b"403" | b"404" => Some("another program listens at this address".to_string()),
-        _ => None,
+    let error = connection.complete_io(&mut stream).err()?;
+    if is_other_certificate(&error) {
+        return Some("another scheduler listens at this address, with another certificate".into());
     }
+    is_other_protocol(&error).then(|| "another program listens at this address".to_string())
 }
 
 /// Removes the access files of those whose owner is known to be gone: its process, or its Slurm job.
@@ -191,10 +189,12 @@ fn output(command: &mut Command) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
     use std::net::TcpListener;
 
     fn access(address: String) -> Access {
-        Access::to_this_process("test".to_string(), address, "secret".to_string())
+        let token = format!("secret.{}", "ab".repeat(32));
+        Access::to_this_process("test".to_string(), address, token)
     }
 
     /// A port that refuses connections.
@@ -203,29 +203,32 @@ mod tests {
         listener.local_addr().expect("its address").to_string()
     }
 
-    /// Whoever has ended, does not listen or refuses the token is gone; whoever is slow to answer is not.
+    /// Whoever has ended, does not listen or does not use TLS is gone; whoever is slow to answer is not. Nobody
+    /// is sent the token.
     #[test]
     fn causes_are_told_apart() {
         let ended = Access { pid: u32::MAX, ..access(closed()) };
         assert!(cause(&ended).is_some_and(|cause| cause.contains("has ended")));
         assert!(cause(&access(closed())).is_some_and(|cause| cause.contains("refused")));
+        let other = Access { token: "secret".to_string(), ..access(closed()) };
+        assert!(cause(&other).is_some());
         for (answer, words) in [
-            ("HTTP/1.1 401 Unauthorized\r\n\r\n", Some("rejects the token")),
-            ("HTTP/1.1 404 Not Found\r\n\r\n", Some("another program")),
-            ("HTTP/1.1 200 OK\r\n\r\n", None),
+            ("HTTP/1.1 400 Bad Request\r\n\r\n", Some("another program")),
+            ("220 mail ready\r\n", Some("another program")),
             ("", None),
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             let address = listener.local_addr().expect("its address").to_string();
             let answering = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().expect("a connection");
-                let mut request = [0; 1024];
-                let length = stream.read(&mut request).expect("a request");
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).expect("a handshake");
                 stream.write_all(answer.as_bytes()).expect("an answer");
-                String::from_utf8_lossy(&request[..length]).into_owned()
+                request[..length].to_vec()
             });
             let found = cause(&access(address));
-            assert!(answering.join().expect("it ends").contains("Bearer secret"));
+            let seen = answering.join().expect("it ends");
+            assert!(!seen.windows(6).any(|bytes| bytes == b"secret"));
             match words {
                 Some(words) => assert!(found.is_some_and(|cause| cause.contains(words)), "{words}"),
                 None => assert_eq!(found, None, "{answer}"),

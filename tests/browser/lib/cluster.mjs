@@ -1,7 +1,9 @@
 // A cluster of real processes, as people start it.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { Place } from './place.mjs';
 import { Hopeless, LONG, SOON, until } from './wait.mjs';
 
@@ -106,14 +108,43 @@ export class Cluster {
     return `${this.origin}/`;
   }
 
+  /** The token that opens the page, and nothing else. */
+  get pageToken() {
+    return createHmac('sha256', this.access.token).update('partita page token').digest('hex');
+  }
+
   /** The page's address with the token in it, as `partita dashboard` prints it. */
   get link() {
-    return `${this.page}#token=${this.access.token}`;
+    return `${this.page}#token=${this.pageToken}`;
   }
 
   /** The port. */
   get port() {
     return Number(this.access.address.split(':').at(-1));
+  }
+
+  /**
+   * Asks by HTTPS, from whoever owns the certificate that lies beside the access file.
+   *
+   * @param {string} path
+   * @param {{ method?: string, token?: string | undefined }} [how]
+   * @returns {Promise<{ status: number, body: string }>}
+   */
+  ask(path, { method = 'GET', token } = {}) {
+    const ca = readFileSync(this.place.path('home', `${this.name}.pem`));
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const how = { ca, servername: 'partita', method, headers, agent: false };
+    return new Promise((resolve, reject) => {
+      const asking = request(`https://${this.access.address}/${path}`, how, (answer) => {
+        let body = '';
+        answer.setEncoding('utf8');
+        answer.on('data', (part) => { body += part; });
+        answer.on('end', () => resolve({ status: answer.statusCode ?? 0, body }));
+        answer.on('error', reject);
+      });
+      asking.on('error', reject);
+      asking.end();
+    });
   }
 
   /**
@@ -123,10 +154,9 @@ export class Cluster {
    * @returns {Promise<any>}
    */
   async get(path) {
-    const headers = { authorization: `Bearer ${this.access.token}` };
-    const answer = await fetch(`${this.origin}/api/v2/${path}`, { headers });
-    assert.equal(answer.status, 200, `GET ${path}`);
-    return answer.json();
+    const { status, body } = await this.ask(`api/v2/${path}`, { token: this.access.token });
+    assert.equal(status, 200, `GET ${path}`);
+    return JSON.parse(body);
   }
 
   /** All jobs, the oldest first. @returns {Promise<any[]>} */

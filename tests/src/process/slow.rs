@@ -18,6 +18,8 @@ struct Wire {
     bytes: AtomicU64,
     is_cut: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
+    /// What was passed on, if it is recorded.
+    recorded: Option<Mutex<Vec<u8>>>,
 }
 
 /// Listens on a port of its own, and passes everything on to another.
@@ -34,9 +36,22 @@ impl SlowProxy {
     /// # Panics
     /// If no port is free.
     pub fn start(target: SocketAddr, delay: Duration) -> Self {
+        SlowProxy::with_wire(target, delay, Wire::default())
+    }
+
+    /// A proxy before `target` that is not slow, and records what it passes on.
+    ///
+    /// # Panics
+    /// If no port is free.
+    pub fn recording(target: SocketAddr) -> Self {
+        let wire = Wire { recorded: Some(Mutex::default()), ..Wire::default() };
+        SlowProxy::with_wire(target, Duration::ZERO, wire)
+    }
+
+    fn with_wire(target: SocketAddr, delay: Duration, wire: Wire) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
-        let wire = Arc::<Wire>::default();
+        let wire = Arc::new(wire);
         let shared = Arc::clone(&wire);
         std::thread::spawn(move || {
             for near in listener.incoming().flatten() {
@@ -63,6 +78,12 @@ impl SlowProxy {
         self.wire.bytes.load(Ordering::Relaxed)
     }
 
+    /// What was passed on, both ways.
+    pub fn recorded(&self) -> Vec<u8> {
+        let recorded = self.wire.recorded.as_ref().and_then(|recorded| recorded.lock().ok());
+        recorded.map_or_else(Vec::new, |recorded| recorded.clone())
+    }
+
     /// Cuts the network: what is connected breaks, and what connects breaks at once.
     pub fn cut(&self) {
         self.wire.is_cut.store(true, Ordering::SeqCst);
@@ -84,6 +105,9 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, delay: Duration, wire: &Wire)
     while let Ok(bytes) = from.read(&mut piece) {
         // This is the slow network itself, not a wait for something to happen.
         std::thread::sleep(delay);
+        if let Some(Ok(mut recorded)) = wire.recorded.as_ref().map(Mutex::lock) {
+            recorded.extend_from_slice(&piece[..bytes]);
+        }
         if bytes == 0 || to.write_all(&piece[..bytes]).is_err() {
             break;
         }

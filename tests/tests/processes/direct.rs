@@ -5,6 +5,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::StreamExt;
 use partita_client::Client;
+use partita_net::dial::Dial;
 use partita_shared::ids::JobId;
 use partita_shared::message::{Direct, Request};
 use partita_shared::model::JobState;
@@ -131,9 +132,8 @@ async fn ask_directly(
     cluster: &Cluster,
     query: &str,
 ) -> (arrow_flight::decode::FlightDataDecoder, JobId) {
-    let address = format!("http://{}", cluster.access.address);
-    let channel = tonic::transport::Endpoint::from_shared(address).expect("an address");
-    let channel = channel.connect().await.expect("a connection");
+    let channel = Dial::within(SOON).open(&cluster.access.endpoint()).await;
+    let channel = channel.expect("a connection");
     let inner = FlightServiceClient::new(channel).max_decoding_message_size(1 << 30);
     let mut client = FlightSqlServiceClient::new_from_inner(inner);
     client.set_token(cluster.access.token.clone());

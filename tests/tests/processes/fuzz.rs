@@ -8,6 +8,7 @@ use arrow_flight::sql::{Any, CommandStatementQuery, ProstMessageExt};
 use arrow_flight::{Action, FlightDescriptor, Ticket};
 use datafusion::prelude::{col, lit};
 use futures::StreamExt;
+use partita_net::dial::Dial;
 use partita_plan::logical::{self, FrameCommand, Purpose, RemoteTable};
 use partita_plan::session::planning_context;
 use partita_tests::process::raw;
@@ -19,7 +20,7 @@ use rand::{Rng, RngCore, SeedableRng};
 use std::time::{Duration, Instant};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 /// How long the test goes on where nobody says.
 const SECONDS_DEFAULT: u64 = 12;
@@ -172,8 +173,8 @@ struct Stranger {
 
 impl Stranger {
     async fn connect(cluster: &Cluster) -> Self {
-        let address = format!("http://{}", cluster.access.address);
-        let channel = Endpoint::new(address).expect("an address").connect_lazy();
+        let channel = Dial::within(SOON).open(&cluster.access.endpoint()).await;
+        let channel = channel.expect("a connection");
         let bearer = format!("Bearer {}", cluster.access.token).parse().expect("a header");
         Stranger { client: FlightServiceClient::new(channel), bearer }
     }

@@ -61,13 +61,16 @@ fn a_shutdown_ends_all() {
     cluster.place.run(["status"]).fails(1, &["no cluster found"]);
 }
 
-/// The dashboard's link has the port and the token, and the tunnel leads to the same port.
+/// The dashboard's link has the port and the page's token, and the tunnel leads to the same port.
 #[test]
 fn the_dashboard_is_shown() {
     let cluster = Cluster::start(0, &[]);
     let text = cluster.place.run(["dashboard"]).ok();
     let port = cluster.access.address.rsplit(':').next().expect("a port");
-    assert!(text.contains(&format!("http://localhost:{port}/#token={}", cluster.access.token)));
+    assert!(
+        text.contains(&format!("http://localhost:{port}/#token={}", cluster.access.page_token()))
+    );
+    assert!(!text.contains(&cluster.access.token), "the cluster's token is not for pages");
     assert!(text.contains(&format!("ssh -N -L {port}:localhost:{port} ")), "{text}");
 }
 
@@ -97,8 +100,8 @@ fn only_a_live_job_can_be_cancelled() {
 
 /// The access file of a cluster that cannot be reached, and whose owner is on a host that nobody here knows.
 fn stale_file(place: &Place, name: &str, address: &str) -> PathBuf {
-    let mut access =
-        Access::to_this_process(name.to_string(), address.to_string(), "other-token".to_string());
+    let token = format!("other-token.{}", "ab".repeat(32));
+    let mut access = Access::to_this_process(name.to_string(), address.to_string(), token);
     access.host = "node-that-died".to_string();
     let path = place.path("home").join(format!("{name}.json"));
     access.write(&path).expect("an access file");
@@ -144,14 +147,14 @@ fn clusters_that_do_not_answer_are_passed_over() {
     for args in [&["status"][..], &["workers"], &["sql", "select 1"]] {
         let ran = place.run(args);
         ran.ok();
-        for words in ["`closed`", "refused", "`taken`", "rejects the token", "node-that-died"] {
+        for words in ["`closed`", "refused", "`taken`", "another certificate", "node-that-died"] {
             assert!(ran.stderr.contains(words), "`{words}` is not in: {}", ran.stderr);
         }
         assert!(closed.exists() && taken.exists());
     }
     assert_eq!(cluster.jobs().len(), 1);
     place.run(["status", "--cluster=closed"]).fails(1, &["cannot reach"]);
-    place.run(["status", "--cluster=taken"]).fails(1, &["refused", "token"]);
+    place.run(["status", "--cluster=taken"]).fails(1, &["cannot reach", "another process"]);
 }
 
 /// Without a name, `partita status` shows all clusters that answer.

@@ -15,7 +15,7 @@ const LISTS: [Topic; 6] =
     [Topic::Cluster, Topic::Workers, Topic::Jobs, Topic::Events, Topic::Notices, Topic::Scheduler];
 
 fn open(cluster: &Cluster) -> Page {
-    Page::open(&cluster.access.address, &cluster.access.token, None).expect("a page")
+    Page::open(&cluster.access.address, &cluster.access.page_token(), None).expect("a page")
 }
 
 /// A page that knows the token follows the cluster; one that does not, or that another site serves,
@@ -26,10 +26,12 @@ fn the_token_opens_a_page() {
     let address = &cluster.access.address;
     let mut wrong = Page::open(address, "not-the-token", None).expect("a connection");
     assert_eq!(wrong.receive().expect_err("it was refused").0, 4401);
-    let foreign = Page::open(address, &cluster.access.token, Some("http://elsewhere.example"));
+    let foreign =
+        Page::open(address, &cluster.access.page_token(), Some("http://elsewhere.example"));
     assert!(foreign.expect_err("another site").contains("403"));
     let own = format!("http://{address}");
-    let mut page = Page::open(address, &cluster.access.token, Some(&own)).expect("a connection");
+    let mut page =
+        Page::open(address, &cluster.access.page_token(), Some(&own)).expect("a connection");
     page.follow(&LISTS);
     page.wait_for("the cluster", SOON, |f| f.cluster.clone().filter(|c| c.row.workers == 1));
     let greeting = page.follower.greeting.clone().expect("a greeting");

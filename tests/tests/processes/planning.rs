@@ -48,7 +48,7 @@ fn planning_is_listed_and_cancelled() {
     let row = wait_for("a planning", SOON, || planned(&cluster).pop());
     assert!(row.text.contains("abs(abs(") && row.started_ms.is_none(), "{row:?}");
     let mut page =
-        Page::open(&cluster.access.address, &cluster.access.token, None).expect("a page");
+        Page::open(&cluster.access.address, &cluster.access.page_token(), None).expect("a page");
     page.follow(&[Topic::Jobs]);
     let state = |page: &mut Page, state| {
         page.wait_for("the state", SOON, |f| {

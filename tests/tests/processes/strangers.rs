@@ -1,5 +1,6 @@
 //! Peers that do not know the token, speak another version, or send noise.
 
+use partita_shared::access::{make_token, secret_of};
 use partita_shared::limits::CONTROL_FRAME_BYTES_MAX;
 use partita_shared::message::{FromWorker, Registration, Request};
 use partita_shared::model::WorkerState;
@@ -17,16 +18,18 @@ const BINARY: u8 = 2;
 /// Frames of noise for each path.
 const FRAMES: u32 = 200;
 
-/// Nobody gets in with another token: no client, no worker, no request; each is told why, and the
-/// token that was tried is not repeated.
+/// Nobody gets in with another token: no client, no worker, no request; each is told why, and the token that was tried
+/// is not repeated. Without TLS the right token opens nothing either. A token without a fingerprint is not sent.
 #[test]
 fn a_wrong_token_opens_nothing() {
     let cluster = Cluster::start(1, &[]);
     let address = format!("tcp://{}", cluster.access.address);
+    // Everyone can see the certificate.
+    let guess = make_token("not-the-token", raw::presented(&cluster.access.address));
     let run = |code: i32, args: &[&str]| {
         let place = Place::new();
         let mut command = place.command(args);
-        command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", "not-the-token");
+        command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", &guess);
         let ran = place.spawn("stranger", command).finish(SOON);
         assert!(!ran.stderr.contains("not-the-token"), "{}", ran.stderr);
         ran.fails(code, &["refused", "token"]);
@@ -39,8 +42,18 @@ fn a_wrong_token_opens_nothing() {
     for path in ["/api/v2/workers", "/metrics", "/ws/client", "/ws/worker", "/nowhere/else"] {
         let wrong = raw::get_with(&cluster.access, path, "Authorization: Bearer x\r\n");
         let none = raw::get_with(&cluster.access, path, "");
+        let right = format!("Authorization: Bearer {}\r\n", cluster.access.token);
+        let plain = raw::get_plain(&cluster.access.address, path, &right);
         let open = path == "/nowhere/else";
-        assert_eq!((wrong.0, none.0), if open { (404, 404) } else { (401, 401) }, "{path}");
+        let expected = if open { (404, 404, 404) } else { (401, 401, 403) };
+        assert_eq!((wrong.0, none.0, plain.0), expected, "{path}");
+    }
+    let secret = secret_of(&cluster.access.token);
+    for args in [&["status"][..], &["sql", "select 1"], &["worker", "--host=127.0.0.1"]] {
+        let place = Place::new();
+        let mut command = place.command(args);
+        command.env("PARTITA_SCHEDULER", &address).env("PARTITA_TOKEN", secret);
+        place.spawn("half", command).finish(SOON).fails(1, &["SECRET.FINGERPRINT"]);
     }
     assert_eq!(cluster.status().workers, 1);
 }
@@ -132,7 +145,7 @@ fn a_worker_that_sends_noise_is_given_up() {
     let register = |name: &str, registration: Registration| {
         let mut socket = open(&cluster, "/ws/worker");
         // A port that answers: what listens there is not asked.
-        let data_address = cluster.access.address.clone();
+        let data_address = cluster.access.endpoint();
         let name_of_it = name.to_string();
         let hello =
             FromWorker::Register(Registration { name: name_of_it, data_address, ..registration });

@@ -3,11 +3,12 @@
 use crate::workers_in;
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
-use partita_shared::access::Access;
-use partita_tests::process::{LONG, raw};
+use partita_net::dial::Dial;
+use partita_shared::access::{Access, make_token};
+use partita_shared::endpoint::Endpoint;
+use partita_tests::process::{LONG, SOON, raw};
 use partita_tests::slurm::job::Job;
 use partita_tests::slurm::{self, Nodes, STRANGER};
-use tonic::transport::Endpoint;
 
 /// A cluster over two nodes that waits to be ended, with all its files where others may look for
 /// them.
@@ -74,8 +75,11 @@ fn a_stranger_opens_nothing() {
         ask(&[command, "--scheduler", &scheduler]).fails(1, &["no token"]);
         ask(&[command, "--scheduler-file", &file]).fails(1, &["Permission denied"]);
     }
+    // Everyone can see the certificate.
+    let seen = nodes.slurm().enter(|| raw::presented(&access.address));
+    let wrong = format!("PARTITA_TOKEN={}", make_token("a-guess", seen));
     let guess = |words: &[&str], code| {
-        let guess = ["env", "PARTITA_TOKEN=a-guess", "partita"];
+        let guess = ["env", wrong.as_str(), "partita"];
         nodes.exec_as(STRANGER, node, &[&guess, words].concat()).fails(code, &["refused", "token"]);
     };
     guess(&["sql", "--scheduler", &scheduler, "select 1"], 1);
@@ -100,8 +104,8 @@ fn a_stranger_opens_nothing() {
 fn ask_for_data(address: &str) -> tonic::Code {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-        let channel = endpoint.connect().await.expect("a connection to the worker");
+        let worker = Endpoint::new(address.to_string(), Some(raw::presented(address)));
+        let channel = Dial::within(SOON).open(&worker).await.expect("a connection to the worker");
         let mut client = FlightServiceClient::new(channel);
         let asked = client.do_get(Ticket::new("anything")).await;
         asked.expect_err("data without a token").code()

@@ -10,6 +10,7 @@ use crate::exec::{Done, remove_abandoned};
 use crate::transfers::migration;
 use futures::FutureExt;
 use partita_shared::access::host_name;
+use partita_shared::endpoint::Endpoint;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
 use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
 use std::pin::Pin;
@@ -115,7 +116,7 @@ fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Reg
         pid: std::process::id(),
         slots: config.slots,
         memory_limit_bytes: config.memory_limit_bytes,
-        data_address,
+        data_address: Endpoint::new(data_address, engine.fingerprint()),
         local_directory: config.local_directory.display().to_string(),
         slurm_job: config.slurm_job.clone(),
         lifetime_left_s: config.lifetime.map(|all| all.saturating_sub(started.elapsed()).as_secs()),

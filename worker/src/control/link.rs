@@ -2,18 +2,16 @@
 //! process. Both look the same to the agent.
 
 use futures::{SinkExt, StreamExt};
-use partita_shared::limits::{
-    CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT, REPORT_QUEUE_MESSAGES_MAX,
-    WORKER_QUEUE_MESSAGES_MAX,
-};
+use partita_net::websocket::{self, ControlMessage};
+use partita_shared::access::{self, Access};
+use partita_shared::limits::{REPORT_QUEUE_MESSAGES_MAX, WORKER_QUEUE_MESSAGES_MAX};
 use partita_shared::message::{FromWorker, ToWorker};
-use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, access, wire};
+use partita_shared::wire;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::StatusCode;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
+
+/// Where the scheduler takes workers.
+const PATH: &str = "/ws/worker";
 
 /// Two queues. When the scheduler's side goes, `receiver` ends.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Connector for WebSocketConnector {
     async fn connect(&mut self) -> Result<ControlLink, LinkError> {
         let not_yet = |error: access::AccessError| LinkError::NotYet(error.to_string());
         let found = access::find(self.address.as_deref(), self.file.as_deref()).map_err(not_yet)?;
-        match connect(&found.address, &found.token).await {
+        match connect(&found).await {
             // The file may be what an earlier scheduler left that was killed; its successor at the
             // same address is about to write its own.
             Err(LinkError::WrongToken { address, reason }) if !access::is_token_given() => {
@@ -86,40 +84,18 @@ impl Connector for WebSocketConnector {
     }
 }
 
-async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
-    let not_yet = |cause: String| LinkError::NotYet(format!("{address}: {cause}"));
-    let mut request = format!("ws://{address}/ws/worker")
-        .into_client_request()
-        .map_err(|error| not_yet(error.to_string()))?;
-    let headers = request.headers_mut();
-    if let Ok(bearer) = format!("Bearer {token}").parse() {
-        headers.insert("authorization", bearer);
-    }
-    headers.insert(PROTOCOL_HEADER, PROTOCOL_VERSION.into());
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(CONTROL_FRAME_BYTES_MAX))
-        .max_frame_size(Some(CONTROL_FRAME_BYTES_MAX));
-    let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
-    let connected = tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await;
-    let (socket, _) = match connected {
-        Err(_) => return Err(not_yet("the handshake timed out".to_string())),
-        Ok(Err(tungstenite::Error::Http(response))) => {
-            let body = response.body().as_deref().unwrap_or_default();
-            let reason = match String::from_utf8_lossy(body).trim() {
-                "" => format!("HTTP status {}", response.status()),
-                text => text.to_string(),
-            };
-            let address = address.to_string();
-            if response.status() == StatusCode::UNAUTHORIZED {
-                return Err(LinkError::WrongToken { address, reason });
-            }
-            if response.status().is_client_error() {
-                return Err(LinkError::Refused { address, reason });
-            }
-            return Err(not_yet(reason));
+async fn connect(access: &Access) -> Result<ControlLink, LinkError> {
+    let address = access.address.clone();
+    let opened = websocket::open(&access.endpoint(), PATH, &access.token).await;
+    let socket = match opened {
+        Ok(socket) => socket,
+        Err(websocket::LinkError::Refused { is_token: true, reason, .. }) => {
+            return Err(LinkError::WrongToken { address, reason });
         }
-        Ok(Err(error)) => return Err(not_yet(error.to_string())),
-        Ok(Ok(connected)) => connected,
+        Err(websocket::LinkError::Refused { is_final: true, reason, .. }) => {
+            return Err(LinkError::Refused { address, reason });
+        }
+        Err(error) => return Err(LinkError::NotYet(format!("{address}: {error}"))),
     };
     let (mut sink, mut stream) = socket.split();
     let (to_scheduler, mut outgoing) = mpsc::channel::<FromWorker>(REPORT_QUEUE_MESSAGES_MAX);
@@ -128,7 +104,7 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
         while let Some(message) = outgoing.recv().await {
             match wire::encode(&message) {
                 Ok(bytes) => {
-                    if sink.send(Message::Binary(bytes.into())).await.is_err() {
+                    if sink.send(ControlMessage::Binary(bytes.into())).await.is_err() {
                         return;
                     }
                 }
@@ -139,7 +115,7 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
     });
     tokio::spawn(async move {
         while let Some(Ok(message)) = stream.next().await {
-            let Message::Binary(bytes) = message else { continue };
+            let ControlMessage::Binary(bytes) = message else { continue };
             match wire::decode::<ToWorker>(&bytes) {
                 Ok(message) => {
                     if incoming.send(message).await.is_err() {
@@ -153,6 +129,6 @@ async fn connect(address: &str, token: &str) -> Result<ControlLink, LinkError> {
             }
         }
     });
-    let (address, token) = (address.to_string(), token.to_string());
+    let token = access.token.clone();
     Ok(ControlLink { sender: to_scheduler, receiver: from_scheduler, address, token })
 }

@@ -6,7 +6,9 @@ use crate::commands::worker::child_limit;
 use crate::commands::{links, net, signals};
 use anyhow::{Context, Result, bail};
 use partita_core::Event;
-use partita_scheduler::{Hub, PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig};
+use partita_scheduler::{
+    Hub, PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig, SecurityConfig,
+};
 use partita_shared::access::{self, Access, host_name};
 use partita_shared::units::MemoryLimit;
 use partita_worker::environment::slurm::SlurmJob;
@@ -97,6 +99,7 @@ fn config(args: &RunArgs, slurm: Option<&SlurmJob>) -> Result<SchedulerConfig> {
         idle_timeout: None,
         planning_timeout: PLANNING_TIMEOUT_DEFAULT,
         token: None,
+        security: SecurityConfig::default(),
         journal: args.journal.clone(),
     })
 }

@@ -36,8 +36,14 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v2/jobs/{id}", get(job))
         .route("/api/v2/jobs/{id}/stages", get(stages))
         .route("/api/v2/jobs/{id}/tasks", get(tasks))
-        .route("/api/v2/jobs/{id}/cancel", post(cancel))
         .route("/api/{*rest}", any(nothing_here))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// What a page may do beside looking.
+pub(crate) fn page_actions() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/v2/jobs/{id}/cancel", post(cancel))
         .method_not_allowed_fallback(wrong_method)
 }
 

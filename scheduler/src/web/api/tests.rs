@@ -1,15 +1,17 @@
 //! The API as a client meets it: requests to the routes of an embedded scheduler.
 
 use super::parameters::{JOB_STATES, TASK_STATES, WORKER_STATES};
-use super::routes;
+use super::{page_actions, routes};
 use crate::web::auth;
 use crate::web::auth::Token;
 use crate::{JobNotice, Scheduler, Shared};
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use partita_core::{Event, JobSpec, StageSpec};
+use partita_net::connections::Newcomers;
 use partita_net::peer::FlightPlane;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, ToWorker, Work};
@@ -38,7 +40,13 @@ impl Api {
         let mut shared = Scheduler::embedded(plane).unwrap().shared;
         Arc::get_mut(&mut shared).unwrap().token = Token(TOKEN.to_string());
         let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
+        let (near, _) = tokio::io::duplex(1);
+        let (_, mut caller) = Newcomers::default().admit(near, ([127, 0, 0, 1], 1).into());
+        caller.is_encrypted = true;
         let router = routes().with_state(Arc::clone(&shared)).layer(guard);
+        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
+        let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
+        let router = router.merge(actions).layer(Extension(ConnectInfo(caller)));
         Api { router, shared, notices: Vec::new(), inboxes: Vec::new() }
     }
 
@@ -138,6 +146,46 @@ async fn the_token_is_needed() {
     }
     let uri = format!("/api/v2/cluster?token={TOKEN}");
     assert_eq!(api.ask(plain(&uri)).await.0, StatusCode::OK);
+}
+
+/// What is not encrypted gets no answer, whatever token it has.
+#[tokio::test]
+async fn encryption_is_needed() {
+    let api = Api::new();
+    let guard = from_fn_with_state(Arc::clone(&api.shared), auth::require_token);
+    let router = routes().with_state(Arc::clone(&api.shared)).layer(guard);
+    let uri = format!("/api/v2/cluster?token={TOKEN}");
+    let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+/// The page's token cancels a job without TLS, unless the page may only look, and opens nothing else.
+#[tokio::test]
+async fn a_page_may_cancel() {
+    for read_only in [false, true] {
+        let plane = Arc::new(FlightPlane::new(String::new()));
+        let mut shared = Scheduler::embedded(plane).unwrap().shared;
+        let own = Arc::get_mut(&mut shared).unwrap();
+        (own.token, own.page_token) = (Token(TOKEN.to_string()), Token("look".to_string()));
+        (own.config.dashboard, own.config.security.page_read_only) = (true, read_only);
+        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
+        let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
+        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
+        let router = routes().with_state(Arc::clone(&shared)).layer(guard).merge(actions);
+        let ask = |method: Method, path: &str, token: &str| {
+            let bearer = format!("Bearer {token}");
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header(header::AUTHORIZATION, bearer).body(Body::empty());
+            let answer = router.clone().oneshot(request.unwrap());
+            async { answer.await.unwrap().status() }
+        };
+        let cancel = "/api/v2/jobs/7/cancel";
+        let expected = if read_only { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
+        assert_eq!(ask(Method::POST, cancel, "look").await, expected, "{read_only}");
+        assert_eq!(ask(Method::POST, cancel, "other").await, StatusCode::UNAUTHORIZED);
+        assert_eq!(ask(Method::POST, cancel, TOKEN).await, StatusCode::FORBIDDEN);
+        assert_eq!(ask(Method::GET, "/api/v2/jobs", "look").await, StatusCode::FORBIDDEN);
+    }
 }
 
 /// The cluster's figures are those of its workers and jobs, and nobody on the way may keep them.

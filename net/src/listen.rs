@@ -1,0 +1,326 @@
+//! Taking connections: the only place that does.
+//!
+//! The first byte tells what a caller speaks: a handshake of TLS begins with 0x16, no request of HTTP does.
+
+use crate::connections::{Caller, Connection, HEADER_TIMEOUT, Newcomers};
+use rustls::ServerConfig;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+/// The first byte of a handshake of TLS.
+const HANDSHAKE_BYTE: u8 = 0x16;
+/// Connections that are ready and not yet served.
+const READY_MAX: usize = 64;
+/// The pause after the system gave no connection, such as for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Which callers a port takes.
+#[derive(Clone, Debug)]
+pub enum Encryption {
+    /// Only those that use TLS.
+    Required(Arc<ServerConfig>),
+    /// Those that use TLS, and others: what these may ask for, the server decides.
+    Offered(Arc<ServerConfig>),
+    /// Only others: for pages that show a file.
+    None,
+}
+
+/// A port that takes connections.
+#[derive(Debug)]
+pub struct Port {
+    ready: mpsc::Receiver<(ServerStream, Caller)>,
+    accepting: JoinHandle<()>,
+}
+
+impl Port {
+    /// Begins to take connections, on this runtime. Callers without the token are bounded in number and time.
+    pub fn open(listener: TcpListener, encryption: Encryption) -> Self {
+        let (sender, ready) = mpsc::channel(READY_MAX);
+        let accepting = tokio::spawn(accept(listener, encryption, sender));
+        Port { ready, accepting }
+    }
+
+    /// The next connection, and who is at its other end. It does not resolve if there will be none.
+    pub async fn accept(&mut self) -> (ServerStream, Caller) {
+        match self.ready.recv().await {
+            Some(ready) => ready,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    encryption: Encryption,
+    ready: mpsc::Sender<(ServerStream, Caller)>,
+) {
+    let newcomers = Newcomers::default();
+    // As many as there may be newcomers: each of these is one.
+    let mut handshakes = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => {
+                    // Small messages go out at once: a task's answer must not wait for the next one.
+                    let _ = stream.set_nodelay(true);
+                    let (connection, caller) = newcomers.admit(stream, address);
+                    handshakes.spawn(shake_hands(connection, caller, encryption.clone()));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(cause = %error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(done) = handshakes.join_next(), if !handshakes.is_empty() => {
+                if let Ok(Some(connection)) = done
+                    && ready.send(connection).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether only the connection that was to be accepted is gone.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+    )
+}
+
+/// Finds out what a caller speaks; none if it does not say so in time, or speaks what the port does not take.
+async fn shake_hands(
+    mut connection: Connection<TcpStream>,
+    mut caller: Caller,
+    encryption: Encryption,
+) -> Option<(ServerStream, Caller)> {
+    let shaking = async {
+        let is_handshake = connection.peek_byte().await? == Some(HANDSHAKE_BYTE);
+        let stream = match (encryption, is_handshake) {
+            (Encryption::Required(config) | Encryption::Offered(config), true) => {
+                caller.is_encrypted = true;
+                let stream = TlsAcceptor::from(config).accept(connection).await?;
+                Stream::Encrypted(Box::new(stream))
+            }
+            (Encryption::Offered(_) | Encryption::None, false) => Stream::Plain(connection),
+            (Encryption::Required(_), false) | (Encryption::None, true) => {
+                return Err(ErrorKind::InvalidData.into());
+            }
+        };
+        Ok::<_, io::Error>((ServerStream { stream, caller: caller.clone() }, caller))
+    };
+    match tokio::time::timeout(HEADER_TIMEOUT, shaking).await {
+        Ok(Ok(ready)) => Some(ready),
+        Ok(Err(error)) => {
+            tracing::debug!(cause = %error, "closed a connection during its handshake");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// A connection that was taken.
+#[derive(Debug)]
+pub struct ServerStream {
+    stream: Stream,
+    caller: Caller,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(Connection<TcpStream>),
+    Encrypted(Box<TlsStream<Connection<TcpStream>>>),
+}
+
+impl AsyncRead for ServerStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for ServerStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Stream::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Encrypted(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Encrypted(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl Connected for ServerStream {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dial::{DialError, Protocol, connect};
+    use crate::identity::Identity;
+    use partita_shared::endpoint::{Endpoint, Fingerprint};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// How long a test waits for anything.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A port with a certificate, and where it is.
+    async fn port(encryption: impl FnOnce(Arc<ServerConfig>) -> Encryption) -> (Port, Endpoint) {
+        let identity = Identity::generate(&[]).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let endpoint = Endpoint::new(address, Some(identity.fingerprint()));
+        (Port::open(listener, encryption(identity.server_config().unwrap())), endpoint)
+    }
+
+    /// What comes of a connection until it ends.
+    async fn read_all(mut stream: TcpStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let reading = stream.read_to_end(&mut bytes);
+        let _ = tokio::time::timeout(PATIENCE, reading).await.expect("it ends");
+        bytes
+    }
+
+    /// Bytes pass both ways between two that know each other, and the caller counts as one that uses TLS.
+    #[tokio::test]
+    async fn bytes_pass_encrypted() {
+        let (mut port, endpoint) = port(Encryption::Required).await;
+        let connecting = connect(&endpoint, Protocol::Http1, PATIENCE);
+        let (client, (mut server, caller)) = tokio::join!(connecting, port.accept());
+        let mut client = client.unwrap();
+        assert!(caller.is_encrypted && server.connect_info().is_encrypted);
+        client.write_all(b"hello").await.unwrap();
+        let mut bytes = [0; 5];
+        server.read_exact(&mut bytes).await.unwrap();
+        server.write_all(&bytes).await.unwrap();
+        server.flush().await.unwrap();
+        client.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"hello");
+    }
+
+    /// A client does not connect to another process than it means, nor to one that it cannot recognize.
+    #[tokio::test]
+    async fn another_certificate_is_refused() {
+        let (_port, endpoint) = port(Encryption::Required).await;
+        let fingerprint = Some(Fingerprint([7; 32]));
+        let other = Endpoint { fingerprint, ..endpoint.clone() };
+        let refused = connect(&other, Protocol::Http2, PATIENCE).await;
+        assert!(matches!(refused, Err(DialError::OtherCertificate)));
+        let unknown = Endpoint { fingerprint: None, ..endpoint };
+        let refused = connect(&unknown, Protocol::Http2, PATIENCE).await;
+        assert!(matches!(refused, Err(DialError::NoFingerprint)));
+    }
+
+    /// A process that does not use TLS is told apart from one that cannot be reached, and one that says nothing costs
+    /// the time that was granted.
+    #[tokio::test]
+    async fn what_does_not_use_tls_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let endpoint = Endpoint::new(address, Some(Fingerprint([7; 32])));
+        let silent = connect(&endpoint, Protocol::Http1, Duration::from_millis(50)).await;
+        assert!(matches!(silent, Err(DialError::TimedOut(_))));
+        drop(listener.accept().await.unwrap());
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            stream
+        };
+        let connecting = connect(&endpoint, Protocol::Http1, PATIENCE);
+        let (_stream, refused) = tokio::join!(answering, connecting);
+        assert!(matches!(refused, Err(DialError::OtherProtocol)));
+        drop(listener);
+        let refused = connect(&endpoint, Protocol::Http1, PATIENCE).await;
+        assert!(matches!(refused, Err(DialError::Unreachable(_))));
+    }
+
+    /// A port that offers TLS takes plain requests too, as such; one that requires it closes them unread.
+    #[tokio::test]
+    async fn plain_requests_are_told_apart() {
+        let (mut offering, endpoint) = port(Encryption::Offered).await;
+        let mut stream = TcpStream::connect(&endpoint.address).await.unwrap();
+        stream.write_all(b"GET /").await.unwrap();
+        let (mut server, caller) = offering.accept().await;
+        assert!(!caller.is_encrypted && !server.connect_info().is_encrypted);
+        let mut bytes = [0; 5];
+        server.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"GET /", "the first byte stays to be read");
+        let (_requiring, endpoint) = port(Encryption::Required).await;
+        let mut stream = TcpStream::connect(&endpoint.address).await.unwrap();
+        stream.write_all(b"GET /").await.unwrap();
+        assert!(read_all(stream).await.is_empty());
+    }
+
+    /// A handshake that is begun and not ended is closed in time.
+    #[tokio::test]
+    async fn a_half_handshake_ends() {
+        let (_port, endpoint) = port(Encryption::Required).await;
+        let mut stream = TcpStream::connect(&endpoint.address).await.unwrap();
+        stream.write_all(&[HANDSHAKE_BYTE]).await.unwrap();
+        assert!(read_all(stream).await.is_empty());
+    }
+}

@@ -1,0 +1,126 @@
+//! What a scheduler proves itself by, and what others prove themselves by to it: its certificate and its token.
+//!
+//! A scheduler that starts again for the same cluster has the same ones: workers and clients that wait for it recognize
+//! it, and whoever took its port meanwhile is sent nothing.
+
+use crate::SecurityConfig;
+use crate::error::SchedulerError;
+use partita_net::identity::Identity;
+use partita_shared::access::{AccessError, make_token, read_private, secret_of, write_private};
+use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The file that keeps them, which only its owner may read.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    secret: String,
+    /// In PEM, with the key; none of a certificate that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+/// The certificate and the token of a scheduler.
+pub(crate) struct Secrets {
+    pub(crate) identity: Identity,
+    pub(crate) token: String,
+}
+
+impl Secrets {
+    /// Takes those that are given, else those that are kept, else makes new ones for these hosts.
+    pub(crate) fn obtain(
+        config: &SecurityConfig,
+        token: Option<&str>,
+        hosts: &[String],
+    ) -> Result<Self, SchedulerError> {
+        let kept = config.identity_file.as_deref().map(read).transpose()?.flatten();
+        let identity = match (&config.certificate, &kept) {
+            (Some(files), _) => {
+                let read = |path: &Path| {
+                    std::fs::read(path).map_err(|source| SchedulerError::System {
+                        what: format!("cannot read {}", path.display()),
+                        source,
+                    })
+                };
+                Identity::from_pem(&read(&files.certificate)?, &read(&files.key)?)?
+            }
+            (None, Some(Kept { certificate: Some(certificate), key: Some(key), .. })) => {
+                Identity::from_pem(certificate.as_bytes(), key.as_bytes())?
+            }
+            (None, _) => Identity::generate(hosts)?,
+        };
+        let secret = match (token, &kept) {
+            (Some(token), _) => secret_of(token).to_string(),
+            (None, Some(kept)) => kept.secret.clone(),
+            (None, None) => crate::new_token()?,
+        };
+        let own = config.certificate.is_none();
+        let now = Kept {
+            secret: secret.clone(),
+            certificate: own.then(|| identity.certificate_pem()),
+            key: own.then(|| identity.key_pem()),
+        };
+        if let Some(path) = &config.identity_file
+            && kept.as_ref() != Some(&now)
+        {
+            let text = serde_json::to_vec_pretty(&now)
+                .map_err(|source| SchedulerError::IdentityFile { path: path.clone(), source })?;
+            write_private(path, &text)?;
+        }
+        let token = make_token(&secret, identity.fingerprint());
+        Ok(Secrets { identity, token })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Kept>, SchedulerError> {
+    let text = match read_private(path) {
+        Ok(text) => text,
+        Err(AccessError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let path = path.to_path_buf();
+    let kept = serde_json::from_slice(&text);
+    kept.map(Some).map_err(|source| SchedulerError::IdentityFile { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn obtain(file: Option<&Path>, token: Option<&str>) -> Result<Secrets, SchedulerError> {
+        let identity_file = file.map(Path::to_path_buf);
+        Secrets::obtain(&SecurityConfig { identity_file, ..SecurityConfig::default() }, token, &[])
+    }
+
+    /// A scheduler that starts again has the same certificate and token; one without a file has others each time.
+    /// Nobody else can read the file, and one that others can read is refused.
+    #[test]
+    fn a_restart_keeps_key_and_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.identity");
+        let first = obtain(Some(&file), None).unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let second = obtain(Some(&file), None).unwrap();
+        assert_eq!(first.token, second.token);
+        assert_eq!(first.identity.fingerprint(), second.identity.fingerprint());
+        assert_ne!(obtain(None, None).unwrap().token, first.token);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(obtain(Some(&file), None).is_err());
+    }
+
+    /// A token that is given brings its secret; the fingerprint is always that of the scheduler's certificate.
+    #[test]
+    fn a_given_token_brings_its_secret() {
+        let plain = obtain(None, Some("open-sesame")).unwrap();
+        assert_eq!(plain.token, make_token("open-sesame", plain.identity.fingerprint()));
+        let whole = obtain(None, Some(&plain.token)).unwrap();
+        assert_eq!(secret_of(&whole.token), "open-sesame");
+        assert_eq!(whole.token, make_token("open-sesame", whole.identity.fingerprint()));
+    }
+}
