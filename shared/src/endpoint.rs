@@ -64,7 +64,7 @@ impl Endpoint {
         Endpoint { address, fingerprint }
     }
 
-    /// Whether it is no address at all.
+    /// Whether it is not an address at all.
     pub fn is_empty(&self) -> bool {
         self.address.is_empty()
     }
