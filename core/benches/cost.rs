@@ -89,7 +89,10 @@ impl Cluster {
 
     /// The task that runs longest finishes.
     fn finish_one(&mut self) {
-        let Some((worker, run)) = self.runs.pop_front() else { panic!("nothing runs") };
+        let Some((worker, run)) = self.runs.pop_front() else {
+            eprintln!("nothing runs");
+            std::process::exit(1);
+        };
         let figures = TaskFigures { bytes: 8, ..TaskFigures::default() };
         let spent = Spent { busy_us: 100, ..Spent::default() };
         let outcome = Outcome::Finished(figures);
@@ -152,7 +155,7 @@ fn open_stage(tasks: u32) {
         while cluster.finished + u64::from(APPENDED) < u64::from(sent) {
             cluster.finish_one();
         }
-        if sent % (tasks / 10) == 0 {
+        if sent.is_multiple_of(tasks / 10) {
             tenths.push(start.elapsed().as_nanos() as u64 / u64::from(tasks / 10));
             start = Instant::now();
         }
