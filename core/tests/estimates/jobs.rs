@@ -117,6 +117,7 @@ pub(crate) fn job(rng: &mut Rng, trouble: Trouble, slots: u32) -> Job {
         persist: true,
         replicas: 1,
         stages,
+        ..JobSpec::default()
     };
     Job { spec, costs }
 }
@@ -129,6 +130,7 @@ fn stage(name: &str, tasks: u32, inputs: Vec<InputSpec>) -> StageSpec {
         work: Work::Empty,
         inputs,
         origin: Origin::Tasks,
+        ..StageSpec::default()
     }
 }
 
