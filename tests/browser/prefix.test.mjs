@@ -44,16 +44,17 @@ test('an address without its last slash gets it, with the token behind it', asyn
     const answer = await fetch(here.cluster.page);
     await route.fulfill({ status: 200, headers: Object.fromEntries(answer.headers), body: await answer.text() });
   });
-  await visit.page.goto(`${origin}${PREFIX.slice(0, -1)}#token=${here.cluster.access.token}`);
+  await visit.page.goto(`${origin}${PREFIX.slice(0, -1)}#token=${here.cluster.pageToken}`);
   await visit.live();
   assert.equal(visit.page.url(), `${origin}${PREFIX}#/`);
 });
 
 for (const kept of ['/node/n17/8786/', '/user/x/proxy/absolute/8786/']) {
   test(`the page lives below ${kept}, which proxies do not take off`, async () => {
-    const visit = await here.visit(`${here.cluster.origin}${kept}#token=${here.cluster.access.token}`);
+    const { origin } = here.cluster;
+    const visit = await here.visit(`${origin}${kept}#token=${here.cluster.pageToken}`);
     await visit.live();
-    visit.assertQuiet(`${here.cluster.origin}${kept}`);
+    visit.assertQuiet(`${origin}${kept}`);
   });
 }
 
