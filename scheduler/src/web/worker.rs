@@ -15,6 +15,8 @@ use partita_shared::limits::{
 use partita_shared::message::{FromWorker, Outcome, Registration, ToWorker};
 use partita_shared::model::OperatorRow;
 use partita_shared::wire;
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -93,12 +95,31 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
             }
             Some(Ok(Message::Close(_))) | None => break "its connection was closed".to_string(),
             Some(Ok(_)) => {}
-            Some(Err(error)) => break format!("its connection failed: {error}"),
+            Some(Err(error)) => break cause_of(&error),
         }
     };
     shared.hub.tell(Event::WorkerLost { worker, cause }).await;
     shared.plane.forget(&address);
     writing.abort();
+}
+
+/// Why the connection to a worker broke. What ends a process from outside gives it no time to close it.
+fn cause_of(error: &axum::Error) -> String {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(found) = next {
+        let broken = found.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+            )
+        });
+        if broken {
+            return "its connection broke: its process was killed, ran out of memory, or its node failed"
+                .to_string();
+        }
+        next = found.source();
+    }
+    format!("its connection failed: {error}")
 }
 
 async fn supervise(
