@@ -36,6 +36,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Events that are handled before a placement on a busy cluster, where two workers with one slot have
+/// read ahead that much.
+const BATCH: u64 = 64;
+
 /// Tasks that are appended at a time to an open job.
 const APPENDED: u32 = 1_000;
 
@@ -100,13 +104,15 @@ impl Cluster {
         self.now += 1;
         self.finished += 1;
         self.handle(Event::Reports { worker, reports: vec![report] });
-        self.place();
     }
 
-    /// Nanoseconds for each of `count` tasks that finish.
-    fn measure(&mut self, count: u64) -> f64 {
+    /// Nanoseconds for each of `count` tasks that finish, with a placement after each `batch` of them.
+    fn measure(&mut self, count: u64, batch: u64) -> f64 {
         let start = Instant::now();
-        (0..count).for_each(|_| self.finish_one());
+        for _ in 0..count / batch {
+            (0..batch).for_each(|_| self.finish_one());
+            self.place();
+        }
         start.elapsed().as_nanos() as f64 / count as f64
     }
 }
@@ -115,15 +121,20 @@ fn source(tasks: u32) -> StageSpec {
     StageSpec { tasks, ..StageSpec::default() }
 }
 
+/// Stages of tasks that read nothing, and a task that reads all of the first one.
+fn gathered(stages: u32, tasks: u32) -> JobSpec {
+    let end = InputSpec { stage: 0, exchange: Exchange::Gather, first: 0, count: 1 };
+    let mut all: Vec<StageSpec> = (0..stages).map(|_| source(tasks)).collect();
+    all.push(StageSpec { inputs: vec![end], ..source(1) });
+    JobSpec { stages: all, ..JobSpec::default() }
+}
+
 /// Stages of tasks that do not depend on each other, on many workers: the cost of a task must depend on
 /// neither number.
 fn many_stages(workers: u32, stages: u32, tasks: u32) -> f64 {
     let mut cluster = Cluster::new(workers, 1);
-    let end = InputSpec { stage: 0, exchange: Exchange::Gather, first: 0, count: 1 };
-    let mut all: Vec<StageSpec> = (0..stages).map(|_| source(tasks)).collect();
-    all.push(StageSpec { inputs: vec![end], ..source(1) });
-    cluster.submit(JobSpec { stages: all, ..JobSpec::default() });
-    cluster.measure(200_000)
+    cluster.submit(gathered(stages, tasks));
+    cluster.measure(200_000, 1)
 }
 
 /// An open stage that grows: each task reads two earlier ones. Prints the cost of a task of each tenth,
@@ -154,6 +165,7 @@ fn open_stage(tasks: u32) {
         sent += APPENDED;
         while cluster.finished + u64::from(APPENDED) < u64::from(sent) {
             cluster.finish_one();
+            cluster.place();
         }
         if sent.is_multiple_of(tasks / 10) {
             tenths.push(start.elapsed().as_nanos() as u64 / u64::from(tasks / 10));
@@ -186,8 +198,10 @@ fn listed(tasks: u32, edges: u32) -> JobSpec {
 
 fn main() {
     let mut cluster = Cluster::new(2, 1);
-    cluster.submit(JobSpec { stages: vec![source(1_000_000)], ..JobSpec::default() });
-    println!("{:.0} ns for an event with its placement", cluster.measure(900_000));
+    cluster.submit(gathered(1, 1_000_000));
+    println!("{:.0} ns for an event and a placement", cluster.measure(400_000, 1));
+    let ns = cluster.measure(400_000, BATCH);
+    println!("{ns:.0} ns for an event where {BATCH} come before a placement, as on a busy cluster");
     for (workers, stages, tasks) in [(100, 1_000, 10_000), (10_000, 1_000, 10_000)] {
         let ns = many_stages(workers, stages, tasks);
         println!("{ns:.0} ns for a task of {stages} stages of {tasks}, on {workers} workers");
