@@ -23,6 +23,7 @@ pub(crate) fn end_job(
     let Some(mut job) = core.jobs.remove(&id) else { return };
     transfers::forget_job(core, id);
     core.settled.remove(&id);
+    core.forget_share(id, job.share, u64::from(job.spec.priority));
     for stage in job.stages.iter().filter(|stage| !stage.is_mirror()) {
         for task in &stage.tasks {
             match task.state {

@@ -10,6 +10,23 @@ use partita_shared::message::FailureKind;
 use partita_shared::model::TaskState;
 use std::sync::Arc;
 
+/// A task cannot run any more; it is on no worker. Its job fails with it, unless it is open. `kind` is
+/// that of the task's own failure, if that is the reason.
+pub(crate) fn give_up_task(
+    core: &mut Core,
+    id: JobId,
+    task: (usize, u32),
+    error: String,
+    kind: Option<FailureKind>,
+    effects: &mut Vec<Effect>,
+) {
+    if core.jobs.get(&id).is_some_and(|job| job.spec.open) {
+        fail_task(core, id, task, error, kind.or(Some(FailureKind::Retry)), effects);
+    } else {
+        core.fail_job(id, error, kind);
+    }
+}
+
 /// A task failed for good, or is cancelled; it is on no worker any more. The tasks that depend on it and
 /// did not start yet fail with the same error.
 pub(crate) fn fail_task(
@@ -47,11 +64,12 @@ pub(crate) fn fail_with(
         failed.push((stage, index));
         for consumer in job.stages[stage].consumers.clone() {
             let (reader, input) = (consumer.stage as usize, consumer.input as usize);
-            let spec = &job.stages[reader].inputs()[input];
+            let at = &job.stages[reader];
+            let spec = &at.inputs()[input];
             if is_whole(&spec.exchange) {
                 open.extend((spec.first..spec.first + spec.count).map(|task| (reader, task)));
             }
-            job.stages[reader].readers[input].visit(index, |task| open.push((reader, task)));
+            at.readers[input].visit(index, |task| open.push((reader, task)));
         }
     }
     for (stage, index) in &failed {

@@ -35,17 +35,17 @@ pub(crate) fn visit_own(input: &InputSpec, task: u32, mut visit: impl FnMut(u32)
     }
 }
 
-/// The number of partitions that [`visit_own`] visits.
-pub(crate) fn count_own(input: &InputSpec, task: u32) -> u32 {
-    if !is_read(input, task) {
-        return 0;
-    }
-    let index = task - input.first;
-    match &input.exchange {
-        Exchange::OneToOne => 1,
-        Exchange::Explicit(edges) => edges.row(index).len() as u32,
-        Exchange::Blocks(blocks) => blocks.partitions(index),
-        Exchange::Shuffle | Exchange::Gather | Exchange::Broadcast => 0,
+/// Calls `visit` with each partition of an input that must be held before a task runs: one that is read
+/// whole, of which there are this many partitions, blocks all tasks of its stage.
+pub(crate) fn visit_needed(
+    input: &InputSpec,
+    task: u32,
+    partitions: usize,
+    visit: impl FnMut(u32),
+) {
+    match is_whole(&input.exchange) {
+        true => (0..partitions as u32).for_each(visit),
+        false => visit_own(input, task, visit),
     }
 }
 

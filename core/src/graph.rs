@@ -6,9 +6,9 @@
 //! places that change them, so they always agree with the set of held partitions.
 
 use crate::event::{Order, Origin};
-use crate::exchange::{is_read, is_whole, visit_own};
+use crate::exchange::{is_read, is_whole, visit_needed, visit_own};
 use crate::state::task::is_settled;
-use crate::state::{Job, NOBODY, Task, task_id};
+use crate::state::{Job, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, OwnInput};
 use partita_shared::model::{TaskCounts, TaskState};
@@ -279,21 +279,19 @@ impl Job {
     }
 
     /// Has partitions computed, again if they were dropped or their tasks failed, with all that they
-    /// need. Returns the tasks that failed before.
-    pub(crate) fn compute(&mut self, mut tasks: Vec<(usize, u32)>) -> Vec<(usize, u32)> {
-        let (mut waiting, mut failed) = (Vec::new(), Vec::new());
+    /// need.
+    pub(crate) fn compute(&mut self, mut tasks: Vec<(usize, u32)>) {
+        let mut waiting = Vec::new();
         while let Some((stage, index)) = tasks.pop() {
             let at = &mut self.stages[stage];
             let task = &mut at.tasks[index as usize];
-            let is_gone = task.state == TaskState::Done && task.worker == NOBODY;
             let has_failed = task.state == TaskState::Failed;
-            if !is_gone && !has_failed || at.origin != Origin::Tasks {
+            if !task.is_gone() && !has_failed || at.origin != Origin::Tasks {
                 continue;
             }
             if has_failed {
                 (task.failures, task.kills) = (0, 0);
                 self.errors.remove(&(stage as u32, index));
-                failed.push((stage, index));
             }
             self.set_state(stage, index, TaskState::Waiting);
             self.retries += 1;
@@ -301,17 +299,13 @@ impl Job {
             let inputs = Arc::clone(&self.stages[stage].inputs);
             for input in inputs.iter() {
                 let from = input.stage as usize;
-                if is_whole(&input.exchange) {
-                    let all = 0..self.stages[from].tasks.len() as u32;
-                    tasks.extend(all.map(|partition| (from, partition)));
-                }
-                visit_own(input, index, |partition| tasks.push((from, partition)));
+                let partitions = self.stages[from].tasks.len();
+                visit_needed(input, index, partitions, |partition| tasks.push((from, partition)));
             }
         }
         for (stage, index) in waiting {
             self.make_ready_if_it_can(stage, index);
         }
-        failed
     }
 
     /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.
@@ -323,8 +317,7 @@ impl Job {
             }
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
                 let task = &self.stages[stage].tasks[index as usize];
-                let gone = task.state == TaskState::Done && task.worker == NOBODY;
-                if gone && self.is_wanted(stage, index) {
+                if task.is_gone() && self.is_wanted(stage, index) {
                     self.set_state(stage, index, TaskState::Waiting);
                     self.retries += 1;
                 }

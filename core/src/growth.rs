@@ -3,7 +3,7 @@
 use crate::event::{Growth, StageGrowth, TaskRange};
 use crate::exchange::{Readers, is_whole};
 use crate::state::{Core, Job, Stage, Task};
-use crate::submission::{are_targets_valid, check_stage, connect, new_stage, place};
+use crate::submission::{add_read, are_targets_valid, check_stage, connect, new_stage, place};
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::JobId;
 use partita_shared::limits;
@@ -132,10 +132,7 @@ fn add_edges(stages: &mut [Stage], grown: StageGrowth, first: u32) {
         let from = stages[number].inputs[input].stage as usize;
         for row in 0..edges.rows() as u32 {
             for partition in edges.row(row) {
-                stages[from].add_unread(*partition, 1);
-                if stages[from].tasks[*partition as usize].holder().is_none() {
-                    stages[number].tasks[(first + row) as usize].pending += 1;
-                }
+                add_read(stages, (number, first + row), (from, *partition));
             }
         }
         let partitions = stages[from].tasks.len() as u32;

@@ -65,6 +65,16 @@ impl Core {
         }
         let mut sizes = BTreeMap::new();
         self.workers.values().for_each(|worker| *sizes.entry(worker.slots()).or_default() += 1);
+        let listed = self.jobs.iter().filter_map(|(id, job)| {
+            job.share.map(|(share, turn)| ((share, turn, *id), u64::from(job.spec.priority)))
+        });
+        let (shares, priorities): (BTreeSet<_>, Vec<u64>) = listed.unzip();
+        if shares != self.by_share || priorities.iter().sum::<u64>() != self.ready_priorities {
+            return Err(format!(
+                "{:?} are listed by share, but {shares:?} have one",
+                self.by_share
+            ));
+        }
         if sizes != self.sizes {
             return Err(format!("{:?} are the sizes counted, but they are {sizes:?}", self.sizes));
         }

@@ -1,6 +1,6 @@
 //! The loss of a worker.
 
-use crate::erred::fail_task;
+use crate::erred::give_up_task;
 use crate::event::{Effect, Origin};
 use crate::partition::recompute;
 use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
@@ -8,7 +8,7 @@ use crate::{replicas, telemetry, transfers};
 use partita_observe::event::Ending;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
-use partita_shared::message::{FailureKind, ToWorker};
+use partita_shared::message::ToWorker;
 use partita_shared::model::{TaskState, WorkerState};
 
 /// Handles the loss of a worker: its tasks are requeued, and the partitions it held are recomputed
@@ -138,11 +138,10 @@ fn take_back(
         let error = format!(
             "task {task} was running on {kills} workers when they died, so it is not retried: {causes}"
         );
+        give_up_task(core, id, (at.0 as usize, at.1), error, None, effects);
         if !open {
-            core.fail_job(id, error, None);
             return;
         }
-        fail_task(core, id, (at.0 as usize, at.1), error, Some(FailureKind::Retry), effects);
     }
     recompute(core, id, &of_result, effects);
 }

@@ -7,7 +7,7 @@
 //! inputs: the next output is one whose inputs were just used, if there is one.
 
 use crate::event::TaskRange;
-use crate::exchange::{is_read, is_whole, visit_own};
+use crate::exchange::{is_read, is_whole, visit_needed};
 use crate::state::Stage;
 
 /// A task by its number in the graph: ranges of tasks one after the other.
@@ -41,12 +41,9 @@ impl Graph<'_> {
         let mut inputs = Vec::new();
         for input in self.stages[stage].inputs().iter().filter(|input| is_read(input, index)) {
             let from = input.stage as usize;
-            if is_whole(&input.exchange) {
-                let all = 0..self.stages[from].tasks.len() as u32;
-                inputs.extend(all.filter_map(|partition| self.node(from, partition)));
-            } else {
-                visit_own(input, index, |partition| inputs.extend(self.node(from, partition)));
-            }
+            let partitions = self.stages[from].tasks.len();
+            let add = |partition| inputs.extend(self.node(from, partition));
+            visit_needed(input, index, partitions, add);
         }
         inputs.sort_unstable();
         inputs.dedup();

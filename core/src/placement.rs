@@ -73,42 +73,39 @@ impl Core {
         self.slots().saturating_mul(RESULTS_AHEAD_PER_SLOT).max(4)
     }
 
-    /// Brings the index of jobs up to date.
+    /// Brings the index of jobs up to date. Looks at each job once.
     pub(crate) fn sync_shares(&mut self) {
-        // Entries of jobs that have ended go as well: nothing else is left in it afterwards.
-        let ended = |(.., id): &(u64, u64, JobId)| !self.jobs.contains_key(id);
-        if self.by_share.iter().any(ended) {
-            self.by_share.retain(|(.., id)| self.jobs.contains_key(id));
-            let ready = self.by_share.iter().filter_map(|(.., id)| self.jobs.get(id));
-            self.ready_priorities = ready.map(|job| u64::from(job.spec.priority)).sum();
-        }
-        let ids: Vec<JobId> = self.jobs.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.sync_share(id));
+        let stale = self.jobs.iter().filter(|(_, job)| job.share != share_of(job));
+        let stale: Vec<JobId> = stale.map(|(id, _)| *id).collect();
+        stale.into_iter().for_each(|id| self.sync_share(id));
     }
 
     /// Lists a job by its share if it has ready tasks. One that had none has not saved up virtual
     /// time.
     pub(crate) fn sync_share(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if job.ready.is_empty() && job.share.is_none() {
+        let before = job.share;
+        if before.is_none() {
+            job.turn = job.turn.max(self.turn);
+        }
+        let key = share_of(job);
+        job.share = key;
+        if key == before {
             return;
         }
         let priority = u64::from(job.spec.priority);
-        if job.share.is_none() {
-            job.turn = job.turn.max(self.turn);
-        }
-        let share = u64::from(job.running) * 1000 / priority;
-        let key = (!job.ready.is_empty()).then_some((share, job.turn));
-        if key == job.share {
-            return;
-        }
-        if let Some((share, turn)) = std::mem::replace(&mut job.share, key) {
-            self.by_share.remove(&(share, turn, id));
-            self.ready_priorities -= priority;
-        }
+        self.forget_share(id, before, priority);
         if let Some((share, turn)) = key {
             self.by_share.insert((share, turn, id));
             self.ready_priorities += priority;
+        }
+    }
+
+    /// Removes the entry of a job, if it has one.
+    pub(crate) fn forget_share(&mut self, id: JobId, entry: Option<(u64, u64)>, priority: u64) {
+        if let Some((share, turn)) = entry {
+            self.by_share.remove(&(share, turn, id));
+            self.ready_priorities -= priority;
         }
     }
 
@@ -154,6 +151,13 @@ impl Core {
         }
         None
     }
+}
+
+/// The key of a job in the index: attempts that run for its priority, in thousandths, and its virtual
+/// time; none if it has no ready tasks.
+fn share_of(job: &Job) -> Option<(u64, u64)> {
+    let share = u64::from(job.running) * 1000 / u64::from(job.spec.priority);
+    (!job.ready.is_empty()).then_some((share, job.turn))
 }
 
 /// The stages of a job in which a worker looks for a task, and the queues of them, in order.

@@ -1,7 +1,7 @@
 //! Jobs that are submitted: checked, and laid out.
 
 use crate::event::{JobSpec, Origin, StageSpec};
-use crate::exchange::{Readers, count_own, is_whole, visit_own};
+use crate::exchange::{Readers, is_whole, visit_own};
 use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
 use partita_shared::blocks::blocks_of;
 use partita_shared::edges::EdgeList;
@@ -23,6 +23,7 @@ pub(crate) fn place(core: &Core, job: JobId, index: u32, origin: Origin) -> Stag
     }
 }
 
+/// A stage that is not connected yet: see [`connect`].
 pub(crate) fn new_stage(
     job: JobId,
     index: u32,
@@ -34,13 +35,7 @@ pub(crate) fn new_stage(
     let read =
         (0..).zip(&spec.inputs).map(|(number, input)| (number, places[input.stage as usize]));
     let persisted = read.filter(|(_, place)| place.job != job).collect();
-    let blocked = spec.inputs.iter().filter(|input| is_whole(&input.exchange)).count() as u32;
-    let mut tasks = vec![Task::new(); spec.tasks as usize];
-    for input in &spec.inputs {
-        for index in input.first..input.first + input.count {
-            tasks[index as usize].pending += count_own(input, index);
-        }
-    }
+    let tasks = vec![Task::new(); spec.tasks as usize];
     // A worker is told of each task what it alone reads; it needs no list of all of them.
     let mut shown = spec.inputs.clone();
     for input in &mut shown {
@@ -69,7 +64,7 @@ pub(crate) fn new_stage(
         tasks,
         available: 0,
         held_bytes: 0,
-        blocked,
+        blocked: 0,
         ready: ReadyQueues::default(),
         ready_key: None,
         near_keys: BTreeMap::new(),
@@ -86,7 +81,7 @@ pub(crate) fn new_stage(
 }
 
 /// Connects the stages of a job from the stage `first` on: those that they read learn of it, and each of
-/// their tasks how often. Partitions that are held already are not waited for.
+/// their tasks how often. Counts what they wait for.
 pub(crate) fn connect(stages: &mut [Stage], first: usize) {
     for reader in first..stages.len() {
         let inputs = Arc::clone(&stages[reader].inputs);
@@ -97,17 +92,23 @@ pub(crate) fn connect(stages: &mut [Stage], first: usize) {
             stages[from].consumers.push(Consumer { stage: reader as u32, input: number });
             if is_whole(&input.exchange) {
                 stages[from].open_readers += 1;
-                stages[reader].blocked -= u32::from(stages[from].is_held());
+                stages[reader].blocked += u32::from(!stages[from].is_held());
             }
             for task in input.first..input.first + input.count {
                 visit_own(input, task, |partition| {
-                    stages[from].add_unread(partition, 1);
-                    let is_held = stages[from].tasks[partition as usize].holder().is_some();
-                    stages[reader].tasks[task as usize].pending -= u32::from(is_held);
+                    add_read(stages, (reader, task), (from, partition));
                 });
             }
         }
     }
+}
+
+/// A task reads a partition as its own: it waits for it, unless it is held.
+pub(crate) fn add_read(stages: &mut [Stage], reader: (usize, u32), read: (usize, u32)) {
+    let from = &mut stages[read.0];
+    from.add_unread(read.1, 1);
+    let is_missing = from.tasks[read.1 as usize].holder().is_none();
+    stages[reader.0].tasks[reader.1 as usize].pending += u32::from(is_missing);
 }
 
 /// Whether its owner may have one more job of this kind: jobs that one client leaves behind must

@@ -2,14 +2,13 @@
 //! partitions migrate.
 
 use crate::dispatch::Runs;
-use crate::erred::fail_task;
+use crate::erred::give_up_task;
 use crate::event::Effect;
 use crate::placement::Choice;
 use crate::state::{Core, Pending, task_id};
 use crate::{ending, loss, persisted, replicas, retirement, transfers};
-use partita_shared::ids::TaskId;
 use partita_shared::limits;
-use partita_shared::message::{FailureKind, ToWorker};
+use partita_shared::message::ToWorker;
 use std::ops::Bound;
 
 impl Core {
@@ -46,11 +45,9 @@ impl Core {
     /// Tells workers which partitions to forget. Must come before a task is assigned, which may be
     /// the one that makes such a partition again.
     fn send_drops(&mut self, effects: &mut Vec<Effect>) {
-        for (worker, tasks) in std::mem::take(&mut self.drops) {
-            // A worker forgets all partitions of a job that has ended.
-            let is_told = |task: &TaskId| !self.jobs.contains_key(&task.stage.job);
-            let mut tasks = tasks;
-            tasks.retain(|task| !is_told(task));
+        for (worker, mut tasks) in std::mem::take(&mut self.drops) {
+            // Of a job that has ended, a worker is told to forget everything.
+            tasks.retain(|task| self.jobs.contains_key(&task.stage.job));
             for part in tasks.chunks(limits::TASKS_PER_MESSAGE_MAX) {
                 let message = ToWorker::DropPartitions(part.to_vec());
                 effects.push(Effect::Send { worker, message });
@@ -101,11 +98,7 @@ impl Core {
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without finishing; giving up");
-            if self.jobs.get(&job).is_some_and(|job| job.spec.open) {
-                fail_task(self, job, (stage, index), error, Some(FailureKind::Retry), effects);
-            } else {
-                self.fail_job(job, error, None);
-            }
+            give_up_task(self, job, (stage, index), error, None, effects);
         }
         self.drain_pending(effects);
         transfers::migrate(self, effects);

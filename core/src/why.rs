@@ -2,7 +2,7 @@
 
 use crate::eligibility::{has_time, is_avoided};
 use crate::event::Order;
-use crate::exchange::{is_read, is_whole, visit_own};
+use crate::exchange::{is_read, is_whole, visit_needed};
 use crate::state::{Core, Job, Stage, Task, Worker};
 use crate::telemetry::exchange_name;
 use partita_observe::view::{InputView, REASONS_MAX, Reason, TaskView};
@@ -170,11 +170,8 @@ fn waits_for(job: &Job, stage: &Stage, index: u32) -> Vec<Reason> {
 
 fn input_view(job: &Job, input: &InputSpec, index: u32) -> InputView {
     let from = &job.stages[input.stage as usize];
-    let mut read: Vec<u32> = match is_whole(&input.exchange) {
-        true => (0..from.tasks.len() as u32).collect(),
-        false => Vec::new(),
-    };
-    visit_own(input, index, |partition| read.push(partition));
+    let mut read: Vec<u32> = Vec::new();
+    visit_needed(input, index, from.tasks.len(), |partition| read.push(partition));
     let mut held = 0;
     let mut places: BTreeMap<WorkerId, (u32, u64)> = BTreeMap::new();
     for partition in &read {

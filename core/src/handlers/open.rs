@@ -2,7 +2,7 @@
 
 use crate::erred::{fail_task, fail_with, tell_settled};
 use crate::event::{Effect, Growth, Order, TaskRange};
-use crate::exchange::{is_whole, visit_own};
+use crate::exchange::{is_whole, visit_needed};
 use crate::growth::{append, check, is_inside, sizes};
 use crate::release::release_partitions;
 use crate::state::{Core, NOBODY, Stage, task_id};
@@ -65,10 +65,7 @@ pub(crate) fn begin(
                 TaskState::Done => missing.push((from, partition)),
                 TaskState::Waiting | TaskState::Ready | TaskState::Running => {}
             };
-            match is_whole(&input.exchange) {
-                true => (0..job.stages[from].tasks.len() as u32).for_each(&mut look),
-                false => visit_own(input, index, &mut look),
-            }
+            visit_needed(input, index, job.stages[from].tasks.len(), &mut look);
         }
     }
     job.compute(missing);
@@ -120,10 +117,8 @@ pub(crate) fn on_want_changed(
         release_partitions(core, id, tasks, effects);
         return;
     }
-    let is_gone = |(stage, index): &&(usize, u32)| {
-        let task = &job.stages[*stage].tasks[*index as usize];
-        task.state == TaskState::Done && task.worker == NOBODY
-    };
+    let is_gone =
+        |(stage, index): &&(usize, u32)| job.stages[*stage].tasks[*index as usize].is_gone();
     let gone: Vec<(usize, u32)> = tasks.iter().filter(is_gone).copied().collect();
     job.compute(gone);
     tasks.into_iter().for_each(|(stage, index)| tell_settled(core, id, stage, index));

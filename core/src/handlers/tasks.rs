@@ -2,7 +2,7 @@
 
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
-use crate::erred::{fail_task, tell_settled};
+use crate::erred::{give_up_task, tell_settled};
 use crate::event::Effect;
 use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
@@ -155,15 +155,8 @@ fn on_failed(
                 put_back(core, id, stage, index);
                 return;
             }
-            give_up_task(
-                core,
-                id,
-                stage,
-                index,
-                format!("{error} (task {task} on {name})"),
-                kind,
-                effects,
-            );
+            let error = format!("{error} (task {task} on {name})");
+            fail_for_good(core, id, (stage, index), error, kind, effects);
         }
         FailureKind::Retry => {
             failing.failures = failing.failures.saturating_add(1);
@@ -174,7 +167,7 @@ fn on_failed(
             if failures >= limits::TASK_FAILURES_MAX.saturating_add(retries) {
                 let error =
                     format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
-                give_up_task(core, id, stage, index, error, kind, effects);
+                fail_for_good(core, id, (stage, index), error, kind, effects);
             } else {
                 put_back(core, id, stage, index);
             }
@@ -190,24 +183,21 @@ fn on_failed(
     }
 }
 
-/// A task that is on no worker any more failed for good. Its job fails with it, unless it is open.
-pub(crate) fn give_up_task(
+/// An attempt of a task that is not tried again ended.
+fn fail_for_good(
     core: &mut Core,
     id: JobId,
-    stage: usize,
-    index: u32,
+    (stage, index): (usize, u32),
     error: String,
     kind: FailureKind,
     effects: &mut Vec<Effect>,
 ) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.stages[stage].tasks[index as usize].worker = NOBODY;
-    if job.spec.open {
-        fail_task(core, id, (stage, index), error, Some(kind), effects);
-        return;
+    if !job.spec.open {
+        job.set_state(stage, index, TaskState::Failed);
     }
-    job.set_state(stage, index, TaskState::Failed);
-    core.fail_job(id, error, Some(kind));
+    give_up_task(core, id, (stage, index), error, Some(kind), effects);
 }
 
 /// An attempt ended without an output: the task waits for another.

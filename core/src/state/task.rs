@@ -55,6 +55,11 @@ impl Task {
         is_settled(self.state)
     }
 
+    /// Whether it finished, or need not run, and no worker holds its output.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == TaskState::Done && self.worker == NOBODY
+    }
+
     /// The worker that runs it or holds its output.
     pub(crate) fn worker(&self) -> Option<WorkerId> {
         (self.worker != NOBODY).then_some(WorkerId(self.worker))
