@@ -65,9 +65,9 @@ pub(crate) fn fail_with(
         for consumer in job.stages[stage].consumers.clone() {
             let (reader, input) = (consumer.stage as usize, consumer.input as usize);
             let at = &job.stages[reader];
-            let spec = &at.inputs()[input];
-            if is_whole(&spec.exchange) {
-                open.extend((spec.first..spec.first + spec.count).map(|task| (reader, task)));
+            // An input that is read whole blocks all tasks of the stage.
+            if is_whole(&at.inputs()[input].exchange) {
+                open.extend((0..at.tasks.len() as u32).map(|task| (reader, task)));
             }
             at.readers[input].visit(index, |task| open.push((reader, task)));
         }

@@ -1,6 +1,6 @@
 //! Open jobs: they grow while they run, keep what their client wants, and go on when tasks fail.
 
-use super::fixture::{Cluster, JobBuilder, SECOND, explicit, gather, job, parse};
+use super::fixture::{Cluster, JobBuilder, SECOND, at, explicit, gather, job, parse};
 use partita_core::{Event, Growth, Order, StageGrowth, StageSpec, TaskRange};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, FailureKind, InputSpec};
@@ -111,6 +111,20 @@ fn errors_belong_to_tasks() {
     // So has a task that is appended to a failed one.
     grow(&mut t, &[&[3, 1]], &[4]);
     t.check(&["job-1 accepted", &format!("settled 1.0.4: 1.0.0: {error}")]);
+}
+
+/// An input that is read whole blocks all tasks of a stage: if it fails they do, those too that read
+/// another input, and none waits for ever.
+#[test]
+fn a_failed_input_that_blocks_fails_all() {
+    let mut t = Cluster::with_workers(&["a"]);
+    let mut graph =
+        graph(&[&[]], &[]).source(1).stage(2, [at(0, 1, gather(0)), at(1, 1, gather(1))]);
+    graph.spec.wanted = vec![TaskRange { stage: 2, first: 0, count: 2 }];
+    t.submit_quietly(graph);
+    t.fail("1.0.0", FailureKind::Fatal, "broken");
+    let error = "1.0.0: broken (task job-1.0.0 on a)";
+    t.check(&[&format!("settled 1.2.1: {error} 1.2.0: {error}")]);
 }
 
 /// A task is tried again as often as its stage says.
