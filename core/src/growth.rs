@@ -112,10 +112,9 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
         stage.counts.waiting += u64::from(grown.count);
         stage.changed = true;
     }
-    let analyze = job.spec.analyze;
     for (index, spec) in (first..).zip(growth.stages) {
         ranges.push(TaskRange { stage: index, first: 0, count: spec.tasks });
-        job.stages.push(new_stage(id, index, spec, &places, analyze));
+        job.stages.push(new_stage(id, index, spec, &places, &job.spec));
     }
     for (grown, range) in tasks.into_iter().zip(&ranges) {
         add_edges(&mut job.stages, grown, range.first);

@@ -161,16 +161,19 @@ fn share_of(job: &Job) -> Option<(u64, u64)> {
 }
 
 /// The stages of a job in which a worker looks for a task, and the queues of them, in order.
-fn candidates(job: &Job, worker: WorkerId) -> Box<dyn Iterator<Item = (Near, u32)> + '_> {
-    let all = |near| job.ready.iter().take(STAGES_EXAMINED_MAX).map(move |(_, at)| (near, *at));
-    match job.spec.order {
-        Order::Stages => Box::new(all(Near::Any)),
+fn candidates(job: &Job, worker: WorkerId) -> impl Iterator<Item = (Near, u32)> + '_ {
+    let (here, others) = match job.spec.order {
+        Order::Stages => (None, &[Near::Any][..]),
         Order::DepthFirst => {
             let here = job.ready_near.range((worker, 0, 0)..=(worker, u32::MAX, u32::MAX));
-            let here = here.take(STAGES_EXAMINED_MAX).map(|(.., stage)| (Near::Here, *stage));
-            Box::new(here.chain(all(Near::Nowhere)).chain(all(Near::Elsewhere)))
+            (Some(here), &[Near::Nowhere, Near::Elsewhere][..])
         }
-    }
+    };
+    let here = here.into_iter().flatten().take(STAGES_EXAMINED_MAX);
+    let others = others.iter().flat_map(|near| {
+        job.ready.iter().take(STAGES_EXAMINED_MAX).map(|(_, stage)| (*near, *stage))
+    });
+    here.map(|(.., stage)| (Near::Here, *stage)).chain(others)
 }
 
 /// The queues of a stage in which a task is looked for.

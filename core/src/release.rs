@@ -35,6 +35,9 @@ pub(crate) fn release_inputs(
     effects: &mut Vec<Effect>,
 ) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
+    if done.iter().all(|(stage, _)| job.stages[*stage].inputs.is_empty()) {
+        return;
+    }
     let mut released = Released::default();
     release_read(job, id, done, &mut released);
     perform(core, id, released, effects);

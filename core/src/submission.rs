@@ -1,6 +1,6 @@
 //! Jobs that are submitted: checked, and laid out.
 
-use crate::event::{JobSpec, Origin, StageSpec};
+use crate::event::{JobSpec, Order, Origin, StageSpec};
 use crate::exchange::{Readers, is_whole, visit_own};
 use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
 use partita_shared::blocks::blocks_of;
@@ -29,7 +29,7 @@ pub(crate) fn new_stage(
     index: u32,
     spec: StageSpec,
     places: &[StageId],
-    analyze: bool,
+    of: &JobSpec,
 ) -> Stage {
     let id = StageId { job, index };
     let read =
@@ -53,7 +53,7 @@ pub(crate) fn new_stage(
             work: spec.work,
             inputs: shown,
             persisted,
-            analyze,
+            analyze: of.analyze,
         }),
         readers: Vec::new(),
         inputs: Arc::new(spec.inputs),
@@ -65,7 +65,7 @@ pub(crate) fn new_stage(
         available: 0,
         held_bytes: 0,
         blocked: 0,
-        ready: ReadyQueues::default(),
+        ready: ReadyQueues::new(of.order == Order::DepthFirst),
         ready_key: None,
         near_keys: BTreeMap::new(),
         locations: Vec::new(),

@@ -40,7 +40,7 @@ pub(crate) fn on_submitted(
         (0..).zip(&specs).map(|(i, stage)| place(core, id, i, stage.origin)).collect();
     let mut stages: Vec<Stage> = (0..)
         .zip(specs)
-        .map(|(index, stage)| new_stage(id, index, stage, &places, spec.analyze))
+        .map(|(index, stage)| new_stage(id, index, stage, &places, &spec))
         .collect();
     connect(&mut stages, 0);
     let all = (0..).zip(&stages).map(|(stage, found)| TaskRange {

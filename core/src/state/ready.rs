@@ -14,11 +14,17 @@ pub(crate) type Entry = (u32, u32);
 pub(crate) struct ReadyQueues {
     common: VecDeque<Entry>,
     near: BTreeMap<WorkerId, VecDeque<Entry>>,
-    /// The first entry of each queue, with the queue.
+    /// The first entry of each queue, with the queue, where the tasks have ranks.
     fronts: BTreeSet<(Entry, Option<WorkerId>)>,
+    has_ranks: bool,
 }
 
 impl ReadyQueues {
+    /// Empty queues, of tasks with ranks or without.
+    pub(crate) fn new(has_ranks: bool) -> Self {
+        ReadyQueues { has_ranks, ..ReadyQueues::default() }
+    }
+
     fn queue(&self, queue: Option<WorkerId>) -> Option<&VecDeque<Entry>> {
         match queue {
             Some(worker) => self.near.get(&worker),
@@ -38,7 +44,7 @@ impl ReadyQueues {
         if let (Some(worker), None) = (queue, after) {
             self.near.remove(&worker);
         }
-        if before != after {
+        if self.has_ranks && before != after {
             before.map(|entry| self.fronts.remove(&(entry, queue)));
             after.map(|entry| self.fronts.insert((entry, queue)));
         }
@@ -85,10 +91,10 @@ impl ReadyQueues {
 
     /// Removes all tasks.
     pub(crate) fn clear(&mut self) {
-        *self = ReadyQueues::default();
+        *self = ReadyQueues::new(self.has_ranks);
     }
 
-    /// The lowest rank in the queues, which may be that of a task that is not ready any more.
+    /// The lowest rank in the queues of tasks with ranks, which may be that of a task that is not ready any more.
     pub(crate) fn lowest_rank(&self) -> Option<u32> {
         self.fronts.first().map(|((rank, _), _)| *rank)
     }
@@ -134,7 +140,9 @@ impl ReadyQueues {
             if !entries.iter().is_sorted() || queue.is_some() && entries.is_empty() {
                 return false;
             }
-            fronts.extend(entries.front().map(|entry| (*entry, queue)));
+            if self.has_ranks {
+                fronts.extend(entries.front().map(|entry| (*entry, queue)));
+            }
         }
         fronts == self.fronts
     }
