@@ -5,23 +5,22 @@
 //! place: it keeps whole partitions up to some megabytes, which it reserves, computes these and gives
 //! them in batches. It is put in by the process that runs the plan, and has no wire form.
 
-use crate::Plan;
 use crate::compact::compacted;
+use crate::{Plan, forward_to};
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::{concat, concat_batches, partition};
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::window::WindowExpr;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::WindowAggExec;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan};
 use futures::{StreamExt, stream};
 use std::collections::VecDeque;
 use std::fmt;
@@ -72,47 +71,17 @@ impl ExecutionPlan for ChunkedWindowExec {
         "ChunkedWindowExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.window.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        self.window.children()
-    }
+    forward_to!(window, |this: &Arc<Self>| Arc::new(this.window.clone()), |_: &Arc<Self>,
+                                                                           window: Plan|
+     -> Plan {
+        match window.downcast_ref::<WindowAggExec>() {
+            Some(window) => Arc::new(ChunkedWindowExec::over(window.clone())),
+            None => window,
+        }
+    });
 
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![true]
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Plan>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Plan> {
-        let window: Plan = Arc::new(self.window.clone());
-        let window = window.replace_children(children, options)?;
-        Ok(match window.downcast_ref::<WindowAggExec>() {
-            Some(window) => Arc::new(ChunkedWindowExec::over(window.clone())),
-            None => window,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn apply_expressions(
-        &self,
-        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.window.apply_expressions(visit)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 
     fn execute(

@@ -64,3 +64,53 @@ macro_rules! plain_operator {
         }
     };
 }
+
+/// What operators that wrap another one have in common: methods of [`ExecutionPlan`] that ask it. `$inner` is the
+/// field with the wrapped operator; the first closure gives it as a plan, the second wraps it again over other
+/// children.
+macro_rules! forward_to {
+    ($inner:ident, $plan:expr, $rebuild:expr) => {
+        fn properties(&self) -> &::std::sync::Arc<::datafusion::physical_plan::PlanProperties> {
+            self.$inner.properties()
+        }
+
+        fn children(&self) -> Vec<&$crate::Plan> {
+            self.$inner.children()
+        }
+
+        fn replace_children(
+            self: ::std::sync::Arc<Self>,
+            children: Vec<$crate::Plan>,
+            options: ::datafusion::physical_plan::execution_plan::ReplaceChildrenOptions,
+        ) -> ::datafusion::error::Result<$crate::Plan> {
+            let inner: $crate::Plan = $plan(&self);
+            Ok($rebuild(&self, inner.replace_children(children, options)?))
+        }
+
+        fn with_new_children(
+            self: ::std::sync::Arc<Self>,
+            children: Vec<$crate::Plan>,
+        ) -> ::datafusion::error::Result<$crate::Plan> {
+            use ::datafusion::physical_plan::execution_plan as plan;
+            let mode = plan::ChildrenPropertiesMode::Recompute;
+            self.replace_children(children, plan::ReplaceChildrenOptions::new(mode))
+        }
+
+        fn apply_expressions(
+            &self,
+            visit: &mut dyn FnMut(
+                &::std::sync::Arc<dyn ::datafusion::physical_expr::PhysicalExpr>,
+            ) -> ::datafusion::error::Result<
+                ::datafusion::common::tree_node::TreeNodeRecursion,
+            >,
+        ) -> ::datafusion::error::Result<::datafusion::common::tree_node::TreeNodeRecursion> {
+            self.$inner.apply_expressions(visit)
+        }
+
+        fn metrics(&self) -> Option<::datafusion::physical_plan::metrics::MetricsSet> {
+            Some(self.metrics.clone_inner())
+        }
+    };
+}
+
+pub(crate) use forward_to;

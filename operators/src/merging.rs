@@ -5,22 +5,18 @@
 //! file, and then the files, as a sort does that spilled. It is put in by the process that runs the plan, and
 //! has no wire form.
 
-use crate::Plan;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use crate::{Plan, forward_to};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, SpillMetrics,
-};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::sorts::streaming_merge::{SortedSpillFile, StreamingMergeBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, ExecutionPlanProperties,
-    PlanProperties, SpillManager,
+    SpillManager,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
@@ -78,44 +74,14 @@ impl ExecutionPlan for LevelledMergeExec {
         "LevelledMergeExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.merge.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        self.merge.children()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Plan>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Plan> {
-        let merge: Plan = Arc::new(self.merge.clone());
-        let merge = merge.replace_children(children, options)?;
-        Ok(match merge.downcast_ref::<SortPreservingMergeExec>() {
-            Some(merge) => Arc::new(LevelledMergeExec::over(merge.clone(), self.inputs_max)),
+    forward_to!(merge, |this: &Arc<Self>| Arc::new(this.merge.clone()), |this: &Arc<Self>,
+                                                                         merge: Plan|
+     -> Plan {
+        match merge.downcast_ref::<SortPreservingMergeExec>() {
+            Some(merge) => Arc::new(LevelledMergeExec::over(merge.clone(), this.inputs_max)),
             None => merge,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn apply_expressions(
-        &self,
-        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.merge.apply_expressions(visit)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+        }
+    });
 
     fn execute(
         &self,

@@ -9,9 +9,9 @@
 //! DataFusion keeps the first rows of an order in a heap, which cannot spill, and which takes longer than a
 //! sort if it is large. So a sort with a large limit is a sort of all rows with a limit above it.
 
-use crate::Plan;
 use crate::compact::compacted;
 use crate::width::expected_row_bytes;
+use crate::{Plan, forward_to};
 use datafusion::arrow::array::{
     Array, ArrayRef, DynComparator, RecordBatch, UInt32Array, make_comparator,
 };
@@ -19,20 +19,19 @@ use datafusion::arrow::compute::{
     SortColumn, concat_batches, partition, sort_to_indices, take, take_record_batch,
 };
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::limit::LocalLimitExec;
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use std::cmp::Ordering;
@@ -113,44 +112,14 @@ impl ExecutionPlan for WholeSortExec {
         "WholeSortExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.sort.properties()
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        self.sort.children()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Plan>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Plan> {
-        let sort: Plan = Arc::new(self.sort.clone());
-        let sort = sort.replace_children(children, options)?;
-        Ok(match WholeSortExec::of(&sort) {
+    forward_to!(sort, |this: &Arc<Self>| Arc::new(this.sort.clone()), |_: &Arc<Self>,
+                                                                       sort: Plan|
+     -> Plan {
+        match WholeSortExec::of(&sort) {
             Some(whole) => Arc::new(whole),
             None => sort,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-        self.replace_children(
-            children,
-            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
-        )
-    }
-
-    fn apply_expressions(
-        &self,
-        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.sort.apply_expressions(visit)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+        }
+    });
 
     fn execute(
         &self,
