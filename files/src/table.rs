@@ -43,7 +43,7 @@ use super::{blocking, hive, plan_error, prune, statistics};
 /// the table for longer sees files that came, went or were written anew.
 pub const LISTING_LIFETIME: Duration = Duration::from_secs(2);
 
-/// What is called before a scan of files is planned, and may refuse it. It is an extension of a session's
+/// A check that runs before a scan of files is planned, and may refuse it. It is an extension of a session's
 /// configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanCheck(pub fn() -> Result<()>);

@@ -31,7 +31,7 @@ fn add(graph: JobBuilder, inputs: &[u32]) -> JobBuilder {
 }
 
 /// Runs a graph, and returns the largest number of partitions that were held while a task ran, its own
-/// output included, and the order. The last task, which reads what is left, is not counted.
+/// output included, and the order. The last task, which reads the remaining outputs, is not counted.
 fn run(shape: &Shape) -> (usize, Vec<u32>) {
     let mut t = Cluster::with_workers(&["a"]);
     t.submit_quietly(graph(shape));

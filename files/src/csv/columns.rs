@@ -143,6 +143,34 @@ pub(super) fn open(path: &str, file: File, dialect: &Dialect) -> Result<Records,
     Ok(Records::new(text, dialect, delimiter))
 }
 
+/// Opens a file for reading its head: the first of its pieces, or all of it.
+pub(super) fn open_head(
+    path: &str,
+    range: Option<(u64, u64)>,
+    dialect: &Dialect,
+) -> Result<Records, DataFusionError> {
+    match range {
+        Some((0, end)) => open_piece(path, 0, end, dialect),
+        _ => open(path, open_file(path)?, dialect),
+    }
+}
+
+/// Opens the piece of a file between these bytes.
+pub(super) fn open_piece(
+    path: &str,
+    start: u64,
+    end: u64,
+    dialect: &Dialect,
+) -> Result<Records, DataFusionError> {
+    let (file, delimiter) = (open_file(path)?, dialect.delimiter.unwrap_or(b','));
+    let records = Records::of_piece(file, dialect, delimiter, start, end);
+    records.map_err(|problem| problem.of(path))
+}
+
+fn open_file(path: &str) -> Result<File, DataFusionError> {
+    File::open(path).map_err(|error| Problem::from(error).of(path))
+}
+
 /// The names of a file's columns, as its header says them. The records that follow are its rows.
 ///
 /// None if the file has no record, and no names were given.

@@ -4,7 +4,6 @@
 //! files inside of values with line breaks.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
@@ -197,15 +196,8 @@ struct Rows {
 impl Rows {
     fn open(path: String, range: Option<(u64, u64)>, opener: &TextOpener) -> Result<Self> {
         let dialect = &opener.dialect;
-        let open = || File::open(&path).map_err(|error| Problem::from(error).of(&path));
         let wrong = |problem: Problem| problem.of(&path);
-        let delimiter = dialect.delimiter.unwrap_or(b',');
-        let piece =
-            |start, end| Records::of_piece(open()?, dialect, delimiter, start, end).map_err(wrong);
-        let mut records = match range {
-            Some((0, end)) => piece(0, end)?,
-            _ => columns::open(&path, open()?, dialect)?,
-        };
+        let mut records = columns::open_head(&path, range, dialect)?;
         let names = columns::header(&mut records, dialect).map_err(wrong)?;
         let (mut width, mut is_empty) = (opener.width, false);
         let mut fields: Vec<Option<usize>> = opener.places.iter().copied().map(Some).collect();
@@ -223,7 +215,7 @@ impl Rows {
             }
         }
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = piece(start, end)?;
+            records = columns::open_piece(&path, start, end, dialect)?;
         }
         let columns = opener.places.iter().zip(opener.wanted.fields());
         let is_given = columns.map(|(at, field)| dialect.is_typed(*at, field.name())).collect();

@@ -3,7 +3,6 @@
 //! A scan whose dialect says so gives, for each file or piece of one, what it saw in each column. Such scans run on
 //! the workers. [`learn`] puts together what they gave, and remembers it for the files as they are.
 
-use std::fs::File;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::RecordBatch;
@@ -53,19 +52,12 @@ impl Types {
         range: Option<(u64, u64)>,
         dialect: &Arc<Dialect>,
     ) -> Result<Self> {
-        let open = || File::open(&path).map_err(|error| Problem::from(error).of(&path));
         let wrong = |problem: Problem| problem.of(&path);
-        let delimiter = dialect.delimiter.unwrap_or(b',');
-        let piece =
-            |start, end| Records::of_piece(open()?, dialect, delimiter, start, end).map_err(wrong);
-        let mut records = match range {
-            Some((0, end)) => piece(0, end)?,
-            _ => columns::open(&path, open()?, dialect)?,
-        };
+        let mut records = columns::open_head(&path, range, dialect)?;
         let head = columns::read(&mut records, dialect, Extent::Header).map_err(wrong)?;
         let Found { names, mut seen, has_breaks } = head;
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = piece(start, end)?;
+            records = columns::open_piece(&path, start, end, dialect)?;
             seen.clear();
         }
         // Where no header has the names, the first record was read for their number.

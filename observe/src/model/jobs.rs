@@ -9,9 +9,8 @@ use crate::event::{
 use crate::events::Happening;
 use crate::frame::JOB_TEXT_CHARS_MAX;
 use crate::table::Table;
-use crate::view::{AttemptView, EventKind, FAILURES_MAX, Left, StageView};
+use crate::view::{AttemptView, EventKind, Left, StageView};
 use partita_shared::ids::{JobId, StageId, WorkerId};
-use partita_shared::message::FailureKind;
 use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts};
 use partita_shared::units::format_bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,11 +23,6 @@ const STAGE_NAME_CHARS_MAX: usize = 200;
 const JOB_PLANS_BYTES_MAX: usize = 256 << 10;
 /// Bytes of the lines of operators of one job that are remembered.
 const JOB_OPERATORS_BYTES_MAX: usize = 128 << 10;
-/// Characters of an error in a job's list of failures.
-const FAILURE_CHARS_MAX: usize = 1_000;
-/// Tasks of one job of which it is remembered that workers were lost under them.
-const KILLS_MAX: usize = 1_000;
-
 /// What is known of a stage.
 #[derive(Clone, Debug)]
 pub(crate) struct StageRecord {
@@ -48,17 +42,6 @@ pub(crate) struct StageRecord {
     is_dirty: bool,
 }
 
-/// A job that failed, or a statement that could not be planned.
-#[derive(Clone, Debug)]
-pub(crate) struct FailedJob {
-    pub(crate) id: JobId,
-    pub(crate) at_ms: u64,
-    pub(crate) error: String,
-}
-
-/// Jobs that failed of late which are remembered apart: a burst of others must not hide them.
-const FAILED_JOBS_MAX: usize = 200;
-
 /// What is known of a job.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRecord {
@@ -76,7 +59,7 @@ pub(crate) struct JobRecord {
     /// Changes with what [`crate::view::JobView`] shows.
     pub(crate) text_revision: u64,
     /// Bytes of its texts, if it has ended and they are remembered.
-    text_bytes: usize,
+    pub(super) text_bytes: usize,
     /// When something of it last ended, started or was delivered, in microseconds since the epoch.
     pub(crate) moved_us: u64,
     /// Since when it has waited for a slot, in microseconds since the epoch.
@@ -252,12 +235,6 @@ impl JobRecord {
         self.touch(index);
     }
 
-    fn fail(&mut self, failure: AttemptView) {
-        self.failures.push_front(failure);
-        self.failures.truncate(FAILURES_MAX);
-        self.text_revision += 1;
-    }
-
     fn measure_texts(&mut self) -> usize {
         let plans: usize =
             self.stages.iter().map(|stage| stage.plan.len() + 32 * stage.inputs.len()).sum();
@@ -374,70 +351,6 @@ impl Model {
         }
     }
 
-    fn keep_failure(&mut self, end: &AttemptEnd) {
-        let failure = AttemptView {
-            task: end.task,
-            attempt: end.attempt,
-            worker: end.worker,
-            slot: end.slot,
-            ending: Some(end.ending),
-            started_ms: self.now_us.saturating_sub(end.busy_us) / 1000,
-            queued_us: end.queued_us,
-            busy_us: end.busy_us,
-            transfer_us: end.transfer_us,
-            disk_us: end.disk_us,
-            rows: end.rows,
-            bytes: end.bytes,
-            fetched_bytes: end.fetched_bytes,
-            error: cut(&end.error, FAILURE_CHARS_MAX),
-        };
-        if let Some(record) = self.job_records.get_mut(&end.task.stage.job)
-            && (!record.row.state.is_final() || record.text_bytes > 0)
-        {
-            record.fail(failure);
-        }
-    }
-
-    /// A worker that said that it would go is not counted against the tasks that it ran.
-    fn keep_kill(&mut self, end: &AttemptEnd) {
-        let is_blameless =
-            self.worker_records.get(&end.worker).is_some_and(|worker| worker.was_leaving);
-        let Some(record) = self.job_records.get_mut(&end.task.stage.job) else { return };
-        if is_blameless || record.kills.len() >= KILLS_MAX {
-            return;
-        }
-        let workers = record.kills.entry((end.task.stage.index, end.task.index)).or_default();
-        if !workers.contains(&end.worker) {
-            workers.push(end.worker);
-        }
-    }
-
-    fn note_failure(&mut self, end: &AttemptEnd, kind: FailureKind) {
-        let stage = self
-            .job_records
-            .get(&end.task.stage.job)
-            .and_then(|record| record.stages.get(end.task.stage.index as usize));
-        let name = stage.map_or("", |stage| stage.name.as_str());
-        let level = match kind {
-            FailureKind::Fatal
-            | FailureKind::Memory
-            | FailureKind::Sampled
-            | FailureKind::Known(_) => Level::Error,
-            FailureKind::Retry | FailureKind::Input(_) => Level::Warning,
-        };
-        let text =
-            if name.is_empty() { end.error.clone() } else { format!("{name}: {}", end.error) };
-        self.note(Happening {
-            kind: EventKind::AttemptFailed,
-            level,
-            text,
-            reason: end.error.clone(),
-            worker: Some(end.worker),
-            job: Some(end.task.stage.job),
-            task: Some(end.task),
-        });
-    }
-
     pub(super) fn on_job_ended(&mut self, row: JobRow, operators: Vec<Vec<OperatorRow>>) {
         let (id, now_us) = (row.id, self.now_us);
         if self.job_records.get(&id).is_some_and(|record| record.row.state.is_final()) {
@@ -479,18 +392,6 @@ impl Model {
         self.slots_revision += 1;
         self.touch_job(id);
         self.keep_ended(id);
-    }
-
-    fn keep_failed(&mut self, row: &JobRow) {
-        if self.failed_jobs.len() >= FAILED_JOBS_MAX {
-            self.failed_jobs.pop_front();
-        }
-        let error = cut(&row.error, FAILURE_CHARS_MAX);
-        let at_ms = row.ended_ms.unwrap_or(self.now_us / 1000);
-        self.failed_jobs.push_back(FailedJob { id: row.id, at_ms, error });
-        if !self.is_restoring {
-            self.jobs_failed += 1;
-        }
     }
 
     /// A job that is over is remembered among those, as long as there is room.
@@ -554,15 +455,6 @@ impl Model {
         stage.seen = figures;
         record.touch(id.index);
         self.touch_job(id.job);
-    }
-
-    pub(super) fn carry_failure(&mut self, failure: AttemptView) {
-        let Some(record) = self.job_records.get_mut(&failure.task.stage.job) else { return };
-        let is_it =
-            |known: &AttemptView| (known.task, known.attempt) == (failure.task, failure.attempt);
-        if !record.failures.iter().any(is_it) {
-            record.fail(failure);
-        }
     }
 
     pub(super) fn touch_job(&mut self, id: JobId) {

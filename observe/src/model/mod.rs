@@ -4,6 +4,7 @@
 //! a place in a ring and a few additions.
 
 mod eta;
+mod failures;
 mod jobs;
 mod snapshot;
 mod tables;
@@ -19,7 +20,8 @@ use crate::series::{Rate, Ring, Series};
 use crate::spans::Spans;
 use crate::table::{TOMBSTONES_MAX, Table};
 use crate::view::{EventRow, Mark, Notice, StageView, TimelineView, TimelineWindow};
-pub(crate) use jobs::{FailedJob, JobRecord, StageRecord};
+pub(crate) use failures::FailedJob;
+pub(crate) use jobs::{JobRecord, StageRecord};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::WorkerMetrics;
 use partita_shared::model::{JobRow, WorkerRow};
