@@ -28,8 +28,12 @@ impl Core {
     ) -> bool {
         let now = self.now;
         let Choice { job: job_id, stage, queue, index } = *choice;
+        let slots = self.slots();
         let Some(job) = self.jobs.get_mut(&job_id) else { return true };
         job.take_ready(stage, queue, index);
+        if queue.is_none() {
+            job.claim_neighbours(stage, id, slots);
+        }
         let task = &mut job.stages[stage].tasks[index as usize];
         if task.attempt >= limits::TASK_ATTEMPTS_MAX {
             return false;
@@ -51,7 +55,8 @@ impl Core {
         tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
         runs.entry(id).or_default().push(RunTask { task, attempt, own });
-        self.add_assigned(id, 1);
+        let requirement = job.stages[stage].requirement;
+        self.begin_attempt(id, requirement);
         self.sync_share(job_id);
         true
     }

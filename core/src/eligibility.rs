@@ -1,8 +1,7 @@
 //! Which worker may run which task.
 
-use crate::state::{Job, Options, Stage, Worker};
+use crate::state::{Core, Job, Options, Stage, Worker};
 use partita_shared::ids::WorkerId;
-use std::collections::BTreeMap;
 
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
@@ -24,32 +23,34 @@ pub(crate) fn room(slots: u32, job: &Job, stage: &Stage, options: &Options) -> u
 
 /// Whether a worker may have one more task of a stage.
 pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Options) -> bool {
-    u64::from(worker.assigned) < room(worker.slots(), job, stage, options)
+    let room = match worker.is_stalled {
+        true => u64::from(worker.slots()),
+        false => room(worker.slots(), job, stage, options),
+    };
+    u64::from(worker.assigned) < room
 }
 
 /// Whether a worker could take a task of a stage now, so that tasks whose input it holds are
 /// reserved for it.
-pub(crate) fn is_open(worker: &Worker, stage: &Stage, now: u64) -> bool {
+pub(crate) fn is_open(core: &Core, worker: &Worker, stage: &Stage) -> bool {
     worker.leaving.is_none()
+        && core.requirements.can_take(stage.requirement, worker)
         && worker.assigned < worker.slots()
         && !(worker.metrics.above_mark && worker.assigned > 0)
-        && has_time(worker, stage, now)
+        && has_time(worker, stage, core.now)
 }
 
 /// Whether a task failed on this worker in a way that is worth a retry on another worker, and
 /// another worker exists.
-pub(crate) fn is_avoided(
-    job: &Job,
-    stage: usize,
-    index: u32,
-    id: WorkerId,
-    workers: &BTreeMap<WorkerId, Worker>,
-    now: u64,
-) -> bool {
+pub(crate) fn is_avoided(core: &Core, job: &Job, stage: usize, index: u32, id: WorkerId) -> bool {
     let Some(avoid) = job.avoid.get(&(stage as u32, index)) else { return false };
+    let at = &job.stages[stage];
     avoid.contains(&id)
-        && workers.iter().any(|(other, w)| {
-            !avoid.contains(other) && w.leaving.is_none() && has_time(w, &job.stages[stage], now)
+        && core.workers.iter().any(|(other, worker)| {
+            !avoid.contains(other)
+                && worker.leaving.is_none()
+                && has_time(worker, at, core.now)
+                && core.requirements.is_met(at.requirement, worker)
         })
 }
 

@@ -27,12 +27,15 @@ pub(crate) fn end_job(
     for stage in job.stages.iter().filter(|stage| !stage.is_mirror()) {
         for task in &stage.tasks {
             match task.state {
-                TaskState::Running => core.add_assigned(WorkerId(task.worker), -1),
+                TaskState::Running => {
+                    core.add_attempts(WorkerId(task.worker), stage.requirement, -1)
+                }
                 TaskState::Done => core.add_held(task.worker, -1),
                 TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}
             }
         }
     }
+    core.forget_requirements(job.stages.iter().map(|stage| stage.requirement));
     for worker in job.persisted.replicas.values().flatten() {
         core.add_held(worker.0, -1);
     }

@@ -84,7 +84,8 @@ pub(crate) fn tell_settled(core: &mut Core, id: JobId, stage: usize, index: u32)
     let task = &job.stages[stage].tasks[index as usize];
     if task.wanted && (task.holder().is_some() || task.state == TaskState::Failed) {
         let error = job.errors.get(&(stage as u32, index)).cloned();
-        let settled = SettledTask { stage: stage as u32, index, error };
+        let value = job.values.get((stage as u32, index));
+        let settled = SettledTask { stage: stage as u32, index, error, value };
         core.settled.entry(id).or_default().push(settled);
     }
 }

@@ -7,6 +7,7 @@ use partita_shared::message::{
     WorkerMetrics,
 };
 use partita_shared::model::JobState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Microseconds since the epoch, on the scheduler's clock.
@@ -43,6 +44,20 @@ pub struct StageSpec {
     pub origin: Origin,
     /// How often a task of an open job that fails with an error of its own is tried again.
     pub retries: u8,
+    /// What its tasks need of the worker that runs them.
+    pub requirement: Requirement,
+}
+
+/// What the tasks of a stage need of the worker that runs them. They wait while no worker has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Requirement {
+    /// Resources that each task has for itself while it runs (`GPU`), by name, in thousandths.
+    pub resources: BTreeMap<String, u64>,
+    /// The workers that may run them: names, identifiers (`worker-3`), addresses of their data ports, or hosts. Any
+    /// worker if there are none.
+    pub workers: BTreeSet<String>,
+    /// Whether others may run them while none of these workers is connected.
+    pub or_others: bool,
 }
 
 /// Tasks of one stage, one after the other.
@@ -90,6 +105,8 @@ pub struct SettledTask {
     pub index: u32,
     /// Why it has no output, if it has none: its own error, or that of a task that it depends on.
     pub error: Option<Arc<TaskError>>,
+    /// Its output, if it is a small one.
+    pub value: Option<Arc<[u8]>>,
 }
 
 /// The error of a task of an open job, shared by all that depend on it.
@@ -232,6 +249,13 @@ pub enum Event {
         worker: WorkerId,
         /// The attempts.
         reports: Vec<TaskReport>,
+    },
+    /// A worker gives back attempts that it has not started.
+    Recalled {
+        /// The worker.
+        worker: WorkerId,
+        /// The attempts.
+        attempts: Vec<(TaskId, Attempt)>,
     },
     /// A worker holds a partition that was to migrate to it, or could not fetch it.
     Migrated {

@@ -8,11 +8,14 @@
 use crate::event::{Order, Origin};
 use crate::exchange::{is_read, is_whole, visit_needed, visit_own};
 use crate::state::task::is_settled;
-use crate::state::{Job, Task, task_id};
+use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{Holder, OwnInput};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::sync::Arc;
+
+/// Tasks of a graph that are kept for a worker because it runs the one before them.
+const NEIGHBOURS_MAX: usize = 32;
 
 /// The counter of a state.
 pub(crate) fn count_of(counts: &mut TaskCounts, state: TaskState) -> &mut u64 {
@@ -164,6 +167,13 @@ impl Job {
         self.set_state(stage, index, TaskState::Ready);
     }
 
+    /// An attempt of a task ended without an output: the task waits for another.
+    pub(crate) fn requeue(&mut self, stage: usize, index: u32) {
+        self.stages[stage].tasks[index as usize].worker = NOBODY;
+        self.set_state(stage, index, TaskState::Waiting);
+        self.make_ready_if_it_can(stage, index);
+    }
+
     /// Removes a ready task from the queue in which it was found.
     pub(crate) fn take_ready(&mut self, stage: usize, queue: Option<WorkerId>, index: u32) {
         let at = &mut self.stages[stage];
@@ -171,6 +181,21 @@ impl Job {
         let entry = (tasks[index as usize].rank, index);
         at.ready.take(queue, entry, |index| tasks[index as usize].state == TaskState::Ready);
         self.sync_near(stage, queue);
+        self.sync_ready(stage);
+    }
+
+    /// A worker has taken a task of a graph that reads nothing of any worker: the next ones in the order, which are
+    /// likely to be read by the same tasks, shall run there too. Each worker gets an equal part, as long as the others
+    /// have enough; one without tasks takes those of others.
+    pub(crate) fn claim_neighbours(&mut self, stage: usize, worker: WorkerId, slots: u32) {
+        // A task in the queue of a worker that must not run it would wait for ever.
+        if self.spec.order != Order::DepthFirst || !self.avoid.is_empty() {
+            return;
+        }
+        let ready = &mut self.stages[stage].ready;
+        let part = (ready.common_len() + 1) / slots.max(1) as usize;
+        ready.claim(worker, part.saturating_sub(1).min(NEIGHBOURS_MAX));
+        self.sync_near(stage, Some(worker));
         self.sync_ready(stage);
     }
 
@@ -184,8 +209,16 @@ impl Job {
             None => at.near_keys.remove(&worker),
         };
         if before != key {
-            before.map(|before| self.ready_near.remove(&(worker, before, number)));
-            key.map(|key| self.ready_near.insert((worker, key, number)));
+            let stages = self.ready_near.entry(worker).or_default();
+            if let Some(before) = before {
+                stages.remove(at.requirement, (before, number));
+            }
+            if let Some(key) = key {
+                stages.insert(at.requirement, (key, number));
+            }
+            if stages.is_empty() {
+                self.ready_near.remove(&worker);
+            }
         }
     }
 
@@ -203,9 +236,11 @@ impl Job {
             return;
         }
         if let Some(before) = std::mem::replace(&mut at.ready_key, key) {
-            self.ready.remove(&(before, number));
+            self.ready.remove(at.requirement, (before, number));
         }
-        self.ready.extend(key.map(|key| (key, number)));
+        if let Some(key) = key {
+            self.ready.insert(at.requirement, (key, number));
+        }
     }
 
     /// The worker that holds most of a task's input, if the input is distributed unevenly: the
@@ -247,7 +282,11 @@ impl Job {
                 partitions.extend(holder.map(|holder| (partition, holder)));
             });
             if is_read(input, index) && !is_whole(&input.exchange) {
-                own.push(OwnInput { input: number, partitions });
+                let known = |(partition, _): &(u32, Holder)| {
+                    Some((*partition, self.values.get((input.stage, *partition))?))
+                };
+                let values = partitions.iter().filter_map(known).collect();
+                own.push(OwnInput { input: number, partitions, values });
             }
         }
         own

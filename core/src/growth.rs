@@ -2,8 +2,10 @@
 
 use crate::event::{Growth, StageGrowth, TaskRange};
 use crate::exchange::{Readers, is_whole};
-use crate::state::{Core, Job, Stage, Task};
-use crate::submission::{add_read, are_targets_valid, check_stage, connect, new_stage, place};
+use crate::state::{Core, Job, RequirementId, Stage, Task};
+use crate::submission::{
+    add_read, are_targets_valid, check_requirements, check_stage, connect, new_stage, place,
+};
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::JobId;
 use partita_shared::limits;
@@ -50,6 +52,7 @@ pub(crate) fn check(core: &Core, id: JobId, growth: &Growth) -> Result<(), Strin
     for grown in &growth.tasks {
         check_growth(job, &after, grown)?;
     }
+    check_requirements(core, &growth.stages)?;
     for (number, stage) in (before.len()..).zip(&growth.stages) {
         check_stage(core, stage, number, &after[..number], true)?;
     }
@@ -99,6 +102,8 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
         .chain((first..).zip(growth.stages.iter().map(|stage| stage.origin)))
         .map(|(index, origin)| place(core, id, index, origin))
         .collect();
+    let needs: Vec<RequirementId> =
+        growth.stages.iter().map(|stage| core.add_requirement(&stage.requirement)).collect();
     let Some(job) = core.jobs.get_mut(&id) else { return Vec::new() };
     let mut tasks = growth.tasks;
     tasks.sort_by_key(|grown| grown.stage);
@@ -112,9 +117,9 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
         stage.counts.waiting += u64::from(grown.count);
         stage.changed = true;
     }
-    for (index, spec) in (first..).zip(growth.stages) {
+    for (index, (spec, needed)) in (first..).zip(growth.stages.into_iter().zip(needs)) {
         ranges.push(TaskRange { stage: index, first: 0, count: spec.tasks });
-        job.stages.push(new_stage(id, index, spec, &places, &job.spec));
+        job.stages.push(new_stage((id, index), spec, needed, &places, &job.spec));
     }
     for (grown, range) in tasks.into_iter().zip(&ranges) {
         add_edges(&mut job.stages, grown, range.first);

@@ -3,6 +3,7 @@
 use crate::event::Origin;
 use crate::exchange::{is_whole, visit_own};
 use crate::graph::count_of;
+use crate::state::ready_stages::ReadyStage;
 use crate::state::{Core, Job, NOBODY};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
@@ -17,10 +18,12 @@ impl Core {
         self.check_numbers()?;
         let mut assigned: BTreeMap<u32, u32> = BTreeMap::new();
         let mut held: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut taken: BTreeMap<u32, BTreeMap<String, u64>> = BTreeMap::new();
         for (id, job) in &self.jobs {
             job.check(*id)?;
             let made = job.stages.iter().filter(|stage| !stage.is_mirror());
-            for task in made.flat_map(|stage| &stage.tasks) {
+            for (stage, task) in made.flat_map(|stage| stage.tasks.iter().map(move |t| (stage, t)))
+            {
                 if task.worker == NOBODY {
                     continue;
                 }
@@ -31,7 +34,13 @@ impl Core {
                     ));
                 }
                 match task.state {
-                    TaskState::Running => *assigned.entry(task.worker).or_default() += 1,
+                    TaskState::Running => {
+                        *assigned.entry(task.worker).or_default() += 1;
+                        for (name, amount) in &stage.fragment.resources {
+                            let taken = taken.entry(task.worker).or_default();
+                            *taken.entry(name.clone()).or_default() += amount;
+                        }
+                    }
                     TaskState::Done => *held.entry(task.worker).or_default() += 1,
                     TaskState::Waiting | TaskState::Ready | TaskState::Failed => {
                         return Err(format!(
@@ -45,6 +54,8 @@ impl Core {
         for worker in self.check_replicas()? {
             *held.entry(worker.0).or_default() += 1;
         }
+        self.check_requirements(&taken)?;
+        self.check_values()?;
         self.check_moves()?;
         self.check_persisted()?;
         for (id, worker) in &self.workers {
@@ -186,19 +197,29 @@ impl Job {
         if !stage.ready.is_sound() {
             return Err(format!("{id}.{number} has queues that are not sound: {:?}", stage.ready));
         }
-        let listed = stage.ready_key.is_some_and(|key| self.ready.contains(&(key, number as u32)));
-        let entries = self.ready.iter().filter(|(_, stage)| *stage as usize == number).count();
-        if (listed, entries) != (stage.counts.ready > 0, usize::from(stage.counts.ready > 0)) {
+        let of_it = |(_, stage): &ReadyStage| *stage as usize == number;
+        let listed: Vec<ReadyStage> = self.ready.all().filter(of_it).collect();
+        let first =
+            self.ready.first(usize::MAX, |needed| needed == stage.requirement).filter(of_it);
+        let key = stage.ready_key.map(|key| (key, number as u32));
+        if !first.eq(key)
+            || !listed.iter().copied().eq(key)
+            || key.is_some() != (stage.counts.ready > 0)
+        {
             return Err(format!(
-                "{id}.{number} is listed {entries} times, with {} ready",
+                "{id}.{number} is listed as {listed:?}, not {key:?}, with {} ready",
                 stage.counts.ready
             ));
         }
         let near: BTreeSet<(WorkerId, u32, u32)> =
             stage.near_keys.iter().map(|(worker, key)| (*worker, *key, number as u32)).collect();
-        let listed = self.ready_near.iter().filter(|(.., stage)| *stage as usize == number);
+        let listed = self
+            .ready_near
+            .iter()
+            .flat_map(|(worker, stages)| stages.all().map(|(key, stage)| (*worker, key, stage)));
+        let listed = listed.filter(|(.., stage)| *stage as usize == number);
         let fronts = near.iter().all(|(w, key, _)| stage.ready.lowest_rank_near(*w) == Some(*key));
-        if !fronts || !listed.eq(near.iter()) {
+        if !fronts || !listed.eq(near.iter().copied()) {
             return Err(format!(
                 "{id}.{number} is listed near {near:?}, but has {:?}",
                 stage.ready

@@ -29,6 +29,7 @@ mod persisted;
 mod placement;
 mod release;
 mod replicas;
+mod requirements;
 mod retirement;
 mod rows;
 mod state;
@@ -36,6 +37,7 @@ mod submission;
 mod telemetry;
 mod transfers;
 mod turn;
+mod values;
 mod view;
 mod why;
 
@@ -46,8 +48,8 @@ use handlers::{
 use partita_shared::model::JobState;
 
 pub use event::{
-    Effect, Event, Growth, JobSpec, Order, Origin, PlanningEnd, SettledTask, StageGrowth,
-    StageSpec, StatementSpec, TaskError, TaskRange, Time,
+    Effect, Event, Growth, JobSpec, Order, Origin, PlanningEnd, Requirement, SettledTask,
+    StageGrowth, StageSpec, StatementSpec, TaskError, TaskRange, Time,
 };
 pub use state::{Core, Options};
 
@@ -64,7 +66,9 @@ impl Core {
             Event::AllocationEnds { slurm_job, at } => {
                 workers::on_allocation_ends(self, slurm_job, at);
             }
-            Event::WorkerLeaving { worker, reason } => workers::on_leaving(self, worker, reason),
+            Event::WorkerLeaving { worker, reason } => {
+                workers::on_leaving(self, worker, reason, effects);
+            }
             Event::WorkerLost { worker, cause } => {
                 self.lose_worker(worker, cause);
             }
@@ -77,6 +81,7 @@ impl Core {
             Event::Reports { worker, reports } => {
                 tasks::on_reports(self, worker, reports, effects);
             }
+            Event::Recalled { worker, attempts } => tasks::on_recalled(self, worker, &attempts),
             Event::Migrated { worker, task, attempt, error } => {
                 on_transfers::on_migrated(self, worker, task, attempt, error, effects);
             }
@@ -112,7 +117,7 @@ impl Core {
             }
             Event::DeliveryBroken { job, error } => self.fail_job(job, error, None),
             Event::Unreadable { task, worker } => tasks::on_unreadable(self, task, worker, effects),
-            Event::Tick => tick::on_tick(self),
+            Event::Tick => tick::on_tick(self, effects),
         }
         self.drain_pending(effects);
     }

@@ -20,6 +20,9 @@ pub(crate) fn lose_worker(core: &mut Core, id: WorkerId, cause: String, effects:
         *alike -= 1;
         core.sizes.retain(|_, alike| *alike > 0);
     }
+    if worker.leaving.is_none() {
+        core.leave_requirements(&worker.meets);
+    }
     core.suspects.remove(&id);
     core.drops.remove(&id);
     core.copies_changed = true;

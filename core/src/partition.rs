@@ -12,6 +12,7 @@ impl Job {
     pub(crate) fn drop_partition(&mut self, stage: usize, index: u32) -> Option<WorkerId> {
         let holder = self.stages[stage].tasks[index as usize].holder()?;
         self.stages[stage].tasks[index as usize].worker = NOBODY;
+        self.values.remove((stage as u32, index));
         self.no_longer_held(stage, index);
         Some(holder.worker)
     }

@@ -8,15 +8,15 @@
 //! read-ahead, measured in expected time.
 //!
 //! Jobs and stages with ready tasks are indexed, so that a choice walks over nothing else, and over a
-//! limited number of these. Only that index is changed here.
+//! limited number of these. Stages whose tasks need what the worker lacks are kept apart there. Only that index is
+//! changed here.
 
 use crate::eligibility::{has_room, has_time, is_avoided, is_open, room};
 use crate::event::Order;
 use crate::state::ready::Entry;
-use crate::state::{Core, Job, Stage, Worker};
+use crate::state::{Core, Job, RequirementId, Stage};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::TaskState;
-use std::collections::BTreeMap;
 
 /// Result partitions, for each slot of the cluster, that may be computed ahead of the client: a
 /// client that reads slowly slows down the workers.
@@ -51,7 +51,7 @@ impl Core {
     pub(crate) fn full_load(&self) -> Option<u64> {
         let jobs = self.by_share.iter().filter_map(|(.., id)| self.jobs.get(id));
         let ready = jobs.flat_map(|job| {
-            job.ready.iter().take(STAGES_EXAMINED_MAX).map(move |(_, stage)| (job, *stage))
+            job.ready.all().take(STAGES_EXAMINED_MAX).map(move |(_, stage)| (job, stage))
         });
         // No choice examines more stages than these.
         let ready = ready.take(CANDIDATES_MAX);
@@ -122,13 +122,14 @@ impl Core {
             let fair = u64::from(slots) * u64::from(job.spec.priority);
             u64::from(job.running) * self.ready_priorities < fair
         };
-        let search = Search { id, window, workers: &self.workers, now };
+        let search = Search { core: self, id, window };
         // Prevents starvation: a higher-ranked stage that waits for a slot here blocks short
         // lower-ranked tasks from filling the read-ahead.
         let mut waiting: Vec<(JobId, &Job, usize)> = Vec::new();
         let jobs = self.by_share.iter().filter_map(|(.., job)| Some((*job, self.jobs.get(job)?)));
         let stages = jobs.flat_map(|(number, job)| {
-            candidates(job, id).map(move |(near, stage)| (number, job, near, stage))
+            let stages = candidates(job, id, |needed| self.requirements.can_take(needed, worker));
+            stages.map(move |(near, stage)| (number, job, near, stage))
         });
         for (job_id, job, near, stage) in stages.take(CANDIDATES_MAX) {
             let stage = stage as usize;
@@ -161,19 +162,20 @@ fn share_of(job: &Job) -> Option<(u64, u64)> {
 }
 
 /// The stages of a job in which a worker looks for a task, and the queues of them, in order.
-fn candidates(job: &Job, worker: WorkerId) -> impl Iterator<Item = (Near, u32)> + '_ {
+fn candidates<'a>(
+    job: &'a Job,
+    worker: WorkerId,
+    can_take: impl Fn(RequirementId) -> bool + Copy + 'a,
+) -> impl Iterator<Item = (Near, u32)> + 'a {
     let (here, others) = match job.spec.order {
         Order::Stages => (None, &[Near::Any][..]),
-        Order::DepthFirst => {
-            let here = job.ready_near.range((worker, 0, 0)..=(worker, u32::MAX, u32::MAX));
-            (Some(here), &[Near::Nowhere, Near::Elsewhere][..])
-        }
+        Order::DepthFirst => (job.ready_near.get(&worker), &[Near::Nowhere, Near::Elsewhere][..]),
     };
-    let here = here.into_iter().flatten().take(STAGES_EXAMINED_MAX);
-    let others = others.iter().flat_map(|near| {
-        job.ready.iter().take(STAGES_EXAMINED_MAX).map(|(_, stage)| (*near, *stage))
+    let here = here.into_iter().flat_map(move |here| here.first(STAGES_EXAMINED_MAX, can_take));
+    let others = others.iter().flat_map(move |near| {
+        job.ready.first(STAGES_EXAMINED_MAX, can_take).map(|(_, stage)| (*near, stage))
     });
-    here.map(|(.., stage)| (Near::Here, *stage)).chain(others)
+    here.map(|(_, stage)| (Near::Here, stage)).chain(others)
 }
 
 /// The queues of a stage in which a task is looked for.
@@ -191,11 +193,10 @@ enum Near {
 
 /// What a worker looks for.
 struct Search<'a> {
+    core: &'a Core,
     id: WorkerId,
     /// Result partitions are at most this far ahead of the client.
     window: u32,
-    workers: &'a BTreeMap<WorkerId, Worker>,
-    now: u64,
 }
 
 impl Search<'_> {
@@ -207,9 +208,8 @@ impl Search<'_> {
         } else {
             u32::MAX
         };
-        let may_run = |index: u32| {
-            index < limit && !is_avoided(job, stage, index, self.id, self.workers, self.now)
-        };
+        let may_run =
+            |index: u32| index < limit && !is_avoided(self.core, job, stage, index, self.id);
         let wants = |queues| near == queues || near == Near::Any;
         if wants(Near::Here)
             && let Some(index) = first(at.ready.near(self.id), at, may_run)
@@ -223,7 +223,8 @@ impl Search<'_> {
         }
         let mut others = at.ready.others(self.id).take(OTHER_QUEUES_MAX);
         others.find_map(|(other, queue)| {
-            let is_open = self.workers.get(&other).is_some_and(|w| is_open(w, at, self.now));
+            let other_worker = self.core.workers.get(&other);
+            let is_open = other_worker.is_some_and(|found| is_open(self.core, found, at));
             if is_open || !wants(Near::Elsewhere) {
                 return None;
             }

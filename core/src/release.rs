@@ -138,8 +138,8 @@ fn perform(core: &mut Core, id: JobId, released: Released, effects: &mut Vec<Eff
         core.add_held(worker.0, -1);
     }
     for (worker, attempts) in released.attempts {
-        core.add_assigned(worker, -(attempts.len() as i64));
         for (task, attempt) in &attempts {
+            core.end_attempt(worker, *task);
             telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, "");
         }
         effects.push(Effect::Send { worker, message: ToWorker::Cancel(attempts) });

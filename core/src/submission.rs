@@ -2,7 +2,7 @@
 
 use crate::event::{JobSpec, Order, Origin, StageSpec};
 use crate::exchange::{Readers, is_whole, visit_own};
-use crate::state::{Consumer, Core, ReadyQueues, Stage, Task};
+use crate::state::{Consumer, Core, ReadyQueues, RequirementId, Stage, Task};
 use partita_shared::blocks::blocks_of;
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::{JobId, StageId};
@@ -25,9 +25,9 @@ pub(crate) fn place(core: &Core, job: JobId, index: u32, origin: Origin) -> Stag
 
 /// A stage that is not connected yet: see [`connect`].
 pub(crate) fn new_stage(
-    job: JobId,
-    index: u32,
+    (job, index): (JobId, u32),
     spec: StageSpec,
+    requirement: RequirementId,
     places: &[StageId],
     of: &JobSpec,
 ) -> Stage {
@@ -48,12 +48,14 @@ pub(crate) fn new_stage(
         plan: spec.plan,
         origin: spec.origin,
         retries: spec.retries,
+        requirement,
         fragment: Arc::new(Fragment {
             stage: id,
             work: spec.work,
             inputs: shown,
             persisted,
             analyze: of.analyze,
+            resources: spec.requirement.resources,
         }),
         readers: Vec::new(),
         inputs: Arc::new(spec.inputs),
@@ -149,6 +151,7 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
             spec.stages.len()
         ));
     }
+    check_requirements(core, &spec.stages)?;
     let sizes: Vec<u32> = spec.stages.iter().map(|stage| stage.tasks).collect();
     for (number, stage) in spec.stages.iter().enumerate() {
         check_stage(core, stage, number, &sizes[..number], spec.open)?;
@@ -168,6 +171,18 @@ pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether as many different requirements can be kept as there would be with those of these stages.
+pub(crate) fn check_requirements(core: &Core, stages: &[StageSpec]) -> Result<(), String> {
+    let count = core.requirements.count_with(stages.iter().map(|stage| &stage.requirement));
+    match count > limits::REQUIREMENTS_MAX {
+        true => Err(format!(
+            "the stages of all jobs may have {} different requirements at once (resources and workers of their tasks)",
+            limits::REQUIREMENTS_MAX
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Whether a stage is valid behind others that have these numbers of tasks. In an open job its tasks may
 /// read earlier ones of the same stage.
 pub(crate) fn check_stage(
@@ -185,6 +200,7 @@ pub(crate) fn check_stage(
         ));
     }
     check_origin(core, stage, number)?;
+    stage.requirement.check().map_err(|error| format!("stage {number}: {error}"))?;
     for input in &stage.inputs {
         let is_own = open && input.stage as usize == number;
         let own = is_own.then_some(&stage.tasks);

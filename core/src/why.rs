@@ -92,7 +92,10 @@ impl Core {
                 "it must end in {left} s, and tasks of this stage take about {takes} s"
             );
         }
-        if is_avoided(job, stage, index, id, &self.workers, self.now) {
+        if let Some(reason) = self.lacks(worker, at) {
+            return reason;
+        }
+        if is_avoided(self, job, stage, index, id) {
             return "the task failed there before and can be retried on another worker".to_string();
         }
         if worker.metrics.above_mark && worker.assigned > 0 {
@@ -109,6 +112,42 @@ impl Core {
             };
         }
         "it can run the task, unless another task goes first".to_string()
+    }
+}
+
+impl Core {
+    /// What a worker lacks of that which the tasks of a stage need, if it lacks something.
+    fn lacks(&self, worker: &Worker, stage: &Stage) -> Option<String> {
+        let needed = self.requirements.get(stage.requirement)?;
+        if self.requirements.can_take(stage.requirement, worker) {
+            return None;
+        }
+        for (name, amount) in &needed.resources {
+            let all = worker.registration.resources.get(name).copied().unwrap_or(0);
+            let free = worker.free.get(name).copied().unwrap_or(0);
+            let (needs, has, left) =
+                (format_amount(*amount), format_amount(all), format_amount(free));
+            if all == 0 {
+                return Some(format!("it has no {name}, of which a task needs {needs}"));
+            }
+            if all < *amount {
+                return Some(format!("it has {name}={has}, and a task needs {needs}"));
+            }
+            if free < *amount {
+                return Some(format!("{left} of {name}={has} is free, and a task needs {needs}"));
+            }
+        }
+        let names: Vec<&str> =
+            needed.workers.iter().map(String::as_str).take(REASONS_MAX).collect();
+        Some(format!("the task is restricted to {}", names.join(", ")))
+    }
+}
+
+/// An amount of a resource, given in thousandths.
+fn format_amount(thousandths: u64) -> String {
+    match thousandths % 1000 {
+        0 => (thousandths / 1000).to_string(),
+        _ => (thousandths as f64 / 1000.0).to_string(),
     }
 }
 

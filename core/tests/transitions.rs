@@ -13,9 +13,12 @@ mod transitions {
     mod order;
     mod persisted;
     mod planning;
+    mod recall;
     mod refusals;
+    mod requirements;
     mod results;
     mod seen;
     mod shares;
+    mod values;
     mod workers;
 }

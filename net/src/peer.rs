@@ -1,6 +1,7 @@
 //! Partitions of other workers: Arrow Flight between processes, the same stream of messages inside one.
 
 use crate::dial::{Dial, DialError};
+use crate::payload::BoxAxis;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
@@ -21,13 +22,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that are kept. Where there are more peers, the others are dialed again.
 const CONNECTIONS_MAX: usize = 4096;
 
+/// Which part of each partition is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// All of it.
+    All,
+    /// The rows of this bucket.
+    Bucket(u32),
+    /// The items of this box, of partitions that are blocks of an array.
+    Box(Vec<BoxAxis>),
+}
+
 /// Asks a worker for partitions that it holds: all of the same stage, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchTicket {
     /// The stage.
     pub stage: StageId,
-    /// The bucket of each partition, or all of it.
-    pub bucket: Option<u32>,
+    /// The part of each partition.
+    pub part: Part,
     /// The tasks whose outputs are wanted, and the attempts that made them.
     pub tasks: Vec<(u32, Attempt)>,
 }

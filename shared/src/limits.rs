@@ -101,6 +101,27 @@ pub const TASK_FAILURES_MAX: u8 = 3;
 /// Starts of one task, for whatever reason, after which its job fails: a bound on every cycle.
 pub const TASK_ATTEMPTS_MAX: u16 = 100;
 
+/// Bytes of an output that travels with the report on its task, and with the tasks that read it.
+pub const INLINE_VALUE_BYTES_MAX: usize = 4096;
+
+/// Bytes of such outputs that the scheduler keeps, of all jobs. Others are fetched like large ones.
+pub const INLINE_VALUES_BYTES_MAX: usize = 128 << 20;
+
+/// Names of resources that one worker has, or that one task needs.
+pub const RESOURCES_MAX: usize = 16;
+
+/// Characters of the name of a resource.
+pub const RESOURCE_NAME_CHARS_MAX: usize = 64;
+
+/// Amount of one resource that a worker may say it has, in thousandths; more is taken for this much.
+pub const RESOURCE_AMOUNT_MAX: u64 = 1 << 60;
+
+/// Workers and hosts to which the tasks of a stage can be restricted by name.
+pub const RESTRICTION_NAMES_MAX: usize = 1000;
+
+/// Different requirements that the stages of all jobs may have at once.
+pub const REQUIREMENTS_MAX: usize = 1000;
+
 /// Slots that one worker may say it has; more is taken for this many.
 pub const WORKER_SLOTS_MAX: u32 = 65_536;
 

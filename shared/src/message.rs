@@ -9,6 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use crate::model::{ClusterRow, JobRow, OperatorRow, StageRow, TableRow, WorkerRow};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How a stage reads the partitions of another.
@@ -92,6 +93,10 @@ pub struct Fragment {
     pub persisted: Vec<(u32, StageId)>,
     /// Whether figures of each operator are wanted.
     pub analyze: bool,
+    /// Resources that each of its tasks has for itself while it runs, by name, in thousandths: the worker was
+    /// registered with at least as much ([`Registration::resources`]), and the scheduler sends it no more tasks at
+    /// once than that allows.
+    pub resources: BTreeMap<String, u64>,
 }
 
 /// Who holds the partitions of an input that every task of a stage reads in part or whole.
@@ -133,6 +138,8 @@ pub struct OwnInput {
     pub input: u32,
     /// The partitions.
     pub partitions: Vec<(u32, Holder)>,
+    /// The small ones among them, as they are: these need not be fetched.
+    pub values: Vec<(u32, Arc<[u8]>)>,
 }
 
 /// A partition that a worker gets from another, which retires or keeps it as well.
@@ -184,6 +191,8 @@ pub enum ToWorker {
     Migrate(Migration),
     /// Stop these attempts, or never start them. No report follows.
     Cancel(Vec<(TaskId, Attempt)>),
+    /// Give back the tasks that have no slot yet; [`FromWorker::Recalled`] follows if there are any.
+    Recall,
     /// Forget the partitions of these stages.
     DropStages(Vec<StageId>),
     /// Forget these partitions, which nobody will read any more.
@@ -291,6 +300,9 @@ pub struct TaskFigures {
     pub fetched_bytes: u64,
     /// Figures of each operator, in the plan's order, if they were asked for.
     pub operators: Vec<OperatorRow>,
+    /// Its output, as it is stored, if it is a small one of an open job: at most
+    /// [`crate::limits::INLINE_VALUE_BYTES_MAX`].
+    pub value: Option<Arc<[u8]>>,
 }
 
 /// Where an attempt was, and what time it took there.
@@ -343,6 +355,8 @@ pub struct Registration {
     pub slurm_job: Option<String>,
     /// Seconds until it must end, if it knows.
     pub lifetime_left_s: Option<u64>,
+    /// What else it has that tasks may need for themselves (`GPU`), by name, in thousandths.
+    pub resources: BTreeMap<String, u64>,
 }
 
 /// What a worker measures of itself.
@@ -415,6 +429,8 @@ pub enum FromWorker {
     },
     /// What became of attempts.
     Reports(Vec<TaskReport>),
+    /// It has not started these attempts, and will not: the answer to [`ToWorker::Recall`].
+    Recalled(Vec<(TaskId, Attempt)>),
     /// A client has uploaded a partition to it, which it holds.
     Stored {
         /// The task that stands for the partition.

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::error::WorkerError;
 use crate::memory::MESSAGE_BYTES;
-use crate::store::Found;
+use crate::store::{BoxCut, Found};
 use crate::transfers::upload;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
@@ -17,7 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::connections::Caller;
 use partita_net::identity::Identity;
 use partita_net::listen::{Encryption, Port};
-use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream};
+use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream, Part};
 use partita_net::upload::UploadCommand;
 use partita_shared::access::host_name;
 use partita_shared::endpoint::Endpoint;
@@ -107,19 +107,36 @@ fn start(engine: &Arc<Engine>, listener: TcpListener, encryption: Encryption) {
 /// # Errors
 /// [`FetchError::NotHeld`] if a partition is not here, or not from that attempt.
 fn answer(engine: &Arc<Engine>, ticket: &FetchTicket) -> Result<FlightStream, FetchError> {
+    let bucket = match &ticket.part {
+        Part::Bucket(bucket) => Some(*bucket),
+        Part::All | Part::Box(_) => None,
+    };
     let mut found: Vec<Found> = Vec::new();
     for (index, attempt) in &ticket.tasks {
         let task = TaskId { stage: ticket.stage, index: *index };
-        let partition = engine.store().get(task, *attempt, ticket.bucket);
+        let partition = engine.store().get(task, *attempt, bucket);
         found.push(partition.ok_or_else(|| FetchError::NotHeld {
             address: engine.address().to_string(),
             what: format!("the output of {task}, attempt {attempt}"),
         })?);
     }
-    let Some(schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
+    let Some(mut schema) = found.first().map(|found| Arc::clone(&found.schema)) else {
         return Ok(stream::empty().boxed());
     };
-    let batches = stream::iter(found).flat_map(crate::store::rows);
+    let batches = match &ticket.part {
+        Part::All | Part::Bucket(_) => stream::iter(found).flat_map(crate::store::rows).boxed(),
+        Part::Box(wanted) => {
+            let cut = BoxCut::new(schema, wanted.clone()).map_err(|error| FetchError::NotHeld {
+                address: engine.address().to_string(),
+                what: error.to_string(),
+            })?;
+            schema = cut.schema();
+            let store = Arc::clone(engine.store());
+            let cuts =
+                stream::iter(found).then(move |found| cut.clone().of(found, Arc::clone(&store)));
+            cuts.boxed()
+        }
+    };
     let counting = Arc::clone(engine);
     let messages =
         FlightDataEncoderBuilder::new()

@@ -11,7 +11,7 @@ use partita_shared::message::{
     WorkerDetail, WorkerMetrics,
 };
 use partita_shared::wire;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -124,6 +124,7 @@ impl Worker {
             local_directory: "/scratch/partita".to_string(),
             slurm_job: Some(format!("{}", 8_800 + self.id / 64)),
             lifetime_left_s: Some(24 * 3600),
+            resources: BTreeMap::new(),
             host,
         }
     }
@@ -201,6 +202,7 @@ impl Worker {
                 bytes: chance % (8 << 20),
                 fetched_bytes: chance % (1 << 20),
                 operators: Vec::new(),
+                value: None,
             };
             reports.push(TaskReport {
                 task: on.run.task,

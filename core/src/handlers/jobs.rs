@@ -4,7 +4,7 @@ use crate::delivery::deliver_next;
 use crate::event::{Effect, JobSpec, Order, TaskRange};
 use crate::handlers::open::begin;
 use crate::release::release_inputs;
-use crate::state::{Core, Job, Persistence, Stage, task_id};
+use crate::state::{Core, Job, Persistence, ReadyStages, RequirementId, Stage, Values, task_id};
 use crate::submission::{check, connect, new_stage, place};
 use crate::{mirror, order, telemetry};
 use partita_shared::ids::{JobId, StageId};
@@ -36,11 +36,13 @@ pub(crate) fn on_submitted(
     };
     core.submissions += 1;
     let specs = std::mem::take(&mut spec.stages);
+    let needs: Vec<RequirementId> =
+        specs.iter().map(|stage| core.add_requirement(&stage.requirement)).collect();
     let places: Vec<StageId> =
         (0..).zip(&specs).map(|(i, stage)| place(core, id, i, stage.origin)).collect();
     let mut stages: Vec<Stage> = (0..)
-        .zip(specs)
-        .map(|(index, stage)| new_stage(id, index, stage, &places, &spec))
+        .zip(specs.into_iter().zip(needs))
+        .map(|(index, (stage, needed))| new_stage((id, index), stage, needed, &places, &spec))
         .collect();
     connect(&mut stages, 0);
     let all = (0..).zip(&stages).map(|(stage, found)| TaskRange {
@@ -64,8 +66,8 @@ pub(crate) fn on_submitted(
         stages,
         running: 0,
         turn: 0,
-        ready: BTreeSet::new(),
-        ready_near: BTreeSet::new(),
+        ready: ReadyStages::default(),
+        ready_near: BTreeMap::new(),
         share: None,
         delivered: 0,
         delivered_rows: 0,
@@ -77,6 +79,7 @@ pub(crate) fn on_submitted(
         suspects: BTreeSet::new(),
         next_rank,
         errors: BTreeMap::new(),
+        values: Values::default(),
         persisted: Persistence::default(),
         changed: true,
     };

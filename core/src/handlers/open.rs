@@ -141,7 +141,7 @@ pub(crate) fn on_cancelled(
                 task.worker = NOBODY;
                 job.running -= 1;
                 let task = task_id(id, stage as u32, index);
-                core.add_assigned(worker, -1);
+                core.end_attempt(worker, task);
                 telemetry::unreported(core, task, attempt, worker, Ending::Stopped, "");
                 let message = ToWorker::Cancel(vec![(task, attempt)]);
                 effects.push(Effect::Send { worker, message });

@@ -9,10 +9,14 @@ use crate::partition::recompute;
 use crate::release::release_inputs;
 use crate::state::{Core, NOBODY, task_id};
 use crate::telemetry;
-use partita_shared::ids::{JobId, TaskId, WorkerId};
+use partita_observe::event::Ending;
+use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::limits;
 use partita_shared::message::{FailureKind, Outcome, TaskFigures, TaskReport};
 use partita_shared::model::{OperatorRow, TaskState};
+
+/// What the history of a task says of an attempt that its worker gave back.
+const RECALLED: &str = "given to another worker before it started";
 
 /// Number of consecutive failures to read from a worker after which it is considered lost.
 const UNREADABLE_MAX: u32 = 3;
@@ -26,10 +30,12 @@ pub(crate) fn on_reports(
     let now = core.now;
     if let Some(worker) = core.workers.get_mut(&worker) {
         worker.last_heartbeat = now;
+        worker.last_change = now;
+        worker.is_stalled = false;
     }
     for report in reports {
         let job = report.task.stage.job;
-        if !is_current(core, worker, &report) {
+        if !is_current(core, worker, report.task, report.attempt) {
             continue;
         }
         telemetry::reported(core, worker, &report);
@@ -46,14 +52,14 @@ pub(crate) fn on_reports(
     }
 }
 
-/// Whether a report is about the attempt that runs now, on the worker that has it.
-fn is_current(core: &Core, worker: WorkerId, report: &TaskReport) -> bool {
+/// Whether an attempt is the one of its task that runs now, on the worker that has it.
+fn is_current(core: &Core, worker: WorkerId, task: TaskId, attempt: Attempt) -> bool {
     core.jobs
-        .get(&report.task.stage.job)
-        .and_then(|job| job.stages.get(report.task.stage.index as usize))
-        .and_then(|stage| stage.tasks.get(report.task.index as usize))
+        .get(&task.stage.job)
+        .and_then(|job| job.stages.get(task.stage.index as usize))
+        .and_then(|stage| stage.tasks.get(task.index as usize))
         .is_some_and(|task| match task.state {
-            TaskState::Running => task.worker == worker.0 && task.attempt == report.attempt,
+            TaskState::Running => task.worker == worker.0 && task.attempt == attempt,
             TaskState::Waiting | TaskState::Ready | TaskState::Done | TaskState::Failed => false,
         })
 }
@@ -73,7 +79,7 @@ fn on_finished(
     effects: &mut Vec<Effect>,
 ) {
     core.tasks_finished += 1;
-    core.add_assigned(worker, -1);
+    core.end_attempt(worker, task_id(id, stage as u32, index));
 
     if figures.fetched_bytes > 0 {
         trust(core, id, stage, index, worker);
@@ -100,6 +106,9 @@ fn on_finished(
     task.busy_us = u32::try_from(busy_us).unwrap_or(u32::MAX);
     if kept {
         job.became_held(stage, index);
+        if let Some(value) = figures.value {
+            core.keep_value(id, (stage as u32, index), value);
+        }
     } else {
         task.worker = NOBODY;
         core.drop_soon(worker, task_id(id, stage as u32, index));
@@ -141,9 +150,9 @@ fn on_failed(
 ) {
     let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
-    core.add_assigned(worker, -1);
     let at = (stage as u32, index);
     let task = task_id(id, at.0, index);
+    core.end_attempt(worker, task);
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.running -= 1;
     let (retries, failing) =
@@ -204,9 +213,21 @@ fn fail_for_good(
 pub(crate) fn put_back(core: &mut Core, id: JobId, stage: usize, index: u32) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.retries += 1;
-    job.stages[stage].tasks[index as usize].worker = NOBODY;
-    job.set_state(stage, index, TaskState::Waiting);
-    job.make_ready_if_it_can(stage, index);
+    job.requeue(stage, index);
+}
+
+/// A worker gives back attempts that it has not started: others may run them.
+pub(crate) fn on_recalled(core: &mut Core, worker: WorkerId, attempts: &[(TaskId, Attempt)]) {
+    for (task, attempt) in attempts {
+        if !is_current(core, worker, *task, *attempt) {
+            continue;
+        }
+        telemetry::unreported(core, *task, *attempt, worker, Ending::Stopped, RECALLED);
+        core.end_attempt(worker, *task);
+        let Some(job) = core.jobs.get_mut(&task.stage.job) else { continue };
+        job.running -= 1;
+        job.requeue(task.stage.index as usize, task.index);
+    }
 }
 
 /// A worker could not be read from. If that continues while it sends heartbeats, it is considered

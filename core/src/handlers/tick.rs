@@ -1,10 +1,16 @@
 //! What happens only because time passes.
 
 use crate::eligibility::has_time;
+use crate::event::Effect;
 use crate::state::{Core, Stage};
 use partita_shared::ids::WorkerId;
+use partita_shared::message::ToWorker;
 
-pub(crate) fn on_tick(core: &mut Core) {
+/// For how long no attempt of a worker may end before the tasks that wait there for a slot are recalled, in
+/// microseconds: they were to wait for a few milliseconds.
+const STALL_US: u64 = 1_000_000;
+
+pub(crate) fn on_tick(core: &mut Core, effects: &mut Vec<Effect>) {
     let now = core.now;
     let limit = core.options.silence_us_max;
     let silent: Vec<WorkerId> = core
@@ -17,7 +23,25 @@ pub(crate) fn on_tick(core: &mut Core) {
         let cause = format!("no heartbeat for {} s", limit / 1_000_000);
         core.give_up_worker(id, cause);
     }
+    recall_waiting(core, effects);
     fail_hopeless(core);
+}
+
+/// Recalls tasks that wait for a slot behind long ones while another worker has a free slot. Tasks were sent there
+/// ahead because earlier ones of their stage were short.
+fn recall_waiting(core: &mut Core, effects: &mut Vec<Effect>) {
+    let is_free = |(load, _): &(u64, WorkerId)| *load < 1000;
+    if !core.by_load.first().is_some_and(is_free) {
+        return;
+    }
+    for (id, worker) in &mut core.workers {
+        let is_stalled = worker.assigned > worker.slots()
+            && core.now.saturating_sub(worker.last_change) > STALL_US;
+        if is_stalled && !worker.is_stalled {
+            worker.is_stalled = true;
+            effects.push(Effect::Send { worker: *id, message: ToWorker::Recall });
+        }
+    }
 }
 
 /// Fails the jobs that cannot make progress before the allocation ends: none of their tasks runs,

@@ -1,6 +1,7 @@
 //! Events about workers: they join, leave, send heartbeats, die.
 
 use crate::event::{Effect, Time};
+use crate::requirements::limit_resources;
 use crate::state::{Core, Worker};
 use crate::telemetry;
 use partita_observe::event::Observation;
@@ -20,6 +21,8 @@ pub(crate) fn on_joined(
     registration.slots = registration.slots.clamp(1, limits::WORKER_SLOTS_MAX);
     registration.memory_limit_bytes =
         registration.memory_limit_bytes.min(limits::WORKER_MEMORY_BYTES_MAX);
+    limit_resources(&mut registration.resources);
+    let free = registration.resources.clone();
     let id = WorkerId(core.next_worker);
     core.next_worker += 1;
     let own_end = registration
@@ -39,6 +42,10 @@ pub(crate) fn on_joined(
         finished: 0,
         unreadable: 0,
         knows: BTreeSet::new(),
+        free,
+        meets: BTreeSet::new(),
+        last_change: core.now,
+        is_stalled: false,
         dismissed: false,
         changed: false,
     };
@@ -46,6 +53,7 @@ pub(crate) fn on_joined(
     core.by_load.insert((worker.load(), id));
     *core.sizes.entry(worker.slots()).or_default() += 1;
     core.workers.insert(id, worker);
+    core.meet_requirements(id);
     telemetry::worker(core, id);
     effects.push(Effect::WorkerAccepted { request, worker: id });
     let message = ToWorker::Welcome {
@@ -71,10 +79,16 @@ pub(crate) fn on_allocation_ends(core: &mut Core, slurm_job: String, at: Time) {
     core.allocation = Some((slurm_job, at));
 }
 
-pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String) {
+pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String, effects: &mut Vec<Effect>) {
     if let Some(worker) = core.workers.get_mut(&id) {
         core.by_load.remove(&(worker.load(), id));
-        worker.leaving = Some(reason.clone());
+        let waits = worker.assigned > worker.slots() && !core.by_load.is_empty();
+        let left = worker.leaving.replace(reason.clone()).is_some();
+        if waits && !left {
+            effects.push(Effect::Send { worker: id, message: ToWorker::Recall });
+        }
+        let meets = if left { BTreeSet::new() } else { worker.meets.clone() };
+        core.leave_requirements(&meets);
         core.copies_changed = true;
         telemetry::worker_ended(core, id, WorkerState::Leaving, &reason);
     }

@@ -1,7 +1,7 @@
 //! Jobs.
 
 use crate::event::{JobSpec, Origin, TaskError, Time};
-use crate::state::Stage;
+use crate::state::{ReadyStages, Stage, Values};
 use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::message::Holder;
 use partita_shared::model::{JobRow, JobState, OperatorRow, StageRow};
@@ -39,9 +39,9 @@ pub(crate) struct Job {
     pub(crate) turn: u64,
     /// Stages with ready tasks, in the order in which they are served: of a query the latest first, of
     /// a graph the one with the lowest rank.
-    pub(crate) ready: BTreeSet<(u32, u32)>,
+    pub(crate) ready: ReadyStages,
     /// Of a graph: the workers that hold inputs of ready tasks, each with these stages by rank.
-    pub(crate) ready_near: BTreeSet<(WorkerId, u32, u32)>,
+    pub(crate) ready_near: BTreeMap<WorkerId, ReadyStages>,
     /// Its key in [`Core::by_share`](crate::state::Core), if it is there.
     pub(crate) share: Option<(u64, u64)>,
     /// Number of leading result partitions that the client has received.
@@ -64,6 +64,8 @@ pub(crate) struct Job {
     pub(crate) next_rank: u32,
     /// Errors of an open job's tasks that have none of their output: their own or inherited ones.
     pub(crate) errors: BTreeMap<(u32, u32), Arc<TaskError>>,
+    /// Small outputs of an open job's tasks that are held.
+    pub(crate) values: Values,
     /// Additional state of a job whose result is persisted.
     pub(crate) persisted: Persistence,
     /// Whether its figures, or those of a stage of it, changed since the observer last received

@@ -3,17 +3,23 @@
 pub(crate) mod job;
 pub(crate) mod planning;
 pub(crate) mod ready;
+pub(crate) mod ready_stages;
+pub(crate) mod requirements;
 pub(crate) mod stage;
 pub(crate) mod task;
 pub(crate) mod transfer;
+pub(crate) mod values;
 pub(crate) mod worker;
 
 pub(crate) use job::{EndedJob, Job, Persistence};
 pub(crate) use planning::Planning;
 pub(crate) use ready::ReadyQueues;
+pub(crate) use ready_stages::ReadyStages;
+pub(crate) use requirements::{RequirementId, Requirements};
 pub(crate) use stage::{Consumer, Stage};
 pub(crate) use task::{NOBODY, Task, task_id};
 pub(crate) use transfer::{Copies, Copy, Move, Moves};
+pub(crate) use values::Values;
 pub(crate) use worker::Worker;
 
 use crate::event::{SettledTask, Time};
@@ -73,6 +79,10 @@ pub struct Core {
     pub(crate) by_share: BTreeSet<(u64, u64, JobId)>,
     /// The sum of their priorities.
     pub(crate) ready_priorities: u64,
+    /// What the stages of live jobs need of workers.
+    pub(crate) requirements: Requirements,
+    /// Bytes of small outputs that are kept, or more: see [`crate::values`].
+    pub(crate) value_bytes: usize,
     /// Whether what readers want of persisted results may have changed; see `persisted::demand`.
     pub(crate) demand_changed: bool,
     /// Whether persisted results may have too few replicas, or replicas on workers that retire.
@@ -137,6 +147,8 @@ impl Core {
             jobs: BTreeMap::new(),
             by_share: BTreeSet::new(),
             ready_priorities: 0,
+            requirements: Requirements::default(),
+            value_bytes: 0,
             demand_changed: false,
             copies_changed: false,
             next_worker: 1,

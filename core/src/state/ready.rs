@@ -79,6 +79,23 @@ impl ReadyQueues {
         });
     }
 
+    /// Moves the first tasks that are near no worker to the queue of this one.
+    pub(crate) fn claim(&mut self, worker: WorkerId, count: usize) {
+        let mut claimed = VecDeque::new();
+        self.change(None, |common| {
+            claimed = common.drain(..count.min(common.len())).collect();
+        });
+        self.change(Some(worker), |queue| {
+            queue.append(&mut claimed);
+            queue.make_contiguous().sort_unstable();
+        });
+    }
+
+    /// The number of tasks that are near no worker, with those that are not ready any more.
+    pub(crate) fn common_len(&self) -> usize {
+        self.common.len()
+    }
+
     /// The tasks near a worker that is gone may run anywhere.
     pub(crate) fn forget_worker(&mut self, worker: WorkerId) {
         let Some(queue) = self.near.get(&worker).cloned() else { return };

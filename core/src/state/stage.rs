@@ -2,7 +2,7 @@
 
 use crate::event::Origin;
 use crate::exchange::Readers;
-use crate::state::{ReadyQueues, Task};
+use crate::state::{ReadyQueues, RequirementId, Task};
 use partita_shared::ids::WorkerId;
 use partita_shared::message::{Fragment, Holder, InputSpec};
 use partita_shared::model::{OperatorRow, TaskCounts};
@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     pub(crate) plan: String,
     pub(crate) origin: Origin,
     pub(crate) retries: u8,
+    /// What its tasks need of the worker that runs them.
+    pub(crate) requirement: RequirementId,
     pub(crate) fragment: Arc<Fragment>,
     /// What its tasks read.
     pub(crate) inputs: Arc<Vec<InputSpec>>,

@@ -1,9 +1,10 @@
 //! Workers.
 
 use crate::event::Time;
+use crate::state::RequirementId;
 use partita_shared::ids::WorkerId;
 use partita_shared::message::{Registration, WorkerMetrics};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -22,6 +23,14 @@ pub(crate) struct Worker {
     pub(crate) unreadable: u32,
     /// Workers whose address it received.
     pub(crate) knows: BTreeSet<WorkerId>,
+    /// What it has of its resources beside those of its attempts, by name, in thousandths.
+    pub(crate) free: BTreeMap<String, u64>,
+    /// The requirements that it meets when it is free.
+    pub(crate) meets: BTreeSet<RequirementId>,
+    /// When an attempt of it ended, or it got one and had none.
+    pub(crate) last_change: Time,
+    /// Whether it was asked to give tasks back, and no attempt of it has ended since: it gets none ahead.
+    pub(crate) is_stalled: bool,
     /// Whether it was told to exit.
     pub(crate) dismissed: bool,
     /// Whether its figures changed since the observer last received them.

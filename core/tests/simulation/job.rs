@@ -3,7 +3,7 @@
 use super::open::{self, draw_graph};
 use super::rng::{Rng, mix};
 use super::settings::Settings;
-use partita_core::{JobSpec, Order, Origin, StageSpec, Time};
+use partita_core::{JobSpec, Order, Origin, Requirement, StageSpec, Time};
 use partita_shared::blocks::{BlockAxis, BlockExchange};
 use partita_shared::ids::JobId;
 use partita_shared::message::{Exchange, InputSpec, Work};
@@ -128,7 +128,9 @@ impl SimJob {
         for number in 0..count {
             let tasks = if rng.chance(200) { 1 } else { rng.range(1, settings.tasks_max) as u32 };
             let inputs = draw_inputs(tasks, &stages, rng);
-            stages.push(stage(format!("stage {number}"), tasks, inputs, Origin::Tasks));
+            let requirement = draw_requirement(rng);
+            let made = stage(format!("stage {number}"), tasks, inputs, Origin::Tasks);
+            stages.push(StageSpec { requirement, ..made });
         }
         let mut hazards = BTreeMap::new();
         let made = |(_, stage): &(usize, &StageSpec)| stage.origin == Origin::Tasks;
@@ -165,6 +167,26 @@ impl SimJob {
             },
         }
     }
+}
+
+/// The worker that has all that tasks may need, and joins when all faults are over.
+pub(crate) const ANCHOR: &str = "anchor";
+
+/// What the tasks of a stage need of their worker.
+pub(crate) fn draw_requirement(rng: &mut Rng) -> Requirement {
+    let mut requirement = Requirement::default();
+    if rng.chance(100) {
+        let amount = [500, 1000, 2000][rng.index(3)];
+        requirement.resources.insert("GPU".to_string(), amount);
+    }
+    if rng.chance(100) {
+        requirement.or_others = rng.chance(500);
+        requirement.workers = (0..rng.range(1, 3)).map(|_| format!("w{}", rng.below(4))).collect();
+        if !requirement.or_others {
+            requirement.workers.insert(ANCHOR.to_string());
+        }
+    }
+    requirement
 }
 
 fn stage(name: String, tasks: u32, inputs: Vec<InputSpec>, origin: Origin) -> StageSpec {

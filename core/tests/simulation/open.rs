@@ -1,7 +1,7 @@
 //! Clients with open jobs: they send graphs bit by bit, want outputs and do not want them any more,
 //! cancel tasks and retry those that failed, and close the job when they have all they want.
 
-use super::job::{SimJob, value};
+use super::job::{SimJob, draw_requirement, value};
 use super::rng::Rng;
 use super::settings::{MS, Settings};
 use super::world::{Happening, World};
@@ -41,7 +41,15 @@ pub(crate) fn draw_graph(settings: &Settings, rng: &mut Rng) -> Vec<StageSpec> {
     let exchange = Exchange::Explicit(Arc::new(edges));
     let inputs = vec![InputSpec { stage: 0, exchange, first: 0, count: tasks }];
     let retries = rng.below(3) as u8;
-    vec![StageSpec { name: "calls".into(), tasks, inputs, retries, ..StageSpec::default() }]
+    let requirement = draw_requirement(rng);
+    vec![StageSpec {
+        name: "calls".into(),
+        tasks,
+        inputs,
+        retries,
+        requirement,
+        ..StageSpec::default()
+    }]
 }
 
 fn edges(stage: &StageSpec) -> &EdgeList {
@@ -187,6 +195,10 @@ impl World {
         *self.incidents.faults.entry("open, settled").or_default() += tasks.len() as u32;
         for task in tasks {
             let index = task.index;
+            if let Some(value) = &task.value {
+                let expected = self.jobs[number].expected[index as usize];
+                assert_eq!(value[..], expected.to_le_bytes(), "{job}.0.{index}");
+            }
             match &task.error {
                 None => self.check_value(job, number, index),
                 Some(error) => {

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) orders: Vec<Migration>,
     pub(crate) coming: Vec<Migration>,
     pub(crate) told_to_go: bool,
+    /// What it gives back, once it was asked.
+    pub(crate) recalled: Option<Vec<(TaskId, Attempt)>>,
 }
 
 /// A process, alive or not.
@@ -52,6 +54,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) pid: u32,
     pub(crate) slots: u32,
+    /// How much of the resource `GPU` it has, in thousandths.
+    pub(crate) gpu: u64,
     /// Its time for a task, in hundredths of the usual.
     pub(crate) slowness: u64,
     /// Partitions above which it says that its memory is above the mark.
@@ -83,6 +87,7 @@ impl Process {
             memory_limit_bytes: 1 << 30,
             data_address: self.address().into(),
             lifetime_left_s: self.ends.map(|ends| ends.saturating_sub(now) / (1000 * MS)),
+            resources: [("GPU".to_string(), self.gpu)].into(),
             ..Registration::default()
         }
     }
@@ -108,7 +113,7 @@ impl Process {
 
 impl Session {
     /// Takes a message. Panics where the scheduler breaks its promises.
-    pub(crate) fn take(&mut self, message: ToWorker, slots: u32) {
+    pub(crate) fn take(&mut self, message: ToWorker, slots: u32, gpu: u64) {
         match message {
             ToWorker::Welcome { worker, heartbeat_ms, .. } => {
                 assert_eq!((self.id, heartbeat_ms), (None, HEARTBEAT_MS), "welcomed twice");
@@ -134,7 +139,15 @@ impl Session {
                 assert!(self.fragments.contains_key(&told.stage), "places of an unknown stage");
                 self.locations.insert((told.stage, told.input), told.holders);
             }
-            ToWorker::Run(tasks) => tasks.into_iter().for_each(|run| self.take_task(run, slots)),
+            ToWorker::Run(tasks) => {
+                tasks.into_iter().for_each(|run| self.take_task(run, slots));
+                assert!(self.gpu_taken() <= gpu, "more of a resource than it has");
+            }
+            ToWorker::Recall => {
+                let queue = std::mem::take(&mut self.queue);
+                let given = queue.into_iter().map(|run| (run.task, run.attempt));
+                self.recalled.get_or_insert_default().extend(given);
+            }
             ToWorker::Cancel(attempts) => {
                 for (task, attempt) in attempts {
                     self.queue.retain(|run| (run.task, run.attempt) != (task, attempt));
@@ -173,6 +186,13 @@ impl Session {
         self.queue.push_back(run);
         let waiting = self.queue.len() + self.running.len();
         assert!(waiting <= slots as usize + 1024, "{waiting} tasks at once");
+    }
+
+    /// How much of the resource the tasks that it has need at once.
+    fn gpu_taken(&self) -> u64 {
+        let tasks = self.queue.iter().chain(self.running.values().map(|running| &running.run));
+        let needed = tasks.map(|run| self.fragments[&run.task.stage].resources.get("GPU"));
+        needed.map(|needed| needed.copied().unwrap_or(0)).sum()
     }
 
     fn drop_job(&mut self, job: JobId) {

@@ -1,6 +1,6 @@
 //! What each happening does.
 
-use super::job::{Hazard, Read, in_bucket, reads, value};
+use super::job::{ANCHOR, Hazard, Read, in_bucket, reads, value};
 use super::link::{Link, State, Way};
 use super::process::{Process, Running, Session};
 use super::settings::{HEARTBEAT_MS, MS, Size, TICK_US};
@@ -11,6 +11,7 @@ use partita_shared::message::{
     Exchange, FailureKind, FromWorker, Holder, Migration, Outcome, RunTask, Spent, TaskFigures,
     TaskReport,
 };
+use std::sync::Arc;
 
 impl World {
     pub(crate) fn happen(&mut self, happening: Happening) {
@@ -21,8 +22,8 @@ impl World {
                 let process = self.links[link].process;
                 let reaches = self.links[link].state == State::Open;
                 if reaches && self.processes[process].link == Some(link) {
-                    let slots = self.processes[process].slots;
-                    self.processes[process].session.take(message, slots);
+                    let Process { slots, gpu, .. } = self.processes[process];
+                    self.processes[process].session.take(message, slots, gpu);
                     self.after_message(process);
                 }
             }
@@ -80,9 +81,10 @@ impl World {
         let limited = !anchor && self.rng.chance(self.settings.limited);
         let marked = self.rng.chance(self.settings.limited);
         let process = Process {
-            name: format!("w{number}"),
+            name: if anchor { ANCHOR.to_string() } else { format!("w{number}") },
             pid: number as u32 + 100,
             slots: self.rng.range(1, self.settings.slots_max) as u32,
+            gpu: if anchor { 4000 } else { self.rng.below(3) * 1000 },
             slowness: if self.rng.chance(150) { 1000 } else { self.rng.range(70, 130) },
             mark: marked.then(|| self.rng.range(0, 5) as usize),
             ends: limited.then(|| self.now + self.rng.range(1000 * MS, 4000 * MS)),
@@ -176,6 +178,10 @@ impl World {
             self.processes[process].session.coming.push(order);
             let after = self.rng.scaled(0, 10 * self.settings.latency_max);
             self.plan_in(after, Happening::Migrated { process, epoch, order });
+        }
+        if let Some(given) = self.processes[process].session.recalled.take() {
+            *self.incidents.faults.entry("recalled").or_default() += given.len() as u32;
+            self.send_up(process, FromWorker::Recalled(given));
         }
         self.start_tasks(process);
     }
@@ -281,6 +287,16 @@ impl World {
                 }
             };
             let place = persisted.iter().find(|(input, _)| *input as usize == read.input);
+            let given = run.own.iter().filter(|own| own.input as usize == read.input);
+            let mut given = given.flat_map(|own| &own.values);
+            if let Some((_, given)) = given.find(|(partition, _)| *partition == read.partition) {
+                assert_eq!(
+                    given[..],
+                    self.jobs[number].expected[read.partition as usize].to_le_bytes()
+                );
+                values.push(self.jobs[number].expected[read.partition as usize]);
+                continue;
+            }
             let here = StageId { job: run.task.stage.job, index: read.stage };
             let stage = place.map_or(here, |(_, stage)| *stage);
             let found = self.read(process, stage, read, holder).ok_or(holder)?;
@@ -362,7 +378,11 @@ impl World {
         let session = &mut self.processes[process].session;
         let running = &session.running[&task];
         let made = running.value.unwrap();
+        let number = self.clients[&task.stage.job].number;
+        // Half of the outputs of graphs are small.
+        let is_small = self.jobs[number].spec.open && made.is_multiple_of(2);
         let figures = TaskFigures {
+            value: is_small.then(|| Arc::from(made.to_le_bytes())),
             rows: made % 100,
             bytes: made % 1000,
             fetched_bytes: running.fetched_bytes,

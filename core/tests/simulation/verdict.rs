@@ -187,12 +187,15 @@ fn run_seeds(size: Size, count: u64) {
         "planning, ended",
         "open, grown",
         "open, settled",
+        "with requirements",
+        "values, sent",
+        "recalled",
         "open, erred",
     ];
     // Few tasks of a large job fail for good.
     let happened = &happened[..happened.len() - usize::from(size == Size::Large)];
     for what in happened {
-        assert!(totals.faults.get(*what).is_some_and(|count| *count > 0), "no result was {what}");
+        assert!(totals.faults.get(*what).is_some_and(|count| *count > 0), "no run had: {what}");
     }
     let done = totals.ended.get("done").copied().unwrap_or(0);
     let all: u32 = totals.ended.values().sum();

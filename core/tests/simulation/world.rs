@@ -6,7 +6,7 @@ use super::open::{GROWTH, OpenClient};
 use super::process::Process;
 use super::rng::{Rng, mix};
 use super::settings::{HEARTBEAT_MS, MS, SILENCE_US_MAX, Settings, Size, TICK_US};
-use partita_core::{Core, Effect, Event, Options, Time};
+use partita_core::{Core, Effect, Event, Options, Requirement, Time};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{FromWorker, Holder, Migration, ToWorker};
 use partita_shared::model::JobState;
@@ -266,7 +266,7 @@ impl World {
                 self.link_of.insert(worker, link);
             }
             Effect::Send { worker, message } => {
-                self.check_message(&message);
+                self.check_message(worker, &message);
                 let link = self.link_of[&worker];
                 assert!(self.links[link].is_believed(), "{worker} is gone: {message:?}");
                 self.send(link, Way::Down, |link| Happening::Down { link, message });
@@ -327,7 +327,12 @@ impl World {
     }
 
     /// Nothing of a job that has ended is begun.
-    fn check_message(&mut self, message: &ToWorker) {
+    fn check_message(&mut self, worker: WorkerId, message: &ToWorker) {
+        if let ToWorker::Run(tasks) = message {
+            tasks.iter().for_each(|run| self.check_restriction(worker, run.task));
+            let values = tasks.iter().flat_map(|run| &run.own).map(|own| own.values.len() as u32);
+            *self.incidents.faults.entry("values, sent").or_default() += values.sum::<u32>();
+        }
         let begun = match message {
             ToWorker::Run(tasks) => tasks.iter().map(|run| run.task.stage.job).collect(),
             ToWorker::Fragment(fragment) => vec![fragment.stage.job],
@@ -339,6 +344,18 @@ impl World {
             let again = client.persisted && matches!(message, ToWorker::Run(_));
             *self.incidents.faults.entry("persisted, recomputed").or_default() += u32::from(again);
         }
+    }
+
+    /// A task is on a worker to which it is restricted.
+    fn check_restriction(&mut self, worker: WorkerId, task: TaskId) {
+        let number = self.clients[&task.stage.job].number;
+        let stage = &self.jobs[number].spec.stages[task.stage.index as usize];
+        let Requirement { workers, or_others, .. } = &stage.requirement;
+        let name = &self.processes[self.workers[&worker]].name;
+        let fits = workers.is_empty() || *or_others || workers.contains(name);
+        assert!(fits, "{task} is on {name}, not on {workers:?}");
+        let is_restricted = u32::from(!stage.requirement.is_none());
+        *self.incidents.faults.entry("with requirements").or_default() += is_restricted;
     }
 
     /// Sends a message over a link, if it is not known to be gone.
@@ -412,6 +429,7 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
         FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),
         FromWorker::Reports(reports) => Event::Reports { worker, reports },
+        FromWorker::Recalled(attempts) => Event::Recalled { worker, attempts },
         FromWorker::Leaving { reason } => Event::WorkerLeaving { worker, reason },
         FromWorker::Died { pid, host, cause } => Event::ProcessDied { host, pid, cause },
     }

@@ -113,6 +113,19 @@ impl Cluster {
         effects.iter().map(|effect| self.line(effect)).collect()
     }
 
+    /// Takes all effects as they are.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Registers a worker with one slot, has it get what there is, and drops the effects.
+    #[track_caller]
+    pub(crate) fn join_quietly(&mut self, name: &str) {
+        self.register(registration(name, 1));
+        self.place();
+        self.take();
+    }
+
     pub(crate) fn id(&self, name: &str) -> WorkerId {
         self.ids[name]
     }
@@ -373,6 +386,7 @@ impl Cluster {
                     .collect();
                 format!("cancel {}", attempts.join(" "))
             }
+            ToWorker::Recall => "recall".into(),
             ToWorker::DropStages(stages) => {
                 let stages: Vec<_> = stages.iter().map(|stage| short_stage(*stage)).collect();
                 format!("drop {}", stages.join(" "))

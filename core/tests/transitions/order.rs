@@ -140,3 +140,25 @@ fn workers_stay_on_their_branches() {
         assert!(of_chain.len() == 3 && of_chain.iter().all(|w| *w == of_chain[0]), "{of_chain:?}");
     }
 }
+
+/// Tasks that read nothing run where their neighbours in the order run, so that what reads them finds most of them on
+/// one worker; a worker without tasks takes those of others.
+#[test]
+fn neighbours_run_on_one_worker() {
+    let mut t = Cluster::with_workers(&["a", "b"]);
+    let pairs: Vec<Vec<u32>> = (0..8).map(|pair| vec![2 * pair, 2 * pair + 1]).collect();
+    let pairs: Vec<&[u32]> = pairs.iter().map(Vec::as_slice).collect();
+    let mut graph = job().source(16).stage(8, [explicit(0, &pairs)]);
+    graph.spec.order = Order::DepthFirst;
+    t.submit_quietly(graph);
+    let mut workers = vec![None; 16];
+    while let Some(task) = t.running(1).first().cloned() {
+        if let Some(index) = task.strip_prefix("1.0.") {
+            workers[index.parse::<usize>().unwrap()] = Some(t.attempt(&task).0);
+        }
+        t.finish_quietly(&[&task]);
+    }
+    let together = workers.chunks(2).filter(|pair| pair[0] == pair[1]).count();
+    assert_eq!(together, 8, "{workers:?}");
+    t.take();
+}

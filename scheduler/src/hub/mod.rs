@@ -306,6 +306,7 @@ impl Hub {
             FromWorker::Heartbeat { metrics, on_slots } => {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
             }
+            FromWorker::Recalled(attempts) => self.tell(Event::Recalled { worker, attempts }).await,
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
             FromWorker::Stored { task, rows, bytes } => {
                 self.tell(Event::Stored { worker, task, rows, bytes }).await;

@@ -26,7 +26,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use partita_core::{Event, JobSpec};
-use partita_net::peer::FetchTicket;
+use partita_net::peer::{FetchTicket, Part};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::{FailureKind, Holder};
@@ -326,7 +326,7 @@ impl Query {
         address: &Endpoint,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
+        let ticket = FetchTicket { stage: delivery.stage, part: Part::All, tasks };
         let mut expected = self.shared.acks.expect(delivery.stage.job, index);
         if self.client.send(direct::message(index, address, &ticket)).await.is_err() {
             return Read::Nobody;
@@ -362,7 +362,7 @@ impl Query {
         address: &Endpoint,
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
-        let ticket = FetchTicket { stage: delivery.stage, bucket: None, tasks };
+        let ticket = FetchTicket { stage: delivery.stage, part: Part::All, tasks };
         let mut buffer: Option<(Vec<FlightData>, usize)> = Some((Vec::new(), 0));
         let mut rows = 0;
         let fetching = self.shared.plane.fetch(address, &ticket);

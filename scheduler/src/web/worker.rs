@@ -10,7 +10,8 @@ use partita_net::connections::Caller;
 use partita_net::dial::{self, Protocol};
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
-    REACH_TIMEOUT, SLOT_TASKS_MAX, TRAFFIC_PEERS_MAX,
+    INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX, SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX,
+    TRAFFIC_PEERS_MAX,
 };
 use partita_shared::message::{FromWorker, Outcome, Registration, ToWorker};
 use partita_shared::model::OperatorRow;
@@ -145,6 +146,8 @@ fn is_possible(message: &FromWorker) -> bool {
                 && small(&[r.memory_limit_bytes, r.lifetime_left_s.unwrap_or(0)])
                 && short(&[&r.name, &r.host, &r.data_address.address, &r.local_directory])
                 && short(&[r.slurm_job.as_deref().unwrap_or_default()])
+                && r.resources.len() <= RESOURCES_MAX
+                && r.resources.keys().all(|name| short(&[name]))
         }
         FromWorker::Heartbeat { metrics: m, on_slots } => {
             on_slots.len() <= SLOT_TASKS_MAX
@@ -179,10 +182,14 @@ fn is_possible(message: &FromWorker) -> bool {
                             |o: &OperatorRow| small(&[o.rows, o.elapsed_ns, o.spilled_bytes]);
                         small(&[f.rows, f.bytes, f.fetched_bytes])
                             && f.operators.iter().all(operator)
+                            && f.value
+                                .as_ref()
+                                .is_none_or(|value| value.len() <= INLINE_VALUE_BYTES_MAX)
                     }
                     Outcome::Failed { .. } => true,
                 }
         }),
+        FromWorker::Recalled(attempts) => attempts.len() <= TASKS_PER_MESSAGE_MAX,
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),
         FromWorker::Migrated { error, .. } => short(&[error.as_deref().unwrap_or_default()]),

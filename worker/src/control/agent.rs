@@ -13,6 +13,7 @@ use partita_shared::access::host_name;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
 use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -120,6 +121,7 @@ fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Reg
         local_directory: config.local_directory.display().to_string(),
         slurm_job: config.slurm_job.clone(),
         lifetime_left_s: config.lifetime.map(|all| all.saturating_sub(started.elapsed()).as_secs()),
+        resources: BTreeMap::new(),
     }
 }
 
@@ -173,11 +175,19 @@ async fn session<S: Future<Output = Stop>>(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut detail = Detail::default();
     let mut leaving: Option<Pin<Box<tokio::time::Sleep>>> = None;
-    let end = loop {
+    let end = 'session: loop {
         tokio::select! {
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
+                Some(ToWorker::Recall) => {
+                    let given = engine.runner().recall();
+                    for part in given.chunks(TASKS_PER_MESSAGE_MAX) {
+                        if sender.send(FromWorker::Recalled(part.to_vec())).await.is_err() {
+                            break 'session End::Cut;
+                        }
+                    }
+                }
                 Some(ToWorker::Migrate(order)) => migration::start(engine, order, &sender),
                 Some(message) => obey(engine, message),
                 None if leaving.is_some() => {
@@ -253,6 +263,7 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::Welcome { .. }
         | ToWorker::Refused { .. }
         | ToWorker::Migrate(_)
+        | ToWorker::Recall
         | ToWorker::Shutdown { .. }
         | ToWorker::Watch(_) => {}
         ToWorker::Peer { worker, address } => engine.peers().add(worker, address),

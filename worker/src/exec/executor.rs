@@ -76,7 +76,7 @@ pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun
                 return Outcome::Failed { kind, error };
             }
             let fetched_bytes = fetched.load(Ordering::Relaxed);
-            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators })
+            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators, value: None })
         }
         Ok(Err(error)) => {
             stage.forget_plan();

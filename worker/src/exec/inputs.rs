@@ -16,7 +16,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
-use partita_net::peer::{FetchError, FetchTicket};
+use partita_net::peer::{FetchError, FetchTicket, Part};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{StageId, TaskId, WorkerId};
 use partita_shared::message::{Fragment, Holder, OwnInput, RunTask};
@@ -137,7 +137,8 @@ impl Inputs for TaskInputs {
         let fetches = source.fetches;
         let far = stream::iter(elsewhere)
             .map(move |(worker, tasks)| {
-                let ticket = FetchTicket { stage, bucket, tasks };
+                let part = bucket.map_or(Part::All, Part::Bucket);
+                let ticket = FetchTicket { stage, part, tasks };
                 remote(&source, worker, ticket, Arc::clone(&fetched), messages_max)
             })
             .flatten_unordered(fetches);

@@ -228,6 +228,11 @@ impl TaskRunner {
         self.fill_slots();
     }
 
+    /// Takes all tasks out of the queue, and gives their attempts.
+    pub(crate) fn recall(&self) -> Vec<(TaskId, Attempt)> {
+        self.slots().queue.drain(..).map(|(run, _)| (run.task, run.attempt)).collect()
+    }
+
     pub(crate) fn drop_stages(&self, dropped: &[StageId]) {
         for stage in dropped {
             self.runtimes.free(self.store.drop_stage(*stage));

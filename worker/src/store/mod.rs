@@ -5,11 +5,13 @@
 //! is being made goes there piece by piece. Readers get batches by reference from memory, and
 //! stream them back from disk.
 
+mod box_cut;
 mod disk;
 mod file;
 mod output;
 mod read;
 
+pub(crate) use box_cut::BoxCut;
 use output::small_pieces;
 pub(crate) use output::{Output, SPILLED_BATCH_BYTES};
 pub(crate) use read::rows;

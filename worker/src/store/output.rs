@@ -8,6 +8,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
+use partita_net::payload::Header;
 use partita_operators::compact::compacted;
 use partita_operators::width::expected_row_bytes;
 use partita_shared::ids::Attempt;
@@ -89,6 +90,9 @@ impl Output {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        if Header::is_in(&self.schema) {
+            return self.keep_payload(bucket, batch);
+        }
         self.rows += batch.num_rows() as u64;
         if self.schema.fields().is_empty() {
             // Rows without columns: their number is all there is.
@@ -98,6 +102,18 @@ impl Output {
         self.coalescers[bucket].push_batch(batch)?;
         self.take_completed(bucket)?;
         self.account_gathered()
+    }
+
+    /// Keeps bytes as they are: they are large, and one value whatever their number.
+    fn keep_payload(&mut self, bucket: usize, batch: RecordBatch) -> Result<()> {
+        self.rows = 1;
+        let size = get_record_batch_memory_size(&batch);
+        self.bytes += size as u64;
+        if !self.try_grow(size) {
+            self.make_room(size)?;
+        }
+        self.buckets[bucket].batches.push(batch);
+        Ok(())
     }
 
     /// Reserves memory for the gathered rows; if it is much, they become a batch first.

@@ -5,7 +5,7 @@ use crate::store::Output;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use futures::StreamExt;
-use partita_net::peer::FetchTicket;
+use partita_net::peer::{FetchTicket, Part};
 use partita_shared::message::{FromWorker, Migration};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -63,7 +63,7 @@ async fn take(engine: &Arc<Engine>, order: Migration) -> Result<(), String> {
     for bucket in 0..order.buckets.max(1) {
         let ticket = FetchTicket {
             stage: order.task.stage,
-            bucket: (order.buckets > 0).then_some(bucket),
+            part: if order.buckets > 0 { Part::Bucket(bucket) } else { Part::All },
             tasks: vec![(order.task.index, order.attempt)],
         };
         let messages = plane.fetch(&address, &ticket).await.map_err(|error| error.to_string())?;
