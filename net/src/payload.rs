@@ -288,7 +288,7 @@ mod tests {
     fn tables_give_payloads_back() {
         let pickle = Header::Pickle { parts: vec![3, 0, 2] };
         for payload in
-            [block(&[3, 5]), block(&[]), Payload::new(pickle, vec![1; 5].into()).unwrap()]
+            [block(&[3, 5]), block(&[]), Payload::new(pickle, vec![1_u8; 5].into()).unwrap()]
         {
             let batch = payload.to_batch().unwrap();
             assert!(Header::is_in(&batch.schema()));
@@ -334,12 +334,12 @@ mod tests {
         let two = block(&[2, 2]);
         let bad = [vec![axis(0, 3, 1), axis(0, 2, 1)], vec![axis(0, 2, 1)], vec![axis(0, 2, 0); 2]];
         bad.iter().for_each(|bad| assert!(two.cut(bad).is_err(), "{bad:?}"));
-        let object = Payload::new(Header::Pickle { parts: vec![4] }, vec![0; 4].into()).unwrap();
+        let object = Payload::new(Header::Pickle { parts: vec![4] }, vec![0_u8; 4].into()).unwrap();
         assert!(object.cut(&[]).is_err());
         let huge =
             Header::Block { dtype: "<f8".into(), item_bytes: 8, shape: vec![1 << 62, 1 << 62] };
         for header in [Header::Pickle { parts: vec![5] }, huge] {
-            assert!(Payload::new(header, vec![0; 4].into()).is_err());
+            assert!(Payload::new(header, vec![0_u8; 4].into()).is_err());
         }
         let rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
         assert_eq!(Payload::from_batches(&rows.schema(), &[rows]), Err(PayloadError::Rows));
