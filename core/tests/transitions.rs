@@ -11,6 +11,7 @@ mod transitions {
     mod lineage;
     mod open;
     mod order;
+    mod order_shapes;
     mod persisted;
     mod planning;
     mod recall;

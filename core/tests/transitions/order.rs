@@ -9,7 +9,7 @@ use partita_shared::ids::JobId;
 use partita_shared::model::TaskState;
 
 /// Tasks, each with the tasks before it that it reads.
-type Shape = Vec<Vec<u32>>;
+pub(crate) type Shape = Vec<Vec<u32>>;
 
 /// A stage for each task, and one that reads the outputs, which nobody else reads.
 fn graph(shape: &Shape) -> JobBuilder {
@@ -32,7 +32,7 @@ fn add(graph: JobBuilder, inputs: &[u32]) -> JobBuilder {
 
 /// Runs a graph, and returns the largest number of partitions that were held while a task ran, its own
 /// output included, and the order. The last task, which reads the remaining outputs, is not counted.
-fn run(shape: &Shape) -> (usize, Vec<u32>) {
+pub(crate) fn run(shape: &Shape) -> (usize, Vec<u32>) {
     let mut t = Cluster::with_workers(&["a"]);
     t.submit_quietly(graph(shape));
     let (mut peak, mut order) = (0, Vec::new());
