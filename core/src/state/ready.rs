@@ -73,7 +73,9 @@ impl ReadyQueues {
                 queue.pop_front();
             }
             // It is at the front, or behind a few that may not run there.
-            if let Ok(at) = queue.binary_search(&entry) {
+            if queue.front() == Some(&entry) {
+                queue.pop_front();
+            } else if let Ok(at) = queue.binary_search(&entry) {
                 queue.remove(at);
             }
         });
