@@ -4,9 +4,10 @@
 //! have conditions that are never NULL, `(c > 3) IS TRUE`, as pandas has; statistics and pushed-down filters are
 //! only read from `c > 3`.
 
+use crate::walk;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr, Expr, Filter, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -16,9 +17,9 @@ pub(crate) struct ConditionsRule;
 
 impl AnalyzerRule for ConditionsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_down_with_subqueries(|node| match node {
+        let rewritten = walk::plan_down(plan, &mut |node| match node {
             LogicalPlan::Filter(filter) => {
-                let made = filter.predicate.transform_down(plain)?;
+                let made = walk::expr_down(filter.predicate, &mut plain)?;
                 let is_changed = made.transformed;
                 let filter = LogicalPlan::Filter(Filter::try_new(made.data, filter.input)?);
                 Ok(Transformed::new(filter, is_changed, TreeNodeRecursion::Continue))

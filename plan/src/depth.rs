@@ -6,6 +6,7 @@
 //! is a syntax tree that could not even be freed; the syntax tree tells how deep it is; the plan has the
 //! views in it, which nest too.
 
+use crate::walk;
 use datafusion::config::Dialect as DialectName;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::LogicalPlan;
@@ -196,19 +197,15 @@ fn levels(mut statement: &Statement) -> usize {
         statement = &explain.statement;
     }
     match statement {
-        Statement::Statement(inner) => visited(inner.as_ref(), &mut levels),
+        Statement::Statement(inner) => walk::visit_statement(inner, &mut levels),
         Statement::CopyTo(copy) => {
             if let CopyToSource::Query(query) = &copy.source {
-                visited(query.as_ref(), &mut levels);
+                walk::visit_syntax(query.as_ref(), &mut levels);
             }
         }
         Statement::Explain(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => {}
     }
     levels.most
-}
-
-fn visited(node: &impl ast::Visit, levels: &mut Levels) {
-    let ControlFlow::Continue(()) = node.visit(levels);
 }
 
 /// Counts the levels around what is visited.

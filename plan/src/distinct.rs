@@ -5,6 +5,7 @@
 //! where memory is short an aggregation is divided: into one for each set of distinct values and one for
 //! all else, joined by the keys of the groups. Its input is read once for each.
 
+use crate::walk;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, NullEquality, Result};
@@ -25,7 +26,7 @@ const BESIDE: [&str; 3] = ["max", "min", "sum"];
 /// # Errors
 /// If an operator cannot be put together again.
 pub fn with_divided_distincts(plan: &LogicalPlan) -> Result<LogicalPlan> {
-    let changed = plan.clone().transform_up_with_subqueries(|node| match node {
+    let changed = walk::plan_up(plan.clone(), &mut |node| match node {
         LogicalPlan::Aggregate(aggregate) => divided(aggregate),
         other => Ok(Transformed::no(other)),
     })?;
@@ -112,7 +113,7 @@ fn is_divisible(aggregate: &Aggregate) -> Result<bool> {
         aggregate.schema.fields().iter().take(keys).all(|key| is_plain(key.data_type()));
     let own = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
     let mut may_differ = own.clone().any(Expr::is_volatile);
-    aggregate.input.apply_with_subqueries(|node| {
+    walk::visit_plan(&aggregate.input, &mut |node| {
         may_differ |= may_differ_when_read_again(node);
         Ok(if may_differ { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;

@@ -28,6 +28,7 @@ mod properties;
 pub mod ranged;
 pub mod session;
 pub mod single;
+pub mod walk;
 pub mod windows;
 
 pub use error::PlanError;

@@ -7,6 +7,7 @@
 //! memory or files.
 
 use crate::error::{PlanError, plain};
+use crate::walk;
 use arrow_flight::sql::Any;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -223,7 +224,7 @@ fn remote(scan: &TableScan) -> Option<RemoteTable> {
 
 /// Refuses plans that read anything but tables of the cluster.
 fn check_tables(plan: &LogicalPlan) -> Result<()> {
-    plan.apply_with_subqueries(|node| match node {
+    walk::visit_plan(plan, &mut |node| match node {
         LogicalPlan::TableScan(scan) if remote(scan).is_none() => Err(own_table(&scan.table_name)),
         _ => Ok(TreeNodeRecursion::Continue),
     })
@@ -285,7 +286,7 @@ pub fn decode(bytes: &[u8], context: &TaskContext) -> Result<LogicalPlan, PlanEr
 /// If the plan cannot be walked.
 pub fn tables(plan: &LogicalPlan) -> Result<Vec<RemoteTable>> {
     let mut found: Vec<RemoteTable> = Vec::new();
-    plan.apply_with_subqueries(|node| {
+    walk::visit_plan(plan, &mut |node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(table) = remote(scan)
             && !found.contains(&table)
@@ -305,7 +306,7 @@ pub fn resolved(
     plan: LogicalPlan,
     plan_of: impl Fn(&str) -> Option<LogicalPlan>,
 ) -> Result<LogicalPlan> {
-    let replaced = plan.transform_up_with_subqueries(|node| {
+    let replaced = walk::plan_up(plan, &mut |node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
         let Some(table) = remote(scan) else { return Ok(Transformed::no(node)) };
         let found = plan_of(&table.query).ok_or_else(|| changed(&scan.table_name))?;

@@ -5,8 +5,9 @@
 //! decides nothing, whatever its direction, so only the first is kept. This is the last rule of the optimiser:
 //! expressions become equal in it, and `DISTINCT ON` becomes an aggregate with an order.
 
+use crate::walk;
 use datafusion::common::Result;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -40,9 +41,9 @@ impl OptimizerRule for OrdersRule {
             return Ok(Transformed::no(plan));
         }
         let names = NamePreserver::new(&plan);
-        let changed = plan.map_expressions(|expr| {
+        let changed = walk::expressions(plan, &mut |expr| {
             let name = names.save(&expr);
-            let changed = expr.transform_down(|expr| Ok(shortened(expr)))?;
+            let changed = walk::expr_down(expr, &mut |expr| Ok(shortened(expr)))?;
             Ok(changed.update_data(|expr| name.restore(expr)))
         })?;
         match changed.transformed {

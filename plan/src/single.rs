@@ -6,8 +6,9 @@
 //! known to give one row at most: it gives null for no row, the value of one, and an error for
 //! more.
 
+use crate::walk;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
@@ -21,8 +22,8 @@ pub struct SingleValueRule;
 
 impl AnalyzerRule for SingleValueRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_down_with_subqueries(|node| {
-            node.map_expressions(|expr| expr.transform_down(in_expression))
+        let rewritten = walk::plan_down(plan, &mut |node| {
+            walk::expressions(node, &mut |expr| walk::expr_down(expr, &mut in_expression))
         })?;
         Ok(rewritten.data)
     }

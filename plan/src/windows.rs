@@ -7,6 +7,7 @@
 //! in one task, which plans it itself. DataFusion's own aggregates of that kind change their names
 //! when they are reversed, which the operators above do not expect.
 
+use crate::walk;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
@@ -36,11 +37,11 @@ pub struct IgnoreNullsRule;
 
 impl AnalyzerRule for IgnoreNullsRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_down_with_subqueries(|node| {
+        let rewritten = walk::plan_down(plan, &mut |node| {
             let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
+            walk::expressions(node, &mut |expr| {
                 let name = names.save(&expr);
-                let changed = expr.transform_down(|expr| Ok(as_aggregate(expr)))?;
+                let changed = walk::expr_down(expr, &mut |expr| Ok(as_aggregate(expr)))?;
                 Ok(changed.update_data(|expr| name.restore(expr)))
             })
         })?;

@@ -13,13 +13,14 @@ mod queries;
 mod relations;
 
 use crate::depth;
+use crate::walk;
 use datafusion::common::{Diagnostic, Span};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Query, Select, Spanned, TableFactor, VisitMut, VisitorMut,
+    self, Expr, Query, Select, Spanned, TableFactor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -34,9 +35,9 @@ type Flow = ControlFlow<Break>;
 pub fn check(statement: &mut Statement, state: &SessionState) -> Result<()> {
     let mut visitor = Visitor { state };
     let flow = match statement {
-        Statement::Statement(inner) => inner.visit(&mut visitor),
+        Statement::Statement(inner) => walk::visit_syntax_mut(inner.as_mut(), &mut visitor),
         Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut visitor),
+            CopyToSource::Query(query) => walk::visit_syntax_mut(query.as_mut(), &mut visitor),
             CopyToSource::Relation(_) => ControlFlow::Continue(()),
         },
         Statement::Explain(explain) => return check(&mut explain.statement, state),

@@ -1,12 +1,13 @@
 //! The clauses of queries.
 
 use super::relations::check_join;
-use super::{Flow, refuse, refuse_present};
+use super::{Break, Flow, refuse, refuse_present};
+use crate::walk;
 use datafusion::sql::sqlparser::ast::{
     Expr, Fetch, GroupByExpr, GroupByWithModifier, Ident, LimitClause, NamedWindowDefinition,
     NamedWindowExpr, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, PipeOperator, Query,
     Select, SelectFlavor, SelectItem, SelectModifiers, SetExpr, SetOperator, Value, VisitMut,
-    WildcardAdditionalOptions, WindowSpec, WindowType, With, visit_expressions_mut,
+    VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
 };
 use std::ops::ControlFlow;
 
@@ -251,15 +252,24 @@ fn resolve_windows(node: &mut impl VisitMut, windows: &[NamedWindowDefinition]) 
     if windows.is_empty() {
         return;
     }
-    let _: ControlFlow<()> = visit_expressions_mut(node, |expr| {
+    let _ = walk::visit_syntax_mut(node, &mut NamedWindows(windows));
+}
+
+/// Puts the definitions of windows in the place of their names.
+struct NamedWindows<'a>(&'a [NamedWindowDefinition]);
+
+impl VisitorMut for NamedWindows<'_> {
+    type Break = Break;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> Flow {
         if let Expr::Function(function) = expr
             && let Some(WindowType::NamedWindow(name)) = &function.over
-            && let Some(spec) = find_window(name, windows)
+            && let Some(spec) = find_window(name, self.0)
         {
             function.over = Some(WindowType::WindowSpec(spec));
         }
         ControlFlow::Continue(())
-    });
+    }
 }
 
 /// The definition of a window. One may be another one's name.

@@ -18,6 +18,7 @@
 //! does the same to the empty set of GROUPING SETS (#25519). `EXISTS` over such a query is true,
 //! `IN` compares with its value; more complex uses are refused.
 
+use crate::walk;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue, not_impl_err};
@@ -43,7 +44,7 @@ pub(crate) struct MembershipRule;
 
 impl AnalyzerRule for MembershipRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(rewritten)?.data)
+        Ok(walk::plan_up(plan, &mut rewritten)?.data)
     }
 
     fn name(&self) -> &str {
@@ -66,7 +67,7 @@ fn rewritten(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let node = LogicalPlan::Projection(projection);
             let preserver = NamePreserver::new(&node);
             let scope = Scope { schema, in_filter: false };
-            let changed = node.map_expressions(|expr| {
+            let changed = walk::expressions(node, &mut |expr| {
                 if !has_subquery(&expr)? {
                     return Ok(Transformed::no(expr));
                 }
@@ -136,7 +137,7 @@ impl Scope {
 
     /// An expression with the three answers of all memberships in it.
     fn exact(&self, expr: Expr) -> Result<Transformed<Expr>> {
-        expr.transform_up(|expr| match expr {
+        walk::expr_up(expr, &mut |expr| match expr {
             Expr::InSubquery(membership) => {
                 let is_row = is_correlated(&membership) && is_single_row(&membership)?;
                 if is_row || !is_own(&membership) || !self.is_inexact(&membership)? {
@@ -195,7 +196,7 @@ impl Scope {
         condition: impl FnOnce(Expr) -> Expr,
     ) -> Result<LogicalPlan> {
         let (rows, value) = self.rows(membership);
-        let sought = membership.expr.as_ref().clone().transform(|expr| match expr {
+        let sought = walk::expr_up(membership.expr.as_ref().clone(), &mut |expr| match expr {
             Expr::Column(column) => {
                 let field = Arc::clone(self.schema.field_from_column(&column)?);
                 Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))

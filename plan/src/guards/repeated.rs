@@ -9,6 +9,7 @@
 //! has a name twice, and so that of what has n names 2ⁿ times.
 
 use crate::interrupt;
+use crate::walk;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion, TreeNodeRewriter};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
@@ -56,7 +57,7 @@ impl OptimizerRule for Guarded {
             return self.0.rewrite(marked, config);
         }
         self.0.rewrite(marked, config)?.transform_data(|plan| {
-            plan.transform_down_with_subqueries(|node| match node {
+            walk::plan_down(plan, &mut |node| match node {
                 LogicalPlan::Projection(node) => {
                     Ok(with_mark(node, 0)?.update_data(LogicalPlan::Projection))
                 }

@@ -6,8 +6,9 @@
 //! `+ 0.0` here, which is 0.0 for both zeros and changes no other value. `nullif(x, y)` and
 //! `CASE x WHEN y ..` tell them apart too: they become `CASE WHEN x = y ..`.
 
+use crate::walk;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -26,12 +27,12 @@ pub(crate) struct ZerosRule;
 
 impl AnalyzerRule for ZerosRule {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let rewritten = plan.transform_down_with_subqueries(|node| {
+        let rewritten = walk::plan_down(plan, &mut |node| {
             let schema = merge_schema(&node.inputs());
             let preserver = NamePreserver::new(&node);
-            let changed = node.map_expressions(|expr| {
+            let changed = walk::expressions(node, &mut |expr| {
                 let name = preserver.save(&expr);
-                let changed = expr.transform_down(|expr| one_zero(expr, &schema))?;
+                let changed = walk::expr_down(expr, &mut |expr| one_zero(expr, &schema))?;
                 Ok(changed.update_data(|expr| name.restore(expr)))
             })?;
             match changed.transformed {

@@ -8,7 +8,9 @@ use crate::query::QueryError;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use partita_plan::walk::visit_statement;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -302,21 +304,30 @@ impl std::fmt::Display for Written {
 
 /// A name in a statement that looks like that of a file without quotes, as people write it.
 pub(super) fn unquoted_file(statement: &ast::Statement) -> Option<String> {
-    let visited = ast::visit_relations(statement, |name| {
-        let [.., ending] = name.0.as_slice() else { return ControlFlow::Continue(()) };
+    let mut unquoted = UnquotedFile(None);
+    visit_statement(statement, &mut unquoted);
+    unquoted.0
+}
+
+/// Finds the first such name.
+struct UnquotedFile(Option<String>);
+
+impl ast::Visitor for UnquotedFile {
+    type Break = Infallible;
+
+    fn pre_visit_relation(&mut self, name: &ast::ObjectName) -> ControlFlow<Infallible> {
         let is_plain = name
             .0
             .iter()
             .all(|part| part.as_ident().is_some_and(|ident| ident.quote_style.is_none()));
-        let ending = ending.to_string().to_ascii_lowercase();
-        match is_plain && name.0.len() > 1 && ENDINGS.contains(&ending.as_str()) {
-            true => ControlFlow::Break(name.to_string()),
-            false => ControlFlow::Continue(()),
+        if let [_, .., ending] = name.0.as_slice()
+            && is_plain
+            && self.0.is_none()
+            && ENDINGS.contains(&ending.to_string().to_ascii_lowercase().as_str())
+        {
+            self.0 = Some(name.to_string());
         }
-    });
-    match visited {
-        ControlFlow::Break(name) => Some(name),
-        ControlFlow::Continue(()) => None,
+        ControlFlow::Continue(())
     }
 }
 

@@ -19,6 +19,7 @@ use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use partita_core::{JobSpec, Origin, StageSpec};
 use partita_plan::distinct::with_divided_distincts;
 use partita_plan::persisted::{PersistedExec, Sorted};
+use partita_plan::walk::visit_plan;
 use partita_plan::{codec, cut};
 use partita_shared::message::Work;
 use std::sync::Arc;
@@ -217,7 +218,7 @@ fn is_about_the_session(plan: &LogicalPlan) -> bool {
         return true;
     }
     let mut found = false;
-    let walked = plan.apply_with_subqueries(|node| {
+    let walked = visit_plan(plan, &mut |node| {
         if let LogicalPlan::TableScan(scan) = node {
             let schema = match &scan.table_name {
                 TableReference::Bare { .. } => None,

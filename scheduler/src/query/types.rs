@@ -24,6 +24,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use partita_files::{FileOptions, FileTable, Learned, TypesTable};
 use partita_plan::depth;
+use partita_plan::walk::visit_plan;
 use partita_shared::NOTICE_KEY;
 use partita_shared::message::ErrorKind;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Sampled {
     fn of(plan: &LogicalPlan) -> Self {
         let mut found = Vec::new();
         // No step of this walk fails.
-        let _ = plan.apply_with_subqueries(|node| {
+        let _ = visit_plan(plan, &mut |node| {
             if let LogicalPlan::TableScan(scan) = node
                 && let Ok(provider) = source_as_provider(&scan.source)
                 && provider.downcast_ref::<FileTable>().is_some_and(FileTable::is_sampled)
