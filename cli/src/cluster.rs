@@ -60,12 +60,12 @@ pub(crate) fn find_all(target: &Target) -> Result<Vec<Access>, AccessError> {
 
 /// Finds the cluster that is meant, and those that do not answer.
 pub(crate) fn search(target: &Target) -> Result<Found, AccessError> {
-    access::search(target.scheduler.as_deref(), file(target)?.as_deref())
+    access::search(target.scheduler.as_deref(), file(target)?.as_deref(), &target.hints())
 }
 
 /// Finds the cluster that is meant, for a command that looks again and again: it says and changes nothing.
 pub(crate) fn find_quietly(target: &Target) -> Result<Access, AccessError> {
-    access::find(target.scheduler.as_deref(), file(target)?.as_deref())
+    access::find_with(target.scheduler.as_deref(), file(target)?.as_deref(), &target.hints())
 }
 
 /// The access file that is named.

@@ -2,8 +2,8 @@
 
 use crate::{Client, ClientError};
 use arrow_flight::flight_service_client::FlightServiceClient;
-use partita_net::dial::{Dial, DialError};
-use partita_shared::access::{Access, host_name, own_user};
+use partita_net::dial::{Dial, DialError, Trust};
+use partita_shared::access::{Access, authorization, host_name, own_user};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::{
     ANALYZE_HEADER, CLIENT_HEADER, DIRECT_HEADER, DIRECTORY_HEADER, PRIORITY_HEADER,
@@ -29,7 +29,8 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 /// Connects to a scheduler.
 pub(crate) async fn to_scheduler(access: &Access) -> Result<Channel, ClientError> {
     let failed = |error: DialError| ClientError::unreachable(access, &error);
-    Dial::within(CONNECT_TIMEOUT).open(&access.endpoint()).await.map_err(failed)
+    let dial = Dial::within(CONNECT_TIMEOUT).trusting(Trust::in_scheduler(access));
+    dial.open(&access.endpoint()).await.map_err(failed)
 }
 
 /// What is known about the way to a worker.
@@ -69,9 +70,10 @@ impl Workers {
 }
 
 /// Connects to a worker.
-async fn to_worker(worker: &Endpoint) -> Result<Channel, String> {
+async fn to_worker(worker: &Endpoint, token: &str) -> Result<Channel, String> {
     let failed = |error: DialError| format!("{}: {error}", worker.address);
-    Dial::within(WORKER_CONNECT_TIMEOUT).open(worker).await.map_err(failed)
+    let dial = Dial::within(WORKER_CONNECT_TIMEOUT).trusting(Trust::in_worker(token));
+    dial.open(worker).await.map_err(failed)
 }
 
 impl Client {
@@ -91,7 +93,7 @@ impl Client {
         let way = match self.workers.known(worker) {
             Some(way) => way,
             None => {
-                let way = to_worker(worker).await;
+                let way = to_worker(worker, &self.access.token).await;
                 self.workers.remember(worker, &way);
                 way
             }
@@ -108,7 +110,9 @@ impl Client {
                 headers.insert(name, value);
             }
         };
-        set("authorization", format!("Bearer {}", self.access.token));
+        if let Some(shown) = authorization(&self.access.token) {
+            set("authorization", shown);
+        }
         set(PROTOCOL_HEADER, PROTOCOL_VERSION.to_string());
         set(SESSION_HEADER, self.session.clone());
         set(DIRECTORY_HEADER, escape(&self.directory));

@@ -25,7 +25,7 @@ impl Control {
     /// # Errors
     /// If it cannot be reached or refuses.
     pub async fn connect(access: &Access) -> Result<Self, ClientError> {
-        match websocket::open(&access.endpoint(), PATH, &access.token).await {
+        match websocket::open(access, PATH).await {
             Ok(socket) => Ok(Control { socket, access: access.clone() }),
             Err(LinkError::Refused { reason, .. }) => {
                 Err(ClientError::Refused { address: access.address.clone(), reason })

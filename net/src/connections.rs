@@ -70,7 +70,8 @@ impl Newcomers {
         let closing = CancellationToken::new();
         let number = self.enter(address.ip().to_canonical(), closing.clone());
         let place = Place { newcomers: self.clone(), number, is_known: AtomicBool::new(false) };
-        let caller = Caller { address, is_encrypted: false, place: Arc::new(place) };
+        let place = Arc::new(place);
+        let caller = Caller { address, is_encrypted: false, is_member: false, place };
         let limits = Limits {
             deadline: Box::pin(sleep(self.bounds.header_timeout)),
             closing: Box::pin(closing.cancelled_owned()),
@@ -129,6 +130,8 @@ pub struct Caller {
     pub address: SocketAddr,
     /// Whether what it sends is encrypted.
     pub is_encrypted: bool,
+    /// Whether it has proved, on this connection and without encryption, that it knows the cluster's secret.
+    pub is_member: bool,
     place: Arc<Place>,
 }
 

@@ -1,15 +1,18 @@
 //! Taking connections: the only place that does.
 //!
-//! The first byte tells what a caller speaks: a handshake of TLS begins with 0x16, no request of HTTP does.
+//! The first byte tells what a caller speaks: a handshake of TLS begins with 0x16, a proof without encryption with 0x01,
+//! no request of HTTP with either.
 
 use crate::connections::{Caller, Connection, HEADER_TIMEOUT, Newcomers};
+use crate::plaintext::{Admission, HeldSession, Members};
+use partita_shared::plaintext::{FIRST_BYTE, Reply};
 use rustls::ServerConfig;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -19,8 +22,13 @@ use tonic::transport::server::Connected;
 
 /// The first byte of a handshake of TLS.
 const HANDSHAKE_BYTE: u8 = 0x16;
+/// What a caller is told that uses TLS where the port does not: not TLS, so that it fails at once.
+const NO_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n\
+    this cluster runs with --plaintext and does not use TLS\n";
 /// Connections that are ready and not yet served.
 const READY_MAX: usize = 64;
+/// What a caller that is refused may have sent before it hears so, in bytes.
+const UNREAD_BYTES_MAX: u64 = 64 << 10;
 /// The pause after the system gave no connection, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -31,6 +39,9 @@ pub enum Encryption {
     Required(Arc<ServerConfig>),
     /// Those that use TLS, and others: what these may ask for, the server decides.
     Offered(Arc<ServerConfig>),
+    /// Only others. Some of them prove that they know the cluster's secret; what the rest may ask for, the server
+    /// decides.
+    Disabled(Arc<Members>),
     /// Only others: for pages that show a file.
     None,
 }
@@ -73,6 +84,8 @@ async fn accept(
     let newcomers = Newcomers::default();
     // As many as there may be newcomers: each of these is one.
     let mut handshakes = JoinSet::new();
+    // Bounded in number by the sessions that there may be.
+    let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -89,12 +102,19 @@ async fn accept(
                 }
             },
             Some(done) = handshakes.join_next(), if !handshakes.is_empty() => {
-                if let Ok(Some(connection)) = done
-                    && ready.send(connection).await.is_err()
-                {
-                    return;
+                match done {
+                    Ok(Some(Shaken::Ready(connection))) => {
+                        if ready.send(*connection).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(Some(Shaken::Session(held, connection))) => {
+                        sessions.spawn(held.hold(connection));
+                    }
+                    Ok(None) | Err(_) => {}
                 }
             }
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => {}
         }
     }
 }
@@ -107,35 +127,71 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// What came of a connection.
+enum Shaken {
+    /// It can be served.
+    Ready(Box<(ServerStream, Caller)>),
+    /// It only holds a session.
+    Session(HeldSession, Connection<TcpStream>),
+}
+
 /// Finds out what a caller speaks; none if it does not say so in time, or speaks what the port does not take.
 async fn shake_hands(
     mut connection: Connection<TcpStream>,
     mut caller: Caller,
     encryption: Encryption,
-) -> Option<(ServerStream, Caller)> {
+) -> Option<Shaken> {
     let shaking = async {
-        let is_handshake = connection.peek_byte().await? == Some(HANDSHAKE_BYTE);
-        let stream = match (encryption, is_handshake) {
-            (Encryption::Required(config) | Encryption::Offered(config), true) => {
+        let first = connection.peek_byte().await?;
+        let stream = match (encryption, first) {
+            (Encryption::Required(config) | Encryption::Offered(config), Some(HANDSHAKE_BYTE)) => {
                 caller.is_encrypted = true;
                 let stream = TlsAcceptor::from(config).accept(connection).await?;
                 Stream::Encrypted(Box::new(stream))
             }
-            (Encryption::Offered(_) | Encryption::None, false) => Stream::Plain(connection),
-            (Encryption::Required(_), false) | (Encryption::None, true) => {
+            (Encryption::Required(_) | Encryption::Offered(_), Some(FIRST_BYTE)) => {
+                return refuse(connection, &[Reply::NeedsTls as u8]).await;
+            }
+            (Encryption::Disabled(_), Some(HANDSHAKE_BYTE)) => {
+                return refuse(connection, NO_TLS).await;
+            }
+            (Encryption::Disabled(members), Some(FIRST_BYTE)) => {
+                let admission = members.admit(&mut connection).await?;
+                caller.mark_known();
+                match admission {
+                    Admission::Requests => caller.is_member = true,
+                    Admission::Session(held) => return Ok(Shaken::Session(held, connection)),
+                }
+                Stream::Plain(connection)
+            }
+            (Encryption::Required(_), _) | (Encryption::None, Some(HANDSHAKE_BYTE)) => {
                 return Err(ErrorKind::InvalidData.into());
             }
+            (Encryption::Offered(_) | Encryption::Disabled(_) | Encryption::None, _) => {
+                Stream::Plain(connection)
+            }
         };
-        Ok::<_, io::Error>((ServerStream { stream, caller: caller.clone() }, caller))
+        let stream = ServerStream { stream, caller: caller.clone() };
+        Ok::<_, io::Error>(Shaken::Ready(Box::new((stream, caller))))
     };
     match tokio::time::timeout(HEADER_TIMEOUT, shaking).await {
-        Ok(Ok(ready)) => Some(ready),
+        Ok(Ok(shaken)) => Some(shaken),
         Ok(Err(error)) => {
             tracing::debug!(cause = %error, "closed a connection during its handshake");
             None
         }
         Err(_) => None,
     }
+}
+
+/// Says why a caller is refused, as it can understand it.
+async fn refuse(mut connection: Connection<TcpStream>, text: &[u8]) -> io::Result<Shaken> {
+    connection.write_all(text).await?;
+    connection.shutdown().await?;
+    // What the caller has sent and nobody read would have the system drop the text.
+    let mut unread = connection.take(UNREAD_BYTES_MAX);
+    tokio::io::copy(&mut unread, &mut tokio::io::sink()).await?;
+    Err(ErrorKind::InvalidData.into())
 }
 
 /// A connection that was taken.
@@ -220,10 +276,9 @@ impl Connected for ServerStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dial::{DialError, Protocol, connect};
+    use crate::dial::{DialError, PeerStream, Protocol, Trust};
     use crate::identity::Identity;
     use partita_shared::endpoint::{Endpoint, Fingerprint};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// How long a test waits for anything.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -235,6 +290,15 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let endpoint = Endpoint::new(address, Some(identity.fingerprint()));
         (Port::open(listener, encryption(identity.server_config().unwrap())), endpoint)
+    }
+
+    /// Connects by the fingerprint.
+    async fn connect(
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        timeout: Duration,
+    ) -> Result<PeerStream, DialError> {
+        crate::dial::connect(endpoint, &Trust::Fingerprint, protocol, timeout).await
     }
 
     /// What comes of a connection until it ends.
@@ -313,6 +377,46 @@ mod tests {
         let mut stream = TcpStream::connect(&endpoint.address).await.unwrap();
         stream.write_all(b"GET /").await.unwrap();
         assert!(read_all(stream).await.is_empty());
+    }
+
+    /// A certificate that an authority signed, for this host, with its chain; and the authority's in PEM.
+    fn signed(host: &str) -> (Identity, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&key).unwrap().pem();
+        let issuer = rcgen::Issuer::new(params, key);
+        let own = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![host.to_string()]).unwrap();
+        let certificate = params.signed_by(&own, &issuer).unwrap().pem();
+        let own = own.serialize_pem();
+        (Identity::from_pem(certificate.as_bytes(), own.as_bytes()).unwrap(), authority)
+    }
+
+    /// By authorities, a client takes any certificate for the host that they vouch for, and no other.
+    #[tokio::test]
+    async fn authorities_vouch_for_a_certificate() {
+        let file = std::env::temp_dir().join(format!("partita-authority-{}", std::process::id()));
+        let trust = Trust::Authority(file.clone());
+        let (identity, authority) = signed("127.0.0.1");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = identity.server_config().unwrap();
+        let _port = Port::open(listener, Encryption::Required(config));
+        let dial = async |host: &str| {
+            let endpoint = Endpoint::from(format!("{host}:{port}"));
+            crate::dial::connect(&endpoint, &trust, Protocol::Http2, PATIENCE).await
+        };
+        let unreadable = dial("127.0.0.1").await;
+        assert!(matches!(unreadable, Err(DialError::Authority(_))));
+        std::fs::write(&file, authority).unwrap();
+        assert!(dial("127.0.0.1").await.is_ok());
+        let other_host = dial("localhost").await;
+        assert!(matches!(other_host, Err(DialError::NotVouchedFor(_))), "{other_host:?}");
+        std::fs::write(&file, signed("127.0.0.1").1).unwrap();
+        let other_authority = dial("127.0.0.1").await;
+        assert!(matches!(other_authority, Err(DialError::NotVouchedFor(_))), "{other_authority:?}");
+        std::fs::remove_file(&file).unwrap();
     }
 
     /// A handshake that is begun and not ended is closed in time.

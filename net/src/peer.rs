@@ -1,11 +1,12 @@
 //! Partitions of other workers: Arrow Flight between processes, the same stream of messages inside one.
 
-use crate::dial::{Dial, DialError};
+use crate::dial::{Dial, DialError, Trust};
 use crate::payload::BoxAxis;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt};
+use partita_shared::access::authorization;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{Attempt, StageId};
 use partita_shared::{limits, wire};
@@ -128,7 +129,8 @@ impl FlightPlane {
             cause: error.to_string(),
         };
         let stream_window_bytes = self.stream_window_bytes;
-        let dial = Dial { stream_window_bytes, ..Dial::within(CONNECT_TIMEOUT) };
+        let trust = Trust::in_worker(&self.token);
+        let dial = Dial { stream_window_bytes, trust, ..Dial::within(CONNECT_TIMEOUT) };
         let channel = dial.open(worker).await.map_err(unreachable)?;
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if channels.len() >= CONNECTIONS_MAX {
@@ -154,7 +156,7 @@ impl Stream for Sent {
 impl FlightPlane {
     fn authorized<T>(&self, message: T) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
-        if let Ok(value) = format!("Bearer {}", self.token).parse() {
+        if let Some(Ok(value)) = authorization(&self.token).map(|text| text.parse()) {
             request.metadata_mut().insert("authorization", value);
         }
         request

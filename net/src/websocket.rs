@@ -1,7 +1,7 @@
 //! Control links: WebSockets to the scheduler, for workers and clients.
 
-use crate::dial::{DialError, EncryptedStream, Protocol, connect};
-use partita_shared::endpoint::Endpoint;
+use crate::dial::{DialError, PeerStream, Protocol, Trust, connect};
+use partita_shared::access::{Access, authorization};
 use partita_shared::limits::{CONTROL_FRAME_BYTES_MAX, HANDSHAKE_TIMEOUT};
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION};
 use tokio::time::{Instant, timeout_at};
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// A control link.
-pub type ControlSocket = WebSocketStream<EncryptedStream>;
+pub type ControlSocket = WebSocketStream<PeerStream>;
 /// What goes over it.
 pub type ControlMessage = Message;
 
@@ -41,24 +41,22 @@ pub enum LinkError {
 ///
 /// # Errors
 /// If it cannot be reached, is another process, or refuses.
-pub async fn open(
-    endpoint: &Endpoint,
-    path: &str,
-    token: &str,
-) -> Result<ControlSocket, LinkError> {
+pub async fn open(access: &Access, path: &str) -> Result<ControlSocket, LinkError> {
     let end = Instant::now() + HANDSHAKE_TIMEOUT;
+    let endpoint = access.endpoint();
     let mut request = format!("ws://{}{path}", endpoint.address)
         .into_client_request()
         .map_err(|error| LinkError::Protocol(error.to_string()))?;
     let headers = request.headers_mut();
-    if let Ok(bearer) = format!("Bearer {token}").parse() {
+    if let Some(Ok(bearer)) = authorization(&access.token).map(|text| text.parse()) {
         headers.insert("authorization", bearer);
     }
     headers.insert(PROTOCOL_HEADER, PROTOCOL_VERSION.into());
     let config = WebSocketConfig::default()
         .max_message_size(Some(CONTROL_FRAME_BYTES_MAX))
         .max_frame_size(Some(CONTROL_FRAME_BYTES_MAX));
-    let stream = connect(endpoint, Protocol::Http1, HANDSHAKE_TIMEOUT).await?;
+    let trust = Trust::in_scheduler(access);
+    let stream = connect(&endpoint, &trust, Protocol::Http1, HANDSHAKE_TIMEOUT).await?;
     let upgrading = client_async_with_config(request, stream, Some(config));
     match timeout_at(end, upgrading).await {
         Ok(Ok((socket, _))) => Ok(socket),

@@ -21,7 +21,7 @@ from ._dashboard import Dashboard
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._futures import Future, Futures
-from ._local import Link, LocalCluster, check_arguments, check_step, find_access
+from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._stubs import FUNCTIONS
 from ._tls import page_token
 
@@ -75,6 +75,10 @@ class Client:
         Time to wait for a scheduler that does not answer yet: seconds, or a string such as ``"2s"``. 60 s by default.
     token : str, optional
         Token of the scheduler at `address`. By default it is taken from ``PARTITA_TOKEN`` or an access file.
+    tls_ca_file : str, optional
+        File with the certificates of authorities (PEM). The client recognizes the scheduler by a certificate for its
+        host that they vouch for. By default it is taken from ``PARTITA_TLS_CA_FILE`` or the access file; without one,
+        the scheduler is recognized by the fingerprint in the token.
     n_workers, threads_per_worker, memory_limit, local_directory
         Arguments of :class:`LocalCluster`. With one of these, the client always starts a cluster. The other arguments
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
@@ -108,6 +112,7 @@ class Client:
         local_directory: str | None = None,
         set_as_default: bool = True,
         token: str | None = None,
+        tls_ca_file: str | None = None,
         **arguments: Any,
     ) -> None:
         for name in _IGNORED:
@@ -125,19 +130,19 @@ class Client:
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
         if isinstance(address, LocalCluster):
-            self._connect(address.scheduler_address, address.token, wait)
+            self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
             raise TypeError(f"address must be a string such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
         elif address is not None and token is not None:
-            self._connect(address, token, wait)
+            self._connect(address, token, wait, tls_ca_file)
         elif address is not None or scheduler_file is not None:
             if local:
                 raise TypeError(
                     f"Client() does not support the argument {next(iter(local))!r} with an address or a scheduler file: "
                     "it applies only to a cluster that the client starts"
                 )
-            self._find(address, scheduler_file, wait)
-        elif size or not self._find_any(wait):
+            self._find(address, scheduler_file, wait, tls_ca_file)
+        elif size or not self._find_any(wait, tls_ca_file):
             check_step()
             self._own = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
@@ -145,42 +150,46 @@ class Client:
             self.as_current()
         atexit.register(self.close)
 
-    def _connect(self, address: str, token: str, wait: float | None) -> None:
+    def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:
         """Connect to a scheduler, waiting for it if it is still starting."""
-        self._try_until(lambda left: self._open_connection(address, token, left), wait)
+        tls_ca_file = tls_ca_file or authorities()
+        self._try_until(lambda left: self._open_connection(address, token, tls_ca_file, left), wait)
 
-    def _find(self, address: str | None, scheduler_file: str | None, wait: float | None) -> None:
+    def _find(
+        self, address: str | None, scheduler_file: str | None, wait: float | None, tls_ca_file: str | None
+    ) -> None:
         """Find the access file of a cluster and connect to it, waiting for both."""
 
         def attempt(left: float) -> None:
-            found = find_access(address, scheduler_file)
+            found = find_access(address, scheduler_file, tls_ca_file)
             if found is None:
                 raise ClusterError("no cluster found")
             self._open_connection(*found, left)
 
         self._try_until(attempt, wait)
 
-    def _find_any(self, wait: float | None) -> bool:
+    def _find_any(self, wait: float | None, tls_ca_file: str | None) -> bool:
         """Connect to a cluster of the environment or a running one; return whether one was found.
 
         A cluster that does not answer probably ended without removing its access file. This is an error if the
         environment names the cluster, otherwise a warning.
         """
         if any(os.environ.get(name) for name in _NAMING):
-            self._find(None, None, wait)
+            self._find(None, None, wait, tls_ca_file)
             return True
-        found = find_access(None, None)
+        found = find_access(None, None, tls_ca_file)
         if found is None:
             return False
         try:
-            self._connect(*found, FOUND_TIMEOUT_S if wait is None else wait)
+            address, token, tls_ca_file = found
+            self._connect(address, token, FOUND_TIMEOUT_S if wait is None else wait, tls_ca_file)
         except Unreachable as error:
             warnings.warn(f"{error}; starting a cluster on this machine instead", stacklevel=4)
             return False
         return True
 
-    def _open_connection(self, address: str, token: str, wait: float) -> None:
-        connection = Connection(address.removeprefix("tcp://"), token)
+    def _open_connection(self, address: str, token: str, tls_ca_file: str | None, wait: float) -> None:
+        connection = Connection(address.removeprefix("tcp://"), token, tls_ca_file)
         connection.reach(wait)
         connection.attend()
         self._connection = connection
@@ -462,6 +471,8 @@ class Client:
             "PARTITA_SCHEDULER": connection.address,
             "PARTITA_TOKEN": connection.token,
         }
+        if connection.trust.tls_ca_file is not None:
+            environment["PARTITA_TLS_CA_FILE"] = connection.trust.tls_ca_file
         done = subprocess.run(
             [find_program(), *arguments], capture_output=True, text=True, env=environment, check=False
         )

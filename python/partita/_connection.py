@@ -24,7 +24,8 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
-from ._tls import CERTIFICATE_NAME, certificate_of, fingerprint_of, request
+from ._plaintext import CallProofs
+from ._tls import CERTIFICATE_NAME, Trust
 from ._wire import statement_query, upload_command
 
 __all__ = ["Connection", "Running"]
@@ -137,13 +138,20 @@ def _finish(done: Future[_Result], work: Callable[[], _Result]) -> None:
         del done
 
 
-def _flight_client(address: str, fingerprint: str, timeout: float) -> flight.FlightClient:
-    """Connect to a process that owns the certificate with this fingerprint.
+def _flight_client(trust: Trust, address: str, timeout: float, worker: str | None = None) -> flight.FlightClient:
+    """Connect to the scheduler, or to the worker with this fingerprint.
 
     gRPC does not know fingerprints, but takes a certificate as the only one that it trusts.
     """
-    certificate = certificate_of(address, fingerprint, timeout)
-    return flight.FlightClient(f"grpc+tls://{address}", tls_root_certs=certificate, override_hostname=CERTIFICATE_NAME)
+    if trust.is_plaintext:
+        proofs = CallProofs(lambda: trust.session(address, timeout, worker))
+        # Recognize the process before gRPC sends anything.
+        proofs.authorization()
+        return flight.FlightClient(f"grpc+tcp://{address}", middleware=[proofs])
+    certificates = trust.certificate(address, timeout, worker)
+    if trust.tls_ca_file is not None and worker is None:
+        return flight.FlightClient(f"grpc+tls://{address}", tls_root_certs=certificates)
+    return flight.FlightClient(f"grpc+tls://{address}", tls_root_certs=certificates, override_hostname=CERTIFICATE_NAME)
 
 
 def _allow_open_files() -> None:
@@ -265,19 +273,21 @@ class Connection:
         ``host:port``.
     token : str
         The cluster's token.
+    tls_ca_file : str, optional
+        File with the certificates of authorities (PEM) that vouch for the scheduler's certificate.
 
     Raises
     ------
     TokenRefused
-        If the token does not contain the fingerprint of the scheduler's certificate.
+        If the token does not say how the scheduler is recognized.
     """
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, tls_ca_file: str | None = None) -> None:
         _allow_open_files()
         self.address = address
         self.token = token
         self.session = f"python-{uuid.uuid4().hex}"
-        self._fingerprint = fingerprint_of(token)
+        self.trust = Trust(token, tls_ca_file)
         self._client: flight.FlightClient | None = None
         self._workers: dict[str, flight.FlightClient | None] = {}
         self._lock = threading.Lock()
@@ -291,8 +301,9 @@ class Connection:
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         directory = urllib.parse.quote(os.getcwd(), safe="/ ")
+        shown = self.trust.authorization
         return [
-            (b"authorization", f"Bearer {self.token}".encode()),
+            *([(b"authorization", shown.encode())] if shown else []),
             (b"x-partita-protocol", PROTOCOL.encode()),
             (b"x-partita-session", self.session.encode()),
             (b"x-partita-directory", directory.encode()),
@@ -310,7 +321,7 @@ class Connection:
             If no connection is established within `timeout` seconds, or another process listens at the address.
         """
         try:
-            self._client = _flight_client(self.address, self._fingerprint, timeout)
+            self._client = _flight_client(self.trust, self.address, timeout)
         except Unreachable as error:
             raise Unreachable(str(error).replace("cannot reach", "cannot reach the scheduler at", 1)) from None
 
@@ -324,8 +335,7 @@ class Connection:
 
     def request(self, path: str, method: str, timeout: float) -> tuple[int, bytes]:
         """Send a request to the REST API and return the status and the body."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return request(self.address, self._fingerprint, f"/api/v2/{path}", method, headers, timeout)
+        return self.trust.request(self.address, f"/api/v2/{path}", method, timeout)
 
     def attend(self) -> None:
         """Open a stream that keeps the session alive on the scheduler as long as this process lives.
@@ -552,7 +562,7 @@ class Connection:
         client: flight.FlightClient | None = None
         try:
             host, _, fingerprint = address.partition("#")
-            client = _flight_client(host, fingerprint, REACH_TIMEOUT_S)
+            client = _flight_client(self.trust, host, REACH_TIMEOUT_S, fingerprint)
             # An invalid ticket: any response, even an error, proves that the worker is reachable.
             headers = self._headers()
             options = flight.FlightCallOptions(timeout=REACH_TIMEOUT_S, headers=headers)

@@ -15,9 +15,9 @@ from typing import IO, Any
 
 from ._binary import find_program
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
-from ._tls import fingerprint_of, page_token
+from ._tls import Trust, page_token
 
-__all__ = ["Link", "LocalCluster", "check_arguments", "check_step", "find_access"]
+__all__ = ["Link", "LocalCluster", "authorities", "check_arguments", "check_step", "find_access"]
 
 #: Prints the address and the token of the cluster, then runs as long as its standard input is open. Thus the cluster
 #: ends with the process that started it, even if that process crashes.
@@ -334,7 +334,9 @@ _OF_DASK = {
 _OF_DASK_ARGUMENTS = {
     "asynchronous": "calls are synchronous; Client.compute returns futures",
     "protocol": "workers and clients always use Arrow Flight",
-    "security": "every connection is encrypted and authenticated by the cluster's token, which Client(cluster) uses",
+    "security": "every connection is encrypted and authenticated by the cluster's token, which Client(cluster) uses; the options "
+    "of `partita run` are read from the environment: PARTITA_TLS_CERT, PARTITA_TLS_KEY, PARTITA_TLS_CA_FILE, "
+    "PARTITA_PLAINTEXT",
     "interface": "use host=",
     "worker_class": "workers are always processes of the program `partita`",
     "scheduler_kwargs": "the scheduler has no further arguments",
@@ -375,24 +377,33 @@ def _choose_port(host: str | None, scheduler_port: int | None, dashboard_address
     return port
 
 
-def find_access(address: str | None, scheduler_file: str | None) -> tuple[str, str] | None:
-    """Return the address and the token of the selected cluster, as the program finds them.
+def find_access(
+    address: str | None, scheduler_file: str | None, tls_ca_file: str | None = None
+) -> tuple[str, str, str | None] | None:
+    """Return the address, the token and the file of authorities of the selected cluster, as the program finds them.
 
     Returns None if no cluster is selected and none is running.
     """
     token = os.environ.get("PARTITA_TOKEN")
     if token and not scheduler_file and (address or os.environ.get("PARTITA_SCHEDULER")):
         # An invalid token is an error at once: a retry would read the same one.
-        fingerprint_of(token)
+        Trust(token, tls_ca_file or authorities())
     command = [find_program(), "access"]
     if address:
         command.append(address)
     if scheduler_file:
         command += ["--scheduler-file", os.fspath(scheduler_file)]
+    if tls_ca_file:
+        command += ["--tls-ca-file", os.fspath(tls_ca_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         access = json.loads(done.stdout)
-        return access["address"], access["token"]
+        return access["address"], access["token"], access.get("tls_ca_file")
     if done.returncode == NO_CLUSTER_CODE:
         return None
     raise ClusterError(_error_message(done.stderr))
+
+
+def authorities() -> str | None:
+    """Return the file with the certificates of authorities that the environment names."""
+    return os.environ.get("PARTITA_TLS_CA_FILE") or None

@@ -21,6 +21,16 @@ pub enum SchedulerError {
     /// There is no certificate for the port.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The secret that the user chose can be guessed.
+    #[error(
+        "the secret in PARTITA_TOKEN is too short: it has {bytes} bytes, at least {min} are required; unset PARTITA_TOKEN to have one generated, or set it to the output of `openssl rand -base64 32`"
+    )]
+    ShortSecret {
+        /// Its length.
+        bytes: usize,
+        /// The shortest that is taken.
+        min: usize,
+    },
     /// The file that keeps the key and the token is damaged.
     #[error("{} is not a Partita identity file: {source}; remove it to make a new key and token", path.display())]
     IdentityFile {

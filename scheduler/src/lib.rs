@@ -28,6 +28,7 @@ use observer::Observer;
 use partita_core::Options;
 use partita_net::listen::Encryption;
 use partita_net::peer::{DataPlane, FlightPlane};
+use partita_net::plaintext::Members;
 use partita_observe::event::SchedulerFacts;
 use partita_shared::access::{Access, host_name, page_token, write_public};
 use planning::Planner;
@@ -72,13 +73,18 @@ pub struct SchedulerConfig {
     pub journal: Option<PathBuf>,
 }
 
-/// How connections to a scheduler are protected. They are always encrypted, but for those of pages.
+/// How connections to a scheduler are protected. By default they are encrypted, but for those of pages.
 #[derive(Clone, Debug, Default)]
 pub struct SecurityConfig {
     /// Keeps the key, the certificate and the token for the next start. Without it, each start has new ones.
     pub identity_file: Option<PathBuf>,
     /// A certificate of the site. Without it, the scheduler makes one.
     pub certificate: Option<CertificateFiles>,
+    /// The authorities by which clients are to recognize that certificate, in PEM. Without them, they recognize it by
+    /// the fingerprint in the token.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Whether nothing is encrypted. Then nobody sends the token: both ends prove that they know its secret.
+    pub plaintext: bool,
     /// Whether pages too must be opened by HTTPS.
     pub page_https_only: bool,
     /// Whether pages may only look.
@@ -106,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) plane: Arc<dyn DataPlane>,
     pub(crate) planning: Planner,
     pub(crate) token: Token,
+    /// Who may ask if nothing is encrypted.
+    pub(crate) members: Option<Arc<Members>>,
     /// Opens pages, and nothing else.
     pub(crate) page_token: Token,
     /// Who watches the core, unless neither pages nor a journal are wanted.
@@ -164,20 +172,30 @@ impl Scheduler {
         let address = format!("{host}:{port}");
         let hosts = [host_name(), host];
         let secrets = Secrets::obtain(&config.security, config.token.as_deref(), &hosts)?;
-        let (token, server) = (secrets.token, secrets.identity.server_config()?);
-        let encryption = match config.security.page_https_only {
-            true => Encryption::Required(server),
-            false => Encryption::Offered(server),
+        let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(secrets.token.clone()));
+        let shared = share(config, plane, secrets.token, address)?;
+        let encryption = match (&secrets.identity, &shared.members) {
+            (Some(identity), _) if shared.config.security.page_https_only => {
+                Encryption::Required(identity.server_config()?)
+            }
+            (Some(identity), _) => Encryption::Offered(identity.server_config()?),
+            (None, Some(members)) => Encryption::Disabled(Arc::clone(members)),
+            (None, None) => Encryption::None,
         };
-        let plane: Arc<dyn DataPlane> = Arc::new(FlightPlane::new(token.clone()));
-        let shared = share(config, plane, token, address)?;
         let (name, address) = (shared.config.name.clone(), shared.address.clone());
         let mut access = Access::to_this_process(name, address, shared.token.0.clone());
         access.listens_everywhere = unspecified;
+        // Others have other working directories.
+        let authority = shared.config.security.tls_ca_file.as_deref();
+        access.tls_ca_file = authority.map(std::path::absolute).transpose().map_err(|source| {
+            SchedulerError::System { what: "cannot use --tls-ca-file".to_string(), source }
+        })?;
         if let Some(path) = &shared.config.scheduler_file {
             // The certificate first: whoever finds the access file finds it too.
-            let certificate = secrets.identity.certificate_pem();
-            write_public(&path.with_extension(CERTIFICATE_EXTENSION), certificate.as_bytes())?;
+            if let Some(identity) = &secrets.identity {
+                let certificate = identity.certificate_pem();
+                write_public(&path.with_extension(CERTIFICATE_EXTENSION), certificate.as_bytes())?;
+            }
             access.write(path)?;
         }
         Ok(Scheduler { shared, listener: Some((listener, encryption)), access })
@@ -313,6 +331,7 @@ fn share(
         acks: query::Acks::default(),
         plane,
         planning: Planner::new(config.planning_timeout)?,
+        members: config.security.plaintext.then(|| Arc::new(Members::new(&token, None))),
         page_token: Token(page_token(&token)),
         token: Token(token),
         address,
@@ -329,7 +348,7 @@ fn facts(config: &SchedulerConfig, options: &Options, address: &str) -> Schedule
     };
     let settings = [
         ("listen address", format!("{}:{}", config.host, config.port)),
-        ("encryption", "TLS 1.3".to_string()),
+        ("encryption", if config.security.plaintext { "none" } else { "TLS 1.3" }.to_string()),
         ("access file", shown(config.scheduler_file.as_deref())),
         ("journal", shown(config.journal.as_deref())),
         ("idle timeout", seconds(config.idle_timeout)),

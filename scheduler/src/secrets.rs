@@ -6,16 +6,22 @@
 use crate::SecurityConfig;
 use crate::error::SchedulerError;
 use partita_net::identity::Identity;
-use partita_shared::access::{AccessError, make_token, read_private, secret_of, write_private};
+use partita_shared::access::{
+    AccessError, make_plaintext_token, make_token, read_private, secret_of, write_private,
+};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::Path;
+
+/// The shortest secret that a user may choose, in bytes. The dashboard's token, which may travel unencrypted, is derived
+/// from the secret, as are the proofs of `--plaintext`: whoever records one can try short secrets at leisure.
+const SECRET_BYTES_MIN: usize = 16;
 
 /// The file that keeps them, which only its owner may read.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     secret: String,
-    /// In PEM, with the key; none of a certificate that was given.
+    /// In PEM, with the key; none of a certificate that was given, or where none was needed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificate: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,7 +30,8 @@ struct Kept {
 
 /// The certificate and the token of a scheduler.
 pub(crate) struct Secrets {
-    pub(crate) identity: Identity,
+    /// None of a scheduler that does not encrypt.
+    pub(crate) identity: Option<Identity>,
     pub(crate) token: String,
 }
 
@@ -36,32 +43,22 @@ impl Secrets {
         hosts: &[String],
     ) -> Result<Self, SchedulerError> {
         let kept = config.identity_file.as_deref().map(read).transpose()?.flatten();
-        let identity = match (&config.certificate, &kept) {
-            (Some(files), _) => {
-                let read = |path: &Path| {
-                    std::fs::read(path).map_err(|source| SchedulerError::System {
-                        what: format!("cannot read {}", path.display()),
-                        source,
-                    })
-                };
-                Identity::from_pem(&read(&files.certificate)?, &read(&files.key)?)?
-            }
-            (None, Some(Kept { certificate: Some(certificate), key: Some(key), .. })) => {
-                Identity::from_pem(certificate.as_bytes(), key.as_bytes())?
-            }
-            (None, _) => Identity::generate(hosts)?,
-        };
         let secret = match (token, &kept) {
-            (Some(token), _) => secret_of(token).to_string(),
+            (Some(token), _) => checked(secret_of(token))?.to_string(),
             (None, Some(kept)) => kept.secret.clone(),
             (None, None) => crate::new_token()?,
         };
-        let own = config.certificate.is_none();
-        let now = Kept {
-            secret: secret.clone(),
-            certificate: own.then(|| identity.certificate_pem()),
-            key: own.then(|| identity.key_pem()),
+        let identity = match config.plaintext {
+            true => None,
+            false => Some(obtain_identity(config, kept.as_ref(), hosts)?),
         };
+        let (certificate, key) = match (&identity, &config.certificate) {
+            (Some(identity), None) => (Some(identity.certificate_pem()), Some(identity.key_pem())),
+            (Some(_), Some(_)) => (None, None),
+            // The next scheduler of this name may encrypt again.
+            (None, _) => kept.clone().map_or((None, None), |kept| (kept.certificate, kept.key)),
+        };
+        let now = Kept { secret: secret.clone(), certificate, key };
         if let Some(path) = &config.identity_file
             && kept.as_ref() != Some(&now)
         {
@@ -69,9 +66,43 @@ impl Secrets {
                 .map_err(|source| SchedulerError::IdentityFile { path: path.clone(), source })?;
             write_private(path, &text)?;
         }
-        let token = make_token(&secret, identity.fingerprint());
+        let token = match &identity {
+            Some(identity) => make_token(&secret, identity.fingerprint()),
+            None => make_plaintext_token(&secret),
+        };
         Ok(Secrets { identity, token })
     }
+}
+
+/// A secret that a user chose, if it is not too short.
+fn checked(secret: &str) -> Result<&str, SchedulerError> {
+    match secret.len() < SECRET_BYTES_MIN {
+        true => Err(SchedulerError::ShortSecret { bytes: secret.len(), min: SECRET_BYTES_MIN }),
+        false => Ok(secret),
+    }
+}
+
+/// The certificate that is given, else that which is kept, else a new one for these hosts.
+fn obtain_identity(
+    config: &SecurityConfig,
+    kept: Option<&Kept>,
+    hosts: &[String],
+) -> Result<Identity, SchedulerError> {
+    Ok(match (&config.certificate, kept) {
+        (Some(files), _) => {
+            let read = |path: &Path| {
+                std::fs::read(path).map_err(|source| SchedulerError::System {
+                    what: format!("cannot read {}", path.display()),
+                    source,
+                })
+            };
+            Identity::from_pem(&read(&files.certificate)?, &read(&files.key)?)?
+        }
+        (None, Some(Kept { certificate: Some(certificate), key: Some(key), .. })) => {
+            Identity::from_pem(certificate.as_bytes(), key.as_bytes())?
+        }
+        (None, _) => Identity::generate(hosts)?,
+    })
 }
 
 fn read(path: &Path) -> Result<Option<Kept>, SchedulerError> {
@@ -92,6 +123,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    /// As short as a secret may be.
+    const SECRET: &str = "open-sesame-1234";
+
     fn obtain(file: Option<&Path>, token: Option<&str>) -> Result<Secrets, SchedulerError> {
         let identity_file = file.map(Path::to_path_buf);
         Secrets::obtain(&SecurityConfig { identity_file, ..SecurityConfig::default() }, token, &[])
@@ -108,7 +142,6 @@ mod tests {
         assert_eq!(mode, 0o600);
         let second = obtain(Some(&file), None).unwrap();
         assert_eq!(first.token, second.token);
-        assert_eq!(first.identity.fingerprint(), second.identity.fingerprint());
         assert_ne!(obtain(None, None).unwrap().token, first.token);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(obtain(Some(&file), None).is_err());
@@ -117,10 +150,35 @@ mod tests {
     /// A token that is given brings its secret; the fingerprint is always that of the scheduler's certificate.
     #[test]
     fn a_given_token_brings_its_secret() {
-        let plain = obtain(None, Some("open-sesame")).unwrap();
-        assert_eq!(plain.token, make_token("open-sesame", plain.identity.fingerprint()));
+        let fingerprint = |secrets: &Secrets| secrets.identity.as_ref().unwrap().fingerprint();
+        let plain = obtain(None, Some(SECRET)).unwrap();
+        assert_eq!(plain.token, make_token(SECRET, fingerprint(&plain)));
         let whole = obtain(None, Some(&plain.token)).unwrap();
-        assert_eq!(secret_of(&whole.token), "open-sesame");
-        assert_eq!(whole.token, make_token("open-sesame", whole.identity.fingerprint()));
+        assert_eq!(secret_of(&whole.token), SECRET);
+        assert_eq!(whole.token, make_token(SECRET, fingerprint(&whole)));
+    }
+
+    /// A secret that could be guessed is refused, with the remedy.
+    #[test]
+    fn a_short_secret_is_refused() {
+        let error = obtain(None, Some(&SECRET[1..])).err().unwrap();
+        assert!(error.to_string().contains("openssl rand"), "{error}");
+        assert!(!error.to_string().contains(&SECRET[1..]), "{error}");
+        assert!(obtain(None, Some(SECRET)).is_ok());
+    }
+
+    /// A scheduler that does not encrypt has no certificate and says so in its token; one that encrypts afterwards has
+    /// the certificate of before.
+    #[test]
+    fn a_scheduler_may_not_encrypt() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.identity");
+        let first = obtain(Some(&file), None).unwrap();
+        let (identity_file, plaintext) = (Some(file.clone()), true);
+        let config = SecurityConfig { identity_file, plaintext, ..SecurityConfig::default() };
+        let second = Secrets::obtain(&config, None, &[]).unwrap();
+        assert!(second.identity.is_none());
+        assert_eq!(second.token, make_plaintext_token(secret_of(&first.token)));
+        assert_eq!(obtain(Some(&file), None).unwrap().token, first.token);
     }
 }

@@ -1,8 +1,8 @@
 //! What every part of Partita shares: identifiers, the messages between processes, the rows that
 //! the dashboard and the REST API show, sizes, durations, and the access file.
 //!
-//! Nothing here knows DataFusion, Arrow, sockets or clocks, and all of it but [`access`] and [`tls`]
-//! compiles to wasm32, because the dashboard reads the same types.
+//! Nothing here knows DataFusion, Arrow, sockets or clocks, and all of it but [`access`], [`tls`] and
+//! [`plaintext`] compiles to wasm32, because the dashboard reads the same types.
 
 #[cfg(unix)]
 pub mod access;
@@ -14,6 +14,8 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod model;
+#[cfg(unix)]
+pub mod plaintext;
 #[cfg(unix)]
 pub mod tls;
 pub mod units;

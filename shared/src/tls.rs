@@ -1,13 +1,19 @@
 //! What both ends of an encrypted connection agree on: TLS 1.3, and a certificate that is recognized by its
-//! fingerprint. No authority is asked: whoever may connect was told the fingerprint together with the token.
+//! fingerprint. No authority is asked: whoever may connect was told the fingerprint together with the token. Only the
+//! certificate of a scheduler may be recognized by the authorities of a site instead.
 
 use crate::endpoint::Fingerprint;
 use ring::digest::{SHA256, digest};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring as provider, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme, version};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version,
+};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The name that the certificate of every process has, beside those of its host: peers recognize the certificate,
@@ -47,12 +53,51 @@ pub fn client_config(
     fingerprint: Fingerprint,
     protocol: &[u8],
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = crypto_provider();
-    let verifier = Pinned { fingerprint, provider: Arc::clone(&provider) };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    config(Arc::new(Pinned { fingerprint, provider: crypto_provider() }), protocol)
+}
+
+/// The authorities in a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the certificates of authorities in {} (--tls-ca-file): {cause}", path.display())]
+pub struct AuthorityError {
+    path: PathBuf,
+    cause: String,
+}
+
+/// How a client connects to whoever has a certificate, for the name by which it is asked, that one of the authorities in
+/// this file (PEM) vouches for.
+///
+/// # Errors
+/// If the file cannot be read or has no certificates.
+pub fn authority_config(path: &Path, protocol: &[u8]) -> Result<Arc<ClientConfig>, AuthorityError> {
+    let failed = |cause: String| AuthorityError { path: path.to_path_buf(), cause };
+    let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    config(verifier, protocol).map_err(|error| failed(error.to_string()))
+}
+
+/// The name of a server in its certificate: the host of `host:port`; none if it cannot be one.
+pub fn host_name_of(address: &str) -> Option<ServerName<'static>> {
+    let (host, _) = address.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_string()).ok()
+}
+
+fn config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    protocol: &[u8],
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let mut config = ClientConfig::builder_with_provider(crypto_provider())
         .with_protocol_versions(&[&version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![protocol.to_vec()];
     // Each connection is a handshake of its own, in which the peer proves that it owns the certificate.
@@ -67,6 +112,14 @@ pub fn is_other_certificate(error: &io::Error) -> bool {
         found,
         Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
     )
+}
+
+/// What is wrong with the certificate for which a handshake failed, if it did for that.
+pub fn certificate_fault(error: &io::Error) -> Option<String> {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(fault)) => Some(fault.to_string()),
+        _ => None,
+    }
 }
 
 /// Whether a handshake failed because the peer does not answer in TLS.

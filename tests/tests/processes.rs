@@ -32,6 +32,7 @@ mod pages;
 #[path = "processes/persisted.rs"]
 mod persisted;
 #[path = "processes/planning.rs"]
+mod plaintext;
 mod planning;
 #[path = "processes/prompt.rs"]
 mod prompt;

@@ -56,7 +56,8 @@ impl Engine {
         let store = Arc::new(Store::new(pool, policy.stored_bytes_max(), folder));
         budget.set_store(&store);
         let runtimes = Arc::new(Runtimes::new(policy.slots())?);
-        let peers = Arc::new(Peers::new(config.token.clone(), policy.stream_window_bytes()));
+        let (token, window) = (config.token.clone(), policy.stream_window_bytes());
+        let peers = Arc::new(Peers::new(token, endpoint.fingerprint, window));
         let inputs = InputSource {
             store: Arc::clone(&store),
             peers: Arc::clone(&peers),
@@ -108,17 +109,12 @@ impl Engine {
         self.runtimes.data()
     }
 
-    /// Whether this is the token of the cluster.
-    pub(crate) fn is_token(&self, given: &[u8]) -> bool {
-        self.peers.is_token(given)
-    }
-
     /// `host:port` of the data service; empty without one.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// What peers recognize the data service by; none without one.
+    /// What peers recognize the data service by: its certificate, or a name where nothing is encrypted; none without one.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
         self.fingerprint
     }

@@ -2,6 +2,7 @@
 
 use crate::environment::EnvironmentError;
 use partita_net::identity::IdentityError;
+use partita_shared::plaintext::NoRandom;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub enum WorkerError {
     /// There is no certificate for the data port.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The system has no random numbers.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
     /// The data port cannot be taken.
     #[error("cannot listen on {address}: {source}; choose another address with --host and --port")]
     Listen {
@@ -72,6 +76,7 @@ impl WorkerError {
             | WorkerError::System { .. }
             | WorkerError::Listen { .. }
             | WorkerError::Identity(_)
+            | WorkerError::NoRandom(_)
             | WorkerError::Scratch { .. } => 1,
         }
     }

@@ -44,7 +44,7 @@ impl Worker {
     /// If the scratch folder or the data port cannot be had.
     pub async fn new(config: WorkerConfig) -> Result<Self, WorkerError> {
         let service = match &config.host {
-            Some(host) => Some(DataService::open(host, config.port).await?),
+            Some(host) => Some(DataService::open(host, &config).await?),
             None => None,
         };
         let endpoint = service.as_ref().map(|service| service.endpoint.clone()).unwrap_or_default();

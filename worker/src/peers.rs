@@ -1,7 +1,10 @@
 //! The workers of the cluster: where the others are, whether they are gone, and the token that opens them.
 
+use partita_net::connections::Caller;
 use partita_net::peer::{DataPlane, FlightPlane};
-use partita_shared::endpoint::Endpoint;
+use partita_net::plaintext::Members;
+use partita_shared::access::{is_plaintext, secret_of};
+use partita_shared::endpoint::{Endpoint, Fingerprint};
 use partita_shared::ids::WorkerId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -39,14 +42,22 @@ pub(crate) struct Peers {
     own: AtomicU32,
     others: Mutex<HashMap<WorkerId, Peer>>,
     key: Mutex<Key>,
+    /// Who may ask if nothing is encrypted.
+    members: Arc<Members>,
     stream_window_bytes: u32,
     fetched_bytes: AtomicU64,
 }
 
 impl Peers {
-    /// Those of a cluster with this token. One stream from them has at most `stream_window_bytes` under way.
-    pub(crate) fn new(token: String, stream_window_bytes: u32) -> Self {
+    /// Those of a cluster with this token, by which a worker with this identity is asked. One stream from them has at
+    /// most `stream_window_bytes` under way.
+    pub(crate) fn new(
+        token: String,
+        identity: Option<Fingerprint>,
+        stream_window_bytes: u32,
+    ) -> Self {
         Peers {
+            members: Arc::new(Members::new(&token, identity)),
             own: AtomicU32::new(0),
             others: Mutex::default(),
             key: Mutex::new(Key::new(token, stream_window_bytes)),
@@ -115,16 +126,32 @@ impl Peers {
 
     /// Takes the token of the scheduler that was found.
     pub(crate) fn set_token(&self, token: &str) {
+        self.members.set_token(token);
         let mut key = self.key();
         if key.token != token {
             *key = Key::new(token.to_string(), self.stream_window_bytes);
         }
     }
 
-    /// Whether this is the token, compared in a time that does not say where the first
-    /// difference is.
-    pub(crate) fn is_token(&self, given: &[u8]) -> bool {
-        self.key().token.as_bytes().ct_eq(given).into()
+    /// Who may ask if nothing is encrypted.
+    pub(crate) fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// Whether a caller may ask, with this `authorization` header: it shows the token or, where nothing is encrypted,
+    /// has proved that it knows the secret. Secrets are compared in a time that does not say where the first difference
+    /// is.
+    pub(crate) fn admits(&self, caller: Option<&Caller>, header: Option<&[u8]>) -> bool {
+        let token = self.key().token.clone();
+        if is_plaintext(&token) {
+            return caller.is_some_and(|caller| caller.is_member)
+                || header.is_some_and(|header| self.members.is_call(header));
+        }
+        let given = header.and_then(|header| header.strip_prefix(b"Bearer "));
+        let given = given.and_then(|given| std::str::from_utf8(given).ok());
+        given.is_some_and(|given| {
+            secret_of(given).as_bytes().ct_eq(secret_of(&token).as_bytes()).into()
+        })
     }
 
     pub(crate) fn count_fetched(&self, from: WorkerId, bytes: u64) {

@@ -1,5 +1,6 @@
 //! The data service: other workers and the scheduler read partitions here, by Arrow Flight.
 
+use crate::config::WorkerConfig;
 use crate::engine::Engine;
 use crate::error::WorkerError;
 use crate::memory::MESSAGE_BYTES;
@@ -19,9 +20,10 @@ use partita_net::identity::Identity;
 use partita_net::listen::{Encryption, Port};
 use partita_net::peer::{DataPlane, FetchError, FetchTicket, FlightStream, Part};
 use partita_net::upload::UploadCommand;
-use partita_shared::access::host_name;
+use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::TaskId;
+use partita_shared::plaintext::random_identity;
 use partita_shared::{limits, wire};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -30,27 +32,36 @@ use tonic::{Request, Response, Status, Streaming};
 /// The data port, taken, with the certificate by which peers recognize it.
 pub(crate) struct DataService {
     listener: TcpListener,
-    encryption: Encryption,
-    /// Where the port is, and the fingerprint of the certificate.
+    /// By TLS with its certificate; none if nothing is encrypted.
+    encryption: Option<Encryption>,
+    /// Where the port is, and the fingerprint of the certificate; a random one if nothing is encrypted.
     pub(crate) endpoint: Endpoint,
 }
 
 impl DataService {
     /// Takes the data port, and makes a certificate for it.
-    pub(crate) async fn open(host: &str, port: u16) -> Result<Self, WorkerError> {
-        let address = format!("{host}:{port}");
+    pub(crate) async fn open(host: &str, config: &WorkerConfig) -> Result<Self, WorkerError> {
+        let address = format!("{host}:{}", config.port);
         let failed = |source| WorkerError::Listen { address: address.clone(), source };
         let listener = TcpListener::bind(&address).await.map_err(failed)?;
         let taken = listener.local_addr().map_err(failed)?.to_string();
-        let identity = Identity::generate(&[host_name()])?;
-        let encryption = Encryption::Required(identity.server_config()?);
-        let endpoint = Endpoint::new(taken, Some(identity.fingerprint()));
+        let (encryption, fingerprint) = match is_plaintext(&config.token) {
+            true => (None, random_identity()?),
+            false => {
+                let identity = Identity::generate(&[host_name()])?;
+                let encryption = Encryption::Required(identity.server_config()?);
+                (Some(encryption), identity.fingerprint())
+            }
+        };
+        let endpoint = Endpoint::new(taken, Some(fingerprint));
         Ok(DataService { listener, encryption, endpoint })
     }
 
     /// Serves on the data runtime, until the engine goes.
     pub(crate) fn start(self, engine: &Arc<Engine>) {
-        start(engine, self.listener, self.encryption);
+        let members = || Encryption::Disabled(Arc::clone(engine.peers().members()));
+        let encryption = self.encryption.unwrap_or_else(members);
+        start(engine, self.listener, encryption);
     }
 }
 
@@ -58,18 +69,15 @@ fn start(engine: &Arc<Engine>, listener: TcpListener, encryption: Encryption) {
     let weak = Arc::downgrade(engine);
     let knows = Arc::downgrade(engine);
     let check = move |request: Request<()>| {
-        let given = request.metadata().get("authorization").map(|value| value.as_bytes());
-        let token = given.and_then(|given| given.strip_prefix(b"Bearer "));
-        let engine = knows.upgrade();
-        match token.zip(engine) {
-            Some((token, engine)) if engine.is_token(token) => {
-                if let Some(caller) = request.extensions().get::<Caller>() {
-                    caller.mark_known();
-                }
-                Ok(request)
+        let header = request.metadata().get("authorization").map(|value| value.as_bytes());
+        let caller = request.extensions().get::<Caller>();
+        if knows.upgrade().is_some_and(|engine| engine.peers().admits(caller, header)) {
+            if let Some(caller) = caller {
+                caller.mark_known();
             }
-            Some(_) | None => Err(Status::unauthenticated("the token of the cluster is required")),
+            return Ok(request);
         }
+        Err(Status::unauthenticated("the token of the cluster is required"))
     };
     let service = FlightServiceServer::new(Service { engine: weak })
         .max_decoding_message_size(limits::FLIGHT_MESSAGE_BYTES_MAX)

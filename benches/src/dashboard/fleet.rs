@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// Opens a WebSocket of the scheduler.
 pub(super) async fn connect(access: &Access, path: &str) -> Result<Socket> {
-    Ok(websocket::open(&access.endpoint(), &format!("/{path}"), &access.token).await?)
+    Ok(websocket::open(access, &format!("/{path}")).await?)
 }
 
 /// Numbers that look like chance and are the same in every run.

@@ -3,7 +3,8 @@
 pub(crate) mod slurm;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use partita_shared::access::{FILE_VARIABLE, SCHEDULER_VARIABLE};
+use partita_scheduler::{CertificateFiles, SecurityConfig};
+use partita_shared::access::{CA_VARIABLE, FILE_VARIABLE, Hints, SCHEDULER_VARIABLE};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::DEFAULT_PORT;
 use partita_shared::units::{
@@ -11,6 +12,9 @@ use partita_shared::units::{
 };
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The environment variable that turns encryption off.
+const PLAINTEXT_VARIABLE: &str = "PARTITA_PLAINTEXT";
 
 fn memory_limit(text: &str) -> Result<MemoryLimit, UnitError> {
     parse_memory_limit(text)
@@ -97,7 +101,7 @@ pub(crate) enum ProgressFormat {
 /// The cluster to use.
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub(crate) struct Target {
-    /// Scheduler address, tcp://host:port or host:port; the token, SECRET.FINGERPRINT, is read from PARTITA_TOKEN or the access file
+    /// Scheduler address, tcp://host:port or host:port; the token, SECRET.FINGERPRINT or SECRET.plaintext, is read from PARTITA_TOKEN or the access file
     #[arg(long, env = SCHEDULER_VARIABLE, value_name = "ADDRESS")]
     pub(crate) scheduler: Option<String>,
     /// Access file of the scheduler [default: the one in ~/.partita]
@@ -106,6 +110,58 @@ pub(crate) struct Target {
     /// Cluster name, if several clusters are running
     #[arg(long, env = "PARTITA_CLUSTER", value_name = "NAME", conflicts_with = "scheduler_file")]
     pub(crate) cluster: Option<String>,
+    /// Recognize the scheduler by a certificate that the authorities in FILE (PEM) vouch for [default: by the fingerprint in the token]
+    #[arg(long, env = CA_VARIABLE, value_name = "FILE")]
+    pub(crate) tls_ca_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// How to connect.
+    pub(crate) fn hints(&self) -> Hints {
+        Hints { tls_ca_file: self.tls_ca_file.clone(), plaintext: false }
+    }
+}
+
+/// How connections to a scheduler are protected.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct SecurityArgs {
+    /// Serve the dashboard only by HTTPS
+    #[arg(long, env = "PARTITA_PAGE_HTTPS_ONLY")]
+    pub(crate) page_https_only: bool,
+    /// Do not let the dashboard cancel jobs or retire workers
+    #[arg(long, env = "PARTITA_PAGE_READ_ONLY")]
+    pub(crate) page_read_only: bool,
+    /// Use the certificate in FILE (PEM) [default: one that the scheduler makes]
+    #[arg(long, env = "PARTITA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Use the key of the certificate in FILE (PEM)
+    #[arg(long, env = "PARTITA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Have clients and workers recognize the certificate of --tls-cert by the authorities in FILE (PEM) [default: by the fingerprint in the token]
+    #[arg(long, env = CA_VARIABLE, value_name = "FILE")]
+    pub(crate) tls_ca_file: Option<PathBuf>,
+    /// Do not encrypt: others on the network can read all data, and change it. The token is not sent
+    #[arg(
+        long,
+        env = PLAINTEXT_VARIABLE,
+        conflicts_with_all = ["page_https_only", "tls_cert", "tls_key", "tls_ca_file"]
+    )]
+    pub(crate) plaintext: bool,
+}
+
+impl SecurityArgs {
+    /// The settings of a scheduler that keeps its key and its token in this file, if it does.
+    pub(crate) fn config(&self, identity_file: Option<PathBuf>) -> SecurityConfig {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        SecurityConfig {
+            identity_file,
+            certificate: files.map(|(certificate, key)| CertificateFiles { certificate, key }),
+            tls_ca_file: self.tls_ca_file.clone(),
+            plaintext: self.plaintext,
+            page_https_only: self.page_https_only,
+            page_read_only: self.page_read_only,
+        }
+    }
 }
 
 /// A command.
@@ -186,18 +242,9 @@ pub(crate) struct SchedulerArgs {
     /// Do not serve the dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
-    /// Serve the dashboard only by HTTPS
-    #[arg(long, env = "PARTITA_PAGE_HTTPS_ONLY")]
-    pub(crate) page_https_only: bool,
-    /// Do not let the dashboard cancel jobs
-    #[arg(long, env = "PARTITA_PAGE_READ_ONLY")]
-    pub(crate) page_read_only: bool,
-    /// Use the certificate in FILE (PEM) [default: one that the scheduler makes]
-    #[arg(long, env = "PARTITA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// Use the key of the certificate in FILE (PEM)
-    #[arg(long, env = "PARTITA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
+    /// How connections are protected
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
     /// Write an event journal to FILE, for `partita dashboard --replay` [default: NAME.journal beside the
     /// access file]
     #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE", conflicts_with = "no_journal")]
@@ -272,6 +319,12 @@ pub(crate) struct WorkerArgs {
     /// Exit if no scheduler answers for this long
     #[arg(long, env = "PARTITA_DEATH_TIMEOUT", value_name = "DURATION", value_parser = duration, default_value = "60s")]
     pub(crate) death_timeout: Duration,
+    /// Recognize the scheduler by a certificate that the authorities in FILE (PEM) vouch for [default: by the fingerprint in the token]
+    #[arg(long, env = CA_VARIABLE, value_name = "FILE", conflicts_with = "plaintext")]
+    pub(crate) tls_ca_file: Option<PathBuf>,
+    /// Connect only to a cluster that does not encrypt; PARTITA_TOKEN may then be only the secret
+    #[arg(long, env = PLAINTEXT_VARIABLE)]
+    pub(crate) plaintext: bool,
     /// Accepted for compatibility; workers do not serve a dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
@@ -330,6 +383,9 @@ pub(crate) struct RunArgs {
     /// Write an event journal to FILE, for `partita dashboard --replay` and `partita report`
     #[arg(long, env = "PARTITA_JOURNAL", value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// How connections are protected
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
     /// Print neither the dashboard's link nor progress bars
     #[arg(long, env = "PARTITA_HEADLESS")]
     pub(crate) headless: bool,

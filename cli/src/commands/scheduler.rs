@@ -5,7 +5,7 @@ use crate::commands::run::head_node::tell_end;
 use crate::commands::{links, net, signals};
 use crate::output::draft;
 use anyhow::{Context, Result};
-use partita_scheduler::{CertificateFiles, Scheduler, SchedulerConfig, SecurityConfig};
+use partita_scheduler::{Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access};
 use partita_shared::message::Request;
 use partita_worker::environment::slurm::SlurmJob;
@@ -35,7 +35,8 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
             (Some(path), false) => Some(path.clone()),
             (None, false) => Some(file.with_extension("journal")),
         },
-        security: security(&args, &file),
+        // Key and token are kept beside the access file.
+        security: args.security.config(Some(file.with_extension("identity"))),
         token: std::env::var(access::TOKEN_VARIABLE).ok().filter(|token| !token.is_empty()),
     };
     let stop = signals::stop();
@@ -78,17 +79,6 @@ pub(crate) async fn run(args: SchedulerArgs) -> Result<u8> {
 fn name(args: &SchedulerArgs) -> String {
     let given = args.name.clone();
     given.or_else(|| Some(SlurmJob::detect()?.cluster_name())).unwrap_or(DEFAULT_NAME.to_string())
-}
-
-/// How connections are protected. Key and token are kept beside the access file.
-fn security(args: &SchedulerArgs, file: &std::path::Path) -> SecurityConfig {
-    let files = args.tls_cert.clone().zip(args.tls_key.clone());
-    SecurityConfig {
-        identity_file: Some(file.with_extension("identity")),
-        certificate: files.map(|(certificate, key)| CertificateFiles { certificate, key }),
-        page_https_only: args.page_https_only,
-        page_read_only: args.page_read_only,
-    }
 }
 
 /// A cluster of the same name that answers is not pushed aside.

@@ -3,7 +3,7 @@
 use crate::args::WorkerArgs;
 use crate::commands::{asking, net, signals};
 use anyhow::{Context, Result};
-use partita_shared::access::{self, host_name};
+use partita_shared::access::{self, Access, AccessError, host_name};
 use partita_shared::message::FromWorker;
 use partita_shared::units::MemoryLimit;
 use partita_worker::environment::slurm::SlurmJob;
@@ -32,7 +32,16 @@ pub(crate) fn run(mut args: WorkerArgs) -> Result<u8> {
 }
 
 fn connector(args: &WorkerArgs) -> WebSocketConnector {
-    WebSocketConnector { address: args.address.clone(), file: args.scheduler_file.clone() }
+    let (address, file) = (args.address.clone(), args.scheduler_file.clone());
+    WebSocketConnector { address, file, hints: hints(args) }
+}
+
+fn hints(args: &WorkerArgs) -> access::Hints {
+    access::Hints { tls_ca_file: args.tls_ca_file.clone(), plaintext: args.plaintext }
+}
+
+fn find(args: &WorkerArgs) -> Result<Access, AccessError> {
+    access::find_with(args.address.as_deref(), args.scheduler_file.as_deref(), &hints(args))
 }
 
 async fn one(args: WorkerArgs) -> Result<u8> {
@@ -131,10 +140,12 @@ pub(crate) fn ignore_user_signals() {
 async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
     let looking = async {
         loop {
-            match access::find(args.address.as_deref(), args.scheduler_file.as_deref()) {
+            match find(args) {
                 Ok(access) => return Ok(access.token),
                 Err(
-                    error @ (access::AccessError::Address(_) | access::AccessError::NoFingerprint),
+                    error @ (AccessError::Address(_)
+                    | AccessError::NoFingerprint
+                    | AccessError::NotPlaintext),
                 ) => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
@@ -144,12 +155,10 @@ async fn wait_for_token(args: &WorkerArgs) -> Result<String> {
         found = tokio::time::timeout(args.death_timeout, looking) => match found {
             Ok(found) => Ok(found?),
             Err(_) => {
-                access::find(args.address.as_deref(), args.scheduler_file.as_deref())
-                    .map(|access| access.token)
-                    .map_err(|error| {
-                        let waited = args.death_timeout;
-                        WorkerError::NoScheduler { waited, cause: error.to_string() }.into()
-                    })
+                find(args).map(|access| access.token).map_err(|error| {
+                    let waited = args.death_timeout;
+                    WorkerError::NoScheduler { waited, cause: error.to_string() }.into()
+                })
             }
         },
         reason = signals::stop() => anyhow::bail!("{reason}"),
@@ -187,6 +196,12 @@ async fn supervise(args: WorkerArgs) -> Result<u8> {
         }
         if let Some(interface) = &given.interface {
             command.arg("--interface").arg(interface);
+        }
+        if let Some(file) = &given.tls_ca_file {
+            command.arg("--tls-ca-file").arg(file);
+        }
+        if given.plaintext {
+            command.arg("--plaintext");
         }
         if given.port != 0 {
             command.arg(format!("--port={}", u32::from(given.port) + index));

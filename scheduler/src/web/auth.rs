@@ -1,4 +1,5 @@
-//! Encryption and the token: every request needs both, but for `/healthz` and the dashboard.
+//! Encryption and the token: every request needs both, but for `/healthz` and the dashboard. In a cluster that does not
+//! encrypt, a proof takes the place of both.
 
 use crate::Shared;
 use axum::extract::{ConnectInfo, Request, State};
@@ -6,6 +7,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use partita_net::connections::Caller;
+use partita_net::plaintext::Members;
+use partita_shared::access::secret_of;
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -18,6 +21,14 @@ impl Token {
     /// Whether this is it.
     pub(crate) fn is(&self, given: &[u8]) -> bool {
         bool::from(given.ct_eq(self.0.as_bytes()))
+    }
+}
+
+impl Token {
+    /// Whether this has the same secret: the certificate may have been renewed since a client read its token.
+    pub(crate) fn has_secret_of(&self, given: &[u8]) -> bool {
+        let Ok(given) = std::str::from_utf8(given) else { return false };
+        bool::from(secret_of(given).as_bytes().ct_eq(secret_of(&self.0).as_bytes()))
     }
 }
 
@@ -40,6 +51,11 @@ fn given(headers: &HeaderMap, query: Option<&str>) -> Option<Vec<u8>> {
 /// What a caller is told that does not use TLS.
 const UNENCRYPTED: &str = "this path requires TLS; without it only the dashboard is served";
 
+/// What a caller is told that sends a token to a cluster that does not encrypt.
+const TOKEN_IN_PLAIN: &str = "this cluster runs with --plaintext and accepts no token over the network; others may have read the one that was sent; use Partita's own clients, or restart the cluster without --plaintext";
+/// What a caller is told that proves nothing to a cluster that does not encrypt.
+const NO_PROOF: &str = "this cluster runs with --plaintext and accepts only clients of Partita that prove that they know its token; use them, or restart the cluster without --plaintext";
+
 /// What a caller is told whose token is wrong, or who has none.
 fn refusal_of(found: Option<&[u8]>) -> &'static str {
     match found {
@@ -52,32 +68,64 @@ fn caller_of(request: &Request) -> Option<&Caller> {
     request.extensions().get::<ConnectInfo<Caller>>().map(|info| &info.0)
 }
 
-/// Lets those pass who use TLS and know the token. A peer of another protocol version is told so.
+/// Why a caller may not ask.
+type Refusal = (StatusCode, &'static str);
+
+/// Whether a caller may ask for everything: it uses TLS and knows the token.
+fn admit(shared: &Shared, request: &Request) -> Result<(), Refusal> {
+    let caller = caller_of(request);
+    if let Some(members) = &shared.members {
+        return admit_member(members, caller, request);
+    }
+    let Some(caller) = caller.filter(|caller| caller.is_encrypted) else {
+        return Err((StatusCode::FORBIDDEN, UNENCRYPTED));
+    };
+    match given(request.headers(), request.uri().query()) {
+        Some(token) if shared.token.has_secret_of(&token) => {
+            caller.mark_known();
+            Ok(())
+        }
+        found => Err((StatusCode::UNAUTHORIZED, refusal_of(found.as_deref()))),
+    }
+}
+
+/// The same where nothing is encrypted: the caller has proved on its connection that it knows the secret, or proves it
+/// with this call. The token itself opens nothing, so that nobody gets into the way of sending it.
+fn admit_member(
+    members: &Members,
+    caller: Option<&Caller>,
+    request: &Request,
+) -> Result<(), Refusal> {
+    let is_member = caller.is_some_and(|caller| caller.is_member);
+    let header = request.headers().get(header::AUTHORIZATION);
+    if is_member || header.is_some_and(|header| members.is_call(header.as_bytes())) {
+        if let Some(caller) = caller {
+            caller.mark_known();
+        }
+        return Ok(());
+    }
+    match given(request.headers(), request.uri().query()) {
+        Some(_) => Err((StatusCode::FORBIDDEN, TOKEN_IN_PLAIN)),
+        None => Err((StatusCode::UNAUTHORIZED, NO_PROOF)),
+    }
+}
+
+/// Lets those pass who may ask for everything. A peer of another protocol version is told so.
 pub(crate) async fn require_token(
     State(shared): State<Arc<Shared>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let token = given(request.headers(), request.uri().query());
     let is_grpc = request
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    let Some(caller) = caller_of(&request).filter(|caller| caller.is_encrypted) else {
-        if is_grpc {
-            return tonic::Status::permission_denied(UNENCRYPTED).into_http();
-        }
-        return (StatusCode::FORBIDDEN, format!("{UNENCRYPTED}\n")).into_response();
-    };
-    match token {
-        Some(token) if shared.token.is(&token) => caller.mark_known(),
-        found => {
-            let text = refusal_of(found.as_deref());
-            if is_grpc {
-                return tonic::Status::unauthenticated(text).into_http();
-            }
-            return (StatusCode::UNAUTHORIZED, format!("{text}\n")).into_response();
-        }
+    if let Err((status, text)) = admit(&shared, &request) {
+        return match (is_grpc, status) {
+            (true, StatusCode::FORBIDDEN) => tonic::Status::permission_denied(text).into_http(),
+            (true, _) => tonic::Status::unauthenticated(text).into_http(),
+            (false, status) => (status, format!("{text}\n")).into_response(),
+        };
     }
     if let Some(version) = request.headers().get(PROTOCOL_HEADER)
         && version.as_bytes() != PROTOCOL_VERSION.to_string().as_bytes()
@@ -102,25 +150,23 @@ pub(crate) async fn require_page_token(
     next: Next,
 ) -> Response {
     let security = &shared.config.security;
-    let caller = caller_of(&request);
-    let (status, text) = match given(request.headers(), request.uri().query()) {
-        Some(token) if shared.token.is(&token) => {
-            if let Some(caller) = caller.filter(|caller| caller.is_encrypted) {
-                caller.mark_known();
-                return next.run(request).await;
-            }
-            (StatusCode::FORBIDDEN, UNENCRYPTED)
+    let token = given(request.headers(), request.uri().query());
+    let is = |of: fn(&Shared, &[u8]) -> bool| token.as_deref().is_some_and(|t| of(&shared, t));
+    if shared.config.dashboard && is(|shared, token| shared.page_token.is(token)) {
+        if security.page_read_only {
+            let text = "this dashboard is read-only (--page-read-only)\n";
+            return (StatusCode::FORBIDDEN, text).into_response();
         }
-        Some(token) if shared.page_token.is(&token) && security.page_read_only => {
-            (StatusCode::FORBIDDEN, "this dashboard is read-only (--page-read-only)")
+        if let Some(caller) = caller_of(&request) {
+            caller.mark_known();
         }
-        Some(token) if shared.page_token.is(&token) && shared.config.dashboard => {
-            if let Some(caller) = caller {
-                caller.mark_known();
-            }
-            return next.run(request).await;
-        }
-        found => (StatusCode::UNAUTHORIZED, refusal_of(found.as_deref())),
+        return next.run(request).await;
+    }
+    let (status, text) = match admit(&shared, &request) {
+        Ok(()) => return next.run(request).await,
+        Err(refusal) if is(|shared, token| shared.token.has_secret_of(token)) => refusal,
+        // With the page's token, TLS would not be needed.
+        Err(_) => (StatusCode::UNAUTHORIZED, refusal_of(token.as_deref())),
     };
     (status, format!("{text}\n")).into_response()
 }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
 use partita_net::connections::Caller;
-use partita_net::dial::{self, Protocol};
+use partita_net::dial::{self, Protocol, Trust};
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
     INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX, SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX,
@@ -60,7 +60,7 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         },
         _ => return,
     };
-    if let Err(reason) = reach(&shared.address, &registration).await {
+    if let Err(reason) = reach(&shared, &registration).await {
         tracing::warn!(%peer, name = registration.name, reason, "refused a worker");
         if let Ok(bytes) = wire::encode(&ToWorker::Refused { reason }) {
             let _ = sink.send(Message::Binary(bytes.into())).await;
@@ -199,9 +199,11 @@ fn is_possible(message: &FromWorker) -> bool {
 
 /// Whether the data port of a worker can be reached from here, and is the worker's. What is found out now does not
 /// hang a query later; workers reach each other as the scheduler reaches them.
-async fn reach(own: &str, registration: &Registration) -> Result<(), String> {
-    let address = &registration.data_address.address;
-    let reached = dial::connect(&registration.data_address, Protocol::Http2, REACH_TIMEOUT).await;
+async fn reach(shared: &Shared, registration: &Registration) -> Result<(), String> {
+    let (own, worker) = (&shared.address, &registration.data_address);
+    let address = &worker.address;
+    let trust = Trust::in_worker(&shared.token.0);
+    let reached = dial::connect(worker, &trust, Protocol::Http2, REACH_TIMEOUT).await;
     let cause = match reached {
         Ok(_) => return Ok(()),
         Err(error) => error,

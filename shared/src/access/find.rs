@@ -2,8 +2,9 @@
 
 use super::stale::{self, Stale, is_dead};
 use super::{
-    Access, AccessError, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE, check_folder,
-    fingerprint_of, folder, host_name, own_user, parse_address, slurm_job,
+    Access, AccessError, CA_VARIABLE, FILE_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE,
+    check_folder, fingerprint_of, folder, host_name, is_plaintext, make_plaintext_token, own_user,
+    parse_address, secret_of, slurm_job,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -139,6 +140,40 @@ pub struct Found {
     pub stale: Vec<Stale>,
 }
 
+/// What arguments say about the connection to a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The file with the authorities that vouch for the scheduler's certificate, before that of the environment and of
+    /// the access file.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Whether the cluster must be one that does not encrypt: then its token may be only the secret.
+    pub plaintext: bool,
+}
+
+impl Hints {
+    /// The file with the authorities that the arguments or the environment name.
+    fn authority(&self) -> Option<PathBuf> {
+        let named = || std::env::var_os(CA_VARIABLE).filter(|path| !path.is_empty());
+        self.tls_ca_file.clone().or_else(|| named().map(PathBuf::from))
+    }
+
+    /// A cluster that was found, as the arguments say.
+    fn apply(&self, mut access: Access) -> Result<Access, AccessError> {
+        let is_pinned = fingerprint_of(&access.token).is_some();
+        if self.plaintext {
+            if is_pinned {
+                return Err(AccessError::NotPlaintext);
+            }
+            access.token = make_plaintext_token(secret_of(&access.token));
+        }
+        access.tls_ca_file = self.authority().or(access.tls_ca_file);
+        if !is_pinned && !is_plaintext(&access.token) && access.tls_ca_file.is_none() {
+            return Err(AccessError::NoFingerprint);
+        }
+        Ok(access)
+    }
+}
+
 /// Finds the cluster that is meant: by the address given, by the file given, by the environment,
 /// or as the only one in the folder of access files; inside a Slurm job, the only one of that job.
 /// One that is not named counts only if it answers. This removes no file: whoever waits for a cluster calls it
@@ -147,22 +182,39 @@ pub struct Found {
 /// # Errors
 /// If none is there, several are, or the token is missing.
 pub fn find(address: Option<&str>, file: Option<&Path>) -> Result<Access, AccessError> {
-    match find_named(address, file)? {
-        Some(access) => Ok(access),
-        None => the_only_one(ask_all()?).map(|found| found.access),
-    }
+    find_with(address, file, &Hints::default())
 }
 
-/// Like [`find`], for a command: it tells which clusters do not answer, and removes the access files of those whose
+/// Like [`find`], with what arguments say about the connection.
+///
+/// # Errors
+/// As [`find`], and if the cluster is not as the arguments say.
+pub fn find_with(
+    address: Option<&str>,
+    file: Option<&Path>,
+    hints: &Hints,
+) -> Result<Access, AccessError> {
+    hints.apply(match find_named(address, file)? {
+        Some(access) => access,
+        None => the_only_one(ask_all()?)?.access,
+    })
+}
+
+/// Like [`find_with`], for a command: it tells which clusters do not answer, and removes the access files of those whose
 /// owner is known to be gone.
 ///
 /// # Errors
-/// As [`find`].
-pub fn search(address: Option<&str>, file: Option<&Path>) -> Result<Found, AccessError> {
-    match find_named(address, file)? {
-        Some(access) => Ok(Found { access, stale: Vec::new() }),
-        None => the_only_one(survey()?),
-    }
+/// As [`find_with`].
+pub fn search(
+    address: Option<&str>,
+    file: Option<&Path>,
+    hints: &Hints,
+) -> Result<Found, AccessError> {
+    let Found { access, stale } = match find_named(address, file)? {
+        Some(access) => Found { access, stale: Vec::new() },
+        None => the_only_one(survey()?)?,
+    };
+    Ok(Found { access: hints.apply(access)?, stale })
 }
 
 /// The only cluster there is to be meant.
@@ -197,30 +249,33 @@ fn find_named(address: Option<&str>, file: Option<&Path>) -> Result<Option<Acces
         }
         return Ok(Some(access));
     };
-    let token = match file {
-        Some(file) => Some(Access::read(&file)?.token),
+    let (token, tls_ca_file) = match file {
+        Some(file) => Access::read(&file).map(|access| shown(&access))?,
         None => match environment(TOKEN_VARIABLE) {
-            Some(token) if fingerprint_of(&token).is_none() => {
-                return Err(AccessError::NoFingerprint);
-            }
-            Some(token) => Some(token),
-            None => token_for(&address)?,
+            Some(token) => (token, None),
+            None => token_for(&address)?
+                .ok_or_else(|| AccessError::NoToken { address: address.clone() })?,
         },
     };
-    match token {
-        Some(token) => Ok(Some(Access {
-            name: String::new(),
-            address,
-            token,
-            version: String::new(),
-            pid: 0,
-            host: String::new(),
-            slurm_job: None,
-            slurm_cluster: None,
-            listens_everywhere: false,
-        })),
-        None => Err(AccessError::NoToken { address }),
-    }
+    Ok(Some(Access {
+        name: String::new(),
+        address,
+        token,
+        version: String::new(),
+        pid: 0,
+        host: String::new(),
+        slurm_job: None,
+        slurm_cluster: None,
+        listens_everywhere: false,
+        tls_ca_file,
+    }))
+}
+
+/// A token, and the file with the authorities that vouch for its scheduler.
+type Shown = (String, Option<PathBuf>);
+
+fn shown(access: &Access) -> Shown {
+    (access.token.clone(), access.tls_ca_file.clone())
 }
 
 /// Whether the environment names the token, so that no access file is searched for it.
@@ -232,7 +287,7 @@ pub fn is_token_given() -> bool {
 /// names of the same host: job scripts write `$(hostname)` where the scheduler wrote an address.
 /// Schedulers that were killed on other hosts have left files; a later one at the same address has
 /// the right token.
-fn token_for(address: &str) -> Result<Option<String>, AccessError> {
+fn token_for(address: &str) -> Result<Option<Shown>, AccessError> {
     let mut found = list()?;
     let job = slurm_job();
     let written = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
@@ -241,11 +296,11 @@ fn token_for(address: &str) -> Result<Option<String>, AccessError> {
         std::cmp::Reverse((is_own, written(path)))
     });
     let same = found.iter().find(|(_, access)| access.address == address);
-    let token = same.map(|(_, access)| access.token.clone());
+    let token = same.map(|(_, access)| shown(access));
     Ok(token.or_else(|| token_by_port(address, &found)))
 }
 
-fn token_by_port(address: &str, found: &[(PathBuf, Access)]) -> Option<String> {
+fn token_by_port(address: &str, found: &[(PathBuf, Access)]) -> Option<Shown> {
     let (host, port) = address.rsplit_once(':')?;
     let short = |name: &str| name.split('.').next().unwrap_or(name).to_string();
     let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
@@ -257,5 +312,5 @@ fn token_by_port(address: &str, found: &[(PathBuf, Access)]) -> Option<String> {
     });
     let first = candidates.next()?;
     let is_same = |other: &(PathBuf, Access)| other.1.address == first.1.address;
-    candidates.all(is_same).then(|| first.1.token.clone())
+    candidates.all(is_same).then(|| shown(&first.1))
 }

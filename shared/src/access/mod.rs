@@ -7,7 +7,9 @@ mod find;
 mod private;
 mod stale;
 
-pub use find::{Found, Survey, find, is_token_given, list, local_path, search, survey, sweep};
+pub use find::{
+    Found, Hints, Survey, find, find_with, is_token_given, list, local_path, search, survey, sweep,
+};
 pub use private::{read_private, write_private, write_public};
 pub use stale::Stale;
 
@@ -23,11 +25,15 @@ pub const SCHEDULER_VARIABLE: &str = "PARTITA_SCHEDULER";
 pub const TOKEN_VARIABLE: &str = "PARTITA_TOKEN";
 /// The environment variable that names the access file.
 pub const FILE_VARIABLE: &str = "PARTITA_SCHEDULER_FILE";
+/// The environment variable that names a file with the certificates of authorities, by which the scheduler is recognized.
+pub const CA_VARIABLE: &str = "PARTITA_TLS_CA_FILE";
 /// The environment variable that names the folder of access files, instead of `~/.partita`.
 pub const FOLDER_VARIABLE: &str = "PARTITA_HOME";
 
 /// What stands between the secret and the fingerprint in a token.
 const TOKEN_SEPARATOR: char = '.';
+/// What stands in the place of the fingerprint in the token of a cluster that does not encrypt.
+const PLAINTEXT_MARK: &str = "plaintext";
 /// From what the page's token is derived, with the cluster's token as the key.
 const PAGE_TOKEN_INPUT: &[u8] = b"partita page token";
 
@@ -38,7 +44,8 @@ pub struct Access {
     pub name: String,
     /// `host:port` of the scheduler.
     pub address: String,
-    /// The token that every request needs: a secret, and the fingerprint of the scheduler's certificate.
+    /// The token that every request needs: a secret, and the fingerprint of the scheduler's certificate; `plaintext` in
+    /// the place of that if the cluster does not encrypt.
     pub token: String,
     /// The scheduler's version.
     pub version: String,
@@ -55,6 +62,10 @@ pub struct Access {
     /// Whether the scheduler listens on all addresses of its host, and so under its name too.
     #[serde(default)]
     pub listens_everywhere: bool,
+    /// The file with the authorities that vouch for the scheduler's certificate, in PEM. Without one, the scheduler is
+    /// recognized by the fingerprint in the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Access {
@@ -93,9 +104,14 @@ pub enum AccessError {
     },
     /// The token does not say how the scheduler is recognized.
     #[error(
-        "invalid token in {TOKEN_VARIABLE}: expected SECRET.FINGERPRINT with the fingerprint of the scheduler's certificate; copy the whole token from the access file or from `partita access`"
+        "invalid token in {TOKEN_VARIABLE}: expected SECRET.FINGERPRINT with the fingerprint of the scheduler's certificate, or SECRET.plaintext for a cluster with --plaintext; copy the whole token from the access file or from `partita access`"
     )]
     NoFingerprint,
+    /// A cluster without encryption is wanted, and the token is that of another one.
+    #[error(
+        "cannot connect with --plaintext: the cluster's token contains the fingerprint of a certificate, so the cluster uses TLS; omit --plaintext, or start the scheduler with it"
+    )]
+    NotPlaintext,
     /// There is a scheduler's address, but no token for it.
     #[error(
         "no token for the scheduler at {address}; set {TOKEN_VARIABLE}, or pass its access file with --scheduler-file"
@@ -252,12 +268,22 @@ pub fn fingerprint_of(token: &str) -> Option<Fingerprint> {
     token.rsplit_once(TOKEN_SEPARATOR)?.1.parse().ok()
 }
 
-/// The secret of a token, without the fingerprint.
+/// The secret of a token, without what says how the scheduler is recognized.
 pub fn secret_of(token: &str) -> &str {
-    match fingerprint_of(token) {
-        Some(_) => token.rsplit_once(TOKEN_SEPARATOR).map_or(token, |(secret, _)| secret),
-        None => token,
+    match fingerprint_of(token).is_some() || is_plaintext(token) {
+        true => token.rsplit_once(TOKEN_SEPARATOR).map_or(token, |(secret, _)| secret),
+        false => token,
     }
+}
+
+/// Whether the token is that of a cluster that does not encrypt. It is never sent.
+pub fn is_plaintext(token: &str) -> bool {
+    token.rsplit_once(TOKEN_SEPARATOR).is_some_and(|(_, mark)| mark == PLAINTEXT_MARK)
+}
+
+/// What a request says to show the token; none if it must not be sent.
+pub fn authorization(token: &str) -> Option<String> {
+    (!is_plaintext(token)).then(|| format!("Bearer {token}"))
 }
 
 /// The token of a scheduler with this secret and certificate.
@@ -265,10 +291,15 @@ pub fn make_token(secret: &str, fingerprint: Fingerprint) -> String {
     format!("{secret}{TOKEN_SEPARATOR}{fingerprint}")
 }
 
+/// The token of a scheduler with this secret that does not encrypt.
+pub fn make_plaintext_token(secret: &str) -> String {
+    format!("{secret}{TOKEN_SEPARATOR}{PLAINTEXT_MARK}")
+}
+
 /// The token that opens the page, and nothing else. Whoever has the cluster's token can derive it; nobody can find out
-/// the cluster's token from it.
+/// the cluster's token from it. It depends only on the secret: a certificate may be renewed.
 pub fn page_token(token: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret_of(token).as_bytes());
     let tag = hmac::sign(&key, PAGE_TOKEN_INPUT);
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -296,6 +327,7 @@ impl Access {
             slurm_job: slurm_job(),
             slurm_cluster: std::env::var("SLURM_CLUSTER_NAME").ok().filter(|name| !name.is_empty()),
             listens_everywhere: false,
+            tls_ca_file: None,
         }
     }
 
@@ -362,6 +394,7 @@ mod tests {
             slurm_job: None,
             slurm_cluster: None,
             listens_everywhere: false,
+            tls_ca_file: None,
         }
     }
 
@@ -417,7 +450,12 @@ mod tests {
         }
         let page = page_token(&token);
         assert_eq!(page.len(), 64);
-        assert!(!page.contains(&token) && page != page_token("a.b"));
+        assert!(!page.contains("a.b") && page == page_token("a.b") && page != page_token("a.c"));
+        let plaintext = make_plaintext_token("a.b");
+        assert_eq!((secret_of(&plaintext), fingerprint_of(&plaintext)), ("a.b", None));
+        assert!(is_plaintext(&plaintext) && !is_plaintext(&token) && !is_plaintext("a.b"));
+        assert_eq!(authorization(&plaintext), None);
+        assert_eq!(authorization("a.b").as_deref(), Some("Bearer a.b"));
     }
 
     /// The page's token is HMAC-SHA256 of the constant under the token, as other clients derive it.

@@ -1,10 +1,14 @@
 //! Clusters that have an access file and do not answer: their scheduler was killed, or its node died.
 
-use super::{Access, Survey, fingerprint_of, host_name};
-use crate::tls::{client_config, is_other_certificate, is_other_protocol, server_name};
+use super::{Access, Survey, fingerprint_of, host_name, is_plaintext, secret_of};
+use crate::plaintext::{CHALLENGE_BYTES, Opening, Purpose, Reply};
+use crate::tls::{
+    authority_config, certificate_fault, client_config, host_name_of, is_other_protocol,
+    server_name,
+};
 use rustls::ClientConnection;
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -103,20 +107,56 @@ pub(super) fn cause(access: &Access) -> Option<String> {
     Some(cause)
 }
 
+/// What is said of whoever listens at a scheduler's address and is another scheduler.
+const OTHER_SCHEDULER: &str =
+    "another scheduler listens at this address, with another certificate or secret";
+/// What is said of whoever listens at a scheduler's address and is something else.
+const OTHER_PROGRAM: &str = "another program listens at this address";
+
 /// Why whoever listens at a scheduler's address is not that scheduler. The handshake proves it; nothing else is sent.
 fn refusal(mut stream: TcpStream, access: &Access) -> Option<String> {
-    let Some(fingerprint) = fingerprint_of(&access.token) else {
-        return Some("its token has no fingerprint; it was started by another version".to_string());
-    };
-    let config = client_config(fingerprint, PROTOCOL).ok()?;
-    let mut connection = ClientConnection::new(config, server_name()).ok()?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT)).ok()?;
-    let error = connection.complete_io(&mut stream).err()?;
-    if is_other_certificate(&error) {
-        return Some("another scheduler listens at this address, with another certificate".into());
+    if is_plaintext(&access.token) {
+        return plaintext_refusal(stream, secret_of(&access.token));
     }
-    is_other_protocol(&error).then(|| "another program listens at this address".to_string())
+    let (config, name) = match (&access.tls_ca_file, fingerprint_of(&access.token)) {
+        (Some(path), _) => {
+            let config = match authority_config(path, PROTOCOL) {
+                Ok(config) => config,
+                Err(error) => return Some(error.to_string()),
+            };
+            (config, host_name_of(&access.address)?)
+        }
+        (None, Some(fingerprint)) => (client_config(fingerprint, PROTOCOL).ok()?, server_name()),
+        (None, None) => {
+            return Some("its token has no fingerprint; it was started by another version".into());
+        }
+    };
+    let mut connection = ClientConnection::new(config, name).ok()?;
+    let error = connection.complete_io(&mut stream).err()?;
+    if certificate_fault(&error).is_some() {
+        return Some(OTHER_SCHEDULER.to_string());
+    }
+    is_other_protocol(&error).then(|| OTHER_PROGRAM.to_string())
+}
+
+/// The same for a scheduler that does not encrypt: it must prove that it knows the secret.
+fn plaintext_refusal(mut stream: TcpStream, secret: &str) -> Option<String> {
+    let opening = Opening::new(secret, None, Purpose::Requests).ok()?;
+    stream.write_all(&opening.hello()).ok()?;
+    let mut reply = [0];
+    stream.read_exact(&mut reply).ok()?;
+    match Reply::read(reply[0]) {
+        Some(Reply::Accepted) => {}
+        Some(Reply::NeedsTls | Reply::OtherVersion | Reply::Refused) => {
+            return Some(OTHER_SCHEDULER.to_string());
+        }
+        None => return Some(OTHER_PROGRAM.to_string()),
+    }
+    let mut challenge = [0; CHALLENGE_BYTES];
+    stream.read_exact(&mut challenge).ok()?;
+    opening.answer(&challenge).is_none().then(|| OTHER_SCHEDULER.to_string())
 }
 
 /// Removes the access files of those whose owner is known to be gone: its process, or its Slurm job.
@@ -189,7 +229,6 @@ fn output(command: &mut Command) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
     use std::net::TcpListener;
 
     fn access(address: String) -> Access {
@@ -212,11 +251,15 @@ mod tests {
         assert!(cause(&access(closed())).is_some_and(|cause| cause.contains("refused")));
         let other = Access { token: "secret".to_string(), ..access(closed()) };
         assert!(cause(&other).is_some());
-        for (answer, words) in [
-            ("HTTP/1.1 400 Bad Request\r\n\r\n", Some("another program")),
-            ("220 mail ready\r\n", Some("another program")),
-            ("", None),
-        ] {
+        let tokens = [format!("secret.{}", "ab".repeat(32)), "secret.plaintext".to_string()];
+        for (token, (answer, words)) in tokens.iter().flat_map(|token| {
+            [
+                ("HTTP/1.1 400 Bad Request\r\n\r\n", Some("another program")),
+                ("220 mail ready\r\n", Some("another program")),
+                ("", None),
+            ]
+            .map(|answer| (token, answer))
+        }) {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             let address = listener.local_addr().expect("its address").to_string();
             let answering = std::thread::spawn(move || {
@@ -226,7 +269,7 @@ mod tests {
                 stream.write_all(answer.as_bytes()).expect("an answer");
                 request[..length].to_vec()
             });
-            let found = cause(&access(address));
+            let found = cause(&Access { token: token.clone(), ..access(address) });
             let seen = answering.join().expect("it ends");
             assert!(!seen.windows(6).any(|bytes| bytes == b"secret"));
             match words {

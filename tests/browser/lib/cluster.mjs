@@ -110,7 +110,8 @@ export class Cluster {
 
   /** The token that opens the page, and nothing else. */
   get pageToken() {
-    return createHmac('sha256', this.access.token).update('partita page token').digest('hex');
+    const secret = this.access.token.replace(/\.[0-9a-f]{64}$/, '');
+    return createHmac('sha256', secret).update('partita page token').digest('hex');
   }
 
   /** The page's address with the token in it, as `partita dashboard` prints it. */

@@ -191,3 +191,38 @@ fn the_certificate_is_beside_the_access_file() {
     assert_eq!(raw::presented(&place.access().address), site.fingerprint());
     place.run(["status"]).ok();
 }
+
+/// A certificate of the site is recognized by the site's authorities, by workers and clients of `partita run` too,
+/// whatever fingerprint a token has. By other authorities it is not, though the fingerprint is right.
+#[test]
+fn the_authorities_of_a_site_are_enough() {
+    let place = Place::new();
+    let made = |name: &str, host: &str| {
+        let identity = Identity::generate(&[host.to_string()]).expect("a certificate");
+        let certificate = place.write(&format!("{name}.pem"), identity.certificate_pem());
+        let key = place.write(&format!("{name}.key"), identity.key_pem());
+        let flags = [("cert", &certificate), ("key", &key), ("ca-file", &certificate)];
+        flags.map(|(option, file)| format!("--tls-{option}={}", file.display()))
+    };
+    let [cert, key, authority] = made("site", "node.example");
+    let program = partita_tests::process::program();
+    let script = r#"
+        PARTITA_TOKEN="${PARTITA_TOKEN%.*}.0000000000000000000000000000000000000000000000000000000000000000"
+        export PARTITA_TOKEN
+        "$0" sql --output=csv "select count(*) from generate_series(1, 1000)" || exit 1
+        unset PARTITA_TLS_CA_FILE
+        "$0" status 2>&1
+    "#;
+    let args = ["run", "--headless", &cert, &key, &authority, "--", "sh", "-c", script];
+    let mut command = place.command(args);
+    command.arg(&program);
+    let ran = place.spawn("run", command).finish(SOON);
+    assert!(ran.text().contains("1000"), "{}{}", ran.text(), ran.stderr);
+    // Without the authorities, the fingerprint decides.
+    assert!(ran.text().contains("does not have the expected certificate"), "{}", ran.text());
+    let _scheduler = place.start(["scheduler", "--host=127.0.0.1", "--port=0", &cert, &key]);
+    let address = address_flag(&place.access().address);
+    place.run(["status", &address, &authority]).ok();
+    let [_, _, other] = made("other", "node.example");
+    place.run(["status", &address, &other]).fails(1, &["--tls-ca-file"]);
+}

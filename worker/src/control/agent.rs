@@ -9,7 +9,7 @@ use crate::error::WorkerError;
 use crate::exec::{Done, remove_abandoned};
 use crate::transfers::migration;
 use futures::FutureExt;
-use partita_shared::access::host_name;
+use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
 use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
@@ -152,6 +152,13 @@ async fn session<S: Future<Output = Stop>>(
     started: Instant,
 ) -> End {
     let ControlLink { sender, mut receiver, address, token } = link;
+    if is_plaintext(&token) != is_plaintext(&config.token) {
+        // The data port is open, and its peers would not be recognized.
+        return End::Refused(
+            "the cluster was restarted with or without --plaintext; restart its workers too"
+                .to_string(),
+        );
+    }
     // A scheduler that took the place of another has a token of its own.
     engine.peers().set_token(&token);
     let hello = FromWorker::Register(registration(config, engine, started));

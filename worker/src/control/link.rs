@@ -64,12 +64,15 @@ pub struct WebSocketConnector {
     pub address: Option<String>,
     /// The access file given, if one was.
     pub file: Option<PathBuf>,
+    /// How to connect.
+    pub hints: access::Hints,
 }
 
 impl Connector for WebSocketConnector {
     async fn connect(&mut self) -> Result<ControlLink, LinkError> {
         let not_yet = |error: access::AccessError| LinkError::NotYet(error.to_string());
-        let found = access::find(self.address.as_deref(), self.file.as_deref()).map_err(not_yet)?;
+        let (address, file) = (self.address.as_deref(), self.file.as_deref());
+        let found = access::find_with(address, file, &self.hints).map_err(not_yet)?;
         match connect(&found).await {
             // The file may be what an earlier scheduler left that was killed; its successor at the
             // same address is about to write its own.
@@ -86,7 +89,7 @@ impl Connector for WebSocketConnector {
 
 async fn connect(access: &Access) -> Result<ControlLink, LinkError> {
     let address = access.address.clone();
-    let opened = websocket::open(&access.endpoint(), PATH, &access.token).await;
+    let opened = websocket::open(access, PATH).await;
     let socket = match opened {
         Ok(socket) => socket,
         Err(websocket::LinkError::Refused { is_token: true, reason, .. }) => {

@@ -1,7 +1,7 @@
 //! The command that a cluster is around.
 
 use anyhow::{Context, Result};
-use partita_shared::access::{Access, SCHEDULER_VARIABLE, TOKEN_VARIABLE};
+use partita_shared::access::{Access, CA_VARIABLE, SCHEDULER_VARIABLE, TOKEN_VARIABLE};
 use std::ffi::OsString;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -49,10 +49,14 @@ pub(super) async fn run(
     let (name, rest) = command.split_first().context("no command given")?;
     let mut term = signal(SignalKind::terminate()).context("cannot handle signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle signals")?;
-    let mut child = tokio::process::Command::new(name)
-        .args(rest)
-        .env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address))
-        .env(TOKEN_VARIABLE, &access.token)
+    let mut command = tokio::process::Command::new(name);
+    command.args(rest);
+    command.env(SCHEDULER_VARIABLE, format!("tcp://{}", access.address));
+    command.env(TOKEN_VARIABLE, &access.token);
+    if let Some(path) = &access.tls_ca_file {
+        command.env(CA_VARIABLE, path);
+    }
+    let mut child = command
         .spawn()
         .map_err(|source| StartError { name: name.to_string_lossy().into_owned(), source })?;
     let mut first = signal(SignalKind::user_defined1()).context("cannot handle signals")?;

@@ -6,9 +6,7 @@ use crate::commands::worker::child_limit;
 use crate::commands::{links, net, signals};
 use anyhow::{Context, Result, bail};
 use partita_core::Event;
-use partita_scheduler::{
-    Hub, PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig, SecurityConfig,
-};
+use partita_scheduler::{Hub, PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig};
 use partita_shared::access::{self, Access, host_name};
 use partita_shared::units::MemoryLimit;
 use partita_worker::environment::slurm::SlurmJob;
@@ -99,7 +97,7 @@ fn config(args: &RunArgs, slurm: Option<&SlurmJob>) -> Result<SchedulerConfig> {
         idle_timeout: None,
         planning_timeout: PLANNING_TIMEOUT_DEFAULT,
         token: None,
-        security: SecurityConfig::default(),
+        security: args.security.config(None),
         journal: args.journal.clone(),
     })
 }
@@ -170,6 +168,7 @@ fn share(args: &RunArgs, slurm: Option<&SlurmJob>, access: &Access) -> Result<Sh
     Ok(Share {
         scheduler: access.address.clone(),
         token: access.token.clone(),
+        tls_ca_file: access.tls_ca_file.clone(),
         host: match (&args.host, slurm.is_none() && !named) {
             (Some(host), _) => Some(host.clone()),
             (None, true) => Some("127.0.0.1".to_string()),

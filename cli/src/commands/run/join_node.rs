@@ -5,7 +5,7 @@ use crate::args::RunArgs;
 use crate::commands::signals;
 use crate::commands::worker::{child_limit, ignore_user_signals, report_deaths};
 use anyhow::{Context, Result, bail};
-use partita_shared::access::{self, Access, host_name};
+use partita_shared::access::{self, Access, Hints, host_name};
 use partita_worker::WebSocketConnector;
 use partita_worker::environment::slurm::SlurmJob;
 use partita_worker::environment::threads;
@@ -26,6 +26,7 @@ pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
     let share = Share {
         scheduler: access.address.clone(),
         token: access.token.clone(),
+        tls_ca_file: access.tls_ca_file.clone(),
         host: args.host.clone(),
         slots: threads::slots(args.threads, args.workers),
         memory_bytes: child_limit(args.memory_limit, args.workers)?,
@@ -33,7 +34,7 @@ pub(super) async fn run(args: RunArgs, job: &SlurmJob) -> Result<u8> {
     };
     let mut supervisor = supervisor(&args, share)?;
     let deaths = supervisor.deaths();
-    let connector = WebSocketConnector { address: None, file: Some(file) };
+    let connector = WebSocketConnector { address: None, file: Some(file), hints: Hints::default() };
     let reporting = tokio::spawn(report_deaths(connector, deaths));
     let ended = supervisor.run().await;
     reporting.abort();

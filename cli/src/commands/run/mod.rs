@@ -14,10 +14,11 @@ pub(crate) use child::StartError;
 
 use crate::args::RunArgs;
 use anyhow::{Context, Result};
-use partita_shared::access::TOKEN_VARIABLE;
+use partita_shared::access::{CA_VARIABLE, TOKEN_VARIABLE};
 use partita_worker::environment::slurm::SlurmJob;
 use partita_worker::supervisor::Supervisor;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// How long a worker looks for a scheduler that has gone: nobody starts it again.
@@ -37,6 +38,8 @@ struct Share {
     /// `host:port` of the scheduler.
     scheduler: String,
     token: String,
+    /// The authorities that vouch for the scheduler's certificate.
+    tls_ca_file: Option<PathBuf>,
     /// The address to listen on; all of them if none is given.
     host: Option<String>,
     /// Slots of each.
@@ -78,6 +81,9 @@ fn supervisor(args: &RunArgs, share: Share) -> Result<Supervisor> {
             command.arg("--local-directory").arg(folder);
         }
         command.env(TOKEN_VARIABLE, &share.token);
+        if let Some(path) = &share.tls_ca_file {
+            command.env(CA_VARIABLE, path);
+        }
         if std::env::var_os("PARTITA_LOG").is_none() {
             command.env("PARTITA_LOG", "warn");
         }

@@ -1,4 +1,4 @@
-//! The REST API: what the cluster does, as JSON, and the end of a job.
+//! The REST API: what the cluster does, as JSON, the end of a job, and the retiring of a worker.
 //!
 //! Lists are read in pages by key: an answer says in `next` where the next page begins, so that
 //! walking all pages shows each row once, however much is added meanwhile.
@@ -16,9 +16,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
 use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
+use partita_core::Event;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Reply;
-use partita_shared::model::{ClusterRow, JobRow, JobState};
+use partita_shared::model::{ClusterRow, JobRow, JobState, WorkerRow, WorkerState};
 use std::sync::Arc;
 
 /// Workers in one answer.
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 pub(crate) fn page_actions() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v2/jobs/{id}/cancel", post(cancel))
+        .route("/api/v2/workers/{id}/retire", post(retire))
         .method_not_allowed_fallback(wrong_method)
 }
 
@@ -164,6 +166,37 @@ async fn cancel(
         return Err(ApiError::new(StatusCode::CONFLICT, text));
     }
     Ok(Answer(named(row)))
+}
+
+/// Has a worker leave. It migrates its partitions first, which the answer does not wait for.
+async fn retire(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<WorkerRow> {
+    Parameters::read(query.as_deref(), &[])?;
+    let worker = parameters::worker_id(&id)?;
+    let found = move |core: &partita_core::Core| {
+        core.workers(true).into_iter().find(|row| row.id == worker)
+    };
+    let unknown = || {
+        let text = format!("{worker} does not exist; see /api/v2/workers");
+        ApiError::new(StatusCode::NOT_FOUND, text)
+    };
+    let row = shared.hub.query(found).await.ok_or_else(ApiError::ending)?.ok_or_else(unknown)?;
+    match row.state {
+        WorkerState::Up => {
+            let reason = "retired by a user".to_string();
+            shared.hub.tell(Event::WorkerLeaving { worker, reason }).await;
+        }
+        WorkerState::Leaving => {}
+        WorkerState::Left | WorkerState::Lost => {
+            let text = format!("{worker} has already left");
+            return Err(ApiError::new(StatusCode::CONFLICT, text));
+        }
+    }
+    let row = shared.hub.query(found).await.ok_or_else(ApiError::ending)?;
+    row.map(Answer).ok_or_else(unknown)
 }
 
 async fn nothing_here() -> ApiError {

@@ -3,7 +3,7 @@
 
 use super::answer::ApiError;
 use axum::http::StatusCode;
-use partita_shared::ids::JobId;
+use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::model::{JobState, TaskState, WorkerState};
 use std::str::FromStr;
 use url::form_urlencoded;
@@ -131,6 +131,17 @@ impl Parameters {
         };
         self.get(name).map(read).transpose()
     }
+}
+
+/// The worker that a path names.
+///
+/// # Errors
+/// If it names none.
+pub(super) fn worker_id(text: &str) -> Result<WorkerId, ApiError> {
+    text.parse().map_err(|_| {
+        let error = format!("invalid worker id `{text}`: expected a number or worker-N");
+        ApiError::new(StatusCode::BAD_REQUEST, error)
+    })
 }
 
 /// The job that a path names.

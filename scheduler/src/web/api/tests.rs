@@ -11,8 +11,9 @@ use axum::http::{Method, Request, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use partita_core::{Event, JobSpec, StageSpec};
-use partita_net::connections::Newcomers;
+use partita_net::connections::{Caller, Newcomers};
 use partita_net::peer::FlightPlane;
+use partita_net::plaintext::Members;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, ToWorker, Work};
 use serde_json::{Value, json};
@@ -159,9 +160,10 @@ async fn encryption_is_needed() {
     assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
-/// The page's token cancels a job without TLS, unless the page may only look, and opens nothing else.
+/// The page's token cancels a job and retires a worker without TLS, unless the page may only look, and opens nothing
+/// else.
 #[tokio::test]
-async fn a_page_may_cancel() {
+async fn a_page_may_cancel_and_retire() {
     for read_only in [false, true] {
         let plane = Arc::new(FlightPlane::new(String::new()));
         let mut shared = Scheduler::embedded(plane).unwrap().shared;
@@ -179,11 +181,12 @@ async fn a_page_may_cancel() {
             let answer = router.clone().oneshot(request.unwrap());
             async { answer.await.unwrap().status() }
         };
-        let cancel = "/api/v2/jobs/7/cancel";
         let expected = if read_only { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
-        assert_eq!(ask(Method::POST, cancel, "look").await, expected, "{read_only}");
-        assert_eq!(ask(Method::POST, cancel, "other").await, StatusCode::UNAUTHORIZED);
-        assert_eq!(ask(Method::POST, cancel, TOKEN).await, StatusCode::FORBIDDEN);
+        for action in ["/api/v2/jobs/7/cancel", "/api/v2/workers/7/retire"] {
+            assert_eq!(ask(Method::POST, action, "look").await, expected, "{action} {read_only}");
+            assert_eq!(ask(Method::POST, action, "other").await, StatusCode::UNAUTHORIZED);
+            assert_eq!(ask(Method::POST, action, TOKEN).await, StatusCode::FORBIDDEN);
+        }
         assert_eq!(ask(Method::GET, "/api/v2/jobs", "look").await, StatusCode::FORBIDDEN);
     }
 }
@@ -231,6 +234,68 @@ async fn workers_are_listed_in_pages() {
     assert_eq!(names(&up.concat()), ["w1", "w2", "w4", "w6", "w7"]);
     let after = api.get("workers?after=worker-6").await;
     assert_eq!(names(after["workers"].as_array().unwrap()), ["w7"]);
+}
+
+/// A worker is retired once: it leaves, and who asks again is told the same until it has left.
+#[tokio::test]
+async fn workers_are_retired() {
+    let mut api = Api::new();
+    api.join("a").await;
+    api.join("b").await;
+    for path in ["workers/1/retire", "workers/worker-1/retire"] {
+        let (status, row) = api.send(Method::POST, path).await;
+        assert_eq!((status, &row["state"]), (StatusCode::OK, &json!("leaving")), "{path}");
+    }
+    let worker = WorkerId(2);
+    api.shared.hub.tell(Event::WorkerLost { worker, cause: "it burnt".to_string() }).await;
+    assert_eq!(api.send(Method::POST, "workers/2/retire").await.0, StatusCode::CONFLICT);
+    assert_eq!(api.send(Method::POST, "workers/3/retire").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(api.send(Method::POST, "workers/x/retire").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(api.send(Method::GET, "workers/1/retire").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+/// In a cluster that does not encrypt, those pass who have proved that they know the secret; the token opens nothing,
+/// and whoever sends it is told so. The page's token opens what it opens elsewhere.
+#[tokio::test]
+async fn without_encryption_the_token_opens_nothing() {
+    let plane = Arc::new(FlightPlane::new(String::new()));
+    let mut shared = Scheduler::embedded(plane).unwrap().shared;
+    let own = Arc::get_mut(&mut shared).unwrap();
+    (own.token, own.page_token) = (Token(TOKEN.to_string()), Token("look".to_string()));
+    own.members = Some(Arc::new(Members::new(TOKEN, None)));
+    own.config.dashboard = true;
+    let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
+    let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
+    let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
+    let router = routes().with_state(Arc::clone(&shared)).layer(guard).merge(actions);
+    let (near, _) = tokio::io::duplex(1);
+    let (_, caller) = Newcomers::default().admit(near, ([127, 0, 0, 1], 1).into());
+    let ask = |method: Method, path: &str, is_member: bool, token: &str| {
+        let caller = Caller { is_member, ..caller.clone() };
+        let mut request = Request::builder().method(method).uri(format!("/api/v2/{path}"));
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.extension(ConnectInfo(caller)).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request);
+        async {
+            let (parts, body) = answer.await.unwrap().into_parts();
+            let text = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap().to_vec();
+            (parts.status, String::from_utf8(text).unwrap())
+        }
+    };
+    assert_eq!(ask(Method::GET, "jobs", true, "").await.0, StatusCode::OK);
+    let (status, text) = ask(Method::GET, "jobs", false, TOKEN).await;
+    assert!(status == StatusCode::FORBIDDEN && text.contains("--plaintext"), "{status} {text}");
+    for token in ["", "other"] {
+        let (status, text) = ask(Method::GET, "jobs", false, token).await;
+        assert!(status.is_client_error() && text.contains("--plaintext"), "{status} {text}");
+    }
+    let retire = "workers/1/retire";
+    assert_eq!(ask(Method::POST, retire, false, "look").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(Method::POST, retire, true, "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(Method::POST, retire, false, "other").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(Method::POST, retire, false, TOKEN).await.0, StatusCode::FORBIDDEN);
 }
 
 /// Jobs come latest first. Those that arrive while someone reads the pages neither move rows from
