@@ -71,6 +71,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             )?;
         }
     }
+    let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if is_release && !text.contains("Asset {") {
+        println!(
+            "cargo:warning=this binary has no dashboard: run `cargo xtask dashboard`, then build again"
+        );
+    }
     text.push_str("];\n");
     text.push_str(&report);
     text.push_str("];\n");

@@ -299,7 +299,7 @@ mod tests {
 
     /// What a server with this secret and identity answers to a hello.
     fn challenge(secret: &str, identity: Option<Fingerprint>, opening: &Opening<'_>) -> Challenge {
-        Challenge::new(secret.to_string(), identity, &opening.hello()).ok().expect("a challenge")
+        Challenge::new(secret.to_string(), identity, &opening.hello()).expect("a challenge")
     }
 
     /// Two that know the secret recognize each other; of one that does not, nothing is taken and nothing is sent to it.
