@@ -382,7 +382,7 @@ mod tests {
     /// A certificate that an authority signed, for this host, with its chain; and the authority's in PEM.
     fn signed(host: &str) -> (Identity, String) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority = params.self_signed(&key).unwrap().pem();
         let issuer = rcgen::Issuer::new(params, key);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use futures::future;
 use partita_client::Client;
 use partita_scheduler::{PLANNING_TIMEOUT_DEFAULT, Scheduler, SchedulerConfig, SecurityConfig};
-use partita_shared::access::Access;
+use partita_shared::access::{Access, Hints};
 use partita_shared::message::Request;
 use partita_worker::{WebSocketConnector, Worker, WorkerConfig};
 use std::path::{Path, PathBuf};
@@ -158,7 +158,7 @@ async fn start_worker(config: WorkerConfig, file: PathBuf) -> Result<()> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
     let worker = Worker::new(config).await?;
-    let connector = WebSocketConnector { address: None, file: Some(file) };
+    let connector = WebSocketConnector { address: None, file: Some(file), hints: Hints::default() };
     tokio::spawn(async move {
         if let Err(error) = worker.run(connector, future::pending()).await {
             eprintln!("a local worker ended: {error}");

@@ -107,10 +107,10 @@ pub(super) fn cause(access: &Access) -> Option<String> {
     Some(cause)
 }
 
-/// What is said of whoever listens at a scheduler's address and is another scheduler.
+/// The cause if another scheduler listens at the address.
 const OTHER_SCHEDULER: &str =
     "another scheduler listens at this address, with another certificate or secret";
-/// What is said of whoever listens at a scheduler's address and is something else.
+/// The cause if something else listens at the address.
 const OTHER_PROGRAM: &str = "another program listens at this address";
 
 /// Why whoever listens at a scheduler's address is not that scheduler. The handshake proves it; nothing else is sent.

@@ -271,7 +271,8 @@ async fn without_encryption_the_token_opens_nothing() {
     let (near, _) = tokio::io::duplex(1);
     let (_, caller) = Newcomers::default().admit(near, ([127, 0, 0, 1], 1).into());
     let ask = |method: Method, path: &str, is_member: bool, token: &str| {
-        let caller = Caller { is_member, ..caller.clone() };
+        let mut caller: Caller = caller.clone();
+        caller.is_member = is_member;
         let mut request = Request::builder().method(method).uri(format!("/api/v2/{path}"));
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
