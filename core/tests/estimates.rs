@@ -2,7 +2,8 @@
 //! tasks take times that nobody tells it, the observer's model estimates, and the truth comes later.
 //!
 //! `cargo test -p partita-core --test estimates -- --nocapture` prints the calibration of each kind
-//! of cluster. `PARTITA_ESTIMATES_COUNT` sets the number of seeds for each kind.
+//! of cluster. `PARTITA_ESTIMATES_COUNT` sets the number of seeds for each kind, `PARTITA_ESTIMATES_FIRST` the
+//! first of them. The seeds from 0 on are for this test only: choose parameters on others.
 
 #[cfg(test)]
 #[path = "simulation/rng.rs"]
@@ -26,9 +27,15 @@ mod estimates {
         count.and_then(|count| count.parse().ok()).unwrap_or(SEEDS)
     }
 
+    /// The first seed: parameters are chosen on others than those that are tested.
+    fn first_seed() -> u64 {
+        let first = std::env::var("PARTITA_ESTIMATES_FIRST").ok();
+        first.and_then(|first| first.parse().ok()).unwrap_or(0)
+    }
+
     fn calibration(trouble: Trouble) -> Calibration {
         let mut sum = Calibration::default();
-        for seed in 0..seeds() {
+        for seed in first_seed()..first_seed() + seeds() {
             let mut cluster = Cluster::new(seed, trouble);
             sum.add(&measure(cluster.run()));
         }
@@ -49,11 +56,11 @@ mod estimates {
         }
         println!("all: {all}");
         for (trouble, sum) in kinds {
-            assert!(sum.inside_percent() >= 55, "{trouble:?}: {sum}");
+            assert!(sum.inside_percent() >= 60, "{trouble:?}: {sum}");
         }
         assert!(all.jobs >= 5 * seeds(), "{all}");
         assert!(all.inside_percent() >= 80, "{all}");
-        assert!(all.close_percent() >= 60, "{all}");
-        assert!(all.late_known_percent() >= 65, "{all}");
+        assert!(all.close_percent() >= 67, "{all}");
+        assert!(all.late_known_percent() >= 72, "{all}");
     }
 }

@@ -1,7 +1,6 @@
-//! What the page asks of the REST API: to cancel a job. Everything else comes over the link.
+//! What the page asks of the REST API: to cancel a job or retire a worker. Everything else comes over the link.
 
 use crate::browser;
-use partita_shared::ids::JobId;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
@@ -9,13 +8,13 @@ use web_sys::{Headers, RequestInit, Response};
 /// Characters of a refusal that are shown.
 const REFUSAL_CHARS_MAX: usize = 300;
 
-/// Cancels a job.
+/// Asks for an action, by its path below the API's.
 ///
 /// # Errors
 /// With a sentence for the user, if the scheduler refused or was not reached.
-pub async fn cancel(job: JobId, token: &str) -> Result<(), String> {
-    let lost = |_: JsValue| "The scheduler was not reached. Nothing was cancelled.".to_string();
-    let response = post(&format!("api/v2/jobs/{}/cancel", job.0), token).await.map_err(lost)?;
+pub async fn act(path: &str, token: &str) -> Result<(), String> {
+    let lost = |_: JsValue| "The scheduler was not reached. Nothing was changed.".to_string();
+    let response = post(&format!("api/v2/{path}"), token).await.map_err(lost)?;
     if response.ok() {
         return Ok(());
     }

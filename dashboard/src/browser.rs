@@ -14,10 +14,13 @@ pub fn window() -> Option<Window> {
     if cfg!(target_arch = "wasm32") { web_sys::window() } else { None }
 }
 
-/// The height of the window, in pixels.
-pub fn window_height() -> f64 {
-    let height = window().and_then(|window| window.inner_height().ok()).and_then(|px| px.as_f64());
-    height.unwrap_or(0.0)
+/// The width and height of the window, in pixels.
+pub fn window_size() -> (f64, f64) {
+    let size = || {
+        let window = window()?;
+        Some((window.inner_width().ok()?.as_f64()?, window.inner_height().ok()?.as_f64()?))
+    };
+    size().unwrap_or_default()
 }
 
 /// The document, if there is one.
@@ -87,6 +90,15 @@ pub fn channel(name: &str) -> Option<BroadcastChannel> {
     BroadcastChannel::new(name).ok()
 }
 
+/// A number that other pages do not know.
+pub fn nonce() -> String {
+    if cfg!(target_arch = "wasm32") {
+        js_sys::Math::random().to_bits().to_string()
+    } else {
+        String::new()
+    }
+}
+
 /// Replaces the address's fragment without an entry in the history.
 pub fn replace_fragment(fragment: &str) {
     let history = window().and_then(|window| window.history().ok());
@@ -116,11 +128,13 @@ pub fn find(selector: &str) -> Option<Element> {
     document()?.query_selector(selector).ok()?
 }
 
-/// Moves the keyboard's focus to the element that a selector finds first.
-pub fn focus(selector: &str) {
-    if let Some(element) = find(selector) {
-        let _ = element.unchecked_into::<HtmlElement>().focus();
+/// Moves the keyboard's focus to the element that a selector finds first. Returns whether there is one.
+pub fn focus(selector: &str) -> bool {
+    let found = find(selector);
+    if let Some(element) = &found {
+        let _ = element.unchecked_ref::<HtmlElement>().focus();
     }
+    found.is_some()
 }
 
 /// Scrolls the page to its top.

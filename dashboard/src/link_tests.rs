@@ -13,6 +13,7 @@ fn hello(source: Source) -> ToPage {
         version: partita_shared::VERSION.to_string(),
         cluster: "c".into(),
         source,
+        may_act: source == Source::Live,
     }
 }
 
@@ -222,6 +223,7 @@ fn other_builds_are_noticed() {
         version: version.into(),
         cluster: String::new(),
         source: Source::Live,
+        may_act: false,
     };
     link.received(other(PAGE_PROTOCOL, "0.0.0-other"), 10, 0.0);
     assert!(link.is_other_build());

@@ -3,7 +3,6 @@
 use crate::route::Route;
 use partita_observe::follower::Follower;
 use partita_observe::frame::{Answer, Question, Source, Topic};
-use partita_shared::ids::JobId;
 use std::ops::Deref;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -72,8 +71,8 @@ pub enum Act {
     Ask(Question, AnswerCallback),
     /// Follow these too, under this name, until others (or none) are given under it.
     Want(&'static str, Vec<Topic>),
-    /// Cancel a job. The result says why it was not possible.
-    Cancel(JobId, Callback<Result<(), String>>),
+    /// Do what a path of the REST API does. The result says why it was not possible.
+    Post(String, Callback<Result<(), String>>),
     /// Go to a moment of a replay, in milliseconds since the epoch.
     Seek(u64),
     /// Let a replay run at this multiple of real time; 0 stops it.
@@ -151,9 +150,15 @@ impl Live {
         self.greeting.as_ref().map_or(Source::Live, |greeting| greeting.source)
     }
 
-    /// Whether the page can change anything: not in a replay, and not while the link is down.
+    /// Whether the page may change anything, as soon as the link stands: not in a replay, and not where
+    /// the scheduler's pages are read-only.
+    pub fn may_act(&self) -> bool {
+        self.greeting.as_ref().is_some_and(|greeting| greeting.may_act)
+    }
+
+    /// Whether the page can change anything now: not while the link is down.
     pub fn can_act(&self) -> bool {
-        self.source() == Source::Live && matches!(self.0.health, Health::Live | Health::Stale)
+        self.may_act() && matches!(self.0.health, Health::Live | Health::Stale)
     }
 
     /// Whether all rows of a topic have arrived. Until then its panel is loading.

@@ -54,6 +54,7 @@ fn open(entries: &Rc<Vec<Seen>>, on_event: Callback<SourceEvent>) -> Local {
         version: partita_shared::VERSION.to_string(),
         cluster: cluster.unwrap_or_default(),
         source: Served::Replay { from_ms, to_ms },
+        may_act: false,
     };
     let session = Session::new(now_ms());
     let state = Rc::new(RefCell::new(State { replay, session, on_event }));

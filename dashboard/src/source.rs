@@ -102,6 +102,7 @@ mod tests {
                         version: partita_shared::VERSION.into(),
                         cluster: "report".into(),
                         source: Served::Replay { from_ms: 1, to_ms: 2 },
+                        may_act: false,
                     }),
                     0,
                 ));

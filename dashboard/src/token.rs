@@ -70,9 +70,12 @@ const ANSWER: &str = "=";
 
 /// The tabs that show the same page share its token: a link that is opened in a new tab shows the
 /// cluster at once. Only pages of the same origin that know the folder hear it, and only while a tab
-/// that has the token is open.
+/// that has the token is open. A tab takes only answers to its own question, so that none can give it
+/// another token. Scripts of the same origin can ask too: they could as well open the page in a
+/// frame and read it, so that an origin that is shared with others must not be trusted with a token.
 pub struct Tabs {
     channel: BroadcastChannel,
+    nonce: String,
     _listener: EventListener,
 }
 
@@ -80,24 +83,26 @@ impl Tabs {
     /// Listens to the other tabs.
     pub fn open(on_say: Callback<Said>) -> Option<Self> {
         let channel = browser::channel(&storage_key())?;
+        let nonce = browser::nonce();
+        let own = nonce.clone();
         let listener = EventListener::new(&channel, "message", move |event| {
             let event: &MessageEvent = event.unchecked_ref();
             let text = event.data().as_string().unwrap_or_default();
-            if let Some(said) = said(&text) {
+            if let Some(said) = said(&text, &own) {
                 on_say.emit(said);
             }
         });
-        Some(Tabs { channel, _listener: listener })
+        Some(Tabs { channel, nonce, _listener: listener })
     }
 
     /// Asks the others for the token.
     pub fn ask(&self) {
-        self.say(QUESTION);
+        self.say(&format!("{QUESTION}{}", self.nonce));
     }
 
-    /// Gives the token to the one that asked.
-    pub fn tell(&self, token: &str) {
-        self.say(&format!("{ANSWER}{token}"));
+    /// Gives the token to the one that asked with this nonce.
+    pub fn tell(&self, nonce: &str, token: &str) {
+        self.say(&format!("{ANSWER}{nonce}:{token}"));
     }
 
     fn say(&self, text: &str) {
@@ -108,17 +113,18 @@ impl Tabs {
 /// What another tab said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It has no token.
-    Asks,
+    /// It has no token, and asks with this nonce.
+    Asks(String),
     /// It has this one.
     Has(String),
 }
 
-fn said(text: &str) -> Option<Said> {
-    if text == QUESTION {
-        return Some(Said::Asks);
+fn said(text: &str, own_nonce: &str) -> Option<Said> {
+    if let Some(nonce) = text.strip_prefix(QUESTION) {
+        return (!nonce.is_empty()).then(|| Said::Asks(nonce.into()));
     }
-    text.strip_prefix(ANSWER).filter(|token| !token.is_empty()).map(|token| Said::Has(token.into()))
+    let (nonce, token) = text.strip_prefix(ANSWER)?.split_once(':')?;
+    (nonce == own_nonce && !token.is_empty()).then(|| Said::Has(token.into()))
 }
 
 #[cfg(test)]
@@ -129,12 +135,14 @@ mod tests {
         split_fragment(fragment)
     }
 
-    /// Tabs ask and answer; whatever else is said in the channel is not heard.
+    /// Tabs ask and answer; answers to others and whatever else is said in the channel are not heard.
     #[test]
     fn tabs_ask_and_answer() {
-        assert_eq!(said("?"), Some(Said::Asks));
-        assert_eq!(said("=abc"), Some(Said::Has("abc".into())));
-        assert_eq!((said("="), said(""), said("abc")), (None, None, None));
+        assert_eq!(said("?7", "1"), Some(Said::Asks("7".into())));
+        assert_eq!(said("=1:abc", "1"), Some(Said::Has("abc".into())));
+        for text in ["=2:abc", "=abc", "=1:", "?", "", "abc"] {
+            assert_eq!(said(text, "1"), None, "{text}");
+        }
     }
 
     /// The token is found wherever it stands, and nothing of it is left in the address.

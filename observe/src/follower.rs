@@ -30,6 +30,8 @@ pub struct Greeting {
     pub cluster: String,
     /// What is served.
     pub source: Source,
+    /// Whether the page may cancel jobs and retire workers.
+    pub may_act: bool,
 }
 
 /// What a message meant beyond what it changed.
@@ -124,8 +126,8 @@ impl Follower {
     /// Applies a message. Updates of topics that are not followed any more change nothing.
     pub fn apply(&mut self, message: ToPage) -> Applied {
         match message {
-            ToPage::Hello { protocol, version, cluster, source } => {
-                self.greeting = Some(Greeting { protocol, version, cluster, source });
+            ToPage::Hello { protocol, version, cluster, source, may_act } => {
+                self.greeting = Some(Greeting { protocol, version, cluster, source, may_act });
                 Applied::default()
             }
             ToPage::Frame { number, now_ms, speed, updates } => {

@@ -14,7 +14,7 @@ use partita_shared::model::{JobRow, TaskRow, TaskState, WorkerRow};
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. A page of another one asks to be loaded again.
-pub const PAGE_PROTOCOL: u32 = 3;
+pub const PAGE_PROTOCOL: u32 = 4;
 
 /// Frames that were sent and not taken.
 pub const FRAMES_UNTAKEN_MAX: u64 = 2;
@@ -148,6 +148,8 @@ pub enum ToPage {
         cluster: String,
         /// What is served.
         source: Source,
+        /// Whether the page may cancel jobs and retire workers.
+        may_act: bool,
     },
     /// What changed.
     Frame {

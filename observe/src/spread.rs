@@ -78,6 +78,12 @@ impl Spread {
         self.count
     }
 
+    /// The middle of each bin that holds something, in order, and how many values it holds.
+    pub(crate) fn bins(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let middle = |bin: u16| middle_of(bin).clamp(self.min, self.max);
+        self.bins.iter().map(move |(bin, count)| (middle(*bin), u64::from(*count)))
+    }
+
     /// Smallest, quartiles, largest; all 0 if it has no value.
     pub fn quartiles(&self) -> Quartiles {
         if self.count == 0 {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import { Cluster } from './lib/cluster.mjs';
 import { scene, test } from './lib/scene.mjs';
 import { until } from './lib/wait.mjs';
 
@@ -223,6 +224,44 @@ test('a page of another site reads nothing, not even with the token', async () =
     }, { page, token: pageToken });
     assert.deepEqual(got, { socket: 'refused', header: 'refused' });
   });
+});
+
+test('a page that may only look has no button that changes anything, and one that may act has', async () => {
+  const pages = async (/** @type {Cluster} */ cluster) => {
+    const [worker] = await cluster.workerRows();
+    const visit = await here.visit(cluster.link.replace('#', `#/workers/${worker.id}&`));
+    await visit.live();
+    await visit.page.getByRole('heading', { name: worker.name }).waitFor();
+    return visit.page.getByRole('button', { name: 'Retire…' }).count();
+  };
+  assert.equal(await pages(here.cluster), 1);
+  const cluster = await Cluster.start({ workers: 1, scheduler: ['--page-read-only'] });
+  try {
+    assert.equal(await pages(cluster), 0);
+  } finally {
+    await here.closeVisits();
+    await cluster.close();
+  }
+});
+
+test('a tab takes no token that it did not ask for', async () => {
+  const visit = await here.visit(here.cluster.page);
+  await form(visit).field.waitFor();
+  await visit.page.evaluate(async () => {
+    const name = `partita-token:${location.origin}${location.pathname}`;
+    const [said, heard] = [new BroadcastChannel(name), new BroadcastChannel(name)];
+    // The page was there before, and so hears it before.
+    const last = new Promise((resolve) => {
+      heard.onmessage = ({ data }) => data === '=1:not-the-token' && resolve(undefined);
+    });
+    said.postMessage('=not-the-token');
+    said.postMessage('=1:not-the-token');
+    await last;
+    said.close();
+    heard.close();
+  });
+  await form(visit).field.waitFor();
+  assert.deepEqual(visit.sockets, []);
 });
 
 test('the policy of the page is strict, and a script that gets into the page does not run', async () => {

@@ -145,6 +145,18 @@ test('a press of the slash goes to the search field, where digits are text', asy
   assert.equal(await page.getByRole('dialog').count(), 0);
 });
 
+test('the slash leads to the search of the jobs where a page has none of its own', async () => {
+  const { page } = await open();
+  for (const key of ['1', '4', '9']) {
+    await page.keyboard.press(key);
+    await until('a page without a search field', async () => await page.getByRole('searchbox').count() === 0);
+    await page.keyboard.press('/');
+    await until('the focus in the field', () => page.evaluate(() => document.activeElement?.getAttribute('type') === 'search'));
+    assert.equal(await page.evaluate(() => location.hash), '#/jobs');
+    await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
+  }
+});
+
 test('arrow keys go through the rows of a table, and Enter opens what is there', async () => {
   const { page } = await open();
   await page.keyboard.press('5');

@@ -6,7 +6,7 @@ use super::heat_cells::{
 };
 use super::shapes::Rect;
 use crate::browser;
-use crate::components::parts::Same;
+use crate::components::parts::{Same, icon};
 use crate::format::grouped;
 use crate::route::Route;
 use partita_shared::ids::WorkerId;
@@ -329,8 +329,9 @@ fn ramp(metric: Metric) -> Html {
                 }) }
             </span>
             { high }
-            <span>{ "▲ paused or near the limit" }</span><span>{ "◔ retiring" }</span>
-            <span>{ "✖\u{fe0e} lost" }</span>
+            <span>{ icon("▲") }{ " paused or near the limit" }</span>
+            <span>{ icon("◔") }{ " retiring" }</span>
+            <span>{ icon("✖") }{ " lost" }</span>
         </p>
     }
 }

@@ -14,8 +14,7 @@ const HEIGHT_PX: f64 = 120.0;
 /// Room above the drawing for half a label, in pixels.
 const MARGIN_PX: f64 = 8.0;
 /// Ticks of the axis of time: where they stand, in hundredths of the width, and what they say.
-const TIMES: [(u32, &str); 5] =
-    [(0, "−10 min"), (25, "−7.5"), (50, "−5"), (75, "−2.5"), (100, "now")];
+const TIMES: [(u32, &str); 5] = [(0, "−10 min"), (25, "−7.5"), (50, "−5"), (75, "−2.5"), (100, "")];
 
 /// A line.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +43,15 @@ pub struct Props {
     /// A bound that is drawn as a line of its own: its name and its height.
     #[prop_or_default]
     pub limit: Option<(&'static str, f64)>,
+    /// What the right edge is called.
+    #[prop_or("now")]
+    pub end: &'static str,
 }
 
 /// Lines over the last ten minutes, with the values under the pointer.
 #[component]
 pub fn Lines(props: &Props) -> Html {
-    let Props { title, unit, series, to_s, limit } = props;
+    let Props { title, unit, series, to_s, limit, .. } = props;
     let picked = use_state(|| None::<u64>);
     let largest = series.iter().map(|series| top(&series.values)).fold(0.0, f64::max);
     // A limit far above all figures would press them flat: then it is told and not drawn.
@@ -69,13 +71,13 @@ pub fn Lines(props: &Props) -> Html {
                     if let Some((name, limit)) = limit {
                         <li key="limit">{ sample("limit") }{ format!("{name} {}", unit.format(*limit)) }</li>
                     }
-                    <li key="at" class="hint">{ when(*picked, at_s) }</li>
+                    <li key="at" class="hint">{ when(*picked, at_s, props.end) }</li>
                 </ul>
             </figcaption>
             <div class="plot">
                 { heights(&marks, *unit) }
                 { view_plot(props, &label, &marks, axis_top, drawn_limit, &picked) }
-                { times() }
+                { times(props.end) }
             </div>
         </figure>
     }
@@ -97,13 +99,13 @@ fn readout(series: &Series, unit: Unit, at_s: u64) -> Html {
     }
 }
 
-fn when(picked: Option<u64>, at_s: u64) -> String {
+fn when(picked: Option<u64>, at_s: u64, end: &str) -> String {
     match picked {
         Some(_) => {
             let at_ms = at_s.saturating_mul(1_000);
             clock(at_ms, 1_000, clock_offset_min(at_ms))
         }
-        None => "now".to_string(),
+        None => end.to_string(),
     }
 }
 
@@ -122,14 +124,14 @@ fn heights(marks: &[f64], unit: Unit) -> Html {
 }
 
 /// Labels of the axis of time.
-fn times() -> Html {
+fn times(end: &'static str) -> Html {
     html! {
         <svg class="times" width="100%" height="16" aria-hidden="true">
             { for TIMES.into_iter().map(|(place, label)| {
-                let anchor = match place {
-                    0 => "start",
-                    100 => "end",
-                    _ => "middle",
+                let (anchor, label) = match place {
+                    0 => ("start", label),
+                    100 => ("end", end),
+                    _ => ("middle", label),
                 };
                 html! {
                     <text key={place} x={format!("{place}%")} y="12" text-anchor={anchor}>{ label }</text>

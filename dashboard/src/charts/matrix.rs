@@ -7,7 +7,7 @@ use super::rows::{Column, Grid, Sort, Source};
 use super::shapes::Rect;
 use super::table::Table;
 use crate::browser;
-use crate::components::parts::Same;
+use crate::components::parts::{Same, icon};
 use crate::format::bytes;
 use partita_observe::view::DataView;
 use web_sys::CanvasRenderingContext2d;
@@ -168,7 +168,7 @@ impl Component for Matrix {
                 <p class="readout">
                     <span>{ readout }</span>
                     <button type="button" onclick={on_table} aria-pressed={shows_table.to_string()}>
-                        { "▦ table" }
+                        { icon("▦") }{ " table" }
                     </button>
                 </p>
                 <div ref={&self.frame} class={classes!("matrix-frame", shows_table.then_some("offscreen"))}>

@@ -1,10 +1,11 @@
-//! The last minute of all slots in a strip: only bars, to be seen at a glance.
+//! The last minute of all slots in a strip, to be seen at a glance.
 
 use super::canvas::{Inks, SizeWatch, clock_offset_min, element, prepare};
 use super::hues::{Hues, busy_by_stage};
 use super::lanes::{Layout, sentence};
 use super::paint::{Picture, paint_mini};
 use super::timeline::Timeline;
+use super::timeline_view::swatch;
 use crate::browser;
 use crate::components::parts::Same;
 use crate::live::Live;
@@ -16,7 +17,9 @@ const SPAN_MS: u64 = 60_000;
 /// Lanes that are shown at most: more would be less than three pixels high.
 const LANES_MAX: u32 = 64;
 /// The height of a lane, in pixels: at least, and at most.
-const LANE_PX: (f64, f64) = (2.0, 12.0);
+const LANE_PX: (f64, f64) = (2.0, 20.0);
+/// The width of the names of workers, in pixels.
+const LABEL_PX: f64 = 104.0;
 
 /// What the strip shows: whoever shows it follows this.
 pub const MINI_WINDOW: TimelineWindow = TimelineWindow {
@@ -82,7 +85,7 @@ impl MiniTimeline {
         let layout = Layout {
             width_px: size.0,
             height_px: size.1,
-            label_px: 0.0,
+            label_px: LABEL_PX.min(size.0 / 3.0),
             axis_px: 0.0,
             lane_px: (size.1 / lanes).floor().clamp(LANE_PX.0, LANE_PX.1),
             scroll_px: 0.0,
@@ -95,6 +98,12 @@ impl MiniTimeline {
             paint_mini(&context, inks, &picture);
         }
     }
+}
+
+/// Whether a part of the last minute was seen by nobody: it is before the scheduler's start, or was
+/// dropped.
+fn has_unknown(view: &TimelineView) -> bool {
+    !view.gaps.is_empty() || view.oldest_ms > view.to_ms.saturating_sub(SPAN_MS)
 }
 
 impl Component for MiniTimeline {
@@ -142,9 +151,20 @@ impl Component for MiniTimeline {
         let label =
             view.map(|view| sentence(view, clock_offset_min(view.to_ms))).unwrap_or_default();
         html! {
-            <div class="tl-mini" ref={&self.frame}>
-                <canvas ref={&self.canvas} role="img" aria-label={label}></canvas>
-            </div>
+            <>
+                <div class="tl-mini" ref={&self.frame}>
+                    <canvas ref={&self.canvas} role="img" aria-label={label}></canvas>
+                </div>
+                <p class="key">
+                    if view.is_some_and(|view| has_unknown(view)) {
+                        <span>{ swatch("unknown") }{ "not recorded" }</span>
+                    }
+                    if view.is_some_and(|view| view.lanes_total > LANES_MAX) {
+                        <span>{ format!("the first {LANES_MAX} slots") }</span>
+                    }
+                    <span class="left">{ "now" }</span>
+                </p>
+            </>
         }
     }
 }

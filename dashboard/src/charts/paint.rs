@@ -200,7 +200,8 @@ fn paint_names(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Pictur
             context.set_fill_style_str(if lane.is_there { &theme.text } else { &theme.muted });
             context.set_text_align("left");
             let glyph = if lane.is_there { "" } else { "✖\u{fe0e} " };
-            let width = layout.label_px - 32.0;
+            let slot_px = if layout.lane_px >= SLOT_PX_MIN { 32.0 } else { 16.0 };
+            let width = layout.label_px - slot_px;
             text(context, &format!("{glyph}{}", fitting(&lane.name, width)), 8.0, middle, width);
             name_from = middle + NAME_PX;
         }
@@ -363,12 +364,17 @@ fn paint_time(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture
     text(context, &label, middle, layout.axis_px / 2.0, WIDTH_PX);
 }
 
-/// Paints a timeline of few pixels: only bars, without names and axis.
+/// Paints a timeline of few pixels: bars and names, without an axis.
 pub fn paint_mini(context: &CanvasRenderingContext2d, inks: &Inks, picture: &Picture) {
     let layout = picture.layout;
-    let plot = Rect { x: 0.0, y: 0.0, w: layout.width_px, h: layout.height_px };
-    fill(context, &inks.theme.surface, &[plot]);
+    let whole = Rect { x: 0.0, y: 0.0, w: layout.width_px, h: layout.height_px };
+    let plot = Rect { x: layout.label_px, w: layout.plot_px(), ..whole };
+    fill(context, &inks.theme.surface, &[whole]);
+    context.save();
+    clip(context, &plot);
     paint_unknown(context, inks, picture, &plot);
     let shapes = shapes(picture.view, layout, picture.hues, picture.present_ms);
     paint_bars(context, inks, &shapes);
+    context.restore();
+    paint_names(context, inks, picture);
 }

@@ -141,7 +141,7 @@ impl Timeline {
             return chosen;
         }
         // Few lanes fill the window.
-        let room_px = browser::window_height() - AROUND_PX;
+        let room_px = browser::window_size().1 - AROUND_PX;
         (room_px / f64::from(self.lanes_total)).floor().clamp(chosen, LANE_PX_MAX)
     }
 
@@ -295,7 +295,7 @@ impl Timeline {
         Some((middle, layout.y(lane)))
     }
 
-    /// Puts the tooltip beside the pointer, inside of the canvas.
+    /// Puts the tooltip beside the pointer, inside of the window: beyond the canvas if that is low.
     fn place_tip(&self, props: &Props) {
         /// From the pointer to the tooltip, in pixels.
         const AWAY_PX: f64 = 14.0;
@@ -303,10 +303,15 @@ impl Timeline {
         let frame = tip.get_bounding_client_rect();
         let size = (frame.width(), frame.height());
         let (x, y) = self.picked_place(props).unwrap_or(self.pointer);
-        let fits_right = x + AWAY_PX + size.0 < self.size.0;
-        let left = if fits_right { x + AWAY_PX } else { (x - AWAY_PX - size.0).max(0.0) };
-        let fits_below = y + AWAY_PX + size.1 < self.size.1;
-        let top = if fits_below { y + AWAY_PX } else { (y - AWAY_PX - size.1).max(0.0) };
+        let Some(canvas) = element(&self.upper) else { return };
+        let corner = canvas.get_bounding_client_rect();
+        let beside = |at: f64, size: f64, room: f64| {
+            let fits = at + AWAY_PX + size < room;
+            if fits { at + AWAY_PX } else { (at - AWAY_PX - size).max(0.0) }
+        };
+        let (width, height) = browser::window_size();
+        let left = beside(x + corner.x(), size.0, width);
+        let top = beside(y + corner.y(), size.1, height);
         set_style(&self.tip, "left", &format!("{left}px"));
         set_style(&self.tip, "top", &format!("{top}px"));
     }

@@ -8,7 +8,7 @@ use super::scale::{clock, micros};
 use super::table::Table;
 use super::timeline::{Msg, Props, Timeline, Tool};
 use super::viewport::{SPAN_MS_MAX, SPAN_MS_MIN};
-use crate::components::parts::{Same, task_link};
+use crate::components::parts::{Same, icon, task_link};
 use crate::format::{bytes, counted, grouped, span};
 use crate::live::{Live, use_answer};
 use crate::order::sort_by_key;
@@ -32,42 +32,42 @@ pub fn stage_name(live: &Live, stage: StageId) -> String {
 impl Timeline {
     pub(super) fn view_tools(&self, ctx: &Context<Self>) -> Html {
         let props = ctx.props();
-        let button = |tool: Tool, word: &str, label: &str, is_on: Option<bool>, is_off: bool| {
+        let button = |tool: Tool, word: Html, label: &str, is_on: Option<bool>, is_off: bool| {
             let onclick = ctx.link().callback(move |_| Msg::Tool(tool));
             html! {
                 <button type="button" {onclick} aria-label={label.to_string()} title={label.to_string()}
                     aria-pressed={is_on.map(|is_on| is_on.to_string())} disabled={is_off}>
-                    { word.to_string() }
+                    { word }
                 </button>
             }
         };
         let follows = self.viewport.follows();
-        let (glyph, label) = match follows {
-            true => ("❚❚ pause", "Pause at the present"),
-            false => ("▶\u{fe0e} follow", "Follow the present"),
+        let (sign, word, label) = match follows {
+            true => ("❚❚", " pause", "Pause at the present"),
+            false => ("▶", " follow", "Follow the present"),
         };
         let span_ms = self.viewport.span_ms;
         html! {
             <div class="tl-tools" role="toolbar" aria-label="Timeline">
                 <span class="tl-buttons">
-                    { button(Tool::Follow(!follows), glyph, label, None, false) }
+                    { button(Tool::Follow(!follows), signed(sign, word), label, None, false) }
                 </span>
                 <span class="tl-buttons">
-                    { button(Tool::Zoom(false), "−", "Show more time", None, span_ms >= SPAN_MS_MAX) }
+                    { button(Tool::Zoom(false), "−".into(), "Show more time", None, span_ms >= SPAN_MS_MAX) }
                     { for SPANS.into_iter().map(|(span_ms, name)| {
                         let is_on = Some(self.viewport.span_ms == span_ms);
-                        button(Tool::Span(span_ms), name, &format!("Show {name}"), is_on, false)
+                        button(Tool::Span(span_ms), name.into(), &format!("Show {name}"), is_on, false)
                     }) }
-                    { button(Tool::Zoom(true), "+", "Show less time", None, span_ms <= SPAN_MS_MIN) }
+                    { button(Tool::Zoom(true), "+".into(), "Show less time", None, span_ms <= SPAN_MS_MIN) }
                 </span>
                 <span class="tl-buttons">
-                    { button(Tool::Lanes(false), "≡", "Lower lanes: more of them", None,
+                    { button(Tool::Lanes(false), icon("≡"), "Lower lanes: more of them", None,
                         self.lane_height == 0) }
-                    { button(Tool::Lanes(true), "☰", "Higher lanes: fewer of them", None,
+                    { button(Tool::Lanes(true), icon("☰"), "Higher lanes: fewer of them", None,
                         self.lane_height + 1 >= super::lanes::LANE_HEIGHTS_PX.len()) }
                 </span>
                 <span class="tl-buttons">
-                    { button(Tool::Table(!self.shows_table), "▦ table", "View as a table",
+                    { button(Tool::Table(!self.shows_table), signed("▦", " table"), "View as a table",
                         Some(self.shows_table), false) }
                 </span>
                 <span class="tl-range">{ self.range_text(props) }</span>
@@ -95,7 +95,8 @@ impl Timeline {
                 { self.view_stages(&ctx.props().live) }
                 { view_signs(&Totals::of(view.lanes.iter().flat_map(|lane| &lane.bars))) }
                 <li key="marks" class="hint">
-                    { "Workers: ▲ joined, ▼ left, ✖\u{fe0e} lost. The patterns show how much of a \
+                    { "Workers: " }{ icon("▲") }{ " joined, " }{ icon("▼") }{ " left, " }
+                    { icon("✖") }{ " lost. The patterns show how much of a \
                        task's time was spent waiting, not when." }
                     if !view.exact {
                         { " There are too many tasks to draw each: heights show how busy a slot \
@@ -194,6 +195,11 @@ impl Timeline {
     }
 }
 
+/// A sign and a word.
+pub(super) fn signed(sign: &str, word: &'static str) -> Html {
+    html! { <>{ icon(sign) }{ word }</> }
+}
+
 /// What patterns and signs mean, and how much of it there is.
 fn view_signs(totals: &Totals) -> Html {
     let share = |part_us: f64| format!("{} %", percent_of(part_us, totals.busy_us));
@@ -207,9 +213,9 @@ fn view_signs(totals: &Totals) -> Html {
         <>
             { item("transfer", "waited for other workers", share(totals.transfer_us)) }
             { item("disk", "waited for disk", share(totals.disk_us)) }
-            { item("cross", "✖\u{fe0e} failed or lost", failed) }
+            { item("cross", "failed or lost", failed) }
             { item("hollow", "stopped", String::new()) }
-            <li key="running">{ "▷ running" }</li>
+            <li key="running">{ signed("▶", " running") }</li>
         </>
     }
 }
@@ -220,7 +226,7 @@ const HUE_CLASSES: [&str; HUES.len()] = ["hue0", "hue1", "hue2", "hue3", "hue4",
 /// A sample of a colour or pattern.
 pub(super) fn swatch(class: &'static str) -> Html {
     let lines = match class {
-        "transfer" => "M-1 5L5 -1M1 13L13 1M7 13L13 7M-1 11L11 -1",
+        "transfer" | "unknown" => "M-1 5L5 -1M1 13L13 1M7 13L13 7M-1 11L11 -1",
         "disk" => "M0 3h14M0 7h14M0 11h14",
         "cross" => "M0 0L12 12M0 6L6 12M6 0L12 6M0 12L12 0M0 6L6 0M6 12L12 6",
         _ => "",

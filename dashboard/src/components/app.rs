@@ -85,6 +85,8 @@ pub struct App {
     help: bool,
     /// What the tab is called.
     title: String,
+    /// Whether the search field is to be focused as soon as there is one.
+    search_is_due: bool,
     act: Callback<Act>,
     _clock: Interval,
     _listeners: Vec<EventListener>,
@@ -142,7 +144,7 @@ impl App {
     /// A tab without a token asks for one; this tab takes one if it has none.
     fn on_tab(&mut self, ctx: &Context<Self>, said: token::Said) -> bool {
         match (said, &self.token, &self.tabs) {
-            (token::Said::Asks, Some(token), Some(tabs)) => tabs.tell(token),
+            (token::Said::Asks(nonce), Some(token), Some(tabs)) => tabs.tell(&nonce, token),
             (token::Said::Has(token), None, _) if !self.refused => {
                 token::store(&token);
                 self.take_token(ctx, token);
@@ -205,7 +207,7 @@ impl App {
             // A filter of the same page keeps its place; another page begins at its top.
             if route.tab() != self.route.tab() || !matches!(route, Route::Tasks(_)) {
                 browser::scroll_to_top();
-                browser::focus("#main");
+                let _ = browser::focus("#main");
             }
             self.route = route;
         }
@@ -220,7 +222,13 @@ impl App {
         }
         match key {
             "?" => self.help = !self.help,
-            "/" => browser::focus("[data-search]"),
+            "/" => {
+                // A page without a list leads to the list of jobs, which begins in its search field.
+                if !browser::focus("[data-search]") {
+                    self.search_is_due = true;
+                    browser::go_to_fragment(&Tab::Jobs.route().to_string());
+                }
+            }
             " " => self.hold_or_play(),
             _ => return false,
         }
@@ -249,10 +257,10 @@ impl App {
             Act::Want(name, topics) => {
                 self.wanted.insert(name, topics);
             }
-            Act::Cancel(job, on_result) => {
+            Act::Post(path, on_result) => {
                 let token = self.token.clone().unwrap_or_default();
                 wasm_bindgen_futures::spawn_local(async move {
-                    on_result.emit(api::cancel(job, &token).await);
+                    on_result.emit(api::act(&path, &token).await);
                 });
                 return false;
             }
@@ -373,6 +381,7 @@ impl Component for App {
             draw_is_due: false,
             help: false,
             title: String::new(),
+            search_is_due: false,
             act: ctx.link().callback(Msg::Act),
             _clock: Interval::new(CLOCK_INTERVAL_MS, move || clock.emit(())),
             _listeners: listeners(ctx),
@@ -451,6 +460,9 @@ impl Component for App {
             browser::set_title(&title);
             self.title = title;
         }
+        if self.search_is_due && browser::focus("[data-search]") {
+            self.search_is_due = false;
+        }
         // Only now, when the frame is on the screen: a slow page thereby asks for fewer.
         self.link.drawn();
         self.send();
@@ -468,7 +480,7 @@ pub fn shell(
     let skip = Callback::from(|event: MouseEvent| {
         // The address is the page's: it must not become `#main`.
         event.prevent_default();
-        browser::focus("#main");
+        let _ = browser::focus("#main");
     });
     let is_dimmed = matches!(live.health(), Health::Stale | Health::Reconnecting);
     let show_help = on_help.reform(|()| true);

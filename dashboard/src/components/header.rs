@@ -1,5 +1,6 @@
 //! The bar at the top: the cluster's name, its pages, and whether the page shows current data.
 
+use crate::components::parts::icon;
 use crate::format::age;
 use crate::live::{Act, Health, Live};
 use crate::route::Tab;
@@ -40,7 +41,7 @@ pub fn Header(props: &Props) -> Html {
         <header class="top">
             <h1>
                 <a class="brand" href="#/" title="Overview">
-                    <span class="mark" aria-hidden="true">{ "▣" }</span>{ name.to_string() }
+                    <span class="mark">{ icon("▣") }</span>{ name.to_string() }
                 </a>
             </h1>
             <nav aria-label="Pages">
@@ -89,7 +90,7 @@ fn LinkState(props: &LinkStateProps) -> Html {
     let (glyph, class, word) = state(props.health);
     html! {
         <p class={classes!("link", class)}>
-            <span class="glyph" aria-hidden="true">{ glyph }</span>
+            <span class="glyph">{ icon(glyph) }</span>
             <span role="status" aria-live="polite">{ word }</span>
             if !props.age.is_empty() {
                 <span class="age">{ &props.age }</span>
@@ -111,7 +112,7 @@ fn hold_button(live: &Live) -> Html {
     let (glyph, title) =
         if is_held { ("▶\u{fe0e}", "Resume (space)") } else { ("❚❚", "Pause (space)") };
     html! {
-        <button type="button" class="tool" {title} aria-label={title} {onclick}>{ glyph }</button>
+        <button type="button" class="tool" {title} aria-label={title} {onclick}>{ icon(glyph) }</button>
     }
 }
 
@@ -129,7 +130,7 @@ fn ThemeButton() -> Html {
     let label = format!("Colours: {}. Press for {}.", theme.name(), theme.next().name());
     html! {
         <button type="button" class="tool" title={label.clone()} aria-label={label} {onclick}>
-            { theme.glyph() }
+            { icon(theme.glyph()) }
         </button>
     }
 }

@@ -1,6 +1,7 @@
 //! Where a replay is, and how fast it runs.
 
 use crate::browser;
+use crate::components::parts::icon;
 use crate::format::duration_ms;
 use crate::live::{Act, Live};
 use partita_observe::frame::Source;
@@ -83,7 +84,7 @@ pub fn ReplayBar(props: &Props) -> Html {
         <section class="replay" aria-label="Replay">
             <strong>{ "Replay of a journal" }</strong>
             <button type="button" title={format!("{word} (space)")} onclick={on_play}>
-                <span aria-hidden="true">{ glyph }</span>{ format!(" {word}") }
+                { icon(glyph) }{ format!(" {word}") }
             </button>
             <label>
                 { "Speed " }

@@ -24,21 +24,25 @@ pub fn StatusBar(props: &Props) -> Html {
     };
     html! {
         <footer class="status" aria-label="The link in figures">
-            <span>{ figures_age }</span>
-            <span>{ bytes_per_s(figures.bytes_per_s) }</span>
+            if live.health() != Health::Replay {
+                <span>{ figures_age }</span>
+                <span>{ bytes_per_s(figures.bytes_per_s) }</span>
+            }
             if let Some(cluster) = &live.cluster {
                 if cluster.dropped > 0 {
                     <span title="The observer fell behind. Counts are correct; single attempts may be missing.">
                         { format!("{} dropped", counted(cluster.dropped, "observation", "observations")) }
                     </span>
                 }
-                <span title={format!(
-                    "99 of 100 events took the scheduler less than {}; frame {}",
-                    duration_ns(cluster.event_p99_ns),
-                    grouped(figures.frame)
-                )}>
-                    { counted(cluster.browsers.into(), "page open", "pages open") }
-                </span>
+                if live.health() != Health::Replay {
+                    <span title={format!(
+                        "99 of 100 events took the scheduler less than {}; frame {}",
+                        duration_ns(cluster.event_p99_ns),
+                        grouped(figures.frame)
+                    )}>
+                        { counted(cluster.browsers.into(), "page open", "pages open") }
+                    </span>
+                }
                 <span class="version">
                     { format!("{} · Partita {}", cluster.row.address, cluster.row.version) }
                 </span>

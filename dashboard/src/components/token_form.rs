@@ -1,5 +1,6 @@
 //! The form shown without a token; nothing else is shown then.
 
+use crate::components::parts::icon;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -17,7 +18,9 @@ pub struct Props {
 #[component]
 pub fn TokenForm(props: &Props) -> Html {
     let input = use_node_ref();
-    use_effect_with((), |()| crate::browser::focus("#token"));
+    use_effect_with((), |()| {
+        crate::browser::focus("#token");
+    });
     let onsubmit = {
         let input = input.clone();
         let on_token = props.on_token.clone();
@@ -33,7 +36,7 @@ pub fn TokenForm(props: &Props) -> Html {
     };
     html! {
         <main class="gate">
-            <h1><span class="mark" aria-hidden="true">{ "▣" }</span>{ "Partita" }</h1>
+            <h1><span class="mark">{ icon("▣") }</span>{ "Partita" }</h1>
             <form {onsubmit}>
                 if props.refused {
                     <p class="warning" role="alert">

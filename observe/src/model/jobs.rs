@@ -8,6 +8,7 @@ use crate::event::{
 };
 use crate::events::Happening;
 use crate::frame::JOB_TEXT_CHARS_MAX;
+use crate::spread::Spread;
 use crate::table::Table;
 use crate::view::{AttemptView, EventKind, Left, StageView};
 use partita_shared::ids::{JobId, StageId, WorkerId};
@@ -37,6 +38,8 @@ pub(crate) struct StageRecord {
     pub(crate) seen: StageCarried,
     /// How long it still takes.
     pub(crate) left: Option<Left>,
+    /// The times of its tasks, as an ordinary worker would have taken them.
+    pub(crate) paced_us: Spread,
     /// Whether its cost is known to the estimates of others.
     pub(crate) is_learnt: bool,
     is_dirty: bool,
@@ -102,6 +105,7 @@ impl StageRecord {
             },
             seen: StageCarried::default(),
             left: None,
+            paced_us: Spread::default(),
             is_learnt: false,
             is_dirty: false,
         }
@@ -335,6 +339,12 @@ impl Model {
         let Some(record) = self.job_records.get_mut(&job) else { return };
         record.moved_us = now_us;
         let Some(stage) = record.stages.get_mut(end.task.stage.index as usize) else { return };
+        if end.ending == Ending::Finished
+            && let Some(worker) = self.worker_records.get_mut(&end.worker)
+        {
+            worker.pace.take(stage, end.busy_us);
+            stage.paced_us.add((end.busy_us as f64 / worker.pace.slowness()) as u64);
+        }
         stage.take(now_us, end);
         record.touch(end.task.stage.index);
         self.touch_job(job);
@@ -452,6 +462,7 @@ impl Model {
     pub(super) fn carry_stage(&mut self, id: StageId, figures: StageCarried) {
         let Some(record) = self.job_records.get_mut(&id.job) else { return };
         let Some(stage) = record.stages.get_mut(id.index as usize) else { return };
+        stage.paced_us = figures.time_us.clone();
         stage.seen = figures;
         record.touch(id.index);
         self.touch_job(id.job);

@@ -1,5 +1,6 @@
 //! Workers: what is told of them.
 
+use super::eta::Pace;
 use super::{Model, push_bounded};
 use crate::event::{AttemptEnd, Ending, Level};
 use crate::events::Happening;
@@ -30,6 +31,8 @@ pub(crate) struct WorkerRecord {
     lost_slots: Vec<SlotTask>,
     /// Slots that attempts named, which may be more than it said it has.
     pub(crate) slots_seen: u32,
+    /// How fast it is.
+    pub(super) pace: Pace,
     /// Whether it had said that it would go.
     pub(crate) was_leaving: bool,
     /// When it ended.

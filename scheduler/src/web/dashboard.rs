@@ -40,6 +40,8 @@ pub(crate) struct Door {
     pub(crate) answers: Answers,
     /// What is served.
     pub(crate) source: Source,
+    /// Whether pages may cancel jobs and retire workers.
+    pub(crate) may_act: bool,
     /// The cluster's name.
     pub(crate) cluster: String,
     /// Permits to refuse a token.
@@ -53,10 +55,11 @@ impl Door {
         observer: Observer,
         answers: Answers,
         source: Source,
+        may_act: bool,
         cluster: String,
     ) -> Self {
         let refusals = Semaphore::new(REFUSALS_MAX);
-        Door { token, observer, answers, source, cluster, refusals }
+        Door { token, observer, answers, source, may_act, cluster, refusals }
     }
 }
 
@@ -116,6 +119,7 @@ async fn serve(door: Arc<Door>, caller: Option<Caller>, mut socket: WebSocket) -
         version: partita_shared::VERSION.to_string(),
         cluster: door.cluster.clone(),
         source: door.source,
+        may_act: door.may_act,
     };
     send(&mut socket, wire::encode(&hello).ok()?).await?;
     loop {

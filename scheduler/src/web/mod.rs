@@ -68,7 +68,9 @@ fn door(shared: &Shared) -> Option<Arc<Door>> {
     let observer = shared.observer.clone().filter(|_| shared.config.dashboard)?;
     let token = shared.page_token.clone();
     let answers = Answers::Live(shared.hub.clone());
-    Some(Arc::new(Door::new(token, observer, answers, Source::Live, shared.config.name.clone())))
+    let may_act = !shared.config.security.page_read_only;
+    let cluster = shared.config.name.clone();
+    Some(Arc::new(Door::new(token, observer, answers, Source::Live, may_act, cluster)))
 }
 
 /// What is served without the cluster's token, and to callers that do not use TLS: the page's own files, and its link,

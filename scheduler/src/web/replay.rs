@@ -39,8 +39,14 @@ impl Replay {
         let (observer, source) = start_replay(entries)?;
         let token = crate::new_token()?;
         let cluster = cluster.unwrap_or_else(|| "journal".to_string());
-        let door =
-            Door::new(Token(page_token(&token)), observer, Answers::Remembered, source, cluster);
+        let door = Door::new(
+            Token(page_token(&token)),
+            observer,
+            Answers::Remembered,
+            source,
+            false,
+            cluster,
+        );
         Ok(Replay { listener, door: Arc::new(door), port, token })
     }
 

@@ -233,10 +233,10 @@ mod tests {
             &[
                 "8 jobs",
                 "all 8 queued 1 running 3 done 2 failed 1 cancelled 1",
-                "job-7 ▶\u{fe0e} running SELECT n.region",
+                "job-7 running SELECT n.region",
                 "65 % of 18 400",
                 "jonas@login1",
-                "✖\u{fe0e} failed SELECT avg(delay)",
+                "failed SELECT avg(delay)",
                 "the file is 0 bytes long",
                 "cancelled by mara@login2",
             ],

@@ -2,7 +2,7 @@
 //! are made of.
 
 use crate::charts::{HeatGrid, MINI_WINDOW, MiniTimeline};
-use crate::components::parts::{Bar, MemoryUse, Part, Same, look};
+use crate::components::parts::{Bar, MemoryUse, Part, Same, icon, look};
 use crate::format::cores;
 use crate::live::{Live, use_topics};
 use crate::route::Route;
@@ -52,7 +52,7 @@ fn WorkerRows(props: &RowProps) -> Html {
         <li class="worker">
             <span class="name">
                 <span class={classes!("state", look.class)} title={look.word}>
-                    <span class="glyph" aria-hidden="true">{ look.glyph }</span>
+                    <span class="glyph">{ icon(look.glyph) }</span>
                 </span>
                 <a href={Route::Worker(row.id).to_string()}>{ row.name.clone() }</a>
             </span>

@@ -2,7 +2,7 @@
 
 use crate::browser;
 use crate::charts::{Lines, Series, Unit};
-use crate::components::parts::{Age, Panel, State, Status, look::Look};
+use crate::components::parts::{Age, Panel, State, Status, icon, look::Look};
 use crate::format::{NONE, bytes, bytes_per_s, count, csv, duration_ns, grouped, rate};
 use crate::live::Live;
 use partita_observe::frame::Topic;
@@ -136,7 +136,7 @@ fn queues(view: &SchedulerView) -> Html {
     } else {
         html! {
             <span class="state ready">
-                <span class="glyph" aria-hidden="true">{ "▲" }</span>{ grouped(core.dropped) }
+                <span class="glyph">{ icon("▲") }</span>{ grouped(core.dropped) }
             </span>
         }
     };

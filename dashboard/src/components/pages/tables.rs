@@ -2,7 +2,7 @@
 //! which jobs they are made from and read by.
 
 use crate::charts::{self, Column, Grid, Sort, Table};
-use crate::components::parts::{Age, Bar, Panel, Part, Same, Status, job_link, worker_link};
+use crate::components::parts::{Age, Bar, Panel, Part, Same, Status, icon, job_link, worker_link};
 use crate::format::{NONE, bytes, counted, grouped};
 use crate::live::Live;
 use crate::route::Route;
@@ -79,7 +79,7 @@ fn lost_cell(table: &TableView) -> Html {
     if table.lost == 0 {
         return text.into();
     }
-    html! { <span {class}><span class="glyph" aria-hidden="true">{ "▲" }</span>{ text }</span> }
+    html! { <span {class}><span class="glyph">{ icon("▲") }</span>{ text }</span> }
 }
 
 /// A table as a row.

@@ -265,10 +265,10 @@ mod tests {
         assert_shows(
             &html,
             &[
-                "task 7.3.871 ◔ ready job-7 · join orders",
+                "task 7.3.871 ready job-7 · join orders",
                 "Why it is not running It was tried 2 times",
                 "n0413-2 all 8 slots are taken",
-                "2 ✖\u{fe0e} failed n0415-0",
+                "2 failed n0415-0",
                 "no space left on device",
                 "scan orders Shuffle 22 of 4 000 partitions missing",
                 "all of 6 000 partitions there",
@@ -285,7 +285,7 @@ mod tests {
         (view.row.state, view.row.rows) = (TaskState::Done, 61_000);
         let live = shown(vec![(question, Answer::Task(view))]);
         let html = draw_page("task-done", &live, &Route::Task(task(7, 3, 871)));
-        assert_shows(&html, &["✔\u{fe0e} done", "rows 61 000"]);
+        assert_shows(&html, &["done", "rows 61 000"]);
         assert_hides(&html, &["Why it is not running"]);
     }
 

@@ -1,7 +1,9 @@
 //! Tasks of a job, narrowed and paged by the scheduler: there may be a million.
 
 use crate::browser;
-use crate::components::parts::{Panel, State, Status, look, table_head, task_link, worker_link};
+use crate::components::parts::{
+    Panel, State, Status, icon, look, table_head, task_link, worker_link,
+};
 use crate::format::{NONE, bytes, csv, duration_us, grouped, middle};
 use crate::live::{Act, Live, use_answer};
 use crate::route::{Route, TaskFilter, state_key, task_key};
@@ -242,7 +244,7 @@ fn state_button(live: &Live, filter: TaskFilter, state: Option<TaskState>) -> Ht
     html! {
         <button key={word} type="button" aria-pressed={is_pressed.to_string()} {onclick}>
             if let Some(state) = state {
-                <span aria-hidden="true">{ look::task(state).glyph }</span>{ " " }
+                { icon(look::task(state).glyph) }{ " " }
             }
             { word }
         </button>
@@ -300,9 +302,9 @@ mod tests {
                 "Tasks of job-7",
                 "job-7 · SELECT n.region",
                 "3 · join orders",
-                "7.3.0 ✔\u{fe0e} done 3 join orders n0413-0 1 2.6 s 61 000 11.0 MiB",
-                "7.3.26 ▶\u{fe0e} running 3 join orders n0413-2 2 – – –",
-                "7.3.39 ○ waiting 3 join orders – 0 – – –",
+                "7.3.0 done 3 join orders n0413-0 1 2.6 s 61 000 11.0 MiB",
+                "7.3.26 running 3 join orders n0413-2 2 – – –",
+                "7.3.39 waiting 3 join orders – 0 – – –",
                 "page 1",
             ],
         );

@@ -6,8 +6,10 @@
 
 mod age;
 mod bar;
+mod confirm;
 mod copy;
 mod head;
+mod icon;
 mod links;
 pub mod look;
 mod memory;
@@ -21,8 +23,10 @@ mod state;
 
 pub use age::Age;
 pub use bar::{Bar, Part, StateBar};
+pub use confirm::Confirm;
 pub use copy::CopyButton;
 pub use head::table_head;
+pub use icon::{icon, icon_path};
 pub use links::{job_link, place_link, stage_link, task_link, worker_link};
 pub use memory::MemoryUse;
 pub use panel::{Panel, Place, Status};

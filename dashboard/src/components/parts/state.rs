@@ -1,5 +1,6 @@
 //! A state: its glyph in its colour, and its word.
 
+use super::icon;
 use super::look::Look;
 use yew::prelude::*;
 
@@ -16,7 +17,7 @@ pub fn State(props: &Props) -> Html {
     let Look { glyph, class, word } = props.look;
     html! {
         <span class={classes!("state", class)}>
-            <span class="glyph" aria-hidden="true">{ glyph }</span>{ word }
+            <span class="glyph">{ icon(glyph) }</span>{ word }
         </span>
     }
 }

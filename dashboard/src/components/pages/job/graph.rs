@@ -1,7 +1,7 @@
 //! The stages of a job as a drawing: what reads what, and how far each is.
 
 use super::layout::{Layout, Sizes, layout};
-use crate::components::parts::{Panel, Same, Status};
+use crate::components::parts::{Panel, Same, Status, icon_path};
 use crate::format::{NONE, duration_us, grouped, middle, percent};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
@@ -21,7 +21,7 @@ const EDGES_NAMED_MAX: usize = 60;
 const NAME_CHARS_MAX: usize = 24;
 
 /// Sizes of the drawing, in pixels.
-const SIZES: Sizes = Sizes { node_width: 184.0, node_height: 56.0, gap: 32.0, layer_gap: 44.0 };
+const SIZES: Sizes = Sizes { node_width: 208.0, node_height: 56.0, gap: 32.0, layer_gap: 44.0 };
 
 /// What the drawing shows.
 #[derive(PartialEq, Properties)]
@@ -183,6 +183,7 @@ fn Node(props: &NodeProps) -> Html {
     let (width, height) = (SIZES.node_width as i32, SIZES.node_height as i32);
     let stage = props.stage.as_deref();
     let (class, glyph) = state_of(stage);
+    let (sign_class, sign) = icon_path(glyph);
     let (done, total) = stage.map_or((0, 0), |stage| (stage.tasks.done, stage.tasks.total()));
     let time = match stage {
         Some(stage) if stage.time_us.max > 0 => duration_us(stage.time_us.median),
@@ -202,10 +203,11 @@ fn Node(props: &NodeProps) -> Html {
                 transform={format!("translate({} {})", props.x, props.y)}>
                 <title>{ label }</title>
                 <rect class="frame" width={width.to_string()} height={height.to_string()} rx="6" />
-                <text class="glyph" aria-hidden="true" x={PAD.to_string()} y="20">{ glyph }</text>
-                <text class="name" x={(PAD + 18).to_string()} y="20">
-                    { middle(&props.name, NAME_CHARS_MAX) }
-                </text>
+                <g class={classes!("glyph", sign_class)} transform={format!("translate({PAD} 10)")}>{ sign }</g>
+                // A box of its own, which cuts what is wider than letters are on the mean.
+                <svg x={(PAD + 18).to_string()} width={(width - 2 * PAD - 18).to_string()} height="28">
+                    <text class="name" y="20">{ middle(&props.name, NAME_CHARS_MAX) }</text>
+                </svg>
                 <text class="figure" x={PAD.to_string()} y="38">{ progress }</text>
                 <text class="figure end" x={(width - PAD).to_string()} y="38">{ time }</text>
                 <rect class="track" x={PAD.to_string()} y="45" height="4" width={bar.to_string()} />

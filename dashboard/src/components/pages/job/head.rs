@@ -1,14 +1,12 @@
 //! A summary of a job.
 
-use super::cancel::Cancel;
 use crate::browser;
 use crate::components::pages::jobs::duration;
 use crate::components::pages::overview::job_left;
-use crate::components::parts::{Age, State, StateBar, look};
+use crate::components::parts::{Age, Confirm, State, StateBar, look};
 use crate::format::{NONE, bytes, counted, grouped, percent, time_left};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
-use partita_observe::frame::Source;
 use partita_observe::view::is_under_way;
 use partita_shared::ids::JobId;
 use partita_shared::model::{JobRow, JobState};
@@ -35,7 +33,7 @@ pub fn Head(props: &Props) -> Html {
             </section>
         };
     };
-    let can_be_cancelled = is_under_way(job.state) && live.source() == Source::Live;
+    let can_be_cancelled = is_under_way(job.state);
     html! {
         <section class="strip" aria-label="Summary of the job">
             <div class="title">
@@ -53,7 +51,10 @@ pub fn Head(props: &Props) -> Html {
                     }
                 </span>
                 if can_be_cancelled {
-                    <Cancel live={live.clone()} {id} />
+                    <Confirm live={live.clone()} name="Cancel"
+                        question={format!("Cancel {id}? What it made so far is lost.")}
+                        yes="Cancel the job" no="Let it run" sent="Cancelling…"
+                        path={format!("jobs/{}/cancel", id.0)} />
                 }
             </div>
             { progress(live, job) }

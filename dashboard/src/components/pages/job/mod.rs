@@ -1,6 +1,5 @@
 //! One job: what was asked, how far it is, where its time goes, what failed.
 
-mod cancel;
 mod failures;
 mod graph;
 mod head;

@@ -1,7 +1,7 @@
 //! The stages of a job as a table: how far each is, and how its tasks differ.
 
 use crate::components::parts::{
-    Panel, Quantiles, Same, StateBar, Status, Unit, stage_link, table_head,
+    Panel, Quantiles, Same, StateBar, Status, Unit, icon, stage_link, table_head,
 };
 use crate::format::{NONE, bytes, counted, csv, grouped, percent, time_left};
 use crate::live::Live;
@@ -101,7 +101,7 @@ fn Row(props: &RowProps) -> Html {
             <td class="number">
                 if stage.failures > 0 {
                     <span class="state failed">
-                        <span class="glyph" aria-hidden="true">{ "✖\u{fe0e}" }</span>
+                        <span class="glyph">{ icon("✖") }</span>
                         { grouped(stage.failures) }
                     </span>
                 } else {

@@ -1,7 +1,7 @@
 //! The strip of counts: what the tasks of all live jobs do, and what the cluster has.
 
 use crate::components::parts::look::{self, Look};
-use crate::components::parts::{MemoryUse, Same};
+use crate::components::parts::{MemoryUse, Same, icon};
 use crate::format::{NONE, bytes, counted, grouped, rate, time_left};
 use crate::live::Live;
 use crate::route::{Route, TaskFilter};
@@ -92,7 +92,7 @@ fn figure(look: Look, title: &'static str, number: u64, to: &Route) -> Html {
     let is_none = (number == 0).then_some("none");
     html! {
         <div key={word} class={classes!("state", class, is_none)} {title}>
-            <dt><span class="glyph" aria-hidden="true">{ glyph }</span>{ word }</dt>
+            <dt><span class="glyph">{ icon(glyph) }</span>{ word }</dt>
             <dd><a href={to.to_string()}>{ grouped(number) }</a></dd>
         </div>
     }
@@ -119,7 +119,7 @@ fn workers(cluster: &ClusterView) -> Html {
                 <span class="details" title={slots.clone()}>
                     if row.workers_lost > 0 {
                         <span class="state failed">
-                            <span class="glyph" aria-hidden="true">{ "✖\u{fe0e}" }</span>
+                            <span class="glyph">{ icon("✖") }</span>
                             { format!("{} lost", grouped(row.workers_lost.into())) }
                         </span>
                     } else {

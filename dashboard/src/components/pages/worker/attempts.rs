@@ -19,6 +19,11 @@ impl Line {
     }
 }
 
+/// The time on the slot. One that was stopped before it was seen on a slot has none that is known.
+fn time(attempt: &AttemptView) -> String {
+    if attempt.busy_us == 0 { NONE.to_string() } else { micros(attempt.busy_us) }
+}
+
 fn share(part_us: u64, whole_us: u64) -> String {
     crate::format::percent(part_us, whole_us).to_string()
 }
@@ -51,7 +56,7 @@ const COLUMNS: &[Column<Line>] = &[
     Column::<Line>::new(
         "Time",
         "w5 number",
-        |line| micros(line.attempt.busy_us).into(),
+        |line| time(&line.attempt).into(),
         |line| line.attempt.busy_us.to_string(),
     )
     .by(|one, other| one.attempt.busy_us.cmp(&other.attempt.busy_us)),

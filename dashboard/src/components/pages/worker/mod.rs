@@ -6,7 +6,7 @@ mod log;
 use crate::browser;
 use crate::charts::{Lines, Series, Sort, Table, Unit};
 use crate::components::parts::{
-    Age, MemoryUse, Panel, Same, State, Status, look, task_link, worker_link,
+    Age, Confirm, MemoryUse, Panel, Same, State, Status, look, task_link, worker_link,
 };
 use crate::format::{NONE, age, bytes, cores, duration_us, grouped};
 use crate::live::{Live, use_topics};
@@ -16,7 +16,7 @@ use log::LogTail;
 use partita_observe::frame::{Source, Topic};
 use partita_observe::view::{Point, WorkerView};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::model::WorkerRow;
+use partita_shared::model::{WorkerRow, WorkerState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use yew::prelude::*;
@@ -64,7 +64,7 @@ pub fn Worker(props: &Props) -> Html {
                     {is_there} />
             </div>
             <History history={history.map(Same::of)} {to_s} {is_there} limit={row.memory_limit_bytes} />
-            <Recent page={page.as_ref().map(Same::of)} {now_s} {will_tell} />
+            <Recent page={page.as_ref().map(Same::of)} {now_s} {will_tell} {is_there} />
             <Panel id="worker-log" title="Log" class="flush" status={log_status(page.as_deref(), will_tell, is_there)}
                 note="the last lines">
                 <LogTail lines={page.as_ref().map(Same::of)} />
@@ -94,6 +94,13 @@ fn head(row: &WorkerRow, live: &Live) -> Html {
             <h1>{ row.name.clone() }</h1>
             <State look={look::worker(row)} />
             <span class="hint">{ format!("{} on {}", row.id, row.host) }</span>
+            if row.state == WorkerState::Up {
+                <Confirm live={live.clone()} name="Retire"
+                    question={format!("Retire {}? It finishes its tasks, migrates its partitions \
+                        and exits.", row.name)}
+                    yes="Retire the worker" no="Keep it" sent="Retiring…"
+                    path={format!("workers/{}/retire", row.id.0)} />
+            }
             if !row.cause.is_empty() {
                 <p class={classes!("cause", is_gone.then_some("warning"))}>
                     { row.cause.clone() }
@@ -209,7 +216,8 @@ fn History(props: &HistoryProps) -> Html {
     html! {
         <Panel id="worker-history" title="The last ten minutes" {status}
             note={if props.is_there { "" } else { "before it was disconnected" }}>
-            <Curves points={Same::of(points)} to_s={props.to_s} limit={Some(props.limit)} />
+            <Curves points={Same::of(points)} to_s={props.to_s} limit={Some(props.limit)}
+                end={if props.is_there { "now" } else { "last report" }} />
         </Panel>
     }
 }
@@ -223,12 +231,15 @@ pub struct CurvesProps {
     pub to_s: u64,
     /// The memory that there is, in bytes.
     pub limit: Option<u64>,
+    /// What the right edge is called.
+    #[prop_or("now")]
+    pub end: &'static str,
 }
 
 /// Processor, memory, network and disk over ten minutes, of a worker or of all of them.
 #[component]
 pub fn Curves(props: &CurvesProps) -> Html {
-    let CurvesProps { points, to_s, limit } = props;
+    let CurvesProps { points, to_s, limit, end } = props;
     let series = |name, class, is_filled, of: fn(&Point) -> f64| Series {
         name,
         class,
@@ -238,24 +249,24 @@ pub fn Curves(props: &CurvesProps) -> Html {
     let limit = limit.map(|limit| ("limit", limit as f64));
     html! {
         <div class="curves-grid">
-            <Lines title="Processor" unit={Unit::CoreMilli} to_s={*to_s} series={vec![
+            <Lines title="Processor" unit={Unit::CoreMilli} to_s={*to_s} end={*end} series={vec![
                 series("used", "one", true, |point| point.cpu_milli.into()),
             ]} />
-            <Lines title="Memory" unit={Unit::Bytes} to_s={*to_s} {limit} series={vec![
+            <Lines title="Memory" unit={Unit::Bytes} to_s={*to_s} end={*end} {limit} series={vec![
                 series("process", "four", false, |point| point.resident_bytes as f64),
                 series("reserved", "one", true, |point| point.reserved_bytes as f64),
                 series("stored", "two", false, |point| point.stored_bytes as f64),
                 series("spilled", "three", false, |point| point.spilled_bytes as f64),
             ]} />
-            <Lines title="Network" unit={Unit::BytesPerS} to_s={*to_s} series={vec![
+            <Lines title="Network" unit={Unit::BytesPerS} to_s={*to_s} end={*end} series={vec![
                 series("read", "one", true, |point| point.fetched_bytes as f64),
                 series("sent", "two", false, |point| point.served_bytes as f64),
             ]} />
-            <Lines title="Disk" unit={Unit::BytesPerS} to_s={*to_s} series={vec![
+            <Lines title="Disk" unit={Unit::BytesPerS} to_s={*to_s} end={*end} series={vec![
                 series("written", "one", true, |point| point.disk_written_bytes as f64),
                 series("read", "two", false, |point| point.disk_read_bytes as f64),
             ]} />
-            <Lines title="Tasks" unit={Unit::PerS} to_s={*to_s} series={vec![
+            <Lines title="Tasks" unit={Unit::PerS} to_s={*to_s} end={*end} series={vec![
                 series("finished", "one", true, |point| point.finished.into()),
             ]} />
         </div>
@@ -267,6 +278,7 @@ struct RecentProps {
     page: Option<Same<WorkerView>>,
     now_s: u64,
     will_tell: bool,
+    is_there: bool,
 }
 
 /// Attempts that ended, and the largest partitions.
@@ -284,7 +296,11 @@ fn Recent(props: &RecentProps) -> Html {
     let held = Status::of(
         has_come && !props.will_tell,
         none(|page| page.partitions.is_empty()),
-        "It holds no partition.",
+        if props.is_there {
+            "It holds no partition."
+        } else {
+            "Its partitions were not listed: a worker lists them while its page is open."
+        },
     );
     html! {
         <>

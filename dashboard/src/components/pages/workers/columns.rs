@@ -2,7 +2,7 @@
 
 use super::rates::Rates;
 use crate::charts::{Column, Grid, Source, natural};
-use crate::components::parts::{Age, MemoryUse, Same, State, look};
+use crate::components::parts::{Age, MemoryUse, Same, State, icon, look};
 use crate::format::{NONE, age, bytes, bytes_per_s, cores, grouped};
 use crate::route::Route;
 use partita_shared::ids::WorkerId;
@@ -48,7 +48,7 @@ fn left(line: &Line) -> String {
 fn left_cell(line: &Line) -> Html {
     match line.left_ms() {
         Some(ms) if ms < SHORT_LEFT_MS => html! {
-            <span class="state ready"><span class="glyph" aria-hidden="true">{ "▲" }</span>{ left(line) }</span>
+            <span class="state ready"><span class="glyph">{ icon("▲") }</span>{ left(line) }</span>
         },
         _ => left(line).into(),
     }
