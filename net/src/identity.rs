@@ -147,7 +147,7 @@ impl Identity {
     }
 }
 
-fn pem(kind: &str, der: &[u8]) -> String {
+pub(crate) fn pem(kind: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut out = format!("-----BEGIN {kind}-----\n");
     let mut rest = text.as_str();

@@ -277,7 +277,7 @@ impl Connected for ServerStream {
 mod tests {
     use super::*;
     use crate::dial::{DialError, PeerStream, Protocol, Trust};
-    use crate::identity::Identity;
+    use crate::identity::{Identity, pem};
     use partita_shared::endpoint::{Endpoint, Fingerprint};
 
     /// How long a test waits for anything.
@@ -384,12 +384,12 @@ mod tests {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&key).unwrap().pem();
+        let authority = pem("CERTIFICATE", params.self_signed(&key).unwrap().der());
         let issuer = rcgen::Issuer::new(params, key);
         let own = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(vec![host.to_string()]).unwrap();
-        let certificate = params.signed_by(&own, &issuer).unwrap().pem();
-        let own = own.serialize_pem();
+        let certificate = pem("CERTIFICATE", params.signed_by(&own, &issuer).unwrap().der());
+        let own = pem("PRIVATE KEY", &own.serialize_der());
         (Identity::from_pem(certificate.as_bytes(), own.as_bytes()).unwrap(), authority)
     }
 

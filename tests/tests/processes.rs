@@ -31,8 +31,9 @@ mod network;
 mod pages;
 #[path = "processes/persisted.rs"]
 mod persisted;
-#[path = "processes/planning.rs"]
+#[path = "processes/plaintext.rs"]
 mod plaintext;
+#[path = "processes/planning.rs"]
 mod planning;
 #[path = "processes/prompt.rs"]
 mod prompt;

@@ -31,8 +31,8 @@ fn smallest_peak(shape: &Shape) -> usize {
         let mut next: HashMap<u32, usize> = HashMap::new();
         for (done, peak) in peaks {
             let running = peak.max(held(done) + 1);
-            for task in 0..shape.len() {
-                let is_ready = shape[task].iter().all(|input| done >> input & 1 == 1);
+            for (task, inputs) in shape.iter().enumerate() {
+                let is_ready = inputs.iter().all(|input| done >> input & 1 == 1);
                 if done >> task & 1 == 0 && is_ready {
                     let best = next.entry(done | 1 << task).or_insert(usize::MAX);
                     *best = running.min(*best);
@@ -429,10 +429,12 @@ fn shapes() -> Vec<(&'static str, Shape, usize)> {
             "a shuffle of three by three",
             shape(|g| {
                 let a = g.sources(3);
-                let splits: Vec<Vec<u32>> = a.iter().map(|a| g.map(&[*a; 3])).collect();
-                for to in 0..3 {
-                    g.task(&[splits[0][to], splits[1][to], splits[2][to]]);
-                }
+                // Those of each source lie side by side.
+                let splits: Vec<u32> = a.iter().flat_map(|a| g.map(&[*a; 3])).collect();
+                let first = splits[0];
+                (first..first + 3).for_each(|to| {
+                    g.task(&[to, to + 3, to + 6]);
+                });
             }),
             1,
         ),

@@ -1,8 +1,8 @@
 //! Clusters that do not encrypt: what still is not sent, and to whom.
 
 use partita_shared::access::{
-    SCHEDULER_VARIABLE, TOKEN_VARIABLE, fingerprint_of, is_plaintext, make_plaintext_token, make_token,
-    secret_of,
+    SCHEDULER_VARIABLE, TOKEN_VARIABLE, fingerprint_of, is_plaintext, make_plaintext_token,
+    make_token, secret_of,
 };
 use partita_tests::process::slow::SlowProxy;
 use partita_tests::process::{Cluster, Place, SOON, program, raw, rows};
@@ -87,16 +87,17 @@ fn a_taken_port_is_sent_a_nonce() {
     cluster.scheduler.finish(SOON);
     let listener = TcpListener::bind(&address).expect("the port is free");
     let taking = std::thread::spawn(move || {
-        (0..ATTEMPTS).map(|_| {
-            let (mut stream, _) = listener.accept().expect("a connection");
-            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-            let mut sent = vec![0; HELLO_BYTES];
-            stream.read_exact(&mut sent).expect("a hello");
-            stream.write_all(&[0; 65]).expect("an answer");
-            let _ = stream.read_to_end(&mut sent);
-            sent
-        })
-        .collect::<Vec<_>>()
+        (0..ATTEMPTS)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().expect("a connection");
+                stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+                let mut sent = vec![0; HELLO_BYTES];
+                stream.read_exact(&mut sent).expect("a hello");
+                stream.write_all(&[0; 65]).expect("an answer");
+                let _ = stream.read_to_end(&mut sent);
+                sent
+            })
+            .collect::<Vec<_>>()
     });
     let place = Place::new();
     let mut command = place.command(["sql", "select 'of-the-query'"]);
@@ -157,8 +158,10 @@ fn mixed_use_names_the_option() {
 fn a_run_may_not_encrypt() {
     let place = Place::new();
     let query = "select count(*) from generate_series(1, 1000)";
-    let script = format!("printenv PARTITA_TOKEN | grep -c plaintext; \"$0\" sql --output=csv '{query}'");
-    let mut command = place.command(["run", "--headless", "--plaintext", "--", "sh", "-c", &script]);
+    let script =
+        format!("printenv PARTITA_TOKEN | grep -c plaintext; \"$0\" sql --output=csv '{query}'");
+    let mut command =
+        place.command(["run", "--headless", "--plaintext", "--", "sh", "-c", &script]);
     command.arg(program());
     let ran = place.spawn("run", command).finish(SOON);
     assert_eq!(ran.ok().split_whitespace().next(), Some("1"));
