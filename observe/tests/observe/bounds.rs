@@ -218,7 +218,9 @@ fn stages_to_come_are_weighed_by_what_they_read() {
             if job == 2 && done == 4 {
                 bench.pass(1_100);
                 let left = bench.model.cluster().left.expect("known from the first job");
-                assert!(left.low_ms <= 11_000 && left.high_ms >= 11_000, "{left:?}");
+                // A second, and ten for the slowest of four: a few times are taken to differ more than these do.
+                assert!((6_000..=13_000).contains(&left.low_ms), "{left:?}");
+                assert!(left.high_ms >= 11_000, "{left:?}");
                 return;
             }
         }
