@@ -5,7 +5,7 @@ use partita_shared::access::{
     make_token, secret_of,
 };
 use partita_tests::process::slow::SlowProxy;
-use partita_tests::process::{Cluster, Place, SOON, program, raw, rows};
+use partita_tests::process::{Cluster, Place, SOON, program, raw, rows, wait_for};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -80,16 +80,23 @@ fn a_taken_port_is_sent_a_nonce() {
     let place = Place::new();
     let (scheduler, access) = start(&place);
     let mut cluster = Cluster { workers: Vec::new(), scheduler, access, place };
-    cluster.add_worker(&["--death-timeout=120s"]);
+    // It is told address and token: one that reads them from the access file sees that the scheduler is gone.
+    let mut command =
+        cluster.place.command(["worker", "--host=127.0.0.1", "--memory-limit=512MiB"]);
+    command.env(SCHEDULER_VARIABLE, &cluster.access.address);
+    command.env(TOKEN_VARIABLE, &cluster.access.token);
+    let mut waiting = cluster.place.spawn("waiting", command);
     cluster.wait_workers(1);
     let address = cluster.access.address.clone();
     cluster.scheduler.signal(libc::SIGKILL);
     cluster.scheduler.finish(SOON);
     let listener = TcpListener::bind(&address).expect("the port is free");
+    listener.set_nonblocking(true).expect("a listener");
     let taking = std::thread::spawn(move || {
         (0..ATTEMPTS)
             .map(|_| {
-                let (mut stream, _) = listener.accept().expect("a connection");
+                let (mut stream, _) = wait_for("a connection", SOON, || listener.accept().ok());
+                stream.set_nonblocking(false).expect("a connection");
                 stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
                 let mut sent = vec![0; HELLO_BYTES];
                 stream.read_exact(&mut sent).expect("a hello");
@@ -106,7 +113,7 @@ fn a_taken_port_is_sent_a_nonce() {
     for sent in taking.join().expect("it ends") {
         assert_eq!(sent.len(), HELLO_BYTES);
     }
-    assert!(cluster.workers[0].is_running());
+    assert!(waiting.is_running());
 }
 
 /// The token opens nothing when it is sent, and whoever sends it is told so; the dashboard opens as it does elsewhere.
