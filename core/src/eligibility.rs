@@ -6,9 +6,14 @@ use partita_shared::ids::WorkerId;
 /// Tasks that may wait on a worker beyond its slots, however short they are.
 const READ_AHEAD_TASKS_MAX: u64 = 1024;
 
+/// The time that a task must have before a worker's end, for each 4 of the mean: half of all tasks take longer than the
+/// mean, and one that is killed with its worker has wasted all that it took.
+const NEEDED_QUARTERS: u64 = 5;
+
 /// Whether a task of a stage is expected to finish before the worker's end.
 pub(crate) fn has_time(worker: &Worker, stage: &Stage, now: u64) -> bool {
-    worker.ends.is_none_or(|ends| now.saturating_add(stage.mean_us().unwrap_or(0)) <= ends)
+    let needed = stage.mean_us().unwrap_or(0).saturating_mul(NEEDED_QUARTERS) / 4;
+    worker.ends.is_none_or(|ends| now.saturating_add(needed) <= ends)
 }
 
 /// The number of attempts that a worker with `slots` slots may have, including tasks of this stage.

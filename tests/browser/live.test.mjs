@@ -103,6 +103,29 @@ test('the button that cancels a job asks first; then the job is cancelled, and t
   await here.cluster.waitUntilIdle();
 });
 
+test('the button that retires a worker asks first; then the worker leaves, and the page says so', async () => {
+  const visit = await here.visit();
+  await visit.live();
+  here.cluster.startWorker({ name: 'old' });
+  const row = async () => (await here.cluster.workerRows()).findLast((one) => one.name === 'old');
+  const { id } = await until('the worker', row);
+  await visit.go(`#/workers/${id}`);
+  const { page } = visit;
+  const first = page.getByRole('button', { name: 'Retire…' });
+  const question = page.getByText('Retire old?');
+  await first.click();
+  await question.waitFor();
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await question.waitFor({ state: 'detached' });
+  assert.equal((await row()).state, 'up');
+  await first.click();
+  await page.getByRole('button', { name: 'Retire the worker' }).click();
+  await until('a worker that has left', async () => (await row()).state === 'left');
+  await until('a page that says so', async () => /\bleft\b|\bretired\b/.test(await page.getByRole('main').innerText()));
+  assert.equal(await page.getByRole('button', { name: /retire/i }).count(), 0);
+  visit.assertQuiet(here.cluster.origin);
+});
+
 test('the rows of a table stay in place while one points at them or a job ends elsewhere', async () => {
   const { job } = await start(manyTasks(MANY));
   const visit = await here.visit();

@@ -50,15 +50,16 @@ fn scancel_ends_all_in_order() {
 #[test]
 fn what_cannot_end_in_time_is_said() {
     let Some(nodes) = slurm::nodes(1) else { return };
-    // One stage of some sixty tasks, of three seconds of a processor each: more than a minute can do.
+    // One stage of some forty tasks, of two seconds of a processor each: more than a minute can do on the one slot
+    // that the memory allows, and each short enough to end in time on a busy machine too.
     let rows = "copy (select repeat(cast(value % 10 as varchar), 100) as s \
-        from generate_series(1, 3000000)) to 'rows.csv' stored as csv";
+        from generate_series(1, 6000000)) to 'rows.csv' stored as csv";
     nodes.partita(&["sql", "--embedded", rows]).ok();
     let rounds = 7;
     let slow =
         format!("{}concat(s, cast(j as varchar)){}", "md5(".repeat(rounds), ")".repeat(rounds));
     let query = format!(
-        "select sum(length({slow})) from generate_series(1, 12) as t(j) cross join 'rows.csv'"
+        "select sum(length({slow})) from generate_series(1, 6) as t(j) cross join 'rows.csv'"
     );
     nodes.write("q.sql", &query);
     let text = "#!/bin/bash\n#SBATCH --nodes=1 --ntasks=1 --cpus-per-task=4 --mem=2000M --time=1\n\
