@@ -38,11 +38,19 @@ def test_authorities_vouch_for_the_scheduler(tmp_path, monkeypatch):
         secret = cluster.token.rpartition(".")[0]
         # The fingerprint does not matter, and may be missing.
         for token in (cluster.token, f"{secret}.{'ab' * 32}", secret):
-            with Client(cluster.scheduler_address, token=token, tls_ca_file=tmp_path / "site.pem") as client:
+            with Client(
+                cluster.scheduler_address, token=token, tls_ca_file=tmp_path / "site.pem", set_as_default=False
+            ) as client:
                 client.wait_for_workers(1)
                 assert client._connection.query("SELECT 1 AS a").to_pydict() == {"a": [1]}
         with pytest.raises(ClusterError, match="do not vouch"):
-            Client(cluster.scheduler_address, token=secret, tls_ca_file=tmp_path / "other.pem", timeout=0.1)
+            Client(
+                cluster.scheduler_address,
+                token=secret,
+                tls_ca_file=tmp_path / "other.pem",
+                timeout=0.1,
+                set_as_default=False,
+            )
         address = cluster.scheduler_address.replace("127.0.0.1", "localhost")
         with pytest.raises(ClusterError, match="do not vouch"):
-            Client(address, token=secret, tls_ca_file=tmp_path / "site.pem", timeout=0.1)
+            Client(address, token=secret, tls_ca_file=tmp_path / "site.pem", timeout=0.1, set_as_default=False)

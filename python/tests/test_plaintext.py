@@ -61,7 +61,7 @@ def test_the_token_is_not_sent(cluster):
     assert cluster.token.endswith(".plaintext")
     secret = cluster.token.rpartition(".")[0]
     recorder = Recorder(cluster.scheduler_address)
-    with Client(recorder.address, token=cluster.token, timeout=BOUND_S) as client:
+    with Client(recorder.address, token=cluster.token, timeout=BOUND_S, set_as_default=False) as client:
         client.wait_for_workers(2)
         connection = client._connection
         connection.upload("uploaded", [pa.table({"a": [1, 2]}), pa.table({"a": [3]})])
@@ -83,7 +83,7 @@ def test_a_recorded_call_is_of_no_use(cluster):
     """The proof of a call counts once, and none without its session."""
     import pyarrow.flight as flight
 
-    with Client(cluster, timeout=BOUND_S) as client:
+    with Client(cluster, timeout=BOUND_S, set_as_default=False) as client:
         trust, address = client._connection.trust, client._connection.address
         session = trust.session(address, BOUND_S)
         header = session.authorization()
@@ -117,7 +117,7 @@ def test_another_process_gets_nothing(cluster):
         threading.Thread(target=answer, daemon=True).start()
         port = server.getsockname()[1]
         with pytest.raises(ClusterError, match="does not know the secret"):
-            Client(f"127.0.0.1:{port}", token=cluster.token, timeout=0.1)
+            Client(f"127.0.0.1:{port}", token=cluster.token, timeout=0.1, set_as_default=False)
     assert received
     assert {len(sent) for sent in received} == {42}
 
@@ -126,11 +126,11 @@ def test_mixed_use_names_the_option(cluster):
     """A client that encrypts and a cluster that does not fail with the name of the option, and the reverse."""
     secret = cluster.token.rpartition(".")[0]
     with pytest.raises(ClusterError, match="--plaintext"):
-        Client(cluster.scheduler_address, token=f"{secret}.{'ab' * 32}", timeout=0.1)
+        Client(cluster.scheduler_address, token=f"{secret}.{'ab' * 32}", timeout=0.1, set_as_default=False)
     with LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="256MiB") as encrypted:
         secret = encrypted.token.rpartition(".")[0]
         with pytest.raises(ClusterError, match="--plaintext"):
-            Client(encrypted.scheduler_address, token=f"{secret}.plaintext", timeout=0.1)
+            Client(encrypted.scheduler_address, token=f"{secret}.plaintext", timeout=0.1, set_as_default=False)
 
 
 def test_a_repeated_challenge_is_refused():
