@@ -116,6 +116,8 @@ fn workers(cluster: &ClusterView) -> Html {
             <dt>{ "workers" }</dt>
             <dd>
                 <a href={Route::Workers.to_string()}>{ grouped(row.workers.into()) }</a>
+                // For who reads or copies the text: the sign between the two numbers is drawn.
+                { " " }
                 <span class="details" title={slots.clone()}>
                     if row.workers_lost > 0 {
                         <span class="state failed">
