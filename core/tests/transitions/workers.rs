@@ -172,6 +172,21 @@ fn a_worker_near_its_end_gets_no_task_that_is_too_long() {
     t.check(&["long: fragment 1.1", "long: run 1.1.1#1(long#1)"]);
 }
 
+/// Half of all tasks take longer than the mean: a worker starts one only if a quarter more than that is left.
+#[test]
+fn a_task_needs_more_time_than_the_mean() {
+    for (left, runs) in [(24, 0), (26, 1)] {
+        let mut t = Cluster::new();
+        t.register(Registration { lifetime_left_s: Some(100), ..registration("a", 1) });
+        t.take();
+        t.submit_quietly(job().source(2));
+        t.now += (100 - left) * SECOND;
+        t.finish_in("1.0.0", 20 * SECOND);
+        assert_eq!(t.assigned("a"), runs, "{left} s are left");
+        t.take();
+    }
+}
+
 /// The end of the scheduler's allocation is its workers' end, whether they joined before or after
 /// it was known, but not that of workers of other Slurm jobs.
 #[test]
