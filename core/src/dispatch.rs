@@ -17,18 +17,18 @@ const TURN_STEP: u64 = 1 << 20;
 pub(crate) type Runs = BTreeMap<WorkerId, Vec<RunTask>>;
 
 impl Core {
-    /// Assigns a task to a worker, with the metadata that the worker needs before. Returns false if
-    /// the task was started too often.
+    /// Assigns a task to a worker of a cluster with this number of slots, with the metadata that the worker
+    /// needs before. Returns false if the task was started too often.
     pub(crate) fn assign(
         &mut self,
         id: WorkerId,
         choice: &Choice,
+        slots: u32,
         runs: &mut Runs,
         effects: &mut Vec<Effect>,
     ) -> bool {
         let now = self.now;
         let Choice { job: job_id, stage, queue, index } = *choice;
-        let slots = self.slots();
         let Some(job) = self.jobs.get_mut(&job_id) else { return true };
         job.take_ready(stage, queue, index);
         if queue.is_none() {

@@ -172,7 +172,7 @@ impl Core {
         }
     }
 
-    /// Compares what is counted with the workers and the stages; `taken` is what the attempts of each worker have.
+    /// Compares the counters with the workers and the stages; `taken` has the resources of each worker's attempts.
     pub(crate) fn check_requirements(
         &self,
         taken: &BTreeMap<u32, BTreeMap<String, u64>>,

@@ -82,7 +82,7 @@ impl Core {
                 passed = Bound::Excluded(place);
                 continue;
             };
-            if !self.assign(id, &choice, &mut runs, effects) {
+            if !self.assign(id, &choice, slots, &mut runs, effects) {
                 exhausted.push(choice);
                 break;
             }

@@ -9,6 +9,7 @@ mod columns;
 mod dialect;
 mod error;
 mod input;
+mod opening;
 mod records;
 mod source;
 mod whole;

@@ -27,6 +27,7 @@ use super::cells::Converter;
 use super::columns;
 use super::dialect::Dialect;
 use super::error::Problem;
+use super::opening;
 use super::records::{Batch, Records};
 use super::whole::Types;
 
@@ -197,7 +198,7 @@ impl Rows {
     fn open(path: String, range: Option<(u64, u64)>, opener: &TextOpener) -> Result<Self> {
         let dialect = &opener.dialect;
         let wrong = |problem: Problem| problem.of(&path);
-        let mut records = columns::open_head(&path, range, dialect)?;
+        let mut records = opening::open_head(&path, range, dialect)?;
         let names = columns::header(&mut records, dialect).map_err(wrong)?;
         let (mut width, mut is_empty) = (opener.width, false);
         let mut fields: Vec<Option<usize>> = opener.places.iter().copied().map(Some).collect();
@@ -215,7 +216,7 @@ impl Rows {
             }
         }
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = columns::open_piece(&path, start, end, dialect)?;
+            records = opening::open_piece(&path, start, end, dialect)?;
         }
         let columns = opener.places.iter().zip(opener.wanted.fields());
         let is_given = columns.map(|(at, field)| dialect.is_typed(*at, field.name())).collect();

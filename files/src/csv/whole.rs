@@ -16,6 +16,7 @@ use super::cells::Seen;
 use super::columns::{self, Extent, Found};
 use super::dialect::Dialect;
 use super::error::Problem;
+use super::opening;
 use super::records::{Batch, Records};
 
 /// Number of records that are examined before other tasks may use the thread.
@@ -53,11 +54,11 @@ impl Types {
         dialect: &Arc<Dialect>,
     ) -> Result<Self> {
         let wrong = |problem: Problem| problem.of(&path);
-        let mut records = columns::open_head(&path, range, dialect)?;
+        let mut records = opening::open_head(&path, range, dialect)?;
         let head = columns::read(&mut records, dialect, Extent::Header).map_err(wrong)?;
         let Found { names, mut seen, has_breaks } = head;
         if let Some((start, end)) = range.filter(|(start, _)| *start > 0) {
-            records = columns::open_piece(&path, start, end, dialect)?;
+            records = opening::open_piece(&path, start, end, dialect)?;
             seen.clear();
         }
         // Where no header has the names, the first record was read for their number.
