@@ -126,6 +126,8 @@ impl Embedded {
             death_timeout: limits::DEATH_TIMEOUT,
             lifetime: None,
             slurm_job: None,
+            python: std::env::var_os("PARTITA_PYTHON").map(Into::into),
+            resources: Default::default(),
         };
         let worker = Worker::new(config).await?;
         let scheduler = Scheduler::embedded(Arc::new(LocalPlane(Arc::clone(worker.engine()))))?;

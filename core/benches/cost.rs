@@ -157,7 +157,7 @@ fn open_stage(tasks: u32) {
     let mut start = Instant::now();
     while sent < tasks {
         let edges = vec![rows(sent, APPENDED)];
-        let grown = StageGrowth { stage: 0, count: APPENDED, edges };
+        let grown = StageGrowth { stage: 0, count: APPENDED, edges, ..StageGrowth::default() };
         let wanted = vec![TaskRange { stage: 0, first: sent, count: APPENDED }];
         let growth = Growth { tasks: vec![grown], wanted, ..Growth::default() };
         cluster.handle(Event::JobGrown { request: 0, job: JobId(1), growth: Box::new(growth) });

@@ -52,9 +52,10 @@ impl Core {
         job.touched.insert(id);
         job.changed = true;
         let own = job.own_inputs(stage, index);
+        let arguments = job.stages[stage].arguments_of(index);
         tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
-        runs.entry(id).or_default().push(RunTask { task, attempt, own });
+        runs.entry(id).or_default().push(RunTask { task, attempt, own, arguments });
         let requirement = job.stages[stage].requirement;
         self.begin_attempt(id, requirement);
         self.sync_share(job_id);

@@ -10,20 +10,37 @@ use partita_shared::message::FailureKind;
 use partita_shared::model::TaskState;
 use std::sync::Arc;
 
-/// A task cannot run any more; it is on no worker. Its job fails with it, unless it is open. `kind` is
-/// that of the task's own failure, if that is the reason.
+/// A task cannot run any more; it is on no worker. Its job fails with it, unless it is open.
 pub(crate) fn give_up_task(
     core: &mut Core,
     id: JobId,
     task: (usize, u32),
-    error: String,
-    kind: Option<FailureKind>,
+    failure: Failure,
     effects: &mut Vec<Effect>,
 ) {
     if core.jobs.get(&id).is_some_and(|job| job.spec.open) {
-        fail_task(core, id, task, error, kind.or(Some(FailureKind::Retry)), effects);
+        let kind = failure.kind.or(Some(FailureKind::Retry));
+        fail_task(core, id, task, Failure { kind, ..failure }, effects);
     } else {
-        core.fail_job(id, error, kind);
+        core.fail_job(id, failure.error, failure.kind);
+    }
+}
+
+/// Why a task has no output.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    /// What went wrong.
+    pub(crate) error: String,
+    /// The kind of the task's own failure, if that is the reason.
+    pub(crate) kind: Option<FailureKind>,
+    /// The exception that its function raised, pickled.
+    pub(crate) exception: Option<Arc<[u8]>>,
+}
+
+impl Failure {
+    /// A failure that is not the task's own.
+    pub(crate) fn outside(error: String) -> Self {
+        Failure { error, ..Failure::default() }
     }
 }
 
@@ -33,12 +50,12 @@ pub(crate) fn fail_task(
     core: &mut Core,
     id: JobId,
     (stage, index): (usize, u32),
-    error: String,
-    kind: Option<FailureKind>,
+    failure: Failure,
     effects: &mut Vec<Effect>,
 ) {
     let task = task_id(id, stage as u32, index);
-    let error = Arc::new(TaskError { task, error, kind });
+    let Failure { error, kind, exception } = failure;
+    let error = Arc::new(TaskError { task, error, kind, exception });
     fail_with(core, id, (stage, index), &error, effects);
 }
 

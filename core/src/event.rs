@@ -33,7 +33,7 @@ pub struct StageSpec {
     pub name: String,
     /// The plan that its tasks run, for display.
     pub plan: String,
-    /// How many tasks it has, at least one.
+    /// How many tasks it has: at least one, but in an open job, where it can grow.
     pub tasks: u32,
     /// What they do.
     pub work: Work,
@@ -72,7 +72,7 @@ pub struct TaskRange {
 }
 
 /// Tasks that are appended to a stage of an open job. All its inputs must be lists
-/// ([`Exchange::Explicit`]) for all of its tasks, and no stage may read it whole.
+/// ([`Exchange::Explicit`]) that reach to its last task, and no stage may read it whole.
 ///
 /// [`Exchange::Explicit`]: partita_shared::message::Exchange::Explicit
 #[derive(Clone, Debug, Default)]
@@ -81,14 +81,58 @@ pub struct StageGrowth {
     pub stage: u32,
     /// How many tasks are appended.
     pub count: u32,
-    /// For each input of the stage, the rows of the new tasks.
+    /// Stages that it reads from now on, each a new input behind those that it has. They may be any stages of the
+    /// job, also later ones.
+    pub inputs: Vec<u32>,
+    /// For each input of the stage, the rows of the new tasks. They name tasks that existed before this growth, or
+    /// that come before in it: so no tasks wait for each other.
     pub edges: Vec<EdgeList>,
+    /// The arguments of the calls, if the tasks are such.
+    pub arguments: Option<Arguments>,
 }
 
-/// What is appended to an open job.
+/// The arguments of calls, one after the other, as their client encoded them.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    offsets: Vec<u32>,
+    bytes: Arc<[u8]>,
+}
+
+impl Arguments {
+    /// Those of call `i` are the bytes from `offsets[i]` to `offsets[i + 1]`. None if the offsets do not fit the bytes.
+    pub fn new(offsets: Vec<u32>, bytes: Arc<[u8]>) -> Option<Self> {
+        let covers = offsets.first() == Some(&0)
+            && offsets.is_sorted()
+            && offsets.last().is_some_and(|last| *last as usize == bytes.len());
+        covers.then_some(Arguments { offsets, bytes })
+    }
+
+    /// The number of calls.
+    pub fn calls(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// The bytes of all calls.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The arguments of one call; none if there is no such call.
+    pub fn of(&self, call: u32) -> &[u8] {
+        let at = call as usize;
+        match (self.offsets.get(at), self.offsets.get(at + 1)) {
+            (Some(from), Some(to)) => {
+                self.bytes.get(*from as usize..*to as usize).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// What is appended to an open job: the stages first, then the tasks, in the order of the entries.
 #[derive(Clone, Debug, Default)]
 pub struct Growth {
-    /// Tasks of stages that exist, one entry for a stage.
+    /// Tasks of stages that exist, and of the new ones. A stage may have several entries.
     pub tasks: Vec<StageGrowth>,
     /// New stages.
     pub stages: Vec<StageSpec>,
@@ -118,6 +162,8 @@ pub struct TaskError {
     pub error: String,
     /// The kind of failure; none if it was cancelled.
     pub kind: Option<FailureKind>,
+    /// The exception that the function raised, pickled, if it was one that can be.
+    pub exception: Option<Arc<[u8]>>,
 }
 
 /// In which order the ready tasks of a job run.

@@ -335,12 +335,7 @@ impl Job {
             self.set_state(stage, index, TaskState::Waiting);
             self.retries += 1;
             waiting.push((stage, index));
-            let inputs = Arc::clone(&self.stages[stage].inputs);
-            for input in inputs.iter() {
-                let from = input.stage as usize;
-                let partitions = self.stages[from].tasks.len();
-                visit_needed(input, index, partitions, |partition| tasks.push((from, partition)));
-            }
+            self.visit_inputs(stage, index, |input| tasks.push(input));
         }
         for (stage, index) in waiting {
             self.make_ready_if_it_can(stage, index);
@@ -348,17 +343,23 @@ impl Job {
     }
 
     /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.
-    /// Stages read only earlier stages, so one pass from the last to the first finds everything.
     pub(crate) fn restore(&mut self) {
+        // Stages of a query read only earlier ones: most is found in one pass from the last to the first. The tasks
+        // of an open job may read any stage.
         for stage in (0..self.stages.len()).rev() {
-            if self.stages[stage].origin != Origin::Tasks {
-                continue;
-            }
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
-                let task = &self.stages[stage].tasks[index as usize];
-                if task.is_gone() && self.is_wanted(stage, index) {
+                let mut open = vec![(stage, index)];
+                while let Some((stage, index)) = open.pop() {
+                    let at = &self.stages[stage];
+                    let is_gone = at.origin == Origin::Tasks && at.tasks[index as usize].is_gone();
+                    if !is_gone || !self.is_wanted(stage, index) {
+                        continue;
+                    }
                     self.set_state(stage, index, TaskState::Waiting);
                     self.retries += 1;
+                    if self.spec.open {
+                        self.visit_inputs(stage, index, |input| open.push(input));
+                    }
                 }
             }
         }
@@ -376,19 +377,33 @@ impl Job {
     pub(crate) fn settle(&mut self) -> Vec<(usize, u32)> {
         let mut done = Vec::new();
         for stage in (0..self.stages.len()).rev() {
-            if self.stages[stage].origin != Origin::Tasks {
-                continue;
-            }
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
-                let task = &self.stages[stage].tasks[index as usize];
-                let waits = matches!(task.state, TaskState::Waiting | TaskState::Ready);
-                if waits && task.attempt > 0 && !self.is_wanted(stage, index) {
-                    self.set_state(stage, index, TaskState::Done);
-                    done.push((stage, index));
+                let mut open = vec![(stage, index)];
+                while let Some((stage, index)) = open.pop() {
+                    let at = &self.stages[stage];
+                    let task = &at.tasks[index as usize];
+                    let waits = matches!(task.state, TaskState::Waiting | TaskState::Ready)
+                        && at.origin == Origin::Tasks;
+                    if waits && task.attempt > 0 && !self.is_wanted(stage, index) {
+                        self.set_state(stage, index, TaskState::Done);
+                        done.push((stage, index));
+                        if self.spec.open {
+                            self.visit_inputs(stage, index, |input| open.push(input));
+                        }
+                    }
                 }
             }
         }
         done
+    }
+
+    /// Calls `visit` with each partition that a task reads, as (stage, index).
+    fn visit_inputs(&self, stage: usize, index: u32, mut visit: impl FnMut((usize, u32))) {
+        for input in self.stages[stage].inputs() {
+            let from = input.stage as usize;
+            let partitions = self.stages[from].tasks.len();
+            visit_needed(input, index, partitions, |partition| visit((from, partition)));
+        }
     }
 
     /// Whether a partition that becomes held now is kept: for a task that has still to read it, or for

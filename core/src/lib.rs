@@ -48,8 +48,8 @@ use handlers::{
 use partita_shared::model::JobState;
 
 pub use event::{
-    Effect, Event, Growth, JobSpec, Order, Origin, PlanningEnd, Requirement, SettledTask,
-    StageGrowth, StageSpec, StatementSpec, TaskError, TaskRange, Time,
+    Arguments, Effect, Event, Growth, JobSpec, Order, Origin, PlanningEnd, Requirement,
+    SettledTask, StageGrowth, StageSpec, StatementSpec, TaskError, TaskRange, Time,
 };
 pub use state::{Core, Options};
 

@@ -1,6 +1,6 @@
 //! The loss of a worker.
 
-use crate::erred::give_up_task;
+use crate::erred::{Failure, give_up_task};
 use crate::event::{Effect, Origin};
 use crate::partition::recompute;
 use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
@@ -141,7 +141,7 @@ fn take_back(
         let error = format!(
             "task {task} was running on {kills} workers when they died, so it is not retried: {causes}"
         );
-        give_up_task(core, id, (at.0 as usize, at.1), error, None, effects);
+        give_up_task(core, id, (at.0 as usize, at.1), Failure::outside(error), effects);
         if !open {
             return;
         }

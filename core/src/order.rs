@@ -9,16 +9,19 @@
 use crate::event::TaskRange;
 use crate::exchange::{is_read, is_whole, visit_needed};
 use crate::state::Stage;
+use std::collections::BTreeMap;
 
 /// A task by its number in the graph: ranges of tasks one after the other.
 type Node = usize;
 
-/// The graph of tasks that are ranked: those of some ranges, in the order of their stages.
+/// The graph of tasks that are ranked: those of some ranges, each of which reads only tasks before it.
 struct Graph<'a> {
     stages: &'a [Stage],
     ranges: &'a [TaskRange],
     /// The number of the first task of each range.
     first: Vec<Node>,
+    /// Each range by its stage and first task.
+    by_task: BTreeMap<(usize, u32), usize>,
 }
 
 impl Graph<'_> {
@@ -29,10 +32,10 @@ impl Graph<'_> {
 
     /// The number of a task, if it is ranked now.
     fn node(&self, stage: usize, index: u32) -> Option<Node> {
-        let at = self.ranges.binary_search_by_key(&stage, |range| range.stage as usize).ok()?;
-        let range = &self.ranges[at];
-        let inside = index >= range.first && index - range.first < range.count;
-        inside.then(|| self.first[at] + (index - range.first) as usize)
+        let (_, at) = self.by_task.range(..=(stage, index)).next_back()?;
+        let range = &self.ranges[*at];
+        let inside = range.stage as usize == stage && index - range.first < range.count;
+        inside.then(|| self.first[*at] + (index - range.first) as usize)
     }
 
     /// The inputs of a task that are ranked now, each once, in order.
@@ -70,7 +73,7 @@ impl Graph<'_> {
     }
 }
 
-/// Gives tasks their ranks, from `next_rank` on. At most one range for each stage, in order.
+/// Gives tasks their ranks, from `next_rank` on. The tasks of each range read only tasks before them.
 pub(crate) fn rank(stages: &mut [Stage], ranges: &[TaskRange], next_rank: &mut u32) {
     let mut first = Vec::with_capacity(ranges.len());
     let mut nodes = 0;
@@ -78,7 +81,9 @@ pub(crate) fn rank(stages: &mut [Stage], ranges: &[TaskRange], next_rank: &mut u
         first.push(nodes);
         nodes += range.count as usize;
     }
-    let graph = Graph { stages, ranges, first };
+    let key = |range: &TaskRange| (range.stage as usize, range.first);
+    let by_task = ranges.iter().map(key).zip(0..).collect();
+    let graph = Graph { stages, ranges, first, by_task };
     let needs = needs(&graph, nodes);
     let mut ranks = vec![u32::MAX; nodes];
     let mut roots: Vec<Node> = Vec::new();

@@ -57,6 +57,7 @@ pub(crate) fn new_stage(
             analyze: of.analyze,
             resources: spec.requirement.resources,
         }),
+        arguments: Vec::new(),
         readers: Vec::new(),
         inputs: Arc::new(spec.inputs),
         open_readers: 0,
@@ -144,7 +145,7 @@ pub(crate) fn needs_room(core: &Core, spec: &JobSpec) -> bool {
 /// Whether a job is valid: every reference is to something that exists.
 pub(crate) fn check(core: &Core, spec: &JobSpec) -> Result<(), String> {
     check_room(core, spec)?;
-    if spec.stages.is_empty() || spec.stages.len() > limits::JOB_STAGES_MAX {
+    if spec.stages.is_empty() && !spec.open || spec.stages.len() > limits::JOB_STAGES_MAX {
         return Err(format!(
             "a job must have 1 to {} stages, this one has {}",
             limits::JOB_STAGES_MAX,
@@ -192,7 +193,7 @@ pub(crate) fn check_stage(
     before: &[u32],
     open: bool,
 ) -> Result<(), String> {
-    if stage.tasks == 0 || stage.tasks > limits::STAGE_TASKS_MAX {
+    if stage.tasks == 0 && !open || stage.tasks > limits::STAGE_TASKS_MAX {
         return Err(format!(
             "a stage must have 1 to {} tasks, stage {number} has {}",
             limits::STAGE_TASKS_MAX,

@@ -96,7 +96,7 @@ pub(crate) fn reported(core: &mut Core, worker: WorkerId, report: &TaskReport) {
     let nothing = TaskFigures::default();
     let (ending, figures, error) = match &report.outcome {
         Outcome::Finished(figures) => (Ending::Finished, figures, ""),
-        Outcome::Failed { kind, error } => (Ending::Failed(*kind), &nothing, error.as_str()),
+        Outcome::Failed { kind, error, .. } => (Ending::Failed(*kind), &nothing, error.as_str()),
     };
     note(core, || {
         Observation::Attempt(Box::new(AttemptEnd {

@@ -2,7 +2,7 @@
 //! partitions migrate.
 
 use crate::dispatch::Runs;
-use crate::erred::give_up_task;
+use crate::erred::{Failure, give_up_task};
 use crate::event::Effect;
 use crate::placement::Choice;
 use crate::state::{Core, Pending, task_id};
@@ -98,7 +98,7 @@ impl Core {
             let tries = limits::TASK_ATTEMPTS_MAX;
             let error =
                 format!("task {task} was started {tries} times without finishing; giving up");
-            give_up_task(self, job, (stage, index), error, None, effects);
+            give_up_task(self, job, (stage, index), Failure::outside(error), effects);
         }
         self.drain_pending(effects);
         transfers::migrate(self, effects);

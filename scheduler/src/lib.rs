@@ -7,6 +7,7 @@
 
 mod error;
 mod flight;
+mod functions;
 mod hub;
 mod observer;
 mod planning;

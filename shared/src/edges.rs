@@ -19,6 +19,12 @@ impl Default for EdgeList {
 }
 
 impl EdgeList {
+    /// Rows whose targets are those from one offset to the next. None if the offsets do not fit the targets.
+    pub fn new(offsets: Vec<u32>, targets: Vec<u32>) -> Option<Self> {
+        let list = EdgeList { offsets, targets };
+        list.is_valid().then_some(list)
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)

@@ -63,6 +63,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stages in one job.
 pub const JOB_STAGES_MAX: usize = 10_000;
 
+/// Stages that one stage of an open job may read.
+pub const STAGE_INPUTS_MAX: usize = 10_000;
+
 /// Tasks in one stage.
 pub const STAGE_TASKS_MAX: u32 = 16_000_000;
 
@@ -106,6 +109,13 @@ pub const INLINE_VALUE_BYTES_MAX: usize = 4096;
 
 /// Bytes of such outputs that the scheduler keeps, of all jobs. Others are fetched like large ones.
 pub const INLINE_VALUES_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes of an exception of a function that travels to its client.
+pub const EXCEPTION_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of the arguments of the calls of one open job: the scheduler keeps them, since a lost result is computed
+/// again from them.
+pub const ARGUMENTS_BYTES_MAX: usize = 1 << 30;
 
 /// Names of resources that one worker has, or that one task needs.
 pub const RESOURCES_MAX: usize = 16;

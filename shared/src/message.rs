@@ -66,6 +66,19 @@ pub enum Work {
     },
     /// Put the files that the write tasks before it left in a staging folder in their places.
     Commit(CommitSpec),
+    /// Call a Python function, each task with arguments of its own ([`RunTask::arguments`]).
+    Function(Arc<FunctionSpec>),
+}
+
+/// A Python function, and where it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    /// Its name, for people.
+    pub name: String,
+    /// The function, pickled.
+    pub pickle: Arc<[u8]>,
+    /// The Python that its client runs, in JSON: a worker looks for one that fits.
+    pub environment: Arc<str>,
 }
 
 /// Where a written result goes. Write tasks write below `staging`; the commit task moves.
@@ -129,6 +142,8 @@ pub struct RunTask {
     pub attempt: Attempt,
     /// What it reads of inputs that are not read whole (`OneToOne`, `Explicit`, `Blocks`).
     pub own: Vec<OwnInput>,
+    /// The arguments of a function, as its client encoded them; empty for other work.
+    pub arguments: Arc<[u8]>,
 }
 
 /// The partitions of an input that one task reads, with their holders, in order.
@@ -286,7 +301,17 @@ pub enum Outcome {
         kind: FailureKind,
         /// What failed, on which file, and what to do.
         error: String,
+        /// The exception that a function raised, pickled, if it can be; at most
+        /// [`crate::limits::EXCEPTION_BYTES_MAX`].
+        exception: Option<Arc<[u8]>>,
     },
+}
+
+impl Outcome {
+    /// A failure that is not an exception of a function.
+    pub fn failed(kind: FailureKind, error: impl Into<String>) -> Self {
+        Outcome::Failed { kind, error: error.into(), exception: None }
+    }
 }
 
 /// What a finished attempt did.

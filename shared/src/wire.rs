@@ -60,7 +60,7 @@ mod tests {
 
     fn report() -> FromWorker {
         let task = TaskId { stage: StageId { job: JobId(3), index: 1 }, index: 9 };
-        let outcome = Outcome::Failed { kind: FailureKind::Retry, error: "no space".into() };
+        let outcome = Outcome::failed(FailureKind::Retry, "no space");
         FromWorker::Reports(vec![TaskReport { task, attempt: 2, spent: Spent::default(), outcome }])
     }
 

@@ -150,6 +150,8 @@ fn worker_config(
         death_timeout: DEATH_TIMEOUT,
         lifetime: None,
         slurm_job: None,
+        python: None,
+        resources: Default::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a worker is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,10 @@ pub struct WorkerConfig {
     pub lifetime: Option<Duration>,
     /// The Slurm job it runs in.
     pub slurm_job: Option<String>,
+    /// The Python that runs functions, if it is given.
+    pub python: Option<PathBuf>,
+    /// What else it has that tasks may need for themselves (`GPU`), by name, in thousandths.
+    pub resources: BTreeMap<String, u64>,
 }
 
 /// What tells a worker to stop.

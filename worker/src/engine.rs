@@ -5,6 +5,7 @@ use crate::error::WorkerError;
 use crate::exec::{CommitExecutor, Executors, InputSource, QueryExecutor, TaskRunner};
 use crate::memory::{Budget, MemoryPolicy, ProcessMemory};
 use crate::peers::Peers;
+use crate::python::{FunctionExecutor, Pools};
 use crate::runtimes::Runtimes;
 use crate::store::{Store, StoreFigures};
 use datafusion::error::DataFusionError;
@@ -26,6 +27,7 @@ pub struct Engine {
     store: Arc<Store>,
     peers: Arc<Peers>,
     runner: Arc<TaskRunner>,
+    pools: Arc<Pools>,
     /// What the data service has to tell the scheduler, while there is one.
     link: Mutex<Option<mpsc::WeakSender<FromWorker>>>,
     served_bytes: AtomicU64,
@@ -64,9 +66,13 @@ impl Engine {
             runtimes: Arc::clone(&runtimes),
             fetches: policy.fetches(),
         };
+        let scratch = config.local_directory.clone();
+        let python = config.python.clone();
+        let pools = Arc::new(Pools::new(python, scratch, policy, runtimes.data().clone()));
         let executors = Executors {
             queries: Box::new(QueryExecutor::new(&budget, &store, environment)),
             commits: Box::new(CommitExecutor(Arc::clone(&store))),
+            functions: Box::new(FunctionExecutor::new(&store, &pools)),
         };
         let (threads, kept) = (Arc::clone(&runtimes), Arc::clone(&store));
         let runner = Arc::new(TaskRunner::new(policy, threads, kept, inputs, executors));
@@ -78,6 +84,7 @@ impl Engine {
             store,
             peers,
             runner,
+            pools,
             link,
             served_bytes,
             address,
@@ -103,6 +110,11 @@ impl Engine {
 
     pub(crate) fn runner(&self) -> &Arc<TaskRunner> {
         &self.runner
+    }
+
+    /// What the Python processes use beside the worker: bytes, and clock ticks of processor time.
+    pub(crate) fn python_usage(&self) -> (u64, u64) {
+        self.pools.usage()
     }
 
     pub(crate) fn data_runtime(&self) -> &Handle {
@@ -151,5 +163,6 @@ impl Engine {
     pub(crate) fn clear(&self) {
         self.runner.clear();
         self.peers.clear();
+        self.pools.clear();
     }
 }

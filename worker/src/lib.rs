@@ -14,6 +14,7 @@ mod exec;
 pub mod log_tail;
 mod memory;
 mod peers;
+mod python;
 mod runtimes;
 mod serve;
 mod store;

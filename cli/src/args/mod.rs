@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use partita_scheduler::{CertificateFiles, SecurityConfig};
 use partita_shared::access::{CA_VARIABLE, FILE_VARIABLE, Hints, SCHEDULER_VARIABLE};
 use partita_shared::ids::{JobId, WorkerId};
-use partita_shared::limits::DEFAULT_PORT;
+use partita_shared::limits::{DEFAULT_PORT, RESOURCE_AMOUNT_MAX, RESOURCE_NAME_CHARS_MAX};
 use partita_shared::units::{
     MemoryLimit, UnitError, parse_duration as duration, parse_memory_limit,
 };
@@ -325,9 +325,33 @@ pub(crate) struct WorkerArgs {
     /// Connect only to a cluster that does not encrypt; PARTITA_TOKEN may then be only the secret
     #[arg(long, env = PLAINTEXT_VARIABLE)]
     pub(crate) plaintext: bool,
+    /// Python that runs the functions of clients [default: that of the client if it is on this machine, else the one of $VIRTUAL_ENV or $CONDA_PREFIX, else python3]
+    #[arg(long, env = "PARTITA_PYTHON", value_name = "PATH")]
+    pub(crate) python: Option<PathBuf>,
+    /// Resources that tasks may need for themselves while they run, e.g. GPU=2,MEM=10e9
+    #[arg(long, env = "PARTITA_RESOURCES", value_name = "NAME=AMOUNT", value_delimiter = ',', value_parser = resource)]
+    pub(crate) resources: Vec<(String, u64)>,
     /// Accepted for compatibility; workers do not serve a dashboard
     #[arg(long)]
     pub(crate) no_dashboard: bool,
+}
+
+/// Reads a resource, `GPU=2`: its name, and its amount in thousandths.
+fn resource(text: &str) -> Result<(String, u64), String> {
+    let (name, amount) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not of the form NAME=AMOUNT, e.g. GPU=2"))?;
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > RESOURCE_NAME_CHARS_MAX {
+        return Err(format!("a resource has a name of 1 to {RESOURCE_NAME_CHARS_MAX} characters"));
+    }
+    let amount: f64 =
+        amount.trim().parse().map_err(|_| format!("{amount:?} is not a number, e.g. 2 or 10e9"))?;
+    let thousandths = (amount * 1000.0).round();
+    if !(0.0..=RESOURCE_AMOUNT_MAX as f64).contains(&thousandths) {
+        return Err(format!("{amount} is not an amount that a worker can have"));
+    }
+    Ok((name.to_string(), thousandths as u64))
 }
 
 /// The number of workers that `partita run` waits for.

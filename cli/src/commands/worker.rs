@@ -90,6 +90,8 @@ async fn one(args: WorkerArgs) -> Result<u8> {
         death_timeout: args.death_timeout,
         lifetime,
         slurm_job: slurm.map(|job| job.job_id.to_string()),
+        python: args.python.clone(),
+        resources: args.resources.iter().cloned().collect(),
     };
     let signalled = signals::stop();
     let stop = async {

@@ -79,6 +79,7 @@ pub(crate) fn on_submitted(
         suspects: BTreeSet::new(),
         next_rank,
         errors: BTreeMap::new(),
+        argument_bytes: 0,
         values: Values::default(),
         persisted: Persistence::default(),
         changed: true,

@@ -1,6 +1,6 @@
 //! Events about open jobs: they grow, and their client wants outputs, cancels and retries tasks.
 
-use crate::erred::{fail_task, fail_with, tell_settled};
+use crate::erred::{Failure, fail_task, fail_with, tell_settled};
 use crate::event::{Effect, Growth, Order, TaskRange};
 use crate::exchange::{is_whole, visit_needed};
 use crate::growth::{append, check, is_inside, sizes};
@@ -150,7 +150,7 @@ pub(crate) fn on_cancelled(
             }
             (TaskState::Running | TaskState::Waiting | TaskState::Ready, _) => {}
         }
-        fail_task(core, id, (stage, index), reason.to_string(), None, effects);
+        fail_task(core, id, (stage, index), Failure::outside(reason.to_string()), effects);
     }
 }
 

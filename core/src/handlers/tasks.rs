@@ -2,7 +2,7 @@
 
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
-use crate::erred::{give_up_task, tell_settled};
+use crate::erred::{Failure, give_up_task, tell_settled};
 use crate::event::Effect;
 use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
@@ -45,8 +45,9 @@ pub(crate) fn on_reports(
                 let busy_us = report.spent.busy_us;
                 on_finished(core, job, stage, index, worker, busy_us, figures, effects);
             }
-            Outcome::Failed { kind, error } => {
-                on_failed(core, job, stage, index, worker, kind, error, effects);
+            Outcome::Failed { kind, error, exception } => {
+                let failure = Failure { error, kind: Some(kind), exception };
+                on_failed(core, (job, stage, index), worker, kind, failure, effects);
             }
         }
     }
@@ -134,21 +135,16 @@ fn add_operators(sums: &mut Vec<OperatorRow>, figures: Vec<OperatorRow>) {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one report, taken apart by its only caller"
-)]
 fn on_failed(
     core: &mut Core,
-    id: JobId,
-    stage: usize,
-    index: u32,
+    (id, stage, index): (JobId, usize, u32),
     worker: WorkerId,
     kind: FailureKind,
-    error: String,
+    mut failure: Failure,
     effects: &mut Vec<Effect>,
 ) {
-    let error: String = error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
+    let error: String = failure.error.chars().take(limits::ERROR_TEXT_CHARS_MAX).collect();
+    failure.exception.take_if(|exception| exception.len() > limits::EXCEPTION_BYTES_MAX);
     let name = core.workers.get(&worker).map_or(String::new(), |w| w.registration.name.clone());
     let at = (stage as u32, index);
     let task = task_id(id, at.0, index);
@@ -164,8 +160,8 @@ fn on_failed(
                 put_back(core, id, stage, index);
                 return;
             }
-            let error = format!("{error} (task {task} on {name})");
-            fail_for_good(core, id, (stage, index), error, kind, effects);
+            failure.error = format!("{error} (task {task} on {name})");
+            fail_for_good(core, id, (stage, index), failure, effects);
         }
         FailureKind::Retry => {
             failing.failures = failing.failures.saturating_add(1);
@@ -174,9 +170,9 @@ fn on_failed(
             job.causes.entry(at).or_default().push((None, cause));
             job.avoid.entry(at).or_default().insert(worker);
             if failures >= limits::TASK_FAILURES_MAX.saturating_add(retries) {
-                let error =
+                failure.error =
                     format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
-                fail_for_good(core, id, (stage, index), error, kind, effects);
+                fail_for_good(core, id, (stage, index), failure, effects);
             } else {
                 put_back(core, id, stage, index);
             }
@@ -197,8 +193,7 @@ fn fail_for_good(
     core: &mut Core,
     id: JobId,
     (stage, index): (usize, u32),
-    error: String,
-    kind: FailureKind,
+    failure: Failure,
     effects: &mut Vec<Effect>,
 ) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
@@ -206,7 +201,7 @@ fn fail_for_good(
     if !job.spec.open {
         job.set_state(stage, index, TaskState::Failed);
     }
-    give_up_task(core, id, (stage, index), error, Some(kind), effects);
+    give_up_task(core, id, (stage, index), failure, effects);
 }
 
 /// An attempt ended without an output: the task waits for another.

@@ -64,6 +64,8 @@ pub(crate) struct Job {
     pub(crate) next_rank: u32,
     /// Errors of an open job's tasks that have none of their output: their own or inherited ones.
     pub(crate) errors: BTreeMap<(u32, u32), Arc<TaskError>>,
+    /// Bytes of the arguments of its calls.
+    pub(crate) argument_bytes: usize,
     /// Small outputs of an open job's tasks that are held.
     pub(crate) values: Values,
     /// Additional state of a job whose result is persisted.
@@ -93,7 +95,7 @@ pub(crate) struct Persistence {
 
 impl Job {
     pub(crate) fn result(&self) -> usize {
-        self.stages.len() - 1
+        self.stages.len().saturating_sub(1)
     }
 
     /// Whether a stage is the result and is delivered to the client in order.

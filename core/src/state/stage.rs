@@ -1,6 +1,6 @@
 //! Stages of tasks.
 
-use crate::event::Origin;
+use crate::event::{Arguments, Origin};
 use crate::exchange::Readers;
 use crate::state::{ReadyQueues, RequirementId, Task};
 use partita_shared::ids::WorkerId;
@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) fragment: Arc<Fragment>,
     /// What its tasks read.
     pub(crate) inputs: Arc<Vec<InputSpec>>,
+    /// The arguments of calls, from the task on that is named first.
+    pub(crate) arguments: Vec<(u32, Arguments)>,
     /// For each input, which of its tasks read a partition.
     pub(crate) readers: Vec<Arc<Readers>>,
     pub(crate) consumers: Vec<Consumer>,
@@ -71,6 +73,15 @@ impl Stage {
 
     pub(crate) fn inputs(&self) -> &[InputSpec] {
         &self.inputs
+    }
+
+    /// The arguments of a call; none of other tasks.
+    pub(crate) fn arguments_of(&self, index: u32) -> Arc<[u8]> {
+        let after = self.arguments.partition_point(|(first, _)| *first <= index);
+        match after.checked_sub(1).map(|at| &self.arguments[at]) {
+            Some((first, arguments)) => arguments.of(index - first).into(),
+            None => Arc::default(),
+        }
     }
 
     /// Whether a task has still to read the output of a task.

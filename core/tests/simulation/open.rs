@@ -182,7 +182,8 @@ impl World {
         let from = std::mem::replace(&mut open.sent, to);
         let wanted = self.draw_wanted(from, to, open);
         let edges = vec![rows(&stage, from, to)];
-        let tasks = vec![StageGrowth { stage: 0, count: to - from, edges }];
+        let tasks =
+            vec![StageGrowth { stage: 0, count: to - from, edges, ..StageGrowth::default() }];
         let growth = Box::new(Growth { tasks, wanted, ..Growth::default() });
         Event::JobGrown { request: GROWTH, job, growth }
     }

@@ -474,5 +474,5 @@ impl World {
 }
 
 fn failed(kind: FailureKind, error: &str) -> Outcome {
-    Outcome::Failed { kind, error: error.into() }
+    Outcome::failed(kind, error)
 }

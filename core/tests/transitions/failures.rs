@@ -193,7 +193,7 @@ fn late_and_repeated_reports_change_nothing() {
     let (a, b) = (t.id("a"), t.id("b"));
     t.fail("1.0.0", FailureKind::Input(a), "a file of its own is gone");
     t.check(&["a: run 1.0.0#2"]);
-    let fatal = || Outcome::Failed { kind: FailureKind::Fatal, error: "late".into() };
+    let fatal = || Outcome::failed(FailureKind::Fatal, "late");
     t.report(a, "1.0.0", 1, fatal());
     t.report(b, "1.0.0", 2, fatal());
     t.report(a, "1.0.2", 1, fatal());

@@ -262,7 +262,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn fail(&mut self, task: &str, kind: FailureKind, error: &str) {
         let (worker, attempt) = self.attempt(task);
-        self.report(worker, task, attempt, Outcome::Failed { kind, error: error.into() });
+        self.report(worker, task, attempt, Outcome::failed(kind, error));
     }
 
     /// Finishes these tasks, and drops the effects.

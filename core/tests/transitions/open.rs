@@ -26,7 +26,12 @@ fn range(first: u32, count: u32) -> TaskRange {
 /// Appends tasks to the first stage.
 fn grow(t: &mut Cluster, lists: &[&[u32]], wanted: &[u32]) {
     let edges = lists.iter().map(|list| list.iter().copied()).collect();
-    let tasks = vec![StageGrowth { stage: 0, count: lists.len() as u32, edges: vec![edges] }];
+    let tasks = vec![StageGrowth {
+        stage: 0,
+        count: lists.len() as u32,
+        edges: vec![edges],
+        ..StageGrowth::default()
+    }];
     let wanted = wanted.iter().map(|index| range(*index, 1)).collect();
     grown(t, Growth { tasks, wanted, ..Growth::default() });
 }
@@ -221,7 +226,7 @@ fn bad_growth_is_refused() {
     grown(&mut t, Growth { stages: vec![stage], ..Growth::default() });
     t.check(&["refused: stage 1 reads stage 2, which is not an earlier one"]);
     let edges = vec![Arc::unwrap_or_clone(Arc::default())];
-    let tasks = vec![StageGrowth { stage: 7, count: 1, edges }];
+    let tasks = vec![StageGrowth { stage: 7, count: 1, edges, ..StageGrowth::default() }];
     grown(&mut t, Growth { tasks, ..Growth::default() });
     t.check(&["refused: stage 7 does not exist"]);
 }

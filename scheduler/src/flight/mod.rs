@@ -36,7 +36,7 @@ use tonic::service::Routes;
 use tonic::{Response, Status};
 
 /// The messages that answer a `DoGet`.
-type DataStream = BoxStream<'static, Result<FlightData, Status>>;
+pub(crate) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 
 /// The Flight service of a scheduler, to be merged with its other routes.
 pub(crate) fn routes(shared: &Arc<Shared>) -> Router {

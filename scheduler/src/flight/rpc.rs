@@ -3,6 +3,7 @@
 use crate::flight::{
     DataStream, FlightSql, actions, catalog, flight_info, request_context, rows, status,
 };
+use crate::functions;
 use crate::query;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command};
@@ -11,9 +12,10 @@ use arrow_flight::{
     HandshakeRequest, PollInfo, SchemaAsIpc, SchemaResult, Ticket,
 };
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use partita_plan::logical::FrameCommand;
 use prost::Message;
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The actions that clients may ask for, and what each does.
@@ -51,7 +53,7 @@ impl FlightService for Service {
     type ListFlightsStream = <FlightSql as FlightService>::ListFlightsStream;
     type DoGetStream = DataStream;
     type DoPutStream = <FlightSql as FlightService>::DoPutStream;
-    type DoExchangeStream = <FlightSql as FlightService>::DoExchangeStream;
+    type DoExchangeStream = DataStream;
     type DoActionStream = <FlightSql as FlightService>::DoActionStream;
     type ListActionsStream = <FlightSql as FlightService>::ListActionsStream;
 
@@ -132,6 +134,9 @@ impl FlightService for Service {
         if let Some(fetch) = request.get_ref().ticket.strip_prefix(FETCH_PREFIX) {
             return actions::fetch(&self.0.shared, fetch).await;
         }
+        if let Some(wanted) = request.get_ref().ticket.strip_prefix(functions::GATHER_PREFIX) {
+            return functions::gather(&self.0.shared, wanted);
+        }
         let command = command(&request.get_ref().ticket)?;
         if catalog::schema(&command)?.is_none() {
             return self.0.do_get(request).await;
@@ -153,7 +158,10 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        self.0.do_exchange(request).await
+        let request_context = request_context::read(&request)?;
+        let messages = request.into_inner().boxed();
+        let shared = Arc::clone(&self.0.shared);
+        functions::serve(shared, request_context, messages).await.map(Response::new)
     }
 
     async fn do_action(

@@ -8,9 +8,10 @@ mod shell;
 mod telling;
 
 use crate::error::SchedulerError;
+use crate::functions::Mailbox;
 use crate::now_us;
 use crate::observer::Observer;
-use partita_core::{Core, Event, JobSpec, Options, StatementSpec};
+use partita_core::{Core, Event, Growth, JobSpec, Options, StatementSpec};
 use partita_observe::event::{Observation, Seen};
 use partita_observe::session::Watched;
 use partita_shared::endpoint::Endpoint;
@@ -59,6 +60,11 @@ pub enum JobNotice {
     },
 }
 
+/// Why a request of a client is not answered.
+fn gone() -> String {
+    "the scheduler is shutting down".to_string()
+}
+
 type Query = Box<dyn FnOnce(&Core) + Send>;
 
 /// Bytes of the messages between scheduler and workers, since the start.
@@ -93,6 +99,19 @@ enum Command {
     SubmitPlanned {
         job: JobId,
         spec: Box<JobSpec>,
+        reply: oneshot::Sender<Result<JobId, String>>,
+    },
+    /// An open job, whose tasks are told of in a mailbox.
+    Open {
+        spec: Box<JobSpec>,
+        mailbox: Arc<Mailbox>,
+        notices: mpsc::Sender<JobNotice>,
+        reply: oneshot::Sender<Result<JobId, String>>,
+    },
+    /// An open job grows.
+    Grow {
+        job: JobId,
+        growth: Box<Growth>,
         reply: oneshot::Sender<Result<JobId, String>>,
     },
     Query(Query),
@@ -231,7 +250,6 @@ impl Hub {
         &self,
         spec: JobSpec,
     ) -> Result<(JobId, mpsc::Receiver<JobNotice>), String> {
-        let gone = || "the scheduler is shutting down".to_string();
         let (notices, inbox) = mpsc::channel(JOB_NOTICES_MAX);
         let (reply, answer) = oneshot::channel();
         let command = Command::Submit { spec: Box::new(spec), notices, reply };
@@ -269,6 +287,34 @@ impl Hub {
         let command = Command::SubmitPlanned { job, spec: Box::new(spec), reply };
         self.commands.send(command).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Opens a job that grows. Its tasks that end come into the mailbox, its own end out of the returned queue.
+    ///
+    /// # Errors
+    /// If the core refuses it.
+    pub(crate) async fn open(
+        &self,
+        spec: JobSpec,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<(JobId, mpsc::Receiver<JobNotice>), String> {
+        let (notices, inbox) = mpsc::channel(JOB_NOTICES_MAX);
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Open { spec: Box::new(spec), mailbox, notices, reply };
+        self.commands.send(command).await.map_err(|_| gone())?;
+        let job = answer.await.map_err(|_| gone())??;
+        Ok((job, inbox))
+    }
+
+    /// Appends to an open job.
+    ///
+    /// # Errors
+    /// If the core refuses it.
+    pub(crate) async fn grow(&self, job: JobId, growth: Growth) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Grow { job, growth: Box::new(growth), reply };
+        self.commands.send(command).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?.map(|_| ())
     }
 
     /// A link for a worker in this process.

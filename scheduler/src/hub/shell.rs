@@ -1,5 +1,6 @@
 //! The core's own thread: it takes commands, performs effects, and tells the observer.
 
+use crate::functions::Mailbox;
 use crate::hub::telling::Telling;
 use crate::hub::{Command, JobNotice};
 use crate::now_us;
@@ -9,6 +10,7 @@ use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits::WORKER_QUEUE_MESSAGES_MAX;
 use partita_shared::message::ToWorker;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -29,6 +31,9 @@ pub(super) struct Shell {
     notices: HashMap<JobId, mpsc::Sender<JobNotice>>,
     joins: HashMap<u64, (mpsc::Sender<ToWorker>, oneshot::Sender<WorkerId>)>,
     submissions: HashMap<u64, Submission>,
+    /// The mailboxes of open jobs that the core has not answered yet, and of those that there are.
+    opening: HashMap<u64, Arc<Mailbox>>,
+    mailboxes: HashMap<JobId, Arc<Mailbox>>,
     requests: u64,
     changed: watch::Sender<u64>,
 }
@@ -43,6 +48,8 @@ impl Shell {
             notices: HashMap::new(),
             joins: HashMap::new(),
             submissions: HashMap::new(),
+            opening: HashMap::new(),
+            mailboxes: HashMap::new(),
             requests: 0,
             changed,
         }
@@ -97,6 +104,15 @@ impl Shell {
             Command::SubmitPlanned { job, spec, reply } => {
                 self.submissions.insert(request, (None, reply));
                 Event::JobSubmitted { request, planned: Some(job), spec }
+            }
+            Command::Open { spec, mailbox, notices, reply } => {
+                self.submissions.insert(request, (Some(notices), reply));
+                self.opening.insert(request, mailbox);
+                Event::JobSubmitted { request, planned: None, spec }
+            }
+            Command::Grow { job, growth, reply } => {
+                self.submissions.insert(request, (None, reply));
+                Event::JobGrown { request, job, growth }
             }
             Command::Query(query) => {
                 query(&self.core);
@@ -170,10 +186,14 @@ impl Shell {
                     if let Some(notices) = notices {
                         self.notices.insert(job, notices);
                     }
+                    if let Some(mailbox) = self.opening.remove(&request) {
+                        self.mailboxes.insert(job, mailbox);
+                    }
                     let _ = reply.send(Ok(job));
                 }
             }
             Effect::JobRefused { request, error } => {
+                self.opening.remove(&request);
                 if let Some((_, reply)) = self.submissions.remove(&request) {
                     let _ = reply.send(Err(error));
                 }
@@ -183,8 +203,11 @@ impl Shell {
                 let bytes = self.core.result_bytes(job, index).unwrap_or(0);
                 self.notify(job, JobNotice::Deliver { index, holder, address, bytes }, effects);
             }
-            // Open jobs are for clients that call functions; none opens one yet.
-            Effect::TasksSettled { .. } => {}
+            Effect::TasksSettled { job, tasks } => {
+                if let Some(mailbox) = self.mailboxes.get(&job) {
+                    mailbox.add(tasks);
+                }
+            }
             Effect::JobPersisted { job } => {
                 tracing::info!(%job, "persisted a result");
                 self.notify(job, JobNotice::Persisted, effects);
@@ -195,6 +218,7 @@ impl Shell {
                 tracing::info!(%job, state = state.as_str(), cause = error, "a job ended");
                 self.notify(job, JobNotice::Ended { state, error, kind }, effects);
                 self.notices.remove(&job);
+                self.mailboxes.remove(&job);
             }
         }
     }

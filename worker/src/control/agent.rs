@@ -13,7 +13,6 @@ use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
 use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,7 +120,7 @@ fn registration(config: &WorkerConfig, engine: &Engine, started: Instant) -> Reg
         local_directory: config.local_directory.display().to_string(),
         slurm_job: config.slurm_job.clone(),
         lifetime_left_s: config.lifetime.map(|all| all.saturating_sub(started.elapsed()).as_secs()),
-        resources: BTreeMap::new(),
+        resources: config.resources.clone(),
     }
 }
 

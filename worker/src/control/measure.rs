@@ -21,7 +21,9 @@ impl Meter {
     }
 
     pub(crate) fn measure(&mut self, engine: &Engine) -> WorkerMetrics {
-        let (now, cpu) = (Instant::now(), cpu_seconds());
+        let (python_bytes, python_ticks) = engine.python_usage();
+        let now = Instant::now();
+        let cpu = cpu_seconds() + python_ticks as f64 / TICKS_PER_SECOND;
         let elapsed = now.duration_since(self.at).as_secs_f64().max(0.001);
         let cpu_milli = ((cpu - self.cpu_seconds) / elapsed * 1000.0).max(0.0) as u32;
         (self.at, self.cpu_seconds) = (now, cpu);
@@ -31,7 +33,7 @@ impl Meter {
         let (disk_read_bytes, disk_written_bytes) = disk_bytes();
         WorkerMetrics {
             cpu_milli,
-            resident_bytes: resident_bytes(),
+            resident_bytes: resident_bytes() + python_bytes,
             reserved_bytes,
             stored_bytes: store.stored_bytes,
             spilled_bytes: store.spilled_bytes,

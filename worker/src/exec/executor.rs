@@ -1,6 +1,6 @@
 //! What runs a task on a slot, whatever its work is.
 
-use crate::exec::failure::classify;
+use crate::exec::failure::{classify, exception_of};
 use crate::exec::inputs::TaskInputs;
 use crate::exec::stage::Stage;
 use crate::memory::TaskMemory;
@@ -28,11 +28,13 @@ pub(crate) struct TaskRun {
 pub(crate) struct Made {
     pub(crate) output: Output,
     pub(crate) operators: Vec<OperatorRow>,
+    /// The output of a function, if it is small.
+    pub(crate) value: Option<Arc<[u8]>>,
 }
 
 impl From<Output> for Made {
     fn from(output: Output) -> Self {
-        Made { output, operators: Vec::new() }
+        Made { output, operators: Vec::new(), value: None }
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct Executors {
     pub(crate) queries: Box<dyn Executor>,
     /// The end of a write.
     pub(crate) commits: Box<dyn Executor>,
+    /// Calls of functions.
+    pub(crate) functions: Box<dyn Executor>,
 }
 
 impl Executors {
@@ -59,6 +63,7 @@ impl Executors {
             Work::Empty => None,
             Work::Plan(_) | Work::Statement { .. } => Some(self.queries.as_ref()),
             Work::Commit(_) => Some(self.commits.as_ref()),
+            Work::Function(_) => Some(self.functions.as_ref()),
         }
     }
 }
@@ -69,20 +74,21 @@ pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun
     let (stage, fetched) = (Arc::clone(&run.stage), Arc::clone(&run.inputs.fetched_bytes));
     let (task, attempt) = (run.task.task, run.task.attempt);
     match AssertUnwindSafe(executor.run(run)).catch_unwind().await {
-        Ok(Ok(Made { output, operators })) => {
+        Ok(Ok(Made { output, operators, value })) => {
             let (rows, bytes) = output.size();
             if let Err(error) = store.put(task, attempt, output) {
                 let (kind, error) = classify(&error, store.folder());
-                return Outcome::Failed { kind, error };
+                return Outcome::failed(kind, error);
             }
             let fetched_bytes = fetched.load(Ordering::Relaxed);
-            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators, value: None })
+            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators, value })
         }
         Ok(Err(error)) => {
             stage.forget_plan();
+            let exception = exception_of(&error);
             let (kind, error) = classify(&error, store.folder());
             tracing::warn!(%task, attempt, ?kind, cause = %error, "a task failed");
-            Outcome::Failed { kind, error }
+            Outcome::Failed { kind, error, exception }
         }
         Err(panic) => {
             stage.forget_plan();
@@ -91,10 +97,7 @@ pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            Outcome::Failed {
-                kind: FailureKind::Fatal,
-                error: format!("the task panicked: {text}"),
-            }
+            Outcome::failed(FailureKind::Fatal, format!("the task panicked: {text}"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a task's failure means for the scheduler.
 
+use crate::python::PythonError;
 use crate::store::file_text;
 use datafusion::error::DataFusionError;
 use partita_files::{CsvError, JsonError};
@@ -9,6 +10,7 @@ use partita_shared::message::FailureKind;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 /// An input that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +40,34 @@ fn is_local(error: &std::io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(libc::EIO | libc::EMFILE | libc::ENFILE))
 }
 
+/// The exception that a function raised, pickled, if that is the failure.
+pub(crate) fn exception_of(error: &DataFusionError) -> Option<Arc<[u8]>> {
+    find::<PythonError>(error).find_map(|error| match error {
+        PythonError::Raised { exception, .. } => exception.clone(),
+        _ => None,
+    })
+}
+
+/// What the failure of a function means.
+fn classify_function(error: &PythonError) -> (FailureKind, String) {
+    let kind = match error {
+        PythonError::Raised { .. } | PythonError::Protocol(_) => FailureKind::Fatal,
+        PythonError::Memory(_) => FailureKind::Memory,
+        // Another worker may have another Python, and what ended a process may not happen again.
+        PythonError::Environment { .. }
+        | PythonError::Ended { .. }
+        | PythonError::System { .. } => FailureKind::Retry,
+    };
+    (kind, error.to_string())
+}
+
 /// The kind of a failure, and its text. `scratch` is where operators spill, which they do not say.
 pub(crate) fn classify(error: &DataFusionError, scratch: &Path) -> (FailureKind, String) {
     if let Some(lost) = find::<InputLost>(error).next() {
         return (FailureKind::Input(lost.holder), lost.to_string());
+    }
+    if let Some(error) = find::<PythonError>(error).next() {
+        return classify_function(error);
     }
     let context = match error {
         DataFusionError::Context(text, _) => Some(text),

@@ -15,7 +15,8 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use partita_net::payload::Payload;
 use partita_net::peer::{FetchError, FetchTicket, Part};
 use partita_plan::exchange::{Inputs, Selection};
 use partita_shared::ids::{StageId, TaskId, WorkerId};
@@ -27,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// Messages of one fetch that may wait to be decoded where a merge reads many at once.
 const MERGED_MESSAGES_MAX: usize = 1;
+
+/// Objects that one call reads at once.
+const OBJECTS_AT_ONCE: usize = 8;
 
 /// How long a task may go from batch to batch without looking up.
 const LOOK_UP_INTERVAL: Duration = Duration::from_millis(20);
@@ -49,6 +53,7 @@ impl InputSource {
             fragment: Arc::clone(&stage.fragment),
             locations: stage.locations(),
             own: by_input(&task.own),
+            small: small_values(stage, &task.own),
             fetched_bytes: Arc::default(),
             waits,
         }
@@ -64,6 +69,8 @@ pub(crate) struct TaskInputs {
     pub(crate) locations: BTreeMap<u32, Arc<Vec<Holder>>>,
     /// The holders of what this task alone reads, by input.
     own: BTreeMap<u32, Vec<(u32, Holder)>>,
+    /// The small ones among what this task alone reads, by stage and index: they came with the task.
+    small: BTreeMap<(u32, u32), Arc<[u8]>>,
     /// What was read from other workers so far.
     pub(crate) fetched_bytes: Arc<AtomicU64>,
     waits: Waits,
@@ -74,7 +81,80 @@ fn by_input(own: &[OwnInput]) -> BTreeMap<u32, Vec<(u32, Holder)>> {
     own.iter().map(|own| (own.input, own.partitions.clone())).collect()
 }
 
+/// The small values in a message.
+fn small_values(stage: &Stage, own: &[OwnInput]) -> BTreeMap<(u32, u32), Arc<[u8]>> {
+    let inputs = &stage.fragment.inputs;
+    let of_input = |own: &OwnInput| {
+        let from = inputs.get(own.input as usize).map(|input| input.stage);
+        let values = own.values.iter().map(|(index, value)| (*index, Arc::clone(value)));
+        from.map(|from| {
+            values.map(move |(index, value)| ((from, index), value)).collect::<Vec<_>>()
+        })
+    };
+    own.iter().filter_map(of_input).flatten().collect()
+}
+
+/// An object that a call reads.
+#[derive(Debug)]
+pub(crate) struct ReadObject {
+    pub(crate) stage: u32,
+    pub(crate) index: u32,
+    pub(crate) value: Object,
+}
+
+/// An object, or what stands for it.
+#[derive(Debug)]
+pub(crate) enum Object {
+    /// A partition that a worker holds.
+    Held(Payload),
+    /// A small output, as it came with the task.
+    Small(Arc<[u8]>),
+}
+
 impl TaskInputs {
+    /// All objects that this task reads, each once.
+    pub(crate) async fn objects(&self) -> Result<Vec<ReadObject>> {
+        let mut wanted = BTreeMap::new();
+        for (input, partitions) in &self.own {
+            let Some(spec) = self.fragment.inputs.get(*input as usize) else { continue };
+            wanted.extend(partitions.iter().map(|(at, holder)| ((spec.stage, *at), *holder)));
+        }
+        let read = wanted.into_iter().map(|((stage, index), holder)| async move {
+            let value = match self.small.get(&(stage, index)) {
+                Some(small) => Object::Small(Arc::clone(small)),
+                None => Object::Held(self.object(stage, index, holder).await?),
+            };
+            Ok(ReadObject { stage, index, value })
+        });
+        stream::iter(read).buffered(OBJECTS_AT_ONCE).try_collect().await
+    }
+
+    /// One object that a worker holds.
+    async fn object(&self, stage: u32, index: u32, holder: Holder) -> Result<Payload> {
+        let stage = StageId { job: self.fragment.stage.job, index: stage };
+        let task = TaskId { stage, index };
+        let this = self.source.peers.own();
+        let rows = if holder.worker == this {
+            let found = self.source.store.get(task, holder.attempt, None).ok_or_else(|| {
+                InputLost::error(this, format!("the output of {task} is not available"))
+            })?;
+            waited(store::rows(found), &self.waits.disk_us).boxed()
+        } else {
+            let ticket =
+                FetchTicket { stage, part: Part::All, tasks: vec![(index, holder.attempt)] };
+            let fetched = Arc::clone(&self.fetched_bytes);
+            let rows = remote(&self.source, holder.worker, ticket, fetched, FETCH_MESSAGES_MAX);
+            waited(rows, &self.waits.transfer_us).boxed()
+        };
+        let batches: Vec<RecordBatch> = rows.try_collect().await?;
+        let damaged = |cause: String| InputLost::error(holder.worker, cause);
+        let Some(first) = batches.first() else {
+            return Err(damaged(format!("the output of {task} is empty")));
+        };
+        let payload = Payload::from_batches(&first.schema(), &batches);
+        payload.map_err(|error| damaged(error.to_string()))
+    }
+
     /// The partitions that a selection means, with their holders.
     fn partitions(&self, input: u32, selection: Selection) -> Vec<(u32, Holder)> {
         if let Some(own) = self.own.get(&input) {

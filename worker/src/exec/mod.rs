@@ -1,7 +1,7 @@
 //! Running tasks: fragments, slots, inputs, outputs.
 //!
 //! The [`TaskRunner`] puts tasks on slots. What a task does is the affair of an `Executor`: DataFusion runs queries,
-//! and a write ends with a commit.
+//! a write ends with a commit, and Python processes call functions.
 
 mod commit;
 mod executor;
@@ -18,7 +18,7 @@ mod waits;
 mod write;
 
 pub(crate) use commit::{CommitExecutor, remove_abandoned};
-pub(crate) use executor::Executors;
-pub(crate) use inputs::InputSource;
+pub(crate) use executor::{Executor, Executors, Made, TaskRun};
+pub(crate) use inputs::{InputSource, Object};
 pub(crate) use query::QueryExecutor;
 pub(crate) use runner::{Done, TaskRunner};

@@ -76,7 +76,7 @@ impl Executor for QueryExecutor {
                 let output = self.run_plan(&plan, &task, &context).await;
                 let output = output.map_err(|error| files::named(&plan, index, error))?;
                 let operators = if wanted { figures::operators(&plan) } else { Vec::new() };
-                Ok(Made { output, operators })
+                Ok(Made { output, operators, value: None })
             }
             Work::Statement { session, directory, sql } => {
                 Ok(self.run_statement(session, directory, sql).await?.into())

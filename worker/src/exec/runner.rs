@@ -118,7 +118,7 @@ impl TaskRunner {
             "not enough memory: {task} was stopped because its worker used {used} of its limit of {limit} (--memory-limit) and this task grew most, by about {own}; give the worker more memory or fewer slots"
         );
         tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
-        let outcome = Outcome::Failed { kind: FailureKind::Memory, error };
+        let outcome = Outcome::failed(FailureKind::Memory, error);
         let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
         self.runtimes.data().spawn(async move { done.send(report).await });
         self.fill_slots();
@@ -201,7 +201,7 @@ impl TaskRunner {
     ) -> Outcome {
         let Some(stage) = stage else {
             let error = format!("unknown plan fragment of {}", task.task.stage);
-            return Outcome::Failed { kind: FailureKind::Retry, error };
+            return Outcome::failed(FailureKind::Retry, error);
         };
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
             return Outcome::Finished(TaskFigures::default());

@@ -1,0 +1,187 @@
+//! Results of functions, from the workers that hold them to the client.
+
+use crate::Shared;
+use crate::flight::DataStream;
+use arrow_flight::FlightData;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use bytes::Bytes;
+use datafusion::arrow::array::UInt8Array;
+use futures::stream::{StreamExt, TryStreamExt};
+use partita_core::Event;
+use partita_net::payload::Header;
+use partita_net::peer::{FetchTicket, Part};
+use partita_shared::endpoint::Endpoint;
+use partita_shared::ids::{JobId, StageId, TaskId};
+use partita_shared::message::Holder;
+use partita_shared::model::TaskState;
+use serde::Deserialize;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tonic::{Response, Status};
+
+/// What a ticket begins with that asks for results of functions. JSON follows.
+pub(crate) const GATHER_PREFIX: &[u8] = b"partita.gather:";
+
+/// Messages that may wait for the client.
+const MESSAGES_MAX: usize = 4;
+/// Results that one ticket may name.
+const RESULTS_MAX: usize = 100_000;
+/// How often a result that cannot be read is looked for at another worker.
+const ATTEMPTS_MAX: usize = 20;
+
+/// An object begins: which one, and how many bytes it has.
+const HEAD: u8 = 1;
+/// The next bytes of the object.
+const PIECE: u8 = 2;
+/// The object has no value any more, or the task failed.
+const GONE: u8 = 3;
+
+#[derive(Deserialize)]
+struct Wanted {
+    job: u32,
+    tasks: Vec<(u32, u32)>,
+}
+
+/// Where a result is.
+enum Place {
+    At(Holder, Endpoint),
+    /// It will be somewhere.
+    NotYet,
+    /// It is not computed, and will not be.
+    Nowhere,
+}
+
+/// Sends results, one after the other. One that is lost meanwhile begins again.
+///
+/// # Errors
+/// If the ticket cannot be read.
+pub(crate) fn gather(shared: &Arc<Shared>, text: &[u8]) -> Result<Response<DataStream>, Status> {
+    let wanted: Wanted = serde_json::from_slice(text)
+        .map_err(|error| Status::invalid_argument(format!("invalid ticket: {error}")))?;
+    if wanted.tasks.len() > RESULTS_MAX {
+        let error = format!("a ticket may name {RESULTS_MAX} results");
+        return Err(Status::invalid_argument(error));
+    }
+    let (client, messages) = mpsc::channel(MESSAGES_MAX);
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        for (stage, index) in wanted.tasks {
+            let stage = StageId { job: JobId(wanted.job), index: stage };
+            let sent = send(&shared, TaskId { stage, index }, &client).await;
+            if sent.is_none() {
+                return;
+            }
+        }
+    });
+    let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
+    Ok(Response::new(messages.boxed()))
+}
+
+type Client = mpsc::Sender<Result<FlightData, Status>>;
+
+fn data(bytes: Bytes) -> FlightData {
+    FlightData { app_metadata: bytes, ..FlightData::default() }
+}
+
+/// Sends one result. None if the client has gone.
+async fn send(shared: &Arc<Shared>, task: TaskId, client: &Client) -> Option<()> {
+    let mut changes = shared.hub.changes();
+    let mut cause = "it was not computed".to_string();
+    for _ in 0..ATTEMPTS_MAX {
+        let (holder, address) = loop {
+            changes.borrow_and_update();
+            match find(shared, task).await {
+                Place::At(holder, address) => break (holder, address),
+                Place::Nowhere => return gone(task, &cause, client).await,
+                Place::NotYet => tokio::select! {
+                    changed = changes.changed() => changed.ok()?,
+                    () = client.closed() => return None,
+                },
+            }
+        };
+        match pass_on(shared, task, holder, &address, client).await {
+            Ok(sent) => return sent,
+            Err(error) => cause = error,
+        }
+        shared.hub.tell(Event::Unreadable { task, worker: holder.worker }).await;
+    }
+    gone(task, &cause, client).await
+}
+
+async fn gone(task: TaskId, cause: &str, client: &Client) -> Option<()> {
+    let mut bytes = vec![GONE];
+    bytes.extend(task.stage.index.to_le_bytes());
+    bytes.extend(task.index.to_le_bytes());
+    bytes.extend_from_slice(cause.as_bytes());
+    client.send(Ok(data(bytes.into()))).await.ok()
+}
+
+async fn find(shared: &Shared, task: TaskId) -> Place {
+    let found = shared.hub.query(move |core| {
+        let row = core.task_view(task)?.row;
+        let place = match (row.state, row.worker) {
+            (TaskState::Done, Some(worker)) => match core.data_address(worker) {
+                Some(address) => {
+                    Place::At(Holder { worker, attempt: row.attempts }, address.clone())
+                }
+                None => Place::NotYet,
+            },
+            (TaskState::Done, None) | (TaskState::Failed, _) => Place::Nowhere,
+            (TaskState::Waiting | TaskState::Ready | TaskState::Running, _) => Place::NotYet,
+        };
+        Some(place)
+    });
+    found.await.flatten().unwrap_or(Place::Nowhere)
+}
+
+/// Passes a result on from its holder. None within if the client has gone.
+async fn pass_on(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    holder: Holder,
+    address: &Endpoint,
+    client: &Client,
+) -> Result<Option<()>, String> {
+    let tasks = vec![(task.index, holder.attempt)];
+    let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
+    let messages = shared.plane.fetch(address, &ticket).await.map_err(|error| error.to_string())?;
+    let messages = messages.map_err(|error| FlightError::ExternalError(Box::new(error)));
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+    let mut is_begun = false;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| error.to_string())?;
+        if !is_begun {
+            let header = Header::of(&batch.schema()).map_err(|error| error.to_string())?;
+            let Some(Header::Pickle { parts }) = header else {
+                return Err("it is not an object".to_string());
+            };
+            if client.send(Ok(data(head(task, &parts)))).await.is_err() {
+                return Ok(None);
+            }
+            is_begun = true;
+        }
+        let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref());
+        let column: &UInt8Array = column.ok_or("it is not an object")?;
+        let mut piece = vec![PIECE];
+        piece.extend_from_slice(column.values());
+        if client.send(Ok(data(piece.into()))).await.is_err() {
+            return Ok(None);
+        }
+    }
+    match is_begun {
+        true => Ok(Some(())),
+        false => Err("its holder sent nothing".to_string()),
+    }
+}
+
+/// The first message of an object: the task, the bytes of all pieces, and the lengths of its parts.
+fn head(task: TaskId, parts: &[u64]) -> Bytes {
+    let mut bytes = vec![HEAD];
+    bytes.extend(task.stage.index.to_le_bytes());
+    bytes.extend(task.index.to_le_bytes());
+    bytes.extend(parts.iter().sum::<u64>().to_le_bytes());
+    bytes.extend((parts.len() as u32).to_le_bytes());
+    parts.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
+    bytes.into()
+}

@@ -1,0 +1,278 @@
+//! What clients that call functions send, and what they are sent.
+//!
+//! A message is its kind in one byte, the length of a header in four, the header in JSON, and bytes that the header
+//! describes. Numbers are little-endian.
+
+use arrow_flight::FlightData;
+use bytes::Bytes;
+use partita_core::{Arguments, Growth, Requirement, StageGrowth, StageSpec, TaskRange};
+use partita_shared::edges::EdgeList;
+use partita_shared::message::{FunctionSpec, Work};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Messages of clients.
+mod kind {
+    pub(super) const OPEN: u8 = 0;
+    pub(super) const SUBMIT: u8 = 1;
+    pub(super) const RELEASE: u8 = 2;
+    pub(super) const CANCEL: u8 = 3;
+    pub(super) const RETRY: u8 = 4;
+    pub(super) const WANT: u8 = 5;
+}
+
+/// Messages to clients.
+pub(super) mod answer {
+    pub(crate) const OPENED: u8 = 1;
+    pub(crate) const SETTLED: u8 = 2;
+    pub(crate) const REFUSED: u8 = 3;
+    pub(crate) const ENDED: u8 = 4;
+}
+
+/// What a client says.
+#[derive(Debug)]
+pub(super) enum FromClient {
+    /// It begins.
+    Open(Open),
+    /// It calls functions.
+    Submit { request: u64, growth: Growth },
+    /// It does not want these results any more.
+    Release(Vec<TaskRange>),
+    /// These calls shall not run.
+    Cancel { tasks: Vec<TaskRange>, reason: String },
+    /// These calls shall be tried again.
+    Retry(Vec<TaskRange>),
+    /// It wants these results too.
+    Want(Vec<TaskRange>),
+}
+
+/// The first message of a client.
+#[derive(Debug, Deserialize)]
+pub(super) struct Open {
+    /// Its Python, for the workers.
+    pub(super) environment: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Submit {
+    request: u64,
+    #[serde(default)]
+    stages: Vec<NewStage>,
+    groups: Vec<Group>,
+    #[serde(default)]
+    wanted: Vec<(u32, u32, u32)>,
+}
+
+/// A function that is called for the first time.
+#[derive(Deserialize)]
+struct NewStage {
+    name: String,
+    function: usize,
+    #[serde(default)]
+    retries: u8,
+    #[serde(default)]
+    resources: BTreeMap<String, f64>,
+    #[serde(default)]
+    workers: Vec<String>,
+    #[serde(default)]
+    or_others: bool,
+}
+
+/// Calls of one function.
+#[derive(Deserialize)]
+struct Group {
+    stage: u32,
+    count: u32,
+    /// New stages that it reads.
+    #[serde(default)]
+    inputs: Vec<u32>,
+    /// Bytes of the arguments of all calls.
+    arguments: usize,
+    /// For each input of the stage, the number of edges.
+    #[serde(default)]
+    edges: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Ranges {
+    ranges: Vec<(u32, u32, u32)>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Takes parts of a message, one after the other.
+struct Parts(Bytes);
+
+impl Parts {
+    fn take(&mut self, count: usize) -> Result<Bytes, String> {
+        match count <= self.0.len() {
+            true => Ok(self.0.split_to(count)),
+            false => Err("a part of the message is missing".to_string()),
+        }
+    }
+
+    fn numbers(&mut self, count: usize) -> Result<Vec<u32>, String> {
+        let bytes = self.take(count.checked_mul(4).ok_or("too many numbers")?)?;
+        let number = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+        Ok(bytes.chunks_exact(4).map(number).collect())
+    }
+}
+
+fn header<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(text).map_err(|error| format!("its header cannot be read: {error}"))
+}
+
+fn ranges(ranges: Vec<(u32, u32, u32)>) -> Vec<TaskRange> {
+    let range = |(stage, first, count)| TaskRange { stage, first, count };
+    ranges.into_iter().map(range).collect()
+}
+
+impl FromClient {
+    /// Reads a message. `environment` is that of the client's functions.
+    ///
+    /// # Errors
+    /// If it is no such message, with the reason.
+    pub(super) fn read(message: Bytes, environment: &Arc<str>) -> Result<Self, String> {
+        let mut parts = Parts(message);
+        let kind = parts.take(1)?[0];
+        let length = parts.numbers(1)?[0] as usize;
+        let text = parts.take(length)?;
+        Ok(match kind {
+            kind::OPEN => FromClient::Open(header(&text)?),
+            kind::SUBMIT => submit(header(&text)?, parts, environment)?,
+            kind::RELEASE => FromClient::Release(ranges(header::<Ranges>(&text)?.ranges)),
+            kind::CANCEL => {
+                let Ranges { ranges: tasks, reason } = header(&text)?;
+                FromClient::Cancel { tasks: ranges(tasks), reason }
+            }
+            kind::RETRY => FromClient::Retry(ranges(header::<Ranges>(&text)?.ranges)),
+            kind::WANT => FromClient::Want(ranges(header::<Ranges>(&text)?.ranges)),
+            other => return Err(format!("kind {other} is not known")),
+        })
+    }
+}
+
+fn submit(submit: Submit, mut parts: Parts, environment: &Arc<str>) -> Result<FromClient, String> {
+    let mut growth = Growth { wanted: ranges(submit.wanted), ..Growth::default() };
+    for stage in submit.stages {
+        let pickle = parts.take(stage.function)?;
+        growth.stages.push(new_stage(stage, &pickle, environment)?);
+    }
+    for group in submit.groups {
+        let offsets = parts.numbers((group.count as usize).saturating_add(1))?;
+        let bytes: Arc<[u8]> = parts.take(group.arguments)?.as_ref().into();
+        let arguments = Arguments::new(offsets, bytes).ok_or("its arguments do not fit")?;
+        let mut edges = Vec::with_capacity(group.edges.len());
+        for count in group.edges {
+            let offsets = parts.numbers((group.count as usize).saturating_add(1))?;
+            let targets = parts.numbers(count)?;
+            let list = EdgeList::new(offsets, targets).ok_or("its edges do not fit")?;
+            edges.push(list);
+        }
+        growth.tasks.push(StageGrowth {
+            stage: group.stage,
+            count: group.count,
+            inputs: group.inputs,
+            edges,
+            arguments: Some(arguments),
+        });
+    }
+    Ok(FromClient::Submit { request: submit.request, growth })
+}
+
+fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<StageSpec, String> {
+    let mut resources = BTreeMap::new();
+    for (name, amount) in stage.resources {
+        if !(amount.is_finite() && amount >= 0.0) {
+            return Err(format!("{amount} is not an amount of the resource {name}"));
+        }
+        // Less than a thousandth still is something.
+        resources.insert(name, (amount * 1000.0).ceil() as u64);
+    }
+    let function = FunctionSpec {
+        name: stage.name.clone(),
+        pickle: pickle.into(),
+        environment: Arc::clone(environment),
+    };
+    Ok(StageSpec {
+        name: stage.name,
+        work: Work::Function(Arc::new(function)),
+        retries: stage.retries,
+        requirement: Requirement {
+            resources,
+            workers: stage.workers.into_iter().collect(),
+            or_others: stage.or_others,
+        },
+        ..StageSpec::default()
+    })
+}
+
+/// A message to a client.
+pub(super) fn message(kind: u8, header: &serde_json::Value, body: &[u8]) -> FlightData {
+    let text = header.to_string();
+    let mut bytes = Vec::with_capacity(5 + text.len() + body.len());
+    bytes.push(kind);
+    bytes.extend((text.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.extend_from_slice(body);
+    FlightData { app_metadata: bytes.into(), ..FlightData::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(kind: u8, header: &str, body: &[u8]) -> Result<FromClient, String> {
+        let length = (header.len() as u32).to_le_bytes();
+        let bytes = [&[kind], &length[..], header.as_bytes(), body].concat();
+        FromClient::read(bytes.into(), &"{}".into())
+    }
+
+    fn numbers(numbers: &[u32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// Calls come with their function, arguments and edges.
+    #[test]
+    fn calls_are_read() {
+        let header = r#"{"request": 7, "stages": [{"name": "f", "function": 2, "resources": {"GPU": 0.5}}],
+            "groups": [{"stage": 0, "count": 2, "inputs": [0], "arguments": 3, "edges": [1]}], "wanted": [[0, 1, 1]]}"#;
+        let body = [
+            b"fn".to_vec(),
+            numbers(&[0, 1, 3]),
+            b"abc".to_vec(),
+            numbers(&[0, 0, 1]),
+            numbers(&[0]),
+        ]
+        .concat();
+        let Ok(FromClient::Submit { request: 7, growth }) = sent(1, header, &body) else {
+            panic!()
+        };
+        let Work::Function(function) = &growth.stages[0].work else { panic!() };
+        assert_eq!((function.name.as_str(), &function.pickle[..]), ("f", &b"fn"[..]));
+        assert_eq!(growth.stages[0].requirement.resources["GPU"], 500);
+        let group = &growth.tasks[0];
+        assert_eq!(group.arguments.as_ref().unwrap().of(1), b"bc");
+        assert_eq!((group.edges[0].row(0), group.edges[0].row(1)), (&[][..], &[0][..]));
+        assert_eq!(growth.wanted, [TaskRange { stage: 0, first: 1, count: 1 }]);
+    }
+
+    /// Whatever is cut short or does not fit is refused.
+    #[test]
+    fn damaged_messages_are_refused() {
+        let header = r#"{"request": 1, "groups": [{"stage": 0, "count": 1, "arguments": 2}]}"#;
+        let good = [numbers(&[0, 2]), b"ab".to_vec()].concat();
+        assert!(sent(1, header, &good).is_ok());
+        for cut in 0..good.len() {
+            assert!(sent(1, header, &good[..cut]).is_err(), "{cut}");
+        }
+        let beyond = [numbers(&[0, 3]), b"ab".to_vec()].concat();
+        assert!(sent(1, header, &beyond).is_err());
+        assert!(sent(9, "{}", b"").is_err() && sent(1, "{", b"").is_err());
+        let many =
+            r#"{"request": 1, "groups": [{"stage": 0, "count": 4294967295, "arguments": 0}]}"#;
+        assert!(sent(1, many, b"").is_err());
+    }
+}

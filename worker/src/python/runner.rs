@@ -1,0 +1,218 @@
+//! A Python process that runs calls, one at a time.
+
+use crate::python::PythonError;
+use crate::python::frames::{self, Reader, from_runner, to_runner};
+use crate::python::log::{Printed, follow};
+use crate::python::zygote::{Exit, Forked, Zygote};
+use datafusion::arrow::buffer::Buffer;
+use partita_net::payload::Payload;
+use partita_shared::ids::TaskId;
+use partita_shared::message::FunctionSpec;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+
+/// Functions that one process keeps.
+const FUNCTIONS_MAX: usize = 900;
+/// How long a process that ended its connection may take to end itself.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Inputs and arguments up to this size are sent with the frame, in one write.
+const JOINED_BYTES_MAX: usize = 64 << 10;
+/// Bytes that are read at once.
+const READ_BYTES: usize = 64 << 10;
+
+/// An input of a call.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) stage: u32,
+    pub(super) index: u32,
+    pub(super) value: Payload,
+}
+
+/// A call of a function.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) task: TaskId,
+    /// The number by which the processes of its environment know the function.
+    pub(super) function: u32,
+    pub(super) spec: &'a FunctionSpec,
+    pub(super) arguments: &'a [u8],
+    pub(super) inputs: &'a [Input],
+}
+
+/// A runner that a slot has for itself.
+#[derive(Debug)]
+pub(super) struct Runner {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    pub(super) number: u32,
+    pub(super) pid: u32,
+    exit: watch::Receiver<Option<Exit>>,
+    /// The functions that it has, the oldest first.
+    functions: VecDeque<u32>,
+    printed: Arc<Printed>,
+    /// Why the worker killed it, if it did.
+    pub(super) killed: Arc<Mutex<Option<String>>>,
+    tickets: u64,
+}
+
+impl Runner {
+    /// Forks one.
+    pub(super) async fn fork(zygote: &Zygote) -> Result<Self, PythonError> {
+        let pair =
+            || StdUnixStream::pair().map_err(PythonError::system("cannot make a pair of sockets"));
+        let ((control, theirs), (output, printed_to)) = (pair()?, pair()?);
+        let ends = [OwnedFd::from(theirs), OwnedFd::from(printed_to)];
+        let Forked { number, pid, exit } = zygote.fork(ends).await?;
+        let open = |stream: StdUnixStream| {
+            let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+            stream.map_err(PythonError::system("cannot use a socket"))
+        };
+        let printed = Arc::<Printed>::default();
+        tokio::spawn(follow(open(output)?, pid, Arc::clone(&printed)));
+        let (reader, writer) = open(control)?.into_split();
+        let mut runner = Runner {
+            reader: BufReader::with_capacity(READ_BYTES, reader),
+            writer,
+            number,
+            pid,
+            exit,
+            functions: VecDeque::new(),
+            printed,
+            killed: Arc::default(),
+            tickets: 0,
+        };
+        match frames::read(&mut runner.reader).await? {
+            Some(frame) if frame.kind == from_runner::READY => Ok(runner),
+            Some(frame) => Err(PythonError::Protocol(format!("a frame of kind {}", frame.kind))),
+            None => Err(runner.ended().await),
+        }
+    }
+
+    /// Whether its process is there.
+    pub(super) fn is_alive(&self) -> bool {
+        self.exit.borrow().is_none() && self.exit.has_changed().is_ok()
+    }
+
+    /// Sends a call, with the function if the process does not have it.
+    pub(super) async fn send(&mut self, call: &Call<'_>) -> Result<(), PythonError> {
+        let name: Arc<str> = format!("{} ({})", call.spec.name, call.task).into();
+        self.printed.set_running(Some(name));
+        let sent = self.write(call).await;
+        match sent {
+            Ok(()) => Ok(()),
+            // The process may have ended, which says more.
+            Err(PythonError::System { .. }) => Err(self.ended().await),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write(&mut self, call: &Call<'_>) -> Result<(), PythonError> {
+        let mut small = Vec::new();
+        if !self.functions.contains(&call.function) {
+            if self.functions.len() == FUNCTIONS_MAX
+                && let Some(oldest) = self.functions.pop_front()
+            {
+                small.extend(frames::frame(to_runner::FORGET, &oldest.to_le_bytes()));
+            }
+            let (name, pickle) = (call.spec.name.as_bytes(), &call.spec.pickle);
+            let length = 8 + name.len() + pickle.len();
+            small.extend(frames::begin(to_runner::FUNCTION, length as u64));
+            small.extend(call.function.to_le_bytes());
+            small.extend((name.len() as u32).to_le_bytes());
+            small.extend_from_slice(name);
+            small.extend_from_slice(pickle);
+            self.functions.push_back(call.function);
+        }
+        let prefixes: Vec<Vec<u8>> = call
+            .inputs
+            .iter()
+            .map(|input| frames::prefix(&input.value))
+            .collect::<Result<_, _>>()?;
+        let packed = |(input, prefix): (&Input, &Vec<u8>)| prefix.len() + input.value.bytes().len();
+        let sizes: Vec<usize> = call.inputs.iter().zip(&prefixes).map(packed).collect();
+        let inputs: usize = sizes.iter().map(|size| 16 + size).sum();
+        let length = 8 + 4 + 4 + call.arguments.len() + 4 + inputs;
+        self.tickets += 1;
+        small.extend(frames::begin(to_runner::RUN, length as u64));
+        small.extend(self.tickets.to_le_bytes());
+        small.extend(call.function.to_le_bytes());
+        small.extend((call.arguments.len() as u32).to_le_bytes());
+        small.extend_from_slice(call.arguments);
+        small.extend((call.inputs.len() as u32).to_le_bytes());
+        let failed = PythonError::system("cannot write to a Python process");
+        let written = async {
+            for ((input, prefix), size) in call.inputs.iter().zip(&prefixes).zip(&sizes) {
+                small.extend(input.stage.to_le_bytes());
+                small.extend(input.index.to_le_bytes());
+                small.extend((*size as u64).to_le_bytes());
+                small.extend_from_slice(prefix);
+                let bytes = input.value.bytes();
+                if bytes.len() <= JOINED_BYTES_MAX {
+                    small.extend_from_slice(bytes);
+                    continue;
+                }
+                self.writer.write_all(&small).await?;
+                small.clear();
+                self.writer.write_all(bytes).await?;
+            }
+            self.writer.write_all(&small).await
+        };
+        written.await.map_err(failed)
+    }
+
+    /// Waits for the answer to the last call.
+    pub(super) async fn answer(&mut self) -> Result<Payload, PythonError> {
+        let Some(frame) = frames::read(&mut self.reader).await? else {
+            return Err(self.ended().await);
+        };
+        self.printed.set_running(None);
+        let mut body = Reader(&frame.body);
+        if body.u64()? != self.tickets {
+            return Err(PythonError::Protocol("the answer to another call".to_string()));
+        }
+        match frame.kind {
+            from_runner::DONE => {
+                let start = frame.body.len() - body.0.len();
+                frames::unpack(&Buffer::from_vec(frame.body).slice(start))
+            }
+            from_runner::RAISED => {
+                let _flags = body.u8()?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let (what, _traceback) = (text(body.counted()?), body.counted()?);
+                let exception = Some(body.counted()?).filter(|bytes| !bytes.is_empty());
+                Err(PythonError::Raised { text: what, exception: exception.map(Arc::from) })
+            }
+            other => Err(PythonError::Protocol(format!("a frame of kind {other}"))),
+        }
+    }
+
+    /// The process has closed its connection: how it ended.
+    async fn ended(&mut self) -> PythonError {
+        let wait = self.exit.wait_for(Option::is_some);
+        let exit = match tokio::time::timeout(EXIT_TIMEOUT, wait).await {
+            Ok(Ok(exit)) => *exit,
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reason) = killed {
+            return PythonError::Memory(reason);
+        }
+        let how = exit.map_or_else(
+            || "the Python process that ran it closed its connection".to_string(),
+            Exit::text,
+        );
+        let last = self.printed.last();
+        let cause = match last.is_empty() {
+            true => how,
+            false => format!("{how}; it wrote:\n{last}"),
+        };
+        PythonError::Ended { cause }
+    }
+}
