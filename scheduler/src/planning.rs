@@ -2,9 +2,9 @@
 //! client's planning does not delay another's. Planning has a time limit, and ends when nobody waits for it
 //! any more or someone cancels the statement, which is listed with the jobs (`query/statement.rs`).
 
-use crate::Shared;
 use crate::error::SchedulerError;
-use crate::query::{QueryError, RequestContext, Statement};
+use crate::hub::Hub;
+use crate::query::{Capacity, CurrentJob, QueryError, RequestContext, Statement};
 use partita_plan::depth::PLANNING_STACK_BYTES;
 use partita_plan::interrupt::Interrupt;
 use std::collections::HashMap;
@@ -25,9 +25,10 @@ pub const PLANNING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// operation of a frame; listed, they would drive the jobs out of the list.
 const DESCRIPTION_UNLISTED_MAX: Duration = Duration::from_secs(1);
 
-/// The threads that plan statements.
+/// The threads that plan statements, and the way to the core, which numbers the statements.
 #[derive(Debug)]
 pub(crate) struct Planner {
+    hub: Hub,
     runtime: Option<tokio::runtime::Runtime>,
     timeout: Duration,
     clients: Mutex<HashMap<String, Weak<Semaphore>>>,
@@ -47,7 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Planner {
-    pub(crate) fn new(timeout: Duration) -> Result<Self, SchedulerError> {
+    pub(crate) fn new(hub: Hub, timeout: Duration) -> Result<Self, SchedulerError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(FILE_THREADS)
             .max_blocking_threads(PLANNING_THREADS_MAX)
@@ -59,7 +60,36 @@ impl Planner {
                 what: "cannot start the planning threads".into(),
                 source,
             })?;
-        Ok(Planner { runtime: Some(runtime), timeout, clients: Mutex::default() })
+        Ok(Planner { hub, runtime: Some(runtime), timeout, clients: Mutex::default() })
+    }
+
+    /// Numbers and lists a statement whose planning begins. `text` says what it is.
+    ///
+    /// # Errors
+    /// If too many are being planned.
+    pub(crate) async fn begin(
+        &self,
+        request_context: &RequestContext,
+        text: &str,
+    ) -> Result<Statement, QueryError> {
+        Statement::begin(&self.hub, request_context, text).await
+    }
+
+    /// The same for a statement that is planned again, whose answer comes of this from now on.
+    pub(crate) async fn begin_again(
+        &self,
+        request_context: &RequestContext,
+        text: &str,
+        current: &CurrentJob,
+    ) -> Result<Statement, QueryError> {
+        Statement::begin_again(&self.hub, request_context, text, current).await
+    }
+
+    /// What the cluster has now.
+    pub(crate) async fn capacity(&self) -> Result<Capacity, QueryError> {
+        let found = self.hub.query(|core| core.capacity()).await;
+        let (slots, slot_bytes) = found.ok_or(QueryError::Ending)?;
+        Ok(Capacity { slots, slot_bytes })
     }
 
     /// Plans something of a statement on a thread of its own, and waits for it.
@@ -87,7 +117,6 @@ impl Planner {
     /// If the planning fails or takes too long, or someone cancels it.
     pub(crate) async fn describe<T: Send + 'static>(
         &self,
-        shared: &Shared,
         request_context: &RequestContext,
         text: &str,
         planning: impl Future<Output = Result<T, QueryError>> + Send + 'static,
@@ -98,7 +127,7 @@ impl Planner {
             return planned;
         }
         let text = format!("describe: {}", text.trim());
-        let mut statement = Statement::begin(shared, request_context, &text).await?;
+        let mut statement = self.begin(request_context, &text).await?;
         let described = tokio::select! {
             error = statement.ended() => Err(error),
             planned = planned => planned,

@@ -17,6 +17,21 @@ use std::path::Path;
 /// from the secret, as are the proofs of `--plaintext`: whoever records one can try short secrets at leisure.
 const SECRET_BYTES_MIN: usize = 16;
 
+/// Bytes of a token, before it is written as text.
+const TOKEN_BYTES: usize = 32;
+
+/// A new token: 32 random bytes, as text that fits in a link.
+pub fn new_token() -> Result<String, SchedulerError> {
+    use base64::Engine;
+    use rand::TryRngCore;
+    let mut bytes = [0u8; TOKEN_BYTES];
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|error| SchedulerError::System {
+        what: "cannot generate a random token".into(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
 /// The file that keeps them, which only its owner may read.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
@@ -46,7 +61,7 @@ impl Secrets {
         let secret = match (token, &kept) {
             (Some(token), _) => checked(secret_of(token))?.to_string(),
             (None, Some(kept)) => kept.secret.clone(),
-            (None, None) => crate::new_token()?,
+            (None, None) => new_token()?,
         };
         let identity = match config.plaintext {
             true => None,

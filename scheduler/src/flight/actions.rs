@@ -1,9 +1,9 @@
 //! What clients ask for beside statements: to be remembered while they live, and what has to do with
 //! the tables that they upload and persist. Bodies and answers are JSON.
 
-use crate::Shared;
 use crate::flight::{DataStream, FlightSql, status};
-use crate::query::{self, RequestContext};
+use crate::hub::Hub;
+use crate::query::{self, Catalog, RequestContext, UploadedTable, Uploads};
 use arrow_flight::{FlightData, PutResult};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::common::ScalarValue;
 use futures::stream::{self, BoxStream, StreamExt};
-use partita_net::peer::{FetchTicket, Part};
+use partita_net::peer::{DataPlane, FetchTicket, Part};
 use partita_net::upload::{UploadCommand, unbroken};
 use partita_plan::persisted::Sorted;
 use partita_shared::endpoint::Endpoint;
@@ -23,7 +23,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::io::Cursor;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tonic::{Response, Status};
@@ -124,22 +123,22 @@ pub(crate) async fn answer(
     name: &str,
     body: &[u8],
 ) -> Option<Result<Answers, Status>> {
-    let shared = &flight.shared;
+    let FlightSql { hub, catalog, uploads, .. } = flight;
     let answer = match name {
         "partita.attend" => return Some(attend(flight.clone(), request_context.session)),
         "partita.leave" => {
             flight.end_session(&request_context.session).await;
             json(&serde_json::json!({}))
         }
-        "partita.release" => release(shared, &request_context, body).await,
+        "partita.release" => release(catalog, uploads, &request_context, body).await,
         "partita.tables" => {
-            query::session(shared, &request_context).await;
-            json(&shared.collections.rows(&shared.hub).await)
+            catalog.session(&request_context).await;
+            json(&catalog.rows().await)
         }
-        "partita.publish" => publish(shared, &request_context, body).await,
-        "partita.upload_begin" => upload_begin(shared, &request_context, body).await,
-        "partita.upload_end" => upload_end(shared, &request_context, body).await,
-        "partita.locate" => locate(shared, &request_context, body).await,
+        "partita.publish" => publish(catalog, &request_context, body).await,
+        "partita.upload_begin" => upload_begin(uploads, &request_context, body).await,
+        "partita.upload_end" => upload_end(uploads, catalog, &request_context, body).await,
+        "partita.locate" => locate(hub, catalog, &request_context, body).await,
         _ => return None,
     };
     let one = answer.map(|body| arrow_flight::Result { body: body.into() });
@@ -159,15 +158,14 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Status> {
 /// Keeps a session as long as someone reads the answer.
 fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
     let (sender, receiver) = mpsc::channel(1);
-    let shared = Arc::clone(&flight.shared);
-    shared.sessions.attend(&session).map_err(Status::resource_exhausted)?;
+    flight.catalog.attend(&session).map_err(Status::resource_exhausted)?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 () = sender.closed() => break,
-                () = shared.shutdown.cancelled() => return,
+                () = flight.shutdown.cancelled() => return,
                 () = tokio::time::sleep(ATTEND_INTERVAL) => {
-                    if !shared.sessions.is_there(&session) {
+                    if !flight.catalog.has_session(&session) {
                         return;
                     }
                     let nothing = arrow_flight::Result { body: Vec::new().into() };
@@ -186,7 +184,8 @@ fn attend(flight: FlightSql, session: String) -> Result<Answers, Status> {
 }
 
 async fn release(
-    shared: &Shared,
+    catalog: &Catalog,
+    uploads: &Uploads,
     request_context: &RequestContext,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
@@ -196,37 +195,38 @@ async fn release(
             format!("too many names: {}, at most {RELEASE_NAMES_MAX} are supported", names.len());
         return Err(Status::invalid_argument(text));
     }
-    query::release(shared, &request_context.session, &names).await;
+    let session = &request_context.session;
+    uploads.give_up(|owner, name| owner == session && names.iter().any(|one| one == name)).await;
+    catalog.release(session, &names).await;
     json(&serde_json::json!({}))
 }
 
 async fn publish(
-    shared: &Shared,
+    catalog: &Catalog,
     request_context: &RequestContext,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
     let Publish { name, r#as: public, replace } = read(body)?;
-    query::session(shared, request_context).await;
-    let unnamed = shared.collections.publish(&request_context.session, &name, &public, replace);
-    shared.hub.release(unnamed.map_err(status::of)?).await;
+    catalog.session(request_context).await;
+    let published = catalog.publish(&request_context.session, &name, &public, replace).await;
+    published.map_err(status::of)?;
     json(&serde_json::json!({}))
 }
 
 async fn upload_begin(
-    shared: &Shared,
+    uploads: &Uploads,
     request_context: &RequestContext,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
     let UploadBegin { name, partitions, replicas } = read(body)?;
     let (job, addresses) =
-        query::uploads::begin(shared, request_context, &name, partitions, replicas)
-            .await
-            .map_err(status::of)?;
+        uploads.begin(request_context, &name, partitions, replicas).await.map_err(status::of)?;
     json(&Places { job: job.0, addresses })
 }
 
 async fn upload_end(
-    shared: &Shared,
+    uploads: &Uploads,
+    catalog: &Catalog,
     request_context: &RequestContext,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
@@ -236,8 +236,8 @@ async fn upload_end(
         Some(splits) => Some(sorted(&schema, &order, &splits)?),
         None => None,
     };
-    let uploaded = query::uploads::UploadedTable { name, public, schema, sorted };
-    let rows = query::uploads::end(shared, request_context, JobId(job), uploaded).await;
+    let uploaded = UploadedTable { name, public, schema, sorted };
+    let rows = uploads.end(catalog, request_context, JobId(job), uploaded).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
 }
 
@@ -279,16 +279,16 @@ fn sorted(schema: &SchemaRef, order: &[String], splits: &str) -> Result<Sorted, 
 }
 
 async fn locate(
-    shared: &Shared,
+    hub: &Hub,
+    catalog: &Catalog,
     request_context: &RequestContext,
     body: &[u8],
 ) -> Result<Vec<u8>, Status> {
     let Locate { name } = read(body)?;
-    query::session(shared, request_context).await;
-    let persisted = shared.collections.find(&request_context.session, &name);
+    catalog.session(request_context).await;
+    let persisted = catalog.find(&request_context.session, &name);
     let job = persisted.ok_or_else(|| status::of(query::unknown(&name)))?.job;
-    let found = shared
-        .hub
+    let found = hub
         .query(move |core| {
             let places = core.persisted_locations(job)?;
             let sizes = core.persisted_partitions(job)?;
@@ -314,25 +314,26 @@ async fn locate(
 
 /// The worker at an address; refuses one that does not belong to a worker, since requests to it carry the cluster's
 /// token. Its fingerprint is the one that it registered with, whatever the client says.
-async fn worker_at(shared: &Shared, address: &Endpoint) -> Result<Endpoint, Status> {
+async fn worker_at(hub: &Hub, address: &Endpoint) -> Result<Endpoint, Status> {
     let wanted = address.address.clone();
-    let found = shared.hub.query(move |core| core.endpoint_of(&wanted).cloned()).await;
+    let found = hub.query(move |core| core.endpoint_of(&wanted).cloned()).await;
     let unknown = || format!("no worker is connected at {}", address.address);
     found.flatten().ok_or_else(|| Status::not_found(unknown()))
 }
 
 /// Hands a partition on to the worker that shall hold it, for a client that cannot get there.
 pub(crate) async fn upload(
-    shared: &Shared,
+    hub: &Hub,
+    plane: &dyn DataPlane,
     command: UploadCommand,
     messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<Response<BoxStream<'static, Result<PutResult, Status>>>, Status> {
-    let worker = worker_at(shared, &command.address).await?;
+    let worker = worker_at(hub, &command.address).await?;
     // What the client breaks off must not end well at the worker, which would take a part for all:
     // there it does not end at all, until the call is dropped here.
     let (messages, breaks) = unbroken(messages);
     tokio::select! {
-        sent = shared.plane.upload(&worker, messages) => {
+        sent = plane.upload(&worker, messages) => {
             sent.map_err(|error| Status::unavailable(error.to_string()))?;
         }
         Ok(error) = breaks => return Err(error),
@@ -341,7 +342,11 @@ pub(crate) async fn upload(
 }
 
 /// Hands a persisted partition on from the worker that has it, for a client that cannot get there.
-pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataStream>, Status> {
+pub(crate) async fn fetch(
+    hub: &Hub,
+    plane: &dyn DataPlane,
+    text: &[u8],
+) -> Result<Response<DataStream>, Status> {
     #[derive(Deserialize)]
     struct Fetch {
         address: Endpoint,
@@ -351,8 +356,8 @@ pub(crate) async fn fetch(shared: &Shared, text: &[u8]) -> Result<Response<DataS
     let wrong = |error: String| Status::invalid_argument(format!("invalid ticket: {error}"));
     let ticket = STANDARD.decode(ticket).map_err(|error| wrong(error.to_string()))?;
     let ticket: FetchTicket = wire::decode(&ticket).map_err(|error| wrong(error.to_string()))?;
-    let worker = worker_at(shared, &address).await?;
-    let messages = shared.plane.fetch(&worker, &ticket).await;
+    let worker = worker_at(hub, &address).await?;
+    let messages = plane.fetch(&worker, &ticket).await;
     let messages = messages.map_err(|error| Status::unavailable(error.to_string()))?;
     let messages = messages.map(|m| m.map_err(|error| Status::unavailable(error.to_string())));
     Ok(Response::new(messages.boxed()))

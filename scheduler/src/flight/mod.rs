@@ -17,7 +17,10 @@ mod service;
 mod statements;
 mod status;
 
-use crate::{Shared, query};
+use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::planning::Planner;
+use crate::query::{Catalog, JobRunner, Uploads};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -28,10 +31,12 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::record_batch::RecordBatch;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use partita_net::peer::DataPlane;
 use partita_shared::limits::FLIGHT_MESSAGE_BYTES_MAX;
 use prepared::PreparedStatements;
 use statements::Statements;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::{Response, Status};
 
@@ -39,13 +44,19 @@ use tonic::{Response, Status};
 pub(crate) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 
 /// The Flight service of a scheduler, to be merged with its other routes.
-pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
+pub(crate) fn routes(parts: &Parts) -> Router {
     let sql = FlightSql {
-        shared: Arc::clone(shared),
+        hub: parts.hub.clone(),
+        plane: Arc::clone(&parts.plane),
+        catalog: Arc::clone(&parts.catalog),
+        uploads: Arc::clone(&parts.uploads),
+        planner: Arc::clone(&parts.planner),
+        runner: Arc::clone(&parts.runner),
+        shutdown: parts.shutdown.clone(),
         statements: Arc::new(Statements::new()),
         prepared: Arc::new(PreparedStatements::new()),
     };
-    let (statements, ended) = (Arc::clone(&sql.statements), shared.shutdown.clone());
+    let (statements, ended) = (Arc::clone(&sql.statements), sql.shutdown.clone());
     tokio::spawn(async move { ended.run_until_cancelled(statements.forget_old()).await });
     let service = FlightServiceServer::new(rpc::Service(sql))
         .max_decoding_message_size(FLIGHT_MESSAGE_BYTES_MAX)
@@ -54,10 +65,16 @@ pub(crate) fn routes(shared: &Arc<Shared>) -> Router {
     Routes::new(service).into_axum_router().reset_fallback()
 }
 
-/// The service: what Flight SQL clients hold here between their calls.
+/// The service: what it reaches, and what Flight SQL clients hold here between their calls.
 #[derive(Clone, Debug)]
 pub(crate) struct FlightSql {
-    shared: Arc<Shared>,
+    hub: Hub,
+    plane: Arc<dyn DataPlane>,
+    catalog: Arc<Catalog>,
+    uploads: Arc<Uploads>,
+    planner: Arc<Planner>,
+    runner: Arc<JobRunner>,
+    shutdown: CancellationToken,
     statements: Arc<Statements>,
     prepared: Arc<PreparedStatements>,
 }
@@ -67,7 +84,8 @@ impl FlightSql {
     async fn end_session(&self, session: &str) {
         self.statements.forget(session);
         self.prepared.forget(session);
-        query::end_session(&self.shared, session).await;
+        self.catalog.end_session(session).await;
+        self.uploads.give_up(|owner, _| owner == session).await;
     }
 }
 

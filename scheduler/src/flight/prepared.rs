@@ -66,7 +66,7 @@ impl FlightSql {
         sql: &str,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let sql = parameters::numbered(sql);
-        let described = query::describe(&self.shared, &request_context, &sql).await;
+        let described = query::describe(&self.runner, &self.catalog, &request_context, &sql).await;
         let Described { schema, parameters } = described.map_err(status::of)?;
         let name = |id: &String| id.trim_start_matches('$').to_string();
         let statement = Statement {
@@ -124,8 +124,9 @@ impl FlightSql {
             )));
         }
         let values = statement.values.map(Into::into);
+        let FlightSql { runner, catalog, .. } = self;
         let prepared =
-            query::prepare_with(&self.shared, &request_context, &statement.sql, values).await;
+            query::prepare_with(runner, catalog, &request_context, &statement.sql, values).await;
         Ok((request_context, prepared.map_err(status::of)?))
     }
 }

@@ -77,7 +77,8 @@ impl FlightService for Service {
     ) -> Result<Response<FlightInfo>, Status> {
         if let Some(frame) = frame(&request.get_ref().cmd)? {
             let request_context = request_context::read(&request)?;
-            let prepared = query::prepare_frame(&self.0.shared, &request_context, frame).await;
+            let FlightSql { planner, catalog, .. } = &self.0;
+            let prepared = query::prepare_frame(planner, catalog, &request_context, frame).await;
             return self.0.offer(
                 request_context,
                 prepared.map_err(status::of)?,
@@ -111,8 +112,9 @@ impl FlightService for Service {
         let command = command(&request.get_ref().cmd)?;
         let schema = match &command {
             Command::CommandStatementQuery(query) => {
+                let FlightSql { runner, catalog, .. } = &self.0;
                 let described =
-                    query::describe(&self.0.shared, &request_context, &query.query).await;
+                    query::describe(runner, catalog, &request_context, &query.query).await;
                 described.map_err(status::of)?.schema
             }
             Command::CommandPreparedStatementQuery(query) => {
@@ -132,7 +134,7 @@ impl FlightService for Service {
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
         if let Some(fetch) = request.get_ref().ticket.strip_prefix(FETCH_PREFIX) {
-            return actions::fetch(&self.0.shared, fetch).await;
+            return actions::fetch(&self.0.hub, self.0.plane.as_ref(), fetch).await;
         }
         if let Some(wanted) = request.get_ref().ticket.strip_prefix(functions::GATHER_PREFIX) {
             return functions::gather(&self.0.shared, wanted);
@@ -142,7 +144,7 @@ impl FlightService for Service {
             return self.0.do_get(request).await;
         }
         let request_context = request_context::read(&request)?;
-        let session = query::session(&self.0.shared, &request_context).await;
+        let session = self.0.catalog.session(&request_context).await;
         let context = session.context.clone();
         Ok(rows(catalog::answer(&context, command).await?))
     }

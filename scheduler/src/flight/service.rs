@@ -197,7 +197,7 @@ impl FlightSqlService for FlightSql {
         // Not the stream within: that one has lost its first message, which was read to find out that
         // this is an upload and carries the schema.
         let messages = request.into_inner().boxed();
-        actions::upload(&self.shared, command, messages).await
+        actions::upload(&self.hub, self.plane.as_ref(), command, messages).await
     }
 
     async fn register_sql_info(&self, _id: i32, _info: &SqlInfo) {}

@@ -100,7 +100,7 @@ impl FlightSql {
         request_context: &RequestContext,
         sql: &str,
     ) -> Result<Prepared, Status> {
-        query::prepare(&self.shared, request_context, sql).await.map_err(status::of)
+        query::prepare(&self.runner, &self.catalog, request_context, sql).await.map_err(status::of)
     }
 
     /// Keeps a planned statement until it is fetched, and says how to fetch it.
@@ -146,8 +146,9 @@ impl FlightSql {
             statement.ends_if_dropped(CLIENT_GONE);
             self.statements.track(handle, statement.current())
         });
-        let running =
-            query::run(&self.shared, request_context, prepared).await.map_err(status::of)?;
+        let running = query::run(&self.runner, &self.catalog, request_context, prepared)
+            .await
+            .map_err(status::of)?;
         let messages = running.messages.map(move |message| {
             let _until_the_stream_is_dropped = &tracked;
             message.map_err(status::of)
@@ -179,8 +180,9 @@ impl FlightSql {
             return Err(refused(prepared, text.to_string()).await);
         }
         let request_context = RequestContext { analyze: false, ..request_context.clone() };
-        let running =
-            query::run(&self.shared, &request_context, prepared).await.map_err(status::of)?;
+        let running = query::run(&self.runner, &self.catalog, &request_context, prepared)
+            .await
+            .map_err(status::of)?;
         let messages = running.messages.map_err(|error| FlightError::from(status::of(error)));
         let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
         let mut written: u64 = 0;
@@ -209,7 +211,7 @@ impl FlightSql {
             }
             if let Some(job) = self.statements.job(&handle) {
                 let reason = reason.to_string();
-                self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+                self.hub.tell(Event::JobCancelled { job, reason }).await;
                 return Ok(CancelStatus::Cancelling);
             }
         }

@@ -1,12 +1,12 @@
 //! Statements that make persisted tables, and those that let them go.
 
-use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::partitions::MemoryMode;
 use crate::query::sessions::Session;
 use crate::query::sorted::{self, Spread};
 use crate::query::{
-    CurrentJob, QueryError, RequestContext, Running, Statement, Text, collections, prepare, results,
+    Catalog, CurrentJob, JobRunner, QueryError, RequestContext, Running, Statement, Text,
+    collections, prepare, results,
 };
 use arrow_flight::FlightData;
 use datafusion::arrow::array::{ArrayRef, UInt64Array};
@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use partita_core::Event;
 use partita_plan::depth;
-use partita_plan::persisted::{PersistedResult, Sorted};
+use partita_plan::persisted::Sorted;
 use partita_shared::ids::JobId;
 use partita_shared::message::FailureKind;
 use partita_shared::model::JobState;
@@ -59,7 +59,7 @@ pub(crate) struct Layout {
 
 /// What the statement asks for; none if the table is there and that is all right.
 pub(crate) fn understand(
-    shared: &Shared,
+    catalog: &Catalog,
     session: &Arc<Session>,
     create: CreateMemoryTable,
     layout: Layout,
@@ -79,7 +79,7 @@ pub(crate) fn understand(
             "invalid table name '{name}': it is a path of files; use a name without /, wildcards and file extensions"
         ));
     }
-    let found = shared.collections.find(&session.name, &name);
+    let found = catalog.find(&session.name, &name);
     let taken = found.is_some() || session.has_own(&name);
     if taken && create.if_not_exists {
         return Ok(None);
@@ -204,8 +204,9 @@ pub(crate) fn schema() -> SchemaRef {
 }
 
 /// Makes the table. The answer comes when all of it is persisted.
-pub(crate) async fn run(
-    shared: &Arc<Shared>,
+pub(super) async fn run(
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     mut statement: Statement,
     text: &Text,
@@ -213,10 +214,10 @@ pub(crate) async fn run(
 ) -> Result<Running, QueryError> {
     let request_context = RequestContext { analyze: false, ..request_context.clone() };
     let planned = async {
-        let spread = sorted::spread(shared, &request_context, &mut statement, &create).await?;
+        let spread = sorted::spread(runner, &request_context, &mut statement, &create).await?;
         let mode = MemoryMode::Normal;
         let made = prepare::persisted_job(
-            shared,
+            &runner.planner,
             &request_context,
             &mut statement,
             text,
@@ -234,15 +235,27 @@ pub(crate) async fn run(
     let current = statement.current();
     let (job, notices) = statement.submit(spec).await?;
     let (client, messages) = mpsc::channel(2);
-    let (shared, text) = (Arc::clone(shared), text.clone());
-    let work = Work { shared, request_context, text, create, spread, rows, order, current, client };
+    let (runner, catalog, text) = (Arc::clone(runner), Arc::clone(catalog), text.clone());
+    let work = Work {
+        runner,
+        catalog,
+        request_context,
+        text,
+        create,
+        spread,
+        rows,
+        order,
+        current,
+        client,
+    };
     tokio::spawn(work.drive(job, notices));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema: schema(), messages })
 }
 
 struct Work {
-    shared: Arc<Shared>,
+    runner: Arc<JobRunner>,
+    catalog: Arc<Catalog>,
     request_context: RequestContext,
     text: Text,
     create: CreateTable,
@@ -296,12 +309,12 @@ impl Work {
     async fn submit_with_low_memory(
         &self,
     ) -> Result<(JobId, mpsc::Receiver<JobNotice>), QueryError> {
-        let Work { shared, request_context, text, create, spread, current, .. } = self;
-        let mut statement =
-            Statement::begin_again(shared, request_context, text.shown(), current).await?;
+        let Work { runner, request_context, text, create, spread, current, .. } = self;
+        let planner = &runner.planner;
+        let mut statement = planner.begin_again(request_context, text.shown(), current).await?;
         let mode = MemoryMode::Low;
         match prepare::persisted_job(
-            shared,
+            planner,
             request_context,
             &mut statement,
             text,
@@ -327,7 +340,7 @@ impl Work {
                 notice = notices.recv() => notice,
                 () = self.client.closed() => {
                     let reason = "its client disconnected".to_string();
-                    self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+                    self.runner.hub.tell(Event::JobCancelled { job, reason }).await;
                     return None;
                 }
             };
@@ -348,7 +361,7 @@ impl Work {
     /// The client is gone and does not know that it has the table: one that is its own is let go.
     async fn unwanted(&self) {
         if let Some(session) = &self.create.owner {
-            release(&self.shared, session, std::slice::from_ref(&self.create.name)).await;
+            self.catalog.release(session, std::slice::from_ref(&self.create.name)).await;
         }
     }
 
@@ -356,68 +369,11 @@ impl Work {
     async fn name(&self, job: JobId) -> Result<RecordBatch, QueryError> {
         let (name, owner) = (self.create.name.clone(), self.create.owner.clone());
         let (rows, order) = (Arc::clone(&self.rows), self.order.clone());
-        let count = register(&self.shared, job, name, owner, rows, order).await?;
+        let count = self.catalog.register(job, name, owner, rows, order).await?;
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![count]));
         RecordBatch::try_new(schema(), vec![column])
             .map_err(|error| QueryError::Failed(error.to_string()))
     }
-}
-
-/// Names a persisted result. Gives its rows.
-pub(crate) async fn register(
-    shared: &Shared,
-    job: JobId,
-    name: String,
-    owner: Option<String>,
-    schema: SchemaRef,
-    sorted: Option<Sorted>,
-) -> Result<u64, QueryError> {
-    let partitions = shared.hub.query(move |core| core.persisted_partitions(job)).await.flatten();
-    let gone = || {
-        QueryError::Failed(
-            "the table was lost before it was named; run the statement again".to_string(),
-        )
-    };
-    let partitions = partitions.ok_or_else(gone)?;
-    let rows = partitions.iter().map(|(rows, _)| rows).sum();
-    let splits = sorted.as_ref().map_or(0, |sorted| sorted.splits.len());
-    if splits > 0 && splits + 1 != partitions.len() {
-        shared.hub.release(vec![job]).await;
-        let text = format!(
-            "{name} has {} partitions, but {splits} splits; expected one split less than partitions",
-            partitions.len()
-        );
-        return Err(QueryError::Statement(text));
-    }
-    let persisted = PersistedResult { job, name, schema, partitions, sorted };
-    let replaced = shared.collections.insert(owner, persisted);
-    shared.hub.release(replaced).await;
-    Ok(rows)
-}
-
-/// Lets go of what a session has under these names, as far as it is there: tables that are persisted, that are
-/// being uploaded, or that are files.
-pub(crate) async fn release(shared: &Shared, session: &str, names: &[String]) {
-    give_up(shared, |owner, name| owner == session && names.iter().any(|one| one == name)).await;
-    shared.hub.release(shared.collections.release(session, names)).await;
-    if let Some(session) = shared.sessions.find(session) {
-        names.iter().for_each(|name| session.release(name));
-    }
-}
-
-/// Ends uploads that are not wanted any more, told from sessions and names.
-pub(super) async fn give_up(shared: &Shared, is_gone: impl Fn(&str, &str) -> bool) {
-    for job in shared.uploads.give_up(is_gone) {
-        let reason = "its client cancelled it or disconnected".to_string();
-        shared.hub.tell(Event::JobCancelled { job, reason }).await;
-    }
-}
-
-/// Ends a session: its tables go with it.
-pub(crate) async fn end_session(shared: &Shared, session: &str) {
-    shared.sessions.end(session);
-    give_up(shared, |owner, _| owner == session).await;
-    shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
 }
 
 #[cfg(test)]

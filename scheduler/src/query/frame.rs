@@ -1,10 +1,10 @@
 //! Plans that clients build: decoded, with the cluster's tables in their places, they go the way of
 //! statements.
 
-use crate::Shared;
+use crate::planning::Planner;
 use crate::query::prepare::{self, Prepared};
 use crate::query::sessions::Session;
-use crate::query::{QueryError, RequestContext, Statement, Text, text};
+use crate::query::{Catalog, QueryError, RequestContext, Statement, Text, text};
 use datafusion::common::{Constraints, TableReference};
 use datafusion::datasource::file_format::format_as_file_type;
 use datafusion::error::{DataFusionError, Result};
@@ -20,24 +20,26 @@ const FRAME_TEXT_CHARS_MAX: usize = 4000;
 
 /// Understands a plan that a client built, and what shall become of its rows.
 pub(crate) async fn prepare_frame(
-    shared: &Arc<Shared>,
+    planner: &Planner,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     command: FrameCommand,
 ) -> Result<Prepared, QueryError> {
-    let mut statement = Statement::begin(shared, request_context, "a frame").await?;
-    let planned = planned(shared, request_context, &mut statement, command).await;
+    let mut statement = planner.begin(request_context, "a frame").await?;
+    let planned = planned(planner, catalog, request_context, &mut statement, command).await;
     prepare::settled(statement, planned).await
 }
 
 async fn planned(
-    shared: &Arc<Shared>,
+    planner: &Planner,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     statement: &mut Statement,
     command: FrameCommand,
 ) -> Result<Prepared, QueryError> {
-    let session = prepare::session(shared, request_context).await;
-    let capacity = prepare::capacity(shared).await?;
-    let (analyze, shared_too) = (request_context.analyze, Arc::clone(shared));
+    let session = catalog.session(request_context).await;
+    let capacity = planner.capacity().await?;
+    let (analyze, catalog) = (request_context.analyze, Arc::clone(catalog));
     let work = async move {
         let FrameCommand { plan, purpose } = command;
         let plan = logical::decode(&plan, &session.context.task_ctx())?;
@@ -46,9 +48,9 @@ async fn planned(
         depth::check_plan(&plan).map_err(|error| QueryError::plan(&error))?;
         let plan = serving(&session, plan, purpose).map_err(|error| QueryError::plan(&error))?;
         let text = Text::Frame(text);
-        prepare::understand(&shared_too, session, text, plan, Vec::new(), analyze, capacity).await
+        prepare::understand(&catalog, session, text, plan, Vec::new(), analyze, capacity).await
     };
-    shared.planning.run(request_context, statement, work).await
+    planner.run(request_context, statement, work).await
 }
 
 /// The plan with the plans of its queries in the places of the tables that stand for them.

@@ -1,5 +1,6 @@
 //! From a statement to a job, and from its result partitions to a stream.
 
+mod catalog;
 mod collections;
 mod create_table;
 mod dialect;
@@ -11,23 +12,26 @@ mod location;
 mod partitions;
 mod prepare;
 mod results;
+mod runner;
 mod sessions;
 mod sorted;
 mod statement;
 mod text;
 mod types;
-pub(crate) mod uploads;
+mod uploads;
 mod write;
 
-pub(crate) use collections::{Collections, unknown};
-pub(crate) use create_table::{end_session, register, release};
+pub(crate) use catalog::Catalog;
+pub(crate) use collections::unknown;
 pub(crate) use direct::{Ack, Acks};
 pub(crate) use frame::prepare_frame;
-pub(crate) use prepare::{Described, Kind, Prepared, session};
-pub(crate) use sessions::Sessions;
+pub(crate) use partitions::Capacity;
+pub(crate) use prepare::{Described, Kind, Prepared};
+pub(crate) use runner::JobRunner;
 pub(crate) use statement::{CLIENT_GONE, CurrentJob, Statement};
 pub(crate) use text::{describe, prepare, prepare_with};
 pub(crate) use types::run;
+pub(crate) use uploads::{UploadedTable, Uploads};
 
 use arrow_flight::FlightData;
 use datafusion::arrow::datatypes::SchemaRef;

@@ -1,11 +1,11 @@
 //! A plan is understood, and becomes a job.
 
-use crate::Shared;
+use crate::planning::Planner;
 use crate::query::create_table::{self, CreateTable};
 use crate::query::partitions::{Capacity, MemoryMode, file_bytes};
 use crate::query::sessions::{Change, Session};
 use crate::query::sorted::{self, Spread};
-use crate::query::{QueryError, RequestContext, Statement, Text, explain, write};
+use crate::query::{Catalog, QueryError, RequestContext, Statement, Text, explain, write};
 use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -67,22 +67,6 @@ pub(crate) enum Kind {
     Rows(Vec<RecordBatch>),
 }
 
-/// The session of whoever asks, with the persisted tables that it sees.
-pub(crate) async fn session(shared: &Shared, request_context: &RequestContext) -> Arc<Session> {
-    let session =
-        shared.sessions.get(&request_context.session, request_context.directory.as_deref());
-    shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
-    session.show(&shared.collections.seen_by(&request_context.session));
-    session
-}
-
-/// What the cluster has now.
-pub(crate) async fn capacity(shared: &Shared) -> Result<Capacity, QueryError> {
-    let found = shared.hub.query(|core| core.capacity()).await;
-    let (slots, slot_bytes) = found.ok_or(QueryError::Ending)?;
-    Ok(Capacity { slots, slot_bytes })
-}
-
 /// The schema of what a plan answers.
 pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: bool) -> SchemaRef {
     match plan {
@@ -99,20 +83,12 @@ pub(super) fn answer_schema(state: &SessionState, plan: &LogicalPlan, analyze: b
     }
 }
 
-/// Carries out a statement about a persisted table that needs no worker. None if it is another one.
-async fn about_persisted(
-    shared: &Shared,
-    session: &Session,
-    plan: &LogicalPlan,
-) -> Result<bool, QueryError> {
-    let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return Ok(false) };
+/// Carries out a statement about a persisted table that needs no worker. False if it is another one.
+async fn about_persisted(catalog: &Catalog, session: &Session, plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Ddl(DdlStatement::DropTable(dropped)) = plan else { return false };
     // DataFusion reports a table of another schema as missing.
-    let Ok(name) = create_table::own_name(&dropped.name) else { return Ok(false) };
-    let Some(unnamed) = shared.collections.remove(&session.name, &name) else {
-        return Ok(false);
-    };
-    shared.hub.release(unnamed).await;
-    Ok(true)
+    let Ok(name) = create_table::own_name(&dropped.name) else { return false };
+    catalog.drop_table(&session.name, &name).await
 }
 
 /// The answer to a statement that gives no rows.
@@ -139,7 +115,7 @@ pub(super) async fn settled(
 
 /// Understands a plan; one that makes a table or a view is carried out.
 pub(super) async fn understand(
-    shared: &Arc<Shared>,
+    catalog: &Catalog,
     session: Arc<Session>,
     text: Text,
     plan: LogicalPlan,
@@ -156,7 +132,7 @@ pub(super) async fn understand(
         statement: None,
         values: None,
     };
-    if about_persisted(shared, &session, &plan).await? {
+    if about_persisted(catalog, &session, &plan).await {
         return Ok(nothing(text));
     }
     let plan = match plan {
@@ -165,7 +141,7 @@ pub(super) async fn understand(
                 Text::Sql(sql) => create_table::layout(sql)?,
                 Text::Frame(_) => create_table::Layout::default(),
             };
-            let Some(create) = create_table::understand(shared, &session, create, layout)? else {
+            let Some(create) = create_table::understand(catalog, &session, create, layout)? else {
                 return Ok(rows(create_table::schema(), Vec::new()));
             };
             let (schema, kind) = (create_table::schema(), Kind::CreateTable(create));
@@ -393,7 +369,7 @@ pub(crate) fn encode(stages: &[cut::PlanStage]) -> Result<Vec<StageSpec>, partit
 
 /// Makes the job of a statement, and says what its rows are.
 pub(crate) async fn job(
-    shared: &Arc<Shared>,
+    planner: &Planner,
     request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
@@ -402,13 +378,13 @@ pub(crate) async fn job(
     mode: MemoryMode,
 ) -> Result<(JobSpec, SchemaRef), QueryError> {
     let made =
-        make(shared, request_context, statement, (text, logical, session), mode, None).await?;
+        make(planner, request_context, statement, (text, logical, session), mode, None).await?;
     Ok((made.0, made.1))
 }
 
 /// Makes the job of a query whose rows are persisted, and says what they are and in which order.
 pub(crate) async fn persisted_job(
-    shared: &Arc<Shared>,
+    planner: &Planner,
     request_context: &RequestContext,
     statement: &mut Statement,
     text: &Text,
@@ -418,7 +394,7 @@ pub(crate) async fn persisted_job(
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
     let (spread, source) = (Some(spread.clone()), (text, &create.logical, &create.session));
     let (spec, schema, order) =
-        make(shared, request_context, statement, source, mode, spread).await?;
+        make(planner, request_context, statement, source, mode, spread).await?;
     Ok((JobSpec { persist: true, ..spec }, schema, order))
 }
 
@@ -426,14 +402,14 @@ pub(crate) async fn persisted_job(
 type Source<'a> = (&'a Text, &'a LogicalPlan, &'a Arc<Session>);
 
 async fn make(
-    shared: &Arc<Shared>,
+    planner: &Planner,
     request_context: &RequestContext,
     statement: &mut Statement,
     (text, logical, session): Source<'_>,
     mode: MemoryMode,
     spread: Option<Spread>,
 ) -> Result<(JobSpec, SchemaRef, Option<Sorted>), QueryError> {
-    let capacity = capacity(shared).await?;
+    let capacity = planner.capacity().await?;
     let (session, planned, logical) = (Arc::clone(session), text.clone(), logical.clone());
     let (analyze, logical) = match &logical {
         LogicalPlan::Analyze(analyzed) => (true, analyzed.input.as_ref().clone()),
@@ -442,7 +418,7 @@ async fn make(
     let work = async move {
         build(&session, &planned, &logical, capacity, mode, true, spread.as_ref()).await
     };
-    let built = shared.planning.run(request_context, statement, work).await?;
+    let built = planner.run(request_context, statement, work).await?;
     let spec = JobSpec {
         text: text.shown().to_string(),
         client: request_context.client.clone(),

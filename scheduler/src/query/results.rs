@@ -6,14 +6,14 @@
 //! and a second attempt could return them in another order: then the client gets an error, never a
 //! wrong answer.
 
-use crate::Shared;
 use crate::hub::JobNotice;
 use crate::query::direct::{self, Ack, DIRECT_BYTES_MIN};
 use crate::query::partitions::MemoryMode;
 use crate::query::prepare::{self, Kind, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{
-    CurrentJob, QueryError, RequestContext, Running, Statement, Text, create_table, explain,
+    Catalog, CurrentJob, JobRunner, QueryError, RequestContext, Running, Statement, Text,
+    create_table, explain,
 };
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -44,7 +44,8 @@ type Message = Result<FlightData, QueryError>;
 /// Answers a statement that was prepared. One that has no number yet gets it here. One over files whose types
 /// come from a sample may fail for that ([`QueryError::Sampled`]).
 pub(super) async fn begin(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
@@ -52,24 +53,38 @@ pub(super) async fn begin(
     let numbered = async {
         match statement {
             Some(statement) => Ok(statement),
-            None => Statement::begin(shared, request_context, text.shown()).await,
+            None => runner.planner.begin(request_context, text.shown()).await,
         }
     };
-    let (logical, session, mut statement) = match kind {
+    match kind {
         Kind::Rows(rows) => {
             let messages = encode(Arc::clone(&schema), rows);
-            return Ok(Running { job: None, schema, messages });
+            Ok(Running { job: None, schema, messages })
         }
         Kind::CreateTable(create) => {
-            return create_table::run(shared, request_context, numbered.await?, &text, create)
-                .await;
+            let statement = numbered.await?;
+            create_table::run(runner, catalog, request_context, statement, &text, create).await
         }
-        Kind::Job { logical, session } => (logical, session, numbered.await?),
-    };
+        Kind::Job { logical, session } => {
+            let statement = numbered.await?;
+            begin_job(runner, request_context, statement, text, logical, session).await
+        }
+    }
+}
+
+/// Runs the job of a statement. `text` is the statement, `logical` its plan before the optimiser.
+async fn begin_job(
+    runner: &Arc<JobRunner>,
+    request_context: &RequestContext,
+    mut statement: Statement,
+    text: Text,
+    logical: LogicalPlan,
+    session: Arc<Session>,
+) -> Result<Running, QueryError> {
     // The rows are announced as the workers make them, which the plan knows best.
-    let mode = MemoryMode::Normal;
+    let (planner, mode) = (&runner.planner, MemoryMode::Normal);
     let planned =
-        prepare::job(shared, request_context, &mut statement, &text, &logical, &session, mode)
+        prepare::job(planner, request_context, &mut statement, &text, &logical, &session, mode)
             .await;
     let (spec, schema) = match planned {
         Ok(planned) => planned,
@@ -79,7 +94,7 @@ pub(super) async fn begin(
     let (job, delivery) = submit(statement, spec).await?;
     let (client, messages) = mpsc::channel(RESULT_MESSAGES_MAX);
     let query = Query {
-        shared: Arc::clone(shared),
+        runner: Arc::clone(runner),
         request_context: request_context.clone(),
         text,
         logical,
@@ -92,6 +107,22 @@ pub(super) async fn begin(
     tokio::spawn(query.drive(delivery));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages).boxed();
     Ok(Running { job: Some(job), schema, messages })
+}
+
+/// The rows of a job that finds something out for a client's statement. `text` says what it is.
+pub(super) async fn rows(
+    runner: &Arc<JobRunner>,
+    request_context: &RequestContext,
+    text: String,
+    logical: LogicalPlan,
+    session: &Arc<Session>,
+) -> Result<impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin + use<>, QueryError> {
+    let request_context =
+        RequestContext { analyze: false, direct: false, ..request_context.clone() };
+    let statement = runner.planner.begin(&request_context, &text).await?;
+    let (text, session) = (Text::Frame(text), Arc::clone(session));
+    let running = begin_job(runner, &request_context, statement, text, logical, session).await?;
+    Ok(batches(running.messages))
 }
 
 async fn submit(statement: Statement, spec: JobSpec) -> Result<(JobId, Delivery), QueryError> {
@@ -114,7 +145,7 @@ pub(crate) fn encode(
 }
 
 /// The batches of messages.
-pub(super) fn batches(
+fn batches(
     messages: stream::BoxStream<'static, Message>,
 ) -> impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin {
     let messages = messages.map_err(|error| FlightError::ExternalError(Box::new(error)));
@@ -134,7 +165,7 @@ pub(crate) fn announce(schema: &SchemaRef) -> FlightData {
 
 /// A query whose result someone waits for.
 struct Query {
-    shared: Arc<Shared>,
+    runner: Arc<JobRunner>,
     request_context: RequestContext,
     text: Text,
     logical: LogicalPlan,
@@ -204,11 +235,11 @@ impl Query {
 
     /// Plans the query again for little memory, as another job.
     async fn submit_with_low_memory(&self) -> Result<(JobId, Delivery), QueryError> {
-        let Query { shared, request_context, text, logical, session, current, .. } = self;
-        let mut statement =
-            Statement::begin_again(shared, request_context, text.shown(), current).await?;
+        let Query { runner, request_context, text, logical, session, current, .. } = self;
+        let planner = &runner.planner;
+        let mut statement = planner.begin_again(request_context, text.shown(), current).await?;
         let mode = MemoryMode::Low;
-        match prepare::job(shared, request_context, &mut statement, text, logical, session, mode)
+        match prepare::job(planner, request_context, &mut statement, text, logical, session, mode)
             .await
         {
             Ok((spec, _)) => submit(statement, spec).await,
@@ -230,12 +261,12 @@ impl Query {
 
     async fn cancel(&self, job: JobId) {
         let reason = "its client disconnected".to_string();
-        self.shared.hub.tell(Event::JobCancelled { job, reason }).await;
+        self.runner.hub.tell(Event::JobCancelled { job, reason }).await;
     }
 
     async fn send_figures(&self, job: JobId) {
         let found = self
-            .shared
+            .runner
             .hub
             .query(move |core| core.stages(job).zip(core.operators(job)))
             .await
@@ -285,12 +316,12 @@ impl Query {
             };
             match read {
                 Read::Passed { rows } => {
-                    self.shared.hub.tell(Event::Delivered { job, index, rows }).await;
+                    self.runner.hub.tell(Event::Delivered { job, index, rows }).await;
                 }
                 Read::Unreadable => {
                     let task = TaskId { stage: delivery.stage, index };
                     let worker = holder.worker;
-                    self.shared.hub.tell(Event::Unreadable { task, worker }).await;
+                    self.runner.hub.tell(Event::Unreadable { task, worker }).await;
                 }
                 Read::Broken(error) => self.broken(job, error).await,
                 Read::Notice(notice, rows_passed) => {
@@ -313,7 +344,7 @@ impl Query {
         let error = format!(
             "a part of the result was lost after some of its rows had been sent to the client: {cause}; run the query again"
         );
-        self.shared.hub.tell(Event::DeliveryBroken { job, error }).await;
+        self.runner.hub.tell(Event::DeliveryBroken { job, error }).await;
     }
 
     /// Sends the client to the holder of a partition, and waits for its word. If it cannot get there,
@@ -327,7 +358,7 @@ impl Query {
     ) -> Read {
         let tasks = vec![(index, holder.attempt)];
         let ticket = FetchTicket { stage: delivery.stage, part: Part::All, tasks };
-        let mut expected = self.shared.acks.expect(delivery.stage.job, index);
+        let mut expected = self.runner.acks.expect(delivery.stage.job, index);
         if self.client.send(direct::message(index, address, &ticket)).await.is_err() {
             return Read::Nobody;
         }
@@ -365,7 +396,7 @@ impl Query {
         let ticket = FetchTicket { stage: delivery.stage, part: Part::All, tasks };
         let mut buffer: Option<(Vec<FlightData>, usize)> = Some((Vec::new(), 0));
         let mut rows = 0;
-        let fetching = self.shared.plane.fetch(address, &ticket);
+        let fetching = self.runner.plane.fetch(address, &ticket);
         let mut stream = tokio::select! {
             fetched = fetching => match fetched {
                 Ok(stream) => stream,

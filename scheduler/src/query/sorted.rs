@@ -4,12 +4,11 @@
 //! keys says where to split them into ranges of about as many rows; rows go to the partition of
 //! their range and are sorted there. The table knows its order and where its partitions begin.
 
-use crate::Shared;
 use crate::query::create_table::CreateTable;
 use crate::query::partitions::{Capacity, MemoryMode};
-use crate::query::prepare::{self, Kind, Prepared, capacity, physical};
+use crate::query::prepare::{self, physical};
 use crate::query::sessions::Session;
-use crate::query::{QueryError, RequestContext, Statement, Text, results};
+use crate::query::{JobRunner, QueryError, RequestContext, Statement, results};
 use datafusion::arrow::array::{Array, ArrayRef, UInt64Array};
 use datafusion::arrow::compute::{SortOptions, concat, sort, take};
 use datafusion::common::{ScalarValue, SplitPoint};
@@ -55,7 +54,7 @@ pub(crate) struct Spread {
 
 /// Finds out how to spread the rows of a table.
 pub(crate) async fn spread(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
     request_context: &RequestContext,
     statement: &mut Statement,
     create: &CreateTable,
@@ -67,7 +66,7 @@ pub(crate) async fn spread(
     }
     let splits = match &create.layout.splits {
         Some(texts) => given(texts, &create.logical)?,
-        None => splits(shared, request_context, statement, create, partitions).await?,
+        None => splits(runner, request_context, statement, create, partitions).await?,
     };
     Ok(Spread { splits, partitions: None })
 }
@@ -115,7 +114,7 @@ fn before_zeros(split: ScalarValue, descending: bool) -> ScalarValue {
 /// Finds out where to split a query that ends with `ORDER BY`. Empty if it does not, or one partition
 /// is enough.
 async fn splits(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
     request_context: &RequestContext,
     statement: &mut Statement,
     create: &CreateTable,
@@ -126,13 +125,13 @@ async fn splits(
     let Some(key) = sorting.expr.first().filter(|_| sorting.fetch.is_none()) else {
         return Ok(Splits::new());
     };
-    let capacity = capacity(shared).await?;
+    let capacity = runner.planner.capacity().await?;
     let (input, state) = (sorting.input.as_ref().clone(), session.context.state());
     let planned = async move {
         let planned = physical(&state, &input, capacity, MemoryMode::Normal).await;
         planned.map_err(|error| QueryError::plan(&error))
     };
-    let planned = shared.planning.run(request_context, statement, planned).await?;
+    let planned = runner.planner.run(request_context, statement, planned).await?;
     let planned_for = planned.output_partitioning().partition_count().max(capacity.slots as usize);
     let partitions = asked_for.unwrap_or(planned_for);
     let known = known(key, &planned, partitions);
@@ -153,13 +152,13 @@ async fn splits(
     let input = sorting.input.as_ref();
     // The sample is a job of its own, which is stopped when nobody waits for it any more.
     let keys = tokio::select! {
-        keys = sample(shared, request_context, key, input, session, share, sampled) => keys?,
+        keys = sample(runner, request_context, key, input, session, share, sampled) => keys?,
         error = statement.ended() => return Err(error),
     };
     let options = SortOptions { descending: !key.asc, nulls_first: key.nulls_first };
     let chosen =
         async move { choose(keys, options, partitions).map_err(|error| QueryError::plan(&error)) };
-    shared.planning.run(request_context, statement, chosen).await
+    runner.planner.run(request_context, statement, chosen).await
 }
 
 /// Values between the ranges of a key that the rows are in already.
@@ -179,7 +178,7 @@ fn known(
 
 /// Keys of about this share of the rows.
 async fn sample(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
     request_context: &RequestContext,
     key: &SortExpr,
     input: &LogicalPlan,
@@ -197,15 +196,8 @@ async fn sample(
         keys.build()
     };
     let logical = plan().map_err(|error| QueryError::plan(&error))?;
-    let schema = Arc::new(logical.schema().as_arrow().clone());
-    let kind = Kind::Job { logical, session: Arc::clone(session) };
-    let text = Text::Frame("sample of sort keys".to_string());
-    let (parameters, statement, values) = (Vec::new(), None, None);
-    let prepared = Prepared { text, schema, kind, parameters, statement, values };
-    let request_context =
-        RequestContext { analyze: false, direct: false, ..request_context.clone() };
-    let running = Box::pin(results::begin(shared, &request_context, prepared)).await?;
-    let mut batches = results::batches(running.messages);
+    let text = "sample of sort keys".to_string();
+    let mut batches = results::rows(runner, request_context, text, logical, session).await?;
     while let Some(batch) = batches.try_next().await? {
         if let Some(keys) = batch.columns().first() {
             sampled.push(keys).map_err(|error| QueryError::plan(&error))?;

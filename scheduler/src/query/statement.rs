@@ -3,7 +3,6 @@
 //! It is numbered and listed when its planning begins, and its job has the same number. What becomes no
 //! job is told to the core: that it was answered, that it failed, or that nobody wants it any more.
 
-use crate::Shared;
 use crate::hub::{Hub, JobNotice};
 use crate::query::{QueryError, RequestContext};
 use partita_core::{Event, JobSpec, PlanningEnd, StatementSpec};
@@ -54,7 +53,7 @@ impl Statement {
     /// # Errors
     /// If too many are being planned.
     pub(crate) async fn begin(
-        shared: &Shared,
+        hub: &Hub,
         request_context: &RequestContext,
         text: &str,
     ) -> Result<Self, QueryError> {
@@ -64,21 +63,21 @@ impl Statement {
             owner: request_context.owner.clone(),
             priority: request_context.priority,
         };
-        let begun = shared.hub.plan(spec).await.ok_or(QueryError::Ending)?;
+        let begun = hub.plan(spec).await.ok_or(QueryError::Ending)?;
         let (job, notices) = begun.map_err(QueryError::Failed)?;
-        let (hub, notices) = (shared.hub.clone(), Some(notices));
+        let (hub, notices) = (hub.clone(), Some(notices));
         let current = CurrentJob::new(job);
         Ok(Statement { hub, job, current, notices, if_dropped: CLIENT_GONE })
     }
 
     /// The same for a statement that is planned again, whose answer comes of this from now on.
     pub(crate) async fn begin_again(
-        shared: &Shared,
+        hub: &Hub,
         request_context: &RequestContext,
         text: &str,
         current: &CurrentJob,
     ) -> Result<Self, QueryError> {
-        let mut statement = Statement::begin(shared, request_context, text).await?;
+        let mut statement = Statement::begin(hub, request_context, text).await?;
         current.set(statement.job);
         statement.current = current.clone();
         Ok(statement)

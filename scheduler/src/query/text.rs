@@ -2,13 +2,13 @@
 
 pub(super) use crate::query::location::located;
 
-use crate::Shared;
 use crate::query::partitions::Capacity;
 use crate::query::prepare::{self, Described, Prepared};
 use crate::query::sessions::Session;
 use crate::query::types::Sampled;
 use crate::query::{
-    CurrentJob, QueryError, RequestContext, Statement, Text, collections, create_table, dialect,
+    Catalog, CurrentJob, JobRunner, QueryError, RequestContext, Statement, Text, collections,
+    create_table, dialect,
 };
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ParamValues;
@@ -23,63 +23,67 @@ use std::sync::Arc;
 
 /// Understands a statement; one that makes a table or a view is carried out.
 pub(crate) async fn prepare(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     sql: &str,
 ) -> Result<Prepared, QueryError> {
-    prepare_with(shared, request_context, sql, None).await
+    prepare_with(runner, catalog, request_context, sql, None).await
 }
 
 /// The same, with values for the parameters of a prepared statement.
 pub(crate) async fn prepare_with(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
-    let mut statement = Statement::begin(shared, request_context, sql).await?;
-    let planned = planned(shared, request_context, &mut statement, sql, values).await;
+    let mut statement = runner.planner.begin(request_context, sql).await?;
+    let planned = planned(runner, catalog, request_context, &mut statement, sql, values).await;
     prepare::settled(statement, planned).await
 }
 
 /// The same for a statement that is planned again, whose answer comes of this from now on.
 pub(super) async fn prepare_again(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     sql: &str,
     values: Option<ParamValues>,
     current: Option<&CurrentJob>,
 ) -> Result<Prepared, QueryError> {
     let mut statement = match current {
-        Some(current) => Statement::begin_again(shared, request_context, sql, current).await?,
-        None => Statement::begin(shared, request_context, sql).await?,
+        Some(current) => runner.planner.begin_again(request_context, sql, current).await?,
+        None => runner.planner.begin(request_context, sql).await?,
     };
-    let planned = planned(shared, request_context, &mut statement, sql, values).await;
+    let planned = planned(runner, catalog, request_context, &mut statement, sql, values).await;
     prepare::settled(statement, planned).await
 }
 
 async fn planned(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     statement: &mut Statement,
     sql: &str,
     values: Option<ParamValues>,
 ) -> Result<Prepared, QueryError> {
-    let session = prepare::session(shared, request_context).await;
-    let capacity = prepare::capacity(shared).await?;
+    let session = catalog.session(request_context).await;
+    let capacity = runner.planner.capacity().await?;
     let text = dialect::translated(sql)?.into_owned();
     let mut learns = Learns::at_first(request_context);
     loop {
-        let (analyze, shared_too, session_too) =
-            (request_context.analyze, Arc::clone(shared), Arc::clone(&session));
+        let (analyze, catalog, session_too) =
+            (request_context.analyze, Arc::clone(catalog), Arc::clone(&session));
         let (text, values_too) = (text.clone(), values.clone());
         let work = async move {
-            let (shared, session) = (shared_too, session_too);
+            let session = session_too;
             if let Some((from, to)) = create_table::renamed(&text) {
                 if session.has_own(&to) {
                     return Err(collections::exists(&to));
                 }
-                shared.collections.rename(&session.name, &from, &to)?;
+                catalog.rename(&session.name, &from, &to)?;
                 return Ok(Planned::Done(prepare::nothing(Text::Sql(text))));
             }
             let plan = match known(&session, &text, values_too, capacity, learns).await? {
@@ -88,13 +92,13 @@ async fn planned(
             };
             let parameters = parameters(&text, &plan)?;
             let text = Text::Sql(text);
-            prepare::understand(&shared, session, text, plan, parameters, analyze, capacity)
+            prepare::understand(&catalog, session, text, plan, parameters, analyze, capacity)
                 .await
                 .map(Planned::Done)
         };
-        match shared.planning.run(request_context, statement, work).await? {
+        match runner.planner.run(request_context, statement, work).await? {
             Planned::Done(prepared) => return Ok(Prepared { values, ..prepared }),
-            Planned::Unsure(sampled) => sampled.learn(shared, request_context, &session).await?,
+            Planned::Unsure(sampled) => sampled.learn(runner, request_context, &session).await?,
         };
         learns = Learns::Nothing;
     }
@@ -152,12 +156,13 @@ async fn known(
 /// Describes the result of a statement. Nothing is executed, except that large files are scanned
 /// for clients that rely on the types.
 pub(crate) async fn describe(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     sql: &str,
 ) -> Result<Described, QueryError> {
-    let session = prepare::session(shared, request_context).await;
-    let capacity = prepare::capacity(shared).await?;
+    let session = catalog.session(request_context).await;
+    let capacity = runner.planner.capacity().await?;
     let text = dialect::translated(sql)?.into_owned();
     let mut learns = Learns::at_first(request_context);
     loop {
@@ -176,9 +181,9 @@ pub(crate) async fn describe(
             let parameters = parameters(&text, &plan)?;
             Ok(Planned::Done(Described { schema, parameters }))
         };
-        match shared.planning.describe(shared, request_context, sql, work).await? {
+        match runner.planner.describe(request_context, sql, work).await? {
             Planned::Done(described) => return Ok(described),
-            Planned::Unsure(sampled) => sampled.learn(shared, request_context, &session).await?,
+            Planned::Unsure(sampled) => sampled.learn(runner, request_context, &session).await?,
         };
         learns = Learns::Nothing;
     }

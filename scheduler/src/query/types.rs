@@ -5,12 +5,12 @@
 //! received rows already: rows of two types must not be mixed. For clients that rely on the
 //! described types, as frames do, the files are scanned in full before.
 
-use crate::Shared;
 use crate::query::partitions::Capacity;
 use crate::query::prepare::{Kind, Prepared};
 use crate::query::sessions::Session;
 use crate::query::{
-    CurrentJob, QueryError, RequestContext, Running, Statement, Text, results, text,
+    Catalog, CurrentJob, JobRunner, QueryError, RequestContext, Running, Statement, Text, results,
+    text,
 };
 use arrow_flight::FlightData;
 use datafusion::arrow::array::RecordBatch;
@@ -105,7 +105,7 @@ impl Sampled {
     /// If a file cannot be read, whatever the types of its columns.
     pub(super) async fn learn(
         &self,
-        shared: &Arc<Shared>,
+        runner: &Arc<JobRunner>,
         request_context: &RequestContext,
         session: &Arc<Session>,
     ) -> Result<Vec<String>, QueryError> {
@@ -113,10 +113,10 @@ impl Sampled {
         for table in self.0.iter().filter_map(|table| table.downcast_ref::<FileTable>()) {
             let types = table.types().await.map_err(|error| QueryError::plan(&error))?;
             let Some(types) = types else { continue };
-            let changes = match look(shared, request_context, session, &types).await? {
+            let changes = match look(runner, request_context, session, &types).await? {
                 Learned::Types(changes) => changes,
                 Learned::Split => {
-                    match look(shared, request_context, session, &types.unsplit()).await? {
+                    match look(runner, request_context, session, &types.unsplit()).await? {
                         Learned::Types(changes) => changes,
                         Learned::Split => {
                             let text = format!("'{}' has values with line breaks", types.name());
@@ -140,7 +140,7 @@ impl Sampled {
 
 /// Runs the scan for types of a table.
 async fn look(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
     request_context: &RequestContext,
     session: &Arc<Session>,
     types: &TypesTable,
@@ -149,35 +149,31 @@ async fn look(
     let source = provider_as_source(Arc::new(types.clone()));
     let logical = LogicalPlanBuilder::scan("types", source, None).and_then(|plan| plan.build());
     let logical = logical.map_err(wrong)?;
-    let schema = Arc::new(logical.schema().as_arrow().clone());
-    let kind = Kind::Job { logical, session: Arc::clone(session) };
-    let text = Text::Frame(format!("types of the columns of '{}'", types.name()));
-    let (parameters, statement, values) = (Vec::new(), None, None);
-    let prepared = Prepared { text, schema, kind, parameters, statement, values };
-    let request_context =
-        RequestContext { analyze: false, direct: false, ..request_context.clone() };
-    let running = results::begin(shared, &request_context, prepared).await?;
-    let batches: Vec<RecordBatch> = results::batches(running.messages).try_collect().await?;
+    let text = format!("types of the columns of '{}'", types.name());
+    let rows = results::rows(runner, request_context, text, logical, session).await?;
+    let batches: Vec<RecordBatch> = rows.try_collect().await?;
     types.learn(&batches).map_err(wrong)
 }
 
 /// Answers a statement that was prepared.
 pub(crate) async fn run(
-    shared: &Arc<Shared>,
+    runner: &Arc<JobRunner>,
+    catalog: &Arc<Catalog>,
     request_context: &RequestContext,
     prepared: Prepared,
 ) -> Result<Running, QueryError> {
     let (logical, session) = match &prepared.kind {
-        Kind::Rows(_) => return results::begin(shared, request_context, prepared).await,
+        Kind::Rows(_) => return results::begin(runner, catalog, request_context, prepared).await,
         Kind::CreateTable(create) => (&create.logical, &create.session),
         Kind::Job { logical, session } => (logical, session),
     };
     let sampled = Sampled::of(logical);
     if sampled.0.is_empty() {
-        return results::begin(shared, request_context, prepared).await;
+        return results::begin(runner, catalog, request_context, prepared).await;
     }
     let retry = Retry {
-        shared: Arc::clone(shared),
+        runner: Arc::clone(runner),
+        catalog: Arc::clone(catalog),
         request_context: request_context.clone(),
         session: Arc::clone(session),
         sql: match &prepared.text {
@@ -188,7 +184,7 @@ pub(crate) async fn run(
         current: prepared.statement.as_ref().map(Statement::current),
         sampled,
     };
-    match results::begin(shared, request_context, prepared).await {
+    match results::begin(runner, catalog, request_context, prepared).await {
         Ok(Running { job, schema, messages }) => {
             let messages = stream::once(retry.follow(messages)).flatten().boxed();
             Ok(Running { job, schema, messages })
@@ -200,7 +196,8 @@ pub(crate) async fn run(
 
 /// A statement that may be planned and run again.
 struct Retry {
-    shared: Arc<Shared>,
+    runner: Arc<JobRunner>,
+    catalog: Arc<Catalog>,
     request_context: RequestContext,
     session: Arc<Session>,
     /// None if it cannot be planned again, since it was made of types that were told.
@@ -245,15 +242,16 @@ impl Retry {
 
     /// Plans and runs the statement with the types that hold all values.
     async fn again(&self, error: String) -> Result<Running, QueryError> {
-        let Retry { shared, request_context, session, .. } = self;
+        let Retry { runner, catalog, request_context, session, .. } = self;
         let Some(sql) = &self.sql else {
             return Err(self.too_late(error, "read the files anew, as with read_csv").await);
         };
         tracing::info!(cause = error, "looking at all of the files for the types of their columns");
-        let notes = self.sampled.learn(shared, request_context, session).await?;
+        let notes = self.sampled.learn(runner, request_context, session).await?;
         let (values, current) = (self.values.clone(), self.current.as_ref());
-        let prepared = text::prepare_again(shared, request_context, sql, values, current).await?;
-        let running = results::begin(shared, request_context, prepared).await;
+        let prepared =
+            text::prepare_again(runner, catalog, request_context, sql, values, current).await?;
+        let running = results::begin(runner, catalog, request_context, prepared).await;
         let running = running.map_err(|error| match error {
             QueryError::Sampled(text) => QueryError::Known { kind: ErrorKind::Value, text },
             other => other,
@@ -270,7 +268,7 @@ impl Retry {
     /// The error if rows of other types were returned already, or a client relies on them: all of
     /// the files are scanned, and the next attempt has the right types.
     async fn too_late(&self, error: String, next: &str) -> QueryError {
-        let learned = self.sampled.learn(&self.shared, &self.request_context, &self.session).await;
+        let learned = self.sampled.learn(&self.runner, &self.request_context, &self.session).await;
         let text = match learned {
             Ok(notes) if notes.is_empty() => error,
             Ok(notes) => format!(

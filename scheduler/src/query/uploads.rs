@@ -4,9 +4,8 @@
 //! is through; the table has its name when all of it is there. What was begun in a session that ends
 //! is given up.
 
-use crate::Shared;
-use crate::hub::JobNotice;
-use crate::query::{QueryError, RequestContext, create_table, register};
+use crate::hub::{Hub, JobNotice};
+use crate::query::{Catalog, QueryError, RequestContext};
 use datafusion::arrow::datatypes::SchemaRef;
 use partita_core::{Core, Event, JobSpec, Origin, StageSpec};
 use partita_plan::persisted::Sorted;
@@ -32,8 +31,11 @@ const BEGUN_TIME_MAX: Duration = Duration::from_hours(6);
 const REPLICAS_MAX: u32 = 8;
 
 /// Uploads in progress.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads(Mutex<HashMap<JobId, Begun>>);
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    hub: Hub,
+    begun: Mutex<HashMap<JobId, Begun>>,
+}
 
 #[derive(Debug)]
 struct Begun {
@@ -43,68 +45,128 @@ struct Begun {
     notices: mpsc::Receiver<JobNotice>,
 }
 
+/// A table that was uploaded, as its client says it is.
+pub(crate) struct UploadedTable {
+    pub(crate) name: String,
+    /// Whether it is everyone's.
+    pub(crate) public: bool,
+    pub(crate) schema: SchemaRef,
+    /// The order of its rows, if they are in one.
+    pub(crate) sorted: Option<Sorted>,
+}
+
 impl Uploads {
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Begun>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new(hub: Hub) -> Self {
+        Uploads { hub, begun: Mutex::default() }
     }
 
-    /// Forgets what is not wanted any more, told from sessions and names, and what was begun too long
-    /// ago. Gives the jobs.
-    pub(crate) fn give_up(&self, is_gone: impl Fn(&str, &str) -> bool) -> Vec<JobId> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what is not wanted any more, told from sessions and names, and what was begun too long ago.
+    pub(crate) async fn give_up(&self, is_gone: impl Fn(&str, &str) -> bool) {
         let gone = |upload: &Begun| {
             upload.since.elapsed() > BEGUN_TIME_MAX || is_gone(&upload.session, &upload.name)
         };
-        self.lock().extract_if(|_, upload| gone(upload)).map(|(job, _)| job).collect()
+        let jobs: Vec<JobId> =
+            self.lock().extract_if(|_, upload| gone(upload)).map(|(job, _)| job).collect();
+        for job in jobs {
+            let reason = "its client cancelled it or disconnected".to_string();
+            self.hub.tell(Event::JobCancelled { job, reason }).await;
+        }
     }
-}
 
-/// Begins: gives the job that stands for the table, and the address of a worker for each partition.
-pub(crate) async fn begin(
-    shared: &Shared,
-    request_context: &RequestContext,
-    name: &str,
-    partitions: u32,
-    replicas: u32,
-) -> Result<(JobId, Vec<Endpoint>), QueryError> {
-    if replicas == 0 || replicas > REPLICAS_MAX {
-        let text = format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
-        return Err(QueryError::Statement(text));
+    /// Begins: gives the job that stands for the table, and the address of a worker for each partition.
+    pub(crate) async fn begin(
+        &self,
+        request_context: &RequestContext,
+        name: &str,
+        partitions: u32,
+        replicas: u32,
+    ) -> Result<(JobId, Vec<Endpoint>), QueryError> {
+        if replicas == 0 || replicas > REPLICAS_MAX {
+            let text =
+                format!("invalid number of replicas {replicas}: expected 1 to {REPLICAS_MAX}");
+            return Err(QueryError::Statement(text));
+        }
+        if partitions == 0 || partitions > STAGE_TASKS_MAX {
+            let text = format!(
+                "invalid number of partitions {partitions}: expected 1 to {STAGE_TASKS_MAX}"
+            );
+            return Err(QueryError::Statement(text));
+        }
+        self.give_up(|_, _| false).await;
+        let addresses = workers(&self.hub).await?;
+        let stage = StageSpec {
+            name: format!("upload {name}"),
+            plan: "uploaded by a client".to_string(),
+            tasks: partitions,
+            work: Work::Empty,
+            inputs: Vec::new(),
+            origin: Origin::Upload,
+            ..StageSpec::default()
+        };
+        let spec = JobSpec {
+            text: format!("upload {name}"),
+            client: request_context.client.clone(),
+            owner: request_context.owner.clone(),
+            priority: request_context.priority,
+            persist: true,
+            replicas,
+            stages: vec![stage],
+            ..JobSpec::default()
+        };
+        let (job, notices) = self.hub.submit(spec).await.map_err(QueryError::Failed)?;
+        let (session, name) = (request_context.session.clone(), name.to_string());
+        self.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
+        // Neighbours lie together, as far as there are as many for every worker.
+        let place = |index: u32| {
+            let at = u64::from(index) * addresses.len() as u64 / u64::from(partitions);
+            addresses.get(at as usize).cloned().unwrap_or_default()
+        };
+        Ok((job, (0..partitions).map(place).collect()))
     }
-    if partitions == 0 || partitions > STAGE_TASKS_MAX {
-        let text =
-            format!("invalid number of partitions {partitions}: expected 1 to {STAGE_TASKS_MAX}");
-        return Err(QueryError::Statement(text));
+
+    /// Ends the upload: waits until all partitions are stored, and names the table. Gives its rows.
+    pub(crate) async fn end(
+        &self,
+        catalog: &Catalog,
+        request_context: &RequestContext,
+        job: JobId,
+        uploaded: UploadedTable,
+    ) -> Result<u64, QueryError> {
+        let UploadedTable { name, public, schema, sorted } = uploaded;
+        let mut begun = Ending::of(self, job, &request_context.session)?;
+        let arrived = async {
+            match begun.notice().await {
+                Some(JobNotice::Persisted) => Ok(()),
+                Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
+                Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
+            }
+        };
+        match timeout(ARRIVAL_WAIT, arrived).await {
+            Ok(arrived) => arrived?,
+            Err(_) => {
+                let so_far = self.hub.query(move |core| core.persisted_so_far(job)).await.flatten();
+                let (there, all) = so_far.unwrap_or_default();
+                let reason = format!("{} of {all} partitions did not arrive", all - there);
+                self.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
+                begun.forget();
+                let text = format!(
+                    "cannot upload {name}: {reason} because a worker was lost; upload it again"
+                );
+                return Err(QueryError::Failed(text));
+            }
+        }
+        let owner = (!public).then(|| request_context.session.clone());
+        let rows = catalog.register(job, name, owner, schema, sorted).await;
+        // It is named: from here on it goes with its name.
+        begun.forget();
+        // A client that asked for copies has them when it goes on; those that take longer follow.
+        let _ = timeout(ARRIVAL_WAIT, copied(&self.hub, job)).await;
+        rows
     }
-    create_table::give_up(shared, |_, _| false).await;
-    let addresses = workers(shared).await?;
-    let stage = StageSpec {
-        name: format!("upload {name}"),
-        plan: "uploaded by a client".to_string(),
-        tasks: partitions,
-        work: Work::Empty,
-        inputs: Vec::new(),
-        origin: Origin::Upload,
-        ..StageSpec::default()
-    };
-    let spec = JobSpec {
-        text: format!("upload {name}"),
-        client: request_context.client.clone(),
-        owner: request_context.owner.clone(),
-        priority: request_context.priority,
-        persist: true,
-        replicas,
-        stages: vec![stage],
-        ..JobSpec::default()
-    };
-    let (job, notices) = shared.hub.submit(spec).await.map_err(QueryError::Failed)?;
-    let (session, name) = (request_context.session.clone(), name.to_string());
-    shared.uploads.lock().insert(job, Begun { session, name, since: Instant::now(), notices });
-    // Neighbours lie together, as far as there are as many for every worker.
-    let place = |index: u32| {
-        let at = u64::from(index) * addresses.len() as u64 / u64::from(partitions);
-        addresses.get(at as usize).cloned().unwrap_or_default()
-    };
-    Ok((job, (0..partitions).map(place).collect()))
 }
 
 /// Where the workers listen that take partitions, one entry for each slot.
@@ -117,12 +179,12 @@ fn slots_that_take(core: &Core) -> Vec<Endpoint> {
 }
 
 /// The addresses of the workers that take partitions, one entry for each slot.
-async fn workers(shared: &Shared) -> Result<Vec<Endpoint>, QueryError> {
-    let mut changes = shared.hub.changes();
+async fn workers(hub: &Hub) -> Result<Vec<Endpoint>, QueryError> {
+    let mut changes = hub.changes();
     let found = async {
         loop {
             changes.mark_unchanged();
-            let slots = shared.hub.query(slots_that_take).await.ok_or(QueryError::Ending)?;
+            let slots = hub.query(slots_that_take).await.ok_or(QueryError::Ending)?;
             if !slots.is_empty() {
                 return Ok(slots);
             }
@@ -138,11 +200,11 @@ async fn workers(shared: &Shared) -> Result<Vec<Endpoint>, QueryError> {
 }
 
 /// Waits until a table has the copies that were asked for.
-async fn copied(shared: &Shared, job: JobId) {
-    let mut changes = shared.hub.changes();
+async fn copied(hub: &Hub, job: JobId) {
+    let mut changes = hub.changes();
     loop {
         changes.mark_unchanged();
-        if shared.hub.query(move |core| core.has_replicas(job)).await.unwrap_or(true) {
+        if hub.query(move |core| core.has_replicas(job)).await.unwrap_or(true) {
             return;
         }
         if changes.changed().await.is_err() {
@@ -151,71 +213,22 @@ async fn copied(shared: &Shared, job: JobId) {
     }
 }
 
-/// A table that was uploaded, as its client says it is.
-pub(crate) struct UploadedTable {
-    pub(crate) name: String,
-    /// Whether it is everyone's.
-    pub(crate) public: bool,
-    pub(crate) schema: SchemaRef,
-    /// The order of its rows, if they are in one.
-    pub(crate) sorted: Option<Sorted>,
-}
-
-/// Ends the upload: waits until all partitions are stored, and names the table. Gives its rows.
-pub(crate) async fn end(
-    shared: &Shared,
-    request_context: &RequestContext,
-    job: JobId,
-    uploaded: UploadedTable,
-) -> Result<u64, QueryError> {
-    let UploadedTable { name, public, schema, sorted } = uploaded;
-    let mut begun = Ending::of(shared, job, &request_context.session)?;
-    let arrived = async {
-        match begun.notice().await {
-            Some(JobNotice::Persisted) => Ok(()),
-            Some(JobNotice::Ended { error, .. }) => Err(QueryError::Failed(error)),
-            Some(JobNotice::Deliver { .. }) | None => Err(QueryError::Ending),
-        }
-    };
-    match timeout(ARRIVAL_WAIT, arrived).await {
-        Ok(arrived) => arrived?,
-        Err(_) => {
-            let so_far = shared.hub.query(move |core| core.persisted_so_far(job)).await.flatten();
-            let (there, all) = so_far.unwrap_or_default();
-            let reason = format!("{} of {all} partitions did not arrive", all - there);
-            shared.hub.tell(Event::JobCancelled { job, reason: reason.clone() }).await;
-            begun.forget();
-            let text = format!(
-                "cannot upload {name}: {reason} because a worker was lost; upload it again"
-            );
-            return Err(QueryError::Failed(text));
-        }
-    }
-    let owner = (!public).then(|| request_context.session.clone());
-    let rows = register(shared, job, name, owner, schema, sorted).await;
-    // It is named: from here on it goes with its name.
-    begun.forget();
-    // A client that asked for copies has them when it goes on; those that take longer follow.
-    let _ = timeout(ARRIVAL_WAIT, copied(shared, job)).await;
-    rows
-}
-
 /// Guard for finishing an upload: if the client disconnects, the upload is open again and ends
 /// with its session.
 struct Ending<'a> {
-    shared: &'a Shared,
+    uploads: &'a Uploads,
     job: JobId,
     begun: Option<Begun>,
 }
 
 impl<'a> Ending<'a> {
-    fn of(shared: &'a Shared, job: JobId, session: &str) -> Result<Self, QueryError> {
-        let mut uploads = shared.uploads.lock();
-        let is_own = uploads.get(&job).is_some_and(|begun| begun.session == session);
-        match uploads.remove(&job) {
-            Some(begun) if is_own => Ok(Ending { shared, job, begun: Some(begun) }),
+    fn of(uploads: &'a Uploads, job: JobId, session: &str) -> Result<Self, QueryError> {
+        let mut begun = uploads.lock();
+        let is_own = begun.get(&job).is_some_and(|one| one.session == session);
+        match begun.remove(&job) {
+            Some(own) if is_own => Ok(Ending { uploads, job, begun: Some(own) }),
             other => {
-                uploads.extend(other.map(|begun| (job, begun)));
+                begun.extend(other.map(|other| (job, other)));
                 let text = format!("{job} is not an upload in progress");
                 Err(QueryError::Statement(text))
             }
@@ -237,7 +250,7 @@ impl<'a> Ending<'a> {
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if let Some(begun) = self.begun.take() {
-            self.shared.uploads.lock().insert(self.job, begun);
+            self.uploads.lock().insert(self.job, begun);
         }
     }
 }

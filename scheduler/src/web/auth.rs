@@ -1,14 +1,18 @@
 //! Encryption and the token: every request needs both, but for `/healthz` and the dashboard. In a cluster that does not
 //! encrypt, a proof takes the place of both.
 
-use crate::Shared;
+use crate::SecurityConfig;
+use crate::error::SchedulerError;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use partita_net::connections::Caller;
+use partita_net::dial::Trust;
+use partita_net::identity::Identity;
+use partita_net::listen::Encryption;
 use partita_net::plaintext::Members;
-use partita_shared::access::secret_of;
+use partita_shared::access::{page_token, secret_of};
 use partita_shared::{PROTOCOL_HEADER, PROTOCOL_VERSION, VERSION};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -71,21 +75,78 @@ fn caller_of(request: &Request) -> Option<&Caller> {
 /// Why a caller may not ask.
 type Refusal = (StatusCode, &'static str);
 
-/// Whether a caller may ask for everything: it uses TLS and knows the token.
-fn admit(shared: &Shared, request: &Request) -> Result<(), Refusal> {
-    let caller = caller_of(request);
-    if let Some(members) = &shared.members {
-        return admit_member(members, caller, request);
-    }
-    let Some(caller) = caller.filter(|caller| caller.is_encrypted) else {
-        return Err((StatusCode::FORBIDDEN, UNENCRYPTED));
-    };
-    match given(request.headers(), request.uri().query()) {
-        Some(token) if shared.token.has_secret_of(&token) => {
-            caller.mark_known();
-            Ok(())
+/// Who may connect: those who know the cluster's token, and pages.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    token: Token,
+    /// Who may ask if nothing is encrypted.
+    members: Option<Arc<Members>>,
+    /// Opens pages, and nothing else. None without a dashboard.
+    page_token: Option<Token>,
+    pages_may_act: bool,
+}
+
+impl Auth {
+    /// For the cluster with this token.
+    pub(crate) fn new(token: String, dashboard: bool, security: &SecurityConfig) -> Self {
+        Auth {
+            members: security.plaintext.then(|| Arc::new(Members::new(&token, None))),
+            page_token: dashboard.then(|| Token(page_token(&token))),
+            pages_may_act: !security.page_read_only,
+            token: Token(token),
         }
-        found => Err((StatusCode::UNAUTHORIZED, refusal_of(found.as_deref()))),
+    }
+
+    /// The token of pages, if there are pages.
+    pub(crate) fn page_token(&self) -> Option<&Token> {
+        self.page_token.as_ref()
+    }
+
+    /// Whether pages may cancel jobs and retire workers.
+    pub(crate) fn pages_may_act(&self) -> bool {
+        self.pages_may_act
+    }
+
+    /// How workers of the cluster are recognized.
+    pub(crate) fn trust_in_workers(&self) -> Trust {
+        Trust::in_worker(&self.token.0)
+    }
+
+    /// How connections are encrypted, by the certificate if there is one.
+    ///
+    /// # Errors
+    /// If the certificate cannot be used.
+    pub(crate) fn encryption(
+        &self,
+        identity: Option<&Identity>,
+        page_https_only: bool,
+    ) -> Result<Encryption, SchedulerError> {
+        Ok(match (identity, &self.members) {
+            (Some(identity), _) if page_https_only => {
+                Encryption::Required(identity.server_config()?)
+            }
+            (Some(identity), _) => Encryption::Offered(identity.server_config()?),
+            (None, Some(members)) => Encryption::Disabled(Arc::clone(members)),
+            (None, None) => Encryption::None,
+        })
+    }
+
+    /// Whether a caller may ask for everything: it uses TLS and knows the token.
+    fn admit(&self, request: &Request) -> Result<(), Refusal> {
+        let caller = caller_of(request);
+        if let Some(members) = &self.members {
+            return admit_member(members, caller, request);
+        }
+        let Some(caller) = caller.filter(|caller| caller.is_encrypted) else {
+            return Err((StatusCode::FORBIDDEN, UNENCRYPTED));
+        };
+        match given(request.headers(), request.uri().query()) {
+            Some(token) if self.token.has_secret_of(&token) => {
+                caller.mark_known();
+                Ok(())
+            }
+            found => Err((StatusCode::UNAUTHORIZED, refusal_of(found.as_deref()))),
+        }
     }
 }
 
@@ -112,7 +173,7 @@ fn admit_member(
 
 /// Lets those pass who may ask for everything. A peer of another protocol version is told so.
 pub(crate) async fn require_token(
-    State(shared): State<Arc<Shared>>,
+    State(auth): State<Arc<Auth>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -120,7 +181,7 @@ pub(crate) async fn require_token(
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    if let Err((status, text)) = admit(&shared, &request) {
+    if let Err((status, text)) = auth.admit(&request) {
         return match (is_grpc, status) {
             (true, StatusCode::FORBIDDEN) => tonic::Status::permission_denied(text).into_http(),
             (true, _) => tonic::Status::unauthenticated(text).into_http(),
@@ -145,15 +206,14 @@ pub(crate) async fn require_token(
 /// Lets those pass who know the page's token, unless pages may only look; and those who use TLS and know the
 /// cluster's token.
 pub(crate) async fn require_page_token(
-    State(shared): State<Arc<Shared>>,
+    State(auth): State<Arc<Auth>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let security = &shared.config.security;
     let token = given(request.headers(), request.uri().query());
-    let is = |of: fn(&Shared, &[u8]) -> bool| token.as_deref().is_some_and(|t| of(&shared, t));
-    if shared.config.dashboard && is(|shared, token| shared.page_token.is(token)) {
-        if security.page_read_only {
+    let token = token.as_deref();
+    if token.zip(auth.page_token()).is_some_and(|(token, own)| own.is(token)) {
+        if !auth.pages_may_act {
             let text = "this dashboard is read-only (--page-read-only)\n";
             return (StatusCode::FORBIDDEN, text).into_response();
         }
@@ -162,11 +222,11 @@ pub(crate) async fn require_page_token(
         }
         return next.run(request).await;
     }
-    let (status, text) = match admit(&shared, &request) {
+    let (status, text) = match auth.admit(&request) {
         Ok(()) => return next.run(request).await,
-        Err(refusal) if is(|shared, token| shared.token.has_secret_of(token)) => refusal,
+        Err(refusal) if token.is_some_and(|token| auth.token.has_secret_of(token)) => refusal,
         // With the page's token, TLS would not be needed.
-        Err(_) => (StatusCode::UNAUTHORIZED, refusal_of(token.as_deref())),
+        Err(_) => (StatusCode::UNAUTHORIZED, refusal_of(token)),
     };
     (status, format!("{text}\n")).into_response()
 }

@@ -1,9 +1,11 @@
 //! The control link of a command-line client: questions and answers.
 
-use crate::Shared;
-use crate::query::Ack;
-use axum::extract::State;
+use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::query::{Ack, Acks, Catalog};
+use crate::telemetry::Telemetry;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use partita_core::{Core, Event, JobSpec, StageSpec};
 use partita_shared::ids::{JobId, WorkerId};
@@ -12,10 +14,11 @@ use partita_shared::limits::{
     PLANNING_STATEMENTS_MAX, STAGE_TASKS_MAX,
 };
 use partita_shared::message::{Reply, Request, Work};
-use partita_shared::model::{ClusterRow, JobState, WorkerState};
+use partita_shared::model::{JobState, WorkerState};
 use partita_shared::wire;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Jobs that are listed at most, in whatever state.
 pub(crate) const JOBS_MAX: usize =
@@ -25,17 +28,36 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// The most rows that a client may say it took: sums over all of them stay below what they can hold.
 const ROWS_MAX: u64 = 1 << 50;
 
-pub(crate) async fn upgrade(
-    State(shared): State<Arc<Shared>>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+/// What the link of a client reaches.
+#[derive(Clone)]
+pub(crate) struct ClientLink {
+    hub: Hub,
+    catalog: Arc<Catalog>,
+    acks: Arc<Acks>,
+    telemetry: Arc<Telemetry>,
+    shutdown: CancellationToken,
+}
+
+impl FromRef<Parts> for ClientLink {
+    fn from_ref(parts: &Parts) -> Self {
+        ClientLink {
+            hub: parts.hub.clone(),
+            catalog: Arc::clone(&parts.catalog),
+            acks: Arc::clone(&parts.acks),
+            telemetry: Arc::clone(&parts.telemetry),
+            shutdown: parts.shutdown.clone(),
+        }
+    }
+}
+
+pub(crate) async fn upgrade(State(link): State<ClientLink>, upgrade: WebSocketUpgrade) -> Response {
     upgrade
         .max_message_size(CONTROL_FRAME_BYTES_MAX)
         .max_frame_size(CONTROL_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(shared, socket))
+        .on_upgrade(move |socket| serve(link, socket))
 }
 
-async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
+async fn serve(link: ClientLink, mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
         let bytes = match message {
             Message::Binary(bytes) => bytes,
@@ -43,9 +65,9 @@ async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
             Message::Text(_) | Message::Ping(_) | Message::Pong(_) => continue,
         };
         let answered = match wire::decode::<Request>(&bytes) {
-            Ok(Request::Watch(job)) => watch(&shared, &mut socket, job).await,
+            Ok(Request::Watch(job)) => watch(&link.hub, &mut socket, job).await,
             Ok(request) => {
-                let reply = answer(&shared, request).await;
+                let reply = answer(&link, request).await;
                 send(&mut socket, reply).await
             }
             Err(error) => send(&mut socket, Reply::Error(error.to_string())).await,
@@ -61,59 +83,53 @@ async fn send(socket: &mut WebSocket, reply: Reply) -> Option<()> {
     socket.send(Message::Binary(bytes.into())).await.ok()
 }
 
-/// The cluster's row, with what only the shell knows.
-pub(crate) async fn cluster(shared: &Shared) -> Option<ClusterRow> {
-    let row = shared.hub.query(|core| core.cluster()).await?;
-    let (address, started_ms) = (shared.address.clone(), shared.started_ms);
-    Some(ClusterRow { address, started_ms, ..row })
-}
-
-async fn answer(shared: &Arc<Shared>, request: Request) -> Reply {
+async fn answer(link: &ClientLink, request: Request) -> Reply {
+    let ClientLink { hub, catalog, acks, telemetry, shutdown } = link;
     let found = match request {
-        Request::Cluster => cluster(shared).await.map(Reply::Cluster),
-        Request::Workers => shared.hub.query(|core| core.workers(true)).await.map(Reply::Workers),
-        Request::Jobs => shared.hub.query(|core| core.jobs(None, JOBS_MAX)).await.map(Reply::Jobs),
-        Request::Job(id) => shared.hub.query(move |core| core.job(id)).await.map(Reply::Job),
+        Request::Cluster => telemetry.cluster(hub).await.map(Reply::Cluster),
+        Request::Workers => hub.query(|core| core.workers(true)).await.map(Reply::Workers),
+        Request::Jobs => hub.query(|core| core.jobs(None, JOBS_MAX)).await.map(Reply::Jobs),
+        Request::Job(id) => hub.query(move |core| core.job(id)).await.map(Reply::Job),
         Request::Stages(job) => {
-            let stages = shared.hub.query(move |core| core.stages(job)).await;
+            let stages = hub.query(move |core| core.stages(job)).await;
             stages.map(|stages| Reply::Stages(stages.unwrap_or_default()))
         }
-        Request::WaitWorkers(count) => wait_workers(shared, count).await,
-        Request::Cancel(job) => cancel(shared, job).await,
-        Request::Retire(workers) => retire(shared, workers).await,
+        Request::WaitWorkers(count) => wait_workers(hub, count).await,
+        Request::Cancel(job) => cancel(hub, job).await,
+        Request::Retire(workers) => retire(hub, workers).await,
         Request::Shutdown => {
             tracing::info!("a client requested the shutdown");
-            shared.shutdown.cancel();
+            shutdown.cancel();
             Some(Reply::Done)
         }
         Request::Taken { job, index, rows } => {
-            Some(acknowledge(shared, job, index, Ack::Taken { rows: rows.min(ROWS_MAX) }))
+            Some(acknowledge(acks, job, index, Ack::Taken { rows: rows.min(ROWS_MAX) }))
         }
         Request::NotTaken { job, index, passed_on, cause } => {
             let ack = if passed_on { Ack::Broken(cause) } else { Ack::Unreachable(cause) };
-            Some(acknowledge(shared, job, index, ack))
+            Some(acknowledge(acks, job, index, ack))
         }
-        Request::EmptyTasks(count) => Some(empty_tasks(shared, count).await),
+        Request::EmptyTasks(count) => Some(empty_tasks(hub, count).await),
         Request::Tables => {
-            shared.collections.refresh(&shared.hub, |name| shared.sessions.is_there(name)).await;
-            Some(Reply::Tables(shared.collections.rows(&shared.hub).await))
+            catalog.refresh().await;
+            Some(Reply::Tables(catalog.rows().await))
         }
         Request::Watch(_) => None,
     };
     found.unwrap_or_else(|| Reply::Error("the scheduler is shutting down".to_string()))
 }
 
-fn acknowledge(shared: &Shared, job: JobId, index: u32, ack: Ack) -> Reply {
-    match shared.acks.tell(job, index, ack) {
+fn acknowledge(acks: &Acks, job: JobId, index: u32, ack: Ack) -> Reply {
+    match acks.tell(job, index, ack) {
         true => Reply::Done,
         false => Reply::Error(format!("no query waits for partition {index} of {job}")),
     }
 }
 
-async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
-    let mut changes = shared.hub.changes();
+async fn wait_workers(hub: &Hub, count: u32) -> Option<Reply> {
+    let mut changes = hub.changes();
     loop {
-        if shared.hub.query(|core| core.workers_up()).await? >= count {
+        if hub.query(|core| core.workers_up()).await? >= count {
             return Some(Reply::Done);
         }
         changes.changed().await.ok()?;
@@ -121,8 +137,8 @@ async fn wait_workers(shared: &Shared, count: u32) -> Option<Reply> {
 }
 
 /// Stops a job or the planning of a statement, if it is there and has not ended.
-pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
-    let row = shared.hub.query(move |core| core.job(job)).await?;
+pub(crate) async fn cancel(hub: &Hub, job: JobId) -> Option<Reply> {
+    let row = hub.query(move |core| core.job(job)).await?;
     Some(match row {
         None => Reply::Error(format!("{job} does not exist; see `partita jobs`")),
         Some(row) if row.state == JobState::Persisted => Reply::Error(format!(
@@ -133,7 +149,7 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
         }
         Some(_) => {
             let reason = "requested by a user".to_string();
-            shared.hub.tell(Event::JobCancelled { job, reason }).await;
+            hub.tell(Event::JobCancelled { job, reason }).await;
             Reply::Done
         }
     })
@@ -141,13 +157,13 @@ pub(crate) async fn cancel(shared: &Shared, job: JobId) -> Option<Reply> {
 
 /// Has workers leave, and waits until they have: what they hold migrates to others before. They leave at
 /// once, so that nothing migrates to another of them; if one cannot, all stay.
-async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
+async fn retire(hub: &Hub, workers: Vec<WorkerId>) -> Option<Reply> {
     let workers = Arc::new(workers);
     let asked = Arc::clone(&workers);
     let states = move |core: &Core| -> Vec<_> {
         asked.iter().map(|id| (*id, core.worker_state(*id))).collect()
     };
-    let states = shared.hub.query(states).await?;
+    let states = hub.query(states).await?;
     for (id, state) in &states {
         match state {
             Some(WorkerState::Up | WorkerState::Leaving) => {}
@@ -161,25 +177,25 @@ async fn retire(shared: &Shared, workers: Vec<WorkerId>) -> Option<Reply> {
     }
     for (worker, _) in states.into_iter().filter(|(_, state)| *state == Some(WorkerState::Up)) {
         let reason = "retired by a user".to_string();
-        shared.hub.tell(Event::WorkerLeaving { worker, reason }).await;
+        hub.tell(Event::WorkerLeaving { worker, reason }).await;
     }
-    let mut changes = shared.hub.changes();
+    let mut changes = hub.changes();
     loop {
         let asked = Arc::clone(&workers);
         let is_over = move |core: &Core| asked.iter().all(|id| core.data_address(*id).is_none());
-        if shared.hub.query(is_over).await? {
+        if hub.query(is_over).await? {
             return Some(Reply::Done);
         }
         changes.changed().await.ok()?;
     }
 }
 
-async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()> {
-    let mut changes = shared.hub.changes();
+async fn watch(hub: &Hub, socket: &mut WebSocket, job: JobId) -> Option<()> {
+    let mut changes = hub.changes();
     let mut last = None;
     loop {
         changes.mark_unchanged();
-        let (row, stages) = shared.hub.query(move |core| (core.job(job), core.stages(job))).await?;
+        let (row, stages) = hub.query(move |core| (core.job(job), core.stages(job))).await?;
         let state = row.as_ref().map(|row| row.state);
         if last.as_ref() != Some(&row) {
             send(socket, Reply::Stages(stages.unwrap_or_default())).await?;
@@ -195,7 +211,7 @@ async fn watch(shared: &Shared, socket: &mut WebSocket, job: JobId) -> Option<()
 }
 
 /// Runs tasks that do nothing: what the machinery itself costs.
-async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
+async fn empty_tasks(hub: &Hub, count: u32) -> Reply {
     if count == 0 || count > STAGE_TASKS_MAX {
         return Reply::Error(format!("invalid number of tasks: expected 1 to {STAGE_TASKS_MAX}"));
     }
@@ -221,14 +237,14 @@ async fn empty_tasks(shared: &Shared, count: u32) -> Reply {
         stages: vec![stage("empty", count, Vec::new()), stage("end", 1, vec![gather])],
         ..JobSpec::default()
     };
-    let (job, mut notices) = match shared.hub.submit(spec).await {
+    let (job, mut notices) = match hub.submit(spec).await {
         Ok(submitted) => submitted,
         Err(error) => return Reply::Error(error),
     };
     while let Some(notice) = notices.recv().await {
         match notice {
             crate::JobNotice::Deliver { index, .. } => {
-                shared.hub.tell(Event::Delivered { job, index, rows: 0 }).await;
+                hub.tell(Event::Delivered { job, index, rows: 0 }).await;
             }
             crate::JobNotice::Persisted => {}
             crate::JobNotice::Ended { state: JobState::Done, .. } => return Reply::Done,

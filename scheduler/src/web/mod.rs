@@ -12,15 +12,17 @@ mod replay;
 mod report;
 mod worker;
 
-pub(crate) use auth::Token;
+pub(crate) use auth::Auth;
 pub use replay::Replay;
 pub use report::{estimates, report};
 
 use crate::error::SchedulerError;
+use crate::flight;
 use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::telemetry::Telemetry;
 use crate::web::answers::Answers;
 use crate::web::dashboard::Door;
-use crate::{Shared, flight};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -64,12 +66,11 @@ fn port(
 }
 
 /// The door for pages, if this scheduler has one.
-fn door(shared: &Shared) -> Option<Arc<Door>> {
-    let observer = shared.observer.clone().filter(|_| shared.config.dashboard)?;
-    let token = shared.page_token.clone();
-    let answers = Answers::Live(shared.hub.clone());
-    let may_act = !shared.config.security.page_read_only;
-    let cluster = shared.config.name.clone();
+fn door(hub: &Hub, auth: &Auth, telemetry: &Telemetry) -> Option<Arc<Door>> {
+    let token = auth.page_token()?.clone();
+    let observer = telemetry.observer()?.clone();
+    let answers = Answers::Live(hub.clone());
+    let (may_act, cluster) = (auth.pages_may_act(), telemetry.cluster_name().to_string());
     Some(Arc::new(Door::new(token, observer, answers, Source::Live, may_act, cluster)))
 }
 
@@ -88,7 +89,7 @@ fn pages(door: Option<Arc<Door>>) -> Router {
 
 /// Serves until the end is asked for.
 pub(crate) async fn serve(
-    shared: Arc<Shared>,
+    parts: Parts,
     listener: TcpListener,
     encryption: Encryption,
 ) -> Result<(), SchedulerError> {
@@ -98,29 +99,30 @@ pub(crate) async fn serve(
         .merge(api::routes())
         .route("/metrics", get(metrics::render))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::clone(&shared))
-        .merge(flight::routes(&shared))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_token));
+        .with_state(parts.clone())
+        .merge(flight::routes(&parts))
+        .layer(middleware::from_fn_with_state(Arc::clone(&parts.auth), auth::require_token));
     let actions = api::page_actions()
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(Arc::clone(&shared))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), auth::require_page_token));
-    let app = pages(door(&shared)).merge(actions).merge(guarded);
+        .with_state(parts.clone())
+        .layer(middleware::from_fn_with_state(Arc::clone(&parts.auth), auth::require_page_token));
+    let Parts { hub, auth, telemetry, shutdown, .. } = parts;
+    let app = pages(door(&hub, &auth, &telemetry)).merge(actions).merge(guarded);
     // Outside of the routes, which go by the path without a prefix.
     let app = Router::new().fallback_service(app).layer(middleware::from_fn(prefix::strip));
     let service = app.into_make_service_with_connect_info::<Caller>();
-    let ended = shared.shutdown.clone();
+    let ended = shutdown.clone();
     let serving =
         axum::serve(port(listener, encryption), service).with_graceful_shutdown(async move {
             ended.cancelled().await;
         });
     let farewell = async {
-        shared.shutdown.cancelled().await;
-        shared.hub.dismiss("the cluster is shutting down").await;
-        all_left(&shared.hub).await;
+        shutdown.cancelled().await;
+        hub.dismiss("the cluster is shutting down").await;
+        all_left(&hub).await;
     };
     let over = async {
-        shared.shutdown.cancelled().await;
+        shutdown.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
     };
     // Those who asked are answered, and the workers hear of the end, if that does not take long.

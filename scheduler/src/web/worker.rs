@@ -1,13 +1,17 @@
 //! The control link of a worker.
 
-use crate::Shared;
+use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::telemetry::Telemetry;
+use crate::web::Auth;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, FromRef, State};
 use axum::response::Response;
 use futures::{SinkExt, StreamExt};
 use partita_core::Event;
 use partita_net::connections::Caller;
-use partita_net::dial::{self, Protocol, Trust};
+use partita_net::dial::{self, Protocol};
+use partita_net::peer::DataPlane;
 use partita_shared::limits::{
     CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
     INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX, SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX,
@@ -30,18 +34,39 @@ const FIGURE_MAX: u64 = 1 << 50;
 /// The longest name, address or path of a worker, in bytes.
 const TEXT_BYTES_MAX: usize = 4096;
 
+/// What the link of a worker reaches.
+#[derive(Clone)]
+pub(crate) struct WorkerLink {
+    hub: Hub,
+    plane: Arc<dyn DataPlane>,
+    auth: Arc<Auth>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl FromRef<Parts> for WorkerLink {
+    fn from_ref(parts: &Parts) -> Self {
+        WorkerLink {
+            hub: parts.hub.clone(),
+            plane: Arc::clone(&parts.plane),
+            auth: Arc::clone(&parts.auth),
+            telemetry: Arc::clone(&parts.telemetry),
+        }
+    }
+}
+
 pub(crate) async fn upgrade(
-    State(shared): State<Arc<Shared>>,
+    State(link): State<WorkerLink>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     upgrade
         .max_message_size(CONTROL_FRAME_BYTES_MAX)
         .max_frame_size(CONTROL_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(shared, caller.address, socket))
+        .on_upgrade(move |socket| serve(link, caller.address, socket))
 }
 
-async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
+async fn serve(link: WorkerLink, peer: SocketAddr, socket: WebSocket) {
+    let WorkerLink { hub, plane, auth, telemetry } = link;
     let (mut sink, mut stream) = socket.split();
     let first = tokio::time::timeout(HANDSHAKE_TIMEOUT, stream.next()).await;
     let registration = match first {
@@ -53,14 +78,14 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
             Ok(FromWorker::Register(registration)) => reachable(registration, peer),
             // A supervisor has no slots: it only says how its children ended.
             Ok(message @ FromWorker::Died { .. }) => {
-                shared.hub.take(partita_shared::ids::WorkerId(0), message).await;
-                return supervise(shared, stream).await;
+                hub.take(partita_shared::ids::WorkerId(0), message).await;
+                return supervise(hub, stream).await;
             }
             Ok(_) | Err(_) => return,
         },
         _ => return,
     };
-    if let Err(reason) = reach(&shared, &registration).await {
+    if let Err(reason) = reach(&auth, telemetry.address(), &registration).await {
         tracing::warn!(%peer, name = registration.name, reason, "refused a worker");
         if let Ok(bytes) = wire::encode(&ToWorker::Refused { reason }) {
             let _ = sink.send(Message::Binary(bytes.into())).await;
@@ -69,15 +94,15 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
         return;
     }
     let address = registration.data_address.clone();
-    let Some((worker, mut outbox)) = shared.hub.join(registration).await else { return };
-    let hub = shared.hub.clone();
+    let Some((worker, mut outbox)) = hub.join(registration).await else { return };
+    let sending = hub.clone();
     let writing = tokio::spawn(async move {
         while let Some(message) = outbox.recv().await {
             let Ok(bytes) = wire::encode(&message) else {
                 tracing::error!("a message to a worker is too large");
                 break;
             };
-            hub.bytes().sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            sending.bytes().sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             if sink.send(Message::Binary(bytes.into())).await.is_err() {
                 break;
             }
@@ -87,9 +112,9 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
     let cause = loop {
         match stream.next().await {
             Some(Ok(Message::Binary(bytes))) => {
-                shared.hub.bytes().received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                hub.bytes().received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 match wire::decode::<FromWorker>(&bytes) {
-                    Ok(message) if is_possible(&message) => shared.hub.take(worker, message).await,
+                    Ok(message) if is_possible(&message) => hub.take(worker, message).await,
                     Ok(_) => break "received invalid metrics".to_string(),
                     Err(error) => break format!("received an invalid message: {error}"),
                 }
@@ -99,8 +124,8 @@ async fn serve(shared: Arc<Shared>, peer: SocketAddr, socket: WebSocket) {
             Some(Err(error)) => break cause_of(&error),
         }
     };
-    shared.hub.tell(Event::WorkerLost { worker, cause }).await;
-    shared.plane.forget(&address);
+    hub.tell(Event::WorkerLost { worker, cause }).await;
+    plane.forget(&address);
     writing.abort();
 }
 
@@ -124,14 +149,14 @@ fn cause_of(error: &axum::Error) -> String {
 }
 
 async fn supervise(
-    shared: Arc<Shared>,
+    hub: Hub,
     mut stream: impl futures::Stream<Item = Result<Message, axum::Error>> + Unpin,
 ) {
     while let Some(Ok(message)) = stream.next().await {
         if let Message::Binary(bytes) = message
             && let Ok(message @ FromWorker::Died { .. }) = wire::decode::<FromWorker>(&bytes)
         {
-            shared.hub.take(partita_shared::ids::WorkerId(0), message).await;
+            hub.take(partita_shared::ids::WorkerId(0), message).await;
         }
     }
 }
@@ -198,11 +223,10 @@ fn is_possible(message: &FromWorker) -> bool {
 }
 
 /// Whether the data port of a worker can be reached from here, and is the worker's. What is found out now does not
-/// hang a query later; workers reach each other as the scheduler reaches them.
-async fn reach(shared: &Shared, registration: &Registration) -> Result<(), String> {
-    let (own, worker) = (&shared.address, &registration.data_address);
-    let address = &worker.address;
-    let trust = Trust::in_worker(&shared.token.0);
+/// hang a query later; workers reach each other as the scheduler reaches them. `own` is the scheduler's address.
+async fn reach(auth: &Auth, own: &str, registration: &Registration) -> Result<(), String> {
+    let worker = &registration.data_address;
+    let (address, trust) = (&worker.address, auth.trust_in_workers());
     let reached = dial::connect(worker, &trust, Protocol::Http2, REACH_TIMEOUT).await;
     let cause = match reached {
         Ok(_) => return Ok(()),

@@ -8,7 +8,9 @@ mod parameters;
 #[cfg(test)]
 mod tests;
 
-use crate::Shared;
+use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::telemetry::Telemetry;
 use crate::web::client;
 use answer::{Answer, ApiError, Jobs, Named, Stages, Tasks, Workers, split_page};
 use axum::Router;
@@ -29,7 +31,7 @@ const JOBS_PAGE_MAX: usize = 1000;
 /// Tasks in one answer.
 const TASKS_PAGE_MAX: usize = 200;
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
+pub(crate) fn routes() -> Router<Parts> {
     Router::new()
         .route("/api/v2/cluster", get(cluster))
         .route("/api/v2/workers", get(workers))
@@ -42,7 +44,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
 }
 
 /// What a page may do beside looking.
-pub(crate) fn page_actions() -> Router<Arc<Shared>> {
+pub(crate) fn page_actions() -> Router<Parts> {
     Router::new()
         .route("/api/v2/jobs/{id}/cancel", post(cancel))
         .route("/api/v2/workers/{id}/retire", post(retire))
@@ -52,23 +54,20 @@ pub(crate) fn page_actions() -> Router<Arc<Shared>> {
 type Answered<T> = Result<Answer<T>, ApiError>;
 
 async fn cluster(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
+    State(telemetry): State<Arc<Telemetry>>,
     RawQuery(query): RawQuery,
 ) -> Answered<ClusterRow> {
     Parameters::read(query.as_deref(), &[])?;
-    client::cluster(&shared).await.map(Answer).ok_or_else(ApiError::ending)
+    telemetry.cluster(&hub).await.map(Answer).ok_or_else(ApiError::ending)
 }
 
-async fn workers(
-    State(shared): State<Arc<Shared>>,
-    RawQuery(query): RawQuery,
-) -> Answered<Workers> {
+async fn workers(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Answered<Workers> {
     let parameters = Parameters::read(query.as_deref(), &["state", "limit", "after"])?;
     let state = parameters.choice("state", &WORKER_STATES)?;
     let limit = parameters.limit(WORKERS_PAGE_MAX)?;
     let after: Option<WorkerId> = parameters.id("after", "a worker such as 7")?;
-    let mut rows =
-        shared.hub.query(|core| core.workers(true)).await.ok_or_else(ApiError::ending)?;
+    let mut rows = hub.query(|core| core.workers(true)).await.ok_or_else(ApiError::ending)?;
     rows.retain(|row| {
         state.is_none_or(|state| row.state == state) && after.is_none_or(|after| row.id > after)
     });
@@ -76,14 +75,14 @@ async fn workers(
     Ok(Answer(Workers { workers, next }))
 }
 
-async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Answered<Jobs> {
+async fn jobs(State(hub): State<Hub>, RawQuery(query): RawQuery) -> Answered<Jobs> {
     let parameters = Parameters::read(query.as_deref(), &["state", "limit", "before"])?;
     let state = parameters.choice("state", &JOB_STATES)?;
     let limit = parameters.limit(JOBS_PAGE_MAX)?;
     let before: Option<JobId> = parameters.id("before", "a job such as 7")?;
     // One more than the page tells whether there is another. A state is looked for among all.
     let wanted = if state.is_some() { client::JOBS_MAX } else { limit + 1 };
-    let rows = shared.hub.query(move |core| core.jobs(before, wanted)).await;
+    let rows = hub.query(move |core| core.jobs(before, wanted)).await;
     let mut rows = rows.ok_or_else(ApiError::ending)?;
     rows.retain(|row| state.is_none_or(|state| row.state == state));
     let (rows, next) = split_page(rows, limit, |row| row.id.0.to_string());
@@ -91,29 +90,28 @@ async fn jobs(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> A
 }
 
 async fn job(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<Named<JobRow>> {
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
-    Ok(Answer(named(find(&shared, id).await?)))
+    Ok(Answer(named(find(&hub, id).await?)))
 }
 
 async fn stages(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<Stages> {
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
-    let stages =
-        shared.hub.query(move |core| core.stages(id)).await.ok_or_else(ApiError::ending)?;
+    let stages = hub.query(move |core| core.stages(id)).await.ok_or_else(ApiError::ending)?;
     stages.map(|stages| Answer(Stages { stages })).ok_or_else(|| ApiError::unknown(id))
 }
 
 async fn tasks(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<Tasks> {
@@ -126,7 +124,7 @@ async fn tasks(
     let question = move |core: &partita_core::Core| {
         (core.job(id), core.tasks_of(id, stage, state, after, limit + 1))
     };
-    let (row, rows) = shared.hub.query(question).await.ok_or_else(ApiError::ending)?;
+    let (row, rows) = hub.query(question).await.ok_or_else(ApiError::ending)?;
     let row = row.ok_or_else(|| ApiError::unknown(id))?;
     if let Some(stage) = stage
         && stage >= row.stages
@@ -149,17 +147,17 @@ async fn tasks(
 }
 
 async fn cancel(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<Named<JobRow>> {
     Parameters::read(query.as_deref(), &[])?;
     let id = parameters::job_id(&id)?;
-    find(&shared, id).await?;
-    if let Reply::Error(text) = client::cancel(&shared, id).await.ok_or_else(ApiError::ending)? {
+    find(&hub, id).await?;
+    if let Reply::Error(text) = client::cancel(&hub, id).await.ok_or_else(ApiError::ending)? {
         return Err(ApiError::new(StatusCode::CONFLICT, text));
     }
-    let row = find(&shared, id).await?;
+    let row = find(&hub, id).await?;
     // It may have ended by itself between the question and the order.
     if row.state != JobState::Cancelled {
         let text = format!("{id} has already ended: {}", row.state.as_str());
@@ -170,7 +168,7 @@ async fn cancel(
 
 /// Has a worker leave. It migrates its partitions first, which the answer does not wait for.
 async fn retire(
-    State(shared): State<Arc<Shared>>,
+    State(hub): State<Hub>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answered<WorkerRow> {
@@ -183,11 +181,11 @@ async fn retire(
         let text = format!("{worker} does not exist; see /api/v2/workers");
         ApiError::new(StatusCode::NOT_FOUND, text)
     };
-    let row = shared.hub.query(found).await.ok_or_else(ApiError::ending)?.ok_or_else(unknown)?;
+    let row = hub.query(found).await.ok_or_else(ApiError::ending)?.ok_or_else(unknown)?;
     match row.state {
         WorkerState::Up => {
             let reason = "retired by a user".to_string();
-            shared.hub.tell(Event::WorkerLeaving { worker, reason }).await;
+            hub.tell(Event::WorkerLeaving { worker, reason }).await;
         }
         WorkerState::Leaving => {}
         WorkerState::Left | WorkerState::Lost => {
@@ -195,7 +193,7 @@ async fn retire(
             return Err(ApiError::new(StatusCode::CONFLICT, text));
         }
     }
-    let row = shared.hub.query(found).await.ok_or_else(ApiError::ending)?;
+    let row = hub.query(found).await.ok_or_else(ApiError::ending)?;
     row.map(Answer).ok_or_else(unknown)
 }
 
@@ -211,8 +209,8 @@ async fn wrong_method() -> ApiError {
 }
 
 /// One job, or a "not found" answer.
-async fn find(shared: &Shared, id: JobId) -> Result<JobRow, ApiError> {
-    let row = shared.hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
+async fn find(hub: &Hub, id: JobId) -> Result<JobRow, ApiError> {
+    let row = hub.query(move |core| core.job(id)).await.ok_or_else(ApiError::ending)?;
     row.ok_or_else(|| ApiError::unknown(id))
 }
 

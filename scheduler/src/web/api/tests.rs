@@ -2,9 +2,10 @@
 
 use super::parameters::{JOB_STATES, TASK_STATES, WORKER_STATES};
 use super::{page_actions, routes};
-use crate::web::auth;
-use crate::web::auth::Token;
-use crate::{JobNotice, Scheduler, Shared};
+use crate::hub::Hub;
+use crate::parts::Parts;
+use crate::web::auth::{self, Auth};
+use crate::{JobNotice, Scheduler, SecurityConfig};
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode, header};
@@ -13,7 +14,7 @@ use axum::{Extension, Router};
 use partita_core::{Event, JobSpec, StageSpec};
 use partita_net::connections::{Caller, Newcomers};
 use partita_net::peer::FlightPlane;
-use partita_net::plaintext::Members;
+use partita_shared::access::page_token;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::{Registration, ToWorker, Work};
 use serde_json::{Value, json};
@@ -26,10 +27,25 @@ const TOKEN: &str = "open-sesame";
 /// Bytes of an answer in a test.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
-/// A scheduler's routes, behind the token as the port has them.
+/// The parts of an embedded scheduler that has the token, and pages, if it has a dashboard.
+fn parts(dashboard: bool, security: &SecurityConfig) -> Parts {
+    let plane = Arc::new(FlightPlane::new(String::new()));
+    let parts = Scheduler::embedded(plane).unwrap().parts;
+    Parts { auth: Arc::new(Auth::new(TOKEN.to_string(), dashboard, security)), ..parts }
+}
+
+/// A scheduler's routes, behind the tokens as the port has them.
+fn guarded(parts: &Parts) -> Router {
+    let guard = from_fn_with_state(Arc::clone(&parts.auth), auth::require_page_token);
+    let actions = page_actions().with_state(parts.clone()).layer(guard);
+    let guard = from_fn_with_state(Arc::clone(&parts.auth), auth::require_token);
+    routes().with_state(parts.clone()).layer(guard).merge(actions)
+}
+
+/// Such routes, and what is asked of them.
 struct Api {
     router: Router,
-    shared: Arc<Shared>,
+    hub: Hub,
     /// Kept, since the core gives up those who do not listen any more.
     notices: Vec<Receiver<JobNotice>>,
     inboxes: Vec<Receiver<ToWorker>>,
@@ -37,18 +53,12 @@ struct Api {
 
 impl Api {
     fn new() -> Self {
-        let plane = Arc::new(FlightPlane::new(String::new()));
-        let mut shared = Scheduler::embedded(plane).unwrap().shared;
-        Arc::get_mut(&mut shared).unwrap().token = Token(TOKEN.to_string());
-        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
+        let parts = parts(false, &SecurityConfig::default());
         let (near, _) = tokio::io::duplex(1);
         let (_, mut caller) = Newcomers::default().admit(near, ([127, 0, 0, 1], 1).into());
         caller.is_encrypted = true;
-        let router = routes().with_state(Arc::clone(&shared)).layer(guard);
-        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
-        let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
-        let router = router.merge(actions).layer(Extension(ConnectInfo(caller)));
-        Api { router, shared, notices: Vec::new(), inboxes: Vec::new() }
+        let router = guarded(&parts).layer(Extension(ConnectInfo(caller)));
+        Api { router, hub: parts.hub, notices: Vec::new(), inboxes: Vec::new() }
     }
 
     async fn ask(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
@@ -104,7 +114,7 @@ impl Api {
             stages: stages.iter().map(stage).collect(),
             ..JobSpec::default()
         };
-        let (job, notices) = self.shared.hub.submit(spec).await.unwrap();
+        let (job, notices) = self.hub.submit(spec).await.unwrap();
         self.notices.push(notices);
         job
     }
@@ -112,7 +122,7 @@ impl Api {
     async fn join(&mut self, name: &str) -> WorkerId {
         let name = name.to_string();
         let registration = Registration { name, slots: 2, ..Registration::default() };
-        let (worker, inbox) = self.shared.hub.join(registration).await.unwrap();
+        let (worker, inbox) = self.hub.join(registration).await.unwrap();
         self.inboxes.push(inbox);
         worker
     }
@@ -152,9 +162,7 @@ async fn the_token_is_needed() {
 /// What is not encrypted gets no answer, whatever token it has.
 #[tokio::test]
 async fn encryption_is_needed() {
-    let api = Api::new();
-    let guard = from_fn_with_state(Arc::clone(&api.shared), auth::require_token);
-    let router = routes().with_state(Arc::clone(&api.shared)).layer(guard);
+    let router = guarded(&parts(false, &SecurityConfig::default()));
     let uri = format!("/api/v2/cluster?token={TOKEN}");
     let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
     assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::FORBIDDEN);
@@ -164,16 +172,10 @@ async fn encryption_is_needed() {
 /// else.
 #[tokio::test]
 async fn a_page_may_cancel_and_retire() {
+    let look = page_token(TOKEN);
     for read_only in [false, true] {
-        let plane = Arc::new(FlightPlane::new(String::new()));
-        let mut shared = Scheduler::embedded(plane).unwrap().shared;
-        let own = Arc::get_mut(&mut shared).unwrap();
-        (own.token, own.page_token) = (Token(TOKEN.to_string()), Token("look".to_string()));
-        (own.config.dashboard, own.config.security.page_read_only) = (true, read_only);
-        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
-        let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
-        let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
-        let router = routes().with_state(Arc::clone(&shared)).layer(guard).merge(actions);
+        let security = SecurityConfig { page_read_only: read_only, ..SecurityConfig::default() };
+        let router = guarded(&parts(true, &security));
         let ask = |method: Method, path: &str, token: &str| {
             let bearer = format!("Bearer {token}");
             let request = Request::builder().method(method).uri(path);
@@ -183,11 +185,11 @@ async fn a_page_may_cancel_and_retire() {
         };
         let expected = if read_only { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
         for action in ["/api/v2/jobs/7/cancel", "/api/v2/workers/7/retire"] {
-            assert_eq!(ask(Method::POST, action, "look").await, expected, "{action} {read_only}");
+            assert_eq!(ask(Method::POST, action, &look).await, expected, "{action} {read_only}");
             assert_eq!(ask(Method::POST, action, "other").await, StatusCode::UNAUTHORIZED);
             assert_eq!(ask(Method::POST, action, TOKEN).await, StatusCode::FORBIDDEN);
         }
-        assert_eq!(ask(Method::GET, "/api/v2/jobs", "look").await, StatusCode::FORBIDDEN);
+        assert_eq!(ask(Method::GET, "/api/v2/jobs", &look).await, StatusCode::FORBIDDEN);
     }
 }
 
@@ -220,9 +222,9 @@ async fn workers_are_listed_in_pages() {
         api.join(&format!("w{number}")).await;
     }
     let worker = WorkerId(3);
-    api.shared.hub.tell(Event::WorkerLost { worker, cause: "it burnt".to_string() }).await;
+    api.hub.tell(Event::WorkerLost { worker, cause: "it burnt".to_string() }).await;
     let worker = WorkerId(5);
-    api.shared.hub.tell(Event::WorkerLeaving { worker, reason: "asked".to_string() }).await;
+    api.hub.tell(Event::WorkerLeaving { worker, reason: "asked".to_string() }).await;
     let pages = api.walk("workers?limit=3", "workers", "after").await;
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
     let ids: Vec<_> = pages.concat().iter().map(|row| row["id"].as_u64().unwrap()).collect();
@@ -247,7 +249,7 @@ async fn workers_are_retired() {
         assert_eq!((status, &row["state"]), (StatusCode::OK, &json!("leaving")), "{path}");
     }
     let worker = WorkerId(2);
-    api.shared.hub.tell(Event::WorkerLost { worker, cause: "it burnt".to_string() }).await;
+    api.hub.tell(Event::WorkerLost { worker, cause: "it burnt".to_string() }).await;
     assert_eq!(api.send(Method::POST, "workers/2/retire").await.0, StatusCode::CONFLICT);
     assert_eq!(api.send(Method::POST, "workers/3/retire").await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.send(Method::POST, "workers/x/retire").await.0, StatusCode::BAD_REQUEST);
@@ -258,16 +260,9 @@ async fn workers_are_retired() {
 /// and whoever sends it is told so. The page's token opens what it opens elsewhere.
 #[tokio::test]
 async fn without_encryption_the_token_opens_nothing() {
-    let plane = Arc::new(FlightPlane::new(String::new()));
-    let mut shared = Scheduler::embedded(plane).unwrap().shared;
-    let own = Arc::get_mut(&mut shared).unwrap();
-    (own.token, own.page_token) = (Token(TOKEN.to_string()), Token("look".to_string()));
-    own.members = Some(Arc::new(Members::new(TOKEN, None)));
-    own.config.dashboard = true;
-    let guard = from_fn_with_state(Arc::clone(&shared), auth::require_page_token);
-    let actions = page_actions().with_state(Arc::clone(&shared)).layer(guard);
-    let guard = from_fn_with_state(Arc::clone(&shared), auth::require_token);
-    let router = routes().with_state(Arc::clone(&shared)).layer(guard).merge(actions);
+    let security = SecurityConfig { plaintext: true, ..SecurityConfig::default() };
+    let router = guarded(&parts(true, &security));
+    let look = page_token(TOKEN);
     let (near, _) = tokio::io::duplex(1);
     let (_, caller) = Newcomers::default().admit(near, ([127, 0, 0, 1], 1).into());
     let ask = |method: Method, path: &str, is_member: bool, token: &str| {
@@ -293,7 +288,7 @@ async fn without_encryption_the_token_opens_nothing() {
         assert!(status.is_client_error() && text.contains("--plaintext"), "{status} {text}");
     }
     let retire = "workers/1/retire";
-    assert_eq!(ask(Method::POST, retire, false, "look").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(ask(Method::POST, retire, false, &look).await.0, StatusCode::NOT_FOUND);
     assert_eq!(ask(Method::POST, retire, true, "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(ask(Method::POST, retire, false, "other").await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(ask(Method::POST, retire, false, TOKEN).await.0, StatusCode::FORBIDDEN);

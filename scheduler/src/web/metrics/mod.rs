@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::Shared;
-use crate::web::client::cluster;
+use crate::hub::Hub;
+use crate::telemetry::Telemetry;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,8 +18,11 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Clock ticks of `/proc/self/stat` in a second: fixed for user space on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-pub(crate) async fn render(State(shared): State<Arc<Shared>>) -> Response {
-    let asked = (cluster(&shared).await, shared.hub.query(Figures::of).await);
+pub(crate) async fn render(
+    State(hub): State<Hub>,
+    State(telemetry): State<Arc<Telemetry>>,
+) -> Response {
+    let asked = (telemetry.cluster(&hub).await, hub.query(Figures::of).await);
     let (Some(cluster), Some(figures)) = asked else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the scheduler is shutting down\n")
             .into_response();
