@@ -403,7 +403,7 @@ def test_inputs_do_not_outlive_their_call(one):
 
 
 def test_a_large_input_and_result_pass_unchanged(one):
-    data = os.urandom(100 << 20)
+    data = os.urandom(1 << 20) * 100
     frames = one.encode_run(operator.add, Input(0), b"x", inputs=[pack(data)])
     threading.Thread(target=one.send, args=(frames,), daemon=True).start()
     assert one.result() == data + b"x"

@@ -436,6 +436,7 @@ class Runner:
             self.gathered, self.gathered_bytes = [], 0
             # An interrupt in the middle of an answer would garble it.
             is_interruptible, self.is_interruptible = self.is_interruptible, False
+            self.reopen_descriptors()
             self.connection.sendall(data)
             self.is_interruptible = is_interruptible
 
@@ -537,18 +538,23 @@ class Runner:
         if getsignal(signal.SIGINT) != self.interrupt:
             with contextlib.suppress(ValueError):
                 signal.signal(signal.SIGINT, self.interrupt)
+        flush_streams()
+        if not was_quick:
+            # System calls, which take longer than a quick call.
+            self.reopen_descriptors()
+            if libc is not None:
+                # What C code printed.
+                libc.fflush(None)
+
+    def reopen_descriptors(self):
+        """Open descriptors 0 to 2 where a function closed them, or a later file would get the number."""
         try:
             for number in (0, 1, 2):
                 fcntl.fcntl(number, fcntl.F_GETFD)
         except OSError:
-            self.reopen_descriptors()
-        flush_streams()
-        if not was_quick and libc is not None:
-            # What C code printed.
-            libc.fflush(None)
-
-    def reopen_descriptors(self):
-        """Open descriptors 0 to 2 where a function closed them, or a later file would get the number."""
+            pass
+        else:
+            return
         null = os.open(os.devnull, os.O_RDONLY)
         null = fcntl.fcntl(null, fcntl.F_DUPFD, 3) if null > 2 else null
         for number, source in ((0, null), (1, self.log), (2, self.log)):
