@@ -113,6 +113,9 @@ INPUT_HEAD = struct.Struct("<IIQ")
 #: Head of a DONE frame whose value has one part: length, kind, ticket, number of parts, length of the part.
 DONE_HEAD = struct.Struct("<IBQIQ")
 
+#: The end of a RUN frame without inputs.
+NO_INPUTS = U32.pack(0)
+
 #: The call that this runner executes: its stage, index, ticket, and function name; None between calls.
 current = None
 
@@ -483,7 +486,9 @@ class Runner:
         if count:
             numbers = struct.unpack_from(f"<{2 * count}I", arguments, U32.size)
             self.inputs.references = tuple(zip(numbers[::2], numbers[1::2]))
-        args, kwargs = pickle.loads(memoryview(arguments)[U32.size + 8 * count :])
+            args, kwargs = pickle.loads(memoryview(arguments)[U32.size + 8 * count :])
+        else:
+            args, kwargs = pickle.loads(memoryview(arguments)[U32.size :])
         # The protocol does not name the task yet.
         current = {"stage": None, "index": None, "ticket": ticket, "name": entry.name}
         start = time.perf_counter()
@@ -597,9 +602,18 @@ class Runner:
         reader = self.reader
         while True:
             length, kind = read_head(reader)
-            if kind == RUN:
+            if kind == RUN and length > GATHERED_BYTES:
                 # The parts of a large call are read into buffers of their own.
-                self.read_run(reader if length > GATHERED_BYTES else Cursor(reader.take(length)), length)
+                self.read_run(reader, length)
+            elif kind == RUN:
+                body = reader.take(length)
+                if body[-4:] == NO_INPUTS:
+                    # The usual call, without a cursor. The end of an input may look like this, too.
+                    ticket, number, size = RUN_HEAD.unpack_from(body)
+                    if length == RUN_HEAD.size + size + U32.size:
+                        self.run(ticket, number, body[RUN_HEAD.size : -U32.size])
+                        continue
+                self.read_run(Cursor(body), length)
             elif kind == FUNCTION:
                 self.read_function(reader.take(length))
             elif kind == FORGET:
