@@ -65,8 +65,8 @@ class Client:
 
     Parameters
     ----------
-    address : str or LocalCluster, optional
-        ``tcp://host:port``, or a local cluster. Without `address` and `scheduler_file`, the client connects to the
+    address : str, LocalCluster, SLURMCluster or SLURMRunner, optional
+        ``tcp://host:port``, or a cluster. Without `address` and `scheduler_file`, the client connects to the
         cluster of the environment (``PARTITA_SCHEDULER``), of the surrounding Slurm job, or to the only running
         cluster of this user. If none is found, it starts one on this machine, which ends with this process.
     scheduler_file : str, optional
@@ -103,7 +103,7 @@ class Client:
 
     def __init__(
         self,
-        address: str | LocalCluster | None = None,
+        address: Any = None,
         scheduler_file: str | None = None,
         timeout: float | str | None = None,
         n_workers: int | None = None,
@@ -129,10 +129,11 @@ class Client:
         }
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
-        if isinstance(address, LocalCluster):
+        if hasattr(address, "scheduler_address") and hasattr(address, "token"):
+            tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
-            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
+            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a cluster, not {address!r}")
         elif address is not None and token is not None:
             self._connect(address, token, wait, tls_ca_file)
         elif address is not None or scheduler_file is not None:
