@@ -1,10 +1,12 @@
 """The zygote and its runners, which execute Python functions: the tests speak their protocol as the worker does."""
 
+import contextlib
 import importlib.util
 import json
 import operator
 import os
 import pickle
+import random
 import signal
 import socket
 import struct
@@ -41,6 +43,8 @@ spec.loader.exec_module(runner)
 
 #: Maximum time for an answer, in seconds.
 PATIENCE = 30
+#: Number of runners that are killed.
+KILLED_RUNNERS = int(os.environ.get("PARTITA_TEST_KILLED_RUNNERS", "50"))
 
 
 def pack(value):
@@ -726,6 +730,23 @@ def test_many_runners_are_forked_and_end(zygote):
         assert os.WEXITSTATUS(zygote.wait_for_end(one)) == one.number
 
 
+def test_runners_that_are_killed_at_random_moments_answer_in_order_until_then(zygote):
+    """Their answers are those of the first calls, without a gap and without a wrong one."""
+    moments = random.Random(0)
+    for _ in range(KILLED_RUNNERS):
+        one = zygote.fork()
+        one.send(b"".join(one.encode_run(functions.add, number, 1) for number in range(500)))
+        time.sleep(moments.random() * 0.01)
+        os.kill(one.pid, signal.SIGKILL)
+        results = []
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while True:
+                results.append(one.result(len(results) + 1))
+        assert results == list(range(1, len(results) + 1))
+        assert os.WTERMSIG(zygote.wait_for_end(one)) == signal.SIGKILL
+    assert zygote.fork().call(functions.add, 1) == 1
+
+
 def test_a_folder_that_does_not_exist_is_reported_and_not_used(tmp_path):
     zygote = Zygote(tmp_path, cwd="/no/such/folder")
     assert zygote.kind == runner.ZYGOTE_READY
@@ -749,6 +770,12 @@ def test_an_invalid_message_ends_the_zygote(tmp_path):
         zygote.frames.read()
     assert zygote.close() == runner.EXIT_PROTOCOL
     assert "frame of kind 99" in zygote.output()
+
+
+def test_the_zygote_has_one_thread_whatever_it_imports(tmp_path):
+    zygote = Zygote(tmp_path, preload=["numpy", "pandas", "pyarrow"])
+    assert len(os.listdir(f"/proc/{zygote.process.pid}/task")) == 1
+    zygote.close()
 
 
 def test_variables_and_modules_of_init_are_used(tmp_path):

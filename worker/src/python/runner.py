@@ -101,8 +101,14 @@ EXIT_PROTOCOL = 76
 #: Status, as of `os.waitpid`, of a runner that could not be forked.
 STATUS_NOT_FORKED = 71 << 8
 
-#: Environment variables that limit the threads of numeric libraries: the runners share the cores.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: Environment variables that libraries read when they are imported, set unless the user set them. Numeric libraries
+#: start no threads, since the runners share the cores; neither does the allocator of pyarrow, since the zygote forks.
+VARIABLES = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 
 HEAD = struct.Struct("<IB")
 LONG_HEAD = struct.Struct("<QB")
@@ -857,8 +863,8 @@ def prepare(settings):
             f"{version[0]}.{version[1]}; install the client's version, or name another Python with python="
         )
     os.environ.update(settings.get("env") or {})
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
+    for variable, value in VARIABLES.items():
+        os.environ.setdefault(variable, value)
     # The folder of this file: its name must not hide a module of the user.
     own_folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != own_folder]
