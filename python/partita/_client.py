@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import http
+import importlib
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -149,6 +151,10 @@ class Client:
             self._connect(self._own.scheduler_address, self._own.token, None)
         if set_as_default:
             self.as_current()
+        if "joblib" in sys.modules:
+            # Loops of joblib find the backend by its name. Its version may be too old.
+            with contextlib.suppress(ImportError):
+                importlib.import_module("partita.joblib")
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:
@@ -362,6 +368,19 @@ class Client:
         if isinstance(futures, (list, tuple, set)):
             return type(futures)(self.gather(one) for one in futures)
         return futures
+
+    def get_executor(self, **options: Any) -> Any:
+        """Return a ``concurrent.futures.Executor`` whose functions run on the workers.
+
+        Parameters
+        ----------
+        **options
+            Options of :meth:`submit` for all functions: ``pure``, ``retries``, ``priority``, ``resources``, ``workers``,
+            ``allow_other_workers``.
+        """
+        from ._executor import ClientExecutor
+
+        return ClientExecutor(self, **options)
 
     def _submit(self, work: Callable[[], Any]) -> Future:
         return self._futures.submit(work)
