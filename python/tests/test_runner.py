@@ -413,6 +413,22 @@ def test_a_large_input_and_result_pass_unchanged(one):
     assert one.result() == data + b"x"
 
 
+@pytest.mark.parametrize("size", [100_000, 300_000, 3_000_000])
+def test_large_arguments_pass_unchanged(one, size):
+    data = os.urandom(size)
+    frames = one.encode_run(functions.is_same, data, Input(0), inputs=[pack(data)]) + one.encode_run(bytes, data)
+    threading.Thread(target=one.send, args=(frames,), daemon=True).start()
+    assert one.result(1) is False
+    assert one.result(2) == data
+
+
+@needs_cloudpickle
+def test_a_large_function_is_sent_by_value(one):
+    data = os.urandom(3_000_000)
+    one.send(one.encode_function(None, "f", cloudpickle.dumps(lambda: data)))
+    assert one.call("f") == data
+
+
 @needs_numpy
 @pytest.mark.parametrize("count", [10, 20_000, 2_000_000])
 def test_arrays_are_buffers_both_ways_and_may_be_written(one, count):
@@ -619,6 +635,19 @@ def test_a_forked_process_that_returns_does_not_answer(one):
     assert one.call(functions.fork_and_return) == 0
     assert one.call(functions.fork_and_exit, 3) == 3
     assert one.call(functions.add, 1) == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_function_may_use_multiprocessing(one, method):
+    assert one.call(functions.use_pool, method) == [1, 2, 3]
+    assert one.call(functions.add, 1) == 1
+
+
+def test_a_function_may_use_processes(one):
+    assert one.call(functions.use_process_pool) == [1, 2, 3]
+    assert one.call(functions.use_subprocess, "print(5)") == "5\n"
+    for _ in range(20):
+        assert one.call(functions.terminate_child) == -signal.SIGTERM
 
 
 def test_processes_of_a_function_end_with_the_runner(zygote, one):

@@ -1,11 +1,14 @@
 """Functions that the tests of the runner execute. The runner imports this module."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from concurrent import futures
 
 
 class Unpicklable(Exception):
@@ -97,6 +100,29 @@ def start_orphan():
         time.sleep(600)
         os._exit(0)
     return pid
+
+
+def use_pool(method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(abs, [-1, -2, -3])
+
+
+def use_process_pool():
+    with futures.ProcessPoolExecutor(2) as pool:
+        return list(pool.map(abs, [-1, -2, -3]))
+
+
+def use_subprocess(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def terminate_child():
+    """Return the signal that ended a process of multiprocessing."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    process.start()
+    process.terminate()
+    process.join(30)
+    return process.exitcode
 
 
 def crash():

@@ -396,6 +396,7 @@ class Runner:
         self.log = log
         self.is_interruptible = False
         self.next_interrupt = 0.0
+        self.ignores_sigterm = False
         self.is_forked = False
         self.functions = {}
         self.inputs = Inputs()
@@ -414,6 +415,20 @@ class Runner:
             self.next_interrupt = now + INTERRUPT_SECONDS
             raise KeyboardInterrupt
 
+    def prepare_fork(self):
+        """Let SIGTERM end a process that is forked, from its first instruction on: a process may be ended at once."""
+        self.ignores_sigterm = getsignal(signal.SIGTERM) is ignore_signal
+        if self.ignores_sigterm:
+            # Only the main thread may set handlers.
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def continue_after_fork(self):
+        """Ignore SIGTERM again."""
+        if self.ignores_sigterm:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, ignore_signal)
+
     def enter_fork(self):
         """Give up the protocol in a process that a function forked."""
         self.is_forked = True
@@ -423,8 +438,6 @@ class Runner:
             self.connection.close()
         if getsignal(signal.SIGINT) == self.interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if getsignal(signal.SIGTERM) is ignore_signal:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def leave_fork(self, error):
         """End a process that a function forked and that returned from the function."""
@@ -692,7 +705,9 @@ def run_runner(parent, control, log):
     runner = Runner(socket.socket(fileno=move_high(control)), move_high(log))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, runner.interrupt)
-    os.register_at_fork(after_in_child=runner.enter_fork)
+    os.register_at_fork(
+        before=runner.prepare_fork, after_in_parent=runner.continue_after_fork, after_in_child=runner.enter_fork
+    )
     install_inputs(runner.inputs)
     sys.modules["_partita_runner"].flush = runner.flush
     if "numpy.random" in sys.modules:
