@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import http
+import importlib
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -65,8 +67,8 @@ class Client:
 
     Parameters
     ----------
-    address : str or LocalCluster, optional
-        ``tcp://host:port``, or a local cluster. Without `address` and `scheduler_file`, the client connects to the
+    address : str, LocalCluster, SLURMCluster or SLURMRunner, optional
+        ``tcp://host:port``, or a cluster. Without `address` and `scheduler_file`, the client connects to the
         cluster of the environment (``PARTITA_SCHEDULER``), of the surrounding Slurm job, or to the only running
         cluster of this user. If none is found, it starts one on this machine, which ends with this process.
     scheduler_file : str, optional
@@ -103,7 +105,7 @@ class Client:
 
     def __init__(
         self,
-        address: str | LocalCluster | None = None,
+        address: Any = None,
         scheduler_file: str | None = None,
         timeout: float | str | None = None,
         n_workers: int | None = None,
@@ -129,10 +131,11 @@ class Client:
         }
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
-        if isinstance(address, LocalCluster):
+        if hasattr(address, "scheduler_address") and hasattr(address, "token"):
+            tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
-            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a LocalCluster, not {address!r}")
+            raise TypeError(f"address must be a string such as 'tcp://host:8786' or a cluster, not {address!r}")
         elif address is not None and token is not None:
             self._connect(address, token, wait, tls_ca_file)
         elif address is not None or scheduler_file is not None:
@@ -148,6 +151,10 @@ class Client:
             self._connect(self._own.scheduler_address, self._own.token, None)
         if set_as_default:
             self.as_current()
+        if "joblib" in sys.modules:
+            # Loops of joblib find the backend by its name. Its version may be too old.
+            with contextlib.suppress(ImportError):
+                importlib.import_module("partita.joblib")
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:
@@ -361,6 +368,19 @@ class Client:
         if isinstance(futures, (list, tuple, set)):
             return type(futures)(self.gather(one) for one in futures)
         return futures
+
+    def get_executor(self, **options: Any) -> Any:
+        """Return a ``concurrent.futures.Executor`` whose functions run on the workers.
+
+        Parameters
+        ----------
+        **options
+            Options of :meth:`submit` for all functions: ``pure``, ``retries``, ``priority``, ``resources``, ``workers``,
+            ``allow_other_workers``.
+        """
+        from ._executor import ClientExecutor
+
+        return ClientExecutor(self, **options)
 
     def _submit(self, work: Callable[[], Any]) -> Future:
         return self._futures.submit(work)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Clients of other makers that tests put to work against the cluster, what our own package needs, and
 /// what checks it.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 14] = [
     "pyarrow==26.0.1",
     "adbc-driver-manager==1.13.0",
     "adbc-driver-flightsql==1.13.0",
@@ -22,6 +22,8 @@ const PACKAGES: [&str; 12] = [
     "ruff==0.17.6",
     "nbconvert==7.17.2",
     "ipykernel==7.4.0",
+    "cloudpickle==3.1.3",
+    "joblib==1.6.0",
 ];
 
 /// Packages of which the files alone are wanted, without what they depend on.

@@ -62,6 +62,9 @@ pub(crate) struct WorkerJobs {
     /// Worker processes in each task of a job
     #[arg(long, env = "PARTITA_NWORKERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) nworkers: u32,
+    /// Line of the job script before the workers start, e.g. 'module load python'; may be given several times
+    #[arg(long, value_name = "LINE", allow_hyphen_values = true)]
+    pub(crate) prologue: Vec<String>,
     /// Options of sbatch, e.g. --cpus-per-task=6 --mem=8G --time=1:00:00
     #[arg(last = true, value_name = "SBATCH OPTIONS")]
     pub(crate) options: Vec<String>,

@@ -60,6 +60,7 @@ fn submission(jobs: &WorkerJobs) -> Result<(Submission, Access)> {
         program,
         access_file: file,
         nworkers: jobs.nworkers,
+        prologue: jobs.prologue.clone(),
         options: jobs.options.clone(),
     };
     Ok((submission, access))

@@ -54,6 +54,8 @@ pub(super) struct Submission {
     pub(super) program: PathBuf,
     pub(super) access_file: PathBuf,
     pub(super) nworkers: u32,
+    /// Lines of the script before the workers start.
+    pub(super) prologue: Vec<String>,
     /// Options of `sbatch`.
     pub(super) options: Vec<String>,
 }
@@ -61,8 +63,11 @@ pub(super) struct Submission {
 impl Submission {
     /// The batch script. It holds no secret: the access file is read on the nodes.
     fn script(&self) -> String {
+        let prologue: String =
+            self.prologue.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         format!(
             "#!/bin/bash\n\
+            {prologue}\
             # srun does not take the processors of a task from the job by itself.\n\
             exec srun ${{SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}} \\\n  \
             {} worker --scheduler-file={} --nworkers={}\n",

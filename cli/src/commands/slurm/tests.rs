@@ -194,6 +194,7 @@ fn submission() -> Submission {
         program: "/opt/par tita".into(),
         access_file: "/home/a/it's.json".into(),
         nworkers: 2,
+        prologue: Vec::new(),
         options: vec!["--mem=1G".to_string()],
     }
 }
@@ -218,6 +219,19 @@ async fn programs_are_asked() {
     let shown: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["job 7 pending: Resources", "job 8 running on n1"]);
     slurm.cancel(&[7, 8]).await.unwrap();
+}
+
+/// The lines that a user adds run before the workers start, in their order.
+#[tokio::test]
+async fn a_prologue_comes_before_the_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log").display().to_string();
+    let slurm = programs(folder.path(), &format!("cat >{log}; echo 12"));
+    let prologue = vec!["module load python".to_string(), "export A='b c'".to_string()];
+    slurm.submit(&Submission { prologue, ..submission() }).await.unwrap();
+    let told = std::fs::read_to_string(&log).unwrap();
+    let start = "#!/bin/bash\nmodule load python\nexport A='b c'\n# srun does not take";
+    assert!(told.starts_with(start), "{told}");
 }
 
 /// Programs that fail, hang, are not there or talk nonsense are errors that name them.

@@ -1,0 +1,227 @@
+"""Functions that the tests of the runner execute. The runner imports this module."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent import futures
+
+
+class Unpicklable(Exception):
+    """An exception that pickle refuses."""
+
+    def __init__(self):
+        super().__init__("it holds a lock")
+        self.lock = threading.Lock()
+
+
+class Unprintable(Exception):
+    """An exception without a message."""
+
+    def __str__(self):
+        raise ValueError("no message")
+
+
+def fail(kind, *args):
+    raise kind(*args)
+
+
+def fail_deep(depth):
+    if depth == 0:
+        raise KeyError("deep")
+    fail_deep(depth - 1)
+
+
+def add(*numbers):
+    return sum(numbers)
+
+
+def make_generator():
+    return (number for number in range(3))
+
+
+def is_same(left, right):
+    return left is right
+
+
+def write(array):
+    array[0] = 7
+    return array
+
+
+#: The array that `count_in_one_array` writes to.
+counts = None
+
+
+def count_in_one_array():
+    global counts
+    import numpy
+
+    if counts is None:
+        counts = numpy.zeros(1)
+    counts += 1
+    return counts
+
+
+def show(text, times=1):
+    for _ in range(times):
+        print(text)
+    return times
+
+
+def show_from_c(text):
+    ctypes.CDLL(None).printf(f"{text}\n".encode())
+    time.sleep(0.001)
+
+
+def fork_and_return():
+    pid = os.fork()
+    if pid == 0:
+        return "child"
+    _, status = os.waitpid(pid, 0)
+    return status
+
+
+def fork_and_exit(status):
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(status)
+    return os.WEXITSTATUS(os.waitpid(pid, 0)[1])
+
+
+def start_orphan():
+    """Start a process that outlives this one, and return its id."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    return pid
+
+
+def use_pool(method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(abs, [-1, -2, -3])
+
+
+def use_process_pool():
+    with futures.ProcessPoolExecutor(2) as pool:
+        return list(pool.map(abs, [-1, -2, -3]))
+
+
+def use_subprocess(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def terminate_child():
+    """Return the signal that ended a process of multiprocessing."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    process.start()
+    process.terminate()
+    process.join(30)
+    return process.exitcode
+
+
+def crash():
+    ctypes.string_at(0)
+
+
+def touch(path):
+    """Create a file with one system call, in which no interrupt is lost."""
+    os.mknod(path)
+
+
+def spin(path):
+    touch(path)
+    while True:
+        pass
+
+
+def sleep_long(path):
+    touch(path)
+    time.sleep(600)
+
+
+def clean_up_when_interrupted(path):
+    try:
+        touch(path)
+        time.sleep(600)
+    finally:
+        with open(path, "w") as file:
+            file.write("finally")
+
+
+def survive_an_interrupt(path, then):
+    try:
+        touch(path)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        touch(then)
+    time.sleep(600)
+
+
+def ignore_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def close_descriptors():
+    for number in (0, 1, 2):
+        os.close(number)
+
+
+def close_streams():
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def start_thread(seconds):
+    threading.Thread(target=time.sleep, args=(seconds,)).start()
+
+
+def count_threads():
+    return threading.active_count()
+
+
+async def double(number):
+    return 2 * number
+
+
+def process_state():
+    return {
+        "group": os.getpgrp(),
+        "pid": os.getpid(),
+        "main": sorted(name for name in vars(sys.modules["__main__"]) if not name.startswith("__")),
+        "omp": os.environ.get("OMP_NUM_THREADS"),
+        "stdin": os.readlink("/proc/self/fd/0"),
+        "descriptors": sorted(int(name) for name in os.listdir("/proc/self/fd")),
+        "path": list(sys.path),
+        "threads": threading.active_count(),
+    }
+
+
+def current_name():
+    return sys.modules["_partita_runner"].current["name"]
+
+
+def flush_and_wait(path):
+    """Write the answers of earlier calls, then wait for a file."""
+    sys.modules["_partita_runner"].flush()
+    return wait_for(path)
+
+
+def wait_for(path):
+    end = time.monotonic() + 30
+    while not os.path.exists(path):
+        if time.monotonic() > end:
+            raise TimeoutError(path)
+        time.sleep(0.001)
+    return path
+
+
+def draw():
+    import numpy
+
+    return float(numpy.random.random())

@@ -1,0 +1,851 @@
+"""The zygote and its runners, which execute Python functions: the tests speak their protocol as the worker does."""
+
+import contextlib
+import importlib.util
+import json
+import operator
+import os
+import pickle
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[1] / "worker" / "src" / "python" / "runner.py"
+SCRIPTS = HERE / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import runner_functions as functions  # noqa: E402
+
+try:
+    import cloudpickle
+except ImportError:
+    cloudpickle = None
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+needs_cloudpickle = pytest.mark.skipif(cloudpickle is None, reason="cloudpickle is not installed")
+needs_numpy = pytest.mark.skipif(numpy is None, reason="numpy is not installed")
+
+spec = importlib.util.spec_from_file_location("partita_runner_source", SOURCE)
+runner = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(runner)
+
+#: Maximum time for an answer, in seconds.
+PATIENCE = 30
+#: Number of runners that are killed.
+KILLED_RUNNERS = int(os.environ.get("PARTITA_TEST_KILLED_RUNNERS", "50"))
+
+
+def pack(value):
+    """Return a packed value as bytes."""
+    buffers = []
+    first = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    parts = [first, *(bytes(buffer.raw()) for buffer in buffers)]
+    return struct.pack(f"<I{len(parts)}Q", len(parts), *map(len, parts)) + b"".join(parts)
+
+
+def unpack(data):
+    """Return the value that was packed."""
+    (count,) = struct.unpack_from("<I", data)
+    lengths = struct.unpack_from(f"<{count}Q", data, 4)
+    parts, at = [], 4 + 8 * count
+    for length in lengths:
+        parts.append(bytearray(data[at : at + length]))
+        at += length
+    assert at == len(data)
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def frame(kind, body):
+    return struct.pack("<IB", len(body) + 1, kind) + body
+
+
+def until(condition):
+    """Wait until a condition holds, and return what it returned."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.002)
+    return found
+
+
+def is_alive(pid):
+    """Whether a process runs. A zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Input:
+    """An input of a call in its arguments."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return load_input, (self.place,)
+
+
+def load_input(place):
+    raise AssertionError("only the runner loads inputs")
+
+
+load_input.__module__, load_input.__qualname__ = "_partita_inputs", "load"
+sys.modules["_partita_inputs"] = type(sys)("_partita_inputs")
+sys.modules["_partita_inputs"].load = load_input
+
+
+class Frames:
+    """Frames on a socket."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.connection.settimeout(PATIENCE)
+        self.data = bytearray()
+
+    def take(self, length):
+        while len(self.data) < length:
+            chunk = self.connection.recv(1 << 20)
+            if not chunk:
+                raise EOFError
+            self.data += chunk
+        taken = bytes(self.data[:length])
+        del self.data[:length]
+        return taken
+
+    def read(self):
+        (length,) = struct.unpack("<I", self.take(4))
+        if length == 0xFFFFFFFF:
+            (length,) = struct.unpack("<Q", self.take(8))
+        body = self.take(length)
+        return body[0], body[1:]
+
+
+class Raised(Exception):
+    """A call that raised an exception."""
+
+    def __init__(self, body):
+        (self.ticket, self.flags), at = struct.unpack_from("<QB", body), 9
+        texts = []
+        for _ in range(3):
+            (length,) = struct.unpack_from("<I", body, at)
+            texts.append(body[at + 4 : at + 4 + length])
+            at += 4 + length
+        assert at == len(body)
+        self.text, self.traceback = texts[0].decode(), texts[1].decode()
+        self.error, self.frames = pickle.loads(texts[2]) if self.flags & 1 else (None, None)
+        super().__init__(self.text)
+
+
+class Runner:
+    """A runner as the worker sees it."""
+
+    def __init__(self, number, pid, control, log):
+        self.number, self.pid, self.log = number, pid, log
+        self.frames = Frames(control)
+        self.printed = bytearray()
+        self.numbers = {}
+        self.tickets = 0
+        self.thread = threading.Thread(target=self.drain, daemon=True)
+        self.thread.start()
+        kind, body = self.frames.read()
+        assert (kind, json.loads(body)) == (runner.READY, {"pid": pid})
+
+    def drain(self):
+        while chunk := os.read(self.log, 1 << 16):
+            self.printed += chunk
+        os.close(self.log)
+
+    def send(self, data):
+        self.frames.connection.sendall(data)
+
+    def encode_function(self, function, name=None, pickled=None):
+        number = len(self.numbers)
+        self.numbers[name or function] = number
+        name = (name or getattr(function, "__name__", "function")).encode()
+        return frame(1, struct.pack("<II", number, len(name)) + name + (pickled or pickle.dumps(function)))
+
+    def encode_run(self, function, *args, inputs=(), **kwargs):
+        """Return the frames that run a function, whose pickle is sent once."""
+        data = b""
+        if function not in self.numbers:
+            data = self.encode_function(function)
+        self.tickets += 1
+        arguments = struct.pack("<I", len(inputs))
+        for index in range(len(inputs)):
+            arguments += struct.pack("<II", 3, index)
+        arguments += pickle.dumps((args, kwargs), 5)
+        body = struct.pack("<QII", self.tickets, self.numbers[function], len(arguments)) + arguments
+        body += struct.pack("<I", len(inputs))
+        for index, packed in enumerate(inputs):
+            body += struct.pack("<IIQ", 3, index, len(packed)) + packed
+        return data + frame(2, body)
+
+    def start(self, function, *args, **kwargs):
+        self.send(self.encode_run(function, *args, **kwargs))
+        return self.tickets
+
+    def result(self, ticket=None):
+        kind, body = self.frames.read()
+        if kind == runner.RAISED:
+            raised = Raised(body)
+            assert raised.ticket == (ticket or self.tickets)
+            raise raised
+        assert kind == runner.DONE
+        assert struct.unpack_from("<Q", body)[0] == (ticket or self.tickets)
+        return unpack(body[8:])
+
+    def call(self, function, *args, **kwargs):
+        self.start(function, *args, **kwargs)
+        return self.result()
+
+    def raises(self, function, *args, **kwargs):
+        with pytest.raises(Raised) as caught:
+            self.call(function, *args, **kwargs)
+        return caught.value
+
+
+class Zygote:
+    """A zygote as the worker sees it."""
+
+    def __init__(self, folder, **settings):
+        own, other = socket.socketpair()
+        self.errors = open(folder / "zygote.log", "w+b")  # noqa: SIM115
+        copy = folder / "scratch" / "runner.py"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(SOURCE.read_text())
+        self.process = subprocess.Popen(
+            [sys.executable, str(copy), str(other.fileno())],
+            pass_fds=[other.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self.errors,
+            stderr=self.errors,
+        )
+        other.close()
+        self.frames = Frames(own)
+        self.runners = {}
+        self.ended = {}
+        preload = ["numpy"] if numpy is not None else []
+        defaults = {"sys_path": [str(SCRIPTS)], "cwd": str(folder), "env": {}, "preload": preload}
+        defaults["python"] = list(sys.version_info[:2])
+        own.sendall(frame(runner.INIT, json.dumps({**defaults, **settings}).encode()))
+        self.kind, body = self.frames.read()
+        self.answer = body.decode() if self.kind == runner.FAILED else json.loads(body)
+
+    def fork(self):
+        """Fork a runner."""
+        number = len(self.runners) + 7
+        control, others_control = socket.socketpair()
+        log, others_log = os.pipe()
+        descriptors = [others_control.fileno(), others_log]
+        socket.send_fds(self.frames.connection, [frame(runner.FORK, struct.pack("<I", number))], descriptors)
+        others_control.close()
+        os.close(others_log)
+        while True:
+            kind, body = self.frames.read()
+            if kind == runner.FORKED:
+                break
+            self.note_end(kind, body)
+        forked, pid = struct.unpack("<II", body)
+        assert forked == number
+        self.runners[number] = Runner(number, pid, control, log)
+        return self.runners[number]
+
+    def note_end(self, kind, body):
+        assert kind == runner.EXITED
+        number, pid, status = struct.unpack("<IIi", body)
+        assert self.runners[number].pid == pid
+        self.ended[number] = status
+
+    def wait_for_end(self, runner):
+        """Return the status of a runner that ended."""
+        while runner.number not in self.ended:
+            self.note_end(*self.frames.read())
+        return self.ended[runner.number]
+
+    def close(self):
+        self.frames.connection.close()
+        status = self.process.wait(PATIENCE)
+        for one in self.runners.values():
+            one.frames.connection.close()
+            until(lambda pid=one.pid: not is_alive(pid))
+        self.errors.close()
+        return status
+
+    def output(self):
+        return (Path(self.errors.name)).read_text()
+
+
+@pytest.fixture
+def zygote(tmp_path):
+    zygote = Zygote(tmp_path)
+    assert zygote.kind == runner.ZYGOTE_READY, zygote.answer
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture
+def one(zygote):
+    return zygote.fork()
+
+
+# Calls.
+
+
+def test_a_call_returns_its_result(one):
+    assert one.call(functions.add, 1, 2, 3) == 6
+    assert one.call(dict, [("a", 1)], b=2) == {"a": 1, "b": 2}
+
+
+def test_an_async_function_returns_the_result_of_its_coroutine(one):
+    assert one.call(functions.double, 4) == 8
+
+
+def test_results_of_queued_calls_come_in_order(one):
+    data = b"".join(one.encode_run(functions.add, number, 1) for number in range(2_000))
+    threading.Thread(target=one.send, args=(data,), daemon=True).start()
+    assert [one.result(ticket) for ticket in range(1, 2_001)] == [number + 1 for number in range(2_000)]
+
+
+def test_a_frame_may_arrive_in_single_bytes(one):
+    for byte in one.encode_run(functions.add, 1, 1):
+        one.send(bytes([byte]))
+    assert one.result() == 2
+
+
+def test_results_of_quick_calls_are_written_together(one):
+    for _ in range(3):
+        one.call(functions.add, 1)
+    one.send(b"".join(one.encode_run(functions.add, number) for number in range(200)))
+    assert one.result(4) == 0
+    reads = 1
+    for ticket in range(5, 204):
+        reads += len(one.frames.data) == 0
+        one.result(ticket)
+    assert reads < 50
+
+
+def test_a_result_does_not_wait_for_a_slow_function(one, tmp_path):
+    path = str(tmp_path / "go")
+    for _ in range(3):
+        one.call(functions.add, 1)
+    one.send(one.encode_run(functions.add, 1, 1) + one.encode_run(functions.wait_for, path))
+    assert one.result(4) == 2
+    Path(path).touch()
+    assert one.result(5) == path
+
+
+def test_a_call_can_flush_the_results_of_earlier_calls(one, tmp_path):
+    (tmp_path / "open").touch()
+    for _ in range(runner.QUICK_CALLS + 8):
+        one.call(functions.add, 1)
+    ticket = one.tickets + 1
+    one.send(one.encode_run(functions.add, 1, 1) + one.encode_run(functions.flush_and_wait, str(tmp_path / "go")))
+    assert one.result(ticket) == 2
+    (tmp_path / "go").touch()
+    one.result(ticket + 1)
+
+
+def test_a_function_is_forgotten(one):
+    assert one.call(functions.add, 1) == 1
+    one.send(frame(runner.FORGET, struct.pack("<I", one.numbers[functions.add])))
+    raised = one.raises(functions.add, 1)
+    assert raised.flags == 3
+    assert "function 0 was not sent" in raised.text
+
+
+def test_the_name_of_the_call_is_known_inside_it(one):
+    assert one.call(functions.current_name) == "current_name"
+
+
+@needs_cloudpickle
+def test_a_function_is_sent_by_value(one):
+    factor = 3
+    one.send(one.encode_function(None, "triple", cloudpickle.dumps(lambda number: number * factor)))
+    assert one.call("triple", 5) == 15
+
+
+def test_a_function_that_cannot_be_unpickled_fails_each_call(one):
+    pickled = pickle.dumps(functions.add).replace(b"runner_functions", b"runner_functionz")
+    one.send(one.encode_function(None, "lost", pickled))
+    for _ in range(2):
+        raised = one.raises("lost", 1)
+        assert raised.flags & 2
+        assert isinstance(raised.error, ModuleNotFoundError)
+    assert one.call(functions.add, 1) == 1
+
+
+# Inputs.
+
+
+def test_inputs_replace_their_places_in_the_arguments(one):
+    inputs = [pack(10), pack([1, 2])]
+    assert one.call(dict, a=Input(1), b=[Input(0)], inputs=inputs) == {"a": [1, 2], "b": [10]}
+
+
+def test_an_input_that_is_used_twice_is_one_object(one):
+    assert one.call(functions.is_same, Input(0), Input(0), inputs=[pack([1])]) is True
+    assert one.call(functions.is_same, Input(0), Input(1), inputs=[pack([1]), pack([1])]) is False
+
+
+def test_inputs_do_not_outlive_their_call(one):
+    assert one.call(functions.add, Input(0), inputs=[pack(5)]) == 5
+    raised = one.raises(functions.add, Input(0))
+    assert "IndexError" in raised.text
+
+
+def test_a_large_input_and_result_pass_unchanged(one):
+    data = os.urandom(1 << 20) * 100
+    frames = one.encode_run(operator.add, Input(0), b"x", inputs=[pack(data)])
+    threading.Thread(target=one.send, args=(frames,), daemon=True).start()
+    assert one.result() == data + b"x"
+
+
+@pytest.mark.parametrize("size", [100_000, 300_000, 3_000_000])
+def test_large_arguments_pass_unchanged(one, size):
+    data = os.urandom(size)
+    frames = one.encode_run(functions.is_same, data, Input(0), inputs=[pack(data)]) + one.encode_run(bytes, data)
+    threading.Thread(target=one.send, args=(frames,), daemon=True).start()
+    assert one.result(1) is False
+    assert one.result(2) == data
+
+
+@needs_cloudpickle
+def test_a_large_function_is_sent_by_value(one):
+    data = os.urandom(3_000_000)
+    one.send(one.encode_function(None, "f", cloudpickle.dumps(lambda: data)))
+    assert one.call("f") == data
+
+
+@needs_numpy
+@pytest.mark.parametrize("count", [10, 20_000, 2_000_000])
+def test_arrays_are_buffers_both_ways_and_may_be_written(one, count):
+    array = numpy.arange(count, dtype="float64")
+    frames = one.encode_run(functions.write, Input(0), inputs=[pack(array)])
+    threading.Thread(target=one.send, args=(frames,), daemon=True).start()
+    kind, body = one.frames.read()
+    assert kind == runner.DONE
+    parts, pickled, size = struct.unpack_from("<IQQ", body, 8)
+    assert (parts, size) == (2, 8 * count)
+    assert pickled < 1_000
+    array[0] = 7
+    assert (unpack(body[8:]) == array).all()
+
+
+@needs_numpy
+def test_a_result_is_copied_before_the_next_call_writes_to_it(one):
+    one.call(functions.count_in_one_array)
+    one.send(b"".join(one.encode_run(functions.count_in_one_array) for _ in range(100)))
+    assert [one.result(ticket)[0] for ticket in range(2, 102)] == list(range(2, 102))
+
+
+# Exceptions.
+
+
+def test_an_exception_is_sent_with_its_frames(one):
+    raised = one.raises(functions.fail, ValueError, "no such thing")
+    assert raised.text == "ValueError: no such thing"
+    assert raised.flags == 1
+    assert isinstance(raised.error, ValueError)
+    assert raised.error.args == ("no such thing",)
+    assert [(Path(name).name, function) for name, _, function, _ in raised.frames] == [("runner_functions.py", "fail")]
+    assert raised.frames[0][3] == "raise kind(*args)"
+    assert "runner.py" not in raised.traceback
+    assert raised.traceback.startswith("Traceback")
+    assert one.call(functions.add, 1) == 1
+
+
+def test_an_exception_that_cannot_be_pickled_is_sent_as_text(one):
+    raised = one.raises(functions.fail, functions.Unpicklable)
+    assert raised.flags == 0
+    assert raised.text == "runner_functions.Unpicklable: it holds a lock"
+
+
+def test_an_exception_whose_message_fails_is_sent(one):
+    raised = one.raises(functions.fail, functions.Unprintable)
+    assert raised.text.startswith("runner_functions.Unprintable")
+
+
+@needs_cloudpickle
+def test_an_exception_of_a_class_of_main_is_pickled_by_value(one):
+    source = "class Own(Exception):\n    pass\ndef fail():\n    raise Own('mine')\n"
+    main = type(sys)("__main__")
+    exec(source, main.__dict__)
+    kept, sys.modules["__main__"] = sys.modules["__main__"], main
+    try:
+        pickled = cloudpickle.dumps(main.fail)
+    finally:
+        sys.modules["__main__"] = kept
+    one.send(one.encode_function(None, "fail", pickled))
+    raised = one.raises("fail")
+    assert raised.text == "Own: mine"
+    assert type(raised.error).__name__ == "Own"
+    assert raised.error.args == ("mine",)
+
+
+def test_a_long_message_and_a_deep_traceback_are_shortened(one):
+    raised = one.raises(functions.fail, ValueError, "x" * (2 << 20))
+    assert len(raised.text) == runner.TEXT_MAX
+    assert len(raised.traceback.encode()) <= 64 << 10
+    assert raised.flags == 0
+    raised = one.raises(functions.fail_deep, 900)
+    assert isinstance(raised.error, KeyError)
+    assert len(raised.frames) == 2 * runner.FRAMES_MAX
+    assert isinstance(one.raises(functions.fail_deep, 1 << 20).error, RecursionError)
+
+
+def test_arguments_that_cannot_be_unpickled_fail_the_call(one):
+    data = one.encode_run(functions.add, functions.Unprintable).replace(b"Unprintable", b"Unprintablx")
+    one.send(data)
+    with pytest.raises(Raised) as caught:
+        one.result()
+    assert caught.value.flags == 1
+    assert isinstance(caught.value.error, AttributeError)
+
+
+def test_a_result_that_cannot_be_pickled_is_a_type_error(one):
+    raised = one.raises(functions.make_generator)
+    assert isinstance(raised.error, TypeError)
+    assert "the result of make_generator, of type generator" in raised.text
+    assert one.call(functions.add, 1) == 1
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError, StopIteration])
+def test_exceptions_that_end_programs_fail_only_the_call(one, kind):
+    assert type(one.raises(functions.fail, kind, 3).error) is kind
+    assert isinstance(one.raises(sys.exit, 1).error, SystemExit)
+    assert one.call(functions.add, 1) == 1
+
+
+# Interrupts.
+
+
+@pytest.mark.parametrize("function", [functions.spin, functions.sleep_long])
+def test_an_interrupt_ends_a_call(one, tmp_path, function):
+    path = tmp_path / "started"
+    one.start(function, str(path))
+    until(path.exists)
+    os.kill(one.pid, signal.SIGINT)
+    with pytest.raises(Raised) as caught:
+        one.result()
+    assert isinstance(caught.value.error, KeyboardInterrupt)
+    assert one.call(functions.add, 1) == 1
+
+
+def test_an_interrupt_runs_finally(one, tmp_path):
+    path = tmp_path / "started"
+    one.start(functions.clean_up_when_interrupted, str(path))
+    until(path.exists)
+    os.kill(one.pid, signal.SIGINT)
+    with pytest.raises(Raised):
+        one.result()
+    assert path.read_text() == "finally"
+
+
+def test_interrupts_between_calls_are_ignored(one):
+    for _ in range(20):
+        os.kill(one.pid, signal.SIGINT)
+    assert one.call(functions.add, 1) == 1
+    os.kill(one.pid, signal.SIGTERM)
+    assert one.call(functions.add, 1) == 1
+
+
+def test_interrupts_at_any_moment_leave_one_answer_for_each_call(one):
+    """A thousand interrupts while ten thousand calls run: every ticket is answered once, in order."""
+    calls = 10_000
+    data = b"".join(one.encode_run(functions.add, number) for number in range(calls))
+    threading.Thread(target=one.send, args=(data,), daemon=True).start()
+    ended = threading.Event()
+
+    def interrupt():
+        for _ in range(1_000):
+            if ended.wait(0.0001):
+                return
+            os.kill(one.pid, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    interrupted = 0
+    for ticket in range(1, calls + 1):
+        try:
+            assert one.result(ticket) == ticket - 1
+        except Raised as raised:
+            assert isinstance(raised.error, KeyboardInterrupt)
+            interrupted += 1
+    ended.set()
+    thread.join()
+    assert interrupted < calls
+    assert one.call(functions.add, 1) == 1
+
+
+def test_a_second_interrupt_ends_a_call_that_survived_the_first(one, tmp_path):
+    path = tmp_path / "started"
+    one.start(functions.survive_an_interrupt, str(path), str(tmp_path / "survived"))
+    until(path.exists)
+    os.kill(one.pid, signal.SIGINT)
+    until((tmp_path / "survived").exists)
+    time.sleep(runner.INTERRUPT_SECONDS)
+    os.kill(one.pid, signal.SIGINT)
+    with pytest.raises(Raised):
+        one.result()
+
+
+def test_a_handler_of_a_function_does_not_outlive_its_call(one, tmp_path):
+    one.call(functions.ignore_interrupts)
+    path = tmp_path / "started"
+    one.start(functions.sleep_long, str(path))
+    until(path.exists)
+    os.kill(one.pid, signal.SIGINT)
+    with pytest.raises(Raised):
+        one.result()
+
+
+# What functions do to their process.
+
+
+def test_ten_megabytes_of_output_arrive_on_the_log(one):
+    assert one.call(functions.show, "x" * 1_023, 10 << 10) == 10 << 10
+    until(lambda: len(one.printed) == 10 << 20)
+
+
+def test_output_is_text_in_utf_8(one):
+    one.call(functions.show, "Grüße\ud800")
+    until(lambda: one.printed.endswith(b"\n"))
+    assert one.printed.decode() == "Grüße\\ud800\n"
+
+
+def test_output_of_c_code_arrives_after_the_call(one):
+    one.call(functions.show_from_c, "from C")
+    until(lambda: one.printed == b"from C\n")
+
+
+def test_a_forked_process_that_returns_does_not_answer(one):
+    assert one.call(functions.fork_and_return) == 0
+    assert one.call(functions.fork_and_exit, 3) == 3
+    assert one.call(functions.add, 1) == 1
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_function_may_use_multiprocessing(one, method):
+    assert one.call(functions.use_pool, method) == [1, 2, 3]
+    assert one.call(functions.add, 1) == 1
+
+
+def test_a_function_may_use_processes(one):
+    assert one.call(functions.use_process_pool) == [1, 2, 3]
+    assert one.call(functions.use_subprocess, "print(5)") == "5\n"
+    for _ in range(20):
+        assert one.call(functions.terminate_child) == -signal.SIGTERM
+
+
+def test_processes_of_a_function_end_with_the_runner(zygote, one):
+    orphan = one.call(functions.start_orphan)
+    assert is_alive(orphan)
+    one.frames.connection.close()
+    assert zygote.wait_for_end(one) == 0
+    until(lambda: not is_alive(orphan))
+
+
+def test_an_exit_of_the_process_is_reported_and_another_runner_is_forked(zygote, one):
+    one.start(os._exit, 5)
+    status = zygote.wait_for_end(one)
+    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 5
+    assert zygote.fork().call(functions.add, 1) == 1
+
+
+def test_a_crash_is_reported_with_its_stack(zygote, one):
+    one.start(functions.crash)
+    status = zygote.wait_for_end(one)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSEGV
+    one.thread.join(PATIENCE)
+    assert b"Segmentation fault" in one.printed
+    assert b"in crash" in one.printed
+    assert zygote.fork().call(functions.add, 1) == 1
+
+
+@pytest.mark.parametrize("close", [functions.close_descriptors, functions.close_streams])
+def test_closed_streams_are_opened_again(one, close):
+    one.call(close)
+    one.call(functions.show, "still here")
+    until(lambda: one.printed.endswith(b"still here\n"))
+    assert one.call(functions.process_state)["stdin"] == "/dev/null"
+
+
+def test_a_change_of_folder_lasts(one, tmp_path):
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    one.call(os.chdir, str(folder))
+    assert one.call(os.getcwd) == str(folder)
+    folder.rmdir()
+    assert one.call(functions.add, 1) == 1
+
+
+def test_threads_of_a_function_neither_stop_calls_nor_the_end(zygote, one):
+    one.call(functions.start_thread, 600)
+    assert one.call(functions.count_threads) == 2
+    one.frames.connection.close()
+    assert zygote.wait_for_end(one) == 0
+
+
+def test_the_process_of_a_runner_is_clean(zygote, one):
+    state = one.call(functions.process_state)
+    assert state["pid"] == state["group"] == one.pid
+    assert state["main"] == []
+    assert state["omp"] == os.environ.get("OMP_NUM_THREADS", "1")
+    assert state["stdin"] == "/dev/null"
+    assert state["threads"] == 1
+    low = [number for number in state["descriptors"] if number < 10]
+    # The last one is the folder that the function itself lists.
+    assert low in ([0, 1, 2, 3], [0, 1, 2, 3, 4])
+    assert state["path"].count(str(SCRIPTS)) == 1
+    assert not any(entry.endswith("scratch") for entry in state["path"])
+
+
+@needs_numpy
+def test_runners_draw_different_random_numbers(zygote):
+    assert len({zygote.fork().call(functions.draw) for _ in range(3)}) == 3
+
+
+# The zygote.
+
+
+def test_the_zygote_describes_itself(zygote):
+    assert zygote.answer["version"] == "{}.{}.{}".format(*sys.version_info)
+    assert zygote.answer["pid"] == zygote.process.pid
+    assert Path(zygote.answer["executable"]).exists()
+    assert zygote.answer["cloudpickle"] == getattr(cloudpickle, "__version__", None)
+
+
+def test_no_process_is_left_when_the_socket_of_the_zygote_closes(zygote, tmp_path):
+    runners = [zygote.fork() for _ in range(3)]
+    orphan = runners[0].call(functions.start_orphan)
+    runners[1].start(functions.spin, str(tmp_path / "started"))
+    until((tmp_path / "started").exists)
+    assert zygote.close() == 0
+    until(lambda: not is_alive(orphan))
+
+
+def test_no_runner_is_left_when_the_zygote_is_killed(zygote, tmp_path):
+    one = zygote.fork()
+    one.start(functions.sleep_long, str(tmp_path / "started"))
+    until((tmp_path / "started").exists)
+    zygote.process.kill()
+    until(lambda: not is_alive(one.pid))
+
+
+def test_the_zygote_ignores_signals_of_the_terminal(zygote):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(zygote.process.pid, number)
+    assert zygote.fork().call(functions.add, 1) == 1
+
+
+def test_many_runners_are_forked_and_end(zygote):
+    runners = [zygote.fork() for _ in range(30)]
+    for one in runners:
+        one.start(os._exit, one.number)
+    for one in runners:
+        assert os.WEXITSTATUS(zygote.wait_for_end(one)) == one.number
+
+
+def test_runners_that_are_killed_at_random_moments_answer_in_order_until_then(zygote):
+    """Their answers are those of the first calls, without a gap and without a wrong one."""
+    moments = random.Random(0)
+    for _ in range(KILLED_RUNNERS):
+        one = zygote.fork()
+        one.send(b"".join(one.encode_run(functions.add, number, 1) for number in range(500)))
+        time.sleep(moments.random() * 0.01)
+        os.kill(one.pid, signal.SIGKILL)
+        results = []
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while True:
+                results.append(one.result(len(results) + 1))
+        assert results == list(range(1, len(results) + 1))
+        assert os.WTERMSIG(zygote.wait_for_end(one)) == signal.SIGKILL
+    assert zygote.fork().call(functions.add, 1) == 1
+
+
+def test_a_folder_that_does_not_exist_is_reported_and_not_used(tmp_path):
+    zygote = Zygote(tmp_path, cwd="/no/such/folder")
+    assert zygote.kind == runner.ZYGOTE_READY
+    assert zygote.fork().call(os.getcwd) == zygote.answer["cwd"] == os.getcwd()
+    zygote.close()
+    assert "cannot use the client's folder '/no/such/folder'" in zygote.output()
+
+
+def test_another_version_of_python_is_refused(tmp_path):
+    zygote = Zygote(tmp_path, python=[3, 2])
+    assert zygote.kind == runner.FAILED
+    assert "the client runs Python 3.2" in zygote.answer
+    assert sys.executable in zygote.answer
+    assert zygote.close() == 1
+
+
+def test_an_invalid_message_ends_the_zygote(tmp_path):
+    zygote = Zygote(tmp_path)
+    zygote.frames.connection.sendall(frame(99, b""))
+    with pytest.raises(EOFError):
+        zygote.frames.read()
+    assert zygote.close() == runner.EXIT_PROTOCOL
+    assert "frame of kind 99" in zygote.output()
+
+
+def test_the_zygote_has_one_thread_whatever_it_imports(tmp_path):
+    zygote = Zygote(tmp_path, preload=["numpy", "pandas", "pyarrow"])
+    assert len(os.listdir(f"/proc/{zygote.process.pid}/task")) == 1
+    zygote.close()
+
+
+def test_variables_and_modules_of_init_are_used(tmp_path):
+    zygote = Zygote(tmp_path, env={"PARTITA_TEST": "x", "OMP_NUM_THREADS": "3"}, preload=["decimal", "no_such_module"])
+    one = zygote.fork()
+    assert one.call(os.getenv, "PARTITA_TEST") == "x"
+    assert one.call(functions.process_state)["omp"] == "3"
+    zygote.close()
+
+
+# The framing of what is larger than any test can send.
+
+
+def test_a_long_frame_has_a_long_length(monkeypatch):
+    monkeypatch.setattr(runner, "LONG_FRAME", 10)
+    assert runner.encode_frame(2, b"x" * 9) == struct.pack("<IB", 10, 2) + b"x" * 9
+    data = runner.encode_frame(2, b"x" * 10)
+    assert data == struct.pack("<IQB", 0xFFFFFFFF, 11, 2) + b"x" * 10
+    cursor = runner.Cursor(data)
+    assert runner.read_head(cursor) == (10, 2)
+    assert cursor.take(10) == b"x" * 10
+
+
+def test_a_value_whose_lengths_do_not_match_is_refused():
+    data = pack([1])
+    with pytest.raises(runner.ProtocolError):
+        runner.read_packed(runner.Cursor(data), len(data) + 1)
+
+
+@needs_numpy
+def test_parts_of_every_size_are_read_from_a_socket(monkeypatch):
+    monkeypatch.setattr(runner, "READ_SIZE", 1_000)
+    monkeypatch.setattr(runner, "MAPPED_PART", 4_000)
+    own, other = socket.socketpair()
+    values = [numpy.arange(size, dtype="uint8") for size in (0, 1, 999, 1_000, 1_001, 3_999, 4_000, 70_001)]
+    data = pack(values)
+    thread = threading.Thread(target=own.sendall, args=(data,))
+    thread.start()
+    first, *buffers = runner.read_packed(runner.Reader(other, lambda: None), len(data))
+    thread.join()
+    read = pickle.loads(first, buffers=buffers)
+    assert all((a == b).all() and a.flags.writeable for a, b in zip(read, values))
+    own.close()
+    other.close()

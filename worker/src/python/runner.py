@@ -1,0 +1,951 @@
+"""Runs Python functions for a worker: a zygote process and the runners that it forks.
+
+The worker starts ``python runner.py DESCRIPTOR``, where the descriptor is one end of a Unix stream
+socket pair. This process, the zygote, imports modules once, runs no function of a user, and starts
+no thread. On request it forks a runner, which takes about a millisecond. A runner executes one
+function at a time, in its main thread, and answers on a socket of its own.
+
+All messages are frames: the length of the rest as u32, a kind as u8, and a body; integers are little
+endian. A length of 0xFFFFFFFF means that the real length follows as u64. A packed value is the number
+of its parts as u32, their lengths as u64 each, and the parts: a pickle, then its out-of-band buffers.
+
+This file needs only the standard library. cloudpickle, numpy and others are used if they are installed.
+"""
+
+import sys
+import types
+
+if __name__ == "__main__":
+    # Functions and classes of a user's script claim to be from `__main__`. That module stays empty here,
+    # so that pickle never mistakes a name of this file for one of theirs.
+    __name__ = "_partita_runner"
+    sys.modules[__name__] = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+
+import atexit
+import collections
+import contextlib
+import faulthandler
+import fcntl
+import gc
+import importlib
+import io
+import json
+import mmap
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import time
+import traceback
+
+try:
+    from _signal import getsignal  # Without the conversion to an enumeration: a tenth of the time.
+except ImportError:
+    from signal import getsignal
+
+try:
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+except Exception:
+    libc = None
+
+#: Kinds of frames from the worker to the zygote, and back.
+INIT, FORK = 1, 2
+ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
+#: Kinds of frames from the worker to a runner, and back.
+FUNCTION, RUN, FORGET = 1, 2, 3
+READY, DONE, RAISED = 1, 2, 3
+#: Flags of RAISED.
+IS_PICKLED, IS_FUNCTION_BROKEN = 1, 2
+
+#: Length field of a frame whose real length follows as u64.
+LONG_LENGTH = 0xFFFFFFFF
+#: Frames above this length, in bytes, are written with a u64 length.
+LONG_FRAME = 1 << 30
+#: Maximum number of bytes of one read. Longer frames are read part by part.
+READ_SIZE = 256 << 10
+#: Parts of at least this many bytes are read into pages of their own.
+MAPPED_PART = 1 << 20
+#: Answers are written when this many bytes have gathered.
+GATHERED_BYTES = 64 << 10
+#: Answers are written when the first of them is this old, in seconds.
+GATHERED_SECONDS = 0.001
+#: A call below this duration, in seconds, is quick: its answer may wait for the next one.
+QUICK_SECONDS = 0.0001
+#: Number of quick calls after which a function with a slow call counts as quick.
+QUICK_CALLS = 256
+#: Least time between two interrupts of a call, in seconds. C code may lose the first one.
+INTERRUPT_SECONDS = 0.05
+#: Maximum number of functions that a runner keeps.
+FUNCTIONS_MAX = 1_000
+#: Maximum length of the text of an exception, in characters.
+TEXT_MAX = 4_000
+#: Maximum length of the text of a traceback, in characters of at most 4 bytes.
+TRACEBACK_MAX = 16 << 10
+#: Maximum number of frames of a traceback that are sent with an exception, at either end of it.
+FRAMES_MAX = 100
+#: Maximum length of a pickled exception, in bytes.
+EXCEPTION_MAX = 1 << 20
+#: Descriptors of the protocol are moved to the first of these numbers that the limits allow.
+DESCRIPTORS = (512, 200, 64, 10)
+#: Time for exit handlers of a runner whose worker closed the socket, in seconds.
+EXIT_SECONDS = 5
+#: Maximum number of descriptors that are received at once.
+RECEIVED_DESCRIPTORS = 64
+#: Exit status of a process that received an invalid message.
+EXIT_PROTOCOL = 76
+#: Status, as of `os.waitpid`, of a runner that could not be forked.
+STATUS_NOT_FORKED = 71 << 8
+
+#: Environment variables that libraries read when they are imported, set unless the user set them. Numeric libraries
+#: start no threads, since the runners share the cores; neither does the allocator of pyarrow, since the zygote forks.
+VARIABLES = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+
+HEAD = struct.Struct("<IB")
+LONG_HEAD = struct.Struct("<QB")
+U32 = struct.Struct("<I")
+U64 = struct.Struct("<Q")
+RUN_HEAD = struct.Struct("<QII")
+INPUT_HEAD = struct.Struct("<IIQ")
+#: Head of a DONE frame whose value has one part: length, kind, ticket, number of parts, length of the part.
+DONE_HEAD = struct.Struct("<IBQIQ")
+
+#: The end of a RUN frame without inputs.
+NO_INPUTS = U32.pack(0)
+
+#: The call that this runner executes: its stage, index, ticket, and function name; None between calls.
+current = None
+
+cloudpickle = None
+
+
+class ProtocolError(Exception):
+    """A message of the worker is invalid."""
+
+
+class UnsuitablePython(Exception):
+    """This Python does not fit the client. The text is shown to the user."""
+
+
+def encode_frame(kind, body):
+    """Return a frame as bytes."""
+    return frame_head(kind, len(body)) + body
+
+
+def frame_head(kind, length):
+    """Return the start of a frame whose body has `length` bytes."""
+    length += 1
+    if length > LONG_FRAME:
+        return U32.pack(LONG_LENGTH) + LONG_HEAD.pack(length, kind)
+    return HEAD.pack(length, kind)
+
+
+class Reader:
+    """Reads from a stream socket. `flush` is called before a read that blocks."""
+
+    def __init__(self, connection, flush):
+        self.connection = connection
+        self.flush = flush
+        self.data = b""
+        self.at = 0
+
+    def fill(self):
+        """Read more bytes, at least one."""
+        try:
+            chunk = self.connection.recv(READ_SIZE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self.flush()
+            chunk = self.connection.recv(READ_SIZE)
+        if not chunk:
+            raise EOFError
+        self.data = self.data[self.at :] + chunk if self.at < len(self.data) else chunk
+        self.at = 0
+
+    def take(self, length):
+        """Return the next `length` bytes."""
+        if length > READ_SIZE:
+            return self.take_writable(length)
+        end = self.at + length
+        while end > len(self.data):
+            self.fill()
+            end = self.at + length
+        taken = self.data[self.at : end]
+        self.at = end
+        return taken
+
+    def take_writable(self, length):
+        """Return the next `length` bytes as an aligned buffer that the caller may write to."""
+        if length >= MAPPED_PART:
+            taken = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        else:
+            taken = bytearray(length)
+        have = min(length, len(self.data) - self.at)
+        with memoryview(taken) as view:
+            view[:have] = self.data[self.at : self.at + have]
+            self.at += have
+            if have < length:
+                self.flush()
+            while have < length:
+                count = self.connection.recv_into(view[have:])
+                if count == 0:
+                    raise EOFError
+                have += count
+        return taken
+
+
+class Cursor:
+    """Reads from bytes as `Reader` does from a socket."""
+
+    def __init__(self, data):
+        self.data = data
+        self.at = 0
+
+    def take(self, length):
+        """Return the next `length` bytes."""
+        end = self.at + length
+        if end > len(self.data):
+            raise ProtocolError("a message ends too early")
+        taken = self.data[self.at : end]
+        self.at = end
+        return taken
+
+    def take_writable(self, length):
+        """Return the next `length` bytes as an aligned buffer that the caller may write to."""
+        return bytearray(self.take(length))
+
+
+def read_head(reader):
+    """Read the start of a frame. Return the length of its body and its kind."""
+    length, kind = HEAD.unpack(reader.take(HEAD.size))
+    if length == LONG_LENGTH:
+        # The byte that was read as the kind is the first byte of the real length.
+        length, kind = LONG_HEAD.unpack(bytes([kind]) + reader.take(LONG_HEAD.size - 1))
+    if length == 0:
+        raise ProtocolError("a frame is empty")
+    return length - 1, kind
+
+
+def read_packed(source, length):
+    """Read a packed value of `length` bytes. Return its parts; the buffers after the first are writable."""
+    (count,) = U32.unpack(source.take(U32.size))
+    if count == 0:
+        raise ProtocolError("a value has no parts")
+    lengths = struct.unpack(f"<{count}Q", source.take(U64.size * count))
+    if U32.size + U64.size * count + sum(lengths) != length:
+        raise ProtocolError("the lengths of a value do not match")
+    first = source.take(lengths[0])
+    return [first, *(source.take_writable(length) for length in lengths[1:])]
+
+
+def pack(value):
+    """Pickle a value. Return its parts: the pickle, and its buffers as memory views."""
+    buffers = []
+    try:
+        first = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException:
+        # Also functions and classes of the user's `__main__`, which pickle does not find.
+        if cloudpickle is None:
+            raise
+        buffers = []
+        first = cloudpickle.dumps(value, 5, buffer_callback=buffers.append)
+    return [first, *(buffer.raw() for buffer in buffers)] if buffers else [first]
+
+
+def describe(error):
+    """Return the type and the message of an exception as one text."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    try:
+        message = str(error)
+    except Exception:
+        message = "(the message cannot be shown)"
+    return (f"{name}: {message}" if message else name)[:TEXT_MAX]
+
+
+def user_traceback(error):
+    """Return the traceback of an exception without the frames of this file at its start."""
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_globals is globals():
+        at = at.tb_next
+    return at
+
+
+def format_user_traceback(error):
+    """Return the traceback of an exception as text. The middle of a long one is left out."""
+    try:
+        text = "".join(traceback.format_exception(type(error), error, user_traceback(error)))
+    except Exception:
+        return describe(error)
+    if len(text) > TRACEBACK_MAX:
+        half = TRACEBACK_MAX // 2 - 8
+        text = f"{text[:half]}\n...\n{text[-half:]}"
+    return text
+
+
+def pickle_exception(error):
+    """Pickle an exception with the frames of its traceback. Return no bytes if that fails."""
+    try:
+        summary = traceback.extract_tb(user_traceback(error))
+        frames = [(frame.filename, frame.lineno, frame.name, frame.line or "") for frame in summary]
+        if len(frames) > 2 * FRAMES_MAX:
+            frames[FRAMES_MAX:-FRAMES_MAX] = []
+        try:
+            pickled = pickle.dumps((error, frames), 5)
+        except Exception:
+            if cloudpickle is None:
+                return b""
+            pickled = cloudpickle.dumps((error, frames), 5)
+    except BaseException:
+        return b""
+    return pickled if len(pickled) <= EXCEPTION_MAX else b""
+
+
+def encode_raised(ticket, error, flags):
+    """Return the body of a RAISED frame."""
+    pickled = pickle_exception(error)
+    body = [U64.pack(ticket), bytes([flags | (IS_PICKLED if pickled else 0)])]
+    texts = (describe(error), format_user_traceback(error))
+    for data in (*(text.encode("utf-8", "backslashreplace") for text in texts), pickled):
+        body += U32.pack(len(data)), data
+    return b"".join(body)
+
+
+class Function:
+    """A function of a user: its pickle until the first call, then the function."""
+
+    __slots__ = ("function", "name", "pickled", "quick_calls")
+
+    def __init__(self, name, pickled):
+        self.name = name
+        self.pickled = pickled
+        self.function = None
+        #: Above 0 if its calls are quick.
+        self.quick_calls = 0
+
+    def load(self):
+        """Return the function. A failure is not kept: a module may be installed later."""
+        if self.function is None:
+            function = pickle.loads(self.pickled)
+            if not callable(function):
+                raise TypeError(f"cannot call an object of type {type(function).__qualname__}")
+            self.function, self.pickled = function, None
+        return self.function
+
+    def record_call(self, seconds):
+        """Learn from the duration of a call."""
+        if seconds >= QUICK_SECONDS:
+            self.quick_calls = -QUICK_CALLS
+        elif self.quick_calls <= 0:
+            self.quick_calls += 1
+
+
+class Inputs:
+    """The results of other tasks that the current call reads. Each is unpickled once."""
+
+    def __init__(self):
+        self.clear()
+
+    def clear(self):
+        """Forget the inputs of the last call."""
+        self.references, self.packed, self.values = (), {}, {}
+
+    def load(self, place):
+        """Return the input at a place of the list of references. Pickles of arguments call it."""
+        key = self.references[place]
+        if key not in self.values:
+            if key not in self.packed:
+                raise RuntimeError("internal error: input {} of stage {} was not sent".format(*reversed(key)))
+            # The value takes over the buffers.
+            first, *buffers = self.packed.pop(key)
+            self.values[key] = pickle.loads(first, buffers=buffers)
+        return self.values[key]
+
+
+def install_inputs(inputs):
+    """Register the module whose function the pickles of arguments call."""
+
+    def load(place):
+        return inputs.load(place)
+
+    module = types.ModuleType("_partita_inputs")
+    load.__module__ = module.__name__
+    load.__qualname__ = "load"
+    module.load = load
+    sys.modules[module.__name__] = module
+
+
+class Runner:
+    """Executes calls and answers them, in the order in which they come."""
+
+    def __init__(self, connection, log):
+        self.connection = connection
+        #: A copy of the descriptor of standard output, in case a function closes that.
+        self.log = log
+        self.is_interruptible = False
+        self.next_interrupt = 0.0
+        self.ignores_sigterm = False
+        self.is_forked = False
+        self.functions = {}
+        self.inputs = Inputs()
+        self.gathered = []
+        self.gathered_bytes = 0
+        self.gathered_since = 0.0
+        self.last_end = 0.0
+        self.reader = Reader(connection, self.flush)
+
+    # Signals and processes.
+
+    def interrupt(self, *_):
+        """Handle SIGINT: raise KeyboardInterrupt in a call, and only there."""
+        now = time.monotonic()
+        if self.is_interruptible and now >= self.next_interrupt:
+            self.next_interrupt = now + INTERRUPT_SECONDS
+            raise KeyboardInterrupt
+
+    def prepare_fork(self):
+        """Let SIGTERM end a process that is forked, from its first instruction on: a process may be ended at once."""
+        self.ignores_sigterm = getsignal(signal.SIGTERM) is ignore_signal
+        if self.ignores_sigterm:
+            # Only the main thread may set handlers.
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def continue_after_fork(self):
+        """Ignore SIGTERM again."""
+        if self.ignores_sigterm:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGTERM, ignore_signal)
+
+    def enter_fork(self):
+        """Give up the protocol in a process that a function forked."""
+        self.is_forked = True
+        self.is_interruptible = False
+        self.gathered = []
+        with contextlib.suppress(OSError):
+            self.connection.close()
+        if getsignal(signal.SIGINT) == self.interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def leave_fork(self, error):
+        """End a process that a function forked and that returned from the function."""
+        status = 0 if error is None else 1
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            traceback.print_exception(type(error), error, user_traceback(error))
+        flush_streams()
+        os._exit(status & 0xFF)
+
+    # Answers.
+
+    def flush(self):
+        """Write the answers that have gathered. Call it before waiting for another task."""
+        if self.gathered:
+            data = b"".join(self.gathered)
+            self.gathered, self.gathered_bytes = [], 0
+            # An interrupt in the middle of an answer would garble it.
+            is_interruptible, self.is_interruptible = self.is_interruptible, False
+            self.reopen_descriptors()
+            self.connection.sendall(data)
+            self.is_interruptible = is_interruptible
+
+    def answer(self, *chunks):
+        """Add an answer to those that are written together."""
+        if not self.gathered:
+            self.gathered_since = self.last_end
+        for chunk in chunks:
+            self.gathered.append(chunk)
+            self.gathered_bytes += len(chunk)
+        if self.gathered_bytes >= GATHERED_BYTES or self.last_end - self.gathered_since >= GATHERED_SECONDS:
+            self.flush()
+
+    def answer_done(self, ticket, parts):
+        """Answer with a packed value."""
+        if len(parts) == 1 and len(parts[0]) < GATHERED_BYTES:
+            size = len(parts[0])
+            # The length counts what follows its own field.
+            length = DONE_HEAD.size - U32.size + size
+            self.answer(DONE_HEAD.pack(length, DONE, ticket, 1, size), parts[0])
+            return
+        lengths = [len(part) for part in parts]
+        head = U64.pack(ticket) + struct.pack(f"<I{len(parts)}Q", len(parts), *lengths)
+        self.answer(frame_head(DONE, len(head) + sum(lengths)), head)
+        for part in parts:
+            if len(part) < GATHERED_BYTES:
+                # A copy, since the next call may write to the buffer.
+                self.answer(bytes(part))
+            else:
+                # Large parts are written without a copy.
+                self.flush()
+                self.connection.sendall(part)
+
+    # Calls.
+
+    def evaluate(self, ticket, number, arguments):
+        """Call a function. Return its result, packed."""
+        global current
+        entry = self.functions.get(number)
+        if entry is None:
+            raise RuntimeError(f"internal error: function {number} was not sent")
+        function = entry.function or entry.load()
+        (count,) = U32.unpack_from(arguments)
+        if count:
+            numbers = struct.unpack_from(f"<{2 * count}I", arguments, U32.size)
+            self.inputs.references = tuple(zip(numbers[::2], numbers[1::2]))
+            args, kwargs = pickle.loads(memoryview(arguments)[U32.size + 8 * count :])
+        else:
+            args, kwargs = pickle.loads(memoryview(arguments)[U32.size :])
+        # The protocol does not name the task yet.
+        current = {"stage": None, "index": None, "ticket": ticket, "name": entry.name}
+        start = time.perf_counter()
+        try:
+            value = function(*args, **kwargs)
+            if type(value) is types.CoroutineType:
+                value = run_coroutine(value)
+        finally:
+            entry.record_call(time.perf_counter() - start)
+            current = None
+        try:
+            return pack(value)
+        except (KeyboardInterrupt, MemoryError):
+            raise
+        except BaseException as error:
+            kind = f"{type(value).__module__}.{type(value).__qualname__}".replace("builtins.", "")
+            raise TypeError(f"cannot pickle the result of {entry.name}, of type {kind}: {describe(error)}") from error
+
+    def run(self, ticket, number, arguments):
+        """Execute a call and answer it, however it ends."""
+        parts = failure = None
+        entry = self.functions.get(number)
+        if entry is None or entry.quick_calls <= 0:
+            # Answers that have gathered must not wait for a slow function.
+            self.flush()
+        try:
+            try:
+                self.is_interruptible = True
+                parts = self.evaluate(ticket, number, arguments)
+            finally:
+                self.is_interruptible = False
+        except BaseException as error:
+            # If this is the interrupt of the line above, the next one comes later than this.
+            self.is_interruptible = False
+            failure = error
+        if self.is_forked:
+            self.leave_fork(failure)
+        self.restore_process(entry is not None and entry.quick_calls > 0)
+        self.last_end = time.perf_counter()
+        if failure is None:
+            self.answer_done(ticket, parts)
+        else:
+            # A function that is not loaded could not be unpickled.
+            flags = IS_FUNCTION_BROKEN if entry is None or entry.function is None else 0
+            self.answer(encode_frame(RAISED, encode_raised(ticket, failure, flags)))
+            # The frames of the traceback hold the variables of the function.
+            failure.__traceback__ = None
+        self.inputs.clear()
+
+    def restore_process(self, was_quick):
+        """Undo what a function may have done to the streams and the handler of SIGINT."""
+        if getsignal(signal.SIGINT) != self.interrupt:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGINT, self.interrupt)
+        flush_streams()
+        if not was_quick:
+            # System calls, which take longer than a quick call.
+            self.reopen_descriptors()
+            if libc is not None:
+                # What C code printed.
+                libc.fflush(None)
+
+    def reopen_descriptors(self):
+        """Open descriptors 0 to 2 where a function closed them, or a later file would get the number."""
+        try:
+            for number in (0, 1, 2):
+                fcntl.fcntl(number, fcntl.F_GETFD)
+        except OSError:
+            pass
+        else:
+            return
+        null = os.open(os.devnull, os.O_RDONLY)
+        null = fcntl.fcntl(null, fcntl.F_DUPFD, 3) if null > 2 else null
+        for number, source in ((0, null), (1, self.log), (2, self.log)):
+            try:
+                fcntl.fcntl(number, fcntl.F_GETFD)
+            except OSError:
+                os.dup2(source, number)
+        if null > 2:
+            os.close(null)
+
+    # Messages.
+
+    def read_run(self, source, length):
+        """Read the body of a RUN frame, of `length` bytes, and execute it."""
+        ticket, number, size = RUN_HEAD.unpack(source.take(RUN_HEAD.size))
+        arguments = source.take(size)
+        (count,) = U32.unpack(source.take(U32.size))
+        length -= RUN_HEAD.size + size + U32.size
+        for _ in range(count):
+            stage, index, size = INPUT_HEAD.unpack(source.take(INPUT_HEAD.size))
+            self.inputs.packed[stage, index] = read_packed(source, size)
+            length -= INPUT_HEAD.size + size
+        if length != 0:
+            raise ProtocolError("the length of a call does not match")
+        self.run(ticket, number, arguments)
+
+    def read_function(self, body):
+        """Read the body of a FUNCTION frame."""
+        source = Cursor(body)
+        number, length = struct.unpack("<II", source.take(8))
+        name = bytes(source.take(length)).decode("utf-8", "replace")
+        if len(self.functions) >= FUNCTIONS_MAX and number not in self.functions:
+            raise ProtocolError(f"more than {FUNCTIONS_MAX} functions")
+        self.functions[number] = Function(name, bytes(source.data[source.at :]))
+
+    def serve(self):
+        """Execute calls until the worker closes the socket."""
+        ready = {"pid": os.getpid()}
+        self.connection.sendall(encode_frame(READY, json.dumps(ready).encode()))
+        reader = self.reader
+        while True:
+            length, kind = read_head(reader)
+            if kind == RUN and length > GATHERED_BYTES:
+                # The parts of a large call are read into buffers of their own.
+                self.read_run(reader, length)
+            elif kind == RUN:
+                body = reader.take(length)
+                if body[-4:] == NO_INPUTS:
+                    # The usual call, without a cursor. The end of an input may look like this, too.
+                    ticket, number, size = RUN_HEAD.unpack_from(body)
+                    if length == RUN_HEAD.size + size + U32.size:
+                        self.run(ticket, number, body[RUN_HEAD.size : -U32.size])
+                        continue
+                self.read_run(Cursor(body), length)
+            elif kind == FUNCTION:
+                self.read_function(reader.take(length))
+            elif kind == FORGET:
+                self.functions.pop(*U32.unpack(reader.take(length)), None)
+            else:
+                raise ProtocolError(f"unknown kind of frame {kind}")
+
+
+def run_coroutine(coroutine):
+    """Run the coroutine that an async function returned."""
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def ignore_signal(*_):
+    """Handle a signal by doing nothing. Unlike SIG_IGN, programs that are executed do not inherit it."""
+
+
+def open_stream(number):
+    """Return a text stream that writes lines to a descriptor."""
+    raw = io.FileIO(number, "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+
+
+def flush_streams():
+    """Write what a function printed. Replace a stream that it closed."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception:
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            stream = getattr(sys, name)
+            if stream is None or getattr(stream, "closed", True):
+                setattr(sys, name, open_stream(number))
+                setattr(sys, f"__{name}__", getattr(sys, name))
+
+
+def move_high(descriptor):
+    """Move a descriptor to a high number, which functions are not expected to use or close."""
+    for least in DESCRIPTORS:
+        try:
+            moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, least)
+        except OSError:
+            continue
+        os.close(descriptor)
+        return moved
+    os.set_inheritable(descriptor, False)
+    return descriptor
+
+
+def end_with_parent(parent):
+    """Have the kernel end this process when the zygote ends, where it can."""
+    with contextlib.suppress(Exception):
+        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def run_runner(parent, control, log):
+    """Be a runner, in a process that the zygote has just forked. Does not return."""
+    # A group of its own: the zygote ends what functions started together with the runner.
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+    end_with_parent(parent)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout, sys.stderr = open_stream(1), open_stream(2)
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    runner = Runner(socket.socket(fileno=move_high(control)), move_high(log))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, runner.interrupt)
+    os.register_at_fork(
+        before=runner.prepare_fork, after_in_parent=runner.continue_after_fork, after_in_child=runner.enter_fork
+    )
+    install_inputs(runner.inputs)
+    sys.modules["_partita_runner"].flush = runner.flush
+    if "numpy.random" in sys.modules:
+        # The state was copied from the zygote: all runners would draw the same numbers.
+        sys.modules["numpy.random"].seed()
+    status = 0
+    try:
+        runner.serve()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except BaseException as error:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        status = EXIT_PROTOCOL if isinstance(error, ProtocolError) else 1
+    end_runner(status)
+
+
+def end_runner(status):
+    """Call the exit handlers, within a bound, and end without waiting for threads."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(EXIT_SECONDS)
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    flush_streams()
+    os._exit(status)
+
+
+class Zygote:
+    """Forks runners and reports their end."""
+
+    def __init__(self, descriptor):
+        self.connection = socket.socket(fileno=move_high(descriptor))
+        self.data = bytearray()
+        self.descriptors = collections.deque()
+        #: The runners that have not ended: their numbers by process id.
+        self.runners = {}
+
+    def send(self, kind, body):
+        """Send a frame to the worker."""
+        self.connection.sendall(encode_frame(kind, body))
+
+    def receive(self):
+        """Read more bytes and descriptors. Return False at the end of the stream."""
+        chunk, descriptors, flags, _ = socket.recv_fds(
+            self.connection, READ_SIZE, RECEIVED_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
+        self.descriptors.extend(descriptors)
+        if flags & socket.MSG_CTRUNC:
+            raise ProtocolError("descriptors were lost")
+        self.data += chunk
+        return bool(chunk)
+
+    def take_frame(self):
+        """Return the kind and the body of the next frame, or None if it is not complete."""
+        if len(self.data) < HEAD.size:
+            return None
+        length, kind = HEAD.unpack_from(self.data)
+        end = U32.size + length
+        if length == 0 or length > LONG_FRAME:
+            raise ProtocolError("a frame has an invalid length")
+        if len(self.data) < end:
+            return None
+        body = bytes(self.data[HEAD.size : end])
+        del self.data[:end]
+        return kind, body
+
+    def wait_for_frame(self):
+        """Return the next frame. At the end of the stream, raise EOFError."""
+        while (frame := self.take_frame()) is None:
+            if not self.receive():
+                raise EOFError
+        return frame
+
+    def start(self):
+        """Read INIT, import modules, and answer. Return whether that succeeded."""
+        kind, body = self.wait_for_frame()
+        if kind != INIT:
+            raise ProtocolError(f"expected INIT, got a frame of kind {kind}")
+        try:
+            ready = prepare(json.loads(body))
+        except Exception as error:
+            text = str(error) if isinstance(error, UnsuitablePython) else describe(error)
+            self.send(FAILED, text.encode("utf-8", "backslashreplace"))
+            return False
+        self.send(ZYGOTE_READY, json.dumps(ready).encode())
+        return True
+
+    def fork(self, number):
+        """Fork a runner. Return its two descriptors in the new process, None in this one."""
+        if len(self.descriptors) < 2:
+            raise ProtocolError("FORK came without its descriptors")
+        control, log = self.descriptors.popleft(), self.descriptors.popleft()
+        flush_streams()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            print(f"cannot fork a Python runner: {error}", file=sys.stderr)
+            self.send(EXITED, struct.pack("<IIi", number, 0, STATUS_NOT_FORKED))
+        else:
+            if pid == 0:
+                return control, log
+            # In both processes, since either may run first.
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)
+            self.runners[pid] = number
+            self.send(FORKED, struct.pack("<II", number, pid))
+        os.close(control)
+        os.close(log)
+        return None
+
+    def reap(self):
+        """Report the runners that have ended, and end what they left behind."""
+        for pid, number in list(self.runners.items()):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                continue
+            # Before the process is reaped, its number cannot belong to another group.
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            del self.runners[pid]
+            self.send(EXITED, struct.pack("<IIi", number, pid, status))
+
+    def serve(self):
+        """Fork runners until the worker closes the socket.
+
+        Returns the descriptors of a runner in the process of that runner, and None in this one.
+        """
+        wake, written = os.pipe()
+        for descriptor in (wake, written):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, ignore_signal)
+        while True:
+            while (frame := self.take_frame()) is not None:
+                kind, body = frame
+                if kind != FORK:
+                    raise ProtocolError(f"expected FORK, got a frame of kind {kind}")
+                descriptors = self.fork(*U32.unpack(body))
+                if descriptors is not None:
+                    signal.set_wakeup_fd(-1)
+                    os.close(wake)
+                    os.close(written)
+                    return descriptors
+            readable, _, _ = select.select([self.connection, wake], [], [])
+            if wake in readable:
+                os.read(wake, READ_SIZE)
+                self.reap()
+            if self.connection in readable and not self.receive():
+                return None
+
+    def end(self):
+        """End the runners and what they started."""
+        for pid in self.runners:
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(OSError):
+                    kill(pid, signal.SIGKILL)
+        for pid in self.runners:
+            with contextlib.suppress(OSError):
+                os.waitpid(pid, 0)
+
+
+def prepare(settings):
+    """Set up the process as INIT says and import modules. Return the content of READY."""
+    global cloudpickle
+    expected, version = tuple(settings.get("python") or ()), sys.version_info[:2]
+    if expected and expected != version:
+        raise UnsuitablePython(
+            f"the client runs Python {expected[0]}.{expected[1]}, but {sys.executable} of this worker is Python "
+            f"{version[0]}.{version[1]}; install the client's version, or name another Python with python="
+        )
+    os.environ.update(settings.get("env") or {})
+    for variable, value in VARIABLES.items():
+        os.environ.setdefault(variable, value)
+    # The folder of this file: its name must not hide a module of the user.
+    own_folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != own_folder]
+    sys.path.extend(dict.fromkeys(entry for entry in settings.get("sys_path") or () if entry not in sys.path))
+    folder = settings.get("cwd")
+    if folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            reason = error.strerror
+            print(f"cannot use the client's folder '{folder}': {reason}; using '{os.getcwd()}'", file=sys.stderr)
+    sys.argv = [""]
+    for name in ("cloudpickle", *(settings.get("preload") or ())):
+        preload(name)
+    cloudpickle = sys.modules.get("cloudpickle")
+    # Forked processes share these objects: the collector must not write to them.
+    gc.collect()
+    gc.freeze()
+    return {
+        "version": "{}.{}.{}".format(*sys.version_info),
+        "executable": sys.executable,
+        "pid": os.getpid(),
+        "cloudpickle": getattr(cloudpickle, "__version__", None),
+        "cwd": os.getcwd(),
+    }
+
+
+def preload(name):
+    """Import a module if it is installed."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+    except Exception as error:
+        print(f"cannot import {name} ahead of the tasks: {describe(error)}", file=sys.stderr)
+
+
+def main():
+    """Be the zygote, and in forked processes a runner."""
+    faulthandler.enable()
+    # The socket says when to end. A terminal and Slurm send these signals to all processes at once.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ignore_signal)
+    zygote = Zygote(int(sys.argv[1]))
+    pid, status, descriptors = os.getpid(), 0, None
+    try:
+        if zygote.start():
+            descriptors = zygote.serve()
+        else:
+            status = 1
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except ProtocolError as error:
+        print(f"internal error: {error}", file=sys.stderr)
+        status = EXIT_PROTOCOL
+    finally:
+        if os.getpid() == pid:
+            zygote.end()
+    if descriptors is not None:
+        zygote.connection.close()
+        for descriptor in zygote.descriptors:
+            os.close(descriptor)
+        run_runner(pid, *descriptors)
+    flush_streams()
+    os._exit(status)
+
+
+if __name__ == "_partita_runner":
+    main()
