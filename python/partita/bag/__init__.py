@@ -1,0 +1,1 @@
+"""Bags: the replacement of ``dask.bag``."""
