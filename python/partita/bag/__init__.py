@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..base import compute
 from . import random
 from ._avro import read_avro
-from ._bag import Bag, Item, bag_map, bag_zip, concat, map_partitions
+from ._bag import Bag
 from ._create import bag_range, from_delayed, from_sequence, from_url
+from ._item import Item
+from ._many import bag_map, bag_zip, concat, map_partitions
 from ._repartition import total_size
 from ._text import read_text, to_textfiles
 

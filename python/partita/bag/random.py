@@ -10,7 +10,7 @@ from typing import Any
 from .._tasks import Task
 from .._tokens import tokenize
 from ..utils import key_split
-from ._bag import SPLIT_EVERY, random_seeds
+from ._core import SPLIT_EVERY, random_seeds
 from ._layers import Elementwise, Layer, Made
 
 __all__ = ["choices", "sample"]
