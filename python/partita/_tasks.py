@@ -130,6 +130,17 @@ def is_future(value: Any) -> bool:
 
 def find_inputs(task: Task) -> list[Any]:
     """Return the tasks and futures in the arguments of a task, each once, in their order."""
+    direct: list[Any] = []
+    if not task.kwargs:
+        for value in task.args:
+            kind = type(value)
+            if kind is Task:
+                direct.append(value)
+            elif kind not in ATOMS:
+                break
+        else:
+            # Most tasks have no containers.
+            return direct if len(direct) < 2 else list({id(value): value for value in direct}.values())
     found: dict[int, Any] = {}
     seen: set[int] = set()
     stack: list[Any] = list(reversed(task.args))
@@ -222,22 +233,25 @@ def sort_tasks(outputs: Iterable[Any]) -> tuple[list[Task], dict[str, list[Any]]
     """
     order: list[Task] = []
     inputs: dict[str, list[Any]] = {}
-    for output in outputs:
-        if type(output) is not Task or output.key in inputs:
+    # No recursion, since chains may be long. None marks the end of the inputs of the task before it.
+    stack: list[Any] = [one for one in reversed(list(outputs)) if type(one) is Task]
+    open_tasks: list[Task] = []
+    while stack:
+        task = stack.pop()
+        if task is None:
+            order.append(open_tasks.pop())
             continue
-        inputs[output.key] = find_inputs(output)
-        # No recursion, since chains may be long.
-        stack = [(output, iter(inputs[output.key]))]
-        while stack:
-            task, rest = stack[-1]
-            for one in rest:
-                if type(one) is Task and one.key not in inputs:
-                    inputs[one.key] = find_inputs(one)
-                    stack.append((one, iter(inputs[one.key])))
-                    break
-            else:
-                order.append(task)
-                stack.pop()
+        if task.key in inputs:
+            continue
+        needed = inputs[task.key] = find_inputs(task)
+        waiting = [one for one in needed if type(one) is Task and one.key not in inputs]
+        if not waiting:
+            order.append(task)
+            continue
+        open_tasks.append(task)
+        stack.append(None)
+        waiting.reverse()
+        stack += waiting
     return order, inputs
 
 
@@ -301,8 +315,10 @@ def execute(outputs: Sequence[Any], tracker: Tracker | None = None) -> list[Any]
             args, kwargs = task.args, task.kwargs
             needed = inputs.pop(task.key)
             if needed:
-                args = tuple([replace_inputs(value, load) for value in args])
-                kwargs = {name: replace_inputs(value, load) for name, value in kwargs.items()}
+                args = tuple(
+                    [results[value.key] if type(value) is Task else replace_inputs(value, load) for value in args]
+                )
+                kwargs = {name: replace_inputs(value, load) for name, value in kwargs.items()} if kwargs else kwargs
                 for one in needed:
                     if type(one) is Task:
                         readers[one.key] -= 1

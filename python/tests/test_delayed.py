@@ -139,7 +139,7 @@ def test_classes_that_cannot_be_constructed():
         def __init__(self, other):
             self.a = other
 
-    with pytest.raises(TypeError, match="Own.*custom __init__ is not supported"):
+    with pytest.raises(TypeError, match=r"Own.*custom __init__ is not supported"):
         delayed([Own(delayed(1))])
     assert delayed([Own(1)])[0].a.compute() == 1
 

@@ -149,14 +149,19 @@ def _line_start(file: Any, bound: int, total: int, mark: bytes) -> int:
     """Return where the first line starts that begins at or after a byte of a file."""
     if bound <= 0 or bound >= total:
         return min(max(bound, 0), total)
-    # A mark that ends at this byte counts.
-    start = max(bound - len(mark), 0)
+    # A mark that ends at this byte counts. Where one mark may begin within another, as in "aaa" for the mark "aa", only
+    # a search from the start of the file finds those that end a line.
+    is_ambiguous = any(mark.startswith(mark[at:]) for at in range(1, len(mark)))
+    start = 0 if is_ambiguous else max(bound - len(mark), 0)
     file.seek(start)
     data = b""
     while True:
         more = file.read(_SEARCH_BYTES)
         data += more
         at = data.find(mark)
+        while at >= 0 and start + at + len(mark) < bound:
+            data, start = data[at + len(mark) :], start + at + len(mark)
+            at = data.find(mark)
         if at >= 0:
             return start + at + len(mark)
         if not more:
