@@ -4,6 +4,7 @@ import bz2
 import gzip
 import http.server
 import lzma
+import pathlib
 import threading
 
 import pytest
@@ -89,7 +90,7 @@ def test_writing(tmp_path):
     assert db.read_text(str(tmp_path / "folder" / "*")).compute() == list("abcdefghijkl")
     two = db.from_sequence(["a", "b"], npartitions=2)
     named = two.to_textfiles([tmp_path / "x", tmp_path / "y"], last_endline=True)
-    assert [open(path).read() for path in named] == ["a\n", "b\n"]
+    assert [pathlib.Path(path).read_text() for path in named] == ["a\n", "b\n"]
     later = two.to_textfiles(tmp_path / "later-*", compute=False)
     assert not (tmp_path / "later-0").exists()
     compute(*later)
