@@ -1,9 +1,13 @@
-"""A small cluster that all tests share."""
+"""A small cluster that all tests share, and the schedulers of tests of Python functions."""
 
 import pytest
 from hypothesis import settings
 
+from partita import config
 from partita.distributed import Client
+
+#: Where tests of Python functions run them: "synchronous", and "distributed" on the cluster that all tests share.
+SCHEDULERS = ("synchronous",)
 
 # Deterministic examples, without a database.
 settings.register_profile("partita", derandomize=True, database=None)
@@ -15,3 +19,12 @@ def client():
     with Client(n_workers=2, threads_per_worker=1) as client:
         client.wait_for_workers(2)
         yield client
+
+
+@pytest.fixture(params=SCHEDULERS)
+def scheduler(request):
+    """Run the tasks of a test with each scheduler."""
+    if request.param != "synchronous":
+        request.getfixturevalue("client")
+    with config.set(scheduler=request.param):
+        yield request.param

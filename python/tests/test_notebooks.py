@@ -236,12 +236,11 @@ def test_completion(ddf):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("partita", "delayed"),
+        ("partita", "Expr"),
         ("partita.dataframe", "from_delayed"),
         ("partita.distributed", "Variable"),
         ("partita.array", "ones"),
-        ("partita.bag", "from_sequence"),
-        ("partita.diagnostics", "ProgressBar"),
+        ("partita.diagnostics", "ResourceProfiler"),
     ],
 )
 def test_unsupported_names(module, name):

@@ -1,0 +1,211 @@
+"""Graphs in Dask's format: dicts of tasks by key. They are read into tasks, and written for Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ._tasks import Place, Task, execute, identity, is_future, replace_inputs, sort_tasks
+from .utils import key_split
+
+__all__ = [
+    "collection_task",
+    "export_graph",
+    "get_synchronous",
+    "import_graph",
+    "is_foreign",
+    "nested_keys",
+    "nested_results",
+    "text_key",
+]
+
+
+def text_key(key: Any) -> str:
+    """Return a key of Dask, which may be a tuple, as a text."""
+    return key if isinstance(key, str) else str(key)
+
+
+# Reading.
+
+
+def _is_call(value: Any) -> bool:
+    return type(value) is tuple and len(value) > 0 and callable(value[0])
+
+
+def _is_node(value: Any) -> bool:
+    """Whether a value is a node of Dask's newer format, which is called with the results of its dependencies."""
+    return hasattr(type(value), "dependencies") and hasattr(type(value), "substitute") and callable(value)
+
+
+def _needed(value: Any, graph: Mapping[Any, Any]) -> list[Any]:
+    """Return the keys that the definition of a task refers to."""
+    if _is_node(value):
+        return list(value.dependencies)
+    found: list[Any] = []
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if _is_call(one):
+            stack += reversed(one[1:])
+        elif type(one) is list:
+            stack += reversed(one)
+        elif type(one) is dict:
+            stack += reversed(list(one.values()))
+        elif _is_node(one):
+            found += one.dependencies
+        else:
+            try:
+                if one in graph:
+                    found.append(one)
+            except TypeError:
+                continue
+    return found
+
+
+def _call_node(node: Any, inputs: dict[Any, Any]) -> Any:
+    """Run a node of Dask's newer format."""
+    return node(inputs)
+
+
+def _import_value(value: Any, tasks: Mapping[Any, Task], graph: Mapping[Any, Any]) -> Any:
+    if _is_call(value):
+        args = tuple([_import_value(one, tasks, graph) for one in value[1:]])
+        return Task(value[0], args)
+    if _is_node(value):
+        return Task(_call_node, (value, {key: tasks[key] for key in value.dependencies}), None, type(value).__name__)
+    if type(value) is list:
+        return [_import_value(one, tasks, graph) for one in value]
+    if type(value) is dict:
+        return {key: _import_value(one, tasks, graph) for key, one in value.items()}
+    try:
+        return tasks[value] if value in graph else value
+    except TypeError:
+        return value
+
+
+def import_graph(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Task]:
+    """Return the tasks of keys of a graph, and of all that they need, by key.
+
+    Examples
+    --------
+    >>> tasks = import_graph({"a": 1, "b": (sum, ["a", 2])}, ["b"])
+    >>> execute([tasks["b"]])
+    [3]
+    """
+    graph = graph if type(graph) is dict else dict(graph)
+    tasks: dict[Any, Task] = {}
+    stack = list(keys)
+    seen: set[Any] = set()
+    while stack:
+        key = stack[-1]
+        if key in tasks:
+            stack.pop()
+            continue
+        value = graph[key]
+        missing = [one for one in _needed(value, graph) if one not in tasks]
+        if missing:
+            if key in seen:
+                raise ValueError(f"the graph has a cycle at {key!r}")
+            seen.add(key)
+            stack += missing
+            continue
+        made = _import_value(value, tasks, graph)
+        name, text = key_split(key), text_key(key)
+        if type(made) is Task and (_is_call(value) or _is_node(value)):
+            tasks[key] = Task(made.function, made.args, made.kwargs, name, text)
+        else:
+            tasks[key] = Task(identity, (made,), None, name, text)
+        stack.pop()
+    return tasks
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether a value is a collection of Dask, or of a library with Dask's protocol."""
+    kind = type(value)
+    return (
+        hasattr(kind, "__dask_graph__") and not hasattr(kind, "_partita_nodes") and value.__dask_graph__() is not None
+    )
+
+
+def _flat(keys: Any) -> Iterable[Any]:
+    stack = [keys]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, list):
+            stack += reversed(one)
+        else:
+            yield one
+
+
+def _nested(keys: Any, tasks: Mapping[Any, Task]) -> Any:
+    return [_nested(one, tasks) for one in keys] if isinstance(keys, list) else tasks[keys]
+
+
+def _finish(results: Any, finish: Callable[..., Any], extra: tuple[Any, ...]) -> Any:
+    return finish(results, *extra)
+
+
+def collection_task(value: Any) -> Task:
+    """Return the task that computes a collection of Dask."""
+    keys = value.__dask_keys__()
+    graph = value.__dask_graph__()
+    optimize = getattr(value, "__dask_optimize__", None)
+    if optimize is not None:
+        graph = optimize(graph, keys)
+    tasks = import_graph(graph, _flat(keys))
+    finish, extra = value.__dask_postcompute__()
+    return Task(_finish, (_nested(keys, tasks), finish, tuple(extra)), None, type(value).__name__)
+
+
+# Writing.
+
+
+class _Call:
+    """The call of a task, whose inputs are given as positional arguments."""
+
+    def __init__(self, task: Task, inputs: list[Any]) -> None:
+        places = {id(one): Place(at) for at, one in enumerate(inputs)}
+
+        def place(node: Any) -> Any:
+            return places[id(node)]
+
+        self.function = task.function
+        self.args = tuple([replace_inputs(one, place) for one in task.args])
+        self.kwargs = {name: replace_inputs(one, place) for name, one in task.kwargs.items()}
+        self.__name__ = task.name
+
+    def __call__(self, *inputs: Any) -> Any:
+        def fill(place: Any) -> Any:
+            value = inputs[place.index] if type(place) is Place else place
+            return value.result() if is_future(value) else value
+
+        args = [replace_inputs(one, fill) for one in self.args]
+        return self.function(*args, **{name: replace_inputs(one, fill) for name, one in self.kwargs.items()})
+
+
+def export_graph(outputs: Iterable[Any]) -> dict[Any, Any]:
+    """Return tasks as a graph in Dask's format."""
+    order, needed = sort_tasks(outputs)
+    graph: dict[Any, Any] = {}
+    for task in order:
+        inputs = needed[task.key]
+        named = [one.key if type(one) is Task else one for one in inputs]
+        graph[task.key] = (_Call(task, inputs), *named)
+    return graph
+
+
+def nested_keys(keys: Any) -> list[Any]:
+    """Return the keys in nested lists, each once."""
+    return list(dict.fromkeys(_flat(keys)))
+
+
+def nested_results(keys: Any, results: Mapping[Any, Any]) -> Any:
+    """Return the results of keys in nested lists, as nested tuples."""
+    return tuple([nested_results(one, results) for one in keys]) if isinstance(keys, list) else results[keys]
+
+
+def get_synchronous(dsk: Mapping[Any, Any], keys: Any, **_: Any) -> Any:
+    """Run a graph in Dask's format in this thread, and return the results of keys in their nested lists."""
+    wanted = nested_keys(keys)
+    tasks = import_graph(dsk, wanted)
+    return nested_results(keys, dict(zip(wanted, execute([tasks[key] for key in wanted]))))

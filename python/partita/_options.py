@@ -1,0 +1,81 @@
+"""Annotations: how tasks run that are created within a context."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["annotate", "current_options", "get_annotations", "task_options"]
+
+_annotations: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("annotations", default={})  # noqa: B039
+
+#: Annotations that are options of tasks, and the types of their values.
+_OPTIONS: dict[str, tuple[type, ...]] = {
+    "retries": (int,),
+    "priority": (int, float),
+    "resources": (dict,),
+    "workers": (str, list, tuple, set),
+    "allow_other_workers": (bool,),
+    "pure": (bool,),
+}
+
+
+@contextlib.contextmanager
+def annotate(**annotations: Any) -> Iterator[None]:
+    """Context manager that sets options of the tasks created in it.
+
+    Parameters
+    ----------
+    retries : int
+        How often a failed task is started again.
+    priority : int
+        Tasks of higher priority run first.
+    resources : dict
+        Resources that a worker must have, such as ``{"GPU": 1}``.
+    workers : str or list of str
+        Addresses or host names of the workers that may run the tasks.
+    allow_other_workers : bool
+        Whether other workers may run them if none of `workers` is connected.
+    **annotations
+        Other annotations, returned by :func:`get_annotations`.
+
+    Examples
+    --------
+    >>> with annotate(priority=1):
+    ...     with annotate(retries=2):
+    ...         get_annotations()
+    {'priority': 1, 'retries': 2}
+    """
+    for name, value in annotations.items():
+        kinds = _OPTIONS.get(name)
+        if kinds is None or value is None:
+            continue
+        is_bool = isinstance(value, bool) and bool not in kinds
+        if not isinstance(value, kinds) or is_bool:
+            raise TypeError(f"annotate: {name} must be {' or '.join(one.__name__ for one in kinds)}, not {value!r}")
+    token = _annotations.set({**_annotations.get(), **annotations})
+    try:
+        yield
+    finally:
+        _annotations.reset(token)
+
+
+def get_annotations() -> dict[str, Any]:
+    """Return the annotations of the current context."""
+    return dict(_annotations.get())
+
+
+def current_options() -> dict[str, Any] | None:
+    """Return the options of a task created now, or None."""
+    annotations = _annotations.get()
+    return task_options(annotations) if annotations else None
+
+
+def task_options(given: dict[str, Any]) -> dict[str, Any] | None:
+    """Return those of the given values that are options of tasks, or None."""
+    found = {name: value for name, value in given.items() if name in _OPTIONS and value is not None}
+    if isinstance(found.get("workers"), str):
+        found["workers"] = [found["workers"]]
+    return found or None
