@@ -22,6 +22,8 @@ from ._connection import Connection, quote
 from ._dashboard import Dashboard
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
+from ._function_client import FunctionMethods
+from ._functions import Submitter
 from ._futures import Future, Futures
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._stubs import FUNCTIONS
@@ -62,7 +64,7 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client:
+class Client(FunctionMethods):
     """A connection to a cluster.
 
     Parameters
@@ -81,6 +83,11 @@ class Client:
         File with the certificates of authorities (PEM). The client recognizes the scheduler by a certificate for its
         host that they vouch for. By default it is taken from ``PARTITA_TLS_CA_FILE`` or the access file; without one,
         the scheduler is recognized by the fingerprint in the token.
+    python : str, optional
+        Path of the Python that runs functions on the workers. By default it is this one where it exists, else another
+        of the same version.
+    asynchronous : bool
+        Whether results are awaited: ``await future``, ``await client.gather(..)``.
     n_workers, threads_per_worker, memory_limit, local_directory
         Arguments of :class:`LocalCluster`. With one of these, the client always starts a cluster. The other arguments
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
@@ -115,6 +122,8 @@ class Client:
         set_as_default: bool = True,
         token: str | None = None,
         tls_ca_file: str | None = None,
+        python: str | None = None,
+        asynchronous: bool = False,
         **arguments: Any,
     ) -> None:
         for name in _IGNORED:
@@ -149,6 +158,8 @@ class Client:
             check_step()
             self._own = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
+        self._submitter = Submitter(self, python)
+        self.asynchronous = asynchronous
         if set_as_default:
             self.as_current()
         if "joblib" in sys.modules:
@@ -358,17 +369,6 @@ class Client:
             return [one.persist() for one in collections]
         return collections.persist()
 
-    @trim_traceback
-    def gather(self, futures: Any) -> Any:
-        """Wait for futures and return their results in the same structure of lists, tuples, sets and dicts."""
-        if isinstance(futures, Future):
-            return futures.result()
-        if isinstance(futures, dict):
-            return {key: self.gather(value) for key, value in futures.items()}
-        if isinstance(futures, (list, tuple, set)):
-            return type(futures)(self.gather(one) for one in futures)
-        return futures
-
     def get_executor(self, **options: Any) -> Any:
         """Return a ``concurrent.futures.Executor`` whose functions run on the workers.
 
@@ -385,33 +385,9 @@ class Client:
     def _submit(self, work: Callable[[], Any]) -> Future:
         return self._futures.submit(work)
 
-    def cancel(self, futures: Any, **_: Any) -> None:
-        """Cancel computations: futures, or jobs by id or name, such as ``7`` or ``"job-7"``.
-
-        Parameters
-        ----------
-        futures : Future, int, str, or list of these
-            What to cancel.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from partita import dataframe as dd
-        >>> from partita.distributed import Client
-        >>> with Client(n_workers=1) as client:
-        ...     future = client.compute(dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2).a.sum())
-        ...     client.cancel(future)
-        """
-        for one in futures if isinstance(futures, (list, tuple, set)) else [futures]:
-            if isinstance(one, Future):
-                one.cancel()
-            elif isinstance(one, (str, int)):
-                self._rest(f"jobs/{one}/cancel", "POST")
-            else:
-                raise TypeError(
-                    f"cannot cancel an object of type {type(one).__name__}: expected a future, or the id or name of a "
-                    "job; to release a persisted frame, delete it"
-                )
+    def cancel_job(self, job: int | str) -> None:
+        """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
+        self._rest(f"jobs/{job}/cancel", "POST")
 
     # Public tables.
 
@@ -553,7 +529,7 @@ class Client:
             for job in self._rest(f"jobs?state={state}&limit={JOBS_PAGE_MAX}")["jobs"]:
                 # A job that has ended meanwhile cannot be cancelled.
                 with contextlib.suppress(ClusterError):
-                    self.cancel(job["name"])
+                    self.cancel_job(job["name"])
         connection = self._connection
         for table in connection.action("partita.tables", {}):
             if table["session"] == connection.session:
@@ -573,6 +549,9 @@ class Client:
             if _current is self:
                 _current = None
         self._futures.close()
+        submitter = getattr(self, "_submitter", None)
+        if submitter is not None:
+            submitter.close()
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
@@ -584,6 +563,16 @@ class Client:
         if name in _OF_DASK:
             raise UnsupportedName(f"Client.{name} is not supported: {_OF_DASK[name]}")
         raise AttributeError(f"'Client' object has no attribute {name!r}")
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __await__(self) -> Iterator[Any]:
+        return self
+        yield
 
     def __enter__(self) -> Client:
         return self
@@ -625,13 +614,10 @@ class Client:
 
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
-    "submit": FUNCTIONS,
-    "map": FUNCTIONS,
     "run": FUNCTIONS,
     "run_on_scheduler": FUNCTIONS,
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
-    "scatter": "use dataframe.from_pandas to upload rows to the workers",
     "who_has": "the dashboard's data page shows which workers hold a partition",
     "has_what": "the dashboard's data page shows which workers hold a partition",
     "processing": "the dashboard shows the running tasks of each worker",

@@ -439,6 +439,23 @@ class Connection:
         table: dict[str, Any] = (own or found)[0]
         return table
 
+    def exchange(self) -> tuple[Any, Any]:
+        """Open a stream of messages in both directions: return its writer and its reader."""
+        with _translated():
+            descriptor = flight.FlightDescriptor.for_command(b"partita.functions")
+            return self._scheduler.do_exchange(descriptor, self._options)
+
+    def gather(self, job: int, places: Sequence[tuple[int, int]]) -> Iterator[Any]:
+        """Yield the frames of results of functions."""
+        text = json.dumps({"job": job, "tasks": list(places)}, separators=(",", ":"))
+        with _translated():
+            reader = self._scheduler.do_get(flight.Ticket(b"partita.gather:" + text.encode()), self._options)
+            while True:
+                try:
+                    yield reader.read_chunk().app_metadata
+                except StopIteration:
+                    return
+
     def action(self, name: str, body: Any) -> Any:
         """Run an action of the scheduler, with JSON as request and response."""
         with _translated():

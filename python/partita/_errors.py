@@ -13,8 +13,10 @@ __all__ = [
     "Cancelled",
     "ClusterError",
     "InvalidArgument",
+    "KilledWorker",
     "PartitaError",
     "QueryError",
+    "RemoteError",
     "TokenRefused",
     "Unreachable",
     "UnsupportedName",
@@ -163,3 +165,11 @@ def trim_traceback(function: _Function) -> _Function:
             raise error.with_traceback(None)  # noqa: B904
 
     return cast("_Function", call)
+
+
+class KilledWorker(PartitaError):
+    """A call ended its Python process or its worker each time it was tried."""
+
+
+class RemoteError(PartitaError):
+    """A function raised an exception that cannot be pickled. The text names its type and message."""

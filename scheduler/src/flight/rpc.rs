@@ -15,7 +15,6 @@ use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt};
 use partita_plan::logical::FrameCommand;
 use prost::Message;
-use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The actions that clients may ask for, and what each does.
@@ -137,7 +136,7 @@ impl FlightService for Service {
             return actions::fetch(&self.0.hub, self.0.plane.as_ref(), fetch).await;
         }
         if let Some(wanted) = request.get_ref().ticket.strip_prefix(functions::GATHER_PREFIX) {
-            return functions::gather(&self.0.shared, wanted);
+            return functions::gather(&self.0.hub, &self.0.plane, wanted);
         }
         let command = command(&request.get_ref().ticket)?;
         if catalog::schema(&command)?.is_none() {
@@ -162,8 +161,7 @@ impl FlightService for Service {
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
         let request_context = request_context::read(&request)?;
         let messages = request.into_inner().boxed();
-        let shared = Arc::clone(&self.0.shared);
-        functions::serve(shared, request_context, messages).await.map(Response::new)
+        functions::serve(self.0.hub.clone(), request_context, messages).await.map(Response::new)
     }
 
     async fn do_action(

@@ -1,7 +1,7 @@
 //! Results of functions, from the workers that hold them to the client.
 
-use crate::Shared;
 use crate::flight::DataStream;
+use crate::hub::Hub;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
@@ -10,7 +10,7 @@ use datafusion::arrow::array::UInt8Array;
 use futures::stream::{StreamExt, TryStreamExt};
 use partita_core::Event;
 use partita_net::payload::Header;
-use partita_net::peer::{FetchTicket, Part};
+use partita_net::peer::{DataPlane, FetchTicket, Part};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
 use partita_shared::message::Holder;
@@ -56,7 +56,11 @@ enum Place {
 ///
 /// # Errors
 /// If the ticket cannot be read.
-pub(crate) fn gather(shared: &Arc<Shared>, text: &[u8]) -> Result<Response<DataStream>, Status> {
+pub(crate) fn gather(
+    hub: &Hub,
+    plane: &Arc<dyn DataPlane>,
+    text: &[u8],
+) -> Result<Response<DataStream>, Status> {
     let wanted: Wanted = serde_json::from_slice(text)
         .map_err(|error| Status::invalid_argument(format!("invalid ticket: {error}")))?;
     if wanted.tasks.len() > RESULTS_MAX {
@@ -64,11 +68,11 @@ pub(crate) fn gather(shared: &Arc<Shared>, text: &[u8]) -> Result<Response<DataS
         return Err(Status::invalid_argument(error));
     }
     let (client, messages) = mpsc::channel(MESSAGES_MAX);
-    let shared = Arc::clone(shared);
+    let (hub, plane) = (hub.clone(), Arc::clone(plane));
     tokio::spawn(async move {
         for (stage, index) in wanted.tasks {
             let stage = StageId { job: JobId(wanted.job), index: stage };
-            let sent = send(&shared, TaskId { stage, index }, &client).await;
+            let sent = send((&hub, &plane), TaskId { stage, index }, &client).await;
             if sent.is_none() {
                 return;
             }
@@ -85,13 +89,17 @@ fn data(bytes: Bytes) -> FlightData {
 }
 
 /// Sends one result. None if the client has gone.
-async fn send(shared: &Arc<Shared>, task: TaskId, client: &Client) -> Option<()> {
-    let mut changes = shared.hub.changes();
+async fn send(
+    (hub, plane): (&Hub, &Arc<dyn DataPlane>),
+    task: TaskId,
+    client: &Client,
+) -> Option<()> {
+    let mut changes = hub.changes();
     let mut cause = "it was not computed".to_string();
     for _ in 0..ATTEMPTS_MAX {
         let (holder, address) = loop {
             changes.borrow_and_update();
-            match find(shared, task).await {
+            match find(hub, task).await {
                 Place::At(holder, address) => break (holder, address),
                 Place::Nowhere => return gone(task, &cause, client).await,
                 Place::NotYet => tokio::select! {
@@ -100,11 +108,11 @@ async fn send(shared: &Arc<Shared>, task: TaskId, client: &Client) -> Option<()>
                 },
             }
         };
-        match pass_on(shared, task, holder, &address, client).await {
+        match pass_on(plane, task, holder, &address, client).await {
             Ok(sent) => return sent,
             Err(error) => cause = error,
         }
-        shared.hub.tell(Event::Unreadable { task, worker: holder.worker }).await;
+        hub.tell(Event::Unreadable { task, worker: holder.worker }).await;
     }
     gone(task, &cause, client).await
 }
@@ -117,8 +125,8 @@ async fn gone(task: TaskId, cause: &str, client: &Client) -> Option<()> {
     client.send(Ok(data(bytes.into()))).await.ok()
 }
 
-async fn find(shared: &Shared, task: TaskId) -> Place {
-    let found = shared.hub.query(move |core| {
+async fn find(hub: &Hub, task: TaskId) -> Place {
+    let found = hub.query(move |core| {
         let row = core.task_view(task)?.row;
         let place = match (row.state, row.worker) {
             (TaskState::Done, Some(worker)) => match core.data_address(worker) {
@@ -137,7 +145,7 @@ async fn find(shared: &Shared, task: TaskId) -> Place {
 
 /// Passes a result on from its holder. None within if the client has gone.
 async fn pass_on(
-    shared: &Arc<Shared>,
+    plane: &Arc<dyn DataPlane>,
     task: TaskId,
     holder: Holder,
     address: &Endpoint,
@@ -145,7 +153,7 @@ async fn pass_on(
 ) -> Result<Option<()>, String> {
     let tasks = vec![(task.index, holder.attempt)];
     let ticket = FetchTicket { stage: task.stage, part: Part::All, tasks };
-    let messages = shared.plane.fetch(address, &ticket).await.map_err(|error| error.to_string())?;
+    let messages = plane.fetch(address, &ticket).await.map_err(|error| error.to_string())?;
     let messages = messages.map_err(|error| FlightError::ExternalError(Box::new(error)));
     let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
     let mut is_begun = false;

@@ -1,10 +1,9 @@
 //! The stream of a client that calls functions.
 
-use crate::Shared;
 use crate::flight::DataStream;
 use crate::functions::message::{FromClient, answer, message};
 use crate::functions::settled::{self, Mailbox};
-use crate::hub::JobNotice;
+use crate::hub::{Hub, JobNotice};
 use crate::query::RequestContext;
 use arrow_flight::FlightData;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -19,13 +18,13 @@ const ANSWERS_MAX: usize = 64;
 
 /// Ends the job when the client has gone, whatever ended its stream.
 struct CloseOnDrop {
-    shared: Arc<Shared>,
+    hub: Hub,
     job: JobId,
 }
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.shared.hub.tell_later(Event::JobClosed { job: self.job });
+        self.hub.tell_later(Event::JobClosed { job: self.job });
     }
 }
 
@@ -34,10 +33,17 @@ impl Drop for CloseOnDrop {
 /// # Errors
 /// If its first message is not what it must be, or it may have no further job.
 pub(crate) async fn serve(
-    shared: Arc<Shared>,
+    hub: Hub,
     request_context: RequestContext,
-    mut messages: BoxStream<'static, Result<FlightData, Status>>,
+    messages: BoxStream<'static, Result<FlightData, Status>>,
 ) -> Result<DataStream, Status> {
+    // Clients of Arrow send the descriptor in a message of its own, before theirs.
+    let mut messages = messages
+        .filter(|message| {
+            let says_something = !matches!(message, Ok(data) if data.app_metadata.is_empty());
+            std::future::ready(says_something)
+        })
+        .boxed();
     let first = messages.next().await.transpose()?;
     let first = first.ok_or_else(|| Status::invalid_argument("the stream has no message"))?;
     let wrong = |error: String| Status::invalid_argument(format!("invalid message: {error}"));
@@ -55,13 +61,13 @@ pub(crate) async fn serve(
         open: true,
         ..JobSpec::default()
     };
-    let opened = shared.hub.open(spec, Arc::clone(&mailbox)).await;
+    let opened = hub.open(spec, Arc::clone(&mailbox)).await;
     let (job, notices) = opened.map_err(Status::resource_exhausted)?;
-    let close = CloseOnDrop { shared: Arc::clone(&shared), job };
+    let close = CloseOnDrop { hub: hub.clone(), job };
     let (answers, answered) = mpsc::channel(ANSWERS_MAX);
     let opened = message(answer::OPENED, &serde_json::json!({"job": job.0}), &[]);
     let _ = answers.send(opened).await;
-    tokio::spawn(read(shared, job, environment, messages, answers));
+    tokio::spawn(read(hub, job, environment, messages, answers));
     let told = Told { mailbox, answered, notices, is_over: false, _close: close };
     Ok(stream::unfold(told, next).boxed())
 }
@@ -98,7 +104,7 @@ async fn next(mut told: Told) -> Option<(Result<FlightData, Status>, Told)> {
 
 /// Does what the client says, until its stream ends.
 async fn read(
-    shared: Arc<Shared>,
+    hub: Hub,
     job: JobId,
     environment: Arc<str>,
     mut messages: BoxStream<'static, Result<FlightData, Status>>,
@@ -107,7 +113,7 @@ async fn read(
     while let Some(Ok(data)) = messages.next().await {
         let event = match FromClient::read(data.app_metadata, &environment) {
             Ok(FromClient::Submit { request, growth }) => {
-                let Err(error) = shared.hub.grow(job, growth).await else { continue };
+                let Err(error) = hub.grow(job, growth).await else { continue };
                 let header = serde_json::json!({"request": request, "error": error});
                 if answers.send(message(answer::REFUSED, &header, &[])).await.is_err() {
                     return;
@@ -126,6 +132,6 @@ async fn read(
                 Event::JobCancelled { job, reason }
             }
         };
-        shared.hub.tell(event).await;
+        hub.tell(event).await;
     }
 }

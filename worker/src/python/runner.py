@@ -54,7 +54,7 @@ except Exception:
     libc = None
 
 #: Kinds of frames from the worker to the zygote, and back.
-INIT, FORK = 1, 2
+INIT, FORK, SIGNAL = 1, 2, 3
 ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
 #: Kinds of frames from the worker to a runner, and back.
 FUNCTION, RUN, FORGET = 1, 2, 3
@@ -817,6 +817,13 @@ class Zygote:
         os.close(log)
         return None
 
+    def signal(self, number, number_of_signal):
+        """Send a signal to a runner. Only this process knows for sure that it has not ended."""
+        for pid, known in self.runners.items():
+            if known == number:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, number_of_signal)
+
     def reap(self):
         """Report the runners that have ended, and end what they left behind."""
         for pid, number in list(self.runners.items()):
@@ -842,6 +849,9 @@ class Zygote:
         while True:
             while (frame := self.take_frame()) is not None:
                 kind, body = frame
+                if kind == SIGNAL:
+                    self.signal(*struct.unpack("<II", body))
+                    continue
                 if kind != FORK:
                     raise ProtocolError(f"expected FORK, got a frame of kind {kind}")
                 descriptors = self.fork(*U32.unpack(body))

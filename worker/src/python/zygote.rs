@@ -279,7 +279,8 @@ async fn send_with(
     loop {
         stream.writable().await?;
         let sent = stream.try_io(Interest::WRITABLE, || {
-            let (bytes, rights) = ([IoSlice::new(&frame)], [ControlMessage::ScmRights(&descriptors)]);
+            let (bytes, rights) =
+                ([IoSlice::new(&frame)], [ControlMessage::ScmRights(&descriptors)]);
             let flags = MsgFlags::MSG_NOSIGNAL;
             Ok(sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, flags, None)?)
         });

@@ -1,0 +1,381 @@
+"""The methods of a client that call functions on the workers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ._errors import Cancelled, ClusterError, trim_traceback
+from ._functions import Submitter
+from ._futures import Future
+from ._packing import load_parts
+from ._session import CANCEL, RETRY, State
+from ._task_futures import TaskFuture, flat_futures, make_exception
+from ._tasks import identity
+
+__all__ = ["FunctionMethods"]
+
+#: Results that are fetched with one request.
+FETCHED_MAX = 10_000
+#: Frames of a stream of results: an object begins, the next bytes of it, it does not exist any more.
+_HEAD, _PIECE, _GONE = 1, 2, 3
+_PLACE = struct.Struct("<II")
+
+
+class FunctionMethods:
+    """Calls of Python functions on the workers."""
+
+    _submitter: Submitter
+    _connection: Any
+    asynchronous = False
+
+    @trim_traceback
+    def submit(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        key: str | None = None,
+        workers: Any = None,
+        resources: dict[str, float] | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        fifo_timeout: Any = None,
+        allow_other_workers: bool = False,
+        actor: bool = False,
+        actors: bool = False,
+        pure: bool | None = None,
+        **kwargs: Any,
+    ) -> TaskFuture:
+        """Call a function on a worker and return a future of its result.
+
+        Parameters
+        ----------
+        func : callable
+            The function.
+        *args, **kwargs
+            Its arguments. Futures in them, also in lists, tuples, dicts and other objects, stand for their results.
+        key : str, optional
+            A name of the call. Calls with equal keys are one call.
+        workers : str or list of str, optional
+            Names, addresses or hosts of the workers that may run it.
+        allow_other_workers : bool
+            Whether others may run it while none of `workers` is connected.
+        resources : dict, optional
+            Resources that it has for itself, such as ``{"GPU": 1}``.
+        retries : int, optional
+            How often it is tried again after an exception.
+        pure : bool
+            Whether equal calls are one call, which is the default.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     total = client.submit(sum, [client.submit(pow, 2, 3), 1])
+        ...     total.result()
+        9
+        """
+        if not callable(func):
+            raise TypeError(f"the first argument of submit() must be a function, not {type(func).__name__}")
+        if actor or actors:
+            raise NotImplementedError("actors are not supported yet")
+        options = _options(workers, allow_other_workers, resources, retries, priority)
+        keys = None if key is None else [key]
+        is_pure = True if pure is None else pure
+        return self._submitter.submit(func, [(args, kwargs)], options, keys, pure=is_pure)[0]
+
+    @trim_traceback
+    def map(
+        self,
+        func: Callable[..., Any],
+        *iterables: Any,
+        key: Any = None,
+        workers: Any = None,
+        retries: int | None = None,
+        resources: dict[str, float] | None = None,
+        priority: int = 0,
+        allow_other_workers: bool = False,
+        fifo_timeout: Any = None,
+        actor: bool = False,
+        actors: bool = False,
+        pure: bool | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> list[TaskFuture]:
+        """Call a function with each item of iterables and return the futures, in order.
+
+        Parameters
+        ----------
+        func : callable
+            The function.
+        *iterables : iterable
+            Its positional arguments: as with ``map``, as many calls as the shortest has items.
+        key : str or list of str, optional
+            A prefix of the keys, or all keys.
+        batch_size : int, optional
+            Accepted for compatibility with Dask: calls are sent together in any case.
+        workers, retries, resources, allow_other_workers, pure, **kwargs
+            As for :meth:`submit`.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     client.gather(client.map(pow, [1, 2, 3], [2, 2, 2]))
+        [1, 4, 9]
+        """
+        if not callable(func):
+            raise TypeError(f"the first argument of map() must be a function, not {type(func).__name__}")
+        if not iterables:
+            raise ValueError("map() needs at least one iterable")
+        if actor or actors:
+            raise NotImplementedError("actors are not supported yet")
+        options = _options(workers, allow_other_workers, resources, retries, priority)
+        items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
+        count = min(len(one) for one in items)
+        keys: list[str] | None = None
+        if isinstance(key, (list, tuple)):
+            keys = [str(one) for one in key]
+            if len(keys) < count:
+                raise ValueError(f"map() got {len(keys)} keys for {count} calls")
+        elif key is not None:
+            keys = [f"{key}-{number}" for number in range(count)]
+        calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
+        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure)
+
+    @trim_traceback
+    def scatter(
+        self,
+        data: Any,
+        workers: Any = None,
+        broadcast: bool = False,
+        direct: Any = None,
+        hash: bool = True,
+        timeout: Any = None,
+        asynchronous: Any = None,
+    ) -> Any:
+        """Send values to the workers and return futures of them.
+
+        Parameters
+        ----------
+        data : list, tuple, set, dict, iterator, or other object
+            Each item of a collection becomes a future; another object becomes a single one.
+        workers : str or list of str, optional
+            The workers that hold them.
+        broadcast : bool
+            Accepted: a worker that needs a value gets and keeps it.
+        hash : bool
+            Whether equal values are sent once.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     numbers = client.scatter({"a": 1, "b": 2})
+        ...     client.submit(sum, list(numbers.values())).result()
+        3
+        """
+        options = _options(workers, False, None, None, 0)
+
+        def send(values: Iterable[Any]) -> list[TaskFuture]:
+            calls = [((value,), {}) for value in values]
+            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
+
+        if isinstance(data, dict):
+            return dict(zip(data, send(data.values())))
+        if isinstance(data, (list, tuple, set, frozenset)):
+            return type(data)(send(data))
+        if hasattr(data, "__next__") or isinstance(data, range):
+            return send(data)
+        return send([data])[0]
+
+    @trim_traceback
+    def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:
+        """Wait for futures and return their results in the same structure of lists, tuples, sets and dicts.
+
+        Parameters
+        ----------
+        futures : Future, or lists, tuples, sets, dicts and iterators of these
+            What to fetch. Other objects are returned as they are.
+        errors : str
+            ``"raise"``, or ``"skip"`` to leave out failed futures.
+        """
+        if errors not in ("raise", "skip"):
+            raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
+        if self.asynchronous and asynchronous is not False:
+            return self._gather_async(futures, errors)
+        if hasattr(futures, "__next__"):
+            return (self.gather(one, errors) for one in futures)
+        found = [one for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        if found:
+            found[0]._state.session.wait([one._state for one in found], None)
+        results = self._results(found, errors)
+        return _structure(futures, results, errors)
+
+    def _results(self, futures: Sequence[TaskFuture], errors: str) -> dict[State, Any]:
+        """Return the results of futures that have ended; those that failed are left out, or their error is raised."""
+        for future in futures:
+            if errors == "raise" and future._state.error is not None:
+                raise make_exception(future._state.error, future._state)
+        fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
+        small = [state for state in fine if state.value is not None]
+        large = [state for state in fine if state.value is None]
+        from ._packing import unpack
+
+        results = {state: unpack(state.value) for state in small}
+        results.update(zip(large, self._fetch(large)))
+        return results
+
+    async def _gather_async(self, futures: Any, errors: str) -> Any:
+        import asyncio
+
+        for one in list(flat_futures(futures)):
+            if isinstance(one, TaskFuture):
+                await one._async_wait()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+
+    def _fetch(self, states: Sequence[State]) -> Iterator[Any]:
+        """Yield results from the workers, in order."""
+        for first in range(0, len(states), FETCHED_MAX):
+            part = states[first : first + FETCHED_MAX]
+            places = [(state.stage, state.index) for state in part]
+            frames = self._connection.gather(part[0].session.job, places)
+            yield from _objects(frames, part)
+
+    def cancel(self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any) -> None:
+        """Cancel calls and those that depend on them, and background computations. A running function is interrupted.
+
+        Parameters
+        ----------
+        futures : Future or collection of these
+            What to cancel. For jobs see :meth:`cancel_job`.
+        """
+        if isinstance(futures, (int, str)):
+            raise TypeError(f"cancel() takes futures; cancel_job({futures!r}) cancels a job")
+        found = list(flat_futures(futures))
+        if not found and not isinstance(futures, (list, tuple, set, dict)):
+            raise TypeError(
+                f"cannot cancel an object of type {type(futures).__name__}: expected futures; to release a persisted "
+                "frame, delete it"
+            )
+        ours = [one._state for one in found if isinstance(one, TaskFuture)]
+        if ours:
+            ours[0].session.tell(CANCEL, ours, reason=reason or "cancelled by its client")
+        for one in found:
+            if not isinstance(one, TaskFuture):
+                one.cancel()
+
+    def retry(self, futures: Any, asynchronous: Any = None) -> None:
+        """Run failed calls again."""
+        states = [one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        for state in states:
+            if state.status != "finished":
+                with state.session.condition:
+                    state.status, state.error = "pending", None
+        if states:
+            states[0].session.tell(RETRY, states)
+
+    @trim_traceback
+    def get(self, dsk: Any, keys: Any, sync: bool = True, **_: Any) -> Any:
+        """Compute keys of a graph in Dask's format, so that Dask's own collections run on this cluster.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     client.get({"a": 1, "b": (sum, ["a", 2])}, "b")
+        3
+        """
+        from ._graphs import import_graph
+
+        flat: list[Any] = []
+        stack = [keys]
+        while stack:
+            one = stack.pop()
+            if isinstance(one, list):
+                stack += reversed(one)
+            else:
+                flat.append(one)
+        tasks = import_graph(dsk, flat)
+        futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat])))
+
+        def place(value: Any) -> Any:
+            return [place(one) for one in value] if isinstance(value, list) else futures[value]
+
+        placed = place(keys)
+        return self.gather(placed) if sync else placed
+
+    def as_dask_scheduler(self) -> Callable[..., Any]:
+        """Return :meth:`get`, for ``dask.config.set(scheduler=client.as_dask_scheduler())``."""
+        return self.get
+
+    def futures_of(self, futures: Any) -> list[Future]:
+        """Return the futures in a collection."""
+        return list(flat_futures(futures))
+
+
+def _options(
+    workers: Any, allow_other_workers: bool, resources: Any, retries: Any, priority: int
+) -> dict[str, Any] | None:
+    options = {
+        "workers": workers,
+        "allow_other_workers": allow_other_workers,
+        "resources": resources,
+        "retries": retries,
+    }
+    return {name: value for name, value in options.items() if value} or None
+
+
+def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
+    """Return a structure with results in the place of futures."""
+    if isinstance(value, TaskFuture):
+        if value._state not in results:
+            raise Cancelled(f"{value.key} has no result")
+        return results[value._state]
+    if isinstance(value, Future):
+        return value.result()
+    if isinstance(value, dict):
+        return {key: _structure(one, results, errors) for key, one in value.items() if _has_result(one, results, errors)}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return type(value)([_structure(one, results, errors) for one in value if _has_result(one, results, errors)])
+    return value
+
+
+def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:
+    if errors == "raise":
+        return True
+    if isinstance(value, TaskFuture):
+        return value._state in results
+    return not isinstance(value, Future) or value.exception() is None
+
+
+def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
+    """Yield the objects of a stream of frames. One that begins again was lost at one worker and is read at another."""
+    expected = iter(states)
+    lengths: tuple[int, ...] = ()
+    total = at = 0
+    data = bytearray()
+    for frame in frames:
+        view = memoryview(frame)
+        kind = view[0]
+        if kind == _GONE:
+            state = next(expected)
+            raise ClusterError(f"the result of {state.key} is lost: {bytes(view[9:]).decode(errors='replace')}")
+        if kind == _HEAD:
+            (total,) = struct.unpack_from("<Q", view, 9)
+            (count,) = struct.unpack_from("<I", view, 17)
+            lengths = struct.unpack_from(f"<{count}Q", view, 21)
+            data, at = bytearray(total), 0
+        elif kind == _PIECE:
+            piece = view[1:]
+            data[at : at + len(piece)] = piece
+            at += len(piece)
+        if at == total and (kind == _PIECE or total == 0):
+            next(expected)
+            yield load_parts(memoryview(data), lengths)
+            data, at, total = bytearray(), 0, -1
+    missing = next(expected, None)
+    if missing is not None:
+        raise ClusterError(f"the result of {missing.key} did not come: the connection to the scheduler was lost")

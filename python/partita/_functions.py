@@ -1,0 +1,273 @@
+"""Submitting calls: from functions and arguments, or from tasks, to the session of a client."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ._errors import ClusterError
+from ._packing import CALL, pack_arguments, pack_function, with_places
+from ._session import Session, State
+from ._task_futures import TaskFuture
+from ._tasks import Task, identity, sort_tasks
+
+__all__ = ["Submitter", "function_name", "submit"]
+
+#: Arguments of at least this many bytes are sent once, however many calls of one submission have them.
+SHARED_BYTES_MIN = 64 << 10
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return a short name of a function for display and keys."""
+    while hasattr(function, "func") and callable(function.func):
+        function = function.func
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "lambda" if name == "<lambda>" else str(name)[:100]
+
+
+def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the options of a stage from those of a call.
+
+    Raises
+    ------
+    TypeError
+        If an option is of a wrong type.
+    """
+    if not options:
+        return {}
+    made: dict[str, Any] = {}
+    retries = options.get("retries")
+    if retries:
+        if not isinstance(retries, int) or not 0 <= retries <= 255:
+            raise TypeError(f"retries must be a number from 0 to 255, not {retries!r}")
+        made["retries"] = retries
+    resources = options.get("resources")
+    if resources:
+        if not isinstance(resources, dict):
+            raise TypeError(f"resources must be a dict such as {{'GPU': 1}}, not {resources!r}")
+        made["resources"] = {str(name): float(amount) for name, amount in resources.items()}
+    workers = options.get("workers")
+    if workers:
+        names = [workers] if isinstance(workers, str) else list(workers)
+        made["workers"] = [str(name).removeprefix("tcp://").removeprefix("tls://") for name in names]
+        if options.get("allow_other_workers"):
+            made["or_others"] = True
+    return made
+
+
+class Submitter:
+    """Submits calls for a client: opens its session, and gives equal calls one future."""
+
+    def __init__(self, client: Any, python: str | None) -> None:
+        self._client = client
+        self._python = python
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    def session(self) -> Session:
+        """Return the session; a new one at first, and when the old one is worn or has ended."""
+        with self._lock:
+            if self._session is None or self._session.is_worn:
+                old, self._session = self._session, None
+                if old is not None:
+                    old.close()
+                self._session = Session(self._client._connection.exchange, self._python)
+            return self._session
+
+    def close(self) -> None:
+        """End the session."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+
+    def stage(
+        self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any]
+    ) -> tuple[int, bytes, bytes]:
+        """Return the stage of a function, its hash, and what its calls must bring with them: nothing, or the function."""
+        pickled = pack_function(function, name)
+        digest = hashlib.blake2b(pickled, digest_size=16).digest()
+        shown = repr(sorted(options.items()))
+        key = (digest, name, shown)
+        if key in session._stages or session.has_room:
+            return session.stage(key, name, options, pickled), digest, b""
+        # Too many functions: those of one name share a stage.
+        common = pack_function(CALL, name)
+        return session.stage(("any", name, shown), name, options, common), digest, pickled
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]],
+        options: dict[str, Any] | None = None,
+        keys: Sequence[str] | None = None,
+        name: str = "",
+        pure: bool = True,
+    ) -> list[TaskFuture]:
+        """Submit calls of one function and return their futures."""
+        session = self.session()
+        name = name or function_name(function)
+        stage, digest, carried = self.stage(session, function, name, stage_options(options))
+        futures: list[TaskFuture] = []
+        made: list[_Unplaced] = []
+        shared = _Shared(self, session, made)
+        new: dict[str, State] = {}
+        for number, (args, kwargs) in enumerate(calls):
+            args, kwargs = shared.replace(args, kwargs)
+            if carried:
+                args = (function, *args)
+            pickled, inputs = pack_arguments(args, kwargs, name)
+            states = [self._state_of(session, one) for one in inputs]
+            key = keys[number] if keys is not None else self._key(name, digest, pickled, states, pure)
+            state = new.get(key) or session.find(key)
+            if state is None:
+                state = State(session, key, name)
+                state.is_wanted = True
+                new[key] = state
+                made.append(_Unplaced(state, stage, pickled, states))
+            elif not state.is_wanted:
+                # It was an intermediate result of a graph: now somebody wants it.
+                session.want(state)
+            futures.append(TaskFuture(state, self._client))
+        self._place(session, made)
+        return futures
+
+    def _place(self, session: Session, made: Sequence[Any]) -> None:
+        with session.placing([(one.state, one.stage) for one in made]) as calls:
+            for call, one in zip(calls, made):
+                call.inputs = one.states
+                call.arguments = with_places(one.pickled, [(state.stage, state.index) for state in one.states])
+
+    def _state_of(self, session: Session, value: Any) -> State:
+        """Return the call that an input stands for."""
+        if isinstance(value, TaskFuture):
+            state = value._state
+        elif isinstance(value, State):
+            state = value
+        else:
+            raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
+        if state.session is not session:
+            raise ClusterError(
+                f"the future {state.key} belongs to another client, or to a session that has ended: "
+                f"{state.session.ended or 'pass its result instead'}"
+            )
+        return state
+
+    @staticmethod
+    def _key(name: str, digest: bytes, pickled: bytes, states: Sequence[State], pure: bool) -> str:
+        if not pure:
+            return f"{name}-{uuid.uuid4().hex}"
+        content = hashlib.blake2b(digest, digest_size=16)
+        content.update(pickled)
+        for state in states:
+            content.update(b"\0" + state.key.encode())
+        return f"{name}-{content.hexdigest()}"
+
+    def graph(self, outputs: Sequence[Task], options: dict[str, Any] | None = None) -> list[TaskFuture]:
+        """Submit tasks with all that they need, and return the futures of the tasks."""
+        session = self.session()
+        order, needed = sort_tasks(outputs)
+        wanted = {task.key for task in outputs}
+        states: dict[str, State] = {}
+        levels: dict[str, int] = {}
+        for task in order:
+            known = session.find(task.key)
+            if known is not None:
+                if task.key in wanted and not known.is_wanted:
+                    session.want(known)
+                states[task.key] = known
+                levels[task.key] = -1
+                continue
+            below = [levels[one.key] for one in needed[task.key] if type(one) is Task]
+            levels[task.key] = 1 + max(below, default=-1)
+            state = State(session, task.key, task.name)
+            state.is_wanted = task.key in wanted
+            states[task.key] = state
+        # Calls of one stage follow one another in each level, so that they are sent as one group.
+        stages: dict[Any, tuple[int, bytes]] = {}
+        new = []
+        for number, task in enumerate(order):
+            if levels[task.key] >= 0:
+                stage, carried = self._stage_of(session, task, stages, options)
+                new.append((levels[task.key], stage, number, carried))
+        new.sort(key=lambda one: one[:3])
+        made = []
+        for _, stage, number, carried in new:
+            task = order[number]
+            args = (task.function, *task.args) if carried else task.args
+            pickled, inputs = pack_arguments(args, task.kwargs, task.name)
+            found = [
+                states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs
+            ]
+            made.append(_Unplaced(states[task.key], stage, pickled, found))
+        self._place(session, made)
+        return [TaskFuture(states[task.key], self._client) for task in outputs]
+
+    def _stage_of(
+        self, session: Session, task: Task, known: dict[Any, tuple[int, bytes]], options: dict[str, Any] | None
+    ) -> tuple[int, bytes]:
+        given = {**(options or {}), **(task.options or {})}
+        key = (id(task.function), task.name, repr(sorted(given.items())) if given else "")
+        if key not in known:
+            stage, _, carried = self.stage(session, task.function, task.name, stage_options(given))
+            known[key] = (stage, carried)
+        return known[key]
+
+
+class _Unplaced:
+    """A call without its place."""
+
+    __slots__ = ("pickled", "stage", "state", "states")
+
+    def __init__(self, state: State, stage: int, pickled: bytes, states: list[State]) -> None:
+        self.state = state
+        self.stage = stage
+        self.pickled = pickled
+        self.states = states
+
+
+class _Shared:
+    """Replaces large arguments that several calls have by calls that return them, so that each is sent once."""
+
+    def __init__(self, submitter: Submitter, session: Session, made: list[Any]) -> None:
+        self._submitter = submitter
+        self._session = session
+        self._made = made
+        self._known: dict[int, tuple[Any, State]] = {}
+
+    def replace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if any(_is_large(value) for value in args):
+            args = tuple([self._shared(value) if _is_large(value) else value for value in args])
+        if kwargs and any(_is_large(value) for value in kwargs.values()):
+            kwargs = {name: self._shared(value) if _is_large(value) else value for name, value in kwargs.items()}
+        return args, kwargs
+
+    def _shared(self, value: Any) -> Any:
+        known = self._known.get(id(value))
+        if known is None:
+            session = self._session
+            stage, digest, carried = self._submitter.stage(session, identity, "data", {})
+            args = (identity, value) if carried else (value,)
+            pickled, inputs = pack_arguments(args, {}, "data")
+            states = [self._submitter._state_of(session, one) for one in inputs]
+            key = Submitter._key(type(value).__name__, digest, pickled, states, True)
+            state = session.find(key)
+            if state is None:
+                state = State(session, key, "data")
+                self._made.append(_Unplaced(state, stage, pickled, states))
+            known = self._known[id(value)] = (value, state)
+        return TaskFuture(known[1], None)
+
+
+def _is_large(value: Any) -> bool:
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return size >= SHARED_BYTES_MIN
+    return isinstance(value, (bytes, bytearray, str)) and len(value) >= SHARED_BYTES_MIN
+
+
+def submit(client: Any, tasks: Sequence[Task], options: dict[str, Any] | None = None) -> list[TaskFuture]:
+    """Submit tasks to the cluster of a client, with all that they need, and return their futures."""
+    return client._submitter.graph(tasks, options)  # type: ignore[no-any-return]

@@ -1,0 +1,178 @@
+"""Encoding of calls and of their results.
+
+The arguments of a call are a pickle in which its inputs, which are other calls' results, stand as places in a list.
+A result is a *packed value*: the number of its parts, the length of each, and the parts, which are a pickle and its
+out-of-band buffers (PEP 574). The worker's Python side, ``runner.py``, reads and writes the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import pickle
+import struct
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+__all__ = ["CALL", "NotPicklable", "pack_arguments", "pack_function", "reduce_input", "unpack"]
+
+#: The name of the module that both sides register, so that pickles refer to its functions.
+_MODULE = "_partita_inputs"
+#: What a pickle contains that refers to the user's script, which workers do not have.
+_MAIN = b"__main__"
+_U32 = struct.Struct("<I")
+
+
+class NotPicklable(TypeError):
+    """A function, an argument or a result cannot be sent to another process."""
+
+
+def _load(place: int) -> Any:
+    raise RuntimeError("an input of a call can be loaded only where the call runs")
+
+
+def _call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+def _register() -> tuple[Callable[[int], Any], Callable[..., Any]]:
+    """Register the module of the inputs, unless this process is a worker's, which has its own."""
+    module = sys.modules.get(_MODULE)
+    if module is None:
+        module = types.ModuleType(_MODULE)
+        for name, function in (("load", _load), ("call", _call)):
+            function.__module__, function.__qualname__, function.__name__ = _MODULE, name, name
+            setattr(module, name, function)
+        sys.modules[_MODULE] = module
+    return module.load, module.call  # type: ignore[no-any-return,attr-defined]
+
+
+_load_input, CALL = _register()
+_packing = threading.local()
+
+
+@contextlib.contextmanager
+def _collecting() -> Iterator[list[Any]]:
+    """Context manager in which pickled tasks and futures become inputs; yields the list of these."""
+    before = getattr(_packing, "inputs", None)
+    inputs: list[Any] = []
+    _packing.inputs = inputs
+    _packing.places = {}
+    try:
+        yield inputs
+    finally:
+        _packing.inputs = before
+
+
+def is_packing() -> bool:
+    """Whether this thread pickles the arguments of a call."""
+    return getattr(_packing, "inputs", None) is not None
+
+
+def reduce_input(value: Any) -> Any:
+    """Return what stands for a task or future in the pickle of the arguments of a call.
+
+    Raises
+    ------
+    NotPicklable
+        If no arguments are being packed: a task has no meaning elsewhere.
+    """
+    inputs = getattr(_packing, "inputs", None)
+    if inputs is None:
+        raise NotPicklable(f"{value!r} can be pickled only as an argument of a call")
+    # Each input once, also if it occurs several times.
+    place = _packing.places.setdefault(id(value), len(inputs))
+    if place == len(inputs):
+        inputs.append(value)
+    return _load_input, (place,)
+
+
+def _cloudpickle() -> Any:
+    try:
+        return importlib.import_module("cloudpickle")
+    except ImportError:
+        raise NotPicklable(
+            "functions and classes of a script or notebook are sent with the package cloudpickle, which is not "
+            "installed: pip install cloudpickle"
+        ) from None
+
+
+def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
+    """Pickle a value, with functions and classes of the script by value.
+
+    Raises
+    ------
+    NotPicklable
+        If it cannot be pickled; `what` names it.
+    """
+    callback = None if buffers is None else buffers.append
+    try:
+        pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
+        if _MAIN not in pickled:
+            return pickled
+    except Exception:
+        pass
+    if buffers is not None:
+        buffers.clear()
+    inputs = getattr(_packing, "inputs", None)
+    if inputs is not None:
+        inputs.clear()
+        _packing.places.clear()
+    cloudpickle = _cloudpickle()
+    try:
+        with io.BytesIO() as file:
+            cloudpickle.CloudPickler(file, protocol=5, buffer_callback=callback).dump(value)
+            return file.getvalue()
+    except Exception as error:
+        if isinstance(error, NotPicklable):
+            raise
+        raise NotPicklable(f"{what} cannot be pickled: {type(error).__name__}: {error}") from error
+
+
+def pack_function(function: Callable[..., Any], name: str) -> bytes:
+    """Pickle a function."""
+    return dumps(function, f"the function {name}")
+
+
+def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tuple[bytes, list[Any]]:
+    """Pickle the arguments of a call. Return the pickle, and the tasks and futures that it refers to by their place."""
+    if not args and not kwargs:
+        return _NO_ARGUMENTS, []
+    with _collecting() as inputs:
+        return dumps((tuple(args), kwargs), f"an argument of {name}"), inputs
+
+
+_NO_ARGUMENTS = pickle.dumps(((), {}), protocol=5)
+
+
+def with_places(pickled: bytes, places: Sequence[tuple[int, int]]) -> bytes:
+    """Return the arguments of a call as they are sent: the stage and index of each input, then the pickle."""
+    if not places:
+        return _NO_PLACES + pickled
+    numbers = [number for place in places for number in place]
+    return struct.pack(f"<I{len(numbers)}I", len(places), *numbers) + pickled
+
+
+_NO_PLACES = _U32.pack(0)
+
+
+def unpack(value: Any) -> Any:
+    """Return the object of a packed value."""
+    view = memoryview(value)
+    (count,) = _U32.unpack_from(view)
+    lengths = struct.unpack_from(f"<{count}Q", view, 4)
+    return load_parts(view[4 + 8 * count :], lengths)
+
+
+def load_parts(view: memoryview, lengths: Sequence[int]) -> Any:
+    """Return the object whose parts, of these lengths, lie one after the other."""
+    at = lengths[0]
+    buffers = []
+    for length in lengths[1:]:
+        buffers.append(view[at : at + length])
+        at += length
+    return pickle.loads(view[: lengths[0]], buffers=buffers)

@@ -1,0 +1,555 @@
+"""The stream of calls between a client and the scheduler."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import struct
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow.flight as flight
+
+from ._errors import ClusterError
+
+__all__ = ["Call", "Session", "State"]
+
+#: Kinds of messages to the scheduler, and from it.
+OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT = range(6)
+OPENED, SETTLED, REFUSED, ENDED = range(1, 5)
+#: How a task ended, in a message.
+DONE, DONE_WITH_VALUE, FAILED = range(3)
+
+#: Calls in one message, at most.
+MESSAGE_CALLS_MAX = 50_000
+#: Bytes of the arguments in one message; a single call may have more.
+MESSAGE_BYTES = 16 << 20
+#: Functions that have a stage of their own in one session. Further ones travel with each call.
+STAGES_MAX = 1_000
+#: A session without live futures is replaced by a new one when it has had so many calls, stages, or bytes of arguments.
+CALLS_KEPT = 100_000
+STAGES_KEPT = 500
+BYTES_KEPT = 64 << 20
+#: Time to wait for the scheduler to open a session, in seconds.
+OPEN_TIMEOUT_S = 60.0
+#: Modules that workers import before the first call if this process has imported them.
+PRELOADED = ("numpy", "pandas", "pyarrow")
+
+_TASK = struct.Struct("<IIB")
+_U32 = struct.Struct("<I")
+
+
+class State:
+    """A call that was submitted, and what is known of it. Shared by all futures of the call.
+
+    Attributes
+    ----------
+    status : str
+        ``pending``, ``finished``, ``error``, ``cancelled`` or ``lost``.
+    value : memoryview or None
+        The packed result, if it is small.
+    error : Error or None
+        Why there is no result.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "callbacks",
+        "error",
+        "index",
+        "key",
+        "is_wanted",
+        "name",
+        "session",
+        "stage",
+        "status",
+        "value",
+    )
+
+    def __init__(self, session: Session, key: str, name: str) -> None:
+        self.session = session
+        self.key = key
+        self.name = name
+        self.stage = -1
+        self.index = -1
+        self.status = "pending"
+        self.value: Any = None
+        self.error: Error | None = None
+        self.is_wanted = False
+        self.callbacks: list[Callable[[State], None]] | None = None
+
+    def __del__(self) -> None:
+        # No future refers to it any more.
+        if self.is_wanted:
+            self.session.release(self.stage, self.index)
+
+
+class Error:
+    """Why a call, and those that depend on it, have no result."""
+
+    __slots__ = ("exception", "index", "kind", "stage", "text")
+
+    def __init__(self, stage: int, index: int, kind: str, text: str, exception: Any = None) -> None:
+        self.stage = stage
+        self.index = index
+        self.kind = kind
+        self.text = text
+        self.exception = exception
+
+
+class Call:
+    """A call to submit: its state, the pickled arguments, and the inputs in their order."""
+
+    __slots__ = ("arguments", "inputs", "stage", "state")
+
+    def __init__(self, state: State, stage: int) -> None:
+        self.state = state
+        self.stage = stage
+        self.arguments = b""
+        #: Earlier calls whose results it reads.
+        self.inputs: Sequence[State] = ()
+
+
+class _Stage:
+    """A function with its options, as the scheduler knows it."""
+
+    __slots__ = ("calls", "inputs", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        #: The next index.
+        self.calls = 0
+        #: The stages that it reads, each with its number among the inputs.
+        self.inputs: dict[int, int] = {}
+
+
+def environment(python: str | None) -> dict[str, Any]:
+    """Describe this process's Python to the workers."""
+    # An empty entry means the working directory, which is another one there.
+    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path if isinstance(entry, str)]
+    return {
+        "python": list(sys.version_info[:2]),
+        "executable": python or sys.executable or "",
+        "is_chosen": python is not None,
+        "sys_path": path,
+        "cwd": os.getcwd(),
+        "env": {},
+        "preload": [name for name in PRELOADED if name in sys.modules],
+    }
+
+
+class Session:
+    """A client's open job: functions are stages, and calls are tasks that it appends.
+
+    Parameters
+    ----------
+    exchange : callable
+        Opens the stream: returns a writer and a reader.
+    python : str, optional
+        The Python that runs the functions on the workers.
+    """
+
+    def __init__(self, exchange: Callable[[], tuple[Any, Any]], python: str | None = None) -> None:
+        self.condition = threading.Condition()
+        self.job = -1
+        self.ended: str | None = None
+        self.calls = 0
+        self.bytes = 0
+        self._stages: dict[Any, int] = {}
+        self._all: list[_Stage] = []
+        self._states: weakref.WeakValueDictionary[tuple[int, int], State] = weakref.WeakValueDictionary()
+        self._by_key: weakref.WeakValueDictionary[str, State] = weakref.WeakValueDictionary()
+        self._refused: dict[int, list[tuple[int, int]]] = {}
+        self._request = 0
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        writer, reader = exchange()
+        self._writer = writer
+        self._send(_message(OPEN, {"environment": environment(python)}))
+        first = reader.read_chunk().app_metadata
+        kind, header, _ = _read(first)
+        if kind != OPENED:
+            raise ClusterError(f"the scheduler did not open a session for functions: {header}")
+        self.job = header["job"]
+        self._threads = [
+            threading.Thread(target=_write, args=(weakref.ref(self), self._outbox, writer), daemon=True),
+            threading.Thread(target=_listen, args=(weakref.ref(self), reader), daemon=True),
+            threading.Thread(target=_run_callbacks, args=(self._callbacks,), daemon=True),
+        ]
+        for thread, name in zip(self._threads, ("submit", "results", "callbacks")):
+            thread.name = f"partita-{name}"
+            thread.start()
+
+    # Sending.
+
+    def _send(self, message: bytes) -> None:
+        self._writer.write_metadata(message)
+
+    def stage(self, key: Any, name: str, options: dict[str, Any], function: bytes) -> int:
+        """Return the number of the stage of a function with these options; a new one if it is called first."""
+        with self._lock:
+            number = self._stages.get(key)
+            if number is None:
+                number = self._stages[key] = len(self._all)
+                self._all.append(_Stage(name))
+                self._outbox.put(("stage", {"name": name, **options}, function))
+            return number
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a further function can have a stage of its own."""
+        return len(self._all) < STAGES_MAX
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether nothing refers to the session, and a new one should replace it."""
+        is_large = self.calls > CALLS_KEPT or self.bytes > BYTES_KEPT or len(self._all) > STAGES_KEPT
+        return self.ended is not None or (is_large and not self._states)
+
+    def find(self, key: str) -> State | None:
+        """Return the call with a key, if it is live and did not fail."""
+        state = self._by_key.get(key)
+        return None if state is None or state.status in ("cancelled", "lost") else state
+
+    @contextlib.contextmanager
+    def placing(self, states: Sequence[tuple[State, int]]) -> Iterator[list[Call]]:
+        """Context manager that gives calls, each with its stage, their places, and sends them at the end.
+
+        Each reads only calls that were submitted before, or that come before it in the list. Meanwhile no others are
+        placed: the scheduler numbers calls in the order in which they come.
+        """
+        with self._lock:
+            calls = []
+            for state, number in states:
+                stage = self._all[number]
+                state.stage, state.index = number, stage.calls
+                stage.calls += 1
+                self._states[number, state.index] = state
+                self._by_key[state.key] = state
+                calls.append(Call(state, number))
+            self.calls += len(calls)
+            yield calls
+            if calls:
+                self._outbox.put(("calls", calls, None))
+
+    def want(self, state: State) -> None:
+        """Say that the result of a call is wanted that was only an input of others."""
+        state.is_wanted = True
+        self.tell(WANT, [state])
+
+    def release(self, stage: int, index: int) -> None:
+        """Say that no future refers to a call any more. Called from destructors: it neither blocks nor raises."""
+        if self.ended is None:
+            self._outbox.put(("release", (stage, index), None))
+
+    def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
+        """Send a message about calls."""
+        self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
+
+    def __del__(self) -> None:
+        self._outbox.put(None)
+        self._callbacks.put(None)
+
+    def close(self) -> None:
+        """End the session: the scheduler drops all results."""
+        self._outbox.put(None)
+        self._callbacks.put(None)
+        self._end("the client was closed", "cancelled")
+
+    # Hearing.
+
+    def _settle(self, header: dict[str, Any], body: memoryview) -> None:
+        errors = []
+        at = 0
+        for one in header["errors"]:
+            length = one["exception"]
+            exception = bytes(body[at : at + length]) if length else None
+            at += length
+            errors.append(Error(one["stage"], one["index"], one["kind"], one["text"], exception))
+        settled = []
+        for _ in range(header["tasks"]):
+            stage, index, how = _TASK.unpack_from(body, at)
+            at += 9
+            value = error = None
+            if how == DONE_WITH_VALUE:
+                (length,) = _U32.unpack_from(body, at)
+                value = body[at + 4 : at + 4 + length]
+                at += 4 + length
+            elif how == FAILED:
+                error = errors[_U32.unpack_from(body, at)[0]]
+                at += 4
+            state = self._states.get((stage, index))
+            if state is not None:
+                settled.append((state, value, error))
+        self._apply(settled)
+
+    def _apply(self, settled: Sequence[tuple[State, Any, Error | None]]) -> None:
+        told = []
+        with self.condition:
+            for state, value, error in settled:
+                # A copy, so that a small result does not keep the message.
+                state.value = None if value is None else bytes(value)
+                state.error = error
+                if error is None:
+                    state.status = "finished"
+                else:
+                    state.status = "cancelled" if error.kind == "cancelled" else "error"
+                if state.callbacks:
+                    told += [(callback, state) for callback in state.callbacks]
+                    state.callbacks = None
+            self.condition.notify_all()
+        for one in told:
+            self._callbacks.put(one)
+
+    def _refuse(self, request: int, text: str) -> None:
+        error = Error(-1, -1, "refused", text)
+        states = [self._states.get(place) for place in self._refused.pop(request, ())]
+        self._apply([(state, None, error) for state in states if state is not None])
+
+    def _end(self, text: str, kind: str) -> None:
+        with self.condition:
+            if self.ended is None:
+                self.ended = text
+        error = Error(-1, -1, kind, text)
+        pending = [state for state in list(self._states.values()) if state.status == "pending"]
+        self._apply([(state, None, error) for state in pending])
+        with self.condition:
+            self.condition.notify_all()
+
+    def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
+        """Call a function with the state when the call has ended, in a thread of the session."""
+        with self.condition:
+            if state.status == "pending":
+                if state.callbacks is None:
+                    state.callbacks = []
+                state.callbacks.append(callback)
+                return
+        self._callbacks.put((callback, state))
+
+    def wait(self, states: Sequence[State], timeout: float | None, first: bool = False) -> bool:
+        """Wait until all calls, or the first of them, have ended. Return whether they have."""
+
+        def is_over() -> bool:
+            check = any if first else all
+            return check(state.status != "pending" for state in states)
+
+        if len(states) == 1:
+            (state,) = states
+            with self.condition:
+                return self.condition.wait_for(lambda: state.status != "pending", timeout)
+        left = list(states)
+
+        def are_over() -> bool:
+            # Looked at from the end, so that each is looked at about once.
+            while left and left[-1].status != "pending":
+                left.pop()
+            return not left
+
+        with self.condition:
+            return self.condition.wait_for(is_over if first else are_over, timeout)
+
+    def forget(self, request: int) -> None:
+        """Forget which calls a message had: it was not refused."""
+        for old in [one for one in self._refused if one < request]:
+            del self._refused[old]
+
+
+def _message(kind: int, header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join([bytes((kind,)), _U32.pack(len(text)), text, *parts])
+
+
+def _read(message: Any) -> tuple[int, dict[str, Any], memoryview]:
+    view = memoryview(message)
+    (length,) = _U32.unpack_from(view, 1)
+    return view[0], json.loads(bytes(view[5 : 5 + length])), view[5 + length :]
+
+
+def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer: Any) -> None:
+    """Send what is in the outbox: all that waits goes in as few messages as possible."""
+    batch = _Batch()
+    while True:
+        item = outbox.get()
+        try:
+            while True:
+                if item is None:
+                    with contextlib.suppress(Exception):
+                        batch.send(writer, session)
+                        writer.done_writing()
+                    return
+                batch.add(item, writer, session)
+                item = outbox.get_nowait()
+        except queue.Empty:
+            pass
+        except Exception as error:
+            return _fail(session, error)
+        try:
+            batch.send(writer, session)
+        except Exception as error:
+            return _fail(session, error)
+        # Otherwise the last batch would keep its states until the next comes.
+        item = None
+
+
+def _fail(session: weakref.ref[Session], error: Exception) -> None:
+    alive = session()
+    if alive is not None:
+        alive._end(f"the connection to the scheduler was lost: {error}", "lost")
+
+
+class _Batch:
+    """What is sent next."""
+
+    def __init__(self) -> None:
+        self.stages: list[dict[str, Any]] = []
+        self.functions: list[bytes] = []
+        self.calls: list[Call] = []
+        self.bytes = 0
+        self.released: list[tuple[int, int]] = []
+
+    def add(self, item: tuple[str, Any, Any], writer: Any, session: weakref.ref[Session]) -> None:
+        what, first, second = item
+        if what == "stage":
+            self.stages.append({**first, "function": len(second)})
+            self.functions.append(second)
+        elif what == "calls":
+            for call in first:
+                self.calls.append(call)
+                self.bytes += len(call.arguments)
+                if len(self.calls) >= MESSAGE_CALLS_MAX or self.bytes >= MESSAGE_BYTES:
+                    self.send(writer, session)
+        elif what == "release":
+            self.released.append(first)
+        else:
+            self.send(writer, session)
+            writer.write_metadata(_message(first, second))
+
+    def send(self, writer: Any, session: weakref.ref[Session]) -> None:
+        if self.calls or self.stages:
+            self._send_calls(writer, session)
+        if self.released:
+            released, self.released = self.released, []
+            writer.write_metadata(_message(RELEASE, {"ranges": _ranges(released)}))
+
+    def _send_calls(self, writer: Any, session: weakref.ref[Session]) -> None:
+        alive = session()
+        calls, self.calls = self.calls, []
+        stages, self.stages = self.stages, []
+        functions, self.functions = self.functions, []
+        self.bytes = 0
+        if alive is None:
+            return
+        alive._request += 1
+        request = alive._request
+        groups, parts = _groups(alive, calls)
+        wanted = _ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
+        alive._refused[request] = [(call.state.stage, call.state.index) for call in calls]
+        # The scheduler answers in order: what it has settled it has not refused.
+        if request > 100:
+            alive.forget(request - 100)
+        header = {"request": request, "stages": stages, "groups": groups, "wanted": wanted}
+        writer.write_metadata(_message(SUBMIT, header, functions + parts))
+
+
+def _ranges(tasks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Return tasks as ranges: stage, first, count."""
+    ranges: list[tuple[int, int, int]] = []
+    for stage, index in sorted(tasks):
+        if ranges and ranges[-1][0] == stage and ranges[-1][1] + ranges[-1][2] == index:
+            ranges[-1] = (stage, ranges[-1][1], ranges[-1][2] + 1)
+        else:
+            ranges.append((stage, index, 1))
+    return ranges
+
+
+def _groups(session: Session, calls: Sequence[Call]) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Return runs of calls of one stage, and the bytes that describe each."""
+    groups: list[dict[str, Any]] = []
+    parts: list[bytes] = []
+    at = 0
+    while at < len(calls):
+        end = at + 1
+        while end < len(calls) and calls[end].stage == calls[at].stage:
+            end += 1
+        _add_group(session, calls[at:end], groups, parts)
+        at = end
+    return groups, parts
+
+
+def _add_group(session: Session, calls: Sequence[Call], groups: list[dict[str, Any]], parts: list[bytes]) -> None:
+    number = calls[0].stage
+    stage = session._all[number]
+    new: list[int] = []
+    for call in calls:
+        for state in call.inputs:
+            if state.stage not in stage.inputs:
+                stage.inputs[state.stage] = len(stage.inputs)
+                new.append(state.stage)
+    offsets = [0]
+    for call in calls:
+        offsets.append(offsets[-1] + len(call.arguments))
+    session.bytes += offsets[-1]
+    parts.append(_numbers(offsets))
+    parts += [call.arguments for call in calls]
+    counts = []
+    for source in stage.inputs:
+        rows, targets = [0], []
+        for call in calls:
+            if call.inputs:
+                targets += [state.index for state in call.inputs if state.stage == source]
+            rows.append(len(targets))
+        parts += [_numbers(rows), _numbers(targets)]
+        counts.append(len(targets))
+    group = {"stage": number, "count": len(calls), "inputs": new, "arguments": offsets[-1], "edges": counts}
+    groups.append(group)
+
+
+def _numbers(numbers: list[int]) -> bytes:
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def _listen(session: weakref.ref[Session], reader: Any) -> None:
+    """Hear of calls that ended, until the stream ends."""
+    cause = "the scheduler ended"
+    try:
+        while True:
+            message = reader.read_chunk().app_metadata
+            alive = session()
+            if alive is None:
+                return
+            kind, header, body = _read(message)
+            if kind == SETTLED:
+                alive._settle(header, body)
+            elif kind == REFUSED:
+                alive._refuse(header["request"], header["error"])
+            elif kind == ENDED:
+                cause = header["error"] or f"the session was {header['state']}"
+                break
+            del alive, message, body
+    except StopIteration:
+        pass
+    except Exception as error:
+        text = str(error).split(". Detail:")[0]
+        cause = f"the connection to the scheduler was lost: {text}" if not isinstance(error, flight.FlightCancelledError) else "it was closed"
+    alive = session()
+    if alive is not None:
+        alive._end(cause, "lost")
+
+
+def _run_callbacks(callbacks: queue.SimpleQueue[Any]) -> None:
+    while True:
+        item = callbacks.get()
+        if item is None:
+            return
+        callback, state = item
+        try:
+            callback(state)
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+        del item, callback, state

@@ -1,0 +1,460 @@
+"""Futures of calls that run on the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+import traceback
+import types
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
+
+from ._durations import parse_seconds
+from ._errors import Cancelled, ClusterError, KilledWorker, RemoteError, trim_traceback
+from ._futures import Future
+from ._packing import is_packing, reduce_input, unpack
+from ._session import Error, State
+
+__all__ = ["TaskFuture", "as_completed", "futures_of", "wait"]
+
+
+class TaskFuture(Future):
+    """The result of a call that runs on the workers.
+
+    The result stays on the workers until no future refers to it. As an argument of another call, a future stands for
+    its result.
+    """
+
+    def __init__(self, state: State, client: Any) -> None:
+        self._state = state
+        self._owner = client
+
+    @property
+    def key(self) -> str:
+        """The key of the call: equal calls of a pure function have the same key."""
+        return self._state.key
+
+    @property
+    def client(self) -> Any:
+        """The client that submitted the call."""
+        return self._owner
+
+    @property
+    def status(self) -> str:
+        """The state: ``pending``, ``finished``, ``error``, ``cancelled`` or ``lost``."""
+        return self._state.status
+
+    def done(self) -> bool:
+        """Whether the call has ended."""
+        return self._state.status != "pending"
+
+    def cancelled(self) -> bool:
+        """Whether the call was cancelled."""
+        return self._state.status == "cancelled"
+
+    def _wait(self, timeout: Any) -> None:
+        seconds = parse_seconds(timeout)
+        if not self._state.session.wait([self._state], seconds):
+            raise TimeoutError(f"timed out: {self.key} has not finished after {seconds:g} s")
+
+    @trim_traceback
+    def result(self, timeout: Any = None) -> Any:
+        """Wait for the result and return it.
+
+        Parameters
+        ----------
+        timeout : float or str, optional
+            Time to wait: seconds, or a string such as ``"2s"``. Unlimited if not given.
+
+        Raises
+        ------
+        TimeoutError
+            If the call has not finished in time. It continues.
+        Cancelled
+            If the call was cancelled.
+        Exception
+            The exception that the function raised.
+        """
+        if getattr(self._owner, "asynchronous", False) and _in_event_loop():
+            return self._async_result()
+        self._wait(timeout)
+        return self._get()
+
+    def _get(self) -> Any:
+        """Return the result of a call that has ended, or raise its exception."""
+        error = self._error()
+        if error is not None:
+            raise error
+        value = self._state.value
+        if value is not None:
+            return unpack(value)
+        (result,) = self._owner._fetch([self._state])
+        return result
+
+    async def _async_result(self) -> Any:
+        await self._async_wait()
+        if self._state.error is not None or self._state.value is not None:
+            return self._get()
+        return await asyncio.get_running_loop().run_in_executor(None, self._get)
+
+    async def _async_wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self._state.session.add_callback(self._state, lambda _: loop.call_soon_threadsafe(event.set))
+        await event.wait()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._async_result().__await__()
+
+    def _error(self) -> BaseException | None:
+        error = self._state.error
+        return None if error is None else make_exception(error, self._state)
+
+    def exception(self, timeout: Any = None) -> BaseException | None:
+        """Wait for the end of the call and return its exception; ``None`` if it succeeded."""
+        self._wait(timeout)
+        return self._error()
+
+    def traceback(self, timeout: Any = None) -> types.TracebackType | None:
+        """Wait for the end of the call and return the traceback of its exception; ``None`` if it succeeded."""
+        error = self.exception(timeout)
+        return None if error is None else error.__traceback__
+
+    def cancel(self, *_: Any, reason: str = "the call was cancelled", **__: Any) -> bool:
+        """Cancel the call, and those that depend on it. A running function is interrupted."""
+        self._owner.cancel([self])
+        return True
+
+    def retry(self, *_: Any, **__: Any) -> None:
+        """Run a failed call again."""
+        self._owner.retry([self])
+
+    def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
+        """Call `fn` with this future when the call has ended, in a thread of the client."""
+        self._state.session.add_callback(self._state, lambda _: fn(self))
+
+    def release(self) -> None:
+        """Do nothing: the result is dropped when nothing refers to the future."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TaskFuture) and other._state is self._state
+
+    def __hash__(self) -> int:
+        return hash(self._state)
+
+    def __reduce__(self) -> Any:
+        if is_packing():
+            return reduce_input(self)
+        raise TypeError(
+            f"{self!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
+            "or publish its result"
+        )
+
+    def __dask_tokenize__(self) -> Any:
+        return ("future", self.key)
+
+    def __repr__(self) -> str:
+        kind = ""
+        if self._state.status == "finished" and self._state.value is not None:
+            kind = f", type: {type(unpack(self._state.value)).__name__}"
+        return f"<Future: {self._state.status}{kind}, key: {self.key}>"
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# Exceptions.
+
+
+def make_exception(error: Error, state: State) -> BaseException:
+    """Return the exception of a call that has no result."""
+    if error.kind == "cancelled":
+        return Cancelled(f"{state.key}: {error.text}")
+    if error.exception is not None:
+        found = _remote_exception(error)
+        if found is not None:
+            return found
+    kinds: dict[str, type[Exception]] = {
+        "memory": MemoryError,
+        "lost": ClusterError if error.stage < 0 else KilledWorker,
+        "refused": ClusterError,
+        "raised": RemoteError,
+    }
+    return kinds.get(error.kind, RemoteError)(error.text)
+
+
+def _remote_exception(error: Error) -> BaseException | None:
+    """Return the exception that a function raised, with the lines of the function in its traceback."""
+    import pickle
+
+    try:
+        exception, frames = pickle.loads(error.exception)
+    except Exception:
+        return None
+    if not isinstance(exception, BaseException):
+        return None
+    note = f"raised on a worker: {error.text.rpartition(' (task ')[2].rstrip(')')}"
+    if hasattr(exception, "add_note"):
+        exception.add_note(note)
+    try:
+        return exception.with_traceback(_rebuild_traceback(frames))
+    except Exception:
+        return exception
+
+
+def _rebuild_traceback(frames: Iterable[tuple[Any, ...]]) -> types.TracebackType | None:
+    """Return a traceback with the given lines: file, line number, name of the function."""
+    built: types.TracebackType | None = None
+    for frame in reversed(list(frames)):
+        filename, line, name = frame[0], frame[1], frame[2]
+        code = compile("\n" * (max(int(line), 1) - 1) + "raise _partita_error", filename, "exec")
+        code = code.replace(co_name=name)
+        try:
+            exec(code, {"_partita_error": _Marker(), "__name__": name, "__file__": filename})
+        except _Marker as marker:
+            inner = marker.__traceback__.tb_next if marker.__traceback__ is not None else None
+            if inner is not None:
+                built = types.TracebackType(built, inner.tb_frame, inner.tb_lasti, inner.tb_lineno)
+    return built
+
+
+class _Marker(Exception):
+    """Raised to get a frame."""
+
+
+def format_error(error: BaseException) -> str:
+    """Return an exception and its traceback as text."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+# Several futures.
+
+
+class DoneAndNotDone(tuple):  # type: ignore[type-arg]
+    """The result of :func:`wait`: the futures that have ended, and the others."""
+
+    def __new__(cls, done: Iterable[Any], not_done: Iterable[Any]) -> DoneAndNotDone:
+        return super().__new__(cls, (set(done), set(not_done)))
+
+    @property
+    def done(self) -> set[Any]:
+        """The futures that have ended."""
+        return self[0]  # type: ignore[no-any-return]
+
+    @property
+    def not_done(self) -> set[Any]:
+        """The others."""
+        return self[1]  # type: ignore[no-any-return]
+
+
+@trim_traceback
+def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> Any:
+    """Wait until futures have ended, successfully or not.
+
+    Parameters
+    ----------
+    fs : Future, or a collection of these
+        What to wait for. Other objects count as ended.
+    timeout : float or str, optional
+        Time to wait.
+    return_when : str
+        ``"ALL_COMPLETED"`` or ``"FIRST_COMPLETED"``.
+
+    Returns
+    -------
+    DoneAndNotDone
+        Two sets: ``done`` and ``not_done``.
+
+    Raises
+    ------
+    TimeoutError
+        If they have not ended in time.
+    """
+    if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
+        raise ValueError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
+    futures = [one for one in flat_futures(fs)]
+    seconds = parse_seconds(timeout)
+    end = None if seconds is None else time.monotonic() + seconds
+    ours = [one for one in futures if isinstance(one, TaskFuture)]
+    first = return_when == "FIRST_COMPLETED"
+    if ours:
+        session = ours[0]._state.session
+        if not session.wait([one._state for one in ours], seconds, first):
+            count = sum(not one.done() for one in ours)
+            raise TimeoutError(f"timed out: {count} of {len(ours)} futures have not finished after {seconds:g} s")
+    if not (first and ours):
+        for one in futures:
+            if not isinstance(one, TaskFuture):
+                one.exception(None if end is None else max(end - time.monotonic(), 0))
+    return DoneAndNotDone([one for one in futures if one.done()], [one for one in futures if not one.done()])
+
+
+def flat_futures(value: Any) -> Iterator[Future]:
+    """Yield the futures in lists, tuples, sets and dicts."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Future):
+            yield one
+        elif isinstance(one, dict):
+            stack += reversed(list(one.values()))
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            stack += reversed(list(one))
+        elif hasattr(type(one), "_partita_futures"):
+            stack += reversed(list(one._partita_futures()))
+
+
+def futures_of(o: Any, client: Any = None) -> list[Future]:
+    """Return the futures in a collection that was persisted, or in lists, tuples and dicts of futures."""
+    return list(flat_futures(o))
+
+
+class as_completed:
+    """Iterate over futures in the order in which they end.
+
+    Parameters
+    ----------
+    futures : collection of Future, optional
+        The first futures.
+    with_results : bool
+        Whether to return pairs of a future and its result.
+    raise_errors : bool
+        With results: whether an exception of a function is raised, or returned in the place of the result.
+    timeout : float or str, optional
+        Time to wait for the next one, from the start of the iteration.
+
+    Examples
+    --------
+    >>> for future in as_completed(client.map(f, range(100))):  # doctest: +SKIP
+    ...     print(future.result())
+    """
+
+    def __init__(
+        self,
+        futures: Iterable[Any] | None = None,
+        loop: Any = None,
+        with_results: bool = False,
+        raise_errors: bool = True,
+        *,
+        timeout: Any = None,
+    ) -> None:
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._pending: dict[Any, int] = {}
+        self.with_results = with_results
+        self.raise_errors = raise_errors
+        seconds = parse_seconds(timeout)
+        self._end = None if seconds is None else time.monotonic() + seconds
+        if futures:
+            self.update(futures)
+
+    def add(self, future: Any) -> None:
+        """Add a future."""
+        self.update([future])
+
+    def update(self, futures: Iterable[Any]) -> None:
+        """Add several futures."""
+        for future in futures:
+            if not isinstance(future, Future):
+                raise TypeError(f"expected a future, not an object of type {type(future).__name__}")
+            with self._lock:
+                self._pending[future] = self._pending.get(future, 0) + 1
+            future.add_done_callback(self._done.put)
+
+    def count(self) -> int:
+        """Return the number of futures that were not returned yet."""
+        with self._lock:
+            return sum(self._pending.values())
+
+    def is_empty(self) -> bool:
+        """Whether all futures were returned."""
+        return not self.count()
+
+    def has_ready(self) -> bool:
+        """Whether a future can be returned at once."""
+        return not self._done.empty()
+
+    def clear(self) -> None:
+        """Forget all futures."""
+        with self._lock:
+            self._pending.clear()
+        self._done = queue.SimpleQueue()
+
+    def __iter__(self) -> as_completed:
+        return self
+
+    def _take(self, future: Any) -> bool:
+        with self._lock:
+            left = self._pending.get(future, 0)
+            if left > 1:
+                self._pending[future] = left - 1
+            elif left:
+                del self._pending[future]
+            return left > 0
+
+    def __next__(self) -> Any:
+        while True:
+            if self.is_empty():
+                raise StopIteration
+            try:
+                left = None if self._end is None else max(self._end - time.monotonic(), 0)
+                future = self._done.get(timeout=left)
+            except queue.Empty:
+                raise TimeoutError("timed out: the next future has not finished in time") from None
+            if self._take(future):
+                return self._shown(future)
+
+    def _shown(self, future: Any) -> Any:
+        if not self.with_results:
+            return future
+        error = future.exception()
+        if error is None:
+            return future, future.result()
+        if self.raise_errors:
+            raise error
+        return future, error
+
+    def next_batch(self, block: bool = True) -> list[Any]:
+        """Return all futures that have ended and were not returned yet; with `block` at least one."""
+        batch = [next(self)] if block and not self.is_empty() else []
+        while True:
+            try:
+                future = self._done.get_nowait()
+            except queue.Empty:
+                return batch
+            if self._take(future):
+                batch.append(self._shown(future))
+
+    def batches(self) -> Iterator[list[Any]]:
+        """Yield all futures that have ended since the last time, together."""
+        while not self.is_empty():
+            yield self.next_batch()
+
+    def __aiter__(self) -> as_completed:
+        return self
+
+    async def __anext__(self) -> Any:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(None, self._next_or_none)
+        except _Over:
+            raise StopAsyncIteration from None
+
+    def _next_or_none(self) -> Any:
+        try:
+            return next(self)
+        except StopIteration:
+            raise _Over from None
+
+
+class _Over(Exception):
+    """The end of an asynchronous iteration: `StopIteration` cannot pass through a future."""
+
+
