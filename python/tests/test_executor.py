@@ -2,14 +2,19 @@
 
 import gc
 import operator
+import os
+import pickle
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from concurrent import futures
 
 import pytest
-from fake_client import FakeClient
+from fake_client import FakeClient, cloudpickle
 
+from partita._by_value import call, call_chunk
 from partita._executor import ClientExecutor
 
 
@@ -140,6 +145,25 @@ def test_wait_reports_what_is_done(executor, gate):
 def test_result_raises_a_timeout(executor, gate):
     with pytest.raises(futures.TimeoutError):
         executor.submit(wait_for_gate).result(0.01)
+
+
+_UNPICKLE = """
+import pickle, sys
+sys.modules["partita"] = None
+function, args = pickle.load(sys.stdin.buffer)
+print(function(*args))
+"""
+
+
+@pytest.mark.parametrize(("function", "args"), [(call, (pow, (2, 8), {})), (call_chunk, (pow, [(2, 8)]))])
+def test_functions_of_the_package_run_where_it_is_not_installed(function, args):
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(function)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _UNPICKLE]
+    pickled = cloudpickle.dumps((function, args))
+    done = subprocess.run(command, input=pickled, capture_output=True, env=environment, check=True)
+    assert done.stdout.decode().strip() == str(function(*args))
 
 
 # cancel

@@ -347,15 +347,19 @@ def test_a_result_does_not_wait_for_a_slow_function(one, tmp_path):
     assert one.result(5) == path
 
 
-def test_a_call_can_flush_the_results_of_earlier_calls(one, tmp_path):
+@pytest.mark.parametrize("function", [functions.flush_and_wait, functions.flush_in_a_thread_and_wait])
+def test_a_quick_function_that_waits_can_flush_the_results_of_earlier_calls(one, tmp_path, function):
     (tmp_path / "open").touch()
-    for _ in range(runner.QUICK_CALLS + 8):
+    # Until both functions count as quick, whatever their first calls took.
+    for _ in range(2 * runner.QUICK_CALLS):
         one.call(functions.add, 1)
+        if function is functions.flush_and_wait:
+            one.call(function, str(tmp_path / "open"))
     ticket = one.tickets + 1
-    one.send(one.encode_run(functions.add, 1, 1) + one.encode_run(functions.flush_and_wait, str(tmp_path / "go")))
+    one.send(one.encode_run(functions.add, 1, 1) + one.encode_run(function, str(tmp_path / "go")))
     assert one.result(ticket) == 2
     (tmp_path / "go").touch()
-    one.result(ticket + 1)
+    assert one.result(ticket + 1) == str(tmp_path / "go")
 
 
 def test_a_function_is_forgotten(one):
@@ -805,6 +809,17 @@ def test_the_zygote_has_one_thread_whatever_it_imports(tmp_path):
     zygote = Zygote(tmp_path, preload=["numpy", "pandas", "pyarrow"])
     assert len(os.listdir(f"/proc/{zygote.process.pid}/task")) == 1
     zygote.close()
+
+
+def test_modules_that_start_threads_are_named(tmp_path):
+    source = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    (tmp_path / "starts_thread.py").write_text(source)
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)\n")
+    zygote = Zygote(tmp_path, sys_path=[str(SCRIPTS), str(tmp_path)], preload=["exits", "json", "starts_thread"])
+    assert zygote.answer["threading"] == ["starts_thread"]
+    assert zygote.fork().call(functions.count_threads) == 1
+    zygote.close()
+    assert "cannot import exits" in zygote.output()
 
 
 def test_variables_and_modules_of_init_are_used(tmp_path):

@@ -212,6 +212,13 @@ def flush_and_wait(path):
     return wait_for(path)
 
 
+def flush_in_a_thread_and_wait(path):
+    thread = threading.Thread(target=flush_and_wait, args=(path,))
+    thread.start()
+    thread.join()
+    return path
+
+
 def wait_for(path):
     end = time.monotonic() + 30
     while not os.path.exists(path):

@@ -38,6 +38,7 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
 import traceback
 
@@ -400,6 +401,9 @@ class Runner:
         self.is_forked = False
         self.functions = {}
         self.inputs = Inputs()
+        #: Threads of functions may flush.
+        self.lock = threading.Lock()
+        self.thread = threading.get_ident()
         self.gathered = []
         self.gathered_bytes = 0
         self.gathered_since = 0.0
@@ -433,6 +437,7 @@ class Runner:
         """Give up the protocol in a process that a function forked."""
         self.is_forked = True
         self.is_interruptible = False
+        self.lock = threading.Lock()
         self.gathered = []
         with contextlib.suppress(OSError):
             self.connection.close()
@@ -452,23 +457,32 @@ class Runner:
     # Answers.
 
     def flush(self):
-        """Write the answers that have gathered. Call it before waiting for another task."""
-        if self.gathered:
-            data = b"".join(self.gathered)
-            self.gathered, self.gathered_bytes = [], 0
-            # An interrupt in the middle of an answer would garble it.
-            is_interruptible, self.is_interruptible = self.is_interruptible, False
-            self.reopen_descriptors()
-            self.connection.sendall(data)
-            self.is_interruptible = is_interruptible
+        """Write the answers that have gathered. Functions call it, in any thread, before they wait for another task."""
+        if threading.get_ident() != self.thread:
+            self.write_gathered()
+            return
+        # An interrupt in the middle of an answer would garble it.
+        is_interruptible, self.is_interruptible = self.is_interruptible, False
+        self.write_gathered()
+        self.is_interruptible = is_interruptible
+
+    def write_gathered(self):
+        """Write the answers that have gathered, if any."""
+        with self.lock:
+            if self.gathered:
+                data = b"".join(self.gathered)
+                self.gathered, self.gathered_bytes = [], 0
+                self.reopen_descriptors()
+                self.connection.sendall(data)
 
     def answer(self, *chunks):
         """Add an answer to those that are written together."""
-        if not self.gathered:
-            self.gathered_since = self.last_end
-        for chunk in chunks:
-            self.gathered.append(chunk)
-            self.gathered_bytes += len(chunk)
+        with self.lock:
+            if not self.gathered:
+                self.gathered_since = self.last_end
+            for chunk in chunks:
+                self.gathered.append(chunk)
+                self.gathered_bytes += len(chunk)
         if self.gathered_bytes >= GATHERED_BYTES or self.last_end - self.gathered_since >= GATHERED_SECONDS:
             self.flush()
 
@@ -902,8 +916,12 @@ def prepare(settings):
             reason = error.strerror
             print(f"cannot use the client's folder '{folder}': {reason}; using '{os.getcwd()}'", file=sys.stderr)
     sys.argv = [""]
+    threading_modules = []
     for name in ("cloudpickle", *(settings.get("preload") or ())):
+        threads = count_threads()
         preload(name)
+        if count_threads() > threads:
+            threading_modules.append(name)
     cloudpickle = sys.modules.get("cloudpickle")
     # Forked processes share these objects: the collector must not write to them.
     gc.collect()
@@ -914,7 +932,17 @@ def prepare(settings):
         "pid": os.getpid(),
         "cloudpickle": getattr(cloudpickle, "__version__", None),
         "cwd": os.getcwd(),
+        # Modules that started threads when they were imported. Forks of this process lack these threads.
+        "threading": threading_modules,
     }
+
+
+def count_threads():
+    """Return the number of threads of this process, those of libraries included."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return threading.active_count()
 
 
 def preload(name):
@@ -923,7 +951,7 @@ def preload(name):
         importlib.import_module(name)
     except ImportError:
         pass
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"cannot import {name} ahead of the tasks: {describe(error)}", file=sys.stderr)
 
 
