@@ -2,12 +2,14 @@
 
 use crate::flight::DataStream;
 use crate::hub::Hub;
-use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, SchemaAsIpc};
 use bytes::Bytes;
 use datafusion::arrow::array::UInt8Array;
-use futures::stream::{StreamExt, TryStreamExt};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::ipc::writer::IpcWriteOptions;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use partita_core::Event;
 use partita_net::payload::Header;
 use partita_net::peer::{DataPlane, FetchTicket, Part};
@@ -78,8 +80,11 @@ pub(crate) fn gather(
             }
         }
     });
+    // Clients of Arrow expect a schema first.
+    let options = IpcWriteOptions::default();
+    let schema = FlightData::from(SchemaAsIpc::new(&Schema::empty(), &options));
     let messages = tokio_stream::wrappers::ReceiverStream::new(messages);
-    Ok(Response::new(messages.boxed()))
+    Ok(Response::new(stream::iter([Ok(schema)]).chain(messages).boxed()))
 }
 
 type Client = mpsc::Sender<Result<FlightData, Status>>;
