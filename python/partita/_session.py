@@ -31,7 +31,8 @@ MESSAGE_CALLS_MAX = 50_000
 MESSAGE_BYTES = 16 << 20
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
-#: A session without live futures is replaced by a new one when it has had so many calls, stages, or bytes of arguments.
+#: A session without live futures is replaced by a new one when it has had this number of calls, stages, or
+#: bytes of arguments.
 CALLS_KEPT = 100_000
 STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
@@ -346,7 +347,7 @@ class Session:
         left = list(states)
 
         def are_over() -> bool:
-            # Looked at from the end, so that each is looked at about once.
+            # From the end, so that each is checked about once.
             while left and left[-1].status != "pending":
                 left.pop()
             return not left

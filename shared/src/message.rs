@@ -73,7 +73,7 @@ pub enum Work {
 /// A Python function, and where it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionSpec {
-    /// Its name, for people.
+    /// Its name, for display.
     pub name: String,
     /// The function, pickled.
     pub pickle: Arc<[u8]>,

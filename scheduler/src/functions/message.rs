@@ -133,7 +133,7 @@ impl FromClient {
     /// Reads a message. `environment` is that of the client's functions.
     ///
     /// # Errors
-    /// If it is no such message, with the reason.
+    /// If it cannot be read, with the reason.
     pub(super) fn read(message: Bytes, environment: &Arc<str>) -> Result<Self, String> {
         let mut parts = Parts(message);
         let kind = parts.take(1)?[0];

@@ -123,7 +123,7 @@ mod tests {
         SettledTask { stage: 0, index, error: None, value: Some(vec![7; bytes].into()) }
     }
 
-    /// What does not fit into one message stays for the next, in order, and a large one goes alone.
+    /// What does not fit into one message stays for the next, in order, and a large one has its own message.
     #[tokio::test]
     async fn messages_are_bounded() {
         let mailbox = Mailbox::default();

@@ -55,7 +55,7 @@ impl Environment {
         (next(), next()) == (Some(self.python.0), Some(self.python.1))
     }
 
-    /// The version, for people.
+    /// The version, for display.
     pub(super) fn version(&self) -> String {
         format!("{}.{}", self.python.0, self.python.1)
     }

@@ -166,7 +166,7 @@ pub(crate) fn unpack(bytes: &Buffer) -> Result<Payload, PythonError> {
     payload.map_err(|error| PythonError::Protocol(error.to_string()))
 }
 
-/// A pickled object as its client and its readers get it, if it has at most so many bytes.
+/// A pickled object as its client and its readers get it, if it has at most `bytes_max` bytes.
 pub(crate) fn packed(payload: &Payload, bytes_max: usize) -> Option<Arc<[u8]>> {
     let mut bytes = prefix(payload).ok()?;
     if bytes.len() + payload.bytes().len() > bytes_max {

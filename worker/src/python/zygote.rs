@@ -34,7 +34,7 @@ const RUNNER_FILE: &str = "partita-runner.py";
 pub(super) struct Exit(pub(super) i32);
 
 impl Exit {
-    /// How it ended, for people.
+    /// How it ended, for display.
     pub(super) fn text(self) -> String {
         let (signal, code) = (self.0 & 0x7f, self.0 >> 8 & 0xff);
         match (signal, code) {
