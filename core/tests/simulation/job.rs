@@ -1,6 +1,6 @@
 //! Random jobs, the values of their partitions, and what they must deliver.
 
-use super::open::{self, draw_graph};
+use super::open::{Graph, draw_graph};
 use super::rng::{Rng, mix};
 use super::settings::Settings;
 use partita_core::{JobSpec, Order, Origin, Requirement, StageSpec, Time};
@@ -26,12 +26,14 @@ pub(crate) enum Hazard {
 /// A job that will be submitted.
 pub(crate) struct SimJob {
     pub(crate) spec: JobSpec,
+    /// What its client sends bit by bit, if it is open.
+    pub(crate) graph: Option<Graph>,
     /// Makes the values of one job differ from another's.
     pub(crate) salt: u64,
     /// The usual time of a task of each stage.
     pub(crate) task_us: Vec<Time>,
     pub(crate) hazards: BTreeMap<(u32, u32), Hazard>,
-    /// The values that the client must get.
+    /// The values that the client must get: of the result's partitions, or of all tasks of a graph.
     pub(crate) expected: Vec<u64>,
     /// How long the client takes for a partition, at most.
     pub(crate) client_delay: Time,
@@ -120,9 +122,12 @@ impl SimJob {
             .then(|| (rng.scaled(0, settings.horizon.max(100_000)), rng.chance(100)));
         let open = persist.is_none() && rng.chance(250);
         let upload = persist.is_some() && rng.chance(250);
-        let mut stages = match open {
-            true => draw_graph(settings, rng),
-            false => draw_sources(settings, before, upload, rng),
+        let (graph, mut stages) = match open {
+            true => {
+                let (graph, stages) = draw_graph(settings, rng);
+                (Some(graph), stages)
+            }
+            false => (None, draw_sources(settings, before, upload, rng)),
         };
         let count = if upload || open { 0 } else { rng.range(1, settings.stages_max) };
         for number in 0..count {
@@ -146,10 +151,11 @@ impl SimJob {
             salt,
             task_us: stages.iter().map(|_| rng.scaled(10, settings.task_us_max)).collect(),
             hazards,
-            expected: match open {
-                true => open::evaluate(salt, &stages[0]),
-                false => evaluate(salt, &stages, before),
+            expected: match &graph {
+                Some(graph) => graph.evaluate(salt),
+                None => evaluate(salt, &stages, before),
             },
+            graph,
             persist,
             client_delay: rng.scaled(1, settings.client_delay_max),
             spec: JobSpec {

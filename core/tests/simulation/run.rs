@@ -2,6 +2,7 @@
 
 use super::job::{ANCHOR, Hazard, Read, in_bucket, reads, value};
 use super::link::{Link, State, Way};
+use super::open::Graph;
 use super::process::{Process, Running, Session};
 use super::settings::{HEARTBEAT_MS, MS, Size, TICK_US};
 use super::world::{Happening, World, event};
@@ -11,6 +12,7 @@ use partita_shared::message::{
     Exchange, FailureKind, FromWorker, Holder, Migration, Outcome, RunTask, Spent, TaskFigures,
     TaskReport,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl World {
@@ -261,6 +263,9 @@ impl World {
         run: &RunTask,
         number: usize,
     ) -> Result<(u64, u64), Holder> {
+        if self.jobs[number].graph.is_some() {
+            return self.read_call_inputs(process, run, number);
+        }
         let session = &self.processes[process].session;
         let stages = &self.jobs[number].spec.stages;
         let inputs = &stages[run.task.stage.index as usize].inputs;
@@ -287,16 +292,6 @@ impl World {
                 }
             };
             let place = persisted.iter().find(|(input, _)| *input as usize == read.input);
-            let given = run.own.iter().filter(|own| own.input as usize == read.input);
-            let mut given = given.flat_map(|own| &own.values);
-            if let Some((_, given)) = given.find(|(partition, _)| *partition == read.partition) {
-                assert_eq!(
-                    given[..],
-                    self.jobs[number].expected[read.partition as usize].to_le_bytes()
-                );
-                values.push(self.jobs[number].expected[read.partition as usize]);
-                continue;
-            }
             let here = StageId { job: run.task.stage.job, index: read.stage };
             let stage = place.map_or(here, |(_, stage)| *stage);
             let found = self.read(process, stage, read, holder).ok_or(holder)?;
@@ -306,6 +301,36 @@ impl World {
         assert_eq!(own.next(), None, "more holders than inputs");
         let salt = self.jobs[number].salt;
         Ok((value(salt, run.task.stage.index, run.task.index, &values), fetched))
+    }
+
+    /// The same for a task of an open job, whose stages get inputs as they grow.
+    fn read_call_inputs(
+        &self,
+        process: usize,
+        run: &RunTask,
+        number: usize,
+    ) -> Result<(u64, u64), Holder> {
+        let session = &self.processes[process].session;
+        let told = &session.fragments[&run.task.stage].inputs;
+        let mut values = BTreeMap::new();
+        let mut fetched = 0;
+        for (stage, index, holder, given) in self.call_inputs(run, told, number) {
+            let job = &self.jobs[number];
+            let expected = |graph: &Graph| job.expected[graph.number(stage, index) as usize];
+            let expected = job.graph.as_ref().map(expected);
+            if let Some(given) = given {
+                let found = expected.map(u64::to_le_bytes);
+                assert_eq!(Some(&given[..]), found.as_ref().map(|bytes| &bytes[..]));
+                values.extend(expected.map(|value| ((stage, index), value)));
+                continue;
+            }
+            let place = StageId { job: run.task.stage.job, index: stage };
+            let read = Read { input: 0, stage, partition: index, bucket: None };
+            let found = self.read(process, place, read, holder).ok_or(holder)?;
+            fetched += if Some(holder.worker) == session.id { 0 } else { 8 };
+            values.insert((stage, index), found);
+        }
+        Ok((self.call_value(run.task, number, &values), fetched))
     }
 
     /// What a worker gets when it asks a holder for a partition.

@@ -330,6 +330,7 @@ impl World {
     fn check_message(&mut self, worker: WorkerId, message: &ToWorker) {
         if let ToWorker::Run(tasks) = message {
             tasks.iter().for_each(|run| self.check_restriction(worker, run.task));
+            tasks.iter().for_each(|run| self.check_arguments(run));
             let values = tasks.iter().flat_map(|run| &run.own).map(|own| own.values.len() as u32);
             *self.incidents.faults.entry("values, sent").or_default() += values.sum::<u32>();
         }
