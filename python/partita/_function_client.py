@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from ._errors import Cancelled, ClusterError, trim_traceback
 from ._functions import Submitter
 from ._futures import Future
 from ._packing import load_parts
-from ._session import CANCEL, RETRY, State
+from ._session import CANCEL, RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
 
@@ -208,8 +209,7 @@ class FunctionMethods:
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
         found = [one for one in flat_futures(futures) if isinstance(one, TaskFuture)]
-        if found:
-            found[0]._state.session.wait([one._state for one in found], None)
+        wait_states([one._state for one in found], None)
         results = self._results(found, errors)
         return _structure(futures, results, errors)
 
@@ -224,7 +224,10 @@ class FunctionMethods:
         from ._packing import unpack
 
         results = {state: unpack(state.value) for state in small}
-        results.update(zip(large, self._fetch(large)))
+        for session, own in _by_session(large).items():
+            # Those of another client come over its connection.
+            owner = next(one._owner for one in futures if one._state.session is session)
+            results.update(zip(own, (owner or self)._fetch(own)))
         return results
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:
@@ -261,8 +264,8 @@ class FunctionMethods:
                 "frame, delete it"
             )
         ours = [one._state for one in found if isinstance(one, TaskFuture)]
-        if ours:
-            ours[0].session.tell(CANCEL, ours, reason=reason or "cancelled by its client")
+        for session, states in _by_session(ours).items():
+            session.tell(CANCEL, states, reason=reason or "cancelled by its client")
         for one in found:
             if not isinstance(one, TaskFuture):
                 one.cancel()
@@ -274,8 +277,8 @@ class FunctionMethods:
             if state.status != "finished":
                 with state.session.condition:
                     state.status, state.error = "pending", None
-        if states:
-            states[0].session.tell(RETRY, states)
+        for session, own in _by_session(states).items():
+            session.tell(RETRY, own)
 
     @trim_traceback
     def get(self, dsk: Any, keys: Any, sync: bool = True, **_: Any) -> Any:
@@ -299,7 +302,9 @@ class FunctionMethods:
             else:
                 flat.append(one)
         tasks = import_graph(dsk, flat)
-        futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat])))
+        # Graphs may use the same keys for different results.
+        suffix = f"-{uuid.uuid4().hex}"
+        futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat], suffix=suffix)))
 
         def place(value: Any) -> Any:
             return [place(one) for one in value] if isinstance(value, list) else futures[value]
@@ -316,6 +321,14 @@ class FunctionMethods:
         return list(flat_futures(futures))
 
 
+def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
+    """Return calls by their session."""
+    found: dict[Session, list[State]] = {}
+    for state in states:
+        found.setdefault(state.session, []).append(state)
+    return found
+
+
 def _options(
     workers: Any, allow_other_workers: bool, resources: Any, retries: Any, priority: int
 ) -> dict[str, Any] | None:
@@ -324,6 +337,7 @@ def _options(
         "allow_other_workers": allow_other_workers,
         "resources": resources,
         "retries": retries,
+        "priority": priority,
     }
     return {name: value for name, value in options.items() if value} or None
 
@@ -339,7 +353,10 @@ def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
     if isinstance(value, dict):
         return {key: _structure(one, results, errors) for key, one in value.items() if _has_result(one, results, errors)}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return type(value)([_structure(one, results, errors) for one in value if _has_result(one, results, errors)])
+        items = [_structure(one, results, errors) for one in value if _has_result(one, results, errors)]
+        if hasattr(type(value), "_fields"):
+            return type(value)(*items) if len(items) == len(value) else tuple(items)
+        return type(value)(items)
     return value
 
 

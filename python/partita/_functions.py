@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -39,6 +40,11 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
     if not options:
         return {}
     made: dict[str, Any] = {}
+    if options.get("priority"):
+        raise NotImplementedError(
+            f"priority={options['priority']!r} is not supported: calls run in the order in which they are submitted, and "
+            "calls that free results run first; use another client for calls that should not wait for these"
+        )
     retries = options.get("retries")
     if retries:
         if not isinstance(retries, int) or not 0 <= retries <= 255:
@@ -66,22 +72,31 @@ class Submitter:
         self._python = python
         self._lock = threading.Lock()
         self._session: Session | None = None
+        #: Earlier sessions that futures still refer to.
+        self._old: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._is_closed = False
 
     def session(self) -> Session:
         """Return the session; a new one at first, and when the old one is worn or has ended."""
         with self._lock:
+            if self._is_closed:
+                raise ClusterError("the client is closed")
             if self._session is None or self._session.is_worn:
                 old, self._session = self._session, None
                 if old is not None:
-                    old.close()
+                    # It ends when no future refers to it any more.
+                    self._old.add(old)
+                    del old
                 self._session = Session(self._client._connection.exchange, self._python)
             return self._session
 
     def close(self) -> None:
         """End the session."""
         with self._lock:
-            if self._session is not None:
-                self._session.close()
+            self._is_closed = True
+            sessions = [*self._old, *([] if self._session is None else [self._session])]
+        for session in sessions:
+            session.close()
 
     def stage(
         self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any]
@@ -165,15 +180,20 @@ class Submitter:
             content.update(b"\0" + state.key.encode())
         return f"{name}-{content.hexdigest()}"
 
-    def graph(self, outputs: Sequence[Task], options: dict[str, Any] | None = None) -> list[TaskFuture]:
-        """Submit tasks with all that they need, and return the futures of the tasks."""
+    def graph(
+        self, outputs: Sequence[Task], options: dict[str, Any] | None = None, suffix: str = ""
+    ) -> list[TaskFuture]:
+        """Submit tasks with all that they need, and return the futures of the tasks.
+
+        Tasks share the results of earlier ones with equal keys. A suffix of the keys makes them others.
+        """
         session = self.session()
         order, needed = sort_tasks(outputs)
         wanted = {task.key for task in outputs}
         states: dict[str, State] = {}
         levels: dict[str, int] = {}
         for task in order:
-            known = session.find(task.key)
+            known = session.find(task.key + suffix)
             if known is not None:
                 if task.key in wanted and not known.is_wanted:
                     session.want(known)
@@ -182,7 +202,7 @@ class Submitter:
                 continue
             below = [levels[one.key] for one in needed[task.key] if type(one) is Task]
             levels[task.key] = 1 + max(below, default=-1)
-            state = State(session, task.key, task.name)
+            state = State(session, task.key + suffix, task.name)
             state.is_wanted = task.key in wanted
             states[task.key] = state
         # Calls of one stage follow one another in each level, so that they are sent as one group.

@@ -9,6 +9,7 @@ import queue
 import struct
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError
 
-__all__ = ["Call", "Session", "State"]
+__all__ = ["Call", "Session", "State", "wait_states"]
 
 #: Kinds of messages to the scheduler, and from it.
 OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT = range(6)
@@ -66,6 +67,7 @@ class State:
         "key",
         "is_wanted",
         "name",
+        "request",
         "session",
         "stage",
         "status",
@@ -78,6 +80,8 @@ class State:
         self.name = name
         self.stage = -1
         self.index = -1
+        #: The message that submitted it; 0 until it is sent.
+        self.request = 0
         self.status = "pending"
         self.value: Any = None
         self.error: Error | None = None
@@ -159,13 +163,14 @@ class Session:
         self.condition = threading.Condition()
         self.job = -1
         self.ended: str | None = None
+        #: The scheduler refused calls: those after them would have other places than here, so none are sent.
+        self.is_refused = False
         self.calls = 0
         self.bytes = 0
         self._stages: dict[Any, int] = {}
         self._all: list[_Stage] = []
         self._states: weakref.WeakValueDictionary[tuple[int, int], State] = weakref.WeakValueDictionary()
         self._by_key: weakref.WeakValueDictionary[str, State] = weakref.WeakValueDictionary()
-        self._refused: dict[int, list[tuple[int, int]]] = {}
         self._request = 0
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -211,10 +216,10 @@ class Session:
     def is_worn(self) -> bool:
         """Whether nothing refers to the session, and a new one should replace it."""
         is_large = self.calls > CALLS_KEPT or self.bytes > BYTES_KEPT or len(self._all) > STAGES_KEPT
-        return self.ended is not None or (is_large and not self._states)
+        return self.ended is not None or self.is_refused or (is_large and not self._states)
 
     def find(self, key: str) -> State | None:
-        """Return the call with a key, if it is live and did not fail."""
+        """Return the call with a key, if futures refer to it and it can have a result."""
         state = self._by_key.get(key)
         return None if state is None or state.status in ("cancelled", "lost") else state
 
@@ -226,18 +231,32 @@ class Session:
         placed: the scheduler numbers calls in the order in which they come.
         """
         with self._lock:
-            calls = []
-            for state, number in states:
-                stage = self._all[number]
-                state.stage, state.index = number, stage.calls
-                stage.calls += 1
-                self._states[number, state.index] = state
-                self._by_key[state.key] = state
-                calls.append(Call(state, number))
-            self.calls += len(calls)
-            yield calls
-            if calls:
-                self._outbox.put(("calls", calls, None))
+            if self.ended is not None:
+                raise ClusterError(f"the session of the client has ended: {self.ended}")
+            calls: list[Call] = []
+            next_index = {number: self._all[number].calls for _, number in states}
+            is_sent = False
+            try:
+                for state, number in states:
+                    state.stage, state.index = number, next_index[number]
+                    next_index[number] += 1
+                    self._states[number, state.index] = state
+                    calls.append(Call(state, number))
+                yield calls
+                if calls:
+                    self._outbox.put(("calls", calls, None))
+                is_sent = True
+            finally:
+                if is_sent:
+                    for number, index in next_index.items():
+                        self._all[number].calls = index
+                    self._by_key.update((call.state.key, call.state) for call in calls)
+                    self.calls += len(calls)
+                else:
+                    # After an exception, such as Ctrl-C, the next calls have these places.
+                    for call in calls:
+                        call.state.is_wanted = False
+                        self._states.pop((call.stage, call.state.index), None)
 
     def want(self, state: State) -> None:
         """Say that the result of a call is wanted that was only an input of others."""
@@ -309,9 +328,14 @@ class Session:
             self._callbacks.put(one)
 
     def _refuse(self, request: int, text: str) -> None:
+        """Fail the calls of a message and all later ones: the scheduler numbers these otherwise from here on."""
+        self.is_refused = True
         error = Error(-1, -1, "refused", text)
-        states = [self._states.get(place) for place in self._refused.pop(request, ())]
-        self._apply([(state, None, error) for state in states if state is not None])
+        refused = [one for one in list(self._states.values()) if not 0 < one.request < request]
+        for state in refused:
+            state.is_wanted = False
+            self._states.pop((state.stage, state.index), None)
+        self._apply([(state, None, error) for state in refused])
 
     def _end(self, text: str, kind: str) -> None:
         with self.condition:
@@ -355,10 +379,25 @@ class Session:
         with self.condition:
             return self.condition.wait_for(is_over if first else are_over, timeout)
 
-    def forget(self, request: int) -> None:
-        """Forget which calls a message had: it was not refused."""
-        for old in [one for one in self._refused if one < request]:
-            del self._refused[old]
+
+def wait_states(states: Sequence[State], timeout: float | None, first: bool = False) -> bool:
+    """Wait until calls of any sessions, or the first of them, have ended. Return whether they have."""
+    sessions: dict[Session, list[State]] = {}
+    for state in states:
+        sessions.setdefault(state.session, []).append(state)
+    if len(sessions) == 1:
+        ((session, own),) = sessions.items()
+        return session.wait(own, timeout, first)
+    end = None if timeout is None else time.monotonic() + timeout
+    if not first:
+        return all(
+            session.wait(own, None if end is None else max(end - time.monotonic(), 0))
+            for session, own in sessions.items()
+        )
+    ended = threading.Event()
+    for state in states:
+        state.session.add_callback(state, lambda _: ended.set())
+    return not states or ended.wait(timeout)
 
 
 def _message(kind: int, header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
@@ -444,16 +483,14 @@ class _Batch:
         stages, self.stages = self.stages, []
         functions, self.functions = self.functions, []
         self.bytes = 0
-        if alive is None:
+        if alive is None or alive.is_refused:
             return
         alive._request += 1
         request = alive._request
+        for call in calls:
+            call.state.request = request
         groups, parts = _groups(alive, calls)
         wanted = _ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
-        alive._refused[request] = [(call.state.stage, call.state.index) for call in calls]
-        # The scheduler answers in order: what it has settled it has not refused.
-        if request > 100:
-            alive.forget(request - 100)
         header = {"request": request, "stages": stages, "groups": groups, "wanted": wanted}
         writer.write_metadata(_message(SUBMIT, header, functions + parts))
 

@@ -15,7 +15,7 @@ from ._durations import parse_seconds
 from ._errors import Cancelled, ClusterError, KilledWorker, RemoteError, trim_traceback
 from ._futures import Future
 from ._packing import is_packing, reduce_input, unpack
-from ._session import Error, State
+from ._session import Error, State, wait_states
 
 __all__ = ["TaskFuture", "as_completed", "futures_of", "wait"]
 
@@ -284,12 +284,17 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> An
     end = None if seconds is None else time.monotonic() + seconds
     ours = [one for one in futures if isinstance(one, TaskFuture)]
     first = return_when == "FIRST_COMPLETED"
-    if ours:
-        session = ours[0]._state.session
-        if not session.wait([one._state for one in ours], seconds, first):
-            count = sum(not one.done() for one in ours)
-            raise TimeoutError(f"timed out: {count} of {len(ours)} futures have not finished after {seconds:g} s")
-    if not (first and ours):
+    if first and len(ours) < len(futures):
+        ended = threading.Event()
+        for one in futures:
+            one.add_done_callback(lambda _: ended.set())
+        is_over = ended.wait(seconds)
+    else:
+        is_over = not ours or wait_states([one._state for one in ours], seconds, first)
+    if not is_over:
+        count = sum(not one.done() for one in futures)
+        raise TimeoutError(f"timed out: {count} of {len(futures)} futures have not finished after {seconds:g} s")
+    if not first:
         for one in futures:
             if not isinstance(one, TaskFuture):
                 one.exception(None if end is None else max(end - time.monotonic(), 0))

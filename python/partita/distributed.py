@@ -9,12 +9,15 @@ from ._local import LocalCluster
 from ._progress import progress
 from ._report import performance_report
 from ._stubs import FUNCTIONS, module_getattr
+from ._task_futures import as_completed, futures_of, wait
 
 __all__ = [
     "Client",
     "Future",
     "LocalCluster",
+    "as_completed",
     "current_client",
+    "futures_of",
     "get_client",
     "performance_report",
     "progress",
@@ -27,24 +30,14 @@ def get_client(*_: Any, **__: Any) -> Client:
     return current_client()
 
 
-def wait(futures: Future | list[Future], timeout: Any = None) -> None:
-    """Wait until background computations have ended, successfully or not."""
-    for future in futures if isinstance(futures, (list, tuple)) else [futures]:
-        # Errors are raised by Future.result. Persisted frames are already complete.
-        if isinstance(future, Future):
-            future.exception(timeout)
-
-
 _PROGRAM = "use the program: `partita scheduler`, `partita worker`"
 _SHARED = "tasks share only tables; see Client.publish_dataset"
 
 __getattr__ = module_getattr(
     "partita.distributed",
     {
-        "as_completed": "use Future.add_done_callback, or wait",
         "fire_and_forget": "use Client.compute and keep a reference to the future",
         "default_client": "use get_client",
-        "futures_of": "Client.compute returns futures",
         "worker_client": FUNCTIONS,
         "local_client": FUNCTIONS,
         "get_worker": FUNCTIONS,
