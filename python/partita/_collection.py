@@ -109,7 +109,9 @@ _made_frame_task = False
 def is_frame(value: Any) -> bool:
     """Whether a value is a frame, column, index or scalar of partita.dataframe."""
     kind = type(value)
-    return kind.__module__.startswith("partita.dataframe.") and hasattr(kind, "compute") and hasattr(kind, "explain")
+    return (
+        str(kind.__module__).startswith("partita.dataframe.") and hasattr(kind, "compute") and hasattr(kind, "explain")
+    )
 
 
 def compute_frame(frame: Any) -> Any:
@@ -145,7 +147,7 @@ def unpack(value: Any) -> Any:
     kind = type(value)
     if kind in ATOMS:
         return value
-    if issubclass(kind, Collection):
+    if isinstance(value, Collection):
         return value._partita_task()
     if kind is list or kind is tuple or kind is set or kind is frozenset:
         items = [unpack(item) for item in value]

@@ -11,6 +11,7 @@ import importlib
 import itertools
 import pickle
 import sys
+import threading
 import types
 import uuid
 from collections import OrderedDict
@@ -30,9 +31,17 @@ class TokenizationError(RuntimeError):
 #: Normalizes a value: returns nested tuples of texts, numbers and bytes that are equal for equal values.
 normalize_token = Dispatch("normalize_token")
 
-#: Values that contain themselves are numbered from the outermost one.
-_open: dict[int, int] = {}
-_strict = False
+
+class _State(threading.local):
+    """What the current thread normalizes."""
+
+    def __init__(self) -> None:
+        #: The values that contain the current one, numbered from the outermost one.
+        self.open: dict[int, int] = {}
+        self.strict = False
+
+
+_state = _State()
 
 
 def tokenize(*args: Any, ensure_deterministic: bool | None = None, **kwargs: Any) -> str:
@@ -51,17 +60,16 @@ def tokenize(*args: Any, ensure_deterministic: bool | None = None, **kwargs: Any
     >>> tokenize([1, 2, "3"]) == tokenize([1, 2, "3"]), tokenize(1) == tokenize(1.0)
     (True, False)
     """
-    global _strict
-    former = _strict
+    former = _state.strict
     if ensure_deterministic is None:
         ensure_deterministic = bool(config.get("tokenize.ensure-deterministic", False))
-    _strict = former or ensure_deterministic
+    _state.strict = former or ensure_deterministic
     try:
         parts: Any = [normalize(value) for value in args]
         if kwargs:
             parts.append(normalize(kwargs))
     finally:
-        _strict = former
+        _state.strict = former
     return _digest(repr(parts).encode(errors="surrogatepass"))
 
 
@@ -77,13 +85,14 @@ def normalize(value: Any) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if id(value) in _open:
-        return ("cycle", _open[id(value)])
-    _open[id(value)] = len(_open)
+    outer = _state.open
+    if id(value) in outer:
+        return ("cycle", outer[id(value)])
+    outer[id(value)] = len(outer)
     try:
         return _normal_form(value, kind)
     finally:
-        del _open[id(value)]
+        del outer[id(value)]
 
 
 def _normal_form(value: Any, kind: type) -> Any:
@@ -96,7 +105,7 @@ def _normal_form(value: Any, kind: type) -> Any:
         function = _normalize_object
     made = function(value)
     # A registered function of the user may return any values.
-    return made if function.__module__ == __name__ else normalize(made)
+    return made if getattr(function, "__module__", None) == __name__ else normalize(made)
 
 
 def _name_of(kind: type) -> str:
@@ -320,7 +329,7 @@ def _normalize_unique(value: Any) -> Any:
                 return ("pickle", _digest(pickler.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)))
             except Exception:
                 continue
-    if _strict:
+    if _state.strict:
         raise TokenizationError(
             f"the token of an object of type {type(value).__name__} would differ in other processes; "
             "define its method __dask_tokenize__, or register its type in normalize_token"
@@ -359,7 +368,8 @@ def _register_numpy() -> None:
             return (*head, normalize(value.tolist()))
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         data = np.ascontiguousarray(value.T if order == "F" else value)
-        extra = normalize(np.ma.getmaskarray(value)) if isinstance(value, np.ma.MaskedArray) else None
+        # Subclasses have further attributes, such as units and masks.
+        extra = None if type(value) is np.ndarray else normalize(getattr(value, "__dict__", None))
         return (*head, order, _digest(data.view(np.uint8).data if data.ndim and data.size else data.tobytes()), extra)
 
     @normalize_token.register(np.dtype)
@@ -380,21 +390,18 @@ def _register_numpy() -> None:
 def _register_pandas() -> None:
     pd: Any = importlib.import_module("pandas")
 
+    def metadata(value: Any) -> Any:
+        own = [(name, getattr(value, name, None)) for name in value._metadata if name != "name"]
+        return (_name_of(type(value)), normalize(own), normalize(value.attrs))
+
     @normalize_token.register(pd.DataFrame)
     def _frame(value: Any) -> Any:
         columns = tuple([normalize(value.iloc[:, at].array) for at in range(value.shape[1])])
-        return (
-            "frame",
-            _name_of(type(value)),
-            normalize(value.index),
-            normalize(value.columns),
-            columns,
-            normalize(value.attrs),
-        )
+        return ("frame", metadata(value), normalize(value.index), normalize(value.columns), columns)
 
     @normalize_token.register(pd.Series)
     def _series(value: Any) -> Any:
-        return ("series", _name_of(type(value)), normalize(value.name), normalize(value.index), normalize(value.array))
+        return ("series", metadata(value), normalize(value.name), normalize(value.index), normalize(value.array))
 
     @normalize_token.register(pd.MultiIndex)
     def _levels(value: Any) -> Any:

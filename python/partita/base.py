@@ -10,7 +10,7 @@ from . import config
 from ._callbacks import active_tracker, show_progress
 from ._collection import Collection, compute_frame, has_frames, is_collection, is_frame, materialize
 from ._errors import trim_traceback
-from ._graphs import collection_task, export_graph, get_synchronous
+from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
 from ._tasks import Task, execute, identity, sort_tasks, with_options
 from ._tokens import TokenizationError, normalize_token, tokenize
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._drawing import Drawing
 
 __all__ = [
+    "DaskMethodsMixin",
     "TokenizationError",
     "annotate",
     "compute",
@@ -288,8 +289,7 @@ def persist(
     found, repack = unpack_collections(*args, traverse=traverse)
     if not found:
         return args
-    others = [one if isinstance(one, (Collection,)) else None for one in found]
-    ours = [one for one in others if one is not None]
+    ours = [one for one in found if isinstance(one, Collection)]
     parts = materialize(ours)
     nodes = [node for part in parts for node in part]
     options = task_options(kwargs)
@@ -297,10 +297,44 @@ def persist(
         nodes = with_options(nodes, options)
     results = iter(_persist_nodes(nodes, scheduler))
     made = iter([one._partita_rebuild([next(results) for _ in part]) for one, part in zip(ours, parts)])
-    persisted: tuple[Any, ...] = repack(
-        [next(made) if one is not None else other.persist() for one, other in zip(others, found)]
-    )
+    persisted: tuple[Any, ...] = repack([next(made) if isinstance(one, Collection) else _persist(one) for one in found])
     return persisted
+
+
+def _persist(collection: Any) -> Any:
+    """Persist a frame, or a collection of Dask."""
+    if is_frame(collection):
+        return collection.persist()
+    keys = nested_keys(collection.__dask_keys__())
+    tasks = import_graph(collection.__dask_graph__(), keys)
+    results = run_nodes([tasks[key] for key in keys])
+    rebuild, extra = collection.__dask_postpersist__()
+    # A call, since a result may look like a task.
+    return rebuild({key: (_Constant(result),) for key, result in zip(keys, results)}, *extra)
+
+
+class _Constant:
+    """A function without arguments that returns a value."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __call__(self) -> Any:
+        return self._value
+
+
+class DaskMethodsMixin:
+    """Methods of classes that implement Dask's protocol of collections."""
+
+    __slots__ = ("__weakref__",)
+
+    def compute(self, **kwargs: Any) -> Any:
+        """Compute the value: :func:`compute`."""
+        return compute(self, traverse=False, **kwargs)[0]
+
+    def persist(self, **kwargs: Any) -> Any:
+        """Compute the parts: :func:`persist`."""
+        return persist(self, traverse=False, **kwargs)[0]
 
 
 def _persist_nodes(nodes: list[Any], scheduler: Any) -> list[Any]:

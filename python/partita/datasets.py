@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ._stubs import module_getattr
-
 if TYPE_CHECKING:
     from ._client import Client
+    from .bag import Bag
     from .dataframe import DataFrame
 
-__all__ = ["timeseries"]
+__all__ = ["make_people", "timeseries"]
 
 #: Values of string columns, as in Dask.
 NAMES = np.array(
@@ -159,4 +159,87 @@ def _values(random: np.random.Generator, label: Any, kind: Any, count: int) -> A
     raise TypeError(f"column {label!r} cannot be {kind}; use a numeric, string, categorical or boolean type")
 
 
-__getattr__ = module_getattr("partita.datasets", {"make_people": "bags are not supported; use timeseries"})
+_SURNAMES = (
+    "Adams",
+    "Brown",
+    "Clark",
+    "Davis",
+    "Evans",
+    "Garcia",
+    "Hughes",
+    "Klein",
+    "Martin",
+    "Novak",
+    "Smith",
+    "Young",
+)
+_OCCUPATIONS = (
+    "Baker",
+    "Carpenter",
+    "Driver",
+    "Engineer",
+    "Gardener",
+    "Lawyer",
+    "Nurse",
+    "Painter",
+    "Pilot",
+    "Teacher",
+)
+_CITIES = ("Athens", "Berlin", "Boston", "Cairo", "Geneva", "Lima", "Lyon", "Oslo", "Porto", "Quito", "Tokyo", "Turin")
+_STREETS = ("Church Street", "High Street", "Lake Road", "Mill Lane", "Oak Avenue", "Park Road", "Station Road")
+
+
+def make_people(npartitions: int = 10, records_per_partition: int = 1000, seed: Any = None, locale: str = "en") -> Bag:
+    """Create a bag of random records of people, as nested dicts.
+
+    Parameters
+    ----------
+    npartitions : int
+        Number of partitions.
+    records_per_partition : int
+        Number of records in a partition.
+    seed : int, optional
+        Seed of the random numbers. The records differ from those of Dask.
+    locale : {"en"}
+        Language of the records.
+
+    Examples
+    --------
+    >>> import partita
+    >>> people = partita.datasets.make_people(npartitions=2, records_per_partition=5, seed=1)
+    >>> people.count().compute(scheduler="synchronous"), sorted(people.take(1)[0])  # doctest: +SKIP
+    (10, ['address', 'age', 'credit-card', 'name', 'occupation', 'telephone'])
+    """
+    from .bag import from_sequence
+    from .bag._core import random_seeds
+
+    if locale != "en":
+        raise NotImplementedError(f"make_people() does not support locale={locale!r}; use 'en'")
+    seeds = from_sequence(random_seeds(npartitions, seed), npartitions=npartitions)
+    people: Bag = seeds.map_partitions(_people, records_per_partition)
+    return people
+
+
+def _people(seeds: list[int], count: int) -> list[dict[str, Any]]:
+    source = random.Random(seeds[0])
+    return [_person(source) for _ in range(count)]
+
+
+def _person(source: random.Random) -> dict[str, Any]:
+    def digits(count: int) -> str:
+        return "".join(source.choices("0123456789", k=count))
+
+    return {
+        "age": source.randrange(18, 90),
+        "name": (str(source.choice(NAMES)), source.choice(_SURNAMES)),
+        "occupation": source.choice(_OCCUPATIONS),
+        "telephone": f"555-{digits(7)}",
+        "address": {
+            "address": f"{source.randrange(1, 200)} {source.choice(_STREETS)}",
+            "city": source.choice(_CITIES),
+        },
+        "credit-card": {
+            "number": " ".join(digits(4) for _ in range(4)),
+            "expiration-date": f"{source.randrange(1, 13):02}/{source.randrange(20, 40)}",
+        },
+    }

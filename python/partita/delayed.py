@@ -13,7 +13,7 @@ from . import config
 from ._collection import Collection, unpack
 from ._graphs import import_graph
 from ._options import current_options
-from ._tasks import Task, flatten, identity, new_key, unflatten
+from ._tasks import ATOMS, Task, flatten, identity, new_key, unflatten
 from ._tokens import tokenize
 from .utils import apply, funcname, key_split, methodcaller
 
@@ -86,7 +86,9 @@ def delayed(
 def _key(name: str, pure: bool | None, *parts: Any) -> str:
     """Return the key of a call: a hash of its parts if it is pure."""
     if pure is None:
-        pure = bool(config.get("delayed_pure", False))
+        # Without a lookup of the nested key, since graphs may have a million calls.
+        known = config.config
+        pure = bool(known.get("delayed_pure") or known.get("delayed-pure"))
     return f"{name}-{tokenize(*parts)}" if pure else new_key(name)
 
 
@@ -225,7 +227,7 @@ def _call(
     name: str | None = None,
 ) -> Delayed:
     """Return the delayed result of a call."""
-    args = tuple([unpack(value) for value in args])
+    args = tuple([value if type(value) in ATOMS else unpack(value) for value in args])
     if kwargs:
         kwargs = {label: unpack(value) for label, value in kwargs.items()}
     name = name or funcname(function)
@@ -239,8 +241,9 @@ def _call(
 class DelayedLeaf(Delayed):
     """A function whose calls are delayed, or a value."""
 
-    __slots__ = ("_made", "_nout", "_obj", "_pure")
+    __slots__ = ("_label", "_made", "_nout", "_obj", "_pure")
 
+    _label: str
     _obj: Any
     _pure: bool | None
     _nout: int | None
@@ -252,6 +255,7 @@ class DelayedLeaf(Delayed):
         _set(self, "_nout", nout)
         _set(self, "_length", nout)
         _set(self, "_made", None)
+        _set(self, "_label", funcname(obj))
 
     @property
     def _task(self) -> Any:
@@ -264,7 +268,7 @@ class DelayedLeaf(Delayed):
         self, *args: Any, pure: bool | None = None, dask_key_name: str | None = None, **kwargs: Any
     ) -> Delayed:
         pure = self._pure if pure is None else pure
-        return _call(self._obj, args, kwargs, pure, self._nout, dask_key_name)
+        return _call(self._obj, args, kwargs, pure, self._nout, dask_key_name, self._label)
 
     @property
     def __name__(self) -> str:

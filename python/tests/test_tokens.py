@@ -219,3 +219,32 @@ def test_mapped_arrays(tmp_path):
     one = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert tokenize(one) == tokenize(np.load(tmp_path / "x.npy", mmap_mode="r"))
     assert tokenize(one[2:5]) != tokenize(one[3:6]) and tokenize(one) != tokenize(np.arange(10))
+
+
+def test_subclasses_with_further_attributes():
+    class Quantity(np.ndarray):
+        pass
+
+    metres, feet = np.arange(3).view(Quantity), np.arange(3).view(Quantity)
+    metres.unit, feet.unit = "m", "ft"
+    assert tokenize(metres) != tokenize(feet)
+
+    class Frame(pd.DataFrame):
+        _metadata = ["zone"]  # noqa: RUF012
+
+    frames = [Frame({"a": [1]}) for _ in range(2)]
+    frames[0].zone, frames[1].zone = 1, 2
+    assert tokenize(frames[0]) != tokenize(frames[1])
+
+
+def test_threads_do_not_disturb_each_other():
+    """Several threads compute the token of one nested value."""
+    shared = [{"a": [list(range(50))] * 20}] * 20
+    expected = tokenize(shared)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(tokenize(shared))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 8

@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._collection import Collection, unpack
+from .._collection import is_collection, unpack
 from .._tasks import Task
 from .._tokens import tokenize
 from ..utils import funcname, no_default
 from . import _repartition, _shuffle, _steps
 from ._core import random_seeds
-from ._layers import Elementwise, Layer, Made
+from ._layers import Elementwise, Layer, Made, Parts
 from ._many import bag_map, map_partitions, step_arguments
 from ._reductions import Reductions
 from ._strings import StringAccessor
@@ -200,6 +200,10 @@ class Bag(Reductions):
         [('fruit', 'Alice')]
         """
         on_self, on_other = _steps.key_function(on_self), _steps.key_function(on_self if on_other is None else on_other)
+        if not is_collection(other):
+            if not isinstance(other, Iterable):
+                raise TypeError(f"join() takes an iterable, a delayed value or a bag, not {type(other).__name__}")
+            other = list(other)
         name = f"join-{tokenize(self, other, on_self, on_other)}"
         if isinstance(other, Bag):
             if other.npartitions != 1:
@@ -207,12 +211,11 @@ class Bag(Reductions):
                     f"join() supports only bags with one partition, not {other.npartitions}; use repartition(1)"
                 )
             extra: tuple[_Text, Any] = ("layer", other._layer)
-        elif isinstance(other, Collection):
+        elif is_collection(other):
             extra = ("value", unpack(other))
-        elif isinstance(other, Iterable):
-            extra = ("value", list(other))
         else:
-            raise TypeError(f"join() takes an iterable, a delayed value or a bag, not {type(other).__name__}")
+            # One task, so that the items are sent to each worker once.
+            extra = ("layer", Parts(f"{name}-other", [other], is_value=True, is_single=True))
         return self._step(name, functools.partial(_steps.join, on_other, on_self), [extra])
 
     def product(self, other: Bag) -> Any:

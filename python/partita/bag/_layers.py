@@ -8,6 +8,7 @@ from typing import Any
 from .._options import current_options
 from .._tasks import Task, identity
 from ..utils import key_split
+from ._steps import as_list
 
 __all__ = ["Build", "Elementwise", "Layer", "Made", "Parts"]
 
@@ -115,8 +116,6 @@ class Chain:
     def __call__(self, part: Any, *extras: Any) -> Any:
         for step, first, last in self.steps:
             part = step(part, *extras[first:last])
-        from ._steps import as_list
-
         return as_list(part)
 
     def __reduce__(self) -> Any:
