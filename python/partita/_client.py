@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from html import escape
 from typing import Any
 
 from ._binary import find_program
+from ._collection_client import CollectionMethods
 from ._connection import Connection, quote
 from ._dashboard import Dashboard
 from ._durations import parse_seconds
@@ -25,11 +26,12 @@ from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, t
 from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
+from ._inspection import InspectionMethods
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._stubs import FUNCTIONS
 from ._tls import page_token
 
-__all__ = ["Client", "Future", "current_client"]
+__all__ = ["Client", "Future", "current_client", "default_client"]
 
 #: Default time to wait for the scheduler or the workers, in seconds.
 TIMEOUT_S = 60.0
@@ -64,7 +66,7 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods):
+class Client(FunctionMethods, CollectionMethods, InspectionMethods):
     """A connection to a cluster.
 
     Parameters
@@ -334,41 +336,6 @@ class Client(FunctionMethods):
         """Run a SQL query and return its rows as a ``pyarrow.Table``."""
         return self._connection.query(query, fixed=False)
 
-    @trim_traceback
-    def compute(self, collections: Any, sync: bool = False) -> Any:
-        """Compute collections in the background.
-
-        Parameters
-        ----------
-        collections : DataFrame, Series, Index, Scalar, or list of these
-            What to compute.
-        sync : bool
-            Whether to wait and return the results instead of futures.
-
-        Returns
-        -------
-        Future or list of Future
-            A future for a single collection, a list of futures for a list.
-        """
-        many = isinstance(collections, (list, tuple))
-        futures = [self._submit(one.compute) for one in (collections if many else [collections])]
-        if sync:
-            try:
-                results = [future.result() for future in futures]
-            finally:
-                # After an error or Ctrl-C the other results are not needed.
-                for future in futures:
-                    future.cancel()
-            return results if many else results[0]
-        return futures if many else futures[0]
-
-    @trim_traceback
-    def persist(self, collections: Any) -> Any:
-        """Persist collections on the workers and return collections that read the persisted results."""
-        if isinstance(collections, (list, tuple)):
-            return [one.persist() for one in collections]
-        return collections.persist()
-
     def get_executor(self, **options: Any) -> Any:
         """Return a ``concurrent.futures.Executor`` whose functions run on the workers.
 
@@ -381,9 +348,6 @@ class Client(FunctionMethods):
         from ._executor import ClientExecutor
 
         return ClientExecutor(self, **options)
-
-    def _submit(self, work: Callable[[], Any]) -> Future:
-        return self._futures.submit(work)
 
     def cancel_job(self, job: int | str) -> None:
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
@@ -542,7 +506,7 @@ class Client(FunctionMethods):
             self._program("shutdown")
         self.close()
 
-    def close(self) -> None:
+    def close(self, timeout: Any = None) -> Any:
         """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
         global _current
         with _lock:
@@ -558,6 +522,7 @@ class Client(FunctionMethods):
         if self._own is not None:
             self._own.close()
         atexit.unregister(self.close)
+        return self._awaitable(None)
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
@@ -570,7 +535,7 @@ class Client(FunctionMethods):
     async def __aexit__(self, *_: object) -> None:
         self.close()
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, None, Client]:
         return self
         yield
 
@@ -614,26 +579,53 @@ class Client(FunctionMethods):
 
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
-    "run": FUNCTIONS,
     "run_on_scheduler": FUNCTIONS,
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
-    "who_has": "the dashboard's data page shows which workers hold a partition",
-    "has_what": "the dashboard's data page shows which workers hold a partition",
-    "processing": "the dashboard shows the running tasks of each worker",
     "call_stack": "the dashboard shows the running tasks of each worker",
-    "nbytes": "the dashboard's data page shows the size of persisted tables",
     "rebalance": "partitions are placed when they are computed",
     "replicate": "use dataframe.from_pandas(.., replicas=2)",
     "upload_file": FUNCTIONS,
     "register_plugin": FUNCTIONS,
-    "get_versions": "scheduler_info() contains the version; the scheduler rejects workers of another version",
 }
 
 
 def current_client() -> Client:
-    """Return the default client: the latest one, or a new one if none exists."""
+    """Return the default client: the latest one, or a new one if none exists.
+
+    Raises
+    ------
+    ClusterError
+        If a function on a worker asks for a client, and the worker does not tell how to reach the scheduler.
+    """
     with _lock:
         if _current is not None:
             return _current
-        return Client()
+        if not _is_in_call():
+            return Client()
+        address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
+        if not address or not token:
+            raise ClusterError(
+                "functions on a worker have no client of their own: pass futures as arguments, and submit further calls "
+                "from the script"
+            )
+        return Client(address, token=token)
+
+
+def default_client(c: Client | None = None) -> Client:
+    """Return the given client, or the default one.
+
+    Raises
+    ------
+    ValueError
+        If none exists.
+    """
+    found = _current if c is None else c
+    if found is None:
+        raise ValueError("no client exists; create one with partita.distributed.Client()")
+    return found
+
+
+def _is_in_call() -> bool:
+    """Whether this process runs a call on a worker."""
+    return getattr(sys.modules.get("_partita_runner"), "current", None) is not None

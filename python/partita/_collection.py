@@ -32,6 +32,10 @@ class Collection:
         """Return the same collection of other tasks or futures with the same results."""
         raise NotImplementedError
 
+    def _partita_futures(self) -> list[Any]:
+        """Return the futures of a persisted collection."""
+        return [node for node in materialize([self])[0] if not isinstance(node, Task)]
+
     def _partita_task(self) -> Any:
         """Return the task whose result is the value."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from ._functions import Submitter
 from ._futures import Future
 from ._packing import load_parts
 from ._session import CANCEL, RETRY, Session, State, wait_states
-from ._task_futures import TaskFuture, flat_futures, make_exception
+from ._task_futures import TaskFuture, _in_event_loop, flat_futures, make_exception
 from ._tasks import identity
 
 __all__ = ["FunctionMethods"]
@@ -30,6 +30,10 @@ class FunctionMethods:
     _submitter: Submitter
     _connection: Any
     asynchronous = False
+
+    def _awaitable(self, value: Any) -> Any:
+        """Return a value, or what is awaited for it in an event loop."""
+        return _ready(value) if self.asynchronous and _in_event_loop() else value
 
     @trim_traceback
     def submit(
@@ -184,12 +188,14 @@ class FunctionMethods:
             return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
 
         if isinstance(data, dict):
-            return dict(zip(data, send(data.values())))
-        if isinstance(data, (list, tuple, set, frozenset)):
-            return type(data)(send(data))
-        if hasattr(data, "__next__") or isinstance(data, range):
-            return send(data)
-        return send([data])[0]
+            found: Any = dict(zip(data, send(data.values())))
+        elif isinstance(data, (list, tuple, set, frozenset)):
+            found = type(data)(send(data))
+        elif hasattr(data, "__next__") or isinstance(data, range):
+            found = send(data)
+        else:
+            found = send([data])[0]
+        return self._awaitable(found) if asynchronous is not False else found
 
     @trim_traceback
     def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:
@@ -247,7 +253,7 @@ class FunctionMethods:
             frames = self._connection.gather(part[0].session.job, places)
             yield from _objects(frames, part)
 
-    def cancel(self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any) -> None:
+    def cancel(self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any) -> Any:
         """Cancel calls and those that depend on them, and background computations. A running function is interrupted.
 
         Parameters
@@ -269,8 +275,9 @@ class FunctionMethods:
         for one in found:
             if not isinstance(one, TaskFuture):
                 one.cancel()
+        return self._awaitable(None)
 
-    def retry(self, futures: Any, asynchronous: Any = None) -> None:
+    def retry(self, futures: Any, asynchronous: Any = None) -> Any:
         """Run failed calls again."""
         states = [one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)]
         for state in states:
@@ -279,6 +286,7 @@ class FunctionMethods:
                     state.status, state.error = "pending", None
         for session, own in _by_session(states).items():
             session.tell(RETRY, own)
+        return self._awaitable(None)
 
     @trim_traceback
     def get(self, dsk: Any, keys: Any, sync: bool = True, **_: Any) -> Any:
@@ -319,6 +327,10 @@ class FunctionMethods:
     def futures_of(self, futures: Any) -> list[Future]:
         """Return the futures in a collection."""
         return list(flat_futures(futures))
+
+
+async def _ready(value: Any) -> Any:
+    return value
 
 
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:

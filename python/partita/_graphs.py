@@ -92,6 +92,9 @@ def import_graph(graph: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Tas
     >>> execute([tasks["b"]])
     [3]
     """
+    if not isinstance(graph, Mapping) and hasattr(graph, "__dask_graph__"):
+        # An expression of Dask.
+        graph = graph.__dask_graph__()
     graph = graph if type(graph) is dict else dict(graph)
     tasks: dict[Any, Task] = {}
     stack = list(keys)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ._client import Future, current_client
+from ._client import current_client
+from ._task_futures import TaskFuture, flat_futures
 
 __all__ = ["progress"]
 
@@ -26,8 +27,9 @@ def progress(*work: Any) -> None:
 
     Parameters
     ----------
-    work : Future or list of Future
-        Futures of :meth:`Client.compute`. Persisted frames are already complete and are ignored.
+    work : Future, persisted collection, or list of these
+        Futures of :meth:`Client.submit`, :meth:`Client.map` and :meth:`Client.compute`. Persisted frames are already
+        complete and are ignored.
 
     Examples
     --------
@@ -39,19 +41,20 @@ def progress(*work: Any) -> None:
     ...     progress(client.compute(ddf.a.sum()))
     [########################################] 100%
     """
-    given: list[Any] = []
-    for one in work:
-        given += one if isinstance(one, (list, tuple)) else [one]
     # Persisted frames are complete.
-    futures = [one for one in given if isinstance(one, Future)]
-    client = current_client()
+    futures = list(flat_futures(work))
+    # The tasks of queries, beside which calls are tasks of their own.
+    has_queries = any(not isinstance(one, TaskFuture) for one in futures)
+    client = current_client() if has_queries else None
     show = _in_notebook() or _on_terminal()
     while True:
         ended = sum(future.done() for future in futures)
         is_done = ended == len(futures)
         if show is None and is_done:
             print(f"[{'#' * _WIDTH}] 100%")
-        elif show is not None:
+        elif show is not None and client is None:
+            show(ended / max(len(futures), 1), f"{ended} of {len(futures)} calls")
+        elif show is not None and client is not None:
             jobs = client._rest("jobs?state=running&limit=100")["jobs"]
             total = sum(sum(job["tasks"].values()) for job in jobs)
             done = sum(job["tasks"]["done"] for job in jobs)

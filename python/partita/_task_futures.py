@@ -17,7 +17,7 @@ from ._futures import Future
 from ._packing import is_packing, reduce_input, unpack
 from ._session import Error, State, wait_states
 
-__all__ = ["TaskFuture", "as_completed", "futures_of", "wait"]
+__all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
 
 
 class TaskFuture(Future):
@@ -99,6 +99,10 @@ class TaskFuture(Future):
             return self._get()
         return await asyncio.get_running_loop().run_in_executor(None, self._get)
 
+    async def _async_exception(self) -> BaseException | None:
+        await self._async_wait()
+        return self._error()
+
     async def _async_wait(self) -> None:
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
@@ -112,8 +116,10 @@ class TaskFuture(Future):
         error = self._state.error
         return None if error is None else make_exception(error, self._state)
 
-    def exception(self, timeout: Any = None) -> BaseException | None:
+    def exception(self, timeout: Any = None) -> Any:
         """Wait for the end of the call and return its exception; ``None`` if it succeeded."""
+        if getattr(self._owner, "asynchronous", False) and _in_event_loop():
+            return self._async_exception()
         self._wait(timeout)
         return self._error()
 
@@ -279,7 +285,17 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> An
     """
     if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
         raise ValueError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
-    futures = [one for one in flat_futures(fs)]
+    futures = list(flat_futures(fs))
+    if any(getattr(one, "asynchronous", False) for one in {_owner(one) for one in futures}) and _in_event_loop():
+        return asyncio.get_running_loop().run_in_executor(None, _wait, futures, timeout, return_when)
+    return _wait(futures, timeout, return_when)
+
+
+def _owner(future: Future) -> Any:
+    return future._owner if isinstance(future, TaskFuture) else None
+
+
+def _wait(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDone:
     seconds = parse_seconds(timeout)
     end = None if seconds is None else time.monotonic() + seconds
     ours = [one for one in futures if isinstance(one, TaskFuture)]
@@ -314,6 +330,23 @@ def flat_futures(value: Any) -> Iterator[Future]:
             stack += reversed(list(one))
         elif hasattr(type(one), "_partita_futures"):
             stack += reversed(list(one._partita_futures()))
+
+
+#: Futures that nothing else needs to refer to while their calls run.
+_forgotten: set[Future] = set()
+
+
+def fire_and_forget(obj: Any) -> None:
+    """Let calls run to their end although nothing refers to their futures.
+
+    Parameters
+    ----------
+    obj : Future, or a collection of these
+        The calls. Their results are dropped, and so are their exceptions.
+    """
+    for future in flat_futures(obj):
+        _forgotten.add(future)
+        future.add_done_callback(_forgotten.discard)
 
 
 def futures_of(o: Any, client: Any = None) -> list[Future]:

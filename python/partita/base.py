@@ -244,6 +244,11 @@ def _run_with(get: Callable[..., Any], nodes: list[Any]) -> list[Any]:
     return [next(results) if type(node) is Task else node.result() for node in nodes]
 
 
+def submit_nodes(nodes: list[Any], client: Any, options: dict[str, Any] | None = None) -> list[Any]:
+    """Submit tasks to the cluster of a client, and return their futures."""
+    return _submit(with_options(nodes, options) if options else nodes, client)[1]
+
+
 def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
     """Submit tasks to a cluster, and return its client and the futures."""
     from . import _functions  # type: ignore[attr-defined,unused-ignore]

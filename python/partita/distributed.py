@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import builtins
+from concurrent.futures import CancelledError
 from typing import Any
 
-from ._client import Client, Future, current_client
+from ._client import Client, Future, current_client, default_client
+from ._errors import KilledWorker
 from ._local import LocalCluster
 from ._progress import progress
 from ._report import performance_report
 from ._stubs import FUNCTIONS, module_getattr
-from ._task_futures import as_completed, futures_of, wait
+from ._task_futures import as_completed, fire_and_forget, futures_of, wait
 
 __all__ = [
+    "CancelledError",
     "Client",
     "Future",
+    "KilledWorker",
     "LocalCluster",
+    "TimeoutError",
     "as_completed",
     "current_client",
+    "default_client",
+    "fire_and_forget",
     "futures_of",
     "get_client",
     "performance_report",
@@ -24,10 +32,13 @@ __all__ = [
     "wait",
 ]
 
+#: Python's own exceptions, under the names that Dask has for them.
+TimeoutError = builtins.TimeoutError
 
-def get_client(*_: Any, **__: Any) -> Client:
+
+def get_client(address: Any = None, timeout: Any = None, resolve_address: bool = True) -> Client:
     """Return the default client: the latest one, or a new one if none exists."""
-    return current_client()
+    return current_client() if address is None else Client(address, timeout=timeout, set_as_default=False)
 
 
 _PROGRAM = "use the program: `partita scheduler`, `partita worker`"
@@ -36,8 +47,6 @@ _SHARED = "tasks share only tables; see Client.publish_dataset"
 __getattr__ = module_getattr(
     "partita.distributed",
     {
-        "fire_and_forget": "use Client.compute and keep a reference to the future",
-        "default_client": "use get_client",
         "worker_client": FUNCTIONS,
         "local_client": FUNCTIONS,
         "get_worker": FUNCTIONS,
@@ -73,9 +82,6 @@ __getattr__ = module_getattr(
         "SubprocessCluster": "use LocalCluster",
         "Adaptive": "on Slurm use `partita slurm adapt`",
         "Security": "every connection is authenticated by the cluster's token, which the access file contains",
-        "KilledWorker": "use partita.QueryError",
-        "CancelledError": "use partita.Cancelled",
-        "TimeoutError": "use Python's own TimeoutError",
         "get_task_stream": "the dashboard's timeline shows every task; performance_report summarizes them in a file",
         "get_task_metadata": "the dashboard's page of a job shows every task",
         "span": "the dashboard lists each job by its query",

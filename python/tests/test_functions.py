@@ -98,7 +98,7 @@ def another(client):
 
 def partitions(client):
     """Return the number of partitions that the workers hold."""
-    return sum(row["partitions"] for row in client._workers())
+    return sum(row["metrics"]["partitions"] for row in client._workers())
 
 
 # submit and map.

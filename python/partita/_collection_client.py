@@ -1,0 +1,134 @@
+"""The methods of a client that compute lazy collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._collection import Collection, is_frame
+from ._errors import trim_traceback
+from ._futures import Future, Futures
+from ._graphs import collection_task, is_foreign
+
+__all__ = ["CollectionMethods"]
+
+
+class CollectionMethods:
+    """Computations of frames, delayed values, bags, and collections of Dask."""
+
+    _futures: Futures
+
+    @trim_traceback
+    def compute(
+        self,
+        collections: Any,
+        sync: bool = False,
+        optimize_graph: bool = True,
+        workers: Any = None,
+        allow_other_workers: bool = False,
+        resources: dict[str, float] | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        traverse: bool = False,
+        **arguments: Any,
+    ) -> Any:
+        """Compute collections in the background.
+
+        Parameters
+        ----------
+        collections : DataFrame, Series, Index, Scalar, Delayed, Bag, or list of these
+            What to compute. Other objects are returned as they are.
+        sync : bool
+            Whether to wait and return the results instead of futures.
+        workers, allow_other_workers, resources, retries
+            Options of the tasks, as for :meth:`submit`. They do not apply to frames.
+        optimize_graph, traverse
+            Accepted for compatibility with Dask; no effect.
+
+        Returns
+        -------
+        Future or list of Future
+            A future for a single collection, a list of futures for a list.
+
+        Examples
+        --------
+        >>> import partita
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     future = client.compute(partita.delayed(sum)([1, 2]))
+        ...     future.result()
+        3
+        """
+        if arguments:
+            raise TypeError(f"compute() does not support the argument {next(iter(arguments))!r}")
+        many = isinstance(collections, (list, tuple, set, frozenset))
+        given = list(collections) if many else [collections]
+        options = {
+            "workers": workers,
+            "allow_other_workers": allow_other_workers,
+            "resources": resources,
+            "retries": retries,
+            "priority": priority,
+        }
+        options = {name: value for name, value in options.items() if value}
+        futures = self._start(given, options)
+        if sync:
+            try:
+                results = [one.result() if isinstance(one, Future) else one for one in futures]
+            finally:
+                # After an error or Ctrl-C the other results are not needed.
+                for future in futures:
+                    if isinstance(future, Future) and not future.done():
+                        future.cancel()
+            return results if many else results[0]
+        return futures if many else futures[0]
+
+    def _start(self, collections: list[Any], options: dict[str, Any]) -> list[Any]:
+        """Return futures of collections, and other values as they are."""
+        from .base import submit_nodes
+
+        tasks = []
+        for one in collections:
+            if isinstance(one, Collection):
+                tasks.append(one._partita_task())
+            elif not is_frame(one) and not isinstance(one, type) and is_foreign(one):
+                tasks.append(collection_task(one))
+        submitted = iter(submit_nodes(tasks, self, options) if tasks else ())
+        futures: list[Any] = []
+        for one in collections:
+            if is_frame(one):
+                futures.append(self._submit(one.compute))
+            elif isinstance(one, Collection) or (not isinstance(one, type) and is_foreign(one)):
+                futures.append(next(submitted))
+            else:
+                futures.append(one)
+        return futures
+
+    def _submit(self, work: Any) -> Future:
+        return self._futures.submit(work)
+
+    @trim_traceback
+    def persist(self, collections: Any, **options: Any) -> Any:
+        """Persist collections on the workers and return collections that read the persisted results.
+
+        Parameters
+        ----------
+        collections : DataFrame, Series, Delayed, Bag, or list of these
+            What to compute. Delayed values and bags are returned at once, while their tasks run.
+        **options
+            Options of the tasks, as for :meth:`compute`.
+
+        Examples
+        --------
+        >>> from partita import bag
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     numbers = client.persist(bag.from_sequence([1, 2, 3]))
+        ...     numbers.sum().compute()
+        6
+        """
+        from .base import persist
+
+        options.pop("optimize_graph", None)
+        if isinstance(collections, (list, tuple, set, frozenset)):
+            return list(persist(*collections, traverse=False, scheduler=self, **options))
+        return persist(collections, traverse=False, scheduler=self, **options)[0]
