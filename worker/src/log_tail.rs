@@ -55,13 +55,16 @@ pub fn tee<W: Write>(out: W) -> Tee<W> {
 
 impl<W: Write> Write for Tee<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.0.write(bytes)?;
+        // Where nobody reads the log any more, its writer would report that on the same standard error, and that report
+        // ends the task that wrote.
+        let written = self.0.write(bytes).unwrap_or(bytes.len());
         keep(&String::from_utf8_lossy(&bytes[..written]));
         Ok(written)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
+        let _ = self.0.flush();
+        Ok(())
     }
 }
 
@@ -69,9 +72,33 @@ impl<W: Write> Write for Tee<W> {
 mod tests {
     use super::*;
 
+    /// The tail is one for the process: tests take turns.
+    static TESTS: Mutex<()> = Mutex::new(());
+
+    /// A writer that fails harms nobody who logs, and the tail is kept.
+    #[test]
+    fn a_log_without_a_reader_is_kept() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        let _one = TESTS.lock().unwrap();
+        let mut log = tee(Broken);
+        log.write_all(b"nobody reads this\n").unwrap();
+        log.flush().unwrap();
+        assert_eq!(lines(1), ["nobody reads this"]);
+    }
+
     /// The tail has the last lines, without colours and cut, and what is written arrives whole.
     #[test]
     fn the_tail_keeps_the_end() {
+        let _one = TESTS.lock().unwrap();
         let mut out = Vec::new();
         let long = "x".repeat(DETAIL_LOG_LINE_CHARS_MAX * 2);
         let text = format!("\u{1b}[2mfirst\u{1b}[0m line\n{long}\n");

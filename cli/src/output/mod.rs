@@ -12,6 +12,23 @@ macro_rules! say_part {
     ($($text:tt)*) => { $crate::output::written(format!($($text)*)) };
 }
 
+/// Writes a line to standard error, if somebody reads it: the standard library's macro panics otherwise, which would
+/// end the task of a server that has something to say.
+macro_rules! eprintln {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+/// The same without the end of the line.
+macro_rules! eprint {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub(crate) mod columns;
 pub(crate) mod draft;
 pub(crate) mod narrow;

@@ -1,8 +1,9 @@
 //! `partita scheduler`.
 
 use partita_shared::access::Access;
-use partita_tests::process::{Cluster, Place, SOON, raw};
+use partita_tests::process::{Cluster, Place, SOON, raw, wait_for};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 /// Only their owner can read the access file and its folder, and the file names the process.
 #[test]
@@ -101,6 +102,24 @@ fn an_idle_scheduler_ends() {
     assert_eq!(scheduler.finish(SOON).code, 0);
     assert!(!place.path("home").join("default.json").exists());
     assert!(!place.path("data").join("pid").exists());
+}
+
+/// A scheduler whose log has no reader any more still ends in order.
+#[test]
+fn a_log_without_a_reader_is_no_reason_to_stay() {
+    let place = Place::new();
+    let mut command = place.command(["scheduler", "--host=127.0.0.1", "--port=0"]);
+    command.env("PARTITA_LOG", "info").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut scheduler = command.spawn().expect("the binary starts");
+    place.access();
+    drop((scheduler.stdout.take(), scheduler.stderr.take()));
+    let pid = scheduler.id() as libc::pid_t;
+    #[expect(unsafe_code, reason = "a signal to a child of this test")]
+    let sent = unsafe { libc::kill(pid, libc::SIGTERM) };
+    assert_eq!(sent, 0);
+    let ended = wait_for("its end", SOON, || scheduler.try_wait().ok().flatten());
+    assert_eq!(ended.code(), Some(0));
+    assert!(!place.path("home").join("default.json").exists());
 }
 
 /// SIGTERM ends a scheduler in order: the access file goes, and it ends with 0.
