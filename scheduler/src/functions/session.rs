@@ -110,10 +110,18 @@ async fn read(
     mut messages: BoxStream<'static, Result<FlightData, Status>>,
     answers: mpsc::Sender<FlightData>,
 ) {
+    // The client numbers functions and calls as if all of its messages were accepted: after one that was not, later ones
+    // would name others.
+    let mut is_refused = false;
     while let Some(Ok(data)) = messages.next().await {
         let event = match FromClient::read(data.app_metadata, &environment) {
             Ok(FromClient::Submit { request, growth }) => {
-                let Err(error) = hub.grow(job, growth).await else { continue };
+                let grown = match is_refused {
+                    true => Err("an earlier message of this session was refused".to_string()),
+                    false => hub.grow(job, growth).await,
+                };
+                let Err(error) = grown else { continue };
+                is_refused = true;
                 let header = serde_json::json!({"request": request, "error": error});
                 if answers.send(message(answer::REFUSED, &header, &[])).await.is_err() {
                     return;
