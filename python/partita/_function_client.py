@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from ._errors import Cancelled, ClusterError, trim_traceback
@@ -33,7 +33,7 @@ class FunctionMethods:
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
-        return _ready(value) if self.asynchronous and _in_event_loop() else value
+        return _Ready(value) if self.asynchronous and _in_event_loop() else value
 
     @trim_traceback
     def submit(
@@ -184,7 +184,7 @@ class FunctionMethods:
         options = _options(workers, False, None, None, 0)
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
-            calls = [((value,), {}) for value in values]
+            calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
             return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
 
         if isinstance(data, dict):
@@ -253,7 +253,9 @@ class FunctionMethods:
             frames = self._connection.gather(part[0].session.job, places)
             yield from _objects(frames, part)
 
-    def cancel(self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any) -> Any:
+    def cancel(
+        self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any
+    ) -> Any:
         """Cancel calls and those that depend on them, and background computations. A running function is interrupted.
 
         Parameters
@@ -329,8 +331,15 @@ class FunctionMethods:
         return list(flat_futures(futures))
 
 
-async def _ready(value: Any) -> Any:
-    return value
+class _Ready:
+    """What is awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._value
+        yield
 
 
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
@@ -363,7 +372,9 @@ def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
     if isinstance(value, Future):
         return value.result()
     if isinstance(value, dict):
-        return {key: _structure(one, results, errors) for key, one in value.items() if _has_result(one, results, errors)}
+        return {
+            key: _structure(one, results, errors) for key, one in value.items() if _has_result(one, results, errors)
+        }
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_structure(one, results, errors) for one in value if _has_result(one, results, errors)]
         if hasattr(type(value), "_fields"):

@@ -218,9 +218,7 @@ class Submitter:
             task = order[number]
             args = (task.function, *task.args) if carried else task.args
             pickled, inputs = pack_arguments(args, task.kwargs, task.name)
-            found = [
-                states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs
-            ]
+            found = [states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs]
             made.append(_Unplaced(states[task.key], stage, pickled, found))
         self._place(session, made)
         return [TaskFuture(states[task.key], self._client) for task in outputs]
@@ -290,4 +288,4 @@ def _is_large(value: Any) -> bool:
 
 def submit(client: Any, tasks: Sequence[Task], options: dict[str, Any] | None = None) -> list[TaskFuture]:
     """Submit tasks to the cluster of a client, with all that they need, and return their futures."""
-    return client._submitter.graph(tasks, options)  # type: ignore[no-any-return]
+    return client._submitter.graph(tasks, options)

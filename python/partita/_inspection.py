@@ -123,9 +123,8 @@ class InspectionMethods:
                 after = f"&after={stage}.{left[0] - 1}" if left[0] else ""
                 rows = self._rest(f"jobs/{job}/tasks?stage={stage}&limit={TASKS_PAGE_MAX}{after}")["tasks"]
                 for row in rows:
-                    state = by_index.get(row["id"]["index"])
-                    if state is not None:
-                        yield state, row
+                    if row["id"]["index"] in by_index:
+                        yield by_index[row["id"]["index"]], row
                 last = rows[-1]["id"]["index"] if rows else left[-1]
                 left = [index for index in left if index > last]
 

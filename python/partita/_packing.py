@@ -7,7 +7,9 @@ out-of-band buffers (PEP 574). The worker's Python side, ``runner.py``, reads an
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import functools
 import importlib
 import io
 import pickle
@@ -43,12 +45,12 @@ def _register() -> tuple[Callable[[int], Any], Callable[..., Any]]:
     """Register the module of the inputs, unless this process is a worker's, which has its own."""
     module = sys.modules.get(_MODULE)
     if module is None:
-        module = types.ModuleType(_MODULE)
-        for name, function in (("load", _load), ("call", _call)):
+        module = sys.modules[_MODULE] = types.ModuleType(_MODULE)
+    for name, function in (("load", _load), ("call", _call)):
+        if not hasattr(module, name):
             function.__module__, function.__qualname__, function.__name__ = _MODULE, name, name
             setattr(module, name, function)
-        sys.modules[_MODULE] = module
-    return module.load, module.call  # type: ignore[no-any-return,attr-defined]
+    return module.load, module.call
 
 
 _load_input, CALL = _register()
@@ -101,6 +103,30 @@ def _cloudpickle() -> Any:
         ) from None
 
 
+@functools.lru_cache(maxsize=1)
+def _by_value_pickler() -> Any:
+    """Return the pickler that writes functions and classes of the script with their code."""
+    cloudpickle = _cloudpickle()
+    table = cloudpickle.CloudPickler.dispatch_table
+    reduce_code = table.get(types.CodeType)
+
+    def reduce_with_file(code: types.CodeType) -> Any:
+        # Otherwise tracebacks would not show the lines of the script. A copy, since equal strings that are one object
+        # are pickled in another way, and equal functions must have equal pickles.
+        name = "".join(list(code.co_filename))
+        constructor, args = reduce_code(code)
+        return constructor, tuple([name if one == _NO_FILE else one for one in args])
+
+    if reduce_code is None:
+        return cloudpickle.CloudPickler
+    own = {"dispatch_table": collections.ChainMap({types.CodeType: reduce_with_file}, table)}
+    return type("Pickler", (cloudpickle.CloudPickler,), own)
+
+
+#: The name of the file of all functions that cloudpickle writes.
+_NO_FILE = "<dynamic-code>"
+
+
 def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """Pickle a value, with functions and classes of the script by value.
 
@@ -122,10 +148,10 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     if inputs is not None:
         inputs.clear()
         _packing.places.clear()
-    cloudpickle = _cloudpickle()
+    pickler = _by_value_pickler()
     try:
         with io.BytesIO() as file:
-            cloudpickle.CloudPickler(file, protocol=5, buffer_callback=callback).dump(value)
+            pickler(file, protocol=5, buffer_callback=callback).dump(value)
             return file.getvalue()
     except Exception as error:
         if isinstance(error, NotPicklable):

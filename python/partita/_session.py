@@ -64,8 +64,8 @@ class State:
         "callbacks",
         "error",
         "index",
-        "key",
         "is_wanted",
+        "key",
         "name",
         "request",
         "session",
@@ -89,8 +89,8 @@ class State:
         self.callbacks: list[Callable[[State], None]] | None = None
 
     def __del__(self) -> None:
-        # No future refers to it any more.
-        if self.is_wanted:
+        # No future refers to it any more. Without a place it was not submitted.
+        if self.is_wanted and self.index >= 0:
             self.session.release(self.stage, self.index)
 
 
@@ -319,7 +319,9 @@ class Session:
                 if error is None:
                     state.status = "finished"
                 else:
-                    state.status = "cancelled" if error.kind == "cancelled" else "error"
+                    # Calls are lost with their session. Those that lost their workers have failed.
+                    is_lost = error.kind == "lost" and error.stage < 0
+                    state.status = "cancelled" if error.kind == "cancelled" else "lost" if is_lost else "error"
                 if state.callbacks:
                     told += [(callback, state) for callback in state.callbacks]
                     state.callbacks = None
@@ -422,7 +424,7 @@ def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer
                     with contextlib.suppress(Exception):
                         batch.send(writer, session)
                         writer.done_writing()
-                    return
+                    return None
                 batch.add(item, writer, session)
                 item = outbox.get_nowait()
         except queue.Empty:
@@ -554,7 +556,7 @@ def _numbers(numbers: list[int]) -> bytes:
 
 def _listen(session: weakref.ref[Session], reader: Any) -> None:
     """Hear of calls that ended, until the stream ends."""
-    cause = "the scheduler ended"
+    cause, how = "the scheduler ended", "lost"
     try:
         while True:
             message = reader.read_chunk().app_metadata
@@ -568,16 +570,18 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
                 alive._refuse(header["request"], header["error"])
             elif kind == ENDED:
                 cause = header["error"] or f"the session was {header['state']}"
+                how = "cancelled" if header["state"] == "cancelled" else "lost"
                 break
             del alive, message, body
     except StopIteration:
         pass
     except Exception as error:
+        is_closed = isinstance(error, flight.FlightCancelledError)
         text = str(error).split(". Detail:")[0]
-        cause = f"the connection to the scheduler was lost: {text}" if not isinstance(error, flight.FlightCancelledError) else "it was closed"
+        cause = "it was closed" if is_closed else f"the connection to the scheduler was lost: {text}"
     alive = session()
     if alive is not None:
-        alive._end(cause, "lost")
+        alive._end(cause, how)
 
 
 def _run_callbacks(callbacks: queue.SimpleQueue[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -106,7 +107,7 @@ class TaskFuture(Future):
     async def _async_wait(self) -> None:
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
-        self._state.session.add_callback(self._state, lambda _: loop.call_soon_threadsafe(event.set))
+        self._state.session.add_callback(self._state, lambda _: _call_soon(loop, event.set))
         await event.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -166,6 +167,12 @@ class TaskFuture(Future):
         if self._state.status == "finished" and self._state.value is not None:
             kind = f", type: {type(unpack(self._state.value)).__name__}"
         return f"<Future: {self._state.status}{kind}, key: {self.key}>"
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
+    # The loop may have ended.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function)
 
 
 def _in_event_loop() -> bool:
@@ -252,12 +259,12 @@ class DoneAndNotDone(tuple):  # type: ignore[type-arg]
     @property
     def done(self) -> set[Any]:
         """The futures that have ended."""
-        return self[0]  # type: ignore[no-any-return]
+        return self[0]
 
     @property
     def not_done(self) -> set[Any]:
         """The others."""
-        return self[1]  # type: ignore[no-any-return]
+        return self[1]
 
 
 @trim_traceback
@@ -494,5 +501,3 @@ class as_completed:
 
 class _Over(Exception):
     """The end of an asynchronous iteration: `StopIteration` cannot pass through a future."""
-
-

@@ -381,10 +381,15 @@ def install_inputs(inputs):
     def load(place):
         return inputs.load(place)
 
+    def call(function, /, *args, **kwargs):
+        return function(*args, **kwargs)
+
     module = types.ModuleType("_partita_inputs")
-    load.__module__ = module.__name__
-    load.__qualname__ = "load"
-    module.load = load
+    # Clients with many functions send each with its call, which is one of `call`.
+    for name, function in (("load", load), ("call", call)):
+        function.__module__ = module.__name__
+        function.__qualname__ = name
+        setattr(module, name, function)
     sys.modules[module.__name__] = module
 
 
