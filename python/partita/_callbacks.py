@@ -10,6 +10,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from ._errors import PartitaError
 from ._tasks import Task, Tracker
 from .utils import format_time, key_split
 
@@ -162,10 +163,17 @@ class ProgressBar(Callback):
         self._stopped = threading.Event()
         self._share: Callable[[], float] = lambda: 0.0
         self._begin = 0.0
+        self._last = 0.0
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the bar shows a computation."""
+        return self._timer is not None
 
     def begin(self, share: Callable[[], float]) -> None:
         """Start to show the value of a function: the share of the work that is done."""
         self._share = share
+        self._last = 0.0
         self._begin = time.perf_counter()
         self._stopped = threading.Event()
         self._timer = threading.Thread(target=self._work, args=(self._stopped,), name="partita-bar", daemon=True)
@@ -179,14 +187,17 @@ class ProgressBar(Callback):
             self._timer = None
         self.last_duration = time.perf_counter() - self._begin
         if self.last_duration >= self._minimum:
-            self._draw(1.0 if not failed else min(self._share(), 0.99), "\n")
+            self._draw(min(self._last, 0.99) if failed else 1.0, "\n")
 
     def _work(self, stopped: threading.Event) -> None:
         while not stopped.wait(self._dt):
             if time.perf_counter() - self._begin >= self._minimum:
-                self._draw(min(self._share(), 0.99), "")
+                # The scheduler may be gone; the computation itself raises its error.
+                with contextlib.suppress(PartitaError):
+                    self._draw(min(self._share(), 0.99), "")
 
     def _draw(self, share: float, end: str) -> None:
+        self._last = share
         file = self._file or sys.stdout
         with contextlib.suppress(ValueError):
             file.write(f"\r{format_bar(share, time.perf_counter() - self._begin, self._width)}{end}")
@@ -201,8 +212,11 @@ class ProgressBar(Callback):
 
 @contextlib.contextmanager
 def show_progress(share: Callable[[], float]) -> Iterator[None]:
-    """Context manager that shows the registered progress bars during a computation on the cluster."""
-    bars = [one for one in Callback.active if isinstance(one, ProgressBar)]
+    """Context manager that shows the registered progress bars during a computation on the cluster.
+
+    Within another computation, such as of a frame that an argument of a task contains, it does nothing.
+    """
+    bars = [one for one in Callback.active if isinstance(one, ProgressBar) and not one.is_shown]
     for bar in bars:
         bar.begin(share)
     failed = True

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._client import current_client
+from ._callbacks import show_progress
+from ._client import Client, current_client
 from ._task_futures import TaskFuture, flat_futures
 
-__all__ = ["progress"]
+__all__ = ["count_tasks", "progress", "show_queries"]
 
 #: Width of the bar, in characters.
 _WIDTH = 40
@@ -55,14 +57,30 @@ def progress(*work: Any) -> None:
         elif show is not None and client is None:
             show(ended / max(len(futures), 1), f"{ended} of {len(futures)} calls")
         elif show is not None and client is not None:
-            jobs = client._rest("jobs?state=running&limit=100")["jobs"]
-            total = sum(sum(job["tasks"].values()) for job in jobs)
-            done = sum(job["tasks"]["done"] for job in jobs)
+            done, total = count_tasks(client)
             share = (ended + (done / total if total else 0)) / max(len(futures), 1)
             show(1.0 if is_done else min(share, 0.99), "" if is_done else f"{done} of {total} tasks")
         if is_done:
             return
         time.sleep(_INTERVAL_S)
+
+
+def count_tasks(client: Client) -> tuple[int, int]:
+    """Return how many tasks of the running jobs are done, and how many these jobs have."""
+    jobs = client._rest("jobs?state=running&limit=100")["jobs"]
+    return sum(job["tasks"]["done"] for job in jobs), sum(sum(job["tasks"].values()) for job in jobs)
+
+
+@contextlib.contextmanager
+def show_queries(client: Client) -> Iterator[None]:
+    """Context manager that shows the registered progress bars while queries of a client run."""
+
+    def share() -> float:
+        done, total = count_tasks(client)
+        return done / total if total else 0.0
+
+    with show_progress(share):
+        yield
 
 
 def _on_terminal() -> Callable[[float, str], None] | None:

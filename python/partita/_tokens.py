@@ -77,6 +77,7 @@ def _digest(data: Any) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+_CONTAINERS = frozenset((list, tuple, set, frozenset, dict, types.MappingProxyType, OrderedDict))
 _PLAIN = frozenset((int, bool, str, type(None), float, complex))
 
 
@@ -140,24 +141,31 @@ def _normalize_slice(value: slice) -> Any:
     return ("slice", normalize(value.start), normalize(value.stop), normalize(value.step))
 
 
+def _more(value: Any) -> Any:
+    """Return what an instance of a subclass of a container has besides its items."""
+    if type(value) in _CONTAINERS:
+        return None
+    return normalize((getattr(value, "__dict__", None) or None, getattr(value, "default_factory", None)))
+
+
 @normalize_token.register((list, tuple))
 def _normalize_sequence(value: Any) -> Any:
-    return (_name_of(type(value)), tuple([normalize(item) for item in value]))
+    return (_name_of(type(value)), tuple([normalize(item) for item in value]), _more(value))
 
 
 @normalize_token.register((set, frozenset))
 def _normalize_set(value: Any) -> Any:
-    return (_name_of(type(value)), tuple(_sorted(value)))
+    return (_name_of(type(value)), tuple(_sorted(value)), _more(value))
 
 
 @normalize_token.register((dict, types.MappingProxyType))
 def _normalize_dict(value: Any) -> Any:
-    return (_name_of(type(value)), tuple(_sorted(value.items())))
+    return (_name_of(type(value)), tuple(_sorted(value.items())), _more(value))
 
 
 @normalize_token.register(OrderedDict)
 def _normalize_ordered(value: Any) -> Any:
-    return (_name_of(type(value)), tuple([normalize(item) for item in value.items()]))
+    return (_name_of(type(value)), tuple([normalize(item) for item in value.items()]), _more(value))
 
 
 @normalize_token.register(enum.Enum)
@@ -261,6 +269,10 @@ _OF_CLASS = frozenset(
         "__firstlineno__",
         "__static_attributes__",
         "__abstractmethods__",
+        "__annotations__",
+        "__annotations_cache__",
+        "__annotate__",
+        "__annotate_func__",
     )
 )
 
@@ -314,7 +326,11 @@ def _normalize_object(value: Any) -> Any:
     except Exception:
         return _normalize_unique(value)
     if isinstance(reduced, str):
-        return ("global", kind.__module__, reduced)
+        # The name of a global, such as of a function with a cache.
+        if _is_importable(value):
+            return ("global", value.__module__, reduced)
+        wrapped = getattr(value, "__wrapped__", None)
+        return _normalize_unique(value) if wrapped is None else ("wrapped", normalize(kind), normalize(wrapped))
     function, args, *rest = reduced
     items = [list(one) if isinstance(one, Iterable) and at > 0 else one for at, one in enumerate(rest)]
     return ("object", normalize(kind), normalize(function), normalize(args), tuple([normalize(one) for one in items]))

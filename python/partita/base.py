@@ -175,8 +175,11 @@ def _compute_frames(frames: list[Any]) -> list[Any]:
     if len(frames) == 1:
         return [frames[0].compute()]
     from ._client import current_client
+    from ._progress import show_queries
 
-    return list(current_client().compute(frames, sync=True))
+    client = current_client()
+    with show_queries(client):
+        return list(client.compute(frames, sync=True))
 
 
 class _Foreign:

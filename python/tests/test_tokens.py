@@ -248,3 +248,26 @@ def test_threads_do_not_disturb_each_other():
     for thread in threads:
         thread.join()
     assert found == [expected] * 8
+
+
+def test_functions_with_a_cache():
+    def cached(n):
+        @functools.cache
+        def inner(x):
+            return x + n
+
+        return inner
+
+    assert tokenize(cached(1)) == tokenize(cached(1)) != tokenize(cached(2))
+
+
+def test_subclasses_of_containers():
+    lists, numbers = collections.defaultdict(list), collections.defaultdict(int)
+    assert tokenize(lists) != tokenize(numbers)
+
+    class Named(list):
+        pass
+
+    one, two = Named([1]), Named([1])
+    one.name, two.name = "a", "b"
+    assert tokenize(one) != tokenize(two)

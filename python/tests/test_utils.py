@@ -7,8 +7,11 @@ import os
 import pathlib
 import pickle
 
+import pandas as pd
 import pytest
 
+import partita
+from partita import dataframe as dd
 from partita import delayed, utils
 from partita.diagnostics import Callback, Profiler, ProgressBar
 
@@ -158,3 +161,13 @@ def test_profiler():
         delayed(abs)(delayed(abs)(-2)).compute(scheduler="synchronous")
     assert len(profiler.results) == 2 and set(profiler.summary()) == {"abs"}
     assert all(one.start_time <= one.end_time for one in profiler.results)
+
+
+def test_progress_bar_of_frames(client):
+    """One bar is shown for a frame, and for several ones that are computed together."""
+    frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+    for compute in (frame.compute, frame.a.sum().compute, lambda: partita.compute(frame, frame.a.sum(), [frame.a])):
+        out = io.StringIO()
+        with ProgressBar(out=out):
+            compute()
+        assert out.getvalue().count("100% Completed") == 1

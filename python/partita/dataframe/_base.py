@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from .._drawing import visualize
 from .._errors import OF_VALUES, UnsupportedName, trim_traceback
+from .._progress import show_queries
 from ._alternatives import ALTERNATIVES
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
@@ -175,7 +176,9 @@ class Plan:
         """Run the plan on the cluster and return the result as a pandas object. Ctrl-C cancels it on the cluster."""
         reject_unsupported("compute", arguments)
         try:
-            return self._to_pandas(self._fetch())
+            with show_queries(self._client):
+                table = self._fetch()
+            return self._to_pandas(table)
         except OF_VALUES as error:
             labels = self._computed_labels()
             if not labels:

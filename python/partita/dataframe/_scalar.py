@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from .._drawing import visualize
 from .._errors import trim_traceback
+from .._progress import show_queries
 from . import _expressions as ex
 from ._arguments import reject_unsupported
 from ._columns import to_pandas
@@ -48,7 +49,8 @@ class Scalar:
     def compute(self, **arguments: Any) -> Any:
         """Run the plan on the cluster and return the value."""
         reject_unsupported("compute", arguments)
-        table = self._rows.values([self._sql])
+        with show_queries(self._rows.client):
+            table = self._rows.values([self._sql])
         if table.num_rows == 0 or table.column(0).null_count:
             return pd.NaT if pa.types.is_temporal(table.column(0).type) else self._missing
         value = to_pandas(table).iloc[0, 0]
