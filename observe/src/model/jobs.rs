@@ -195,6 +195,28 @@ impl JobRecord {
         *self = JobRecord { is_dirty, text_revision, ..JobRecord::new(facts, table, now_us) };
     }
 
+    /// An open job has more stages, or its stages read more.
+    fn grow(&mut self, facts: JobFacts) {
+        let (job, known) = (facts.row.id, self.stages.len());
+        self.row.stages = facts.row.stages;
+        let mut plans_bytes = self.stages.iter().map(|stage| stage.plan.len()).sum();
+        for (index, facts) in (0..).zip(facts.stages) {
+            match self.stages.get_mut(index as usize) {
+                Some(stage) if stage.inputs == facts.inputs => continue,
+                Some(stage) => stage.inputs = facts.inputs,
+                None => {
+                    let id = StageId { job, index };
+                    let mut stage = StageRecord::new(id, facts, &mut plans_bytes);
+                    // Its tasks are counted with the next figures.
+                    stage.counters.tasks = TaskCounts::default();
+                    self.stages.push(stage);
+                }
+            }
+            self.touch(index);
+        }
+        self.text_revision += u64::from(self.stages.len() > known);
+    }
+
     /// Its row as lists show it: long texts are cut.
     fn short_row(&self) -> JobRow {
         let text = cut(&self.row.text, JOB_TEXT_CHARS_MAX);
@@ -214,6 +236,8 @@ impl JobRecord {
         let Some(stage) = self.stages.get_mut(new.stage.index as usize) else { return };
         let old = std::mem::replace(&mut stage.counters, new);
         let new = &stage.counters;
+        // A stage of an open job grows.
+        stage.size = stage.size.max(new.tasks.total() as u32);
         if old == *new {
             return;
         }
@@ -268,10 +292,13 @@ impl Model {
     pub(super) fn on_job(&mut self, facts: JobFacts) {
         let (id, now_us) = (facts.row.id, self.now_us);
         if let Some(record) = self.job_records.get_mut(&id) {
-            if record.row.state == JobState::Planning && facts.row.state != JobState::Planning {
-                record.become_job(facts, now_us);
-                self.touch_job(id);
+            match (record.row.state, facts.row.state) {
+                (JobState::Planning, JobState::Planning) => return,
+                (JobState::Planning, _) => record.become_job(facts, now_us),
+                (before, _) if before.is_final() => return,
+                _ => record.grow(facts),
             }
+            self.touch_job(id);
             return;
         }
         let is_over = facts.row.state.is_final();

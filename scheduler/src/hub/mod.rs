@@ -20,7 +20,7 @@ use partita_shared::limits::{
     CORE_QUEUE_EVENTS_MAX, REPORT_QUEUE_MESSAGES_MAX, WORKER_QUEUE_MESSAGES_MAX,
 };
 use partita_shared::message::{FailureKind, FromWorker, Holder, Registration, ToWorker};
-use partita_shared::model::JobState;
+use partita_shared::model::{JobRow, JobState};
 use shell::Shell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -187,6 +187,18 @@ impl Hub {
     pub async fn release(&self, jobs: impl IntoIterator<Item = JobId>) {
         for job in jobs {
             self.tell(Event::JobReleased { job }).await;
+        }
+    }
+
+    /// Cancels all jobs that are planned, wait or run.
+    pub async fn cancel_all(&self, reason: &str) {
+        let live = |row: &JobRow| {
+            matches!(row.state, JobState::Planning | JobState::Queued | JobState::Running)
+        };
+        let jobs = self.query(|core| core.jobs(None, usize::MAX)).await.unwrap_or_default();
+        for row in jobs.into_iter().filter(live) {
+            let reason = reason.to_string();
+            self.tell(Event::JobCancelled { job: row.id, reason }).await;
         }
     }
 

@@ -146,6 +146,8 @@ async fn around(
         Ok(()) => child::run(&args.command, access, grace(slurm)).await,
         Err(error) => Err(error),
     };
+    // Workers that are told to end finish what they have begun, for which nobody waits any more.
+    hub.cancel_all("the command of the cluster has ended").await;
     over.cancel();
     let _ = workers.await;
     Ok(exit_code(status?))
