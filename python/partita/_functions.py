@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import uuid
 import weakref
@@ -54,7 +55,11 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
     if resources:
         if not isinstance(resources, dict):
             raise TypeError(f"resources must be a dict such as {{'GPU': 1}}, not {resources!r}")
-        made["resources"] = {str(name): float(amount) for name, amount in resources.items()}
+        amounts = {str(name): float(amount) for name, amount in resources.items()}
+        for resource, amount in amounts.items():
+            if not (math.isfinite(amount) and amount >= 0):
+                raise ValueError(f"the amount of the resource {resource!r} must be a positive number, not {amount:g}")
+        made["resources"] = {name: amount for name, amount in amounts.items() if amount}
     workers = options.get("workers")
     if workers:
         names = [workers] if isinstance(workers, str) else list(workers)

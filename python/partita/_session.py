@@ -278,8 +278,6 @@ class Session:
 
     def close(self) -> None:
         """End the session: the scheduler drops all results."""
-        self._outbox.put(None)
-        self._callbacks.put(None)
         self._end("the client was closed", "cancelled")
 
     # Hearing.
@@ -344,10 +342,10 @@ class Session:
             if self.ended is None:
                 self.ended = text
         error = Error(-1, -1, kind, text)
+        # The thread of the callbacks stays: futures may still get some.
+        self._outbox.put(None)
         pending = [state for state in list(self._states.values()) if state.status == "pending"]
         self._apply([(state, None, error) for state in pending])
-        with self.condition:
-            self.condition.notify_all()
 
     def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
         """Call a function with the state when the call has ended, in a thread of the session."""
@@ -423,7 +421,9 @@ def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer
                 if item is None:
                     with contextlib.suppress(Exception):
                         batch.send(writer, session)
-                        writer.done_writing()
+                    # Otherwise Arrow would print an error of the connection when it frees the writer.
+                    with contextlib.suppress(Exception):
+                        writer.close()
                     return None
                 batch.add(item, writer, session)
                 item = outbox.get_nowait()
@@ -576,9 +576,12 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
     except StopIteration:
         pass
     except Exception as error:
-        is_closed = isinstance(error, flight.FlightCancelledError)
-        text = str(error).split(". Detail:")[0]
-        cause = "it was closed" if is_closed else f"the connection to the scheduler was lost: {text}"
+        if isinstance(error, flight.FlightCancelledError):
+            cause = "it was closed"
+        elif isinstance(error, flight.FlightUnavailableError):
+            cause = "the connection to the scheduler was lost"
+        else:
+            cause = f"the connection to the scheduler was lost: {str(error).split('. ')[0]}"
     alive = session()
     if alive is not None:
         alive._end(cause, how)

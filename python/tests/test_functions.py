@@ -467,6 +467,16 @@ def test_many_functions_have_their_own_results(client):
     assert client.gather(futures) == list(range(150))
 
 
+def test_more_functions_than_have_stages(client, monkeypatch):
+    from partita import _session
+
+    monkeypatch.setattr(_session, "STAGES_MAX", 0)
+    with another(client) as other:
+        futures = [other.submit(eval(f"lambda x: x + {number}"), 1) for number in range(10)]
+        futures += other.map(inc, [1, 2], by=10)
+        assert other.gather(futures) == [*range(1, 11), 11, 12]
+
+
 # Keys.
 
 
@@ -928,9 +938,20 @@ def test_a_resource_limits_the_calls_at_once(client, special, tmp_path):
     assert client.gather(futures) == [1] * 6
 
 
+def test_calls_that_the_scheduler_refuses_fail_and_others_run(client):
+    before = client.submit(bytes, 70_000)
+    wait(before, LONG_S)
+    with pytest.raises(ClusterError, match="the name of a resource"):
+        client.submit(inc, 1, resources={"": 1}).result(LONG_S)
+    assert client.gather(client.map(inc, range(10))) == list(range(1, 11))
+    assert len(before.result(LONG_S)) == 70_000
+
+
 def test_options_of_wrong_types_are_refused(client):
     with pytest.raises(TypeError, match="retries must be"):
         client.submit(inc, 1, retries="many")
+    with pytest.raises(ValueError, match="amount of the resource 'GPU'"):
+        client.submit(inc, 1, resources={"GPU": -1})
     with pytest.raises(TypeError, match="resources must be"):
         client.submit(inc, 1, resources=["GPU"])
     with pytest.raises(NotImplementedError, match="priority"):
@@ -1021,6 +1042,14 @@ def test_a_client_that_closes_cancels_its_calls(client, gate):
         future.result(LONG_S)
     # Its slot is free.
     assert client.gather(client.map(inc, range(10))) == list(range(1, 11))
+
+
+def test_a_client_that_closes_ends_waiting_iterations(client, gate):
+    other = another(client)
+    ended = as_completed([other.submit(touch_and_wait, gate.began, gate.path)])
+    gate.wait_until_running()
+    other.close()
+    assert [future.status for future in ended] == ["cancelled"]
 
 
 def test_a_closed_client_refuses_calls(client):
