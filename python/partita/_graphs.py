@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ._tasks import Place, Task, execute, identity, is_future, replace_inputs, sort_tasks
+from ._tokens import tokenize
 from .utils import key_split
 
 __all__ = [
@@ -153,11 +154,15 @@ def collection_task(value: Any) -> Task:
     keys = value.__dask_keys__()
     graph = value.__dask_graph__()
     optimize = getattr(value, "__dask_optimize__", None)
-    if optimize is not None:
+    # Optimized graphs of two arrays do not share the tasks that both need. A frame needs it, such as for reading only
+    # some columns.
+    if optimize is not None and hasattr(value, "expr"):
         graph = optimize(graph, keys)
     tasks = import_graph(graph, _flat(keys))
     finish, extra = value.__dask_postcompute__()
-    return Task(_finish, (_nested(keys, tasks), finish, tuple(extra)), None, type(value).__name__)
+    name = type(value).__name__
+    key = f"{name}-{tokenize(value, [text_key(one) for one in _flat(keys)])}"
+    return Task(_finish, (_nested(keys, tasks), finish, tuple(extra)), None, name, key)
 
 
 # Writing.

@@ -303,7 +303,7 @@ def persist(
     options = task_options(kwargs)
     if options:
         nodes = with_options(nodes, options)
-    results = iter(_persist_nodes(nodes, scheduler))
+    results = iter(persist_nodes(nodes, scheduler))
     made = iter([one._partita_rebuild([next(results) for _ in part]) for one, part in zip(ours, parts)])
     persisted: tuple[Any, ...] = repack([next(made) if isinstance(one, Collection) else _persist(one) for one in found])
     return persisted
@@ -345,7 +345,8 @@ class DaskMethodsMixin:
         return persist(self, traverse=False, **kwargs)[0]
 
 
-def _persist_nodes(nodes: list[Any], scheduler: Any) -> list[Any]:
+def persist_nodes(nodes: list[Any], scheduler: Any = None) -> list[Any]:
+    """Run tasks, and return futures, or tasks that have the results."""
     run = _find_scheduler(scheduler)
     if run is _run_here or not nodes:
         results = run(nodes) if nodes else []

@@ -400,7 +400,13 @@ def test_frames(client):
         bag.map(lambda pair: {"x": pair[0], "y": pair[1]}).to_dataframe(),
         bag.to_dataframe(meta=[("x", "int64"), ("y", "str")]),
     ):
-        pd.testing.assert_frame_equal(frame.compute().reset_index(drop=True), expected, check_dtype=False)
+        # The index continues over the partitions.
+        pd.testing.assert_frame_equal(frame.compute(), expected, check_dtype=False)
+    # Partitions without rows are left out.
+    sparse = db.from_delayed([delayed(part) for part in ([(1, 2)], [], [(10, 20), (100, 200)], [])])
+    frame = sparse.to_dataframe(columns=["x", "y"])
+    assert frame.npartitions == 2 and frame.compute().to_dict("list") == {"x": [1, 10, 100], "y": [2, 20, 200]}
+    assert frame.loc[1:].x.compute().tolist() == [10, 100]
     assert len(db.from_sequence([]).to_dataframe(meta={"a": "int64"})) == 0
     with pytest.raises(ValueError, match="first partition is empty"):
         bag.filter(lambda _: False).to_dataframe()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from .._tasks import Task
-from ..base import run_nodes
+from ..base import persist_nodes, run_nodes
 from ._layers import Build
 
 __all__ = ["to_dataframe"]
@@ -22,23 +23,28 @@ def to_dataframe(bag: Any, meta: Any, columns: Any) -> Any:
         raise ValueError("to_dataframe() takes either meta or columns")
     empty = _empty(bag, meta, columns)
     nodes = Build([bag._layer]).nodes(bag._layer)
-    tasks = [Task(_frame, (empty, node), None, "to_dataframe") for node in nodes]
-    return from_parts(_Parts(tasks))
+    frames = persist_nodes([Task(_frame, (empty, node), None, "to_dataframe") for node in nodes])
+    counts = run_nodes([Task(len, (frame,), None, "to_dataframe-len") for frame in frames])
+    # Persisted tables have no empty partitions.
+    parts = [(frame, count) for frame, count in zip(frames, counts) if count]
+    return from_parts(_Parts(parts or [(frames[0], 0)]))
 
 
 class _Parts(Sequence[pd.DataFrame]):
-    """The partitions, computed on access, since together they may exceed the memory of this process."""
+    """The partitions, fetched on access, since together they may exceed the memory of this process."""
 
-    def __init__(self, tasks: list[Task]) -> None:
-        self._tasks = tasks
+    def __init__(self, parts: list[tuple[Any, int]]) -> None:
+        self._nodes = [node for node, _ in parts]
+        self._ends = list(itertools.accumulate(count for _, count in parts))
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._nodes)
 
     def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[one] for one in range(len(self))[at]]
-        return run_nodes([self._tasks[at]])[0]
+        frame = run_nodes([self._nodes[at]])[0]
+        # The labels continue those of the partition before, so that they are unique and sorted.
+        end = self._ends[at]
+        return frame.set_axis(pd.RangeIndex(end - len(frame), end), axis=0)
 
 
 def _empty(bag: Any, meta: Any, columns: Any) -> pd.DataFrame:

@@ -81,8 +81,9 @@ def _split(bag: Any, pieces: Sequence[int], name: str) -> Any:
 
 
 def total_size(part: Any) -> int:
-    """Return the size of the items of a partition in bytes, without that of shared small objects."""
-    return sum(map(functools.partial(_size, _DEPTH_MAX), part))
+    """Return the size of a partition in bytes."""
+    part = part if isinstance(part, list) else list(part)
+    return sys.getsizeof(part) + sum(map(functools.partial(_size, _DEPTH_MAX), part))
 
 
 def _size(depth: int, value: Any) -> int:
