@@ -178,6 +178,33 @@ fn open_stage(tasks: u32) {
     println!("    {bytes:.0} bytes for a task with its edges");
 }
 
+/// Nanoseconds for a task of an open stage with this number of inputs, of which it reads one, from its arrival to
+/// its end.
+fn many_inputs(inputs: u32) -> f64 {
+    let mut cluster = Cluster::new(100, 1);
+    let stages = vec![source(1); inputs as usize];
+    let sources = (0..inputs).map(|stage| TaskRange { stage, first: 0, count: 1 });
+    let (open, order, wanted) = (true, Order::DepthFirst, sources.collect());
+    cluster.submit(JobSpec { stages, wanted, open, order, ..JobSpec::default() });
+    cluster.measure(u64::from(inputs), 1);
+    let reads = |task: u32, input: u32| (task % inputs == input).then_some(0);
+    let edges = |input| (0..APPENDED).map(|task| reads(task, input)).collect();
+    let grown = StageGrowth {
+        stage: inputs,
+        count: APPENDED,
+        inputs: (0..inputs).collect(),
+        edges: (0..inputs).map(edges).collect(),
+        arguments: None,
+    };
+    let wanted = vec![TaskRange { stage: inputs, first: 0, count: APPENDED }];
+    let growth = Growth { tasks: vec![grown], stages: vec![source(0)], wanted };
+    let start = Instant::now();
+    cluster.handle(Event::JobGrown { request: 0, job: JobId(1), growth: Box::new(growth) });
+    cluster.place();
+    cluster.measure(u64::from(APPENDED), 1);
+    start.elapsed().as_nanos() as f64 / f64::from(APPENDED)
+}
+
 /// Bytes that a job takes, for each of `count`.
 fn bytes_for(count: u32, spec: JobSpec) -> f64 {
     let mut cluster = Cluster::new(1, 1);
@@ -207,6 +234,12 @@ fn main() {
         println!("{ns:.0} ns for a task of {stages} stages of {tasks}, on {workers} workers");
     }
     open_stage(1_000_000);
+    for inputs in [10, 1_000, 5_000] {
+        let ns = many_inputs(inputs);
+        println!(
+            "{ns:.0} ns for a task of an open stage with {inputs} inputs, of which it reads one"
+        );
+    }
     let tasks = 1_000_000;
     let plain = bytes_for(tasks, JobSpec { stages: vec![source(tasks)], ..JobSpec::default() });
     println!("{plain:.0} bytes for a ready task, its place in a queue included");

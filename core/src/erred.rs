@@ -95,6 +95,31 @@ pub(crate) fn fail_with(
     release_inputs(core, id, failed, effects);
 }
 
+/// Tasks of an open job that ran, or had an output, wait again. What they read may have failed meanwhile: then they
+/// fail with it, since nothing else would end their wait.
+pub(crate) fn fail_with_inputs(
+    core: &mut Core,
+    id: JobId,
+    tasks: &[(usize, u32)],
+    effects: &mut Vec<Effect>,
+) {
+    for (stage, index) in tasks {
+        let Some(job) = core.jobs.get(&id).filter(|job| !job.errors.is_empty()) else { return };
+        if job.stages[*stage].tasks[*index as usize].state != TaskState::Waiting {
+            continue;
+        }
+        let mut error = None;
+        job.visit_inputs(*stage, *index, |(from, partition)| {
+            if error.is_none() {
+                error = job.errors.get(&(from as u32, partition)).cloned();
+            }
+        });
+        if let Some(error) = error {
+            fail_with(core, id, (*stage, *index), &error, effects);
+        }
+    }
+}
+
 /// Tells the client of an open job what became of a task, if it wants its output.
 pub(crate) fn tell_settled(core: &mut Core, id: JobId, stage: usize, index: u32) {
     let Some(job) = core.jobs.get(&id).filter(|job| job.spec.open) else { return };

@@ -6,7 +6,7 @@
 //! places that change them, so they always agree with the set of held partitions.
 
 use crate::event::{Order, Origin};
-use crate::exchange::{is_read, is_whole, visit_needed, visit_own};
+use crate::exchange::{is_whole, visit_needed, visit_own};
 use crate::state::task::is_settled;
 use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
@@ -281,7 +281,8 @@ impl Job {
                 let holder = tasks[partition as usize].holder();
                 partitions.extend(holder.map(|holder| (partition, holder)));
             });
-            if is_read(input, index) && !is_whole(&input.exchange) {
+            // Of the many inputs that a stage of calls may have, a task reads few.
+            if !partitions.is_empty() {
                 let known = |(partition, _): &(u32, Holder)| {
                     Some((*partition, self.values.get((input.stage, *partition))?))
                 };
@@ -342,13 +343,14 @@ impl Job {
         }
     }
 
-    /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage.
-    pub(crate) fn restore(&mut self) {
+    /// Requeues the tasks of partitions that are wanted and held nowhere, through the lineage. Returns these tasks.
+    pub(crate) fn restore(&mut self) -> Vec<(usize, u32)> {
+        let (mut restored, mut open) = (Vec::new(), Vec::new());
         // Stages of a query read only earlier ones: most is found in one pass from the last to the first. The tasks
         // of an open job may read any stage.
         for stage in (0..self.stages.len()).rev() {
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
-                let mut open = vec![(stage, index)];
+                open.push((stage, index));
                 while let Some((stage, index)) = open.pop() {
                     let at = &self.stages[stage];
                     let is_gone = at.origin == Origin::Tasks && at.tasks[index as usize].is_gone();
@@ -357,6 +359,7 @@ impl Job {
                     }
                     self.set_state(stage, index, TaskState::Waiting);
                     self.retries += 1;
+                    restored.push((stage, index));
                     if self.spec.open {
                         self.visit_inputs(stage, index, |input| open.push(input));
                     }
@@ -370,15 +373,16 @@ impl Job {
                 self.make_ready_if_it_can(stage, index);
             }
         }
+        restored
     }
 
     /// The reverse of [`Job::restore`]: tasks that were to be recomputed and are not wanted any
     /// more are done. Returns these tasks.
     pub(crate) fn settle(&mut self) -> Vec<(usize, u32)> {
-        let mut done = Vec::new();
+        let (mut done, mut open) = (Vec::new(), Vec::new());
         for stage in (0..self.stages.len()).rev() {
             for index in (0..self.stages[stage].tasks.len() as u32).rev() {
-                let mut open = vec![(stage, index)];
+                open.push((stage, index));
                 while let Some((stage, index)) = open.pop() {
                     let at = &self.stages[stage];
                     let task = &at.tasks[index as usize];
@@ -398,7 +402,12 @@ impl Job {
     }
 
     /// Calls `visit` with each partition that a task reads, as (stage, index).
-    fn visit_inputs(&self, stage: usize, index: u32, mut visit: impl FnMut((usize, u32))) {
+    pub(crate) fn visit_inputs(
+        &self,
+        stage: usize,
+        index: u32,
+        mut visit: impl FnMut((usize, u32)),
+    ) {
         for input in self.stages[stage].inputs() {
             let from = input.stage as usize;
             let partitions = self.stages[from].tasks.len();

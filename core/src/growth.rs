@@ -7,7 +7,7 @@ use crate::submission::{
     add_read, are_targets_valid, check_requirements, check_stage, connect, new_stage, place,
 };
 use partita_shared::edges::EdgeList;
-use partita_shared::ids::JobId;
+use partita_shared::ids::{JobId, StageId};
 use partita_shared::limits;
 use partita_shared::message::{Exchange, InputSpec};
 use partita_shared::units::format_bytes;
@@ -154,7 +154,7 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
     }
     connect(&mut job.stages, first as usize);
     for grown in growth.tasks {
-        ranges.push(append_tasks(job, grown));
+        ranges.push(append_tasks(job, grown, &places));
     }
     job.changed = true;
     ranges.retain(|range| range.count > 0);
@@ -162,7 +162,7 @@ pub(crate) fn append(core: &mut Core, id: JobId, growth: Growth) -> Vec<TaskRang
 }
 
 /// Appends tasks to one stage.
-fn append_tasks(job: &mut Job, grown: StageGrowth) -> TaskRange {
+fn append_tasks(job: &mut Job, grown: StageGrowth, places: &[StageId]) -> TaskRange {
     let number = grown.stage as usize;
     let stage = &mut job.stages[number];
     let first = stage.tasks.len() as u32;
@@ -174,14 +174,14 @@ fn append_tasks(job: &mut Job, grown: StageGrowth) -> TaskRange {
         stage.arguments.push((first, arguments));
     }
     for from in grown.inputs {
-        add_input(&mut job.stages, number, from, first);
+        add_input(&mut job.stages, number, (from, places[from as usize]), first);
     }
     add_edges(&mut job.stages, number, &grown.edges, first);
     TaskRange { stage: grown.stage, first, count: grown.count }
 }
 
-/// A stage reads another one from now on: its tasks from `first` on.
-fn add_input(stages: &mut [Stage], number: usize, from: u32, first: u32) {
+/// A stage reads another one, whose partitions are those of `place`, from now on: its tasks from `first` on.
+fn add_input(stages: &mut [Stage], number: usize, (from, place): (u32, StageId), first: u32) {
     let exchange = Exchange::Explicit(Arc::default());
     let spec = InputSpec { stage: from, exchange, first, count: 0 };
     let partitions = stages[from as usize].tasks.len() as u32;
@@ -189,7 +189,11 @@ fn add_input(stages: &mut [Stage], number: usize, from: u32, first: u32) {
     let input = stage.readers.len() as u32;
     stage.readers.push(Arc::new(Readers::new(&spec, partitions)));
     Arc::make_mut(&mut stage.inputs).push(spec.clone());
-    Arc::make_mut(&mut stage.fragment).inputs.push(spec);
+    let fragment = Arc::make_mut(&mut stage.fragment);
+    fragment.inputs.push(spec);
+    if place.job != fragment.stage.job {
+        fragment.persisted.push((input, place));
+    }
     // The workers that know the stage have to learn of it before their next task.
     stage.told.clear();
     stages[from as usize].consumers.push(Consumer { stage: number as u32, input });

@@ -228,12 +228,14 @@ impl Job {
         let mut queued = vec![false; stage.tasks.len()];
         stage.ready.entries().for_each(|(_, index)| queued[index as usize] = true);
         for (index, task) in stage.tasks.iter().enumerate() {
-            let mut pending = 0;
+            let (mut pending, mut failed) = (0, 0);
             for input in stage.inputs() {
                 let upstream = &self.stages[input.stage as usize].tasks;
-                let missing =
-                    |partition: u32| u32::from(upstream[partition as usize].holder().is_none());
-                visit_own(input, index as u32, |partition| pending += missing(partition));
+                visit_own(input, index as u32, |partition| {
+                    let read = &upstream[partition as usize];
+                    pending += u32::from(read.holder().is_none());
+                    failed += u32::from(read.state == TaskState::Failed);
+                });
             }
             if pending != task.pending {
                 return Err(format!(
@@ -246,6 +248,9 @@ impl Job {
             match task.state {
                 TaskState::Waiting if can_run => {
                     return Err(format!("{id}.{number}.{index} waits for nothing"));
+                }
+                TaskState::Waiting if failed > 0 && self.spec.open => {
+                    return Err(format!("{id}.{number}.{index} waits for a task that failed"));
                 }
                 TaskState::Ready if !can_run || !queued[index] => {
                     return Err(format!(

@@ -81,7 +81,9 @@ impl Core {
             Event::Reports { worker, reports } => {
                 tasks::on_reports(self, worker, reports, effects);
             }
-            Event::Recalled { worker, attempts } => tasks::on_recalled(self, worker, &attempts),
+            Event::Recalled { worker, attempts } => {
+                tasks::on_recalled(self, worker, &attempts, effects);
+            }
             Event::Migrated { worker, task, attempt, error } => {
                 on_transfers::on_migrated(self, worker, task, attempt, error, effects);
             }

@@ -1,6 +1,6 @@
 //! The loss of a worker.
 
-use crate::erred::{Failure, give_up_task};
+use crate::erred::{Failure, fail_with_inputs, give_up_task};
 use crate::event::{Effect, Origin};
 use crate::partition::recompute;
 use crate::state::{Core, GONE_WORKERS_MAX, NOBODY, task_id};
@@ -130,8 +130,8 @@ fn take_back(
             }
         }
     }
-    for (task, attempt) in ended {
-        telemetry::unreported(core, task, attempt, lost, Ending::Lost, text);
+    for (task, attempt) in &ended {
+        telemetry::unreported(core, *task, *attempt, lost, Ending::Lost, text);
     }
     let open = core.jobs.get(&id).is_some_and(|job| job.spec.open);
     for at in poison {
@@ -146,5 +146,8 @@ fn take_back(
             return;
         }
     }
+    let ended: Vec<(usize, u32)> =
+        ended.iter().map(|(task, _)| (task.stage.index as usize, task.index)).collect();
+    fail_with_inputs(core, id, &ended, effects);
     recompute(core, id, &of_result, effects);
 }

@@ -1,6 +1,7 @@
 //! The only place where a partition stops being held.
 
 use crate::delivery::deliver_next;
+use crate::erred::fail_with_inputs;
 use crate::event::Effect;
 use crate::mirror::mirror;
 use crate::state::{Core, Job, NOBODY};
@@ -41,7 +42,8 @@ impl Job {
 /// which partitions of it are lost, and the client gets the next one.
 pub(crate) fn recompute(core: &mut Core, id: JobId, of_result: &[u32], effects: &mut Vec<Effect>) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
-    job.restore();
+    let restored = job.restore();
+    fail_with_inputs(core, id, &restored, effects);
     core.demand_changed = true;
     for index in of_result {
         mirror(core, id, *index);

@@ -20,6 +20,7 @@ mod transitions {
     mod results;
     mod seen;
     mod shares;
+    mod stages;
     mod values;
     mod workers;
 }

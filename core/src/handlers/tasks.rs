@@ -2,7 +2,7 @@
 
 use crate::delivery::deliver_next;
 use crate::eligibility::reads_from;
-use crate::erred::{Failure, give_up_task, tell_settled};
+use crate::erred::{Failure, fail_with_inputs, give_up_task, tell_settled};
 use crate::event::Effect;
 use crate::handlers::persisted::on_partition_persisted;
 use crate::partition::recompute;
@@ -157,7 +157,7 @@ fn on_failed(
         FailureKind::Fatal | FailureKind::Memory | FailureKind::Sampled | FailureKind::Known(_) => {
             if failing.failures < retries {
                 failing.failures += 1;
-                put_back(core, id, stage, index);
+                put_back(core, id, stage, index, effects);
                 return;
             }
             failure.error = format!("{error} (task {task} on {name})");
@@ -174,7 +174,7 @@ fn on_failed(
                     format!("task {task} failed {failures} times: {}", job.causes_of(at.0, at.1));
                 fail_for_good(core, id, (stage, index), failure, effects);
             } else {
-                put_back(core, id, stage, index);
+                put_back(core, id, stage, index, effects);
             }
         }
         FailureKind::Input(from) => {
@@ -182,7 +182,7 @@ fn on_failed(
             if from != worker && core.workers.contains_key(&from) {
                 job.avoid.entry(at).or_default().insert(worker);
             }
-            put_back(core, id, stage, index);
+            put_back(core, id, stage, index, effects);
             suspect(core, from, worker, &error);
         }
     }
@@ -205,14 +205,26 @@ fn fail_for_good(
 }
 
 /// An attempt ended without an output: the task waits for another.
-pub(crate) fn put_back(core: &mut Core, id: JobId, stage: usize, index: u32) {
+pub(crate) fn put_back(
+    core: &mut Core,
+    id: JobId,
+    stage: usize,
+    index: u32,
+    effects: &mut Vec<Effect>,
+) {
     let Some(job) = core.jobs.get_mut(&id) else { return };
     job.retries += 1;
     job.requeue(stage, index);
+    fail_with_inputs(core, id, &[(stage, index)], effects);
 }
 
 /// A worker gives back attempts that it has not started: others may run them.
-pub(crate) fn on_recalled(core: &mut Core, worker: WorkerId, attempts: &[(TaskId, Attempt)]) {
+pub(crate) fn on_recalled(
+    core: &mut Core,
+    worker: WorkerId,
+    attempts: &[(TaskId, Attempt)],
+    effects: &mut Vec<Effect>,
+) {
     for (task, attempt) in attempts {
         if !is_current(core, worker, *task, *attempt) {
             continue;
@@ -221,7 +233,9 @@ pub(crate) fn on_recalled(core: &mut Core, worker: WorkerId, attempts: &[(TaskId
         core.end_attempt(worker, *task);
         let Some(job) = core.jobs.get_mut(&task.stage.job) else { continue };
         job.running -= 1;
-        job.requeue(task.stage.index as usize, task.index);
+        let at = (task.stage.index as usize, task.index);
+        job.requeue(at.0, at.1);
+        fail_with_inputs(core, task.stage.job, &[at], effects);
     }
 }
 

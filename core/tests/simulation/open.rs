@@ -40,6 +40,9 @@ pub(crate) struct Graph {
     numbers: BTreeMap<(u32, u32), u32>,
 }
 
+/// What a call reads: the stage, the index and the holder of a partition, and its value if it came with the task.
+pub(crate) type CallInput = (u32, u32, Holder, Option<Arc<[u8]>>);
+
 /// A client of an open job.
 #[derive(Debug, Default)]
 pub(crate) struct OpenClient {
@@ -325,14 +328,13 @@ impl World {
             u32::from(!expected.is_empty());
     }
 
-    /// What a call reads as its worker was told: the stage, the index and the holder of each partition, with
-    /// the values of small ones. It is what the graph says.
+    /// What a call reads as its worker was told, which is as the graph says.
     pub(crate) fn call_inputs(
         &self,
         run: &RunTask,
         told: &[InputSpec],
         number: usize,
-    ) -> Vec<(u32, u32, Holder, Option<Arc<[u8]>>)> {
+    ) -> Vec<CallInput> {
         let known = &self.open[&number].inputs[run.task.stage.index as usize];
         let told: Vec<u32> = told.iter().map(|input| input.stage).collect();
         assert!(known.starts_with(&told), "a wrong fragment");
