@@ -420,9 +420,7 @@ def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer
                 if item is None:
                     with contextlib.suppress(Exception):
                         batch.send(writer, session)
-                    # Otherwise Arrow would print an error of the connection when it frees the writer.
-                    with contextlib.suppress(Exception):
-                        writer.close()
+                        writer.done_writing()
                     return None
                 batch.add(item, writer, session)
                 item = outbox.get_nowait()

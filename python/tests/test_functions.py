@@ -1060,11 +1060,11 @@ def test_a_closed_client_refuses_calls(client):
         other.submit(inc, 2)
 
 
-def test_a_cluster_that_ends_fails_the_calls(gate):
+def test_a_cluster_that_ends_fails_the_calls():
     cluster = LocalCluster(n_workers=1, threads_per_worker=1)
     client = Client(cluster, set_as_default=False)
-    future = client.submit(touch_and_wait, gate.began, gate.path)
-    gate.wait_until_running()
+    assert client.submit(inc, 1).result(LONG_S) == 2
+    future = client.submit(inc, 1, workers="nobody", pure=False)
     cluster.close()
     with pytest.raises((ClusterError, Cancelled)):
         future.result(LONG_S)
