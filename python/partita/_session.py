@@ -370,7 +370,7 @@ class Session:
         left = list(states)
 
         def are_over() -> bool:
-            # Looked at from the end, so that each is looked at about once.
+            # From the end, so that each is checked about once.
             while left and left[-1].status != "pending":
                 left.pop()
             return not left

@@ -359,6 +359,20 @@ def test_calls_after_one_that_cannot_be_pickled_have_their_own_results(client):
     assert client.gather(client.map(inc, [101, 102])) == [102, 103]
 
 
+def test_calls_after_an_interrupted_submission_have_their_own_results(client, monkeypatch):
+    from partita import _functions
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # The calls have places already.
+        patch.setattr(_functions, "with_places", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.map(inc, [201, 202, 203])
+    assert client.gather(client.map(inc, [204, 202])) == [205, 203]
+
+
 def test_system_exit_is_raised_to_the_caller(client):
     with pytest.raises(SystemExit):
         client.submit(sys.exit, 3).result(LONG_S)
