@@ -32,7 +32,7 @@ MESSAGE_CALLS_MAX = 50_000
 MESSAGE_BYTES = 16 << 20
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
-#: A session without live futures is replaced by a new one when it has had so many calls, stages, or bytes of arguments.
+#: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
 CALLS_KEPT = 100_000
 STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20

@@ -782,6 +782,34 @@ def test_a_closed_client_releases_its_results(client):
     until(lambda: partitions(client) == 0, "the result to be released")
 
 
+def test_a_worn_session_is_replaced(client, monkeypatch):
+    from partita import _session
+
+    monkeypatch.setattr(_session, "CALLS_KEPT", 5)
+    with another(client) as other:
+        futures = other.map(inc, range(10))
+        first = other._submitter.session().job
+        assert other.gather(futures) == list(range(1, 11))
+        # Futures that live keep the session.
+        assert other.submit(inc, 20).result(LONG_S) == 21
+        assert other._submitter.session().job == first
+        del futures
+        until(lambda: other._submitter.session().job != first, "the session to be replaced")
+        assert other.submit(inc, 30).result(LONG_S) == 31
+        until(lambda: other._rest(f"jobs/{first}")["state"] == "done", "the first job to end")
+
+
+def test_futures_outlive_a_refused_call(client):
+    with another(client) as other:
+        before = other.submit(bytes, 60_000)
+        wait(before, LONG_S)
+        bad = other.submit(inc, 1, resources={"": 1})
+        wait(bad, LONG_S)
+        assert len(before.result(LONG_S)) == 60_000
+        with pytest.raises(ClusterError, match="another client, or to a session that has ended"):
+            other.submit(len, before)
+
+
 # scatter.
 
 
