@@ -144,6 +144,8 @@ class Submitter:
             state = new.get(key) or session.find(key)
             if state is None:
                 state = State(session, key, name)
+                if keys is not None:
+                    state.token = f"{key}-{uuid.uuid4().hex}"
                 state.is_wanted = True
                 new[key] = state
                 made.append(_Unplaced(state, stage, pickled, states))
@@ -182,7 +184,7 @@ class Submitter:
         content = hashlib.blake2b(digest, digest_size=16)
         content.update(pickled)
         for state in states:
-            content.update(b"\0" + state.key.encode())
+            content.update(b"\0" + state.token.encode())
         return f"{name}-{content.hexdigest()}"
 
     def graph(

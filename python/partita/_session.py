@@ -70,12 +70,16 @@ class State:
         "session",
         "stage",
         "status",
+        "token",
         "value",
     )
 
     def __init__(self, session: Session, key: str, name: str) -> None:
         self.session = session
         self.key = key
+        #: What stands for the result in the keys of calls that read it: a key that a user chose may have another result
+        #: later.
+        self.token = key
         self.name = name
         self.stage = -1
         self.index = -1

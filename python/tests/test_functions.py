@@ -539,6 +539,13 @@ def test_a_key_is_free_when_its_futures_are_gone(client):
     assert client.submit(inc, 5, key="again").result(LONG_S) == 6
 
 
+def test_a_call_that_reads_a_key_used_again_is_another_call(client):
+    first = client.submit(inc, client.submit(inc, 1, key="reused"))
+    assert first.result(LONG_S) == 3
+    gc.collect()
+    assert client.submit(inc, client.submit(inc, 10, key="reused")).result(LONG_S) == 12
+
+
 # Tries, cancellation.
 
 
