@@ -28,7 +28,6 @@ from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
-from ._stubs import FUNCTIONS
 from ._tls import page_token
 
 __all__ = ["Client", "Future", "current_client", "default_client"]
@@ -579,14 +578,14 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
 
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
-    "run_on_scheduler": FUNCTIONS,
+    "run_on_scheduler": "use Client.run to call a function on each worker",
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
     "call_stack": "the dashboard shows the running tasks of each worker",
     "rebalance": "partitions are placed when they are computed",
     "replicate": "use dataframe.from_pandas(.., replicas=2)",
-    "upload_file": FUNCTIONS,
-    "register_plugin": FUNCTIONS,
+    "upload_file": "functions of a script travel with their calls; put modules into a folder that the workers share",
+    "register_plugin": "use Client.run to call a function on each worker",
 }
 
 

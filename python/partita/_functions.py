@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import threading
 import uuid
 import weakref
@@ -129,13 +130,16 @@ class Submitter:
         """Submit calls of one function and return their futures."""
         session = self.session()
         name = name or function_name(function)
+        is_identity = function is identity
+        if is_identity:
+            function = _FIRST
         stage, digest, carried = self.stage(session, function, name, stage_options(options))
         futures: list[TaskFuture] = []
         made: list[_Unplaced] = []
         shared = _Shared(self, session, made)
         new: dict[str, State] = {}
         for number, (args, kwargs) in enumerate(calls):
-            args, kwargs = shared.replace(args, kwargs)
+            args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
             if carried:
                 args = (function, *args)
             pickled, inputs = pack_arguments(args, kwargs, name)
@@ -144,6 +148,8 @@ class Submitter:
             state = new.get(key) or session.find(key)
             if state is None:
                 state = State(session, key, name)
+                if keys is not None:
+                    state.token = f"{key}-{uuid.uuid4().hex}"
                 state.is_wanted = True
                 new[key] = state
                 made.append(_Unplaced(state, stage, pickled, states))
@@ -182,7 +188,7 @@ class Submitter:
         content = hashlib.blake2b(digest, digest_size=16)
         content.update(pickled)
         for state in states:
-            content.update(b"\0" + state.key.encode())
+            content.update(b"\0" + state.token.encode())
         return f"{name}-{content.hexdigest()}"
 
     def graph(
@@ -221,7 +227,9 @@ class Submitter:
         made = []
         for _, stage, number, carried in new:
             task = order[number]
-            args = (task.function, *task.args) if carried else task.args
+            function, args = _sendable(task)
+            if carried:
+                args = (function, *args)
             pickled, inputs = pack_arguments(args, task.kwargs, task.name)
             found = [states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs]
             made.append(_Unplaced(states[task.key], stage, pickled, found))
@@ -234,9 +242,18 @@ class Submitter:
         given = {**(options or {}), **(task.options or {})}
         key = (id(task.function), task.name, repr(sorted(given.items())) if given else "")
         if key not in known:
-            stage, _, carried = self.stage(session, task.function, task.name, stage_options(given))
+            stage, _, carried = self.stage(session, _sendable(task)[0], task.name, stage_options(given))
             known[key] = (stage, carried)
         return known[key]
+
+
+#: What is sent for :func:`identity`, with a tuple of its argument: workers may lack this package.
+_FIRST = operator.itemgetter(0)
+
+
+def _sendable(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Return the function and the arguments of a task as they are sent."""
+    return (_FIRST, (task.args,)) if task.function is identity else (task.function, task.args)
 
 
 class _Unplaced:
@@ -271,8 +288,10 @@ class _Shared:
         known = self._known.get(id(value))
         if known is None:
             session = self._session
-            stage, digest, carried = self._submitter.stage(session, identity, "data", {})
-            args = (identity, value) if carried else (value,)
+            stage, digest, carried = self._submitter.stage(session, _FIRST, "data", {})
+            args: tuple[Any, ...] = ((value,),)
+            if carried:
+                args = (_FIRST, *args)
             pickled, inputs = pack_arguments(args, {}, "data")
             states = [self._submitter._state_of(session, one) for one in inputs]
             key = Submitter._key(type(value).__name__, digest, pickled, states, True)

@@ -32,8 +32,7 @@ MESSAGE_CALLS_MAX = 50_000
 MESSAGE_BYTES = 16 << 20
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
-#: A session without live futures is replaced by a new one when it has had this number of calls, stages, or
-#: bytes of arguments.
+#: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
 CALLS_KEPT = 100_000
 STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
@@ -71,12 +70,16 @@ class State:
         "session",
         "stage",
         "status",
+        "token",
         "value",
     )
 
     def __init__(self, session: Session, key: str, name: str) -> None:
         self.session = session
         self.key = key
+        #: What stands for the result in the keys of calls that read it: a key that a user chose may have another result
+        #: later.
+        self.token = key
         self.name = name
         self.stage = -1
         self.index = -1
@@ -421,9 +424,7 @@ def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer
                 if item is None:
                     with contextlib.suppress(Exception):
                         batch.send(writer, session)
-                    # Otherwise Arrow would print an error of the connection when it frees the writer.
-                    with contextlib.suppress(Exception):
-                        writer.close()
+                        writer.done_writing()
                     return None
                 batch.add(item, writer, session)
                 item = outbox.get_nowait()

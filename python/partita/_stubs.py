@@ -12,7 +12,7 @@ from ._errors import UnsupportedName
 
 __all__ = ["FUNCTIONS", "module_getattr"]
 
-FUNCTIONS = "workers cannot run Python functions yet; use operations on frames"
+FUNCTIONS = "frames do not take Python functions yet; use operations on frames, or Client.submit"
 
 
 class MissingImport(ImportError, NotImplementedError):

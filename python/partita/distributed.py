@@ -11,7 +11,7 @@ from ._errors import KilledWorker
 from ._local import LocalCluster
 from ._progress import progress
 from ._report import performance_report
-from ._stubs import FUNCTIONS, module_getattr
+from ._stubs import module_getattr
 from ._task_futures import as_completed, fire_and_forget, futures_of, wait
 
 __all__ = [
@@ -42,30 +42,31 @@ def get_client(address: Any = None, timeout: Any = None, resolve_address: bool =
 
 
 _PROGRAM = "use the program: `partita scheduler`, `partita worker`"
-_SHARED = "tasks share only tables; see Client.publish_dataset"
+_CALLS = "submit further calls from the script, with futures as arguments"
+_SHARED = "calls share only their arguments and results"
 
 __getattr__ = module_getattr(
     "partita.distributed",
     {
-        "worker_client": FUNCTIONS,
-        "local_client": FUNCTIONS,
-        "get_worker": FUNCTIONS,
-        "secede": FUNCTIONS,
-        "rejoin": FUNCTIONS,
-        "print": FUNCTIONS,
-        "warn": FUNCTIONS,
-        "Actor": FUNCTIONS,
-        "ActorFuture": FUNCTIONS,
-        "Reschedule": FUNCTIONS,
-        "WorkerPlugin": FUNCTIONS,
-        "SchedulerPlugin": FUNCTIONS,
-        "NannyPlugin": FUNCTIONS,
-        "InstallPlugin": FUNCTIONS,
-        "PipInstall": FUNCTIONS,
-        "CondaInstall": FUNCTIONS,
-        "UploadFile": FUNCTIONS,
-        "UploadDirectory": FUNCTIONS,
-        "Environ": FUNCTIONS,
+        "worker_client": _CALLS,
+        "local_client": _CALLS,
+        "get_worker": "use Client.run to call a function on each worker",
+        "secede": _CALLS,
+        "rejoin": _CALLS,
+        "print": "print in a function writes to the log of its worker",
+        "warn": "warnings in a function are written to the log of its worker",
+        "Actor": "actors are not supported yet; pass state as arguments and results",
+        "ActorFuture": "actors are not supported yet; pass state as arguments and results",
+        "Reschedule": "use retries=",
+        "WorkerPlugin": "plugins are not supported; Client.run calls a function on each worker",
+        "SchedulerPlugin": "plugins are not supported; Client.run calls a function on each worker",
+        "NannyPlugin": "plugins are not supported; Client.run calls a function on each worker",
+        "InstallPlugin": "install packages in the Python of the workers; see Client(python=)",
+        "PipInstall": "install packages in the Python of the workers; see Client(python=)",
+        "CondaInstall": "install packages in the Python of the workers; see Client(python=)",
+        "UploadFile": "functions of a script travel with their calls; put modules into a folder that the workers share",
+        "UploadDirectory": "functions of a script travel with their calls; put modules into a folder that the workers share",
+        "Environ": "set environment variables where the workers start",
         "Lock": _SHARED,
         "MultiLock": _SHARED,
         "Event": _SHARED,

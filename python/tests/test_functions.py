@@ -359,6 +359,20 @@ def test_calls_after_one_that_cannot_be_pickled_have_their_own_results(client):
     assert client.gather(client.map(inc, [101, 102])) == [102, 103]
 
 
+def test_calls_after_an_interrupted_submission_have_their_own_results(client, monkeypatch):
+    from partita import _functions
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # The calls have places already.
+        patch.setattr(_functions, "with_places", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.map(inc, [201, 202, 203])
+    assert client.gather(client.map(inc, [204, 202])) == [205, 203]
+
+
 def test_system_exit_is_raised_to_the_caller(client):
     with pytest.raises(SystemExit):
         client.submit(sys.exit, 3).result(LONG_S)
@@ -523,6 +537,13 @@ def test_a_key_is_free_when_its_futures_are_gone(client):
     assert client.submit(inc, 1, key="again").result(LONG_S) == 2
     gc.collect()
     assert client.submit(inc, 5, key="again").result(LONG_S) == 6
+
+
+def test_a_call_that_reads_a_key_used_again_is_another_call(client):
+    first = client.submit(inc, client.submit(inc, 1, key="reused"))
+    assert first.result(LONG_S) == 3
+    gc.collect()
+    assert client.submit(inc, client.submit(inc, 10, key="reused")).result(LONG_S) == 12
 
 
 # Tries, cancellation.
@@ -766,6 +787,34 @@ def test_a_closed_client_releases_its_results(client):
         wait(future, LONG_S)
         until(lambda: partitions(client) == 1, "the result to be stored")
     until(lambda: partitions(client) == 0, "the result to be released")
+
+
+def test_a_worn_session_is_replaced(client, monkeypatch):
+    from partita import _session
+
+    monkeypatch.setattr(_session, "CALLS_KEPT", 5)
+    with another(client) as other:
+        futures = other.map(inc, range(10))
+        first = other._submitter.session().job
+        assert other.gather(futures) == list(range(1, 11))
+        # Futures that live keep the session.
+        assert other.submit(inc, 20).result(LONG_S) == 21
+        assert other._submitter.session().job == first
+        del futures
+        until(lambda: other._submitter.session().job != first, "the session to be replaced")
+        assert other.submit(inc, 30).result(LONG_S) == 31
+        until(lambda: other._rest(f"jobs/{first}")["state"] == "done", "the first job to end")
+
+
+def test_futures_outlive_a_refused_call(client):
+    with another(client) as other:
+        before = other.submit(bytes, 60_000)
+        wait(before, LONG_S)
+        bad = other.submit(inc, 1, resources={"": 1})
+        wait(bad, LONG_S)
+        assert len(before.result(LONG_S)) == 60_000
+        with pytest.raises(ClusterError, match="another client, or to a session that has ended"):
+            other.submit(len, before)
 
 
 # scatter.
@@ -1060,11 +1109,11 @@ def test_a_closed_client_refuses_calls(client):
         other.submit(inc, 2)
 
 
-def test_a_cluster_that_ends_fails_the_calls(gate):
+def test_a_cluster_that_ends_fails_the_calls():
     cluster = LocalCluster(n_workers=1, threads_per_worker=1)
     client = Client(cluster, set_as_default=False)
-    future = client.submit(touch_and_wait, gate.began, gate.path)
-    gate.wait_until_running()
+    assert client.submit(inc, 1).result(LONG_S) == 2
+    future = client.submit(inc, 1, workers="nobody", pure=False)
     cluster.close()
     with pytest.raises((ClusterError, Cancelled)):
         future.result(LONG_S)
