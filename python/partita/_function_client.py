@@ -332,7 +332,7 @@ class FunctionMethods:
 
 
 class _Ready:
-    """What is awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
+    """Awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
