@@ -101,6 +101,14 @@ def partitions(client):
     return sum(row["metrics"]["partitions"] for row in client._workers())
 
 
+@pytest.fixture
+def fresh():
+    """A cluster on which nothing has run."""
+    with Client(n_workers=1, threads_per_worker=2, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        yield client
+
+
 # submit and map.
 
 
@@ -755,38 +763,33 @@ def test_a_callback_may_fetch_large_results_and_submit(client):
 # The life of results.
 
 
-def test_results_are_released_with_their_futures(client):
-    gc.collect()
-    until(lambda: partitions(client) == 0, "earlier results to be released")
-    futures = client.map(lambda x: bytes(10_000 + x), range(10))
+def test_results_are_released_with_their_futures(fresh):
+    futures = fresh.map(lambda x: bytes(10_000 + x), range(10))
     wait(futures, LONG_S)
-    until(lambda: partitions(client) == 10, "the results to be stored")
+    until(lambda: partitions(fresh) == 10, "the results to be stored")
     del futures
-    until(lambda: partitions(client) == 0, "the results to be released")
+    until(lambda: partitions(fresh) == 0, "the results to be released")
 
 
-def test_intermediate_results_are_released(client):
-    until(lambda: partitions(client) == 0, "earlier results to be released")
-    last = client.submit(len, client.submit(inc, client.submit(bytes, 20_000), by=b"x"))
+def test_intermediate_results_are_released(fresh):
+    last = fresh.submit(len, fresh.submit(inc, fresh.submit(bytes, 20_000), by=b"x"))
     assert last.result(LONG_S) == 20_001
-    until(lambda: partitions(client) <= 1, "the intermediate results to be released")
+    until(lambda: partitions(fresh) <= 1, "the intermediate results to be released")
 
 
-def test_failed_calls_keep_nothing(client):
-    until(lambda: partitions(client) == 0, "earlier results to be released")
-    future = client.submit(fail, "empty")
+def test_failed_calls_keep_nothing(fresh):
+    future = fresh.submit(fail, "empty")
     wait(future, LONG_S)
-    assert partitions(client) == 0
-    assert not client._submitter.session().ended
+    assert partitions(fresh) == 0
+    assert not fresh._submitter.session().ended
 
 
-def test_a_closed_client_releases_its_results(client):
-    until(lambda: partitions(client) == 0, "earlier results to be released")
-    with another(client) as other:
+def test_a_closed_client_releases_its_results(fresh):
+    with another(fresh) as other:
         future = other.submit(bytes, 50_000)
         wait(future, LONG_S)
-        until(lambda: partitions(client) == 1, "the result to be stored")
-    until(lambda: partitions(client) == 0, "the result to be released")
+        until(lambda: partitions(fresh) == 1, "the result to be stored")
+    until(lambda: partitions(fresh) == 0, "the result to be released")
 
 
 def test_a_worn_session_is_replaced(client, monkeypatch):

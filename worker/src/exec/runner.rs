@@ -212,7 +212,11 @@ impl TaskRunner {
 
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
     async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
-        let Some(on_slot) = self.slots().leave(&(task, attempt)) else { return };
+        let Some(on_slot) = self.slots().leave(&(task, attempt)) else {
+            // It was stopped while it stored its output, which may have been after the scheduler had it dropped.
+            self.runtimes.free(self.store.drop_attempt(task, attempt));
+            return;
+        };
         self.fill_slots();
         let spent = on_slot.spent();
         let _ = self.done.send(TaskReport { task, attempt, spent, outcome }).await;

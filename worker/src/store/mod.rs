@@ -267,6 +267,14 @@ impl Store {
         self.lock().partitions.remove(&task).into_iter().collect()
     }
 
+    /// Forgets what one attempt of a task made.
+    pub(crate) fn drop_attempt(&self, task: TaskId, attempt: Attempt) -> Forgotten {
+        let mut state = self.lock();
+        let is_its = state.partitions.get(&task).is_some_and(|found| found.attempt == attempt);
+        let dropped = if is_its { state.partitions.remove(&task) } else { None };
+        dropped.into_iter().collect()
+    }
+
     /// Forgets everything: the scheduler that knew of it is gone.
     pub(crate) fn clear(&self) -> Forgotten {
         let mut state = self.lock();
@@ -380,6 +388,19 @@ mod tests {
         assert_eq!(store.lock().dropped, HashSet::from([JobId(1)]));
         store.drop_job(JobId(1000), &HashSet::new());
         assert!(store.lock().dropped.is_empty());
+    }
+
+    /// What an attempt made that was stopped goes, and not what a later one made.
+    #[test]
+    fn the_output_of_one_attempt_is_dropped() {
+        let folder = std::env::temp_dir();
+        let store = Arc::new(Store::new(Arc::new(UnboundedMemoryPool::default()), 1 << 20, folder));
+        let task = TaskId { stage: StageId { job: JobId(1), index: 0 }, index: 0 };
+        assert!(store.put(task, 2, output(&store)).expect("a put"));
+        assert!(store.drop_attempt(task, 1).is_empty());
+        assert_eq!(store.figures().partitions, 1);
+        assert_eq!(store.drop_attempt(task, 2).len(), 1);
+        assert_eq!(store.figures().partitions, 0);
     }
 
     /// A task that learns only after the clearing that its scheduler is gone leaves nothing behind;
