@@ -52,15 +52,40 @@ impl Core {
         job.touched.insert(id);
         job.changed = true;
         let own = job.own_inputs(stage, index);
-        let arguments = job.stages[stage].arguments_of(index);
+        let mut arguments = job.stages[stage].arguments_of(index);
         tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
+        if arguments.len() > limits::ARGUMENTS_PART_BYTES {
+            for part in arguments.chunks(limits::ARGUMENTS_PART_BYTES) {
+                let message = ToWorker::Arguments { task, attempt, bytes: part.into() };
+                effects.push(Effect::Send { worker: id, message });
+            }
+            arguments = Arc::default();
+        }
         runs.entry(id).or_default().push(RunTask { task, attempt, own, arguments });
         let requirement = job.stages[stage].requirement;
         self.begin_attempt(id, requirement);
         self.sync_share(job_id);
         true
     }
+}
+
+/// The tasks for one worker in as few messages as their number and their values allow.
+pub(crate) fn run_messages(tasks: Vec<RunTask>) -> Vec<ToWorker> {
+    let (mut messages, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for task in tasks {
+        let of_task = task.value_bytes();
+        let is_full = part.len() == limits::TASKS_PER_MESSAGE_MAX
+            || bytes + of_task > limits::MESSAGE_VALUES_BYTES && !part.is_empty();
+        if is_full {
+            messages.push(ToWorker::Run(std::mem::take(&mut part)));
+            bytes = 0;
+        }
+        bytes += of_task;
+        part.push(task);
+    }
+    messages.push(ToWorker::Run(part));
+    messages
 }
 
 /// Sends a worker the address of another, if it does not know it.

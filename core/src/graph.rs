@@ -10,6 +10,7 @@ use crate::exchange::{is_whole, visit_needed, visit_own};
 use crate::state::task::is_settled;
 use crate::state::{Job, NOBODY, Task, task_id};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
+use partita_shared::limits;
 use partita_shared::message::{Holder, OwnInput};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::sync::Arc;
@@ -273,7 +274,7 @@ impl Job {
 
     /// What only this task reads, with the holders, in the order of its inputs.
     pub(crate) fn own_inputs(&self, stage: usize, index: u32) -> Vec<OwnInput> {
-        let mut own = Vec::new();
+        let (mut own, mut left) = (Vec::new(), limits::TASK_VALUES_BYTES_MAX);
         for (number, input) in (0..).zip(self.stages[stage].inputs()) {
             let tasks = &self.stages[input.stage as usize].tasks;
             let mut partitions = Vec::new();
@@ -284,7 +285,9 @@ impl Job {
             // Of the many inputs that a stage of calls may have, a task reads few.
             if !partitions.is_empty() {
                 let known = |(partition, _): &(u32, Holder)| {
-                    Some((*partition, self.values.get((input.stage, *partition))?))
+                    let value = self.values.get((input.stage, *partition))?;
+                    left = left.checked_sub(value.len())?;
+                    Some((*partition, value))
                 };
                 let values = partitions.iter().filter_map(known).collect();
                 own.push(OwnInput { input: number, partitions, values });

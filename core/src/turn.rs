@@ -1,7 +1,7 @@
 //! What follows a batch of events: wanted partitions are recomputed, ready tasks are placed,
 //! partitions migrate.
 
-use crate::dispatch::Runs;
+use crate::dispatch::{Runs, run_messages};
 use crate::erred::{Failure, give_up_task};
 use crate::event::Effect;
 use crate::placement::Choice;
@@ -88,10 +88,8 @@ impl Core {
             }
         }
         for (worker, tasks) in runs {
-            for part in tasks.chunks(limits::TASKS_PER_MESSAGE_MAX) {
-                let message = ToWorker::Run(part.to_vec());
-                effects.push(Effect::Send { worker, message });
-            }
+            let messages = run_messages(tasks).into_iter();
+            effects.extend(messages.map(|message| Effect::Send { worker, message }));
         }
         for Choice { job, stage, index, .. } in exhausted {
             let task = task_id(job, stage as u32, index);

@@ -27,6 +27,8 @@ _MODULE = "_partita_inputs"
 #: What a pickle contains that refers to the user's script, which workers do not have.
 _MAIN = b"__main__"
 _U32 = struct.Struct("<I")
+#: Maximum size of the arguments of a call, in bytes.
+ARGUMENTS_MAX = 128 << 20
 
 
 class NotPicklable(TypeError):
@@ -169,7 +171,14 @@ def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tu
     if not args and not kwargs:
         return _NO_ARGUMENTS, []
     with _collecting() as inputs:
-        return dumps((tuple(args), kwargs), f"an argument of {name}"), inputs
+        pickled = dumps((tuple(args), kwargs), f"an argument of {name}")
+    if len(pickled) > ARGUMENTS_MAX:
+        raise ValueError(
+            f"the arguments of {name} take {len(pickled) >> 20} MiB when they are pickled; at most "
+            f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: write the data to a file that the workers can read, or "
+            "compute it on the workers"
+        )
+    return pickled, inputs
 
 
 _NO_ARGUMENTS = pickle.dumps(((), {}), protocol=5)

@@ -20,6 +20,18 @@ pub const REPORT_QUEUE_MESSAGES_MAX: usize = 4096;
 /// Tasks in one message, so that no message nears [`CONTROL_FRAME_BYTES_MAX`].
 pub const TASKS_PER_MESSAGE_MAX: usize = 4096;
 
+/// Arguments and values of all tasks in one message, in bytes; those of one task may take more.
+pub const MESSAGE_VALUES_BYTES: usize = 4 << 20;
+
+/// Arguments of one task that travel with it, in bytes. Longer ones are sent before it, in parts of this length.
+pub const ARGUMENTS_PART_BYTES: usize = 4 << 20;
+
+/// Small outputs that travel with one task that reads them, in bytes. It fetches others like large ones.
+pub const TASK_VALUES_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a pickled function, with all values that it captured.
+pub const FUNCTION_BYTES_MAX: usize = 8 << 20;
+
 /// What may be under way on one Flight stream between processes of a cluster, in bytes.
 pub const FLIGHT_STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// What may be under way on one Flight connection between processes of a cluster, in bytes: as much

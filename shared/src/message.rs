@@ -146,6 +146,14 @@ pub struct RunTask {
     pub arguments: Arc<[u8]>,
 }
 
+impl RunTask {
+    /// What its arguments and the values of its inputs take in a message, in bytes.
+    pub fn value_bytes(&self) -> usize {
+        let values = self.own.iter().flat_map(|own| &own.values);
+        self.arguments.len() + values.map(|(_, value)| value.len()).sum::<usize>()
+    }
+}
+
 /// The partitions of an input that one task reads, with their holders, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnInput {
@@ -200,6 +208,15 @@ pub enum ToWorker {
     Fragment(Arc<Fragment>),
     /// Holders of an input.
     Locations(Locations),
+    /// The next part of the arguments of a task that follows, if they are long.
+    Arguments {
+        /// The task.
+        task: TaskId,
+        /// Its attempt.
+        attempt: Attempt,
+        /// The part.
+        bytes: Arc<[u8]>,
+    },
     /// Tasks to run, in this order.
     Run(Vec<RunTask>),
     /// Get this partition and keep it; [`FromWorker::Migrated`] follows.
@@ -343,6 +360,16 @@ pub struct Spent {
     pub transfer_us: u64,
     /// The part of `busy_us` that it waited for partitions on disk.
     pub disk_us: u64,
+}
+
+impl TaskReport {
+    /// What its value or its exception takes in a message, in bytes.
+    pub fn value_bytes(&self) -> usize {
+        match &self.outcome {
+            Outcome::Finished(figures) => figures.value.as_ref().map_or(0, |value| value.len()),
+            Outcome::Failed { exception, .. } => exception.as_ref().map_or(0, |bytes| bytes.len()),
+        }
+    }
 }
 
 /// A report on one attempt.

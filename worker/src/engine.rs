@@ -13,6 +13,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use partita_shared::endpoint::{Endpoint, Fingerprint};
+use partita_shared::ids::JobId;
 use partita_shared::message::FromWorker;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,6 +116,11 @@ impl Engine {
     /// What the Python processes use beside the worker: bytes, and clock ticks of processor time.
     pub(crate) fn python_usage(&self) -> (u64, u64) {
         self.pools.usage()
+    }
+
+    /// Ends the Python processes that ran functions of a job: they keep its modules as these were then.
+    pub(crate) fn end_python_job(&self, job: JobId) {
+        self.pools.end_job(job);
     }
 
     pub(crate) fn data_runtime(&self) -> &Handle {

@@ -142,6 +142,7 @@ impl Session {
                 assert!(self.fragments.contains_key(&told.stage), "places of an unknown stage");
                 self.locations.insert((told.stage, told.input), told.holders);
             }
+            ToWorker::Arguments { task, .. } => panic!("the arguments of {task} are short"),
             ToWorker::Run(tasks) => {
                 tasks.into_iter().for_each(|run| self.take_task(run, slots));
                 assert!(self.gpu_taken() <= gpu, "more of a resource than it has");

@@ -375,6 +375,9 @@ impl Cluster {
                 let holders = self.holders(&l.holders);
                 format!("locations {}/{} = {holders}", short_stage(l.stage), l.input)
             }
+            ToWorker::Arguments { task, attempt, bytes } => {
+                format!("{} bytes for {}#{attempt}", bytes.len(), short(*task))
+            }
             ToWorker::Run(tasks) => {
                 let tasks: Vec<_> = tasks.iter().map(|run| self.run(run)).collect();
                 format!("run {}", tasks.join(" "))

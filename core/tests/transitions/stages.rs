@@ -6,7 +6,7 @@ use partita_core::{Arguments, Effect, Event, Growth, Order, StageGrowth, StageSp
 use partita_shared::edges::EdgeList;
 use partita_shared::ids::JobId;
 use partita_shared::limits;
-use partita_shared::message::{FailureKind, Outcome, RunTask, ToWorker};
+use partita_shared::message::{FailureKind, Outcome, RunTask, TaskFigures, ToWorker};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::sync::Arc;
 
@@ -428,4 +428,54 @@ fn alternating_chains_hold_few_partitions() {
         t.finish_quietly(&[task]);
     }
     assert_eq!(peak, CHAINS as usize + 1);
+}
+
+/// Long arguments are sent in parts before their task, and calls with much to carry in several messages.
+#[test]
+fn long_arguments_do_not_fill_a_message() {
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(stages(1));
+    let long = vec![7; limits::ARGUMENTS_PART_BYTES + 5];
+    let call = StageGrowth { arguments: arguments(&[&long]), ..entry(0, &[], &[]) };
+    grow(&mut t, vec![call], &[(0, 0)]);
+    t.check(&[
+        "job-1 accepted",
+        "a: fragment 1.0",
+        &format!("a: {} bytes for 1.0.0#1", limits::ARGUMENTS_PART_BYTES),
+        "a: 5 bytes for 1.0.0#1",
+        "a: run 1.0.0#1",
+    ]);
+    let half: &[u8] = &vec![7; limits::MESSAGE_VALUES_BYTES / 2 + 1];
+    let mut t = Cluster::new();
+    t.join("a", 3);
+    t.submit_quietly(stages(1));
+    let calls = StageGrowth { count: 3, arguments: arguments(&[half; 3]), ..entry(0, &[], &[]) };
+    grow(&mut t, vec![calls], &[(0, 0), (0, 1), (0, 2)]);
+    let messages = t.take_effects().into_iter().filter_map(|effect| match effect {
+        Effect::Send { message: ToWorker::Run(tasks), .. } => Some(tasks.len()),
+        _ => None,
+    });
+    assert_eq!(messages.collect::<Vec<_>>(), [1, 1, 1]);
+}
+
+/// A task carries the small outputs that it reads up to a bound, and fetches the others.
+#[test]
+fn a_task_carries_only_some_values() {
+    let count = (limits::TASK_VALUES_BYTES_MAX / limits::INLINE_VALUE_BYTES_MAX) as u32 + 10;
+    let mut t = Cluster::with_workers(&["a"]);
+    t.submit_quietly(stages(2));
+    let all: Vec<u32> = (0..count).collect();
+    let calls = StageGrowth { count, ..entry(0, &[], &[]) };
+    grow(&mut t, vec![calls, entry(1, &[0], &[&[&all]])], &[(1, 0)]);
+    for index in 0..count {
+        let task = format!("1.0.{index}");
+        let (worker, attempt) = t.attempt(&task);
+        let value = Some(vec![1; limits::INLINE_VALUE_BYTES_MAX].into());
+        let figures = TaskFigures { value, ..TaskFigures::default() };
+        t.report(worker, &task, attempt, Outcome::Finished(figures));
+    }
+    let run = taken_runs(&mut t).pop().unwrap();
+    assert_eq!(run.own[0].partitions.len(), count as usize);
+    let carried: usize = run.own[0].values.iter().map(|(_, value)| value.len()).sum();
+    assert_eq!(carried, limits::TASK_VALUES_BYTES_MAX);
 }

@@ -7,7 +7,9 @@ use arrow_flight::FlightData;
 use bytes::Bytes;
 use partita_core::{Arguments, Growth, Requirement, StageGrowth, StageSpec, TaskRange};
 use partita_shared::edges::EdgeList;
+use partita_shared::limits::FUNCTION_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
+use partita_shared::units::format_bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -183,6 +185,14 @@ fn submit(submit: Submit, mut parts: Parts, environment: &Arc<str>) -> Result<Fr
 }
 
 fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<StageSpec, String> {
+    if pickle.len() > FUNCTION_BYTES_MAX {
+        return Err(format!(
+            "the function {} takes {} when it is pickled, with the values that it captured; it may take {}: pass large values as arguments",
+            stage.name,
+            format_bytes(pickle.len() as u64),
+            format_bytes(FUNCTION_BYTES_MAX as u64)
+        ));
+    }
     let mut resources = BTreeMap::new();
     for (name, amount) in stage.resources {
         if !(amount.is_finite() && amount >= 0.0) {

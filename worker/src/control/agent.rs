@@ -11,7 +11,7 @@ use crate::transfers::migration;
 use futures::FutureExt;
 use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
-use partita_shared::limits::{HANDSHAKE_TIMEOUT, TASKS_PER_MESSAGE_MAX};
+use partita_shared::limits::{HANDSHAKE_TIMEOUT, MESSAGE_VALUES_BYTES, TASKS_PER_MESSAGE_MAX};
 use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -253,10 +253,14 @@ fn is_closed<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
 
 /// All reports that are pending, as one message.
 fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport> {
+    let mut bytes = first.value_bytes();
     let mut reports = vec![first];
-    while reports.len() < TASKS_PER_MESSAGE_MAX {
+    while reports.len() < TASKS_PER_MESSAGE_MAX && bytes < MESSAGE_VALUES_BYTES {
         match done.try_recv() {
-            Ok(report) => reports.push(report),
+            Ok(report) => {
+                bytes += report.value_bytes();
+                reports.push(report);
+            }
             Err(_) => break,
         }
     }
@@ -276,12 +280,16 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         ToWorker::PeerLost(worker) => engine.peers().lose(worker),
         ToWorker::Fragment(fragment) => runner.add_fragment(fragment),
         ToWorker::Locations(locations) => runner.set_locations(locations),
+        ToWorker::Arguments { task, attempt, bytes } => {
+            runner.add_arguments((task, attempt), &bytes);
+        }
         ToWorker::Run(tasks) => runner.run(tasks),
         ToWorker::Cancel(attempts) => runner.cancel(&attempts),
         ToWorker::DropStages(stages) => runner.drop_stages(&stages),
         ToWorker::DropPartitions(tasks) => runner.drop_partitions(&tasks),
         ToWorker::DropJob { job, staging } => {
             runner.drop_job(job);
+            engine.end_python_job(job);
             if let Some(staging) = staging {
                 let removal = remove_abandoned(Arc::clone(runner), job, staging);
                 engine.data_runtime().spawn(removal);

@@ -33,6 +33,8 @@ pub(crate) struct TaskRunner {
     inputs: InputSource,
     executors: Executors,
     stages: Mutex<HashMap<StageId, Arc<Stage>>>,
+    /// Parts of the arguments of tasks that follow.
+    arguments: Mutex<HashMap<(TaskId, Attempt), Vec<u8>>>,
     slots: Mutex<Slots>,
     /// Whether the process uses so much that no task is started beside another.
     waiting: AtomicBool,
@@ -59,6 +61,7 @@ impl TaskRunner {
             inputs,
             executors,
             stages: Mutex::default(),
+            arguments: Mutex::default(),
             slots: Mutex::default(),
             waiting: AtomicBool::new(false),
             spilling: AtomicBool::new(false),
@@ -157,9 +160,30 @@ impl TaskRunner {
         }
     }
 
+    fn arguments(&self) -> MutexGuard<'_, HashMap<(TaskId, Attempt), Vec<u8>>> {
+        self.arguments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a part of the arguments of a task that follows.
+    pub(crate) fn add_arguments(&self, task: (TaskId, Attempt), bytes: &[u8]) {
+        self.arguments().entry(task).or_default().extend_from_slice(bytes);
+    }
+
     /// Puts tasks in the queue and starts what slots are free for.
-    pub(crate) fn run(self: &Arc<Self>, tasks: Vec<RunTask>) {
+    pub(crate) fn run(self: &Arc<Self>, mut tasks: Vec<RunTask>) {
         let now = Instant::now();
+        {
+            let mut long = self.arguments();
+            // Few tasks have any.
+            for task in &mut tasks {
+                if long.is_empty() {
+                    break;
+                }
+                if let Some(arguments) = long.remove(&(task.task, task.attempt)) {
+                    task.arguments = arguments.into();
+                }
+            }
+        }
         self.slots().queue.extend(tasks.into_iter().map(|task| (task, now)));
         self.fill_slots();
     }
@@ -258,6 +282,7 @@ impl TaskRunner {
                 slots.running.keys().filter(|(task, _)| task.stage.job == job).copied().collect();
             keys.iter().for_each(|key| slots.stop(key));
         }
+        self.arguments().retain(|(task, _), _| task.stage.job != job);
         // A plan may keep the collected side of a join.
         let gone = self.stages().extract_if(|stage, _| stage.job == job).collect::<Vec<_>>();
         self.runtimes.free(gone);
@@ -278,6 +303,7 @@ impl TaskRunner {
         slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
         slots.free_all();
         drop(slots);
+        self.arguments().clear();
         self.stages().clear();
         self.runtimes.free(self.store.clear());
     }

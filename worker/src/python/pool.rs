@@ -4,7 +4,7 @@ use crate::memory::{MemoryPolicy, resident_bytes};
 use crate::python::PythonError;
 use crate::python::runner::Runner;
 use crate::python::zygote::Zygote;
-use partita_shared::ids::StageId;
+use partita_shared::ids::{JobId, StageId};
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -108,6 +108,15 @@ impl Pools {
         (watched.grown_bytes.load(Ordering::Relaxed), watched.ticks.load(Ordering::Relaxed))
     }
 
+    /// Ends the runners that have run functions of a job and do nothing now.
+    pub(crate) fn end_job(&self, job: JobId) {
+        let pools: Vec<Arc<Pool>> = lock(&self.pools).values().cloned().collect();
+        for pool in pools {
+            lock(&pool.idle).retain(|runner| runner.job != Some(job));
+            lock(&pool.functions).known.retain(|stage, _| stage.job != job);
+        }
+    }
+
     /// Ends all: nobody wants what they compute.
     pub(crate) fn clear(&self) {
         lock(&self.pools).clear();
@@ -157,22 +166,17 @@ impl Pools {
             runner: None,
             is_busy: false,
         };
-        loop {
-            let idle = lock(&pool.idle).pop();
-            match idle {
-                Some(runner) if runner.is_alive() => {
-                    lease.runner = Some(runner);
-                    return Ok((lease, function));
-                }
-                Some(_) => {}
-                None => break,
-            }
+        if let Some(runner) = pool.take_idle(stage.job) {
+            lease.runner = Some(runner);
+            return Ok((lease, function));
         }
         // On the data runtime, whose threads drive the sockets.
         let (pools, environment) = (Arc::clone(self), Arc::clone(environment));
         let forked = self.data.spawn(async move { pools.fork(&pool, &environment).await });
         let ended = |error: tokio::task::JoinError| PythonError::Ended { cause: error.to_string() };
-        lease.runner = Some(forked.await.map_err(ended)??);
+        let mut runner = forked.await.map_err(ended)??;
+        runner.job = Some(stage.job);
+        lease.runner = Some(runner);
         Ok((lease, function))
     }
 
@@ -230,6 +234,14 @@ impl Pools {
 }
 
 impl Pool {
+    /// A runner that has run functions of this job, or none yet. Those of other jobs keep modules and values of these.
+    fn take_idle(&self, job: JobId) -> Option<Runner> {
+        let mut idle = lock(&self.idle);
+        idle.retain(Runner::is_alive);
+        let at = idle.iter().position(|runner| runner.job == Some(job))?;
+        Some(idle.swap_remove(at))
+    }
+
     fn is_used(&self) -> bool {
         self.leased.load(Ordering::Relaxed) > 0
     }
@@ -334,9 +346,14 @@ impl Lease {
 fn give_back(pools: &Pools, pool: &Pool, runner: Runner) {
     *lock(&pool.used) = Instant::now();
     let grown = lock(&pools.watched.members).get(&runner.pid).map_or(0, Member::grown);
-    if runner.is_alive() && grown <= pools.kept_bytes_max() {
-        lock(&pool.idle).push(runner);
+    if !runner.is_alive() || grown > pools.kept_bytes_max() {
+        return;
     }
+    let mut idle = lock(&pool.idle);
+    idle.push(runner);
+    // The oldest are those of jobs that call nothing now.
+    let surplus = idle.len().saturating_sub(pools.policy.slots() as usize);
+    drop(idle.drain(..surplus));
 }
 
 impl Drop for Lease {

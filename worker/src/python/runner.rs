@@ -6,7 +6,7 @@ use crate::python::log::{Printed, follow};
 use crate::python::zygote::{Exit, Forked, Zygote};
 use datafusion::arrow::buffer::Buffer;
 use partita_net::payload::Payload;
-use partita_shared::ids::TaskId;
+use partita_shared::ids::{JobId, TaskId};
 use partita_shared::message::FunctionSpec;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -53,6 +53,8 @@ pub(super) struct Runner {
     writer: OwnedWriteHalf,
     pub(super) number: u32,
     pub(super) pid: u32,
+    /// The job whose functions it ran: it keeps that job's modules.
+    pub(super) job: Option<JobId>,
     exit: watch::Receiver<Option<Exit>>,
     /// The functions that it has, the oldest first.
     functions: VecDeque<u32>,
@@ -82,6 +84,7 @@ impl Runner {
             writer,
             number,
             pid,
+            job: None,
             exit,
             functions: VecDeque::new(),
             printed,
