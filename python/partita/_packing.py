@@ -27,6 +27,8 @@ _MODULE = "_partita_inputs"
 #: What a pickle contains that refers to the user's script, which workers do not have.
 _MAIN = b"__main__"
 _U32 = struct.Struct("<I")
+#: Maximum size of a pickled function, with the values that it captured, in bytes. The scheduler refuses larger ones.
+FUNCTION_MAX = 8 << 20
 #: Maximum size of the arguments of a call, in bytes.
 ARGUMENTS_MAX = 128 << 20
 
@@ -163,7 +165,13 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
 
 def pack_function(function: Callable[..., Any], name: str) -> bytes:
     """Pickle a function."""
-    return dumps(function, f"the function {name}")
+    pickled = dumps(function, f"the function {name}")
+    if len(pickled) > FUNCTION_MAX:
+        raise ValueError(
+            f"the function {name} takes {len(pickled) >> 20} MiB when it is pickled, with the values that it captured; at "
+            f"most {FUNCTION_MAX >> 20} MiB can be sent: pass large values as arguments"
+        )
+    return pickled
 
 
 def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tuple[bytes, list[Any]]:

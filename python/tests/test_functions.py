@@ -112,6 +112,16 @@ def fresh():
 # submit and map.
 
 
+def test_what_is_too_large_to_send_is_refused_at_once(client):
+    blob = bytes(10 << 20)
+    with pytest.raises(ValueError, match="the function lambda takes 10 MiB"):
+        client.submit(lambda: len(blob))
+    with pytest.raises(ValueError, match="at most 128 MiB can be sent with a call"):
+        client.submit(len, bytes(129 << 20))
+    # Other calls still work.
+    assert client.submit(len, blob).result(LONG_S) == 10 << 20
+
+
 def test_submit_returns_the_result(client):
     assert client.submit(inc, 1).result(LONG_S) == 2
 
