@@ -43,6 +43,8 @@ JOBS_PAGE_MAX = 1000
 FOUND_TIMEOUT_S = 3.0
 
 _current: Client | None = None
+#: Open clients that were the default before, the latest last.
+_earlier: list[Client] = []
 _lock = threading.RLock()
 
 
@@ -233,6 +235,9 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         """Make this the default client, which frames without an explicit client use."""
         global _current
         with _lock:
+            if _current is not None and _current is not self:
+                _earlier[:] = [client for client in _earlier if client not in (self, _current)]
+                _earlier.append(_current)
             _current = self
         return self
 
@@ -509,8 +514,10 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
         global _current
         with _lock:
+            _earlier[:] = [client for client in _earlier if client is not self]
             if _current is self:
-                _current = None
+                # As with Dask, the one before it is the default again.
+                _current = _earlier.pop() if _earlier else None
         self._futures.close()
         submitter = getattr(self, "_submitter", None)
         if submitter is not None:

@@ -268,8 +268,8 @@ class FunctionMethods:
         found = list(flat_futures(futures))
         if not found and not isinstance(futures, (list, tuple, set, dict)):
             raise TypeError(
-                f"cannot cancel an object of type {type(futures).__name__}: expected futures; to release a persisted "
-                "frame, delete it"
+                f"cannot cancel an object of type {type(futures).__name__}: expected a future or several; to release a "
+                "persisted frame, delete it"
             )
         ours = [one._state for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():

@@ -409,13 +409,23 @@ def test_progress(client, capsys):
     assert "100%" in capsys.readouterr().out
 
 
+def test_the_default_client_before_is_the_default_again(client):
+    """After a client that became the default is closed, the one before it is the default."""
+    from partita.distributed import get_client
+
+    client.as_current()
+    with Client(client._connection.address, token=client._connection.token) as other:
+        assert get_client() is other
+    assert get_client() is client
+
+
 def test_cancel(client):
     """A job can be cancelled by name; its computation raises Cancelled."""
     work = client.compute(
         dd.read_sql("SELECT a.value FROM generate_series(1, 2000000) a, generate_series(1, 2000000) b").value.sum()
     )
     until(lambda: client._rest("jobs?state=running")["jobs"], "the job")
-    client.cancel(client._rest("jobs?state=running")["jobs"][0]["name"])
+    client.cancel_job(client._rest("jobs?state=running")["jobs"][0]["name"])
     with pytest.raises(partita.Cancelled):
         work.result(BOUND_S)
 

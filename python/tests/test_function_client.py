@@ -37,9 +37,15 @@ LONG_S = 60
 
 @pytest.fixture(scope="module")
 def client():
+    """The default client of these tests. Other tests have another one, before and after."""
+    from partita import _client
+
+    before = _client._current
     with Client(n_workers=2, threads_per_worker=1) as client:
         client.wait_for_workers(2)
         yield client
+    with _client._lock:
+        _client._current = before
 
 
 @pytest.fixture

@@ -62,12 +62,13 @@ def client():
 @pytest.fixture
 def default(client):
     """Make the client the default one during a test."""
-    client.as_current()
-    yield client
     from partita import _client
 
+    before = _client._current
+    client.as_current()
+    yield client
     with _client._lock:
-        _client._current = None
+        _client._current = before
 
 
 @pytest.fixture
