@@ -8,6 +8,7 @@ from ._collection import Collection, is_frame
 from ._errors import trim_traceback
 from ._futures import Future, Futures
 from ._graphs import collection_task, is_foreign
+from ._options import call_options
 
 __all__ = ["CollectionMethods"]
 
@@ -62,14 +63,7 @@ class CollectionMethods:
             raise TypeError(f"compute() does not support the argument {next(iter(arguments))!r}")
         many = isinstance(collections, (list, tuple, set, frozenset))
         given = list(collections) if many else [collections]
-        options = {
-            "workers": workers,
-            "allow_other_workers": allow_other_workers,
-            "resources": resources,
-            "retries": retries,
-            "priority": priority,
-        }
-        options = {name: value for name, value in options.items() if value}
+        options = call_options(workers, allow_other_workers, resources, retries, priority)
         futures = self._start(given, options)
         if sync:
             try:
@@ -82,7 +76,7 @@ class CollectionMethods:
             return results if many else results[0]
         return futures if many else futures[0]
 
-    def _start(self, collections: list[Any], options: dict[str, Any]) -> list[Any]:
+    def _start(self, collections: list[Any], options: dict[str, Any] | None) -> list[Any]:
         """Return futures of collections, and other values as they are."""
         from .base import submit_nodes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -10,7 +11,9 @@ from typing import Any
 from ._errors import Cancelled, ClusterError, trim_traceback
 from ._functions import Submitter
 from ._futures import Future
-from ._packing import load_parts
+from ._graphs import import_graph, nested_keys, nested_nodes
+from ._options import call_options
+from ._packing import load_parts, unpack
 from ._session import CANCEL, RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, _in_event_loop, flat_futures, make_exception
 from ._tasks import identity
@@ -21,7 +24,6 @@ __all__ = ["FunctionMethods"]
 FETCHED_MAX = 10_000
 #: Frames of a stream of results: an object begins, the next bytes of it, it does not exist any more.
 _HEAD, _PIECE, _GONE = 1, 2, 3
-_PLACE = struct.Struct("<II")
 
 
 class FunctionMethods:
@@ -85,7 +87,7 @@ class FunctionMethods:
             raise TypeError(f"the first argument of submit() must be a function, not {type(func).__name__}")
         if actor or actors:
             raise NotImplementedError("actors are not supported yet")
-        options = _options(workers, allow_other_workers, resources, retries, priority)
+        options = call_options(workers, allow_other_workers, resources, retries, priority)
         keys = None if key is None else [key]
         is_pure = True if pure is None else pure
         return self._submitter.submit(func, [(args, kwargs)], options, keys, pure=is_pure)[0]
@@ -136,7 +138,7 @@ class FunctionMethods:
             raise ValueError("map() needs at least one iterable")
         if actor or actors:
             raise NotImplementedError("actors are not supported yet")
-        options = _options(workers, allow_other_workers, resources, retries, priority)
+        options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
         keys: list[str] | None = None
@@ -181,7 +183,7 @@ class FunctionMethods:
         ...     client.submit(sum, list(numbers.values())).result()
         3
         """
-        options = _options(workers, False, None, None, 0)
+        options = call_options(workers, False, None, None, 0)
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
@@ -227,8 +229,6 @@ class FunctionMethods:
         fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
-        from ._packing import unpack
-
         results = {state: unpack(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
@@ -237,8 +237,6 @@ class FunctionMethods:
         return results
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:
-        import asyncio
-
         for one in list(flat_futures(futures)):
             if isinstance(one, TaskFuture):
                 await one._async_wait()
@@ -301,25 +299,13 @@ class FunctionMethods:
         ...     client.get({"a": 1, "b": (sum, ["a", 2])}, "b")
         3
         """
-        from ._graphs import import_graph
-
-        flat: list[Any] = []
-        stack = [keys]
-        while stack:
-            one = stack.pop()
-            if isinstance(one, list):
-                stack += reversed(one)
-            else:
-                flat.append(one)
+        flat = nested_keys(keys)
         tasks = import_graph(dsk, flat)
         # Graphs may use the same keys for different results.
         suffix = f"-{uuid.uuid4().hex}"
         futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat], suffix=suffix)))
 
-        def place(value: Any) -> Any:
-            return [place(one) for one in value] if isinstance(value, list) else futures[value]
-
-        placed = place(keys)
+        placed = nested_nodes(keys, futures)
         return self.gather(placed) if sync else placed
 
     def as_dask_scheduler(self) -> Callable[..., Any]:
@@ -348,19 +334,6 @@ def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
     for state in states:
         found.setdefault(state.session, []).append(state)
     return found
-
-
-def _options(
-    workers: Any, allow_other_workers: bool, resources: Any, retries: Any, priority: int
-) -> dict[str, Any] | None:
-    options = {
-        "workers": workers,
-        "allow_other_workers": allow_other_workers,
-        "resources": resources,
-        "retries": retries,
-        "priority": priority,
-    }
-    return {name: value for name, value in options.items() if value} or None
 
 
 def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:

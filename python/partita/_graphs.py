@@ -16,6 +16,7 @@ __all__ = [
     "import_graph",
     "is_foreign",
     "nested_keys",
+    "nested_nodes",
     "nested_results",
     "text_key",
 ]
@@ -141,8 +142,9 @@ def _flat(keys: Any) -> Iterable[Any]:
             yield one
 
 
-def _nested(keys: Any, tasks: Mapping[Any, Task]) -> Any:
-    return [_nested(one, tasks) for one in keys] if isinstance(keys, list) else tasks[keys]
+def nested_nodes(keys: Any, nodes: Mapping[Any, Any]) -> Any:
+    """Return tasks or futures in the same lists as their keys."""
+    return [nested_nodes(one, nodes) for one in keys] if isinstance(keys, list) else nodes[keys]
 
 
 def _finish(results: Any, finish: Callable[..., Any], extra: tuple[Any, ...]) -> Any:
@@ -162,7 +164,7 @@ def collection_task(value: Any) -> Task:
     finish, extra = value.__dask_postcompute__()
     name = type(value).__name__
     key = f"{name}-{tokenize(value, [text_key(one) for one in _flat(keys)])}"
-    return Task(_finish, (_nested(keys, tasks), finish, tuple(extra)), None, name, key)
+    return Task(_finish, (nested_nodes(keys, tasks), finish, tuple(extra)), None, name, key)
 
 
 # Writing.

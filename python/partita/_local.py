@@ -342,9 +342,9 @@ _OF_DASK_ARGUMENTS = {
     "scheduler_kwargs": "the scheduler has no further arguments",
     "worker_dashboard_address": "the dashboard of the scheduler shows all workers",
     "blocked_handlers": "workers have no handlers",
-    "resources": "workers have only slots and memory; use threads_per_worker= and memory_limit=",
-    "preload": "workers cannot run Python functions yet",
-    "plugins": "workers cannot run Python functions yet",
+    "resources": "the workers read them from the environment, such as PARTITA_RESOURCES=GPU=2",
+    "preload": "use Client.run to call a function on each worker",
+    "plugins": "use Client.run to call a function on each worker",
 }
 
 

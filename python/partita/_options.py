@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["annotate", "current_options", "get_annotations", "task_options"]
+__all__ = ["annotate", "call_options", "current_options", "get_annotations", "task_options"]
 
 _annotations: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("annotations", default={})  # noqa: B039
 
@@ -71,6 +71,20 @@ def current_options() -> dict[str, Any] | None:
     """Return the options of a task created now, or None."""
     annotations = _annotations.get()
     return task_options(annotations) if annotations else None
+
+
+def call_options(
+    workers: Any, allow_other_workers: bool, resources: Any, retries: Any, priority: int
+) -> dict[str, Any] | None:
+    """Return the arguments of a method that are options of its calls, without those that say nothing, or None."""
+    options = {
+        "workers": workers,
+        "allow_other_workers": allow_other_workers,
+        "resources": resources,
+        "retries": retries,
+        "priority": priority,
+    }
+    return {name: value for name, value in options.items() if value} or None
 
 
 def task_options(given: dict[str, Any]) -> dict[str, Any] | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ._futures import Future
+from ._packing import reduce_input
 
 __all__ = [
     "Place",
@@ -80,7 +80,7 @@ class Task:
 
     def __reduce__(self) -> Any:
         # A pickled task is an input of the task whose arguments are packed.
-        return importlib.import_module("._packing", __package__).reduce_input(self)
+        return reduce_input(self)
 
     def __dask_tokenize__(self) -> Any:
         return ("task", self.key)

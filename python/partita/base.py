@@ -254,7 +254,7 @@ def submit_nodes(nodes: list[Any], client: Any, options: dict[str, Any] | None =
 
 def _submit(nodes: list[Any], client: Any = None) -> tuple[Any, list[Any]]:
     """Submit tasks to a cluster, and return its client and the futures."""
-    from . import _functions  # type: ignore[attr-defined,unused-ignore]
+    from . import _functions
     from ._client import current_client
 
     client = client or current_client()

@@ -1,7 +1,10 @@
 """A small cluster that all tests share, and the schedulers of tests of Python functions."""
 
+import os
+
 import pytest
 from hypothesis import settings
+from polling import until
 
 from partita import config
 from partita.distributed import Client
@@ -28,3 +31,23 @@ def scheduler(request):
         request.getfixturevalue("client")
     with config.set(scheduler=request.param):
         yield request.param
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A file that calls wait for, `gate.open()` lets them end, and one that tells that they run."""
+
+    class Gate:
+        path = str(tmp_path / "gate")
+        began = str(tmp_path / "began")
+
+        def open(self):
+            with open(self.path, "w"):
+                pass
+
+        def wait_until_running(self):
+            until(lambda: os.path.exists(self.began), "the call to begin")
+
+    gate = Gate()
+    yield gate
+    gate.open()

@@ -37,35 +37,10 @@ LONG_S = 60
 
 @pytest.fixture(scope="module")
 def client():
-    """The default client of these tests. Other tests have another one, before and after."""
-    from partita import _client
-
-    before = _client._current
+    """The default client of these tests. The one of other tests is the default again when it is closed."""
     with Client(n_workers=2, threads_per_worker=1) as client:
         client.wait_for_workers(2)
         yield client
-    with _client._lock:
-        _client._current = before
-
-
-@pytest.fixture
-def gate(tmp_path):
-    """A file that calls wait for, and one that tells that they run."""
-
-    class Gate:
-        path = str(tmp_path / "gate")
-        began = str(tmp_path / "began")
-
-        def open(self):
-            with open(self.path, "w"):
-                pass
-
-        def wait_until_running(self):
-            until(lambda: os.path.exists(self.began), "the call to begin")
-
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 # Collections.

@@ -71,26 +71,6 @@ def default(client):
         _client._current = before
 
 
-@pytest.fixture
-def gate(tmp_path):
-    """A file that calls wait for: `gate.open()` lets them end."""
-
-    class Gate:
-        path = str(tmp_path / "gate")
-        began = str(tmp_path / "began")
-
-        def open(self):
-            with open(self.path, "w"):
-                pass
-
-        def wait_until_running(self):
-            until(lambda: os.path.exists(self.began), "the call to begin")
-
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
 def another(client):
     """Return another client of the same cluster."""
     connection = client._connection

@@ -220,9 +220,6 @@ def test_the_job_script_is_that_which_is_submitted(slurm, cluster):
 
 
 def test_lines_of_the_user_run_before_the_workers(slurm):
-    help_text = subprocess.run([find_program(), "slurm", "scale", "--help"], capture_output=True, text=True, check=True)
-    if "--prologue" not in help_text.stdout:
-        pytest.skip("the program is older than this package")
     arguments = {"local_directory": str(slurm), "job_script_prologue": ["touch prologue-ran"]}
     with SLURMCluster(cores=1, n_workers=1, **arguments) as cluster:
         (job,) = read_jobs(slurm).values()

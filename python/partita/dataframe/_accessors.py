@@ -154,7 +154,7 @@ class StringMethods:
             return made
         if callable(repl):
             raise NotImplementedError(
-                "str.replace() requires a string as replacement: workers cannot run Python functions yet"
+                "str.replace() requires a string as replacement: frames do not take Python functions yet"
             )
         if not isinstance(repl, str):
             raise TypeError("repl must be a string or callable")

@@ -339,7 +339,7 @@ class GroupBy:
         """Evaluate an expression of reductions for each group, such as ``lambda g: g.a.sum() / g.b.sum()``.
 
         The function is called once with a placeholder for a group, and its result becomes part of the plan. Therefore
-        it cannot access the values of a group: workers cannot run Python functions yet.
+        it cannot access the values of a group: frames do not take Python functions yet.
 
         Parameters
         ----------

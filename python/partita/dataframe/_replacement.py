@@ -175,7 +175,7 @@ class ColumnReplacement:
                 f"map() does not support {type(arg).__name__}, which generates values; use a plain dict"
             )
         if not isinstance(arg, dict):
-            raise NotImplementedError("map() takes a dict or a pandas Series: workers cannot run Python functions yet")
+            raise NotImplementedError("map() takes a dict or a pandas Series: frames do not take Python functions yet")
         sorts = {sort_of(type_of(value)) for value in arg.values() if not is_missing(value)}
         if len(sorts) > 1:
             raise TypeError(f"cannot map to {' and '.join(sorted(sorts))} in one column; use values of one type")
