@@ -1,5 +1,6 @@
 //! The cluster that a query runs on: one that is there, or one inside this process.
 
+use crate::args::PYTHON_VARIABLE;
 use crate::args::Target;
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
@@ -126,7 +127,7 @@ impl Embedded {
             death_timeout: limits::DEATH_TIMEOUT,
             lifetime: None,
             slurm_job: None,
-            python: std::env::var_os("PARTITA_PYTHON").map(Into::into),
+            python: std::env::var_os(PYTHON_VARIABLE).map(Into::into),
             resources: Default::default(),
         };
         let worker = Worker::new(config).await?;

@@ -52,16 +52,17 @@ impl Core {
         job.touched.insert(id);
         job.changed = true;
         let own = job.own_inputs(stage, index);
-        let mut arguments = job.stages[stage].arguments_of(index);
         tell(job, stage, id, &own, &mut self.workers, effects);
         let task = task_id(job_id, stage as u32, index);
+        let mut arguments = job.stages[stage].arguments_of(index);
         if arguments.len() > limits::ARGUMENTS_PART_BYTES {
             for part in arguments.chunks(limits::ARGUMENTS_PART_BYTES) {
                 let message = ToWorker::Arguments { task, attempt, bytes: part.into() };
                 effects.push(Effect::Send { worker: id, message });
             }
-            arguments = Arc::default();
+            arguments = &[];
         }
+        let arguments = arguments.into();
         runs.entry(id).or_default().push(RunTask { task, attempt, own, arguments });
         let requirement = job.stages[stage].requirement;
         self.begin_attempt(id, requirement);

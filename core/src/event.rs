@@ -1,6 +1,6 @@
 //! The events that the core handles, and the effects that it requests.
 
-use partita_shared::edges::EdgeList;
+use partita_shared::edges::{EdgeList, covers, row};
 use partita_shared::ids::{Attempt, JobId, TaskId, WorkerId};
 use partita_shared::message::{
     FailureKind, Holder, InputSpec, Registration, SlotTask, TaskReport, ToWorker, Work,
@@ -101,10 +101,7 @@ pub struct Arguments {
 impl Arguments {
     /// Those of call `i` are the bytes from `offsets[i]` to `offsets[i + 1]`. None if the offsets do not fit the bytes.
     pub fn new(offsets: Vec<u32>, bytes: Arc<[u8]>) -> Option<Self> {
-        let covers = offsets.first() == Some(&0)
-            && offsets.is_sorted()
-            && offsets.last().is_some_and(|last| *last as usize == bytes.len());
-        covers.then_some(Arguments { offsets, bytes })
+        covers(&offsets, bytes.len()).then_some(Arguments { offsets, bytes })
     }
 
     /// The number of calls.
@@ -119,13 +116,7 @@ impl Arguments {
 
     /// The arguments of one call; none if there is no such call.
     pub fn of(&self, call: u32) -> &[u8] {
-        let at = call as usize;
-        match (self.offsets.get(at), self.offsets.get(at + 1)) {
-            (Some(from), Some(to)) => {
-                self.bytes.get(*from as usize..*to as usize).unwrap_or_default()
-            }
-            _ => &[],
-        }
+        row(&self.offsets, &self.bytes, call)
     }
 }
 

@@ -83,6 +83,15 @@ pub enum PayloadError {
     },
 }
 
+/// What stands before the bytes of a pickled object where they are sent without a schema: the number of its parts in 4
+/// bytes, and the length of each in 8, little-endian.
+pub fn parts_prefix(parts: &[u64]) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(4 + 8 * parts.len());
+    prefix.extend((parts.len() as u32).to_le_bytes());
+    parts.iter().for_each(|part| prefix.extend(part.to_le_bytes()));
+    prefix
+}
+
 /// Opaque bytes with a header.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
@@ -178,18 +187,23 @@ impl Payload {
             .map_err(|error| PayloadError::Header(error.to_string()))
     }
 
+    /// The bytes in one batch of the table of a payload.
+    ///
+    /// # Errors
+    /// [`PayloadError::Rows`] if it is one of rows.
+    pub fn bytes_of(batch: &RecordBatch) -> Result<&Buffer, PayloadError> {
+        let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref());
+        column.map(|bytes: &UInt8Array| bytes.values().inner()).ok_or(PayloadError::Rows)
+    }
+
     /// The payload of a table. It shares the bytes of a single batch, and copies those of several.
     ///
     /// # Errors
     /// If the table is not a payload, or a damaged one.
     pub fn from_batches(schema: &Schema, batches: &[RecordBatch]) -> Result<Self, PayloadError> {
         let header = Header::of(schema)?.ok_or(PayloadError::Rows)?;
-        let column = |batch: &RecordBatch| {
-            let found = batch.columns().first().and_then(|c| c.as_any().downcast_ref());
-            found.map(|bytes: &UInt8Array| bytes.values().inner().clone())
-        };
-        let parts = batches.iter().map(column).collect::<Option<Vec<Buffer>>>();
-        let parts = parts.ok_or(PayloadError::Rows)?;
+        let bytes = |batch| Payload::bytes_of(batch).cloned();
+        let parts = batches.iter().map(bytes).collect::<Result<Vec<Buffer>, _>>()?;
         let bytes = match parts.as_slice() {
             [one] => one.clone(),
             parts => {

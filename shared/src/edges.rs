@@ -2,6 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whether offsets divide this number of items into rows: what came over the wire may say anything.
+pub fn covers(offsets: &[u32], items: usize) -> bool {
+    offsets.first() == Some(&0)
+        && offsets.is_sorted()
+        && offsets.last().is_some_and(|last| *last as usize == items)
+}
+
+/// The items of one row; none if there is no such row.
+pub fn row<'a, T>(offsets: &[u32], items: &'a [T], index: u32) -> &'a [T] {
+    let at = index as usize;
+    match (offsets.get(at), offsets.get(at + 1)) {
+        (Some(from), Some(to)) => items.get(*from as usize..*to as usize).unwrap_or_default(),
+        _ => &[],
+    }
+}
+
 /// Which partitions each task of a stage reads, listed one by one: 4 bytes for an edge and 4 for a
 /// task, however many there are.
 ///
@@ -37,13 +53,7 @@ impl EdgeList {
 
     /// The partitions of one row; none if there is no such row.
     pub fn row(&self, index: u32) -> &[u32] {
-        let at = index as usize;
-        match (self.offsets.get(at), self.offsets.get(at + 1)) {
-            (Some(from), Some(to)) => {
-                self.targets.get(*from as usize..*to as usize).unwrap_or_default()
-            }
-            _ => &[],
-        }
+        row(&self.offsets, &self.targets, index)
     }
 
     /// All targets, row after row.
@@ -65,9 +75,7 @@ impl EdgeList {
     /// Whether the rows cover the targets and their number fits: a list that came over the wire may
     /// say anything.
     pub fn is_valid(&self) -> bool {
-        self.offsets.first() == Some(&0)
-            && self.offsets.is_sorted()
-            && self.offsets.last().is_some_and(|last| *last as usize == self.targets.len())
+        covers(&self.offsets, self.targets.len())
     }
 }
 

@@ -13,6 +13,9 @@ use partita_shared::units::{
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The environment variable that names the Python of functions.
+pub(crate) const PYTHON_VARIABLE: &str = "PARTITA_PYTHON";
+
 /// The environment variable that turns encryption off.
 const PLAINTEXT_VARIABLE: &str = "PARTITA_PLAINTEXT";
 
@@ -326,7 +329,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = PLAINTEXT_VARIABLE)]
     pub(crate) plaintext: bool,
     /// Python that runs the functions of clients [default: that of the client if it is on this machine, else the one of $VIRTUAL_ENV or $CONDA_PREFIX, else python3]
-    #[arg(long, env = "PARTITA_PYTHON", value_name = "PATH")]
+    #[arg(long, env = PYTHON_VARIABLE, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,
     /// Resources that tasks may need for themselves while they run, e.g. GPU=2,MEM=10e9
     #[arg(long, env = "PARTITA_RESOURCES", value_name = "NAME=AMOUNT", value_delimiter = ',', value_parser = resource)]

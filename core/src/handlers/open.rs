@@ -2,7 +2,7 @@
 
 use crate::erred::{Failure, fail_task, fail_with, tell_settled};
 use crate::event::{Effect, Growth, Order, TaskRange};
-use crate::exchange::{is_whole, visit_needed};
+use crate::exchange::is_whole;
 use crate::growth::{append, check, is_inside, sizes};
 use crate::release::release_partitions;
 use crate::state::{Core, NOBODY, Stage, task_id};
@@ -11,7 +11,6 @@ use partita_observe::event::Ending;
 use partita_shared::ids::JobId;
 use partita_shared::message::ToWorker;
 use partita_shared::model::{JobState, TaskState};
-use std::sync::Arc;
 
 pub(crate) fn on_grown(
     core: &mut Core,
@@ -57,16 +56,13 @@ pub(crate) fn begin(
     let Some(job) = core.jobs.get_mut(&id) else { return };
     let (mut missing, mut erred) = (Vec::new(), Vec::new());
     for (stage, index) in ranges.iter().flat_map(tasks_of) {
-        let inputs = Arc::clone(&job.stages[stage].inputs);
-        for input in inputs.iter() {
-            let from = input.stage as usize;
-            let mut look = |partition: u32| match job.stages[from].tasks[partition as usize].state {
-                TaskState::Failed => erred.push(((stage, index), (input.stage, partition))),
+        job.visit_inputs(stage, index, |(from, partition)| {
+            match job.stages[from].tasks[partition as usize].state {
+                TaskState::Failed => erred.push(((stage, index), (from as u32, partition))),
                 TaskState::Done => missing.push((from, partition)),
                 TaskState::Waiting | TaskState::Ready | TaskState::Running => {}
-            };
-            visit_needed(input, index, job.stages[from].tasks.len(), &mut look);
-        }
+            }
+        });
     }
     job.compute(missing);
     for range in ranges {

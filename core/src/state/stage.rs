@@ -76,12 +76,10 @@ impl Stage {
     }
 
     /// The arguments of a call; none of other tasks.
-    pub(crate) fn arguments_of(&self, index: u32) -> Arc<[u8]> {
+    pub(crate) fn arguments_of(&self, index: u32) -> &[u8] {
         let after = self.arguments.partition_point(|(first, _)| *first <= index);
-        match after.checked_sub(1).map(|at| &self.arguments[at]) {
-            Some((first, arguments)) => arguments.of(index - first).into(),
-            None => Arc::default(),
-        }
+        let block = after.checked_sub(1).and_then(|at| self.arguments.get(at));
+        block.map_or(&[], |(first, arguments)| arguments.of(index - first))
     }
 
     /// Whether a task has still to read the output of a task.

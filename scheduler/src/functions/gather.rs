@@ -6,12 +6,11 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, SchemaAsIpc};
 use bytes::Bytes;
-use datafusion::arrow::array::UInt8Array;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use partita_core::Event;
-use partita_net::payload::Header;
+use partita_net::payload::{Header, Payload, parts_prefix};
 use partita_net::peer::{DataPlane, FetchTicket, Part};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::{JobId, StageId, TaskId};
@@ -174,10 +173,8 @@ async fn pass_on(
             }
             is_begun = true;
         }
-        let column = batch.columns().first().and_then(|column| column.as_any().downcast_ref());
-        let column: &UInt8Array = column.ok_or("it is not an object")?;
         let mut piece = vec![PIECE];
-        piece.extend_from_slice(column.values());
+        piece.extend_from_slice(Payload::bytes_of(&batch).map_err(|error| error.to_string())?);
         if client.send(Ok(data(piece.into()))).await.is_err() {
             return Ok(None);
         }
@@ -194,7 +191,6 @@ fn head(task: TaskId, parts: &[u64]) -> Bytes {
     bytes.extend(task.stage.index.to_le_bytes());
     bytes.extend(task.index.to_le_bytes());
     bytes.extend(parts.iter().sum::<u64>().to_le_bytes());
-    bytes.extend((parts.len() as u32).to_le_bytes());
-    parts.iter().for_each(|part| bytes.extend(part.to_le_bytes()));
+    bytes.extend(parts_prefix(parts));
     bytes.into()
 }

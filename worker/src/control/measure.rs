@@ -1,7 +1,7 @@
 //! What a worker measures of itself, for its heartbeats.
 
 use crate::engine::Engine;
-use crate::memory::resident_bytes;
+use crate::memory::{cpu_ticks, resident_bytes};
 use partita_shared::message::WorkerMetrics;
 use std::time::Instant;
 
@@ -12,21 +12,22 @@ const TICKS_PER_SECOND: f64 = 100.0;
 #[derive(Debug)]
 pub(crate) struct Meter {
     at: Instant,
-    cpu_seconds: f64,
+    cpu_ticks: u64,
 }
 
 impl Meter {
     pub(crate) fn new() -> Self {
-        Meter { at: Instant::now(), cpu_seconds: cpu_seconds() }
+        Meter { at: Instant::now(), cpu_ticks: cpu_ticks("self") }
     }
 
     pub(crate) fn measure(&mut self, engine: &Engine) -> WorkerMetrics {
         let (python_bytes, python_ticks) = engine.python_usage();
         let now = Instant::now();
-        let cpu = cpu_seconds() + python_ticks as f64 / TICKS_PER_SECOND;
+        let cpu = cpu_ticks("self") + python_ticks;
         let elapsed = now.duration_since(self.at).as_secs_f64().max(0.001);
-        let cpu_milli = ((cpu - self.cpu_seconds) / elapsed * 1000.0).max(0.0) as u32;
-        (self.at, self.cpu_seconds) = (now, cpu);
+        let cpu_milli = (cpu.saturating_sub(self.cpu_ticks) as f64 / TICKS_PER_SECOND / elapsed
+            * 1000.0) as u32;
+        (self.at, self.cpu_ticks) = (now, cpu);
         let (reserved_bytes, above_mark, store) = engine.memory();
         let (running, queued) = engine.runner().load();
         let (fetched_bytes, served_bytes) = engine.traffic();
@@ -48,16 +49,6 @@ impl Meter {
             disk_written_bytes,
         }
     }
-}
-
-/// Processor time of this process so far.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field, the name in brackets, may hold spaces: count from behind it.
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
 /// Bytes that this process read from disks and wrote to them.

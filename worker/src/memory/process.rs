@@ -177,6 +177,16 @@ fn read(statm: &File, page_bytes: u64) -> Option<Used> {
     Some(Used { resident_bytes: resident * page_bytes, file_bytes: shared * page_bytes })
 }
 
+/// The processor time of a process (`self`, or its number) so far, in clock ticks; 0 if it is gone.
+pub(crate) fn cpu_ticks(process: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The second field, the name in brackets, may hold spaces: count from behind it.
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+    ticks(11) + ticks(12)
+}
+
 /// The resident set of this process; 0 where the system does not tell.
 pub(crate) fn resident_bytes() -> u64 {
     let statm = File::open("/proc/self/statm").ok();

@@ -5,7 +5,7 @@
 
 use crate::python::PythonError;
 use datafusion::arrow::buffer::Buffer;
-use partita_net::payload::{Header, Payload};
+use partita_net::payload::{Header, Payload, parts_prefix};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -147,10 +147,7 @@ pub(crate) fn prefix(payload: &Payload) -> Result<Vec<u8>, PythonError> {
         let text = "a function cannot read blocks of arrays yet".to_string();
         return Err(PythonError::Protocol(text));
     };
-    let mut prefix = Vec::with_capacity(4 + 8 * parts.len());
-    prefix.extend((parts.len() as u32).to_le_bytes());
-    parts.iter().for_each(|part| prefix.extend(part.to_le_bytes()));
-    Ok(prefix)
+    Ok(parts_prefix(parts))
 }
 
 /// The pickled object in bytes, which begin with its parts.

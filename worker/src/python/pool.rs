@@ -1,6 +1,6 @@
 //! The runners of each environment: kept while they are used, and watched.
 
-use crate::memory::{MemoryPolicy, resident_bytes};
+use crate::memory::{MemoryPolicy, cpu_ticks, resident_bytes};
 use crate::python::PythonError;
 use crate::python::runner::Runner;
 use crate::python::zygote::Zygote;
@@ -188,7 +188,7 @@ impl Pools {
         let start = || Zygote::start(environment, self.chosen.as_deref(), &self.scratch);
         let zygote = pool.zygote.get_or_try_init(start).await?;
         let runner = Runner::fork(zygote).await?;
-        let (memory, ticks) = (private_bytes(runner.pid), ticks(runner.pid));
+        let (memory, ticks) = (private_bytes(runner.pid), cpu_ticks(&runner.pid.to_string()));
         let member = Member {
             pool: Arc::downgrade(pool),
             number: runner.number,
@@ -280,7 +280,7 @@ impl Watched {
         let mut members = lock(&self.members);
         let mut grown = 0;
         members.retain(|pid, member| {
-            let now = ticks(*pid);
+            let now = cpu_ticks(&pid.to_string());
             self.ticks.fetch_add(now.saturating_sub(member.ticks), Ordering::Relaxed);
             member.ticks = member.ticks.max(now);
             member.now = private_bytes(*pid);
@@ -385,13 +385,4 @@ fn private_bytes(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kib.map_or(0, |kib| kib << 10)
-}
-
-/// The processor time of a process so far, in clock ticks; 0 if it is gone.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
-    ticks(11) + ticks(12)
 }
