@@ -7,6 +7,7 @@
 #[cfg(unix)]
 pub mod access;
 pub mod blocks;
+mod bytes;
 pub mod count;
 pub mod edges;
 pub mod endpoint;

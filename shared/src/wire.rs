@@ -56,7 +56,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
 mod tests {
     use super::*;
     use crate::ids::{JobId, StageId, TaskId};
-    use crate::message::{FailureKind, FromWorker, Outcome, Spent, TaskReport, ToWorker};
+    use crate::message::{
+        FailureKind, FromWorker, Outcome, OwnInput, RunTask, Spent, TaskFigures, TaskReport,
+        ToWorker,
+    };
+    use std::sync::Arc;
 
     fn report() -> FromWorker {
         let task = TaskId { stage: StageId { job: JobId(3), index: 1 }, index: 9 };
@@ -87,6 +91,31 @@ mod tests {
     fn a_claimed_length_is_not_allocated() {
         let claim = [2u8, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0];
         assert!(decode::<FromWorker>(&claim).is_err());
+    }
+
+    /// Bytes come back from each place where they are, and have the form of a list of numbers.
+    #[test]
+    fn bytes_travel_as_one_run() {
+        let bytes = |length: usize| -> Arc<[u8]> { (0..length).map(|at| at as u8).collect() };
+        let task = TaskId { stage: StageId { job: JobId(3), index: 1 }, index: 9 };
+        let own = vec![OwnInput {
+            input: 0,
+            partitions: Vec::new(),
+            values: vec![(7, bytes(3)), (8, bytes(0)), (9, bytes(1000))],
+        }];
+        let run = RunTask { task, attempt: 1, own, arguments: bytes(300) };
+        let part = ToWorker::Arguments { task, attempt: 1, bytes: bytes(70_000) };
+        for message in [ToWorker::Run(vec![run]), part] {
+            let encoded = encode(&message).expect("encodes");
+            assert_eq!(decode::<ToWorker>(&encoded).expect("decodes"), message);
+        }
+        for value in [None, Some(bytes(0)), Some(bytes(300))] {
+            let figures = TaskFigures { value: value.clone(), ..TaskFigures::default() };
+            let encoded = encode(&figures).expect("encodes");
+            assert_eq!(decode::<TaskFigures>(&encoded).expect("decodes"), figures);
+            let list = encode(&value.map(|value| value.to_vec())).expect("encodes");
+            assert!(encoded.ends_with(&list));
+        }
     }
 
     /// Bytes after a message are an error: they would be a message that nobody reads.
