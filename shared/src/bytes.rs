@@ -53,6 +53,8 @@ pub(crate) mod optional {
 pub(crate) mod numbered {
     use super::*;
 
+    type Numbered = Vec<(u32, Arc<[u8]>)>;
+
     pub(crate) fn serialize<S: Serializer>(
         all: &[(u32, Arc<[u8]>)],
         to: S,
@@ -60,9 +62,7 @@ pub(crate) mod numbered {
         to.collect_seq(all.iter().map(|(number, bytes)| (number, Bytes(Arc::clone(bytes)))))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<(u32, Arc<[u8]>)>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Numbered, D::Error> {
         let all = Vec::<(u32, Bytes)>::deserialize(from)?;
         Ok(all.into_iter().map(|(number, bytes)| (number, bytes.0)).collect())
     }
