@@ -242,11 +242,6 @@ class _Marker(Exception):
     """Raised to get a frame."""
 
 
-def format_error(error: BaseException) -> str:
-    """Return an exception and its traceback as text."""
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-
-
 # Several futures.
 
 
