@@ -7,7 +7,6 @@ import contextlib
 import queue
 import threading
 import time
-import traceback
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any

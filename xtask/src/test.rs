@@ -81,6 +81,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         tally += step("tests of the dashboard", || run_tests(&mut tests))?;
     }
     let tools = setup::test_tools(paths)?;
+    step("lints of the Python package", || lint_package(paths, &tools))?;
     setup::slurm()?;
     let modules = if quick { None } else { Some(setup::browser_tools(paths)?) };
     step("lints", || {
@@ -96,7 +97,6 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     })?;
     tally += step("tests", || run_tests(&mut workspace_tests(paths, &tools)))?;
     tally += step("tests of the Python clients", || run_tests(&mut python_tests(paths, &tools)))?;
-    step("lints of the Python package", || lint_package(paths, &tools))?;
     tally += step("tests of the Python package", || run_tests(&mut package_tests(paths, &tools)))?;
     tally += step("wheel", || {
         let (passed, failed) = wheel_tests::run(paths)?;
