@@ -20,7 +20,9 @@ from typing import Any
 from ._binary import find_program
 from ._collection_client import CollectionMethods
 from ._connection import Connection, quote
+from ._coordination import Coordinator
 from ._dashboard import Dashboard
+from ._dataset_client import DatasetMethods
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._function_client import FunctionMethods
@@ -28,7 +30,10 @@ from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
+from ._setup_client import SetupMethods
+from ._sharing_client import SharingMethods
 from ._tls import page_token
+from ._worker_view import is_in_runner, own_client
 
 __all__ = ["Client", "Future", "current_client", "default_client"]
 
@@ -67,7 +72,7 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods, CollectionMethods, InspectionMethods):
+class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
     """A connection to a cluster.
 
     Parameters
@@ -133,6 +138,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             arguments.pop(name, None)
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
+        #: Whether the client was closed.
+        self.is_closed = False
         self._futures = Futures()
         wait = parse_seconds(timeout)
         size = {
@@ -161,6 +168,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             check_step()
             self._own = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
+        self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
         self.asynchronous = asynchronous
         if set_as_default:
@@ -357,75 +365,6 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
         self._rest(f"jobs/{job}/cancel", "POST")
 
-    # Public tables.
-
-    @trim_traceback
-    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
-        """Publish frames as tables that all clients of the cluster can read, until they are unpublished.
-
-        Parameters
-        ----------
-        *args : DataFrame or Series
-            A single frame, published as `name`.
-        name : str, optional
-            Name of the single frame.
-        override : bool
-            Whether to replace existing datasets of the same names.
-        **kwargs : DataFrame or Series
-            Frames by name.
-
-        Raises
-        ------
-        ClusterError
-            If a dataset of the name exists and `override` is false.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from partita import dataframe as dd
-        >>> from partita.distributed import Client
-        >>> with Client(n_workers=1) as client:
-        ...     frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-        ...     client.publish_dataset(numbers=frame)
-        ...     int(client.get_dataset("numbers").a.sum().compute())
-        3
-        """
-        named = dict(kwargs)
-        if args:
-            if name is None or len(args) != 1:
-                raise TypeError("publish_dataset() takes one frame with name=, or frames as keyword arguments")
-            named[name] = args[0]
-        existing = [] if override else self.list_datasets()
-        for public, frame in named.items():
-            if public in existing:
-                raise ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
-            frame._publish(self, public, override)
-
-    @trim_traceback
-    def get_dataset(self, name: str) -> Any:
-        """Return a published dataset as a frame.
-
-        Raises
-        ------
-        KeyError
-            If no dataset has this name.
-        """
-        from .dataframe._io import from_table
-
-        if name not in self.list_datasets():
-            raise KeyError(f"no dataset {name!r}; published: {', '.join(self.list_datasets()) or 'none'}")
-        return from_table(name, client=self)
-
-    def list_datasets(self) -> list[str]:
-        """Return the names of the published datasets."""
-        rows = self._connection.action("partita.tables", {})
-        return [row["name"] for row in rows if row["session"] is None]
-
-    @trim_traceback
-    def unpublish_dataset(self, name: str) -> None:
-        """Drop a published dataset."""
-        self._connection.query(f"DROP TABLE {quote(name)}")
-
     # Cluster lifetime.
 
     def _program(self, *arguments: str) -> None:
@@ -519,9 +458,13 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
                 # As with Dask, the one before it is the default again.
                 _current = _earlier.pop() if _earlier else None
         self._futures.close()
-        submitter = getattr(self, "_submitter", None)
-        if submitter is not None:
-            submitter.close()
+        if not self.is_closed and "_submitter" in vars(self):
+            self._drop_setups()
+            if self._hub is not None:
+                self._hub.close()
+            self._submitter.close()
+            self._coordinator.close()
+        self.is_closed = True
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
@@ -589,10 +532,6 @@ _OF_DASK = {
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
     "call_stack": "the dashboard shows the running tasks of each worker",
-    "rebalance": "partitions are placed when they are computed",
-    "replicate": "use dataframe.from_pandas(.., replicas=2)",
-    "upload_file": "functions of a script travel with their calls; put modules into a folder that the workers share",
-    "register_plugin": "use Client.run to call a function on each worker",
 }
 
 
@@ -607,15 +546,7 @@ def current_client() -> Client:
     with _lock:
         if _current is not None:
             return _current
-        if not _is_in_call():
-            return Client()
-        address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
-        if not address or not token:
-            raise ClusterError(
-                "functions on a worker have no client of their own: pass futures as arguments, and submit further calls "
-                "from the script"
-            )
-        return Client(address, token=token)
+        return own_client() if is_in_runner() else Client()
 
 
 def default_client(c: Client | None = None) -> Client:
@@ -630,8 +561,3 @@ def default_client(c: Client | None = None) -> Client:
     if found is None:
         raise ValueError("no client exists; create one with partita.distributed.Client()")
     return found
-
-
-def _is_in_call() -> bool:
-    """Whether this process runs a call on a worker."""
-    return getattr(sys.modules.get("_partita_runner"), "current", None) is not None

@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
+from ._actors import create_actor
 from ._errors import Cancelled, ClusterError, trim_traceback
+from ._foreign import loading
 from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
@@ -32,6 +34,8 @@ class FunctionMethods:
     _submitter: Submitter
     _connection: Any
     asynchronous = False
+    #: The actors of this client, from the first one on.
+    _hub: Any = None
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
@@ -74,6 +78,9 @@ class FunctionMethods:
             How often it is tried again after an exception.
         pure : bool
             Whether equal calls are one call, which is the default.
+        actor : bool
+            Whether the result stays where it is created, and the future's result is an :class:`Actor`, a handle whose
+            methods are called there.
 
         Examples
         --------
@@ -86,7 +93,10 @@ class FunctionMethods:
         if not callable(func):
             raise TypeError(f"the first argument of submit() must be a function, not {type(func).__name__}")
         if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
+            # The state of an actor cannot be recovered by starting it once more.
+            return create_actor(
+                self, func, args, kwargs, call_options(workers, allow_other_workers, resources, None, priority), key
+            )
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         keys = None if key is None else [key]
         is_pure = True if pure is None else pure
@@ -136,8 +146,6 @@ class FunctionMethods:
             raise TypeError(f"the first argument of map() must be a function, not {type(func).__name__}")
         if not iterables:
             raise ValueError("map() needs at least one iterable")
-        if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
@@ -148,6 +156,12 @@ class FunctionMethods:
                 raise ValueError(f"map() got {len(keys)} keys for {count} calls")
         elif key is not None:
             keys = [f"{key}-{number}" for number in range(count)]
+        if actor or actors:
+            chosen = call_options(workers, allow_other_workers, resources, None, priority)
+            return [
+                create_actor(self, func, row, kwargs, chosen, None if keys is None else keys[number])
+                for number, row in enumerate(zip(*items))
+            ]
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
         return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure)
 
@@ -212,7 +226,7 @@ class FunctionMethods:
         """
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
-        if self.asynchronous and asynchronous is not False:
+        if self.asynchronous and asynchronous is not False and _in_event_loop():
             return self._gather_async(futures, errors)
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
@@ -229,11 +243,14 @@ class FunctionMethods:
         fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
-        results = {state: unpack(state.value) for state in small}
+        with loading(self):
+            results = {state: unpack(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
             owner = next(one._owner for one in futures if one._state.session is session)
-            results.update(zip(own, (owner or self)._fetch(own)))
+            for job in dict.fromkeys(state.job for state in own):
+                part = [state for state in own if state.job == job]
+                results.update(zip(part, (owner or self)._fetch(part)))
         return results
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:
@@ -248,8 +265,8 @@ class FunctionMethods:
         for first in range(0, len(states), FETCHED_MAX):
             part = states[first : first + FETCHED_MAX]
             places = [(state.stage, state.index) for state in part]
-            frames = self._connection.gather(part[0].session.job, places)
-            yield from _objects(frames, part)
+            frames = self._connection.gather(part[0].job, places)
+            yield from _objects(frames, part, self)
 
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any
@@ -269,7 +286,7 @@ class FunctionMethods:
                 f"cannot cancel an object of type {type(futures).__name__}: expected a future or several; to release a "
                 "persisted frame, delete it"
             )
-        ours = [one._state for one in found if isinstance(one, TaskFuture)]
+        ours = [_own_call(one._state) for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
             session.tell(CANCEL, states, reason=reason or "cancelled by its client")
         for one in found:
@@ -279,7 +296,7 @@ class FunctionMethods:
 
     def retry(self, futures: Any, asynchronous: Any = None) -> Any:
         """Run failed calls again."""
-        states = [one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        states = [_own_call(one._state) for one in flat_futures(futures) if isinstance(one, TaskFuture)]
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
@@ -328,6 +345,20 @@ class _Ready:
         yield
 
 
+def _own_call(state: State) -> State:
+    """Return the call behind a state.
+
+    Raises
+    ------
+    ValueError
+        If it is of another client.
+    """
+    state = state.running
+    if state.job != state.session.job:
+        raise ValueError(f"the future {state.key} belongs to another client: only that one can cancel or retry it")
+    return state
+
+
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
     """Return calls by their session."""
     found: dict[Session, list[State]] = {}
@@ -364,7 +395,7 @@ def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:
     return not isinstance(value, Future) or value.exception() is None
 
 
-def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
+def _objects(frames: Iterable[Any], states: Sequence[State], client: Any) -> Iterator[Any]:
     """Yield the objects of a stream of frames. One that begins again was lost at one worker and is read at another."""
     expected = iter(states)
     lengths: tuple[int, ...] = ()
@@ -387,7 +418,10 @@ def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
             at += len(piece)
         if at == total and (kind == _PIECE or total == 0):
             next(expected)
-            yield load_parts(memoryview(data), lengths)
+            with loading(client):
+                value = load_parts(memoryview(data), lengths)
+            yield value
+            del value
             data, at, total = bytearray(), 0, -1
     missing = next(expected, None)
     if missing is not None:

@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow.flight as flight
 
 from ._errors import ClusterError
+from ._packing import add_place, is_packing, is_packing_value, reduce_input
 
 __all__ = ["Call", "Session", "State", "wait_states"]
 
 #: Kinds of messages to the scheduler, and from it.
-OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT = range(6)
-OPENED, SETTLED, REFUSED, ENDED = range(1, 5)
+OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP = range(8)
+OPENED, SETTLED, REFUSED, ENDED, FOREIGN = range(1, 6)
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
@@ -38,6 +39,8 @@ STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
 #: Time to wait for the scheduler to open a session, in seconds.
 OPEN_TIMEOUT_S = 60.0
+#: Time for which a function on a worker waits for calls before it gives up its slot, in seconds.
+SLOT_WAIT_S = 0.05
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -64,6 +67,7 @@ class State:
         "error",
         "index",
         "is_wanted",
+        "kept",
         "key",
         "name",
         "request",
@@ -89,7 +93,40 @@ class State:
         self.value: Any = None
         self.error: Error | None = None
         self.is_wanted = False
+        #: What must exist until the call has ended.
+        self.kept: Any = None
         self.callbacks: list[Callable[[State], None]] | None = None
+
+    @property
+    def job(self) -> int:
+        """The job of the call."""
+        return self.session.job
+
+    @property
+    def running(self) -> State:
+        """The call that runs on a worker to get the result."""
+        return self
+
+    def reduce(self, future: Any) -> Any:
+        """Return what stands for a future of this call in a pickle.
+
+        Raises
+        ------
+        TypeError
+            If neither the arguments of a call nor a value for other clients are pickled.
+        """
+        if is_packing_value():
+            from ._foreign import load_future
+
+            place = (self.job, self.stage, self.index)
+            add_place(place)
+            return load_future, (*place, self.key, self.name)
+        if is_packing():
+            return reduce_input(future)
+        raise TypeError(
+            f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
+            "or to other clients by a Variable, a Queue, or publish_dataset"
+        )
 
     def __del__(self) -> None:
         # No future refers to it any more. Without a place it was not submitted.
@@ -138,6 +175,10 @@ class _Stage:
 
 def environment(python: str | None) -> dict[str, Any]:
     """Describe this process's Python to the workers."""
+    settings = getattr(sys.modules.get("_partita_runner"), "settings", None)
+    if settings:
+        # The calls of a function on a worker run where that function runs.
+        return dict(settings)
     # An empty entry means the working directory, which is another one there.
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path if isinstance(entry, str)]
     return {
@@ -174,6 +215,8 @@ class Session:
         self._all: list[_Stage] = []
         self._states: weakref.WeakValueDictionary[tuple[int, int], State] = weakref.WeakValueDictionary()
         self._by_key: weakref.WeakValueDictionary[str, State] = weakref.WeakValueDictionary()
+        #: Calls of other sessions whose results this one needs, by job, stage and index.
+        self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -271,6 +314,23 @@ class Session:
         if self.ended is None:
             self._outbox.put(("release", (stage, index), None))
 
+    def adopt(self, place: tuple[int, int, int], make: Callable[[], State]) -> State:
+        """Return the call of another session at a job, stage and index; `make` creates its state if it is not known."""
+        with self._lock:
+            state = self._foreign.get(place)
+            # One that was lost with its session is asked for again.
+            if state is None or state.status == "lost":
+                if self.ended is not None:
+                    raise ClusterError(f"the session of the client has ended: {self.ended}")
+                state = self._foreign[place] = make()
+                self._outbox.put(("tell", ADOPT, {"futures": [place]}))
+            return state
+
+    def drop(self, place: tuple[int, int, int]) -> None:
+        """Say that the result of another session is not needed any more. It neither blocks nor raises."""
+        if self.ended is None:
+            self._outbox.put(("tell", DROP, {"futures": [place]}))
+
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
@@ -285,7 +345,7 @@ class Session:
 
     # Hearing.
 
-    def _settle(self, header: dict[str, Any], body: memoryview) -> None:
+    def _settle(self, header: dict[str, Any], body: memoryview, job: int | None = None) -> None:
         errors = []
         at = 0
         for one in header["errors"]:
@@ -305,7 +365,7 @@ class Session:
             elif how == FAILED:
                 error = errors[_U32.unpack_from(body, at)[0]]
                 at += 4
-            state = self._states.get((stage, index))
+            state = self._states.get((stage, index)) if job is None else self._foreign.get((job, stage, index))
             if state is not None:
                 settled.append((state, value, error))
         self._apply(settled)
@@ -317,6 +377,7 @@ class Session:
                 # A copy, so that a small result does not keep the message.
                 state.value = None if value is None else bytes(value)
                 state.error = error
+                state.kept = None
                 if error is None:
                     state.status = "finished"
                 else:
@@ -347,7 +408,8 @@ class Session:
         error = Error(-1, -1, kind, text)
         # The thread of the callbacks stays: futures may still get some.
         self._outbox.put(None)
-        pending = [state for state in list(self._states.values()) if state.status == "pending"]
+        known = [*list(self._states.values()), *list(self._foreign.values())]
+        pending = [state for state in known if state.status == "pending"]
         self._apply([(state, None, error) for state in pending])
 
     def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
@@ -384,7 +446,32 @@ class Session:
 
 
 def wait_states(states: Sequence[State], timeout: float | None, first: bool = False) -> bool:
-    """Wait until calls of any sessions, or the first of them, have ended. Return whether they have."""
+    """Wait until calls of any sessions, or the first of them, have ended. Return whether they have.
+
+    A function that waits longer on a worker gives its slot to the calls for which it waits.
+    """
+    return wait_without_slot(lambda seconds: _wait_states(states, seconds, first), timeout)
+
+
+def wait_without_slot(wait: Callable[[float | None], bool], timeout: float | None) -> bool:
+    """Call a function that waits at most a number of seconds for calls, and return whether they have ended.
+
+    In a function on a worker, the slot is given up if it takes longer.
+    """
+    if "_partita_runner" not in sys.modules:
+        return wait(timeout)
+    from ._worker_view import without_slot
+
+    short = SLOT_WAIT_S if timeout is None else min(timeout, SLOT_WAIT_S)
+    if wait(short):
+        return True
+    if timeout is not None and timeout <= short:
+        return False
+    with without_slot():
+        return wait(None if timeout is None else timeout - short)
+
+
+def _wait_states(states: Sequence[State], timeout: float | None, first: bool) -> bool:
     sessions: dict[Session, list[State]] = {}
     for state in states:
         sessions.setdefault(state.session, []).append(state)
@@ -567,6 +654,8 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
             kind, header, body = _read(message)
             if kind == SETTLED:
                 alive._settle(header, body)
+            elif kind == FOREIGN:
+                alive._settle(header, body, header["job"])
             elif kind == REFUSED:
                 alive._refuse(header["request"], header["error"])
             elif kind == ENDED:

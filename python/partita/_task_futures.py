@@ -13,8 +13,9 @@ from typing import Any
 
 from ._durations import parse_seconds
 from ._errors import Cancelled, ClusterError, KilledWorker, RemoteError, trim_traceback
+from ._foreign import loading
 from ._futures import Future
-from ._packing import is_packing, reduce_input, unpack
+from ._packing import unpack
 from ._session import Error, State, wait_states
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
@@ -56,7 +57,7 @@ class TaskFuture(Future):
 
     def _wait(self, timeout: Any) -> None:
         seconds = parse_seconds(timeout)
-        if not self._state.session.wait([self._state], seconds):
+        if not wait_states([self._state], seconds):
             raise TimeoutError(f"timed out: {self.key} has not finished after {seconds:g} s")
 
     @trim_traceback
@@ -89,7 +90,8 @@ class TaskFuture(Future):
             raise error
         value = self._state.value
         if value is not None:
-            return unpack(value)
+            with loading(self._owner):
+                return unpack(value)
         (result,) = self._owner._fetch([self._state])
         return result
 
@@ -151,12 +153,7 @@ class TaskFuture(Future):
         return hash(self._state)
 
     def __reduce__(self) -> Any:
-        if is_packing():
-            return reduce_input(self)
-        raise TypeError(
-            f"{self!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
-            "or publish its result"
-        )
+        return self._state.reduce(self)
 
     def __dask_tokenize__(self) -> Any:
         return ("future", self.key)
@@ -189,6 +186,11 @@ def make_exception(error: Error, state: State) -> BaseException:
     """Return the exception of a call that has no result."""
     if error.kind == "cancelled":
         return Cancelled(f"{state.key}: {error.text}")
+    return remote_exception(error)
+
+
+def remote_exception(error: Error) -> BaseException:
+    """Return the exception of a call that was not cancelled."""
     if error.exception is not None:
         found = _remote_exception(error)
         if found is not None:
