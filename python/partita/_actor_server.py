@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ._actors import ActorFuture, Core, _Large, join_answer, large_as_future, load_large, resource_name, split_request
+from ._actor_calls import ActorFuture, Large, join_answer, large_as_future, load_large, resource_name, split_request
+from ._actors import Core
 from ._coordination import Refused
 from ._errors import ClusterError
 from ._foreign import unpack_value
@@ -126,8 +127,9 @@ class Server:
     def _answer_value(self, number: int, caller: str, name: str, value: Any) -> None:
         try:
             value = large_as_future(self.client, value)
-            status = "large" if isinstance(value, _Large) else "value"
-            pickled, places = pack_value((status, value))
+            status = "large" if isinstance(value, Large) else "value"
+            what = f"the result of {type(self.instance).__name__}.{name}, of type {type(value).__name__},"
+            pickled, places = pack_value((status, value), what)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -146,7 +148,7 @@ class Server:
         self._send(number, caller, body, places, None)
 
     def _send(self, number: int, caller: str, pickled: bytes, places: Any, value: Any) -> None:
-        header = {"name": caller, "do": "put", "timeout": None, "futures": places}
+        header = {"name": caller, "do": "put", "timeout": None, "existing": True, "futures": places}
         # A caller that is gone does not need the answer.
         with contextlib.suppress(ClusterError):
             request = self.client._coordinator.stream().send("queue", header, join_answer(number, pickled))

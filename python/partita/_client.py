@@ -19,7 +19,7 @@ from typing import Any
 
 from ._binary import find_program
 from ._collection_client import CollectionMethods
-from ._connection import Connection, quote
+from ._connection import Connection, check_process, quote
 from ._coordination import Coordinator
 from ._dashboard import Dashboard
 from ._dataset_client import DatasetMethods
@@ -224,6 +224,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         self._connection = connection
 
     def _try_until(self, attempt: Callable[[float], None], wait: float | None) -> None:
+        check_process()
         wait = TIMEOUT_S if wait is None else wait
         end = time.monotonic() + wait
         cause: ClusterError | None = None

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from ._connection import check_process
 from ._errors import ClusterError
 from ._packing import pack_value
 
@@ -326,8 +327,8 @@ async def _await(made: Any) -> Any:
 class Coordinator:
     """A client's requests to the scheduler about locks, queues, events, values and actors.
 
-    The stream opens with the first request, and again after a fork or after the connection was lost. Waiting requests
-    and leases end with it.
+    The stream opens with the first request, and again after the connection was lost. Waiting requests and leases end with
+    it.
 
     Parameters
     ----------
@@ -347,11 +348,7 @@ class Coordinator:
         stream = self._stream
         if stream is not None and stream.ended is None and stream.pid == os.getpid():
             return stream
-        if stream is not None and stream.pid != os.getpid():
-            # The lock may have been held at the fork. The stream stays: gRPC of the parent must not be taken down here.
-            self._lock = threading.Lock()
-            _of_parents.append(stream)
-            self._stream = None
+        check_process()
         with self._lock:
             if self._is_closed:
                 raise ClusterError("the client is closed")
@@ -387,19 +384,6 @@ class Coordinator:
             if places:
                 header["futures"] = places
         return self.stream().send(op, header, body, undo)
-
-    def start_many(self, op: str, values: Sequence[tuple[list[str], Any]], **header: Any) -> Request:
-        """Send a request with several values, each with the rest of its path."""
-        entries: list[dict[str, Any]] = []
-        bodies: list[bytes] = []
-        pinned: list[Any] = []
-        for keys, value in values:
-            body, places = pack_value(value)
-            entries.append({"bytes": len(body), "keys": keys, "futures": places})
-            bodies.append(body)
-            pinned += places
-        header.update(values=entries, futures=pinned)
-        return self.stream().send(op, header, b"".join(bodies))
 
     def call(self, op: str, *values: Any, **header: Any) -> Answer:
         """Send a request and wait for its answer."""
@@ -445,10 +429,6 @@ class Coordinator:
             stream, self._stream = self._stream, None
         if stream is not None and stream.pid == os.getpid():
             stream.close()
-
-
-#: Streams of parent processes.
-_of_parents: list[_Stream] = []
 
 
 @contextlib.contextmanager

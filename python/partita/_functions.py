@@ -190,6 +190,19 @@ class Submitter:
             )
         return self._fetching(session, state, made, kept)
 
+    def find(self, key: str) -> State:
+        """Return the call with a key.
+
+        Raises
+        ------
+        KeyError
+            If the client has no future with this key.
+        """
+        found = self.session().find(key)
+        if found is None:
+            raise KeyError(f"this client has no future with the key {key!r}")
+        return found
+
     def _fetching(self, session: Session, state: State, made: list[Any], kept: list[Any]) -> State:
         """Return a call that has the result of a call of another session."""
         kept.append(state)

@@ -91,8 +91,15 @@ def add_place(place: tuple[int, int, int]) -> None:
     _packing.values.append(place)
 
 
-def pack_value(value: Any) -> tuple[bytes, list[tuple[int, int, int]]]:
+def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, int]]]:
     """Pickle a value for other clients. Return the pickle, and the job, stage and index of each future in it.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    what : str, optional
+        What it is, for an error.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def pack_value(value: Any) -> tuple[bytes, list[tuple[int, int, int]]]:
     places: list[tuple[int, int, int]] = []
     _packing.inputs, _packing.kept, _packing.values = None, None, places
     try:
-        pickled = dumps(value, f"a value of type {type(value).__name__}")
+        pickled = dumps(value, what or f"a value of type {type(value).__name__}")
         return pickled, list(dict.fromkeys(places))
     finally:
         _packing.inputs, _packing.kept, _packing.values = before

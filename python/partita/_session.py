@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import struct
@@ -18,19 +17,28 @@ import pyarrow.flight as flight
 
 from ._errors import ClusterError
 from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._session_wire import (
+    ADOPT,
+    CANCEL,
+    DROP,
+    ENDED,
+    FOREIGN,
+    OPEN,
+    OPENED,
+    REFUSED,
+    RETRY,
+    SETTLED,
+    WANT,
+    Batch,
+    encode_message,
+    read_message,
+)
 
-__all__ = ["Call", "Session", "State", "wait_states"]
+__all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states", "wait_without_slot"]
 
-#: Kinds of messages to the scheduler, and from it.
-OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT, ADOPT, DROP = range(8)
-OPENED, SETTLED, REFUSED, ENDED, FOREIGN = range(1, 6)
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
-#: Calls in one message, at most.
-MESSAGE_CALLS_MAX = 50_000
-#: Bytes of the arguments in one message; a single call may have more.
-MESSAGE_BYTES = 16 << 20
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
 #: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
@@ -223,9 +231,9 @@ class Session:
         self._lock = threading.Lock()
         writer, reader = exchange()
         self._writer = writer
-        self._send(_message(OPEN, {"environment": environment(python)}))
+        self._send(encode_message(OPEN, {"environment": environment(python)}))
         first = reader.read_chunk().app_metadata
-        kind, header, _ = _read(first)
+        kind, header, _ = read_message(first)
         if kind != OPENED:
             raise ClusterError(f"the scheduler did not open a session for functions: {header}")
         self.job = header["job"]
@@ -490,20 +498,9 @@ def _wait_states(states: Sequence[State], timeout: float | None, first: bool) ->
     return not states or ended.wait(timeout)
 
 
-def _message(kind: int, header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return b"".join([bytes((kind,)), _U32.pack(len(text)), text, *parts])
-
-
-def _read(message: Any) -> tuple[int, dict[str, Any], memoryview]:
-    view = memoryview(message)
-    (length,) = _U32.unpack_from(view, 1)
-    return view[0], json.loads(bytes(view[5 : 5 + length])), view[5 + length :]
-
-
 def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer: Any) -> None:
     """Send what is in the outbox: all that waits goes in as few messages as possible."""
-    batch = _Batch()
+    batch = Batch()
     while True:
         item = outbox.get()
         try:
@@ -533,115 +530,6 @@ def _fail(session: weakref.ref[Session], error: Exception) -> None:
         alive._end(f"the connection to the scheduler was lost: {error}", "lost")
 
 
-class _Batch:
-    """What is sent next."""
-
-    def __init__(self) -> None:
-        self.stages: list[dict[str, Any]] = []
-        self.functions: list[bytes] = []
-        self.calls: list[Call] = []
-        self.bytes = 0
-        self.released: list[tuple[int, int]] = []
-
-    def add(self, item: tuple[str, Any, Any], writer: Any, session: weakref.ref[Session]) -> None:
-        what, first, second = item
-        if what == "stage":
-            self.stages.append({**first, "function": len(second)})
-            self.functions.append(second)
-        elif what == "calls":
-            for call in first:
-                self.calls.append(call)
-                self.bytes += len(call.arguments)
-                if len(self.calls) >= MESSAGE_CALLS_MAX or self.bytes >= MESSAGE_BYTES:
-                    self.send(writer, session)
-        elif what == "release":
-            self.released.append(first)
-        else:
-            self.send(writer, session)
-            writer.write_metadata(_message(first, second))
-
-    def send(self, writer: Any, session: weakref.ref[Session]) -> None:
-        if self.calls or self.stages:
-            self._send_calls(writer, session)
-        if self.released:
-            released, self.released = self.released, []
-            writer.write_metadata(_message(RELEASE, {"ranges": _ranges(released)}))
-
-    def _send_calls(self, writer: Any, session: weakref.ref[Session]) -> None:
-        alive = session()
-        calls, self.calls = self.calls, []
-        stages, self.stages = self.stages, []
-        functions, self.functions = self.functions, []
-        self.bytes = 0
-        if alive is None or alive.is_refused:
-            return
-        alive._request += 1
-        request = alive._request
-        for call in calls:
-            call.state.request = request
-        groups, parts = _groups(alive, calls)
-        wanted = _ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
-        header = {"request": request, "stages": stages, "groups": groups, "wanted": wanted}
-        writer.write_metadata(_message(SUBMIT, header, functions + parts))
-
-
-def _ranges(tasks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Return tasks as ranges: stage, first, count."""
-    ranges: list[tuple[int, int, int]] = []
-    for stage, index in sorted(tasks):
-        if ranges and ranges[-1][0] == stage and ranges[-1][1] + ranges[-1][2] == index:
-            ranges[-1] = (stage, ranges[-1][1], ranges[-1][2] + 1)
-        else:
-            ranges.append((stage, index, 1))
-    return ranges
-
-
-def _groups(session: Session, calls: Sequence[Call]) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """Return runs of calls of one stage, and the bytes that describe each."""
-    groups: list[dict[str, Any]] = []
-    parts: list[bytes] = []
-    at = 0
-    while at < len(calls):
-        end = at + 1
-        while end < len(calls) and calls[end].stage == calls[at].stage:
-            end += 1
-        _add_group(session, calls[at:end], groups, parts)
-        at = end
-    return groups, parts
-
-
-def _add_group(session: Session, calls: Sequence[Call], groups: list[dict[str, Any]], parts: list[bytes]) -> None:
-    number = calls[0].stage
-    stage = session._all[number]
-    new: list[int] = []
-    for call in calls:
-        for state in call.inputs:
-            if state.stage not in stage.inputs:
-                stage.inputs[state.stage] = len(stage.inputs)
-                new.append(state.stage)
-    offsets = [0]
-    for call in calls:
-        offsets.append(offsets[-1] + len(call.arguments))
-    session.bytes += offsets[-1]
-    parts.append(_numbers(offsets))
-    parts += [call.arguments for call in calls]
-    counts = []
-    for source in stage.inputs:
-        rows, targets = [0], []
-        for call in calls:
-            if call.inputs:
-                targets += [state.index for state in call.inputs if state.stage == source]
-            rows.append(len(targets))
-        parts += [_numbers(rows), _numbers(targets)]
-        counts.append(len(targets))
-    group = {"stage": number, "count": len(calls), "inputs": new, "arguments": offsets[-1], "edges": counts}
-    groups.append(group)
-
-
-def _numbers(numbers: list[int]) -> bytes:
-    return struct.pack(f"<{len(numbers)}I", *numbers)
-
-
 def _listen(session: weakref.ref[Session], reader: Any) -> None:
     """Hear of calls that ended, until the stream ends."""
     cause, how = "the scheduler ended", "lost"
@@ -651,7 +539,7 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
             alive = session()
             if alive is None:
                 return
-            kind, header, body = _read(message)
+            kind, header, body = read_message(message)
             if kind == SETTLED:
                 alive._settle(header, body)
             elif kind == FOREIGN:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ._coordination import Coordinator, Refused, Steps, run_steps
+from ._coordination import Coordinator, Refused, Steps, all_answers, run_steps
 from ._errors import ClusterError, trim_traceback
 from ._foreign import unpack_value
 from ._functions import Submitter
@@ -37,7 +37,7 @@ class SharingMethods:
         key : str or list of str
             The name, or a path of names: ``["model", "version"]`` is the entry ``"version"`` of ``"model"``.
         value : object
-            Any object that can be pickled. Dicts become paths.
+            Any object that can be pickled. Dicts become paths, whose values are set one after the other.
 
         Examples
         --------
@@ -51,7 +51,12 @@ class SharingMethods:
         path = _path(key)
 
         def steps() -> Steps:
-            yield self._coordinator.start_many("metadata", list(_leaves(value, [])), do="set", keys=path)
+            leaves = list(_leaves(value, path))
+            if len(leaves) > 1 or leaves[0][0] != path:
+                # Replaces all below the path.
+                leaves.insert(0, (path, {}))
+            start = self._coordinator.start
+            yield from all_answers([start("metadata", one, do="set", keys=keys) for keys, one in leaves])
 
         return run_steps(self, steps())
 

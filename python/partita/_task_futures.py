@@ -28,8 +28,16 @@ class TaskFuture(Future):
     its result.
     """
 
-    def __init__(self, state: State, client: Any) -> None:
-        self._state = state
+    def __init__(self, state: State | str, client: Any = None) -> None:
+        if isinstance(state, str):
+            # The key of a call, as in Dask.
+            from ._client import default_client
+
+            client = default_client(client)
+            found: State = client._submitter.find(state)
+        else:
+            found = state
+        self._state = found
         self._owner = client
 
     @property

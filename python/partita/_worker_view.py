@@ -203,21 +203,41 @@ def rejoin() -> None:
         _seceded = None
 
 
+def _can_secede() -> bool:
+    """Whether the caller is a function with a slot: its main thread, before it gave the slot up."""
+    call = _current_call()
+    if call is None or _seceded is call or threading.current_thread() is not threading.main_thread():
+        return False
+    return hasattr(_runner(), "secede")
+
+
 def leave_slot() -> None:
     """Give up the slot if this is a function on a worker."""
-    if _current_call() is not None and hasattr(_runner(), "secede"):
-        secede()
+    if _can_secede():
+        with contextlib.suppress(RuntimeError):
+            secede()
 
 
 @contextlib.contextmanager
-def without_slot() -> Iterator[None]:
-    """Context manager in which a function on a worker has no slot, so that the calls for which it waits can run."""
-    call = _current_call()
-    if call is None or _seceded is call or not hasattr(_runner(), "secede"):
+def without_slot(is_needed: bool = False) -> Iterator[None]:
+    """Context manager in which a function on a worker has no slot, so that the calls for which it waits can run.
+
+    Parameters
+    ----------
+    is_needed : bool
+        Whether it is an error if too many functions have given up their slots.
+    """
+    if not _can_secede():
         yield
         return
-    # Other threads of the function work without the slot meanwhile.
-    secede()
+    try:
+        secede()
+    except RuntimeError:
+        if is_needed:
+            raise
+        # The calls may run at another worker.
+        yield
+        return
     try:
         yield
     finally:
@@ -249,7 +269,7 @@ def worker_client(timeout: Any = None, separate_thread: bool = True) -> Iterator
     if not separate_thread:
         yield client
         return
-    with without_slot():
+    with without_slot(is_needed=True):
         yield client
 
 
