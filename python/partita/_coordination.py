@@ -93,10 +93,13 @@ class Request:
     def wait(self) -> Answer:
         """Wait for the answer. Ctrl-C withdraws the request."""
         try:
-            return self.done.result()
+            error = self.done.exception()
         except BaseException:
             self.withdraw()
             raise
+        if error is not None:
+            raise _copy_error(error)
+        return self.done.result()
 
     async def wait_async(self) -> Answer:
         """Wait for the answer in an event loop. Cancelling withdraws the request."""
@@ -114,6 +117,9 @@ class Request:
         except BaseException:
             self.withdraw()
             raise
+        error = self.done.exception()
+        if error is not None:
+            raise _copy_error(error)
         return self.done.result()
 
     def withdraw(self) -> None:
@@ -140,6 +146,15 @@ class Request:
             self._undo(answer)
         # Without the lock: callbacks may withdraw requests.
         self.done.set_result(answer)
+
+
+def _copy_error(error: BaseException) -> BaseException:
+    """Return a copy of the error of a request.
+
+    The error itself would reference the frames through which it is raised, and these the request with the error: what
+    they hold would live until the garbage collector finds the cycle.
+    """
+    return Refused(str(error), error.kind) if isinstance(error, Refused) else type(error)(str(error))
 
 
 class _Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import sys
 import threading
 import time
 import types
@@ -16,7 +17,8 @@ from ._errors import Cancelled, ClusterError, KilledWorker, RemoteError, trim_tr
 from ._foreign import loading
 from ._futures import Future
 from ._packing import unpack
-from ._session import Error, State, wait_states
+from ._session import SLOT_WAIT_S, Error, State, wait_states
+from ._worker_view import leave_slot
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
 
@@ -117,6 +119,12 @@ class TaskFuture(Future):
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
         self._state.session.add_callback(self._state, lambda _: _call_soon(loop, event.set))
+        if "_partita_runner" in sys.modules:
+            # An async function on a worker waits for calls that may need its slot.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(event.wait(), SLOT_WAIT_S)
+                return
+            leave_slot()
         await event.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
