@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import struct
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ._errors import Cancelled, ClusterError, trim_traceback
+from ._awaiting import Ready, in_event_loop
+from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
 from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
-from ._session import CANCEL, RETRY, Session, State, wait_states
-from ._task_futures import TaskFuture, _in_event_loop, flat_futures, make_exception
+from ._session import RETRY, Session, State, wait_states
+from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
 
 __all__ = ["FunctionMethods"]
@@ -35,14 +36,14 @@ class FunctionMethods:
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
-        return _Ready(value) if self.asynchronous and _in_event_loop() else value
+        return Ready(value) if self.asynchronous and in_event_loop() else value
 
     @trim_traceback
     def submit(
         self,
         func: Callable[..., Any],
         *args: Any,
-        key: str | None = None,
+        key: Any = None,
         workers: Any = None,
         resources: dict[str, float] | None = None,
         retries: int | None = None,
@@ -62,7 +63,7 @@ class FunctionMethods:
             The function.
         *args, **kwargs
             Its arguments. Futures in them, also in lists, tuples, dicts and other objects, stand for their results.
-        key : str, optional
+        key : str or tuple, optional
             A name of the call. Calls with equal keys are one call.
         workers : str or list of str, optional
             Names, addresses or hosts of the workers that may run it.
@@ -118,7 +119,7 @@ class FunctionMethods:
             The function.
         *iterables : iterable
             Its positional arguments: as with ``map``, as many calls as the shortest has items.
-        key : str or list of str, optional
+        key : str or list, optional
             A prefix of the keys, or all keys.
         batch_size : int, optional
             Accepted for compatibility with Dask: calls are sent together in any case.
@@ -141,15 +142,14 @@ class FunctionMethods:
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
-        keys: list[str] | None = None
+        keys: list[Any] | None = None
         if isinstance(key, (list, tuple)):
-            keys = [str(one) for one in key]
+            keys = list(key)
             if len(keys) < count:
                 raise ValueError(f"map() got {len(keys)} keys for {count} calls")
-        elif key is not None:
-            keys = [f"{key}-{number}" for number in range(count)]
+        prefix = None if key is None or keys is not None else str(key)
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
-        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure)
+        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure, prefix=prefix)
 
     @trim_traceback
     def scatter(
@@ -187,12 +187,12 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
+            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
 
         if isinstance(data, dict):
             found: Any = dict(zip(data, send(data.values())))
         elif isinstance(data, (list, tuple, set, frozenset)):
-            found = type(data)(send(data))
+            found = _rebuild(type(data), send(data))
         elif hasattr(data, "__next__") or isinstance(data, range):
             found = send(data)
         else:
@@ -241,7 +241,10 @@ class FunctionMethods:
             if isinstance(one, TaskFuture):
                 await one._async_wait()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        try:
+            return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     def _fetch(self, states: Sequence[State]) -> Iterator[Any]:
         """Yield results from the workers, in order."""
@@ -271,7 +274,7 @@ class FunctionMethods:
             )
         ours = [one._state for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
-            session.tell(CANCEL, states, reason=reason or "cancelled by its client")
+            session.cancel(states, reason or "cancelled by its client")
         for one in found:
             if not isinstance(one, TaskFuture):
                 one.cancel()
@@ -283,7 +286,7 @@ class FunctionMethods:
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
-                    state.status, state.error = "pending", None
+                    state.status, state.error, state.value = "pending", None, None
         for session, own in _by_session(states).items():
             session.tell(RETRY, own)
         return self._awaitable(None)
@@ -317,17 +320,6 @@ class FunctionMethods:
         return list(flat_futures(futures))
 
 
-class _Ready:
-    """Awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._value
-        yield
-
-
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
     """Return calls by their session."""
     found: dict[Session, list[State]] = {}
@@ -350,10 +342,20 @@ def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_structure(one, results, errors) for one in value if _has_result(one, results, errors)]
-        if hasattr(type(value), "_fields"):
-            return type(value)(*items) if len(items) == len(value) else tuple(items)
-        return type(value)(items)
+        return _rebuild(type(value), items)
     return value
+
+
+def _rebuild(kind: type, items: list[Any]) -> Any:
+    """Return items as a collection; a named tuple that lacks some is a tuple."""
+    if hasattr(kind, "_fields"):
+        return kind(*items) if len(items) == len(kind._fields) else tuple(items)
+    return kind(items)
+
+
+def _type_name(args: tuple[Any, ...]) -> str:
+    """Return the prefix of the key of a value that is sent to the workers: its type, as with Dask."""
+    return type(args[0]).__name__
 
 
 def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:

@@ -26,6 +26,9 @@ OPENED, SETTLED, REFUSED, ENDED = range(1, 5)
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
+#: The stage in the error of a call that this client cancelled.
+CANCELLED_HERE = -2
+
 #: Calls in one message, at most.
 MESSAGE_CALLS_MAX = 50_000
 #: Bytes of the arguments in one message; a single call may have more.
@@ -271,6 +274,17 @@ class Session:
         if self.ended is None:
             self._outbox.put(("release", (stage, index), None))
 
+    def cancel(self, states: Sequence[State], reason: str) -> None:
+        """Cancel calls. They have no result from now on, also those that have ended."""
+        self.tell(CANCEL, states, reason=reason)
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        for state in states:
+            if state.status == "finished" and state.is_wanted:
+                # The workers drop the result, although futures still refer to the call.
+                state.is_wanted = False
+                self.release(state.stage, state.index)
+        self._apply([(state, None, error) for state in states])
+
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
@@ -314,6 +328,9 @@ class Session:
         told = []
         with self.condition:
             for state, value, error in settled:
+                if state.error is not None and state.error.stage == CANCELLED_HERE:
+                    # Whatever the scheduler tells of it was on its way.
+                    continue
                 # A copy, so that a small result does not keep the message.
                 state.value = None if value is None else bytes(value)
                 state.error = error
