@@ -10,9 +10,10 @@ import socket
 import subprocess
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import IO, Any
 
+from ._awaiting import Ready, in_event_loop
 from ._binary import find_program
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
 from ._tls import Trust, page_token
@@ -219,6 +220,8 @@ class LocalCluster:
         written. ``False`` shows all but debug messages. The environment variable ``PARTITA_LOG`` takes precedence.
     name : str, optional
         Accepted for compatibility with Dask; no effect.
+    asynchronous : bool
+        Whether the cluster is awaited: ``async with LocalCluster(asynchronous=True) as cluster``.
 
     Raises
     ------
@@ -248,9 +251,11 @@ class LocalCluster:
         dashboard_address: str | int | None = None,
         silence_logs: Any = None,
         name: str | None = None,
+        asynchronous: bool = False,
         **arguments: Any,
     ) -> None:
         check_arguments("LocalCluster", arguments)
+        self.asynchronous = asynchronous
         command = [find_program(), "run", "--headless"]
         # None stands for the default, and so does 0, as in Dask.
         command += ["--workers", _format_count("n_workers", n_workers or 1)]
@@ -297,17 +302,28 @@ class LocalCluster:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
         return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
 
-    def close(self, timeout: Any = None) -> None:
+    def close(self, timeout: Any = None) -> Any:
         """Shut down the cluster and wait until its processes have ended."""
         if self._process.poll() is None:
             assert self._process.stdin is not None
             self._process.stdin.close()
             self._process.wait()
+        return Ready(None) if self.asynchronous and in_event_loop() else None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
             raise UnsupportedName(f"LocalCluster.{name} is not supported: {_OF_DASK[name]}")
         raise AttributeError(f"'LocalCluster' object has no attribute {name!r}")
+
+    def __await__(self) -> Generator[Any, None, LocalCluster]:
+        return self
+        yield
+
+    async def __aenter__(self) -> LocalCluster:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -332,7 +348,6 @@ _OF_DASK = {
 }
 #: Unsupported arguments of Dask's clusters, each with an alternative.
 _OF_DASK_ARGUMENTS = {
-    "asynchronous": "calls are synchronous; Client.compute returns futures",
     "protocol": "workers and clients always use Arrow Flight",
     "security": "every connection is encrypted and authenticated by the cluster's token, which Client(cluster) uses; the options "
     "of `partita run` are read from the environment: PARTITA_TLS_CERT, PARTITA_TLS_KEY, PARTITA_TLS_CA_FILE, "
@@ -354,8 +369,8 @@ _ARGUMENTS = frozenset(("processes", "host", "scheduler_port", "dashboard_addres
 
 def check_arguments(what: str, arguments: Mapping[str, Any]) -> None:
     """Raise an error for arguments that :class:`LocalCluster` does not support."""
-    for argument, value in arguments.items():
-        if argument in _ARGUMENTS or (argument == "asynchronous" and not value):
+    for argument in arguments:
+        if argument in _ARGUMENTS or argument == "asynchronous":
             continue
         if argument in _OF_DASK_ARGUMENTS:
             raise NotImplementedError(f"{what}({argument}=) is not supported: {_OF_DASK_ARGUMENTS[argument]}")

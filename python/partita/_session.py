@@ -39,6 +39,9 @@ __all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states"
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
+#: The stage in the error of a call that this client cancelled.
+CANCELLED_HERE = -2
+
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
 #: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
@@ -339,6 +342,17 @@ class Session:
         if self.ended is None:
             self._outbox.put(("tell", DROP, {"futures": [place]}))
 
+    def cancel(self, states: Sequence[State], reason: str) -> None:
+        """Cancel calls. They have no result from now on, also those that have ended."""
+        self.tell(CANCEL, states, reason=reason)
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        for state in states:
+            if state.status == "finished" and state.is_wanted:
+                # The workers drop the result, although futures still refer to the call.
+                state.is_wanted = False
+                self.release(state.stage, state.index)
+        self._apply([(state, None, error) for state in states])
+
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
@@ -382,6 +396,9 @@ class Session:
         told = []
         with self.condition:
             for state, value, error in settled:
+                if state.error is not None and state.error.stage == CANCELLED_HERE:
+                    # Whatever the scheduler tells of it was on its way.
+                    continue
                 # A copy, so that a small result does not keep the message.
                 state.value = None if value is None else bytes(value)
                 state.error = error

@@ -305,20 +305,24 @@ def persist(
         nodes = with_options(nodes, options)
     results = iter(persist_nodes(nodes, scheduler))
     made = iter([one._partita_rebuild([next(results) for _ in part]) for one, part in zip(ours, parts)])
-    persisted: tuple[Any, ...] = repack([next(made) if isinstance(one, Collection) else _persist(one) for one in found])
+    persisted: tuple[Any, ...] = repack(
+        [next(made) if isinstance(one, Collection) else _persist(one, scheduler, options) for one in found]
+    )
     return persisted
 
 
-def _persist(collection: Any) -> Any:
-    """Persist a frame, or a collection of Dask."""
+def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) -> Any:
+    """Persist a frame, or a collection of Dask, whose graph then has futures."""
     if is_frame(collection):
         return collection.persist()
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
-    results = run_nodes([tasks[key] for key in keys])
+    nodes = [tasks[key] for key in keys]
+    parts = persist_nodes(with_options(nodes, options) if options else nodes, scheduler)
     rebuild, extra = collection.__dask_postpersist__()
-    # A call, since a result may look like a task.
-    return rebuild({key: (_Constant(result),) for key, result in zip(keys, results)}, *extra)
+    # A call instead of a value, which may look like a task.
+    graph = {key: (_Constant(part.args[0]),) if type(part) is Task else part for key, part in zip(keys, parts)}
+    return rebuild(graph, *extra)
 
 
 class _Constant:
