@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import http
-import importlib
 import json
 import os
 import subprocess
@@ -30,6 +29,7 @@ from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
+from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
@@ -151,7 +151,10 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         }
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
+        #: The cluster that this client was created with or for; None if it was found by its address.
+        self.cluster: Any = None
         if hasattr(address, "scheduler_address") and hasattr(address, "token"):
+            self.cluster = address
             tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
@@ -167,17 +170,14 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
             self._find(address, scheduler_file, wait, tls_ca_file)
         elif size or not self._find_any(wait, tls_ca_file):
             check_step()
-            self._own = LocalCluster(**local)
+            self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
         self.asynchronous = asynchronous
         if set_as_default:
             self.as_current()
-        if "joblib" in sys.modules:
-            # Loops of joblib find the backend by its name. Its version may be too old.
-            with contextlib.suppress(ImportError):
-                importlib.import_module("partita.joblib")
+        register_with_joblib()
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:

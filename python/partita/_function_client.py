@@ -223,7 +223,8 @@ class FunctionMethods:
         futures : Future, or lists, tuples, sets, dicts and iterators of these
             What to fetch. Other objects are returned as they are.
         errors : str
-            ``"raise"``, or ``"skip"`` to leave out failed futures.
+            ``"raise"`` raises the exception of a failed future as soon as it has failed, while the others continue.
+            ``"skip"`` leaves out failed futures.
         """
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
@@ -232,7 +233,8 @@ class FunctionMethods:
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
         found = [one for one in flat_futures(futures) if isinstance(one, TaskFuture)]
-        wait_states([one._state for one in found], None)
+        # The first error is that of the whole: it need not wait for the others.
+        wait_states([one._state for one in found], None, until_error=errors == "raise")
         results = self._results(found, errors)
         return _structure(futures, results, errors)
 
@@ -327,7 +329,14 @@ class FunctionMethods:
         futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat], suffix=suffix)))
 
         placed = nested_nodes(keys, futures)
-        return self.gather(placed) if sync else placed
+        if not sync:
+            return placed
+        try:
+            return self.gather(placed, asynchronous=False)
+        except BaseException:
+            # After an error or Ctrl-C nobody needs the others.
+            self.cancel(list(futures.values()))
+            raise
 
     def as_dask_scheduler(self) -> Callable[..., Any]:
         """Return :meth:`get`, for ``dask.config.set(scheduler=client.as_dask_scheduler())``."""

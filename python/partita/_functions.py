@@ -18,6 +18,7 @@ from ._session import Session, State
 from ._setup import prepare
 from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
+from .utils import warn_caller
 
 __all__ = ["Submitter", "function_name", "submit"]
 
@@ -45,8 +46,9 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     made: dict[str, Any] = {}
     if options.get("priority"):
-        raise NotImplementedError(
-            f"priority={options['priority']!r} is not supported: calls run in the order in which they are submitted, and "
+        # An error would stop a script whose results are the same without it.
+        warn_caller(
+            f"priority={options['priority']!r} has no effect: calls run in the order in which they are submitted, and "
             "calls that free results run first; use another client for calls that should not wait for these"
         )
     retries = options.get("retries")
