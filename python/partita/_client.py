@@ -8,7 +8,6 @@ import http
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import warnings
