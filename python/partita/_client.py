@@ -5,11 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import http
-import importlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -17,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from ._awaiting import may_await
 from ._binary import find_program
 from ._collection_client import CollectionMethods
 from ._connection import Connection, check_process, quote
@@ -29,6 +28,7 @@ from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
+from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
@@ -69,7 +69,7 @@ def _attempts(wait: float) -> Iterator[None]:
 #: Environment variables that select a cluster.
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that are accepted without effect.
-_IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
+_IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
 class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
@@ -101,7 +101,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
     set_as_default : bool
         Whether frames without an explicit client use this one.
-    name
+    name, loop
         Accepted for compatibility with Dask; no effect.
 
     Raises
@@ -150,7 +150,10 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         }
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
+        #: The cluster that this client was created with or for; None if it was found by its address.
+        self.cluster: Any = None
         if hasattr(address, "scheduler_address") and hasattr(address, "token"):
+            self.cluster = address
             tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
@@ -166,17 +169,14 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
             self._find(address, scheduler_file, wait, tls_ca_file)
         elif size or not self._find_any(wait, tls_ca_file):
             check_step()
-            self._own = LocalCluster(**local)
+            self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
         self.asynchronous = asynchronous
         if set_as_default:
             self.as_current()
-        if "joblib" in sys.modules:
-            # Loops of joblib find the backend by its name. Its version may be too old.
-            with contextlib.suppress(ImportError):
-                importlib.import_module("partita.joblib")
+        register_with_joblib()
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:
@@ -195,7 +195,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
                 raise ClusterError("no cluster found")
             self._open_connection(*found, left)
 
-        self._try_until(attempt, wait)
+        self._try_until(attempt, wait, is_named=address is not None)
 
     def _find_any(self, wait: float | None, tls_ca_file: str | None) -> bool:
         """Connect to a cluster of the environment or a running one; return whether one was found.
@@ -223,7 +223,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         connection.attend()
         self._connection = connection
 
-    def _try_until(self, attempt: Callable[[float], None], wait: float | None) -> None:
+    def _try_until(self, attempt: Callable[[float], None], wait: float | None, is_named: bool = False) -> None:
+        """Try to connect until the time is over. For an address that the caller gave, the error is an `OSError`, as with Dask."""
         check_process()
         wait = TIMEOUT_S if wait is None else wait
         end = time.monotonic() + wait
@@ -237,18 +238,47 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
                 raise
             except ClusterError as error:
                 cause = error
-        kind = Unreachable if isinstance(cause, Unreachable) else ClusterError
-        raise kind(f"no scheduler answered within {wait:g} s: {cause}")
+        kind = Unreachable if is_named or isinstance(cause, Unreachable) else ClusterError
+        raise kind(f"cannot connect to a scheduler within {wait:g} s: {cause}")
 
-    def as_current(self) -> Client:
-        """Make this the default client, which frames without an explicit client use."""
+    def as_current(self) -> contextlib.AbstractContextManager[Client]:
+        """Make this the default client, which frames without an explicit client use.
+
+        Returns
+        -------
+        context manager
+            At the end of its block the client that was the default before is the default again. Without a block this
+            client stays the default.
+        """
         global _current
         with _lock:
             if _current is not None and _current is not self:
                 _earlier[:] = [client for client in _earlier if client not in (self, _current)]
                 _earlier.append(_current)
             _current = self
-        return self
+        return _AsCurrent(self)
+
+    def _leave_current(self) -> None:
+        """Make the client before this one the default again, as with Dask."""
+        global _current
+        with _lock:
+            _earlier[:] = [client for client in _earlier if client is not self]
+            if _current is self:
+                _current = _earlier.pop() if _earlier else None
+
+    @classmethod
+    def current(cls, allow_global: bool = True) -> Client:
+        """Return the default client.
+
+        Raises
+        ------
+        ValueError
+            If no client exists.
+        """
+        return default_client()
+
+    def start(self, **_: Any) -> None:
+        """Do nothing: a client is connected from its creation on."""
 
     # Cluster state.
 
@@ -272,19 +302,35 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
                 return rows
             after = f"&after={page['next']}"
 
-    def scheduler_info(self) -> dict[str, Any]:
-        """Return a summary of the cluster, with its workers by address."""
+    def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
+        """Return a summary of the cluster, with its workers by address.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers to describe; all by default.
+        """
         info = self._rest("cluster")
-        info["workers"] = {f"tcp://{row['address']}": row for row in self._workers()}
+        rows = self._workers()
+        info["workers"] = {f"tcp://{row['address']}": row for row in (rows if n_workers < 0 else rows[:n_workers])}
         return dict(info)
 
-    def nthreads(self) -> dict[str, int]:
-        """Return the number of slots of each worker, by its address."""
-        return {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+    @may_await
+    def nthreads(self, workers: Any = None) -> Any:
+        """Return the number of slots of each worker, by its address.
+
+        Parameters
+        ----------
+        workers : str or list of str, optional
+            Addresses or names of the workers; all by default.
+        """
+        slots = {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+        return slots if workers is None else {address: slots[address] for address in self._addresses(workers)}
 
     ncores = nthreads
 
-    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> None:
+    @may_await
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> Any:
         """Wait until at least `n_workers` workers are connected.
 
         Parameters
@@ -299,6 +345,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         TimeoutError
             If fewer workers are connected when the time is over.
         """
+        if not isinstance(n_workers, int) or n_workers < 1:
+            raise ValueError(f"n_workers must be a number of workers of at least 1, not {n_workers!r}")
         given = parse_seconds(timeout)
         wait = TIMEOUT_S if given is None else given
         connected = 0
@@ -383,6 +431,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
+    @may_await
     def retire_workers(self, workers: Sequence[str]) -> list[str]:
         """Retire workers and wait until they have left the cluster.
 
@@ -427,6 +476,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         self._program("retire", *(ids[address] for address in addresses))
         return list(workers)
 
+    @may_await
     def restart(self) -> Client:
         """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
 
@@ -444,6 +494,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
                 connection.query(f"DROP TABLE IF EXISTS {quote(table['name'])}")
         return self
 
+    @may_await
     def shutdown(self) -> None:
         """Shut down the scheduler and all workers, even if another process started them."""
         if self._own is None:
@@ -452,12 +503,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
 
     def close(self, timeout: Any = None) -> Any:
         """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
-        global _current
-        with _lock:
-            _earlier[:] = [client for client in _earlier if client is not self]
-            if _current is self:
-                # As with Dask, the one before it is the default again.
-                _current = _earlier.pop() if _earlier else None
+        self._leave_current()
         self._futures.close()
         if not self.is_closed and "_submitter" in vars(self):
             self._drop_setups()
@@ -497,7 +543,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
 
     def __repr__(self) -> str:
         try:
-            threads = self.nthreads()
+            threads = {row["address"]: row["slots"] for row in self._workers()}
         except ClusterError as error:
             return f"<Client: {self._connection.address}, {error}>"
         address = self._connection.address
@@ -525,6 +571,19 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
             f"<div><strong>Client</strong><table>{cells}</table>"
             f"<a href='{link}' target='_blank'>Dashboard</a>: {how}</div>"
         )
+
+
+class _AsCurrent(contextlib.AbstractContextManager[Client]):
+    """The block in which a client is the default one. Its end does not close the client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> Client:
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        self._client._leave_current()
 
 
 #: Unsupported attributes of Dask's client, each with an alternative.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from ._awaiting import may_await
 from ._collection import is_frame
 from ._connection import Connection, quote
 from ._coordination import Coordinator, Refused
@@ -21,8 +22,8 @@ class DatasetMethods:
 
     _connection: Connection
     _coordinator: Coordinator
-    _awaitable: Callable[[Any], Any]
 
+    @may_await
     @trim_traceback
     def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> Any:
         """Publish frames, persisted collections, futures or other values, which all clients of the cluster can read.
@@ -83,7 +84,7 @@ class DatasetMethods:
                 raise exists from None
             if public in tables:
                 self._connection.query(f"DROP TABLE IF EXISTS {quote(public)}")
-        return self._awaitable(None)
+        return None
 
     def _drop_value(self, name: str, override: bool, exists: ClusterError) -> None:
         if name in self._value_names():
@@ -91,6 +92,7 @@ class DatasetMethods:
                 raise exists
             self._coordinator.call("publish", do="delete", name=name)
 
+    @may_await
     @trim_traceback
     def get_dataset(self, name: str, default: Any = _MISSING) -> Any:
         """Return a published dataset.
@@ -111,20 +113,21 @@ class DatasetMethods:
 
         client: Any = self
         if name in self._table_names():
-            return self._awaitable(from_table(name, client=client))
+            return from_table(name, client=client)
         try:
             ((_, value),) = self._coordinator.call("publish", do="get", name=name).values
         except Refused as refused:
             if refused.kind != "gone":
                 raise
             if default is not _MISSING:
-                return self._awaitable(default)
+                return default
             raise KeyError(f"no dataset {name!r}; published: {', '.join(self._all_names()) or 'none'}") from None
-        return self._awaitable(unpack_value(value, self))
+        return unpack_value(value, self)
 
+    @may_await
     def list_datasets(self) -> Any:
         """Return the names of the published datasets."""
-        return self._awaitable(self._all_names())
+        return self._all_names()
 
     def _all_names(self) -> list[str]:
         return [*self._table_names(), *self._value_names()]
@@ -136,6 +139,7 @@ class DatasetMethods:
     def _value_names(self) -> list[str]:
         return list(self._coordinator.call("publish", do="list").result)
 
+    @may_await
     @trim_traceback
     def unpublish_dataset(self, name: str) -> Any:
         """Drop a published dataset."""
@@ -143,7 +147,7 @@ class DatasetMethods:
             self._coordinator.call("publish", do="delete", name=name)
         else:
             self._connection.query(f"DROP TABLE {quote(name)}")
-        return self._awaitable(None)
+        return None
 
     @property
     def datasets(self) -> Datasets:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+import types
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar, cast
 
 __all__ = [
     "OF_VALUES",
+    "REMOTE_MARK",
     "Cancelled",
     "ClusterError",
     "InvalidArgument",
@@ -21,10 +23,14 @@ __all__ = [
     "Unreachable",
     "UnsupportedName",
     "query_error",
+    "remote_traceback",
     "trim_traceback",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+#: A global of the frames that stand for those of a function on a worker.
+REMOTE_MARK = "_partita_error"
 
 
 class PartitaError(Exception):
@@ -163,8 +169,18 @@ def trim_traceback(function: _Function) -> _Function:
             return function(*args, **kwargs)
         except PartitaError as error:
             raise error.with_traceback(None)  # noqa: B904
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     return cast("_Function", call)
+
+
+def remote_traceback(error: BaseException) -> types.TracebackType | None:
+    """Return the part of a traceback that a function on a worker left; all of it if there is none."""
+    found = error.__traceback__
+    while found is not None and REMOTE_MARK not in found.tb_frame.f_globals:
+        found = found.tb_next
+    return found or error.__traceback__
 
 
 class KilledWorker(PartitaError):

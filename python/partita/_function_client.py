@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import struct
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ._actors import create_actor
-from ._errors import Cancelled, ClusterError, trim_traceback
+from ._awaiting import Ready, in_event_loop
+from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
 from ._foreign import loading
 from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
-from ._session import CANCEL, RETRY, Session, State, wait_states
-from ._task_futures import TaskFuture, _in_event_loop, flat_futures, make_exception
+from ._session import RETRY, Session, State, wait_states
+from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
 
 __all__ = ["FunctionMethods"]
@@ -39,14 +40,14 @@ class FunctionMethods:
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
-        return _Ready(value) if self.asynchronous and _in_event_loop() else value
+        return Ready(value) if self.asynchronous and in_event_loop() else value
 
     @trim_traceback
     def submit(
         self,
         func: Callable[..., Any],
         *args: Any,
-        key: str | None = None,
+        key: Any = None,
         workers: Any = None,
         resources: dict[str, float] | None = None,
         retries: int | None = None,
@@ -66,7 +67,7 @@ class FunctionMethods:
             The function.
         *args, **kwargs
             Its arguments. Futures in them, also in lists, tuples, dicts and other objects, stand for their results.
-        key : str, optional
+        key : str or tuple, optional
             A name of the call. Calls with equal keys are one call.
         workers : str or list of str, optional
             Names, addresses or hosts of the workers that may run it.
@@ -128,7 +129,7 @@ class FunctionMethods:
             The function.
         *iterables : iterable
             Its positional arguments: as with ``map``, as many calls as the shortest has items.
-        key : str or list of str, optional
+        key : str or list, optional
             A prefix of the keys, or all keys.
         batch_size : int, optional
             Accepted for compatibility with Dask: calls are sent together in any case.
@@ -149,21 +150,21 @@ class FunctionMethods:
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
-        keys: list[str] | None = None
+        keys: list[Any] | None = None
         if isinstance(key, (list, tuple)):
-            keys = [str(one) for one in key]
+            keys = list(key)
             if len(keys) < count:
                 raise ValueError(f"map() got {len(keys)} keys for {count} calls")
-        elif key is not None:
-            keys = [f"{key}-{number}" for number in range(count)]
+        prefix = None if key is None or keys is not None else str(key)
         if actor or actors:
             chosen = call_options(workers, allow_other_workers, resources, None, priority)
+            labels = keys if prefix is None else [f"{prefix}-{number}" for number in range(count)]
             return [
-                create_actor(self, func, row, kwargs, chosen, None if keys is None else keys[number])
+                create_actor(self, func, row, kwargs, chosen, None if labels is None else str(labels[number]))
                 for number, row in enumerate(zip(*items))
             ]
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
-        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure)
+        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure, prefix=prefix)
 
     @trim_traceback
     def scatter(
@@ -201,12 +202,12 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
+            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
 
         if isinstance(data, dict):
             found: Any = dict(zip(data, send(data.values())))
         elif isinstance(data, (list, tuple, set, frozenset)):
-            found = type(data)(send(data))
+            found = _rebuild(type(data), send(data))
         elif hasattr(data, "__next__") or isinstance(data, range):
             found = send(data)
         else:
@@ -222,16 +223,18 @@ class FunctionMethods:
         futures : Future, or lists, tuples, sets, dicts and iterators of these
             What to fetch. Other objects are returned as they are.
         errors : str
-            ``"raise"``, or ``"skip"`` to leave out failed futures.
+            ``"raise"`` raises the exception of a failed future as soon as it has failed, while the others continue.
+            ``"skip"`` leaves out failed futures.
         """
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
-        if self.asynchronous and asynchronous is not False and _in_event_loop():
+        if self.asynchronous and asynchronous is not False and in_event_loop():
             return self._gather_async(futures, errors)
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
         found = [one for one in flat_futures(futures) if isinstance(one, TaskFuture)]
-        wait_states([one._state for one in found], None)
+        # The first error is that of the whole: it need not wait for the others.
+        wait_states([one._state for one in found], None, until_error=errors == "raise")
         results = self._results(found, errors)
         return _structure(futures, results, errors)
 
@@ -258,7 +261,10 @@ class FunctionMethods:
             if isinstance(one, TaskFuture):
                 await one._async_wait()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        try:
+            return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     def _fetch(self, states: Sequence[State]) -> Iterator[Any]:
         """Yield results from the workers, in order."""
@@ -288,7 +294,7 @@ class FunctionMethods:
             )
         ours = [_own_call(one._state) for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
-            session.tell(CANCEL, states, reason=reason or "cancelled by its client")
+            session.cancel(states, reason or "cancelled by its client")
         for one in found:
             if not isinstance(one, TaskFuture):
                 one.cancel()
@@ -300,7 +306,7 @@ class FunctionMethods:
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
-                    state.status, state.error = "pending", None
+                    state.status, state.error, state.value = "pending", None, None
         for session, own in _by_session(states).items():
             session.tell(RETRY, own)
         return self._awaitable(None)
@@ -323,7 +329,14 @@ class FunctionMethods:
         futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat], suffix=suffix)))
 
         placed = nested_nodes(keys, futures)
-        return self.gather(placed) if sync else placed
+        if not sync:
+            return placed
+        try:
+            return self.gather(placed, asynchronous=False)
+        except BaseException:
+            # After an error or Ctrl-C nobody needs the others.
+            self.cancel(list(futures.values()))
+            raise
 
     def as_dask_scheduler(self) -> Callable[..., Any]:
         """Return :meth:`get`, for ``dask.config.set(scheduler=client.as_dask_scheduler())``."""
@@ -332,17 +345,6 @@ class FunctionMethods:
     def futures_of(self, futures: Any) -> list[Future]:
         """Return the futures in a collection."""
         return list(flat_futures(futures))
-
-
-class _Ready:
-    """Awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._value
-        yield
 
 
 def _own_call(state: State) -> State:
@@ -381,10 +383,20 @@ def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_structure(one, results, errors) for one in value if _has_result(one, results, errors)]
-        if hasattr(type(value), "_fields"):
-            return type(value)(*items) if len(items) == len(value) else tuple(items)
-        return type(value)(items)
+        return _rebuild(type(value), items)
     return value
+
+
+def _rebuild(kind: type, items: list[Any]) -> Any:
+    """Return items as a collection; a named tuple that lacks some is a tuple."""
+    if hasattr(kind, "_fields"):
+        return kind(*items) if len(items) == len(kind._fields) else tuple(items)
+    return kind(items)
+
+
+def _type_name(args: tuple[Any, ...]) -> str:
+    """Return the prefix of the key of a value that is sent to the workers: its type, as with Dask."""
+    return type(args[0]).__name__
 
 
 def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:

@@ -11,13 +11,14 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ._errors import ClusterError
+from ._errors import Cancelled, ClusterError
 from ._foreign import ForeignState, fetch_call
 from ._packing import CALL, pack_arguments, pack_function, with_places
 from ._session import Session, State
 from ._setup import prepare
 from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
+from .utils import warn_caller
 
 __all__ = ["Submitter", "function_name", "submit"]
 
@@ -45,8 +46,9 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     made: dict[str, Any] = {}
     if options.get("priority"):
-        raise NotImplementedError(
-            f"priority={options['priority']!r} is not supported: calls run in the order in which they are submitted, and "
+        # An error would stop a script whose results are the same without it.
+        warn_caller(
+            f"priority={options['priority']!r} has no effect: calls run in the order in which they are submitted, and "
             "calls that free results run first; use another client for calls that should not wait for these"
         )
     retries = options.get("retries")
@@ -131,11 +133,16 @@ class Submitter:
         function: Callable[..., Any],
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]],
         options: dict[str, Any] | None = None,
-        keys: Sequence[str] | None = None,
+        keys: Sequence[Any] | None = None,
         name: str = "",
         pure: bool = True,
+        prefix: str | Callable[[tuple[Any, ...]], str] | None = None,
     ) -> list[TaskFuture]:
-        """Submit calls of one function and return their futures."""
+        """Submit calls of one function and return their futures.
+
+        `keys` are whole keys. Otherwise a key begins with `prefix`, which may be a function of the arguments, or with the
+        name of the function.
+        """
         session = self.session()
         name = name or function_name(function)
         is_identity = function is identity
@@ -147,10 +154,11 @@ class Submitter:
         shared = _Shared(self, session, made)
         new: dict[str, State] = {}
         for number, (args, kwargs) in enumerate(calls):
+            label = name if prefix is None else prefix if isinstance(prefix, str) else prefix(args)
             args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
             pickled, inputs, kept = pack_arguments((*carried, *args) if carried else args, kwargs, name)
             states = [self._state_of(session, one, made, kept) for one in inputs]
-            key = keys[number] if keys is not None else self._key(name, digest, pickled, states, pure)
+            key = keys[number] if keys is not None else self._key(label, digest, pickled, states, pure)
             state = new.get(key) or session.find(key)
             if state is None:
                 state = State(session, key, name)
@@ -181,6 +189,8 @@ class Submitter:
             state = value
         else:
             raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
+        if state.status == "cancelled":
+            raise Cancelled(f"an argument of the call was cancelled: {state.key}")
         if state.job == session.job:
             return state
         if state.session.ended is not None:

@@ -175,6 +175,13 @@ def _by_value_pickler() -> Any:
 _NO_FILE = "<dynamic-code>"
 
 
+def _is_by_value(pickled: bytes) -> bool:
+    """Whether a pickle refers to a module that the user registered with ``cloudpickle.register_pickle_by_value``."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    registry = getattr(cloudpickle, "list_registry_pickle_by_value", set)
+    return any(name.encode() in pickled for name in registry())
+
+
 def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """Pickle a value, with functions and classes of the script by value.
 
@@ -186,7 +193,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     callback = None if buffers is None else buffers.append
     try:
         pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
-        if _MAIN not in pickled:
+        if _MAIN not in pickled and not _is_by_value(pickled):
             return pickled
     except Exception:
         pass

@@ -40,6 +40,9 @@ __all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states"
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
+#: The stage in the error of a call that this client cancelled.
+CANCELLED_HERE = -2
+
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
 #: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
@@ -220,6 +223,8 @@ class Session:
         self.ended: str | None = None
         #: The scheduler refused calls: those after them would have other places than here, so none are sent.
         self.is_refused = False
+        #: Calls that ended without a result.
+        self.failures = 0
         self.calls = 0
         self.bytes = 0
         self._stages: dict[Any, int] = {}
@@ -342,6 +347,17 @@ class Session:
         if self.ended is None:
             self._outbox.put(("tell", DROP, {"futures": [place]}))
 
+    def cancel(self, states: Sequence[State], reason: str) -> None:
+        """Cancel calls. They have no result from now on, also those that have ended."""
+        self.tell(CANCEL, states, reason=reason)
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        for state in states:
+            if state.status == "finished" and state.is_wanted:
+                # The workers drop the result, although futures still refer to the call.
+                state.is_wanted = False
+                self.release(state.stage, state.index)
+        self._apply([(state, None, error) for state in states])
+
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
@@ -385,6 +401,9 @@ class Session:
         told = []
         with self.condition:
             for state, value, error in settled:
+                if state.error is not None and state.error.stage == CANCELLED_HERE:
+                    # Whatever the scheduler tells of it was on its way.
+                    continue
                 # A copy, so that a small result does not keep the message.
                 state.value = None if value is None else bytes(value)
                 state.error = error
@@ -393,6 +412,7 @@ class Session:
                     state.status = "finished"
                 else:
                     # Calls are lost with their session. Those that lost their workers have failed.
+                    self.failures += 1
                     is_lost = error.kind == "lost" and error.stage < 0
                     state.status = "cancelled" if error.kind == "cancelled" else "lost" if is_lost else "error"
                 if state.callbacks:
@@ -433,8 +453,10 @@ class Session:
                 return
         self._callbacks.put((callback, state))
 
-    def wait(self, states: Sequence[State], timeout: float | None, first: bool = False) -> bool:
-        """Wait until all calls, or the first of them, have ended. Return whether they have."""
+    def wait(
+        self, states: Sequence[State], timeout: float | None, first: bool = False, until_error: bool = False
+    ) -> bool:
+        """Wait until all calls, or the first of them, have ended; or until one has failed. Return whether they have."""
 
         def is_over() -> bool:
             check = any if first else all
@@ -452,16 +474,27 @@ class Session:
                 left.pop()
             return not left
 
+        seen = -1
+
+        def are_over_or_failed() -> bool:
+            nonlocal seen
+            if seen != self.failures:
+                seen = self.failures
+                if any(state.error is not None for state in left):
+                    return True
+            return are_over()
+
+        check = is_over if first else are_over_or_failed if until_error else are_over
         with self.condition:
-            return self.condition.wait_for(is_over if first else are_over, timeout)
+            return self.condition.wait_for(check, timeout)
 
 
-def wait_states(states: Sequence[State], timeout: float | None, first: bool = False) -> bool:
-    """Wait until calls of any sessions, or the first of them, have ended. Return whether they have.
+def wait_states(states: Sequence[State], timeout: float | None, first: bool = False, until_error: bool = False) -> bool:
+    """Wait until calls of any sessions, or the first of them, have ended; or one has failed. Return whether they have.
 
     A function that waits longer on a worker gives its slot to the calls for which it waits.
     """
-    return wait_without_slot(lambda seconds: _wait_states(states, seconds, first), timeout)
+    return wait_without_slot(lambda seconds: _wait_states(states, seconds, first, until_error), timeout)
 
 
 def wait_without_slot(wait: Callable[[float | None], bool], timeout: float | None) -> bool:
@@ -482,17 +515,17 @@ def wait_without_slot(wait: Callable[[float | None], bool], timeout: float | Non
         return wait(None if timeout is None else timeout - short)
 
 
-def _wait_states(states: Sequence[State], timeout: float | None, first: bool) -> bool:
+def _wait_states(states: Sequence[State], timeout: float | None, first: bool, until_error: bool) -> bool:
     sessions: dict[Session, list[State]] = {}
     for state in states:
         sessions.setdefault(state.session, []).append(state)
     if len(sessions) == 1:
         ((session, own),) = sessions.items()
-        return session.wait(own, timeout, first)
+        return session.wait(own, timeout, first, until_error)
     end = None if timeout is None else time.monotonic() + timeout
     if not first:
         return all(
-            session.wait(own, None if end is None else max(end - time.monotonic(), 0))
+            session.wait(own, None if end is None else max(end - time.monotonic(), 0), until_error=until_error)
             for session, own in sessions.items()
         )
     ended = threading.Event()

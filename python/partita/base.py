@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -279,8 +280,15 @@ def _run_on_cluster(nodes: list[Any], client: Any = None) -> list[Any]:
     def share() -> float:
         return sum(one.done() for one in futures) / max(len(futures), 1)
 
-    with show_progress(share):
-        return list(client.gather(futures))
+    try:
+        with show_progress(share):
+            return list(client.gather(futures, asynchronous=False))
+    except BaseException as error:
+        # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
+        # would let their tasks run to the end.
+        traceback.clear_frames(error.__traceback__)
+        futures.clear()
+        raise
 
 
 @trim_traceback
@@ -305,20 +313,24 @@ def persist(
         nodes = with_options(nodes, options)
     results = iter(persist_nodes(nodes, scheduler))
     made = iter([one._partita_rebuild([next(results) for _ in part]) for one, part in zip(ours, parts)])
-    persisted: tuple[Any, ...] = repack([next(made) if isinstance(one, Collection) else _persist(one) for one in found])
+    persisted: tuple[Any, ...] = repack(
+        [next(made) if isinstance(one, Collection) else _persist(one, scheduler, options) for one in found]
+    )
     return persisted
 
 
-def _persist(collection: Any) -> Any:
-    """Persist a frame, or a collection of Dask."""
+def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) -> Any:
+    """Persist a frame, or a collection of Dask, whose graph then has futures."""
     if is_frame(collection):
         return collection.persist()
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
-    results = run_nodes([tasks[key] for key in keys])
+    nodes = [tasks[key] for key in keys]
+    parts = persist_nodes(with_options(nodes, options) if options else nodes, scheduler)
     rebuild, extra = collection.__dask_postpersist__()
-    # A call, since a result may look like a task.
-    return rebuild({key: (_Constant(result),) for key, result in zip(keys, results)}, *extra)
+    # A call instead of a value, which may look like a task.
+    graph = {key: (_Constant(part.args[0]),) if type(part) is Task else part for key, part in zip(keys, parts)}
+    return rebuild(graph, *extra)
 
 
 class _Constant:

@@ -155,7 +155,8 @@ def test_map_of_nothing_is_empty(client):
 
 
 def test_map_takes_a_prefix_of_the_keys(client):
-    assert [one.key for one in client.map(inc, [1, 2], key="mine")] == ["mine-0", "mine-1"]
+    first, second = [one.key for one in client.map(inc, [1, 2], key="mine")]
+    assert first.startswith("mine-") and second.startswith("mine-") and first != second
 
 
 def test_map_takes_all_keys(client):
@@ -619,12 +620,35 @@ def test_a_cancelled_call_can_be_submitted_again(client, gate):
     assert client.submit(touch_and_wait, gate.began, gate.path, 3).result(LONG_S) == 3
 
 
-def test_cancel_of_a_finished_call_keeps_its_result(client):
+def test_cancel_of_a_finished_call_drops_its_result(client):
     future = client.submit(inc, 1)
     wait(future, LONG_S)
     future.cancel()
+    assert future.cancelled()
+    with pytest.raises(CancelledError):
+        future.result(LONG_S)
+
+
+def test_cancel_takes_effect_at_once(client, gate):
+    future = client.submit(touch_and_wait, gate.began, gate.path)
+    future.cancel()
+    assert future.status == "cancelled"
+
+
+def test_a_cancelled_call_stays_cancelled_when_its_result_comes(client, gate):
+    future = client.submit(wait_for, gate.path)
+    future.cancel()
+    gate.open()
     assert client.submit(inc, 100).result(LONG_S) == 101
-    assert future.result(LONG_S) == 2
+    assert future.status == "cancelled"
+
+
+def test_a_cancelled_future_is_refused_as_an_argument(client):
+    future = client.submit(inc, 1)
+    wait(future, LONG_S)
+    future.cancel()
+    with pytest.raises(CancelledError, match="an argument of the call was cancelled"):
+        client.submit(inc, future)
 
 
 def test_result_times_out(client, gate):
@@ -666,8 +690,23 @@ def test_as_completed_raises_errors(client):
 
 
 def test_as_completed_returns_errors(client):
-    ((future, error),) = as_completed([client.submit(fail, "returned")], with_results=True, raise_errors=False)
-    assert isinstance(error, ValueError) and future.status == "error"
+    ((future, found),) = as_completed([client.submit(fail, "returned")], with_results=True, raise_errors=False)
+    kind, error, _ = found
+    assert kind is ValueError and str(error) == "returned" and future.status == "error"
+
+
+def test_as_completed_returns_that_a_call_was_cancelled(client, gate):
+    future = client.submit(wait_for, gate.path)
+    future.cancel()
+    ((_, error),) = as_completed([future], with_results=True)
+    assert isinstance(error, CancelledError)
+
+
+def test_as_completed_shows_its_progress(client, gate):
+    futures = [client.submit(inc, 1), client.submit(wait_for, gate.path)]
+    ended = as_completed(futures)
+    wait(futures[0], LONG_S)
+    assert repr(ended) == "<as_completed: waiting=1 done=1>"
 
 
 def test_as_completed_takes_further_futures_while_it_runs(client):
@@ -844,7 +883,41 @@ def test_scatter_shares_equal_values(client):
     assert client.scatter("text", hash=False).key != client.scatter("text", hash=False).key
 
 
+def test_gather_raises_as_soon_as_one_call_has_failed(client, gate):
+    waiting = client.submit(wait_for, gate.path)
+    with pytest.raises(ValueError, match="at once"):
+        client.gather([waiting, client.submit(fail, "at once")])
+    assert waiting.status == "pending"
+
+
+def wait_and_fail(path):
+    wait_for(path)
+    raise ValueError("while another one runs")
+
+
+def test_a_failed_compute_stops_its_other_tasks(default, gate, tmp_path):
+    """Although the traceback of the error exists, which refers to frames that had the futures."""
+    cleaned = tmp_path / "cleaned"
+    other = partita.delayed(touch_and_clean)(gate.began, gate.path, str(cleaned))
+    with pytest.raises(ValueError, match="while another one runs") as caught:
+        partita.compute(other, partita.delayed(wait_and_fail)(gate.began))
+    until(cleaned.exists, "the other task to be interrupted")
+    assert caught.value.__traceback__ is not None
+
+
 # asyncio.
+
+
+def test_await_a_frame(client):
+    connection = client._connection
+
+    async def run():
+        async with Client(connection.address, token=connection.token, asynchronous=True, set_as_default=False) as other:
+            frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1, client=other)
+            future = other.compute(frame.a.sum())
+            return await future, await other.gather([future, other.submit(inc, 1)])
+
+    assert asyncio.run(run()) == (3, [3, 2])
 
 
 def test_asyncio(client):
@@ -996,8 +1069,15 @@ def test_options_of_wrong_types_are_refused(client):
         client.submit(inc, 1, resources={"GPU": -1})
     with pytest.raises(TypeError, match="resources must be"):
         client.submit(inc, 1, resources=["GPU"])
-    with pytest.raises(NotImplementedError, match="priority"):
-        client.submit(inc, 1, priority=5)
+
+
+def test_priority_is_ignored_with_a_warning(client):
+    """The result is the same without it. The warning names the line of the caller."""
+    with pytest.warns(UserWarning, match="priority=5 has no effect") as caught:
+        assert client.submit(inc, 1, priority=5, pure=False).result(LONG_S) == 2
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="priority=1"), partita.annotate(priority=1):
+        assert partita.delayed(inc)(1).compute(scheduler=client) == 2
 
 
 # Graphs.
