@@ -39,6 +39,8 @@ __all__ = [
 HELLO, REQUEST, WITHDRAW = 16, 17, 18
 ANSWER, FAILED, EVENT = 17, 18, 19
 
+#: Time to wait for the end of the stream when it is closed, in seconds.
+CLOSE_TIMEOUT_S = 1.0
 #: Maximum number of events that wait for their handlers. Later ones are dropped with a warning.
 EVENTS_MAX = 10_000
 
@@ -175,8 +177,10 @@ class _Stream:
         self._writer, reader = exchange()
         self._writer.write_metadata(_message(HELLO, {"client": who}))
         # The threads refer to the stream only while they work on a message.
-        for name, work, source in (("coordination", _listen, reader), ("withdrawals", _drain, self.outbox)):
-            threading.Thread(target=work, args=(weakref.ref(self), source), name=f"partita-{name}", daemon=True).start()
+        this = weakref.ref(self)
+        self._reading = threading.Thread(target=_listen, args=(this, reader), name="partita-coordination", daemon=True)
+        self._reading.start()
+        threading.Thread(target=_drain, args=(this, self.outbox), name="partita-withdrawals", daemon=True).start()
 
     def send(
         self,
@@ -260,6 +264,9 @@ class _Stream:
         self.end("the client is closed")
         with self._lock, contextlib.suppress(Exception):
             self._writer.done_writing()
+        # Otherwise the connection would be closed in the middle of the stream, about which gRPC prints a message.
+        if self._reading is not threading.current_thread():
+            self._reading.join(CLOSE_TIMEOUT_S)
 
     def __del__(self) -> None:
         self.outbox.put(None)

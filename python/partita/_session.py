@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import struct
@@ -52,6 +53,8 @@ BYTES_KEPT = 64 << 20
 OPEN_TIMEOUT_S = 60.0
 #: Time for which a function on a worker waits for calls before it gives up its slot, in seconds.
 SLOT_WAIT_S = 0.05
+#: Environment variable of functions on the workers: the environment in which they run, as JSON.
+ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -186,21 +189,21 @@ class _Stage:
 
 def environment(python: str | None) -> dict[str, Any]:
     """Describe this process's Python to the workers."""
-    settings = getattr(sys.modules.get("_partita_runner"), "settings", None)
-    if settings:
-        # The calls of a function on a worker run where that function runs.
-        return dict(settings)
+    if "_partita_runner" in sys.modules and ENVIRONMENT in os.environ:
+        # The calls of a function on a worker run in the environment of that function, whose processes exist.
+        text = os.environ[ENVIRONMENT]
+        return {**json.loads(text), "env": {ENVIRONMENT: text}}
     # An empty entry means the working directory, which is another one there.
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path if isinstance(entry, str)]
-    return {
+    described = {
         "python": list(sys.version_info[:2]),
         "executable": python or sys.executable or "",
         "is_chosen": python is not None,
         "sys_path": path,
         "cwd": os.getcwd(),
-        "env": {},
         "preload": [name for name in PRELOADED if name in sys.modules],
     }
+    return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 
 class Session:

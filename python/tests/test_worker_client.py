@@ -52,7 +52,7 @@ def test_functions_submit_many_calls(client):
 
 
 def test_recursion(client):
-    assert client.submit(fibonacci, 6).result(LONG_S) == 8
+    assert client.submit(fibonacci, 5).result(LONG_S) == 5
 
 
 def test_async_functions_await_calls(client):
