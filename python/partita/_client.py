@@ -30,7 +30,7 @@ from ._inspection import InspectionMethods
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._tls import page_token
 
-__all__ = ["Client", "Future", "current_client", "default_client"]
+__all__ = ["Client", "Future", "current_client", "default_client", "is_in_call"]
 
 #: Default time to wait for the scheduler or the workers, in seconds.
 TIMEOUT_S = 60.0
@@ -607,7 +607,7 @@ def current_client() -> Client:
     with _lock:
         if _current is not None:
             return _current
-        if not _is_in_call():
+        if not is_in_call():
             return Client()
         address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
         if not address or not token:
@@ -632,6 +632,6 @@ def default_client(c: Client | None = None) -> Client:
     return found
 
 
-def _is_in_call() -> bool:
+def is_in_call() -> bool:
     """Whether this process runs a call on a worker."""
     return getattr(sys.modules.get("_partita_runner"), "current", None) is not None

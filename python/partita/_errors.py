@@ -15,6 +15,7 @@ __all__ = [
     "InvalidArgument",
     "KilledWorker",
     "PartitaError",
+    "PartitionLost",
     "QueryError",
     "RemoteError",
     "TokenRefused",
@@ -45,6 +46,10 @@ class InvalidArgument(ClusterError, ValueError):
 
 class Unreachable(ClusterError, ConnectionError):
     """A scheduler does not answer."""
+
+
+class PartitionLost(ClusterError):
+    """No worker holds a partition of a persisted frame."""
 
 
 class TokenRefused(ClusterError, PermissionError):

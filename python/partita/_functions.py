@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ._errors import ClusterError
+from ._frame_functions import PersistedPartitions
 from ._packing import CALL, pack_arguments, pack_function, with_places
 from ._session import Session, State
 from ._task_futures import TaskFuture
@@ -232,7 +233,10 @@ class Submitter:
                 args = (function, *args)
             pickled, inputs = pack_arguments(args, task.kwargs, task.name)
             found = [states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs]
-            made.append(_Unplaced(states[task.key], stage, pickled, found))
+            one = _Unplaced(states[task.key], stage, pickled, found)
+            # They are pickled without the frame, which must stay persisted.
+            one.keep([value for value in args if type(value) is PersistedPartitions])
+            made.append(one)
         self._place(session, made)
         return [TaskFuture(states[task.key], self._client) for task in outputs]
 
@@ -266,6 +270,14 @@ class _Unplaced:
         self.stage = stage
         self.pickled = pickled
         self.states = states
+        for one in states:
+            if one.kept:
+                self.keep(one.kept)
+
+    def keep(self, values: Sequence[Any]) -> None:
+        """Keep objects as long as somebody refers to the call."""
+        if values:
+            self.state.kept = tuple(dict.fromkeys((*self.state.kept, *values)))
 
 
 class _Shared:

@@ -64,6 +64,7 @@ class State:
         "error",
         "index",
         "is_wanted",
+        "kept",
         "key",
         "name",
         "request",
@@ -89,6 +90,8 @@ class State:
         self.value: Any = None
         self.error: Error | None = None
         self.is_wanted = False
+        #: Objects that must live as long as the result can be recomputed, such as frames whose partitions it reads.
+        self.kept: tuple[Any, ...] = ()
         self.callbacks: list[Callable[[State], None]] | None = None
 
     def __del__(self) -> None:
