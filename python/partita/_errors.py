@@ -17,6 +17,7 @@ __all__ = [
     "InvalidArgument",
     "KilledWorker",
     "PartitaError",
+    "PartitionLost",
     "QueryError",
     "RemoteError",
     "TokenRefused",
@@ -51,6 +52,10 @@ class InvalidArgument(ClusterError, ValueError):
 
 class Unreachable(ClusterError, ConnectionError):
     """A scheduler does not answer."""
+
+
+class PartitionLost(ClusterError):
+    """No worker holds a partition of a persisted frame."""
 
 
 class TokenRefused(ClusterError, PermissionError):

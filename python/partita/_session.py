@@ -86,6 +86,7 @@ class State:
         "name",
         "request",
         "session",
+        "sources",
         "stage",
         "status",
         "token",
@@ -109,6 +110,8 @@ class State:
         self.is_wanted = False
         #: What must exist until the call has ended.
         self.kept: Any = None
+        #: Objects that must live as long as the result can be recomputed, such as frames whose partitions it reads.
+        self.sources: tuple[Any, ...] = ()
         self.callbacks: list[Callable[[State], None]] | None = None
 
     @property

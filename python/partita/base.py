@@ -214,6 +214,12 @@ def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] |
     return run(nodes)
 
 
+def is_synchronous() -> bool:
+    """Whether the configuration says that tasks run in the calling thread."""
+    found = config.get("scheduler", None)
+    return found is get_synchronous or (isinstance(found, str) and found.lower() in _SYNCHRONOUS)
+
+
 def _find_scheduler(given: Any) -> Callable[[list[Any]], list[Any]]:
     scheduler = config.get("scheduler", None) if given is None else given
     if isinstance(scheduler, str):
