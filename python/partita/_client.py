@@ -6,11 +6,9 @@ import atexit
 import contextlib
 import contextvars
 import http
-import importlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -21,16 +19,22 @@ from typing import Any
 from ._awaiting import may_await
 from ._binary import find_program
 from ._collection_client import CollectionMethods
-from ._connection import Connection, quote
+from ._connection import Connection, check_process, quote
+from ._coordination import Coordinator
 from ._dashboard import Dashboard
+from ._dataset_client import DatasetMethods
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._function_client import FunctionMethods
 from ._functions import Submitter
 from ._futures import Future, Futures
 from ._inspection import InspectionMethods
+from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
+from ._setup_client import SetupMethods
+from ._sharing_client import SharingMethods
 from ._tls import page_token
+from ._worker_view import is_in_runner, own_client
 
 __all__ = ["Client", "Future", "current_client", "default_client"]
 
@@ -71,7 +75,7 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods, CollectionMethods, InspectionMethods):
+class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
     """A connection to a cluster.
 
     Parameters
@@ -137,7 +141,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             arguments.pop(name, None)
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
-        self._is_closed = False
+        #: Whether the client was closed.
+        self.is_closed = False
         self._futures = Futures()
         wait = parse_seconds(timeout)
         size = {
@@ -148,7 +153,10 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         }
         size = {name: value for name, value in size.items() if value is not None}
         local = {**size, **arguments}
+        #: The cluster that this client was created with or for; None if it was found by its address.
+        self.cluster: Any = None
         if hasattr(address, "scheduler_address") and hasattr(address, "token"):
+            self.cluster = address
             tls_ca_file = tls_ca_file or getattr(address, "tls_ca_file", None)
             self._connect(address.scheduler_address, address.token, wait, tls_ca_file)
         elif address is not None and not isinstance(address, str):
@@ -164,16 +172,14 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             self._find(address, scheduler_file, wait, tls_ca_file)
         elif size or not self._find_any(wait, tls_ca_file):
             check_step()
-            self._own = LocalCluster(**local)
+            self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
+        self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
         self.asynchronous = asynchronous
         if set_as_default:
             self.as_current()
-        if "joblib" in sys.modules:
-            # Loops of joblib find the backend by its name. Its version may be too old.
-            with contextlib.suppress(ImportError):
-                importlib.import_module("partita.joblib")
+        register_with_joblib()
         atexit.register(self.close)
 
     def _connect(self, address: str, token: str, wait: float | None, tls_ca_file: str | None = None) -> None:
@@ -222,6 +228,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
 
     def _try_until(self, attempt: Callable[[float], None], wait: float | None, is_named: bool = False) -> None:
         """Try to connect until the time is over. For an address that the caller gave, the error is an `OSError`, as with Dask."""
+        check_process()
         wait = TIMEOUT_S if wait is None else wait
         end = time.monotonic() + wait
         cause: ClusterError | None = None
@@ -411,79 +418,6 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
         self._rest(f"jobs/{job}/cancel", "POST")
 
-    # Public tables.
-
-    @may_await
-    @trim_traceback
-    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
-        """Publish frames as tables that all clients of the cluster can read, until they are unpublished.
-
-        Parameters
-        ----------
-        *args : DataFrame or Series
-            A single frame, published as `name`.
-        name : str, optional
-            Name of the single frame.
-        override : bool
-            Whether to replace existing datasets of the same names.
-        **kwargs : DataFrame or Series
-            Frames by name.
-
-        Raises
-        ------
-        ClusterError
-            If a dataset of the name exists and `override` is false.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from partita import dataframe as dd
-        >>> from partita.distributed import Client
-        >>> with Client(n_workers=1) as client:
-        ...     frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-        ...     client.publish_dataset(numbers=frame)
-        ...     int(client.get_dataset("numbers").a.sum().compute())
-        3
-        """
-        named = dict(kwargs)
-        if args:
-            if name is None or len(args) != 1:
-                raise TypeError("publish_dataset() takes one frame with name=, or frames as keyword arguments")
-            named[name] = args[0]
-        existing = [] if override else self.list_datasets()
-        for public, frame in named.items():
-            if public in existing:
-                raise ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
-            frame._publish(self, public, override)
-
-    @may_await
-    @trim_traceback
-    def get_dataset(self, name: str) -> Any:
-        """Return a published dataset as a frame.
-
-        Raises
-        ------
-        KeyError
-            If no dataset has this name.
-        """
-        from .dataframe._io import from_table
-
-        if name not in self.list_datasets():
-            raise KeyError(f"no dataset {name!r}; published: {', '.join(self.list_datasets()) or 'none'}")
-        return from_table(name, client=self)
-
-    @may_await
-    def list_datasets(self) -> list[str]:
-        """Return the names of the published datasets."""
-        rows = self._connection.action("partita.tables", {})
-        return [row["name"] for row in rows if row["session"] is None]
-
-    @may_await
-    @trim_traceback
-    def unpublish_dataset(self, name: str) -> None:
-        """Drop a published dataset."""
-        self._connection.query(f"DROP TABLE {quote(name)}")
-
     # Cluster lifetime.
 
     def _program(self, *arguments: str) -> None:
@@ -573,12 +507,15 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
 
     def close(self, timeout: Any = None) -> Any:
         """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
-        self._is_closed = True
         self._leave_current()
         self._futures.close()
-        submitter = getattr(self, "_submitter", None)
-        if submitter is not None:
-            submitter.close()
+        if not self.is_closed and "_submitter" in vars(self):
+            self._drop_setups()
+            if self._hub is not None:
+                self._hub.close()
+            self._submitter.close()
+            self._coordinator.close()
+        self.is_closed = True
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
@@ -609,7 +546,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         self.close()
 
     def __repr__(self) -> str:
-        if self._is_closed:
+        if self.is_closed:
             return "<Client: closed>"
         try:
             threads = {row["address"]: row["slots"] for row in self._workers()}
@@ -619,7 +556,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
 
     def _repr_html_(self) -> str:
-        if self._is_closed:
+        if self.is_closed:
             return "<p><strong>Client</strong>: No scheduler connected. The client is closed.</p>"
         try:
             info = self._rest("cluster")
@@ -666,10 +603,6 @@ _OF_DASK = {
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
     "call_stack": "the dashboard shows the running tasks of each worker",
-    "rebalance": "partitions are placed when they are computed",
-    "replicate": "use dataframe.from_pandas(.., replicas=2)",
-    "upload_file": "functions of a script travel with their calls; put modules into a folder that the workers share",
-    "register_plugin": "use Client.run to call a function on each worker",
 }
 
 
@@ -687,15 +620,7 @@ def current_client() -> Client:
     with _lock:
         if _current is not None:
             return _current
-        if not _is_in_call():
-            return Client()
-        address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
-        if not address or not token:
-            raise ClusterError(
-                "functions on a worker have no client of their own: pass futures as arguments, and submit further calls "
-                "from the script"
-            )
-        return Client(address, token=token)
+        return own_client() if is_in_runner() else Client()
 
 
 def default_client(c: Client | None = None) -> Client:
@@ -710,8 +635,3 @@ def default_client(c: Client | None = None) -> Client:
     if found is None:
         raise ValueError("no client exists; create one with partita.distributed.Client()")
     return found
-
-
-def _is_in_call() -> bool:
-    """Whether this process runs a call on a worker."""
-    return getattr(sys.modules.get("_partita_runner"), "current", None) is not None

@@ -31,7 +31,7 @@ from ._wire import statement_query, upload_command
 __all__ = ["Connection", "Running"]
 
 #: Version of the protocol between client and scheduler.
-PROTOCOL = "6"
+PROTOCOL = "7"
 #: Key of the schema metadata of a result that contains a notice for the user.
 _NOTICE_KEY = b"partita.notice"
 #: Timeout for connecting to a worker, in seconds; afterwards its rows pass through the scheduler.
@@ -138,11 +138,34 @@ def _finish(done: Future[_Result], work: Callable[[], _Result]) -> None:
         del done
 
 
+#: The process that uses gRPC.
+_process: int | None = None
+
+
+def check_process() -> None:
+    """Check that this process may use gRPC, which hangs in a fork of a process that has used it.
+
+    Raises
+    ------
+    ClusterError
+        If this is a fork of a process that has connected to a cluster.
+    """
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    elif _process != os.getpid():
+        raise ClusterError(
+            "this process was forked from one that is connected to a cluster, and such a connection does not work in two "
+            "processes: start processes with multiprocessing.get_context('spawn'), or connect only after the fork"
+        )
+
+
 def _flight_client(trust: Trust, address: str, timeout: float, worker: str | None = None) -> flight.FlightClient:
     """Connect to the scheduler, or to the worker with this fingerprint.
 
     gRPC does not know fingerprints, but takes a certificate as the only one that it trusts.
     """
+    check_process()
     if trust.is_plaintext:
         proofs = CallProofs(lambda: trust.session(address, timeout, worker))
         # Recognize the process before gRPC sends anything.
@@ -328,6 +351,7 @@ class Connection:
     @property
     def _scheduler(self) -> flight.FlightClient:
         """The Flight client of the scheduler, connected on first use."""
+        check_process()
         if self._client is None:
             self.reach(CONNECT_TIMEOUT_S)
         assert self._client is not None
@@ -360,7 +384,7 @@ class Connection:
 
     def close(self) -> None:
         """End the session. The scheduler drops its unpublished tables."""
-        if not self._closed:
+        if not self._closed and _process == os.getpid():
             self._closed = True
             if self._releases is not None:
                 self._releases.close()

@@ -1,4 +1,4 @@
-"""Drawings of plans."""
+"""Drawings of plans and tasks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from ._tasks import Task, find_inputs
+from ._layout import Layout, Node
+from ._tasks import Task, find_inputs, identity, sort_tasks
+from .utils import key_split
 
-__all__ = ["Drawing", "describe_tasks", "visualize"]
+__all__ = ["Drawing", "describe_tasks", "lay_out", "visualize"]
 
 _LINE_PX = 18
 _INDENT_PX = 18
@@ -17,29 +19,58 @@ _CHAR_PX = 7.3
 
 
 class Drawing:
-    """A plan as SVG, with one line per operator, below the operator that reads its output."""
+    """A picture of plans and tasks, which a notebook shows.
 
-    def __init__(self, plan: str) -> None:
-        lines = [line for line in plan.splitlines() if line.strip()]
-        depths = [(len(line) - len(line.lstrip())) // 2 for line in lines]
-        width = (
-            max((depth * _INDENT_PX + len(line.strip()) * _CHAR_PX for depth, line in zip(depths, lines)), default=0)
-            + 24
-        )
-        height = len(lines) * _LINE_PX + 16
-        texts = "".join(
-            f'<text x="{12 + depth * _INDENT_PX}" y="{(at + 1) * _LINE_PX}">{escape(line.strip())}</text>'
-            for at, (depth, line) in enumerate(zip(depths, lines))
-        )
+    Attributes
+    ----------
+    plan : str
+        The plan or the tasks as text.
+    svg : str
+        The image.
+    """
+
+    def __init__(self, plan: str, layout: Layout | None = None) -> None:
         self.plan = plan
-        self.svg = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" role="img" '
-            f'aria-label="plan" font-family="monospace" font-size="12"><rect width="100%" height="100%" fill="white"/>'
-            f"{texts}</svg>"
-        )
+        self._layout = layout
+        self.svg = _draw_text(plan) if layout is None else layout.svg()
 
     def _repr_svg_(self) -> str:
         return self.svg
+
+    def __repr__(self) -> str:
+        return self.plan
+
+    def write(self, path: str) -> None:
+        """Write the image into a file, in the format of its extension."""
+        if path.endswith(".svg"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(self.svg)
+            return
+        from ._raster import write_graph, write_text
+
+        if self._layout is None:
+            write_text(self.plan, path)
+        else:
+            write_graph(self._layout, path)
+
+
+def _draw_text(plan: str) -> str:
+    """Return text as SVG, with indented lines."""
+    lines = [line for line in plan.splitlines() if line.strip()]
+    depths = [(len(line) - len(line.lstrip())) // 2 for line in lines]
+    width = (
+        max((depth * _INDENT_PX + len(line.strip()) * _CHAR_PX for depth, line in zip(depths, lines)), default=0) + 24
+    )
+    height = len(lines) * _LINE_PX + 16
+    texts = "".join(
+        f'<text x="{12 + depth * _INDENT_PX}" y="{(at + 1) * _LINE_PX}">{escape(line.strip())}</text>'
+        for at, (depth, line) in enumerate(zip(depths, lines))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" role="img" '
+        f'aria-label="plan" font-family="monospace" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f"{texts}</svg>"
+    )
 
 
 #: Maximum number of tasks in a drawing.
@@ -75,23 +106,73 @@ def describe_tasks(outputs: Sequence[Any]) -> str:
     return "\n".join(lines)
 
 
-#: Arguments of Dask that affect only the layout of its graph.
+def lay_out(outputs: Sequence[Any], direction: str) -> Layout | None:
+    """Return the graph of tasks, or None if it is too large for a drawing."""
+    numbers: dict[str, int] = {}
+    nodes: list[Node] = []
+    for task in sort_tasks(outputs)[0]:
+        if len(nodes) >= _TASKS_MAX:
+            return None
+        inputs = find_inputs(task)
+        for one in inputs:
+            _add_future(one, numbers, nodes)
+        numbers[task.key] = len(nodes)
+        places = [numbers[one.key] for one in inputs if hasattr(one, "key")]
+        nodes.append(Node(task.name, task.key, places, task.function is not identity))
+    for one in outputs:
+        _add_future(one, numbers, nodes)
+    return Layout(nodes, direction)
+
+
+def _add_future(value: Any, numbers: dict[str, int], nodes: list[Node]) -> None:
+    if type(value) is not Task and hasattr(value, "key") and value.key not in numbers:
+        numbers[value.key] = len(nodes)
+        nodes.append(Node(key_split(value.key), repr(value), is_round=False))
+
+
+#: Arguments of Dask that affect only the look of its graph.
 _TUNING = frozenset(
-    ("optimize_graph", "color", "rankdir", "engine", "verbose", "cmap", "tasks", "format", "graph_attr")
+    (
+        "cmap",
+        "collapse_outputs",
+        "color",
+        "concentrate",
+        "edge_attr",
+        "engine",
+        "graph_attr",
+        "maxval",
+        "node_attr",
+        "optimize_graph",
+        "show",
+        "splines",
+        "tasks",
+        "verbose",
+    )
 )
+_DIRECTIONS = ("BT", "TB", "LR", "RL")
+#: Extensions of images, of which matplotlib writes all but the first.
+_FORMATS = ("svg", "png", "pdf", "jpg", "jpeg")
 
 
-def visualize(*collections: Any, filename: Any = None, **arguments: Any) -> Drawing:
-    """Draw the plans of frames and the tasks of other collections as one SVG image.
+def visualize(
+    *collections: Any, filename: Any = None, format: str | None = None, rankdir: str = "BT", **arguments: Any
+) -> Drawing:
+    """Draw the tasks of collections as a graph, and the plans of frames as text.
 
-    A notebook shows the image. Each task stands above its inputs, which are indented.
+    A notebook shows the image. Round boxes are calls of functions, and the others are values. In the text of a plan,
+    each operator stands above its inputs, which are indented.
 
     Parameters
     ----------
     collections : DataFrame, Series, Index, Scalar, Delayed, Bag or Item
-        Collections to draw, one below the other.
+        Collections to draw together.
     filename : str, optional
-        Path of the image, with the extension ``.svg`` or none.
+        Path of the image, with the extension ``.svg`` or none. Other formats, such as ``.png`` and ``.pdf``, need
+        matplotlib.
+    format : str, optional
+        Format of the image, if the path has no extension.
+    rankdir : {"BT", "TB", "LR", "RL"}
+        The direction of the graph: from the bottom to the top, and so on.
 
     Returns
     -------
@@ -103,20 +184,31 @@ def visualize(*collections: Any, filename: Any = None, **arguments: Any) -> Draw
     ValueError
         If the extension is that of another format.
     """
-    form = arguments.get("format")
     for name in arguments:
         if name not in _TUNING:
             raise TypeError(f"visualize() does not support the argument {name!r}")
+    if rankdir not in _DIRECTIONS:
+        raise ValueError(f"rankdir must be one of {', '.join(_DIRECTIONS)}, not {rankdir!r}")
+    path = None if filename is None else _choose_path(os.fspath(filename), format)
     given = [one for each in collections for one in (each if isinstance(each, (list, tuple)) else [each])]
-    drawing = Drawing("\n".join(_describe(one) for one in given))
-    if filename is None:
-        return drawing
-    path = os.fspath(filename)
-    ending = os.path.splitext(path)[1]
-    if ending not in ("", ".svg") or form not in (None, "svg"):
-        raise ValueError(
-            f"cannot write {path!r} as {form or ending[1:]}: only SVG is supported; use the extension .svg"
-        )
-    with open(path if ending else f"{path}.svg", "w", encoding="utf-8") as file:
-        file.write(drawing.svg)
+    drawing = _draw(given, rankdir)
+    if path is not None:
+        drawing.write(path)
     return drawing
+
+
+def _choose_path(path: str, format: str | None) -> str:
+    ending = os.path.splitext(path)[1]
+    kind = (ending or f".{format or 'svg'}")[1:].lower()
+    if kind not in _FORMATS:
+        raise ValueError(f"cannot write {path!r} as {kind}; use one of the extensions .{', .'.join(_FORMATS)}")
+    return path if ending else f"{path}.{kind}"
+
+
+def _draw(collections: list[Any], rankdir: str) -> Drawing:
+    from ._collection import Collection, materialize
+
+    text = "\n".join(_describe(one) for one in collections)
+    if not collections or not all(isinstance(one, Collection) for one in collections):
+        return Drawing(text)
+    return Drawing(text, lay_out([node for nodes in materialize(collections) for node in nodes], rankdir))

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ._actors import create_actor
 from ._awaiting import Ready, in_event_loop
 from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
+from ._foreign import loading
 from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
@@ -33,6 +35,8 @@ class FunctionMethods:
     _submitter: Submitter
     _connection: Any
     asynchronous = False
+    #: The actors of this client, from the first one on.
+    _hub: Any = None
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
@@ -75,6 +79,9 @@ class FunctionMethods:
             How often it is tried again after an exception.
         pure : bool
             Whether equal calls are one call, which is the default.
+        actor : bool
+            Whether the result stays where it is created, and the future's result is an :class:`Actor`, a handle whose
+            methods are called there.
 
         Examples
         --------
@@ -87,7 +94,10 @@ class FunctionMethods:
         if not callable(func):
             raise TypeError(f"the first argument of submit() must be a function, not {type(func).__name__}")
         if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
+            # The state of an actor cannot be recovered by starting it once more.
+            return create_actor(
+                self, func, args, kwargs, call_options(workers, allow_other_workers, resources, None, priority), key
+            )
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         keys = None if key is None else [key]
         is_pure = True if pure is None else pure
@@ -137,8 +147,6 @@ class FunctionMethods:
             raise TypeError(f"the first argument of map() must be a function, not {type(func).__name__}")
         if not iterables:
             raise ValueError("map() needs at least one iterable")
-        if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
@@ -148,6 +156,13 @@ class FunctionMethods:
             if len(keys) < count:
                 raise ValueError(f"map() got {len(keys)} keys for {count} calls")
         prefix = None if key is None or keys is not None else str(key)
+        if actor or actors:
+            chosen = call_options(workers, allow_other_workers, resources, None, priority)
+            labels = keys if prefix is None else [f"{prefix}-{number}" for number in range(count)]
+            return [
+                create_actor(self, func, row, kwargs, chosen, None if labels is None else str(labels[number]))
+                for number, row in enumerate(zip(*items))
+            ]
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
         return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure, prefix=prefix)
 
@@ -211,16 +226,18 @@ class FunctionMethods:
         futures : Future, or lists, tuples, sets, dicts and iterators of these
             What to fetch. Other objects are returned as they are.
         errors : str
-            ``"raise"``, or ``"skip"`` to leave out failed futures.
+            ``"raise"`` raises the exception of a failed future as soon as it has failed, while the others continue.
+            ``"skip"`` leaves out failed futures.
         """
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
-        if self.asynchronous and asynchronous is not False:
+        if self.asynchronous and asynchronous is not False and in_event_loop():
             return self._gather_async(futures, errors)
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
         found = [one for one in flat_futures(futures) if isinstance(one, TaskFuture)]
-        wait_states([one._state for one in found], None)
+        # The first error is that of the whole: it need not wait for the others.
+        wait_states([one._state for one in found], None, until_error=errors == "raise")
         results = self._results(found, errors)
         return _structure(futures, results, errors)
 
@@ -232,11 +249,14 @@ class FunctionMethods:
         fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
-        results = {state: unpack(state.value) for state in small}
+        with loading(self):
+            results = {state: unpack(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
             owner = next(one._owner for one in futures if one._state.session is session)
-            results.update(zip(own, (owner or self)._fetch(own)))
+            for job in dict.fromkeys(state.job for state in own):
+                part = [state for state in own if state.job == job]
+                results.update(zip(part, (owner or self)._fetch(part)))
         return results
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:
@@ -254,8 +274,8 @@ class FunctionMethods:
         for first in range(0, len(states), FETCHED_MAX):
             part = states[first : first + FETCHED_MAX]
             places = [(state.stage, state.index) for state in part]
-            frames = self._connection.gather(part[0].session.job, places)
-            yield from _objects(frames, part)
+            frames = self._connection.gather(part[0].job, places)
+            yield from _objects(frames, part, self)
 
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any
@@ -275,7 +295,7 @@ class FunctionMethods:
                 f"cannot cancel an object of type {type(futures).__name__}: expected a future or several; to release a "
                 "persisted frame, delete it"
             )
-        ours = [one._state for one in found if isinstance(one, TaskFuture)]
+        ours = [_own_call(one._state) for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
             session.cancel(states, reason or "cancelled by its client")
         for one in found:
@@ -285,7 +305,7 @@ class FunctionMethods:
 
     def retry(self, futures: Any, asynchronous: Any = None) -> Any:
         """Run failed calls again."""
-        states = [one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        states = [_own_call(one._state) for one in flat_futures(futures) if isinstance(one, TaskFuture)]
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
@@ -312,7 +332,14 @@ class FunctionMethods:
         futures = dict(zip(flat, self._submitter.graph([tasks[key] for key in flat], suffix=suffix)))
 
         placed = nested_nodes(keys, futures)
-        return self.gather(placed) if sync else placed
+        if not sync:
+            return placed
+        try:
+            return self.gather(placed, asynchronous=False)
+        except BaseException:
+            # After an error or Ctrl-C nobody needs the others.
+            self.cancel(list(futures.values()))
+            raise
 
     def as_dask_scheduler(self) -> Callable[..., Any]:
         """Return :meth:`get`, for ``dask.config.set(scheduler=client.as_dask_scheduler())``."""
@@ -321,6 +348,20 @@ class FunctionMethods:
     def futures_of(self, futures: Any) -> list[Future]:
         """Return the futures in a collection."""
         return list(flat_futures(futures))
+
+
+def _own_call(state: State) -> State:
+    """Return the call behind a state.
+
+    Raises
+    ------
+    ValueError
+        If it is of another client.
+    """
+    state = state.running
+    if state.job != state.session.job:
+        raise ValueError(f"the future {state.key} belongs to another client: only that one can cancel or retry it")
+    return state
 
 
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
@@ -369,7 +410,7 @@ def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:
     return not isinstance(value, Future) or value.exception() is None
 
 
-def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
+def _objects(frames: Iterable[Any], states: Sequence[State], client: Any) -> Iterator[Any]:
     """Yield the objects of a stream of frames. One that begins again was lost at one worker and is read at another."""
     expected = iter(states)
     lengths: tuple[int, ...] = ()
@@ -392,7 +433,10 @@ def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
             at += len(piece)
         if at == total and (kind == _PIECE or total == 0):
             next(expected)
-            yield load_parts(memoryview(data), lengths)
+            with loading(client):
+                value = load_parts(memoryview(data), lengths)
+            yield value
+            del value
             data, at, total = bytearray(), 0, -1
     missing = next(expected, None)
     if missing is not None:

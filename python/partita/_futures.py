@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent import futures
 from queue import SimpleQueue
 from typing import Any
@@ -22,7 +23,17 @@ _here = threading.local()
 
 
 class Future:
-    """A background computation."""
+    """A background computation.
+
+    ``Future(key, client)`` returns the future of a call of a client that has this key.
+    """
+
+    def __new__(cls, work: Any = None, client: Any = None, *_: Any, **__: Any) -> Any:
+        if cls is Future and isinstance(work, str):
+            from ._task_futures import TaskFuture
+
+            return object.__new__(TaskFuture)
+        return object.__new__(cls)
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work: futures.Future[Any] = futures.Future()
@@ -91,6 +102,9 @@ class Future:
     def cancelled(self) -> bool:
         """Whether the computation was cancelled."""
         return self.status == "cancelled"
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return asyncio.get_running_loop().run_in_executor(None, self.result).__await__()
 
     def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
         """Call `fn` with this future when the computation has ended."""

@@ -115,10 +115,11 @@ class InspectionMethods:
             session = self._submitter.session()
             states = list(session._states.values())
         else:
-            states = list(dict.fromkeys(one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)))
+            found = (one._state.running for one in flat_futures(futures) if isinstance(one, TaskFuture))
+            states = list(dict.fromkeys(found))
         wanted: dict[tuple[int, int], dict[int, State]] = {}
         for state in states:
-            wanted.setdefault((state.session.job, state.stage), {})[state.index] = state
+            wanted.setdefault((state.job, state.stage), {})[state.index] = state
         for (job, stage), by_index in wanted.items():
             left = sorted(by_index)
             while left:

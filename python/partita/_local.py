@@ -11,12 +11,15 @@ import subprocess
 import threading
 import warnings
 from collections.abc import Generator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ._awaiting import Ready, in_event_loop
 from ._binary import find_program
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
 from ._tls import Trust, page_token
+
+if TYPE_CHECKING:
+    from ._local_workers import LocalWorkers
 
 __all__ = ["Link", "LocalCluster", "authorities", "check_arguments", "check_step", "find_access"]
 
@@ -93,7 +96,11 @@ class _Log:
     def wait_lines(self) -> str:
         """Wait until the process has closed the pipe, and return the last lines."""
         self._thread.join()
-        return "".join(self._lines).strip()
+        return self.text()
+
+    def text(self) -> str:
+        """Return the last lines."""
+        return "".join(list(self._lines)).strip()
 
 
 def _error_message(text: str) -> str:
@@ -270,6 +277,15 @@ class LocalCluster:
         port = _choose_port(host, scheduler_port, dashboard_address)
         if port:
             command += ["--port", str(port)]
+        #: Started when the cluster is scaled first.
+        self._workers: LocalWorkers | None = None
+        options = {
+            "nthreads": str(threads_per_worker) if threads_per_worker else None,
+            "memory-limit": None if memory_limit is None else _format_memory(memory_limit),
+            "local-directory": os.fspath(local_directory) if local_directory else None,
+            "host": host or "127.0.0.1",
+        }
+        self._worker_options = {option: value for option, value in options.items() if value is not None}
         self._start(command, os.environ.get("PARTITA_LOG"), _log_level(silence_logs), silence_logs is not None)
 
     def _start(self, command: list[str], log_filter: str | None, level: str, is_explicit: bool) -> None:
@@ -287,7 +303,7 @@ class LocalCluster:
             start_new_session=True,
         )
         assert self._process.stdout is not None and self._process.stderr is not None
-        log = _Log(self._process.stderr, shown=bool(log_filter) or is_explicit)
+        log = self._log = _Log(self._process.stderr, shown=bool(log_filter) or is_explicit)
         words = self._process.stdout.readline().decode().split()
         # No further output is expected; if there is any, it must not block the cluster.
         _Log(self._process.stdout, shown=False)
@@ -302,12 +318,56 @@ class LocalCluster:
         """The link to the dashboard, including its token, which opens the dashboard and nothing else."""
         return Link(f"http://{self.scheduler_address.removeprefix('tcp://')}/#token={page_token(self.token)}")
 
+    def scale(self, n: int) -> None:
+        """Start or retire workers until there are `n` of them.
+
+        Each worker has the threads and the memory limit of the first one. New workers connect later:
+        ``Client.wait_for_workers`` waits for them. A retired worker migrates its partitions to the remaining ones.
+
+        Parameters
+        ----------
+        n : int
+            The number of workers.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client, LocalCluster
+        >>> with LocalCluster(n_workers=1, threads_per_worker=1) as cluster, Client(cluster) as client:
+        ...     cluster.scale(2)
+        ...     client.wait_for_workers(2)
+        ...     len(client.nthreads())
+        2
+        """
+        if isinstance(n, bool) or int(n) != n or n < 0:
+            raise ValueError(f"n must be the number of workers, not {n!r}")
+        if self._process.poll() is not None:
+            raise ClusterError("the cluster has been closed")
+        if self._workers is None:
+            from ._local_workers import LocalWorkers
+
+            self._workers = LocalWorkers(self, self._worker_options)
+        self._workers.scale(int(n))
+
+    def get_client(self) -> Any:
+        """Return a client of the cluster."""
+        from ._client import Client
+
+        return Client(self)
+
+    def get_logs(self) -> dict[str, str]:
+        """Return the last lines of the log of the cluster. By default, the log contains only errors."""
+        lines = self._log.text().splitlines()
+        return {"Cluster": "\n".join(line for line in lines if "token=" not in line)}
+
     def close(self, timeout: Any = None) -> Any:
         """Shut down the cluster and wait until its processes have ended."""
+        workers, self._workers = self._workers, None
         if self._process.poll() is None:
             assert self._process.stdin is not None
             self._process.stdin.close()
             self._process.wait()
+        if workers is not None:
+            workers.close()
         return Ready(None) if self.asynchronous and in_event_loop() else None
 
     def __getattr__(self, name: str) -> Any:
@@ -337,13 +397,10 @@ class LocalCluster:
 
 #: Unsupported attributes of Dask's clusters, each with an alternative.
 _OF_DASK = {
-    "scale": "use LocalCluster(n_workers=N), or `partita slurm scale N` on Slurm",
-    "adapt": "use LocalCluster(n_workers=N), or `partita slurm adapt` on Slurm",
+    "adapt": "use LocalCluster.scale, or partita.jobqueue.SLURMCluster on Slurm",
     "workers": "use Client(cluster).scheduler_info()",
     "scheduler": "use Client(cluster).scheduler_info()",
-    "get_client": "use Client(cluster)",
-    "logs": "set PARTITA_LOG=info to write the log to standard error",
-    "get_logs": "set PARTITA_LOG=info to write the log to standard error",
+    "logs": "use get_logs, or set PARTITA_LOG=info to write the log to standard error",
     "wait_for_workers": "use Client(cluster).wait_for_workers(N)",
 }
 #: Unsupported arguments of Dask's clusters, each with an alternative.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import queue
+import sys
 import threading
 import time
 import types
@@ -25,10 +26,12 @@ from ._errors import (
     remote_traceback,
     trim_traceback,
 )
+from ._foreign import loading
 from ._futures import Future
 from ._graphs import graph_futures, is_foreign
-from ._packing import is_packing, reduce_input, unpack
-from ._session import Error, State, wait_states
+from ._packing import unpack
+from ._session import SLOT_WAIT_S, Error, State, wait_states
+from ._worker_view import leave_slot
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
 
@@ -40,8 +43,16 @@ class TaskFuture(Future):
     its result.
     """
 
-    def __init__(self, state: State, client: Any) -> None:
-        self._state = state
+    def __init__(self, state: State | str, client: Any = None) -> None:
+        if isinstance(state, str):
+            # The key of a call, as in Dask.
+            from ._client import default_client
+
+            client = default_client(client)
+            found: State = client._submitter.find(state)
+        else:
+            found = state
+        self._state = found
         self._owner = client
         #: The type of a value that this client sent.
         self._type: Any = None
@@ -77,7 +88,7 @@ class TaskFuture(Future):
 
     def _wait(self, timeout: Any) -> None:
         seconds = parse_seconds(timeout)
-        if not self._state.session.wait([self._state], seconds):
+        if not wait_states([self._state], seconds):
             raise TimeoutError(f"timed out: {self.key} has not finished after {seconds:g} s")
 
     @trim_traceback
@@ -110,7 +121,8 @@ class TaskFuture(Future):
             raise error
         value = self._state.value
         if value is not None:
-            return unpack(value)
+            with loading(self._owner):
+                return unpack(value)
         (result,) = self._owner._fetch([self._state])
         return result
 
@@ -135,6 +147,12 @@ class TaskFuture(Future):
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
         self._state.session.add_callback(self._state, lambda _: _call_soon(loop, event.set))
+        if "_partita_runner" in sys.modules:
+            # An async function on a worker waits for calls that may need its slot.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(event.wait(), SLOT_WAIT_S)
+                return
+            leave_slot()
         await event.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -181,12 +199,7 @@ class TaskFuture(Future):
         return hash(self._state)
 
     def __reduce__(self) -> Any:
-        if is_packing():
-            return reduce_input(self)
-        raise TypeError(
-            f"{self!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
-            "or publish its result"
-        )
+        return self._state.reduce(self)
 
     def __dask_tokenize__(self) -> Any:
         return ("future", self.key)
@@ -215,6 +228,11 @@ def make_exception(error: Error, state: State) -> BaseException:
     """Return the exception of a call that has no result."""
     if error.kind == "cancelled":
         return Cancelled(f"{state.key}: {error.text}")
+    return remote_exception(error)
+
+
+def remote_exception(error: Error) -> BaseException:
+    """Return the exception of a call that was not cancelled."""
     if error.exception is not None:
         found = _remote_exception(error)
         if found is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -279,8 +280,15 @@ def _run_on_cluster(nodes: list[Any], client: Any = None) -> list[Any]:
     def share() -> float:
         return sum(one.done() for one in futures) / max(len(futures), 1)
 
-    with show_progress(share):
-        return list(client.gather(futures))
+    try:
+        with show_progress(share):
+            return list(client.gather(futures, asynchronous=False))
+    except BaseException as error:
+        # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
+        # would let their tasks run to the end.
+        traceback.clear_frames(error.__traceback__)
+        futures.clear()
+        raise
 
 
 @trim_traceback

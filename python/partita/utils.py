@@ -10,10 +10,12 @@ import inspect
 import os
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import types
 import uuid
+import warnings
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -74,6 +76,14 @@ def apply(func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any] | None 
     [3, 5]
     """
     return func(*args, **kwargs) if kwargs else func(*args)
+
+
+def warn_caller(text: str) -> None:
+    """Warn of the line of a program that called this package."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "partita":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
 
 
 def import_optional(name: str) -> Any:

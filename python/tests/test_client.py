@@ -555,8 +555,43 @@ def test_arguments_of_dask_clusters(capfd):
             Client("tcp://127.0.0.1:1", timeout=wrong)
     with pytest.raises(ValueError, match="names a host"):
         LocalCluster(dashboard_address="0.0.0.0:8787")
-    with pytest.raises(NotImplementedError, match=r"LocalCluster\.scale is not supported"):
-        LocalCluster.__new__(LocalCluster).scale(3)
+    with pytest.raises(NotImplementedError, match=r"LocalCluster\.adapt is not supported"):
+        LocalCluster.__new__(LocalCluster).adapt(3)
+
+
+def test_scale_a_cluster_on_this_machine():
+    """New workers have the threads and the memory limit of the first one; those started last are retired first."""
+    some = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": "500MB"}
+    with LocalCluster(**some) as cluster, Client(cluster, set_as_default=False) as client:
+        assert client.cluster is cluster
+        (first,) = client.nthreads()
+        cluster.scale(3)
+        # Workers that have not connected yet count.
+        cluster.scale(3)
+        client.wait_for_workers(3)
+        rows = client._workers()
+        assert [row["slots"] for row in rows] == [1, 1, 1]
+        assert len({row["memory_limit_bytes"] for row in rows}) == 1
+        assert client.gather(client.map(abs, range(20))) == list(range(20))
+        cluster.scale(1)
+        until(lambda: list(client.nthreads()) == [first], "the other workers to leave")
+        for wrong in (-1, 1.5, True):
+            with pytest.raises(ValueError, match="number of workers"):
+                cluster.scale(wrong)
+        cluster.scale(2)
+        client.wait_for_workers(2)
+    assert cluster.get_logs() == {"Cluster": ""}
+    with pytest.raises(ClusterError, match="has been closed"):
+        cluster.scale(1)
+
+
+def test_a_client_keeps_its_cluster():
+    """A cluster that nothing but its client refers to does not end."""
+    with Client(LocalCluster(n_workers=1, threads_per_worker=1), set_as_default=False) as client:
+        gc.collect()
+        client.wait_for_workers(1)
+        assert client.submit(abs, -1).result() == 1
+        client.cluster.close()
 
 
 def test_open_file_limit(tmp_path):

@@ -1,6 +1,7 @@
 """Delayed functions and values."""
 
 import dataclasses
+import importlib.util
 import operator
 import pickle
 import types
@@ -262,6 +263,61 @@ def test_visualize(tmp_path):
     assert "twice" in drawing.svg and "add" in (tmp_path / "plan.svg").read_text()
     with pytest.warns(UserWarning, match="visualize"):
         value.visualise  # noqa: B018
+
+
+def test_a_drawing_shows_each_task_once_above_its_inputs(tmp_path):
+    """With an edge from each input, whatever the direction; results that exist are boxes of their own."""
+    first = twice(1)
+    value = delayed(add)(first, delayed(add)(first, twice(2)))
+    layout = value.visualize()._layout
+    assert sorted(node.label for node in layout.nodes) == ["add", "add", "twice", "twice"]
+    assert len(layout.edges) == 4
+    for direction, axis, sign in (("BT", 1, -1), ("TB", 1, 1), ("LR", 0, 1), ("RL", 0, -1)):
+        layout = value.visualize(rankdir=direction)._layout
+        for at, node in enumerate(layout.nodes):
+            for source in node.inputs:
+                assert (layout.boxes[at][axis] - layout.boxes[source][axis]) * sign > 0
+        for x, y, width in layout.boxes:
+            assert width / 2 < x < layout.width - width / 2 and 0 < y < layout.height
+    for wrong, error in (({"rankdir": "up"}, ValueError), ({"colour": "red"}, TypeError)):
+        with pytest.raises(error):
+            value.visualize(**wrong)
+    with pytest.raises(ValueError, match=r"use one of the extensions \.svg"):
+        value.visualize(tmp_path / "plan.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_boxes_of_a_drawing_do_not_overlap():
+    level = [delayed(add)(twice(number), number) for number in range(13)]
+    while len(level) > 1:
+        level = [delayed(sum)(level[at : at + 3]) for at in range(0, len(level), 3)]
+    layout = level[0].visualize()._layout
+    rows = {}
+    for x, y, width in layout.boxes:
+        rows.setdefault(y, []).append((x - width / 2, x + width / 2))
+    assert sorted(map(len, rows.values())) == [1, 2, 5, 13, 13]
+    for row in rows.values():
+        row.sort()
+        assert all(left[1] < right[0] for left, right in zip(row, row[1:]))
+
+
+def test_drawings_as_images(tmp_path):
+    value = delayed(add)(twice(1), 2)
+    path = tmp_path / "plan.png"
+    if importlib.util.find_spec("matplotlib") is None:
+        with pytest.raises(ValueError, match="needs matplotlib"):
+            value.visualize(path)
+        assert not path.exists()
+    else:
+        value.visualize(path)
+        assert path.read_bytes().startswith(b"\x89PNG")
+        value.visualize(tmp_path / "other", format="pdf")
+        assert (tmp_path / "other.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_graph_that_is_too_large_is_drawn_as_text():
+    drawing = delayed(sum)([twice(number) for number in range(1000)]).visualize()
+    assert drawing._layout is None and drawing.svg.count("<text") == 1001
 
 
 def test_annotations():

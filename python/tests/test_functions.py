@@ -228,9 +228,9 @@ def test_a_deep_chain_of_calls(client):
     assert future.result(LONG_S) == 301
 
 
-def test_a_future_of_another_client_is_refused(client):
-    with another(client) as other, pytest.raises(ClusterError, match="belongs to another client"):
-        client.submit(inc, other.submit(inc, 1))
+def test_a_future_of_another_client_is_an_argument(client):
+    with another(client) as other:
+        assert other.submit(inc, client.submit(inc, 1)).result(LONG_S) == 3
 
 
 # gather.
@@ -846,8 +846,7 @@ def test_futures_outlive_a_refused_call(client):
         bad = other.submit(inc, 1, resources={"": 1})
         wait(bad, LONG_S)
         assert len(before.result(LONG_S)) == 60_000
-        with pytest.raises(ClusterError, match="another client, or to a session that has ended"):
-            other.submit(len, before)
+        assert other.submit(len, before).result(LONG_S) == 60_000
 
 
 # scatter.
@@ -884,7 +883,41 @@ def test_scatter_shares_equal_values(client):
     assert client.scatter("text", hash=False).key != client.scatter("text", hash=False).key
 
 
+def test_gather_raises_as_soon_as_one_call_has_failed(client, gate):
+    waiting = client.submit(wait_for, gate.path)
+    with pytest.raises(ValueError, match="at once"):
+        client.gather([waiting, client.submit(fail, "at once")])
+    assert waiting.status == "pending"
+
+
+def wait_and_fail(path):
+    wait_for(path)
+    raise ValueError("while another one runs")
+
+
+def test_a_failed_compute_stops_its_other_tasks(default, gate, tmp_path):
+    """Although the traceback of the error exists, which refers to frames that had the futures."""
+    cleaned = tmp_path / "cleaned"
+    other = partita.delayed(touch_and_clean)(gate.began, gate.path, str(cleaned))
+    with pytest.raises(ValueError, match="while another one runs") as caught:
+        partita.compute(other, partita.delayed(wait_and_fail)(gate.began))
+    until(cleaned.exists, "the other task to be interrupted")
+    assert caught.value.__traceback__ is not None
+
+
 # asyncio.
+
+
+def test_await_a_frame(client):
+    connection = client._connection
+
+    async def run():
+        async with Client(connection.address, token=connection.token, asynchronous=True, set_as_default=False) as other:
+            frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1, client=other)
+            future = other.compute(frame.a.sum())
+            return await future, await other.gather([future, other.submit(inc, 1)])
+
+    assert asyncio.run(run()) == (3, [3, 2])
 
 
 def test_asyncio(client):
@@ -1036,8 +1069,15 @@ def test_options_of_wrong_types_are_refused(client):
         client.submit(inc, 1, resources={"GPU": -1})
     with pytest.raises(TypeError, match="resources must be"):
         client.submit(inc, 1, resources=["GPU"])
-    with pytest.raises(NotImplementedError, match="priority"):
-        client.submit(inc, 1, priority=5)
+
+
+def test_priority_is_ignored_with_a_warning(client):
+    """The result is the same without it. The warning names the line of the caller."""
+    with pytest.warns(UserWarning, match="priority=5 has no effect") as caught:
+        assert client.submit(inc, 1, priority=5, pure=False).result(LONG_S) == 2
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="priority=1"), partita.annotate(priority=1):
+        assert partita.delayed(inc)(1).compute(scheduler=client) == 2
 
 
 # Graphs.

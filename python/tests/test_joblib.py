@@ -316,3 +316,18 @@ def test_scikit_learn_fits_models(backend):
     assert len(backend.scattered) == 1
     nested = GridSearchCV(RandomForestRegressor(n_estimators=3, random_state=0, n_jobs=2), {"max_depth": [2, 4]}, cv=2)
     assert nested.set_params(n_jobs=-1).fit(x[:200], y[:200]).best_params_ == {"max_depth": 4}
+
+
+def test_the_backend_registers_when_joblib_is_imported_after_a_client(tmp_path):
+    """Also if a library has asked before whether joblib exists."""
+    script = """
+import importlib.util, sys
+from partita._joblib_import import register_with_joblib
+register_with_joblib()
+register_with_joblib()
+assert importlib.util.find_spec("joblib") is not None and "joblib" not in sys.modules
+import joblib
+assert "partita" in joblib.parallel.BACKENDS
+assert not any(type(one).__name__ == "_Finder" for one in sys.meta_path)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=60)

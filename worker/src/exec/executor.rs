@@ -2,6 +2,7 @@
 
 use crate::exec::failure::{classify, exception_of};
 use crate::exec::inputs::TaskInputs;
+use crate::exec::runner::OwnSlot;
 use crate::exec::stage::Stage;
 use crate::memory::TaskMemory;
 use crate::store::{Output, Store};
@@ -22,6 +23,7 @@ pub(crate) struct TaskRun {
     pub(crate) task: RunTask,
     pub(crate) inputs: TaskInputs,
     pub(crate) memory: TaskMemory,
+    pub(crate) slot: OwnSlot,
 }
 
 /// The output of an attempt, and what its operators tell if that was asked for.

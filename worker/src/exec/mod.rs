@@ -21,4 +21,4 @@ pub(crate) use commit::{CommitExecutor, remove_abandoned};
 pub(crate) use executor::{Executor, Executors, Made, TaskRun};
 pub(crate) use inputs::{InputSource, Object};
 pub(crate) use query::QueryExecutor;
-pub(crate) use runner::{Done, TaskRunner};
+pub(crate) use runner::{OwnSlot, TaskRunner, Told};

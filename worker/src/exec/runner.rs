@@ -15,14 +15,21 @@ use partita_shared::message::{
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// A finished attempt, as the control loop gets it.
-pub(crate) type Done = TaskReport;
-/// Finished attempts that may wait for the control loop.
-const DONE_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
+/// What happened to an attempt, as the control loop gets it.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It is over.
+    Done(TaskReport),
+    /// It gave its slot back, or took one again.
+    SlotChanged { task: TaskId, attempt: Attempt, has_slot: bool },
+}
+
+/// What may wait for the control loop.
+const TOLD_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
 
 /// Runs the tasks of a worker on its slots.
 #[derive(Debug)]
@@ -41,8 +48,8 @@ pub(crate) struct TaskRunner {
     /// Whether the store is being spilled because the process is too large. In a worker so small that what it frees is a
     /// large part of the limit no task starts meanwhile.
     spilling: AtomicBool,
-    done: mpsc::Sender<Done>,
-    done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
+    told: mpsc::Sender<Told>,
+    told_receiver: Mutex<Option<mpsc::Receiver<Told>>>,
 }
 
 impl TaskRunner {
@@ -53,7 +60,7 @@ impl TaskRunner {
         inputs: InputSource,
         executors: Executors,
     ) -> Self {
-        let (done, done_receiver) = mpsc::channel(DONE_MAX);
+        let (told, told_receiver) = mpsc::channel(TOLD_MAX);
         TaskRunner {
             policy,
             runtimes,
@@ -65,8 +72,8 @@ impl TaskRunner {
             slots: Mutex::default(),
             waiting: AtomicBool::new(false),
             spilling: AtomicBool::new(false),
-            done,
-            done_receiver: Mutex::new(Some(done_receiver)),
+            told,
+            told_receiver: Mutex::new(Some(told_receiver)),
         }
     }
 
@@ -122,8 +129,8 @@ impl TaskRunner {
         );
         tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
         let outcome = Outcome::failed(FailureKind::Memory, error);
-        let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
-        self.runtimes.data().spawn(async move { done.send(report).await });
+        let (told, report) = (self.told.clone(), TaskReport { task, attempt, spent, outcome });
+        self.runtimes.data().spawn(async move { told.send(Told::Done(report)).await });
         self.fill_slots();
         true
     }
@@ -134,12 +141,12 @@ impl TaskRunner {
         (slots.running.len() as u32, slots.queue.len() as u32)
     }
 
-    pub(crate) fn take_done(&self) -> Option<mpsc::Receiver<Done>> {
-        self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take_told(&self) -> Option<mpsc::Receiver<Told>> {
+        self.told_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(crate) fn give_back_done(&self, receiver: mpsc::Receiver<Done>) {
-        *self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    pub(crate) fn give_back_told(&self, receiver: mpsc::Receiver<Told>) {
+        *self.told_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -191,6 +198,7 @@ impl TaskRunner {
     /// Starts tasks on free slots.
     pub(crate) fn fill_slots(self: &Arc<Self>) {
         let mut slots = self.slots();
+        slots.take_back(self.policy.slots() as usize);
         while slots.running.len() < self.policy.slots() as usize {
             let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
             let is_freed = self.spilling.load(Ordering::Relaxed) && self.policy.is_tight();
@@ -217,7 +225,7 @@ impl TaskRunner {
 
     /// Runs an attempt and says how it went.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         stage: Option<Arc<Stage>>,
         task: RunTask,
         waits: Waits,
@@ -231,7 +239,9 @@ impl TaskRunner {
             return Outcome::Finished(TaskFigures::default());
         };
         let inputs = self.inputs.for_task(&stage, &task, waits);
-        executor::outcome(executor, &self.store, TaskRun { stage, task, inputs, memory }).await
+        let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
+        let run = TaskRun { stage, task, inputs, memory, slot };
+        executor::outcome(executor, &self.store, run).await
     }
 
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
@@ -243,7 +253,7 @@ impl TaskRunner {
         };
         self.fill_slots();
         let spent = on_slot.spent();
-        let _ = self.done.send(TaskReport { task, attempt, spent, outcome }).await;
+        let _ = self.told.send(Told::Done(TaskReport { task, attempt, spent, outcome })).await;
     }
 
     /// Stops attempts, or takes them out of the queue.
@@ -278,9 +288,7 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| run.task.stage.job != job);
-            let keys: Vec<_> =
-                slots.running.keys().filter(|(task, _)| task.stage.job == job).copied().collect();
-            keys.iter().for_each(|key| slots.stop(key));
+            slots.of_job(job).iter().for_each(|key| slots.stop(key));
         }
         self.arguments().retain(|(task, _), _| task.stage.job != job);
         // A plan may keep the collected side of a join.
@@ -298,13 +306,46 @@ impl TaskRunner {
 
     /// Stops and forgets everything: the scheduler that wanted it is gone.
     pub(crate) fn clear(&self) {
-        let mut slots = self.slots();
-        slots.queue.clear();
-        slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
-        slots.free_all();
-        drop(slots);
+        self.slots().clear();
         self.arguments().clear();
         self.stages().clear();
         self.runtimes.free(self.store.clear());
+    }
+}
+
+/// The slot of an attempt that runs.
+#[derive(Debug)]
+pub(crate) struct OwnSlot {
+    runner: Weak<TaskRunner>,
+    key: (TaskId, Attempt),
+}
+
+impl OwnSlot {
+    /// Gives the slot back: the attempt waits for other tasks. False if it may not, since too many did.
+    pub(crate) async fn give_back(&self) -> bool {
+        let Some(runner) = self.runner.upgrade() else { return false };
+        if !runner.slots().secede(self.key) {
+            return false;
+        }
+        self.tell(&runner, false).await;
+        runner.fill_slots();
+        true
+    }
+
+    /// Waits for a slot, and takes it. False if it is not given back.
+    pub(crate) async fn take_again(&self) -> bool {
+        let Some(runner) = self.runner.upgrade() else { return false };
+        let waits = runner.slots().rejoin(self.key);
+        runner.fill_slots();
+        if waits.await.is_err() {
+            return false;
+        }
+        self.tell(&runner, true).await;
+        true
+    }
+
+    async fn tell(&self, runner: &TaskRunner, has_slot: bool) {
+        let (task, attempt) = self.key;
+        let _ = runner.told.send(Told::SlotChanged { task, attempt, has_slot }).await;
     }
 }

@@ -7,6 +7,7 @@ use partita_shared::limits::SLOT_TASKS_MAX;
 use partita_shared::message::{RunTask, SlotTask, Spent};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// An attempt on a slot.
 #[derive(Debug)]
@@ -29,12 +30,19 @@ impl OnSlot {
     }
 }
 
+/// Attempts that may have given their slot back at once. Each has a process.
+const SECEDED_MAX: usize = 256;
+
 /// The slots and what waits for them.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     /// Tasks, and when they came.
     pub(crate) queue: VecDeque<(RunTask, Instant)>,
     pub(crate) running: HashMap<(TaskId, Attempt), OnSlot>,
+    /// Attempts that gave their slot back, since they wait for other tasks.
+    seceded: HashMap<(TaskId, Attempt), OnSlot>,
+    /// Those of them that want a slot again, in this order.
+    rejoining: VecDeque<((TaskId, Attempt), oneshot::Sender<()>)>,
     /// Slots that nothing runs on; those beyond the highest that was ever taken are not listed.
     free: BTreeSet<u16>,
     /// Slots that were taken at least once.
@@ -107,15 +115,58 @@ impl Slots {
         })
     }
 
+    /// An attempt gives its slot back. False if it has none, or too many did so.
+    pub(crate) fn secede(&mut self, key: (TaskId, Attempt)) -> bool {
+        if self.seceded.len() >= SECEDED_MAX {
+            return false;
+        }
+        let Some(on_slot) = self.running.remove(&key) else { return false };
+        self.free.insert(on_slot.slot);
+        self.seceded.insert(key, on_slot);
+        true
+    }
+
+    /// An attempt that gave its slot back wants one again. It is told when it has it.
+    pub(crate) fn rejoin(&mut self, key: (TaskId, Attempt)) -> oneshot::Receiver<()> {
+        let (told, waits) = oneshot::channel();
+        self.rejoining.push_back((key, told));
+        waits
+    }
+
+    /// Gives free slots, of `slots` in all, to attempts that want one again: they go before those that have not begun.
+    pub(crate) fn take_back(&mut self, slots: usize) {
+        while self.running.len() < slots
+            && let Some((key, told)) = self.rejoining.pop_front()
+        {
+            let Some(mut on_slot) = self.seceded.remove(&key) else { continue };
+            on_slot.slot = self.take_slot();
+            self.running.insert(key, on_slot);
+            let _ = told.send(());
+        }
+    }
+
+    /// The attempts of a job that have begun.
+    pub(crate) fn of_job(&self, job: JobId) -> Vec<(TaskId, Attempt)> {
+        let begun = self.running.keys().chain(self.seceded.keys());
+        begun.filter(|(task, _)| task.stage.job == job).copied().collect()
+    }
+
+    /// Stops and forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+        self.rejoining.clear();
+        let begun = self.running.drain().chain(self.seceded.drain());
+        begun.for_each(|(_, on_slot)| on_slot.handle.abort());
+        (self.taken, self.free) = (0, BTreeSet::new());
+    }
+
     pub(crate) fn leave(&mut self, key: &(TaskId, Attempt)) -> Option<OnSlot> {
+        if let Some(seceded) = self.seceded.remove(key) {
+            return Some(seceded);
+        }
         let on_slot = self.running.remove(key)?;
         self.free.insert(on_slot.slot);
         Some(on_slot)
-    }
-
-    /// Takes all slots to be free.
-    pub(crate) fn free_all(&mut self) {
-        (self.taken, self.free) = (0, BTreeSet::new());
     }
 
     /// The tasks on slots, at most [`SLOT_TASKS_MAX`], those on the lowest slots.

@@ -40,7 +40,7 @@ impl FunctionExecutor {
         lease.is_busy = true;
         let sent = lease.runner()?.send(&call).await;
         let answer = match sent {
-            Ok(()) => lease.runner()?.answer().await,
+            Ok(()) => lease.runner()?.answer(Some(&run.slot)).await,
             Err(error) => Err(error),
         };
         lease.is_busy = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));

@@ -1,5 +1,6 @@
 //! A Python process that runs calls, one at a time.
 
+use crate::exec::OwnSlot;
 use crate::python::PythonError;
 use crate::python::frames::{self, Reader, from_runner, to_runner};
 use crate::python::log::{Printed, follow};
@@ -170,10 +171,22 @@ impl Runner {
         written.await.map_err(failed)
     }
 
-    /// Waits for the answer to the last call.
-    pub(super) async fn answer(&mut self) -> Result<Payload, PythonError> {
-        let Some(frame) = frames::read(&mut self.reader).await? else {
-            return Err(self.ended().await);
+    /// Waits for the answer to the last call, which may give its slot back meanwhile. One that is stopped has none.
+    pub(super) async fn answer(&mut self, slot: Option<&OwnSlot>) -> Result<Payload, PythonError> {
+        let frame = loop {
+            let Some(frame) = frames::read(&mut self.reader).await? else {
+                return Err(self.ended().await);
+            };
+            let is_done = match (frame.kind, slot) {
+                (from_runner::SECEDE, Some(slot)) => slot.give_back().await,
+                (from_runner::REJOIN, Some(slot)) => slot.take_again().await,
+                (from_runner::SECEDE | from_runner::REJOIN, None) => false,
+                _ => break frame,
+            };
+            let told = frames::frame(to_runner::SLOT, &[u8::from(is_done)]);
+            if self.writer.write_all(&told).await.is_err() {
+                return Err(self.ended().await);
+            }
         };
         self.printed.set_running(None);
         let mut body = Reader(&frame.body);
