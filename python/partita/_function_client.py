@@ -202,7 +202,10 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
+            made = self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
+            for future, (args, _) in zip(made, calls):
+                future._type = type(args[0])
+            return made
 
         if isinstance(data, dict):
             found: Any = dict(zip(data, send(data.values())))

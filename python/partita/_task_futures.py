@@ -11,12 +11,14 @@ import threading
 import time
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator
+from html import escape
 from typing import Any
 
 from ._awaiting import in_event_loop
 from ._durations import parse_seconds
 from ._errors import (
     REMOTE_MARK,
+    REMOTE_NOTE,
     Cancelled,
     ClusterError,
     KilledWorker,
@@ -52,6 +54,8 @@ class TaskFuture(Future):
             found = state
         self._state = found
         self._owner = client
+        #: The type of a value that this client sent.
+        self._type: Any = None
 
     @property
     def key(self) -> str:
@@ -72,7 +76,7 @@ class TaskFuture(Future):
     def type(self) -> Any:
         """The type of the result; ``None`` while it is not known: before the end, and for results that only workers hold."""
         value = self._state.value
-        return None if value is None else type(unpack(value))
+        return self._type if value is None else type(unpack(value))
 
     def done(self) -> bool:
         """Whether the call has ended."""
@@ -205,6 +209,11 @@ class TaskFuture(Future):
         kind = "" if known is None else f", type: {known.__name__}"
         return f"<Future: {self._state.status}{kind}, key: {self.key}>"
 
+    def _repr_html_(self) -> str:
+        known = self.type if self._state.status == "finished" else None
+        kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
+        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key))}"
+
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
     # The loop may have ended.
@@ -247,7 +256,7 @@ def _remote_exception(error: Error) -> BaseException | None:
         return None
     if not isinstance(exception, BaseException):
         return None
-    note = f"raised on a worker: {error.text.rpartition(' (task ')[2].rstrip(')')}"
+    note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
     if hasattr(exception, "add_note"):
         exception.add_note(note)
     try:

@@ -398,8 +398,20 @@ def visualize(*args: Any, filename: Any = None, traverse: bool = True, **kwargs:
 
 
 def get_scheduler(get: Any = None, scheduler: Any = None, collections: Any = None, cls: Any = None) -> Any:
-    """Return the function that runs graphs in Dask's format in this thread, or None if the cluster runs tasks."""
+    """Return the function that runs graphs in Dask's format: in this thread, or on the cluster of the default client.
+
+    It is None if no client exists: a computation starts a cluster.
+    """
+    from ._client import Client, default_client
+
     found = get or scheduler or config.get("scheduler", None)
+    if isinstance(found, Client):
+        return found.get
     if callable(found):
         return found
+    if found is None or (isinstance(found, str) and found.lower() in _CLUSTER):
+        try:
+            return default_client().get
+        except ValueError:
+            return None
     return get_synchronous if isinstance(found, str) and found.lower() in _SYNCHRONOUS else None
