@@ -165,7 +165,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._submitter = Submitter(self, python)
-        self.asynchronous = asynchronous
+        self._is_asynchronous = asynchronous
         if set_as_default:
             self.as_current()
         register_with_joblib()
@@ -525,6 +525,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
+        self._futures.join()
         if self._own is not None:
             self._own.close()
         atexit.unregister(self.close)

@@ -38,6 +38,8 @@ STAGES_KEPT = 500
 BYTES_KEPT = 64 << 20
 #: Time to wait for the scheduler to open a session, in seconds.
 OPEN_TIMEOUT_S = 60.0
+#: Time to wait for each thread of a session at its end, in seconds.
+END_TIMEOUT_S = 10.0
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -284,6 +286,12 @@ class Session:
     def close(self) -> None:
         """End the session: the scheduler drops all results."""
         self._end("the client was closed", "cancelled")
+
+    def join(self) -> None:
+        """Wait until the threads of a closed session have ended: else they might crash an interpreter that exits."""
+        for thread in self._threads[:2]:
+            if thread is not threading.current_thread():
+                thread.join(END_TIMEOUT_S)
 
     # Hearing.
 

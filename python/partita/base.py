@@ -320,7 +320,8 @@ def persist(
 def _persist(collection: Any) -> Any:
     """Persist a frame, or a collection of Dask."""
     if is_frame(collection):
-        return collection.persist()
+        # Small results, such as those of `describe`, are not persisted.
+        return collection.persist() if hasattr(type(collection), "persist") else collection
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
     results = run_nodes([tasks[key] for key in keys])
