@@ -176,7 +176,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
-        self.asynchronous = asynchronous
+        self._is_asynchronous = asynchronous
         if set_as_default:
             self.as_current()
         register_with_joblib()
@@ -519,6 +519,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
+        self._futures.join()
         if self._own is not None:
             self._own.close()
         atexit.unregister(self.close)

@@ -118,11 +118,9 @@ _made_frame_task = False
 
 
 def is_frame(value: Any) -> bool:
-    """Whether a value is a frame, column, index or scalar of partita.dataframe."""
+    """Whether a value is a frame, column, index, scalar or other lazy result of partita.dataframe."""
     kind = type(value)
-    return (
-        str(kind.__module__).startswith("partita.dataframe.") and hasattr(kind, "compute") and hasattr(kind, "explain")
-    )
+    return str(kind.__module__).startswith("partita.dataframe.") and hasattr(kind, "compute")
 
 
 def compute_frame(frame: Any) -> Any:

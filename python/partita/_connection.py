@@ -12,9 +12,11 @@ import queue
 import resource
 import socket
 import threading
+import time
 import urllib.parse
 import uuid
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -116,6 +118,10 @@ def _read_all(reader: flight.FlightStreamReader) -> pa.Table:
     return flight.MetadataRecordBatchReader.read_all(reader)
 
 
+#: Threads of interrupted calls.
+_abandoned: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
 def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Result]], None]) -> _Result:
     """Run a call of Flight so that Ctrl-C can interrupt it.
 
@@ -125,10 +131,12 @@ def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Resul
     if threading.current_thread() is not threading.main_thread():
         return work()
     done: Future[_Result] = Future()
-    threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True).start()
+    thread = threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True)
+    thread.start()
     try:
         return done.result()
     except KeyboardInterrupt:
+        _abandoned.add(thread)
         abandon(done)
         raise
     finally:
@@ -294,6 +302,24 @@ class Releases:
                 return
 
 
+#: Time to wait at the end for threads that return from a call of Flight, in seconds.
+ATTEND_END_S = 10.0
+#: Connections that keep their session alive.
+_attended: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def join_connections(address: str) -> None:
+    """Wait for the threads of connections to a scheduler that has ended.
+
+    Their calls of Flight return then. An interpreter that exits at this moment crashes.
+    """
+    end = time.monotonic() + ATTEND_END_S
+    for connection in list(_attended):
+        thread = connection._attending
+        if connection.address == address.removeprefix("tcp://") and thread is not None:
+            thread.join(max(end - time.monotonic(), 0))
+
+
 class Connection:
     """A connection to a scheduler, with its own session.
 
@@ -391,6 +417,7 @@ class Connection:
 
         self._attending = threading.Thread(target=listen, name="partita-attend", daemon=True)
         self._attending.start()
+        _attended.add(self)
         self._releases = Releases(lambda names: self.action("partita.release", {"names": names}))
 
     def close(self) -> None:
@@ -406,6 +433,9 @@ class Connection:
                 if client is not None:
                     with contextlib.suppress(Exception):
                         client.close()
+            end = time.monotonic() + ATTEND_END_S
+            for thread in list(_abandoned):
+                thread.join(max(end - time.monotonic(), 0))
 
     def release(self, name: str) -> None:
         """Release a table of this session soon. This may be called at any moment, on any thread."""

@@ -111,6 +111,8 @@ class Submitter:
             sessions = [*self._old, *([] if self._session is None else [self._session])]
         for session in sessions:
             session.close()
+        for session in sessions:
+            session.join()
 
     def stage(
         self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any]

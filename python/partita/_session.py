@@ -55,6 +55,8 @@ OPEN_TIMEOUT_S = 60.0
 SLOT_WAIT_S = 0.05
 #: Environment variable of functions on the workers: the environment in which they run, as JSON.
 ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
+#: Time to wait for each thread of a session at its end, in seconds.
+END_TIMEOUT_S = 10.0
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -372,6 +374,12 @@ class Session:
     def close(self) -> None:
         """End the session: the scheduler drops all results."""
         self._end("the client was closed", "cancelled")
+
+    def join(self) -> None:
+        """Wait until the threads of a closed session have ended: else they might crash an interpreter that exits."""
+        for thread in self._threads[:2]:
+            if thread is not threading.current_thread():
+                thread.join(END_TIMEOUT_S)
 
     # Hearing.
 

@@ -328,7 +328,8 @@ def persist(
 def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) -> Any:
     """Persist a frame, or a collection of Dask, whose graph then has futures."""
     if is_frame(collection):
-        return collection.persist()
+        # Small results, such as those of `describe`, are not persisted.
+        return collection.persist() if hasattr(type(collection), "persist") else collection
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
     nodes = [tasks[key] for key in keys]
