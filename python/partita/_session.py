@@ -224,6 +224,8 @@ class Session:
 
     def __init__(self, exchange: Callable[[], tuple[Any, Any]], python: str | None = None) -> None:
         self.condition = threading.Condition()
+        #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
+        self._watched: dict[State | None, int] = {}
         self.job = -1
         self.ended: str | None = None
         #: The scheduler refused calls: those after them would have other places than here, so none are sent.
@@ -410,6 +412,7 @@ class Session:
 
     def _apply(self, settled: Sequence[tuple[State, Any, Error | None]]) -> None:
         told = []
+        failed = False
         with self.condition:
             for state, value, error in settled:
                 if state.error is not None and state.error.stage == CANCELLED_HERE:
@@ -424,12 +427,15 @@ class Session:
                 else:
                     # Calls are lost with their session. Those that lost their workers have failed.
                     self.failures += 1
+                    failed = True
                     is_lost = error.kind == "lost" and error.stage < 0
                     state.status = "cancelled" if error.kind == "cancelled" else "lost" if is_lost else "error"
                 if state.callbacks:
                     told += [(callback, state) for callback in state.callbacks]
                     state.callbacks = None
-            self.condition.notify_all()
+            watched = self._watched
+            if watched and (None in watched or failed or any(one[0] in watched for one in settled)):
+                self.condition.notify_all()
         for one in told:
             self._callbacks.put(one)
 
@@ -469,14 +475,6 @@ class Session:
     ) -> bool:
         """Wait until all calls, or the first of them, have ended; or until one has failed. Return whether they have."""
 
-        def is_over() -> bool:
-            check = any if first else all
-            return check(state.status != "pending" for state in states)
-
-        if len(states) == 1:
-            (state,) = states
-            with self.condition:
-                return self.condition.wait_for(lambda: state.status != "pending", timeout)
         left = list(states)
 
         def are_over() -> bool:
@@ -495,9 +493,32 @@ class Session:
                     return True
             return are_over()
 
-        check = is_over if first else are_over_or_failed if until_error else are_over
+        if first and len(states) > 1:
+            return self._wait_for(lambda: any(state.status != "pending" for state in states), lambda: None, timeout)
+        return self._wait_for(are_over_or_failed if until_error else are_over, lambda: left[-1], timeout)
+
+    def _wait_for(
+        self, is_over: Callable[[], bool], watched: Callable[[], State | None], timeout: float | None
+    ) -> bool:
+        """Wait for a condition. It is checked after the end of the call that `watched` returns, and after a failure.
+
+        Most messages about many calls do not wake the thread that waits for all of them.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
         with self.condition:
-            return self.condition.wait_for(check, timeout)
+            while not is_over():
+                seconds = None if end is None else end - time.monotonic()
+                if seconds is not None and seconds <= 0:
+                    return False
+                one = watched()
+                self._watched[one] = self._watched.get(one, 0) + 1
+                try:
+                    self.condition.wait(seconds)
+                finally:
+                    self._watched[one] -= 1
+                    if not self._watched[one]:
+                        del self._watched[one]
+            return True
 
 
 def wait_states(states: Sequence[State], timeout: float | None, first: bool = False, until_error: bool = False) -> bool:
