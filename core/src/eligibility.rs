@@ -32,7 +32,7 @@ pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Opti
         true => u64::from(worker.slots()),
         false => room(worker.slots(), job, stage, options),
     };
-    u64::from(worker.assigned) < room
+    u64::from(worker.on_slots()) < room
 }
 
 /// Whether a worker could take a task of a stage now, so that tasks whose input it holds are
@@ -40,8 +40,8 @@ pub(crate) fn has_room(worker: &Worker, job: &Job, stage: &Stage, options: &Opti
 pub(crate) fn is_open(core: &Core, worker: &Worker, stage: &Stage) -> bool {
     worker.leaving.is_none()
         && core.requirements.can_take(stage.requirement, worker)
-        && worker.assigned < worker.slots()
-        && !(worker.metrics.above_mark && worker.assigned > 0)
+        && worker.on_slots() < worker.slots()
+        && !(worker.metrics.above_mark && worker.on_slots() > 0)
         && has_time(worker, stage, core.now)
 }
 

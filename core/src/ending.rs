@@ -1,7 +1,7 @@
 //! The end of a job.
 
 use crate::event::Effect;
-use crate::state::{Core, EndedJob};
+use crate::state::{Core, EndedJob, task_id};
 use crate::{persisted, telemetry, transfers};
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::limits;
@@ -24,11 +24,12 @@ pub(crate) fn end_job(
     transfers::forget_job(core, id);
     core.settled.remove(&id);
     core.forget_share(id, job.share, u64::from(job.spec.priority));
-    for stage in job.stages.iter().filter(|stage| !stage.is_mirror()) {
-        for task in &stage.tasks {
+    for (number, stage) in (0..).zip(&job.stages).filter(|(_, stage)| !stage.is_mirror()) {
+        for (index, task) in (0..).zip(&stage.tasks) {
             match task.state {
                 TaskState::Running => {
-                    core.add_attempts(WorkerId(task.worker), stage.requirement, -1)
+                    let (worker, ended) = (WorkerId(task.worker), task_id(id, number, index));
+                    core.end_attempt_of(worker, ended, stage.requirement);
                 }
                 TaskState::Done => core.add_held(task.worker, -1),
                 TaskState::Waiting | TaskState::Ready | TaskState::Failed => {}

@@ -5,7 +5,7 @@ use crate::event::{Effect, SettledTask, TaskError};
 use crate::exchange::is_whole;
 use crate::release::release_inputs;
 use crate::state::{Core, task_id};
-use partita_shared::ids::JobId;
+use partita_shared::ids::{JobId, TaskId};
 use partita_shared::message::FailureKind;
 use partita_shared::model::TaskState;
 use std::sync::Arc;
@@ -122,12 +122,23 @@ pub(crate) fn fail_with_inputs(
 
 /// Tells the client of an open job what became of a task, if it wants its output.
 pub(crate) fn tell_settled(core: &mut Core, id: JobId, stage: usize, index: u32) {
-    let Some(job) = core.jobs.get(&id).filter(|job| job.spec.open) else { return };
-    let task = &job.stages[stage].tasks[index as usize];
-    if task.wanted && (task.holder().is_some() || task.state == TaskState::Failed) {
-        let error = job.errors.get(&(stage as u32, index)).cloned();
-        let value = job.values.get((stage as u32, index));
-        let settled = SettledTask { stage: stage as u32, index, error, value };
+    if let Some(settled) = core.settled(task_id(id, stage as u32, index)) {
         core.settled.entry(id).or_default().push(settled);
+    }
+}
+
+impl Core {
+    /// What became of a task of an open job whose output is wanted, if it has finished or cannot.
+    pub fn settled(&self, task: TaskId) -> Option<SettledTask> {
+        let (stage, index) = (task.stage.index, task.index);
+        let job = self.jobs.get(&task.stage.job).filter(|job| job.spec.open)?;
+        let found = job.stages.get(stage as usize)?.tasks.get(index as usize)?;
+        let is_settled = found.holder().is_some() || found.state == TaskState::Failed;
+        (found.wanted && is_settled).then(|| SettledTask {
+            stage,
+            index,
+            error: job.errors.get(&(stage, index)).cloned(),
+            value: job.values.get((stage, index)),
+        })
     }
 }

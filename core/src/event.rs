@@ -294,6 +294,17 @@ pub enum Event {
         /// The attempts.
         attempts: Vec<(TaskId, Attempt)>,
     },
+    /// A running attempt gave its slot back, since it waits for other tasks, or took one again.
+    SlotChanged {
+        /// The worker.
+        worker: WorkerId,
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Whether it has a slot now.
+        has_slot: bool,
+    },
     /// A worker holds a partition that was to migrate to it, or could not fetch it.
     Migrated {
         /// The worker.

@@ -5,7 +5,7 @@ use crate::exchange::{is_whole, visit_own};
 use crate::graph::count_of;
 use crate::state::ready_stages::ReadyStage;
 use crate::state::{Core, Job, NOBODY};
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::model::{TaskCounts, TaskState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +66,15 @@ impl Core {
                     "{id} counts {} assigned and {} held, but has {expect:?}",
                     worker.assigned, worker.held
                 ));
+            }
+            let runs = |task: &TaskId| {
+                let job = self.jobs.get(&task.stage.job);
+                let stage = job.and_then(|job| job.stages.get(task.stage.index as usize));
+                let found = stage.and_then(|stage| stage.tasks.get(task.index as usize));
+                found.is_some_and(|t| t.state == TaskState::Running && t.worker == id.0)
+            };
+            if let Some(task) = worker.seceded.iter().find(|task| !runs(task)) {
+                return Err(format!("{task} gave back a slot of {id} and does not run there"));
             }
             if self.by_load.contains(&(worker.load(), *id)) == worker.leaving.is_some() {
                 return Err(format!("{id} is listed by load and leaving, or neither"));

@@ -84,6 +84,9 @@ impl Core {
             Event::Recalled { worker, attempts } => {
                 tasks::on_recalled(self, worker, &attempts, effects);
             }
+            Event::SlotChanged { worker, task, attempt, has_slot } => {
+                tasks::on_slot_changed(self, worker, (task, attempt), has_slot);
+            }
             Event::Migrated { worker, task, attempt, error } => {
                 on_transfers::on_migrated(self, worker, task, attempt, error, effects);
             }

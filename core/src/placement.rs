@@ -114,8 +114,8 @@ impl Core {
         let now = self.now;
         let worker = self.workers.get(&id)?;
         // A paused worker only finishes the tasks it has. One without tasks must get some, or
-        // nothing would ever free its memory.
-        if worker.metrics.above_mark && worker.assigned > 0 {
+        // nothing would ever free its memory, or end those that wait for others.
+        if worker.metrics.above_mark && worker.on_slots() > 0 {
             return None;
         }
         let owed = |job: &Job| {

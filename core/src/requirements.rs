@@ -142,7 +142,8 @@ impl Core {
         if let Some(worker) = self.workers.get_mut(&worker).filter(|worker| worker.assigned == 0) {
             worker.last_change = self.now;
         }
-        self.add_attempts(worker, id, 1);
+        self.change_attempts(worker, |worker| worker.assigned += 1);
+        self.take_resources(worker, id, true);
     }
 
     /// An attempt of a task ended on a worker, or is not wanted there any more.
@@ -150,12 +151,20 @@ impl Core {
         let stage =
             self.jobs.get(&task.stage.job).map(|job| &job.stages[task.stage.index as usize]);
         let requirement = stage.map_or(RequirementId::NONE, |stage| stage.requirement);
-        self.add_attempts(worker, requirement, -1);
+        self.end_attempt_of(worker, task, requirement);
     }
 
-    /// Attempts of tasks with this requirement begin on a worker, or ended there.
-    pub(crate) fn add_attempts(&mut self, worker: WorkerId, id: RequirementId, change: i64) {
-        self.add_assigned(worker, change);
+    /// As [`Core::end_attempt`], for a task whose job is ending.
+    pub(crate) fn end_attempt_of(&mut self, worker: WorkerId, task: TaskId, id: RequirementId) {
+        self.change_attempts(worker, |worker| {
+            worker.assigned = worker.assigned.saturating_sub(1);
+            worker.seceded.remove(&task);
+        });
+        self.take_resources(worker, id, false);
+    }
+
+    /// An attempt with this requirement takes resources of a worker, or gives them back.
+    fn take_resources(&mut self, worker: WorkerId, id: RequirementId, taken: bool) {
         if id == RequirementId::NONE {
             return;
         }
@@ -163,10 +172,9 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&worker) else { return };
         for (name, amount) in needed.into_iter().flatten() {
             if let Some(free) = worker.free.get_mut(name) {
-                let amount = amount.saturating_mul(change.unsigned_abs());
-                *free = match change > 0 {
-                    true => free.saturating_sub(amount),
-                    false => free.saturating_add(amount),
+                *free = match taken {
+                    true => free.saturating_sub(*amount),
+                    false => free.saturating_add(*amount),
                 };
             }
         }

@@ -98,11 +98,11 @@ impl Core {
         if is_avoided(self, job, stage, index, id) {
             return "the task failed there before and can be retried on another worker".to_string();
         }
-        if worker.metrics.above_mark && worker.assigned > 0 {
+        if worker.metrics.above_mark && worker.on_slots() > 0 {
             return "paused: memory use is above the threshold".to_string();
         }
-        if worker.assigned >= worker.slots() {
-            let tasks = match worker.assigned {
+        if worker.on_slots() >= worker.slots() {
+            let tasks = match worker.on_slots() {
                 1 => "1 task is".to_string(),
                 assigned => format!("{assigned} tasks are"),
             };

@@ -18,6 +18,7 @@ mod transitions {
     mod refusals;
     mod requirements;
     mod results;
+    mod secede;
     mod seen;
     mod shares;
     mod stages;

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import http
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -16,10 +16,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from ._awaiting import may_await
 from ._binary import find_program
 from ._collection_client import CollectionMethods
-from ._connection import Connection, quote
+from ._connection import Connection, check_process, quote
+from ._coordination import Coordinator
 from ._dashboard import Dashboard
+from ._dataset_client import DatasetMethods
 from ._durations import parse_seconds
 from ._errors import ClusterError, TokenRefused, Unreachable, UnsupportedName, trim_traceback
 from ._function_client import FunctionMethods
@@ -28,7 +31,10 @@ from ._futures import Future, Futures
 from ._inspection import InspectionMethods
 from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
+from ._setup_client import SetupMethods
+from ._sharing_client import SharingMethods
 from ._tls import page_token
+from ._worker_view import is_in_runner, own_client
 
 __all__ = ["Client", "Future", "current_client", "default_client"]
 
@@ -46,6 +52,8 @@ _current: Client | None = None
 #: Open clients that were the default before, the latest last.
 _earlier: list[Client] = []
 _lock = threading.RLock()
+#: The client of the innermost block of `as_current` in this coroutine or thread.
+_in_block: contextvars.ContextVar[Client | None] = contextvars.ContextVar("client", default=None)
 
 
 def _attempts(wait: float) -> Iterator[None]:
@@ -64,10 +72,10 @@ def _attempts(wait: float) -> Iterator[None]:
 #: Environment variables that select a cluster.
 _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 #: Arguments of Dask's client that are accepted without effect.
-_IGNORED = ("name", "direct_to_workers", "heartbeat_interval", "connection_limit")
+_IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods, CollectionMethods, InspectionMethods):
+class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
     """A connection to a cluster.
 
     Parameters
@@ -96,7 +104,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
     set_as_default : bool
         Whether frames without an explicit client use this one.
-    name
+    name, loop
         Accepted for compatibility with Dask; no effect.
 
     Raises
@@ -133,6 +141,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             arguments.pop(name, None)
         check_arguments("Client", arguments)
         self._own: LocalCluster | None = None
+        #: Whether the client was closed.
+        self.is_closed = False
         self._futures = Futures()
         wait = parse_seconds(timeout)
         size = {
@@ -164,6 +174,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
             check_step()
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
+        self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
         self._is_asynchronous = asynchronous
         if set_as_default:
@@ -187,7 +198,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
                 raise ClusterError("no cluster found")
             self._open_connection(*found, left)
 
-        self._try_until(attempt, wait)
+        self._try_until(attempt, wait, is_named=address is not None)
 
     def _find_any(self, wait: float | None, tls_ca_file: str | None) -> bool:
         """Connect to a cluster of the environment or a running one; return whether one was found.
@@ -215,7 +226,9 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         connection.attend()
         self._connection = connection
 
-    def _try_until(self, attempt: Callable[[float], None], wait: float | None) -> None:
+    def _try_until(self, attempt: Callable[[float], None], wait: float | None, is_named: bool = False) -> None:
+        """Try to connect until the time is over. For an address that the caller gave, the error is an `OSError`, as with Dask."""
+        check_process()
         wait = TIMEOUT_S if wait is None else wait
         end = time.monotonic() + wait
         cause: ClusterError | None = None
@@ -228,18 +241,47 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
                 raise
             except ClusterError as error:
                 cause = error
-        kind = Unreachable if isinstance(cause, Unreachable) else ClusterError
-        raise kind(f"no scheduler answered within {wait:g} s: {cause}")
+        kind = Unreachable if is_named or isinstance(cause, Unreachable) else ClusterError
+        raise kind(f"cannot connect to a scheduler within {wait:g} s: {cause}")
 
-    def as_current(self) -> Client:
-        """Make this the default client, which frames without an explicit client use."""
+    def as_current(self) -> contextlib.AbstractContextManager[Client]:
+        """Make this the default client, which frames without an explicit client use.
+
+        Returns
+        -------
+        context manager
+            At the end of its block the client that was the default before is the default again. Without a block this
+            client stays the default.
+        """
         global _current
         with _lock:
             if _current is not None and _current is not self:
                 _earlier[:] = [client for client in _earlier if client not in (self, _current)]
                 _earlier.append(_current)
             _current = self
-        return self
+        return _AsCurrent(self)
+
+    def _leave_current(self) -> None:
+        """Make the client before this one the default again, as with Dask."""
+        global _current
+        with _lock:
+            _earlier[:] = [client for client in _earlier if client is not self]
+            if _current is self:
+                _current = _earlier.pop() if _earlier else None
+
+    @classmethod
+    def current(cls, allow_global: bool = True) -> Client:
+        """Return the default client.
+
+        Raises
+        ------
+        ValueError
+            If no client exists.
+        """
+        return default_client()
+
+    def start(self, **_: Any) -> None:
+        """Do nothing: a client is connected from its creation on."""
 
     # Cluster state.
 
@@ -263,19 +305,36 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
                 return rows
             after = f"&after={page['next']}"
 
-    def scheduler_info(self) -> dict[str, Any]:
-        """Return a summary of the cluster, with its workers by address."""
+    def scheduler_info(self, n_workers: int = -1) -> dict[str, Any]:
+        """Return a summary of the cluster, with its workers by address.
+
+        Parameters
+        ----------
+        n_workers : int
+            Number of workers to describe; all by default.
+        """
         info = self._rest("cluster")
-        info["workers"] = {f"tcp://{row['address']}": row for row in self._workers()}
+        rows = self._workers()
+        info["started"] = info["started_ms"] / 1000
+        info["workers"] = {f"tcp://{row['address']}": row for row in (rows if n_workers < 0 else rows[:n_workers])}
         return dict(info)
 
-    def nthreads(self) -> dict[str, int]:
-        """Return the number of slots of each worker, by its address."""
-        return {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+    @may_await
+    def nthreads(self, workers: Any = None) -> Any:
+        """Return the number of slots of each worker, by its address.
+
+        Parameters
+        ----------
+        workers : str or list of str, optional
+            Addresses or names of the workers; all by default.
+        """
+        slots = {f"tcp://{row['address']}": row["slots"] for row in self._workers()}
+        return slots if workers is None else {address: slots[address] for address in self._addresses(workers)}
 
     ncores = nthreads
 
-    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> None:
+    @may_await
+    def wait_for_workers(self, n_workers: int = 1, timeout: float | str | None = None) -> Any:
         """Wait until at least `n_workers` workers are connected.
 
         Parameters
@@ -290,6 +349,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         TimeoutError
             If fewer workers are connected when the time is over.
         """
+        if not isinstance(n_workers, int) or n_workers < 1:
+            raise ValueError(f"n_workers must be a number of workers of at least 1, not {n_workers!r}")
         given = parse_seconds(timeout)
         wait = TIMEOUT_S if given is None else given
         connected = 0
@@ -357,75 +418,6 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         """Cancel a job, given its id or name, such as ``7`` or ``"job-7"``."""
         self._rest(f"jobs/{job}/cancel", "POST")
 
-    # Public tables.
-
-    @trim_traceback
-    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> None:
-        """Publish frames as tables that all clients of the cluster can read, until they are unpublished.
-
-        Parameters
-        ----------
-        *args : DataFrame or Series
-            A single frame, published as `name`.
-        name : str, optional
-            Name of the single frame.
-        override : bool
-            Whether to replace existing datasets of the same names.
-        **kwargs : DataFrame or Series
-            Frames by name.
-
-        Raises
-        ------
-        ClusterError
-            If a dataset of the name exists and `override` is false.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from partita import dataframe as dd
-        >>> from partita.distributed import Client
-        >>> with Client(n_workers=1) as client:
-        ...     frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
-        ...     client.publish_dataset(numbers=frame)
-        ...     int(client.get_dataset("numbers").a.sum().compute())
-        3
-        """
-        named = dict(kwargs)
-        if args:
-            if name is None or len(args) != 1:
-                raise TypeError("publish_dataset() takes one frame with name=, or frames as keyword arguments")
-            named[name] = args[0]
-        existing = [] if override else self.list_datasets()
-        for public, frame in named.items():
-            if public in existing:
-                raise ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
-            frame._publish(self, public, override)
-
-    @trim_traceback
-    def get_dataset(self, name: str) -> Any:
-        """Return a published dataset as a frame.
-
-        Raises
-        ------
-        KeyError
-            If no dataset has this name.
-        """
-        from .dataframe._io import from_table
-
-        if name not in self.list_datasets():
-            raise KeyError(f"no dataset {name!r}; published: {', '.join(self.list_datasets()) or 'none'}")
-        return from_table(name, client=self)
-
-    def list_datasets(self) -> list[str]:
-        """Return the names of the published datasets."""
-        rows = self._connection.action("partita.tables", {})
-        return [row["name"] for row in rows if row["session"] is None]
-
-    @trim_traceback
-    def unpublish_dataset(self, name: str) -> None:
-        """Drop a published dataset."""
-        self._connection.query(f"DROP TABLE {quote(name)}")
-
     # Cluster lifetime.
 
     def _program(self, *arguments: str) -> None:
@@ -443,6 +435,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         if done.returncode:
             raise ClusterError(done.stderr.strip().removeprefix("error: "))
 
+    @may_await
     def retire_workers(self, workers: Sequence[str]) -> list[str]:
         """Retire workers and wait until they have left the cluster.
 
@@ -487,6 +480,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         self._program("retire", *(ids[address] for address in addresses))
         return list(workers)
 
+    @may_await
     def restart(self) -> Client:
         """Cancel all jobs of the cluster, including those of other clients, and drop this client's unpublished tables.
 
@@ -504,6 +498,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
                 connection.query(f"DROP TABLE IF EXISTS {quote(table['name'])}")
         return self
 
+    @may_await
     def shutdown(self) -> None:
         """Shut down the scheduler and all workers, even if another process started them."""
         if self._own is None:
@@ -512,16 +507,15 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
 
     def close(self, timeout: Any = None) -> Any:
         """Close the connection. This drops the client's unpublished tables and ends a cluster that it started."""
-        global _current
-        with _lock:
-            _earlier[:] = [client for client in _earlier if client is not self]
-            if _current is self:
-                # As with Dask, the one before it is the default again.
-                _current = _earlier.pop() if _earlier else None
+        self._leave_current()
         self._futures.close()
-        submitter = getattr(self, "_submitter", None)
-        if submitter is not None:
-            submitter.close()
+        if not self.is_closed and "_submitter" in vars(self):
+            self._drop_setups()
+            if self._hub is not None:
+                self._hub.close()
+            self._submitter.close()
+            self._coordinator.close()
+        self.is_closed = True
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
@@ -553,14 +547,18 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         self.close()
 
     def __repr__(self) -> str:
+        if self.is_closed:
+            return "<Client: closed>"
         try:
-            threads = self.nthreads()
+            threads = {row["address"]: row["slots"] for row in self._workers()}
         except ClusterError as error:
             return f"<Client: {self._connection.address}, {error}>"
         address = self._connection.address
         return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
 
     def _repr_html_(self) -> str:
+        if self.is_closed:
+            return "<p><strong>Client</strong>: No scheduler connected. The client is closed.</p>"
         try:
             info = self._rest("cluster")
         except ClusterError as error:
@@ -584,16 +582,28 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods):
         )
 
 
+class _AsCurrent(contextlib.AbstractContextManager[Client]):
+    """The block in which a client is the default one. Its end does not close the client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> Client:
+        # Other coroutines and threads have their own.
+        self._token = _in_block.set(self._client)
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        _in_block.reset(self._token)
+        self._client._leave_current()
+
+
 #: Unsupported attributes of Dask's client, each with an alternative.
 _OF_DASK = {
     "run_on_scheduler": "use Client.run to call a function on each worker",
     "get_task_stream": "the dashboard's timeline shows every task",
     "profile": "the dashboard's page of a job shows where its time is spent",
     "call_stack": "the dashboard shows the running tasks of each worker",
-    "rebalance": "partitions are placed when they are computed",
-    "replicate": "use dataframe.from_pandas(.., replicas=2)",
-    "upload_file": "functions of a script travel with their calls; put modules into a folder that the workers share",
-    "register_plugin": "use Client.run to call a function on each worker",
 }
 
 
@@ -605,18 +615,13 @@ def current_client() -> Client:
     ClusterError
         If a function on a worker asks for a client, and the worker does not tell how to reach the scheduler.
     """
+    here = _in_block.get()
+    if here is not None:
+        return here
     with _lock:
         if _current is not None:
             return _current
-        if not _is_in_call():
-            return Client()
-        address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
-        if not address or not token:
-            raise ClusterError(
-                "functions on a worker have no client of their own: pass futures as arguments, and submit further calls "
-                "from the script"
-            )
-        return Client(address, token=token)
+        return own_client() if is_in_runner() else Client()
 
 
 def default_client(c: Client | None = None) -> Client:
@@ -627,12 +632,7 @@ def default_client(c: Client | None = None) -> Client:
     ValueError
         If none exists.
     """
-    found = _current if c is None else c
+    found = c or _in_block.get() or _current
     if found is None:
         raise ValueError("no client exists; create one with partita.distributed.Client()")
     return found
-
-
-def _is_in_call() -> bool:
-    """Whether this process runs a call on a worker."""
-    return getattr(sys.modules.get("_partita_runner"), "current", None) is not None

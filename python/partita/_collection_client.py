@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ._collection import Collection, is_frame
@@ -11,6 +12,10 @@ from ._graphs import collection_task, is_foreign
 from ._options import call_options
 
 __all__ = ["CollectionMethods"]
+
+
+#: Arguments that are computed as a whole if they contain collections.
+_CONTAINERS = (list, tuple, set, frozenset, dict, Iterator)
 
 
 class CollectionMethods:
@@ -29,7 +34,7 @@ class CollectionMethods:
         resources: dict[str, float] | None = None,
         retries: int | None = None,
         priority: int = 0,
-        traverse: bool = False,
+        traverse: bool = True,
         **arguments: Any,
     ) -> Any:
         """Compute collections in the background.
@@ -37,13 +42,16 @@ class CollectionMethods:
         Parameters
         ----------
         collections : DataFrame, Series, Index, Scalar, Delayed, Bag, or list of these
-            What to compute. Other objects are returned as they are.
+            What to compute. Other objects are returned as they are; in a list, lists and dicts with collections in them
+            are computed to one future each, and so is a single dict.
         sync : bool
             Whether to wait and return the results instead of futures.
         workers, allow_other_workers, resources, retries
             Options of the tasks, as for :meth:`submit`. They do not apply to frames.
-        optimize_graph, traverse
+        optimize_graph
             Accepted for compatibility with Dask; no effect.
+        traverse : bool
+            Whether lists and dicts with collections in them are computed.
 
         Returns
         -------
@@ -59,10 +67,14 @@ class CollectionMethods:
         ...     future.result()
         3
         """
+        from .delayed import delayed
+
         if arguments:
             raise TypeError(f"compute() does not support the argument {next(iter(arguments))!r}")
         many = isinstance(collections, (list, tuple, set, frozenset))
         given = list(collections) if many else [collections]
+        if traverse:
+            given = [delayed(one) if isinstance(one, _CONTAINERS) else one for one in given]
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         futures = self._start(given, options)
         if sync:

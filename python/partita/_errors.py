@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import functools
 import re
+import types
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any, TypeVar, cast
 
 __all__ = [
     "OF_VALUES",
+    "REMOTE_MARK",
+    "REMOTE_NOTE",
     "Cancelled",
     "ClusterError",
     "InvalidArgument",
     "KilledWorker",
     "PartitaError",
+    "PartitionLost",
     "QueryError",
     "RemoteError",
     "TokenRefused",
     "Unreachable",
     "UnsupportedName",
     "query_error",
+    "remote_traceback",
     "trim_traceback",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+#: A global of the frames that stand for those of a function on a worker.
+REMOTE_MARK = "_partita_error"
+#: The beginning of the note in exceptions of such functions.
+REMOTE_NOTE = "raised on a worker"
 
 
 class PartitaError(Exception):
@@ -45,6 +55,10 @@ class InvalidArgument(ClusterError, ValueError):
 
 class Unreachable(ClusterError, ConnectionError):
     """A scheduler does not answer."""
+
+
+class PartitionLost(ClusterError):
+    """No worker holds a partition of a persisted frame."""
 
 
 class TokenRefused(ClusterError, PermissionError):
@@ -163,8 +177,21 @@ def trim_traceback(function: _Function) -> _Function:
             return function(*args, **kwargs)
         except PartitaError as error:
             raise error.with_traceback(None)  # noqa: B904
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     return cast("_Function", call)
+
+
+def remote_traceback(error: BaseException) -> types.TracebackType | None:
+    """Return the part of a traceback that a function on a worker left; all of it if there is none."""
+    found = error.__traceback__
+    while found is not None and REMOTE_MARK not in found.tb_frame.f_globals:
+        found = found.tb_next
+    if found is None and any(str(note).startswith(REMOTE_NOTE) for note in getattr(error, "__notes__", ())):
+        # A function that is not written in Python left no line.
+        return None
+    return found or error.__traceback__
 
 
 class KilledWorker(PartitaError):

@@ -6,19 +6,22 @@ import asyncio
 import contextvars
 import struct
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ._actors import create_actor
+from ._awaiting import Ready, in_event_loop
 from ._durations import parse_seconds
-from ._errors import Cancelled, ClusterError, trim_traceback
+from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
+from ._foreign import loading
 from ._functions import Submitter
 from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
-from ._session import CANCEL, RETRY, Session, State, wait_states
-from ._task_futures import TaskFuture, _in_event_loop, flat_futures, make_exception
+from ._session import RETRY, Session, State, wait_states
+from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
 
 __all__ = ["FunctionMethods"]
@@ -36,6 +39,8 @@ class FunctionMethods:
 
     _submitter: Submitter
     _connection: Any
+    #: The actors of this client, from the first one on.
+    _hub: Any = None
     _is_asynchronous = False
 
     @property
@@ -74,7 +79,7 @@ class FunctionMethods:
         ...     client.sync(double_all, client, [1, 2])
         [2, 4]
         """
-        if asynchronous or (asynchronous is None and self.asynchronous and _in_event_loop()):
+        if asynchronous or (asynchronous is None and self.asynchronous and in_event_loop()):
             return func(*args, **kwargs)
         timeout = parse_seconds(callback_timeout)
 
@@ -82,7 +87,7 @@ class FunctionMethods:
             _in_sync.set(True)
             return await asyncio.wait_for(func(*args, **kwargs), timeout)
 
-        if not _in_event_loop():
+        if not in_event_loop():
             return asyncio.run(run())
         # A notebook runs its cells in an event loop, in which another one cannot run.
         with ThreadPoolExecutor(1, "partita-sync") as pool:
@@ -90,14 +95,14 @@ class FunctionMethods:
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
-        return _Ready(value) if self.asynchronous and _in_event_loop() else value
+        return Ready(value) if self.asynchronous and in_event_loop() else value
 
     @trim_traceback
     def submit(
         self,
         func: Callable[..., Any],
         *args: Any,
-        key: str | None = None,
+        key: Any = None,
         workers: Any = None,
         resources: dict[str, float] | None = None,
         retries: int | None = None,
@@ -117,7 +122,7 @@ class FunctionMethods:
             The function.
         *args, **kwargs
             Its arguments. Futures in them, also in lists, tuples, dicts and other objects, stand for their results.
-        key : str, optional
+        key : str or tuple, optional
             A name of the call. Calls with equal keys are one call.
         workers : str or list of str, optional
             Names, addresses or hosts of the workers that may run it.
@@ -129,6 +134,9 @@ class FunctionMethods:
             How often it is tried again after an exception.
         pure : bool
             Whether equal calls are one call, which is the default.
+        actor : bool
+            Whether the result stays where it is created, and the future's result is an :class:`Actor`, a handle whose
+            methods are called there.
 
         Examples
         --------
@@ -141,7 +149,10 @@ class FunctionMethods:
         if not callable(func):
             raise TypeError(f"the first argument of submit() must be a function, not {type(func).__name__}")
         if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
+            # The state of an actor cannot be recovered by starting it once more.
+            return create_actor(
+                self, func, args, kwargs, call_options(workers, allow_other_workers, resources, None, priority), key
+            )
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         keys = None if key is None else [key]
         is_pure = True if pure is None else pure
@@ -173,7 +184,7 @@ class FunctionMethods:
             The function.
         *iterables : iterable
             Its positional arguments: as with ``map``, as many calls as the shortest has items.
-        key : str or list of str, optional
+        key : str or list, optional
             A prefix of the keys, or all keys.
         batch_size : int, optional
             Accepted for compatibility with Dask: calls are sent together in any case.
@@ -191,20 +202,24 @@ class FunctionMethods:
             raise TypeError(f"the first argument of map() must be a function, not {type(func).__name__}")
         if not iterables:
             raise ValueError("map() needs at least one iterable")
-        if actor or actors:
-            raise NotImplementedError("actors are not supported yet")
         options = call_options(workers, allow_other_workers, resources, retries, priority)
         items = [list(one) if not isinstance(one, (list, tuple)) else one for one in iterables]
         count = min(len(one) for one in items)
-        keys: list[str] | None = None
+        keys: list[Any] | None = None
         if isinstance(key, (list, tuple)):
-            keys = [str(one) for one in key]
+            keys = list(key)
             if len(keys) < count:
                 raise ValueError(f"map() got {len(keys)} keys for {count} calls")
-        elif key is not None:
-            keys = [f"{key}-{number}" for number in range(count)]
+        prefix = None if key is None or keys is not None else str(key)
+        if actor or actors:
+            chosen = call_options(workers, allow_other_workers, resources, None, priority)
+            labels = keys if prefix is None else [f"{prefix}-{number}" for number in range(count)]
+            return [
+                create_actor(self, func, row, kwargs, chosen, None if labels is None else str(labels[number]))
+                for number, row in enumerate(zip(*items))
+            ]
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]] = ((row, kwargs) for row in zip(*items))
-        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure)
+        return self._submitter.submit(func, calls, options, keys, pure=True if pure is None else pure, prefix=prefix)
 
     @trim_traceback
     def scatter(
@@ -242,12 +257,15 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash)
+            made = self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
+            for future, (args, _) in zip(made, calls):
+                future._type = type(args[0])
+            return made
 
         if isinstance(data, dict):
             found: Any = dict(zip(data, send(data.values())))
         elif isinstance(data, (list, tuple, set, frozenset)):
-            found = type(data)(send(data))
+            found = _rebuild(type(data), send(data))
         elif hasattr(data, "__next__") or isinstance(data, range):
             found = send(data)
         else:
@@ -268,7 +286,7 @@ class FunctionMethods:
         """
         if errors not in ("raise", "skip"):
             raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
-        if self.asynchronous and asynchronous is not False:
+        if self.asynchronous and asynchronous is not False and in_event_loop():
             return self._gather_async(futures, errors)
         if hasattr(futures, "__next__"):
             return (self.gather(one, errors) for one in futures)
@@ -286,11 +304,14 @@ class FunctionMethods:
         fine = list(dict.fromkeys(one._state for one in futures if one._state.error is None))
         small = [state for state in fine if state.value is not None]
         large = [state for state in fine if state.value is None]
-        results = {state: unpack(state.value) for state in small}
+        with loading(self):
+            results = {state: unpack(state.value) for state in small}
         for session, own in _by_session(large).items():
             # Those of another client come over its connection.
             owner = next(one._owner for one in futures if one._state.session is session)
-            results.update(zip(own, (owner or self)._fetch(own)))
+            for job in dict.fromkeys(state.job for state in own):
+                part = [state for state in own if state.job == job]
+                results.update(zip(part, (owner or self)._fetch(part)))
         return results
 
     async def _gather_async(self, futures: Any, errors: str) -> Any:
@@ -298,15 +319,18 @@ class FunctionMethods:
             if isinstance(one, TaskFuture):
                 await one._async_wait()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        try:
+            return await loop.run_in_executor(None, lambda: self.gather(futures, errors, asynchronous=False))
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     def _fetch(self, states: Sequence[State]) -> Iterator[Any]:
         """Yield results from the workers, in order."""
         for first in range(0, len(states), FETCHED_MAX):
             part = states[first : first + FETCHED_MAX]
             places = [(state.stage, state.index) for state in part]
-            frames = self._connection.gather(part[0].session.job, places)
-            yield from _objects(frames, part)
+            frames = self._connection.gather(part[0].job, places)
+            yield from _objects(frames, part, self)
 
     def cancel(
         self, futures: Any, asynchronous: Any = None, force: bool = False, reason: str | None = None, **_: Any
@@ -326,9 +350,9 @@ class FunctionMethods:
                 f"cannot cancel an object of type {type(futures).__name__}: expected a future or several; to release a "
                 "persisted frame, delete it"
             )
-        ours = [one._state for one in found if isinstance(one, TaskFuture)]
+        ours = [_own_call(one._state) for one in found if isinstance(one, TaskFuture)]
         for session, states in _by_session(ours).items():
-            session.tell(CANCEL, states, reason=reason or "cancelled by its client")
+            session.cancel(states, reason or "cancelled by its client")
         for one in found:
             if not isinstance(one, TaskFuture):
                 one.cancel()
@@ -336,11 +360,11 @@ class FunctionMethods:
 
     def retry(self, futures: Any, asynchronous: Any = None) -> Any:
         """Run failed calls again."""
-        states = [one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)]
+        states = [_own_call(one._state) for one in flat_futures(futures) if isinstance(one, TaskFuture)]
         for state in states:
             if state.status != "finished":
                 with state.session.condition:
-                    state.status, state.error = "pending", None
+                    state.status, state.error, state.value = "pending", None, None
         for session, own in _by_session(states).items():
             session.tell(RETRY, own)
         return self._awaitable(None)
@@ -381,15 +405,18 @@ class FunctionMethods:
         return list(flat_futures(futures))
 
 
-class _Ready:
-    """Awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
+def _own_call(state: State) -> State:
+    """Return the call behind a state.
 
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        return self._value
-        yield
+    Raises
+    ------
+    ValueError
+        If it is of another client.
+    """
+    state = state.running
+    if state.job != state.session.job:
+        raise ValueError(f"the future {state.key} belongs to another client: only that one can cancel or retry it")
+    return state
 
 
 def _by_session(states: Iterable[State]) -> dict[Session, list[State]]:
@@ -414,10 +441,20 @@ def _structure(value: Any, results: dict[State, Any], errors: str) -> Any:
         }
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [_structure(one, results, errors) for one in value if _has_result(one, results, errors)]
-        if hasattr(type(value), "_fields"):
-            return type(value)(*items) if len(items) == len(value) else tuple(items)
-        return type(value)(items)
+        return _rebuild(type(value), items)
     return value
+
+
+def _rebuild(kind: type, items: list[Any]) -> Any:
+    """Return items as a collection; a named tuple that lacks some is a tuple."""
+    if hasattr(kind, "_fields"):
+        return kind(*items) if len(items) == len(kind._fields) else tuple(items)
+    return kind(items)
+
+
+def _type_name(args: tuple[Any, ...]) -> str:
+    """Return the prefix of the key of a value that is sent to the workers: its type, as with Dask."""
+    return type(args[0]).__name__
 
 
 def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:
@@ -428,7 +465,7 @@ def _has_result(value: Any, results: dict[State, Any], errors: str) -> bool:
     return not isinstance(value, Future) or value.exception() is None
 
 
-def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
+def _objects(frames: Iterable[Any], states: Sequence[State], client: Any) -> Iterator[Any]:
     """Yield the objects of a stream of frames. One that begins again was lost at one worker and is read at another."""
     expected = iter(states)
     lengths: tuple[int, ...] = ()
@@ -451,7 +488,10 @@ def _objects(frames: Iterable[Any], states: Sequence[State]) -> Iterator[Any]:
             at += len(piece)
         if at == total and (kind == _PIECE or total == 0):
             next(expected)
-            yield load_parts(memoryview(data), lengths)
+            with loading(client):
+                value = load_parts(memoryview(data), lengths)
+            yield value
+            del value
             data, at, total = bytearray(), 0, -1
     missing = next(expected, None)
     if missing is not None:

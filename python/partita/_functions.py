@@ -11,9 +11,12 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ._errors import ClusterError
+from ._errors import Cancelled, ClusterError
+from ._foreign import ForeignState, fetch_call
+from ._frame_functions import PersistedPartitions
 from ._packing import CALL, pack_arguments, pack_function, with_places
 from ._session import Session, State
+from ._setup import prepare
 from ._task_futures import TaskFuture
 from ._tasks import Task, identity, sort_tasks
 from .utils import warn_caller
@@ -95,7 +98,10 @@ class Submitter:
                     # It ends when no future refers to it any more.
                     self._old.add(old)
                     del old
+                is_first = not self._old
                 self._session = Session(self._client._connection.exchange, self._python)
+                if is_first:
+                    self._client._follow_prints()
             return self._session
 
     def close(self) -> None:
@@ -110,28 +116,36 @@ class Submitter:
 
     def stage(
         self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any]
-    ) -> tuple[int, bytes, bytes]:
-        """Return the stage of a function, its hash, and what its calls must bring with them: nothing, or the function."""
+    ) -> tuple[int, bytes, tuple[Any, ...]]:
+        """Return the stage of a function, its hash, and the first arguments of its calls: none, or the function."""
+        needs = self._client._function_needs()
+        if needs:
+            function = prepare(function, needs, lambda one: pack_function(one, name))
         pickled = pack_function(function, name)
         digest = hashlib.blake2b(pickled, digest_size=16).digest()
         shown = repr(sorted(options.items()))
         key = (digest, name, shown)
         if key in session._stages or session.has_room:
-            return session.stage(key, name, options, pickled), digest, b""
+            return session.stage(key, name, options, pickled), digest, ()
         # Too many functions: those of one name share a stage.
         common = pack_function(CALL, name)
-        return session.stage(("any", name, shown), name, options, common), digest, pickled
+        return session.stage(("any", name, shown), name, options, common), digest, (function,)
 
     def submit(
         self,
         function: Callable[..., Any],
         calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]],
         options: dict[str, Any] | None = None,
-        keys: Sequence[str] | None = None,
+        keys: Sequence[Any] | None = None,
         name: str = "",
         pure: bool = True,
+        prefix: str | Callable[[tuple[Any, ...]], str] | None = None,
     ) -> list[TaskFuture]:
-        """Submit calls of one function and return their futures."""
+        """Submit calls of one function and return their futures.
+
+        `keys` are whole keys. Otherwise a key begins with `prefix`, which may be a function of the arguments, or with the
+        name of the function.
+        """
         session = self.session()
         name = name or function_name(function)
         is_identity = function is identity
@@ -143,18 +157,18 @@ class Submitter:
         shared = _Shared(self, session, made)
         new: dict[str, State] = {}
         for number, (args, kwargs) in enumerate(calls):
+            label = name if prefix is None else prefix if isinstance(prefix, str) else prefix(args)
             args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
-            if carried:
-                args = (function, *args)
-            pickled, inputs = pack_arguments(args, kwargs, name)
-            states = [self._state_of(session, one) for one in inputs]
-            key = keys[number] if keys is not None else self._key(name, digest, pickled, states, pure)
+            pickled, inputs, kept = pack_arguments((*carried, *args) if carried else args, kwargs, name)
+            states = [self._state_of(session, one, made, kept) for one in inputs]
+            key = keys[number] if keys is not None else self._key(label, digest, pickled, states, pure)
             state = new.get(key) or session.find(key)
             if state is None:
                 state = State(session, key, name)
                 if keys is not None:
                     state.token = f"{key}-{uuid.uuid4().hex}"
                 state.is_wanted = True
+                state.kept = kept or None
                 new[key] = state
                 made.append(_Unplaced(state, stage, pickled, states))
             elif not state.is_wanted:
@@ -170,20 +184,63 @@ class Submitter:
                 call.inputs = one.states
                 call.arguments = with_places(one.pickled, [(state.stage, state.index) for state in one.states])
 
-    def _state_of(self, session: Session, value: Any) -> State:
-        """Return the call that an input stands for."""
+    def _state_of(self, session: Session, value: Any, made: list[Any], kept: list[Any]) -> State:
+        """Return the call that an input stands for. One that it needs in addition is added to `made`."""
         if isinstance(value, TaskFuture):
             state = value._state
         elif isinstance(value, State):
             state = value
         else:
             raise TypeError(f"{value!r} cannot be an argument of a call: compute it first")
-        if state.session is not session:
+        if state.status == "cancelled":
+            raise Cancelled(f"an argument of the call was cancelled: {state.key}")
+        if state.job == session.job:
+            return state
+        if state.session.ended is not None:
             raise ClusterError(
-                f"the future {state.key} belongs to another client, or to a session that has ended: "
-                f"{state.session.ended or 'pass its result instead'}"
+                f"the future {state.key} belongs to a session that has ended: {state.session.ended}; pass its result "
+                "instead"
             )
-        return state
+        return self._fetching(session, state, made, kept)
+
+    def find(self, key: str) -> State:
+        """Return the call with a key.
+
+        Raises
+        ------
+        KeyError
+            If the client has no future with this key.
+        """
+        found = self.session().find(key)
+        if found is None:
+            raise KeyError(f"this client has no future with the key {key!r}")
+        return found
+
+    def _fetching(self, session: Session, state: State, made: list[Any], kept: list[Any]) -> State:
+        """Return a call that has the result of a call of another session."""
+        kept.append(state)
+        key = f"fetch-{state.job}-{state.stage}-{state.index}"
+        for one in made:
+            if one.state.key == key:
+                return one.state
+        call = session.find(key)
+        if call is None:
+            function, args = fetch_call(state)
+            stage, _, carried = self.stage(session, function, "fetch", {})
+            call = State(session, key, "fetch")
+            call.kept = [state]
+            made.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
+        return call
+
+    def adopt(self, job: int, stage: int, index: int, key: str, name: str) -> TaskFuture:
+        """Return a future of a call of any session of the cluster."""
+        session = self.session()
+        for own in [session, *self._old]:
+            state = own._states.get((stage, index)) if own.job == job else None
+            if state is not None and state.is_wanted:
+                return TaskFuture(state, self._client)
+        place = (job, stage, index)
+        return TaskFuture(session.adopt(place, lambda: ForeignState(session, place, key, name)), self._client)
 
     @staticmethod
     def _key(name: str, digest: bytes, pickled: bytes, states: Sequence[State], pure: bool) -> str:
@@ -221,28 +278,36 @@ class Submitter:
             state.is_wanted = task.key in wanted
             states[task.key] = state
         # Calls of one stage follow one another in each level, so that they are sent as one group.
-        stages: dict[Any, tuple[int, bytes]] = {}
+        stages: dict[Any, tuple[int, tuple[Any, ...]]] = {}
         new = []
         for number, task in enumerate(order):
             if levels[task.key] >= 0:
                 stage, carried = self._stage_of(session, task, stages, options)
                 new.append((levels[task.key], stage, number, carried))
         new.sort(key=lambda one: one[:3])
-        made = []
+        made: list[_Unplaced] = []
         for _, stage, number, carried in new:
             task = order[number]
-            function, args = _sendable(task)
-            if carried:
-                args = (function, *args)
-            pickled, inputs = pack_arguments(args, task.kwargs, task.name)
-            found = [states[one.key] if type(one) is Task else self._state_of(session, one) for one in inputs]
-            made.append(_Unplaced(states[task.key], stage, pickled, found))
+            args = (*carried, *_sendable(task)[1])
+            pickled, inputs, kept = pack_arguments(args, task.kwargs, task.name)
+            found = [
+                states[one.key] if type(one) is Task else self._state_of(session, one, made, kept) for one in inputs
+            ]
+            states[task.key].kept = kept or None
+            one = _Unplaced(states[task.key], stage, pickled, found)
+            # They are pickled without the frame, which must stay persisted.
+            one.keep([value for value in args if type(value) is PersistedPartitions])
+            made.append(one)
         self._place(session, made)
         return [TaskFuture(states[task.key], self._client) for task in outputs]
 
     def _stage_of(
-        self, session: Session, task: Task, known: dict[Any, tuple[int, bytes]], options: dict[str, Any] | None
-    ) -> tuple[int, bytes]:
+        self,
+        session: Session,
+        task: Task,
+        known: dict[Any, tuple[int, tuple[Any, ...]]],
+        options: dict[str, Any] | None,
+    ) -> tuple[int, tuple[Any, ...]]:
         given = {**(options or {}), **(task.options or {})}
         key = (id(task.function), task.name, repr(sorted(given.items())) if given else "")
         if key not in known:
@@ -270,6 +335,14 @@ class _Unplaced:
         self.stage = stage
         self.pickled = pickled
         self.states = states
+        for one in states:
+            if one.sources:
+                self.keep(one.sources)
+
+    def keep(self, values: Sequence[Any]) -> None:
+        """Keep objects as long as somebody refers to the call."""
+        if values:
+            self.state.sources = tuple(dict.fromkeys((*self.state.sources, *values)))
 
 
 class _Shared:
@@ -293,15 +366,13 @@ class _Shared:
         if known is None:
             session = self._session
             stage, digest, carried = self._submitter.stage(session, _FIRST, "data", {})
-            args: tuple[Any, ...] = ((value,),)
-            if carried:
-                args = (_FIRST, *args)
-            pickled, inputs = pack_arguments(args, {}, "data")
-            states = [self._submitter._state_of(session, one) for one in inputs]
+            pickled, inputs, kept = pack_arguments((*carried, (value,)), {}, "data")
+            states = [self._submitter._state_of(session, one, self._made, kept) for one in inputs]
             key = Submitter._key(type(value).__name__, digest, pickled, states, True)
             state = session.find(key)
             if state is None:
                 state = State(session, key, "data")
+                state.kept = kept or None
                 self._made.append(_Unplaced(state, stage, pickled, states))
             known = self._known[id(value)] = (value, state)
         return TaskFuture(known[1], None)

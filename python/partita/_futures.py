@@ -26,7 +26,17 @@ _here = threading.local()
 
 
 class Future:
-    """A background computation."""
+    """A background computation.
+
+    ``Future(key, client)`` returns the future of a call of a client that has this key.
+    """
+
+    def __new__(cls, work: Any = None, client: Any = None, *_: Any, **__: Any) -> Any:
+        if cls is Future and isinstance(work, str):
+            from ._task_futures import TaskFuture
+
+            return object.__new__(TaskFuture)
+        return object.__new__(cls)
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work: futures.Future[Any] = futures.Future()

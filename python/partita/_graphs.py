@@ -13,6 +13,7 @@ __all__ = [
     "collection_task",
     "export_graph",
     "get_synchronous",
+    "graph_futures",
     "import_graph",
     "is_foreign",
     "nested_keys",
@@ -130,6 +131,14 @@ def is_foreign(value: Any) -> bool:
     return (
         hasattr(kind, "__dask_graph__") and not hasattr(kind, "_partita_nodes") and value.__dask_graph__() is not None
     )
+
+
+def graph_futures(value: Any) -> list[Any]:
+    """Return the futures in the graph of a collection of Dask that was persisted."""
+    graph = value.__dask_graph__()
+    # A graph may have nodes of Dask's newer format around its values.
+    nodes = [getattr(one, "value", one) if _is_node(one) else one for one in dict(graph).values()]
+    return [one for one in nodes if is_future(one)]
 
 
 def _flat(keys: Any) -> Iterable[Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ._awaiting import may_await
 from ._errors import trim_traceback
 from ._functions import Submitter
 from ._session import State
@@ -27,6 +28,7 @@ class InspectionMethods:
     _rest: Callable[..., Any]
     _workers: Callable[[], list[dict[str, Any]]]
 
+    @may_await
     @trim_traceback
     def run(
         self,
@@ -113,10 +115,11 @@ class InspectionMethods:
             session = self._submitter.session()
             states = list(session._states.values())
         else:
-            states = list(dict.fromkeys(one._state for one in flat_futures(futures) if isinstance(one, TaskFuture)))
+            found = (one._state.running for one in flat_futures(futures) if isinstance(one, TaskFuture))
+            states = list(dict.fromkeys(found))
         wanted: dict[tuple[int, int], dict[int, State]] = {}
         for state in states:
-            wanted.setdefault((state.session.job, state.stage), {})[state.index] = state
+            wanted.setdefault((state.job, state.stage), {})[state.index] = state
         for (job, stage), by_index in wanted.items():
             left = sorted(by_index)
             while left:
@@ -128,6 +131,7 @@ class InspectionMethods:
                 last = rows[-1]["id"]["index"] if rows else left[-1]
                 left = [index for index in left if index > last]
 
+    @may_await
     def who_has(self, futures: Any = None) -> dict[str, tuple[str, ...]]:
         """Return the address of the worker that holds each result, by the key of its future.
 
@@ -142,6 +146,7 @@ class InspectionMethods:
             for state, row in self._located(futures)
         }
 
+    @may_await
     def has_what(self, workers: Any = None) -> dict[str, tuple[str, ...]]:
         """Return the keys of this client's results that each worker holds, by the address of the worker."""
         found: dict[str, list[str]] = {address: [] for address in self._addresses(workers)}
@@ -151,6 +156,7 @@ class InspectionMethods:
                     found[address].append(key)
         return {address: tuple(keys) for address, keys in found.items()}
 
+    @may_await
     def processing(self, workers: Any = None) -> dict[str, tuple[str, ...]]:
         """Return the keys of this client's calls that each worker runs, by the address of the worker."""
         found: dict[str, list[str]] = {address: [] for address in self._addresses(workers)}
@@ -160,6 +166,7 @@ class InspectionMethods:
                 found[addresses[row["worker"]]].append(state.key)
         return {address: tuple(keys) for address, keys in found.items()}
 
+    @may_await
     def nbytes(self, keys: Sequence[str] | None = None, summary: bool = True) -> dict[str, int]:
         """Return the bytes of this client's results on the workers.
 
@@ -177,6 +184,7 @@ class InspectionMethods:
                 found[name] = found.get(name, 0) + row["bytes"]
         return found
 
+    @may_await
     def get_versions(self, check: bool = False, packages: Sequence[str] = ()) -> dict[str, Any]:
         """Return the versions of Python, of this package, and of the cluster.
 

@@ -12,9 +12,10 @@ import subprocess
 import threading
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
+from ._awaiting import Ready, in_event_loop
 from ._binary import find_program
 from ._connection import join_connections
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
@@ -229,6 +230,8 @@ class LocalCluster:
         written. ``False`` shows all but debug messages. The environment variable ``PARTITA_LOG`` takes precedence.
     name : str, optional
         Accepted for compatibility with Dask; no effect.
+    asynchronous : bool
+        Whether the cluster is awaited: ``async with LocalCluster(asynchronous=True) as cluster``.
 
     Raises
     ------
@@ -258,9 +261,11 @@ class LocalCluster:
         dashboard_address: str | int | None = None,
         silence_logs: Any = None,
         name: str | None = None,
+        asynchronous: bool = False,
         **arguments: Any,
     ) -> None:
         check_arguments("LocalCluster", arguments)
+        self.asynchronous = asynchronous
         command = [find_program(), "run", "--headless"]
         # None stands for the default, and so does 0, as in Dask.
         command += ["--workers", _format_count("n_workers", n_workers or 1)]
@@ -358,7 +363,7 @@ class LocalCluster:
         lines = self._log.text().splitlines()
         return {"Cluster": "\n".join(line for line in lines if "token=" not in line)}
 
-    def close(self, timeout: Any = None) -> None:
+    def close(self, timeout: Any = None) -> Any:
         """Shut down the cluster and wait until its processes have ended."""
         workers, self._workers = self._workers, None
         if self._process.poll() is None:
@@ -368,11 +373,22 @@ class LocalCluster:
         if workers is not None:
             workers.close()
         join_connections(self.scheduler_address)
+        return Ready(None) if self.asynchronous and in_event_loop() else None
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_DASK:
             raise UnsupportedName(f"LocalCluster.{name} is not supported: {_OF_DASK[name]}")
         raise AttributeError(f"'LocalCluster' object has no attribute {name!r}")
+
+    def __await__(self) -> Generator[Any, None, LocalCluster]:
+        return self
+        yield
+
+    async def __aenter__(self) -> LocalCluster:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
 
     def __enter__(self) -> LocalCluster:
         return self
@@ -400,7 +416,6 @@ _OF_DASK = {
 }
 #: Unsupported arguments of Dask's clusters, each with an alternative.
 _OF_DASK_ARGUMENTS = {
-    "asynchronous": "calls are synchronous; Client.compute returns futures",
     "protocol": "workers and clients always use Arrow Flight",
     "security": "every connection is encrypted and authenticated by the cluster's token, which Client(cluster) uses; the options "
     "of `partita run` are read from the environment: PARTITA_TLS_CERT, PARTITA_TLS_KEY, PARTITA_TLS_CA_FILE, "
@@ -422,8 +437,8 @@ _ARGUMENTS = frozenset(("processes", "host", "scheduler_port", "dashboard_addres
 
 def check_arguments(what: str, arguments: Mapping[str, Any]) -> None:
     """Raise an error for arguments that :class:`LocalCluster` does not support."""
-    for argument, value in arguments.items():
-        if argument in _ARGUMENTS or (argument == "asynchronous" and not value):
+    for argument in arguments:
+        if argument in _ARGUMENTS or argument == "asynchronous":
             continue
         if argument in _OF_DASK_ARGUMENTS:
             raise NotImplementedError(f"{what}({argument}=) is not supported: {_OF_DASK_ARGUMENTS[argument]}")

@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["CALL", "NotPicklable", "pack_arguments", "pack_function", "reduce_input", "unpack"]
+__all__ = ["CALL", "NotPicklable", "keep", "pack_arguments", "pack_function", "pack_value", "reduce_input", "unpack"]
 
 #: The name of the module that both sides register, so that pickles refer to its functions.
 _MODULE = "_partita_inputs"
@@ -64,14 +64,56 @@ _packing = threading.local()
 @contextlib.contextmanager
 def _collecting() -> Iterator[list[Any]]:
     """Context manager in which pickled tasks and futures become inputs; yields the list of these."""
-    before = getattr(_packing, "inputs", None)
+    before = getattr(_packing, "inputs", None), getattr(_packing, "kept", None), getattr(_packing, "values", None)
     inputs: list[Any] = []
-    _packing.inputs = inputs
+    _packing.inputs, _packing.kept, _packing.values = inputs, [], None
     _packing.places = {}
     try:
         yield inputs
     finally:
-        _packing.inputs = before
+        _packing.inputs, _packing.kept, _packing.values = before
+
+
+def keep(value: Any) -> None:
+    """Keep an object until the call has ended whose arguments this thread packs."""
+    kept = getattr(_packing, "kept", None)
+    if kept is not None:
+        kept.append(value)
+
+
+def is_packing_value() -> bool:
+    """Whether this thread pickles a value for other clients."""
+    return getattr(_packing, "values", None) is not None
+
+
+def add_place(place: tuple[int, int, int]) -> None:
+    """Add the place of a future to those of the value that this thread pickles."""
+    _packing.values.append(place)
+
+
+def pack_value(value: Any, what: str = "") -> tuple[bytes, list[tuple[int, int, int]]]:
+    """Pickle a value for other clients. Return the pickle, and the job, stage and index of each future in it.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    what : str, optional
+        What it is, for an error.
+
+    Raises
+    ------
+    NotPicklable
+        If it cannot be pickled.
+    """
+    before = getattr(_packing, "inputs", None), getattr(_packing, "kept", None), getattr(_packing, "values", None)
+    places: list[tuple[int, int, int]] = []
+    _packing.inputs, _packing.kept, _packing.values = None, None, places
+    try:
+        pickled = dumps(value, what or f"a value of type {type(value).__name__}")
+        return pickled, list(dict.fromkeys(places))
+    finally:
+        _packing.inputs, _packing.kept, _packing.values = before
 
 
 def is_packing() -> bool:
@@ -88,6 +130,8 @@ def reduce_input(value: Any) -> Any:
         If no arguments are being packed: a task has no meaning elsewhere.
     """
     inputs = getattr(_packing, "inputs", None)
+    if inputs is None and is_packing_value():
+        raise NotPicklable(f"{value!r} cannot be sent to other clients: persist or compute it first")
     if inputs is None:
         raise NotPicklable(f"{value!r} can be pickled only as an argument of a call")
     # Each input once, also if it occurs several times.
@@ -131,6 +175,13 @@ def _by_value_pickler() -> Any:
 _NO_FILE = "<dynamic-code>"
 
 
+def _is_by_value(pickled: bytes) -> bool:
+    """Whether a pickle refers to a module that the user registered with ``cloudpickle.register_pickle_by_value``."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    registry = getattr(cloudpickle, "list_registry_pickle_by_value", set)
+    return any(name.encode() in pickled for name in registry())
+
+
 def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     """Pickle a value, with functions and classes of the script by value.
 
@@ -142,7 +193,7 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     callback = None if buffers is None else buffers.append
     try:
         pickled = pickle.dumps(value, protocol=5, buffer_callback=callback)
-        if _MAIN not in pickled:
+        if _MAIN not in pickled and not _is_by_value(pickled):
             return pickled
     except Exception:
         pass
@@ -151,7 +202,10 @@ def dumps(value: Any, what: str, buffers: list[Any] | None = None) -> bytes:
     inputs = getattr(_packing, "inputs", None)
     if inputs is not None:
         inputs.clear()
+        _packing.kept.clear()
         _packing.places.clear()
+    if is_packing_value():
+        _packing.values.clear()
     pickler = _by_value_pickler()
     try:
         with io.BytesIO() as file:
@@ -174,19 +228,23 @@ def pack_function(function: Callable[..., Any], name: str) -> bytes:
     return pickled
 
 
-def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tuple[bytes, list[Any]]:
-    """Pickle the arguments of a call. Return the pickle, and the tasks and futures that it refers to by their place."""
+def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tuple[bytes, list[Any], list[Any]]:
+    """Pickle the arguments of a call.
+
+    Return the pickle, the tasks and futures that it refers to by their place, and what must exist until the call ends.
+    """
     if not args and not kwargs:
-        return _NO_ARGUMENTS, []
+        return _NO_ARGUMENTS, [], []
     with _collecting() as inputs:
         pickled = dumps((tuple(args), kwargs), f"an argument of {name}")
+        kept = _packing.kept
     if len(pickled) > ARGUMENTS_MAX:
         raise ValueError(
             f"the arguments of {name} take {len(pickled) >> 20} MiB when they are pickled; at most "
             f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: write the data to a file that the workers can read, or "
             "compute it on the workers"
         )
-    return pickled, inputs
+    return pickled, inputs, kept
 
 
 _NO_ARGUMENTS = pickle.dumps(((), {}), protocol=5)

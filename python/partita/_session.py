@@ -17,19 +17,32 @@ from typing import Any
 import pyarrow.flight as flight
 
 from ._errors import ClusterError
+from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._session_wire import (
+    ADOPT,
+    CANCEL,
+    DROP,
+    ENDED,
+    FOREIGN,
+    OPEN,
+    OPENED,
+    REFUSED,
+    RETRY,
+    SETTLED,
+    WANT,
+    Batch,
+    encode_message,
+    read_message,
+)
 
-__all__ = ["Call", "Session", "State", "wait_states"]
+__all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states", "wait_without_slot"]
 
-#: Kinds of messages to the scheduler, and from it.
-OPEN, SUBMIT, RELEASE, CANCEL, RETRY, WANT = range(6)
-OPENED, SETTLED, REFUSED, ENDED = range(1, 5)
 #: How a task ended, in a message.
 DONE, DONE_WITH_VALUE, FAILED = range(3)
 
-#: Calls in one message, at most.
-MESSAGE_CALLS_MAX = 50_000
-#: Bytes of the arguments in one message; a single call may have more.
-MESSAGE_BYTES = 16 << 20
+#: The stage in the error of a call that this client cancelled.
+CANCELLED_HERE = -2
+
 #: Functions that have a stage of their own in one session. Further ones travel with each call.
 STAGES_MAX = 1_000
 #: A session without live futures is replaced by a new one after this number of calls, stages, or bytes of arguments.
@@ -40,6 +53,10 @@ BYTES_KEPT = 64 << 20
 OPEN_TIMEOUT_S = 60.0
 #: Time to wait for each thread of a session at its end, in seconds.
 END_TIMEOUT_S = 10.0
+#: Time for which a function on a worker waits for calls before it gives up its slot, in seconds.
+SLOT_WAIT_S = 0.05
+#: Environment variable of functions on the workers: the environment in which they run, as JSON.
+ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -66,10 +83,12 @@ class State:
         "error",
         "index",
         "is_wanted",
+        "kept",
         "key",
         "name",
         "request",
         "session",
+        "sources",
         "stage",
         "status",
         "token",
@@ -91,7 +110,42 @@ class State:
         self.value: Any = None
         self.error: Error | None = None
         self.is_wanted = False
+        #: What must exist until the call has ended.
+        self.kept: Any = None
+        #: Objects that must live as long as the result can be recomputed, such as frames whose partitions it reads.
+        self.sources: tuple[Any, ...] = ()
         self.callbacks: list[Callable[[State], None]] | None = None
+
+    @property
+    def job(self) -> int:
+        """The job of the call."""
+        return self.session.job
+
+    @property
+    def running(self) -> State:
+        """The call that runs on a worker to get the result."""
+        return self
+
+    def reduce(self, future: Any) -> Any:
+        """Return what stands for a future of this call in a pickle.
+
+        Raises
+        ------
+        TypeError
+            If neither the arguments of a call nor a value for other clients are pickled.
+        """
+        if is_packing_value():
+            from ._foreign import load_future
+
+            place = (self.job, self.stage, self.index)
+            add_place(place)
+            return load_future, (*place, self.key, self.name)
+        if is_packing():
+            return reduce_input(future)
+        raise TypeError(
+            f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
+            "or to other clients by a Variable, a Queue, or publish_dataset"
+        )
 
     def __del__(self) -> None:
         # No future refers to it any more. Without a place it was not submitted.
@@ -140,17 +194,21 @@ class _Stage:
 
 def environment(python: str | None) -> dict[str, Any]:
     """Describe this process's Python to the workers."""
+    if "_partita_runner" in sys.modules and ENVIRONMENT in os.environ:
+        # The calls of a function on a worker run in the environment of that function, whose processes exist.
+        text = os.environ[ENVIRONMENT]
+        return {**json.loads(text), "env": {ENVIRONMENT: text}}
     # An empty entry means the working directory, which is another one there.
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path if isinstance(entry, str)]
-    return {
+    described = {
         "python": list(sys.version_info[:2]),
         "executable": python or sys.executable or "",
         "is_chosen": python is not None,
         "sys_path": path,
         "cwd": os.getcwd(),
-        "env": {},
         "preload": [name for name in PRELOADED if name in sys.modules],
     }
+    return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 
 class Session:
@@ -178,15 +236,17 @@ class Session:
         self._all: list[_Stage] = []
         self._states: weakref.WeakValueDictionary[tuple[int, int], State] = weakref.WeakValueDictionary()
         self._by_key: weakref.WeakValueDictionary[str, State] = weakref.WeakValueDictionary()
+        #: Calls of other sessions whose results this one needs, by job, stage and index.
+        self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
         writer, reader = exchange()
         self._writer = writer
-        self._send(_message(OPEN, {"environment": environment(python)}))
+        self._send(encode_message(OPEN, {"environment": environment(python)}))
         first = reader.read_chunk().app_metadata
-        kind, header, _ = _read(first)
+        kind, header, _ = read_message(first)
         if kind != OPENED:
             raise ClusterError(f"the scheduler did not open a session for functions: {header}")
         self.job = header["job"]
@@ -275,6 +335,34 @@ class Session:
         if self.ended is None:
             self._outbox.put(("release", (stage, index), None))
 
+    def adopt(self, place: tuple[int, int, int], make: Callable[[], State]) -> State:
+        """Return the call of another session at a job, stage and index; `make` creates its state if it is not known."""
+        with self._lock:
+            state = self._foreign.get(place)
+            # One that was lost with its session is asked for again.
+            if state is None or state.status == "lost":
+                if self.ended is not None:
+                    raise ClusterError(f"the session of the client has ended: {self.ended}")
+                state = self._foreign[place] = make()
+                self._outbox.put(("tell", ADOPT, {"futures": [place]}))
+            return state
+
+    def drop(self, place: tuple[int, int, int]) -> None:
+        """Say that the result of another session is not needed any more. It neither blocks nor raises."""
+        if self.ended is None:
+            self._outbox.put(("tell", DROP, {"futures": [place]}))
+
+    def cancel(self, states: Sequence[State], reason: str) -> None:
+        """Cancel calls. They have no result from now on, also those that have ended."""
+        self.tell(CANCEL, states, reason=reason)
+        error = Error(CANCELLED_HERE, -1, "cancelled", reason)
+        for state in states:
+            if state.status == "finished" and state.is_wanted:
+                # The workers drop the result, although futures still refer to the call.
+                state.is_wanted = False
+                self.release(state.stage, state.index)
+        self._apply([(state, None, error) for state in states])
+
     def tell(self, kind: int, states: Iterable[State], **header: Any) -> None:
         """Send a message about calls."""
         self._outbox.put(("tell", kind, {"ranges": [(one.stage, one.index, 1) for one in states], **header}))
@@ -295,7 +383,7 @@ class Session:
 
     # Hearing.
 
-    def _settle(self, header: dict[str, Any], body: memoryview) -> None:
+    def _settle(self, header: dict[str, Any], body: memoryview, job: int | None = None) -> None:
         errors = []
         at = 0
         for one in header["errors"]:
@@ -315,7 +403,7 @@ class Session:
             elif how == FAILED:
                 error = errors[_U32.unpack_from(body, at)[0]]
                 at += 4
-            state = self._states.get((stage, index))
+            state = self._states.get((stage, index)) if job is None else self._foreign.get((job, stage, index))
             if state is not None:
                 settled.append((state, value, error))
         self._apply(settled)
@@ -324,9 +412,13 @@ class Session:
         told = []
         with self.condition:
             for state, value, error in settled:
+                if state.error is not None and state.error.stage == CANCELLED_HERE:
+                    # Whatever the scheduler tells of it was on its way.
+                    continue
                 # A copy, so that a small result does not keep the message.
                 state.value = None if value is None else bytes(value)
                 state.error = error
+                state.kept = None
                 if error is None:
                     state.status = "finished"
                 else:
@@ -358,7 +450,8 @@ class Session:
         error = Error(-1, -1, kind, text)
         # The thread of the callbacks stays: futures may still get some.
         self._outbox.put(None)
-        pending = [state for state in list(self._states.values()) if state.status == "pending"]
+        known = [*list(self._states.values()), *list(self._foreign.values())]
+        pending = [state for state in known if state.status == "pending"]
         self._apply([(state, None, error) for state in pending])
 
     def add_callback(self, state: State, callback: Callable[[State], None]) -> None:
@@ -408,7 +501,32 @@ class Session:
 
 
 def wait_states(states: Sequence[State], timeout: float | None, first: bool = False, until_error: bool = False) -> bool:
-    """Wait until calls of any sessions, or the first of them, have ended; or one has failed. Return whether they have."""
+    """Wait until calls of any sessions, or the first of them, have ended; or one has failed. Return whether they have.
+
+    A function that waits longer on a worker gives its slot to the calls for which it waits.
+    """
+    return wait_without_slot(lambda seconds: _wait_states(states, seconds, first, until_error), timeout)
+
+
+def wait_without_slot(wait: Callable[[float | None], bool], timeout: float | None) -> bool:
+    """Call a function that waits at most a number of seconds for calls, and return whether they have ended.
+
+    In a function on a worker, the slot is given up if it takes longer.
+    """
+    if "_partita_runner" not in sys.modules:
+        return wait(timeout)
+    from ._worker_view import without_slot
+
+    short = SLOT_WAIT_S if timeout is None else min(timeout, SLOT_WAIT_S)
+    if wait(short):
+        return True
+    if timeout is not None and timeout <= short:
+        return False
+    with without_slot():
+        return wait(None if timeout is None else timeout - short)
+
+
+def _wait_states(states: Sequence[State], timeout: float | None, first: bool, until_error: bool) -> bool:
     sessions: dict[Session, list[State]] = {}
     for state in states:
         sessions.setdefault(state.session, []).append(state)
@@ -427,20 +545,9 @@ def wait_states(states: Sequence[State], timeout: float | None, first: bool = Fa
     return not states or ended.wait(timeout)
 
 
-def _message(kind: int, header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return b"".join([bytes((kind,)), _U32.pack(len(text)), text, *parts])
-
-
-def _read(message: Any) -> tuple[int, dict[str, Any], memoryview]:
-    view = memoryview(message)
-    (length,) = _U32.unpack_from(view, 1)
-    return view[0], json.loads(bytes(view[5 : 5 + length])), view[5 + length :]
-
-
 def _write(session: weakref.ref[Session], outbox: queue.SimpleQueue[Any], writer: Any) -> None:
     """Send what is in the outbox: all that waits goes in as few messages as possible."""
-    batch = _Batch()
+    batch = Batch()
     while True:
         item = outbox.get()
         try:
@@ -470,115 +577,6 @@ def _fail(session: weakref.ref[Session], error: Exception) -> None:
         alive._end(f"the connection to the scheduler was lost: {error}", "lost")
 
 
-class _Batch:
-    """What is sent next."""
-
-    def __init__(self) -> None:
-        self.stages: list[dict[str, Any]] = []
-        self.functions: list[bytes] = []
-        self.calls: list[Call] = []
-        self.bytes = 0
-        self.released: list[tuple[int, int]] = []
-
-    def add(self, item: tuple[str, Any, Any], writer: Any, session: weakref.ref[Session]) -> None:
-        what, first, second = item
-        if what == "stage":
-            self.stages.append({**first, "function": len(second)})
-            self.functions.append(second)
-        elif what == "calls":
-            for call in first:
-                self.calls.append(call)
-                self.bytes += len(call.arguments)
-                if len(self.calls) >= MESSAGE_CALLS_MAX or self.bytes >= MESSAGE_BYTES:
-                    self.send(writer, session)
-        elif what == "release":
-            self.released.append(first)
-        else:
-            self.send(writer, session)
-            writer.write_metadata(_message(first, second))
-
-    def send(self, writer: Any, session: weakref.ref[Session]) -> None:
-        if self.calls or self.stages:
-            self._send_calls(writer, session)
-        if self.released:
-            released, self.released = self.released, []
-            writer.write_metadata(_message(RELEASE, {"ranges": _ranges(released)}))
-
-    def _send_calls(self, writer: Any, session: weakref.ref[Session]) -> None:
-        alive = session()
-        calls, self.calls = self.calls, []
-        stages, self.stages = self.stages, []
-        functions, self.functions = self.functions, []
-        self.bytes = 0
-        if alive is None or alive.is_refused:
-            return
-        alive._request += 1
-        request = alive._request
-        for call in calls:
-            call.state.request = request
-        groups, parts = _groups(alive, calls)
-        wanted = _ranges([(call.state.stage, call.state.index) for call in calls if call.state.is_wanted])
-        header = {"request": request, "stages": stages, "groups": groups, "wanted": wanted}
-        writer.write_metadata(_message(SUBMIT, header, functions + parts))
-
-
-def _ranges(tasks: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """Return tasks as ranges: stage, first, count."""
-    ranges: list[tuple[int, int, int]] = []
-    for stage, index in sorted(tasks):
-        if ranges and ranges[-1][0] == stage and ranges[-1][1] + ranges[-1][2] == index:
-            ranges[-1] = (stage, ranges[-1][1], ranges[-1][2] + 1)
-        else:
-            ranges.append((stage, index, 1))
-    return ranges
-
-
-def _groups(session: Session, calls: Sequence[Call]) -> tuple[list[dict[str, Any]], list[bytes]]:
-    """Return runs of calls of one stage, and the bytes that describe each."""
-    groups: list[dict[str, Any]] = []
-    parts: list[bytes] = []
-    at = 0
-    while at < len(calls):
-        end = at + 1
-        while end < len(calls) and calls[end].stage == calls[at].stage:
-            end += 1
-        _add_group(session, calls[at:end], groups, parts)
-        at = end
-    return groups, parts
-
-
-def _add_group(session: Session, calls: Sequence[Call], groups: list[dict[str, Any]], parts: list[bytes]) -> None:
-    number = calls[0].stage
-    stage = session._all[number]
-    new: list[int] = []
-    for call in calls:
-        for state in call.inputs:
-            if state.stage not in stage.inputs:
-                stage.inputs[state.stage] = len(stage.inputs)
-                new.append(state.stage)
-    offsets = [0]
-    for call in calls:
-        offsets.append(offsets[-1] + len(call.arguments))
-    session.bytes += offsets[-1]
-    parts.append(_numbers(offsets))
-    parts += [call.arguments for call in calls]
-    counts = []
-    for source in stage.inputs:
-        rows, targets = [0], []
-        for call in calls:
-            if call.inputs:
-                targets += [state.index for state in call.inputs if state.stage == source]
-            rows.append(len(targets))
-        parts += [_numbers(rows), _numbers(targets)]
-        counts.append(len(targets))
-    group = {"stage": number, "count": len(calls), "inputs": new, "arguments": offsets[-1], "edges": counts}
-    groups.append(group)
-
-
-def _numbers(numbers: list[int]) -> bytes:
-    return struct.pack(f"<{len(numbers)}I", *numbers)
-
-
 def _listen(session: weakref.ref[Session], reader: Any) -> None:
     """Hear of calls that ended, until the stream ends."""
     cause, how = "the scheduler ended", "lost"
@@ -588,9 +586,11 @@ def _listen(session: weakref.ref[Session], reader: Any) -> None:
             alive = session()
             if alive is None:
                 return
-            kind, header, body = _read(message)
+            kind, header, body = read_message(message)
             if kind == SETTLED:
                 alive._settle(header, body)
+            elif kind == FOREIGN:
+                alive._settle(header, body, header["job"])
             elif kind == REFUSED:
                 alive._refuse(header["request"], header["error"])
             elif kind == ENDED:

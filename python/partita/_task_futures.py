@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
+import sys
 import threading
 import time
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator
+from html import escape
 from typing import Any
 
+from ._awaiting import in_event_loop
 from ._durations import parse_seconds
-from ._errors import Cancelled, ClusterError, KilledWorker, RemoteError, trim_traceback
+from ._errors import (
+    REMOTE_MARK,
+    REMOTE_NOTE,
+    Cancelled,
+    ClusterError,
+    KilledWorker,
+    RemoteError,
+    remote_traceback,
+    trim_traceback,
+)
+from ._foreign import loading
 from ._futures import Future
-from ._packing import is_packing, reduce_input, unpack
-from ._session import Error, State, wait_states
+from ._graphs import graph_futures, is_foreign
+from ._packing import unpack
+from ._session import SLOT_WAIT_S, Error, State, wait_states
+from ._worker_view import leave_slot
 
 __all__ = ["TaskFuture", "as_completed", "fire_and_forget", "futures_of", "wait"]
 
@@ -27,9 +43,19 @@ class TaskFuture(Future):
     its result.
     """
 
-    def __init__(self, state: State, client: Any) -> None:
-        self._state = state
+    def __init__(self, state: State | str, client: Any = None) -> None:
+        if isinstance(state, str):
+            # The key of a call, as in Dask.
+            from ._client import default_client
+
+            client = default_client(client)
+            found: State = client._submitter.find(state)
+        else:
+            found = state
+        self._state = found
         self._owner = client
+        #: The type of a value that this client sent.
+        self._type: Any = None
 
     @property
     def key(self) -> str:
@@ -46,6 +72,12 @@ class TaskFuture(Future):
         """The state: ``pending``, ``finished``, ``error``, ``cancelled`` or ``lost``."""
         return self._state.status
 
+    @property
+    def type(self) -> Any:
+        """The type of the result; ``None`` while it is not known: before the end, and for results that only workers hold."""
+        value = self._state.value
+        return self._type if value is None else type(unpack(value))
+
     def done(self) -> bool:
         """Whether the call has ended."""
         return self._state.status != "pending"
@@ -56,7 +88,7 @@ class TaskFuture(Future):
 
     def _wait(self, timeout: Any) -> None:
         seconds = parse_seconds(timeout)
-        if not self._state.session.wait([self._state], seconds):
+        if not wait_states([self._state], seconds):
             raise TimeoutError(f"timed out: {self.key} has not finished after {seconds:g} s")
 
     @trim_traceback
@@ -77,7 +109,7 @@ class TaskFuture(Future):
         Exception
             The exception that the function raised.
         """
-        if getattr(self._owner, "asynchronous", False) and _in_event_loop():
+        if getattr(self._owner, "asynchronous", False) and in_event_loop():
             return self._async_result()
         self._wait(timeout)
         return self._get()
@@ -89,24 +121,38 @@ class TaskFuture(Future):
             raise error
         value = self._state.value
         if value is not None:
-            return unpack(value)
+            with loading(self._owner):
+                return unpack(value)
         (result,) = self._owner._fetch([self._state])
         return result
 
     async def _async_result(self) -> Any:
         await self._async_wait()
-        if self._state.error is not None or self._state.value is not None:
-            return self._get()
-        return await asyncio.get_running_loop().run_in_executor(None, self._get)
+        try:
+            if self._state.error is not None or self._state.value is not None:
+                return self._get()
+            return await asyncio.get_running_loop().run_in_executor(None, self._get)
+        except Exception as error:
+            raise error.with_traceback(remote_traceback(error))  # noqa: B904
 
     async def _async_exception(self) -> BaseException | None:
         await self._async_wait()
         return self._error()
 
+    async def _async_traceback(self) -> types.TracebackType | None:
+        error = await self._async_exception()
+        return None if error is None else error.__traceback__
+
     async def _async_wait(self) -> None:
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
         self._state.session.add_callback(self._state, lambda _: _call_soon(loop, event.set))
+        if "_partita_runner" in sys.modules:
+            # An async function on a worker waits for calls that may need its slot.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(event.wait(), SLOT_WAIT_S)
+                return
+            leave_slot()
         await event.wait()
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -118,24 +164,26 @@ class TaskFuture(Future):
 
     def exception(self, timeout: Any = None) -> Any:
         """Wait for the end of the call and return its exception; ``None`` if it succeeded."""
-        if getattr(self._owner, "asynchronous", False) and _in_event_loop():
+        if getattr(self._owner, "asynchronous", False) and in_event_loop():
             return self._async_exception()
         self._wait(timeout)
         return self._error()
 
-    def traceback(self, timeout: Any = None) -> types.TracebackType | None:
+    def traceback(self, timeout: Any = None) -> Any:
         """Wait for the end of the call and return the traceback of its exception; ``None`` if it succeeded."""
+        if getattr(self._owner, "asynchronous", False) and in_event_loop():
+            return self._async_traceback()
         error = self.exception(timeout)
         return None if error is None else error.__traceback__
 
-    def cancel(self, *_: Any, reason: str = "the call was cancelled", **__: Any) -> bool:
+    def cancel(self, *_: Any, reason: str | None = None, **__: Any) -> Any:
         """Cancel the call, and those that depend on it. A running function is interrupted."""
-        self._owner.cancel([self])
-        return True
+        self._owner.cancel([self], reason=reason)
+        return self._owner._awaitable(True)
 
-    def retry(self, *_: Any, **__: Any) -> None:
+    def retry(self, *_: Any, **__: Any) -> Any:
         """Run a failed call again."""
-        self._owner.retry([self])
+        return self._owner.retry([self])
 
     def add_done_callback(self, fn: Callable[[Future], Any]) -> None:
         """Call `fn` with this future when the call has ended, in a thread of the client."""
@@ -151,35 +199,26 @@ class TaskFuture(Future):
         return hash(self._state)
 
     def __reduce__(self) -> Any:
-        if is_packing():
-            return reduce_input(self)
-        raise TypeError(
-            f"{self!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
-            "or publish its result"
-        )
+        return self._state.reduce(self)
 
     def __dask_tokenize__(self) -> Any:
         return ("future", self.key)
 
     def __repr__(self) -> str:
-        kind = ""
-        if self._state.status == "finished" and self._state.value is not None:
-            kind = f", type: {type(unpack(self._state.value)).__name__}"
+        known = self.type if self._state.status == "finished" else None
+        kind = "" if known is None else f", type: {known.__name__}"
         return f"<Future: {self._state.status}{kind}, key: {self.key}>"
+
+    def _repr_html_(self) -> str:
+        known = self.type if self._state.status == "finished" else None
+        kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
+        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key))}"
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
     # The loop may have ended.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function)
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 # Exceptions.
@@ -189,6 +228,11 @@ def make_exception(error: Error, state: State) -> BaseException:
     """Return the exception of a call that has no result."""
     if error.kind == "cancelled":
         return Cancelled(f"{state.key}: {error.text}")
+    return remote_exception(error)
+
+
+def remote_exception(error: Error) -> BaseException:
+    """Return the exception of a call that was not cancelled."""
     if error.exception is not None:
         found = _remote_exception(error)
         if found is not None:
@@ -212,7 +256,7 @@ def _remote_exception(error: Error) -> BaseException | None:
         return None
     if not isinstance(exception, BaseException):
         return None
-    note = f"raised on a worker: {error.text.rpartition(' (task ')[2].rstrip(')')}"
+    note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
     if hasattr(exception, "add_note"):
         exception.add_note(note)
     try:
@@ -226,10 +270,10 @@ def _rebuild_traceback(frames: Iterable[tuple[Any, ...]]) -> types.TracebackType
     built: types.TracebackType | None = None
     for frame in reversed(list(frames)):
         filename, line, name = frame[0], frame[1], frame[2]
-        code = compile("\n" * (max(int(line), 1) - 1) + "raise _partita_error", filename, "exec")
+        code = compile("\n" * (max(int(line), 1) - 1) + f"raise {REMOTE_MARK}", filename, "exec")
         code = code.replace(co_name=name)
         try:
-            exec(code, {"_partita_error": _Marker(), "__name__": name, "__file__": filename})
+            exec(code, {REMOTE_MARK: _Marker(), "__name__": name, "__file__": filename})
         except _Marker as marker:
             inner = marker.__traceback__.tb_next if marker.__traceback__ is not None else None
             if inner is not None:
@@ -286,14 +330,44 @@ def wait(fs: Any, timeout: Any = None, return_when: str = "ALL_COMPLETED") -> An
     """
     if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED"):
         raise ValueError(f"return_when must be 'ALL_COMPLETED' or 'FIRST_COMPLETED', not {return_when!r}")
+    if timeout is not None and list(flat_futures(timeout)):
+        raise TypeError("timeout must be a time, not a future: pass several futures as a list")
     futures = list(flat_futures(fs))
-    if any(getattr(one, "asynchronous", False) for one in {_owner(one) for one in futures}) and _in_event_loop():
-        return asyncio.get_running_loop().run_in_executor(None, _wait, futures, timeout, return_when)
+    if any(getattr(one, "asynchronous", False) for one in {_owner(one) for one in futures}) and in_event_loop():
+        return _wait_async(futures, timeout, return_when)
     return _wait(futures, timeout, return_when)
 
 
 def _owner(future: Future) -> Any:
     return future._owner if isinstance(future, TaskFuture) else None
+
+
+async def _wait_async(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDone:
+    """Wait without a thread: an event loop may wait for thousands of futures at once."""
+    seconds = parse_seconds(timeout)
+    loop = asyncio.get_running_loop()
+    enough = asyncio.Event()
+    left = 1 if return_when == "FIRST_COMPLETED" and futures else len(futures)
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left <= 0:
+            enough.set()
+
+    for one in futures:
+        one.add_done_callback(lambda _: _call_soon(loop, count))
+    if futures:
+        try:
+            await asyncio.wait_for(enough.wait(), seconds)
+        except asyncio.TimeoutError:
+            raise _timed_out(futures, seconds) from None
+    return DoneAndNotDone([one for one in futures if one.done()], [one for one in futures if not one.done()])
+
+
+def _timed_out(futures: list[Future], seconds: float | None) -> TimeoutError:
+    count = sum(not one.done() for one in futures)
+    return TimeoutError(f"timed out: {count} of {len(futures)} futures have not finished after {seconds:g} s")
 
 
 def _wait(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDone:
@@ -309,8 +383,7 @@ def _wait(futures: list[Future], timeout: Any, return_when: str) -> DoneAndNotDo
     else:
         is_over = not ours or wait_states([one._state for one in ours], seconds, first)
     if not is_over:
-        count = sum(not one.done() for one in futures)
-        raise TimeoutError(f"timed out: {count} of {len(futures)} futures have not finished after {seconds:g} s")
+        raise _timed_out(futures, seconds)
     if not first:
         for one in futures:
             if not isinstance(one, TaskFuture):
@@ -331,6 +404,8 @@ def flat_futures(value: Any) -> Iterator[Future]:
             stack += reversed(list(one))
         elif hasattr(type(one), "_partita_futures"):
             stack += reversed(list(one._partita_futures()))
+        elif not isinstance(one, type) and is_foreign(one):
+            stack += reversed(graph_futures(one))
 
 
 #: Futures that nothing else needs to refer to while their calls run.
@@ -365,7 +440,9 @@ class as_completed:
     with_results : bool
         Whether to return pairs of a future and its result.
     raise_errors : bool
-        With results: whether an exception of a function is raised, or returned in the place of the result.
+        With results: whether an exception of a function is raised. Otherwise, the place of the result has its type, the
+        exception, and its traceback, as from ``sys.exc_info``. The place of a cancelled result has a
+        ``CancelledError``.
     timeout : float or str, optional
         Time to wait for the next one, from the start of the iteration.
 
@@ -385,6 +462,8 @@ class as_completed:
         timeout: Any = None,
     ) -> None:
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        #: Event loops that wait for the next future.
+        self._wakers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._pending: dict[Any, int] = {}
         self.with_results = with_results
@@ -405,7 +484,14 @@ class as_completed:
                 raise TypeError(f"expected a future, not an object of type {type(future).__name__}")
             with self._lock:
                 self._pending[future] = self._pending.get(future, 0) + 1
-            future.add_done_callback(self._done.put)
+            future.add_done_callback(self._finish)
+
+    def _finish(self, future: Any) -> None:
+        self._done.put(future)
+        with self._lock:
+            wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            wake()
 
     def count(self) -> int:
         """Return the number of futures that were not returned yet."""
@@ -428,6 +514,12 @@ class as_completed:
 
     def __iter__(self) -> as_completed:
         return self
+
+    def __repr__(self) -> str:
+        with self._lock:
+            done = sum(count for future, count in self._pending.items() if future.done())
+            count = sum(self._pending.values())
+        return f"<as_completed: waiting={count - done} done={done}>"
 
     def _take(self, future: Any) -> bool:
         with self._lock:
@@ -454,11 +546,14 @@ class as_completed:
         if not self.with_results:
             return future
         error = future.exception()
-        if error is None:
-            return future, future.result()
+        return self._failed(future, error) if error is not None else (future, future.result())
+
+    def _failed(self, future: Any, error: BaseException) -> Any:
+        if isinstance(error, Cancelled):
+            return future, error
         if self.raise_errors:
             raise error
-        return future, error
+        return future, (type(error), error, error.__traceback__)
 
     def next_batch(self, block: bool = True) -> list[Any]:
         """Return all futures that have ended and were not returned yet; with `block` at least one."""
@@ -481,17 +576,25 @@ class as_completed:
 
     async def __anext__(self) -> Any:
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(None, self._next_or_none)
-        except _Over:
-            raise StopAsyncIteration from None
+        while not self.is_empty():
+            woken = asyncio.Event()
+            with self._lock:
+                self._wakers.append(functools.partial(_call_soon, loop, woken.set))
+            try:
+                future = self._done.get_nowait()
+            except queue.Empty:
+                left = None if self._end is None else max(self._end - time.monotonic(), 0)
+                try:
+                    await asyncio.wait_for(woken.wait(), left)
+                except asyncio.TimeoutError:
+                    raise TimeoutError("timed out: the next future has not finished in time") from None
+                continue
+            if self._take(future):
+                return await self._shown_async(future)
+        raise StopAsyncIteration
 
-    def _next_or_none(self) -> Any:
-        try:
-            return next(self)
-        except StopIteration:
-            raise _Over from None
-
-
-class _Over(Exception):
-    """The end of an asynchronous iteration: `StopIteration` cannot pass through a future."""
+    async def _shown_async(self, future: Any) -> Any:
+        if not self.with_results or not isinstance(future, TaskFuture):
+            return self._shown(future)
+        error = await future._async_exception()
+        return self._failed(future, error) if error is not None else (future, await future._async_result())

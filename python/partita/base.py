@@ -214,6 +214,12 @@ def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] |
     return run(nodes)
 
 
+def is_synchronous() -> bool:
+    """Whether the configuration says that tasks run in the calling thread."""
+    found = config.get("scheduler", None)
+    return found is get_synchronous or (isinstance(found, str) and found.lower() in _SYNCHRONOUS)
+
+
 def _find_scheduler(given: Any) -> Callable[[list[Any]], list[Any]]:
     scheduler = config.get("scheduler", None) if given is None else given
     if isinstance(scheduler, str):
@@ -313,21 +319,25 @@ def persist(
         nodes = with_options(nodes, options)
     results = iter(persist_nodes(nodes, scheduler))
     made = iter([one._partita_rebuild([next(results) for _ in part]) for one, part in zip(ours, parts)])
-    persisted: tuple[Any, ...] = repack([next(made) if isinstance(one, Collection) else _persist(one) for one in found])
+    persisted: tuple[Any, ...] = repack(
+        [next(made) if isinstance(one, Collection) else _persist(one, scheduler, options) for one in found]
+    )
     return persisted
 
 
-def _persist(collection: Any) -> Any:
-    """Persist a frame, or a collection of Dask."""
+def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) -> Any:
+    """Persist a frame, or a collection of Dask, whose graph then has futures."""
     if is_frame(collection):
         # Small results, such as those of `describe`, are not persisted.
         return collection.persist() if hasattr(type(collection), "persist") else collection
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
-    results = run_nodes([tasks[key] for key in keys])
+    nodes = [tasks[key] for key in keys]
+    parts = persist_nodes(with_options(nodes, options) if options else nodes, scheduler)
     rebuild, extra = collection.__dask_postpersist__()
-    # A call, since a result may look like a task.
-    return rebuild({key: (_Constant(result),) for key, result in zip(keys, results)}, *extra)
+    # A call instead of a value, which may look like a task.
+    graph = {key: (_Constant(part.args[0]),) if type(part) is Task else part for key, part in zip(keys, parts)}
+    return rebuild(graph, *extra)
 
 
 class _Constant:
@@ -389,8 +399,20 @@ def visualize(*args: Any, filename: Any = None, traverse: bool = True, **kwargs:
 
 
 def get_scheduler(get: Any = None, scheduler: Any = None, collections: Any = None, cls: Any = None) -> Any:
-    """Return the function that runs graphs in Dask's format in this thread, or None if the cluster runs tasks."""
+    """Return the function that runs graphs in Dask's format: in this thread, or on the cluster of the default client.
+
+    It is None if no client exists: a computation starts a cluster.
+    """
+    from ._client import Client, default_client
+
     found = get or scheduler or config.get("scheduler", None)
+    if isinstance(found, Client):
+        return found.get
     if callable(found):
         return found
+    if found is None or (isinstance(found, str) and found.lower() in _CLUSTER):
+        try:
+            return default_client().get
+        except ValueError:
+            return None
     return get_synchronous if isinstance(found, str) and found.lower() in _SYNCHRONOUS else None

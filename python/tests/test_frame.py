@@ -433,7 +433,7 @@ def test_unsupported_methods():
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
     with pytest.raises(NotImplementedError, match=r"DataFrame\.melt is not supported"):
         ddf.melt()
-    with pytest.raises(NotImplementedError, match="use assign"):
+    with pytest.raises(NotImplementedError, match="only axis=1"):
         ddf.apply(lambda row: row)
     with pytest.raises(AttributeError):
         getattr(ddf, "nothing_of_that_name")

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import io
-import os
 import sys
 import threading
 
@@ -13,7 +12,7 @@ from function_samples import count_call, fail, inc, needs_file, parent_process, 
 from polling import until
 
 import partita
-from partita import Cancelled, ClusterError, bag
+from partita import Cancelled, bag
 from partita import dataframe as dd
 from partita.diagnostics import ProgressBar
 from partita.distributed import (
@@ -225,17 +224,6 @@ def test_there_may_be_no_default_client(client):
             default_client()
     finally:
         client.as_current()
-
-
-def test_a_function_has_no_client(client):
-    def ask():
-        from partita.distributed import get_client
-
-        return get_client()
-
-    if "PARTITA_TOKEN" not in os.environ:
-        with pytest.raises(ClusterError, match="no client of their own"):
-            client.submit(ask).result(LONG_S)
 
 
 def test_forgotten_calls_run(client, gate, tmp_path):

@@ -316,6 +316,23 @@ def test_results_of_queued_calls_come_in_order(one):
     assert [one.result(ticket) for ticket in range(1, 2_001)] == [number + 1 for number in range(2_000)]
 
 
+def test_a_call_gives_its_slot_back_and_takes_it_again(one):
+    ticket = one.start(functions.wait_for_others)
+    for kind in (runner.SECEDE, runner.REJOIN):
+        assert one.frames.read() == (kind, struct.pack("<Q", ticket))
+        one.send(frame(runner.SLOT, b"\1"))
+    assert one.result(ticket) == []
+
+
+def test_a_change_of_the_slot_that_is_refused_is_an_error(one):
+    ticket = one.start(functions.wait_for_others)
+    for _ in range(2):
+        one.frames.read()
+        one.send(frame(runner.SLOT, b"\0"))
+    secede, rejoin = one.result(ticket)
+    assert "too many calls" in secede and "has not given its slot back" in rejoin
+
+
 def test_a_frame_may_arrive_in_single_bytes(one):
     for byte in one.encode_run(functions.add, 1, 1):
         one.send(bytes([byte]))

@@ -7,6 +7,7 @@
 
 mod clock;
 mod config;
+mod coordination;
 mod error;
 mod flight;
 mod functions;

@@ -1,7 +1,9 @@
 //! The parts of a scheduler. Each owns what belongs to it, and a function gets only those that it needs.
 
 use crate::SchedulerConfig;
+use crate::coordination::Coordination;
 use crate::error::SchedulerError;
+use crate::functions::Sharing;
 use crate::hub::Hub;
 use crate::planning::Planner;
 use crate::query::{Acks, Catalog, JobRunner, Uploads};
@@ -30,6 +32,10 @@ pub(crate) struct Parts {
     pub(crate) acks: Arc<Acks>,
     /// Runs jobs and delivers their results.
     pub(crate) runner: Arc<JobRunner>,
+    /// Results of functions that others need too.
+    pub(crate) sharing: Arc<Sharing>,
+    /// What clients coordinate themselves by.
+    pub(crate) coordination: Arc<Coordination>,
     /// Who may connect.
     pub(crate) auth: Arc<Auth>,
     /// What the scheduler shows of itself, and the observer.
@@ -57,7 +63,10 @@ impl Parts {
             Arc::clone(&plane),
             Arc::clone(&acks),
         );
+        let sharing = Arc::new(Sharing::new(hub.clone()));
         Ok(Parts {
+            coordination: Arc::new(Coordination::new(Arc::clone(&sharing))),
+            sharing,
             catalog: Arc::new(Catalog::new(hub.clone())),
             uploads: Arc::new(Uploads::new(hub.clone())),
             auth: Arc::new(Auth::new(token, config.dashboard, &config.security)),

@@ -118,6 +118,11 @@ impl Engine {
         self.pools.usage()
     }
 
+    /// Sets the cluster that functions find.
+    pub(crate) fn set_contact(&self, address: &str, token: &str, worker: &str) {
+        self.pools.set_contact(address, token, worker);
+    }
+
     /// Ends the Python processes that ran functions of a job: they keep its modules as these were then.
     pub(crate) fn end_python_job(&self, job: JobId) {
         self.pools.end_job(job);

@@ -8,6 +8,7 @@ mod apt;
 mod bench;
 mod browser;
 mod command;
+mod conformance;
 mod dashboard;
 mod data;
 mod demo;
@@ -47,6 +48,12 @@ Commands:
                  build Partita, start a cluster on this machine, and ask it three
                  questions of a year of flights
   bench [ARGS]   build for release and run the benchmarks
+  conformance [--checkout FOLDER] [SUITE..]
+                 run Dask's own tests on Partita and write the table of
+                 docs/compatibility.md; suites: bag, delayed, distributed (default: bag
+                 and delayed, and distributed if its tests can be found)
+                   --checkout  a checkout of dask/distributed, whose tests are not in
+                               its package
   dashboard [--if-possible]
                  build the dashboard
                    --if-possible  go on without it where its tools cannot be had
@@ -83,6 +90,7 @@ fn run(command: &str, args: &[String]) -> Result<ExitCode> {
         // Not listed: what the demo runs inside the cluster that it started.
         demo::QUESTIONS_COMMAND => demo::ask_questions(args)?,
         "bench" => return bench::run(args),
+        "conformance" => return conformance::run(args),
         "dashboard" => dashboard::run_command(args)?,
         "wheel" => wheel::run_command(args)?,
         "help" | "--help" | "-h" => print!("{HELP}"),

@@ -70,6 +70,11 @@ impl Paths {
         self.cache.join("venv")
     }
 
+    /// The Python environment in which the peers' test suites run.
+    pub(crate) fn conformance(&self) -> PathBuf {
+        self.cache.join("conformance")
+    }
+
     /// The tools that build the wheel.
     pub(crate) fn wheel_tools(&self) -> PathBuf {
         self.cache.join("wheel-tools")

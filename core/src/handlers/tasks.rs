@@ -239,6 +239,24 @@ pub(crate) fn on_recalled(
     }
 }
 
+/// A running attempt gave its slot back, or took one again.
+pub(crate) fn on_slot_changed(
+    core: &mut Core,
+    id: WorkerId,
+    (task, attempt): (TaskId, Attempt),
+    has_slot: bool,
+) {
+    if !is_current(core, id, task, attempt) {
+        return;
+    }
+    core.change_attempts(id, |worker| {
+        match has_slot {
+            true => worker.seceded.remove(&task),
+            false => worker.seceded.insert(task),
+        };
+    });
+}
+
 /// A worker could not be read from. If that continues while it sends heartbeats, it is considered
 /// lost: its data is unreachable, as if it were dead.
 fn suspect(core: &mut Core, from: WorkerId, reader: WorkerId, error: &str) {

@@ -35,7 +35,7 @@ fn recall_waiting(core: &mut Core, effects: &mut Vec<Effect>) {
         return;
     }
     for (id, worker) in &mut core.workers {
-        let is_stalled = worker.assigned > worker.slots()
+        let is_stalled = worker.on_slots() > worker.slots()
             && core.now.saturating_sub(worker.last_change) > STALL_US;
         if is_stalled && !worker.is_stalled {
             worker.is_stalled = true;

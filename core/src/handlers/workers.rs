@@ -38,6 +38,7 @@ pub(crate) fn on_joined(
         leaving: None,
         metrics: WorkerMetrics::default(),
         assigned: 0,
+        seceded: BTreeSet::new(),
         held: 0,
         finished: 0,
         unreadable: 0,
@@ -82,7 +83,7 @@ pub(crate) fn on_allocation_ends(core: &mut Core, slurm_job: String, at: Time) {
 pub(crate) fn on_leaving(core: &mut Core, id: WorkerId, reason: String, effects: &mut Vec<Effect>) {
     if let Some(worker) = core.workers.get_mut(&id) {
         core.by_load.remove(&(worker.load(), id));
-        let waits = worker.assigned > worker.slots() && !core.by_load.is_empty();
+        let waits = worker.on_slots() > worker.slots() && !core.by_load.is_empty();
         let left = worker.leaving.replace(reason.clone()).is_some();
         if waits && !left {
             effects.push(Effect::Send { worker: id, message: ToWorker::Recall });

@@ -221,11 +221,11 @@ impl Core {
         self.by_load.len() < self.workers.len()
     }
 
-    /// Changes the number of attempts that a worker has, and its position among the others.
-    pub(crate) fn add_assigned(&mut self, id: WorkerId, change: i64) {
+    /// Changes the attempts that a worker has, and its position among the others.
+    pub(crate) fn change_attempts(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker)) {
         if let Some(worker) = self.workers.get_mut(&id) {
             let listed = self.by_load.remove(&(worker.load(), id));
-            worker.assigned = u32::try_from(i64::from(worker.assigned) + change).unwrap_or(0);
+            change(worker);
             worker.changed = true;
             if listed {
                 self.by_load.insert((worker.load(), id));

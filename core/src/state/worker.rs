@@ -2,7 +2,7 @@
 
 use crate::event::Time;
 use crate::state::RequirementId;
-use partita_shared::ids::WorkerId;
+use partita_shared::ids::{TaskId, WorkerId};
 use partita_shared::message::{Registration, WorkerMetrics};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,8 @@ pub(crate) struct Worker {
     pub(crate) metrics: WorkerMetrics,
     /// Attempts assigned to it that have not ended.
     pub(crate) assigned: u32,
+    /// Those of these attempts that have no slot: they wait for other tasks.
+    pub(crate) seceded: BTreeSet<TaskId>,
     /// Partitions that it holds and that may be wanted.
     pub(crate) held: u32,
     pub(crate) finished: u64,
@@ -42,7 +44,13 @@ impl Worker {
         self.registration.slots.max(1)
     }
 
+    /// Attempts that have a slot or wait for one.
+    pub(crate) fn on_slots(&self) -> u32 {
+        self.assigned.saturating_sub(self.seceded.len() as u32)
+    }
+
+    /// Its attempts for each slot, in thousandths.
     pub(crate) fn load(&self) -> u64 {
-        u64::from(self.assigned) * 1000 / u64::from(self.slots())
+        u64::from(self.on_slots()) * 1000 / u64::from(self.slots())
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Running {
     /// Bytes that it read from others.
     pub(crate) fetched_bytes: u64,
     pub(crate) started: Time,
+    /// Whether it gave its slot back.
+    pub(crate) seceded: bool,
 }
 
 /// Everything that belongs to one registration, and is forgotten with it.
@@ -190,6 +192,11 @@ impl Session {
         self.queue.push_back(run);
         let waiting = self.queue.len() + self.running.len();
         assert!(waiting <= slots as usize + 1024, "{waiting} tasks at once");
+    }
+
+    /// Tasks that have a slot.
+    pub(crate) fn on_slots(&self) -> usize {
+        self.running.values().filter(|running| !running.seceded).count()
     }
 
     /// How much of the resource the tasks that it has need at once.

@@ -15,6 +15,9 @@ use partita_shared::message::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How often a task gives its slot back while it runs.
+const SECEDES_PER_MILLE: u64 = 30;
+
 impl World {
     pub(crate) fn happen(&mut self, happening: Happening) {
         match happening {
@@ -216,10 +219,11 @@ impl World {
     fn start_tasks(&mut self, process: usize) {
         let slots = self.processes[process].slots as usize;
         let epoch = self.processes[process].epoch;
-        while self.processes[process].session.running.len() < slots {
+        while self.processes[process].session.on_slots() < slots {
             let Some(run) = self.processes[process].session.queue.pop_front() else { break };
             let (task, attempt) = (run.task, run.attempt);
-            let running = Running { run, value: None, fetched_bytes: 0, started: self.now };
+            let (value, fetched_bytes, started) = (None, 0, self.now);
+            let running = Running { run, value, fetched_bytes, started, seceded: false };
             self.processes[process].session.running.insert(task, running);
             let after = self.rng.scaled(0, self.settings.latency_max);
             self.plan_in(after, Happening::Fetched { process, epoch, task, attempt });
@@ -247,6 +251,9 @@ impl World {
                     running.fetched_bytes = fetched_bytes;
                 }
                 self.plan_in(time, Happening::Ended { process, epoch, task, attempt });
+                if self.rng.chance(SECEDES_PER_MILLE) {
+                    self.secede(process, task, attempt);
+                }
             }
             Err(holder) => {
                 self.check_missing(process, &run, holder);
@@ -254,6 +261,21 @@ impl World {
                 self.leave_slot(process, &run, failed(kind, "an input could not be read"));
             }
         }
+    }
+
+    /// A task gives its slot back while it runs; one in two takes a slot again at once.
+    fn secede(&mut self, process: usize, task: TaskId, attempt: Attempt) {
+        *self.incidents.faults.entry("seceded").or_default() += 1;
+        let message = |has_slot| FromWorker::SlotChanged { task, attempt, has_slot };
+        self.send_up(process, message(false));
+        if self.rng.chance(500) {
+            self.send_up(process, message(true));
+            return;
+        }
+        if let Some(running) = self.processes[process].session.running.get_mut(&task) {
+            running.seceded = true;
+        }
+        self.start_tasks(process);
     }
 
     /// The value of a task, of the inputs that its worker can read, and the bytes read from others.

@@ -430,6 +430,9 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
         FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),
         FromWorker::Reports(reports) => Event::Reports { worker, reports },
+        FromWorker::SlotChanged { task, attempt, has_slot } => {
+            Event::SlotChanged { worker, task, attempt, has_slot }
+        }
         FromWorker::Recalled(attempts) => Event::Recalled { worker, attempts },
         FromWorker::Leaving { reason } => Event::WorkerLeaving { worker, reason },
         FromWorker::Died { pid, host, cause } => Event::ProcessDied { host, pid, cause },

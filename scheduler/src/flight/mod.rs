@@ -7,6 +7,7 @@
 
 mod actions;
 mod catalog;
+pub(crate) mod exchange;
 mod handles;
 mod info;
 mod parameters;
@@ -17,6 +18,8 @@ mod service;
 mod statements;
 mod status;
 
+use crate::coordination::Coordination;
+use crate::functions::Sharing;
 use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::planning::Planner;
@@ -52,6 +55,8 @@ pub(crate) fn routes(parts: &Parts) -> Router {
         uploads: Arc::clone(&parts.uploads),
         planner: Arc::clone(&parts.planner),
         runner: Arc::clone(&parts.runner),
+        sharing: Arc::clone(&parts.sharing),
+        coordination: Arc::clone(&parts.coordination),
         shutdown: parts.shutdown.clone(),
         statements: Arc::new(Statements::new()),
         prepared: Arc::new(PreparedStatements::new()),
@@ -74,6 +79,8 @@ pub(crate) struct FlightSql {
     uploads: Arc<Uploads>,
     planner: Arc<Planner>,
     runner: Arc<JobRunner>,
+    sharing: Arc<Sharing>,
+    coordination: Arc<Coordination>,
     shutdown: CancellationToken,
     statements: Arc<Statements>,
     prepared: Arc<PreparedStatements>,

@@ -1,10 +1,10 @@
 //! The Flight calls. What lists things is answered here; statements go the way of Flight SQL.
 
 use crate::flight::{
-    DataStream, FlightSql, actions, catalog, flight_info, request_context, rows, status,
+    DataStream, FlightSql, actions, catalog, exchange, flight_info, request_context, rows, status,
 };
-use crate::functions;
 use crate::query;
+use crate::{coordination, functions};
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command};
 use arrow_flight::{
@@ -15,6 +15,7 @@ use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::stream::{self, StreamExt};
 use partita_plan::logical::FrameCommand;
 use prost::Message;
+use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The actions that clients may ask for, and what each does.
@@ -160,8 +161,13 @@ impl FlightService for Service {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
         let request_context = request_context::read(&request)?;
-        let messages = request.into_inner().boxed();
-        functions::serve(self.0.hub.clone(), request_context, messages).await.map(Response::new)
+        let (first, messages) = exchange::begin(request.into_inner().boxed()).await?;
+        if coordination::is_hello(&first) {
+            let coordination = Arc::clone(&self.0.coordination);
+            return Ok(Response::new(coordination::serve(coordination, messages)));
+        }
+        let parts = (self.0.hub.clone(), Arc::clone(&self.0.sharing));
+        functions::serve(parts, request_context, first, messages).await.map(Response::new)
     }
 
     async fn do_action(

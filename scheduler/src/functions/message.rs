@@ -1,9 +1,7 @@
-//! What clients that call functions send, and what they are sent.
-//!
-//! A message is its kind in one byte, the length of a header in four, the header in JSON, and bytes that the header
-//! describes. Numbers are little-endian.
+//! What clients that call functions send, and what they are sent, in the form of [`crate::flight::exchange`].
 
-use arrow_flight::FlightData;
+use crate::flight::exchange::{Parts, header};
+use crate::functions::sharing::Place;
 use bytes::Bytes;
 use partita_core::{Arguments, Growth, Requirement, StageGrowth, StageSpec, TaskRange};
 use partita_shared::edges::EdgeList;
@@ -11,7 +9,6 @@ use partita_shared::limits::FUNCTION_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
 use partita_shared::units::format_bytes;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +20,8 @@ mod kind {
     pub(super) const CANCEL: u8 = 3;
     pub(super) const RETRY: u8 = 4;
     pub(super) const WANT: u8 = 5;
+    pub(super) const ADOPT: u8 = 6;
+    pub(super) const DROP: u8 = 7;
 }
 
 /// Messages to clients.
@@ -31,6 +30,7 @@ pub(super) mod answer {
     pub(crate) const SETTLED: u8 = 2;
     pub(crate) const REFUSED: u8 = 3;
     pub(crate) const ENDED: u8 = 4;
+    pub(crate) const FOREIGN: u8 = 5;
 }
 
 /// What a client says.
@@ -48,6 +48,10 @@ pub(super) enum FromClient {
     Retry(Vec<TaskRange>),
     /// It wants these results too.
     Want(Vec<TaskRange>),
+    /// It needs these results of other jobs.
+    Adopt(Vec<Place>),
+    /// It does not need these any more, once for each time that it needed them.
+    Drop(Vec<Place>),
 }
 
 /// The first message of a client.
@@ -104,26 +108,9 @@ struct Ranges {
     reason: String,
 }
 
-/// Takes parts of a message, one after the other.
-struct Parts(Bytes);
-
-impl Parts {
-    fn take(&mut self, count: usize) -> Result<Bytes, String> {
-        match count <= self.0.len() {
-            true => Ok(self.0.split_to(count)),
-            false => Err("a part of the message is missing".to_string()),
-        }
-    }
-
-    fn numbers(&mut self, count: usize) -> Result<Vec<u32>, String> {
-        let bytes = self.take(count.checked_mul(4).ok_or("too many numbers")?)?;
-        let number = |four: &[u8]| u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-        Ok(bytes.chunks_exact(4).map(number).collect())
-    }
-}
-
-fn header<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(text).map_err(|error| format!("its header cannot be read: {error}"))
+#[derive(Deserialize)]
+struct Foreign {
+    futures: Vec<Place>,
 }
 
 fn ranges(ranges: Vec<(u32, u32, u32)>) -> Vec<TaskRange> {
@@ -137,10 +124,7 @@ impl FromClient {
     /// # Errors
     /// If it cannot be read, with the reason.
     pub(super) fn read(message: Bytes, environment: &Arc<str>) -> Result<Self, String> {
-        let mut parts = Parts(message);
-        let kind = parts.take(1)?[0];
-        let length = parts.numbers(1)?[0] as usize;
-        let text = parts.take(length)?;
+        let (kind, text, parts) = Parts::open(message)?;
         Ok(match kind {
             kind::OPEN => FromClient::Open(header(&text)?),
             kind::SUBMIT => submit(header(&text)?, parts, environment)?,
@@ -151,6 +135,8 @@ impl FromClient {
             }
             kind::RETRY => FromClient::Retry(ranges(header::<Ranges>(&text)?.ranges)),
             kind::WANT => FromClient::Want(ranges(header::<Ranges>(&text)?.ranges)),
+            kind::ADOPT => FromClient::Adopt(header::<Foreign>(&text)?.futures),
+            kind::DROP => FromClient::Drop(header::<Foreign>(&text)?.futures),
             other => return Err(format!("kind {other} is not known")),
         })
     }
@@ -217,17 +203,6 @@ fn new_stage(stage: NewStage, pickle: &[u8], environment: &Arc<str>) -> Result<S
         },
         ..StageSpec::default()
     })
-}
-
-/// A message to a client.
-pub(super) fn message(kind: u8, header: &serde_json::Value, body: &[u8]) -> FlightData {
-    let text = header.to_string();
-    let mut bytes = Vec::with_capacity(5 + text.len() + body.len());
-    bytes.push(kind);
-    bytes.extend((text.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(text.as_bytes());
-    bytes.extend_from_slice(body);
-    FlightData { app_metadata: bytes.into(), ..FlightData::default() }
 }
 
 #[cfg(test)]

@@ -1,51 +1,54 @@
 //! The stream of a client that calls functions.
 
 use crate::flight::DataStream;
-use crate::functions::message::{FromClient, answer, message};
+use crate::flight::exchange::{Messages, message};
+use crate::functions::message::{FromClient, answer};
 use crate::functions::settled::{self, Mailbox};
+use crate::functions::sharing::{Place, Sharing};
 use crate::hub::{Hub, JobNotice};
 use crate::query::RequestContext;
 use arrow_flight::FlightData;
-use futures::stream::{self, BoxStream, StreamExt};
-use partita_core::{Event, JobSpec, Order};
+use futures::stream::{self, StreamExt};
+use partita_core::{Event, Growth, JobSpec, Order};
 use partita_shared::ids::JobId;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tonic::Status;
 
 /// Answers that may wait for the client besides how its tasks ended. It asks no faster than it is answered.
 const ANSWERS_MAX: usize = 64;
 
-/// Ends the job when the client has gone, whatever ended its stream.
-struct CloseOnDrop {
+/// A client while its stream lasts, as the streams' both directions know it.
+#[derive(Debug)]
+struct Client {
     hub: Hub,
+    sharing: Arc<Sharing>,
     job: JobId,
+    mailbox: Arc<Mailbox>,
+    /// Results of other jobs that are pinned for it, and how often; none after it has gone.
+    adopted: Mutex<Option<HashMap<Place, usize>>>,
 }
+
+/// Ends the job when the client has gone, whatever ended its stream.
+struct CloseOnDrop(Arc<Client>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.hub.tell_later(Event::JobClosed { job: self.job });
+        self.0.close();
     }
 }
 
-/// Serves a client until its stream ends.
+/// Serves a client until its stream ends. `first` is its first message.
 ///
 /// # Errors
 /// If its first message is not what it must be, or it may have no further job.
 pub(crate) async fn serve(
-    hub: Hub,
+    (hub, sharing): (Hub, Arc<Sharing>),
     request_context: RequestContext,
-    messages: BoxStream<'static, Result<FlightData, Status>>,
+    first: FlightData,
+    messages: Messages,
 ) -> Result<DataStream, Status> {
-    // Clients of Arrow send the descriptor in a message of its own, before theirs.
-    let mut messages = messages
-        .filter(|message| {
-            let says_something = !matches!(message, Ok(data) if data.app_metadata.is_empty());
-            std::future::ready(says_something)
-        })
-        .boxed();
-    let first = messages.next().await.transpose()?;
-    let first = first.ok_or_else(|| Status::invalid_argument("the stream has no message"))?;
     let wrong = |error: String| Status::invalid_argument(format!("invalid message: {error}"));
     let environment = match FromClient::read(first.app_metadata, &"".into()).map_err(wrong)? {
         FromClient::Open(open) => open.environment.to_string().into(),
@@ -63,22 +66,24 @@ pub(crate) async fn serve(
     };
     let opened = hub.open(spec, Arc::clone(&mailbox)).await;
     let (job, notices) = opened.map_err(Status::resource_exhausted)?;
-    let close = CloseOnDrop { hub: hub.clone(), job };
+    sharing.opened(job, &mailbox);
+    let adopted = Mutex::new(Some(HashMap::new()));
+    let client = Arc::new(Client { hub, sharing, job, mailbox, adopted });
+    let close = CloseOnDrop(Arc::clone(&client));
     let (answers, answered) = mpsc::channel(ANSWERS_MAX);
     let opened = message(answer::OPENED, &serde_json::json!({"job": job.0}), &[]);
     let _ = answers.send(opened).await;
-    tokio::spawn(read(hub, job, environment, messages, answers));
-    let told = Told { mailbox, answered, notices, is_over: false, _close: close };
+    tokio::spawn(client.read(environment, messages, answers));
+    let told = Told { answered, notices, is_over: false, close };
     Ok(stream::unfold(told, next).boxed())
 }
 
 /// What a client is told from.
 struct Told {
-    mailbox: Arc<Mailbox>,
     answered: mpsc::Receiver<FlightData>,
     notices: mpsc::Receiver<JobNotice>,
     is_over: bool,
-    _close: CloseOnDrop,
+    close: CloseOnDrop,
 }
 
 /// The next message to a client. Its answers come before what follows from them.
@@ -97,49 +102,112 @@ async fn next(mut told: Told) -> Option<(Result<FlightData, Status>, Told)> {
             };
             message(answer::ENDED, &serde_json::json!({"state": state, "error": error}), &[])
         }
-        tasks = told.mailbox.take() => settled::message(&tasks),
+        tasks = told.close.0.mailbox.take() => settled::message(&tasks),
     };
     Some((Ok(sent), told))
 }
 
-/// Does what the client says, until its stream ends.
-async fn read(
-    hub: Hub,
-    job: JobId,
-    environment: Arc<str>,
-    mut messages: BoxStream<'static, Result<FlightData, Status>>,
-    answers: mpsc::Sender<FlightData>,
-) {
-    // The client numbers functions and calls as if all of its messages were accepted: after one that was not, later ones
-    // would name others.
-    let mut is_refused = false;
-    while let Some(Ok(data)) = messages.next().await {
-        let event = match FromClient::read(data.app_metadata, &environment) {
-            Ok(FromClient::Submit { request, growth }) => {
-                let grown = match is_refused {
-                    true => Err("an earlier message of this session was refused".to_string()),
-                    false => hub.grow(job, growth).await,
-                };
-                let Err(error) = grown else { continue };
-                is_refused = true;
-                let header = serde_json::json!({"request": request, "error": error});
-                if answers.send(message(answer::REFUSED, &header, &[])).await.is_err() {
-                    return;
-                }
+impl Client {
+    /// Does what the client says, until its stream ends.
+    async fn read(
+        self: Arc<Self>,
+        environment: Arc<str>,
+        mut messages: Messages,
+        answers: mpsc::Sender<FlightData>,
+    ) {
+        // The client numbers functions and calls as if all of its messages were accepted: after one that was not, later
+        // ones would name others.
+        let mut is_refused = false;
+        while let Some(Ok(data)) = messages.next().await {
+            let said = FromClient::read(data.app_metadata, &environment);
+            let Ok(FromClient::Submit { request, growth }) = said else {
+                self.obey(said).await;
                 continue;
+            };
+            let grown = match is_refused {
+                true => Err("an earlier message of this session was refused".to_string()),
+                false => self.grow(growth).await,
+            };
+            let Err(error) = grown else { continue };
+            is_refused = true;
+            let header = serde_json::json!({"request": request, "error": error});
+            if answers.send(message(answer::REFUSED, &header, &[])).await.is_err() {
+                return;
             }
-            Ok(FromClient::Release(tasks)) => Event::WantChanged { job, tasks, wanted: false },
-            Ok(FromClient::Want(tasks)) => Event::WantChanged { job, tasks, wanted: true },
+        }
+    }
+
+    async fn grow(&self, growth: Growth) -> Result<(), String> {
+        self.sharing.grows(self.job, &growth);
+        self.hub.grow(self.job, growth).await
+    }
+
+    async fn obey(self: &Arc<Self>, said: Result<FromClient, String>) {
+        let job = self.job;
+        let event = match said {
+            Ok(FromClient::Release(tasks)) => {
+                let tasks = self.sharing.want(job, tasks, false);
+                Event::WantChanged { job, tasks, wanted: false }
+            }
+            Ok(FromClient::Want(tasks)) => {
+                self.sharing.want(job, tasks.clone(), true);
+                Event::WantChanged { job, tasks, wanted: true }
+            }
             Ok(FromClient::Cancel { tasks, reason }) => {
                 Event::TasksCancelled { job, tasks, reason }
             }
             Ok(FromClient::Retry(tasks)) => Event::TasksRetried { job, tasks },
-            Ok(FromClient::Open(_)) => continue,
+            Ok(FromClient::Adopt(places)) => return self.adopt(places).await,
+            Ok(FromClient::Drop(places)) => return self.drop_adopted(&places),
+            Ok(FromClient::Open(_) | FromClient::Submit { .. }) => return,
             Err(error) => {
                 let reason = format!("its client sent an invalid message: {error}");
                 Event::JobCancelled { job, reason }
             }
         };
-        hub.tell(event).await;
+        self.hub.tell(event).await;
+    }
+
+    /// Pins results of other jobs for the client, and tells it of them.
+    async fn adopt(&self, places: Vec<Place>) {
+        let pinned = {
+            let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(adopted) = adopted.as_mut() else { return };
+            let pinned = self.sharing.pin(&places);
+            if pinned.is_ok() {
+                places.iter().for_each(|place| *adopted.entry(*place).or_default() += 1);
+            }
+            pinned
+        };
+        match pinned {
+            Ok(()) => self.sharing.follow(&places, &self.mailbox).await,
+            Err(error) => self.sharing.refuse(&places, &self.mailbox, &error),
+        }
+    }
+
+    fn drop_adopted(&self, places: &[Place]) {
+        let mut gone = Vec::new();
+        {
+            let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(adopted) = adopted.as_mut() else { return };
+            for place in places {
+                let Some(count) = adopted.get_mut(place) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    adopted.remove(place);
+                }
+                gone.push(*place);
+            }
+        }
+        self.sharing.unpin(&gone);
+    }
+
+    /// The client has gone.
+    fn close(&self) {
+        let adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for (place, count) in adopted.into_iter().flatten() {
+            self.sharing.unpin(&vec![place; count]);
+        }
+        self.sharing.closed(self.job);
     }
 }

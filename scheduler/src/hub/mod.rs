@@ -365,6 +365,9 @@ impl Hub {
                 self.tell(Event::Heartbeat { worker, metrics, on_slots }).await;
             }
             FromWorker::Recalled(attempts) => self.tell(Event::Recalled { worker, attempts }).await,
+            FromWorker::SlotChanged { task, attempt, has_slot } => {
+                self.tell(Event::SlotChanged { worker, task, attempt, has_slot }).await;
+            }
             FromWorker::Reports(reports) => self.tell(Event::Reports { worker, reports }).await,
             FromWorker::Stored { task, rows, bytes } => {
                 self.tell(Event::Stored { worker, task, rows, bytes }).await;

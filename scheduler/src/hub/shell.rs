@@ -205,7 +205,7 @@ impl Shell {
             }
             Effect::TasksSettled { job, tasks } => {
                 if let Some(mailbox) = self.mailboxes.get(&job) {
-                    mailbox.add(tasks);
+                    mailbox.add(job, tasks);
                 }
             }
             Effect::JobPersisted { job } => {
@@ -216,9 +216,11 @@ impl Shell {
             }
             Effect::JobEnded { job, state, error, kind } => {
                 tracing::info!(%job, state = state.as_str(), cause = error, "a job ended");
+                if let Some(mailbox) = self.mailboxes.remove(&job) {
+                    mailbox.end(job, if error.is_empty() { state.as_str() } else { &error });
+                }
                 self.notify(job, JobNotice::Ended { state, error, kind }, effects);
                 self.notices.remove(&job);
-                self.mailboxes.remove(&job);
             }
         }
     }

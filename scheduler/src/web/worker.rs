@@ -214,6 +214,7 @@ fn is_possible(message: &FromWorker) -> bool {
                     Outcome::Failed { .. } => true,
                 }
         }),
+        FromWorker::SlotChanged { .. } => true,
         FromWorker::Recalled(attempts) => attempts.len() <= TASKS_PER_MESSAGE_MAX,
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),

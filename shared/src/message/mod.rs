@@ -351,6 +351,15 @@ pub enum FromWorker {
     Reports(Vec<TaskReport>),
     /// It has not started these attempts, and will not: the answer to [`ToWorker::Recall`].
     Recalled(Vec<(TaskId, Attempt)>),
+    /// A running attempt gave its slot back, since it waits for other tasks, or took one again.
+    SlotChanged {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: Attempt,
+        /// Whether it has a slot now.
+        has_slot: bool,
+    },
     /// A client has uploaded a partition to it, which it holds.
     Stored {
         /// The task that stands for the partition.

@@ -6,13 +6,13 @@ use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::engine::Engine;
 use crate::error::WorkerError;
-use crate::exec::{Done, remove_abandoned};
+use crate::exec::{Told, remove_abandoned};
 use crate::transfers::migration;
 use futures::FutureExt;
 use partita_shared::access::{host_name, is_plaintext};
 use partita_shared::endpoint::Endpoint;
 use partita_shared::limits::{HANDSHAKE_TIMEOUT, MESSAGE_VALUES_BYTES, TASKS_PER_MESSAGE_MAX};
-use partita_shared::message::{FromWorker, Registration, TaskReport, ToWorker};
+use partita_shared::message::{FromWorker, Registration, ToWorker};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,22 +50,22 @@ pub(crate) async fn run(
 ) -> Result<(), WorkerError> {
     let started = Instant::now();
     let mut stop = std::pin::pin!(stop.fuse());
-    let Some(mut done) = engine.runner().take_done() else { return Ok(()) };
+    let Some(mut told) = engine.runner().take_told() else { return Ok(()) };
     loop {
         let link = tokio::select! {
             link = find(config, &mut connector) => link?,
-            told = &mut stop => {
-                tracing::info!(reason = told.reason, "shutting down");
+            end = &mut stop => {
+                tracing::info!(reason = end.reason, "shutting down");
                 return Ok(());
             }
         };
         let address = link.address.clone();
-        let end = session(config, engine, link, &mut done, stop.as_mut(), started).await;
+        let end = session(config, engine, link, &mut told, stop.as_mut(), started).await;
         engine.clear();
         match end {
             End::Dismissed(reason) => {
                 tracing::info!(reason, "the scheduler requested the shutdown");
-                engine.runner().give_back_done(done);
+                engine.runner().give_back_told(told);
                 return Ok(());
             }
             End::Refused(reason) => return Err(WorkerError::Refused { address, reason }),
@@ -146,7 +146,7 @@ async fn session<S: Future<Output = Stop>>(
     config: &WorkerConfig,
     engine: &Arc<Engine>,
     link: ControlLink,
-    done: &mut mpsc::Receiver<Done>,
+    told: &mut mpsc::Receiver<Told>,
     mut stop: Pin<&mut S>,
     started: Instant,
 ) -> End {
@@ -173,6 +173,7 @@ async fn session<S: Future<Output = Stop>>(
     };
     engine.peers().set_own(worker);
     engine.set_link(&sender);
+    engine.set_contact(&address, &token, &config.name);
     tracing::info!(%worker, cluster, scheduler = address, "registered");
     let mut beat = interval(Duration::from_millis(heartbeat_ms.max(1)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -201,9 +202,11 @@ async fn session<S: Future<Output = Stop>>(
                 }
                 None => break End::Cut,
             },
-            Some(report) = done.recv() => {
-                if sender.send(FromWorker::Reports(gather(report, done))).await.is_err() {
-                    break End::Cut;
+            Some(first) = told.recv() => {
+                for message in gather(first, told) {
+                    if sender.send(message).await.is_err() {
+                        break 'session End::Cut;
+                    }
                 }
             }
             _ = beat.tick() => {
@@ -226,8 +229,8 @@ async fn session<S: Future<Output = Stop>>(
                     break End::Cut;
                 }
             }
-            told = &mut stop, if leaving.is_none() => {
-                let Stop { reason, grace } = told;
+            end = &mut stop, if leaving.is_none() => {
+                let Stop { reason, grace } = end;
                 tracing::info!(reason, ?grace, "retiring: finishing running tasks");
                 leaving = Some(Box::pin(sleep(grace)));
                 if sender.send(FromWorker::Leaving { reason }).await.is_err() {
@@ -251,20 +254,32 @@ fn is_closed<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> bool {
     matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
 }
 
-/// All reports that are pending, as one message.
-fn gather(first: TaskReport, done: &mut mpsc::Receiver<Done>) -> Vec<TaskReport> {
-    let mut bytes = first.value_bytes();
-    let mut reports = vec![first];
-    while reports.len() < TASKS_PER_MESSAGE_MAX && bytes < MESSAGE_VALUES_BYTES {
-        match done.try_recv() {
-            Ok(report) => {
+/// What is to be told of attempts, in order: all reports that are pending as one message.
+fn gather(first: Told, told: &mut mpsc::Receiver<Told>) -> Vec<FromWorker> {
+    let (mut bytes, mut reports, mut messages) = (0, Vec::new(), Vec::new());
+    let mut next = Some(first);
+    while let Some(one) = next {
+        match one {
+            Told::Done(report) => {
                 bytes += report.value_bytes();
                 reports.push(report);
             }
-            Err(_) => break,
+            Told::SlotChanged { task, attempt, has_slot } => {
+                if !reports.is_empty() {
+                    messages.push(FromWorker::Reports(std::mem::take(&mut reports)));
+                }
+                messages.push(FromWorker::SlotChanged { task, attempt, has_slot });
+            }
         }
+        let is_full = reports.len() >= TASKS_PER_MESSAGE_MAX || bytes >= MESSAGE_VALUES_BYTES;
+        // What comes meanwhile waits for its turn.
+        let has_many = messages.len() >= TASKS_PER_MESSAGE_MAX;
+        next = if is_full || has_many { None } else { told.try_recv().ok() };
     }
-    reports
+    if !reports.is_empty() {
+        messages.push(FromWorker::Reports(reports));
+    }
+    messages
 }
 
 fn obey(engine: &Arc<Engine>, message: ToWorker) {

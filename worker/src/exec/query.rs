@@ -62,7 +62,7 @@ fn running_config(policy: MemoryPolicy) -> SessionConfig {
 #[async_trait]
 impl Executor for QueryExecutor {
     async fn run(&self, run: TaskRun) -> Result<Made> {
-        let TaskRun { stage, task, inputs, memory } = run;
+        let TaskRun { stage, task, inputs, memory, .. } = run;
         let index = task.task.index;
         match &stage.fragment.work {
             Work::Plan(bytes) => {

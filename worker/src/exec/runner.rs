@@ -1,28 +1,42 @@
 //! The task runner: fragments, the queue of tasks, the slots they run on, and their reports.
 
-use crate::exec::executor::{self, Executors, TaskRun};
+use crate::exec::executor::{self, Batch, Executors, Made, TaskRun};
 use crate::exec::inputs::InputSource;
-use crate::exec::slots::{OnSlot, Slots};
+use crate::exec::slots::{Key, OnSlot, Slots};
 use crate::exec::stage::Stage;
 use crate::exec::waits::Waits;
 use crate::memory::{MemoryPolicy, TaskMemory};
 use crate::runtimes::Runtimes;
 use crate::store::Store;
+use async_trait::async_trait;
+use datafusion::error::Result;
+use futures::FutureExt;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::message::{
-    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport,
+    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport, Work,
 };
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// A finished attempt, as the control loop gets it.
-pub(crate) type Done = TaskReport;
-/// Finished attempts that may wait for the control loop.
-const DONE_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
+/// How long an attempt that nobody wants may take to end where others run after it.
+const BATCH_STOP_TIME: Duration = Duration::from_millis(200);
+
+/// What happened to an attempt, as the control loop gets it.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// It is over.
+    Done(TaskReport),
+    /// It gave its slot back, or took one again.
+    SlotChanged { task: TaskId, attempt: Attempt, has_slot: bool },
+}
+
+/// What may wait for the control loop.
+const TOLD_MAX: usize = partita_shared::limits::REPORT_QUEUE_MESSAGES_MAX;
 
 /// Runs the tasks of a worker on its slots.
 #[derive(Debug)]
@@ -41,8 +55,8 @@ pub(crate) struct TaskRunner {
     /// Whether the store is being spilled because the process is too large. In a worker so small that what it frees is a
     /// large part of the limit no task starts meanwhile.
     spilling: AtomicBool,
-    done: mpsc::Sender<Done>,
-    done_receiver: Mutex<Option<mpsc::Receiver<Done>>>,
+    told: mpsc::Sender<Told>,
+    told_receiver: Mutex<Option<mpsc::Receiver<Told>>>,
 }
 
 impl TaskRunner {
@@ -53,7 +67,7 @@ impl TaskRunner {
         inputs: InputSource,
         executors: Executors,
     ) -> Self {
-        let (done, done_receiver) = mpsc::channel(DONE_MAX);
+        let (told, told_receiver) = mpsc::channel(TOLD_MAX);
         TaskRunner {
             policy,
             runtimes,
@@ -65,8 +79,8 @@ impl TaskRunner {
             slots: Mutex::default(),
             waiting: AtomicBool::new(false),
             spilling: AtomicBool::new(false),
-            done,
-            done_receiver: Mutex::new(Some(done_receiver)),
+            told,
+            told_receiver: Mutex::new(Some(told_receiver)),
         }
     }
 
@@ -122,8 +136,8 @@ impl TaskRunner {
         );
         tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
         let outcome = Outcome::failed(FailureKind::Memory, error);
-        let (done, report) = (self.done.clone(), TaskReport { task, attempt, spent, outcome });
-        self.runtimes.data().spawn(async move { done.send(report).await });
+        let (told, report) = (self.told.clone(), TaskReport { task, attempt, spent, outcome });
+        self.runtimes.data().spawn(async move { told.send(Told::Done(report)).await });
         self.fill_slots();
         true
     }
@@ -134,12 +148,12 @@ impl TaskRunner {
         (slots.running.len() as u32, slots.queue.len() as u32)
     }
 
-    pub(crate) fn take_done(&self) -> Option<mpsc::Receiver<Done>> {
-        self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take_told(&self) -> Option<mpsc::Receiver<Told>> {
+        self.told_receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(crate) fn give_back_done(&self, receiver: mpsc::Receiver<Done>) {
-        *self.done_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+    pub(crate) fn give_back_told(&self, receiver: mpsc::Receiver<Told>) {
+        *self.told_receiver.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -190,34 +204,71 @@ impl TaskRunner {
 
     /// Starts tasks on free slots.
     pub(crate) fn fill_slots(self: &Arc<Self>) {
+        let count = self.policy.slots() as usize;
         let mut slots = self.slots();
-        while slots.running.len() < self.policy.slots() as usize {
+        slots.take_back(count);
+        while slots.used() < count {
             let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
             let is_freed = self.spilling.load(Ordering::Relaxed) && self.policy.is_tight();
             if is_short || is_freed {
                 return;
             }
-            let Some((run, came)) = slots.queue.pop_front() else { return };
-            let key = (run.task, run.attempt);
-            let stage = self.stages().get(&run.task.stage).cloned();
-            let runner = Arc::clone(self);
-            let (waits, memory) = (Waits::default(), TaskMemory::default());
-            let (since, counted, charged) = (Instant::now(), waits.clone(), memory.clone());
-            // The slot is taken before the task can end: it waits for this lock to say that it has.
-            let handle = self.runtimes.compute().spawn(async move {
-                let (task, attempt) = key;
-                let outcome = runner.attempt(stage, run, counted, charged).await;
-                runner.finished(task, attempt, outcome).await;
-            });
-            let slot = slots.take_slot();
-            let (handle, queued) = (handle.abort_handle(), since.duration_since(came));
-            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits, memory });
+            let Some(first) = slots.queue.pop_front() else { return };
+            let stage = self.stages().get(&first.0.task.stage).cloned();
+            let max = stage.as_ref().map_or(1, |stage| stage.batch_calls_max());
+            let others = slots.take_alike(&first.0, max, count);
+            self.start(&mut slots, stage, first, others);
         }
+    }
+
+    /// Starts a task on a free slot, with others that run after it.
+    fn start(
+        self: &Arc<Self>,
+        slots: &mut Slots,
+        stage: Option<Arc<Stage>>,
+        first: (RunTask, Instant),
+        others: Vec<(RunTask, Instant)>,
+    ) {
+        let is_single = others.is_empty();
+        let (mut attempts, mut runs) = (Vec::new(), Vec::new());
+        for (run, came) in [first].into_iter().chain(others) {
+            let (waits, memory) = (Waits::default(), TaskMemory::default());
+            let on_slot = OnSlot::new(came, waits.clone(), memory.clone());
+            let on_slot = if is_single { on_slot } else { on_slot.among_others(&run) };
+            attempts.push(((run.task, run.attempt), on_slot));
+            runs.push((run, waits, memory));
+        }
+        let runner = Arc::clone(self);
+        // The slot is taken before a task can end: it waits for the lock of the slots to say that it has.
+        let handle = self.runtimes.compute().spawn(async move {
+            match stage {
+                Some(stage) if !is_single => runner.attempts(stage, runs).await,
+                stage => {
+                    for (run, waits, memory) in runs {
+                        let key = (run.task, run.attempt);
+                        let outcome = runner.attempt(stage.clone(), run, waits, memory).await;
+                        runner.finished(key, outcome, stage.as_deref()).await;
+                    }
+                }
+            }
+        });
+        slots.start(handle.abort_handle(), attempts);
+    }
+
+    /// One attempt, with all that it may use.
+    fn run_of(
+        self: &Arc<Self>,
+        stage: &Arc<Stage>,
+        (task, waits, memory): (RunTask, Waits, TaskMemory),
+    ) -> TaskRun {
+        let inputs = self.inputs.for_task(stage, &task, waits);
+        let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
+        TaskRun { stage: Arc::clone(stage), task, inputs, memory, slot }
     }
 
     /// Runs an attempt and says how it went.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         stage: Option<Arc<Stage>>,
         task: RunTask,
         waits: Waits,
@@ -230,20 +281,54 @@ impl TaskRunner {
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
             return Outcome::Finished(TaskFigures::default());
         };
-        let inputs = self.inputs.for_task(&stage, &task, waits);
-        executor::outcome(executor, &self.store, TaskRun { stage, task, inputs, memory }).await
+        let run = self.run_of(&stage, (task, waits, memory));
+        executor::outcome(executor, &self.store, run).await
+    }
+
+    /// Runs attempts of one stage, one after the other.
+    async fn attempts(
+        self: &Arc<Self>,
+        stage: Arc<Stage>,
+        runs: Vec<(RunTask, Waits, TaskMemory)>,
+    ) {
+        let keys: Vec<Key> = runs.iter().map(|(run, ..)| (run.task, run.attempt)).collect();
+        let batch = StageBatch { runner: Arc::clone(self), stage: Arc::clone(&stage) };
+        let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
+            for key in keys {
+                let outcome = Outcome::Finished(TaskFigures::default());
+                self.finished(key, outcome, Some(&stage)).await;
+            }
+            return;
+        };
+        let runs = runs.into_iter().map(|run| self.run_of(&stage, run)).collect();
+        let run = AssertUnwindSafe(executor.run_batch(runs, &batch)).catch_unwind();
+        if run.await.is_err() {
+            // Each is tried with a process of its own, which tells which one it was.
+            stage.call_singly();
+            batch.give_back(&keys);
+        }
     }
 
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
-    async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
+    async fn finished(
+        self: &Arc<Self>,
+        (task, attempt): Key,
+        outcome: Outcome,
+        stage: Option<&Stage>,
+    ) {
         let Some(on_slot) = self.slots().leave(&(task, attempt)) else {
             // It was stopped while it stored its output, which may have been after the scheduler had it dropped.
             self.runtimes.free(self.store.drop_attempt(task, attempt));
+            self.fill_slots();
             return;
         };
-        self.fill_slots();
         let spent = on_slot.spent();
-        let _ = self.done.send(TaskReport { task, attempt, spent, outcome }).await;
+        if let Some(stage) = stage.filter(|stage| matches!(stage.fragment.work, Work::Function(_)))
+        {
+            stage.add_call(spent.busy_us);
+        }
+        self.fill_slots();
+        let _ = self.told.send(Told::Done(TaskReport { task, attempt, spent, outcome })).await;
     }
 
     /// Stops attempts, or takes them out of the queue.
@@ -251,9 +336,23 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| !attempts.contains(&(run.task, run.attempt)));
-            attempts.iter().for_each(|key| slots.stop(key));
+            for key in attempts {
+                if let Some(slot) = slots.stop(key) {
+                    self.stop_late(slot, *key);
+                }
+            }
         }
         self.fill_slots();
+    }
+
+    /// Stops what runs on a slot if an attempt that nobody wants has not ended there after a moment.
+    fn stop_late(self: &Arc<Self>, slot: u16, key: Key) {
+        let runner = Arc::clone(self);
+        self.runtimes.data().spawn(async move {
+            tokio::time::sleep(BATCH_STOP_TIME).await;
+            runner.slots().stop_lane(slot, &key);
+            runner.fill_slots();
+        });
     }
 
     /// Takes all tasks out of the queue, and gives their attempts.
@@ -278,9 +377,11 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| run.task.stage.job != job);
-            let keys: Vec<_> =
-                slots.running.keys().filter(|(task, _)| task.stage.job == job).copied().collect();
-            keys.iter().for_each(|key| slots.stop(key));
+            for key in slots.of_job(job) {
+                if let Some(slot) = slots.stop(&key) {
+                    self.stop_late(slot, key);
+                }
+            }
         }
         self.arguments().retain(|(task, _), _| task.stage.job != job);
         // A plan may keep the collected side of a join.
@@ -298,13 +399,69 @@ impl TaskRunner {
 
     /// Stops and forgets everything: the scheduler that wanted it is gone.
     pub(crate) fn clear(&self) {
-        let mut slots = self.slots();
-        slots.queue.clear();
-        slots.running.drain().for_each(|(_, on_slot)| on_slot.handle.abort());
-        slots.free_all();
-        drop(slots);
+        self.slots().clear();
         self.arguments().clear();
         self.stages().clear();
         self.runtimes.free(self.store.clear());
+    }
+}
+
+/// Attempts of one stage that run one after the other.
+struct StageBatch {
+    runner: Arc<TaskRunner>,
+    stage: Arc<Stage>,
+}
+
+#[async_trait]
+impl Batch for StageBatch {
+    async fn ended(&self, key: Key, made: Result<Made>) {
+        let outcome = executor::keep(made, (&self.runner.store, &self.stage), key, 0);
+        self.runner.finished(key, outcome, Some(&self.stage)).await;
+    }
+
+    fn give_back(&self, keys: &[Key]) {
+        self.runner.slots().give_back(keys);
+        self.runner.fill_slots();
+    }
+}
+
+/// The slot of an attempt that runs.
+#[derive(Debug)]
+pub(crate) struct OwnSlot {
+    runner: Weak<TaskRunner>,
+    key: Key,
+}
+
+impl OwnSlot {
+    /// Gives the slot back: the attempt waits for other tasks. False if it may not, since too many did.
+    pub(crate) async fn give_back(&self) -> bool {
+        let Some(runner) = self.runner.upgrade() else { return false };
+        if !runner.slots().secede(self.key) {
+            return false;
+        }
+        // Calls that wait for others must not keep others waiting behind them.
+        if let Some(stage) = runner.stages().get(&self.key.0.stage) {
+            stage.call_singly();
+        }
+        self.tell(&runner, false).await;
+        runner.fill_slots();
+        true
+    }
+
+    /// Waits for a slot, and takes it. False if it is not given back.
+    pub(crate) async fn take_again(&self) -> bool {
+        let Some(runner) = self.runner.upgrade() else { return false };
+        let waits = runner.slots().rejoin(self.key);
+        runner.fill_slots();
+        if waits.await.is_err() {
+            return false;
+        }
+        self.tell(&runner, true).await;
+        true
+    }
+
+    async fn tell(&self, runner: &TaskRunner, has_slot: bool) {
+        let (task, attempt) = self.key;
+        let _ = runner.told.send(Told::SlotChanged { task, attempt, has_slot }).await;
     }
 }

@@ -38,6 +38,8 @@ pub(super) mod to_runner {
     pub(crate) const FUNCTION: u8 = 1;
     pub(crate) const RUN: u8 = 2;
     pub(crate) const FORGET: u8 = 3;
+    /// The answer to a call that gave its slot back, or wanted one again: whether that was done.
+    pub(crate) const SLOT: u8 = 4;
 }
 
 /// Frames from a runner.
@@ -45,6 +47,10 @@ pub(super) mod from_runner {
     pub(crate) const READY: u8 = 1;
     pub(crate) const DONE: u8 = 2;
     pub(crate) const RAISED: u8 = 3;
+    /// The call gives its slot back, since it waits for others.
+    pub(crate) const SECEDE: u8 = 4;
+    /// It wants a slot again.
+    pub(crate) const REJOIN: u8 = 5;
 }
 
 /// A frame that was read.

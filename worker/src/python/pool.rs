@@ -46,6 +46,8 @@ pub(crate) struct Pools {
     scratch: PathBuf,
     policy: MemoryPolicy,
     data: Handle,
+    /// Environment variables by which functions find the cluster.
+    contact: Mutex<Vec<(&'static str, String)>>,
     pools: Mutex<HashMap<Arc<str>, Arc<Pool>>>,
     watched: Arc<Watched>,
 }
@@ -98,8 +100,19 @@ impl Pools {
         policy: MemoryPolicy,
         data: Handle,
     ) -> Self {
-        let (pools, watched) = (Mutex::default(), Arc::default());
-        Pools { chosen, scratch, policy, data, pools, watched }
+        let (contact, pools, watched) = (Mutex::default(), Mutex::default(), Arc::default());
+        Pools { chosen, scratch, policy, data, contact, pools, watched }
+    }
+
+    /// Sets the cluster that functions find: the scheduler's address, its token, and the name of this worker.
+    pub(crate) fn set_contact(&self, address: &str, token: &str, worker: &str) {
+        let folder = self.scratch.display().to_string();
+        *lock(&self.contact) = vec![
+            ("PARTITA_SCHEDULER", address.to_string()),
+            ("PARTITA_TOKEN", token.to_string()),
+            ("PARTITA_WORKER", worker.to_string()),
+            ("PARTITA_LOCAL_DIRECTORY", folder),
+        ];
     }
 
     /// By how much the runners grew, in bytes, and the processor time that they took, in clock ticks.
@@ -185,7 +198,8 @@ impl Pools {
         pool: &Arc<Pool>,
         environment: &str,
     ) -> Result<Runner, PythonError> {
-        let start = || Zygote::start(environment, self.chosen.as_deref(), &self.scratch);
+        let contact = lock(&self.contact).clone();
+        let start = || Zygote::start(environment, self.chosen.as_deref(), &self.scratch, &contact);
         let zygote = pool.zygote.get_or_try_init(start).await?;
         let runner = Runner::fork(zygote).await?;
         let (memory, ticks) = (private_bytes(runner.pid), cpu_ticks(&runner.pid.to_string()));
@@ -370,8 +384,11 @@ impl Drop for Lease {
         let (pools, pool) = (Arc::clone(&self.pools), Arc::clone(&self.pool));
         self.pools.data.spawn(async move {
             pool.signal(runner.number, SIGINT);
-            match tokio::time::timeout(STOP_GRACE, runner.answer()).await {
-                Ok(Ok(_) | Err(PythonError::Raised { .. })) => give_back(&pools, &pool, runner),
+            match tokio::time::timeout(STOP_GRACE, runner.answer(None, || {})).await {
+                Ok(Ok(_) | Err(PythonError::Raised { .. })) if runner.is_idle() => {
+                    give_back(&pools, &pool, runner);
+                }
+                Ok(Ok(_)) => pool.signal(runner.number, SIGKILL),
                 Ok(Err(_)) | Err(_) => pool.signal(runner.number, SIGKILL),
             }
             pool.leased.fetch_sub(1, Ordering::Relaxed);

@@ -58,8 +58,8 @@ except Exception:
 INIT, FORK, SIGNAL = 1, 2, 3
 ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
 #: Kinds of frames from the worker to a runner, and back.
-FUNCTION, RUN, FORGET = 1, 2, 3
-READY, DONE, RAISED = 1, 2, 3
+FUNCTION, RUN, FORGET, SLOT = 1, 2, 3, 4
+READY, DONE, RAISED, SECEDE, REJOIN = 1, 2, 3, 4, 5
 #: Flags of RAISED.
 IS_PICKLED, IS_FUNCTION_BROKEN = 1, 2
 
@@ -158,6 +158,11 @@ class Reader:
         self.flush = flush
         self.data = b""
         self.at = 0
+
+    @property
+    def has_more(self):
+        """Whether bytes were read that nobody has taken."""
+        return self.at < len(self.data)
 
     def fill(self):
         """Read more bytes, at least one."""
@@ -608,6 +613,48 @@ class Runner:
         if null > 2:
             os.close(null)
 
+    # The slot.
+
+    def secede(self):
+        """Give the slot of the current call back: it waits for other calls, which may run there meanwhile."""
+        if not self.ask_for_slot(SECEDE):
+            raise RuntimeError("too many calls of this worker have given their slot back; use fewer nested calls")
+
+    def rejoin(self):
+        """Wait for a slot for the current call, which had given its own back."""
+        if not self.ask_for_slot(REJOIN):
+            raise RuntimeError("this call has not given its slot back")
+
+    def ask_for_slot(self, kind):
+        """Ask the worker for a change of the slot. Return whether it was made."""
+        if current is None or threading.get_ident() != self.thread or self.is_forked:
+            raise RuntimeError("only a function that runs on a worker, in its main thread, has a slot")
+        self.flush()
+        is_interruptible, self.is_interruptible = self.is_interruptible, False
+        try:
+            self.connection.sendall(encode_frame(kind, U64.pack(current["ticket"])))
+        finally:
+            self.is_interruptible = is_interruptible
+        # An interrupt may come while this waits, but not in the middle of the answer.
+        if not self.reader.has_more:
+            select.select([self.connection], [], [])
+        self.is_interruptible = False
+        try:
+            while True:
+                length, kind = read_head(self.reader)
+                body = self.reader.take(length)
+                if kind == SLOT:
+                    return body != b"\0"
+                # The worker gives calls that were to follow to others when it hears that this one waits.
+                if kind == FUNCTION:
+                    self.read_function(body)
+                elif kind == FORGET:
+                    self.functions.pop(*U32.unpack(body), None)
+                elif kind != RUN:
+                    raise ProtocolError(f"expected the answer about a slot, got a frame of kind {kind}")
+        finally:
+            self.is_interruptible = is_interruptible
+
     # Messages.
 
     def read_run(self, source, length):
@@ -728,7 +775,9 @@ def run_runner(parent, control, log):
         before=runner.prepare_fork, after_in_parent=runner.continue_after_fork, after_in_child=runner.enter_fork
     )
     install_inputs(runner.inputs)
-    sys.modules["_partita_runner"].flush = runner.flush
+    # What functions may call, through the package.
+    own = sys.modules["_partita_runner"]
+    own.flush, own.secede, own.rejoin = runner.flush, runner.secede, runner.rejoin
     if "numpy.random" in sys.modules:
         # The state was copied from the zygote: all runners would draw the same numbers.
         sys.modules["numpy.random"].seed()

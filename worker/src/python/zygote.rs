@@ -98,6 +98,7 @@ impl Zygote {
         text: &str,
         chosen: Option<&Path>,
         scratch: &Path,
+        variables: &[(&'static str, String)],
     ) -> Result<Self, PythonError> {
         let environment = Environment::read(text)?;
         let source = scratch.join(RUNNER_FILE);
@@ -106,7 +107,9 @@ impl Zygote {
             .map_err(PythonError::system("cannot write the Python side to the scratch folder"))?;
         let mut tried = Vec::new();
         for program in environment.candidates(chosen) {
-            let started = tokio::time::timeout(START_TIMEOUT, start(&program, &source, text)).await;
+            let started =
+                tokio::time::timeout(START_TIMEOUT, start(&program, &source, text, variables))
+                    .await;
             let found = match started {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
@@ -186,13 +189,19 @@ struct Started {
 }
 
 /// Starts a program, and waits until it says that it is ready.
-async fn start(program: &Path, source: &Path, environment: &str) -> Result<Started, PythonError> {
+async fn start(
+    program: &Path,
+    source: &Path,
+    environment: &str,
+    variables: &[(&'static str, String)],
+) -> Result<Started, PythonError> {
     let (own, theirs) =
         StdUnixStream::pair().map_err(PythonError::system("cannot make a pair of sockets"))?;
     let child = tokio::process::Command::new(program)
         .arg("-u")
         .arg(source)
         .arg("0")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

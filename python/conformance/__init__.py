@@ -1,0 +1,1 @@
+"""Runs the test suites of Dask on Partita: ``cargo xtask conformance``."""

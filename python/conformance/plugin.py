@@ -1,0 +1,108 @@
+"""The plugin of pytest that runs the rewritten tests and writes how each ended.
+
+Environment: ``CONFORMANCE_OUT`` names the file, ``CONFORMANCE_SCHEDULER`` the scheduler.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from partita import config
+from partita.distributed import Client
+
+from . import clusters, stands
+from .inside import LooksInside
+from .stands import utils_test
+
+pytest_plugins: list[str] = []
+
+#: How a test ended.
+PASSED, FAILED, INSIDE, SKIPPED = "passed", "failed", "inside", "skipped"
+#: Characters of an error that are kept.
+TEXT_MAX = 300
+
+for _name in ("loop", "loop_in_thread", "cleanup", "cluster_fixture", "s", "a", "b", "client", "c", "_client_no_amm"):
+    globals()[_name] = getattr(utils_test, _name)
+
+
+def pytest_configure(config: Any) -> None:
+    for marker in ("slow", "leaking", "ci1", "ipython", "gpu", "avoid_ci", "flaky", "extra_packages"):
+        config.addinivalue_line("markers", f"{marker}: of the peer")
+    clusters.use_own_home()
+    stands.distributed.Client = clusters.KnownClient  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _scheduler() -> Iterator[None]:
+    name = os.environ["CONFORMANCE_SCHEDULER"]
+    if name == "synchronous":
+        with config.set(scheduler=name):
+            yield
+    elif os.environ.get("CONFORMANCE_FRESH"):
+        yield
+    else:
+        with Client(clusters.shared_cluster()):
+            yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    known: dict[str, dict[str, str]] = {}
+    for item in items:
+        # Workers do not import the file of the tests, which imports more than its functions need.
+        cloudpickle.register_pickle_by_value(item.module)
+        path = f"{item.fspath}.inside"
+        if path not in known:
+            with open(path, encoding="utf-8") as file:
+                known[path] = json.load(file)
+        if item.originalname in known[path]:
+            item.add_marker(pytest.mark.skip(reason=f"INSIDE {known[path][item.originalname]}"))
+        elif item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="slow"))
+
+
+def _outcome(report: Any, call: Any) -> tuple[str, str]:
+    if hasattr(report, "wasxfail"):
+        return SKIPPED, "expected to fail"
+    if report.passed:
+        return PASSED, ""
+    if report.skipped:
+        text = str(report.longrepr[-1]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        text = text.removeprefix("Skipped: ")
+        return (INSIDE, text.removeprefix("INSIDE ")) if text.startswith("INSIDE") else (SKIPPED, text)
+    error = call.excinfo.value if call.excinfo else None
+    causes = [error]
+    while causes[-1] is not None and len(causes) < TEXT_MAX:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    for cause in causes:
+        if isinstance(cause, LooksInside):
+            return INSIDE, str(cause)
+    return FAILED, f"{type(error).__name__}: {error}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.when == "teardown" or (report.when == "setup" and report.passed):
+        return
+    kind, text = _outcome(report, call)
+    if kind == FAILED or item.module.__name__ in os.environ.get("CONFORMANCE_FRESH", "").split(","):
+        clusters.leave_cluster()
+    _write(os.path.basename(str(item.fspath)), item.originalname, item.name, kind, text)
+
+
+def pytest_collectreport(report: Any) -> None:
+    if report.failed:
+        _write(os.path.basename(str(report.fspath)), "(whole file)", "", FAILED, str(report.longrepr)[-TEXT_MAX:])
+
+
+def _write(*row: str) -> None:
+    with open(os.environ["CONFORMANCE_OUT"], "a", encoding="utf-8") as file:
+        file.write(json.dumps([*row[:-1], " ".join(row[-1].split())[:TEXT_MAX]]) + "\n")

@@ -1,0 +1,301 @@
+"""Calls of actors: requests, and the queue on which a client gets the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import struct
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Generator
+from concurrent import futures
+from typing import TYPE_CHECKING, Any
+
+from ._coordination import Answer, is_in_event_loop
+from ._durations import parse_seconds
+from ._errors import ClusterError
+from ._foreign import unpack_value
+from ._packing import pack_value
+from ._session import Error, wait_without_slot
+from ._task_futures import TaskFuture, remote_exception
+
+if TYPE_CHECKING:
+    from ._actors import Core
+
+__all__ = [
+    "ActorFuture",
+    "Hub",
+    "Large",
+    "hub_of",
+    "join_answer",
+    "large_as_future",
+    "load_large",
+    "resource_name",
+    "split_request",
+]
+
+#: Maximum number of answers that are asked for at once; further calls wait for these.
+ANSWERS_MAX = 64
+#: Arguments and results of at least this size travel as futures, in bytes.
+LARGE_BYTES = 1 << 20
+
+#: Head of a request: the number of the call, and the length of the name of the caller's queue.
+_HEAD = struct.Struct("<QH")
+_NUMBER = struct.Struct("<Q")
+
+
+def resource_name(identity: str) -> str:
+    """Return the name of the queue, the variable and the semaphore of an actor."""
+    return f"actor/{identity}"
+
+
+def split_request(body: bytes) -> tuple[int, str, bytes]:
+    """Return the number of a call, the name of the caller's queue, and the pickled request."""
+    number, length = _HEAD.unpack_from(body)
+    at = _HEAD.size + length
+    return number, body[_HEAD.size : at].decode(), body[at:]
+
+
+def join_answer(number: int, pickled: bytes) -> bytes:
+    """Return the body of an answer."""
+    return _NUMBER.pack(number) + pickled
+
+
+class ActorFuture:
+    """The result of a call of an actor's method."""
+
+    def __init__(self, hub: Hub, what: str) -> None:
+        self._hub = hub
+        self._what = what
+        self._answer: futures.Future[Callable[[], Any]] = futures.Future()
+
+    def _set(self, load: Callable[[], Any]) -> None:
+        with contextlib.suppress(futures.InvalidStateError):
+            self._answer.set_result(load)
+
+    def _fail(self, error: BaseException) -> None:
+        with contextlib.suppress(futures.InvalidStateError):
+            self._answer.set_exception(error)
+
+    def done(self) -> bool:
+        """Whether the call has ended."""
+        return self._answer.done()
+
+    def result(self, timeout: Any = None) -> Any:
+        """Wait for the result and return it.
+
+        Parameters
+        ----------
+        timeout : float or str, optional
+            Time to wait. Unlimited by default.
+
+        Raises
+        ------
+        TimeoutError
+            If the call has not ended in time. It continues.
+        ClusterError
+            If the actor is lost.
+        Exception
+            The exception that the method raised.
+        """
+        if self._hub.client.asynchronous and is_in_event_loop():
+            return self._result()
+        seconds = parse_seconds(timeout)
+        if not wait_without_slot(self._wait, seconds):
+            raise TimeoutError(f"timed out: {self._what} has not finished after {seconds:g} s")
+        return self._answer.result()()
+
+    def _wait(self, seconds: float | None) -> bool:
+        return bool(futures.wait([self._answer], seconds).done)
+
+    async def _result(self) -> Any:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def wake(_: Any) -> None:
+            # The loop may have ended.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(ended.set)
+
+        self._answer.add_done_callback(wake)
+        await ended.wait()
+        value = self._answer.result()()
+        return (await value) if isinstance(value, TaskFuture) else value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._result().__await__()
+
+    def __repr__(self) -> str:
+        return f"<ActorFuture: {self._what}, {'finished' if self.done() else 'pending'}>"
+
+
+class Hub:
+    """A client's side of actors: the actors that it knows, and the queue on which they answer."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.actors: weakref.WeakValueDictionary[str, Core] = weakref.WeakValueDictionary()
+        self.lock = threading.RLock()
+        self._stream: Any = None
+        self._queue = b""
+        self._numbers = itertools.count()
+        self._waiting: dict[int, tuple[ActorFuture, weakref.ref[Core]]] = {}
+        #: Answers that were asked for and have not come.
+        self._asked = 0
+        #: The thread that reads the stream takes this one, so nobody has it while sending.
+        self._state_lock = threading.Lock()
+
+    def call(self, core: Core, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], is_call: bool) -> ActorFuture:
+        """Send a request to an actor."""
+        future = ActorFuture(self, f"{core.name}.{name}")
+        shared = [large_as_future(self.client, value) for value in args]
+        named = {key: large_as_future(self.client, value) for key, value in kwargs.items()}
+        pickled, places = pack_value((is_call, name, tuple(shared), named), f"an argument of {core.name}.{name}")
+        # Requests are sent in the order of the calls.
+        with self.lock:
+            stream = self.client._coordinator.stream()
+            if stream is not self._stream:
+                self._open(stream)
+            number = next(self._numbers)
+            with self._state_lock:
+                self._waiting[number] = future, weakref.ref(core)
+            body = _HEAD.pack(number, len(self._queue)) + self._queue + pickled
+            header = {"name": resource_name(core.identity), "do": "put", "timeout": None, "futures": places}
+            request = stream.send("queue", header, body)
+            self._ask(stream)
+        # Futures in the arguments exist until the queue has them.
+        request.done.add_done_callback(lambda done, kept=(args, kwargs, shared, named): self._check_sent(number, done))
+        if core.lost is not None:
+            self.fail(core)
+        return future
+
+    def _open(self, stream: Any) -> None:
+        # Queues stay when a stream ends. Another name, so that old answers do not count as new ones.
+        queue = f"actor-answers/{uuid.uuid4().hex}"
+        with self._state_lock:
+            self._stream, self._queue, self._asked = stream, queue.encode(), 0
+        stream.send("queue", {"name": queue, "do": "open", "maxsize": 0, "own": True})
+
+    def _ask(self, stream: Any) -> None:
+        """Ask for as many answers as calls wait for one."""
+        while True:
+            with self._state_lock:
+                if stream is not self._stream or self._asked >= min(len(self._waiting), ANSWERS_MAX):
+                    return
+                self._asked += 1
+            request = stream.send("queue", {"name": self._queue.decode(), "do": "get", "timeout": None, "batch": None})
+            request.done.add_done_callback(lambda done: self._take(done, stream))
+
+    def _take(self, done: futures.Future[Answer], stream: Any) -> None:
+        """Take an answer. Called by the thread that reads the stream."""
+        error = done.exception()
+        if error is not None:
+            self._end(stream, error)
+            return
+        ((entry, body),) = done.result().values
+        (number,) = _NUMBER.unpack_from(body)
+        with self._state_lock:
+            if stream is not self._stream:
+                return
+            self._asked -= 1
+            future, _ = self._waiting.pop(number, (None, None))
+            is_short = self._asked < min(len(self._waiting), ANSWERS_MAX)
+        if is_short:
+            stream.outbox.put(lambda: self._ask(stream))
+        if future is not None:
+            answer = _Loader(self.client, body[_NUMBER.size :])
+            if entry.get("futures"):
+                # Adopt them while the scheduler still keeps their results.
+                stream.outbox.put(answer.load)
+            future._set(answer)
+
+    def _end(self, stream: Any, error: BaseException) -> None:
+        """Fail all calls when the stream has ended: the actors live, but their answers do not come."""
+        with self._state_lock:
+            if stream is not self._stream:
+                return
+            waiting, self._waiting, self._stream = self._waiting, {}, None
+        for future, _ in waiting.values():
+            future._fail(ClusterError(f"the answer of the actor is lost: {error}"))
+
+    def _check_sent(self, number: int, done: futures.Future[Answer]) -> None:
+        error = done.exception()
+        if error is not None:
+            with self._state_lock:
+                future, _ = self._waiting.pop(number, (None, None))
+            if future is not None:
+                future._fail(ClusterError(f"cannot call the actor: {error}"))
+
+    def fail(self, core: Core) -> None:
+        """Fail the calls that wait for a lost actor."""
+        assert core.lost is not None
+        with self._state_lock:
+            lost = [number for number, (_, ref) in self._waiting.items() if ref() is core]
+            found = [self._waiting.pop(number)[0] for number in lost]
+        for future in found:
+            future._fail(core.lost)
+
+    def close(self) -> None:
+        """Delete the queue of the answers."""
+        stream, queue = self._stream, self._queue.decode()
+        if stream is not None:
+            self._end(stream, ClusterError("the client is closed"))
+            if stream.ended is None:
+                with contextlib.suppress(ClusterError):
+                    stream.send("queue", {"name": queue, "do": "close"})
+
+
+def hub_of(client: Any) -> Hub:
+    """Return the actors of a client."""
+    hub = client._hub
+    if hub is None:
+        hub = client._hub = Hub(client)
+    return hub
+
+
+def large_as_future(client: Any, value: Any) -> Any:
+    """Return a future of a large value, whose result does not pass through the scheduler's queues."""
+    size = getattr(value, "nbytes", None)
+    if not isinstance(size, int):
+        size = len(value) if isinstance(value, (bytes, bytearray, str)) else 0
+    return Large(client.scatter([value], hash=False, asynchronous=False)[0]) if size >= LARGE_BYTES else value
+
+
+class Large:
+    """Stands for a large value: the future of it."""
+
+    def __init__(self, future: TaskFuture) -> None:
+        self.future = future
+
+
+def load_large(value: Any) -> Any:
+    """Return the value that another stands for."""
+    return value.future.result() if isinstance(value, Large) else value
+
+
+class _Loader:
+    """Loads an answer: returns the result of the method or raises its exception."""
+
+    def __init__(self, client: Any, body: bytes) -> None:
+        self._client = client
+        self._body: bytes | None = body
+        self._loaded: Any = None
+        self._lock = threading.Lock()
+
+    def load(self) -> Any:
+        """Return the loaded answer."""
+        with self._lock:
+            if self._body is not None:
+                self._loaded, self._body = unpack_value(self._body, self._client), None
+            return self._loaded
+
+    def __call__(self) -> Any:
+        status, value = self.load()
+        if status == "value":
+            return value
+        if status == "large":
+            return value.future if self._client.asynchronous and is_in_event_loop() else value.future.result()
+        text, pickled = value
+        raise remote_exception(Error(-1, -1, "raised", text, pickled))

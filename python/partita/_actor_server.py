@@ -1,0 +1,189 @@
+"""The process of an actor: it creates the object and calls its methods."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import inspect
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from ._actor_calls import ActorFuture, Large, join_answer, large_as_future, load_large, resource_name, split_request
+from ._actors import Core
+from ._coordination import Refused
+from ._errors import ClusterError
+from ._foreign import unpack_value
+from ._packing import pack_value
+from ._worker_view import get_client, get_worker, secede
+
+__all__ = ["call_self", "serve"]
+
+#: Requests that are fetched ahead.
+REQUESTS_AHEAD = 16
+
+#: The actor of this process.
+_server: Server | None = None
+
+
+def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+    """Create an actor and serve its calls until it is interrupted. Runs on a worker."""
+    global _server
+    client = get_client()
+    coordinator, name = client._coordinator, resource_name(identity)
+    with contextlib.suppress(Refused):
+        coordinator.call("setup", do="get", name=name)
+        raise ClusterError("its process ended, and with it the state of the actor")
+    instance = function(*args, **kwargs)
+    try:
+        coordinator.call("setup", None, do="put", name=name, override=False)
+    except Refused as refused:
+        if refused.kind != "exists":
+            raise
+        raise ClusterError("its process ended, and with it the state of the actor") from None
+    lease = uuid.uuid4().hex
+    server = Server(client, identity, instance)
+    try:
+        coordinator.call("acquire", names=[name], need=1, max=1, lease=lease, timeout=None)
+        # The actor needs a processor only while a method runs.
+        secede()
+        _server = server
+        members = [one for one in dir(type(instance)) if callable(getattr(type(instance), one, None))]
+        coordinator.call("variable", (type(instance).__name__, members), name=name, do="set", timeout=None)
+        server.run()
+    finally:
+        _server = None
+        server.close()
+        coordinator.tell("variable", name=name, do="delete")
+        coordinator.tell("queue", name=name, do="close")
+        coordinator.tell("release", lease=lease)
+        coordinator.tell("setup", do="delete", name=name)
+
+
+class Server:
+    """Calls the methods of an actor: ordinary ones one after the other, and async ones together in an event loop."""
+
+    def __init__(self, client: Any, identity: str, instance: Any) -> None:
+        self.client = client
+        self.identity = identity
+        self.instance = instance
+        self.thread = threading.get_ident()
+        self._worker = get_worker().name
+        self._requests: collections.deque[Any] = collections.deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        #: Asynchronous methods that run.
+        self._running: set[Any] = set()
+
+    def run(self) -> None:
+        """Serve calls until the process is interrupted."""
+        coordinator, name = self.client._coordinator, resource_name(self.identity)
+        while True:
+            while len(self._requests) < REQUESTS_AHEAD:
+                self._requests.append(coordinator.start("queue", name=name, do="get", timeout=None, batch=None))
+            answer = self._requests[0].wait()
+            self._requests.popleft()
+            ((_, body),) = answer.values
+            self._handle(body)
+
+    def _handle(self, body: bytes) -> None:
+        number, caller, pickled = split_request(body)
+        name = ""
+        try:
+            is_call, name, args, kwargs = unpack_value(pickled, self.client)
+            value = getattr(self.instance, name)
+            if is_call:
+                value = value(*map(load_large, args), **{key: load_large(one) for key, one in kwargs.items()})
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._answer_error(number, caller, name, error)
+            return
+        if is_call and inspect.iscoroutine(value):
+            self._start(number, caller, name, value)
+        else:
+            self._answer_value(number, caller, name, value)
+
+    def _start(self, number: int, caller: str, name: str, coroutine: Any) -> None:
+        """Run a coroutine in the event loop of the actor."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._loop.run_forever, name="partita-actor", daemon=True).start()
+        running = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._running.add(running)
+
+        def end(done: Any) -> None:
+            self._running.discard(done)
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                self._answer_error(number, caller, name, error)
+            elif not done.cancelled():
+                self._answer_value(number, caller, name, done.result())
+
+        running.add_done_callback(end)
+
+    def _answer_value(self, number: int, caller: str, name: str, value: Any) -> None:
+        try:
+            value = large_as_future(self.client, value)
+            status = "large" if isinstance(value, Large) else "value"
+            what = f"the result of {type(self.instance).__name__}.{name}, of type {type(value).__name__},"
+            pickled, places = pack_value((status, value), what)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._answer_error(number, caller, name, error)
+            return
+        self._send(number, caller, pickled, places, value)
+
+    def _answer_error(self, number: int, caller: str, name: str, error: BaseException) -> None:
+        runner: Any = sys.modules.get("_partita_runner")
+        error.__traceback__ = _user_traceback(error)
+        pickled = runner.pickle_exception(error) if runner is not None else b""
+        text = f"{type(error).__name__}: {error}"
+        where = f"{text} (task {type(self.instance).__name__}.{name} on {self._worker})"
+        body, places = pack_value(("error", (where, pickled or None)))
+        error.__traceback__ = None
+        self._send(number, caller, body, places, None)
+
+    def _send(self, number: int, caller: str, pickled: bytes, places: Any, value: Any) -> None:
+        header = {"name": caller, "do": "put", "timeout": None, "existing": True, "futures": places}
+        # A caller that is gone does not need the answer.
+        with contextlib.suppress(ClusterError):
+            request = self.client._coordinator.stream().send("queue", header, join_answer(number, pickled))
+            # Futures in the value exist until the queue has them.
+            request.done.add_done_callback(lambda _, value=value: None)
+
+    def close(self) -> None:
+        """Stop to serve."""
+        for request in self._requests:
+            request.withdraw()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _user_traceback(error: BaseException) -> Any:
+    """Return the traceback of an exception without the lines of this file at its start."""
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_globals is globals():
+        at = at.tb_next
+    return at
+
+
+def call_self(core: Core, name: str, args: Any, kwargs: Any, is_call: bool) -> ActorFuture | None:
+    """Call a method of the actor of this process from one of its methods: it could not wait for itself."""
+    server = _server
+    if server is None or server.identity != core.identity or threading.get_ident() != server.thread:
+        return None
+    future = ActorFuture(core.hub, f"{core.name}.{name}")
+    try:
+        value = getattr(server.instance, name)
+        value = value(*args, **kwargs) if is_call else value
+    except Exception as error:
+        future._fail(error)
+        return future
+    if is_call and inspect.iscoroutine(value):
+        return None
+    future._set(lambda: value)
+    return future

@@ -1,0 +1,48 @@
+"""Methods of a client that block, and that are awaited where the client is asynchronous."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar, cast
+
+__all__ = ["Ready", "in_event_loop", "may_await"]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def in_event_loop() -> bool:
+    """Whether this thread runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class Ready:
+    """Awaited for a value that is known. Unlike a coroutine, it need not be awaited."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._value
+        yield
+
+
+def may_await(method: _Method) -> _Method:
+    """Decorate a method of a client: with ``Client(asynchronous=True)``, its result is awaited in an event loop.
+
+    It runs in another thread meanwhile, since it waits for the cluster.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.asynchronous or not in_event_loop():
+            return method(self, *args, **kwargs)
+        work = functools.partial(method, self, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(None, work)
+
+    return cast("_Method", call)

@@ -1,0 +1,185 @@
+"""The methods of a client that publish frames and values for other clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from ._awaiting import may_await
+from ._collection import is_frame
+from ._connection import Connection, quote
+from ._coordination import Coordinator, Refused
+from ._errors import ClusterError, trim_traceback
+from ._foreign import unpack_value
+
+__all__ = ["DatasetMethods", "Datasets"]
+
+_MISSING = object()
+
+
+class DatasetMethods:
+    """Datasets that all clients of the cluster can read."""
+
+    _connection: Connection
+    _coordinator: Coordinator
+
+    @may_await
+    @trim_traceback
+    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> Any:
+        """Publish frames, persisted collections, futures or other values, which all clients of the cluster can read.
+
+        They are kept until they are unpublished. Results of futures stay on the workers as long.
+
+        Parameters
+        ----------
+        *args : DataFrame, Series, or any other object that can be pickled
+            A single dataset, published as `name`. Frames become tables.
+        name : str, optional
+            Name of the single dataset.
+        override : bool
+            Whether to replace existing datasets of the same names.
+        **kwargs
+            Datasets by name.
+
+        Raises
+        ------
+        ClusterError
+            If a dataset of the name exists and `override` is false.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> from partita.distributed import Client
+        >>> with Client(n_workers=1) as client:
+        ...     frame = dd.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=2)
+        ...     client.publish_dataset(numbers=frame)
+        ...     int(client.get_dataset("numbers").a.sum().compute())
+        3
+        """
+        named = dict(kwargs)
+        if args:
+            if name is None or len(args) != 1:
+                raise TypeError("publish_dataset() takes one dataset with name=, or datasets as keyword arguments")
+            named[name] = args[0]
+        for public in named:
+            if not isinstance(public, str):
+                raise TypeError(f"the name of a dataset must be a string, not {public!r}")
+        tables = self._table_names()
+        for public, value in named.items():
+            exists = ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
+            if is_frame(value):
+                self._drop_value(public, override, exists)
+                if public in tables and not override:
+                    raise exists
+                value._publish(self, public, override)
+                continue
+            if public in tables and not override:
+                raise exists
+            try:
+                self._coordinator.call("publish", value, do="put", name=public, override=override)
+            except Refused as refused:
+                if refused.kind != "exists":
+                    raise
+                raise exists from None
+            if public in tables:
+                self._connection.query(f"DROP TABLE IF EXISTS {quote(public)}")
+        return None
+
+    def _drop_value(self, name: str, override: bool, exists: ClusterError) -> None:
+        if name in self._value_names():
+            if not override:
+                raise exists
+            self._coordinator.call("publish", do="delete", name=name)
+
+    @may_await
+    @trim_traceback
+    def get_dataset(self, name: str, default: Any = _MISSING) -> Any:
+        """Return a published dataset.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        default : optional
+            Returned if no dataset has this name.
+
+        Raises
+        ------
+        KeyError
+            If no dataset has this name and there is no `default`.
+        """
+        from .dataframe._io import from_table
+
+        client: Any = self
+        if name in self._table_names():
+            return from_table(name, client=client)
+        try:
+            ((_, value),) = self._coordinator.call("publish", do="get", name=name).values
+        except Refused as refused:
+            if refused.kind != "gone":
+                raise
+            if default is not _MISSING:
+                return default
+            raise KeyError(f"no dataset {name!r}; published: {', '.join(self._all_names()) or 'none'}") from None
+        return unpack_value(value, self)
+
+    @may_await
+    def list_datasets(self) -> Any:
+        """Return the names of the published datasets."""
+        return self._all_names()
+
+    def _all_names(self) -> list[str]:
+        return [*self._table_names(), *self._value_names()]
+
+    def _table_names(self) -> list[str]:
+        rows = self._connection.action("partita.tables", {})
+        return [row["name"] for row in rows if row["session"] is None]
+
+    def _value_names(self) -> list[str]:
+        return list(self._coordinator.call("publish", do="list").result)
+
+    @may_await
+    @trim_traceback
+    def unpublish_dataset(self, name: str) -> Any:
+        """Drop a published dataset."""
+        if name in self._value_names():
+            self._coordinator.call("publish", do="delete", name=name)
+        else:
+            self._connection.query(f"DROP TABLE {quote(name)}")
+        return None
+
+    @property
+    def datasets(self) -> Datasets:
+        """The published datasets as a dict, which can be changed."""
+        return Datasets(self)
+
+
+class Datasets(MutableMapping[str, Any]):
+    """The published datasets of a cluster by name."""
+
+    def __init__(self, client: DatasetMethods) -> None:
+        self._client = client
+
+    def __getitem__(self, name: str) -> Any:
+        return self._client.get_dataset(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._client.publish_dataset(value, name=name)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self._client.unpublish_dataset(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._client._all_names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._client._all_names())
+
+    def __len__(self) -> int:
+        return len(self._client._all_names())
+
+    def __repr__(self) -> str:
+        return f"<Datasets: {', '.join(self) or 'none'}>"
