@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import functools
@@ -270,8 +271,13 @@ def _rebuild_traceback(frames: Iterable[tuple[Any, ...]]) -> types.TracebackType
     built: types.TracebackType | None = None
     for frame in reversed(list(frames)):
         filename, line, name = frame[0], frame[1], frame[2]
-        code = compile("\n" * (max(int(line), 1) - 1) + f"raise {REMOTE_MARK}", filename, "exec")
-        code = code.replace(co_name=name)
+        tree = ast.parse(f"raise {REMOTE_MARK}")
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.stmt, ast.expr)):
+                # Without columns, which would be marked below the line of the function.
+                node.lineno = node.end_lineno = max(int(line), 1)
+                node.col_offset = node.end_col_offset = -1
+        code = compile(tree, filename, "exec").replace(co_name=name)
         try:
             exec(code, {REMOTE_MARK: _Marker(), "__name__": name, "__file__": filename})
         except _Marker as marker:

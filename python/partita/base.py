@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 import traceback
+import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -292,9 +295,21 @@ def _run_on_cluster(nodes: list[Any], client: Any = None) -> list[Any]:
     except BaseException as error:
         # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
         # would let their tasks run to the end.
-        traceback.clear_frames(error.__traceback__)
+        _clear_frames(error)
         futures.clear()
         raise
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Clear the variables of the frames between the caller and where an exception was raised."""
+    caller = sys._getframe(1)
+    for one, _ in traceback.walk_tb(error.__traceback__):
+        # The frames of lines on a worker refer to those in which they were created.
+        frame: types.FrameType | None = one
+        while frame is not None and frame is not caller:
+            with contextlib.suppress(RuntimeError):
+                frame.clear()
+            frame = frame.f_back
 
 
 @trim_traceback

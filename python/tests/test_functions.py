@@ -298,7 +298,8 @@ def test_the_traceback_has_the_lines_of_the_function(client):
     lines = traceback.extract_tb(error.__traceback__)
     assert [line.name for line in lines][-2:] == ["outer", "inner"]
     assert lines[-1].filename.endswith("function_samples.py")
-    assert "raise LookupError(text)" in "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert "raise LookupError(text)" in shown and "^" not in shown.partition("raise LookupError(text)")[2]
 
 
 def test_the_traceback_has_the_lines_of_a_function_by_value(client):
