@@ -28,6 +28,7 @@ __all__ = [
     "ActorFuture",
     "Hub",
     "Large",
+    "Pickled",
     "hub_of",
     "join_answer",
     "large_as_future",
@@ -205,7 +206,7 @@ class Hub:
         if is_short:
             stream.outbox.put(lambda: self._ask(stream))
         if future is not None:
-            answer = _Loader(self.client, body[_NUMBER.size :])
+            answer = _Outcome(self.client, body[_NUMBER.size :])
             if entry.get("futures"):
                 # Adopt them while the scheduler still keeps their results.
                 stream.outbox.put(answer.load)
@@ -275,8 +276,8 @@ def load_large(value: Any) -> Any:
     return value.future.result() if isinstance(value, Large) else value
 
 
-class _Loader:
-    """Loads an answer: returns the result of the method or raises its exception."""
+class Pickled:
+    """A pickled value, which is loaded once."""
 
     def __init__(self, client: Any, body: bytes) -> None:
         self._client = client
@@ -285,11 +286,15 @@ class _Loader:
         self._lock = threading.Lock()
 
     def load(self) -> Any:
-        """Return the loaded answer."""
+        """Return the value."""
         with self._lock:
             if self._body is not None:
                 self._loaded, self._body = unpack_value(self._body, self._client), None
             return self._loaded
+
+
+class _Outcome(Pickled):
+    """The answer to a call: returns the result of the method or raises its exception."""
 
     def __call__(self) -> Any:
         status, value = self.load()

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
 import inspect
+import queue
 import sys
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
-from ._actor_calls import ActorFuture, Large, join_answer, large_as_future, load_large, resource_name, split_request
+from ._actor_calls import (
+    ActorFuture,
+    Large,
+    Pickled,
+    join_answer,
+    large_as_future,
+    load_large,
+    resource_name,
+    split_request,
+)
 from ._actors import Core
-from ._coordination import Refused
+from ._coordination import Answer, Refused, Request
 from ._errors import ClusterError
-from ._foreign import unpack_value
 from ._packing import pack_value
 from ._worker_view import get_client, get_worker, secede
 
@@ -37,7 +46,7 @@ def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: 
     with contextlib.suppress(Refused):
         coordinator.call("setup", do="get", name=name)
         raise ClusterError("its process ended, and with it the state of the actor")
-    instance = function(*args, **kwargs)
+    server = Server(client, identity, function(*args, **kwargs))
     try:
         coordinator.call("setup", None, do="put", name=name, override=False)
     except Refused as refused:
@@ -45,14 +54,14 @@ def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: 
             raise
         raise ClusterError("its process ended, and with it the state of the actor") from None
     lease = uuid.uuid4().hex
-    server = Server(client, identity, instance)
     try:
         coordinator.call("acquire", names=[name], need=1, max=1, lease=lease, timeout=None)
         # The actor needs a processor only while a method runs.
         secede()
         _server = server
-        members = [one for one in dir(type(instance)) if callable(getattr(type(instance), one, None))]
-        coordinator.call("variable", (type(instance).__name__, members), name=name, do="set", timeout=None)
+        kind = type(server.instance)
+        members = [one for one in dir(kind) if callable(getattr(kind, one, None))]
+        coordinator.call("variable", (kind.__name__, members), name=name, do="set", timeout=None)
         server.run()
     finally:
         _server = None
@@ -72,27 +81,50 @@ class Server:
         self.instance = instance
         self.thread = threading.get_ident()
         self._worker = get_worker().name
-        self._requests: collections.deque[Any] = collections.deque()
+        self._requests: set[Request] = set()
+        #: The calls that have come, and the cause if no further ones come.
+        self._calls: queue.SimpleQueue[tuple[int, str, Pickled] | str] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Asynchronous methods that run.
         self._running: set[Any] = set()
 
     def run(self) -> None:
         """Serve calls until the process is interrupted."""
-        coordinator, name = self.client._coordinator, resource_name(self.identity)
+        for _ in range(REQUESTS_AHEAD):
+            self._ask()
         while True:
-            while len(self._requests) < REQUESTS_AHEAD:
-                self._requests.append(coordinator.start("queue", name=name, do="get", timeout=None, batch=None))
-            answer = self._requests[0].wait()
-            self._requests.popleft()
-            ((_, body),) = answer.values
-            self._handle(body)
+            call = self._calls.get()
+            if isinstance(call, str):
+                raise ClusterError(call)
+            self._ask()
+            self._handle(*call)
 
-    def _handle(self, body: bytes) -> None:
+    def _ask(self) -> None:
+        """Ask for one more call."""
+        name = resource_name(self.identity)
+        request = self.client._coordinator.start("queue", name=name, do="get", timeout=None, batch=None)
+        self._requests.add(request)
+        request.done.add_done_callback(lambda done: self._receive(request, done))
+
+    def _receive(self, request: Request, done: futures.Future[Answer]) -> None:
+        """Take a call. Called by the thread that reads the stream."""
+        self._requests.discard(request)
+        error = done.exception()
+        if error is not None:
+            self._calls.put(str(error))
+            return
+        ((entry, body),) = done.result().values
         number, caller, pickled = split_request(body)
+        arguments = Pickled(self.client, pickled)
+        if entry.get("futures"):
+            # Adopt them while the scheduler still keeps their results: this call may wait for long.
+            request.stream.outbox.put(arguments.load)
+        self._calls.put((number, caller, arguments))
+
+    def _handle(self, number: int, caller: str, arguments: Pickled) -> None:
         name = ""
         try:
-            is_call, name, args, kwargs = unpack_value(pickled, self.client)
+            is_call, name, args, kwargs = arguments.load()
             value = getattr(self.instance, name)
             if is_call:
                 value = value(*map(load_large, args), **{key: load_large(one) for key, one in kwargs.items()})
@@ -156,8 +188,9 @@ class Server:
             request.done.add_done_callback(lambda _, value=value: None)
 
     def close(self) -> None:
-        """Stop to serve."""
-        for request in self._requests:
+        """Stop to serve, and let the object go at once: callbacks of requests refer to this server."""
+        self.instance = None
+        for request in list(self._requests):
             request.withdraw()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)

@@ -240,8 +240,13 @@ def without_slot(is_needed: bool = False) -> Iterator[None]:
         return
     try:
         yield
-    finally:
+    except KeyboardInterrupt:
+        # The call was cancelled: it needs no slot to end.
+        raise
+    except BaseException:
         rejoin()
+        raise
+    rejoin()
 
 
 @contextlib.contextmanager

@@ -155,6 +155,9 @@ class Counter:
     def length(self, data):
         return len(data)
 
+    def read(self, future):
+        return future.result()
+
     def own_increment(self, handle):
         return handle.increment().result()
 

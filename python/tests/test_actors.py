@@ -118,6 +118,11 @@ def test_large_arguments_and_results(counter):
     assert counter.length(b"x" * (20 << 20)).result(LONG_S) == 20 << 20
 
 
+def test_futures_are_arguments_of_methods(client, counter):
+    future = client.submit(inc, 10, pure=False)
+    assert counter.read(future).result(LONG_S) == 11
+
+
 def test_an_actor_calls_itself(client, counter):
     assert counter.own_increment(counter).result(LONG_S) == 1
 
@@ -185,7 +190,7 @@ def test_an_actor_ends_with_its_last_reference(client):
 
     class Ending:
         def __init__(self):
-            self.lock = __import__("partita.distributed", fromlist=["Lock"]).Lock(name)
+            self.lock = Lock(name)
             self.lock.acquire()
 
     actor = client.submit(Ending, actor=True).result(LONG_S)
