@@ -26,11 +26,14 @@ use tokio::sync::mpsc;
 /// How long an attempt that nobody wants may take to end where others run after it.
 const BATCH_STOP_TIME: Duration = Duration::from_millis(200);
 
-/// What happened to an attempt, as the control loop gets it.
+/// How long the report of a short call may wait for those of the calls after it.
+const GATHER_TIME: Duration = Duration::from_millis(1);
+
+/// What happened to attempts, as the control loop gets it.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// It is over.
-    Done(TaskReport),
+    /// They are over.
+    Done(Vec<TaskReport>),
     /// It gave its slot back, or took one again.
     SlotChanged { task: TaskId, attempt: Attempt, has_slot: bool },
 }
@@ -137,7 +140,7 @@ impl TaskRunner {
         tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
         let outcome = Outcome::failed(FailureKind::Memory, error);
         let (told, report) = (self.told.clone(), TaskReport { task, attempt, spent, outcome });
-        self.runtimes.data().spawn(async move { told.send(Told::Done(report)).await });
+        self.runtimes.data().spawn(async move { told.send(Told::Done(vec![report])).await });
         self.fill_slots();
         true
     }
@@ -292,7 +295,7 @@ impl TaskRunner {
         runs: Vec<(RunTask, Waits, TaskMemory)>,
     ) {
         let keys: Vec<Key> = runs.iter().map(|(run, ..)| (run.task, run.attempt)).collect();
-        let batch = StageBatch { runner: Arc::clone(self), stage: Arc::clone(&stage) };
+        let batch = StageBatch::new(self, &stage);
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
             for key in keys {
                 let outcome = Outcome::Finished(TaskFigures::default());
@@ -307,20 +310,28 @@ impl TaskRunner {
             stage.call_singly();
             batch.give_back(&keys);
         }
+        tell_all(&batch.ended, &self.told).await;
     }
 
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
-    async fn finished(
+    async fn finished(self: &Arc<Self>, key: Key, outcome: Outcome, stage: Option<&Stage>) {
+        if let Some(report) = self.conclude(key, outcome, stage) {
+            let _ = self.told.send(Told::Done(vec![report])).await;
+        }
+    }
+
+    /// An attempt is over: its slot goes to the next. Gives what is to be told of it.
+    fn conclude(
         self: &Arc<Self>,
         (task, attempt): Key,
         outcome: Outcome,
         stage: Option<&Stage>,
-    ) {
+    ) -> Option<TaskReport> {
         let Some(on_slot) = self.slots().leave(&(task, attempt)) else {
             // It was stopped while it stored its output, which may have been after the scheduler had it dropped.
             self.runtimes.free(self.store.drop_attempt(task, attempt));
             self.fill_slots();
-            return;
+            return None;
         };
         let spent = on_slot.spent();
         if let Some(stage) = stage.filter(|stage| matches!(stage.fragment.work, Work::Function(_)))
@@ -328,7 +339,7 @@ impl TaskRunner {
             stage.add_call(spent.busy_us);
         }
         self.fill_slots();
-        let _ = self.told.send(Told::Done(TaskReport { task, attempt, spent, outcome })).await;
+        Some(TaskReport { task, attempt, spent, outcome })
     }
 
     /// Stops attempts, or takes them out of the queue.
@@ -406,17 +417,50 @@ impl TaskRunner {
     }
 }
 
-/// Attempts of one stage that run one after the other.
+/// Attempts of one stage that run one after the other. Those that end shortly after each other are told of together.
 struct StageBatch {
     runner: Arc<TaskRunner>,
     stage: Arc<Stage>,
+    ended: Arc<Mutex<Vec<TaskReport>>>,
+}
+
+impl StageBatch {
+    fn new(runner: &Arc<TaskRunner>, stage: &Arc<Stage>) -> Self {
+        let (runner, stage) = (Arc::clone(runner), Arc::clone(stage));
+        StageBatch { runner, stage, ended: Arc::default() }
+    }
+
+    /// Tells of an attempt that has ended after a moment, in which others may end too.
+    fn tell_soon(&self, report: TaskReport) {
+        let mut held = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push(report);
+        if held.len() > 1 {
+            return;
+        }
+        // Not by whoever runs them: the next one may take long, or be stopped.
+        let (ended, told) = (Arc::clone(&self.ended), self.runner.told.clone());
+        self.runner.runtimes.data().spawn(async move {
+            tokio::time::sleep(GATHER_TIME).await;
+            tell_all(&ended, &told).await;
+        });
+    }
+}
+
+/// Tells of all attempts that have ended.
+async fn tell_all(ended: &Mutex<Vec<TaskReport>>, told: &mpsc::Sender<Told>) {
+    let ended = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
+    if !ended.is_empty() {
+        let _ = told.send(Told::Done(ended)).await;
+    }
 }
 
 #[async_trait]
 impl Batch for StageBatch {
     async fn ended(&self, key: Key, made: Result<Made>) {
         let outcome = executor::keep(made, (&self.runner.store, &self.stage), key, 0);
-        self.runner.finished(key, outcome, Some(&self.stage)).await;
+        if let Some(report) = self.runner.conclude(key, outcome, Some(&self.stage)) {
+            self.tell_soon(report);
+        }
     }
 
     fn give_back(&self, keys: &[Key]) {
