@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from ._connection import Connection
-from ._errors import ClusterError
+from ._errors import ClusterError, PartitionLost
 
-__all__ = ["PersistedPartitions", "read_partition", "upload_partition"]
+__all__ = ["PersistedPartitions", "fetch_partition", "read_partition", "upload_partition", "worker_connection"]
 
 #: Maximum number of cached connections to the scheduler, one for each client whose frames are read.
 CONNECTIONS_MAX = 16
@@ -42,7 +45,7 @@ class PersistedPartitions:
 
     def read(self, number: int) -> Any:
         """Return a partition as a pandas object: what `compute` returns for its rows."""
-        rows = self._connection().fetch_partition(self.table, number)
+        rows = fetch_partition(self._connection(), self.table, number)
         return self._plan._to_pandas(rows.select(self.columns).rename_columns(self._plan._names()))
 
     def _connection(self) -> Connection:
@@ -92,6 +95,35 @@ def worker_connection(session: str = "") -> Connection:
                 del _connections[next(iter(_connections))]
             found = _connections[address, session] = Connection(address, token, authorities, session or None)
         return found
+
+
+def fetch_partition(connection: Connection, table: str, number: int) -> Any:
+    """Return the rows of a partition of a persisted table. Lost partitions are recomputed."""
+    try:
+        return connection.fetch_partition(table, number)
+    except PartitionLost:
+        with _waiting():
+            connection.recompute(table)
+        return connection.fetch_partition(table, number)
+
+
+@contextlib.contextmanager
+def _waiting() -> Iterator[None]:
+    """Context manager in which a call gives its slot back, since all slots may be needed for what it waits for."""
+    from ._client import is_in_call
+
+    runner = sys.modules.get("_partita_runner") if is_in_call() else None
+    gave_back = False
+    # The function of a user may have given it back before.
+    with contextlib.suppress(RuntimeError, AttributeError):
+        if runner is not None:
+            runner.secede()
+            gave_back = True
+    try:
+        yield
+    finally:
+        if gave_back and runner is not None:
+            runner.rejoin()
 
 
 def read_partition(partitions: PersistedPartitions, number: int) -> Any:
