@@ -8,6 +8,7 @@ mod core_cost;
 mod dashboard;
 mod dask;
 mod data;
+mod functions;
 mod measure;
 mod opponents;
 mod persisted;

@@ -71,7 +71,7 @@ pub(crate) fn large(dask: &Dask, program: &Path, folder: &Path, scale: f64) -> R
 }
 
 /// A program in Python with a cluster of two workers of one thread.
-fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Command {
+pub(crate) fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Command {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../python");
     let mut command = Command::new(program);
     command
@@ -84,7 +84,7 @@ fn running(program: &Path, python: &Path, script: &Path, memory: &str) -> Comman
 }
 
 /// The JSON that a command prints last.
-fn asked(command: &mut Command) -> Result<Value> {
+pub(crate) fn asked(command: &mut Command) -> Result<Value> {
     let (_, text) = timed(command)?;
     Ok(serde_json::from_str(text.lines().last().context("no answer")?)?)
 }

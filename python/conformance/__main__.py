@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import types
 
 from .inside import find_insiders
 from .reasons import check_reasons, read_reasons
@@ -98,8 +99,9 @@ def _summary(found: set[tuple[str, str]]) -> tuple[str, str]:
 def _users_names() -> frozenset[str]:
     """Return the names that Dask's packages have for their users."""
     names = set(importlib.import_module("distributed").__all__)
-    for module in ("dask", "dask.bag", "dask.dataframe"):
-        names |= {name for name in dir(importlib.import_module(module)) if not name.startswith("_")}
+    for module in map(importlib.import_module, ("dask", "dask.bag", "dask.dataframe")):
+        public = {name for name in dir(module) if not name.startswith("_")}
+        names |= {name for name in public if not isinstance(getattr(module, name), types.ModuleType)}
     return frozenset(names)
 
 
@@ -118,7 +120,7 @@ def _copy(path: str, folder: str, users: frozenset[str], suite: Suite) -> None:
 def _run_pytest(folder: str, out: str, suite: Suite, scheduler: str, only: str) -> None:
     environment = dict(os.environ, CONFORMANCE_OUT=out, CONFORMANCE_SCHEDULER=scheduler)
     if suite.fresh:
-        environment["CONFORMANCE_FRESH"] = "1"
+        environment["CONFORMANCE_FRESH"] = ",".join(suite.fresh)
     with open(out, "w", encoding="utf-8"):
         pass
     options = ["-q", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "conformance.plugin", "--tb=short"]

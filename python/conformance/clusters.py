@@ -11,7 +11,7 @@ from partita.distributed import Client, LocalCluster
 
 from .inside import PUBLIC, LooksInside
 
-__all__ = ["Server", "close_cluster", "fresh_cluster", "servers_of", "shared_cluster"]
+__all__ = ["KnownClient", "Server", "close_cluster", "fresh_cluster", "servers_of", "shared_cluster"]
 
 #: Workers of a cluster at most: tests that need more do not count.
 WORKERS_MAX = 5
@@ -23,6 +23,7 @@ START_TIMEOUT_S = 60
 
 _current: LocalCluster | None = None
 _shape = (0, 0)
+_is_used = False
 
 
 class Server:
@@ -43,23 +44,38 @@ class Server:
         return getattr(self, name)
 
 
+class KnownClient(Client):
+    """A client of Partita that knows the token of the current cluster: Dask's clusters have none."""
+
+    def __init__(self, address: Any = None, *args: Any, **kwargs: Any) -> None:
+        if _current is not None and address == _current.scheduler_address:
+            kwargs.setdefault("token", _current.token)
+        super().__init__(address, *args, **kwargs)
+
+
 def fresh_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
     """Start a cluster in the place of the current one."""
-    global _current, _shape
+    global _current, _shape, _is_used
     if not 0 < workers <= WORKERS_MAX:
         raise LooksInside(f"needs a cluster of {workers} workers")
     close_cluster()
     _current = LocalCluster(n_workers=workers, threads_per_worker=slots)
-    _shape = (workers, slots)
+    _shape, _is_used = (workers, slots), False
     return _current
 
 
 def shared_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
-    """Return the current cluster, or a new one if it has ended or another shape."""
-    is_alive = _current is not None and _current._process.poll() is None
-    return (
-        _current if _current is not None and is_alive and _shape == (workers, slots) else fresh_cluster(workers, slots)
-    )
+    """Return the current cluster, or a new one if it has ended, has another shape, or has something left on it."""
+    is_usable = _current is not None and _current._process.poll() is None and not _is_used
+    if _current is not None and is_usable and _shape == (workers, slots):
+        return _current
+    return fresh_cluster(workers, slots)
+
+
+def leave_cluster() -> None:
+    """Have the next test start a cluster of its own: names and calls of this one may be left on it."""
+    global _is_used
+    _is_used = True
 
 
 def close_cluster() -> None:
@@ -79,7 +95,7 @@ def servers_of(cluster: LocalCluster) -> tuple[Server, list[Server]]:
 
 
 def use_own_home() -> None:
-    """Let clients find the clusters of this process by their address, and no others."""
+    """Let clients find no other clusters."""
     folder = tempfile.TemporaryDirectory(prefix="partita-conformance-")
     atexit.register(folder.cleanup)
     os.environ["PARTITA_HOME"] = folder.name

@@ -16,7 +16,7 @@ import pytest
 from partita import config
 from partita.distributed import Client
 
-from . import clusters
+from . import clusters, stands
 from .inside import LooksInside
 from .stands import utils_test
 
@@ -35,6 +35,7 @@ def pytest_configure(config: Any) -> None:
     for marker in ("slow", "leaking", "ci1", "ipython", "gpu", "avoid_ci", "flaky", "extra_packages"):
         config.addinivalue_line("markers", f"{marker}: of the peer")
     clusters.use_own_home()
+    stands.distributed.Client = clusters.KnownClient  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -92,6 +93,8 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
     if report.when == "teardown" or (report.when == "setup" and report.passed):
         return
     kind, text = _outcome(report, call)
+    if kind == FAILED or item.module.__name__ in os.environ.get("CONFORMANCE_FRESH", "").split(","):
+        clusters.leave_cluster()
     _write(os.path.basename(str(item.fspath)), item.originalname, item.name, kind, text)
 
 

@@ -25,8 +25,8 @@ class Suite:
         Files, or folders of test files, below the package's parent.
     schedulers : tuple of str
         Each test runs with each of these; it passes if it passes with all.
-    fresh : bool
-        Whether each test has a cluster of its own, since tests use the same names on it.
+    fresh : tuple of str
+        Files in which each test has a cluster of its own, since tests use the same names on it.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Suite:
     package: str
     files: tuple[str, ...]
     schedulers: tuple[str, ...]
-    fresh: bool = False
+    fresh: tuple[str, ...] = ()
 
 
 _DISTRIBUTED = (
@@ -54,6 +54,9 @@ _DISTRIBUTED = (
     "worker_client",
 )
 
+#: Files whose tests leave nothing on a cluster that others find.
+_SHARING = ("as_completed", "client", "client_executor", "client_loop", "joblib")
+
 SUITES = {
     suite.name: suite
     for suite in (
@@ -65,7 +68,7 @@ SUITES = {
             "distributed",
             tuple([f"distributed/tests/test_{name}.py" for name in _DISTRIBUTED]),
             ("distributed",),
-            fresh=True,
+            fresh=tuple([f"test_{name}" for name in _DISTRIBUTED if name not in _SHARING]),
         ),
     )
 }

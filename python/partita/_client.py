@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import http
 import json
 import os
@@ -51,6 +52,8 @@ _current: Client | None = None
 #: Open clients that were the default before, the latest last.
 _earlier: list[Client] = []
 _lock = threading.RLock()
+#: The client of the innermost block of `as_current` in this coroutine or thread.
+_in_block: contextvars.ContextVar[Client | None] = contextvars.ContextVar("client", default=None)
 
 
 def _attempts(wait: float) -> Iterator[None]:
@@ -173,7 +176,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._coordinator = Coordinator(self._connection.exchange)
         self._submitter = Submitter(self, python)
-        self.asynchronous = asynchronous
+        self._is_asynchronous = asynchronous
         if set_as_default:
             self.as_current()
         register_with_joblib()
@@ -312,6 +315,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         """
         info = self._rest("cluster")
         rows = self._workers()
+        info["started"] = info["started_ms"] / 1000
         info["workers"] = {f"tcp://{row['address']}": row for row in (rows if n_workers < 0 else rows[:n_workers])}
         return dict(info)
 
@@ -515,6 +519,7 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         connection = getattr(self, "_connection", None)
         if connection is not None:
             connection.close()
+        self._futures.join()
         if self._own is not None:
             self._own.close()
         atexit.unregister(self.close)
@@ -542,6 +547,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         self.close()
 
     def __repr__(self) -> str:
+        if self.is_closed:
+            return "<Client: closed>"
         try:
             threads = {row["address"]: row["slots"] for row in self._workers()}
         except ClusterError as error:
@@ -550,6 +557,8 @@ class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMetho
         return f"<Client: 'tcp://{address}' workers={len(threads)} threads={sum(threads.values())}>"
 
     def _repr_html_(self) -> str:
+        if self.is_closed:
+            return "<p><strong>Client</strong>: No scheduler connected. The client is closed.</p>"
         try:
             info = self._rest("cluster")
         except ClusterError as error:
@@ -580,9 +589,12 @@ class _AsCurrent(contextlib.AbstractContextManager[Client]):
         self._client = client
 
     def __enter__(self) -> Client:
+        # Other coroutines and threads have their own.
+        self._token = _in_block.set(self._client)
         return self._client
 
     def __exit__(self, *_: object) -> None:
+        _in_block.reset(self._token)
         self._client._leave_current()
 
 
@@ -603,6 +615,9 @@ def current_client() -> Client:
     ClusterError
         If a function on a worker asks for a client, and the worker does not tell how to reach the scheduler.
     """
+    here = _in_block.get()
+    if here is not None:
+        return here
     with _lock:
         if _current is not None:
             return _current
@@ -617,7 +632,7 @@ def default_client(c: Client | None = None) -> Client:
     ValueError
         If none exists.
     """
-    found = _current if c is None else c
+    found = c or _in_block.get() or _current
     if found is None:
         raise ValueError("no client exists; create one with partita.distributed.Client()")
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _graphs
-from ._tasks import ATOMS, Task
+from ._tasks import ATOMS, Task, identity, is_future
 
 if TYPE_CHECKING:
     from ._drawing import Drawing
@@ -34,7 +34,8 @@ class Collection:
 
     def _partita_futures(self) -> list[Any]:
         """Return the futures of a persisted collection."""
-        return [node for node in materialize([self])[0] if not isinstance(node, Task)]
+        nodes = [_value_of(node) for node in materialize([self])[0]]
+        return [node for node in nodes if not isinstance(node, Task)]
 
     def _partita_task(self) -> Any:
         """Return the task whose result is the value."""
@@ -91,6 +92,12 @@ class Collection:
     __dask_scheduler__ = staticmethod(_graphs.get_synchronous)
 
 
+def _value_of(node: Any) -> Any:
+    """Return the future that a task stands for, or the task."""
+    is_alias = isinstance(node, Task) and node.function is identity and is_future(node.args[0])
+    return node.args[0] if is_alias else node
+
+
 def _rebuild_from_graph(graph: Any, collection: Collection, *, rename: Any = None) -> Any:
     keys = collection.__dask_keys__()
     tasks = _graphs.import_graph(graph, keys)
@@ -111,11 +118,9 @@ _made_frame_task = False
 
 
 def is_frame(value: Any) -> bool:
-    """Whether a value is a frame, column, index or scalar of partita.dataframe."""
+    """Whether a value is a frame, column, index, scalar or other lazy result of partita.dataframe."""
     kind = type(value)
-    return (
-        str(kind.__module__).startswith("partita.dataframe.") and hasattr(kind, "compute") and hasattr(kind, "explain")
-    )
+    return str(kind.__module__).startswith("partita.dataframe.") and hasattr(kind, "compute")
 
 
 def compute_frame(frame: Any) -> Any:

@@ -12,9 +12,11 @@ import queue
 import resource
 import socket
 import threading
+import time
 import urllib.parse
 import uuid
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -22,7 +24,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from ._errors import ClusterError, PartitaError, TokenRefused, Unreachable, query_error
+from ._deferred import DeferredTables
+from ._errors import ClusterError, PartitaError, PartitionLost, TokenRefused, Unreachable, query_error
 from ._futures import stoppable
 from ._plaintext import CallProofs
 from ._tls import CERTIFICATE_NAME, Trust
@@ -44,6 +47,10 @@ STREAMS_MAX = 8
 MESSAGE_BYTES = 2 << 20
 #: Maximum number of cached connections to workers.
 WORKERS_MAX = 1024
+#: Maximum number of tables for which the locations of their partitions are cached.
+LOCATED_MAX = 16
+#: Attempts to fetch a partition, which may be migrated meanwhile.
+FETCH_ATTEMPTS_MAX = 3
 #: Time for which released tables are collected into one message to the scheduler, in seconds.
 RELEASE_DELAY_S = 0.05
 #: Maximum number of tables in one release message.
@@ -53,6 +60,8 @@ RELEASE_ATTEMPTS_MAX = 5
 RELEASE_PAUSE_S = 1.0
 #: Time for which closing a connection waits for the last release message, in seconds.
 RELEASE_END_S = 2.0
+#: Start of statements that show a plan instead of running it.
+EXPLAIN = "EXPLAIN "
 
 _Result = TypeVar("_Result")
 
@@ -109,6 +118,10 @@ def _read_all(reader: flight.FlightStreamReader) -> pa.Table:
     return flight.MetadataRecordBatchReader.read_all(reader)
 
 
+#: Threads of interrupted calls.
+_abandoned: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
 def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Result]], None]) -> _Result:
     """Run a call of Flight so that Ctrl-C can interrupt it.
 
@@ -118,10 +131,12 @@ def _interruptible(work: Callable[[], _Result], abandon: Callable[[Future[_Resul
     if threading.current_thread() is not threading.main_thread():
         return work()
     done: Future[_Result] = Future()
-    threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True).start()
+    thread = threading.Thread(target=_finish, args=(done, work), name="partita-call", daemon=True)
+    thread.start()
     try:
         return done.result()
     except KeyboardInterrupt:
+        _abandoned.add(thread)
         abandon(done)
         raise
     finally:
@@ -287,6 +302,24 @@ class Releases:
                 return
 
 
+#: Time to wait at the end for threads that return from a call of Flight, in seconds.
+ATTEND_END_S = 10.0
+#: Connections that keep their session alive.
+_attended: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def join_connections(address: str) -> None:
+    """Wait for the threads of connections to a scheduler that has ended.
+
+    Their calls of Flight return then. An interpreter that exits at this moment crashes.
+    """
+    end = time.monotonic() + ATTEND_END_S
+    for connection in list(_attended):
+        thread = connection._attending
+        if connection.address == address.removeprefix("tcp://") and thread is not None:
+            thread.join(max(end - time.monotonic(), 0))
+
+
 class Connection:
     """A connection to a scheduler, with its own session.
 
@@ -298,6 +331,8 @@ class Connection:
         The cluster's token.
     tls_ca_file : str, optional
         File with the certificates of authorities (PEM) that vouch for the scheduler's certificate.
+    session : str, optional
+        The session of another connection, whose tables this one reads. A new session if not given.
 
     Raises
     ------
@@ -305,14 +340,16 @@ class Connection:
         If the token does not say how the scheduler is recognized.
     """
 
-    def __init__(self, address: str, token: str, tls_ca_file: str | None = None) -> None:
+    def __init__(self, address: str, token: str, tls_ca_file: str | None = None, session: str | None = None) -> None:
         _allow_open_files()
         self.address = address
         self.token = token
-        self.session = f"python-{uuid.uuid4().hex}"
+        self.session = session or f"python-{uuid.uuid4().hex}"
+        self.deferred = DeferredTables()
         self.trust = Trust(token, tls_ca_file)
         self._client: flight.FlightClient | None = None
         self._workers: dict[str, flight.FlightClient | None] = {}
+        self._located: dict[str, list[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._attending: threading.Thread | None = None
         headers = self._headers()
@@ -380,6 +417,7 @@ class Connection:
 
         self._attending = threading.Thread(target=listen, name="partita-attend", daemon=True)
         self._attending.start()
+        _attended.add(self)
         self._releases = Releases(lambda names: self.action("partita.release", {"names": names}))
 
     def close(self) -> None:
@@ -395,9 +433,13 @@ class Connection:
                 if client is not None:
                     with contextlib.suppress(Exception):
                         client.close()
+            end = time.monotonic() + ATTEND_END_S
+            for thread in list(_abandoned):
+                thread.join(max(end - time.monotonic(), 0))
 
     def release(self, name: str) -> None:
         """Release a table of this session soon. This may be called at any moment, on any thread."""
+        self.deferred.remove(name)
         if self._releases is not None:
             self._releases.add(name)
 
@@ -412,6 +454,10 @@ class Connection:
 
     def run(self, sql: str, fixed: bool = True) -> Running:
         """Start a statement; `fixed` means that it relies on the column types that the scheduler reported."""
+        if sql.startswith(EXPLAIN):
+            sql = self.deferred.with_stand_ins(sql)
+        else:
+            self.deferred.create_for(sql)
         with _translated(sql):
             info = _interruptible(lambda: self._info(sql, fixed), self._cancel_later)
             try:
@@ -439,6 +485,7 @@ class Connection:
 
     def schema(self, sql: str) -> pa.Schema:
         """Return the schema of a query without running it."""
+        sql = self.deferred.with_stand_ins(sql)
         descriptor = flight.FlightDescriptor.for_command(statement_query(sql))
         with _translated(sql):
             try:
@@ -456,6 +503,7 @@ class Connection:
         PartitaError
             If the table no longer exists.
         """
+        self.deferred.create(name)
         found = [row for row in self.action("partita.tables", {}) if row["name"] == name]
         if not found:
             raise PartitaError(f"table {name} no longer exists on the cluster; compute it again")
@@ -524,23 +572,52 @@ class Connection:
         def send(work: tuple[int, str]) -> pa.Table:
             at, address = work
             rows = parts[at]
-            self._upload_partition(job, at, address, rows)
+            self.upload_partition(job, at, address, rows)
             # A copy, since a slice would keep all rows in memory.
             return rows.slice(0, 1).take(pa.array(range(min(rows.num_rows, 1)), pa.int64()))
 
         with self.release_on_error(name):
-            places = self.action("partita.upload_begin", {"name": name, "partitions": len(parts), "replicas": replicas})
-            job = places["job"]
-            firsts = self._each(list(enumerate(places["addresses"])), send)
+            job, addresses = self.begin_upload(name, len(parts), replicas)
+            firsts = self._each(list(enumerate(addresses)), send)
             schema = firsts[0].schema
-            text = base64.b64encode(schema.serialize().to_pybytes()).decode()
-            end = {"job": job, "name": name, "public": public, "schema": text}
-            if order:
-                end.update(order=list(order), splits=_splits(firsts, order[0]))
-            self.action("partita.upload_end", end)
+            self.end_upload(job, name, schema, order, _first_values(firsts, order[0]) if order else None, public)
         return schema
 
-    def _upload_partition(self, job: int, index: int, address: str, rows: pa.Table) -> None:
+    def begin_upload(self, name: str, partitions: int, replicas: int = 1) -> tuple[int, list[str]]:
+        """Begin the upload of a table. Return its job, and the address of a worker for each partition."""
+        places = self.action("partita.upload_begin", {"name": name, "partitions": partitions, "replicas": replicas})
+        return places["job"], places["addresses"]
+
+    def end_upload(
+        self,
+        job: int,
+        name: str,
+        schema: pa.Schema,
+        order: Sequence[str] = (),
+        splits: pa.Table | None = None,
+        public: bool = False,
+    ) -> None:
+        """Name a table whose partitions are uploaded.
+
+        Parameters
+        ----------
+        job, name, schema
+            The job of the upload, the name and the columns of the table.
+        order : sequence of str
+            Columns by which all rows are sorted in ascending order.
+        splits : pyarrow.Table, optional
+            The split points: values of the first of these columns, one less than partitions.
+        public : bool
+            Whether all clients can read the table.
+        """
+        text = base64.b64encode(schema.serialize().to_pybytes()).decode()
+        end = {"job": job, "name": name, "public": public, "schema": text}
+        if order and splits is not None:
+            end.update(order=list(order), splits=_encoded(splits))
+        self.action("partita.upload_end", end)
+
+    def upload_partition(self, job: int, index: int, address: str, rows: pa.Table) -> None:
+        """Upload one partition of a table."""
         place = {"job": job, "index": index, "address": address}
         command = upload_command(json.dumps(place).encode())
         descriptor = flight.FlightDescriptor.for_command(command)
@@ -563,6 +640,7 @@ class Connection:
 
         Returns None if a partition is lost: reading the table through the scheduler recomputes it.
         """
+        self.deferred.create(name)
         places = self.action("partita.locate", {"name": name})
         if not places or any(not place["address"] for place in places):
             return None
@@ -571,6 +649,39 @@ class Connection:
         except PartitaError:
             # Since then, workers may have left or partitions may have been migrated.
             return None
+
+    def fetch_partition(self, name: str, number: int) -> pa.Table:
+        """Fetch the rows of one partition of a persisted table of this session from a worker that holds it.
+
+        Raises
+        ------
+        PartitionLost
+            If no worker holds the partition.
+        """
+        self.deferred.create(name)
+        for attempt in range(FETCH_ATTEMPTS_MAX):
+            with self._lock:
+                places = self._located.get(name) if attempt == 0 else None
+            if places is None:
+                places = self.action("partita.locate", {"name": name})
+                with self._lock:
+                    while len(self._located) >= LOCATED_MAX:
+                        del self._located[next(iter(self._located))]
+                    self._located[name] = places
+            place = places[number]
+            try:
+                # The empty address of a lost partition may be an old one.
+                if place["address"]:
+                    return self._fetch_partition(place)
+            except PartitaError:
+                if attempt + 1 == FETCH_ATTEMPTS_MAX:
+                    raise
+        raise PartitionLost(f"partition {number} of a persisted frame is lost: no worker holds it")
+
+    def recompute(self, name: str) -> None:
+        """Recompute the lost partitions of a persisted table."""
+        # A condition that reads all partitions, is never true, and cannot be decided when the query is planned.
+        self.query(f"SELECT count(*) FROM {quote(name)} WHERE random() < 0")
 
     def _fetch_partition(self, place: dict[str, Any]) -> pa.Table:
         worker = self._worker(place["address"])
@@ -624,10 +735,14 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _splits(rows: Sequence[pa.Table], column: str) -> str:
-    """Encode the split points, a column of the first rows of all parts but the first, as base64 of Arrow IPC."""
-    firsts = pa.concat_tables([row.select([column]) for row in rows[1:] or [rows[0].slice(0, 0)]])
+def _first_values(rows: Sequence[pa.Table], column: str) -> pa.Table:
+    """Return the split points of partitions: a column of the first rows of all partitions but the first."""
+    return pa.concat_tables([row.select([column]) for row in rows[1:] or [rows[0].slice(0, 0)]])
+
+
+def _encoded(table: pa.Table) -> str:
+    """Encode a table as base64 of Arrow IPC."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, firsts.schema) as writer:
-        writer.write_table(firsts)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
     return base64.b64encode(sink.getvalue().to_pybytes()).decode()

@@ -81,7 +81,7 @@ def _describe(collection: Any) -> str:
     from ._collection import Collection, materialize
 
     if not isinstance(collection, Collection):
-        return str(collection.explain())
+        return str(collection.explain()) if hasattr(type(collection), "explain") else f"{type(collection).__name__}"
     return describe_tasks(materialize([collection])[0])
 
 

@@ -12,11 +12,13 @@ from typing import Any, TypeVar, cast
 __all__ = [
     "OF_VALUES",
     "REMOTE_MARK",
+    "REMOTE_NOTE",
     "Cancelled",
     "ClusterError",
     "InvalidArgument",
     "KilledWorker",
     "PartitaError",
+    "PartitionLost",
     "QueryError",
     "RemoteError",
     "TokenRefused",
@@ -31,6 +33,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: A global of the frames that stand for those of a function on a worker.
 REMOTE_MARK = "_partita_error"
+#: The beginning of the note in exceptions of such functions.
+REMOTE_NOTE = "raised on a worker"
 
 
 class PartitaError(Exception):
@@ -51,6 +55,10 @@ class InvalidArgument(ClusterError, ValueError):
 
 class Unreachable(ClusterError, ConnectionError):
     """A scheduler does not answer."""
+
+
+class PartitionLost(ClusterError):
+    """No worker holds a partition of a persisted frame."""
 
 
 class TokenRefused(ClusterError, PermissionError):
@@ -180,6 +188,9 @@ def remote_traceback(error: BaseException) -> types.TracebackType | None:
     found = error.__traceback__
     while found is not None and REMOTE_MARK not in found.tb_frame.f_globals:
         found = found.tb_next
+    if found is None and any(str(note).startswith(REMOTE_NOTE) for note in getattr(error, "__notes__", ())):
+        # A function that is not written in Python left no line.
+        return None
     return found or error.__traceback__
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ._actors import create_actor
 from ._awaiting import Ready, in_event_loop
+from ._durations import parse_seconds
 from ._errors import Cancelled, ClusterError, remote_traceback, trim_traceback
 from ._foreign import loading
 from ._functions import Submitter
@@ -25,6 +28,8 @@ __all__ = ["FunctionMethods"]
 
 #: Results that are fetched with one request.
 FETCHED_MAX = 10_000
+#: Whether a coroutine of `FunctionMethods.sync` runs.
+_in_sync: contextvars.ContextVar[bool] = contextvars.ContextVar("in_sync", default=False)
 #: Frames of a stream of results: an object begins, the next bytes of it, it does not exist any more.
 _HEAD, _PIECE, _GONE = 1, 2, 3
 
@@ -34,9 +39,59 @@ class FunctionMethods:
 
     _submitter: Submitter
     _connection: Any
-    asynchronous = False
     #: The actors of this client, from the first one on.
     _hub: Any = None
+    _is_asynchronous = False
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether results are awaited: of a client that was created so, and within coroutines of :meth:`sync`."""
+        return self._is_asynchronous or _in_sync.get()
+
+    def sync(
+        self,
+        func: Callable[..., Any],
+        *args: Any,
+        asynchronous: bool | None = None,
+        callback_timeout: float | str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run a coroutine function to its end and return its result. In it, results of this client are awaited.
+
+        Parameters
+        ----------
+        func : callable
+            The coroutine function.
+        *args, **kwargs
+            Its arguments.
+        asynchronous : bool, optional
+            Whether to return what the function returns, to be awaited. By default, if the client is asynchronous.
+        callback_timeout : float or str, optional
+            Time to wait.
+
+        Examples
+        --------
+        >>> from partita.distributed import Client
+        >>> async def double_all(client, numbers):
+        ...     futures = client.map(lambda number: 2 * number, numbers)
+        ...     return await client.gather(futures)
+        >>> with Client(n_workers=1) as client:
+        ...     client.sync(double_all, client, [1, 2])
+        [2, 4]
+        """
+        if asynchronous or (asynchronous is None and self.asynchronous and in_event_loop()):
+            return func(*args, **kwargs)
+        timeout = parse_seconds(callback_timeout)
+
+        async def run() -> Any:
+            _in_sync.set(True)
+            return await asyncio.wait_for(func(*args, **kwargs), timeout)
+
+        if not in_event_loop():
+            return asyncio.run(run())
+        # A notebook runs its cells in an event loop, in which another one cannot run.
+        with ThreadPoolExecutor(1, "partita-sync") as pool:
+            return pool.submit(asyncio.run, run()).result()
 
     def _awaitable(self, value: Any) -> Any:
         """Return a value, or what is awaited for it in an event loop."""
@@ -202,7 +257,10 @@ class FunctionMethods:
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
             calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            return self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
+            made = self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
+            for future, (args, _) in zip(made, calls):
+                future._type = type(args[0])
+            return made
 
         if isinstance(data, dict):
             found: Any = dict(zip(data, send(data.values())))

@@ -13,6 +13,7 @@ from typing import Any
 
 from ._errors import Cancelled, ClusterError
 from ._foreign import ForeignState, fetch_call
+from ._frame_functions import PersistedPartitions
 from ._packing import CALL, pack_arguments, pack_function, with_places
 from ._session import Session, State
 from ._setup import prepare
@@ -110,6 +111,8 @@ class Submitter:
             sessions = [*self._old, *([] if self._session is None else [self._session])]
         for session in sessions:
             session.close()
+        for session in sessions:
+            session.join()
 
     def stage(
         self, session: Session, function: Callable[..., Any], name: str, options: dict[str, Any]
@@ -285,12 +288,16 @@ class Submitter:
         made: list[_Unplaced] = []
         for _, stage, number, carried in new:
             task = order[number]
-            pickled, inputs, kept = pack_arguments((*carried, *_sendable(task)[1]), task.kwargs, task.name)
+            args = (*carried, *_sendable(task)[1])
+            pickled, inputs, kept = pack_arguments(args, task.kwargs, task.name)
             found = [
                 states[one.key] if type(one) is Task else self._state_of(session, one, made, kept) for one in inputs
             ]
             states[task.key].kept = kept or None
-            made.append(_Unplaced(states[task.key], stage, pickled, found))
+            one = _Unplaced(states[task.key], stage, pickled, found)
+            # They are pickled without the frame, which must stay persisted.
+            one.keep([value for value in args if type(value) is PersistedPartitions])
+            made.append(one)
         self._place(session, made)
         return [TaskFuture(states[task.key], self._client) for task in outputs]
 
@@ -328,6 +335,14 @@ class _Unplaced:
         self.stage = stage
         self.pickled = pickled
         self.states = states
+        for one in states:
+            if one.sources:
+                self.keep(one.sources)
+
+    def keep(self, values: Sequence[Any]) -> None:
+        """Keep objects as long as somebody refers to the call."""
+        if values:
+            self.state.sources = tuple(dict.fromkeys((*self.state.sources, *values)))
 
 
 class _Shared:

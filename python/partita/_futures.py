@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent import futures
 from queue import SimpleQueue
@@ -17,6 +18,8 @@ __all__ = ["Future", "Futures", "stoppable"]
 
 #: Maximum number of parallel background computations of a client.
 FUTURES_MAX = 8
+#: Time to wait for cancelled computations at the end, in seconds.
+END_TIMEOUT_S = 10.0
 
 #: The future whose computation the current thread runs, if any.
 _here = threading.local()
@@ -155,8 +158,8 @@ def stoppable(stop: Callable[[], None]) -> Iterator[None]:
 class Futures:
     """A pool of threads for background computations.
 
-    Unlike with ``concurrent.futures``, the interpreter does not wait for the threads when it exits, so an interrupted
-    script ends at once.
+    Unlike with ``concurrent.futures``, the interpreter does not wait for the computations when it exits, so an
+    interrupted script ends at once.
     """
 
     def __init__(self) -> None:
@@ -164,6 +167,7 @@ class Futures:
         self._queue: SimpleQueue[Future | None] = SimpleQueue()
         self._pending: set[Future] = set()
         self._threads = 0
+        self._started: list[threading.Thread] = []
 
     def submit(self, work: Callable[[], Any]) -> Future:
         """Start a computation as soon as a thread is free."""
@@ -172,7 +176,9 @@ class Futures:
             self._pending.add(future)
             if len(self._pending) > self._threads and self._threads < FUTURES_MAX:
                 self._threads += 1
-                threading.Thread(target=self._work, name="partita-future", daemon=True).start()
+                thread = threading.Thread(target=self._work, name="partita-future", daemon=True)
+                self._started.append(thread)
+                thread.start()
         self._queue.put(future)
         return future
 
@@ -196,3 +202,13 @@ class Futures:
             future.cancel()
         for _ in range(threads):
             self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait a moment until the threads of a closed pool have ended.
+
+        The interpreter crashes if a thread returns from a call of Flight while it exits.
+        """
+        end = time.monotonic() + END_TIMEOUT_S
+        for thread in self._started:
+            if thread is not threading.current_thread():
+                thread.join(max(end - time.monotonic(), 0))

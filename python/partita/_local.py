@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import json
 import logging
@@ -10,11 +11,13 @@ import socket
 import subprocess
 import threading
 import warnings
+import weakref
 from collections.abc import Generator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from ._awaiting import Ready, in_event_loop
 from ._binary import find_program
+from ._connection import join_connections
 from ._errors import ClusterError, InvalidArgument, UnsupportedName
 from ._tls import Trust, page_token
 
@@ -312,6 +315,7 @@ class LocalCluster:
             kind = InvalidArgument if self._process.wait() == USAGE_CODE else ClusterError
             raise kind(f"cannot start a cluster on this machine: {message}")
         self.scheduler_address, self.token = words
+        atexit.register(_close_at_exit, weakref.ref(self))
 
     @property
     def dashboard_link(self) -> str:
@@ -368,6 +372,7 @@ class LocalCluster:
             self._process.wait()
         if workers is not None:
             workers.close()
+        join_connections(self.scheduler_address)
         return Ready(None) if self.asynchronous and in_event_loop() else None
 
     def __getattr__(self, name: str) -> Any:
@@ -393,6 +398,12 @@ class LocalCluster:
 
     def __repr__(self) -> str:
         return f"<LocalCluster: {self.scheduler_address!r}>"
+
+
+def _close_at_exit(reference: weakref.ref[LocalCluster]) -> None:
+    cluster = reference()
+    if cluster is not None:
+        cluster.close()
 
 
 #: Unsupported attributes of Dask's clusters, each with an alternative.

@@ -55,6 +55,8 @@ OPEN_TIMEOUT_S = 60.0
 SLOT_WAIT_S = 0.05
 #: Environment variable of functions on the workers: the environment in which they run, as JSON.
 ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
+#: Time to wait for each thread of a session at its end, in seconds.
+END_TIMEOUT_S = 10.0
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
 
@@ -86,6 +88,7 @@ class State:
         "name",
         "request",
         "session",
+        "sources",
         "stage",
         "status",
         "token",
@@ -109,6 +112,8 @@ class State:
         self.is_wanted = False
         #: What must exist until the call has ended.
         self.kept: Any = None
+        #: Objects that must live as long as the result can be recomputed, such as frames whose partitions it reads.
+        self.sources: tuple[Any, ...] = ()
         self.callbacks: list[Callable[[State], None]] | None = None
 
     @property
@@ -219,6 +224,8 @@ class Session:
 
     def __init__(self, exchange: Callable[[], tuple[Any, Any]], python: str | None = None) -> None:
         self.condition = threading.Condition()
+        #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
+        self._watched: dict[State | None, int] = {}
         self.job = -1
         self.ended: str | None = None
         #: The scheduler refused calls: those after them would have other places than here, so none are sent.
@@ -370,6 +377,12 @@ class Session:
         """End the session: the scheduler drops all results."""
         self._end("the client was closed", "cancelled")
 
+    def join(self) -> None:
+        """Wait until the threads of a closed session have ended: else they might crash an interpreter that exits."""
+        for thread in self._threads[:2]:
+            if thread is not threading.current_thread():
+                thread.join(END_TIMEOUT_S)
+
     # Hearing.
 
     def _settle(self, header: dict[str, Any], body: memoryview, job: int | None = None) -> None:
@@ -399,6 +412,7 @@ class Session:
 
     def _apply(self, settled: Sequence[tuple[State, Any, Error | None]]) -> None:
         told = []
+        failed = False
         with self.condition:
             for state, value, error in settled:
                 if state.error is not None and state.error.stage == CANCELLED_HERE:
@@ -413,12 +427,15 @@ class Session:
                 else:
                     # Calls are lost with their session. Those that lost their workers have failed.
                     self.failures += 1
+                    failed = True
                     is_lost = error.kind == "lost" and error.stage < 0
                     state.status = "cancelled" if error.kind == "cancelled" else "lost" if is_lost else "error"
                 if state.callbacks:
                     told += [(callback, state) for callback in state.callbacks]
                     state.callbacks = None
-            self.condition.notify_all()
+            watched = self._watched
+            if watched and (None in watched or failed or any(one[0] in watched for one in settled)):
+                self.condition.notify_all()
         for one in told:
             self._callbacks.put(one)
 
@@ -458,14 +475,6 @@ class Session:
     ) -> bool:
         """Wait until all calls, or the first of them, have ended; or until one has failed. Return whether they have."""
 
-        def is_over() -> bool:
-            check = any if first else all
-            return check(state.status != "pending" for state in states)
-
-        if len(states) == 1:
-            (state,) = states
-            with self.condition:
-                return self.condition.wait_for(lambda: state.status != "pending", timeout)
         left = list(states)
 
         def are_over() -> bool:
@@ -484,9 +493,32 @@ class Session:
                     return True
             return are_over()
 
-        check = is_over if first else are_over_or_failed if until_error else are_over
+        if first and len(states) > 1:
+            return self._wait_for(lambda: any(state.status != "pending" for state in states), lambda: None, timeout)
+        return self._wait_for(are_over_or_failed if until_error else are_over, lambda: left[-1], timeout)
+
+    def _wait_for(
+        self, is_over: Callable[[], bool], watched: Callable[[], State | None], timeout: float | None
+    ) -> bool:
+        """Wait for a condition. It is checked after the end of the call that `watched` returns, and after a failure.
+
+        Most messages about many calls do not wake the thread that waits for all of them.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
         with self.condition:
-            return self.condition.wait_for(check, timeout)
+            while not is_over():
+                seconds = None if end is None else end - time.monotonic()
+                if seconds is not None and seconds <= 0:
+                    return False
+                one = watched()
+                self._watched[one] = self._watched.get(one, 0) + 1
+                try:
+                    self.condition.wait(seconds)
+                finally:
+                    self._watched[one] -= 1
+                    if not self._watched[one]:
+                        del self._watched[one]
+            return True
 
 
 def wait_states(states: Sequence[State], timeout: float | None, first: bool = False, until_error: bool = False) -> bool:

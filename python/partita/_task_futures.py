@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import functools
@@ -11,12 +12,14 @@ import threading
 import time
 import types
 from collections.abc import Callable, Generator, Iterable, Iterator
+from html import escape
 from typing import Any
 
 from ._awaiting import in_event_loop
 from ._durations import parse_seconds
 from ._errors import (
     REMOTE_MARK,
+    REMOTE_NOTE,
     Cancelled,
     ClusterError,
     KilledWorker,
@@ -52,6 +55,8 @@ class TaskFuture(Future):
             found = state
         self._state = found
         self._owner = client
+        #: The type of a value that this client sent.
+        self._type: Any = None
 
     @property
     def key(self) -> str:
@@ -72,7 +77,7 @@ class TaskFuture(Future):
     def type(self) -> Any:
         """The type of the result; ``None`` while it is not known: before the end, and for results that only workers hold."""
         value = self._state.value
-        return None if value is None else type(unpack(value))
+        return self._type if value is None else type(unpack(value))
 
     def done(self) -> bool:
         """Whether the call has ended."""
@@ -205,6 +210,11 @@ class TaskFuture(Future):
         kind = "" if known is None else f", type: {known.__name__}"
         return f"<Future: {self._state.status}{kind}, key: {self.key}>"
 
+    def _repr_html_(self) -> str:
+        known = self.type if self._state.status == "finished" else None
+        kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
+        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key))}"
+
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
     # The loop may have ended.
@@ -247,7 +257,7 @@ def _remote_exception(error: Error) -> BaseException | None:
         return None
     if not isinstance(exception, BaseException):
         return None
-    note = f"raised on a worker: {error.text.rpartition(' (task ')[2].rstrip(')')}"
+    note = f"{REMOTE_NOTE}: {error.text.rpartition(' (task ')[2].rstrip(')')}"
     if hasattr(exception, "add_note"):
         exception.add_note(note)
     try:
@@ -261,8 +271,13 @@ def _rebuild_traceback(frames: Iterable[tuple[Any, ...]]) -> types.TracebackType
     built: types.TracebackType | None = None
     for frame in reversed(list(frames)):
         filename, line, name = frame[0], frame[1], frame[2]
-        code = compile("\n" * (max(int(line), 1) - 1) + f"raise {REMOTE_MARK}", filename, "exec")
-        code = code.replace(co_name=name)
+        tree = ast.parse(f"raise {REMOTE_MARK}")
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.stmt, ast.expr)):
+                # Without columns, which would be marked below the line of the function.
+                node.lineno = node.end_lineno = max(int(line), 1)
+                node.col_offset = node.end_col_offset = -1
+        code = compile(tree, filename, "exec").replace(co_name=name)
         try:
             exec(code, {REMOTE_MARK: _Marker(), "__name__": name, "__file__": filename})
         except _Marker as marker:

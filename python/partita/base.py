@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 import traceback
+import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +217,12 @@ def run_nodes(nodes: list[Any], scheduler: Any = None, options: dict[str, Any] |
     return run(nodes)
 
 
+def is_synchronous() -> bool:
+    """Whether the configuration says that tasks run in the calling thread."""
+    found = config.get("scheduler", None)
+    return found is get_synchronous or (isinstance(found, str) and found.lower() in _SYNCHRONOUS)
+
+
 def _find_scheduler(given: Any) -> Callable[[list[Any]], list[Any]]:
     scheduler = config.get("scheduler", None) if given is None else given
     if isinstance(scheduler, str):
@@ -286,9 +295,21 @@ def _run_on_cluster(nodes: list[Any], client: Any = None) -> list[Any]:
     except BaseException as error:
         # After an error or Ctrl-C nobody needs the other results. The frames of the traceback, which a notebook keeps,
         # would let their tasks run to the end.
-        traceback.clear_frames(error.__traceback__)
+        _clear_frames(error)
         futures.clear()
         raise
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Clear the variables of the frames between the caller and where an exception was raised."""
+    caller = sys._getframe(1)
+    for one, _ in traceback.walk_tb(error.__traceback__):
+        # The frames of lines on a worker refer to those in which they were created.
+        frame: types.FrameType | None = one
+        while frame is not None and frame is not caller:
+            with contextlib.suppress(RuntimeError):
+                frame.clear()
+            frame = frame.f_back
 
 
 @trim_traceback
@@ -322,7 +343,8 @@ def persist(
 def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) -> Any:
     """Persist a frame, or a collection of Dask, whose graph then has futures."""
     if is_frame(collection):
-        return collection.persist()
+        # Small results, such as those of `describe`, are not persisted.
+        return collection.persist() if hasattr(type(collection), "persist") else collection
     keys = nested_keys(collection.__dask_keys__())
     tasks = import_graph(collection.__dask_graph__(), keys)
     nodes = [tasks[key] for key in keys]
@@ -392,8 +414,20 @@ def visualize(*args: Any, filename: Any = None, traverse: bool = True, **kwargs:
 
 
 def get_scheduler(get: Any = None, scheduler: Any = None, collections: Any = None, cls: Any = None) -> Any:
-    """Return the function that runs graphs in Dask's format in this thread, or None if the cluster runs tasks."""
+    """Return the function that runs graphs in Dask's format: in this thread, or on the cluster of the default client.
+
+    It is None if no client exists: a computation starts a cluster.
+    """
+    from ._client import Client, default_client
+
     found = get or scheduler or config.get("scheduler", None)
+    if isinstance(found, Client):
+        return found.get
     if callable(found):
         return found
+    if found is None or (isinstance(found, str) and found.lower() in _CLUSTER):
+        try:
+            return default_client().get
+        except ValueError:
+            return None
     return get_synchronous if isinstance(found, str) and found.lower() in _SYNCHRONOUS else None

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import config
 from ._collection import Collection, unpack
-from ._graphs import import_graph
+from ._graphs import import_graph, text_key
 from ._options import current_options
 from ._tasks import ATOMS, Task, flatten, identity, new_key, unflatten
 from ._tokens import tokenize
@@ -160,9 +160,7 @@ class Delayed(Collection):
 
     # Creating tasks.
 
-    def __call__(
-        self, *args: Any, pure: bool | None = None, dask_key_name: str | None = None, **kwargs: Any
-    ) -> Delayed:
+    def __call__(self, *args: Any, pure: bool | None = None, dask_key_name: Any = None, **kwargs: Any) -> Delayed:
         return _call(apply, (self, args, kwargs), {}, pure, None, dask_key_name, "apply")
 
     def __getattr__(self, attr: str) -> Any:
@@ -223,7 +221,7 @@ def _call(
     kwargs: dict[str, Any],
     pure: bool | None,
     nout: int | None,
-    key: str | None,
+    key: Any,
     name: str | None = None,
 ) -> Delayed:
     """Return the delayed result of a call."""
@@ -232,10 +230,13 @@ def _call(
         kwargs = {label: unpack(value) for label, value in kwargs.items()}
     name = name or funcname(function)
     if key is None:
-        key = _key(name, pure, function, args, kwargs)
-    else:
-        name = key_split(key)
-    return _make(Task(function, args, kwargs, name, key, current_options()), nout)
+        return _make(
+            Task(function, args, kwargs, name, _key(name, pure, function, args, kwargs), current_options()), nout
+        )
+    made = _make(Task(function, args, kwargs, key_split(key), text_key(key), current_options()), nout)
+    # Keys of Dask may be tuples.
+    _set(made, "_key", key)
+    return made
 
 
 class DelayedLeaf(Delayed):
@@ -264,9 +265,7 @@ class DelayedLeaf(Delayed):
             _set(self, "_made", Task(identity, (self._obj,), None, key_split(self._key), self._key))
         return self._made
 
-    def __call__(
-        self, *args: Any, pure: bool | None = None, dask_key_name: str | None = None, **kwargs: Any
-    ) -> Delayed:
+    def __call__(self, *args: Any, pure: bool | None = None, dask_key_name: Any = None, **kwargs: Any) -> Delayed:
         pure = self._pure if pure is None else pure
         return _call(self._obj, args, kwargs, pure, self._nout, dask_key_name, self._label)
 
@@ -313,9 +312,7 @@ class DelayedAttr(Delayed):
             _set(self, "_made", Task(getattr, (self._obj._task, self._attr), None, "getattr", self._key))
         return self._made
 
-    def __call__(
-        self, *args: Any, pure: bool | None = None, dask_key_name: str | None = None, **kwargs: Any
-    ) -> Delayed:
+    def __call__(self, *args: Any, pure: bool | None = None, dask_key_name: Any = None, **kwargs: Any) -> Delayed:
         return _call(methodcaller(self._attr), (self._obj, *args), kwargs, pure, None, dask_key_name)
 
     def __reduce__(self) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._binary import find_program
+from ._connection import join_connections
 from ._errors import ClusterError, UnsupportedName
 from ._kept_process import KeptProcess
 from ._local import Link, LocalCluster, _error_message, _slurm_integer, _step_tasks
@@ -401,6 +402,7 @@ class SLURMCluster:
             self._stop_adapting()
             # Running jobs end with their workers, before Slurm stops them.
             self._scheduler.close()
+            join_connections(self._scheduler.address)
         finally:
             self._cancel_jobs()
 

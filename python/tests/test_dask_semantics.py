@@ -217,3 +217,45 @@ def test_a_persisted_array_of_dask_stays_on_the_workers(client):
         wait(array)
         assert [one.status for one in futures] == ["finished", "finished"]
         assert client.compute((array + 1).sum(), sync=True) == 55
+
+
+def test_keys_of_delayed_calls_may_be_tuples(client):
+    one = partita.delayed(inc)(1, dask_key_name=("x", 1))
+    other = partita.delayed(inc)(one, dask_key_name=("y", 1))
+    assert other.key == ("y", 1) and client.compute(other).result(LONG_S) == 3
+
+
+def test_blocks_of_as_current_are_those_of_their_coroutine(client):
+    async def run():
+        async with asynchronous(client) as first, asynchronous(client) as second:
+            entered = asyncio.Event()
+            compared = asyncio.Event()
+
+            async def outer():
+                with first.as_current():
+                    await entered.wait()
+                    found = Client.current() is first
+                    compared.set()
+                    return found
+
+            async def inner():
+                with second.as_current():
+                    entered.set()
+                    await compared.wait()
+                    return Client.current() is second
+
+            return await asyncio.gather(outer(), inner())
+
+    assert asyncio.run(run()) == [True, True]
+
+
+def test_the_scheduler_of_a_default_client_is_its_get(client):
+    with client.as_current():
+        assert partita.base.get_scheduler() == client.get
+
+
+def test_a_closed_client_says_so(client):
+    connection = client._connection
+    other = Client(connection.address, token=connection.token, set_as_default=False)
+    other.close()
+    assert repr(other) == "<Client: closed>" and "No scheduler connected" in other._repr_html_()

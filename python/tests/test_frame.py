@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+import partita
 from partita import dataframe as dd
 
 pytestmark = pytest.mark.usefixtures("client")
@@ -432,7 +433,7 @@ def test_unsupported_methods():
     ddf = dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=1)
     with pytest.raises(NotImplementedError, match=r"DataFrame\.melt is not supported"):
         ddf.melt()
-    with pytest.raises(NotImplementedError, match="use assign"):
+    with pytest.raises(NotImplementedError, match="only axis=1"):
         ddf.apply(lambda row: row)
     with pytest.raises(AttributeError):
         getattr(ddf, "nothing_of_that_name")
@@ -467,3 +468,21 @@ def test_any_numbers(client, values, keys, parts):
     )
     same(ddf.sort_values(["v", "k"]).compute(), frame.sort_values(["v", "k"], kind="stable"))
     same(ddf[ddf.v > 0].compute(), frame[frame.v > 0])
+
+
+def test_small_results_are_computed_together(client):
+    """A value for each column, and the table of `describe`, beside frames and scalars."""
+    frame = pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3, 4, 8], "c": list("xyy")})
+    texts = dd.from_pandas(frame, npartitions=2)
+    (words, modes, matrices) = partita.compute(texts.c.describe(), texts[["c"]].mode(), texts.groupby("c").corr())
+    assert words["top"] == "y" and modes.c.tolist() == ["y"] and matrices.shape == (4, 2)
+    frame, ddf = frame[["a", "b"]], texts[["a", "b"]]
+    sums, described, total, rows = partita.compute(ddf.sum(), [ddf.describe()], ddf.a.sum(), ddf)
+    assert_series_equal(sums, frame.sum())
+    assert_frame_equal(described[0], frame.describe())
+    assert total == 7 and len(rows) == 3
+    assert_series_equal(client.compute(ddf.mean()).result(), frame.mean())
+    (persisted,) = partita.persist(ddf.max())
+    assert_series_equal(persisted.compute(), frame.max())
+    assert "AggregateExec" in ddf.sum().explain() and "<svg" in ddf.describe().visualize().svg
+    assert partita.is_dask_collection(ddf.sum())

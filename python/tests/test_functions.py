@@ -298,7 +298,8 @@ def test_the_traceback_has_the_lines_of_the_function(client):
     lines = traceback.extract_tb(error.__traceback__)
     assert [line.name for line in lines][-2:] == ["outer", "inner"]
     assert lines[-1].filename.endswith("function_samples.py")
-    assert "raise LookupError(text)" in "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    shown = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert "raise LookupError(text)" in shown and "^" not in shown.partition("raise LookupError(text)")[2]
 
 
 def test_the_traceback_has_the_lines_of_a_function_by_value(client):
@@ -905,6 +906,18 @@ def test_a_failed_compute_stops_its_other_tasks(default, gate, tmp_path):
     assert caught.value.__traceback__ is not None
 
 
+def test_threads_of_a_client_end_with_its_cluster():
+    """A thread that returns from a call of Flight while the interpreter exits crashes it."""
+    with LocalCluster(n_workers=1, threads_per_worker=1) as cluster:
+        client = Client(cluster, set_as_default=False)
+        assert client.submit(inc, 1).result(LONG_S) == 2
+        threads = [client._connection._attending, *client._submitter._session._threads[:2]]
+        assert all(thread.is_alive() for thread in threads)
+        client.close()
+        assert not any(thread.is_alive() for thread in threads[1:])
+    assert not threads[0].is_alive()
+
+
 # asyncio.
 
 
@@ -918,6 +931,24 @@ def test_await_a_frame(client):
             return await future, await other.gather([future, other.submit(inc, 1)])
 
     assert asyncio.run(run()) == (3, [3, 2])
+
+
+def test_sync_runs_a_coroutine_in_which_results_are_awaited(client):
+    async def total(count):
+        first = await client.submit(inc, 1)
+        parts = await asyncio.gather(*(client.submit(inc, number).result() for number in range(count)))
+        return first + sum(await client.gather(client.map(inc, parts)))
+
+    assert client.sync(total, 3) == 2 + 2 + 3 + 4
+    assert not client.asynchronous
+
+    async def cell():
+        # As in a notebook.
+        return client.sync(total, count=3)
+
+    assert asyncio.run(cell()) == 11
+    with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+        client.sync(asyncio.sleep, 60, callback_timeout="10ms")
 
 
 def test_asyncio(client):

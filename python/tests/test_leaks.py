@@ -173,7 +173,7 @@ def test_unfinished_tables_are_released(monkeypatch):
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(client._connection, "_upload_partition", broken)
+            patched.setattr(client._connection, "upload_partition", broken)
             with pytest.raises(KeyboardInterrupt):
                 dd.from_pandas(pd.DataFrame({"a": [1]}), npartitions=2, client=client)
         with pytest.raises(QueryError):

@@ -237,7 +237,7 @@ def test_completion(ddf):
     ("module", "name"),
     [
         ("partita", "Expr"),
-        ("partita.dataframe", "from_delayed"),
+        ("partita.dataframe", "from_graph"),
         ("partita.distributed", "Variable"),
         ("partita.array", "ones"),
         ("partita.diagnostics", "ResourceProfiler"),

@@ -53,7 +53,7 @@ impl Options {
             cluster: cluster.into(),
             silence_us_max: limits::WORKER_SILENCE_MAX.as_micros() as u64,
             heartbeat_ms: limits::HEARTBEAT_INTERVAL.as_millis() as u64,
-            read_ahead_us: 4_000,
+            read_ahead_us: 10_000,
             observed: false,
         }
     }

@@ -74,6 +74,9 @@ class _Stand(types.ModuleType):
                 continue
         return Missing(f"{self._targets[0]}.{name}")
 
+    def __reduce__(self) -> Any:
+        return importlib.import_module, (self.__name__,)
+
 
 def _stand(name: str, *targets: str, peer: str = "dask", peers: Iterable[str] = ()) -> None:
     module = _Stand(f"{__name__}.{name}", targets, peer, peers)

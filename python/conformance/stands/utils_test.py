@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from partita.distributed import Client
-
-from ..clusters import SLOTS, WORKERS, fresh_cluster, servers_of
+from ..clusters import SLOTS, WORKERS, servers_of, shared_cluster
+from ..clusters import KnownClient as Client
 from ..samples import *  # noqa: F403
 
 #: The configuration without a part of Dask's scheduler that Partita does not have.
 NO_AMM: dict[str, Any] = {}
+#: Slots of each worker in tests that are not coroutines.
+SLOTS_SYNC = 1
 #: Time of one test at most, in seconds.
 TEST_TIMEOUT_S = 30.0
 #: Interval of a poll, in seconds.
@@ -62,7 +63,7 @@ def gen_cluster(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         async def run(fixtures: dict[str, Any]) -> None:
-            cluster = fresh_cluster(workers, slots)
+            cluster = shared_cluster(workers, slots)
             found, others = servers_of(cluster)
             if not client:
                 await asyncio.wait_for(function(found, *others, **fixtures), TEST_TIMEOUT_S)
@@ -97,7 +98,7 @@ def gen_test(timeout: float = TEST_TIMEOUT_S, **_: Any) -> Callable[[Callable[..
 @contextlib.contextmanager
 def cluster(nworkers: int = WORKERS, **_: Any) -> Iterator[Any]:
     """Context manager of a cluster; yields what stands for the scheduler and for the workers."""
-    yield servers_of(fresh_cluster(nworkers, SLOTS))
+    yield servers_of(shared_cluster(nworkers, SLOTS_SYNC))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from ._conversion import to_datetime, to_numeric
 from ._frame import DataFrame
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
 from ._merge import concat, merge, merge_asof
+from ._overlap import map_overlap
+from ._partition_functions import from_delayed, from_map, map_partitions
 from ._scalar import Scalar
 from ._series import Index, Series
 
@@ -17,9 +19,13 @@ __all__ = [
     "Series",
     "concat",
     "from_arrow",
+    "from_delayed",
     "from_dict",
+    "from_map",
     "from_pandas",
     "from_table",
+    "map_overlap",
+    "map_partitions",
     "merge",
     "merge_asof",
     "read_csv",
@@ -38,11 +44,7 @@ __getattr__ = module_getattr(
         "Aggregation": "use groupby(..).agg with names of reductions, or groupby(..).apply with expressions of them",
         "from_array": "use from_pandas(pd.DataFrame(array))",
         "from_dask_array": "use from_pandas(pd.DataFrame(array))",
-        "from_delayed": FUNCTIONS,
-        "from_map": FUNCTIONS,
         "from_graph": FUNCTIONS,
-        "map_partitions": FUNCTIONS,
-        "map_overlap": FUNCTIONS,
         "get_dummies": "use assign with a column for each value, such as (ddf.k == value).astype(int)",
         "pivot_table": "use groupby with two keys, and unstack after compute()",
         "melt": "use concat with renamed columns",
@@ -52,7 +54,7 @@ __getattr__ = module_getattr(
         "to_json": _METHOD,
         "to_parquet": _METHOD,
         "to_timedelta": "use astype('timedelta64[ns]')",
-        "to_bag": "use to_json",
+        "to_bag": _METHOD,
         "to_hdf": "use to_parquet",
         "to_orc": "use to_parquet",
         "to_records": "use compute().to_records()",

@@ -44,15 +44,11 @@ _OF_DASK = frozenset(
         "applymap",
         "categorize",
         "dask",
-        "map_overlap",
-        "map_partitions",
         "optimize",
         "random_split",
         "reduction",
         "shuffle",
-        "to_bag",
         "to_dask_array",
-        "to_delayed",
         "to_records",
     )
 )
@@ -210,7 +206,138 @@ class Plan:
         """Draw the plan as SVG, for display in a notebook or written to a file."""
         return visualize(self, filename=filename, **arguments)
 
+    # Python functions.
+
+    def _outline(self) -> tuple[Any, ...]:
+        """Return how rows become the pandas object of this plan, in a form that can be pickled."""
+        from ._partition_inputs import outline_of
+
+        return outline_of(self)
+
+    @property
+    def _meta(self) -> Any:
+        """The pandas object of this plan without rows."""
+        from ._partition_inputs import meta_of
+
+        return meta_of(self)
+
+    @property
+    def _meta_nonempty(self) -> Any:
+        """The pandas object of this plan with two rows of made-up values."""
+        from ._partition_inputs import meta_of
+
+        return meta_of(self, 2)
+
+    def map_partitions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a Python function with each partition, and return the frame of its results.
+
+        The function runs on the workers when the result is first computed; see
+        :func:`partita.dataframe.map_partitions`.
+
+        Parameters
+        ----------
+        func : callable
+            Takes the partition as a pandas object, and returns a pandas frame, a series or a single value.
+        *args, **kwargs
+            Further arguments of the function, and ``meta``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=2)
+        >>> ddf.map_partitions(lambda part: part.assign(b=part.a.cumsum())).compute().b.tolist()
+        [1, 2, 5]
+        """
+        from ._partition_functions import map_partitions
+
+        return map_partitions(func, self, *args, **kwargs)
+
+    def map_overlap(self, func: Any, before: Any, after: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a Python function with each partition and rows before and after it.
+
+        See :func:`partita.dataframe.map_overlap`.
+
+        Parameters
+        ----------
+        func : callable
+            Takes the rows as a pandas object, and returns one with as many rows.
+        before, after : int, timedelta or str
+            Number of rows, or a duration.
+        *args, **kwargs
+            Further arguments of the function, and ``meta``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> a = dd.from_pandas(pd.DataFrame({"a": [1, 2, 4, 8]}), npartitions=2).a
+        >>> a.map_overlap(lambda part: part.shift(fill_value=0) + part, 1, 0).compute().tolist()
+        [1, 3, 6, 12]
+        """
+        from ._overlap import map_overlap
+
+        return map_overlap(func, self, before, after, *args, **kwargs)
+
+    def to_delayed(self, optimize_graph: bool = True) -> list[Any]:
+        """Persist the rows, and return the partitions as delayed values.
+
+        Each is the pandas object that :meth:`compute` returns for the rows of the partition. A task that needs it fetches
+        it from the worker that holds it. The rows stay persisted until no delayed value or future needs them.
+
+        Parameters
+        ----------
+        optimize_graph : bool
+            Accepted for compatibility with Dask; no effect.
+
+        Examples
+        --------
+        >>> import pandas as pd, partita
+        >>> from partita import dataframe as dd
+        >>> parts = dd.from_pandas(pd.DataFrame({"a": [1, 2, 3]}), npartitions=3).to_delayed()
+        >>> partita.compute([part.a.sum() for part in parts])[0] == [1, 2, 3]
+        True
+        """
+        from ._partition_functions import to_delayed
+
+        return to_delayed(self)
+
+    def to_bag(self, index: bool = False, format: str = "tuple") -> Any:
+        """Persist the rows, and return them as items of a bag.
+
+        Parameters
+        ----------
+        index : bool
+            Whether items have the index labels.
+        format : str
+            ``"tuple"``, ``"dict"``, or ``"frame"`` for whole partitions. Items of a column are its values.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), npartitions=2).to_bag().compute()
+        [(1, 'x'), (2, 'y')]
+        """
+        from ..bag._frames import to_bag
+
+        return to_bag(self, index, format)
+
     # Persisting.
+
+    def _create_deferred(self) -> bool:
+        """Create the table of which this plan is a selection of columns, if it is one of results of functions.
+
+        Return whether it is such a selection.
+        """
+        from ._partition_inputs import is_selection
+
+        deferred = self._client._connection.deferred
+        name = self._rows.persisted
+        if name is None or name not in deferred or not is_selection(self):
+            return False
+        deferred.create(name)
+        return True
 
     def _table_query(self, names: list[str]) -> str:
         """Return the plan as the query of a table: the selected columns and the sort keys, sorted by them.

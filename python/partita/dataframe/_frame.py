@@ -304,6 +304,40 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
         """Call a function with this frame and return its result."""
         return func(self, *args, **kwargs)
 
+    def apply(self, func: Any, axis: Any = 0, args: Any = (), meta: Any = None, **kwargs: Any) -> Any:
+        """Call a Python function with each row.
+
+        The function runs on the workers when the result is first computed. The result has the same rows, so that it can be
+        assigned as a column and combined with other columns.
+
+        Parameters
+        ----------
+        func : callable
+            Takes a row as a pandas series, and returns a value for a column, or a pandas series for a frame.
+        axis : int or str
+            Must be 1 or ``"columns"``.
+        args : tuple
+            Further positional arguments.
+        meta : optional
+            The columns and types of the result, as for :func:`partita.dataframe.map_partitions`. By default they are those
+            of the results for made-up rows.
+        **kwargs
+            Keyword arguments of the function.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from partita import dataframe as dd
+        >>> ddf = dd.from_pandas(pd.DataFrame({"a": [1, 2], "b": [3, 4]}), npartitions=2)
+        >>> ddf.apply(lambda row: row.a * row.b, axis=1).compute().tolist()
+        [3, 8]
+        """
+        from ._column_functions import apply_rows
+
+        if axis not in (1, "columns"):
+            raise NotImplementedError("apply() supports only axis=1; use map_partitions for whole columns")
+        return apply_rows(self, func, args, {"axis": 1, **kwargs}, meta)
+
     def items(self) -> Any:
         """Iterate over pairs of label and column."""
         return ((label, self._column(label)) for label in self._columns)
@@ -511,7 +545,7 @@ class DataFrame(FrameRows, FrameValues, FrameSummary, FrameWindows, FrameWriters
     def persist(self, **arguments: Any) -> DataFrame:
         """Persist the frame on the workers. The result is released when no frame refers to it."""
         reject_unsupported("persist", arguments)
-        return self._persist()
+        return self.copy() if self._create_deferred() else self._persist()
 
     def _persist(self, layout: str = "") -> DataFrame:
         rows, levels = self._persist_rows(layout)

@@ -336,17 +336,20 @@ class GroupBy:
     # Expressions of reductions.
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Evaluate an expression of reductions for each group, such as ``lambda g: g.a.sum() / g.b.sum()``.
+        """Call a function with each group.
 
-        The function is called once with a placeholder for a group, and its result becomes part of the plan. Therefore
-        it cannot access the values of a group: frames do not take Python functions yet.
+        An expression of reductions, such as ``lambda g: g.a.sum() / g.b.sum()``, becomes part of the plan: the function is
+        first called with a placeholder for a group. Other functions run on the workers when the result is first computed;
+        they get the rows of a group as a pandas frame without the keys, in their order.
 
         Parameters
         ----------
         func : callable
-            Returns a scalar, a dict or a pandas series of scalars, or a reduction of the whole frame.
+            Returns a scalar, a pandas series, or a pandas frame; an expression also a dict of scalars, or a reduction of the
+            whole frame.
         *args, **kwargs
-            Further arguments of the function.
+            Further arguments of the function. ``meta``: the columns and types of the result of a function that runs on the
+            workers, as for :func:`partita.dataframe.map_partitions`.
 
         Examples
         --------
@@ -355,15 +358,36 @@ class GroupBy:
         >>> ddf = dd.from_pandas(pd.DataFrame({"k": ["x", "y", "x"], "v": [1, 2, 3], "w": [1, 1, 3]}), npartitions=2)
         >>> ddf.groupby("k").apply(lambda g: (g.v * g.w).sum() / g.w.sum()).compute().to_dict()
         {'x': 2.5, 'y': 2.0}
+        >>> ddf.groupby("k").apply(lambda g: g.v.iloc[-1]).compute().to_dict()
+        {'x': 3, 'y': 2}
         """
-        for name in ("meta", "include_groups"):
-            kwargs.pop(name, None)
+        kwargs.pop("include_groups", None)
+        meta = kwargs.pop("meta", None)
+        try:
+            return self._expression(func, args, kwargs)
+        except KeyError:
+            # A column that does not exist.
+            raise
+        except Exception:
+            # It needs the rows of the group. If it fails for these too, that error is shown.
+            from ._group_functions import apply_groups
+
+            return apply_groups(self, func, args, kwargs, meta)
+
+    def _expression(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Return the result of a function that is an expression of reductions.
+
+        Raises
+        ------
+        NotImplementedError
+            If it is another function, which may raise any other error too.
+        """
         made = func(self._placeholder(), *args, **kwargs)
         if isinstance(made, Scalar):
             return self._expressions({None: made})[None]
         if isinstance(made, Reductions):
             return self._expressions({label: made[label] for label in made._cells})
-        if isinstance(made, (dict, pd.Series)):
+        if isinstance(made, dict) or (isinstance(made, pd.Series) and len(made)):
             return self._expressions(dict(made))
         raise NotImplementedError(_NO_FUNCTION)
 
@@ -426,10 +450,7 @@ class GroupSquare:
 
 
 _TRANSFORMS = ("sum", "mean", "min", "max", "count", "std", "var", "first", "last", "size")
-_NO_FUNCTION = (
-    "apply() takes a function that returns reductions of the group, such as lambda g: g.a.sum() / g.b.sum(); "
-    "workers cannot run other Python functions yet"
-)
+_NO_FUNCTION = "not an expression of reductions"
 
 
 class _PlaceholderClient:
@@ -441,6 +462,13 @@ class _PlaceholderClient:
     @property
     def _connection(self) -> Any:
         return self
+
+    @property
+    def deferred(self) -> Any:
+        return self._client._connection.deferred
+
+    def release(self, name: str) -> None:
+        self._client._connection.release(name)
 
     def schema(self, query: str) -> Any:
         return self._client._connection.schema(query)
@@ -485,7 +513,7 @@ class SeriesGroupBy(GroupBy):
         return super()._placeholder()[self._selected[0]]
 
     def apply(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Evaluate an expression of reductions for each group, such as ``lambda v: v.max() - v.min()``."""
+        """Call a function with the values of each group, such as ``lambda v: v.max() - v.min()``."""
         made = super().apply(func, *args, **kwargs)
         return made.rename(self._size_name()) if isinstance(made, Series) else made
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from .._drawing import visualize
 from .._errors import trim_traceback
 from ._arguments import reject_unsupported
 from ._base import Level
@@ -342,7 +343,34 @@ def _true(column: Column) -> str:
 # Results.
 
 
-class Reductions:
+class _Cells:
+    """Lazy values of one query."""
+
+    _rows: Rows
+
+    def _expressions(self) -> list[str]:
+        """Return the expressions of the values."""
+        raise NotImplementedError
+
+    @trim_traceback
+    def explain(self) -> str:
+        """Return the physical plan, split into stages."""
+        expressions = self._expressions()
+        select = ", ".join(f"{sql} AS c{at}" for at, sql in enumerate(expressions)) or "1 AS c0"
+        return self._rows.explain(f"SELECT {select} FROM {self._rows.under(select)}")
+
+    @trim_traceback
+    def visualize(self, filename: Any = None, **arguments: Any) -> Any:
+        """Draw the plan as SVG, for display in a notebook or written to a file."""
+        return visualize(self, filename=filename, **arguments)
+
+    def persist(self, **arguments: Any) -> Any:
+        """Return the object itself: single values are not persisted."""
+        reject_unsupported("persist", arguments)
+        return self
+
+
+class Reductions(_Cells):
     """One lazy value for each column, computed together."""
 
     def __init__(
@@ -361,6 +389,9 @@ class Reductions:
         self._axis = axis
         self._empty = empty
         self._computed: pd.Series | None = None
+
+    def _expressions(self) -> list[str]:
+        return list(self._cells.values())
 
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.Series:
@@ -408,7 +439,7 @@ class Reductions:
         return self._all().to_numpy(dtype)
 
 
-class Table:
+class Table(_Cells):
     """A small lazy table, whose values are computed together."""
 
     def __init__(
@@ -425,11 +456,14 @@ class Table:
         self._axis = axis
         self._is_square = is_square
 
+    def _expressions(self) -> list[str]:
+        return [sql for column in self._cells.values() for sql in column.values()]
+
     @trim_traceback
     def compute(self, **arguments: Any) -> pd.DataFrame:
         """Run the plan on the cluster and return a pandas frame."""
         reject_unsupported("compute", arguments)
-        flat = [sql for column in self._cells.values() for sql in column.values()]
+        flat = self._expressions()
         frame = to_pandas(self._rows.values(flat))
         values = iter(frame.iloc[0, at] for at in range(len(flat)))
         shown = {at: {name: next(values) for name in column} for at, column in enumerate(self._cells.values())}

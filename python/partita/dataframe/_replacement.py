@@ -165,17 +165,36 @@ class ColumnReplacement:
         return self._replace_where(cond, other, False)
 
     def map(self, arg: Any, na_action: Any = None, meta: Any = None) -> Series:
-        """Map values by a dict or a pandas series. Values that are not in it become missing."""
+        """Map values by a dict, a pandas series, or a Python function.
+
+        Values that are not in a dict or series become missing. A function runs on the workers, with each value, when the
+        column is first computed.
+
+        Parameters
+        ----------
+        arg : dict, pandas.Series or callable
+            The mapping.
+        na_action : str, optional
+            ``"ignore"`` keeps missing values, without a call of the function.
+        meta : optional
+            The type that a function returns, as for :func:`partita.dataframe.map_partitions`. By default it is that of its
+            results for made-up values.
+        """
         if isinstance(arg, pd.Series):
             arg = arg.to_dict()
         if na_action not in (None, "ignore"):
             raise ValueError(f"na_action must either be 'ignore' or None, {na_action!r} was passed")
+        if callable(arg) and not hasattr(arg, "__missing__"):
+            from ._column_functions import map_values
+
+            made: Series = map_values(self, arg, na_action, meta)
+            return made
         if hasattr(arg, "__missing__"):
             raise NotImplementedError(
                 f"map() does not support {type(arg).__name__}, which generates values; use a plain dict"
             )
         if not isinstance(arg, dict):
-            raise NotImplementedError("map() takes a dict or a pandas Series: frames do not take Python functions yet")
+            raise TypeError(f"map() takes a dict, a pandas Series or a function, not {type(arg).__name__}")
         sorts = {sort_of(type_of(value)) for value in arg.values() if not is_missing(value)}
         if len(sorts) > 1:
             raise TypeError(f"cannot map to {' and '.join(sorted(sorts))} in one column; use values of one type")

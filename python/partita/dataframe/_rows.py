@@ -43,6 +43,10 @@ def new_table_name() -> str:
 class _Identity:
     """Identifies a set of rows."""
 
+    def __init__(self) -> None:
+        #: Tables of the rows with results of Python functions, by the statement and the functions.
+        self.tables: dict[Any, str] = {}
+
 
 class Rows:
     """The rows of a SQL relation.
@@ -99,7 +103,7 @@ class Rows:
         self.physical = physical
         self.partitions = partitions
         self.layers = layers
-        self.identity = identity or _Identity()
+        self.identity: Any = identity or _Identity()
         self._keep = keep
         self._schema: pa.Schema | None = None
         self._types: dict[str, pa.DataType] = {}
@@ -153,43 +157,38 @@ class Rows:
         """Return the relation. Independent layers share one subquery; deeply nested SQL is slow to plan."""
         if not self.layers:
             return self.root
+        wanted = {name for one in expressions for name in _LAYER.findall(one)}
+        text, layers = self.root, self.layers
+        called = self._last_call(wanted)
+        if called:
+            from ._column_functions import called_relation
+
+            text, layers = called_relation(self, layers[:called]), layers[called:]
         last: dict[str, int] = {}
-        levels = self._levels({name for one in expressions for name in _LAYER.findall(one)}, last)
-        text = self.root
+        levels = _levels(layers, wanted, last)
         for at, level in enumerate(levels):
             columns = ", ".join(f"{expression} AS {quote(name)}" for name, expression in level)
             gone = ", ".join(quote(name) for name, until in last.items() if until == at)
             text = f"(SELECT *{f' EXCEPT ({gone})' if gone else ''}, {columns} FROM {text})"
         return text
 
-    def _levels(self, wanted: set[str], last: dict[str, int]) -> list[list[tuple[str, str]]]:
-        """Return the needed layers in levels, each of which depends only on earlier levels.
+    def _last_call(self, wanted: set[str]) -> int:
+        """Return the number of layers up to the last one that a Python function computes and a query needs.
 
-        Parameters
-        ----------
-        wanted : set of str
-            Names of the layers that the query uses.
-        last : dict
-            Receives the last level that uses each layer that is not in `wanted`.
+        All earlier layers are computed with it, also if this query does not need them, so that all queries read one
+        table, and the function runs once.
         """
-        used = {name: set(_LAYER.findall(expression)) for _, name, expression in self.layers}
-        needed = set(wanted)
-        for _, name, _ in reversed(self.layers):
-            if name in needed:
-                needed |= used[name]
-        depths: dict[str, int] = {}
-        levels: list[list[tuple[str, str]]] = []
-        for _, name, expression in self.layers:
-            if name not in needed:
-                continue
-            depth = max((depths.get(one, 0) for one in used[name]), default=0)
-            depths[name] = depth + 1
-            if depth == len(levels):
-                levels.append([])
-            levels[depth].append((name, expression))
-            for one in used[name] - wanted:
-                last[one] = max(last.get(one, 0), depth)
-        return levels
+        if all(type(expression) is str for _, _, expression in self.layers):
+            return 0
+        needed = _needed(self.layers, wanted)
+        found = [at for at, (_, name, one) in enumerate(self.layers) if name in needed and type(one) is not str]
+        if not found:
+            return 0
+        end = found[-1] + 1
+        call = getattr(self.layers[end - 1][2], "call", None)
+        while end < len(self.layers) and getattr(self.layers[end][2], "call", None) is call:
+            end += 1
+        return end
 
     def add(self, expression: str) -> tuple[Rows, str]:
         """Add the result of a window function as a layer; return the rows and the name of the column in SQL.
@@ -197,6 +196,14 @@ class Rows:
         Window functions repartition the rows, so the relation no longer returns them in their order.
         """
         return self._added(expression, False)
+
+    def add_calls(self, expressions: Sequence[str]) -> tuple[Rows, list[str]]:
+        """Add columns that Python functions compute as layers; return the rows and the names of the columns in SQL."""
+        rows, names = self, []
+        for expression in expressions:
+            rows, name = rows._added(expression, False)
+            names.append(name)
+        return rows, names
 
     def shorten(self, expression: str) -> tuple[Rows, str]:
         """Return the rows and the expression. A long expression becomes a layer and is replaced by its name.
@@ -270,6 +277,47 @@ class Rows:
         by = f"PARTITION BY {partition} " if partition else ""
         order = [reverse(sql) for sql in self.order] if backwards else self.order
         return f"OVER ({by}ORDER BY {', '.join(order)}{' ' + frame if frame else ''})"
+
+
+_Layers = tuple[tuple[int, str, str], ...]
+
+
+def _needed(layers: _Layers, wanted: set[str]) -> set[str]:
+    """Return the names of wanted layers and of those that they use."""
+    needed = set(wanted)
+    for _, name, expression in reversed(layers):
+        if name in needed:
+            needed |= set(_LAYER.findall(expression))
+    return needed
+
+
+def _levels(layers: _Layers, wanted: set[str], last: dict[str, int]) -> list[list[tuple[str, str]]]:
+    """Return the needed layers in levels, each of which depends only on earlier levels.
+
+    Parameters
+    ----------
+    layers : tuple
+        The layers.
+    wanted : set of str
+        Names of the layers that the query uses.
+    last : dict
+        Receives the last level that uses each layer that is not in `wanted`.
+    """
+    needed = _needed(layers, wanted)
+    depths: dict[str, int] = {}
+    levels: list[list[tuple[str, str]]] = []
+    for _, name, expression in layers:
+        if name not in needed:
+            continue
+        used = set(_LAYER.findall(expression))
+        depth = max((depths.get(one, 0) for one in used), default=0)
+        depths[name] = depth + 1
+        if depth == len(levels):
+            levels.append([])
+        levels[depth].append((name, expression))
+        for one in used - wanted:
+            last[one] = max(last.get(one, 0), depth)
+    return levels
 
 
 _ENDINGS = (" ASC NULLS LAST", " DESC NULLS LAST", " ASC NULLS FIRST", " DESC NULLS FIRST")

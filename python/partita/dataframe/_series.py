@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import copy
 import numbers
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -50,8 +50,6 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
     >>> int(a.max().compute())
     3
     """
-
-    _alternatives: ClassVar[dict[builtins.str, builtins.str]] = {"apply": "map with a dict, or arithmetic"}
 
     def __init__(
         self,
@@ -164,10 +162,30 @@ class Series(ColumnWindows, ColumnSummary, ColumnReplacement, Operators, Plan):
         """Call a function with this column and return its result."""
         return func(self, *args, **kwargs)
 
+    def apply(self, func: Any, convert_dtype: Any = True, meta: Any = None, args: Any = (), **kwargs: Any) -> Any:
+        """Call a Python function with each value; see :meth:`map`.
+
+        Parameters
+        ----------
+        func : callable
+            Takes a value, and returns a value for a column, or a pandas series for a frame.
+        convert_dtype
+            Accepted for compatibility with Dask; no effect.
+        meta : optional
+            The type that the function returns, as for :func:`partita.dataframe.map_partitions`.
+        args, **kwargs
+            Further arguments of the function.
+        """
+        from ._column_functions import apply_rows
+
+        return apply_rows(self, func, args, kwargs, meta)
+
     @trim_traceback
     def persist(self, **arguments: Any) -> Series:
         """Persist the column on the workers. The result is released when no column refers to it."""
         reject_unsupported("persist", arguments)
+        if self._create_deferred():
+            return self.copy()
         rows, levels = self._persist_rows()
         return Series(rows, quote("v"), self.name, levels, self._known, self._origin)
 

@@ -260,9 +260,17 @@ fn gather(first: Told, told: &mut mpsc::Receiver<Told>) -> Vec<FromWorker> {
     let mut next = Some(first);
     while let Some(one) = next {
         match one {
-            Told::Done(report) => {
-                bytes += report.value_bytes();
-                reports.push(report);
+            Told::Done(ended) => {
+                for report in ended {
+                    let is_full = reports.len() >= TASKS_PER_MESSAGE_MAX
+                        || bytes + report.value_bytes() > MESSAGE_VALUES_BYTES;
+                    if is_full && !reports.is_empty() {
+                        messages.push(FromWorker::Reports(std::mem::take(&mut reports)));
+                        bytes = 0;
+                    }
+                    bytes += report.value_bytes();
+                    reports.push(report);
+                }
             }
             Told::SlotChanged { task, attempt, has_slot } => {
                 if !reports.is_empty() {

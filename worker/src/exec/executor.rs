@@ -3,6 +3,7 @@
 use crate::exec::failure::{classify, exception_of};
 use crate::exec::inputs::TaskInputs;
 use crate::exec::runner::OwnSlot;
+use crate::exec::slots::Key;
 use crate::exec::stage::Stage;
 use crate::memory::TaskMemory;
 use crate::store::{Output, Store};
@@ -45,6 +46,25 @@ impl From<Output> for Made {
 pub(crate) trait Executor: Send + Sync + fmt::Debug {
     /// Runs an attempt on the slot that calls it. It is stopped where it waits.
     async fn run(&self, run: TaskRun) -> Result<Made>;
+
+    /// Runs attempts of one stage on the slot that calls it, one after the other, and says how each ended. Those that it
+    /// cannot begin are given back.
+    async fn run_batch(&self, runs: Vec<TaskRun>, batch: &dyn Batch) {
+        for run in runs {
+            let key = (run.task.task, run.task.attempt);
+            batch.ended(key, self.run(run).await).await;
+        }
+    }
+}
+
+/// Hears of attempts that run one after the other.
+#[async_trait]
+pub(crate) trait Batch: Send + Sync {
+    /// An attempt is over. The next one begins.
+    async fn ended(&self, key: Key, made: Result<Made>);
+
+    /// These have not begun, and will not.
+    fn give_back(&self, keys: &[Key]);
 }
 
 /// The executors of a worker.
@@ -74,24 +94,9 @@ impl Executors {
 /// failure.
 pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun) -> Outcome {
     let (stage, fetched) = (Arc::clone(&run.stage), Arc::clone(&run.inputs.fetched_bytes));
-    let (task, attempt) = (run.task.task, run.task.attempt);
+    let key = (run.task.task, run.task.attempt);
     match AssertUnwindSafe(executor.run(run)).catch_unwind().await {
-        Ok(Ok(Made { output, operators, value })) => {
-            let (rows, bytes) = output.size();
-            if let Err(error) = store.put(task, attempt, output) {
-                let (kind, error) = classify(&error, store.folder());
-                return Outcome::failed(kind, error);
-            }
-            let fetched_bytes = fetched.load(Ordering::Relaxed);
-            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators, value })
-        }
-        Ok(Err(error)) => {
-            stage.forget_plan();
-            let exception = exception_of(&error);
-            let (kind, error) = classify(&error, store.folder());
-            tracing::warn!(%task, attempt, ?kind, cause = %error, "a task failed");
-            Outcome::Failed { kind, error, exception }
-        }
+        Ok(made) => keep(made, (store, &stage), key, fetched.load(Ordering::Relaxed)),
         Err(panic) => {
             stage.forget_plan();
             let text = panic
@@ -100,6 +105,32 @@ pub(crate) async fn outcome(executor: &dyn Executor, store: &Store, run: TaskRun
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
             Outcome::failed(FailureKind::Fatal, format!("the task panicked: {text}"))
+        }
+    }
+}
+
+/// Keeps the output of an attempt that is over, and says how it went.
+pub(crate) fn keep(
+    made: Result<Made>,
+    (store, stage): (&Store, &Stage),
+    (task, attempt): Key,
+    fetched_bytes: u64,
+) -> Outcome {
+    match made {
+        Ok(Made { output, operators, value }) => {
+            let (rows, bytes) = output.size();
+            if let Err(error) = store.put(task, attempt, output) {
+                let (kind, error) = classify(&error, store.folder());
+                return Outcome::failed(kind, error);
+            }
+            Outcome::Finished(TaskFigures { rows, bytes, fetched_bytes, operators, value })
+        }
+        Err(error) => {
+            stage.forget_plan();
+            let exception = exception_of(&error);
+            let (kind, error) = classify(&error, store.folder());
+            tracing::warn!(%task, attempt, ?kind, cause = %error, "a task failed");
+            Outcome::Failed { kind, error, exception }
         }
     }
 }

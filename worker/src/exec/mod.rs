@@ -18,7 +18,8 @@ mod waits;
 mod write;
 
 pub(crate) use commit::{CommitExecutor, remove_abandoned};
-pub(crate) use executor::{Executor, Executors, Made, TaskRun};
+pub(crate) use executor::{Batch, Executor, Executors, Made, TaskRun};
 pub(crate) use inputs::{InputSource, Object};
 pub(crate) use query::QueryExecutor;
 pub(crate) use runner::{OwnSlot, TaskRunner, Told};
+pub(crate) use stage::Stage;

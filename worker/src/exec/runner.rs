@@ -1,29 +1,39 @@
 //! The task runner: fragments, the queue of tasks, the slots they run on, and their reports.
 
-use crate::exec::executor::{self, Executors, TaskRun};
+use crate::exec::executor::{self, Batch, Executors, Made, TaskRun};
 use crate::exec::inputs::InputSource;
-use crate::exec::slots::{OnSlot, Slots};
+use crate::exec::slots::{Key, OnSlot, Slots};
 use crate::exec::stage::Stage;
 use crate::exec::waits::Waits;
 use crate::memory::{MemoryPolicy, TaskMemory};
 use crate::runtimes::Runtimes;
 use crate::store::Store;
+use async_trait::async_trait;
+use datafusion::error::Result;
+use futures::FutureExt;
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partita_shared::message::{
-    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport,
+    FailureKind, Fragment, Locations, Outcome, RunTask, SlotTask, TaskFigures, TaskReport, Work,
 };
 use partita_shared::units::format_bytes;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// What happened to an attempt, as the control loop gets it.
+/// How long an attempt that nobody wants may take to end where others run after it.
+const BATCH_STOP_TIME: Duration = Duration::from_millis(200);
+
+/// How long the report of a short call may wait for those of the calls after it.
+const GATHER_TIME: Duration = Duration::from_millis(1);
+
+/// What happened to attempts, as the control loop gets it.
 #[derive(Debug)]
 pub(crate) enum Told {
-    /// It is over.
-    Done(TaskReport),
+    /// They are over.
+    Done(Vec<TaskReport>),
     /// It gave its slot back, or took one again.
     SlotChanged { task: TaskId, attempt: Attempt, has_slot: bool },
 }
@@ -130,7 +140,7 @@ impl TaskRunner {
         tracing::warn!(%task, attempt, used, limit, "stopped a task because of its memory use");
         let outcome = Outcome::failed(FailureKind::Memory, error);
         let (told, report) = (self.told.clone(), TaskReport { task, attempt, spent, outcome });
-        self.runtimes.data().spawn(async move { told.send(Told::Done(report)).await });
+        self.runtimes.data().spawn(async move { told.send(Told::Done(vec![report])).await });
         self.fill_slots();
         true
     }
@@ -197,30 +207,66 @@ impl TaskRunner {
 
     /// Starts tasks on free slots.
     pub(crate) fn fill_slots(self: &Arc<Self>) {
+        let count = self.policy.slots() as usize;
         let mut slots = self.slots();
-        slots.take_back(self.policy.slots() as usize);
-        while slots.running.len() < self.policy.slots() as usize {
+        slots.take_back(count);
+        while slots.used() < count {
             let is_short = self.waiting.load(Ordering::Relaxed) && slots.is_any_alive();
             let is_freed = self.spilling.load(Ordering::Relaxed) && self.policy.is_tight();
             if is_short || is_freed {
                 return;
             }
-            let Some((run, came)) = slots.queue.pop_front() else { return };
-            let key = (run.task, run.attempt);
-            let stage = self.stages().get(&run.task.stage).cloned();
-            let runner = Arc::clone(self);
-            let (waits, memory) = (Waits::default(), TaskMemory::default());
-            let (since, counted, charged) = (Instant::now(), waits.clone(), memory.clone());
-            // The slot is taken before the task can end: it waits for this lock to say that it has.
-            let handle = self.runtimes.compute().spawn(async move {
-                let (task, attempt) = key;
-                let outcome = runner.attempt(stage, run, counted, charged).await;
-                runner.finished(task, attempt, outcome).await;
-            });
-            let slot = slots.take_slot();
-            let (handle, queued) = (handle.abort_handle(), since.duration_since(came));
-            slots.running.insert(key, OnSlot { handle, slot, since, queued, waits, memory });
+            let Some(first) = slots.queue.pop_front() else { return };
+            let stage = self.stages().get(&first.0.task.stage).cloned();
+            let max = stage.as_ref().map_or(1, |stage| stage.batch_calls_max());
+            let others = slots.take_alike(&first.0, max, count);
+            self.start(&mut slots, stage, first, others);
         }
+    }
+
+    /// Starts a task on a free slot, with others that run after it.
+    fn start(
+        self: &Arc<Self>,
+        slots: &mut Slots,
+        stage: Option<Arc<Stage>>,
+        first: (RunTask, Instant),
+        others: Vec<(RunTask, Instant)>,
+    ) {
+        let is_single = others.is_empty();
+        let (mut attempts, mut runs) = (Vec::new(), Vec::new());
+        for (run, came) in [first].into_iter().chain(others) {
+            let (waits, memory) = (Waits::default(), TaskMemory::default());
+            let on_slot = OnSlot::new(came, waits.clone(), memory.clone());
+            let on_slot = if is_single { on_slot } else { on_slot.among_others(&run) };
+            attempts.push(((run.task, run.attempt), on_slot));
+            runs.push((run, waits, memory));
+        }
+        let runner = Arc::clone(self);
+        // The slot is taken before a task can end: it waits for the lock of the slots to say that it has.
+        let handle = self.runtimes.compute().spawn(async move {
+            match stage {
+                Some(stage) if !is_single => runner.attempts(stage, runs).await,
+                stage => {
+                    for (run, waits, memory) in runs {
+                        let key = (run.task, run.attempt);
+                        let outcome = runner.attempt(stage.clone(), run, waits, memory).await;
+                        runner.finished(key, outcome, stage.as_deref()).await;
+                    }
+                }
+            }
+        });
+        slots.start(handle.abort_handle(), attempts);
+    }
+
+    /// One attempt, with all that it may use.
+    fn run_of(
+        self: &Arc<Self>,
+        stage: &Arc<Stage>,
+        (task, waits, memory): (RunTask, Waits, TaskMemory),
+    ) -> TaskRun {
+        let inputs = self.inputs.for_task(stage, &task, waits);
+        let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
+        TaskRun { stage: Arc::clone(stage), task, inputs, memory, slot }
     }
 
     /// Runs an attempt and says how it went.
@@ -238,22 +284,62 @@ impl TaskRunner {
         let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
             return Outcome::Finished(TaskFigures::default());
         };
-        let inputs = self.inputs.for_task(&stage, &task, waits);
-        let slot = OwnSlot { runner: Arc::downgrade(self), key: (task.task, task.attempt) };
-        let run = TaskRun { stage, task, inputs, memory, slot };
+        let run = self.run_of(&stage, (task, waits, memory));
         executor::outcome(executor, &self.store, run).await
     }
 
+    /// Runs attempts of one stage, one after the other.
+    async fn attempts(
+        self: &Arc<Self>,
+        stage: Arc<Stage>,
+        runs: Vec<(RunTask, Waits, TaskMemory)>,
+    ) {
+        let keys: Vec<Key> = runs.iter().map(|(run, ..)| (run.task, run.attempt)).collect();
+        let batch = StageBatch::new(self, &stage);
+        let Some(executor) = self.executors.executor_of(&stage.fragment.work) else {
+            for key in keys {
+                let outcome = Outcome::Finished(TaskFigures::default());
+                self.finished(key, outcome, Some(&stage)).await;
+            }
+            return;
+        };
+        let runs = runs.into_iter().map(|run| self.run_of(&stage, run)).collect();
+        let run = AssertUnwindSafe(executor.run_batch(runs, &batch)).catch_unwind();
+        if run.await.is_err() {
+            // Each is tried with a process of its own, which tells which one it was.
+            stage.call_singly();
+            batch.give_back(&keys);
+        }
+        tell_all(&batch.ended, &self.told).await;
+    }
+
     /// An attempt is over: its slot goes to the next, and the control loop hears of it.
-    async fn finished(self: &Arc<Self>, task: TaskId, attempt: Attempt, outcome: Outcome) {
+    async fn finished(self: &Arc<Self>, key: Key, outcome: Outcome, stage: Option<&Stage>) {
+        if let Some(report) = self.conclude(key, outcome, stage) {
+            let _ = self.told.send(Told::Done(vec![report])).await;
+        }
+    }
+
+    /// An attempt is over: its slot goes to the next. Gives what is to be told of it.
+    fn conclude(
+        self: &Arc<Self>,
+        (task, attempt): Key,
+        outcome: Outcome,
+        stage: Option<&Stage>,
+    ) -> Option<TaskReport> {
         let Some(on_slot) = self.slots().leave(&(task, attempt)) else {
             // It was stopped while it stored its output, which may have been after the scheduler had it dropped.
             self.runtimes.free(self.store.drop_attempt(task, attempt));
-            return;
+            self.fill_slots();
+            return None;
         };
-        self.fill_slots();
         let spent = on_slot.spent();
-        let _ = self.told.send(Told::Done(TaskReport { task, attempt, spent, outcome })).await;
+        if let Some(stage) = stage.filter(|stage| matches!(stage.fragment.work, Work::Function(_)))
+        {
+            stage.add_call(spent.busy_us);
+        }
+        self.fill_slots();
+        Some(TaskReport { task, attempt, spent, outcome })
     }
 
     /// Stops attempts, or takes them out of the queue.
@@ -261,9 +347,23 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| !attempts.contains(&(run.task, run.attempt)));
-            attempts.iter().for_each(|key| slots.stop(key));
+            for key in attempts {
+                if let Some(slot) = slots.stop(key) {
+                    self.stop_late(slot, *key);
+                }
+            }
         }
         self.fill_slots();
+    }
+
+    /// Stops what runs on a slot if an attempt that nobody wants has not ended there after a moment.
+    fn stop_late(self: &Arc<Self>, slot: u16, key: Key) {
+        let runner = Arc::clone(self);
+        self.runtimes.data().spawn(async move {
+            tokio::time::sleep(BATCH_STOP_TIME).await;
+            runner.slots().stop_lane(slot, &key);
+            runner.fill_slots();
+        });
     }
 
     /// Takes all tasks out of the queue, and gives their attempts.
@@ -288,7 +388,11 @@ impl TaskRunner {
         {
             let mut slots = self.slots();
             slots.queue.retain(|(run, _)| run.task.stage.job != job);
-            slots.of_job(job).iter().for_each(|key| slots.stop(key));
+            for key in slots.of_job(job) {
+                if let Some(slot) = slots.stop(&key) {
+                    self.stop_late(slot, key);
+                }
+            }
         }
         self.arguments().retain(|(task, _), _| task.stage.job != job);
         // A plan may keep the collected side of a join.
@@ -313,11 +417,63 @@ impl TaskRunner {
     }
 }
 
+/// Attempts of one stage that run one after the other. Those that end shortly after each other are told of together.
+struct StageBatch {
+    runner: Arc<TaskRunner>,
+    stage: Arc<Stage>,
+    ended: Arc<Mutex<Vec<TaskReport>>>,
+}
+
+impl StageBatch {
+    fn new(runner: &Arc<TaskRunner>, stage: &Arc<Stage>) -> Self {
+        let (runner, stage) = (Arc::clone(runner), Arc::clone(stage));
+        StageBatch { runner, stage, ended: Arc::default() }
+    }
+
+    /// Tells of an attempt that has ended after a moment, in which others may end too.
+    fn tell_soon(&self, report: TaskReport) {
+        let mut held = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push(report);
+        if held.len() > 1 {
+            return;
+        }
+        // Not by whoever runs them: the next one may take long, or be stopped.
+        let (ended, told) = (Arc::clone(&self.ended), self.runner.told.clone());
+        self.runner.runtimes.data().spawn(async move {
+            tokio::time::sleep(GATHER_TIME).await;
+            tell_all(&ended, &told).await;
+        });
+    }
+}
+
+/// Tells of all attempts that have ended.
+async fn tell_all(ended: &Mutex<Vec<TaskReport>>, told: &mpsc::Sender<Told>) {
+    let ended = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
+    if !ended.is_empty() {
+        let _ = told.send(Told::Done(ended)).await;
+    }
+}
+
+#[async_trait]
+impl Batch for StageBatch {
+    async fn ended(&self, key: Key, made: Result<Made>) {
+        let outcome = executor::keep(made, (&self.runner.store, &self.stage), key, 0);
+        if let Some(report) = self.runner.conclude(key, outcome, Some(&self.stage)) {
+            self.tell_soon(report);
+        }
+    }
+
+    fn give_back(&self, keys: &[Key]) {
+        self.runner.slots().give_back(keys);
+        self.runner.fill_slots();
+    }
+}
+
 /// The slot of an attempt that runs.
 #[derive(Debug)]
 pub(crate) struct OwnSlot {
     runner: Weak<TaskRunner>,
-    key: (TaskId, Attempt),
+    key: Key,
 }
 
 impl OwnSlot {
@@ -326,6 +482,10 @@ impl OwnSlot {
         let Some(runner) = self.runner.upgrade() else { return false };
         if !runner.slots().secede(self.key) {
             return false;
+        }
+        // Calls that wait for others must not keep others waiting behind them.
+        if let Some(stage) = runner.stages().get(&self.key.0.stage) {
+            stage.call_singly();
         }
         self.tell(&runner, false).await;
         runner.fill_slots();

@@ -8,27 +8,57 @@ use partita_shared::message::{RunTask, SlotTask, Spent};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+/// Bytes of the arguments and inputs of calls that are sent to a process together. They fit into the buffer of its
+/// socket, so that neither side waits for the other one while both write.
+const BATCH_BYTES_MAX: usize = 32 << 10;
 
 /// An attempt on a slot.
 #[derive(Debug)]
 pub(crate) struct OnSlot {
-    pub(crate) handle: tokio::task::AbortHandle,
-    pub(crate) slot: u16,
-    pub(crate) since: Instant,
-    pub(crate) queued: Duration,
+    slot: u16,
+    came: Instant,
+    /// When it began, or those before it on the slot ended.
+    since: Instant,
+    /// The task, if others may make it run again that run on the same slot.
+    run: Option<RunTask>,
     pub(crate) waits: Waits,
     pub(crate) memory: TaskMemory,
 }
 
 impl OnSlot {
+    /// One that begins now.
+    pub(crate) fn new(came: Instant, waits: Waits, memory: TaskMemory) -> Self {
+        OnSlot { slot: 0, came, since: Instant::now(), run: None, waits, memory }
+    }
+
+    /// One of several that run on a slot, one after the other.
+    pub(crate) fn among_others(self, run: &RunTask) -> Self {
+        OnSlot { run: Some(run.clone()), ..self }
+    }
+
     /// Where it was, and for how long until now.
     pub(crate) fn spent(&self) -> Spent {
         let busy_us = self.since.elapsed().as_micros() as u64;
         let (transfer_us, disk_us) = self.waits.within(busy_us);
-        let queued_us = self.queued.as_micros() as u64;
+        let queued_us = self.since.duration_since(self.came).as_micros() as u64;
         Spent { slot: self.slot, queued_us, busy_us, transfer_us, disk_us }
     }
 }
+
+/// What runs on a slot: one attempt, or short calls of one function, one after the other.
+#[derive(Debug)]
+struct Lane {
+    handle: AbortHandle,
+    /// Attempts that have not ended.
+    left: Vec<Key>,
+    /// Those of them that nobody wants any more.
+    unwanted: Vec<Key>,
+}
+
+/// An attempt of a task.
+pub(crate) type Key = (TaskId, Attempt);
 
 /// Attempts that may have given their slot back at once. Each has a process.
 const SECEDED_MAX: usize = 256;
@@ -38,11 +68,13 @@ const SECEDED_MAX: usize = 256;
 pub(crate) struct Slots {
     /// Tasks, and when they came.
     pub(crate) queue: VecDeque<(RunTask, Instant)>,
-    pub(crate) running: HashMap<(TaskId, Attempt), OnSlot>,
+    pub(crate) running: HashMap<Key, OnSlot>,
+    /// What runs on each slot that is not free.
+    lanes: HashMap<u16, Lane>,
     /// Attempts that gave their slot back, since they wait for other tasks.
-    seceded: HashMap<(TaskId, Attempt), OnSlot>,
+    seceded: HashMap<Key, (OnSlot, AbortHandle)>,
     /// Those of them that want a slot again, in this order.
-    rejoining: VecDeque<((TaskId, Attempt), oneshot::Sender<()>)>,
+    rejoining: VecDeque<(Key, oneshot::Sender<()>)>,
     /// Slots that nothing runs on; those beyond the highest that was ever taken are not listed.
     free: BTreeSet<u16>,
     /// Slots that were taken at least once.
@@ -55,21 +87,111 @@ pub(crate) struct Slots {
 #[derive(Debug)]
 struct Stopped {
     job: JobId,
-    handle: tokio::task::AbortHandle,
+    handle: AbortHandle,
     at: Instant,
 }
 
 /// For how long a stopped attempt that has not ended counts as one that has its memory.
 const STOPPED_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Whether all that a call reads came with it.
+fn is_small(run: &RunTask) -> bool {
+    run.own.iter().all(|own| own.values.len() == own.partitions.len())
+}
+
 impl Slots {
-    pub(crate) fn stop(&mut self, key: &(TaskId, Attempt)) {
-        if let Some(on_slot) = self.leave(key) {
-            on_slot.handle.abort();
-            self.stopped.retain(|stopped| !stopped.handle.is_finished());
-            let (job, handle) = (key.0.stage.job, on_slot.handle);
-            self.stopped.push(Stopped { job, handle, at: Instant::now() });
+    /// Slots that something runs on.
+    pub(crate) fn used(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Takes tasks after the first one out of the queue that are calls of the same stage as short as it, which may run
+    /// one after the other: so many at most, and not more than an equal part for each of `slots`.
+    pub(crate) fn take_alike(
+        &mut self,
+        first: &RunTask,
+        max: usize,
+        slots: usize,
+    ) -> Vec<(RunTask, Instant)> {
+        let max = max.min(self.queue.len() / slots + 1);
+        let mut bytes = first.value_bytes();
+        if max < 2 || !is_small(first) {
+            return Vec::new();
         }
+        let mut alike = Vec::new();
+        while alike.len() + 1 < max {
+            let fits = |(run, _): &(RunTask, Instant)| {
+                run.task.stage == first.task.stage
+                    && is_small(run)
+                    && bytes + run.value_bytes() <= BATCH_BYTES_MAX
+            };
+            let Some(next) = self.queue.pop_front_if(|next| fits(next)) else { break };
+            bytes += next.0.value_bytes();
+            alike.push(next);
+        }
+        alike
+    }
+
+    /// Puts attempts on a free slot, one after the other.
+    pub(crate) fn start(&mut self, handle: AbortHandle, attempts: Vec<(Key, OnSlot)>) {
+        let slot = self.take_slot();
+        let left = attempts.iter().map(|(key, _)| *key).collect();
+        self.lanes.insert(slot, Lane { handle, left, unwanted: Vec::new() });
+        for (key, on_slot) in attempts {
+            self.running.insert(key, OnSlot { slot, ..on_slot });
+        }
+    }
+
+    /// Stops an attempt. Gives its slot if others run there too: it is only told to end if it does not soon.
+    pub(crate) fn stop(&mut self, key: &Key) -> Option<u16> {
+        if let Some((_, handle)) = self.seceded.remove(key) {
+            self.abort(key.0.stage.job, handle);
+            return None;
+        }
+        let slot = self.running.get(key)?.slot;
+        let lane = self.lanes.get_mut(&slot)?;
+        if lane.left.len() > 1 {
+            self.running.remove(key);
+            lane.unwanted.push(*key);
+            return Some(slot);
+        }
+        let handle = lane.handle.clone();
+        self.leave(key);
+        self.abort(key.0.stage.job, handle);
+        None
+    }
+
+    /// Ends what runs on a slot if an attempt there still has not ended that nobody wants. The others go back into the
+    /// queue.
+    pub(crate) fn stop_lane(&mut self, slot: u16, key: &Key) {
+        let is_late = |lane: &Lane| lane.unwanted.contains(key) && lane.left.contains(key);
+        if !self.lanes.get(&slot).is_some_and(is_late) {
+            return;
+        }
+        let Some(lane) = self.lanes.remove(&slot) else { return };
+        self.free.insert(slot);
+        for left in lane.left.iter().rev() {
+            let on_slot = self.running.remove(left);
+            if let Some(OnSlot { run: Some(run), came, .. }) = on_slot {
+                self.queue.push_front((run, came));
+            }
+        }
+        self.abort(key.0.stage.job, lane.handle);
+    }
+
+    /// Attempts that have not begun go from their slot back into the queue.
+    pub(crate) fn give_back(&mut self, keys: &[Key]) {
+        for key in keys.iter().rev() {
+            if let Some(OnSlot { run: Some(run), came, .. }) = self.leave(key) {
+                self.queue.push_front((run, came));
+            }
+        }
+    }
+
+    fn abort(&mut self, job: JobId, handle: AbortHandle) {
+        handle.abort();
+        self.stopped.retain(|stopped| !stopped.handle.is_finished());
+        self.stopped.push(Stopped { job, handle, at: Instant::now() });
     }
 
     /// The jobs of attempts that were stopped and have not ended.
@@ -103,31 +225,38 @@ impl Slots {
         let sizes = self.running.iter().map(|(key, on_slot)| (on_slot.memory.bytes(), *key));
         let (bytes, key) = sizes.max().filter(|(bytes, _)| *bytes >= bytes_min)?;
         let spent = self.running.get(&key)?.spent();
-        self.stop(&key);
+        if let Some(slot) = self.stop(&key) {
+            self.stop_lane(slot, &key);
+        }
         Some((key.0, key.1, bytes, spent))
     }
 
     /// The lowest slot that is free.
-    pub(crate) fn take_slot(&mut self) -> u16 {
+    fn take_slot(&mut self) -> u16 {
         self.free.pop_first().unwrap_or_else(|| {
             self.taken = self.taken.saturating_add(1);
             self.taken - 1
         })
     }
 
-    /// An attempt gives its slot back. False if it has none, or too many did so.
-    pub(crate) fn secede(&mut self, key: (TaskId, Attempt)) -> bool {
+    /// An attempt gives its slot back. False if it has none, others are there too, or too many did so.
+    pub(crate) fn secede(&mut self, key: Key) -> bool {
         if self.seceded.len() >= SECEDED_MAX {
             return false;
         }
-        let Some(on_slot) = self.running.remove(&key) else { return false };
-        self.free.insert(on_slot.slot);
-        self.seceded.insert(key, on_slot);
+        let Some(slot) = self.running.get(&key).map(|on_slot| on_slot.slot) else { return false };
+        let Some(lane) = self.lanes.get(&slot).filter(|lane| lane.left.len() == 1) else {
+            return false;
+        };
+        let handle = lane.handle.clone();
+        if let Some(on_slot) = self.leave(&key) {
+            self.seceded.insert(key, (on_slot, handle));
+        }
         true
     }
 
     /// An attempt that gave its slot back wants one again. It is told when it has it.
-    pub(crate) fn rejoin(&mut self, key: (TaskId, Attempt)) -> oneshot::Receiver<()> {
+    pub(crate) fn rejoin(&mut self, key: Key) -> oneshot::Receiver<()> {
         let (told, waits) = oneshot::channel();
         self.rejoining.push_back((key, told));
         waits
@@ -135,18 +264,17 @@ impl Slots {
 
     /// Gives free slots, of `slots` in all, to attempts that want one again: they go before those that have not begun.
     pub(crate) fn take_back(&mut self, slots: usize) {
-        while self.running.len() < slots
+        while self.used() < slots
             && let Some((key, told)) = self.rejoining.pop_front()
         {
-            let Some(mut on_slot) = self.seceded.remove(&key) else { continue };
-            on_slot.slot = self.take_slot();
-            self.running.insert(key, on_slot);
+            let Some((on_slot, handle)) = self.seceded.remove(&key) else { continue };
+            self.start(handle, vec![(key, on_slot)]);
             let _ = told.send(());
         }
     }
 
     /// The attempts of a job that have begun.
-    pub(crate) fn of_job(&self, job: JobId) -> Vec<(TaskId, Attempt)> {
+    pub(crate) fn of_job(&self, job: JobId) -> Vec<Key> {
         let begun = self.running.keys().chain(self.seceded.keys());
         begun.filter(|(task, _)| task.stage.job == job).copied().collect()
     }
@@ -155,18 +283,38 @@ impl Slots {
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.rejoining.clear();
-        let begun = self.running.drain().chain(self.seceded.drain());
-        begun.for_each(|(_, on_slot)| on_slot.handle.abort());
+        self.running.clear();
+        let lanes = self.lanes.drain().map(|(_, lane)| lane.handle);
+        let seceded = self.seceded.drain().map(|(_, (_, handle))| handle);
+        lanes.chain(seceded).for_each(|handle| handle.abort());
         (self.taken, self.free) = (0, BTreeSet::new());
     }
 
-    pub(crate) fn leave(&mut self, key: &(TaskId, Attempt)) -> Option<OnSlot> {
-        if let Some(seceded) = self.seceded.remove(key) {
+    /// An attempt is over, and the next one on its slot begins. None if nobody wants it any more.
+    pub(crate) fn leave(&mut self, key: &Key) -> Option<OnSlot> {
+        if let Some((seceded, _)) = self.seceded.remove(key) {
             return Some(seceded);
         }
-        let on_slot = self.running.remove(key)?;
-        self.free.insert(on_slot.slot);
-        Some(on_slot)
+        let left = self.running.remove(key);
+        let slot = match &left {
+            Some(on_slot) => Some(on_slot.slot),
+            None => self.lanes.iter().find(|(_, lane)| lane.unwanted.contains(key)).map(|at| *at.0),
+        };
+        if let Some(slot) = slot
+            && let Some(lane) = self.lanes.get_mut(&slot)
+        {
+            lane.left.retain(|other| other != key);
+            lane.unwanted.retain(|other| other != key);
+            match lane.left.first().and_then(|next| self.running.get_mut(next)) {
+                Some(next) => next.since = Instant::now(),
+                None if lane.left.is_empty() => {
+                    self.lanes.remove(&slot);
+                    self.free.insert(slot);
+                }
+                None => {}
+            }
+        }
+        left
     }
 
     /// The tasks on slots, at most [`SLOT_TASKS_MAX`], those on the lowest slots.
@@ -181,5 +329,103 @@ impl Slots {
         tasks.sort_unstable_by_key(|task| task.slot);
         tasks.truncate(SLOT_TASKS_MAX);
         tasks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use partita_shared::ids::StageId;
+    use partita_shared::message::OwnInput;
+
+    fn run(stage: u32, index: u32) -> RunTask {
+        let stage = StageId { job: JobId(1), index: stage };
+        let arguments = vec![0; 10].into();
+        RunTask { task: TaskId { stage, index }, attempt: 1, own: Vec::new(), arguments }
+    }
+
+    fn key(run: &RunTask) -> Key {
+        (run.task, run.attempt)
+    }
+
+    fn indices(slots: &Slots) -> Vec<u32> {
+        slots.queue.iter().map(|(run, _)| run.task.index).collect()
+    }
+
+    /// Slots on one of which these run, one after the other.
+    fn with_batch(runs: &[RunTask]) -> (tokio::task::JoinHandle<()>, Slots) {
+        let mut slots = Slots::default();
+        let handle = tokio::spawn(std::future::pending());
+        let on_slot = |run: &RunTask| {
+            let on_slot = OnSlot::new(Instant::now(), Waits::default(), TaskMemory::default());
+            (key(run), on_slot.among_others(run))
+        };
+        slots.start(handle.abort_handle(), runs.iter().map(on_slot).collect());
+        (handle, slots)
+    }
+
+    /// Calls of one stage run together, up to an equal part for each slot; those that read what is not with them do not.
+    #[test]
+    fn alike_calls_are_taken_together() {
+        let now = Instant::now();
+        let mut slots = Slots::default();
+        slots.queue.extend((1..8).map(|index| (run(0, index), now)));
+        let taken = |slots: &mut Slots, max| slots.take_alike(&run(0, 0), max, 2).len();
+        assert_eq!((taken(&mut slots, 1), taken(&mut slots, 3)), (0, 2));
+        assert_eq!((taken(&mut slots, 100), indices(&slots)), (2, vec![5, 6, 7]));
+        let mut other = run(0, 9);
+        other.own = vec![OwnInput {
+            input: 0,
+            partitions: vec![(0, Default::default())],
+            values: Vec::new(),
+        }];
+        slots.queue.push_front((other, now));
+        assert_eq!(taken(&mut slots, 100), 0);
+        slots.queue.pop_front();
+        slots.queue.push_front((run(1, 0), now));
+        assert_eq!(taken(&mut slots, 100), 0);
+    }
+
+    /// A slot is free when the last of those that run there has ended.
+    #[tokio::test]
+    async fn a_slot_is_free_after_the_last() {
+        let runs = [run(0, 0), run(0, 1), run(0, 2)];
+        let (_handle, mut slots) = with_batch(&runs);
+        assert!(slots.leave(&key(&runs[0])).is_some());
+        assert_eq!(slots.stop(&key(&runs[2])), Some(0));
+        assert!(slots.leave(&key(&runs[1])).is_some());
+        assert_eq!(slots.used(), 1);
+        assert!(slots.leave(&key(&runs[2])).is_none());
+        assert_eq!((slots.used(), slots.running.len()), (0, 0));
+    }
+
+    /// One that nobody wants and that does not end is stopped; those after it run elsewhere.
+    #[tokio::test]
+    async fn a_late_one_is_stopped() {
+        let runs = [run(0, 0), run(0, 1), run(0, 2)];
+        let (handle, mut slots) = with_batch(&runs);
+        let slot = slots.stop(&key(&runs[0])).unwrap();
+        slots.stop_lane(slot, &key(&runs[1]));
+        assert_eq!(slots.used(), 1);
+        slots.stop_lane(slot, &key(&runs[0]));
+        assert_eq!((slots.used(), indices(&slots)), (0, vec![1, 2]));
+        assert!(handle.await.unwrap_err().is_cancelled());
+    }
+
+    /// One that waits for others gives those after it back, and then its slot.
+    #[tokio::test]
+    async fn one_that_waits_gives_its_slot_back() {
+        let runs = [run(0, 0), run(0, 1)];
+        let (_handle, mut slots) = with_batch(&runs);
+        assert!(!slots.secede(key(&runs[0])));
+        slots.give_back(&[key(&runs[1])]);
+        assert!(slots.secede(key(&runs[0])));
+        assert_eq!((slots.used(), indices(&slots)), (0, vec![1]));
+        let mut told = slots.rejoin(key(&runs[0]));
+        slots.take_back(1);
+        assert!(told.try_recv().is_ok());
+        assert_eq!(slots.used(), 1);
+        assert!(slots.leave(&key(&runs[0])).is_some());
+        assert_eq!(slots.used(), 0);
     }
 }

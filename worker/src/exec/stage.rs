@@ -3,7 +3,7 @@
 use datafusion::physical_plan::ExecutionPlan;
 use partita_shared::message::{Fragment, Holder, Locations};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A stage as this worker knows it.
 #[derive(Debug)]
@@ -13,11 +13,32 @@ pub(crate) struct Stage {
     /// The decoded plan, shared by the tasks of the stage here, so that the collected side of a
     /// join is read once for all of them.
     plan: Mutex<Option<Arc<dyn ExecutionPlan>>>,
+    /// How long its calls take.
+    calls: Mutex<Calls>,
+}
+
+/// Calls of a function after which their duration is known well enough.
+const KNOWN_CALLS: u32 = 8;
+/// The time that short calls may take together that a process gets at once, in microseconds.
+const BATCH_US: u64 = 5_000;
+/// Calls that a process gets at once.
+const BATCH_CALLS_MAX: u64 = 128;
+/// The part of a new duration in the mean, which the latest calls dominate.
+const NEW_PART: u64 = 8;
+
+/// How long the calls of a function take.
+#[derive(Debug, Default)]
+struct Calls {
+    count: u32,
+    mean_us: u64,
+    /// Whether one waited for others, failed with its process, or was stopped: each needs a process of its own.
+    is_single: bool,
 }
 
 impl Stage {
     pub(crate) fn new(fragment: Arc<Fragment>) -> Self {
-        Stage { fragment, locations: Mutex::default(), plan: Mutex::default() }
+        let (locations, plan, calls) = Default::default();
+        Stage { fragment, locations, plan, calls }
     }
 
     pub(crate) fn set_locations(&self, locations: Locations) {
@@ -50,5 +71,30 @@ impl Stage {
     /// Forgets the shared plan: a task failed in it, and what it shares may be broken.
     pub(crate) fn forget_plan(&self) {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call took so long.
+    pub(crate) fn add_call(&self, us: u64) {
+        let mut calls = self.calls();
+        calls.count = calls.count.saturating_add(1);
+        calls.mean_us = (calls.mean_us * (NEW_PART - 1) + us) / NEW_PART;
+    }
+
+    /// How many of its calls a process may get at once.
+    pub(crate) fn batch_calls_max(&self) -> usize {
+        let calls = self.calls();
+        match calls.is_single || calls.count < KNOWN_CALLS {
+            true => 1,
+            false => (BATCH_US / calls.mean_us.max(1)).clamp(1, BATCH_CALLS_MAX) as usize,
+        }
+    }
+
+    /// Each of its calls gets a process of its own from now on.
+    pub(crate) fn call_singly(&self) {
+        self.calls().is_single = true;
     }
 }

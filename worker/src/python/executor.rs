@@ -1,8 +1,8 @@
 //! Calls of Python functions as tasks.
 
-use crate::exec::{Executor, Made, TaskRun};
+use crate::exec::{Batch, Executor, Made, Object, Stage, TaskRun};
 use crate::python::frames;
-use crate::python::pool::Pools;
+use crate::python::pool::{Lease, Pools};
 use crate::python::runner::{Call, Input};
 use crate::python::{PythonError, frames::packed};
 use crate::store::{Output, Store};
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::error::{DataFusionError, Result};
 use partita_net::payload::Payload;
+use partita_shared::ids::{Attempt, TaskId};
 use partita_shared::limits::INLINE_VALUE_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
 use std::sync::Arc;
@@ -21,52 +22,64 @@ pub(crate) struct FunctionExecutor {
     pools: Arc<Pools>,
 }
 
+fn external(error: PythonError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn function_of(stage: &Stage) -> Result<&Arc<FunctionSpec>> {
+    match &stage.fragment.work {
+        Work::Function(spec) => Ok(spec),
+        work => Err(DataFusionError::Internal(format!("{work:?} is not a function"))),
+    }
+}
+
+/// The objects that a call reads.
+async fn inputs_of(run: &TaskRun) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    for read in run.inputs.objects().await? {
+        let value = match read.value {
+            Object::Held(payload) => payload,
+            Object::Small(bytes) => frames::unpack(&Buffer::from(&bytes[..])).map_err(external)?,
+        };
+        inputs.push(Input { stage: read.stage, index: read.index, value });
+    }
+    Ok(inputs)
+}
+
+/// The calls of a batch that have not ended, the next one first.
+type Left = Vec<(TaskRun, Vec<Input>)>;
+
+fn keys(left: &[(TaskRun, Vec<Input>)]) -> Vec<(TaskId, Attempt)> {
+    left.iter().map(|(run, _)| key(run)).collect()
+}
+
+fn key(run: &TaskRun) -> (TaskId, Attempt) {
+    (run.task.task, run.task.attempt)
+}
+
 impl FunctionExecutor {
     pub(crate) fn new(store: &Arc<Store>, pools: &Arc<Pools>) -> Self {
         FunctionExecutor { store: Arc::clone(store), pools: Arc::clone(pools) }
     }
 
-    async fn call(
-        &self,
-        spec: &FunctionSpec,
-        run: &TaskRun,
-        inputs: &[Input],
-    ) -> Result<Payload, PythonError> {
-        let (mut lease, function) =
-            self.pools.lease(&spec.environment, run.stage.fragment.stage).await?;
-        let (task, arguments) = (run.task.task, &run.task.arguments);
-        let call = Call { task, function, spec, arguments, inputs };
+    /// A runner for the calls of a stage, to which these calls were sent.
+    async fn send(&self, spec: &FunctionSpec, left: &Left) -> Result<Lease, PythonError> {
+        let stage = left.first().map(|(run, _)| run.stage.fragment.stage);
+        let stage = stage.ok_or_else(|| PythonError::Protocol("no call".to_string()))?;
+        let (mut lease, function) = self.pools.lease(&spec.environment, stage).await?;
+        let mut calls = Vec::with_capacity(left.len());
+        for (run, inputs) in left {
+            let (task, arguments) = (run.task.task, &run.task.arguments[..]);
+            calls.push(Call { task, function, spec, arguments, inputs });
+        }
         // From here on the process may be at work.
         lease.is_busy = true;
-        let sent = lease.runner()?.send(&call).await;
-        let answer = match sent {
-            Ok(()) => lease.runner()?.answer(Some(&run.slot)).await,
-            Err(error) => Err(error),
-        };
-        lease.is_busy = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));
-        answer
+        lease.runner()?.send(&calls).await?;
+        Ok(lease)
     }
-}
 
-#[async_trait]
-impl Executor for FunctionExecutor {
-    async fn run(&self, run: TaskRun) -> Result<Made> {
-        let Work::Function(spec) = &run.stage.fragment.work else {
-            let work = &run.stage.fragment.work;
-            return Err(DataFusionError::Internal(format!("{work:?} is not a function")));
-        };
-        let external = |error: PythonError| DataFusionError::External(Box::new(error));
-        let mut inputs = Vec::new();
-        for read in run.inputs.objects().await? {
-            let value = match read.value {
-                crate::exec::Object::Held(payload) => payload,
-                crate::exec::Object::Small(bytes) => {
-                    frames::unpack(&Buffer::from(&bytes[..])).map_err(external)?
-                }
-            };
-            inputs.push(Input { stage: read.stage, index: read.index, value });
-        }
-        let value = self.call(spec, &run, &inputs).await.map_err(external)?;
+    /// Keeps a result.
+    fn keep(&self, value: &Payload) -> Result<Made> {
         let refused = |error: partita_net::payload::PayloadError| {
             external(PythonError::Protocol(error.to_string()))
         };
@@ -74,6 +87,81 @@ impl Executor for FunctionExecutor {
         let mut output = Output::new(&self.store, batch.schema(), 1);
         output.push(0, batch)?;
         output.finish()?;
-        Ok(Made { output, operators: Vec::new(), value: packed(&value, INLINE_VALUE_BYTES_MAX) })
+        Ok(Made { output, operators: Vec::new(), value: packed(value, INLINE_VALUE_BYTES_MAX) })
+    }
+
+    /// Calls a function for each of these, one after the other. Those that cannot begin are given back.
+    async fn call_all(&self, spec: &FunctionSpec, mut left: Left, batch: &dyn Batch) {
+        let mut lease = match self.send(spec, &left).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                let (first, _) = left.remove(0);
+                first.stage.call_singly();
+                batch.give_back(&keys(&left));
+                return batch.ended(key(&first), Err(external(error))).await;
+            }
+        };
+        left.reverse();
+        while let Some((run, _)) = left.pop() {
+            let answer = match lease.runner() {
+                Ok(runner) => {
+                    let alone = || {
+                        left.reverse();
+                        batch.give_back(&keys(&left));
+                        left.clear();
+                    };
+                    runner.answer(Some(&run.slot), alone).await
+                }
+                Err(error) => Err(error),
+            };
+            let is_broken = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));
+            if is_broken {
+                // The next ones have not begun. Which one it was is known when each has a process of its own.
+                run.stage.call_singly();
+                left.reverse();
+                batch.give_back(&keys(&left));
+                left.clear();
+            }
+            lease.is_busy = is_broken || !left.is_empty();
+            let made = answer.map_err(external).and_then(|value| self.keep(&value));
+            batch.ended(key(&run), made).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for FunctionExecutor {
+    async fn run(&self, run: TaskRun) -> Result<Made> {
+        let spec = Arc::clone(function_of(&run.stage)?);
+        let inputs = inputs_of(&run).await?;
+        let left = vec![(run, inputs)];
+        let mut lease = self.send(&spec, &left).await.map_err(external)?;
+        let slot = left.first().map(|(run, _)| &run.slot);
+        let answer = lease.runner().map_err(external)?.answer(slot, || {}).await;
+        lease.is_busy = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));
+        // The runner serves the next call while the result is kept.
+        drop(lease);
+        self.keep(&answer.map_err(external)?)
+    }
+
+    async fn run_batch(&self, runs: Vec<TaskRun>, batch: &dyn Batch) {
+        let mut left = Vec::with_capacity(runs.len());
+        let mut spec = None;
+        for run in runs {
+            let read = match function_of(&run.stage) {
+                Ok(of_stage) => {
+                    spec = Some(Arc::clone(of_stage));
+                    inputs_of(&run).await
+                }
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(inputs) => left.push((run, inputs)),
+                Err(error) => batch.ended(key(&run), Err(error)).await,
+            }
+        }
+        if let Some(spec) = spec.filter(|_| !left.is_empty()) {
+            self.call_all(&spec, left, batch).await;
+        }
     }
 }

@@ -384,8 +384,11 @@ impl Drop for Lease {
         let (pools, pool) = (Arc::clone(&self.pools), Arc::clone(&self.pool));
         self.pools.data.spawn(async move {
             pool.signal(runner.number, SIGINT);
-            match tokio::time::timeout(STOP_GRACE, runner.answer(None)).await {
-                Ok(Ok(_) | Err(PythonError::Raised { .. })) => give_back(&pools, &pool, runner),
+            match tokio::time::timeout(STOP_GRACE, runner.answer(None, || {})).await {
+                Ok(Ok(_) | Err(PythonError::Raised { .. })) if runner.is_idle() => {
+                    give_back(&pools, &pool, runner);
+                }
+                Ok(Ok(_)) => pool.signal(runner.number, SIGKILL),
                 Ok(Err(_)) | Err(_) => pool.signal(runner.number, SIGKILL),
             }
             pool.leased.fetch_sub(1, Ordering::Relaxed);

@@ -640,10 +640,18 @@ class Runner:
             select.select([self.connection], [], [])
         self.is_interruptible = False
         try:
-            length, kind = read_head(self.reader)
-            if kind != SLOT:
-                raise ProtocolError(f"expected the answer about a slot, got a frame of kind {kind}")
-            return self.reader.take(length) != b"\0"
+            while True:
+                length, kind = read_head(self.reader)
+                body = self.reader.take(length)
+                if kind == SLOT:
+                    return body != b"\0"
+                # The worker gives calls that were to follow to others when it hears that this one waits.
+                if kind == FUNCTION:
+                    self.read_function(body)
+                elif kind == FORGET:
+                    self.functions.pop(*U32.unpack(body), None)
+                elif kind != RUN:
+                    raise ProtocolError(f"expected the answer about a slot, got a frame of kind {kind}")
         finally:
             self.is_interruptible = is_interruptible
 

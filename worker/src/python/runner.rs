@@ -25,6 +25,8 @@ const FUNCTIONS_MAX: usize = 900;
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Inputs and arguments up to this size are sent with the frame, in one write.
 const JOINED_BYTES_MAX: usize = 64 << 10;
+/// What failed when a call could not be sent.
+const WRITE_FAILED: &str = "cannot write to a Python process";
 /// Bytes that are read at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -62,7 +64,9 @@ pub(super) struct Runner {
     printed: Arc<Printed>,
     /// Why the worker killed it, if it did.
     pub(super) killed: Arc<Mutex<Option<String>>>,
+    /// Calls that were sent, and those of them that were answered.
     tickets: u64,
+    answered: u64,
 }
 
 impl Runner {
@@ -91,6 +95,7 @@ impl Runner {
             printed,
             killed: Arc::default(),
             tickets: 0,
+            answered: 0,
         };
         match frames::read(&mut runner.reader).await? {
             Some(frame) if frame.kind == from_runner::READY => Ok(runner),
@@ -104,11 +109,19 @@ impl Runner {
         self.exit.borrow().is_none() && self.exit.has_changed().is_ok()
     }
 
-    /// Sends a call, with the function if the process does not have it.
-    pub(super) async fn send(&mut self, call: &Call<'_>) -> Result<(), PythonError> {
-        let name: Arc<str> = format!("{} ({})", call.spec.name, call.task).into();
-        self.printed.set_running(Some(name));
-        let sent = self.write(call).await;
+    /// Whether it has no call that it has not answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.answered == self.tickets
+    }
+
+    /// Sends calls that the process runs one after the other, with the function if it does not have it. Several must be
+    /// small.
+    pub(super) async fn send(&mut self, calls: &[Call<'_>]) -> Result<(), PythonError> {
+        if let Some(call) = calls.first() {
+            let name: Arc<str> = format!("{} ({})", call.spec.name, call.task).into();
+            self.printed.set_running(Some(name));
+        }
+        let sent = self.write(calls).await;
         match sent {
             Ok(()) => Ok(()),
             // The process may have ended, which says more.
@@ -117,23 +130,38 @@ impl Runner {
         }
     }
 
-    async fn write(&mut self, call: &Call<'_>) -> Result<(), PythonError> {
+    async fn write(&mut self, calls: &[Call<'_>]) -> Result<(), PythonError> {
         let mut small = Vec::new();
-        if !self.functions.contains(&call.function) {
-            if self.functions.len() == FUNCTIONS_MAX
-                && let Some(oldest) = self.functions.pop_front()
-            {
-                small.extend(frames::frame(to_runner::FORGET, &oldest.to_le_bytes()));
-            }
-            let (name, pickle) = (call.spec.name.as_bytes(), &call.spec.pickle);
-            let length = 8 + name.len() + pickle.len();
-            small.extend(frames::begin(to_runner::FUNCTION, length as u64));
-            small.extend(call.function.to_le_bytes());
-            small.extend((name.len() as u32).to_le_bytes());
-            small.extend_from_slice(name);
-            small.extend_from_slice(pickle);
-            self.functions.push_back(call.function);
+        for call in calls {
+            self.add_function(call, &mut small);
+            self.add_call(call, &mut small).await?;
         }
+        let sent = self.writer.write_all(&small).await;
+        sent.map_err(PythonError::system(WRITE_FAILED))
+    }
+
+    /// Adds the function of a call, if the process does not have it.
+    fn add_function(&mut self, call: &Call<'_>, small: &mut Vec<u8>) {
+        if self.functions.contains(&call.function) {
+            return;
+        }
+        if self.functions.len() == FUNCTIONS_MAX
+            && let Some(oldest) = self.functions.pop_front()
+        {
+            small.extend(frames::frame(to_runner::FORGET, &oldest.to_le_bytes()));
+        }
+        let (name, pickle) = (call.spec.name.as_bytes(), &call.spec.pickle);
+        let length = 8 + name.len() + pickle.len();
+        small.extend(frames::begin(to_runner::FUNCTION, length as u64));
+        small.extend(call.function.to_le_bytes());
+        small.extend((name.len() as u32).to_le_bytes());
+        small.extend_from_slice(name);
+        small.extend_from_slice(pickle);
+        self.functions.push_back(call.function);
+    }
+
+    /// Adds a call. Large inputs are written, after all that was added before.
+    async fn add_call(&mut self, call: &Call<'_>, small: &mut Vec<u8>) -> Result<(), PythonError> {
         let prefixes: Vec<Vec<u8>> = call
             .inputs
             .iter()
@@ -150,35 +178,42 @@ impl Runner {
         small.extend((call.arguments.len() as u32).to_le_bytes());
         small.extend_from_slice(call.arguments);
         small.extend((call.inputs.len() as u32).to_le_bytes());
-        let failed = PythonError::system("cannot write to a Python process");
-        let written = async {
-            for ((input, prefix), size) in call.inputs.iter().zip(&prefixes).zip(&sizes) {
-                small.extend(input.stage.to_le_bytes());
-                small.extend(input.index.to_le_bytes());
-                small.extend((*size as u64).to_le_bytes());
-                small.extend_from_slice(prefix);
-                let bytes = input.value.bytes();
-                if bytes.len() <= JOINED_BYTES_MAX {
-                    small.extend_from_slice(bytes);
-                    continue;
-                }
-                self.writer.write_all(&small).await?;
-                small.clear();
-                self.writer.write_all(bytes).await?;
+        for ((input, prefix), size) in call.inputs.iter().zip(&prefixes).zip(&sizes) {
+            small.extend(input.stage.to_le_bytes());
+            small.extend(input.index.to_le_bytes());
+            small.extend((*size as u64).to_le_bytes());
+            small.extend_from_slice(prefix);
+            let bytes = input.value.bytes();
+            if bytes.len() <= JOINED_BYTES_MAX {
+                small.extend_from_slice(bytes);
+                continue;
             }
-            self.writer.write_all(&small).await
-        };
-        written.await.map_err(failed)
+            for part in [&small[..], bytes] {
+                let written = self.writer.write_all(part).await;
+                written.map_err(PythonError::system(WRITE_FAILED))?;
+            }
+            small.clear();
+        }
+        Ok(())
     }
 
-    /// Waits for the answer to the last call, which may give its slot back meanwhile. One that is stopped has none.
-    pub(super) async fn answer(&mut self, slot: Option<&OwnSlot>) -> Result<Payload, PythonError> {
+    /// Waits for the answer to the next call that has none, which may give its slot back meanwhile. One that is stopped
+    /// has no slot. `alone` is called before it gives the slot back: the process forgets the calls after it then.
+    pub(super) async fn answer(
+        &mut self,
+        slot: Option<&OwnSlot>,
+        mut alone: impl FnMut(),
+    ) -> Result<Payload, PythonError> {
         let frame = loop {
             let Some(frame) = frames::read(&mut self.reader).await? else {
                 return Err(self.ended().await);
             };
             let is_done = match (frame.kind, slot) {
-                (from_runner::SECEDE, Some(slot)) => slot.give_back().await,
+                (from_runner::SECEDE, Some(slot)) => {
+                    alone();
+                    self.tickets = self.answered + 1;
+                    slot.give_back().await
+                }
                 (from_runner::REJOIN, Some(slot)) => slot.take_again().await,
                 (from_runner::SECEDE | from_runner::REJOIN, None) => false,
                 _ => break frame,
@@ -188,9 +223,13 @@ impl Runner {
                 return Err(self.ended().await);
             }
         };
-        self.printed.set_running(None);
         let mut body = Reader(&frame.body);
-        if body.u64()? != self.tickets {
+        let ticket = body.u64()?;
+        self.answered += 1;
+        if self.answered == self.tickets {
+            self.printed.set_running(None);
+        }
+        if ticket != self.answered {
             return Err(PythonError::Protocol("the answer to another call".to_string()));
         }
         match frame.kind {

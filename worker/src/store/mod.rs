@@ -9,6 +9,7 @@ mod box_cut;
 mod disk;
 mod file;
 mod output;
+mod partitions;
 mod read;
 
 pub(crate) use box_cut::BoxCut;
@@ -23,8 +24,9 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use disk::Disk;
 use file::{Section, SpillFile};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
+use partitions::{Partitions, tasks_of};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,7 +80,7 @@ pub(crate) struct Store {
 
 #[derive(Debug, Default)]
 struct State {
-    partitions: BTreeMap<TaskId, Partition>,
+    partitions: Partitions,
     /// Jobs that were dropped while attempts of theirs had not ended: what these still make is not kept.
     dropped: HashSet<JobId>,
     /// How often everything was forgotten. What was begun before the last time is not kept.
@@ -164,12 +166,13 @@ impl Store {
 
     /// The output of a task, or one bucket of it, if that attempt's is held.
     pub(crate) fn get(&self, task: TaskId, attempt: Attempt, bucket: Option<u32>) -> Option<Found> {
+        let used = self.clock.fetch_add(1, Ordering::Relaxed);
         let mut state = self.lock();
-        let partition = state.partitions.get_mut(&task)?;
-        if partition.attempt != attempt {
+        if state.partitions.get(&task)?.attempt != attempt {
             return None;
         }
-        partition.used = self.clock.fetch_add(1, Ordering::Relaxed);
+        state.partitions.change(task, |partition| partition.used = used);
+        let partition = state.partitions.get(&task)?;
         let bucket = match bucket {
             Some(bucket) => partition.buckets.get(bucket as usize).cloned().unwrap_or_default(),
             None => {
@@ -208,15 +211,14 @@ impl Store {
     fn spill_oldest(&self) -> Result<usize> {
         let (task, attempt, schema, mut buckets, file) = {
             let mut state = self.lock();
-            let oldest = state
-                .partitions
-                .iter_mut()
-                .filter(|(_, partition)| partition.reservation.size() > 0 && !partition.spilling)
-                .min_by_key(|(_, partition)| partition.used);
-            let Some((task, partition)) = oldest else { return Ok(0) };
-            partition.spilling = true;
-            let schema = Arc::clone(&partition.schema);
-            (*task, partition.attempt, schema, partition.buckets.clone(), partition.file.clone())
+            let Some(task) = state.partitions.oldest() else { return Ok(0) };
+            let found = state.partitions.change(task, |partition| {
+                partition.spilling = true;
+                let (schema, buckets) = (Arc::clone(&partition.schema), partition.buckets.clone());
+                (task, partition.attempt, schema, buckets, partition.file.clone())
+            });
+            let Some(found) = found else { return Ok(0) };
+            found
         };
         let written = match file {
             Some(file) => Ok(file),
@@ -224,26 +226,28 @@ impl Store {
         }
         .and_then(|file| write_out(&file, &schema, &mut buckets).map(|bytes| (file, bytes)));
         let mut state = self.lock();
-        let partition = state.partitions.get_mut(&task).filter(|p| p.attempt == attempt);
-        let Some(partition) = partition else {
+        if state.partitions.get(&task).is_none_or(|found| found.attempt != attempt) {
             // It was dropped meanwhile: its memory is free all the same.
             return Ok(1);
-        };
-        partition.spilling = false;
-        let (file, bytes) = written?;
-        let size = partition.reservation.free();
-        // Readers that hold the batches keep them alive; for all others they come from disk.
-        let in_memory = std::mem::replace(&mut partition.buckets, buckets);
-        partition.file = Some(file);
-        partition.spilled_bytes += bytes;
+        }
+        let spilled = state.partitions.change(task, |partition| -> Result<_> {
+            partition.spilling = false;
+            let (file, bytes) = written?;
+            let size = partition.reservation.free();
+            partition.file = Some(file);
+            partition.spilled_bytes += bytes;
+            // Readers that hold the batches keep them alive; for all others they come from disk.
+            Ok((size, std::mem::replace(&mut partition.buckets, buckets)))
+        });
         drop(state);
+        let (size, in_memory) = spilled.unwrap_or_else(|| Ok((1, Vec::new())))?;
         drop(in_memory);
         Ok(size)
     }
 
     /// Forgets the partitions of a stage.
     pub(crate) fn drop_stage(&self, stage: StageId) -> Forgotten {
-        self.drop_where(TaskId { stage, index: 0 }, TaskId { stage, index: u32::MAX })
+        self.lock().partitions.take(tasks_of(stage..=stage))
     }
 
     /// Forgets the partitions of a job, and those that its last attempts may still bring. `stopping` has
@@ -257,9 +261,8 @@ impl Store {
                 state.dropped.insert(job);
             }
         }
-        let first = TaskId { stage: StageId { job, index: 0 }, index: 0 };
-        let last = TaskId { stage: StageId { job, index: u32::MAX }, index: u32::MAX };
-        self.drop_where(first, last)
+        let (first, last) = (StageId { job, index: 0 }, StageId { job, index: u32::MAX });
+        self.lock().partitions.take(tasks_of(first..=last))
     }
 
     /// Forgets one partition.
@@ -281,7 +284,7 @@ impl Store {
         let gone = std::mem::take(&mut state.partitions);
         state.dropped.clear();
         state.cleared += 1;
-        gone.into_values().collect()
+        gone.into_all()
     }
 
     /// How often everything was forgotten.
@@ -289,23 +292,9 @@ impl Store {
         self.lock().cleared
     }
 
-    fn drop_where(&self, first: TaskId, last: TaskId) -> Forgotten {
-        let mut state = self.lock();
-        let found: Vec<TaskId> = state.partitions.range(first..=last).map(|(id, _)| *id).collect();
-        found.iter().filter_map(|id| state.partitions.remove(id)).collect()
-    }
-
     /// What is held, in figures.
     pub(crate) fn figures(&self) -> StoreFigures {
-        let state = self.lock();
-        let mut figures =
-            StoreFigures { partitions: state.partitions.len() as u32, ..StoreFigures::default() };
-        for partition in state.partitions.values() {
-            figures.stored_bytes += partition.reservation.size() as u64;
-            figures.spilled_bytes += partition.spilled_bytes;
-            figures.spilled_partitions += u32::from(partition.spilled_bytes > 0);
-        }
-        figures
+        self.lock().partitions.figures()
     }
 
     /// The largest partitions, the largest first: the task, bytes in memory, bytes on disk.

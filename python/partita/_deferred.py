@@ -1,0 +1,80 @@
+"""Tables whose partitions are results of Python functions, which run when a statement first reads the table."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+
+__all__ = ["DeferredTable", "DeferredTables"]
+
+#: References to tables of this session in statements.
+_TABLE = re.compile(r'"(__persisted_[0-9]+)"')
+
+
+class DeferredTable:
+    """A table that does not exist yet.
+
+    Parameters
+    ----------
+    stand_in : str
+        A relation without rows that has the columns of the table, as it appears after ``FROM``.
+    create : callable
+        Creates the table.
+    """
+
+    def __init__(self, stand_in: str, create: Callable[[], None]) -> None:
+        self.stand_in = stand_in
+        self._create = create
+        self._lock = threading.Lock()
+        self._exists = False
+
+    def create(self) -> None:
+        """Create the table unless it exists. Several threads may call this. After an error, the next call retries."""
+        with self._lock:
+            if not self._exists:
+                self._create()
+                self._exists = True
+
+
+class DeferredTables:
+    """The deferred tables of a connection, by name."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, DeferredTable] = {}
+
+    def add(self, name: str, table: DeferredTable) -> None:
+        """Add a table."""
+        self._tables[name] = table
+
+    def remove(self, name: str) -> None:
+        """Forget a table. The garbage collector may call this at any moment, on any thread."""
+        self._tables.pop(name, None)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tables
+
+    def create(self, *names: str) -> None:
+        """Create those of the tables that do not exist yet."""
+        for name in names:
+            table = self._tables.get(name)
+            if table is not None:
+                table.create()
+                self._tables.pop(name, None)
+
+    def create_for(self, sql: str) -> None:
+        """Create the tables that a statement refers to."""
+        if self._tables:
+            self.create(*dict.fromkeys(_TABLE.findall(sql)))
+
+    def with_stand_ins(self, sql: str) -> str:
+        """Return a statement with the stand-ins of the tables that do not exist yet, for its columns or its plan."""
+        if not self._tables:
+            return sql
+
+        def replace(found: re.Match[str]) -> str:
+            table = self._tables.get(found[1])
+            # A stand-in may refer to tables that do not exist either.
+            return found[0] if table is None else self.with_stand_ins(table.stand_in)
+
+        return _TABLE.sub(replace, sql)

@@ -1,0 +1,270 @@
+"""Python functions of the values of rows, whose results are columns of the same rows.
+
+Such a column is a layer of its rows, like the result of a window function. The relation of the rows with the layer is a
+deferred table: when a statement first reads it, the rows are persisted, calls add the column to each partition, and upload
+it as a partition of the table.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from .._deferred import DeferredTable
+from .._frame_functions import worker_connection
+from .._functions import function_name
+from .._tasks import Task
+from ..base import is_synchronous, run_nodes
+from ..utils import no_default
+from ._columns import Column, origin_of
+from ._meta import Meta, as_pandas
+from ._partition_inputs import meta_of, outline_of, plan_of_outline
+from ._partition_results import cast_name, run_calls, upload_results
+from ._rows import Rows, new_table_name, release_after
+from ._sql import quote
+
+__all__ = ["ColumnCall", "apply_rows", "call_rows", "called_relation", "map_values"]
+
+_numbers = itertools.count(1)
+#: Prefix of the columns with the arguments of functions.
+_ARGUMENT = "__argument_"
+
+
+class ColumnCall:
+    """A function of the rows of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the function gets: a frame or a column.
+    function : callable
+        Takes a pandas object, and returns one with as many rows.
+    meta : Meta
+        The columns and types of its results.
+    name : str
+        Name of the calls.
+    """
+
+    def __init__(self, plan: Any, function: Callable[[Any], Any], meta: Meta, name: str) -> None:
+        self.number = next(_numbers)
+        self.inputs = [level.sql for level in plan._index] + [sql for sql, _ in plan._selected()]
+        self.outline = outline_of(plan)
+        self.function = function
+        self.meta = meta
+        self.name = name
+
+    def expressions(self) -> list[_Result]:
+        """Return what stands for the columns of the result in the layers of the rows."""
+        return [_Result(self, at) for at in range(len(self.meta.empty.columns))]
+
+
+class _Result(str):
+    """Stands for a column of the result of a function. As a text it has the expressions that the function needs."""
+
+    __slots__ = ("at", "call")
+
+    call: ColumnCall
+    at: int
+
+    def __new__(cls, call: ColumnCall, at: int) -> _Result:
+        made = super().__new__(cls, f"python_{call.number}_{at}({', '.join(call.inputs)})")
+        made.call, made.at = call, at
+        return made
+
+
+def call_rows(plan: Any, function: Callable[[Any], Any], meta: Any, name: str) -> Any:
+    """Return the column, or frame, of the results of a function over the rows of a plan."""
+    if meta is None or meta is no_default:
+        described = _inferred(plan, function, name)
+    else:
+        is_pandas = isinstance(meta, (pd.DataFrame, pd.Series))
+        described = Meta.of(meta.reset_index(drop=True) if is_pandas else meta)
+        if described.is_series and not is_pandas and not isinstance(meta, tuple):
+            # A type has no name.
+            described.name = getattr(plan, "name", None)
+    call = ColumnCall(plan, function, described, name)
+    rows, names = plan._rows.add_calls(call.expressions())
+    cells = [
+        Column(sql, described.schema.field(f"c{at}").type, origin_of(dtype))
+        for at, (sql, dtype) in enumerate(zip(names, described.empty.dtypes))
+    ]
+    from ._frame import DataFrame
+    from ._series import Series
+
+    if described.is_series:
+        (cell,) = cells
+        return Series(rows, cell.sql, described.name, plan._index, cell.kind, cell.origin)
+    return DataFrame(rows, dict(zip(described.empty.columns, cells)), plan._index, described.empty.columns[:0])
+
+
+def _inferred(plan: Any, function: Callable[[Any], Any], name: str) -> Meta:
+    try:
+        result = function(meta_of(plan, 2))
+    except Exception as error:
+        raise ValueError(
+            f"cannot infer the type that {name} returns: it raised {type(error).__name__}: {error} for two rows of made-up "
+            "values; give it with meta="
+        ) from error
+    return Meta(as_pandas(result, name).reset_index(drop=True))
+
+
+# The relation.
+
+
+def called_relation(rows: Rows, layers: Sequence[tuple[int, str, Any]]) -> str:
+    """Return the relation of rows with layers, of which a function computes the last ones, as it appears after ``FROM``."""
+    call = layers[-1][2].call
+    count = sum(getattr(one, "call", None) is call for _, _, one in layers)
+    results = [(name, result) for _, name, result in layers[-count:]]
+    text = rows.with_changes(layers=tuple(layers[:-count])).sql
+    key = (text, tuple(map(str, results)))
+    known = rows.identity.tables
+    if key not in known:
+        table = new_table_name()
+        relation = _Relation(rows.client, table, text, call, results)
+        rows.client._connection.deferred.add(table, DeferredTable(relation.stand_in(), relation.create))
+        release_after(rows.client, table, rows.identity)
+        known[key] = table
+    return quote(known[key])
+
+
+class _Relation:
+    """Rows with the results of a function, which become a table."""
+
+    def __init__(
+        self, client: Any, table: str, text: str, call: ColumnCall, results: Sequence[tuple[str, Any]]
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._results = results
+        arguments = {sql: f"{_ARGUMENT}{at}" for at, sql in enumerate(dict.fromkeys(call.inputs))}
+        self._arguments = list(arguments.values())
+        selected = "".join(f", {sql} AS {quote(name)}" for sql, name in arguments.items())
+        self._query = f"SELECT *{selected} FROM {text}"
+        outputs = {result.at: name for name, result in results}
+        self._step = _Step(call, [arguments[sql] for sql in call.inputs], outputs)
+
+    def stand_in(self) -> str:
+        """Return a relation with the columns of the table, whose rows do not matter."""
+        cells = "".join(
+            f", arrow_cast(NULL, '{cast_name(result.call.meta.schema.field(f'c{result.at}').type)}') AS {quote(name)}"
+            for name, result in self._results
+        )
+        gone = ", ".join(map(quote, self._arguments))
+        return f"(SELECT *{f' EXCEPT ({gone})' if gone else ''}{cells} FROM ({self._query}))"
+
+    def create(self) -> None:
+        """Persist the rows, run the functions, and create the table of the rows with their results."""
+        connection = self._client._connection
+        source = new_table_name()
+        try:
+            connection.query(f"CREATE TEMPORARY TABLE {quote(source)} AS {self._query}")
+            count = int(connection.table(source)["partitions"])
+            function = _Partition(self._step, self._arguments, connection.session, source)
+            if is_synchronous():
+                function.connection = connection
+
+            def make() -> list[Any]:
+                return [Task(function, (at,), None, self._step.name) for at in range(count)]
+
+            nodes = run_calls(self._client, make, [source])
+            scheduler = None if is_synchronous() else self._client
+            schema = run_nodes([Task(_schema_of, (nodes[0],), None, "schema")], scheduler)[0]
+            upload_results(self._client, self._table, nodes, schema)
+        finally:
+            connection.release(source)
+
+
+def _schema_of(table: pa.Table) -> pa.Schema:
+    return table.schema
+
+
+class _Step:
+    """A function, the columns of its arguments, and the names of the columns of its results."""
+
+    def __init__(self, call: ColumnCall, inputs: list[str], outputs: dict[int, str]) -> None:
+        self.name = call.name
+        self.function = call.function
+        self.outline = call.outline
+        self.meta = call.meta
+        self.inputs = inputs
+        self.outputs = outputs
+
+    def fields(self) -> list[pa.Field]:
+        """Return the fields of the results."""
+        return [pa.field(name, self.meta.schema.field(f"c{at}").type) for at, name in sorted(self.outputs.items())]
+
+    def columns(self, rows: pa.Table, number: int) -> list[Any]:
+        """Return the results for a partition."""
+        if not rows.num_rows:
+            return [pa.chunked_array([], field.type) for field in self.fields()]
+        plan = plan_of_outline(self.outline)
+        names = plan._names()
+        given = (
+            rows.select(self.inputs).rename_columns(names) if self.inputs else pa.table({names[0]: [1] * rows.num_rows})
+        )
+        result = as_pandas(self.function(plan._to_pandas(given)), f"partition {number}")
+        if len(result) != rows.num_rows:
+            raise ValueError(f"partition {number}: {self.name} returned {len(result)} values for {rows.num_rows} rows")
+        table = self.meta.convert(result.reset_index(drop=True), number)
+        return [table.column(f"c{at}") for at in sorted(self.outputs)]
+
+
+class _Partition:
+    """The function of the calls that add columns to the partitions of a table."""
+
+    #: The connection of the calling thread, if the calls run there.
+    connection: Any = None
+
+    def __init__(self, step: _Step, arguments: list[str], session: str, source: str) -> None:
+        self.step = step
+        self.arguments = arguments
+        self.session = session
+        self.source = source
+        self.__name__ = step.name
+
+    def __call__(self, number: int) -> pa.Table:
+        connection = self.connection or worker_connection(self.session)
+        rows = connection.fetch_partition(self.source, number)
+        made = rows.drop_columns(self.arguments) if self.arguments else rows
+        for field, column in zip(self.step.fields(), self.step.columns(rows, number)):
+            made = made.append_column(field, column)
+        return made
+
+
+# The functions.
+
+
+class _Map:
+    def __init__(self, function: Callable[..., Any], na_action: Any) -> None:
+        self.function = function
+        self.na_action = na_action
+
+    def __call__(self, values: pd.Series) -> Any:
+        return values.map(self.function, na_action=self.na_action)
+
+
+class _Apply:
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+
+    def __call__(self, values: Any) -> Any:
+        return values.apply(self.function, args=self.args, **self.kwargs)
+
+
+def map_values(column: Any, function: Callable[..., Any], na_action: Any, meta: Any) -> Any:
+    """Call a function with each value of a column."""
+    return call_rows(column, _Map(function, na_action), meta, function_name(function))
+
+
+def apply_rows(plan: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], meta: Any) -> Any:
+    """Call a function with each row of a frame, or with each value of a column."""
+    if not callable(function):
+        raise TypeError(f"apply() takes a function, not {type(function).__name__}")
+    return call_rows(plan, _Apply(function, tuple(args), kwargs), meta, function_name(function))

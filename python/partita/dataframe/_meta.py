@@ -1,0 +1,317 @@
+"""The columns and types of frames that Python functions return: inferred, and compared with each partition."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandas.api.types import is_object_dtype
+
+from ..utils import no_default
+from ._columns import ARROW, origin_of
+from ._io import _levels, _table
+from ._sql import INDEX, ROW, is_plain_text, is_text
+
+__all__ = ["POSITION_BITS", "Meta", "as_pandas", "sample_table"]
+
+#: Rows of a partition are numbered with this number of bits; the number of the partition is above them.
+POSITION_BITS = 40
+#: Largest integer up to which floats represent all integers.
+EXACT_MAX = 2**53
+#: Maximum number of digits of a decimal.
+DECIMAL_DIGITS = 38
+#: Maximum number of columns that an error names.
+NAMES_MAX = 20
+
+
+def as_pandas(result: Any, where: str) -> pd.DataFrame | pd.Series:
+    """Return the result of a function as a frame or series. A single value becomes a series with one row.
+
+    Raises
+    ------
+    TypeError
+        If the result is something else.
+    """
+    if isinstance(result, (pd.DataFrame, pd.Series)):
+        return result
+    if pd.api.types.is_scalar(result) and result is not None:
+        return pd.Series([result])
+    raise TypeError(
+        f"{where}: the function must return a pandas DataFrame or Series, or a single value, not {type(result).__name__}"
+    )
+
+
+class Meta:
+    """The columns, types and index of a frame or column.
+
+    Attributes
+    ----------
+    empty : pandas.DataFrame
+        A frame without rows. A column is a frame with the label ``"v"``.
+    is_series : bool
+        Whether it describes a column.
+    name : object
+        The name of the column.
+    schema : pyarrow.Schema
+        The columns of the table: index levels, values, and the position of each row.
+    """
+
+    def __init__(self, sample: pd.DataFrame | pd.Series, objects: Mapping[Any, pa.DataType] | None = None) -> None:
+        """Return the meta of a pandas object. `objects` has the types of columns of objects that have no values in it."""
+        self.is_series = isinstance(sample, pd.Series)
+        self.name = sample.name if isinstance(sample, pd.Series) else None
+        frame = sample.to_frame("v") if isinstance(sample, pd.Series) else sample
+        if not frame.columns.is_unique:
+            raise ValueError(
+                "the function returns duplicate column labels, which are not supported; rename the columns"
+            )
+        for label, dtype in zip(frame.columns, frame.dtypes):
+            if isinstance(dtype, pd.CategoricalDtype) and not len(dtype.categories):
+                raise ValueError(
+                    f"column {label!r} of meta= is categorical without categories; name them with "
+                    "pd.CategoricalDtype([...])"
+                )
+        table = _table(frame)
+        dtypes = [level.dtype for level in _levels(frame)] + list(frame.dtypes)
+        fields = [
+            # Types of Arrow are types of pandas too.
+            field
+            if origin_of(dtype) == ARROW and not is_text(field.type)
+            else field.with_type(_stored_kind(field.type))
+            for field, dtype in zip(table.schema, dtypes)
+        ]
+        for at, (label, dtype) in enumerate(zip(frame.columns, frame.dtypes), frame.index.nlevels):
+            if (
+                objects
+                and label in objects
+                and is_object_dtype(dtype)
+                and not frame.iloc[:, at - frame.index.nlevels].count()
+            ):
+                fields[at] = fields[at].with_type(_stored_kind(objects[label]))
+        self.empty = frame.iloc[:0]
+        self.schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
+
+    @classmethod
+    def of(cls, given: Any, index: pd.Index | None = None, objects: Mapping[Any, pa.DataType] | None = None) -> Meta:
+        """Return the meta that a user gave.
+
+        Parameters
+        ----------
+        given : DataFrame, Series, dict, list, tuple or dtype
+            As in Dask: a pandas object, a dict or list of pairs of name and type, a pair for a column, or a type.
+        index : pandas.Index, optional
+            The index, if `given` does not describe it.
+        objects : mapping, optional
+            The types of columns of Python objects, if `given` has no values of them.
+        """
+        if isinstance(given, (pd.DataFrame, pd.Series)):
+            if index is not None and not len(given) and _is_default_index(given.index):
+                given = given.set_axis(index[:0], axis=0)
+            return cls(given, objects)
+        empty = pd.RangeIndex(0) if index is None else index[:0]
+        if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], tuple):
+            return cls(pd.Series([], dtype=given[1], name=given[0], index=empty), objects)
+        if isinstance(given, Mapping) or (isinstance(given, (list, tuple)) and all(map(_is_pair, given))):
+            pairs = list(given.items() if isinstance(given, Mapping) else given)
+            columns = {at: pd.Series([], dtype=dtype, index=empty) for at, (_, dtype) in enumerate(pairs)}
+            return cls(pd.DataFrame(columns, index=empty).set_axis([name for name, _ in pairs], axis=1), objects)
+        if given is None or given is no_default:
+            raise TypeError("meta= must not be None")
+        try:
+            dtype = pd.api.types.pandas_dtype(
+                given if isinstance(given, (str, type)) else getattr(given, "dtype", given)
+            )
+        except TypeError:
+            # A single value.
+            return cls(as_pandas(given, "meta="))
+        return cls(pd.Series([], dtype=dtype))
+
+    def convert(self, result: Any, number: int) -> pa.Table:
+        """Return a partition as the rows of the table.
+
+        Raises
+        ------
+        ValueError
+            If its columns or types are others.
+        """
+        where = f"partition {number}"
+        found = as_pandas(result, where)
+        if isinstance(found, pd.Series) != self.is_series:
+            kinds = ("a Series", "a DataFrame") if self.is_series else ("a DataFrame", "a Series")
+            raise ValueError(f"{where}: expected {kinds[0]}, found {kinds[1]}; {_GIVE}")
+        if not len(found):
+            # Functions return other types for no rows.
+            return self.schema.empty_table()
+        frame = found.to_frame("v") if isinstance(found, pd.Series) else found
+        self._check_columns(frame, where)
+        table = _table(frame)
+        dtypes = [level.dtype for level in _levels(frame)] + list(frame.dtypes)
+        expected = [level.dtype for level in _levels(self.empty)] + list(self.empty.dtypes)
+        names = [f"index level {name!r}" if name is not None else "the index" for name in frame.index.names]
+        names += ["the column" if self.is_series else f"column {label!r}" for label in frame.columns]
+        columns = []
+        for at, field in enumerate(table.schema):
+            kind = self.schema.types[at]
+            fitted = _fit(table.column(at), kind, dtypes[at], expected[at])
+            if fitted is None:
+                raise ValueError(
+                    f"{where}: {names[at]}: expected {_shown(expected[at], kind)}, found "
+                    f"{_shown(dtypes[at], field.type)}; {_GIVE}, or convert them with astype"
+                )
+            columns.append(fitted)
+        first = number << POSITION_BITS
+        columns.append(pa.chunked_array([pa.array(range(first, first + len(frame)), pa.int64())]))
+        return pa.table(columns, schema=self.schema)
+
+    def _check_columns(self, frame: pd.DataFrame, where: str) -> None:
+        if not self.is_series and list(frame.columns) != list(self.empty.columns):
+            raise ValueError(
+                f"{where}: expected the columns {_listed(self.empty.columns)}, found {_listed(frame.columns)}; {_GIVE}"
+            )
+        if list(frame.index.names) != list(self.empty.index.names):
+            raise ValueError(
+                f"{where}: expected an index with {_named(self.empty.index)}, found one with {_named(frame.index)}; "
+                f"{_GIVE} and their index"
+            )
+
+    @property
+    def table_schema(self) -> pa.Schema:
+        """The columns of the table without the position of the rows."""
+        return pa.schema(list(self.schema)[:-1])
+
+
+_GIVE = "give the columns and types that the function returns with meta="
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _is_default_index(index: pd.Index) -> bool:
+    """Whether a pandas object without rows was created without an index."""
+    is_plain = isinstance(index, pd.RangeIndex) or (type(index) is pd.Index and is_object_dtype(index.dtype))
+    return is_plain and index.name is None
+
+
+def _listed(labels: Sequence[Any]) -> str:
+    shown = ", ".join(map(repr, list(labels)[:NAMES_MAX]))
+    return f"[{shown}{', ...' if len(labels) > NAMES_MAX else ''}]"
+
+
+def _named(index: pd.Index) -> str:
+    if index.nlevels == 1:
+        return "no name" if index.name is None else f"the name {index.name!r}"
+    return f"the levels {list(index.names)!r}"
+
+
+def _shown(dtype: Any, kind: pa.DataType) -> str:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return f"categories {_listed(dtype.categories)}{', ordered' if dtype.ordered else ''}"
+    return f"{dtype} ({kind})" if is_object_dtype(dtype) else str(dtype)
+
+
+def _stored_kind(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column of the table: texts have one type, and decimals have room for all values."""
+    if pa.types.is_decimal128(kind):
+        return pa.decimal128(DECIMAL_DIGITS, kind.scale)
+    if pa.types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _stored_kind(kind.value_type), kind.ordered)
+    return pa.large_string() if is_plain_text(kind) else kind
+
+
+def _fit(column: pa.ChunkedArray, kind: pa.DataType, dtype: Any, expected: Any) -> pa.ChunkedArray | None:
+    """Return a column with the expected type if that changes no value, otherwise None."""
+    if column.null_count == len(column) and (is_object_dtype(dtype) or pa.types.is_floating(column.type)):
+        return pa.chunked_array([pa.nulls(len(column), kind)])
+    if origin_of(dtype) != origin_of(expected):
+        return None
+    if column.type == kind:
+        return column
+    found = _stored_kind(column.type)
+    if pa.types.is_decimal(found) and pa.types.is_decimal(kind) and origin_of(expected) is None:
+        return column.cast(kind) if found.scale <= kind.scale else None
+    if found == kind:
+        return column.cast(kind)
+    if is_text(found) and is_text(kind):
+        return column.cast(kind.value_type if pa.types.is_dictionary(kind) else kind).cast(kind)
+    if pa.types.is_integer(kind) and origin_of(expected) is None and dtype == "float64" and column.null_count:
+        # As in pandas, integers with missing values are floats.
+        try:
+            fitted = column.cast(kind)
+        except pa.ArrowInvalid:
+            return None
+        return fitted if (pc.max(pc.abs(column)).as_py() or 0) <= EXACT_MAX else None
+    return None
+
+
+# Samples.
+
+
+def sample_table(kinds: Sequence[pa.DataType], origins: Sequence[Any], levels: int) -> pa.Table:
+    """Return two rows of made-up values, on which functions are called to infer the types of their results.
+
+    Parameters
+    ----------
+    kinds, origins : sequence
+        Types and origins of the columns.
+    levels : int
+        Number of leading columns that are index levels, whose values are distinct.
+    """
+    columns = [_sample(kind, origin, at < levels) for at, (kind, origin) in enumerate(zip(kinds, origins))]
+    return pa.table(columns, names=[str(at) for at in range(len(columns))])
+
+
+def _sample(kind: pa.DataType, origin: Any, is_level: bool) -> pa.Array:
+    types = pa.types
+    if isinstance(origin, pd.CategoricalDtype):
+        values = list(origin.categories[:2])
+        plain = kind.value_type if types.is_dictionary(kind) else kind
+        pair = [values[0], values[-1] if is_level else values[0]] if values else [None, None]
+        return pa.array(pair, pa.large_string() if is_plain_text(plain) else plain, from_pandas=True).cast(plain)
+    if types.is_dictionary(kind):
+        return _sample(kind.value_type, origin, is_level)
+    first, second = _values(kind)
+    made = pa.array([first, second if is_level else first], _plain_kind(kind))
+    return made if made.type == kind else made.cast(kind)
+
+
+def _plain_kind(kind: pa.DataType) -> pa.DataType:
+    return pa.large_string() if is_plain_text(kind) else kind
+
+
+def _values(kind: pa.DataType) -> tuple[Any, Any]:
+    """Return two values of a type; missing ones for unusual types."""
+    types = pa.types
+    if types.is_boolean(kind):
+        return True, False
+    if types.is_integer(kind):
+        return 1, 2
+    if types.is_floating(kind):
+        return 1.0, 2.0
+    if types.is_decimal(kind):
+        return decimal.Decimal(0), decimal.Decimal(0)
+    if is_plain_text(kind):
+        return "a", "b"
+    if types.is_timestamp(kind):
+        return pd.Timestamp(0, tz=kind.tz), pd.Timestamp(86400, unit="s", tz=kind.tz)
+    if types.is_date(kind):
+        return datetime.date(1970, 1, 1), datetime.date(1970, 1, 2)
+    if types.is_duration(kind):
+        return pd.Timedelta(days=1), pd.Timedelta(days=2)
+    if types.is_time(kind):
+        return datetime.time(0), datetime.time(1)
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind):
+        return b"a", b"b"
+    if types.is_list(kind) or types.is_large_list(kind):
+        return [_values(kind.value_type)[0]], [_values(kind.value_type)[0]]
+    return None, None
+
+
+def level_names(count: int) -> list[str]:
+    """Return the names of the columns of index levels."""
+    return [INDEX + str(at) for at in range(count)]

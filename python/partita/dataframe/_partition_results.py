@@ -1,0 +1,311 @@
+"""Results of calls of Python functions as frames.
+
+Each call converts its result to rows, and another one uploads them to a worker as a partition of a table. The table is
+deferred: the calls run when a statement first reads it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from .._client import Client, current_client
+from .._deferred import DeferredTable
+from .._errors import PartitaError, PartitionLost
+from .._frame_functions import upload_partition
+from .._tasks import Task
+from ..base import is_synchronous, persist_nodes, run_nodes
+from ._base import Level
+from ._columns import Column, origin_of
+from ._frame import DataFrame
+from ._io import _levels, _order
+from ._meta import POSITION_BITS, Meta, as_pandas
+from ._partition_inputs import Inputs, argument_of, partitions_in
+from ._rows import Rows, new_table_name, release_after
+from ._sql import INDEX, ROW, arrow_name, quote
+
+__all__ = [
+    "Conversion",
+    "Results",
+    "call_partitions",
+    "cast_name",
+    "check_divisions",
+    "convert_part",
+    "describe",
+    "frame_of_parts",
+    "run_calls",
+    "upload_results",
+]
+
+#: Attempts to run calls that read partitions, which may be lost with their workers.
+READ_ATTEMPTS_MAX = 3
+#: Attempts to upload partitions to workers, which may leave meanwhile.
+UPLOAD_ATTEMPTS_MAX = 3
+
+
+class Results:
+    """The calls whose results are the partitions of a table, and how they become it."""
+
+    def __init__(
+        self,
+        client: Client,
+        name: str,
+        meta: Meta,
+        divisions: tuple[Any, ...] | None = None,
+        starts: Sequence[Any] | None = None,
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.meta = meta
+        self.divisions = divisions
+        #: The first possible index label of each partition.
+        self.starts = starts if divisions is None else divisions[:-1]
+        index = meta.empty.index
+        kind = meta.schema.types[0]
+        is_sorted = self.starts is not None and _order(index, kind, [0, 0])[0] == (INDEX + "0",)
+        self.order = (INDEX + "0", ROW) if is_sorted else (ROW,)
+
+    def frame(self, make: Callable[[], list[Any]], count: int | None) -> Any:
+        """Return the lazy frame, or column, of the results of tasks that a function returns."""
+        client, meta = self.client, self.meta
+        connection = client._connection
+        rows = Rows(client, quote(self.name), tuple(map(quote, self.order)), True, count)
+        rows.persisted, rows.divisions = self.name, self.divisions
+        known = weakref.ref(rows)
+
+        def create() -> None:
+            found = self.create(make)
+            made = known()
+            if made is not None:
+                made.partitions = found
+
+        connection.deferred.add(self.name, DeferredTable(self._stand_in(), create))
+        release_after(client, self.name, rows.identity)
+        index = tuple(
+            Level(label, quote(INDEX + str(at)), origin_of(level.dtype))
+            for at, (label, level) in enumerate(zip(meta.empty.index.names, _levels(meta.empty)))
+        )
+        cells = {
+            label: Column(quote(f"c{at}"), meta.schema.field(f"c{at}").type, origin_of(meta.empty.dtypes.iloc[at]))
+            for at, label in enumerate(meta.empty.columns)
+        }
+        frame = DataFrame(rows, cells, index, meta.empty.columns[:0])
+        return frame._column("v").rename(meta.name) if meta.is_series else frame
+
+    def _stand_in(self) -> str:
+        schema = self.meta.schema
+        try:
+            cells = [f"arrow_cast(NULL, '{cast_name(field.type)}') AS {quote(field.name)}" for field in schema]
+        except NotImplementedError:
+            # A table without rows.
+            name = new_table_name()
+            self.client._connection.upload(name, [schema.empty_table()])
+            release_after(self.client, name, self)
+            return quote(name)
+        return f"(SELECT {', '.join(cells)} WHERE FALSE)"
+
+    def create(self, make: Callable[[], list[Any]]) -> int:
+        """Run the tasks and create the table of their results. Return the number of partitions."""
+        nodes = run_calls(self.client, make)
+        upload_results(self.client, self.name, nodes, self.meta.schema, self.order, self._splits(len(nodes)))
+        return len(nodes)
+
+    def _splits(self, count: int) -> pa.Table:
+        """Return the values of the first sort key at which the partitions but the first begin."""
+        field = self.meta.schema.field(self.order[0])
+        if self.order[0] == ROW:
+            values = pa.array([at << POSITION_BITS for at in range(1, count)], pa.int64())
+        else:
+            values = pa.array(pd.Index((self.starts or ())[1:]), from_pandas=True).cast(field.type)
+        return pa.table([values], schema=pa.schema([field]))
+
+
+def run_calls(client: Client, make: Callable[[], list[Any]], tables: Sequence[str] = ()) -> list[Any]:
+    """Run the tasks that a function returns, and return their results, which stay on the workers.
+
+    Parameters
+    ----------
+    client : Client
+        The client.
+    make : callable
+        Returns the tasks.
+    tables : sequence of str
+        Tables that they read, besides those in their arguments.
+    """
+    scheduler = None if is_synchronous() else client
+    for attempt in range(READ_ATTEMPTS_MAX):
+        tasks = make()
+        try:
+            nodes = persist_nodes(tasks, scheduler)
+            run_nodes([Task(_count_rows, (node,), None, "count_rows") for node in nodes], scheduler)
+            return nodes
+        except PartitionLost:
+            if attempt + 1 == READ_ATTEMPTS_MAX:
+                raise
+            for table in {*tables, *(value.table for task in tasks for value in partitions_in(task))}:
+                client._connection.recompute(table)
+    raise AssertionError
+
+
+def upload_results(
+    client: Client,
+    name: str,
+    nodes: list[Any],
+    schema: pa.Schema,
+    order: Sequence[str] = (),
+    splits: pa.Table | None = None,
+) -> None:
+    """Create a table whose partitions are results of calls, which upload them from the workers."""
+    connection = client._connection
+    scheduler = None if is_synchronous() else client
+    for attempt in range(UPLOAD_ATTEMPTS_MAX):
+        try:
+            job, addresses = connection.begin_upload(name, len(nodes))
+            places = list(enumerate(addresses))
+            if scheduler is None:
+                for (at, address), table in zip(places, run_nodes(nodes, scheduler)):
+                    connection.upload_partition(job, at, address, table)
+            else:
+                calls = [
+                    Task(upload_partition, (node, job, at, address), None, "upload_partition")
+                    for (at, address), node in zip(places, nodes)
+                ]
+                run_nodes(calls, scheduler)
+            connection.end_upload(job, name, schema, order, splits)
+            return
+        except (PartitaError, OSError):
+            # The functions have returned: a worker that would hold a partition is gone.
+            if attempt + 1 == UPLOAD_ATTEMPTS_MAX:
+                raise
+
+
+def _count_rows(table: pa.Table) -> int:
+    return int(table.num_rows)
+
+
+class Conversion:
+    """The function of the calls that check and convert the results of delayed values."""
+
+    def __init__(self, meta: Meta, divisions: tuple[Any, ...] | None) -> None:
+        self.meta = meta
+        self.divisions = divisions
+        self.__name__ = "from_delayed"
+
+    def __call__(self, number: int, result: Any) -> pa.Table:
+        return convert_part(self.meta, self.divisions, number, result)
+
+
+def convert_part(meta: Meta, divisions: tuple[Any, ...] | None, number: int, result: Any) -> pa.Table:
+    """Return a partition as rows of the table, after checking its columns, types and divisions."""
+    table = meta.convert(result, number)
+    if divisions is not None and table.num_rows:
+        _check_division(as_pandas(result, "").index, divisions, number)
+    return table
+
+
+def _check_division(index: pd.Index, divisions: tuple[Any, ...], number: int) -> None:
+    low, high, is_last = divisions[number], divisions[number + 1], number + 2 == len(divisions)
+    if index.hasnans or not index.is_monotonic_increasing:
+        raise ValueError(
+            f"partition {number}: its index must be sorted and have no missing labels, because of divisions="
+        )
+    if index[0] < low or index[-1] > high or (index[-1] == high and not is_last):
+        raise ValueError(
+            f"partition {number}: its index labels from {index[0]!r} to {index[-1]!r} are outside its divisions, which are "
+            f"{low!r} to {high!r}"
+        )
+
+
+def check_divisions(divisions: Any, count: int) -> tuple[Any, ...] | None:
+    """Return divisions that a user gave; None if they are not known."""
+    if divisions is None:
+        return None
+    if isinstance(divisions, str):
+        raise NotImplementedError(f"divisions={divisions!r} is not supported; give the labels, or use sort_index()")
+    labels = tuple(divisions)
+    if len(labels) != count + 1:
+        raise ValueError(f"divisions must have {count + 1} labels for {count} partitions, not {len(labels)}")
+    if any(label is None for label in labels):
+        return None
+    inner = labels[:-1]
+    if any(a >= b for a, b in zip(inner, inner[1:])) or inner[-1] > labels[-1]:
+        raise ValueError(f"divisions must be strictly increasing, not {list(labels)!r}")
+    return labels
+
+
+def describe(result: Any) -> Meta:
+    return Meta(as_pandas(result, "partition 0"))
+
+
+def frame_of_parts(nodes: list[Any], counts: Sequence[int]) -> Any:
+    """Return a persisted frame of results of calls, whose index counts from 0 over all partitions.
+
+    Parameters
+    ----------
+    nodes : list of Future
+        The results, which are pandas frames of one form.
+    counts : sequence of int
+        Their numbers of rows. Only a single partition may have none.
+    """
+    client = current_client()
+    scheduler = None if is_synchronous() else client
+    described: Meta = run_nodes([Task(describe, (nodes[0],), None, "describe")], scheduler)[0]
+    starts = list(itertools.accumulate(counts, initial=0))[:-1]
+    numbered = _Numbering(described)
+
+    def make() -> list[Any]:
+        return [
+            Task(numbered, (at, node, start), None, "number") for at, (node, start) in enumerate(zip(nodes, starts))
+        ]
+
+    name = new_table_name()
+    frame = Results(client, name, described, None, starts).frame(make, len(nodes))
+    client._connection.deferred.create(name)
+    return frame
+
+
+class _Numbering:
+    """The function of the calls that number the rows of partitions, and check and convert them."""
+
+    def __init__(self, meta: Meta) -> None:
+        self.meta = meta
+        self.__name__ = "number"
+
+    def __call__(self, number: int, part: Any, start: int) -> pa.Table:
+        return self.meta.convert(part.set_axis(pd.RangeIndex(start, start + len(part)), axis=0), number)
+
+
+def call_partitions(plans: Sequence[Any], meta: Meta, tasks: Callable[[list[Any], int], list[Any]]) -> Any:
+    """Return the frame of results of calls over the partitions of frames.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        The frames.
+    meta : Meta
+        The columns and types of the results.
+    tasks : callable
+        Takes what stands for the partitions of each frame in the arguments of calls, and the number of partitions. Returns
+        the tasks.
+    """
+    inputs = Inputs(plans)
+
+    def make() -> list[Any]:
+        partitions, count, _ = inputs.persist()
+        return tasks([argument_of(one) for one in partitions], count)
+
+    return Results(plans[0]._client, new_table_name(), meta).frame(make, plans[0]._rows.partitions)
+
+
+def cast_name(kind: pa.DataType) -> str:
+    """Return the name of a type for ``arrow_cast``, also of those to which ``astype`` does not convert."""
+    if pa.types.is_decimal256(kind):
+        raise NotImplementedError(str(kind))
+    if pa.types.is_dictionary(kind):
+        return f"Dictionary({arrow_name(kind.index_type)}, {cast_name(kind.value_type)})"
+    return arrow_name(kind)
