@@ -1,9 +1,9 @@
 """Locks, semaphores, events, queues, variables, metadata, topics and datasets that clients and functions share."""
 
-import _thread
 import asyncio
 import gc
 import os
+import signal
 import threading
 import uuid
 
@@ -130,7 +130,7 @@ def test_a_lock_waits_for_an_interrupted_one_no_longer(client, other, name):
 def test_an_interrupted_acquire_takes_nothing(client, other, name):
     lock = Lock(name, client)
     lock.acquire()
-    timer = threading.Timer(SHORT_S, _thread.interrupt_main)
+    timer = threading.Timer(SHORT_S, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         Lock(name, other).acquire()

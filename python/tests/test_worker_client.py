@@ -1,6 +1,8 @@
 """What functions on a worker see: a client, their worker, the slot in which they run, and prints that clients see."""
 
+import io
 import os
+import sys
 import warnings
 
 import pytest
@@ -108,20 +110,16 @@ def test_events_of_functions(client):
     assert client.get_events("from-worker")[0][1] == {"a": 1}
 
 
-def test_prints_of_functions_are_printed_by_the_client(client, capfd):
+def test_prints_of_functions_are_printed_by_the_client(client, monkeypatch):
     def show():
         from partita.distributed import print
 
         print("printed", 5, sep="-", end="!\n")
 
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
     client.submit(show).result(LONG_S)
-    found = []
-
-    def is_printed():
-        found.append(capfd.readouterr().out)
-        return "printed-5!\n" in "".join(found)
-
-    until(is_printed, "the text")
+    until(lambda: "printed-5!\n" in out.getvalue(), "the text")
 
 
 def test_warnings_of_functions_are_emitted_by_the_client(client):
