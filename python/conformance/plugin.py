@@ -1,6 +1,7 @@
 """The plugin of pytest that runs the rewritten tests and writes how each ended.
 
-Environment: ``CONFORMANCE_OUT`` names the file, ``CONFORMANCE_SCHEDULER`` the scheduler.
+Environment: ``CONFORMANCE_OUT`` names the file, ``CONFORMANCE_SCHEDULER`` the scheduler. With ``CONFORMANCE_OWN``, tests have
+clients of their own, and those of the modules ``CONFORMANCE_FRESH`` clusters of their own.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _scheduler() -> Iterator[None]:
     if name == "synchronous":
         with config.set(scheduler=name):
             yield
-    elif os.environ.get("CONFORMANCE_FRESH"):
+    elif os.environ.get("CONFORMANCE_OWN"):
         yield
     else:
         with Client(clusters.shared_cluster()):
