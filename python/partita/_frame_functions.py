@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 from ._connection import Connection
@@ -99,31 +96,15 @@ def worker_connection(session: str = "") -> Connection:
 
 def fetch_partition(connection: Connection, table: str, number: int) -> Any:
     """Return the rows of a partition of a persisted table. Lost partitions are recomputed."""
+    from ._worker_view import without_slot
+
     try:
         return connection.fetch_partition(table, number)
     except PartitionLost:
-        with _waiting():
+        # All slots may be needed for what it waits for.
+        with without_slot():
             connection.recompute(table)
         return connection.fetch_partition(table, number)
-
-
-@contextlib.contextmanager
-def _waiting() -> Iterator[None]:
-    """Context manager in which a call gives its slot back, since all slots may be needed for what it waits for."""
-    from ._client import is_in_call
-
-    runner = sys.modules.get("_partita_runner") if is_in_call() else None
-    gave_back = False
-    # The function of a user may have given it back before.
-    with contextlib.suppress(RuntimeError, AttributeError):
-        if runner is not None:
-            runner.secede()
-            gave_back = True
-    try:
-        yield
-    finally:
-        if gave_back and runner is not None:
-            runner.rejoin()
 
 
 def read_partition(partitions: PersistedPartitions, number: int) -> Any:
