@@ -56,7 +56,7 @@ class KnownClient(Client):
 
 
 def shared_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
-    """Return the open cluster of a shape, or a new one if there is none or it has ended."""
+    """Return the open cluster of a shape, or a new one if it is missing or has ended."""
     if not 0 < workers <= WORKERS_MAX:
         raise LooksInside(f"needs a cluster of {workers} workers")
     cluster = _open.pop((workers, slots), None)

@@ -184,7 +184,7 @@ def trim_traceback(function: _Function) -> _Function:
 
 
 def remote_traceback(error: BaseException) -> types.TracebackType | None:
-    """Return the part of a traceback that a function on a worker left; all of it if there is none."""
+    """Return the part of a traceback that a function on a worker left; all of it if no such part exists."""
     found = error.__traceback__
     while found is not None and REMOTE_MARK not in found.tb_frame.f_globals:
         found = found.tb_next

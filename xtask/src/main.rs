@@ -50,8 +50,8 @@ Commands:
   bench [ARGS]   build for release and run the benchmarks
   conformance [--checkout FOLDER] [SUITE..]
                  run Dask's own tests on Partita and write the table of
-                 docs/compatibility.md; suites: bag, delayed, distributed (default: bag
-                 and delayed, and distributed if its tests can be found)
+                 docs/compatibility.md; suites: bag, delayed, distributed, coordination
+                 (default: all whose tests can be found)
                    --checkout  a checkout of dask/distributed, whose tests are not in
                                its package
   dashboard [--if-possible]
