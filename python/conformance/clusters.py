@@ -11,7 +11,7 @@ from partita.distributed import Client, LocalCluster
 
 from .inside import PUBLIC, LooksInside
 
-__all__ = ["KnownClient", "Server", "close_cluster", "fresh_cluster", "servers_of", "shared_cluster"]
+__all__ = ["KnownClient", "Server", "close_clusters", "leave_cluster", "servers_of", "shared_cluster"]
 
 #: Workers of a cluster at most: tests that need more do not count.
 WORKERS_MAX = 5
@@ -21,9 +21,10 @@ SLOTS = 2
 #: Time for the workers to register, in seconds.
 START_TIMEOUT_S = 60
 
-_current: LocalCluster | None = None
-_shape = (0, 0)
-_is_used = False
+#: The open clusters, by workers and slots of each; the one of the current test is the last.
+_open: dict[tuple[int, int], LocalCluster] = {}
+#: Open clusters at most.
+OPEN_MAX = 2
 
 
 class Server:
@@ -45,51 +46,47 @@ class Server:
 
 
 class KnownClient(Client):
-    """A client of Partita that knows the token of the current cluster: Dask's clusters have none."""
+    """A client of Partita that knows the tokens of the tests' clusters: Dask's clusters have none."""
 
     def __init__(self, address: Any = None, *args: Any, **kwargs: Any) -> None:
-        if _current is not None and address == _current.scheduler_address:
-            kwargs.setdefault("token", _current.token)
+        for cluster in _open.values():
+            if address == cluster.scheduler_address:
+                kwargs.setdefault("token", cluster.token)
         super().__init__(address, *args, **kwargs)
 
 
-def fresh_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
-    """Start a cluster in the place of the current one."""
-    global _current, _shape, _is_used
+def shared_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
+    """Return the open cluster of a shape, or a new one if there is none or it has ended."""
     if not 0 < workers <= WORKERS_MAX:
         raise LooksInside(f"needs a cluster of {workers} workers")
-    close_cluster()
-    _current = LocalCluster(n_workers=workers, threads_per_worker=slots)
-    _shape, _is_used = (workers, slots), False
-    return _current
-
-
-def shared_cluster(workers: int = WORKERS, slots: int = SLOTS) -> LocalCluster:
-    """Return the current cluster, or a new one if it has ended, has another shape, or has something left on it."""
-    is_usable = _current is not None and _current._process.poll() is None and not _is_used
-    if _current is not None and is_usable and _shape == (workers, slots):
-        return _current
-    return fresh_cluster(workers, slots)
+    cluster = _open.pop((workers, slots), None)
+    if cluster is None or cluster._process.poll() is not None:
+        while len(_open) >= OPEN_MAX:
+            _open.pop(next(iter(_open))).close()
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=slots)
+        with Client(cluster, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=START_TIMEOUT_S)
+            # The first call on a worker starts its Python, which tests with short timeouts do not wait for.
+            client.run(int)
+    _open[workers, slots] = cluster
+    return cluster
 
 
 def leave_cluster() -> None:
-    """Have the next test start a cluster of its own: names and calls of this one may be left on it."""
-    global _is_used
-    _is_used = True
+    """Close the cluster of the current test: names and calls may be left on it."""
+    if _open:
+        _open.popitem()[1].close()
 
 
-def close_cluster() -> None:
-    """Shut down the current cluster."""
-    global _current
-    cluster, _current = _current, None
-    if cluster is not None:
-        cluster.close()
+def close_clusters() -> None:
+    """Shut down all clusters."""
+    while _open:
+        leave_cluster()
 
 
 def servers_of(cluster: LocalCluster) -> tuple[Server, list[Server]]:
-    """Return what stands for the scheduler and for the workers, once all are connected."""
+    """Return what stands for the scheduler and for the workers."""
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(_shape[0], timeout=START_TIMEOUT_S)
         workers = [Server("worker", address) for address in client.nthreads()]
     return Server("scheduler", cluster.scheduler_address), workers
 
@@ -101,4 +98,4 @@ def use_own_home() -> None:
     os.environ["PARTITA_HOME"] = folder.name
     for name in ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_TOKEN", "PARTITA_CLUSTER"):
         os.environ.pop(name, None)
-    atexit.register(close_cluster)
+    atexit.register(close_clusters)

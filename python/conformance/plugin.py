@@ -1,6 +1,7 @@
 """The plugin of pytest that runs the rewritten tests and writes how each ended.
 
-Environment: ``CONFORMANCE_OUT`` names the file, ``CONFORMANCE_SCHEDULER`` the scheduler.
+Environment: ``CONFORMANCE_OUT`` names the file, ``CONFORMANCE_SCHEDULER`` the scheduler. With ``CONFORMANCE_OWN``, tests have
+clients of their own, and those of the modules ``CONFORMANCE_FRESH`` clusters of their own.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _scheduler() -> Iterator[None]:
     if name == "synchronous":
         with config.set(scheduler=name):
             yield
-    elif os.environ.get("CONFORMANCE_FRESH"):
+    elif os.environ.get("CONFORMANCE_OWN"):
         yield
     else:
         with Client(clusters.shared_cluster()):
@@ -93,7 +94,8 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Iterator[None]:
     if report.when == "teardown" or (report.when == "setup" and report.passed):
         return
     kind, text = _outcome(report, call)
-    if kind == FAILED or item.module.__name__ in os.environ.get("CONFORMANCE_FRESH", "").split(","):
+    is_fresh = item.module.__name__ in os.environ.get("CONFORMANCE_FRESH", "").split(",")
+    if os.environ.get("CONFORMANCE_OWN") and (kind == FAILED or is_fresh):
         clusters.leave_cluster()
     _write(os.path.basename(str(item.fspath)), item.originalname, item.name, kind, text)
 

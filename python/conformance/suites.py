@@ -37,14 +37,12 @@ class Suite:
     fresh: tuple[str, ...] = ()
 
 
-_DISTRIBUTED = (
+#: Tests of clients and futures, which leave nothing on a cluster that others find.
+_CLIENTS = ("as_completed", "client", "client_executor", "client_loop", "joblib")
+#: Tests of what clients and functions share by name, and of clients within functions.
+_COORDINATION = (
     "actor",
-    "as_completed",
-    "client",
-    "client_executor",
-    "client_loop",
     "events",
-    "joblib",
     "locks",
     "multi_locks",
     "publish",
@@ -54,22 +52,20 @@ _DISTRIBUTED = (
     "worker_client",
 )
 
-#: Files whose tests leave nothing on a cluster that others find.
-_SHARING = ("as_completed", "client", "client_executor", "client_loop", "joblib")
+
+def _distributed(name: str, files: tuple[str, ...], is_fresh: bool) -> Suite:
+    paths = tuple([f"distributed/tests/test_{file}.py" for file in files])
+    fresh = tuple([f"test_{file}" for file in files]) if is_fresh else ()
+    return Suite(name, "distributed", "distributed", paths, ("distributed",), fresh)
+
 
 SUITES = {
     suite.name: suite
     for suite in (
         Suite("bag", "dask.bag", "dask", ("dask/bag/tests",), ("synchronous", "distributed")),
         Suite("delayed", "dask.delayed", "dask", ("dask/tests/test_delayed.py",), ("synchronous", "distributed")),
-        Suite(
-            "distributed",
-            "distributed",
-            "distributed",
-            tuple([f"distributed/tests/test_{name}.py" for name in _DISTRIBUTED]),
-            ("distributed",),
-            fresh=tuple([f"test_{name}" for name in _DISTRIBUTED if name not in _SHARING]),
-        ),
+        _distributed("distributed", _CLIENTS, is_fresh=False),
+        _distributed("coordination", _COORDINATION, is_fresh=True),
     )
 }
 

@@ -7,9 +7,9 @@ import threading
 from typing import Any
 
 from ._connection import Connection
-from ._errors import ClusterError
+from ._errors import ClusterError, PartitionLost
 
-__all__ = ["PersistedPartitions", "read_partition", "upload_partition"]
+__all__ = ["PersistedPartitions", "fetch_partition", "read_partition", "upload_partition", "worker_connection"]
 
 #: Maximum number of cached connections to the scheduler, one for each client whose frames are read.
 CONNECTIONS_MAX = 16
@@ -42,7 +42,7 @@ class PersistedPartitions:
 
     def read(self, number: int) -> Any:
         """Return a partition as a pandas object: what `compute` returns for its rows."""
-        rows = self._connection().fetch_partition(self.table, number)
+        rows = fetch_partition(self._connection(), self.table, number)
         return self._plan._to_pandas(rows.select(self.columns).rename_columns(self._plan._names()))
 
     def _connection(self) -> Connection:
@@ -92,6 +92,19 @@ def worker_connection(session: str = "") -> Connection:
                 del _connections[next(iter(_connections))]
             found = _connections[address, session] = Connection(address, token, authorities, session or None)
         return found
+
+
+def fetch_partition(connection: Connection, table: str, number: int) -> Any:
+    """Return the rows of a partition of a persisted table. Lost partitions are recomputed."""
+    from ._worker_view import without_slot
+
+    try:
+        return connection.fetch_partition(table, number)
+    except PartitionLost:
+        # All slots may be needed for what it waits for.
+        with without_slot():
+            connection.recompute(table)
+        return connection.fetch_partition(table, number)
 
 
 def read_partition(partitions: PersistedPartitions, number: int) -> Any:

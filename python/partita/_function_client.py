@@ -20,6 +20,7 @@ from ._futures import Future
 from ._graphs import import_graph, nested_keys, nested_nodes
 from ._options import call_options
 from ._packing import load_parts, unpack
+from ._pieces import is_too_large, join_pieces, split
 from ._session import RETRY, Session, State, wait_states
 from ._task_futures import TaskFuture, flat_futures, make_exception
 from ._tasks import identity
@@ -256,10 +257,15 @@ class FunctionMethods:
         options = call_options(workers, False, None, None, 0)
 
         def send(values: Iterable[Any]) -> list[TaskFuture]:
-            calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((value,), {}) for value in values]
-            made = self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name)
-            for future, (args, _) in zip(made, calls):
-                future._type = type(args[0])
+            given = list(values)
+            calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+            calls += [((value,), {}) for value in given if not is_too_large(value)]
+            small = iter(self._submitter.submit(identity, calls, options, name="scatter", pure=hash, prefix=_type_name))
+            made = []
+            for value in given:
+                future = self._send_pieces(value, options, hash) if is_too_large(value) else next(small)
+                future._type = type(value)
+                made.append(future)
             return made
 
         if isinstance(data, dict):
@@ -271,6 +277,17 @@ class FunctionMethods:
         else:
             found = send([data])[0]
         return self._awaitable(found) if asynchronous is not False else found
+
+    def _send_pieces(self, value: Any, options: dict[str, Any] | None, is_pure: bool) -> TaskFuture:
+        """Send a value that is too large for one message."""
+        lengths, pieces = split(value)
+        # A call for each, so that a piece can be freed when it has been sent.
+        parts = []
+        while pieces:
+            call: tuple[tuple[Any, ...], dict[str, Any]] = ((pieces.pop(0),), {})
+            parts += self._submitter.submit(identity, [call], options, name="piece", pure=is_pure)
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = [((lengths, *parts), {})]
+        return self._submitter.submit(join_pieces, calls, options, name="scatter", pure=is_pure)[0]
 
     @trim_traceback
     def gather(self, futures: Any, errors: str = "raise", direct: Any = None, asynchronous: Any = None) -> Any:

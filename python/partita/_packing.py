@@ -241,8 +241,8 @@ def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tu
     if len(pickled) > ARGUMENTS_MAX:
         raise ValueError(
             f"the arguments of {name} take {len(pickled) >> 20} MiB when they are pickled; at most "
-            f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: write the data to a file that the workers can read, or "
-            "compute it on the workers"
+            f"{ARGUMENTS_MAX >> 20} MiB can be sent with a call: send larger arrays and frames with Client.scatter "
+            "first, write the data to a file that the workers can read, or compute it on the workers"
         )
     return pickled, inputs, kept
 

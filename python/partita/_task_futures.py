@@ -213,7 +213,7 @@ class TaskFuture(Future):
     def _repr_html_(self) -> str:
         known = self.type if self._state.status == "finished" else None
         kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
-        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key))}"
+        return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:

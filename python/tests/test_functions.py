@@ -879,6 +879,22 @@ def test_scatter_keeps_sets_and_tuples(client):
     assert client.gather(client.scatter({1, 2})) == {1, 2}
 
 
+def test_scatter_sends_large_values_in_pieces(client, monkeypatch):
+    """Arrays, frames and texts are equal on the workers, also if a piece ends within a buffer."""
+    from partita import _pieces
+
+    monkeypatch.setattr(_pieces, "SPLIT_BYTES_MIN", 1000)
+    monkeypatch.setattr(_pieces, "PIECE_BYTES", 700)
+    array = np.arange(3000.0).reshape(50, 60)
+    frame = pd.DataFrame({"a": range(500), "b": [f"text {number}" for number in range(500)]})
+    futures = client.scatter({"array": array, "frame": frame, "text": "x" * 5000, "small": 1})
+    got = client.gather(futures)
+    assert (got["array"] == array).all() and got["frame"].equals(frame)
+    assert got["text"] == "x" * 5000 and got["small"] == 1
+    assert client.submit(np.sum, futures["array"]).result(LONG_S) == array.sum()
+    assert client.scatter(array).key == futures["array"].key != client.scatter(array, hash=False).key
+
+
 def test_scatter_shares_equal_values(client):
     assert client.scatter("text").key == client.scatter("text").key
     assert client.scatter("text", hash=False).key != client.scatter("text", hash=False).key

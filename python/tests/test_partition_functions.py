@@ -4,6 +4,7 @@ import datetime
 import decimal
 import gc
 import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -132,7 +133,7 @@ def test_partitions_of_columns_and_indexes():
     ):
         assert_series_equal(pd.concat(partita.compute(*plan.to_delayed())), expected)
     made = partita.compute(*ddf.index.to_delayed())
-    assert_index_equal(made[0].append(list(made[1:])), frame.index, exact=True)
+    assert_index_equal(made[0].append(list(made[1:])), frame.index, exact="equiv")
 
 
 def test_partitions_of_plans():
@@ -623,14 +624,25 @@ def test_written_results(tmp_path):
 
 
 def test_lost_partitions():
-    """Partitions that are lost with their worker are recomputed for the calls that need them."""
+    """Partitions that are migrated or lost with their worker are found or recomputed for the calls that need them."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="512MiB") as cluster,
+        LocalCluster(n_workers=3, threads_per_worker=1, memory_limit="512MiB") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        client.wait_for_workers(2)
-        uploaded = dd.from_pandas(FRAME, npartitions=2, client=client, replicas=2)
-        ddf = uploaded.assign(z=uploaded.v * 2).persist()
-        made = ddf.map_partitions(lambda d: d.z + 1)
+        client.wait_for_workers(3)
+        made = dd.read_sql("SELECT value AS v, value % 10 AS k FROM generate_series(1, 1000)", client=client)
+        sums = made.groupby("k").v.sum().persist()
+        expected = sums.compute()
+        parts = sums.to_delayed()
+        more = sums.map_partitions(lambda part: part + 1)
+        last = sums.map(lambda v: v + 2)
         client.retire_workers([next(iter(client.nthreads()))])
-        same(made.compute(), (FRAME.v * 2 + 1).rename("z"))
+        same(pd.concat(partita.compute(*parts, scheduler=client)), expected)
+        place = client._connection.action("partita.locate", {"name": sums._rows.persisted})[0]["address"]
+        (victim,) = [row for row in client._workers() if row["address"] == place.partition("#")[0]]
+        os.kill(victim["pid"], signal.SIGKILL)
+        until(lambda: victim["pid"] not in [row["pid"] for row in client._workers()], "its loss")
+        again = [part.sum() for part in parts]
+        assert sum(partita.compute(*again, scheduler=client)) == 500500
+        same(more.compute(), expected + 1)
+        same(last.compute(), expected + 2)

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from .._deferred import DeferredTable
-from .._frame_functions import worker_connection
+from .._frame_functions import fetch_partition, worker_connection
 from .._functions import function_name
 from .._tasks import Task
 from ..base import is_synchronous, run_nodes
@@ -168,10 +168,7 @@ class _Relation:
             if is_synchronous():
                 function.connection = connection
 
-            def make() -> list[Any]:
-                return [Task(function, (at,), None, self._step.name) for at in range(count)]
-
-            nodes = run_calls(self._client, make, [source])
+            nodes = run_calls(self._client, [Task(function, (at,), None, self._step.name) for at in range(count)])
             scheduler = None if is_synchronous() else self._client
             schema = run_nodes([Task(_schema_of, (nodes[0],), None, "schema")], scheduler)[0]
             upload_results(self._client, self._table, nodes, schema)
@@ -229,7 +226,7 @@ class _Partition:
 
     def __call__(self, number: int) -> pa.Table:
         connection = self.connection or worker_connection(self.session)
-        rows = connection.fetch_partition(self.source, number)
+        rows = fetch_partition(connection, self.source, number)
         made = rows.drop_columns(self.arguments) if self.arguments else rows
         for field, column in zip(self.step.fields(), self.step.columns(rows, number)):
             made = made.append_column(field, column)

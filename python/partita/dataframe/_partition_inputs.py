@@ -25,7 +25,6 @@ __all__ = [
     "is_selection",
     "meta_of",
     "outline_of",
-    "partitions_in",
     "persisted_partitions",
     "plan_of_outline",
     "return_value",
@@ -111,13 +110,6 @@ def argument_of(partitions: PersistedPartitions) -> Any:
 
 def return_value(value: Any) -> Any:
     return value
-
-
-def partitions_in(task: Any) -> list[PersistedPartitions]:
-    values = task.args if type(task) is Task else ()
-    # Those of wide frames are in a task of their own.
-    deeper = [value.args[0] for value in values if type(value) is Task and value.function is return_value]
-    return [value for value in (*values, *deeper) if type(value) is PersistedPartitions]
 
 
 class Part:

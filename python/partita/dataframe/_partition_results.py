@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from .._client import Client, current_client
 from .._deferred import DeferredTable
-from .._errors import PartitaError, PartitionLost
+from .._errors import PartitaError
 from .._frame_functions import upload_partition
 from .._tasks import Task
 from ..base import is_synchronous, persist_nodes, run_nodes
@@ -25,7 +25,7 @@ from ._columns import Column, origin_of
 from ._frame import DataFrame
 from ._io import _levels, _order
 from ._meta import POSITION_BITS, Meta, as_pandas
-from ._partition_inputs import Inputs, argument_of, partitions_in
+from ._partition_inputs import Inputs, argument_of
 from ._rows import Rows, new_table_name, release_after
 from ._sql import INDEX, ROW, arrow_name, quote
 
@@ -42,8 +42,6 @@ __all__ = [
     "upload_results",
 ]
 
-#: Attempts to run calls that read partitions, which may be lost with their workers.
-READ_ATTEMPTS_MAX = 3
 #: Attempts to upload partitions to workers, which may leave meanwhile.
 UPLOAD_ATTEMPTS_MAX = 3
 
@@ -111,7 +109,7 @@ class Results:
 
     def create(self, make: Callable[[], list[Any]]) -> int:
         """Run the tasks and create the table of their results. Return the number of partitions."""
-        nodes = run_calls(self.client, make)
+        nodes = run_calls(self.client, make())
         upload_results(self.client, self.name, nodes, self.meta.schema, self.order, self._splits(len(nodes)))
         return len(nodes)
 
@@ -125,31 +123,13 @@ class Results:
         return pa.table([values], schema=pa.schema([field]))
 
 
-def run_calls(client: Client, make: Callable[[], list[Any]], tables: Sequence[str] = ()) -> list[Any]:
-    """Run the tasks that a function returns, and return their results, which stay on the workers.
-
-    Parameters
-    ----------
-    client : Client
-        The client.
-    make : callable
-        Returns the tasks.
-    tables : sequence of str
-        Tables that they read, besides those in their arguments.
-    """
+def run_calls(client: Client, tasks: list[Any]) -> list[Any]:
+    """Run tasks, and return their results, which stay on the workers."""
     scheduler = None if is_synchronous() else client
-    for attempt in range(READ_ATTEMPTS_MAX):
-        tasks = make()
-        try:
-            nodes = persist_nodes(tasks, scheduler)
-            run_nodes([Task(_count_rows, (node,), None, "count_rows") for node in nodes], scheduler)
-            return nodes
-        except PartitionLost:
-            if attempt + 1 == READ_ATTEMPTS_MAX:
-                raise
-            for table in {*tables, *(value.table for task in tasks for value in partitions_in(task))}:
-                client._connection.recompute(table)
-    raise AssertionError
+    nodes = persist_nodes(tasks, scheduler)
+    # Errors of the functions are raised here.
+    run_nodes([Task(_count_rows, (node,), None, "count_rows") for node in nodes], scheduler)
+    return nodes
 
 
 def upload_results(

@@ -335,8 +335,8 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use partita_shared::ids::StageId;
-    use partita_shared::message::OwnInput;
+    use partita_shared::ids::{StageId, WorkerId};
+    use partita_shared::message::{Holder, OwnInput};
 
     fn run(stage: u32, index: u32) -> RunTask {
         let stage = StageId { job: JobId(1), index: stage };
@@ -374,11 +374,8 @@ mod tests {
         assert_eq!((taken(&mut slots, 1), taken(&mut slots, 3)), (0, 2));
         assert_eq!((taken(&mut slots, 100), indices(&slots)), (2, vec![5, 6, 7]));
         let mut other = run(0, 9);
-        other.own = vec![OwnInput {
-            input: 0,
-            partitions: vec![(0, Default::default())],
-            values: Vec::new(),
-        }];
+        let holder = Holder { worker: WorkerId(1), attempt: 1 };
+        other.own = vec![OwnInput { input: 0, partitions: vec![(0, holder)], values: Vec::new() }];
         slots.queue.push_front((other, now));
         assert_eq!(taken(&mut slots, 100), 0);
         slots.queue.pop_front();

@@ -80,7 +80,7 @@ pub(super) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Reads a frame. None at the end of the stream.
+/// Reads a frame. None at the end of the stream, also in the middle of a frame: then its process has ended.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<Frame>, PythonError> {
@@ -88,8 +88,7 @@ pub(super) async fn read(
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(None),
+        Err(error) if is_end(&error) => return Ok(None),
         Err(error) => return Err(failed(error)),
     }
     let rest = async {
@@ -98,19 +97,25 @@ pub(super) async fn read(
             bytes = stream.read_u64_le().await?;
         }
         if bytes == 0 || bytes > FRAME_BYTES_MAX {
-            return Ok(None);
+            return Ok(Err(PythonError::Protocol(format!("a frame of {bytes} bytes"))));
         }
         let kind = stream.read_u8().await?;
         let size = bytes as usize - 1;
         let mut body = Vec::with_capacity(size);
         let read = stream.take(size as u64).read_to_end(&mut body).await?;
-        Ok((read == size).then_some(Frame { kind, body }))
+        Ok(Ok((read == size).then_some(Frame { kind, body })))
     };
     match rest.await {
-        Ok(Some(frame)) => Ok(Some(frame)),
-        Ok(None) => Err(PythonError::Protocol("a frame that is cut short".to_string())),
+        Ok(frame) => frame,
+        Err(error) if is_end(&error) => Ok(None),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// Whether the process at the other end has ended.
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
 }
 
 /// Reads numbers and texts from a body.
@@ -194,7 +199,9 @@ mod tests {
         assert_eq!((second.kind, second.body.len()), (1, 0));
         assert!(read(&mut stream).await.unwrap().is_none());
         let mut cut = &bytes[..6];
-        assert!(read(&mut cut).await.is_err());
+        assert!(read(&mut cut).await.unwrap().is_none());
+        let mut empty = &[0; 5][..];
+        assert!(read(&mut empty).await.is_err());
     }
 
     /// Objects keep their parts, and damaged ones are refused.
