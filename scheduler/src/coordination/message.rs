@@ -87,6 +87,15 @@ pub(super) enum Op {
         maxsize: usize,
         #[serde(default)]
         batch: Option<Batch>,
+        /// Whether a value goes to the front, whatever the queue holds: its reader gives it back.
+        #[serde(default)]
+        front: bool,
+        /// Whether the queue ends with its client.
+        #[serde(default)]
+        own: bool,
+        /// Whether a value is refused if the queue is not there.
+        #[serde(default)]
+        existing: bool,
     },
     Variable {
         name: String,

@@ -17,6 +17,8 @@ struct Queue {
     /// Values that wait for room.
     putters: VecDeque<(Waiting, Value)>,
     users: BTreeSet<u64>,
+    /// The client with which the queue ends, if it is one's own.
+    owner: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -69,13 +71,32 @@ impl Queues {
         queue
     }
 
-    /// Makes a queue with room for `max` values, if it is not there.
-    pub(super) fn open(&mut self, name: &str, max: usize, by: Waiting) {
+    /// Makes a queue with room for `max` values, if it is not there. One that is a client's own ends with it.
+    pub(super) fn open(&mut self, name: &str, max: usize, is_own: bool, by: Waiting) {
         let is_new = !self.0.contains_key(name);
         let queue = self.find(name, by);
         if is_new {
             queue.max = max;
+            queue.owner = is_own.then_some(by.0);
         }
+    }
+
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Puts a value back that was taken out.
+    pub(super) fn put_back(
+        &mut self,
+        name: &str,
+        value: Value,
+        by: Waiting,
+        answers: &mut Answers,
+    ) {
+        let queue = self.find(name, by);
+        queue.values.push_front(value);
+        answers.push((by, said(true)));
+        queue.serve(answers);
     }
 
     /// Adds a value. Whether the request waits for room.
@@ -153,12 +174,17 @@ impl Queues {
         value
     }
 
-    /// A client has gone.
-    pub(super) fn leave(&mut self, stream: u64) {
+    /// A client has gone. Gives the values of its own queues.
+    pub(super) fn leave(&mut self, stream: u64, answers: &mut Answers) -> Vec<Value> {
+        let is_own = |queue: &Queue| queue.owner == Some(stream);
+        let own: Vec<String> =
+            self.0.iter().filter(|pair| is_own(pair.1)).map(|(name, _)| name.clone()).collect();
+        let gone = own.iter().flat_map(|name| self.close(name, answers)).collect();
         self.0.retain(|_, queue| {
             queue.users.remove(&stream);
             !queue.users.is_empty() || !queue.values.is_empty() || !queue.putters.is_empty()
         });
+        gone
     }
 }
 
@@ -182,7 +208,7 @@ mod tests {
     #[test]
     fn values_come_in_order() {
         let (mut queues, mut answers) = (Queues::default(), Vec::new());
-        queues.open("q", 1, (0, 0));
+        queues.open("q", 1, false, (0, 0));
         assert!(!queues.put("q", value(1), (0, 1), &mut answers));
         assert!(queues.put("q", value(2), (0, 2), &mut answers));
         assert!(!queues.get("q", 1, (1, 3), &mut answers));
@@ -199,11 +225,22 @@ mod tests {
         assert_eq!(told(&mut answers), [(9, vec![])]);
     }
 
+    /// A value that is given back comes next, whatever the queue has room for.
+    #[test]
+    fn a_value_is_given_back() {
+        let (mut queues, mut answers) = (Queues::default(), Vec::new());
+        queues.open("q", 1, false, (0, 0));
+        queues.put("q", value(1), (0, 1), &mut answers);
+        queues.put_back("q", value(2), (0, 2), &mut answers);
+        queues.get("q", 2, (0, 3), &mut answers);
+        assert_eq!(told(&mut answers), [(1, vec![]), (2, vec![]), (3, vec![2, 1])]);
+    }
+
     /// What one that waits no longer had is left to the next one, and its own value is given back.
     #[test]
     fn requests_are_withdrawn() {
         let (mut queues, mut answers) = (Queues::default(), Vec::new());
-        queues.open("q", 1, (0, 0));
+        queues.open("q", 1, false, (0, 0));
         queues.put("q", value(1), (0, 1), &mut answers);
         assert!(queues.put("q", value(2), (0, 2), &mut answers));
         assert_eq!(queues.withdraw("q", (0, 2), &mut answers), Some(value(2)));
@@ -217,9 +254,11 @@ mod tests {
     #[test]
     fn queues_are_forgotten() {
         let (mut queues, mut answers) = (Queues::default(), Vec::new());
-        queues.open("empty", 0, (7, 0));
+        queues.open("empty", 0, false, (7, 0));
+        queues.open("own", 0, true, (7, 0));
+        queues.put("own", value(2), (8, 0), &mut answers);
         queues.put("full", value(1), (7, 1), &mut answers);
-        queues.leave(7);
+        assert_eq!(queues.leave(7, &mut answers), [value(2)]);
         assert_eq!((queues.count(), queues.size("full")), (1, 1));
         assert_eq!(queues.close("full", &mut answers), [value(1)]);
         assert!(queues.get("other", 1, (8, 1), &mut answers));

@@ -3,7 +3,7 @@
 use crate::coordination::events::Events;
 use crate::coordination::kept::{Metadata, Topics, Values};
 use crate::coordination::message::{
-    self, Batch, Kept, KeptAct, MetadataAct, Op, QueueAct, Request, VariableAct,
+    self, Batch, EventAct, Kept, KeptAct, MetadataAct, Op, QueueAct, Request, VariableAct,
 };
 use crate::coordination::outbox::Outbox;
 use crate::coordination::queues::Queues;
@@ -106,7 +106,8 @@ impl Coordination {
             state.stop_waiting((stream, number), &wait.op, &mut effects);
         }
         state.semaphores.leave(stream, &mut effects.answers);
-        state.queues.leave(stream);
+        let gone = state.queues.leave(stream, &mut effects.answers);
+        state.drop_values(gone, &mut effects);
         state.topics.leave(stream);
         self.perform(state, effects);
     }
@@ -160,11 +161,11 @@ impl Coordination {
                 format_bytes(VALUES_BYTES_MAX as u64)
             ));
         }
-        if state.objects() + names.len() > OBJECTS_MAX {
+        if request.op.creates() && state.objects() + names.len() > OBJECTS_MAX {
             return full(format!("the scheduler keeps at most {OBJECTS_MAX} named objects"));
         }
         let waiting = state.streams.get(&by.0).map_or(0, |stream| stream.waiting.len());
-        if waiting >= WAITING_MAX {
+        if request.op.creates() && waiting >= WAITING_MAX {
             return full(format!("at most {WAITING_MAX} requests of a client may wait"));
         }
         self.sharing.pin(&request.value.futures).map_err(|text| (Failure::Full, text))
@@ -289,9 +290,7 @@ impl State {
                 answers.push((by, said(true)));
             }
             Op::Event { name, act } => return self.events.act(&name, act, by, answers),
-            Op::Queue { name, act, maxsize, batch } => {
-                return self.act_on_queue(by, (&name, act, maxsize, batch), value, effects);
-            }
+            Op::Queue { .. } => return self.act_on_queue(by, &op, value, effects),
             Op::Variable { name, act } => {
                 return self.act_on_variable(by, &name, act, value, effects);
             }
@@ -324,26 +323,29 @@ impl State {
         false
     }
 
-    fn act_on_queue(
-        &mut self,
-        by: Waiting,
-        (name, act, maxsize, batch): (&str, QueueAct, usize, Option<Batch>),
-        value: Value,
-        effects: &mut Effects,
-    ) -> bool {
+    fn act_on_queue(&mut self, by: Waiting, op: &Op, value: Value, effects: &mut Effects) -> bool {
+        let Op::Queue { name, act, maxsize, batch, front, own, existing } = op else {
+            return false;
+        };
         let (from, answers) = (effects.answers.len(), &mut effects.answers);
         let mut waits = false;
         match (act, batch) {
             (QueueAct::Open, _) => {
-                self.queues.open(name, maxsize, by);
+                self.queues.open(name, *maxsize, *own, by);
                 answers.push((by, said(true)));
             }
+            (QueueAct::Put, _) if *existing && !self.queues.is_known(name) => {
+                let text = format!("the queue {name} does not exist");
+                answers.push((by, Answer::Failed(Failure::Gone, text)));
+                self.drop_values([value], effects);
+            }
+            (QueueAct::Put, _) if *front => self.queues.put_back(name, value, by, answers),
             (QueueAct::Put, _) => waits = self.queues.put(name, value, by, answers),
             (QueueAct::Get, Some(Batch::All(true)) | Some(Batch::Count(0))) => {
                 self.queues.get_all(name, by, answers);
             }
             (QueueAct::Get, Some(Batch::Count(count))) => {
-                waits = self.queues.get(name, count, by, answers);
+                waits = self.queues.get(name, *count, by, answers);
             }
             (QueueAct::Get, None | Some(Batch::All(false))) => {
                 waits = self.queues.get(name, 1, by, answers);
@@ -430,6 +432,22 @@ impl Op {
             Op::Follow { topic } | Op::Unfollow { topic } => vec![topic],
             Op::Publish(kept) | Op::Setup(kept) => vec![&kept.name],
         }
+    }
+
+    /// Whether it may make something, or wait. What frees something is never refused.
+    fn creates(&self) -> bool {
+        matches!(
+            self,
+            Op::Acquire { .. }
+                | Op::Event { act: EventAct::Set | EventAct::Wait, .. }
+                | Op::Queue { act: QueueAct::Open | QueueAct::Put | QueueAct::Get, .. }
+                | Op::Variable { act: VariableAct::Set | VariableAct::Get, .. }
+                | Op::Metadata { act: MetadataAct::Set, .. }
+                | Op::Log { .. }
+                | Op::Follow { .. }
+                | Op::Publish(Kept { act: KeptAct::Put, .. })
+                | Op::Setup(Kept { act: KeptAct::Put, .. })
+        )
     }
 
     /// Whether the value that comes with it is kept, or was for a moment.
