@@ -161,7 +161,7 @@ pub(super) enum MetadataAct {
     Get,
 }
 
-/// How many values are taken from a queue: this many, or all that are there.
+/// How many values are taken from a queue: this many, or all that it holds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Batch {

@@ -54,7 +54,7 @@ enum Failure {
     Gone,
     /// Its client does not want the answer any more.
     Withdrawn,
-    /// What it would make is there already.
+    /// What it would make already exists.
     Exists,
 }
 

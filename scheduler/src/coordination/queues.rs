@@ -113,7 +113,7 @@ impl Queues {
         queue.putters.iter().any(|(waiting, _)| *waiting == by)
     }
 
-    /// Takes so many values out. Whether the request waits for them.
+    /// Takes `count` values out. Whether the request waits for them.
     pub(super) fn get(
         &mut self,
         name: &str,
@@ -127,7 +127,7 @@ impl Queues {
         queue.getters.iter().any(|getter| getter.by == by)
     }
 
-    /// Takes all values out that are there.
+    /// Takes all values out.
     pub(super) fn get_all(&mut self, name: &str, by: Waiting, answers: &mut Answers) {
         let queue = self.find(name, by);
         let values = queue.values.drain(..).map(|value| (value, serde_json::Value::Null));

@@ -72,7 +72,7 @@ pub(crate) fn message(kind: u8, header: &serde_json::Value, body: &[u8]) -> Flig
 /// The first message of a client, and those that follow.
 ///
 /// # Errors
-/// If there is none.
+/// If the stream is empty.
 pub(crate) async fn begin(messages: Messages) -> Result<(FlightData, Messages), Status> {
     // Clients of Arrow send the descriptor in a message of its own, before theirs.
     let mut messages = messages

@@ -245,7 +245,7 @@ mod tests {
         assert!(mailbox.take_now().is_none());
     }
 
-    /// Others who need a result are told of that task alone, and that it is gone when its job ends. After the client has
+    /// Others who need a result are told of only that task, and that it is gone when its job ends. After the client has
     /// gone, nothing is kept for it.
     #[tokio::test]
     async fn others_are_told_too() {

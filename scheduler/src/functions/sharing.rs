@@ -228,7 +228,7 @@ impl Sharing {
 mod tests {
     use super::*;
 
-    /// What is pinned is cut out of ranges.
+    /// Pinned results are cut out of ranges.
     #[test]
     fn pinned_results_are_cut_out() {
         let pin = || Pin { count: 1, is_wanted: false };

@@ -106,7 +106,7 @@ impl Slots {
     }
 
     /// Takes tasks after the first one out of the queue that are calls of the same stage as short as it, which may run
-    /// one after the other: so many at most, and not more than an equal part for each of `slots`.
+    /// one after the other: fewer than `max`, and not more than an equal part for each of `slots`.
     pub(crate) fn take_alike(
         &mut self,
         first: &RunTask,
@@ -239,7 +239,7 @@ impl Slots {
         })
     }
 
-    /// An attempt gives its slot back. False if it has none, others are there too, or too many did so.
+    /// An attempt gives its slot back. False if it has none, others run there too, or too many did so.
     pub(crate) fn secede(&mut self, key: Key) -> bool {
         if self.seceded.len() >= SECEDED_MAX {
             return false;
