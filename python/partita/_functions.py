@@ -14,7 +14,7 @@ from typing import Any
 from ._errors import Cancelled, ClusterError
 from ._foreign import ForeignState, fetch_call
 from ._frame_functions import PersistedPartitions
-from ._packing import CALL, pack_arguments, pack_function, with_places
+from ._packing import CALL, pack_arguments, pack_function, pack_plain, with_places
 from ._session import Session, State
 from ._setup import prepare
 from ._task_futures import TaskFuture
@@ -156,11 +156,17 @@ class Submitter:
         made: list[_Unplaced] = []
         shared = _Shared(self, session, made)
         new: dict[str, State] = {}
+        states: list[State]
+        kept: list[Any]
         for number, (args, kwargs) in enumerate(calls):
             label = name if prefix is None else prefix if isinstance(prefix, str) else prefix(args)
-            args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
-            pickled, inputs, kept = pack_arguments((*carried, *args) if carried else args, kwargs, name)
-            states = [self._state_of(session, one, made, kept) for one in inputs]
+            plain = None if carried or is_identity else pack_plain(args, kwargs)
+            if plain is not None:
+                pickled, states, kept = plain, [], []
+            else:
+                args, kwargs = ((args,), kwargs) if is_identity else shared.replace(args, kwargs)
+                pickled, inputs, kept = pack_arguments((*carried, *args) if carried else args, kwargs, name)
+                states = [self._state_of(session, one, made, kept) for one in inputs]
             key = keys[number] if keys is not None else self._key(label, digest, pickled, states, pure)
             state = new.get(key) or session.find(key)
             if state is None:

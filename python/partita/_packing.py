@@ -247,6 +247,31 @@ def pack_arguments(args: Sequence[Any], kwargs: dict[str, Any], name: str) -> tu
     return pickled, inputs, kept
 
 
+#: Types of arguments that are pickled in the same way everywhere and stand for themselves.
+_PLAIN_TYPES = frozenset((int, float, bool, complex, type(None)))
+#: Length of texts below which they are pickled with each call.
+_PLAIN_LENGTH_MAX = 1_000
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    return kind in _PLAIN_TYPES or ((kind is str or kind is bytes) and len(value) < _PLAIN_LENGTH_MAX)
+
+
+def pack_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | None:
+    """Pickle the arguments of a call if they are numbers and short texts. Return None if there are others.
+
+    This is what :func:`pack_arguments` returns, in a fraction of the time.
+    """
+    for value in args:
+        if not _is_plain(value):
+            return None
+    for value in kwargs.values():
+        if not _is_plain(value):
+            return None
+    return pickle.dumps((args, kwargs), protocol=5)
+
+
 _NO_ARGUMENTS = pickle.dumps(((), {}), protocol=5)
 
 

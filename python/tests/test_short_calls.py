@@ -2,10 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
 from function_samples import touch_and_wait
 
 from partita._errors import KilledWorker
+from partita._packing import pack_arguments, pack_plain
 from partita.distributed import Client
 
 pytest.importorskip("cloudpickle")
@@ -81,3 +83,15 @@ def test_a_call_that_turns_out_long_can_be_cancelled_and_the_others_run(client, 
     futures[700].cancel()
     del futures[700]
     assert client.gather(futures) == [number**2 for number in range(CALLS) if number != 700]
+
+
+@pytest.mark.parametrize(
+    "args", [(), (1, 2.5, True, None, 3j), ("text", b"bytes"), ("x" * 2_000,), ([1],), (np.float64(1.5),)]
+)
+def test_plain_arguments_are_packed_as_all_others(args):
+    """Numbers and short texts take a shorter way: equal calls must have equal keys whichever way they take."""
+    packed = pack_plain(args, {"limit": 3})
+    is_plain = all(type(one) in (int, float, bool, complex, type(None), str, bytes) for one in args)
+    assert (packed is not None) == (is_plain and all(len(one) < 2_000 for one in args if isinstance(one, str)))
+    if packed is not None:
+        assert packed == pack_arguments(args, {"limit": 3}, "f")[0]
