@@ -109,8 +109,7 @@ class UploadFile(WorkerPlugin):
                 importlib.import_module(stem)
 
     def teardown(self, worker: Any) -> None:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(self._entry)
+        _remove_path(self._entry)
 
 
 class UploadDirectory(WorkerPlugin):
@@ -170,8 +169,7 @@ class UploadDirectory(WorkerPlugin):
 
     def teardown(self, worker: Any) -> None:
         for entry in self._entries:
-            with contextlib.suppress(ValueError):
-                sys.path.remove(entry)
+            _remove_path(entry)
 
 
 class InstallPlugin(WorkerPlugin):
@@ -257,6 +255,17 @@ def _add_path(entry: str) -> None:
     if entry in sys.path:
         sys.path.remove(entry)
     sys.path.insert(0, entry)
+    importlib.invalidate_caches()
+
+
+def _remove_path(entry: str) -> None:
+    """Remove a folder or an archive from the module search path, and forget the modules that were imported from it."""
+    with contextlib.suppress(ValueError):
+        sys.path.remove(entry)
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(entry + os.sep):
+            del sys.modules[name]
+    sys.path_importer_cache.pop(entry, None)
     importlib.invalidate_caches()
 
 

@@ -183,6 +183,16 @@ def test_an_archive_is_imported(client, module, tmp_path):
     assert client.submit(use, name, pure=False).result(LONG_S) == 3
 
 
+def test_a_new_version_of_an_archive_replaces_the_old_one(client, module, tmp_path):
+    name, _ = module
+    path = tmp_path / "changed.zip"
+    for version in (4, 5):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"{name}.py", f"def value(): return {version}")
+        client.upload_file(str(path))
+        assert client.submit(use, name, pure=False).result(LONG_S) == version
+
+
 def test_a_large_file_is_uploaded(client, tmp_path):
     name = f"large-{uuid.uuid4().hex}.bin"
     data = os.urandom(18 << 20)
