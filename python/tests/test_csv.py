@@ -62,6 +62,7 @@ DIALECTS = {
     "nothing is missing": ("n,code\n1,\n2,NA\n", {"na_filter": False}),
     "decimals": ("a;b\n1,5;1.234,5\n2;1.000\n", {"sep": ";", "decimal": ",", "thousands": "."}),
     "thousands": ('a,b\n"1,234",x\n"-1,234,567",y\n', {"thousands": ","}),
+    "truths as numbers": ("a,b\n0,x\n1,y\n1,z\n", {"dtype": {"a": bool}}),
     "blanks": ('a  b\tc\n  1   x  2.5 \n2 "y  z" 3.5\n', {"sep": r"\s+"}),
     "tabs": ("a\tb\n1\tx y\n2\t\n", {"sep": "\t"}),
     "initial blanks": ('a, b\n1,  "x, y"\n2, z\n', {"skipinitialspace": True}),

@@ -70,6 +70,15 @@ impl<'a> Forms<'a> {
     }
 }
 
+/// A truth that is written as a number.
+fn digit(field: &str) -> Option<bool> {
+    match field {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
 /// Nanoseconds since 1970 of a time as ISO 8601 has it.
 fn nanoseconds(field: &str) -> Option<i64> {
     string_to_datetime(&Utc, field).ok()?.timestamp_nanos_opt()
@@ -81,12 +90,19 @@ pub(super) struct Converter<'a> {
     kind: &'a DataType,
     words: Words,
     forms: Forms<'a>,
+    /// Whether the column was given the type, which then says what its fields mean.
+    is_given: bool,
 }
 
 impl<'a> Converter<'a> {
     pub(super) fn new(dialect: &'a Dialect, name: &'a str, kind: &'a DataType) -> Self {
         let words = dialect.missing(name, is_text(kind));
-        Self { name, kind, words, forms: Forms::new(dialect) }
+        Self { name, kind, words, forms: Forms::new(dialect), is_given: false }
+    }
+
+    /// The converter of a column that was given its type, or was not.
+    pub(super) fn given(self, is_given: bool) -> Self {
+        Self { is_given, ..self }
     }
 
     /// The values of these fields.
@@ -145,12 +161,19 @@ impl<'a> Converter<'a> {
 
     fn truths<'b>(&self, fields: impl Iterator<Item = &'b str>) -> Result<ArrayRef, Problem> {
         let mut builder = BooleanBuilder::new();
+        // As pandas does, a column that was given the type may have it as numbers, but not beside words.
+        let mut is_numeric = None;
         for field in fields {
             if self.words.contains(field) {
                 builder.append_null();
-            } else {
-                builder.append_value(self.forms.truth(field).ok_or_else(|| self.misfit(field))?);
+                continue;
             }
+            let digit = if self.is_given { digit(field) } else { None };
+            let truth = self.forms.truth(field).or(digit).ok_or_else(|| self.misfit(field))?;
+            if *is_numeric.get_or_insert(digit.is_some()) != digit.is_some() {
+                return Err(self.misfit(field));
+            }
+            builder.append_value(truth);
         }
         Ok(Arc::new(builder.finish()))
     }
@@ -377,6 +400,7 @@ fn time_class(field: &str) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::{AsArray, BooleanArray};
 
     fn kind(fields: &[&str], dialect: &Dialect) -> Option<DataType> {
         let mut classifier = Classifier::new(dialect, "x");
@@ -416,6 +440,23 @@ mod tests {
         let words =
             Dialect { true_words: vec!["yes".into()], false_words: vec!["no".into()], ..plain };
         assert_eq!(kind(&["yes", "no"], &words), Some(DataType::Boolean));
+    }
+
+    /// Truths may be numbers where the column was given the type, but not beside words.
+    #[test]
+    fn truths_as_numbers() {
+        let dialect = Dialect::default();
+        let values = |is_given, fields: &[&'static str]| {
+            let converter = Converter::new(&dialect, "x", &DataType::Boolean).given(is_given);
+            converter.values(fields.iter().copied())
+        };
+        let made = values(true, &["1", "", "0"]).expect("truths");
+        let expected = BooleanArray::from(vec![Some(true), None, Some(false)]);
+        assert_eq!(made.as_boolean(), &expected);
+        for fields in [&["1", "true"][..], &["false", "0"], &["2"], &["1.0"]] {
+            assert!(values(true, fields).is_err(), "{fields:?}");
+        }
+        assert!(values(false, &["1"]).is_err());
     }
 
     /// What does not fit a type is an error that names the column and the field.

@@ -258,6 +258,7 @@ impl Rows {
         let columns = columns.map(|((field, at), is_given)| -> Result<ArrayRef, Problem> {
             let Some(at) = at else { return Ok(new_null_array(field.data_type(), rows)) };
             let converter = Converter::new(&self.dialect, field.name(), field.data_type());
+            let converter = converter.given(*is_given);
             let mut is_whole = true;
             let fields = self.batch.column(*at).map(|field| {
                 is_whole &= field.is_some();

@@ -62,6 +62,7 @@ impl Outbox {
     pub(super) fn close(&self) {
         self.state().is_closed = true;
         self.filled.notify_one();
+        self.taken.notify_one();
     }
 
     /// The next message; none at the end.
@@ -83,12 +84,13 @@ impl Outbox {
         }
     }
 
-    /// Waits until the client has taken enough that it may ask for more.
+    /// Waits until the client has taken enough that it may ask for more, or has gone.
     pub(super) async fn has_room(&self) {
         loop {
             {
                 let state = self.state();
-                if state.messages.len() < MESSAGES_MAX && state.bytes < BYTES_MAX {
+                let has_room = state.messages.len() < MESSAGES_MAX && state.bytes < BYTES_MAX;
+                if has_room || state.is_closed {
                     return;
                 }
             }

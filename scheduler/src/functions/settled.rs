@@ -68,8 +68,11 @@ impl Mailbox {
 
     /// Adds a task of another job, whose result the client needs.
     pub(super) fn add_foreign(&self, job: JobId, task: SettledTask) {
-        self.state().foreign.push((job, task));
-        self.changed.notify_one();
+        let mut state = self.state();
+        if !state.is_closed {
+            state.foreign.push((job, task));
+            self.changed.notify_one();
+        }
     }
 
     /// Another client is told of a task too.
