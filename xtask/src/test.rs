@@ -169,10 +169,15 @@ fn lint_package(paths: &Paths, tools: &TestTools) -> Result<()> {
     command::run(&mut mypy)
 }
 
+/// How long one test of the package may take, in seconds.
+const PACKAGE_TEST_SECONDS_MAX: u32 = 600;
+
 /// The package's own tests, and the examples in its texts.
 fn package_tests(paths: &Paths, tools: &TestTools) -> Command {
     let mut tests = on_package(paths, tools);
     tests.args(["-m", "pytest", "-q", "--doctest-modules", "partita", "tests"]);
+    // A test that hangs ends the run with the stacks of all threads, instead of keeping it until somebody looks.
+    tests.arg(format!("--timeout={PACKAGE_TEST_SECONDS_MAX}")).arg("--timeout-method=thread");
     tests.env("PARTITA_PROGRAM", paths.binary("debug", "partita"));
     tests
 }
