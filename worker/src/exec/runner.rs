@@ -147,8 +147,7 @@ impl TaskRunner {
 
     /// Running and queued tasks.
     pub(crate) fn load(&self) -> (u32, u32) {
-        let slots = self.slots();
-        (slots.running.len() as u32, slots.queue.len() as u32)
+        self.slots().load()
     }
 
     pub(crate) fn take_told(&self) -> Option<mpsc::Receiver<Told>> {

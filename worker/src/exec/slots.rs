@@ -317,18 +317,27 @@ impl Slots {
         left
     }
 
-    /// The tasks on slots, at most [`SLOT_TASKS_MAX`], those on the lowest slots.
+    /// The tasks on slots, at most [`SLOT_TASKS_MAX`], those on the lowest slots: of those that run one after the other, the
+    /// one that runs now.
     pub(crate) fn list(&self) -> Vec<SlotTask> {
-        let listed = |((task, attempt), on_slot): (&(TaskId, Attempt), &OnSlot)| SlotTask {
-            slot: on_slot.slot,
-            task: *task,
-            attempt: *attempt,
-            since_us: on_slot.since.elapsed().as_micros() as u64,
+        let first =
+            |lane: &Lane| lane.left.iter().find(|key| self.running.contains_key(key)).copied();
+        let listed = |(slot, lane): (&u16, &Lane)| {
+            let (task, attempt) = first(lane)?;
+            let since = self.running.get(&(task, attempt))?.since;
+            let since_us = since.elapsed().as_micros() as u64;
+            Some(SlotTask { slot: *slot, task, attempt, since_us })
         };
-        let mut tasks: Vec<SlotTask> = self.running.iter().map(listed).collect();
+        let mut tasks: Vec<SlotTask> = self.lanes.iter().filter_map(listed).collect();
         tasks.sort_unstable_by_key(|task| task.slot);
         tasks.truncate(SLOT_TASKS_MAX);
         tasks
+    }
+
+    /// Attempts that run, and tasks that wait for a slot.
+    pub(crate) fn load(&self) -> (u32, u32) {
+        let behind = self.running.len().saturating_sub(self.lanes.len());
+        (self.lanes.len() as u32, (self.queue.len() + behind) as u32)
     }
 }
 
@@ -388,7 +397,10 @@ mod tests {
     async fn a_slot_is_free_after_the_last() {
         let runs = [run(0, 0), run(0, 1), run(0, 2)];
         let (_handle, mut slots) = with_batch(&runs);
+        assert_eq!((slots.list().len(), slots.list()[0].task), (1, runs[0].task));
+        assert_eq!(slots.load(), (1, 2));
         assert!(slots.leave(&key(&runs[0])).is_some());
+        assert_eq!(slots.list()[0].task, runs[1].task);
         assert_eq!(slots.stop(&key(&runs[2])), Some(0));
         assert!(slots.leave(&key(&runs[1])).is_some());
         assert_eq!(slots.used(), 1);
