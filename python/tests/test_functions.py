@@ -598,6 +598,8 @@ def test_cancel_stops_a_waiting_call(client, gate, tmp_path):
     client.cancel([second])
     with pytest.raises(Cancelled):
         second.result(LONG_S)
+    # The scheduler hears of what a client says in order: it knows of the cancelling when this call has ended.
+    assert client.submit(inc, 41).result(LONG_S) == 42
     gate.open()
     first.result(LONG_S)
     assert client.submit(inc, 1).result(LONG_S) == 2
