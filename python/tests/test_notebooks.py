@@ -238,7 +238,7 @@ def test_completion(ddf):
     [
         ("partita", "Expr"),
         ("partita.dataframe", "from_graph"),
-        ("partita.distributed", "Variable"),
+        ("partita.distributed", "Scheduler"),
         ("partita.array", "ones"),
         ("partita.diagnostics", "ResourceProfiler"),
     ],
