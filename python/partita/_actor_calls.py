@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import struct
@@ -13,7 +12,8 @@ from collections.abc import Callable, Generator
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
-from ._coordination import Answer, is_in_event_loop
+from ._awaiting import in_event_loop, until_called
+from ._coordination import Answer
 from ._durations import parse_seconds
 from ._errors import ClusterError
 from ._foreign import unpack_value
@@ -101,7 +101,7 @@ class ActorFuture:
         Exception
             The exception that the method raised.
         """
-        if self._hub.client.asynchronous and is_in_event_loop():
+        if self._hub.client.asynchronous and in_event_loop():
             return self._result()
         seconds = parse_seconds(timeout)
         if not wait_without_slot(self._wait, seconds):
@@ -112,16 +112,7 @@ class ActorFuture:
         return bool(futures.wait([self._answer], seconds).done)
 
     async def _result(self) -> Any:
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-
-        def wake(_: Any) -> None:
-            # The loop may have ended.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(ended.set)
-
-        self._answer.add_done_callback(wake)
-        await ended.wait()
+        await until_called(self._answer.add_done_callback)
         value = self._answer.result()()
         return (await value) if isinstance(value, TaskFuture) else value
 
@@ -301,6 +292,6 @@ class _Outcome(Pickled):
         if status == "value":
             return value
         if status == "large":
-            return value.future if self._client.asynchronous and is_in_event_loop() else value.future.result()
+            return value.future if self._client.asynchronous and in_event_loop() else value.future.result()
         text, pickled = value
         raise remote_exception(Error(-1, -1, "raised", text, pickled))

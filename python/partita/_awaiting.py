@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar, cast
 
-__all__ = ["Ready", "in_event_loop", "may_await"]
+__all__ = ["Ready", "call_soon", "in_event_loop", "may_await", "until_called"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -19,6 +20,20 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
+    """Call a function in an event loop of another thread, which may have ended."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function)
+
+
+async def until_called(subscribe: Callable[[Callable[[Any], None]], Any]) -> None:
+    """Wait until the function that `subscribe` gets is called, in whichever thread."""
+    loop = asyncio.get_running_loop()
+    called = asyncio.Event()
+    subscribe(lambda _: call_soon(loop, called.set))
+    await called.wait()
 
 
 class Ready:

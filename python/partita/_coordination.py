@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import queue
-import struct
 import sys
 import threading
 import weakref
@@ -17,8 +15,10 @@ from typing import Any
 
 import pyarrow.flight as flight
 
+from ._awaiting import in_event_loop, until_called
 from ._connection import check_process
 from ._errors import ClusterError
+from ._exchange import encode_message, read_message
 from ._packing import pack_value
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "Request",
     "Steps",
     "all_answers",
-    "is_in_event_loop",
     "refusal",
     "run_steps",
     "run_steps_async",
@@ -43,8 +42,6 @@ ANSWER, FAILED, EVENT = 17, 18, 19
 CLOSE_TIMEOUT_S = 1.0
 #: Maximum number of events that wait for their handlers. Later ones are dropped with a warning.
 EVENTS_MAX = 10_000
-
-_U32 = struct.Struct("<I")
 
 
 class Refused(ClusterError):
@@ -105,17 +102,8 @@ class Request:
 
     async def wait_async(self) -> Answer:
         """Wait for the answer in an event loop. Cancelling withdraws the request."""
-        loop = asyncio.get_running_loop()
-        answered = asyncio.Event()
-
-        def wake(_: Any) -> None:
-            # The loop may have ended.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(answered.set)
-
-        self.done.add_done_callback(wake)
         try:
-            await answered.wait()
+            await until_called(self.done.add_done_callback)
         except BaseException:
             self.withdraw()
             raise
@@ -175,7 +163,7 @@ class _Stream:
         self._count = 0
         self._drops_events = False
         self._writer, reader = exchange()
-        self._writer.write_metadata(_message(HELLO, {"client": who}))
+        self._writer.write_metadata(encode_message(HELLO, {"client": who}))
         # The threads refer to the stream only while they work on a message.
         this = weakref.ref(self)
         self._reading = threading.Thread(target=_listen, args=(this, reader), name="partita-coordination", daemon=True)
@@ -198,7 +186,7 @@ class _Stream:
             try:
                 if self.ended is None:
                     self._writer.write_metadata(
-                        _message(REQUEST, {"request": request.number, "op": op, **header}, body)
+                        encode_message(REQUEST, {"request": request.number, "op": op, **header}, [body])
                     )
             except Exception as error:
                 cause = f"the connection to the scheduler was lost: {str(error).split('. ')[0]}"
@@ -212,15 +200,11 @@ class _Stream:
         """Say that nobody waits for the answer to a request."""
         with self._lock:
             if self.ended is None:
-                self._writer.write_metadata(_message(WITHDRAW, {"request": number}))
+                self._writer.write_metadata(encode_message(WITHDRAW, {"request": number}))
 
     def receive(self, message: Any) -> None:
         """Handle a message of the scheduler."""
-        view = memoryview(message)
-        kind = view[0]
-        (length,) = _U32.unpack_from(view, 1)
-        header = json.loads(bytes(view[5 : 5 + length]))
-        body = view[5 + length :]
+        kind, header, body = read_message(message)
         if kind == EVENT:
             self._receive_event(header, bytes(body))
         elif kind in (ANSWER, FAILED):
@@ -279,11 +263,6 @@ def _answer(request: Request, kind: int, header: dict[str, Any], body: memoryvie
         request.finish(None, TimeoutError(header["error"]))
     else:
         request.finish(None, Refused(header["error"], header["kind"]))
-
-
-def _message(kind: int, header: dict[str, Any], body: bytes = b"") -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return b"".join((bytes((kind,)), _U32.pack(len(text)), text, body))
 
 
 def _listen(stream: weakref.ref[_Stream], reader: Any) -> None:
@@ -470,7 +449,7 @@ Steps = Generator[Request, Answer, Any]
 
 def run_steps(client: Any, steps: Steps) -> Any:
     """Run an operation and return its result; in an event loop of an asynchronous client, what is awaited for it."""
-    return run_steps_async(steps) if client.asynchronous and is_in_event_loop() else _run_steps(steps)
+    return run_steps_async(steps) if client.asynchronous and in_event_loop() else _run_steps(steps)
 
 
 def _run_steps(steps: Steps) -> Any:
@@ -517,12 +496,3 @@ def unless_gone(start: Callable[[], Request]) -> Steps:
     except Refused as refused:
         if refused.kind != "gone":
             raise
-
-
-def is_in_event_loop() -> bool:
-    """Whether the caller runs in an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

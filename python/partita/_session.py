@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.flight as flight
 
 from ._errors import ClusterError
+from ._exchange import encode_message, read_message
 from ._packing import add_place, is_packing, is_packing_value, reduce_input
 from ._session_wire import (
     ADOPT,
@@ -31,8 +32,6 @@ from ._session_wire import (
     SETTLED,
     WANT,
     Batch,
-    encode_message,
-    read_message,
 )
 
 __all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states", "wait_without_slot"]

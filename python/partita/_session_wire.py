@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from ._exchange import encode_message
 
 if TYPE_CHECKING:
     from ._session import Call, Session
@@ -26,8 +27,6 @@ __all__ = [
     "SUBMIT",
     "WANT",
     "Batch",
-    "encode_message",
-    "read_message",
 ]
 
 #: Kinds of messages to the scheduler, and from it.
@@ -38,19 +37,6 @@ OPENED, SETTLED, REFUSED, ENDED, FOREIGN = range(1, 6)
 MESSAGE_CALLS_MAX = 50_000
 #: Bytes of the arguments in one message; a single call may have more.
 MESSAGE_BYTES = 16 << 20
-
-_U32 = struct.Struct("<I")
-
-
-def encode_message(kind: int, header: dict[str, Any], parts: Iterable[bytes] = ()) -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
-    return b"".join([bytes((kind,)), _U32.pack(len(text)), text, *parts])
-
-
-def read_message(message: Any) -> tuple[int, dict[str, Any], memoryview]:
-    view = memoryview(message)
-    (length,) = _U32.unpack_from(view, 1)
-    return view[0], json.loads(bytes(view[5 : 5 + length])), view[5 + length :]
 
 
 class Batch:

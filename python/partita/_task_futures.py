@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from html import escape
 from typing import Any
 
-from ._awaiting import in_event_loop
+from ._awaiting import call_soon, in_event_loop
 from ._durations import parse_seconds
 from ._errors import (
     REMOTE_MARK,
@@ -147,7 +147,7 @@ class TaskFuture(Future):
     async def _async_wait(self) -> None:
         loop = asyncio.get_running_loop()
         event = asyncio.Event()
-        self._state.session.add_callback(self._state, lambda _: _call_soon(loop, event.set))
+        self._state.session.add_callback(self._state, lambda _: call_soon(loop, event.set))
         if "_partita_runner" in sys.modules:
             # An async function on a worker waits for calls that may need its slot.
             with contextlib.suppress(asyncio.TimeoutError):
@@ -214,12 +214,6 @@ class TaskFuture(Future):
         known = self.type if self._state.status == "finished" else None
         kind = "" if known is None else f", <b>type</b>: {escape(known.__name__)}"
         return f"<b>Future</b>: {self._state.status}{kind}, <b>key</b>: {escape(str(self.key), quote=False)}"
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
-    # The loop may have ended.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(function)
 
 
 # Exceptions.
@@ -362,7 +356,7 @@ async def _wait_async(futures: list[Future], timeout: Any, return_when: str) -> 
             enough.set()
 
     for one in futures:
-        one.add_done_callback(lambda _: _call_soon(loop, count))
+        one.add_done_callback(lambda _: call_soon(loop, count))
     if futures:
         try:
             await asyncio.wait_for(enough.wait(), seconds)
@@ -585,7 +579,7 @@ class as_completed:
         while not self.is_empty():
             woken = asyncio.Event()
             with self._lock:
-                self._wakers.append(functools.partial(_call_soon, loop, woken.set))
+                self._wakers.append(functools.partial(call_soon, loop, woken.set))
             try:
                 future = self._done.get_nowait()
             except queue.Empty:
