@@ -129,19 +129,24 @@ impl Topics {
             true => topic.followers.insert(stream),
             false => topic.followers.remove(&stream),
         };
-        self.forget_unused();
+        if topic.is_unused() {
+            self.0.remove(name);
+        }
     }
 
     /// A client has gone.
     pub(super) fn leave(&mut self, stream: u64) {
-        for topic in self.0.values_mut() {
+        self.0.retain(|_, topic| {
             topic.followers.remove(&stream);
-        }
-        self.forget_unused();
+            !topic.is_unused()
+        });
     }
+}
 
-    fn forget_unused(&mut self) {
-        self.0.retain(|_, topic| !topic.followers.is_empty() || !topic.messages.is_empty());
+impl Topic {
+    /// Whether nobody follows it and it has no message.
+    fn is_unused(&self) -> bool {
+        self.followers.is_empty() && self.messages.is_empty()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::coordination::{Answer, Answers, Failure, Value, Waiting, said};
 use crate::functions::{Place, Sharing};
 use crate::now_us;
 use partita_shared::units::format_bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct State {
 struct Stream {
     outbox: Arc<Outbox>,
     waiting: HashMap<u64, Wait>,
+    /// When those of them end that wait for a limited time.
+    ends: BTreeSet<(Instant, u64)>,
 }
 
 /// A request that waits.
@@ -67,6 +69,21 @@ struct Stream {
 struct Wait {
     until: Option<Instant>,
     op: Op,
+}
+
+impl Stream {
+    fn begin_waiting(&mut self, number: u64, wait: Wait) {
+        self.ends.extend(wait.until.map(|until| (until, number)));
+        self.waiting.insert(number, wait);
+    }
+
+    fn end_waiting(&mut self, number: u64) -> Option<Wait> {
+        let wait = self.waiting.remove(&number)?;
+        if let Some(until) = wait.until {
+            self.ends.remove(&(until, number));
+        }
+        Some(wait)
+    }
 }
 
 /// What follows from a request besides its answers.
@@ -124,7 +141,7 @@ impl Coordination {
                 let op = request.op.clone();
                 let waits = state.act(by, request, &mut effects);
                 if waits && let Some(stream) = state.streams.get_mut(&stream) {
-                    stream.waiting.insert(by.1, Wait { until, op });
+                    stream.begin_waiting(by.1, Wait { until, op });
                 }
             }
         }
@@ -178,8 +195,8 @@ impl Coordination {
 
     fn end_waiting(&self, stream: u64, number: u64, kind: Failure, text: &str) {
         let mut state = self.state();
-        let waiting = state.streams.get_mut(&stream).map(|found| &mut found.waiting);
-        let Some(wait) = waiting.and_then(|waiting| waiting.remove(&number)) else { return };
+        let found = state.streams.get_mut(&stream);
+        let Some(wait) = found.and_then(|found| found.end_waiting(number)) else { return };
         let mut effects = Effects::default();
         state.stop_waiting((stream, number), &wait.op, &mut effects);
         effects.answers.push(((stream, number), Answer::Failed(kind, text.to_string())));
@@ -191,9 +208,8 @@ impl Coordination {
         let now = Instant::now();
         let over: Vec<u64> = {
             let state = self.state();
-            let waiting = state.streams.get(&stream).into_iter().flat_map(|found| &found.waiting);
-            let is_over = |wait: &Wait| wait.until.is_some_and(|until| until <= now);
-            waiting.filter(|(_, wait)| is_over(wait)).map(|(number, _)| *number).collect()
+            let ends = state.streams.get(&stream).into_iter().flat_map(|found| &found.ends);
+            ends.take_while(|(until, _)| *until <= now).map(|(_, number)| *number).collect()
         };
         for number in over {
             self.end_waiting(stream, number, Failure::Timeout, "the timeout is over");
@@ -203,7 +219,7 @@ impl Coordination {
     /// When the next request of a client has waited long enough.
     pub(super) fn next_timeout(&self, stream: u64) -> Option<Instant> {
         let state = self.state();
-        state.streams.get(&stream)?.waiting.values().filter_map(|wait| wait.until).min()
+        state.streams.get(&stream)?.ends.first().map(|(until, _)| *until)
     }
 
     /// Sends answers, and lets go of the results that nothing needs any more.
@@ -211,7 +227,7 @@ impl Coordination {
         let mut held: Vec<Place> = Vec::new();
         for ((stream, number), answer) in effects.answers {
             let Some(stream) = state.streams.get_mut(&stream) else { continue };
-            stream.waiting.remove(&number);
+            stream.end_waiting(number);
             if let Answer::Values(values) = &answer {
                 held.extend(values.iter().flat_map(|(value, _)| &value.futures));
             }
@@ -295,9 +311,8 @@ impl State {
                 return self.act_on_variable(by, &name, act, value, effects);
             }
             Op::Metadata { act, keys } => {
-                let (answer, gone) = self.metadata.act(act, &keys, value);
-                answers.push((by, answer));
-                self.drop_values(gone, effects);
+                let told = self.metadata.act(act, &keys, value);
+                self.tell_kept(by, told, effects);
             }
             Op::Log { topics } => self.log(by, &topics, &value, effects),
             Op::Events { topic } => answers.push((by, self.topics.messages(topic.as_deref()))),
@@ -310,17 +325,26 @@ impl State {
                 answers.push((by, said(true)));
             }
             Op::Publish(what) => {
-                let (answer, gone) = self.published.act(&what, value);
-                answers.push((by, answer));
-                self.drop_values(gone, effects);
+                let told = self.published.act(&what, value);
+                self.tell_kept(by, told, effects);
             }
             Op::Setup(what) => {
-                let (answer, gone) = self.setup.act(&what, value);
-                answers.push((by, answer));
-                self.drop_values(gone, effects);
+                let told = self.setup.act(&what, value);
+                self.tell_kept(by, told, effects);
             }
         }
         false
+    }
+
+    /// Answers an operation on what is kept, and drops the values that are not kept any more.
+    fn tell_kept(
+        &mut self,
+        by: Waiting,
+        (answer, gone): (Answer, impl IntoIterator<Item = Value>),
+        effects: &mut Effects,
+    ) {
+        effects.answers.push((by, answer));
+        self.drop_values(gone, effects);
     }
 
     fn act_on_queue(&mut self, by: Waiting, op: &Op, value: Value, effects: &mut Effects) -> bool {

@@ -164,19 +164,11 @@ impl Slots {
     /// Ends what runs on a slot if an attempt there still has not ended that nobody wants. The others go back into the
     /// queue.
     pub(crate) fn stop_lane(&mut self, slot: u16, key: &Key) {
-        let is_late = |lane: &Lane| lane.unwanted.contains(key) && lane.left.contains(key);
-        if !self.lanes.get(&slot).is_some_and(is_late) {
-            return;
-        }
-        let Some(lane) = self.lanes.remove(&slot) else { return };
-        self.free.insert(slot);
-        for left in lane.left.iter().rev() {
-            let on_slot = self.running.remove(left);
-            if let Some(OnSlot { run: Some(run), came, .. }) = on_slot {
-                self.queue.push_front((run, came));
-            }
-        }
-        self.abort(key.0.stage.job, lane.handle);
+        let is_late = |lane: &&Lane| lane.unwanted.contains(key);
+        let Some(lane) = self.lanes.get(&slot).filter(is_late) else { return };
+        let (handle, left) = (lane.handle.clone(), lane.left.clone());
+        self.give_back(&left);
+        self.abort(key.0.stage.job, handle);
     }
 
     /// Attempts that have not begun go from their slot back into the queue.
