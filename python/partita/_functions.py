@@ -153,7 +153,7 @@ class Submitter:
             function = _FIRST
         stage, digest, carried = self.stage(session, function, name, stage_options(options))
         futures: list[TaskFuture] = []
-        made: list[_Unplaced] = []
+        made = _Submission()
         shared = _Shared(self, session, made)
         new: dict[str, State] = {}
         states: list[State]
@@ -176,12 +176,12 @@ class Submitter:
                 state.is_wanted = True
                 state.kept = kept or None
                 new[key] = state
-                made.append(_Unplaced(state, stage, pickled, states))
+                made.calls.append(_Unplaced(state, stage, pickled, states))
             elif not state.is_wanted:
                 # It was an intermediate result of a graph: now somebody wants it.
                 session.want(state)
             futures.append(TaskFuture(state, self._client))
-        self._place(session, made)
+        self._place(session, made.calls)
         return futures
 
     def _place(self, session: Session, made: Sequence[Any]) -> None:
@@ -190,7 +190,7 @@ class Submitter:
                 call.inputs = one.states
                 call.arguments = with_places(one.pickled, [(state.stage, state.index) for state in one.states])
 
-    def _state_of(self, session: Session, value: Any, made: list[Any], kept: list[Any]) -> State:
+    def _state_of(self, session: Session, value: Any, made: _Submission, kept: list[Any]) -> State:
         """Return the call that an input stands for. One that it needs in addition is added to `made`."""
         if isinstance(value, TaskFuture):
             state = value._state
@@ -222,20 +222,17 @@ class Submitter:
             raise KeyError(f"this client has no future with the key {key!r}")
         return found
 
-    def _fetching(self, session: Session, state: State, made: list[Any], kept: list[Any]) -> State:
+    def _fetching(self, session: Session, state: State, made: _Submission, kept: list[Any]) -> State:
         """Return a call that has the result of a call of another session."""
         kept.append(state)
         key = f"fetch-{state.job}-{state.stage}-{state.index}"
-        for one in made:
-            if one.state.key == key:
-                return one.state
-        call = session.find(key)
+        call = made.fetches.get(key) or session.find(key)
         if call is None:
             function, args = fetch_call(state)
             stage, _, carried = self.stage(session, function, "fetch", {})
-            call = State(session, key, "fetch")
+            call = made.fetches[key] = State(session, key, "fetch")
             call.kept = [state]
-            made.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
+            made.calls.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
         return call
 
     def adopt(self, job: int, stage: int, index: int, key: str, name: str) -> TaskFuture:
@@ -291,7 +288,7 @@ class Submitter:
                 stage, carried = self._stage_of(session, task, stages, options)
                 new.append((levels[task.key], stage, number, carried))
         new.sort(key=lambda one: one[:3])
-        made: list[_Unplaced] = []
+        made = _Submission()
         for _, stage, number, carried in new:
             task = order[number]
             args = (*carried, *_sendable(task)[1])
@@ -303,8 +300,8 @@ class Submitter:
             one = _Unplaced(states[task.key], stage, pickled, found)
             # They are pickled without the frame, which must stay persisted.
             one.keep([value for value in args if type(value) is PersistedPartitions])
-            made.append(one)
-        self._place(session, made)
+            made.calls.append(one)
+        self._place(session, made.calls)
         return [TaskFuture(states[task.key], self._client) for task in outputs]
 
     def _stage_of(
@@ -331,6 +328,17 @@ def _sendable(task: Task) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     return (_FIRST, (task.args,)) if task.function is identity else (task.function, task.args)
 
 
+class _Submission:
+    """The calls of one submission that have no place yet."""
+
+    __slots__ = ("calls", "fetches")
+
+    def __init__(self) -> None:
+        self.calls: list[_Unplaced] = []
+        #: Those of them that fetch results of other sessions, by key.
+        self.fetches: dict[str, State] = {}
+
+
 class _Unplaced:
     """A call without its place."""
 
@@ -354,7 +362,7 @@ class _Unplaced:
 class _Shared:
     """Replaces large arguments that several calls have by calls that return them, so that each is sent once."""
 
-    def __init__(self, submitter: Submitter, session: Session, made: list[Any]) -> None:
+    def __init__(self, submitter: Submitter, session: Session, made: _Submission) -> None:
         self._submitter = submitter
         self._session = session
         self._made = made
@@ -379,7 +387,7 @@ class _Shared:
             if state is None:
                 state = State(session, key, "data")
                 state.kept = kept or None
-                self._made.append(_Unplaced(state, stage, pickled, states))
+                self._made.calls.append(_Unplaced(state, stage, pickled, states))
             known = self._known[id(value)] = (value, state)
         return TaskFuture(known[1], None)
 
