@@ -20,6 +20,7 @@ impl Core {
         let task = stage.tasks.get(id.index as usize)?;
         let inputs = stage.inputs().iter().filter(|input| is_read(input, id.index));
         Some(TaskView {
+            texts: Vec::new(),
             row: task.row(id),
             stage_name: stage.name.clone(),
             attempts: Vec::new(),

@@ -7,7 +7,9 @@ use crate::spread::Spread;
 use crate::view::{AttemptView, EventRow};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::{FailureKind, SlotTask, WorkerDetail, WorkerMetrics};
-use partita_shared::model::{JobRow, JobState, OperatorRow, TaskCounts, WorkerRow, WorkerState};
+use partita_shared::model::{
+    CallText, JobRow, JobState, OperatorRow, TaskCounts, WorkerRow, WorkerState,
+};
 use serde::{Deserialize, Serialize};
 
 /// Something that was seen, and when.
@@ -49,6 +51,8 @@ pub enum Observation {
         /// What it told.
         detail: WorkerDetail,
     },
+    /// What calls of functions printed, and tracebacks of those that failed.
+    CallTexts(Vec<CallText>),
     /// A worker is leaving, left or was lost; or the cause of that was learnt later.
     WorkerEnded {
         /// The worker.

@@ -7,7 +7,7 @@
 use crate::event::{CoreFigures, Ending, InputFacts, Level, SchedulerFacts};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use partita_shared::message::SlotTask;
-use partita_shared::model::{ClusterRow, JobState, OperatorRow, TaskCounts, TaskRow};
+use partita_shared::model::{CallText, ClusterRow, JobState, OperatorRow, TaskCounts, TaskRow};
 use serde::{Deserialize, Serialize};
 
 /// A summary of the cluster.
@@ -526,6 +526,8 @@ pub struct TaskView {
     pub why: Vec<Reason>,
     /// What became of it, the first first: when, and what.
     pub story: Vec<(u64, String)>,
+    /// What its calls printed and how they failed, if it is a call of a function: by attempt, as far as it is remembered.
+    pub texts: Vec<CallText>,
 }
 
 /// Reasons that a task's page lists.

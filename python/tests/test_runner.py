@@ -7,6 +7,7 @@ import operator
 import os
 import pickle
 import random
+import re
 import signal
 import socket
 import struct
@@ -104,6 +105,17 @@ class Input:
 load_input = _packing._load_input
 
 
+class Mapped(bytes):
+    """The lengths of the parts of a packed value. The parts are in memory of their own."""
+
+    def __new__(cls, packed):
+        (count,) = struct.unpack_from("<I", packed)
+        head = 4 + 8 * count
+        mapped = super().__new__(cls, packed[:head])
+        mapped.memory = runner.write_memory([packed[head:]])
+        return mapped
+
+
 class Frames:
     """Frames on a socket."""
 
@@ -136,12 +148,12 @@ class Raised(Exception):
     def __init__(self, body):
         (self.ticket, self.flags), at = struct.unpack_from("<QB", body), 9
         texts = []
-        for _ in range(3):
+        for _ in range(4):
             (length,) = struct.unpack_from("<I", body, at)
             texts.append(body[at + 4 : at + 4 + length])
             at += 4 + length
         assert at == len(body)
-        self.text, self.traceback = texts[0].decode(), texts[1].decode()
+        self.text, self.traceback, self.arguments = texts[0].decode(), texts[1].decode(), texts[3].decode()
         self.error, self.frames = pickle.loads(texts[2]) if self.flags & 1 else (None, None)
         super().__init__(self.text)
 
@@ -149,10 +161,13 @@ class Raised(Exception):
 class Runner:
     """A runner as the worker sees it."""
 
-    def __init__(self, number, pid, control, log):
+    def __init__(self, number, pid, control, log, descriptors):
         self.number, self.pid, self.log = number, pid, log
+        self.descriptors = descriptors
+        #: Memory of inputs that were encoded.
+        self.memories = []
         self.frames = Frames(control)
-        self.printed = bytearray()
+        self.logged = bytearray()
         self.numbers = {}
         self.tickets = 0
         self.thread = threading.Thread(target=self.drain, daemon=True)
@@ -162,8 +177,13 @@ class Runner:
 
     def drain(self):
         while chunk := os.read(self.log, 1 << 16):
-            self.printed += chunk
+            self.logged += chunk
         os.close(self.log)
+
+    @property
+    def printed(self):
+        """What functions printed, without the lines that name their calls."""
+        return re.sub(rb"\0\d+\n", b"", bytes(self.logged))
 
     def send(self, data):
         self.frames.connection.sendall(data)
@@ -187,12 +207,24 @@ class Runner:
         body = struct.pack("<QII", self.tickets, self.numbers[function], len(arguments)) + arguments
         body += struct.pack("<I", len(inputs))
         for index, packed in enumerate(inputs):
-            body += struct.pack("<IIQ", 3, index, len(packed)) + packed
+            size = len(packed)
+            if isinstance(packed, Mapped):
+                size |= runner.MAPPED_INPUT
+                self.memories.append(packed.memory)
+            body += struct.pack("<IIQ", 3, index, size) + packed
         return data + frame(2, body)
 
     def start(self, function, *args, **kwargs):
         self.send(self.encode_run(function, *args, **kwargs))
+        for memory in self.memories:
+            socket.send_fds(self.descriptors, [b"\0"], [memory])
+        self.memories.clear()
         return self.tickets
+
+    def take_memory(self):
+        """Return the next descriptor from the runner."""
+        _, (memory,), _, _ = socket.recv_fds(self.descriptors, 1, 1)
+        return memory
 
     def result(self, ticket=None):
         kind, body = self.frames.read()
@@ -200,8 +232,12 @@ class Runner:
             raised = Raised(body)
             assert raised.ticket == (ticket or self.tickets)
             raise raised
-        assert kind == runner.DONE
+        assert kind in (runner.DONE, runner.DONE_MAPPED)
         assert struct.unpack_from("<Q", body)[0] == (ticket or self.tickets)
+        if kind == runner.DONE_MAPPED:
+            with open(self.take_memory(), "rb") as memory:
+                memory.seek(0)
+                body += memory.read()
         return unpack(body[8:])
 
     def call(self, function, *args, **kwargs):
@@ -245,10 +281,12 @@ class Zygote:
         """Fork a runner."""
         number = len(self.runners) + 7
         control, others_control = socket.socketpair()
+        own, others = socket.socketpair()
         log, others_log = os.pipe()
-        descriptors = [others_control.fileno(), others_log]
+        descriptors = [others_control.fileno(), others_log, others.fileno()]
         socket.send_fds(self.frames.connection, [frame(runner.FORK, struct.pack("<I", number))], descriptors)
         others_control.close()
+        others.close()
         os.close(others_log)
         while True:
             kind, body = self.frames.read()
@@ -257,7 +295,7 @@ class Zygote:
             self.note_end(kind, body)
         forked, pid = struct.unpack("<II", body)
         assert forked == number
-        self.runners[number] = Runner(number, pid, control, log)
+        self.runners[number] = Runner(number, pid, control, log, own)
         return self.runners[number]
 
     def note_end(self, kind, body):
@@ -277,6 +315,7 @@ class Zygote:
         status = self.process.wait(PATIENCE)
         for one in self.runners.values():
             one.frames.connection.close()
+            one.descriptors.close()
             until(lambda pid=one.pid: not is_alive(pid))
         self.errors.close()
         return status
@@ -448,7 +487,7 @@ def test_a_large_function_is_sent_by_value(one):
 
 
 @needs_numpy
-@pytest.mark.parametrize("count", [10, 20_000, 2_000_000])
+@pytest.mark.parametrize("count", [10, 20_000])
 def test_arrays_are_buffers_both_ways_and_may_be_written(one, count):
     array = numpy.arange(count, dtype="float64")
     frames = one.encode_run(functions.write, Input(0), inputs=[pack(array)])
@@ -460,6 +499,53 @@ def test_arrays_are_buffers_both_ways_and_may_be_written(one, count):
     assert pickled < 1_000
     array[0] = 7
     assert (unpack(body[8:]) == array).all()
+
+
+@needs_numpy
+def test_an_input_that_is_mapped_may_be_written_and_does_not_change(one):
+    array = numpy.arange(1_000, dtype="float64")
+    packed = Mapped(pack(array))
+    memory = os.dup(packed.memory)
+    one.start(functions.write, Input(0), inputs=[packed])
+    assert one.result()[0] == 7
+    head = numpy.frombuffer(os.pread(memory, 1 << 20, 0)[-array.nbytes :])
+    assert (head == array).all()
+    os.close(memory)
+
+
+@needs_numpy
+@pytest.mark.parametrize("size", [1, 7, 8, 64])
+def test_the_parts_of_a_mapped_input_are_aligned(one, size):
+    arrays = [numpy.full(size, 3, dtype="uint8"), numpy.arange(1_000, dtype="float64")]
+    one.start(functions.alignments, Input(0), inputs=[Mapped(pack(arrays))])
+    values, alignments = one.result()
+    assert (values[1] == arrays[1]).all()
+    assert alignments == [0, 0]
+
+
+@needs_numpy
+def test_a_large_result_is_in_sealed_memory_and_its_buffers_are_aligned(one):
+    array = numpy.arange(300_000, dtype="float64")
+    one.start(operator.add, Input(0), 1, inputs=[pack(array)])
+    kind, body = one.frames.read()
+    assert kind == runner.DONE_MAPPED
+    parts, pickled, size = struct.unpack_from("<IQQ", body, 8)
+    assert (parts, size, pickled % 64) == (2, array.nbytes, 0)
+    memory = one.take_memory()
+    for change in (lambda: os.write(memory, b"x"), lambda: os.ftruncate(memory, 1), lambda: os.pwrite(memory, b"x", 0)):
+        with pytest.raises(OSError):
+            change()
+    assert (unpack(body[8:] + os.pread(memory, pickled + size, 0)) == array + 1).all()
+    os.close(memory)
+
+
+@needs_numpy
+def test_an_input_that_a_function_keeps_does_not_change_later(one):
+    first, second = numpy.zeros(200_000), numpy.ones(200_000)
+    one.start(functions.keep, Input(0), inputs=[Mapped(pack(first))])
+    assert one.result() == 0
+    one.start(functions.keep, Input(0), inputs=[Mapped(pack(second))])
+    assert one.result() == 0
 
 
 @needs_numpy
@@ -636,6 +722,20 @@ def test_a_handler_of_a_function_does_not_outlive_its_call(one, tmp_path):
 def test_ten_megabytes_of_output_arrive_on_the_log(one):
     assert one.call(functions.show, "x" * 1_023, 10 << 10) == 10 << 10
     until(lambda: len(one.printed) == 10 << 20)
+
+
+def test_lines_before_and_after_output_name_its_call(one):
+    one.call(functions.add, 1)
+    one.call(print, "hello")
+    one.call(functions.add, 1)
+    one.call(print, "again", end="")
+    until(lambda: one.logged == b"\0002\nhello\n\0000\n\0004\nagain\0000\n")
+
+
+def test_a_call_that_fails_tells_its_arguments_in_short(one):
+    raised = one.raises(functions.add, 3, "x" * 1_000, [1, 2], key=Input(0), inputs=[pack(b"12")])
+    text = repr("x" * 100)
+    assert raised.arguments == f"3, {text[:100]}..., list of 2, key=b'12'"
 
 
 def test_output_is_text_in_utf_8(one):

@@ -90,6 +90,22 @@ impl fmt::Debug for TaskId {
     }
 }
 
+impl std::str::FromStr for TaskId {
+    type Err = String;
+    /// Reads `job-7.0.19` or `7.0.19`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let mut parts = text.splitn(3, '.');
+            let job = parts.next()?.parse().ok()?;
+            let (stage, index) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(TaskId { stage: StageId { job, index: stage }, index })
+        };
+        read().ok_or_else(|| {
+            format!("invalid task id '{text}': expected JOB.STAGE.INDEX, such as job-7.0.19")
+        })
+    }
+}
+
 /// A task's number of starts, counted from 1. Every message about a task carries it, so that a
 /// late or repeated message is recognised and harms nothing.
 pub type Attempt = u16;
@@ -105,5 +121,11 @@ mod tests {
         assert_eq!("7".parse::<JobId>(), Ok(JobId(7)));
         assert!("worker-7".parse::<JobId>().is_err());
         assert_eq!(JobId(7).to_string(), "job-7");
+        let task = TaskId { stage: StageId { job: JobId(7), index: 2 }, index: 19 };
+        assert_eq!(task.to_string().parse(), Ok(task));
+        assert_eq!("7.2.19".parse(), Ok(task));
+        for wrong in ["7.2", "7.2.x", "7.2.19.1", ""] {
+            assert!(wrong.parse::<TaskId>().is_err(), "{wrong}");
+        }
     }
 }

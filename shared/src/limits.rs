@@ -54,6 +54,12 @@ pub const DETAIL_LOG_LINES_MAX: usize = 200;
 /// Characters of one line of a log that is sent.
 pub const DETAIL_LOG_LINE_CHARS_MAX: usize = 400;
 
+/// Bytes of what one message tells of calls: what they printed, and their tracebacks.
+pub const CALL_TEXTS_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of one text about a call.
+pub const CALL_TEXT_BYTES_MAX: usize = 64 << 10;
+
 /// Other workers in one message about traffic.
 pub const TRAFFIC_PEERS_MAX: usize = 1024;
 

@@ -3,7 +3,7 @@
 //! Times are milliseconds since the epoch (of the scheduler's clock); durations are in the unit
 //! that the field names.
 
-use crate::ids::{JobId, StageId, TaskId, WorkerId};
+use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
 use crate::message::WorkerMetrics;
 use serde::{Deserialize, Serialize};
 
@@ -312,6 +312,78 @@ pub struct TaskRow {
     pub bytes: u64,
     /// Time on its slot.
     pub busy_us: u64,
+}
+
+/// What a text about a call of a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallTextKind {
+    /// The arguments of a call that failed, in short.
+    Arguments,
+    /// Lines that the function printed, each with its line feed.
+    Printed,
+    /// The traceback of the exception that it raised.
+    Traceback,
+}
+
+/// A text about an attempt of a task that is a call of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallText {
+    /// The task.
+    pub task: TaskId,
+    /// Which start of it.
+    pub attempt: Attempt,
+    /// What the text is.
+    pub kind: CallTextKind,
+    /// The text, at most [`crate::limits::CALL_TEXT_BYTES_MAX`] bytes.
+    pub text: String,
+}
+
+/// The end of the log of a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerLog {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its name.
+    pub name: String,
+    /// The last lines of its log, the oldest first, at most [`crate::limits::DETAIL_LOG_LINES_MAX`].
+    pub lines: Vec<String>,
+}
+
+/// An attempt of a task, as `partita task` and the REST API show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Which start of the task.
+    pub attempt: Attempt,
+    /// The name of the worker.
+    pub worker: String,
+    /// The slot, counted from 0.
+    pub slot: u16,
+    /// How it ended: `running`, `finished`, `failed`, `lost`, `stopped`.
+    pub state: String,
+    /// When it began.
+    pub started_ms: u64,
+    /// Time in the queue of its worker.
+    pub queued_us: u64,
+    /// Time on its slot.
+    pub busy_us: u64,
+    /// Why it failed; empty otherwise.
+    pub error: String,
+}
+
+/// All that is known of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// The task.
+    pub task: TaskRow,
+    /// The name of its stage: that of the function, if it calls one.
+    pub stage_name: String,
+    /// Its attempts that are remembered, the first first.
+    pub attempts: Vec<AttemptRow>,
+    /// Why it is not running, if it waits.
+    pub why: Vec<String>,
+    /// What calls printed and how they failed, by attempt.
+    pub texts: Vec<CallText>,
 }
 
 /// Figures of one operator of a plan.

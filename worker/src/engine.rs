@@ -15,6 +15,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use partita_shared::endpoint::{Endpoint, Fingerprint};
 use partita_shared::ids::JobId;
 use partita_shared::message::FromWorker;
+use partita_shared::model::CallText;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -69,7 +70,8 @@ impl Engine {
         };
         let scratch = config.local_directory.clone();
         let python = config.python.clone();
-        let pools = Arc::new(Pools::new(python, scratch, policy, runtimes.data().clone()));
+        let (data, segments) = (runtimes.data().clone(), store.segments());
+        let pools = Arc::new(Pools::new(python, scratch, policy, data, segments));
         let executors = Executors {
             queries: Box::new(QueryExecutor::new(&budget, &store, environment)),
             commits: Box::new(CommitExecutor(Arc::clone(&store))),
@@ -116,6 +118,11 @@ impl Engine {
     /// What the Python processes use beside the worker: bytes, and clock ticks of processor time.
     pub(crate) fn python_usage(&self) -> (u64, u64) {
         self.pools.usage()
+    }
+
+    /// What calls printed and how they failed, since it was last asked for.
+    pub(crate) fn call_texts(&self) -> Vec<CallText> {
+        self.pools.texts().take()
     }
 
     /// Sets the cluster that functions find.

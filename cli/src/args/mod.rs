@@ -5,7 +5,7 @@ pub(crate) mod slurm;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use partita_scheduler::{CertificateFiles, SecurityConfig};
 use partita_shared::access::{CA_VARIABLE, FILE_VARIABLE, Hints, SCHEDULER_VARIABLE};
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{JobId, TaskId, WorkerId};
 use partita_shared::limits::{DEFAULT_PORT, RESOURCE_AMOUNT_MAX, RESOURCE_NAME_CHARS_MAX};
 use partita_shared::units::{
     MemoryLimit, UnitError, parse_duration as duration, parse_memory_limit,
@@ -189,6 +189,10 @@ pub(crate) enum Command {
     Jobs(ListArgs),
     /// List persisted tables (CREATE TABLE name AS query creates one)
     Tables(ListArgs),
+    /// Show a task: its attempts, and what a function printed or raised
+    Task(TaskArgs),
+    /// Print the last lines of workers' logs, with what functions printed
+    Logs(LogsArgs),
     /// Cancel a job
     Cancel(CancelArgs),
     /// Retire workers: migrate their partitions, then stop them
@@ -503,6 +507,32 @@ pub(crate) struct CancelArgs {
     /// The cluster to use
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// `partita task`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct TaskArgs {
+    /// Task id, e.g. job-7.0.19 or 7.0.19: job, stage and index
+    pub(crate) task: TaskId,
+    /// The cluster to use
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Output format
+    #[arg(long, default_value = "table")]
+    pub(crate) output: ListFormat,
+}
+
+/// `partita logs`
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct LogsArgs {
+    /// Worker ids, e.g. worker-3 or 3 [default: all connected workers]
+    pub(crate) workers: Vec<WorkerId>,
+    /// The cluster to use
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Output format
+    #[arg(long, default_value = "table")]
+    pub(crate) output: ListFormat,
 }
 
 /// `partita retire`

@@ -17,12 +17,12 @@ const TEXT_CHARS_MAX: usize = 200;
 /// The pause between two looks for a scheduler that is not there yet.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-async fn ask(target: &Target, request: Request) -> Result<Reply> {
+pub(super) async fn ask(target: &Target, request: Request) -> Result<Reply> {
     let access = find(target)?;
     Ok(Control::connect(&access).await?.ask(request).await?)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<u8> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<u8> {
     say!("{}", serde_json::to_string_pretty(value)?);
     Ok(0)
 }

@@ -1,5 +1,6 @@
 //! One module for each command, or for a few that are alike.
 
+mod details;
 mod journals;
 mod links;
 mod listing;
@@ -33,6 +34,8 @@ pub(crate) fn run(args: Args) -> Result<u8> {
         Command::Jobs(args) => asking()?.block_on(listing::jobs(args)),
         Command::Tables(args) => asking()?.block_on(listing::tables(args)),
         Command::Access(args) => access(&args),
+        Command::Task(args) => asking()?.block_on(details::task(args)),
+        Command::Logs(args) => asking()?.block_on(details::logs(args)),
         Command::Cancel(args) => asking()?.block_on(listing::cancel(args)),
         Command::Retire(args) => asking()?.block_on(listing::retire(args)),
         Command::Shutdown(target) => asking()?.block_on(listing::shutdown(target)),

@@ -428,7 +428,9 @@ pub(crate) fn event(worker: WorkerId, message: FromWorker) -> Event {
             Event::Migrated { worker, task, attempt, error }
         }
         FromWorker::Stored { task, rows, bytes } => Event::Stored { worker, task, rows, bytes },
-        FromWorker::Traffic(_) | FromWorker::Detail(_) => panic!("{worker} was not asked for it"),
+        FromWorker::Traffic(_) | FromWorker::Detail(_) | FromWorker::CallTexts(_) => {
+            panic!("{worker} was not asked for it")
+        }
         FromWorker::Reports(reports) => Event::Reports { worker, reports },
         FromWorker::SlotChanged { task, attempt, has_slot } => {
             Event::SlotChanged { worker, task, attempt, has_slot }

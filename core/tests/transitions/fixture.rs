@@ -400,7 +400,7 @@ impl Cluster {
             }
             ToWorker::DropJob { job, staging: None } => format!("drop {job}"),
             ToWorker::DropJob { job, staging: Some(folder) } => format!("drop {job} and {folder}"),
-            ToWorker::Watch(_) => panic!("the core watches nobody"),
+            ToWorker::Watch(_) | ToWorker::TellDetail => panic!("the core watches nobody"),
             ToWorker::Migrate(order) => {
                 let from = self.name(order.from);
                 format!(

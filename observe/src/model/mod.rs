@@ -3,6 +3,7 @@
 //! Rows are put together when time passes, not with each observation: an attempt that ends costs
 //! a place in a ring and a few additions.
 
+mod call_texts;
 mod eta;
 mod failures;
 mod jobs;
@@ -20,6 +21,7 @@ use crate::series::{Rate, Ring, Series};
 use crate::spans::Spans;
 use crate::table::{TOMBSTONES_MAX, Table};
 use crate::view::{EventRow, Mark, Notice, StageView, TimelineView, TimelineWindow};
+use call_texts::CallTexts;
 pub(crate) use failures::FailedJob;
 pub(crate) use jobs::{JobRecord, StageRecord};
 use partita_shared::ids::{JobId, WorkerId};
@@ -102,6 +104,8 @@ pub struct Model {
     traffic_pairs: usize,
     /// Workers whose log is remembered, the one that told it first first.
     logs: VecDeque<WorkerId>,
+    /// What calls of functions printed, and how they failed.
+    call_texts: CallTexts,
     pub(crate) jobs: Table<JobId, JobRow>,
     pub(crate) job_records: BTreeMap<JobId, JobRecord>,
     /// Jobs that ended, the first first.
@@ -173,6 +177,7 @@ impl Model {
             gone: VecDeque::new(),
             traffic_pairs: 0,
             logs: VecDeque::new(),
+            call_texts: CallTexts::default(),
             jobs: Table::starting_at(first_revision, limits.tombstones),
             job_records: BTreeMap::new(),
             ended: VecDeque::new(),
@@ -233,6 +238,7 @@ impl Model {
             }
             Observation::Job(facts) => self.on_job(*facts),
             Observation::Counters(counters) => self.on_counters(*counters),
+            Observation::CallTexts(texts) => self.call_texts.add(texts),
             Observation::Attempt(end) => self.on_attempt(&end),
             Observation::JobEnded { row, operators } => self.on_job_ended(*row, operators),
             Observation::Note(note) => self.note(Happening::from(*note)),

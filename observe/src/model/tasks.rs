@@ -103,6 +103,7 @@ impl Model {
         };
         Answer::Task(Box::new(TaskView {
             story: self.story(&attempts),
+            texts: self.call_texts.of(task),
             why: why(state, stage, record),
             inputs: inputs(stage, record),
             stage_name: stage.name.clone(),

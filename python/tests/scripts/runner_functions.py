@@ -53,6 +53,21 @@ def write(array):
     return array
 
 
+def alignments(arrays):
+    """Return copies of arrays, and how far each one's data is from a multiple of 8 bytes."""
+    return [array.copy() for array in arrays], [array.ctypes.data % 8 for array in arrays]
+
+
+#: The first input of `keep`.
+kept = []
+
+
+def keep(array):
+    """Keep an array, and return the sum of the first one that was kept."""
+    kept.append(array)
+    return float(kept[0].sum())
+
+
 #: The array that `count_in_one_array` writes to.
 counts = None
 

@@ -4,6 +4,7 @@
 //! before the next is taken. Messages to workers go into a bounded queue for each: a worker that
 //! does not read is given up, so that it cannot fill the scheduler's memory.
 
+mod logs;
 mod shell;
 mod telling;
 
@@ -30,6 +31,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Notices that may wait for the one who streams a job's result.
 const JOB_NOTICES_MAX: usize = 64;
+/// How long a worker may take to tell the end of its log.
+const DETAIL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the core looks for silent workers.
 const TICK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -117,6 +120,8 @@ enum Command {
     Query(Query),
     /// Those whose detail someone looks at.
     Watch(Watched),
+    /// A worker is to tell its detail once.
+    TellDetail(WorkerId),
     Dismiss(String),
 }
 
@@ -127,6 +132,7 @@ pub struct Hub {
     changes: watch::Receiver<u64>,
     bytes: Arc<LinkBytes>,
     observer: Option<Observer>,
+    waiting: Arc<logs::Waiting>,
 }
 
 /// A link to a worker in this process: the same queues that a WebSocket's ends have.
@@ -157,7 +163,8 @@ impl Hub {
                 what: "cannot start the core thread".into(),
                 source,
             })?;
-        Ok(Hub { commands, changes, bytes, observer: observer.cloned() })
+        let (observer, waiting) = (observer.cloned(), Arc::default());
+        Ok(Hub { commands, changes, bytes, observer, waiting })
     }
 
     /// Tells the observer of something, if there is one.
@@ -230,6 +237,13 @@ impl Hub {
     /// Sets which workers' details are watched from now on.
     pub(crate) async fn watch(&self, watched: Watched) {
         let _ = self.commands.send(Command::Watch(watched)).await;
+    }
+
+    /// The end of a worker's log. None if it does not tell in time.
+    pub(crate) async fn log_of(&self, worker: WorkerId) -> Option<Vec<String>> {
+        let answer = self.waiting.add(worker)?;
+        self.commands.send(Command::TellDetail(worker)).await.ok()?;
+        tokio::time::timeout(DETAIL_TIMEOUT, answer).await.ok()?.ok()
     }
 
     /// Tells every worker to leave.
@@ -379,7 +393,11 @@ impl Hub {
             FromWorker::Traffic(fetched_from) => {
                 self.show(Observation::Traffic { worker, fetched_from });
             }
-            FromWorker::Detail(detail) => self.show(Observation::Detail { worker, detail }),
+            FromWorker::Detail(detail) => {
+                self.waiting.told(worker, &detail);
+                self.show(Observation::Detail { worker, detail });
+            }
+            FromWorker::CallTexts(texts) => self.show(Observation::CallTexts(texts)),
             FromWorker::Leaving { reason } => {
                 self.tell(Event::WorkerLeaving { worker, reason }).await;
             }

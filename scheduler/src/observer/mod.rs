@@ -153,6 +153,7 @@ fn must_arrive(what: &Observation) -> bool {
         | Observation::Measured { .. }
         | Observation::Detail { .. }
         | Observation::Traffic { .. }
+        | Observation::CallTexts(_)
         | Observation::Core(_) => false,
         Observation::Started(_)
         | Observation::Worker(_)

@@ -47,8 +47,8 @@ impl Answers {
 async fn live_task(hub: &Hub, observer: &Observer, task: TaskId) -> Option<Answer> {
     let mut view = hub.query(move |core| core.task_view(task)).await??;
     if let Answer::Task(remembered) = observer.ask(Question::Task(task)).await {
-        let TaskView { attempts, story, .. } = *remembered;
-        (view.attempts, view.story) = (attempts, story);
+        let TaskView { attempts, story, texts, .. } = *remembered;
+        (view.attempts, view.story, view.texts) = (attempts, story, texts);
     }
     Some(Answer::Task(Box::new(view)))
 }

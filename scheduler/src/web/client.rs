@@ -4,6 +4,7 @@ use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::query::{Ack, Acks, Catalog};
 use crate::telemetry::Telemetry;
+use crate::web::details;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRef, State};
 use axum::response::Response;
@@ -113,6 +114,17 @@ async fn answer(link: &ClientLink, request: Request) -> Reply {
         Request::Tables => {
             catalog.refresh().await;
             Some(Reply::Tables(catalog.rows().await))
+        }
+        Request::Task(task) => {
+            let detail = details::task_detail(hub, telemetry, task).await;
+            detail.map(|detail| match detail {
+                Ok(detail) => Reply::Task(Box::new(detail)),
+                Err(reason) => Reply::Error(reason),
+            })
+        }
+        Request::Logs(workers) => {
+            let logs = details::logs(hub, workers).await;
+            logs.map(|logs| logs.map_or_else(Reply::Error, Reply::Logs))
         }
         Request::Watch(_) => None,
     };

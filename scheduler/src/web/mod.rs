@@ -6,6 +6,7 @@ mod assets;
 mod auth;
 mod client;
 mod dashboard;
+mod details;
 mod metrics;
 mod prefix;
 mod replay;

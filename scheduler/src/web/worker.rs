@@ -13,9 +13,9 @@ use partita_net::connections::Caller;
 use partita_net::dial::{self, Protocol};
 use partita_net::peer::DataPlane;
 use partita_shared::limits::{
-    CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX, DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT,
-    INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX, SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX,
-    TRAFFIC_PEERS_MAX,
+    CALL_TEXT_BYTES_MAX, CALL_TEXTS_BYTES_MAX, CONTROL_FRAME_BYTES_MAX, DETAIL_LOG_LINES_MAX,
+    DETAIL_PARTITIONS_MAX, HANDSHAKE_TIMEOUT, INLINE_VALUE_BYTES_MAX, REACH_TIMEOUT, RESOURCES_MAX,
+    SLOT_TASKS_MAX, TASKS_PER_MESSAGE_MAX, TRAFFIC_PEERS_MAX,
 };
 use partita_shared::message::{FromWorker, Outcome, Registration, ToWorker};
 use partita_shared::model::OperatorRow;
@@ -215,6 +215,10 @@ fn is_possible(message: &FromWorker) -> bool {
                 }
         }),
         FromWorker::SlotChanged { .. } => true,
+        FromWorker::CallTexts(texts) => {
+            texts.iter().all(|text| text.text.len() <= CALL_TEXT_BYTES_MAX)
+                && texts.iter().map(|text| text.text.len()).sum::<usize>() <= CALL_TEXTS_BYTES_MAX
+        }
         FromWorker::Recalled(attempts) => attempts.len() <= TASKS_PER_MESSAGE_MAX,
         FromWorker::Stored { rows, bytes, .. } => small(&[*rows, *bytes]),
         FromWorker::Leaving { reason } => short(&[reason]),

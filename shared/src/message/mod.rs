@@ -11,7 +11,9 @@ use crate::blocks::BlockExchange;
 use crate::edges::EdgeList;
 use crate::endpoint::Endpoint;
 use crate::ids::{Attempt, JobId, StageId, TaskId, WorkerId};
-use crate::model::{ClusterRow, JobRow, StageRow, TableRow, WorkerRow};
+use crate::model::{
+    CallText, ClusterRow, JobRow, StageRow, TableRow, TaskDetail, WorkerLog, WorkerRow,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -246,6 +248,8 @@ pub enum ToWorker {
     },
     /// Someone looks at it: send [`FromWorker::Detail`] every second, or no more.
     Watch(bool),
+    /// Send [`FromWorker::Detail`] once.
+    TellDetail,
     /// Leave. The process ends with 0.
     Shutdown {
         /// Why, for the log.
@@ -381,8 +385,10 @@ pub enum FromWorker {
     /// Bytes read from other workers since the start, by worker, where that changed; at most
     /// [`crate::limits::TRAFFIC_PEERS_MAX`].
     Traffic(Vec<(WorkerId, u64)>),
-    /// What it was asked for by [`ToWorker::Watch`].
+    /// What it was asked for by [`ToWorker::Watch`] or [`ToWorker::TellDetail`].
     Detail(WorkerDetail),
+    /// Texts about calls of functions, at most [`crate::limits::CALL_TEXTS_BYTES_MAX`] bytes of them.
+    CallTexts(Vec<CallText>),
     /// It takes no new tasks and will leave when those it has are done and its partitions are not
     /// wanted any more, or when its time is over.
     Leaving {
@@ -459,6 +465,10 @@ pub enum Request {
     Tables,
     /// Have workers migrate what they hold and leave. Answered when all have gone.
     Retire(Vec<WorkerId>),
+    /// All that is known of a task.
+    Task(TaskId),
+    /// The ends of the logs of these workers; of all that are up if none is named.
+    Logs(Vec<WorkerId>),
 }
 
 /// An answer to a [`Request`].
@@ -480,4 +490,8 @@ pub enum Reply {
     Error(String),
     /// The tables.
     Tables(Vec<TableRow>),
+    /// The task.
+    Task(Box<TaskDetail>),
+    /// The logs, by worker.
+    Logs(Vec<WorkerLog>),
 }

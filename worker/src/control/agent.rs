@@ -1,7 +1,7 @@
 //! The agent: keeps the link, obeys the scheduler, reports.
 
 use crate::config::{Stop, WorkerConfig};
-use crate::control::detail::Detail;
+use crate::control::detail::{Detail, detail_of};
 use crate::control::link::{Connector, ControlLink, LinkError};
 use crate::control::measure::Meter;
 use crate::engine::Engine;
@@ -187,6 +187,13 @@ async fn session<S: Future<Output = Stop>>(
             message = receiver.recv() => match message {
                 Some(ToWorker::Shutdown { reason }) => break End::Dismissed(reason),
                 Some(ToWorker::Watch(watched)) => detail.watched = watched,
+                Some(ToWorker::TellDetail) => {
+                    // Whoever asked waits for so long at most; a full queue is one that the scheduler does not read.
+                    let told = FromWorker::Detail(detail_of(engine));
+                    if is_closed(sender.try_send(told)) {
+                        break End::Cut;
+                    }
+                }
                 Some(ToWorker::Recall) => {
                     let given = engine.runner().recall();
                     for part in given.chunks(TASKS_PER_MESSAGE_MAX) {
@@ -214,6 +221,10 @@ async fn session<S: Future<Output = Stop>>(
                 let metrics = meter.measure(engine);
                 let heartbeat = FromWorker::Heartbeat { metrics, on_slots: engine.runner().on_slots() };
                 if is_closed(sender.try_send(heartbeat)) {
+                    break End::Cut;
+                }
+                let texts = engine.call_texts();
+                if !texts.is_empty() && is_closed(sender.try_send(FromWorker::CallTexts(texts))) {
                     break End::Cut;
                 }
             }
@@ -298,7 +309,8 @@ fn obey(engine: &Arc<Engine>, message: ToWorker) {
         | ToWorker::Migrate(_)
         | ToWorker::Recall
         | ToWorker::Shutdown { .. }
-        | ToWorker::Watch(_) => {}
+        | ToWorker::Watch(_)
+        | ToWorker::TellDetail => {}
         ToWorker::Peer { worker, address } => engine.peers().add(worker, address),
         ToWorker::PeerLost(worker) => engine.peers().lose(worker),
         ToWorker::Fragment(fragment) => runner.add_fragment(fragment),

@@ -30,9 +30,14 @@ impl Detail {
 
     /// What is told while someone looks.
     pub(crate) fn measure(&self, engine: &Engine) -> Option<WorkerDetail> {
-        self.watched.then(|| WorkerDetail {
-            partitions: engine.store().largest(DETAIL_PARTITIONS_MAX),
-            log: log_tail::lines(DETAIL_LOG_LINES_MAX),
-        })
+        self.watched.then(|| detail_of(engine))
+    }
+}
+
+/// What is told of a worker when it is asked.
+pub(crate) fn detail_of(engine: &Engine) -> WorkerDetail {
+    WorkerDetail {
+        partitions: engine.store().largest(DETAIL_PARTITIONS_MAX),
+        log: log_tail::lines(DETAIL_LOG_LINES_MAX),
     }
 }

@@ -6,7 +6,7 @@ use crate::exec::waits::{Waits, waited};
 use crate::memory::FETCH_MESSAGES_MAX;
 use crate::peers::Peers;
 use crate::runtimes::Runtimes;
-use crate::store::{self, Store};
+use crate::store::{self, Found, Store};
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use partita_net::payload::Payload;
 use partita_net::peer::{FetchError, FetchTicket, Part};
 use partita_plan::exchange::{Inputs, Selection};
-use partita_shared::ids::{StageId, TaskId, WorkerId};
+use partita_shared::ids::{Attempt, StageId, TaskId, WorkerId};
 use partita_shared::message::{Fragment, Holder, OwnInput, RunTask};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,30 +129,54 @@ impl TaskInputs {
         stream::iter(read).buffered(OBJECTS_AT_ONCE).try_collect().await
     }
 
-    /// One object that a worker holds.
+    /// One object that a worker holds. What comes from another worker, or from disk, is kept for the next calls.
     async fn object(&self, stage: u32, index: u32, holder: Holder) -> Result<Payload> {
         let stage = StageId { job: self.fragment.stage.job, index: stage };
         let task = TaskId { stage, index };
-        let this = self.source.peers.own();
-        let rows = if holder.worker == this {
-            let found = self.source.store.get(task, holder.attempt, None).ok_or_else(|| {
-                InputLost::error(this, format!("the output of {task} is not available"))
-            })?;
+        let store = &self.source.store;
+        let rows = if holder.worker == self.source.peers.own() {
+            let found = self.found(task, holder.attempt, None)?;
+            if found.bucket.sections.is_empty() {
+                let payload = self.payload(task, holder.worker, &found.bucket.batches)?;
+                return Ok(store.shareable(task, holder.attempt, payload));
+            }
             waited(store::rows(found), &self.waits.disk_us).boxed()
         } else {
             let ticket =
                 FetchTicket { stage, part: Part::All, tasks: vec![(index, holder.attempt)] };
             let fetched = Arc::clone(&self.fetched_bytes);
-            let rows = remote(&self.source, holder.worker, ticket, fetched, FETCH_MESSAGES_MAX);
-            waited(rows, &self.waits.transfer_us).boxed()
+            // Nothing is fetched before the first row is asked for.
+            let source = self.source.clone();
+            let rows = stream::once(async move {
+                remote(&source, holder.worker, ticket, fetched, FETCH_MESSAGES_MAX)
+            });
+            waited(rows.flatten().boxed(), &self.waits.transfer_us).boxed()
         };
-        let batches: Vec<RecordBatch> = rows.try_collect().await?;
-        let damaged = |cause: String| InputLost::error(holder.worker, cause);
-        let Some(first) = batches.first() else {
+        let read = async {
+            let batches: Vec<RecordBatch> = rows.try_collect().await?;
+            self.payload(task, holder.worker, &batches)
+        };
+        let data = self.source.runtimes.data();
+        store.fetched((task, holder.attempt), data, read).await
+    }
+
+    /// An object as it lies in the store of a worker.
+    fn payload(&self, task: TaskId, from: WorkerId, batches: &[RecordBatch]) -> Result<Payload> {
+        let damaged = |cause: String| InputLost::error(from, cause);
+        if batches.is_empty() {
             return Err(damaged(format!("the output of {task} is empty")));
-        };
-        let payload = Payload::from_batches(&first.schema(), &batches);
+        }
+        let payload = self.source.store.object(batches);
         payload.map_err(|error| damaged(error.to_string()))
+    }
+
+    /// What this worker holds.
+    fn found(&self, task: TaskId, attempt: Attempt, bucket: Option<u32>) -> Result<Found> {
+        let gone = || {
+            let cause = format!("the output of {task} is not available");
+            InputLost::error(self.source.peers.own(), cause)
+        };
+        self.source.store.get(task, attempt, bucket).ok_or_else(gone)
     }
 
     /// The partitions that a selection means, with their holders.
@@ -205,10 +229,7 @@ impl Inputs for TaskInputs {
         let mut held = Vec::new();
         for (index, attempt) in here {
             let task = TaskId { stage, index };
-            let found = self.source.store.get(task, attempt, bucket).ok_or_else(|| {
-                InputLost::error(this, format!("the output of {task} is not available"))
-            })?;
-            held.push(found);
+            held.push(self.found(task, attempt, bucket)?);
         }
         // One partition of this worker after the other, each opened when it is its turn: only one
         // of them waits between the disk and the reader.

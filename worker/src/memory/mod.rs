@@ -5,10 +5,14 @@ mod budget;
 mod policy;
 mod process;
 mod row_groups;
+mod segments;
 mod task;
 
 pub(crate) use budget::Budget;
 pub(crate) use policy::{FETCH_MESSAGES_MAX, MESSAGE_BYTES, MemoryPolicy};
-pub(crate) use process::{ProcessMemory, cpu_ticks, give_back_of_thread, resident_bytes};
+pub(crate) use process::{
+    ProcessMemory, cpu_ticks, give_back_of_thread, resident_bytes, status_bytes,
+};
 pub(crate) use row_groups::{RowGroupGate, with_gated_reads};
+pub(crate) use segments::{SEGMENT_BYTES_MIN, Segment, Segments};
 pub(crate) use task::TaskMemory;

@@ -1,6 +1,7 @@
 //! What the process really uses, measured.
 
 use crate::memory::policy::Used;
+use crate::memory::segments::segment_bytes;
 use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -167,14 +168,30 @@ fn page_bytes() -> u64 {
     u64::try_from(bytes).ok().filter(|bytes| *bytes > 0).unwrap_or(PAGE_BYTES)
 }
 
-/// Reads `/proc/self/statm`: pages in all, resident, shared, and others.
+/// Reads `/proc/self/statm`: pages in all, resident, shared, and others. Segments count whole, whether this process has
+/// touched them or not.
 fn read(statm: &File, page_bytes: u64) -> Option<Used> {
     let mut bytes = [0; STATM_BYTES];
     let length = statm.read_at(&mut bytes, 0).ok()?;
     let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
     let mut pages = text.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
-    Some(Used { resident_bytes: resident * page_bytes, file_bytes: shared * page_bytes })
+    let (resident, shared) = (resident * page_bytes, shared * page_bytes);
+    let segments = segment_bytes();
+    // Reading how much of them was touched costs more than all the rest.
+    let touched = if segments > 0 { status_bytes("self", "RssShmem:") } else { 0 };
+    Some(Used {
+        resident_bytes: resident.saturating_sub(touched) + segments,
+        file_bytes: shared.saturating_sub(touched),
+    })
+}
+
+/// A line of the status of a process (`self`, or its number), in bytes; 0 if it is gone.
+pub(crate) fn status_bytes(process: &str, line: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let found = status.lines().find_map(|text| text.strip_prefix(line));
+    let kib = found.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(0, |kib| kib << 10)
 }
 
 /// The processor time of a process (`self`, or its number) so far, in clock ticks; 0 if it is gone.

@@ -13,6 +13,7 @@ use partita_net::payload::Payload;
 use partita_shared::ids::{Attempt, TaskId};
 use partita_shared::limits::INLINE_VALUE_BYTES_MAX;
 use partita_shared::message::{FunctionSpec, Work};
+use partita_shared::model::CallTextKind;
 use std::sync::Arc;
 
 /// Calls functions.
@@ -33,19 +34,6 @@ fn function_of(stage: &Stage) -> Result<&Arc<FunctionSpec>> {
     }
 }
 
-/// The objects that a call reads.
-async fn inputs_of(run: &TaskRun) -> Result<Vec<Input>> {
-    let mut inputs = Vec::new();
-    for read in run.inputs.objects().await? {
-        let value = match read.value {
-            Object::Held(payload) => payload,
-            Object::Small(bytes) => frames::unpack(&Buffer::from(&bytes[..])).map_err(external)?,
-        };
-        inputs.push(Input { stage: read.stage, index: read.index, value });
-    }
-    Ok(inputs)
-}
-
 /// The calls of a batch that have not ended, the next one first.
 type Left = Vec<(TaskRun, Vec<Input>)>;
 
@@ -62,6 +50,24 @@ impl FunctionExecutor {
         FunctionExecutor { store: Arc::clone(store), pools: Arc::clone(pools) }
     }
 
+    /// The objects that a call reads.
+    async fn inputs_of(&self, run: &TaskRun) -> Result<Vec<Input>> {
+        let mut inputs = Vec::new();
+        for read in run.inputs.objects().await? {
+            let (value, segment) = match read.value {
+                Object::Held(payload) => {
+                    let segment = self.store.segments().find(payload.bytes());
+                    (payload, segment)
+                }
+                Object::Small(bytes) => {
+                    (frames::unpack(&Buffer::from(&bytes[..])).map_err(external)?, None)
+                }
+            };
+            inputs.push(Input { stage: read.stage, index: read.index, value, segment });
+        }
+        Ok(inputs)
+    }
+
     /// A runner for the calls of a stage, to which these calls were sent.
     async fn send(&self, spec: &FunctionSpec, left: &Left) -> Result<Lease, PythonError> {
         let stage = left.first().map(|(run, _)| run.stage.fragment.stage);
@@ -70,12 +76,22 @@ impl FunctionExecutor {
         let mut calls = Vec::with_capacity(left.len());
         for (run, inputs) in left {
             let (task, arguments) = (run.task.task, &run.task.arguments[..]);
-            calls.push(Call { task, function, spec, arguments, inputs });
+            let attempt = run.task.attempt;
+            calls.push(Call { task, attempt, function, spec, arguments, inputs });
         }
         // From here on the process may be at work.
         lease.is_busy = true;
         lease.runner()?.send(&calls).await?;
         Ok(lease)
+    }
+
+    /// The failure of a call, of which the traceback is told.
+    fn failed(&self, key: (TaskId, Attempt), error: PythonError) -> DataFusionError {
+        if let PythonError::Raised { traceback, arguments, .. } = &error {
+            self.pools.texts().raised(key, CallTextKind::Arguments, arguments);
+            self.pools.texts().raised(key, CallTextKind::Traceback, traceback);
+        }
+        external(error)
     }
 
     /// Keeps a result.
@@ -123,7 +139,8 @@ impl FunctionExecutor {
                 left.clear();
             }
             lease.is_busy = is_broken || !left.is_empty();
-            let made = answer.map_err(external).and_then(|value| self.keep(&value));
+            let answer = answer.map_err(|error| self.failed(key(&run), error));
+            let made = answer.and_then(|value| self.keep(&value));
             batch.ended(key(&run), made).await;
         }
     }
@@ -133,15 +150,20 @@ impl FunctionExecutor {
 impl Executor for FunctionExecutor {
     async fn run(&self, run: TaskRun) -> Result<Made> {
         let spec = Arc::clone(function_of(&run.stage)?);
-        let inputs = inputs_of(&run).await?;
+        let inputs = self.inputs_of(&run).await?;
         let left = vec![(run, inputs)];
         let mut lease = self.send(&spec, &left).await.map_err(external)?;
-        let slot = left.first().map(|(run, _)| &run.slot);
+        let first = left.first().map(|(run, _)| run);
+        let slot = first.map(|run| &run.slot);
         let answer = lease.runner().map_err(external)?.answer(slot, || {}).await;
         lease.is_busy = !matches!(answer, Ok(_) | Err(PythonError::Raised { .. }));
         // The runner serves the next call while the result is kept.
         drop(lease);
-        self.keep(&answer.map_err(external)?)
+        let answer = answer.map_err(|error| match first {
+            Some(run) => self.failed(key(run), error),
+            None => external(error),
+        });
+        self.keep(&answer?)
     }
 
     async fn run_batch(&self, runs: Vec<TaskRun>, batch: &dyn Batch) {
@@ -151,7 +173,7 @@ impl Executor for FunctionExecutor {
             let read = match function_of(&run.stage) {
                 Ok(of_stage) => {
                     spec = Some(Arc::clone(of_stage));
-                    inputs_of(&run).await
+                    self.inputs_of(&run).await
                 }
                 Err(error) => Err(error),
             };

@@ -51,7 +51,12 @@ pub(super) mod from_runner {
     pub(crate) const SECEDE: u8 = 4;
     /// It wants a slot again.
     pub(crate) const REJOIN: u8 = 5;
+    /// A call has ended whose result is in memory of its own, the descriptor of which came before.
+    pub(crate) const DONE_MAPPED: u8 = 6;
 }
+
+/// The bit in the size of an input that says: its parts are in memory whose descriptor follows.
+pub(super) const MAPPED_INPUT: u64 = 1 << 63;
 
 /// A frame that was read.
 pub(super) struct Frame {
@@ -161,14 +166,24 @@ pub(crate) fn prefix(payload: &Payload) -> Result<Vec<u8>, PythonError> {
     Ok(parts_prefix(parts))
 }
 
-/// The pickled object in bytes, which begin with its parts.
-pub(crate) fn unpack(bytes: &Buffer) -> Result<Payload, PythonError> {
-    let mut reader = Reader(bytes);
+/// The lengths of the parts of a pickled object. Their sum is a length.
+pub(super) fn read_parts(reader: &mut Reader<'_>) -> Result<Vec<u64>, PythonError> {
     let count = reader.u32()?;
     if count > PARTS_MAX {
         return Err(PythonError::Protocol(format!("an object of {count} parts")));
     }
     let parts = (0..count).map(|_| reader.u64()).collect::<Result<Vec<u64>, _>>()?;
+    let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(*part));
+    match sum {
+        Some(_) => Ok(parts),
+        None => Err(PythonError::Protocol("an object that is too large".to_string())),
+    }
+}
+
+/// The pickled object in bytes, which begin with its parts.
+pub(crate) fn unpack(bytes: &Buffer) -> Result<Payload, PythonError> {
+    let mut reader = Reader(bytes);
+    let parts = read_parts(&mut reader)?;
     let start = bytes.len() - reader.0.len();
     let payload = Payload::new(Header::Pickle { parts }, bytes.slice(start));
     payload.map_err(|error| PythonError::Protocol(error.to_string()))

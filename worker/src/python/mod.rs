@@ -2,15 +2,18 @@
 //!
 //! For each environment that clients use, a worker starts one Python process, the *zygote*, which imports what is
 //! common and never runs a function. It forks the *runners*: each runs one call at a time in its main thread. The
-//! worker speaks with both over Unix sockets, in the frames of [`frames`]; the Python side is `runner.py`, which is part
+//! worker speaks with both over Unix sockets, in the frames of [`frames`]; large objects are mapped, not sent
+//! (`memory/segments.rs`). The Python side is `runner.py`, which is part
 //! of this program, so that the Python of a node needs only the packages of its user.
 
+mod descriptors;
 mod executor;
 mod find;
 mod frames;
 mod log;
 mod pool;
 mod runner;
+mod texts;
 mod zygote;
 
 pub(crate) use executor::FunctionExecutor;
@@ -27,6 +30,10 @@ pub(crate) enum PythonError {
     Raised {
         /// Its type and message.
         text: String,
+        /// The frames that it passed, as text.
+        traceback: String,
+        /// The arguments of the call, in short.
+        arguments: String,
         /// The exception, pickled, if it can be.
         exception: Option<std::sync::Arc<[u8]>>,
     },

@@ -1,8 +1,9 @@
 //! The runners of each environment: kept while they are used, and watched.
 
-use crate::memory::{MemoryPolicy, cpu_ticks, resident_bytes};
+use crate::memory::{MemoryPolicy, Segments, cpu_ticks, resident_bytes, status_bytes};
 use crate::python::PythonError;
 use crate::python::runner::Runner;
+use crate::python::texts::CallTexts;
 use crate::python::zygote::Zygote;
 use partita_shared::ids::{JobId, StageId};
 use partita_shared::units::format_bytes;
@@ -31,6 +32,11 @@ const KILL_PERCENT: u64 = 95;
 /// What a runner may have grown by after a call, as a part of the limit that each slot has; with more it is replaced.
 const KEPT_PART: u64 = 5;
 
+/// The line of a process's status with its memory that belongs to no file.
+const PRIVATE_LINE: &str = "RssAnon:";
+/// The line with its memory that is a segment's.
+const MAPPED_LINE: &str = "RssShmem:";
+
 const SIGINT: u32 = 2;
 const SIGKILL: u32 = 9;
 
@@ -46,6 +52,9 @@ pub(crate) struct Pools {
     scratch: PathBuf,
     policy: MemoryPolicy,
     data: Handle,
+    segments: Arc<Segments>,
+    /// What calls print and how they fail, until the scheduler is told.
+    texts: Arc<CallTexts>,
     /// Environment variables by which functions find the cluster.
     contact: Mutex<Vec<(&'static str, String)>>,
     pools: Mutex<HashMap<Arc<str>, Arc<Pool>>>,
@@ -99,9 +108,12 @@ impl Pools {
         scratch: PathBuf,
         policy: MemoryPolicy,
         data: Handle,
+        segments: &Arc<Segments>,
     ) -> Self {
+        let segments = Arc::clone(segments);
         let (contact, pools, watched) = (Mutex::default(), Mutex::default(), Arc::default());
-        Pools { chosen, scratch, policy, data, contact, pools, watched }
+        let texts = Arc::default();
+        Pools { chosen, scratch, policy, data, segments, texts, contact, pools, watched }
     }
 
     /// Sets the cluster that functions find: the scheduler's address, its token, and the name of this worker.
@@ -113,6 +125,11 @@ impl Pools {
             ("PARTITA_WORKER", worker.to_string()),
             ("PARTITA_LOCAL_DIRECTORY", folder),
         ];
+    }
+
+    /// What calls print and how they fail, until the scheduler is told.
+    pub(crate) fn texts(&self) -> &Arc<CallTexts> {
+        &self.texts
     }
 
     /// By how much the runners grew, in bytes, and the processor time that they took, in clock ticks.
@@ -201,8 +218,9 @@ impl Pools {
         let contact = lock(&self.contact).clone();
         let start = || Zygote::start(environment, self.chosen.as_deref(), &self.scratch, &contact);
         let zygote = pool.zygote.get_or_try_init(start).await?;
-        let runner = Runner::fork(zygote).await?;
-        let (memory, ticks) = (private_bytes(runner.pid), cpu_ticks(&runner.pid.to_string()));
+        let runner = Runner::fork(zygote, &self.segments, &self.texts).await?;
+        let process = runner.pid.to_string();
+        let (memory, ticks) = (status_bytes(&process, PRIVATE_LINE), cpu_ticks(&process));
         let member = Member {
             pool: Arc::downgrade(pool),
             number: runner.number,
@@ -297,7 +315,7 @@ impl Watched {
             let now = cpu_ticks(&pid.to_string());
             self.ticks.fetch_add(now.saturating_sub(member.ticks), Ordering::Relaxed);
             member.ticks = member.ticks.max(now);
-            member.now = private_bytes(*pid);
+            member.now = status_bytes(&pid.to_string(), PRIVATE_LINE);
             grown += member.grown();
             member.now > 0
         });
@@ -360,7 +378,10 @@ impl Lease {
 fn give_back(pools: &Pools, pool: &Pool, runner: Runner) {
     *lock(&pool.used) = Instant::now();
     let grown = lock(&pools.watched.members).get(&runner.pid).map_or(0, Member::grown);
-    if !runner.is_alive() || grown > pools.kept_bytes_max() {
+    // Inputs that a function has kept: nobody else may still have their memory.
+    let has_mapped = runner.has_mapped();
+    let mapped = if has_mapped { status_bytes(&runner.pid.to_string(), MAPPED_LINE) } else { 0 };
+    if !runner.is_alive() || grown + mapped > pools.kept_bytes_max() {
         return;
     }
     let mut idle = lock(&pool.idle);
@@ -394,12 +415,4 @@ impl Drop for Lease {
             pool.leased.fetch_sub(1, Ordering::Relaxed);
         });
     }
-}
-
-/// The memory of a process that belongs to no file, in bytes; 0 if it is gone.
-fn private_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.map_or(0, |kib| kib << 10)
 }

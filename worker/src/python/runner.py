@@ -5,6 +5,9 @@ socket pair. This process, the zygote, imports modules once, runs no function of
 no thread. On request it forks a runner, which takes about a millisecond. A runner executes one
 function at a time, in its main thread, and answers on a socket of its own.
 
+Large values do not pass through the socket: they are in memory of their own, whose descriptor passes through
+a second socket. A runner maps such an input privately, so that a function may write to it.
+
 All messages are frames: the length of the rest as u32, a kind as u8, and a body; integers are little
 endian. A length of 0xFFFFFFFF means that the real length follows as u64. A packed value is the number
 of its parts as u32, their lengths as u64 each, and the parts: a pickle, then its out-of-band buffers.
@@ -59,7 +62,7 @@ INIT, FORK, SIGNAL = 1, 2, 3
 ZYGOTE_READY, FAILED, FORKED, EXITED = 1, 2, 3, 4
 #: Kinds of frames from the worker to a runner, and back.
 FUNCTION, RUN, FORGET, SLOT = 1, 2, 3, 4
-READY, DONE, RAISED, SECEDE, REJOIN = 1, 2, 3, 4, 5
+READY, DONE, RAISED, SECEDE, REJOIN, DONE_MAPPED = 1, 2, 3, 4, 5, 6
 #: Flags of RAISED.
 IS_PICKLED, IS_FUNCTION_BROKEN = 1, 2
 
@@ -85,16 +88,37 @@ INTERRUPT_SECONDS = 0.05
 FUNCTIONS_MAX = 1_000
 #: Maximum length of the text of an exception, in characters.
 TEXT_MAX = 4_000
+#: First byte of a line that names the call that prints the next lines.
+CALL_MARK = 0
+#: Such a line. The number 0 stands for no call.
+MARKED_LINE = b"%c%d\n"
+#: Maximum length of the description of the arguments of a call, and of one of them, in characters.
+ARGUMENTS_MAX, ARGUMENT_MAX = 1_000, 100
 #: Maximum length of the text of a traceback, in characters of at most 4 bytes.
 TRACEBACK_MAX = 16 << 10
 #: Maximum number of frames of a traceback that are sent with an exception, at either end of it.
 FRAMES_MAX = 100
 #: Maximum length of a pickled exception, in bytes.
 EXCEPTION_MAX = 1 << 20
+#: Bit of the size of an input: its parts are not in the frame, but in memory whose descriptor follows.
+MAPPED_INPUT = 1 << 63
+#: Results of at least this many bytes are answered with memory of their own.
+MAPPED_RESULT = 1 << 20
+#: Alignment of the first buffer in such memory, in bytes.
+MAPPED_ALIGNMENT = 64
+#: Alignment of buffers that are used where they are, in bytes. Others are copied.
+USED_ALIGNMENT = 8
+#: Command and flags of `fcntl` that seal memory: nobody can change its length or its content. Python lacks the names
+#: where it was built for old systems.
+ADD_SEALS, SEALS = 1033, 0x2 | 0x4 | 0x8
+#: Flags of `memfd_create`: closed in programs that are executed, and sealable.
+MEMFD_FLAGS = 0x1 | 0x2
 #: Descriptors of the protocol are moved to the first of these numbers that the limits allow.
 DESCRIPTORS = (512, 200, 64, 10)
 #: Time for exit handlers of a runner whose worker closed the socket, in seconds.
 EXIT_SECONDS = 5
+#: Number of sockets of a runner: for frames, for what it prints, and for descriptors.
+RUNNER_SOCKETS = 3
 #: Maximum number of descriptors that are received at once.
 RECEIVED_DESCRIPTORS = 64
 #: Exit status of a process that received an invalid message.
@@ -122,6 +146,9 @@ DONE_HEAD = struct.Struct("<IBQIQ")
 
 #: The end of a RUN frame without inputs.
 NO_INPUTS = U32.pack(0)
+
+#: Numbers of the latest call, and of the call that the worker was told to print. Both are 0 before the first call.
+latest = printing = 0
 
 #: The call that this runner executes: its stage, index, ticket, and function name; None between calls.
 current = None
@@ -252,6 +279,50 @@ def read_packed(source, length):
     return [first, *(source.take_writable(length) for length in lengths[1:])]
 
 
+def map_parts(descriptor, lengths):
+    """Map the parts of a value that are in the memory of a descriptor. Writing to them changes nothing outside."""
+    access = mmap.PROT_READ | mmap.PROT_WRITE
+    view = memoryview(mmap.mmap(descriptor, sum(lengths), flags=mmap.MAP_PRIVATE, prot=access))
+    parts, start = [], 0
+    for length in lengths:
+        part = view[start : start + length]
+        parts.append(part if start % USED_ALIGNMENT == 0 else bytearray(part))
+        start += length
+    return parts
+
+
+def create_memory():
+    """Return the descriptor of new memory without a name in the file system."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("partita", MEMFD_FLAGS)
+    # A Python that was built for old systems, on one that is not.
+    descriptor = libc.memfd_create(b"partita", MEMFD_FLAGS)
+    if descriptor < 0:
+        raise OSError("cannot create memory")
+    return descriptor
+
+
+def write_memory(parts):
+    """Return the descriptor of sealed memory with these parts, or None where that is not possible."""
+    try:
+        descriptor = create_memory()
+    except Exception:
+        return None
+    try:
+        for part in parts:
+            view = memoryview(part)
+            while len(view):
+                view = view[os.write(descriptor, view) :]
+        fcntl.fcntl(descriptor, ADD_SEALS, SEALS)
+    except OSError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def pack(value):
     """Pickle a value. Return its parts: the pickle, and its buffers as memory views."""
     buffers = []
@@ -319,12 +390,34 @@ def pickle_exception(error):
     return pickled if len(pickled) <= EXCEPTION_MAX else b""
 
 
-def encode_raised(ticket, error, flags):
+def describe_argument(value):
+    """Return an argument in short. No code of a user runs for it: a representation may take long or fail."""
+    kind = type(value)
+    if kind in (bool, int, float, complex, str, bytes, type(None)):
+        text = repr(value if not isinstance(value, (str, bytes)) else value[:ARGUMENT_MAX])
+        return text if len(text) <= ARGUMENT_MAX else f"{text[:ARGUMENT_MAX]}..."
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    if kind in (list, tuple, dict, set, frozenset):
+        return f"{name} of {len(value)}"
+    if kind.__module__.partition(".")[0] in ("numpy", "pandas"):
+        with contextlib.suppress(Exception):
+            return f"{name} {value.shape}"
+    return name
+
+
+def describe_arguments(args, kwargs):
+    """Return the arguments of a call in short."""
+    parts = [*map(describe_argument, args), *(f"{name}={describe_argument(one)}" for name, one in kwargs.items())]
+    text = ", ".join(parts)
+    return text if len(text) <= ARGUMENTS_MAX else f"{text[:ARGUMENTS_MAX]}..."
+
+
+def encode_raised(ticket, error, flags, arguments=""):
     """Return the body of a RAISED frame."""
     pickled = pickle_exception(error)
     body = [U64.pack(ticket), bytes([flags | (IS_PICKLED if pickled else 0)])]
-    texts = (describe(error), format_user_traceback(error))
-    for data in (*(text.encode("utf-8", "backslashreplace") for text in texts), pickled):
+    texts = [text.encode("utf-8", "backslashreplace") for text in (describe(error), format_user_traceback(error))]
+    for data in (*texts, pickled, arguments.encode("utf-8", "backslashreplace")):
         body += U32.pack(len(data)), data
     return b"".join(body)
 
@@ -401,8 +494,10 @@ def install_inputs(inputs):
 class Runner:
     """Executes calls and answers them, in the order in which they come."""
 
-    def __init__(self, connection, log):
+    def __init__(self, connection, log, descriptors):
         self.connection = connection
+        #: The socket that carries descriptors.
+        self.descriptors = descriptors
         #: A copy of the descriptor of standard output, in case a function closes that.
         self.log = log
         self.is_interruptible = False
@@ -411,6 +506,8 @@ class Runner:
         self.is_forked = False
         self.functions = {}
         self.inputs = Inputs()
+        #: The arguments of the current call.
+        self.arguments = (), {}
         #: Threads of functions may flush.
         self.lock = threading.Lock()
         self.thread = threading.get_ident()
@@ -449,8 +546,9 @@ class Runner:
         self.is_interruptible = False
         self.lock = threading.Lock()
         self.gathered = []
-        with contextlib.suppress(OSError):
-            self.connection.close()
+        for end in (self.connection, self.descriptors):
+            with contextlib.suppress(OSError):
+                end.close()
         if getsignal(signal.SIGINT) == self.interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -505,6 +603,8 @@ class Runner:
             self.answer(DONE_HEAD.pack(length, DONE, ticket, 1, size), parts[0])
             return
         lengths = [len(part) for part in parts]
+        if sum(lengths) >= MAPPED_RESULT and self.answer_mapped(ticket, parts):
+            return
         head = U64.pack(ticket) + struct.pack(f"<I{len(parts)}Q", len(parts), *lengths)
         self.answer(frame_head(DONE, len(head) + sum(lengths)), head)
         for part in parts:
@@ -516,11 +616,30 @@ class Runner:
                 self.flush()
                 self.connection.sendall(part)
 
+    def answer_mapped(self, ticket, parts):
+        """Answer with memory that has the parts of a value. Return whether that was possible."""
+        if len(parts) > 1:
+            # Zeros after a pickle are ignored. They align the buffers.
+            parts = [bytes(parts[0]) + bytes(-len(parts[0]) % MAPPED_ALIGNMENT), *parts[1:]]
+        descriptor = write_memory(parts)
+        if descriptor is None:
+            return False
+        lengths = [len(part) for part in parts]
+        body = U64.pack(ticket) + struct.pack(f"<I{len(parts)}Q", len(parts), *lengths)
+        try:
+            # Before the frame that speaks of it.
+            socket.send_fds(self.descriptors, [b"\0"], [descriptor])
+        finally:
+            os.close(descriptor)
+        self.answer(encode_frame(DONE_MAPPED, body))
+        return True
+
     # Calls.
 
     def evaluate(self, ticket, number, arguments):
         """Call a function. Return its result, packed."""
-        global current
+        global current, latest
+        latest = ticket
         entry = self.functions.get(number)
         if entry is None:
             raise RuntimeError(f"internal error: function {number} was not sent")
@@ -532,6 +651,7 @@ class Runner:
             args, kwargs = pickle.loads(memoryview(arguments)[U32.size + 8 * count :])
         else:
             args, kwargs = pickle.loads(memoryview(arguments)[U32.size :])
+        self.arguments = args, kwargs
         # The protocol does not name the task yet.
         current = {"stage": None, "index": None, "ticket": ticket, "name": entry.name}
         start = time.perf_counter()
@@ -576,9 +696,11 @@ class Runner:
         else:
             # A function that is not loaded could not be unpickled.
             flags = IS_FUNCTION_BROKEN if entry is None or entry.function is None else 0
-            self.answer(encode_frame(RAISED, encode_raised(ticket, failure, flags)))
+            described = describe_arguments(*self.arguments)
+            self.answer(encode_frame(RAISED, encode_raised(ticket, failure, flags, described)))
             # The frames of the traceback hold the variables of the function.
             failure.__traceback__ = None
+        self.arguments = (), {}
         self.inputs.clear()
 
     def restore_process(self, was_quick):
@@ -587,12 +709,21 @@ class Runner:
             with contextlib.suppress(ValueError):
                 signal.signal(signal.SIGINT, self.interrupt)
         flush_streams()
+        if printing:
+            self.end_output()
         if not was_quick:
             # System calls, which take longer than a quick call.
             self.reopen_descriptors()
             if libc is not None:
                 # What C code printed.
                 libc.fflush(None)
+
+    def end_output(self):
+        """Tell the worker that what comes next, from C code or another process, is not known to be of the same call."""
+        global printing
+        printing = 0
+        with contextlib.suppress(OSError):
+            os.write(self.log, MARKED_LINE % (CALL_MARK, 0))
 
     def reopen_descriptors(self):
         """Open descriptors 0 to 2 where a function closed them, or a later file would get the number."""
@@ -665,11 +796,29 @@ class Runner:
         length -= RUN_HEAD.size + size + U32.size
         for _ in range(count):
             stage, index, size = INPUT_HEAD.unpack(source.take(INPUT_HEAD.size))
-            self.inputs.packed[stage, index] = read_packed(source, size)
+            if size & MAPPED_INPUT:
+                size &= ~MAPPED_INPUT
+                self.inputs.packed[stage, index] = self.read_mapped(source, size)
+            else:
+                self.inputs.packed[stage, index] = read_packed(source, size)
             length -= INPUT_HEAD.size + size
         if length != 0:
             raise ProtocolError("the length of a call does not match")
         self.run(ticket, number, arguments)
+
+    def read_mapped(self, source, length):
+        """Read the lengths of an input, in `length` bytes, and map its parts."""
+        (count,) = U32.unpack(source.take(U32.size))
+        if count == 0 or length != U32.size + U64.size * count:
+            raise ProtocolError("the lengths of a value do not match")
+        lengths = struct.unpack(f"<{count}Q", source.take(U64.size * count))
+        mark, descriptors, _, _ = socket.recv_fds(self.descriptors, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        if not mark:
+            raise EOFError
+        try:
+            return map_parts(descriptors[0], lengths)
+        finally:
+            os.close(descriptors[0])
 
     def read_function(self, body):
         """Read the body of a FUNCTION frame."""
@@ -718,9 +867,21 @@ def ignore_signal(*_):
     """Handle a signal by doing nothing. Unlike SIG_IGN, programs that are executed do not inherit it."""
 
 
+class CallOutput(io.FileIO):
+    """Descriptor of standard output or error. What a call prints first is preceded by a line that names the call."""
+
+    def write(self, data):
+        """Write bytes. Return how many were written."""
+        global printing
+        if printing != latest:
+            printing = latest
+            super().write(MARKED_LINE % (CALL_MARK, latest))
+        return super().write(data)
+
+
 def open_stream(number):
     """Return a text stream that writes lines to a descriptor."""
-    raw = io.FileIO(number, "w", closefd=False)
+    raw = CallOutput(number, "w", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
 
 
@@ -758,7 +919,7 @@ def end_with_parent(parent):
         os._exit(1)
 
 
-def run_runner(parent, control, log):
+def run_runner(parent, control, log, descriptors):
     """Be a runner, in a process that the zygote has just forked. Does not return."""
     # A group of its own: the zygote ends what functions started together with the runner.
     with contextlib.suppress(OSError):
@@ -768,7 +929,8 @@ def run_runner(parent, control, log):
     os.dup2(log, 2)
     sys.stdout, sys.stderr = open_stream(1), open_stream(2)
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
-    runner = Runner(socket.socket(fileno=move_high(control)), move_high(log))
+    control, descriptors = (socket.socket(fileno=move_high(end)) for end in (control, descriptors))
+    runner = Runner(control, move_high(log), descriptors)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, runner.interrupt)
     os.register_at_fork(
@@ -863,10 +1025,10 @@ class Zygote:
         return True
 
     def fork(self, number):
-        """Fork a runner. Return its two descriptors in the new process, None in this one."""
-        if len(self.descriptors) < 2:
+        """Fork a runner. Return its sockets in the new process, None in this one."""
+        if len(self.descriptors) < RUNNER_SOCKETS:
             raise ProtocolError("FORK came without its descriptors")
-        control, log = self.descriptors.popleft(), self.descriptors.popleft()
+        ends = [self.descriptors.popleft() for _ in range(RUNNER_SOCKETS)]
         flush_streams()
         try:
             pid = os.fork()
@@ -875,14 +1037,14 @@ class Zygote:
             self.send(EXITED, struct.pack("<IIi", number, 0, STATUS_NOT_FORKED))
         else:
             if pid == 0:
-                return control, log
+                return ends
             # In both processes, since either may run first.
             with contextlib.suppress(OSError):
                 os.setpgid(pid, pid)
             self.runners[pid] = number
             self.send(FORKED, struct.pack("<II", number, pid))
-        os.close(control)
-        os.close(log)
+        for end in ends:
+            os.close(end)
         return None
 
     def signal(self, number, number_of_signal):

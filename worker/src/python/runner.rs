@@ -1,13 +1,16 @@
 //! A Python process that runs calls, one at a time.
 
 use crate::exec::OwnSlot;
+use crate::memory::{Segment, Segments};
 use crate::python::PythonError;
+use crate::python::descriptors;
 use crate::python::frames::{self, Reader, from_runner, to_runner};
-use crate::python::log::{Printed, follow};
-use crate::python::zygote::{Exit, Forked, Zygote};
+use crate::python::log::{Printed, Printing, follow};
+use crate::python::texts::CallTexts;
+use crate::python::zygote::{Exit, Forked, RUNNER_SOCKETS, Zygote};
 use datafusion::arrow::buffer::Buffer;
-use partita_net::payload::Payload;
-use partita_shared::ids::{JobId, TaskId};
+use partita_net::payload::{Header, Payload};
+use partita_shared::ids::{Attempt, JobId, TaskId};
 use partita_shared::message::FunctionSpec;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -36,12 +39,15 @@ pub(super) struct Input {
     pub(super) stage: u32,
     pub(super) index: u32,
     pub(super) value: Payload,
+    /// Memory that has it, which the process maps.
+    pub(super) segment: Option<Arc<Segment>>,
 }
 
 /// A call of a function.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) task: TaskId,
+    pub(super) attempt: Attempt,
     /// The number by which the processes of its environment know the function.
     pub(super) function: u32,
     pub(super) spec: &'a FunctionSpec,
@@ -54,6 +60,10 @@ pub(super) struct Call<'a> {
 pub(super) struct Runner {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    /// Carries descriptors in both directions.
+    descriptors: UnixStream,
+    segments: Arc<Segments>,
+    has_mapped: bool,
     pub(super) number: u32,
     pub(super) pid: u32,
     /// The job whose functions it ran: it keeps that job's modules.
@@ -70,23 +80,31 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Forks one.
-    pub(super) async fn fork(zygote: &Zygote) -> Result<Self, PythonError> {
+    /// Forks one, whose large results become segments.
+    pub(super) async fn fork(
+        zygote: &Zygote,
+        segments: &Arc<Segments>,
+        texts: &Arc<CallTexts>,
+    ) -> Result<Self, PythonError> {
         let pair =
             || StdUnixStream::pair().map_err(PythonError::system("cannot make a pair of sockets"));
         let ((control, theirs), (output, printed_to)) = (pair()?, pair()?);
-        let ends = [OwnedFd::from(theirs), OwnedFd::from(printed_to)];
+        let (descriptors, their_descriptors) = pair()?;
+        let ends: [_; RUNNER_SOCKETS] = [theirs, printed_to, their_descriptors].map(OwnedFd::from);
         let Forked { number, pid, exit } = zygote.fork(ends).await?;
         let open = |stream: StdUnixStream| {
             let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
             stream.map_err(PythonError::system("cannot use a socket"))
         };
-        let printed = Arc::<Printed>::default();
+        let printed = Printed::new(texts);
         tokio::spawn(follow(open(output)?, pid, Arc::clone(&printed)));
         let (reader, writer) = open(control)?.into_split();
         let mut runner = Runner {
             reader: BufReader::with_capacity(READ_BYTES, reader),
             writer,
+            descriptors: open(descriptors)?,
+            segments: Arc::clone(segments),
+            has_mapped: false,
             number,
             pid,
             job: None,
@@ -109,6 +127,11 @@ impl Runner {
         self.exit.borrow().is_none() && self.exit.has_changed().is_ok()
     }
 
+    /// Whether it ever got an input that it maps.
+    pub(super) fn has_mapped(&self) -> bool {
+        self.has_mapped
+    }
+
     /// Whether it has no call that it has not answered.
     pub(super) fn is_idle(&self) -> bool {
         self.answered == self.tickets
@@ -117,9 +140,10 @@ impl Runner {
     /// Sends calls that the process runs one after the other, with the function if it does not have it. Several must be
     /// small.
     pub(super) async fn send(&mut self, calls: &[Call<'_>]) -> Result<(), PythonError> {
-        if let Some(call) = calls.first() {
-            let name: Arc<str> = format!("{} ({})", call.spec.name, call.task).into();
-            self.printed.set_running(Some(name));
+        let name: Arc<str> = calls.first().map_or("", |call| call.spec.name.as_str()).into();
+        for (call, ticket) in calls.iter().zip(self.tickets + 1..) {
+            let Call { task, attempt, .. } = *call;
+            self.printed.add_call(ticket, Printing { task, attempt, name: Arc::clone(&name) });
         }
         let sent = self.write(calls).await;
         match sent {
@@ -136,8 +160,7 @@ impl Runner {
             self.add_function(call, &mut small);
             self.add_call(call, &mut small).await?;
         }
-        let sent = self.writer.write_all(&small).await;
-        sent.map_err(PythonError::system(WRITE_FAILED))
+        self.write_all(&small).await
     }
 
     /// Adds the function of a call, if the process does not have it.
@@ -160,14 +183,18 @@ impl Runner {
         self.functions.push_back(call.function);
     }
 
-    /// Adds a call. Large inputs are written, after all that was added before.
+    /// Adds a call. Large inputs are written, or their memory is sent, after all that was added before.
     async fn add_call(&mut self, call: &Call<'_>, small: &mut Vec<u8>) -> Result<(), PythonError> {
         let prefixes: Vec<Vec<u8>> = call
             .inputs
             .iter()
             .map(|input| frames::prefix(&input.value))
             .collect::<Result<_, _>>()?;
-        let packed = |(input, prefix): (&Input, &Vec<u8>)| prefix.len() + input.value.bytes().len();
+        let sent_bytes = |input: &Input| match input.segment {
+            Some(_) => 0,
+            None => input.value.bytes().len(),
+        };
+        let packed = |(input, prefix): (&Input, &Vec<u8>)| prefix.len() + sent_bytes(input);
         let sizes: Vec<usize> = call.inputs.iter().zip(&prefixes).map(packed).collect();
         let inputs: usize = sizes.iter().map(|size| 16 + size).sum();
         let length = 8 + 4 + 4 + call.arguments.len() + 4 + inputs;
@@ -179,22 +206,34 @@ impl Runner {
         small.extend_from_slice(call.arguments);
         small.extend((call.inputs.len() as u32).to_le_bytes());
         for ((input, prefix), size) in call.inputs.iter().zip(&prefixes).zip(&sizes) {
+            let mapped = if input.segment.is_some() { frames::MAPPED_INPUT } else { 0 };
             small.extend(input.stage.to_le_bytes());
             small.extend(input.index.to_le_bytes());
-            small.extend((*size as u64).to_le_bytes());
+            small.extend((*size as u64 | mapped).to_le_bytes());
             small.extend_from_slice(prefix);
             let bytes = input.value.bytes();
-            if bytes.len() <= JOINED_BYTES_MAX {
+            if input.segment.is_none() && bytes.len() <= JOINED_BYTES_MAX {
                 small.extend_from_slice(bytes);
                 continue;
             }
-            for part in [&small[..], bytes] {
-                let written = self.writer.write_all(part).await;
-                written.map_err(PythonError::system(WRITE_FAILED))?;
-            }
+            // Frames first: the process takes descriptors only when a frame speaks of one, and their socket holds few.
+            self.write_all(small).await?;
             small.clear();
+            match &input.segment {
+                Some(segment) => {
+                    self.has_mapped = true;
+                    let sent = descriptors::send(&self.descriptors, segment.descriptor()).await;
+                    sent.map_err(PythonError::system(WRITE_FAILED))?;
+                }
+                None => self.write_all(bytes).await?,
+            }
         }
         Ok(())
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> Result<(), PythonError> {
+        let written = self.writer.write_all(bytes).await;
+        written.map_err(PythonError::system(WRITE_FAILED))
     }
 
     /// Waits for the answer to the next call that has none, which may give its slot back meanwhile. One that is stopped
@@ -226,9 +265,6 @@ impl Runner {
         let mut body = Reader(&frame.body);
         let ticket = body.u64()?;
         self.answered += 1;
-        if self.answered == self.tickets {
-            self.printed.set_running(None);
-        }
         if ticket != self.answered {
             return Err(PythonError::Protocol("the answer to another call".to_string()));
         }
@@ -237,15 +273,31 @@ impl Runner {
                 let start = frame.body.len() - body.0.len();
                 frames::unpack(&Buffer::from_vec(frame.body).slice(start))
             }
+            from_runner::DONE_MAPPED => self.take_mapped(&body).await,
             from_runner::RAISED => {
                 let _flags = body.u8()?;
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let (what, _traceback) = (text(body.counted()?), body.counted()?);
+                let (what, traceback) = (text(body.counted()?), text(body.counted()?));
                 let exception = Some(body.counted()?).filter(|bytes| !bytes.is_empty());
-                Err(PythonError::Raised { text: what, exception: exception.map(Arc::from) })
+                let exception = exception.map(Arc::from);
+                let arguments = text(body.counted()?);
+                Err(PythonError::Raised { text: what, traceback, arguments, exception })
             }
             other => Err(PythonError::Protocol(format!("a frame of kind {other}"))),
         }
+    }
+
+    /// Takes over the memory with the parts of a result.
+    async fn take_mapped(&mut self, parts: &Reader<'_>) -> Result<Payload, PythonError> {
+        let parts = frames::read_parts(&mut Reader(parts.0))?;
+        let Ok(memory) = descriptors::receive(&self.descriptors).await else {
+            return Err(self.ended().await);
+        };
+        let length = parts.iter().sum();
+        let bytes = self.segments.adopt(memory, length);
+        let bytes = bytes.map_err(PythonError::system("cannot map the result of a function"))?;
+        let payload = Payload::new(Header::Pickle { parts }, bytes);
+        payload.map_err(|error| PythonError::Protocol(error.to_string()))
     }
 
     /// The process has closed its connection: how it ended.

@@ -1,21 +1,20 @@
 //! The Python process that is forked: started once for each environment.
 
+use crate::python::descriptors;
 use crate::python::find::Environment;
 use crate::python::frames::{self, Reader, from_zygote, to_zygote};
 use crate::python::log::{Printed, follow};
 use crate::python::{PythonError, RUNNER_SOURCE};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -26,6 +25,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 const FORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Orders that may wait for the process.
 const ORDERS_MAX: usize = 64;
+/// Sockets of a runner: for frames, for what it prints, and for descriptors.
+pub(super) const RUNNER_SOCKETS: usize = 3;
 /// The name of the Python side in the scratch folder.
 const RUNNER_FILE: &str = "partita-runner.py";
 
@@ -56,7 +57,7 @@ pub(super) struct Forked {
 
 #[derive(Debug)]
 enum Order {
-    Fork { number: u32, ends: [OwnedFd; 2] },
+    Fork { number: u32, ends: [OwnedFd; RUNNER_SOCKETS] },
     Signal { number: u32, signal: u32 },
 }
 
@@ -147,8 +148,11 @@ impl Zygote {
         self.printed.last()
     }
 
-    /// Forks a runner, whose ends of the sockets these are: for its frames, and for what it prints.
-    pub(super) async fn fork(&self, ends: [OwnedFd; 2]) -> Result<Forked, PythonError> {
+    /// Forks a runner, whose ends of the sockets these are: for its frames, for what it prints, and for descriptors.
+    pub(super) async fn fork(
+        &self,
+        ends: [OwnedFd; RUNNER_SOCKETS],
+    ) -> Result<Forked, PythonError> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (forked, told) = oneshot::channel();
         let (exit, exited) = watch::channel(None);
@@ -263,7 +267,7 @@ impl Started {
 async fn obey(mut writer: OwnedWriteHalf, mut orders: mpsc::Receiver<Order>) {
     while let Some(order) = orders.recv().await {
         let sent = match order {
-            Order::Fork { number, ends } => send_with(&writer, number, &ends).await,
+            Order::Fork { number, ends } => send_fork(&writer, number, &ends).await,
             Order::Signal { number, signal } => {
                 let body = [number.to_le_bytes(), signal.to_le_bytes()].concat();
                 writer.write_all(&frames::frame(to_zygote::SIGNAL, &body)).await
@@ -277,29 +281,10 @@ async fn obey(mut writer: OwnedWriteHalf, mut orders: mpsc::Receiver<Order>) {
 }
 
 /// Sends the order to fork, with the sockets of the child.
-async fn send_with(
-    writer: &OwnedWriteHalf,
-    number: u32,
-    ends: &[OwnedFd; 2],
-) -> std::io::Result<()> {
+async fn send_fork(writer: &OwnedWriteHalf, number: u32, ends: &[OwnedFd]) -> std::io::Result<()> {
     let frame = frames::frame(to_zygote::FORK, &number.to_le_bytes());
-    let descriptors = [ends[0].as_raw_fd(), ends[1].as_raw_fd()];
-    let stream: &UnixStream = writer.as_ref();
-    loop {
-        stream.writable().await?;
-        let sent = stream.try_io(Interest::WRITABLE, || {
-            let (bytes, rights) =
-                ([IoSlice::new(&frame)], [ControlMessage::ScmRights(&descriptors)]);
-            let flags = MsgFlags::MSG_NOSIGNAL;
-            Ok(sendmsg::<()>(stream.as_raw_fd(), &bytes, &rights, flags, None)?)
-        });
-        match sent {
-            Ok(sent) if sent == frame.len() => return Ok(()),
-            Ok(_) => return Err(std::io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let ends: Vec<_> = ends.iter().map(AsFd::as_fd).collect();
+    descriptors::send_with(writer.as_ref(), &frame, &ends).await
 }
 
 /// Hears of children until the process ends.

@@ -7,7 +7,9 @@
 
 mod box_cut;
 mod disk;
+mod fetched;
 mod file;
+mod objects;
 mod output;
 mod partitions;
 mod read;
@@ -17,11 +19,13 @@ use output::small_pieces;
 pub(crate) use output::{Output, SPILLED_BATCH_BYTES};
 pub(crate) use read::rows;
 
+use crate::memory::Segments;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use disk::Disk;
+use fetched::Fetched;
 use file::{Section, SpillFile};
 use partita_shared::ids::{Attempt, JobId, StageId, TaskId};
 use partitions::{Partitions, tasks_of};
@@ -76,6 +80,9 @@ pub(crate) struct Store {
     /// What outputs in the making have in memory.
     making_bytes: AtomicUsize,
     state: Mutex<State>,
+    segments: Arc<Segments>,
+    /// Copies of objects that are not stored here.
+    fetched: Arc<Fetched>,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +117,8 @@ impl Store {
             clock: AtomicU64::new(0),
             making_bytes: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
+            segments: Segments::new(),
+            fetched: Arc::default(),
         }
     }
 
@@ -191,7 +200,7 @@ impl Store {
     /// much that gave; 0 means that there is nothing left to write, or no room on the disk. A disk that had
     /// none is not tried again and again: whoever asks is many, and each try compresses a whole partition.
     pub(crate) fn make_room(&self, bytes: usize) -> usize {
-        let mut freed = 0;
+        let mut freed = self.fetched.make_room(bytes.max(1));
         while freed < bytes.max(1) && !self.disk.is_known_to_fail() {
             match self.spill_oldest() {
                 Ok(0) => break,
@@ -254,6 +263,7 @@ impl Store {
     /// the jobs some of whose attempts were stopped and have not ended: only those can bring anything,
     /// and so much is remembered.
     pub(crate) fn drop_job(&self, job: JobId, stopping: &HashSet<JobId>) -> Forgotten {
+        self.fetched.drop_job(job);
         {
             let mut state = self.lock();
             state.dropped.retain(|dropped| stopping.contains(dropped));
@@ -280,6 +290,7 @@ impl Store {
 
     /// Forgets everything: the scheduler that knew of it is gone.
     pub(crate) fn clear(&self) -> Forgotten {
+        self.fetched.clear();
         let mut state = self.lock();
         let gone = std::mem::take(&mut state.partitions);
         state.dropped.clear();

@@ -10,7 +10,7 @@ use crate::route::task_key;
 use partita_observe::frame::{Answer, Question};
 use partita_observe::view::{AttemptView, InputView, TaskView};
 use partita_shared::ids::{StageId, TaskId};
-use partita_shared::model::{TaskRow, TaskState};
+use partita_shared::model::{CallText, CallTextKind, TaskRow, TaskState};
 use yew::prelude::*;
 
 /// How often the page asks again, in milliseconds.
@@ -56,6 +56,9 @@ fn whole(live: &Live, task: &TaskView) -> Html {
                 { why(live, task) }
             }
             { attempts(live, &task.attempts) }
+            if !task.texts.is_empty() {
+                { texts(&task.texts) }
+            }
             <div class="columns">
                 { inputs(live, task.row.id.stage, &task.inputs) }
                 { story(live, task) }
@@ -182,6 +185,28 @@ fn attempt_row(live: &Live, attempt: &AttemptView) -> Html {
     }
 }
 
+/// What the calls of a function printed, and how they failed.
+fn texts(texts: &[CallText]) -> Html {
+    let heading = |text: &CallText| {
+        let what = match text.kind {
+            CallTextKind::Printed => "Printed",
+            CallTextKind::Arguments => "Arguments",
+            CallTextKind::Traceback => "Traceback",
+        };
+        format!("{what}, attempt {}", text.attempt)
+    };
+    html! {
+        <Panel title="Output of the function" id="texts" status={Status::Ready}>
+            { for texts.iter().enumerate().map(|(at, text)| html! {
+                <div key={at}>
+                    <p class="details">{ heading(text) }</p>
+                    <pre class="text" tabindex="0">{ text.text.clone() }</pre>
+                </div>
+            }) }
+        </Panel>
+    }
+}
+
 fn inputs(live: &Live, of: StageId, inputs: &[InputView]) -> Html {
     let status = Status::of(true, inputs.is_empty(), "It reads no other stage.");
     html! {
@@ -273,6 +298,9 @@ mod tests {
                 "scan orders Shuffle 22 of 4 000 partitions missing",
                 "all of 6 000 partitions there",
                 "42 s ago attempt 2 failed for want of memory",
+                "Output of the function Printed, attempt 1 reading part 871",
+                "Traceback, attempt 1",
+                "KeyError: 'price'",
             ],
         );
     }

@@ -11,7 +11,7 @@ mod tests;
 use crate::hub::Hub;
 use crate::parts::Parts;
 use crate::telemetry::Telemetry;
-use crate::web::client;
+use crate::web::{client, details};
 use answer::{Answer, ApiError, Jobs, Named, Stages, Tasks, Workers, split_page};
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
@@ -21,7 +21,9 @@ use parameters::{JOB_STATES, Parameters, TASK_STATES, WORKER_STATES};
 use partita_core::Event;
 use partita_shared::ids::{JobId, WorkerId};
 use partita_shared::message::Reply;
-use partita_shared::model::{ClusterRow, JobRow, JobState, WorkerRow, WorkerState};
+use partita_shared::model::{
+    ClusterRow, JobRow, JobState, TaskDetail, WorkerLog, WorkerRow, WorkerState,
+};
 use std::sync::Arc;
 
 /// Workers in one answer.
@@ -39,6 +41,8 @@ pub(crate) fn routes() -> Router<Parts> {
         .route("/api/v2/jobs/{id}", get(job))
         .route("/api/v2/jobs/{id}/stages", get(stages))
         .route("/api/v2/jobs/{id}/tasks", get(tasks))
+        .route("/api/v2/jobs/{id}/tasks/{task}", get(task))
+        .route("/api/v2/workers/{id}/log", get(log))
         .route("/api/{*rest}", any(nothing_here))
         .method_not_allowed_fallback(wrong_method)
 }
@@ -144,6 +148,34 @@ async fn tasks(
     let (rows, next) = split_page(rows, limit, key);
     let tasks = rows.into_iter().map(|row| Named { name: row.id.to_string(), row }).collect();
     Ok(Answer(Tasks { tasks, next }))
+}
+
+/// One task, with its attempts and what its calls printed.
+async fn task(
+    State(hub): State<Hub>,
+    State(telemetry): State<Arc<Telemetry>>,
+    Path((job, task)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> Answered<Named<TaskDetail>> {
+    Parameters::read(query.as_deref(), &[])?;
+    let id = parameters::task_id(&job, &task)?;
+    let detail = details::task_detail(&hub, &telemetry, id).await.ok_or_else(ApiError::ending)?;
+    let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
+    detail.map(|row| Answer(Named { name: id.to_string(), row })).map_err(unknown)
+}
+
+/// The end of the log of a worker.
+async fn log(
+    State(hub): State<Hub>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answered<WorkerLog> {
+    Parameters::read(query.as_deref(), &[])?;
+    let worker = parameters::worker_id(&id)?;
+    let logs = details::logs(&hub, vec![worker]).await.ok_or_else(ApiError::ending)?;
+    let unknown = |reason| ApiError::new(StatusCode::NOT_FOUND, reason);
+    let log = logs.map_err(unknown)?.pop();
+    log.map(Answer).ok_or_else(ApiError::ending)
 }
 
 async fn cancel(

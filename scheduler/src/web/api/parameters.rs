@@ -3,7 +3,7 @@
 
 use super::answer::ApiError;
 use axum::http::StatusCode;
-use partita_shared::ids::{JobId, WorkerId};
+use partita_shared::ids::{JobId, StageId, TaskId, WorkerId};
 use partita_shared::model::{JobState, TaskState, WorkerState};
 use std::str::FromStr;
 use url::form_urlencoded;
@@ -124,10 +124,8 @@ impl Parameters {
     /// If it is not two numbers with a point between.
     pub(super) fn task_key(&self, name: &str) -> Result<Option<(u32, u32)>, ApiError> {
         let read = |text: &str| {
-            let key = text
-                .split_once('.')
-                .and_then(|(stage, index)| Some((stage.parse().ok()?, index.parse().ok()?)));
-            key.ok_or_else(|| ApiError::parameter(name, text, "STAGE.INDEX, such as 0.199"))
+            read_task_key(text)
+                .ok_or_else(|| ApiError::parameter(name, text, "STAGE.INDEX, such as 0.199"))
         };
         self.get(name).map(read).transpose()
     }
@@ -142,6 +140,25 @@ pub(super) fn worker_id(text: &str) -> Result<WorkerId, ApiError> {
         let error = format!("invalid worker id `{text}`: expected a number or worker-N");
         ApiError::new(StatusCode::BAD_REQUEST, error)
     })
+}
+
+/// The task that a path names.
+///
+/// # Errors
+/// If it names none.
+pub(super) fn task_id(job: &str, task: &str) -> Result<TaskId, ApiError> {
+    let job = job_id(job)?;
+    let (stage, index) = read_task_key(task).ok_or_else(|| {
+        let error = format!("invalid task `{task}`: expected STAGE.INDEX, such as 0.199");
+        ApiError::new(StatusCode::BAD_REQUEST, error)
+    })?;
+    Ok(TaskId { stage: StageId { job, index: stage }, index })
+}
+
+/// A stage and an index in it.
+fn read_task_key(text: &str) -> Option<(u32, u32)> {
+    let (stage, index) = text.split_once('.')?;
+    Some((stage.parse().ok()?, index.parse().ok()?))
 }
 
 /// The job that a path names.
