@@ -5,7 +5,7 @@
 //! stands for "what another stage made"; [`codec`] gives fragments their wire form; [`session`]
 //! holds the settings that planning and running must agree on; [`single`] makes scalar subqueries
 //! joins that keep their meaning; [`ranged`] has the partitions of sorted rows done by themselves;
-//! [`logical`] is the wire form of plans that clients build.
+//! [`logical`] is the wire form of plans that clients build; [`python`] has functions of Python in queries.
 //!
 //! This is the contract between the scheduler and the worker, which must not know each other. It performs no
 //! input or output. The tables that queries name by path are in the crate `files`, the operators that only
@@ -25,6 +25,7 @@ pub mod logical;
 mod orders;
 pub mod persisted;
 mod properties;
+pub mod python;
 pub mod ranged;
 pub mod session;
 pub mod single;

@@ -33,6 +33,7 @@ from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
+from ._sql_functions import SqlFunctionMethods
 from ._tls import page_token
 from ._worker_view import is_in_runner, own_client
 
@@ -75,7 +76,15 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
+class Client(
+    FunctionMethods,
+    CollectionMethods,
+    InspectionMethods,
+    SharingMethods,
+    DatasetMethods,
+    SetupMethods,
+    SqlFunctionMethods,
+):
     """A connection to a cluster.
 
     Parameters

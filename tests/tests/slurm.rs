@@ -13,6 +13,7 @@ mod documents;
 mod ending;
 #[path = "slurm/faults.rs"]
 mod faults;
+mod from_python;
 #[path = "slurm/joining.rs"]
 mod joining;
 #[path = "slurm/network.rs"]

@@ -73,7 +73,7 @@ impl Engine {
         let (data, segments) = (runtimes.data().clone(), store.segments());
         let pools = Arc::new(Pools::new(python, scratch, policy, data, segments));
         let executors = Executors {
-            queries: Box::new(QueryExecutor::new(&budget, &store, environment)),
+            queries: Box::new(QueryExecutor::new(&budget, &store, environment, &pools)),
             commits: Box::new(CommitExecutor(Arc::clone(&store))),
             functions: Box::new(FunctionExecutor::new(&store, &pools)),
         };

@@ -6,12 +6,14 @@ mod tests;
 use crate::error::PlanError;
 use crate::exchange::{ExchangeExec, Reading};
 use crate::properties::{Reader, WireProperties, Writer};
+use crate::python::{PythonCalls, PythonFunction};
 use crate::windows;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_expr_common::physical_expr::proto_decode::PhysicalExprDecodeCtx;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
@@ -31,6 +33,7 @@ use partita_files::{CompressedScan, FileForm};
 use partita_operators::ranged::Reach;
 use partita_operators::ranged::carry::{Carries, CarryExec, PrefixExec};
 use partita_operators::ranged::edge::{Edge, EdgeExec, HaloExec, TrimExec, children_of};
+use partita_shared::message::FunctionSpec;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
@@ -203,9 +206,19 @@ fn only(inputs: &[Arc<dyn ExecutionPlan>]) -> Result<Arc<dyn ExecutionPlan>> {
     Ok(input)
 }
 
+/// The wire form of a Python function. The types are DataFusion's protobuf of them, as columns.
+#[derive(Serialize, Deserialize)]
+struct PythonNode {
+    spec: FunctionSpec,
+    types: Vec<u8>,
+}
+
 /// Encodes and decodes the nodes that are ours.
-#[derive(Debug)]
-struct Codec;
+#[derive(Debug, Default)]
+struct Codec {
+    /// What calls Python functions, where fragments run.
+    python: Option<Arc<dyn PythonCalls>>,
+}
 
 fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
@@ -287,6 +300,26 @@ impl PhysicalExtensionCodec for Codec {
         });
         bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
         Ok(())
+    }
+
+    fn try_encode_udf(&self, node: &ScalarUDF, bytes: &mut Vec<u8>) -> Result<()> {
+        let Some(function) = node.inner().downcast_ref::<PythonFunction>() else {
+            return Ok(());
+        };
+        let types = schema_bytes(&function.types())?;
+        let node = PythonNode { spec: function.spec().clone(), types };
+        bytes.extend(postcard::to_stdvec(&node).map_err(external)?);
+        Ok(())
+    }
+
+    fn try_decode_udf(&self, name: &str, bytes: &[u8]) -> Result<Arc<ScalarUDF>> {
+        let unknown = || DataFusionError::Plan(format!("the function {name} is unknown"));
+        if bytes.is_empty() {
+            return Err(unknown());
+        }
+        let PythonNode { spec, types } = postcard::from_bytes(bytes).map_err(external)?;
+        let function = PythonFunction::of_types(spec, &schema_of(&types)?).ok_or_else(unknown)?;
+        Ok(Arc::new(function.called_by(self.python.clone()).into_udf()))
     }
 
     /// The only expressions of ours are pieces.
@@ -385,16 +418,21 @@ pub fn encode(plan: Arc<dyn ExecutionPlan>) -> Result<Vec<u8>, PlanError> {
     let plan = windows::straight(plan).map_err(PlanError::NotSendable)?;
     windows::check(&plan).map_err(PlanError::NotSendable)?;
     let plan = CompressedScan::mark(plan).map_err(PlanError::NotSendable)?;
-    physical_plan_to_bytes_with_proto_converter(plan, &Codec, &Pieces::default())
+    physical_plan_to_bytes_with_proto_converter(plan, &Codec::default(), &Pieces::default())
         .map(|bytes| bytes.to_vec())
         .map_err(PlanError::NotSendable)
 }
 
-/// The fragment that these bytes are.
+/// The fragment that these bytes are. `python` calls the Python functions in it.
 ///
 /// # Errors
 /// [`PlanError::Malformed`] if they are none.
-pub fn decode(bytes: &[u8], context: &TaskContext) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
-    physical_plan_from_bytes_with_proto_converter(bytes, context, &Codec, &Pieces::default())
+pub fn decode(
+    bytes: &[u8],
+    context: &TaskContext,
+    python: Option<Arc<dyn PythonCalls>>,
+) -> Result<Arc<dyn ExecutionPlan>, PlanError> {
+    let codec = Codec { python };
+    physical_plan_from_bytes_with_proto_converter(bytes, context, &codec, &Pieces::default())
         .map_err(PlanError::Malformed)
 }

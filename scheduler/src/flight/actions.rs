@@ -16,8 +16,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use partita_net::peer::{DataPlane, FetchTicket, Part};
 use partita_net::upload::{UploadCommand, unbroken};
 use partita_plan::persisted::Sorted;
+use partita_plan::python::PythonFunction;
 use partita_shared::endpoint::Endpoint;
 use partita_shared::ids::JobId;
+use partita_shared::limits::FUNCTION_BYTES_MAX;
+use partita_shared::message::FunctionSpec;
 use partita_shared::wire;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,7 +31,7 @@ use tokio::sync::mpsc;
 use tonic::{Response, Status};
 
 /// The actions, and what each does.
-pub(crate) const ACTIONS: [(&str, &str); 8] = [
+pub(crate) const ACTIONS: [(&str, &str); 10] = [
     (
         "partita.attend",
         "Keep the session while the answer is read; its tables are dropped when it ends",
@@ -43,6 +46,11 @@ pub(crate) const ACTIONS: [(&str, &str); 8] = [
     ),
     ("partita.upload_end", "Finish an upload and name the table: job, name, public, schema"),
     ("partita.locate", "List the workers that hold the partitions of a table: name"),
+    (
+        "partita.register_function",
+        "Let statements of the session call a Python function: name, pickle, environment, types",
+    ),
+    ("partita.unregister_function", "Take a Python function of the session away: name"),
 ];
 
 /// Tables that are let go at once.
@@ -102,6 +110,22 @@ struct UploadEnd {
 }
 
 #[derive(Deserialize)]
+struct RegisterFunction {
+    name: String,
+    /// The function, pickled, in base64.
+    pickle: String,
+    /// The Python that the client runs.
+    environment: serde_json::Value,
+    /// The schema's message of an Arrow IPC stream, in base64: the types of the arguments and, last, of the result.
+    types: String,
+}
+
+#[derive(Deserialize)]
+struct UnregisterFunction {
+    name: String,
+}
+
+#[derive(Deserialize)]
 struct Locate {
     name: String,
 }
@@ -139,6 +163,8 @@ pub(crate) async fn answer(
         "partita.upload_begin" => upload_begin(uploads, &request_context, body).await,
         "partita.upload_end" => upload_end(uploads, catalog, &request_context, body).await,
         "partita.locate" => locate(hub, catalog, &request_context, body).await,
+        "partita.register_function" => register_function(catalog, &request_context, body).await,
+        "partita.unregister_function" => unregister_function(catalog, &request_context, body).await,
         _ => return None,
     };
     let one = answer.map(|body| arrow_flight::Result { body: body.into() });
@@ -239,6 +265,40 @@ async fn upload_end(
     let uploaded = UploadedTable { name, public, schema, sorted };
     let rows = uploads.end(catalog, request_context, JobId(job), uploaded).await;
     json(&serde_json::json!({ "rows": rows.map_err(status::of)? }))
+}
+
+async fn register_function(
+    catalog: &Catalog,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let RegisterFunction { name, pickle, environment, types } = read(body)?;
+    let types = read_stream(&types, "the types")?.schema();
+    let pickle = STANDARD
+        .decode(pickle)
+        .map_err(|error| Status::invalid_argument(format!("cannot read the function: {error}")))?;
+    if pickle.len() > FUNCTION_BYTES_MAX {
+        let text =
+            format!("the function has {} bytes, more than {FUNCTION_BYTES_MAX}", pickle.len());
+        return Err(Status::invalid_argument(text));
+    }
+    let environment = environment.to_string().into();
+    let spec = FunctionSpec { name, pickle: pickle.into(), environment };
+    let function = PythonFunction::of_types(spec, &types)
+        .ok_or_else(|| Status::invalid_argument("a function must have a type of its result"))?;
+    let session = catalog.session(request_context).await;
+    session.register_function(function).map_err(status::of)?;
+    json(&serde_json::json!({}))
+}
+
+async fn unregister_function(
+    catalog: &Catalog,
+    request_context: &RequestContext,
+    body: &[u8],
+) -> Result<Vec<u8>, Status> {
+    let UnregisterFunction { name } = read(body)?;
+    let found = catalog.session(request_context).await.unregister_function(&name);
+    json(&serde_json::json!({ "found": found }))
 }
 
 fn read_stream(text: &str, what: &str) -> Result<StreamReader<Cursor<Vec<u8>>>, Status> {

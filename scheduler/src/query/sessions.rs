@@ -1,13 +1,15 @@
 //! Sessions: the tables and views that clients made, and the directory of their paths.
 
-use crate::query::create_table;
+use crate::query::{QueryError, create_table};
 use datafusion::common::TableReference;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, ScalarUDFImpl};
 use datafusion::prelude::SessionContext;
 use partita_files::FileTables;
 use partita_plan::persisted::{PersistedResult, PersistedTable};
+use partita_plan::python::PythonFunction;
 use partita_plan::session::planning_context;
 use partita_shared::ids::JobId;
+use partita_shared::units::format_bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,10 @@ use std::time::Instant;
 const SESSIONS_MAX: usize = 256;
 /// Sessions whose clients attend them.
 const ATTENDED_SESSIONS_MAX: usize = 1024;
+/// Python functions that one session may have.
+const FUNCTIONS_MAX: usize = 1_000;
+/// Bytes of their pickles in all.
+const FUNCTIONS_BYTES_MAX: usize = 64 << 20;
 /// Statements that one session may be made of.
 const SESSION_STATEMENTS_MAX: usize = 10_000;
 
@@ -31,6 +37,8 @@ pub(crate) struct Session {
     made_by: Mutex<Vec<Made>>,
     /// The persisted tables that it shows, and their jobs.
     persisted: Mutex<BTreeMap<String, JobId>>,
+    /// The Python functions that its statements may call, with the bytes of each.
+    functions: Mutex<BTreeMap<String, usize>>,
 }
 
 /// A statement that made a session what it is.
@@ -85,7 +93,47 @@ impl Session {
             directory: Mutex::new(directory),
             made_by: Mutex::default(),
             persisted: Mutex::default(),
+            functions: Mutex::default(),
         }
+    }
+
+    /// Makes a Python function one that its statements may call, in the place of one of the same name.
+    ///
+    /// # Errors
+    /// If SQL has a function of that name, or there are too many.
+    pub(crate) fn register_function(&self, function: PythonFunction) -> Result<(), QueryError> {
+        let name = function.name().to_string();
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.context.state();
+        let is_known = state.scalar_functions().contains_key(&name)
+            || state.aggregate_functions().contains_key(&name)
+            || state.window_functions().contains_key(&name);
+        if is_known && !functions.contains_key(&name) {
+            let text = format!("SQL has a function {name}; choose another name");
+            return Err(QueryError::Statement(text));
+        }
+        let bytes = function.bytes();
+        let others = functions.iter().filter(|(other, _)| **other != name);
+        let (count, sum) = others.fold((0, 0), |(count, sum), (_, bytes)| (count + 1, sum + bytes));
+        if count >= FUNCTIONS_MAX || sum + bytes > FUNCTIONS_BYTES_MAX {
+            return Err(QueryError::Statement(format!(
+                "too many functions: a session may have {FUNCTIONS_MAX} of {} in all",
+                format_bytes(FUNCTIONS_BYTES_MAX as u64)
+            )));
+        }
+        functions.insert(name, bytes);
+        self.context.register_udf(function.into_udf());
+        Ok(())
+    }
+
+    /// Takes a Python function away. False if it has none of that name.
+    pub(crate) fn unregister_function(&self, name: &str) -> bool {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_there = functions.remove(name).is_some();
+        if was_there {
+            self.context.deregister_udf(name);
+        }
+        was_there
     }
 
     /// Whether it has a table or a view of that name that is not a persisted one.

@@ -13,8 +13,16 @@ use std::process::Command;
 pub const VARIABLE: &str = "PARTITA_TEST_PYTHON";
 
 /// Packages that a job needs beside Partita's own; what they consist of begins so.
-const PACKAGES: [&str; 7] =
-    ["pyarrow", "numpy", "pandas", "dateutil", "six.py", "python_dateutil", "tzdata"];
+const PACKAGES: [&str; 8] = [
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "cloudpickle",
+    "dateutil",
+    "six.py",
+    "python_dateutil",
+    "tzdata",
+];
 
 /// Makes files visible to the cluster's users.
 fn share(from: &Path, to: &Path) {

@@ -8,6 +8,7 @@ use crate::exec::inputs::TaskInputs;
 use crate::exec::split::RangeSplitter;
 use crate::exec::write::{counted_output, write_all};
 use crate::memory::{Budget, MemoryPolicy, RowGroupGate, TaskMemory, with_gated_reads};
+use crate::python::{Pools, QueryFunctions};
 use crate::store::{Output, Store};
 use async_trait::async_trait;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -28,7 +29,9 @@ use partita_operators::sliding::with_sliding_windows;
 use partita_operators::sorting::with_whole_sorts;
 use partita_operators::width::widest_row_bytes;
 use partita_plan::exchange::InputsExtension;
+use partita_plan::python::PythonCalls;
 use partita_plan::{clauses, codec, session};
+use partita_shared::ids::StageId;
 use partita_shared::message::{RunTask, Work};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +48,7 @@ pub(crate) struct QueryExecutor {
     store: Arc<Store>,
     runtime: Arc<RuntimeEnv>,
     context: Arc<TaskContext>,
+    pools: Arc<Pools>,
 }
 
 /// The settings under which fragments run here: those of the memory that a slot has.
@@ -69,7 +73,9 @@ impl Executor for QueryExecutor {
                 // A second attempt must not meet the state that the first one left in a shared plan,
                 // and the metrics must be only this task's.
                 let wanted = stage.fragment.analyze;
-                let plan = stage.plan(wanted || task.attempt > 1, || self.decode(bytes))?;
+                let plan = stage.plan(wanted || task.attempt > 1, || {
+                    self.decode(bytes, stage.fragment.stage)
+                })?;
                 files::check_unchanged(&plan, index)?;
                 let batch_rows = self.policy.batch_rows(widest_row_bytes(&plan));
                 let context = self.context_with(inputs, &memory, batch_rows);
@@ -87,7 +93,12 @@ impl Executor for QueryExecutor {
 }
 
 impl QueryExecutor {
-    pub(crate) fn new(budget: &Arc<Budget>, store: &Arc<Store>, runtime: Arc<RuntimeEnv>) -> Self {
+    pub(crate) fn new(
+        budget: &Arc<Budget>,
+        store: &Arc<Store>,
+        runtime: Arc<RuntimeEnv>,
+        pools: &Arc<Pools>,
+    ) -> Self {
         let policy = budget.policy();
         QueryExecutor {
             policy,
@@ -96,12 +107,14 @@ impl QueryExecutor {
             store: Arc::clone(store),
             context: session::task_context(Arc::clone(&runtime), running_config(policy)),
             runtime,
+            pools: Arc::clone(pools),
         }
     }
 
     /// The plan of a fragment, with the operators that have no wire form.
-    fn decode(&self, bytes: &[u8]) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = codec::decode(bytes, &self.context);
+    fn decode(&self, bytes: &[u8], stage: StageId) -> Result<Arc<dyn ExecutionPlan>> {
+        let python: Arc<dyn PythonCalls> = Arc::new(QueryFunctions::new(&self.pools, stage));
+        let plan = codec::decode(bytes, &self.context, Some(python));
         let plan = plan.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let plan = with_chunked_windows(with_sliding_windows(plan)?)?;
         let plan = with_whole_sorts(plan, self.policy.heap_bytes())?;

@@ -72,7 +72,7 @@ impl FunctionExecutor {
     async fn send(&self, spec: &FunctionSpec, left: &Left) -> Result<Lease, PythonError> {
         let stage = left.first().map(|(run, _)| run.stage.fragment.stage);
         let stage = stage.ok_or_else(|| PythonError::Protocol("no call".to_string()))?;
-        let (mut lease, function) = self.pools.lease(&spec.environment, stage).await?;
+        let (mut lease, function) = self.pools.lease(&spec.environment, stage, None).await?;
         let mut calls = Vec::with_capacity(left.len());
         for (run, inputs) in left {
             let (task, arguments) = (run.task.task, &run.task.arguments[..]);

@@ -12,12 +12,14 @@ mod find;
 mod frames;
 mod log;
 mod pool;
+mod query;
 mod runner;
 mod texts;
 mod zygote;
 
 pub(crate) use executor::FunctionExecutor;
 pub(crate) use pool::Pools;
+pub(crate) use query::QueryFunctions;
 
 /// The Python side of the runners.
 const RUNNER_SOURCE: &str = include_str!("runner.py");

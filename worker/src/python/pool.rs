@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 /// Environments at once on one worker.
 const ENVIRONMENTS_MAX: usize = 16;
@@ -55,6 +56,8 @@ pub(crate) struct Pools {
     segments: Arc<Segments>,
     /// What calls print and how they fail, until the scheduler is told.
     texts: Arc<CallTexts>,
+    /// The ends of jobs whose queries call functions.
+    ends: Mutex<HashMap<JobId, CancellationToken>>,
     /// Environment variables by which functions find the cluster.
     contact: Mutex<Vec<(&'static str, String)>>,
     pools: Mutex<HashMap<Arc<str>, Arc<Pool>>>,
@@ -72,10 +75,10 @@ pub(super) struct Pool {
     used: Mutex<Instant>,
 }
 
-/// The numbers of functions, by the stage that calls each.
+/// The numbers of functions, by the stage that calls each, and the name of those that queries call.
 #[derive(Debug, Default)]
 struct Numbers {
-    known: HashMap<StageId, u32>,
+    known: HashMap<(StageId, Option<String>), u32>,
     next: u32,
 }
 
@@ -112,8 +115,8 @@ impl Pools {
     ) -> Self {
         let segments = Arc::clone(segments);
         let (contact, pools, watched) = (Mutex::default(), Mutex::default(), Arc::default());
-        let texts = Arc::default();
-        Pools { chosen, scratch, policy, data, segments, texts, contact, pools, watched }
+        let (texts, ends) = (Arc::default(), Mutex::default());
+        Pools { chosen, scratch, policy, data, segments, texts, ends, contact, pools, watched }
     }
 
     /// Sets the cluster that functions find: the scheduler's address, its token, and the name of this worker.
@@ -140,15 +143,21 @@ impl Pools {
 
     /// Ends the runners that have run functions of a job and do nothing now.
     pub(crate) fn end_job(&self, job: JobId) {
+        if let Some(end) = lock(&self.ends).remove(&job) {
+            end.cancel();
+        }
         let pools: Vec<Arc<Pool>> = lock(&self.pools).values().cloned().collect();
         for pool in pools {
             lock(&pool.idle).retain(|runner| runner.job != Some(job));
-            lock(&pool.functions).known.retain(|stage, _| stage.job != job);
+            lock(&pool.functions).known.retain(|(stage, _), _| stage.job != job);
         }
     }
 
     /// Ends all: nobody wants what they compute.
     pub(crate) fn clear(&self) {
+        for (_, end) in lock(&self.ends).drain() {
+            end.cancel();
+        }
         lock(&self.pools).clear();
     }
 
@@ -181,14 +190,25 @@ impl Pools {
         Ok(pool)
     }
 
-    /// A runner of an environment, and the number of the function of a stage there.
+    /// The threads that drive the sockets.
+    pub(super) fn data(&self) -> &Handle {
+        &self.data
+    }
+
+    /// Is cancelled when a job has ended.
+    pub(super) fn end_of(&self, job: JobId) -> CancellationToken {
+        lock(&self.ends).entry(job).or_default().clone()
+    }
+
+    /// A runner of an environment, and the number there of the function of a stage, or of one of this name in its query.
     pub(super) async fn lease(
         self: &Arc<Self>,
         environment: &Arc<str>,
         stage: StageId,
+        name: Option<&str>,
     ) -> Result<(Lease, u32), PythonError> {
         let pool = self.pool(environment)?;
-        let function = lock(&pool.functions).of(stage);
+        let function = lock(&pool.functions).of(stage, name);
         pool.leased.fetch_add(1, Ordering::Relaxed);
         let mut lease = Lease {
             pools: Arc::clone(self),
@@ -292,8 +312,9 @@ impl Pool {
 }
 
 impl Numbers {
-    fn of(&mut self, stage: StageId) -> u32 {
-        if let Some(number) = self.known.get(&stage) {
+    fn of(&mut self, stage: StageId, name: Option<&str>) -> u32 {
+        let key = (stage, name.map(str::to_string));
+        if let Some(number) = self.known.get(&key) {
             return *number;
         }
         if self.known.len() >= NUMBERS_MAX {
@@ -301,7 +322,7 @@ impl Numbers {
             self.known.clear();
         }
         self.next += 1;
-        self.known.insert(stage, self.next);
+        self.known.insert(key, self.next);
         self.next
     }
 }
