@@ -78,9 +78,11 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
 class Submitter:
     """Submits calls for a client: opens its session, and gives equal calls one future."""
 
-    def __init__(self, client: Any, python: str | None) -> None:
+    def __init__(self, client: Any, python: str | None, own_environment: str | None = None) -> None:
         self._client = client
         self._python = python
+        #: What tells the Python processes of this client from those of others; None if they may be shared.
+        self._own_environment = own_environment
         self._lock = threading.Lock()
         self._session: Session | None = None
         #: Earlier sessions that futures still refer to.
@@ -99,7 +101,7 @@ class Submitter:
                     self._old.add(old)
                     del old
                 is_first = not self._old
-                self._session = Session(self._client._connection.exchange, self._python)
+                self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
                 if is_first:
                     self._client._follow_prints()
             return self._session

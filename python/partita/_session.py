@@ -191,8 +191,8 @@ class _Stage:
         self.inputs: dict[int, int] = {}
 
 
-def environment(python: str | None) -> dict[str, Any]:
-    """Describe this process's Python to the workers."""
+def environment(python: str | None, own: str | None = None) -> dict[str, Any]:
+    """Describe this process's Python to the workers. Environments with the same description share processes there."""
     if "_partita_runner" in sys.modules and ENVIRONMENT in os.environ:
         # The calls of a function on a worker run in the environment of that function, whose processes exist.
         text = os.environ[ENVIRONMENT]
@@ -207,6 +207,8 @@ def environment(python: str | None) -> dict[str, Any]:
         "cwd": os.getcwd(),
         "preload": [name for name in PRELOADED if name in sys.modules],
     }
+    if own is not None:
+        described["own"] = own
     return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 
@@ -219,9 +221,16 @@ class Session:
         Opens the stream: returns a writer and a reader.
     python : str, optional
         The Python that runs the functions on the workers.
+    own_environment : str, optional
+        What tells the Python processes of this client from those of others; they are shared if it is not given.
     """
 
-    def __init__(self, exchange: Callable[[], tuple[Any, Any]], python: str | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Callable[[], tuple[Any, Any]],
+        python: str | None = None,
+        own_environment: str | None = None,
+    ) -> None:
         self.condition = threading.Condition()
         #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
         self._watched: dict[State | None, int] = {}
@@ -245,7 +254,7 @@ class Session:
         self._lock = threading.Lock()
         writer, reader = exchange()
         self._writer = writer
-        self._send(encode_message(OPEN, {"environment": environment(python)}))
+        self._send(encode_message(OPEN, {"environment": environment(python, own_environment)}))
         first = reader.read_chunk().app_metadata
         kind, header, _ = read_message(first)
         if kind != OPENED:
