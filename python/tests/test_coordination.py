@@ -544,7 +544,7 @@ def test_any_value_is_published(client, other, name):
         assert client.get_dataset(name) == 3
     finally:
         client.unpublish_dataset(name)
-    with pytest.raises(KeyError, match="no dataset"):
+    with pytest.raises(KeyError, match="not found"):
         client.get_dataset(name)
     assert client.get_dataset(name, default=4) == 4
 
