@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._packing import unpack
+from ._returned import add_loaded
 from ._session import Session, State
 
 __all__ = ["ForeignState", "fetch_call", "is_loading", "load_future", "loading", "unpack_value"]
@@ -67,7 +68,7 @@ def loading_client() -> Any:
 
 def load_future(job: int, stage: int, index: int, key: str, name: str) -> Any:
     """Return the future of a call of any client. Pickles of values call it."""
-    return loading_client()._submitter.adopt(job, stage, index, key, name)
+    return add_loaded(loading_client()._submitter.adopt(job, stage, index, key, name))
 
 
 def unpack_value(value: bytes, client: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import operator
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ._errors import Cancelled, ClusterError
-from ._foreign import ForeignState, fetch_call
+from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
-from ._packing import CALL, pack_arguments, pack_function, pack_plain, with_places
+from ._packing import CALL, pack_arguments, pack_function, pack_plain, unpack, with_places
+from ._returned import collect_loaded
 from ._session import Session, State
 from ._setup import prepare
 from ._task_futures import TaskFuture
@@ -102,6 +104,7 @@ class Submitter:
                     del old
                 is_first = not self._old
                 self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
+                self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
                 if is_first:
                     self._client._follow_prints()
             return self._session
@@ -246,6 +249,13 @@ class Submitter:
                 return TaskFuture(state, self._client)
         place = (job, stage, index)
         return TaskFuture(session.adopt(place, lambda: ForeignState(session, place, key, name)), self._client)
+
+    def _adopt_result(self, state: State) -> None:
+        """Keep the futures and actors in a small result as long as somebody refers to the call."""
+        with contextlib.suppress(Exception), loading(self._client), collect_loaded() as loaded:
+            # An error, such as for a missing module, is that of whoever reads the result.
+            unpack(state.value)
+        state.sources = (*state.sources, *loaded)
 
     @staticmethod
     def _key(name: str, digest: bytes, pickled: bytes, states: Sequence[State], pure: bool) -> str:

@@ -19,6 +19,7 @@ import pyarrow.flight as flight
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
 from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._returned import has_references, is_returning, keep_returned
 from ._session_wire import (
     ADOPT,
     CANCEL,
@@ -141,6 +142,11 @@ class State:
             return load_future, (*place, self.key, self.name)
         if is_packing():
             return reduce_input(future)
+        if is_returning():
+            from ._foreign import load_future
+
+            keep_returned(future)
+            return load_future, (self.job, self.stage, self.index, self.key, self.name)
         raise TypeError(
             f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
             "or to other clients by a Variable, a Queue, or publish_dataset"
@@ -240,6 +246,8 @@ class Session:
         self.is_refused = False
         #: Calls that ended without a result.
         self.failures = 0
+        #: Called with a call whose result refers to futures or actors.
+        self.adopt_result: Callable[[], Callable[[State], None] | None] = lambda: None
         self.calls = 0
         self.bytes = 0
         self._stages: dict[Any, int] = {}
@@ -432,6 +440,10 @@ class Session:
                 state.kept = None
                 if error is None:
                     state.status = "finished"
+                    if state.value is not None and has_references(state.value):
+                        adopt = self.adopt_result()
+                        if adopt is not None:
+                            told.append((adopt, state))
                 else:
                     # Calls are lost with their session. Those that lost their workers have failed.
                     self.failures += 1

@@ -11,6 +11,7 @@ import zipfile
 import pytest
 from coordination_samples import inc
 
+from partita._coordination import Refused
 from partita._module_archives import MISSING, MODULE, NAMESPACE, REFUSED, find_module, hash_archive
 from partita.distributed import Client, LocalCluster, get_client, get_worker
 
@@ -302,9 +303,9 @@ def test_nothing_is_left_at_the_scheduler(cluster, folder):
         folder.add()
         assert client.submit(use, folder.name).result(LONG_S) == 3
         ((_, _, key, _),) = [one for one in client._shipment._answers.values() if one[0] == MODULE]
-    with Client(cluster, set_as_default=False) as other:
-        with pytest.raises(Exception, match="does not exist|not known|no "):
-            other._coordinator.call("setup", do="get", name=f"{key}/0")
+    with Client(cluster, set_as_default=False) as other, pytest.raises(Refused) as refused:
+        other._coordinator.call("setup", do="get", name=f"{key}/0")
+    assert refused.value.kind == "gone"
 
 
 def test_an_unknown_environment_is_refused(cluster):
