@@ -36,6 +36,8 @@ __all__ = ["call_self", "serve", "server_of_thread"]
 #: Requests that are fetched ahead.
 REQUESTS_AHEAD = 16
 
+#: Least time that a method waits for another actor, in seconds: shorter timeouts are meant for answers that exist.
+ANSWER_WAIT_MIN_S = 0.05
 #: Calls that came while a method waits for another actor, at most; further ones stay in the queue.
 DEFERRED_MAX = 1_000
 
@@ -135,9 +137,10 @@ class Server:
         """Wait in a method for the answer of another actor. Return whether it came in time.
 
         Calls that the other actor makes for that answer are served meanwhile, or both would wait for ever. Others wait
-        until the method has ended.
+        until the method has ended. In Dask, an answer of an actor of the same worker exists at once: programs may rely on
+        that with a short timeout.
         """
-        end = None if seconds is None else time.monotonic() + seconds
+        end = None if seconds is None else time.monotonic() + max(seconds, ANSWER_WAIT_MIN_S)
         answer.add_done_callback(lambda _: self._calls.put(None))
         while not answer.done():
             left = None if end is None else end - time.monotonic()

@@ -8,9 +8,9 @@ from typing import Any
 from ._awaiting import in_event_loop, may_await
 from ._collection import is_frame
 from ._connection import Connection, quote
-from ._coordination import Coordinator, Refused
+from ._coordination import Coordinator, Refused, run_steps
 from ._errors import ClusterError, trim_traceback
-from ._foreign import unpack_value
+from ._foreign import load_values
 from ._names import decode_name, encode_name
 
 __all__ = ["DatasetExists", "DatasetMethods", "Datasets"]
@@ -125,7 +125,8 @@ class DatasetMethods:
                 return default
             names = ", ".join(map(str, self._all_names()))
             raise KeyError(f"dataset {name!r} not found; published: {names or 'none'}") from None
-        return unpack_value(value, self)
+        (found,) = run_steps(self, load_values([value], self))
+        return found
 
     @may_await
     def list_datasets(self) -> Any:

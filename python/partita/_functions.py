@@ -240,13 +240,15 @@ class Submitter:
             made.calls.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
         return call
 
-    def adopt(self, job: int, stage: int, index: int, key: str, name: str) -> TaskFuture:
+    def adopt(self, job: int, stage: int, index: int, key: Any, name: str) -> TaskFuture:
         """Return a future of a call of any session of the cluster."""
         session = self.session()
         for own in [session, *self._old]:
             state = own._states.get((stage, index)) if own.job == job else None
             if state is not None and state.is_wanted:
-                return TaskFuture(state, self._client)
+                future = TaskFuture(state, self._client)
+                future._given_key = None if key == state.key else key
+                return future
         place = (job, stage, index)
         return TaskFuture(session.adopt(place, lambda: ForeignState(session, place, key, name)), self._client)
 

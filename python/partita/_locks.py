@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import time
 import uuid
 from collections.abc import Generator
 from typing import Any
 
 from ._coordination import Request, Steps, refusal, run_steps, run_steps_async, unless_gone
 from ._durations import parse_seconds
+from ._errors import ClusterError
 from ._foreign import is_loading, loading_client
 from ._names import encode_name
 from ._worker_view import is_in_runner, own_client
@@ -17,6 +20,8 @@ __all__ = ["Lock", "MultiLock", "Named", "Semaphore"]
 
 #: Prefix of the names of a MultiLock, which are others than those of a Lock.
 _MULTIPLE = "multi-lock/"
+#: Prefix of the names of the turns of those who wait for a lock of a MultiLock.
+_TURN = "multi-lock-turn/"
 
 
 class Named:
@@ -140,6 +145,14 @@ class Semaphore(Named):
         return (yield from self._take([self._known_name], 1, self.max_leases, timeout))
 
     def _take(self, names: list[str], need: int, most: int, timeout: float | None) -> Steps:
+        lease = yield from self._take_lease(names, need, most, timeout)
+        if lease is None:
+            return False
+        self._leases.append(lease)
+        return True
+
+    def _take_lease(self, names: list[str], need: int, most: int, timeout: float | None) -> Steps:
+        """Return a lease with the stream that has it; None if it was not free in time."""
         coordinator = self.client._coordinator
         lease = uuid.uuid4().hex
         request = coordinator.start(
@@ -155,9 +168,8 @@ class Semaphore(Named):
             with refusal("gone", RuntimeError):
                 yield request
         except TimeoutError:
-            return False
-        self._leases.append((lease, coordinator))
-        return True
+            return None
+        return lease, coordinator
 
     def release(self) -> Any:
         """Return the oldest lease of this object. Return whether it still had it.
@@ -304,7 +316,24 @@ class MultiLock(Semaphore):
             raise RuntimeError(f"{self!r} is already acquired by this object")
         if not need:
             return True
-        return (yield from self._take([_MULTIPLE + encode_name(name) for name in names], need, 1, timeout))
+        known = sorted(map(encode_name, names))
+        end = None if timeout is None else time.monotonic() + timeout
+        turns = []
+        try:
+            # Those who wait for one lock take turns. Otherwise, one that waits for several might never find all free.
+            for name in known:
+                left = None if end is None else max(end - time.monotonic(), 0)
+                turn = yield from self._take_lease([_TURN + name], 1, 1, left)
+                if turn is None:
+                    return False
+                turns.append(turn)
+            left = None if end is None else max(end - time.monotonic(), 0)
+            return (yield from self._take([_MULTIPLE + name for name in known], need, 1, left))
+        finally:
+            # Before what this process asks for next.
+            with contextlib.suppress(ClusterError):
+                for lease, coordinator in turns:
+                    coordinator.start("release", lease=lease)
 
     def release(self) -> Any:
         """Return the locks.

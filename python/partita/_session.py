@@ -139,14 +139,14 @@ class State:
 
             place = (self.job, self.stage, self.index)
             add_place(place)
-            return load_future, (*place, self.key, self.name)
+            return load_future, (*place, future.key, self.name)
         if is_packing():
             return reduce_input(future)
         if is_returning():
             from ._foreign import load_future
 
             keep_returned(future)
-            return load_future, (self.job, self.stage, self.index, self.key, self.name)
+            return load_future, (self.job, self.stage, self.index, future.key, self.name)
         raise TypeError(
             f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
             "or to other clients by a Variable, a Queue, or publish_dataset"

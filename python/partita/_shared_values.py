@@ -7,7 +7,7 @@ from typing import Any
 
 from ._coordination import Answer, Steps, unless_gone
 from ._durations import parse_seconds
-from ._foreign import unpack_value
+from ._foreign import load_values
 from ._locks import Named
 
 __all__ = ["Event", "Queue", "Variable"]
@@ -160,7 +160,7 @@ class Queue(Named):
             answer = yield self._start(
                 "queue", name=self._known_name, do="get", timeout=seconds, batch=count, undo=undo
             )
-            values = [unpack_value(value, client) for _, value in answer.values]
+            values = yield from load_values([value for _, value in answer.values], client)
             return values[0] if count is None else values
 
         return self._run(steps())
@@ -250,7 +250,8 @@ class Variable(Named):
             client = self.client
             answer = yield self._start("variable", name=self._known_name, do="get", timeout=seconds)
             ((_, value),) = answer.values
-            return unpack_value(value, client)
+            (found,) = yield from load_values([value], client)
+            return found
 
         return self._run(steps())
 

@@ -57,11 +57,13 @@ class TaskFuture(Future):
         self._owner = client
         #: The type of a value that this client sent.
         self._type: Any = None
+        #: The key in a graph of Dask, which need not be a string.
+        self._given_key: Any = None
 
     @property
-    def key(self) -> str:
+    def key(self) -> Any:
         """The key of the call: equal calls of a pure function have the same key."""
-        return self._state.key
+        return self._state.key if self._given_key is None else self._given_key
 
     @property
     def client(self) -> Any:

@@ -365,6 +365,9 @@ def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) ->
     tasks = import_graph(collection.__dask_graph__(), keys)
     nodes = [tasks[key] for key in keys]
     parts = persist_nodes(with_options(nodes, options) if options else nodes, scheduler)
+    for key, part in zip(keys, parts):
+        if type(part) is not Task:
+            part._given_key = key
     rebuild, extra = collection.__dask_postpersist__()
     # A call instead of a value, which may look like a task.
     graph = {key: (_Constant(part.args[0]),) if type(part) is Task else part for key, part in zip(keys, parts)}

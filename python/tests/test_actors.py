@@ -175,6 +175,15 @@ def test_a_method_that_waits_for_another_actor_times_out(client):
     assert impatient.call(two, name).result(LONG_S) == "answered"
 
 
+def test_an_answer_of_another_actor_comes_within_a_short_timeout(client, counter):
+    class Hasty:
+        def increment(self, other):
+            return other.increment().result(timeout=0.001)
+
+    hasty = client.submit(Hasty, actor=True).result(LONG_S)
+    assert hasty.increment(counter).result(LONG_S) == 1
+
+
 def test_dir_has_the_attributes_of_the_instance(counter):
     assert {"n", "step", "increment"} <= set(dir(counter))
 
