@@ -38,6 +38,8 @@ _ROOMS = frozenset(
 )
 #: Classes of which distributed's tests start instances within the process of the test.
 _IN_PROCESS = frozenset(("Nanny", "Scheduler", "Worker", "SpecCluster", "rpc", "connect", "sync", "Status", "Security"))
+#: Arguments of commands with which its tests start programs of their own.
+_PROGRAMS = frozenset(("scheduler", "worker"))
 #: What the stand-ins of scheduler and workers have: what a user can learn from `Client.scheduler_info`.
 PUBLIC = frozenset(("address", "worker_address"))
 #: Options of `gen_cluster` that need another cluster than a plain one.
@@ -130,9 +132,17 @@ class _Search:
                 return f"takes {node.arg}"
             if isinstance(node, ast.Name) and node.id in _IN_PROCESS:
                 return f"uses {node.id} in its own process"
+            if _starts_program(node):
+                return "starts the programs of distributed"
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("distributed."):
                 return "sets or reads the configuration of distributed"
         return None
+
+
+def _starts_program(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "popen":
+        return False
+    return any(isinstance(one, ast.Constant) and one.value in _PROGRAMS for one in ast.walk(node))
 
 
 def _is_gen_cluster(decorator: ast.AST) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
+import sys
 import threading
 import uuid
 import weakref
@@ -17,6 +18,7 @@ from ._coordination import Answer
 from ._durations import parse_seconds
 from ._errors import ClusterError
 from ._foreign import unpack_value
+from ._futures import BaseActorFuture
 from ._packing import pack_value
 from ._session import Error, wait_without_slot
 from ._task_futures import TaskFuture, remote_exception
@@ -29,8 +31,10 @@ __all__ = [
     "Hub",
     "Large",
     "Pickled",
+    "current_server",
     "hub_of",
     "join_answer",
+    "join_request",
     "large_as_future",
     "load_large",
     "resource_name",
@@ -39,11 +43,13 @@ __all__ = [
 
 #: Maximum number of answers that are asked for at once; further calls wait for these.
 ANSWERS_MAX = 64
+#: Maximum number of actors in the chain of a call, the last ones.
+CHAIN_MAX = 1_000
 #: Arguments and results of at least this size travel as futures, in bytes.
 LARGE_BYTES = 1 << 20
 
-#: Head of a request: the number of the call, and the length of the name of the caller's queue.
-_HEAD = struct.Struct("<QH")
+#: Head of a request: the number of the call, and the lengths of the name of the caller's queue and of its chain.
+_HEAD = struct.Struct("<QHH")
 _NUMBER = struct.Struct("<Q")
 
 
@@ -52,11 +58,31 @@ def resource_name(identity: str) -> str:
     return f"actor/{identity}"
 
 
-def split_request(body: bytes) -> tuple[int, str, bytes]:
-    """Return the number of a call, the name of the caller's queue, and the pickled request."""
-    number, length = _HEAD.unpack_from(body)
+def join_request(number: int, queue: bytes, chain: tuple[str, ...], pickled: bytes) -> bytes:
+    """Return the body of a request.
+
+    Parameters
+    ----------
+    number : int
+        The number of the call.
+    queue : bytes
+        The name of the caller's queue.
+    chain : tuple of str
+        The actors that wait for the call, directly or for a call that waits for it.
+    pickled : bytes
+        What to call.
+    """
+    names = ",".join(chain[-CHAIN_MAX:]).encode()
+    return _HEAD.pack(number, len(queue), len(names)) + queue + names + pickled
+
+
+def split_request(body: bytes) -> tuple[int, str, tuple[str, ...], bytes]:
+    """Return the number of a call, the name of the caller's queue, its chain, and the pickled request."""
+    number, length, chain_length = _HEAD.unpack_from(body)
     at = _HEAD.size + length
-    return number, body[_HEAD.size : at].decode(), body[at:]
+    end = at + chain_length
+    chain = tuple(body[at:end].decode().split(",")) if chain_length else ()
+    return number, body[_HEAD.size : at].decode(), chain, body[end:]
 
 
 def join_answer(number: int, pickled: bytes) -> bytes:
@@ -64,7 +90,13 @@ def join_answer(number: int, pickled: bytes) -> bytes:
     return _NUMBER.pack(number) + pickled
 
 
-class ActorFuture:
+def current_server() -> Any:
+    """Return what serves the actor of this process, if one of its methods calls this in its thread."""
+    module = sys.modules.get(f"{__package__}._actor_server")
+    return None if module is None else module.server_of_thread()
+
+
+class ActorFuture(BaseActorFuture):
     """The result of a call of an actor's method."""
 
     def __init__(self, hub: Hub, what: str) -> None:
@@ -109,7 +141,43 @@ class ActorFuture:
         return self._answer.result()()
 
     def _wait(self, seconds: float | None) -> bool:
+        server = current_server()
+        if server is not None:
+            # The other actor may call this one.
+            return bool(server.serve_until(self._answer, seconds))
         return bool(futures.wait([self._answer], seconds).done)
+
+    def exception(self, timeout: Any = None) -> Any:
+        """Wait for the end of the call and return its exception; ``None`` if it succeeded.
+
+        Parameters
+        ----------
+        timeout : float or str, optional
+            Time to wait. Unlimited by default.
+        """
+        if self._hub.client.asynchronous and in_event_loop():
+            return self._async_exception()
+        try:
+            self.result(timeout)
+        except Exception as error:
+            if isinstance(error, TimeoutError) and not self.done():
+                raise
+            return error
+        return None
+
+    async def _async_exception(self) -> BaseException | None:
+        try:
+            await self._result()
+        except Exception as error:
+            return error
+        return None
+
+    async def _async_result(self) -> Any:
+        return await self._result()
+
+    def add_done_callback(self, fn: Callable[[ActorFuture], Any]) -> None:
+        """Call `fn` with this future when the call has ended, in a thread of the client, which it must not block."""
+        self._answer.add_done_callback(lambda _: fn(self))
 
     async def _result(self) -> Any:
         await until_called(self._answer.add_done_callback)
@@ -153,7 +221,8 @@ class Hub:
             number = next(self._numbers)
             with self._state_lock:
                 self._waiting[number] = future, weakref.ref(core)
-            body = _HEAD.pack(number, len(self._queue)) + self._queue + pickled
+            server = current_server()
+            body = join_request(number, self._queue, () if server is None else server.chain, pickled)
             header = {"name": resource_name(core.identity), "do": "put", "timeout": None, "futures": places}
             request = stream.send("queue", header, body)
             self._ask(stream)

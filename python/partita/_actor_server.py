@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import inspect
 import queue
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
@@ -29,13 +31,24 @@ from ._errors import ClusterError
 from ._packing import pack_value
 from ._worker_view import get_client, get_worker, secede
 
-__all__ = ["call_self", "serve"]
+__all__ = ["call_self", "serve", "server_of_thread"]
 
 #: Requests that are fetched ahead.
 REQUESTS_AHEAD = 16
 
+#: Least time that a method waits for another actor, in seconds: shorter timeouts are meant for answers that exist.
+ANSWER_WAIT_MIN_S = 0.05
+#: Calls that came while a method waits for another actor, at most; further ones stay in the queue.
+DEFERRED_MAX = 1_000
+
 #: The actor of this process.
 _server: Server | None = None
+
+
+def server_of_thread() -> Server | None:
+    """Return what serves the actor of this process, if this is the thread in which its methods run."""
+    server = _server
+    return server if server is not None and server.chain and threading.get_ident() == server.thread else None
 
 
 def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +74,8 @@ def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: 
         _server = server
         kind = type(server.instance)
         members = [one for one in dir(kind) if callable(getattr(kind, one, None))]
-        coordinator.call("variable", (kind.__name__, members), name=name, do="set", timeout=None)
+        attributes = [one for one in dir(server.instance) if not one.startswith("_")]
+        coordinator.call("variable", (kind.__name__, members, attributes), name=name, do="set", timeout=None)
         server.run()
     finally:
         _server = None
@@ -70,6 +84,20 @@ def serve(identity: str, function: Callable[..., Any], /, *args: Any, **kwargs: 
         coordinator.tell("queue", name=name, do="close")
         coordinator.tell("release", lease=lease)
         coordinator.tell("setup", do="delete", name=name)
+
+
+class _Call:
+    """A call that has come."""
+
+    __slots__ = ("arguments", "caller", "chain", "is_replaced", "number")
+
+    def __init__(self, number: int, caller: str, chain: tuple[str, ...], arguments: Pickled) -> None:
+        self.number = number
+        self.caller = caller
+        self.chain = chain
+        self.arguments = arguments
+        #: Whether one more call was asked for in its place.
+        self.is_replaced = False
 
 
 class Server:
@@ -83,7 +111,11 @@ class Server:
         self._worker = get_worker().name
         self._requests: set[Request] = set()
         #: The calls that have come, and the cause if no further ones come.
-        self._calls: queue.SimpleQueue[tuple[int, str, Pickled] | str] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call | str | None] = queue.SimpleQueue()
+        #: Calls that came while a method waited for another actor: they run after it.
+        self._deferred: collections.deque[_Call] = collections.deque()
+        #: The actors that wait for the method that runs, and this one; empty between methods.
+        self.chain: tuple[str, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: Asynchronous methods that run.
         self._running: set[Any] = set()
@@ -93,11 +125,45 @@ class Server:
         for _ in range(REQUESTS_AHEAD):
             self._ask()
         while True:
-            call = self._calls.get()
+            call = self._deferred.popleft() if self._deferred else self._calls.get()
             if isinstance(call, str):
                 raise ClusterError(call)
-            self._ask()
-            self._handle(*call)
+            if call is not None:
+                if not call.is_replaced:
+                    self._ask()
+                self._handle(call)
+
+    def serve_until(self, answer: futures.Future[Any], seconds: float | None) -> bool:
+        """Wait in a method for the answer of another actor. Return whether it came in time.
+
+        Calls that the other actor makes for that answer are served meanwhile, or both would wait for ever. Others wait
+        until the method has ended. In Dask, an answer of an actor of the same worker exists at once: programs may rely on
+        that with a short timeout.
+        """
+        end = None if seconds is None else time.monotonic() + max(seconds, ANSWER_WAIT_MIN_S)
+        answer.add_done_callback(lambda _: self._calls.put(None))
+        while not answer.done():
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            try:
+                call = self._calls.get(timeout=left)
+            except queue.Empty:
+                return answer.done()
+            if isinstance(call, str):
+                # The loop that serves the calls ends, too.
+                self._calls.put(call)
+                raise ClusterError(call)
+            if call is None:
+                continue
+            if len(self._deferred) < DEFERRED_MAX:
+                self._ask()
+                call.is_replaced = True
+            if self.identity in call.chain:
+                self._handle(call)
+            else:
+                self._deferred.append(call)
+        return True
 
     def _ask(self) -> None:
         """Ask for one more call."""
@@ -114,17 +180,18 @@ class Server:
             self._calls.put(str(error))
             return
         ((entry, body),) = done.result().values
-        number, caller, pickled = split_request(body)
+        number, caller, chain, pickled = split_request(body)
         arguments = Pickled(self.client, pickled)
         if entry.get("futures"):
             # Adopt them while the scheduler still keeps their results: this call may wait for long.
             request.stream.outbox.put(arguments.load)
-        self._calls.put((number, caller, arguments))
+        self._calls.put(_Call(number, caller, chain, arguments))
 
-    def _handle(self, number: int, caller: str, arguments: Pickled) -> None:
-        name = ""
+    def _handle(self, call: _Call) -> None:
+        number, caller, name = call.number, call.caller, ""
+        before, self.chain = self.chain, (*[one for one in call.chain if one != self.identity], self.identity)
         try:
-            is_call, name, args, kwargs = arguments.load()
+            is_call, name, args, kwargs = call.arguments.load()
             value = getattr(self.instance, name)
             if is_call:
                 value = value(*map(load_large, args), **{key: load_large(one) for key, one in kwargs.items()})
@@ -133,6 +200,8 @@ class Server:
         except BaseException as error:
             self._answer_error(number, caller, name, error)
             return
+        finally:
+            self.chain = before
         if is_call and inspect.iscoroutine(value):
             self._start(number, caller, name, value)
         else:

@@ -22,6 +22,7 @@ from ._coordination import Answer, Request
 from ._errors import ClusterError
 from ._foreign import loading_client
 from ._packing import add_place, is_packing, is_packing_value, keep
+from ._returned import add_loaded, is_returning, keep_returned
 from ._session import Error, Session, State
 from ._task_futures import TaskFuture, make_exception
 
@@ -41,6 +42,8 @@ class Core:
         self.lost: BaseException | None = None
         #: Names of the methods, when the actor is ready.
         self.methods: frozenset[str] | None = None
+        #: Names of its public attributes, methods included, after its creation.
+        self.attributes: frozenset[str] = frozenset()
         self.ready: futures.Future[None] = futures.Future()
         self._watch: Request | None = None
         core = weakref.ref(self)
@@ -106,6 +109,8 @@ class Core:
             add_place(parts[3][:3])
         elif is_packing():
             keep(self)
+        elif is_returning():
+            keep_returned(self)
         return load, parts
 
     def __del__(self) -> None:
@@ -123,7 +128,8 @@ def _settle_ready(ref: weakref.ref[Core], done: futures.Future[Answer]) -> None:
         core.lose(str(done.exception()))
         return
     ((_, value),) = done.result().values
-    core.name, methods = pickle.loads(value)
+    core.name, methods, attributes = pickle.loads(value)
+    core.attributes = frozenset(attributes)
     core.methods = frozenset(methods)
     # Not here: the thread that reads answers must not wait for one.
     core._readiness.stream.outbox.put(_Watching(ref))
@@ -186,7 +192,7 @@ class Actor:
         return future if core.hub.client.asynchronous and in_event_loop() else future.result()
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *(name for name in self._core.methods or () if not name.startswith("_"))})
+        return sorted({*object.__dir__(self), *self._core.attributes})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Actor) and other._core.identity == self._core.identity
@@ -208,7 +214,8 @@ class _Method:
         self._core = core
         self.__name__ = name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> ActorFuture:
+    def __call__(self, *args: Any, separate_thread: Any = None, **kwargs: Any) -> ActorFuture:
+        # Of Dask. A method always has the thread of its actor.
         return self._core.call(self.__name__, args, kwargs)
 
     def __repr__(self) -> str:
@@ -236,7 +243,9 @@ class ActorState(State):
         """Return what stands for the future in a pickle: in arguments of calls, a handle."""
         if is_packing_value():
             return self.core.reduce(load_actor_future)
-        return self.core.reduce(load_actor) if is_packing() else super().reduce(future)
+        if is_packing():
+            return self.core.reduce(load_actor)
+        return self.core.reduce(load_actor_future) if is_returning() else super().reduce(future)
 
 
 def _settle_future(ref: weakref.ref[ActorState], done: futures.Future[None]) -> None:
@@ -263,14 +272,16 @@ def _core(client: Any, identity: str, key: str, name: str, place: tuple[int, int
 
 def load_actor(*parts: Any) -> Actor:
     """Return a handle of an actor. Pickles call it."""
-    return Actor(_core(loading_client(), *parts))
+    actor: Actor = add_loaded(Actor(_core(loading_client(), *parts)))
+    return actor
 
 
 def load_actor_future(*parts: Any) -> TaskFuture:
     """Return the future of an actor. Pickles call it."""
     client = loading_client()
     core = _core(client, *parts)
-    return TaskFuture(ActorState(core.serving._state.session, core), client)
+    future: TaskFuture = add_loaded(TaskFuture(ActorState(core.serving._state.session, core), client))
+    return future
 
 
 def create_actor(

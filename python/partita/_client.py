@@ -34,6 +34,7 @@ from ._local import Link, LocalCluster, authorities, check_arguments, check_step
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
 from ._sql_functions import SqlFunctionMethods
+from ._shipping import make_shipment
 from ._tls import page_token
 from ._worker_view import is_in_runner, own_client
 
@@ -108,6 +109,8 @@ class Client(
         of the same version.
     asynchronous : bool
         Whether results are awaited: ``await future``, ``await client.gather(..)``.
+    environment : str, optional
+        ``"ship"`` sends pure Python modules that the workers' Python lacks to the workers, when functions import them.
     n_workers, threads_per_worker, memory_limit, local_directory
         Arguments of :class:`LocalCluster`. With one of these, the client always starts a cluster. The other arguments
         of :class:`LocalCluster`, such as ``dashboard_address``, are also accepted and apply if a cluster is started.
@@ -144,6 +147,7 @@ class Client(
         tls_ca_file: str | None = None,
         python: str | None = None,
         asynchronous: bool = False,
+        environment: str | None = None,
         **arguments: Any,
     ) -> None:
         for name in _IGNORED:
@@ -184,7 +188,8 @@ class Client(
             self._own = self.cluster = LocalCluster(**local)
             self._connect(self._own.scheduler_address, self._own.token, None)
         self._coordinator = Coordinator(self._connection.exchange)
-        self._submitter = Submitter(self, python)
+        self._shipment = make_shipment(environment, self._coordinator, self._connection.session)
+        self._submitter = Submitter(self, python, None if environment is None else self._connection.session)
         self._is_asynchronous = asynchronous
         if set_as_default:
             self.as_current()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from typing import Any
 
-from ._awaiting import may_await
+from ._awaiting import in_event_loop, may_await
 from ._collection import is_frame
 from ._connection import Connection, quote
-from ._coordination import Coordinator, Refused
+from ._coordination import Coordinator, Refused, run_steps
 from ._errors import ClusterError, trim_traceback
-from ._foreign import unpack_value
+from ._foreign import load_values
+from ._names import decode_name, encode_name
 
-__all__ = ["DatasetMethods", "Datasets"]
+__all__ = ["DatasetExists", "DatasetMethods", "Datasets"]
 
 _MISSING = object()
 
@@ -25,7 +26,7 @@ class DatasetMethods:
 
     @may_await
     @trim_traceback
-    def publish_dataset(self, *args: Any, name: str | None = None, override: bool = False, **kwargs: Any) -> Any:
+    def publish_dataset(self, *args: Any, name: Any = None, override: bool = False, **kwargs: Any) -> Any:
         """Publish frames, persisted collections, futures or other values, which all clients of the cluster can read.
 
         They are kept until they are unpublished. Results of futures stay on the workers as long.
@@ -43,8 +44,8 @@ class DatasetMethods:
 
         Raises
         ------
-        ClusterError
-            If a dataset of the name exists and `override` is false.
+        DatasetExists
+            If a dataset of the name exists and `override` is false. It is a ``ClusterError`` and a ``KeyError``.
 
         Examples
         --------
@@ -57,17 +58,18 @@ class DatasetMethods:
         ...     int(client.get_dataset("numbers").a.sum().compute())
         3
         """
-        named = dict(kwargs)
-        if args:
+        named: dict[Any, Any] = dict(kwargs)
+        if args or name is not None:
             if name is None or len(args) != 1:
-                raise TypeError("publish_dataset() takes one dataset with name=, or datasets as keyword arguments")
+                raise ValueError("publish_dataset() takes one dataset with name=, or datasets as keyword arguments")
             named[name] = args[0]
-        for public in named:
-            if not isinstance(public, str):
-                raise TypeError(f"the name of a dataset must be a string, not {public!r}")
+        for public, value in named.items():
+            encode_name(public)
+            if is_frame(value) and not isinstance(public, str):
+                raise TypeError(f"the name of a frame must be a string, since it becomes a table, not {public!r}")
         tables = self._table_names()
         for public, value in named.items():
-            exists = ClusterError(f"dataset {public!r} already exists; unpublish it or use override=True")
+            exists = DatasetExists(f"dataset {public!r} already exists; unpublish it or use override=True")
             if is_frame(value):
                 self._drop_value(public, override, exists)
                 if public in tables and not override:
@@ -77,7 +79,7 @@ class DatasetMethods:
             if public in tables and not override:
                 raise exists
             try:
-                self._coordinator.call("publish", value, do="put", name=public, override=override)
+                self._coordinator.call("publish", value, do="put", name=encode_name(public), override=override)
             except Refused as refused:
                 if refused.kind != "exists":
                     raise
@@ -86,15 +88,15 @@ class DatasetMethods:
                 self._connection.query(f"DROP TABLE IF EXISTS {quote(public)}")
         return None
 
-    def _drop_value(self, name: str, override: bool, exists: ClusterError) -> None:
+    def _drop_value(self, name: Any, override: bool, exists: DatasetExists) -> None:
         if name in self._value_names():
             if not override:
                 raise exists
-            self._coordinator.call("publish", do="delete", name=name)
+            self._coordinator.call("publish", do="delete", name=encode_name(name))
 
     @may_await
     @trim_traceback
-    def get_dataset(self, name: str, default: Any = _MISSING) -> Any:
+    def get_dataset(self, name: Any, default: Any = _MISSING) -> Any:
         """Return a published dataset.
 
         Parameters
@@ -115,38 +117,46 @@ class DatasetMethods:
         if name in self._table_names():
             return from_table(name, client=client)
         try:
-            ((_, value),) = self._coordinator.call("publish", do="get", name=name).values
+            ((_, value),) = self._coordinator.call("publish", do="get", name=encode_name(name)).values
         except Refused as refused:
             if refused.kind != "gone":
                 raise
             if default is not _MISSING:
                 return default
-            raise KeyError(f"no dataset {name!r}; published: {', '.join(self._all_names()) or 'none'}") from None
-        return unpack_value(value, self)
+            names = ", ".join(map(str, self._all_names()))
+            raise KeyError(f"dataset {name!r} not found; published: {names or 'none'}") from None
+        (found,) = run_steps(self, load_values([value], self))
+        return found
 
     @may_await
     def list_datasets(self) -> Any:
         """Return the names of the published datasets."""
         return self._all_names()
 
-    def _all_names(self) -> list[str]:
+    def _all_names(self) -> list[Any]:
         return [*self._table_names(), *self._value_names()]
 
     def _table_names(self) -> list[str]:
         rows = self._connection.action("partita.tables", {})
         return [row["name"] for row in rows if row["session"] is None]
 
-    def _value_names(self) -> list[str]:
-        return list(self._coordinator.call("publish", do="list").result)
+    def _value_names(self) -> list[Any]:
+        return [decode_name(name) for name in self._coordinator.call("publish", do="list").result]
 
     @may_await
     @trim_traceback
-    def unpublish_dataset(self, name: str) -> Any:
-        """Drop a published dataset."""
+    def unpublish_dataset(self, name: Any) -> Any:
+        """Drop a published dataset, if it exists: a function that does so may run twice.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        """
         if name in self._value_names():
-            self._coordinator.call("publish", do="delete", name=name)
-        else:
-            self._connection.query(f"DROP TABLE {quote(name)}")
+            self._coordinator.call("publish", do="delete", name=encode_name(name))
+        elif name in self._table_names():
+            self._connection.query(f"DROP TABLE IF EXISTS {quote(name)}")
         return None
 
     @property
@@ -155,19 +165,32 @@ class DatasetMethods:
         return Datasets(self)
 
 
-class Datasets(MutableMapping[str, Any]):
-    """The published datasets of a cluster by name."""
+class DatasetExists(ClusterError, KeyError):
+    """A dataset of this name is published already."""
 
-    def __init__(self, client: DatasetMethods) -> None:
+
+class Datasets(MutableMapping[Any, Any]):
+    """The published datasets of a cluster by name.
+
+    In an event loop of an asynchronous client, ``await client.datasets[name]`` and ``async for`` read them.
+    """
+
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def __getitem__(self, name: str) -> Any:
+    def _check_can_wait(self, instead: str) -> None:
+        if self._client.asynchronous and in_event_loop():
+            raise TypeError(f"a dict of datasets cannot wait for an asynchronous client: use {instead}")
+
+    def __getitem__(self, name: Any) -> Any:
         return self._client.get_dataset(name)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: Any, value: Any) -> None:
+        self._check_can_wait("await client.publish_dataset(..)")
         self._client.publish_dataset(value, name=name)
 
-    def __delitem__(self, name: str) -> None:
+    def __delitem__(self, name: Any) -> None:
+        self._check_can_wait("await client.unpublish_dataset(..)")
         if name not in self:
             raise KeyError(name)
         self._client.unpublish_dataset(name)
@@ -175,11 +198,22 @@ class Datasets(MutableMapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._client._all_names()
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
+        self._check_can_wait("async for")
         return iter(self._client._all_names())
 
+    def __aiter__(self) -> AsyncIterator[Any]:
+        if not self._client.asynchronous:
+            raise TypeError("'async for' over datasets needs Client(asynchronous=True)")
+        return self._names()
+
+    async def _names(self) -> AsyncIterator[Any]:
+        for name in await self._client.list_datasets():
+            yield name
+
     def __len__(self) -> int:
+        self._check_can_wait("await client.list_datasets()")
         return len(self._client._all_names())
 
     def __repr__(self) -> str:
-        return f"<Datasets: {', '.join(self) or 'none'}>"
+        return f"<Datasets: {', '.join(map(str, self)) or 'none'}>"

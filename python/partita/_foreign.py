@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
+from ._awaiting import until_called
 from ._packing import unpack
+from ._returned import add_loaded, collect_loaded
 from ._session import Session, State
 
-__all__ = ["ForeignState", "fetch_call", "is_loading", "load_future", "loading", "unpack_value"]
+__all__ = ["ForeignState", "fetch_call", "is_loading", "load_future", "load_values", "loading", "unpack_value"]
 
 _here = threading.local()
 
@@ -67,13 +71,54 @@ def loading_client() -> Any:
 
 def load_future(job: int, stage: int, index: int, key: str, name: str) -> Any:
     """Return the future of a call of any client. Pickles of values call it."""
-    return loading_client()._submitter.adopt(job, stage, index, key, name)
+    return add_loaded(loading_client()._submitter.adopt(job, stage, index, key, name))
 
 
 def unpack_value(value: bytes, client: Any) -> Any:
     """Unpickle a value that came from another client."""
     with loading(client):
         return pickle.loads(value)
+
+
+def load_values(values: Iterable[bytes], client: Any) -> Generator[Any, Any, list[Any]]:
+    """Return the steps of an operation that unpickles values of other clients.
+
+    It waits until the client knows which futures in them have ended.
+    """
+    with collect_loaded() as loaded:
+        found = [unpack_value(value, client) for value in values]
+    pending = {one._state.session for one in loaded if getattr(one, "status", "") == "pending"}
+    for session in pending:
+        yield _Barrier(session)
+    return found
+
+
+class _Barrier:
+    """Waits until the scheduler has told all that it knew of the results of others.
+
+    It asks for a result that does not exist: the answer comes after those to earlier questions.
+    """
+
+    #: A job that does not exist.
+    JOB = 0xFFFFFFFF
+    #: Time to wait, in seconds: the futures are pending until they are known.
+    TIMEOUT_S = 5.0
+    _numbers = itertools.count()
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        place = (self.JOB, 0, next(self._numbers) & 0xFFFFFFFF)
+        self._state = session.adopt(place, lambda: ForeignState(session, place, "barrier", "barrier"))
+
+    def wait(self) -> None:
+        """Wait in this thread."""
+        self._session.wait([self._state], self.TIMEOUT_S)
+
+    async def wait_async(self) -> None:
+        """Wait in an event loop."""
+        session, state = self._session, self._state
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(until_called(lambda call: session.add_callback(state, call)), self.TIMEOUT_S)
 
 
 def fetch_call(state: State) -> tuple[Callable[..., Any], tuple[Any, ...]]:

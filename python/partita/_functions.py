@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import operator
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ._errors import Cancelled, ClusterError
-from ._foreign import ForeignState, fetch_call
+from ._foreign import ForeignState, fetch_call, loading
 from ._frame_functions import PersistedPartitions
-from ._packing import CALL, pack_arguments, pack_function, pack_plain, with_places
+from ._packing import CALL, pack_arguments, pack_function, pack_plain, unpack, with_places
+from ._returned import collect_loaded
 from ._session import Session, State
 from ._setup import prepare
 from ._task_futures import TaskFuture
@@ -78,9 +80,11 @@ def stage_options(options: dict[str, Any] | None) -> dict[str, Any]:
 class Submitter:
     """Submits calls for a client: opens its session, and gives equal calls one future."""
 
-    def __init__(self, client: Any, python: str | None) -> None:
+    def __init__(self, client: Any, python: str | None, own_environment: str | None = None) -> None:
         self._client = client
         self._python = python
+        #: What tells the Python processes of this client from those of others; None if they may be shared.
+        self._own_environment = own_environment
         self._lock = threading.Lock()
         self._session: Session | None = None
         #: Earlier sessions that futures still refer to.
@@ -99,7 +103,8 @@ class Submitter:
                     self._old.add(old)
                     del old
                 is_first = not self._old
-                self._session = Session(self._client._connection.exchange, self._python)
+                self._session = Session(self._client._connection.exchange, self._python, self._own_environment)
+                self._session.adopt_result = weakref.WeakMethod(self._adopt_result)
                 if is_first:
                     self._client._follow_prints()
             return self._session
@@ -235,15 +240,24 @@ class Submitter:
             made.calls.append(_Unplaced(call, stage, pack_arguments((*carried, *args), {}, "fetch")[0], []))
         return call
 
-    def adopt(self, job: int, stage: int, index: int, key: str, name: str) -> TaskFuture:
+    def adopt(self, job: int, stage: int, index: int, key: Any, name: str) -> TaskFuture:
         """Return a future of a call of any session of the cluster."""
         session = self.session()
         for own in [session, *self._old]:
             state = own._states.get((stage, index)) if own.job == job else None
             if state is not None and state.is_wanted:
-                return TaskFuture(state, self._client)
+                future = TaskFuture(state, self._client)
+                future._given_key = None if key == state.key else key
+                return future
         place = (job, stage, index)
         return TaskFuture(session.adopt(place, lambda: ForeignState(session, place, key, name)), self._client)
+
+    def _adopt_result(self, state: State) -> None:
+        """Keep the futures and actors in a small result as long as somebody refers to the call."""
+        with contextlib.suppress(Exception), loading(self._client), collect_loaded() as loaded:
+            # An error, such as for a missing module, is that of whoever reads the result.
+            unpack(state.value)
+        state.sources = (*state.sources, *loaded)
 
     @staticmethod
     def _key(name: str, digest: bytes, pickled: bytes, states: Sequence[State], pure: bool) -> str:

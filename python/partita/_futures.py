@@ -14,7 +14,7 @@ from typing import Any
 from ._durations import parse_seconds
 from ._errors import Cancelled, trim_traceback
 
-__all__ = ["Future", "Futures", "stoppable"]
+__all__ = ["BaseActorFuture", "Future", "Futures", "stoppable"]
 
 #: Maximum number of parallel background computations of a client.
 FUTURES_MAX = 8
@@ -23,6 +23,22 @@ END_TIMEOUT_S = 10.0
 
 #: The future whose computation the current thread runs, if any.
 _here = threading.local()
+
+
+class BaseActorFuture:
+    """The result of a call of an actor's method, of any kind: the base class of ``ActorFuture``."""
+
+    def result(self, timeout: Any = None) -> Any:
+        """Wait for the result and return it."""
+        raise NotImplementedError
+
+    def done(self) -> bool:
+        """Whether the call has ended."""
+        raise NotImplementedError
+
+    def add_done_callback(self, fn: Callable[[Any], Any]) -> None:
+        """Call `fn` with this future when the call has ended."""
+        raise NotImplementedError
 
 
 class Future:

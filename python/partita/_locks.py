@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import time
 import uuid
 from collections.abc import Generator
 from typing import Any
 
 from ._coordination import Request, Steps, refusal, run_steps, run_steps_async, unless_gone
 from ._durations import parse_seconds
+from ._errors import ClusterError
 from ._foreign import is_loading, loading_client
+from ._names import encode_name
 from ._worker_view import is_in_runner, own_client
 
 __all__ = ["Lock", "MultiLock", "Named", "Semaphore"]
 
 #: Prefix of the names of a MultiLock, which are others than those of a Lock.
 _MULTIPLE = "multi-lock/"
+#: Prefix of the names of the turns of those who wait for a lock of a MultiLock.
+_TURN = "multi-lock-turn/"
 
 
 class Named:
@@ -24,8 +30,10 @@ class Named:
     It may be sent to functions on the workers. They find it by its name.
     """
 
-    def __init__(self, kind: str, name: str | None, client: Any) -> None:
-        self.name = name or f"{kind}-{uuid.uuid4().hex}"
+    def __init__(self, kind: str, name: Any, client: Any) -> None:
+        self.name = f"{kind}-{uuid.uuid4().hex}" if name is None else name
+        #: Its name at the scheduler.
+        self._known_name = encode_name(self.name)
         #: Objects in a value belong to the client that got the value.
         self._client = loading_client() if client is None and is_loading() else client
 
@@ -101,13 +109,15 @@ class Semaphore(Named):
         if max_leases < 1:
             raise ValueError(f"max_leases must be at least 1, not {max_leases!r}")
         self.max_leases = max_leases
+        #: Identifies this object among those of the same name.
+        self.id = f"{self.name}-{uuid.uuid4().hex}"
         #: The leases of this object, the oldest first, each with the stream that has it.
         self._leases: collections.deque[tuple[str, Any]] = collections.deque()
         self._is_registered = False
 
     def _open(self) -> Steps:
         if not self._is_registered:
-            answer = yield self._start("semaphore", name=self.name, max=self.max_leases)
+            answer = yield self._start("semaphore", name=self._known_name, max=self.max_leases)
             if answer.result["max"] != self.max_leases:
                 raise ValueError(
                     f"the semaphore {self.name!r} already exists with max_leases={answer.result['max']}, not "
@@ -132,9 +142,17 @@ class Semaphore(Named):
 
     def _acquire(self, timeout: float | None) -> Steps:
         yield from self._open()
-        return (yield from self._take([self.name], 1, self.max_leases, timeout))
+        return (yield from self._take([self._known_name], 1, self.max_leases, timeout))
 
     def _take(self, names: list[str], need: int, most: int, timeout: float | None) -> Steps:
+        lease = yield from self._take_lease(names, need, most, timeout)
+        if lease is None:
+            return False
+        self._leases.append(lease)
+        return True
+
+    def _take_lease(self, names: list[str], need: int, most: int, timeout: float | None) -> Steps:
+        """Return a lease with the stream that has it; None if it was not free in time."""
         coordinator = self.client._coordinator
         lease = uuid.uuid4().hex
         request = coordinator.start(
@@ -150,9 +168,8 @@ class Semaphore(Named):
             with refusal("gone", RuntimeError):
                 yield request
         except TimeoutError:
-            return False
-        self._leases.append((lease, coordinator))
-        return True
+            return None
+        return lease, coordinator
 
     def release(self) -> Any:
         """Return the oldest lease of this object. Return whether it still had it.
@@ -173,7 +190,7 @@ class Semaphore(Named):
         """Return the number of leases that are taken."""
 
         def steps() -> Steps:
-            return (yield self._start("semaphore", name=self.name, max=self.max_leases)).result["taken"]
+            return (yield self._start("semaphore", name=self._known_name, max=self.max_leases)).result["taken"]
 
         return self._run(steps())
 
@@ -181,7 +198,7 @@ class Semaphore(Named):
         """Delete the semaphore. Those who wait for a lease get an error."""
 
         self._is_registered = False
-        return self._run(unless_gone(lambda: self._start("close_semaphore", name=self.name)))
+        return self._run(unless_gone(lambda: self._start("close_semaphore", name=self._known_name)))
 
     def __enter__(self) -> Any:
         self.acquire()
@@ -227,7 +244,7 @@ class Lock(Semaphore):
     def __init__(
         self, name: str | None = None, client: Any = None, scheduler_rpc: Any = None, loop: Any = None
     ) -> None:
-        super().__init__(1, name or f"lock-{uuid.uuid4().hex}", client=client)
+        super().__init__(1, f"lock-{uuid.uuid4().hex}" if name is None else name, client=client)
 
     def acquire(self, blocking: bool = True, timeout: Any = None) -> Any:  # type: ignore[override]
         """Take the lock, waiting until it is free. Return whether it was taken.
@@ -245,7 +262,7 @@ class Lock(Semaphore):
         """Whether somebody has the lock."""
 
         def steps() -> Steps:
-            return (yield self._start("semaphore", name=self.name, max=1)).result["taken"] > 0
+            return (yield self._start("semaphore", name=self._known_name, max=1)).result["taken"] > 0
 
         return self._run(steps())
 
@@ -299,7 +316,24 @@ class MultiLock(Semaphore):
             raise RuntimeError(f"{self!r} is already acquired by this object")
         if not need:
             return True
-        return (yield from self._take([_MULTIPLE + name for name in names], need, 1, timeout))
+        known = sorted(map(encode_name, names))
+        end = None if timeout is None else time.monotonic() + timeout
+        turns = []
+        try:
+            # Those who wait for one lock take turns. Otherwise, one that waits for several might never find all free.
+            for name in known:
+                left = None if end is None else max(end - time.monotonic(), 0)
+                turn = yield from self._take_lease([_TURN + name], 1, 1, left)
+                if turn is None:
+                    return False
+                turns.append(turn)
+            left = None if end is None else max(end - time.monotonic(), 0)
+            return (yield from self._take([_MULTIPLE + name for name in known], need, 1, left))
+        finally:
+            # Before what this process asks for next.
+            with contextlib.suppress(ClusterError):
+                for lease, coordinator in turns:
+                    coordinator.start("release", lease=lease)
 
     def release(self) -> Any:
         """Return the locks.
@@ -322,7 +356,7 @@ class MultiLock(Semaphore):
         yield
 
     def __repr__(self) -> str:
-        return f"<MultiLock: {', '.join(self.names)}>"
+        return f"<MultiLock: {', '.join(map(str, self.names))}>"
 
     def __reduce__(self) -> Any:
         return MultiLock, (self.names,)

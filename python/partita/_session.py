@@ -19,6 +19,7 @@ import pyarrow.flight as flight
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
 from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._returned import has_references, is_returning, keep_returned
 from ._session_wire import (
     ADOPT,
     CANCEL,
@@ -138,9 +139,14 @@ class State:
 
             place = (self.job, self.stage, self.index)
             add_place(place)
-            return load_future, (*place, self.key, self.name)
+            return load_future, (*place, future.key, self.name)
         if is_packing():
             return reduce_input(future)
+        if is_returning():
+            from ._foreign import load_future
+
+            keep_returned(future)
+            return load_future, (self.job, self.stage, self.index, future.key, self.name)
         raise TypeError(
             f"{future!r} cannot be pickled: it belongs to the client of this process; pass it as an argument of a call, "
             "or to other clients by a Variable, a Queue, or publish_dataset"
@@ -191,8 +197,8 @@ class _Stage:
         self.inputs: dict[int, int] = {}
 
 
-def environment(python: str | None) -> dict[str, Any]:
-    """Describe this process's Python to the workers."""
+def environment(python: str | None, own: str | None = None) -> dict[str, Any]:
+    """Describe this process's Python to the workers. Environments with the same description share processes there."""
     if "_partita_runner" in sys.modules and ENVIRONMENT in os.environ:
         # The calls of a function on a worker run in the environment of that function, whose processes exist.
         text = os.environ[ENVIRONMENT]
@@ -207,6 +213,8 @@ def environment(python: str | None) -> dict[str, Any]:
         "cwd": os.getcwd(),
         "preload": [name for name in PRELOADED if name in sys.modules],
     }
+    if own is not None:
+        described["own"] = own
     return {**described, "env": {ENVIRONMENT: json.dumps(described)}}
 
 
@@ -219,9 +227,16 @@ class Session:
         Opens the stream: returns a writer and a reader.
     python : str, optional
         The Python that runs the functions on the workers.
+    own_environment : str, optional
+        What tells the Python processes of this client from those of others; they are shared if it is not given.
     """
 
-    def __init__(self, exchange: Callable[[], tuple[Any, Any]], python: str | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Callable[[], tuple[Any, Any]],
+        python: str | None = None,
+        own_environment: str | None = None,
+    ) -> None:
         self.condition = threading.Condition()
         #: The calls whose end wakes threads that wait, with their number; `None` stands for any call.
         self._watched: dict[State | None, int] = {}
@@ -231,6 +246,8 @@ class Session:
         self.is_refused = False
         #: Calls that ended without a result.
         self.failures = 0
+        #: Called with a call whose result refers to futures or actors.
+        self.adopt_result: Callable[[], Callable[[State], None] | None] = lambda: None
         self.calls = 0
         self.bytes = 0
         self._stages: dict[Any, int] = {}
@@ -245,7 +262,7 @@ class Session:
         self._lock = threading.Lock()
         writer, reader = exchange()
         self._writer = writer
-        self._send(encode_message(OPEN, {"environment": environment(python)}))
+        self._send(encode_message(OPEN, {"environment": environment(python, own_environment)}))
         first = reader.read_chunk().app_metadata
         kind, header, _ = read_message(first)
         if kind != OPENED:
@@ -423,6 +440,10 @@ class Session:
                 state.kept = None
                 if error is None:
                     state.status = "finished"
+                    if state.value is not None and has_references(state.value):
+                        adopt = self.adopt_result()
+                        if adopt is not None:
+                            told.append((adopt, state))
                 else:
                     # Calls are lost with their session. Those that lost their workers have failed.
                     self.failures += 1

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ._errors import ClusterError
 
-__all__ = ["PIECE_BYTES", "Need", "Prepared", "applied_needs", "once_per_worker", "worker_folder"]
+__all__ = ["PIECE_BYTES", "Need", "Prepared", "applied_needs", "fetch_pieces", "once_per_worker", "worker_folder"]
 
 #: Bytes of one piece of a plugin at the scheduler.
 PIECE_BYTES = 8 << 20
@@ -126,13 +126,31 @@ def tear_down() -> None:
                 _call(plugin, "teardown", get_worker())
 
 
-def _fetch(need: Need) -> bytes:
+def fetch_pieces(key: str, pieces: int) -> bytes:
+    """Return what a client uploaded to the scheduler in pieces.
+
+    Parameters
+    ----------
+    key : str
+        Its name at the scheduler, before the number of the piece.
+    pieces : int
+        Number of pieces.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler does not have it any more.
+    """
     from ._worker_view import get_client
 
-    client = get_client()
-    requests = [client._coordinator.start("setup", do="get", name=f"{need.key}/{one}") for one in range(need.pieces)]
+    coordinator = get_client()._coordinator
+    requests = [coordinator.start("setup", do="get", name=f"{key}/{one}") for one in range(pieces)]
+    return b"".join([pickle.loads(request.wait().values[0][1]) for request in requests])
+
+
+def _fetch(need: Need) -> bytes:
     try:
-        return b"".join([pickle.loads(request.wait().values[0][1]) for request in requests])
+        return fetch_pieces(need.key, need.pieces)
     except ClusterError as error:
         raise ClusterError(
             f"the plugin {need.name!r} is not available: {error}; its client was closed, or the scheduler started again"

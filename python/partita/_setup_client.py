@@ -13,6 +13,7 @@ from ._errors import ClusterError, trim_traceback
 from ._packing import dumps
 from ._plugins import UploadFile
 from ._setup import PIECE_BYTES, Need, applied_needs
+from ._shipping import Shipment
 
 __all__ = ["SetupMethods"]
 
@@ -24,12 +25,34 @@ class SetupMethods:
     _coordinator: Coordinator
     #: What the functions of this client need, by name; None until it is first used.
     _needs: dict[str, Need] | None = None
+    #: What answers workers that lack a module.
+    _shipment: Shipment | None = None
 
     def _function_needs(self) -> dict[str, Need]:
         if self._needs is None:
             # Functions on a worker pass on what they needed themselves.
-            self._needs = applied_needs()
+            needs = applied_needs()
+            if self._shipment is not None:
+                self._shipment.start()
+                plugin = self._shipment.plugin
+                need, requests = self._upload(plugin, plugin.name)
+                for request in requests:
+                    request.wait()
+                needs[need.name] = need
+            self._needs = needs
         return self._needs
+
+    def _upload(self, plugin: Any, name: str) -> tuple[Need, list[Request]]:
+        """Send a plugin to the scheduler. Return what functions need, when the requests have been answered."""
+        content = dumps(plugin, f"the plugin {name}")
+        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+        key = f"{self._connection.session}/{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}-{digest}"
+        pieces = [content[at : at + PIECE_BYTES] for at in range(0, len(content), PIECE_BYTES)]
+        requests = [
+            self._coordinator.start("setup", piece, do="put", name=f"{key}/{number}", override=True)
+            for number, piece in enumerate(pieces)
+        ]
+        return Need(name, digest, key, len(pieces)), requests
 
     @trim_traceback
     def register_plugin(self, plugin: Any, name: str | None = None) -> Any:
@@ -61,15 +84,7 @@ class SetupMethods:
                 f"cannot register an object of type {type(plugin).__name__}: expected a WorkerPlugin, with a method setup"
             )
         name = name or getattr(plugin, "name", None) or f"{type(plugin).__name__}-{uuid.uuid4().hex}"
-        content = dumps(plugin, f"the plugin {name}")
-        digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-        key = f"{self._connection.session}/{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}-{digest}"
-        pieces = [content[at : at + PIECE_BYTES] for at in range(0, len(content), PIECE_BYTES)]
-        requests = [
-            self._coordinator.start("setup", piece, do="put", name=f"{key}/{number}", override=True)
-            for number, piece in enumerate(pieces)
-        ]
-        need = Need(name, digest, key, len(pieces))
+        need, requests = self._upload(plugin, name)
 
         def steps() -> Steps:
             yield from all_answers(requests)
@@ -123,6 +138,8 @@ class SetupMethods:
 
     def _drop_setups(self) -> None:
         """Delete at the scheduler what this client registered."""
+        if self._shipment is not None:
+            self._shipment.close()
         prefix = f"{self._connection.session}/"
         for need in (self._needs or {}).values():
             if need.key.startswith(prefix):

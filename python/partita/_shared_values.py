@@ -7,7 +7,7 @@ from typing import Any
 
 from ._coordination import Answer, Steps, unless_gone
 from ._durations import parse_seconds
-from ._foreign import unpack_value
+from ._foreign import load_values
 from ._locks import Named
 
 __all__ = ["Event", "Queue", "Variable"]
@@ -41,7 +41,7 @@ class Event(Named):
 
     def _do(self, do: str, timeout: float | None = None) -> Steps:
         try:
-            return (yield self._start("event", name=self.name, do=do, timeout=timeout)).result
+            return (yield self._start("event", name=self._known_name, do=do, timeout=timeout)).result
         except TimeoutError:
             return False
 
@@ -106,7 +106,7 @@ class Queue(Named):
 
     def _open(self) -> Steps:
         if not self._is_open:
-            yield self._start("queue", name=self.name, do="open", maxsize=self.maxsize)
+            yield self._start("queue", name=self._known_name, do="open", maxsize=self.maxsize)
             self._is_open = True
         return self
 
@@ -129,7 +129,7 @@ class Queue(Named):
 
         def steps() -> Steps:
             yield from self._open()
-            yield self._start("queue", value, name=self.name, do="put", timeout=seconds)
+            yield self._start("queue", value, name=self._known_name, do="put", timeout=seconds)
 
         return self._run(steps())
 
@@ -156,9 +156,11 @@ class Queue(Named):
         def steps() -> Steps:
             yield from self._open()
             client = self.client
-            undo = _put_back(client._coordinator, self.name)
-            answer = yield self._start("queue", name=self.name, do="get", timeout=seconds, batch=count, undo=undo)
-            values = [unpack_value(value, client) for _, value in answer.values]
+            undo = _put_back(client._coordinator, self._known_name)
+            answer = yield self._start(
+                "queue", name=self._known_name, do="get", timeout=seconds, batch=count, undo=undo
+            )
+            values = yield from load_values([value for _, value in answer.values], client)
             return values[0] if count is None else values
 
         return self._run(steps())
@@ -168,7 +170,7 @@ class Queue(Named):
 
         def steps() -> Steps:
             yield from self._open()
-            return (yield self._start("queue", name=self.name, do="size")).result
+            return (yield self._start("queue", name=self._known_name, do="size")).result
 
         return self._run(steps())
 
@@ -176,7 +178,7 @@ class Queue(Named):
         """Delete the queue with its values."""
 
         self._is_open = False
-        return self._run(unless_gone(lambda: self._start("queue", name=self.name, do="close")))
+        return self._run(unless_gone(lambda: self._start("queue", name=self._known_name, do="close")))
 
     def __reduce__(self) -> Any:
         return Queue, (self.name, None, self.maxsize)
@@ -225,7 +227,7 @@ class Variable(Named):
         seconds = parse_seconds(timeout)
 
         def steps() -> Steps:
-            yield self._start("variable", value, name=self.name, do="set", timeout=seconds)
+            yield self._start("variable", value, name=self._known_name, do="set", timeout=seconds)
 
         return self._run(steps())
 
@@ -246,15 +248,16 @@ class Variable(Named):
 
         def steps() -> Steps:
             client = self.client
-            answer = yield self._start("variable", name=self.name, do="get", timeout=seconds)
+            answer = yield self._start("variable", name=self._known_name, do="get", timeout=seconds)
             ((_, value),) = answer.values
-            return unpack_value(value, client)
+            (found,) = yield from load_values([value], client)
+            return found
 
         return self._run(steps())
 
     def delete(self) -> Any:
         """Delete the variable."""
-        return self._run(unless_gone(lambda: self._start("variable", name=self.name, do="delete")))
+        return self._run(unless_gone(lambda: self._start("variable", name=self._known_name, do="delete")))
 
     def __reduce__(self) -> Any:
         return Variable, (self.name,)

@@ -28,7 +28,7 @@ from ._errors import (
     trim_traceback,
 )
 from ._foreign import loading
-from ._futures import Future
+from ._futures import BaseActorFuture, Future
 from ._graphs import graph_futures, is_foreign
 from ._packing import unpack
 from ._session import SLOT_WAIT_S, Error, State, wait_states
@@ -57,11 +57,13 @@ class TaskFuture(Future):
         self._owner = client
         #: The type of a value that this client sent.
         self._type: Any = None
+        #: The key in a graph of Dask, which need not be a string.
+        self._given_key: Any = None
 
     @property
-    def key(self) -> str:
+    def key(self) -> Any:
         """The key of the call: equal calls of a pure function have the same key."""
-        return self._state.key
+        return self._state.key if self._given_key is None else self._given_key
 
     @property
     def client(self) -> Any:
@@ -77,7 +79,10 @@ class TaskFuture(Future):
     def type(self) -> Any:
         """The type of the result; ``None`` while it is not known: before the end, and for results that only workers hold."""
         value = self._state.value
-        return self._type if value is None else type(unpack(value))
+        if value is None:
+            return self._type
+        with loading(self._owner):
+            return type(unpack(value))
 
     def done(self) -> bool:
         """Whether the call has ended."""
@@ -435,7 +440,7 @@ class as_completed:
 
     Parameters
     ----------
-    futures : collection of Future, optional
+    futures : collection of Future or ActorFuture, optional
         The first futures.
     with_results : bool
         Whether to return pairs of a future and its result.
@@ -480,7 +485,7 @@ class as_completed:
     def update(self, futures: Iterable[Any]) -> None:
         """Add several futures."""
         for future in futures:
-            if not isinstance(future, Future):
+            if not isinstance(future, (Future, BaseActorFuture)):
                 raise TypeError(f"expected a future, not an object of type {type(future).__name__}")
             with self._lock:
                 self._pending[future] = self._pending.get(future, 0) + 1
@@ -594,7 +599,7 @@ class as_completed:
         raise StopAsyncIteration
 
     async def _shown_async(self, future: Any) -> Any:
-        if not self.with_results or not isinstance(future, TaskFuture):
+        if not self.with_results or not hasattr(future, "_async_exception"):
             return self._shown(future)
         error = await future._async_exception()
         return self._failed(future, error) if error is not None else (future, await future._async_result())

@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ._errors import ClusterError
+from ._durations import parse_seconds
+from ._errors import ClusterError, Unreachable
 
 __all__ = [
     "WorkerView",
@@ -74,6 +75,8 @@ def own_client(timeout: Any = None) -> Any:
     _check_process()
     with _lock:
         if _client is None or _client.is_closed:
+            if parse_seconds(timeout) == 0:
+                raise Unreachable("cannot connect to the scheduler within 0 s: this process is not connected yet")
             address, token = os.environ.get("PARTITA_SCHEDULER"), os.environ.get("PARTITA_TOKEN")
             if not address or not token:
                 raise ClusterError(
@@ -280,7 +283,7 @@ def worker_client(timeout: Any = None, separate_thread: bool = True) -> Iterator
 
 def local_client(*args: Any, **kwargs: Any) -> Any:
     """Return :func:`worker_client`, under its earlier name."""
-    warnings.warn("local_client is now worker_client", stacklevel=2)
+    warnings.warn("local_client has moved to worker_client: use that name", stacklevel=2)
     return worker_client(*args, **kwargs)
 
 

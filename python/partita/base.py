@@ -16,7 +16,7 @@ from ._collection import Collection, compute_frame, has_frames, is_collection, i
 from ._errors import trim_traceback
 from ._graphs import collection_task, export_graph, get_synchronous, import_graph, nested_keys
 from ._options import annotate, get_annotations, task_options
-from ._tasks import Task, execute, identity, sort_tasks, with_options
+from ._tasks import Task, execute, find_inputs, identity, sort_tasks, with_options
 from ._tokens import TokenizationError, normalize_token, tokenize
 
 if TYPE_CHECKING:
@@ -241,6 +241,9 @@ def _find_scheduler(given: Any) -> Callable[[list[Any]], list[Any]]:
 
     if isinstance(scheduler, Client):
         return lambda nodes: _run_on_cluster(nodes, scheduler)
+    if getattr(scheduler, "runs_on_cluster", False):
+        # `partita.threaded.get`, which asks here itself.
+        return _run_on_cluster
     if callable(scheduler):
         return lambda nodes: _run_with(scheduler, nodes)
     raise TypeError(f"scheduler must be a name, a client or a function, not {scheduler!r}")
@@ -283,7 +286,20 @@ def _replace_frames(nodes: list[Any]) -> None:
         task.function = identity
 
 
+def _is_constant(node: Any) -> bool:
+    """Whether a task is a value that nothing computes, such as that of ``delayed(5)``."""
+    return type(node) is Task and node.function is identity and not node.kwargs and not find_inputs(node)
+
+
 def _run_on_cluster(nodes: list[Any], client: Any = None) -> list[Any]:
+    is_constant = [_is_constant(node) for node in nodes]
+    others = [node for node, known in zip(nodes, is_constant) if not known]
+    results = iter(_gather_from_cluster(others, client) if others else ())
+    # The values themselves, as with schedulers in this process: a cluster would return copies.
+    return [node.args[0] if known else next(results) for node, known in zip(nodes, is_constant)]
+
+
+def _gather_from_cluster(nodes: list[Any], client: Any) -> list[Any]:
     client, futures = _submit(nodes, client)
 
     def share() -> float:
@@ -349,6 +365,9 @@ def _persist(collection: Any, scheduler: Any, options: dict[str, Any] | None) ->
     tasks = import_graph(collection.__dask_graph__(), keys)
     nodes = [tasks[key] for key in keys]
     parts = persist_nodes(with_options(nodes, options) if options else nodes, scheduler)
+    for key, part in zip(keys, parts):
+        if type(part) is not Task:
+            part._given_key = key
     rebuild, extra = collection.__dask_postpersist__()
     # A call instead of a value, which may look like a task.
     graph = {key: (_Constant(part.args[0]),) if type(part) is Task else part for key, part in zip(keys, parts)}

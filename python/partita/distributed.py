@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from ._actors import Actor, ActorFuture
 from ._client import Client, Future, current_client, default_client
 from ._errors import KilledWorker
+from ._futures import BaseActorFuture
 from ._local import LocalCluster
 from ._locks import Lock, MultiLock, Semaphore
 from ._plugins import Environ, InstallPlugin, PipInstall, UploadDirectory, UploadFile, WorkerPlugin
@@ -21,6 +22,7 @@ from ._worker_view import get_client, get_worker, local_client, print, rejoin, s
 __all__ = [
     "Actor",
     "ActorFuture",
+    "BaseActorFuture",
     "CancelledError",
     "Client",
     "Environ",

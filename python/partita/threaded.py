@@ -31,3 +31,7 @@ def get(dsk: Mapping[Any, Any], keys: Any, scheduler: Any = None, **_: Any) -> A
     wanted = nested_keys(keys)
     tasks = import_graph(dsk, wanted)
     return nested_results(keys, dict(zip(wanted, run_nodes([tasks[key] for key in wanted], scheduler))))
+
+
+#: As the configuration value ``scheduler``, it stands for the cluster.
+get.runs_on_cluster = True  # type: ignore[attr-defined]

@@ -189,6 +189,71 @@ class Meeting:
         raise KeyError("async")
 
 
+class Ring:
+    """An actor that calls other actors, which may call it back."""
+
+    def __init__(self):
+        self.calls = []
+
+    def pass_on(self, others, text):
+        """Call the next one, and note before and after."""
+        self.calls.append(f"{text} begins")
+        found = len(others)
+        if others:
+            found += others[0].pass_on(others[1:], text).result(timeout=60)
+        self.calls.append(f"{text} ends")
+        return found
+
+    def read_of(self, other):
+        return other.read_back(self).result(timeout=60)
+
+    def read_back(self, other):
+        return len(other.calls)
+
+    def wait_and_note(self, other, name, text):
+        """Wait for a method of another actor, and note it."""
+        other.wait_for(name).result(timeout=60)
+        self.calls.append(text)
+
+    def wait_for(self, name):
+        return Event(name).wait(60)
+
+    def note(self, text):
+        self.calls.append(text)
+
+
+def return_future(x):
+    return get_client().submit(inc, x, pure=False)
+
+
+def return_futures(count):
+    return get_client().map(inc, range(count), pure=False)
+
+
+def return_slow_future(name, value):
+    return get_client().submit(wait_then, name, value, pure=False)
+
+
+def return_nested(x):
+    return {"future": get_client().submit(return_future, x, pure=False), "pid": os.getpid()}
+
+
+def return_actor(n):
+    return get_client().submit(Counter, n, actor=True).result()
+
+
+def return_actor_future(n):
+    return get_client().submit(Counter, n, actor=True)
+
+
+def result_of(future):
+    return future.result()
+
+
+def end_process():
+    os._exit(3)
+
+
 def increment_many(counter, times):
     return [counter.increment().result() for _ in range(times)]
 

@@ -3,14 +3,15 @@
 import asyncio
 import gc
 import os
+import threading
 import uuid
 
 import pytest
-from coordination_samples import Broken, Counter, Meeting, inc, increment_many, read_n
+from coordination_samples import Broken, Counter, Meeting, Ring, inc, increment_many, read_n
 from polling import until
 
 from partita import ClusterError
-from partita.distributed import Actor, ActorFuture, Client, Event, Lock, Queue, as_completed, wait
+from partita.distributed import Actor, ActorFuture, BaseActorFuture, Client, Event, Lock, Queue, as_completed, wait
 
 pytest.importorskip("cloudpickle")
 
@@ -125,6 +126,84 @@ def test_futures_are_arguments_of_methods(client, counter):
 
 def test_an_actor_calls_itself(client, counter):
     assert counter.own_increment(counter).result(LONG_S) == 1
+
+
+def make_rings(client, count):
+    return [one.result(LONG_S) for one in [client.submit(Ring, actor=True, pure=False) for _ in range(count)]]
+
+
+def test_actors_call_each_other_in_a_circle(client):
+    one, two, three = make_rings(client, 3)
+    assert one.pass_on([two, three, one, two], "x").result(LONG_S) == 4 + 3 + 2 + 1
+    assert one.calls == ["x begins", "x begins", "x ends", "x ends"]
+    assert two.calls == ["x begins", "x begins", "x ends", "x ends"]
+
+
+def test_an_attribute_is_read_while_a_method_waits_for_the_reader(client):
+    one, two = make_rings(client, 2)
+    assert one.read_of(two).result(LONG_S) == 0
+
+
+def test_other_calls_wait_until_a_method_has_ended(client):
+    one, two = make_rings(client, 2)
+    name = f"actor-{uuid.uuid4().hex}"
+    first = one.wait_and_note(two, name, "first")
+    # More than are fetched ahead, so that some are served after the wait.
+    others = [one.note(number) for number in range(40)]
+    assert not any(other.done() for other in others)
+    Event(name, client).set()
+    first.result(LONG_S)
+    assert [other.result(LONG_S) for other in others] == [None] * 40
+    assert one.calls == ["first", *range(40)]
+
+
+def test_a_method_that_waits_for_another_actor_times_out(client):
+    (two,) = make_rings(client, 1)
+
+    class Impatient:
+        def call(self, other, name):
+            try:
+                other.wait_for(name).result(timeout=0.1)
+            except TimeoutError:
+                return "timed out"
+            return "answered"
+
+    impatient = client.submit(Impatient, actor=True).result(LONG_S)
+    name = f"actor-{uuid.uuid4().hex}"
+    assert impatient.call(two, name).result(LONG_S) == "timed out"
+    Event(name, client).set()
+    assert impatient.call(two, name).result(LONG_S) == "answered"
+
+
+def test_an_answer_of_another_actor_comes_within_a_short_timeout(client, counter):
+    class Hasty:
+        def increment(self, other):
+            return other.increment().result(timeout=0.001)
+
+    hasty = client.submit(Hasty, actor=True).result(LONG_S)
+    assert hasty.increment(counter).result(LONG_S) == 1
+
+
+def test_dir_has_the_attributes_of_the_instance(counter):
+    assert {"n", "step", "increment"} <= set(dir(counter))
+
+
+def test_calls_are_taken_as_they_end(client, counter):
+    calls = [counter.increment() for _ in range(5)]
+    assert all(isinstance(call, BaseActorFuture) for call in calls)
+    assert sorted(call.result(LONG_S) for call in as_completed(calls)) == [1, 2, 3, 4, 5]
+    failed = counter.fail("missing")
+    (found,) = as_completed([failed], with_results=True, raise_errors=False)
+    assert found[0] is failed and found[1][0] is LookupError
+
+
+def test_callbacks_of_calls_are_called(counter):
+    ended = threading.Event()
+    call = counter.increment()
+    call.add_done_callback(lambda one: ended.set() if one is call else None)
+    assert ended.wait(LONG_S)
+    assert counter.increment().exception(LONG_S) is None
+    assert isinstance(counter.fail("x").exception(LONG_S), LookupError)
 
 
 def test_asynchronous_methods_wait_for_one_another(client):

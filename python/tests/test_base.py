@@ -81,3 +81,22 @@ def test_what_is_a_collection():
 
 def test_optimize_returns_collections():
     assert partita.optimize(delayed(1), 2)[1] == 2
+
+
+def test_a_value_that_nothing_computes_is_returned_itself(client):
+    value = {"x": [1]}
+    assert delayed(value).compute(scheduler=client) is value
+    unused = delayed(increment)(0)
+    kept = [unused, value]
+    found = delayed(kept, traverse=False).compute(scheduler=client)
+    assert found is kept and found[0] is unused
+    one, two = partita.compute(delayed(value), delayed(increment)(1), scheduler=client)
+    assert one is value and two == 2
+
+
+def test_the_function_of_threaded_is_a_scheduler(client):
+    from partita import threaded
+
+    with config.set(scheduler=threaded.get):
+        assert delayed(increment)(1).compute() == 2
+        assert threaded.get({"a": 1, "b": (increment, "a")}, "b") == 2

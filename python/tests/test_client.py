@@ -222,7 +222,7 @@ def test_publish(client):
         other.publish_dataset(other_view[other_view.a > 1], name="shared", override=True)
     assert client.sql("SELECT sum(a) FROM shared").column(0)[0].as_py() == 5
     client.unpublish_dataset("shared")
-    with pytest.raises(KeyError, match="no dataset 'shared'"):
+    with pytest.raises(KeyError, match="dataset 'shared' not found"):
         client.get_dataset("shared")
 
 

@@ -184,6 +184,59 @@ def test_a_multilock_takes_as_many_as_wanted(client, other, name):
         lock.release()
 
 
+def test_a_multilock_waits_behind_one_that_waits_for_more(client, other, name):
+    names = [f"{name}-a", f"{name}-b"]
+    first, both, last = MultiLock(names[:1], client), MultiLock(names, other), MultiLock(names[1:], client)
+    first.acquire()
+    waiting = threading.Thread(target=both.acquire)
+    waiting.start()
+    # It has the turns of both locks as soon as nobody else gets the second one.
+    until(lambda: not is_taken_and_released(MultiLock(names[1:], client)), "the other one to wait")
+    assert not last.acquire(timeout=SHORT_S)
+    first.release()
+    waiting.join(LONG_S)
+    assert both.locked()
+    both.release()
+    assert last.acquire(timeout=LONG_S)
+    last.release()
+
+
+def is_taken_and_released(lock):
+    return lock.acquire(blocking=False) and bool(lock.release())
+
+
+def test_a_multilock_can_be_taken_again_at_once(client, name):
+    for _ in range(20):
+        lock = MultiLock([f"{name}-a", f"{name}-b"], client)
+        assert lock.acquire(blocking=False)
+        lock.release()
+
+
+def test_names_need_not_be_strings(client, other, name):
+    for given in [7, (name, 1), b"x", [name, "y"]]:
+        lock = Lock(given, client)
+        assert lock.name == given
+        with lock:
+            assert Lock(given, other).locked()
+    queue = Queue((name, 1), client)
+    queue.put("value")
+    assert Queue((name, 1), other).get(timeout=LONG_S) == "value"
+    Variable((name, 1), client).set(1)
+    assert Variable((name, 1), other).get(timeout=LONG_S) == 1
+    assert not Event(str((name, 1)), client).is_set()
+    with pytest.raises(TypeError, match="a name must be a string"):
+        Lock(object(), client)
+
+
+def test_a_number_is_another_name_than_its_text(client):
+    with Lock(41, client):
+        assert not Lock("41", client).locked()
+
+
+def test_locks_of_one_name_have_ids_of_their_own(client, name):
+    assert Lock(name, client).id != Lock(name, client).id
+
+
 def test_a_semaphore_has_a_number_of_leases(client, other, name):
     mine, theirs = Semaphore(2, name, client=client), Semaphore(2, name, client=other)
     assert mine.acquire() and theirs.acquire() and mine.get_value() == 2
@@ -544,9 +597,72 @@ def test_any_value_is_published(client, other, name):
         assert client.get_dataset(name) == 3
     finally:
         client.unpublish_dataset(name)
-    with pytest.raises(KeyError, match="no dataset"):
+    with pytest.raises(KeyError, match="not found"):
         client.get_dataset(name)
     assert client.get_dataset(name, default=4) == 4
+
+
+def test_an_existing_dataset_is_a_key_error(client, name):
+    client.publish_dataset(1, name=name)
+    with pytest.raises(KeyError) as caught:
+        client.publish_dataset(2, name=name)
+    assert str(caught.value) == f"dataset {name!r} already exists; unpublish it or use override=True"
+    client.unpublish_dataset(name)
+
+
+def test_names_of_datasets_need_not_be_strings(client, other, name):
+    client.datasets[name, 1] = "value"
+    assert other.datasets[name, 1] == "value" and (name, 1) in other.list_datasets()
+    del client.datasets[name, 1]
+    assert (name, 1) not in other.list_datasets()
+    with pytest.raises(TypeError, match="must be a string"):
+        client.publish_dataset(dd.from_pandas(pd.DataFrame({"a": [1]})), name=(name, 1))
+
+
+def test_a_dataset_is_unpublished_twice(client, name):
+    client.publish_dataset(1, name=name)
+    client.unpublish_dataset(name)
+    client.unpublish_dataset(name)
+
+
+def test_a_dataset_needs_a_name(client, name):
+    with pytest.raises(ValueError, match="with name="):
+        client.publish_dataset(1)
+    with pytest.raises(ValueError, match="with name="):
+        client.publish_dataset(name=name)
+
+
+def test_datasets_are_iterated_in_an_event_loop(client, name):
+    async def run():
+        address, token = client._connection.address, client._connection.token
+        async with Client(address, token=token, asynchronous=True, set_as_default=False) as other:
+            await other.publish_dataset(3, name=name)
+            assert await other.datasets[name] == 3
+            assert name in {one async for one in other.datasets}
+            for wrong in (lambda: len(other.datasets), lambda: other.datasets.__setitem__(name, 1)):
+                with pytest.raises(TypeError, match="asynchronous client"):
+                    wrong()
+            await other.unpublish_dataset(name)
+
+    asyncio.run(run())
+    with pytest.raises(TypeError, match="asynchronous=True"):
+        aiter_of(client.datasets)
+
+
+def aiter_of(datasets):
+    return datasets.__aiter__()
+
+
+def test_the_state_of_a_shared_future_is_known_at_once(client, other, name):
+    ended = client.submit(inc, 1, pure=False)
+    failed = client.submit(inc, "x", pure=False)
+    wait([ended, failed], LONG_S)
+    queue = Queue(name, client)
+    for future in (ended, failed):
+        queue.put([future])
+        Variable(name, client).set(future)
+        assert [one.status for one in Queue(name, other).get(timeout=LONG_S)] == [future.status]
+        assert Variable(name, other).get(timeout=LONG_S).status == future.status
 
 
 def test_futures_are_published(client, other, name):

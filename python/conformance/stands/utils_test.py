@@ -41,8 +41,9 @@ def _without_servers(function: Callable[..., Any], given: int) -> inspect.Signat
 
 def _as_test(function: Callable[..., Any], given: int, run: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def test(**fixtures: Any) -> None:
-        run(fixtures)
+    def test(**fixtures: Any) -> Any:
+        # Tests that define further ones within them read what these return.
+        return run(fixtures)
 
     del test.__wrapped__  # type: ignore[attr-defined]
     test.__signature__ = _without_servers(function, given)  # type: ignore[attr-defined]
@@ -62,15 +63,14 @@ def gen_cluster(
     slots = SLOTS if nthreads is None else max((one[1] for one in nthreads), default=0)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        async def run(fixtures: dict[str, Any]) -> None:
+        async def run(fixtures: dict[str, Any]) -> Any:
             cluster = shared_cluster(workers, slots)
             found, others = servers_of(cluster)
             if not client:
-                await asyncio.wait_for(function(found, *others, **fixtures), TEST_TIMEOUT_S)
-                return
+                return await asyncio.wait_for(function(found, *others, **fixtures), TEST_TIMEOUT_S)
             connected = await Client(cluster, asynchronous=True, **(client_kwargs or {}))
             try:
-                await asyncio.wait_for(function(connected, found, *others, **fixtures), TEST_TIMEOUT_S)
+                return await asyncio.wait_for(function(connected, found, *others, **fixtures), TEST_TIMEOUT_S)
             finally:
                 await connected.close()
 

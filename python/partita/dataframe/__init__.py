@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._stubs import FUNCTIONS, module_getattr
+from . import utils
 from ._conversion import to_datetime, to_numeric
 from ._frame import DataFrame
 from ._io import from_arrow, from_dict, from_pandas, from_table, read_csv, read_json, read_parquet, read_sql
@@ -11,12 +12,14 @@ from ._overlap import map_overlap
 from ._partition_functions import from_delayed, from_map, map_partitions
 from ._scalar import Scalar
 from ._series import Index, Series
+from .utils import assert_eq
 
 __all__ = [
     "DataFrame",
     "Index",
     "Scalar",
     "Series",
+    "assert_eq",
     "concat",
     "from_arrow",
     "from_delayed",
@@ -34,6 +37,7 @@ __all__ = [
     "read_sql",
     "to_datetime",
     "to_numeric",
+    "utils",
 ]
 
 _METHOD = "use the method of DataFrame"
@@ -66,7 +70,6 @@ __getattr__ = module_getattr(
         "read_sql_query": "use read_sql for tables and files of the cluster, from_pandas(pd.read_sql(..)) for a database",
         "read_sql_table": "use from_table for a table of the cluster, from_pandas(pd.read_sql(..)) for a database",
         "compute": "use partita.compute",
-        "assert_eq": "use pandas.testing on the results of compute()",
         "Timestamp": "use pandas.Timestamp",
     },
 )

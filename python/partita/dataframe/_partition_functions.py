@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pandas as pd
+
 from .._client import current_client
 from .._collection import Collection, unpack
 from .._errors import trim_traceback
@@ -18,7 +20,7 @@ from ..utils import has_keyword, no_default
 from ._base import Plan
 from ._meta import Meta, as_pandas, sample_table
 from ._partition_inputs import Inputs, Part, argument_of, meta_of, persisted_partitions, shared_arguments
-from ._partition_results import Conversion, Results, check_divisions, convert_part, describe
+from ._partition_results import Conversion, Results, check_divisions, convert_part, describe, without_categories
 from ._rows import new_table_name
 from ._scalar import Scalar
 from ._series import Index
@@ -101,8 +103,11 @@ def from_delayed(
     divisions : tuple, optional
         The first index label of each partition and the last label of the last one, if the partitions are sorted by their
         index. This is checked.
-    prefix, verify_meta
-        Accepted for compatibility with Dask; no effect: partitions are always checked.
+    prefix
+        Accepted for compatibility with Dask; no effect.
+    verify_meta : bool
+        Whether the categories of all partitions must be those of `meta`. Otherwise columns of categories become columns of
+        their values. Other types are always checked.
 
     Examples
     --------
@@ -124,6 +129,9 @@ def from_delayed(
     owners = [getattr(value, "_owner", None) for value in values if is_future(value)]
     client = next((one for one in owners if one is not None), None) or current_client()
     known = check_divisions(divisions, len(nodes))
+    if not verify_meta:
+        nodes = [Task(without_categories, (node,), None, "without_categories") for node in nodes]
+        meta = without_categories(meta) if isinstance(meta, (pd.DataFrame, pd.Series)) else meta
     if meta is None or meta is no_default:
         scheduler = None if is_synchronous() else client
         nodes[0] = persist_nodes([nodes[0]], scheduler)[0]

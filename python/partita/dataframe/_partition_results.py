@@ -40,6 +40,7 @@ __all__ = [
     "frame_of_parts",
     "run_calls",
     "upload_results",
+    "without_categories",
 ]
 
 #: Attempts to upload partitions to workers, which may leave meanwhile.
@@ -216,6 +217,31 @@ def check_divisions(divisions: Any, count: int) -> tuple[Any, ...] | None:
     if any(a >= b for a, b in zip(inner, inner[1:])) or inner[-1] > labels[-1]:
         raise ValueError(f"divisions must be strictly increasing, not {list(labels)!r}")
     return labels
+
+
+def without_categories(result: Any) -> Any:
+    """Return a partition whose columns of categories have plain values."""
+    if isinstance(result, pd.Series):
+        return _values_of(result)
+    if not isinstance(result, pd.DataFrame):
+        return result
+    columns = {
+        at: _values_of(result.iloc[:, at])
+        for at, dtype in enumerate(result.dtypes)
+        if isinstance(dtype, pd.CategoricalDtype)
+    }
+    if not columns:
+        return result
+    parts = {at: columns.get(at, result.iloc[:, at]) for at in range(result.shape[1])}
+    return pd.DataFrame(parts, index=result.index).set_axis(result.columns, axis=1)
+
+
+def _values_of(column: pd.Series) -> pd.Series:
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    # The code of a missing value is -1, which no category has.
+    values = pd.Series(column.cat.categories).reindex(column.cat.codes.to_numpy())
+    return values.set_axis(column.index).rename(column.name)
 
 
 def describe(result: Any) -> Meta:
