@@ -31,6 +31,7 @@ from ._futures import Future, Futures
 from ._inspection import InspectionMethods
 from ._joblib_import import register_with_joblib
 from ._local import Link, LocalCluster, authorities, check_arguments, check_step, find_access
+from ._replay_client import ReplayMethods
 from ._setup_client import SetupMethods
 from ._sharing_client import SharingMethods
 from ._tls import page_token
@@ -75,7 +76,15 @@ _NAMING = ("PARTITA_SCHEDULER", "PARTITA_SCHEDULER_FILE", "PARTITA_CLUSTER")
 _IGNORED = ("name", "loop", "direct_to_workers", "heartbeat_interval", "connection_limit")
 
 
-class Client(FunctionMethods, CollectionMethods, InspectionMethods, SharingMethods, DatasetMethods, SetupMethods):
+class Client(
+    FunctionMethods,
+    CollectionMethods,
+    InspectionMethods,
+    SharingMethods,
+    DatasetMethods,
+    SetupMethods,
+    ReplayMethods,
+):
     """A connection to a cluster.
 
     Parameters

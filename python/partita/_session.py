@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow.flight as flight
@@ -19,6 +20,7 @@ import pyarrow.flight as flight
 from ._errors import ClusterError
 from ._exchange import encode_message, read_message
 from ._packing import add_place, is_packing, is_packing_value, reduce_input
+from ._records import CallRecords
 from ._session_wire import (
     ADOPT,
     CANCEL,
@@ -33,6 +35,7 @@ from ._session_wire import (
     WANT,
     Batch,
 )
+from ._threads import join_threads, start_thread
 
 __all__ = ["CANCEL", "RETRY", "Call", "Error", "Session", "State", "wait_states", "wait_without_slot"]
 
@@ -54,7 +57,7 @@ OPEN_TIMEOUT_S = 60.0
 SLOT_WAIT_S = 0.05
 #: Environment variable of functions on the workers: the environment in which they run, as JSON.
 ENVIRONMENT = "PARTITA_PYTHON_ENVIRONMENT"
-#: Time to wait for each thread of a session at its end, in seconds.
+#: Time to wait for the threads of a session at its end, in seconds.
 END_TIMEOUT_S = 10.0
 #: Modules that workers import before the first call if this process has imported them.
 PRELOADED = ("numpy", "pandas", "pyarrow")
@@ -240,6 +243,8 @@ class Session:
         #: Calls of other sessions whose results this one needs, by job, stage and index.
         self._foreign: weakref.WeakValueDictionary[tuple[int, int, int], State] = weakref.WeakValueDictionary()
         self._request = 0
+        #: What can run once more in this process.
+        self.records = CallRecords()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._callbacks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -252,13 +257,10 @@ class Session:
             raise ClusterError(f"the scheduler did not open a session for functions: {header}")
         self.job = header["job"]
         self._threads = [
-            threading.Thread(target=_write, args=(weakref.ref(self), self._outbox, writer), daemon=True),
-            threading.Thread(target=_listen, args=(weakref.ref(self), reader), daemon=True),
-            threading.Thread(target=_run_callbacks, args=(self._callbacks,), daemon=True),
+            start_thread(_write, weakref.ref(self), self._outbox, writer, name="submit", stop=reader.cancel),
+            start_thread(_listen, weakref.ref(self), reader, name="results", stop=reader.cancel),
         ]
-        for thread, name in zip(self._threads, ("submit", "results", "callbacks")):
-            thread.name = f"partita-{name}"
-            thread.start()
+        start_thread(_run_callbacks, self._callbacks, name="callbacks", stop=partial(self._callbacks.put, None))
 
     # Sending.
 
@@ -273,6 +275,7 @@ class Session:
                 number = self._stages[key] = len(self._all)
                 self._all.append(_Stage(name))
                 self._outbox.put(("stage", {"name": name, **options}, function))
+                self.records.add_function(number, function)
             return number
 
     @property
@@ -319,6 +322,7 @@ class Session:
                     for number, index in next_index.items():
                         self._all[number].calls = index
                     self._by_key.update((call.state.key, call.state) for call in calls)
+                    self.records.add_calls(calls)
                     self.calls += len(calls)
                 else:
                     # After an exception, such as Ctrl-C, the next calls have these places.
@@ -330,6 +334,20 @@ class Session:
         """Say that the result of a call is wanted that was only an input of others."""
         state.is_wanted = True
         self.tell(WANT, [state])
+
+    def reopen(self, stage: int, index: int) -> State:
+        """Return the call at a place, and say that its result is wanted: it is computed again if it was dropped."""
+        with self._lock:
+            if self.ended is not None:
+                raise ClusterError(f"the session of the client has ended: {self.ended}")
+            state = self._states.get((stage, index))
+            if state is None:
+                name = self._all[stage].name
+                state = self._states[stage, index] = State(self, f"{name}-{stage}-{index}", name)
+                state.stage, state.index = stage, index
+        if not state.is_wanted:
+            self.want(state)
+        return state
 
     def release(self, stage: int, index: int) -> None:
         """Say that no future refers to a call any more. Called from destructors: it neither blocks nor raises."""
@@ -378,9 +396,7 @@ class Session:
 
     def join(self) -> None:
         """Wait until the threads of a closed session have ended: else they might crash an interpreter that exits."""
-        for thread in self._threads[:2]:
-            if thread is not threading.current_thread():
-                thread.join(END_TIMEOUT_S)
+        join_threads(self._threads, END_TIMEOUT_S)
 
     # Hearing.
 
